@@ -1,0 +1,220 @@
+"""Tables, columns, keys and declared actions: what a Dataverse environment knows about its data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+__all__ = [
+    "LOOKUP_TYPES",
+    "OPTION_TYPES",
+    "Action",
+    "ActionParameter",
+    "AlternateKey",
+    "Column",
+    "ColumnType",
+    "DateBehavior",
+    "Option",
+    "Schema",
+    "Table",
+]
+
+
+class ColumnType(StrEnum):
+    """The kinds of column, named as attribute metadata names them."""
+
+    STRING = "String"
+    MEMO = "Memo"
+    INTEGER = "Integer"
+    BIGINT = "BigInt"
+    DECIMAL = "Decimal"
+    MONEY = "Money"
+    DOUBLE = "Double"
+    BOOLEAN = "Boolean"
+    PICKLIST = "Picklist"
+    STATE = "State"
+    STATUS = "Status"
+    MULTI_PICKLIST = "MultiSelectPicklist"
+    DATETIME = "DateTime"
+    LOOKUP = "Lookup"
+    CUSTOMER = "Customer"
+    OWNER = "Owner"
+    UNIQUEIDENTIFIER = "Uniqueidentifier"
+    IMAGE = "Image"
+    VIRTUAL = "Virtual"
+
+
+LOOKUP_TYPES = frozenset({ColumnType.LOOKUP, ColumnType.CUSTOMER, ColumnType.OWNER})
+OPTION_TYPES = frozenset({ColumnType.PICKLIST, ColumnType.STATE, ColumnType.STATUS, ColumnType.MULTI_PICKLIST})
+
+
+class DateBehavior(StrEnum):
+    """How a date column treats time zones."""
+
+    USER_LOCAL = "UserLocal"
+    DATE_ONLY = "DateOnly"
+    TIME_ZONE_INDEPENDENT = "TimeZoneIndependent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One value of a choice.
+
+    `labels` maps a language (LCID) to its text; `state` is the state a status value belongs to;
+    `default_status` is the status a state value implies.
+    """
+
+    value: int
+    labels: Mapping[int, str]
+    state: int | None = None
+    default_status: int | None = None
+    color: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The text in the first language."""
+        return next(iter(self.labels.values()), str(self.value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One attribute of a table.
+
+    `navigation` maps each target table to the single-valued navigation property that leads to it,
+    `relationships` maps it to the relationship's schema name.
+    """
+
+    logical_name: str
+    schema_name: str
+    type: ColumnType
+    display_name: str
+    description: str = ""
+    max_length: int | None = None
+    min_value: float | int | None = None
+    max_value: float | int | None = None
+    precision: int | None = None
+    options: tuple[Option, ...] = ()
+    option_set_name: str | None = None
+    global_option_set: bool = False
+    date_behavior: DateBehavior | None = None
+    text_format: str | None = None
+    targets: tuple[str, ...] = ()
+    navigation: Mapping[str, str] = field(default_factory=dict)
+    relationships: Mapping[str, str] = field(default_factory=dict)
+    required: str = "None"
+    valid_for_create: bool = True
+    valid_for_update: bool = True
+    valid_for_read: bool = True
+    primary_id: bool = False
+    primary_name: bool = False
+    ascii_only: bool = False
+    custom: bool = False
+    secured: bool = False
+    default: str | int | float | bool | None = None
+    computed: bool = False
+
+    @property
+    def is_lookup(self) -> bool:
+        """Whether the column refers to a row of another table."""
+        return self.type in LOOKUP_TYPES
+
+    @property
+    def is_polymorphic(self) -> bool:
+        """Whether the column's target table must be stored beside the identifier."""
+        return len(self.targets) > 1
+
+    @property
+    def property_name(self) -> str:
+        """The structural OData property: `name`, or `_primarycontactid_value` for a lookup."""
+        return f"_{self.logical_name}_value" if self.is_lookup else self.logical_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlternateKey:
+    """A set of columns whose values are unique in the table."""
+
+    name: str
+    columns: tuple[str, ...]
+    display_name: str = ""
+    status: str = "Active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One entity: its names, columns (by logical name, in order), keys and capabilities."""
+
+    logical_name: str
+    schema_name: str
+    entity_set: str
+    display_name: str
+    display_collection_name: str
+    primary_id: str
+    primary_name: str
+    columns: Mapping[str, Column]
+    keys: tuple[AlternateKey, ...] = ()
+    elastic: bool = False
+    change_tracking: bool = True
+    optimistic_concurrency: bool = True
+    object_type_code: int = 10000
+    bulk_messages: frozenset[str] = frozenset({"CreateMultiple", "UpdateMultiple", "UpsertMultiple"})
+    ownership: str = "UserOwned"
+    activity: bool = False
+    custom: bool = False
+    bulk_all_or_nothing: bool = True
+    guid_keys_addressable: bool = True
+    by_property: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+    by_navigation: Mapping[str, tuple[Column, str]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Indexes the columns by OData property and by navigation property (with its target table)."""
+        by_property = {column.property_name: column for column in self.columns.values()}
+        by_navigation = {
+            name: (column, target) for column in self.columns.values() for target, name in column.navigation.items()
+        }
+        object.__setattr__(self, "by_property", MappingProxyType(by_property))
+        object.__setattr__(self, "by_navigation", MappingProxyType(by_navigation))
+
+    @property
+    def has_state(self) -> bool:
+        """Whether rows carry a state and a status."""
+        return "statecode" in self.columns and "statuscode" in self.columns
+
+    @property
+    def edm_name(self) -> str:
+        """The qualified OData type, `Microsoft.Dynamics.CRM.account`."""
+        return f"Microsoft.Dynamics.CRM.{self.logical_name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionParameter:
+    """One parameter of a declared action; `type` is an Edm or entity type name."""
+
+    name: str
+    type: str = "Edm.String"
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A declared action or function and the answer it gives; `response` None answers 204."""
+
+    name: str
+    bound_to: str | None = None
+    bound_to_collection: bool = False
+    is_function: bool = False
+    parameters: tuple[ActionParameter, ...] = ()
+    response: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """All tables by logical name, and the declared actions by name."""
+
+    tables: Mapping[str, Table]
+    actions: Mapping[str, Action] = field(default_factory=dict)
+    by_entity_set: Mapping[str, Table] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Indexes the tables by entity set name."""
+        by_entity_set = {table.entity_set: table for table in self.tables.values()}
+        object.__setattr__(self, "by_entity_set", MappingProxyType(by_entity_set))
