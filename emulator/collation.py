@@ -1,0 +1,70 @@
+"""Text comparison as the environment's SQL collation does it.
+
+Every Dataverse environment compares text without regard to case, and most without regard to accents; SQL Server also
+ignores trailing spaces. A collation here is the function that maps a text to the form under which equal texts are
+identical, so that an ordinary unique index or ``=`` in SQLite gives the service's answer.
+"""
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+__all__ = ["DEFAULT_COLLATION", "Collation"]
+
+DEFAULT_COLLATION: Final = "Latin1_General_CI_AI"
+
+
+def _without_marks(text: str) -> str:
+    return "".join([char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char)])
+
+
+@dataclass(frozen=True, slots=True)
+class Collation:
+    """How an environment compares text.
+
+    Attributes:
+        name: SQL Server's name of the collation, such as ``Latin1_General_CI_AI``.
+        case_sensitive: Whether ``a`` and ``A`` differ (``_CS``).
+        accent_sensitive: Whether ``e`` and ``é`` differ (``_AS``).
+    """
+
+    name: str = DEFAULT_COLLATION
+    case_sensitive: bool = False
+    accent_sensitive: bool = False
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Read the flags from a SQL Server collation's name.
+
+        Raises:
+            ValueError: The name states neither ``_CI``/``_CS`` nor ``_AI``/``_AS``.
+        """
+        parts = set(name.upper().split("_"))
+        if not parts & {"CI", "CS"} or not parts & {"AI", "AS"}:
+            raise ValueError(
+                f"{name!r} is no collation: its name must say CI or CS, and AI or AS, as {DEFAULT_COLLATION} does"
+            )
+        return cls(name=name, case_sensitive="CS" in parts, accent_sensitive="AS" in parts)
+
+    def normalise(self, text: str) -> str:
+        """Return the form of ``text`` under which texts equal to the service are identical.
+
+        Trailing spaces go, as ``=`` in SQL Server ignores them; leading ones count.
+        """
+        if text.isascii():
+            return text.rstrip(" ") if self.case_sensitive else text.lower().rstrip(" ")
+        folded = text if self.case_sensitive else text.casefold()
+        bare = unicodedata.normalize("NFKC", folded) if self.accent_sensitive else _without_marks(folded)
+        # Folding again: a compatibility form may open up to a capital letter (U+2122 to "TM").
+        return (bare if self.case_sensitive else bare.casefold()).rstrip(" ")
+
+    @property
+    def sql_function(self) -> Callable[[object], object]:
+        """The function to register with SQLite as ``dv_norm``: null and numbers pass unchanged."""
+        normalise = self.normalise
+
+        def dv_norm(value: object) -> object:
+            return normalise(value) if isinstance(value, str) else value
+
+        return dv_norm

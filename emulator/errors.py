@@ -1,0 +1,317 @@
+"""The service's refusals: HTTP status, error code and wording as Dataverse documents or was seen to answer them.
+
+Every refusal is a `ServiceError`; the functions below make the documented ones, so that a code is written once.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+__all__ = [
+    "ODataError",
+    "ServiceError",
+    "access_denied",
+    "content_id_missing",
+    "content_id_unknown",
+    "decimal_out_of_range",
+    "duplicate_key",
+    "duplicate_primary_key",
+    "integer_out_of_range",
+    "invalid_argument",
+    "invalid_entity_key",
+    "invalid_literal",
+    "invalid_option",
+    "invalid_property",
+    "invalid_request_body",
+    "invalid_state_pair",
+    "key_column_in_body",
+    "matching_record_exists",
+    "method_not_allowed",
+    "no_resource",
+    "not_implemented",
+    "plugin_error",
+    "record_not_found",
+    "record_not_found_by_key",
+    "sql_deadlock",
+    "text_too_long",
+    "unauthorized",
+    "undeclared_property",
+    "unexpected",
+    "unknown_property",
+    "unknown_segment",
+    "version_mismatch",
+]
+
+NAMESPACE: Final = "Microsoft.Dynamics.CRM"
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class ServiceError(Exception):
+    """A refusal that becomes an HTTP answer.
+
+    Attributes:
+        status: HTTP status.
+        code: The code as the body carries it, such as ``0x80040217``, ``0x0`` or an empty text.
+        message: The sentence a client sees.
+        headers: Headers to add to the answer, such as ``Retry-After``.
+        details: Further members of the error object: the annotations a client asked for.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] = _NO_HEADERS) -> None:
+        """Keep the parts of the answer; ``details`` is filled by whoever knows what the client asked for."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers: Mapping[str, str] = headers
+        self.details: dict[str, Any] = {}
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON object of the answer: ``{"error": {"code": ..., "message": ...}}``."""
+        return {"error": {"code": self.code, "message": self.message, **self.details}}
+
+
+class ODataError(ServiceError):
+    """A URL or query option the service's OData layer refuses before it looks at any row.
+
+    Attributes:
+        position: Where in the text the trouble was found, counted from 0, or None.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 400, code: str = "0x80060888", position: int | None = None
+    ) -> None:
+        """Default to the code the service gives a URL it could not parse."""
+        super().__init__(status, code, message)
+        self.position = position
+
+
+# URLs and names
+
+
+def unknown_segment(segment: str) -> ServiceError:
+    """Nothing of that name is published (SupportArticles, web-api-client-errors)."""
+    return ServiceError(404, "0x8006088a", f"Resource not found for the segment '{segment}'.")
+
+
+def no_resource(url: str) -> ServiceError:
+    """The path exists, but not for this verb (SupportArticles, web-api-client-errors)."""
+    return ServiceError(404, "", f"No HTTP resource was found that matches the request URI '{url}'.")
+
+
+def method_not_allowed(method: str) -> ServiceError:
+    """The verb is not offered for this resource."""
+    return ServiceError(405, "0x0", f"The requested resource does not support http method '{method}'.")
+
+
+def not_implemented(message: str) -> ServiceError:
+    """A message the service answers 501 to, such as DeleteMultiple on a standard table."""
+    return ServiceError(501, "0x80040800", message)
+
+
+def unknown_property(name: str, table: str) -> ODataError:
+    """A query names a property the type does not have; names are case-sensitive."""
+    return ODataError(f"Could not find a property named '{name}' on type '{NAMESPACE}.{table}'.", code="0x0")
+
+
+def invalid_property(name: str, table: str) -> ServiceError:
+    """A body names a property the type does not have."""
+    return ServiceError(400, "0x0", f"Invalid property '{name}' was found in entity '{NAMESPACE}.{table}'.")
+
+
+def undeclared_property(name: str) -> ServiceError:
+    """A body binds ``name@odata.bind`` where ``name`` is no navigation property (SupportArticles)."""
+    return ServiceError(
+        400,
+        "0x80048d19",
+        "Error identified in Payload provided by the user for Entity :'', For more information on this error please "
+        f"follow this help link https://go.microsoft.com/fwlink/?linkid=2195293  ----> InnerException : "
+        f"Microsoft.OData.ODataException: An undeclared property '{name}' which only has property annotations in the "
+        "payload but no property value was found in the payload. In OData, only declared navigation properties and "
+        "declared named streams can be represented as properties without values.",
+    )
+
+
+def invalid_entity_key(table: str) -> ServiceError:
+    """A URL addresses a row by columns that are no key (use-alternate-key-reference-record)."""
+    return ServiceError(
+        400,
+        "0x80060888",
+        f"The key in the request URI is not valid for resource '{NAMESPACE}.{table}'. Ensure that the names and "
+        "number of key properties match the declared or alternate key properties for the resource "
+        f"'{NAMESPACE}.{table}'.",
+    )
+
+
+# Bodies and values
+
+
+def invalid_request_body(reason: str) -> ServiceError:
+    """The body is no JSON, or no JSON the operation understands."""
+    return ServiceError(
+        400, "0x80048d19", f"Error identified in Payload provided by the user for Entity :'', InnerException : {reason}"
+    )
+
+
+def invalid_literal(literal: object, edm_type: str) -> ServiceError:
+    """A value is not of the column's type; ``edm_type`` is such as ``Edm.Int32``."""
+    return ServiceError(
+        400,
+        "0x80048d19",
+        "Error identified in Payload provided by the user for Entity :'', InnerException : "
+        f"Microsoft.OData.ODataException: Cannot convert the literal '{literal}' to the expected type '{edm_type}'.",
+    )
+
+
+def text_too_long(column: str, table: str, limit: int) -> ServiceError:
+    """The sample of the batch page, with its two spaces."""
+    return ServiceError(
+        400,
+        "0x80044331",
+        f"A validation error occurred.  The length of the '{column}' attribute of the '{table}' entity exceeded the "
+        f"maximum allowed length of '{limit}'.",
+    )
+
+
+def integer_out_of_range(column: str, table: str) -> ServiceError:
+    """A whole number outside the column's bounds."""
+    return ServiceError(
+        400,
+        "0x8004432f",
+        f"A validation error occurred.  The value of '{column}' on record of type '{table}' is outside the valid "
+        "range.",
+    )
+
+
+def decimal_out_of_range(column: str, table: str) -> ServiceError:
+    """A decimal, money or floating-point number outside the column's bounds."""
+    return ServiceError(
+        400,
+        "0x80044330",
+        f"A validation error occurred.  The value of '{column}' on record of type '{table}' is outside the valid "
+        "range.",
+    )
+
+
+def invalid_option(value: object, column: str, table: str, valid: Sequence[int]) -> ServiceError:
+    """A choice column is given a value it does not have."""
+    known = ", ".join(str(option) for option in valid)
+    return ServiceError(
+        400,
+        "0x8004431a",
+        f"A validation error occurred.  The value {value} of '{column}' on record of type '{table}' is outside the "
+        f"valid range. Accepted Values: {known}",
+    )
+
+
+def invalid_state_pair(status: int, state: int, table: str) -> ServiceError:
+    """A status reason that does not belong to the state."""
+    return ServiceError(
+        400,
+        "0x80048408",
+        f"{status} is not a valid status code for state code {state} on {table}.",
+    )
+
+
+def invalid_argument(message: str) -> ServiceError:
+    """The general refusal of an argument."""
+    return ServiceError(400, "0x80040203", message)
+
+
+def key_column_in_body() -> ServiceError:
+    """UpsertMultiple creating a row whose key stands in both ``@odata.id`` and the body."""
+    return unexpected(status=400)
+
+
+def unexpected(status: int = 500) -> ServiceError:
+    """The service's shrug."""
+    return ServiceError(status, "0x80040216", "An unexpected error occurred.")
+
+
+# Rows
+
+
+def record_not_found(table: str, record_id: str) -> ServiceError:
+    """No row with that primary key (A12: 404, ObjectDoesNotExist)."""
+    return ServiceError(404, "0x80040217", f"{table} With Id = {record_id} Does Not Exist")
+
+
+def record_not_found_by_key(table: str) -> ServiceError:
+    """No row with those alternate-key values."""
+    return ServiceError(404, "0x80060891", f"A record with the specified key values does not exist in {table} entity")
+
+
+def matching_record_exists() -> ServiceError:
+    """``If-None-Match: *`` met a row, or two upserts raced for one new key."""
+    return ServiceError(412, "0x80060892", "A record with matching key values already exists.")
+
+
+def duplicate_primary_key() -> ServiceError:
+    """A create gave the identifier of a row that exists."""
+    return ServiceError(412, "0x80040237", "Cannot insert duplicate key.")
+
+
+def duplicate_key(columns: Sequence[str], key: str) -> ServiceError:
+    """A write would give two rows the same alternate key.
+
+    Args:
+        columns: Display names of the key's columns.
+        key: Name of the key.
+    """
+    return ServiceError(
+        412,
+        "0x80060892",
+        f"A record that has the attribute values {', '.join(columns)} already exists. The entity key {key} requires "
+        "that this set of attributes contains unique values. Select unique values and try again.",
+    )
+
+
+def version_mismatch() -> ServiceError:
+    """``If-Match`` carried an ETag the row no longer has."""
+    return ServiceError(
+        412,
+        "0x80060882",
+        "The version of the existing record doesn't match the RowVersion property provided.",
+    )
+
+
+# Batches
+
+
+def content_id_missing() -> ServiceError:
+    """An operation of a change set without a Content-ID."""
+    return ServiceError(400, "0x80060888", "Content-ID header not present")
+
+
+def content_id_unknown(reference: str) -> ServiceError:
+    """A reference to an operation that has not run, such as ``$1`` before it."""
+    return ServiceError(400, "0x80060888", f"Content-ID Reference: '{reference}' does not exist in the batch context.")
+
+
+# Access and operation
+
+
+def unauthorized(challenge: str) -> ServiceError:
+    """No usable token; ``challenge`` is the value of ``WWW-Authenticate``."""
+    return ServiceError(
+        401, "0x0", "Authorization has been denied for this request.", headers={"WWW-Authenticate": challenge}
+    )
+
+
+def access_denied(privilege: str) -> ServiceError:
+    """The caller lacks a privilege."""
+    return ServiceError(403, "0x80040220", f"Principal user is missing {privilege} privilege.")
+
+
+def sql_deadlock() -> ServiceError:
+    """SQL Server chose the request as the victim of a deadlock (error 1205)."""
+    return ServiceError(
+        500,
+        "0x80044150",
+        "Generic SQL error. CRM ErrorCode: -2147204784 Sql ErrorCode: -2146232060 Sql Number: 1205",
+    )
+
+
+def plugin_error(message: str) -> ServiceError:
+    """A plug-in threw (ISV code aborted the operation); the message is the plug-in's."""
+    return ServiceError(400, "0x80040265", message)
