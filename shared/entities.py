@@ -1,0 +1,124 @@
+"""What is known of a Dataverse table: plain values, read from its metadata, used by every room.
+
+The facts behind the fields are Microsoft's `EntityMetadata` and `AttributeMetadata` types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = [
+    "AlternateKey",
+    "AttributeMetadata",
+    "AttributeType",
+    "Choice",
+    "DateBehavior",
+    "EntityMetadata",
+]
+
+
+class AttributeType(StrEnum):
+    """The kinds of column, under the names that `AttributeTypeName` gives them (without the word Type)."""
+
+    STRING = "String"
+    MEMO = "Memo"
+    INTEGER = "Integer"
+    BIGINT = "BigInt"
+    DECIMAL = "Decimal"
+    MONEY = "Money"
+    DOUBLE = "Double"
+    BOOLEAN = "Boolean"
+    PICKLIST = "Picklist"
+    STATE = "State"
+    STATUS = "Status"
+    MULTI_PICKLIST = "MultiSelectPicklist"
+    DATETIME = "DateTime"
+    LOOKUP = "Lookup"
+    CUSTOMER = "Customer"
+    OWNER = "Owner"
+    UNIQUEIDENTIFIER = "Uniqueidentifier"
+    IMAGE = "Image"
+    FILE = "File"
+    VIRTUAL = "Virtual"
+
+
+class DateBehavior(StrEnum):
+    """How a date column treats time zones (`DateTimeBehavior`)."""
+
+    USER_LOCAL = "UserLocal"
+    DATE_ONLY = "DateOnly"
+    TIME_ZONE_INDEPENDENT = "TimeZoneIndependent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One option of a choice column: its value and its labels in every installed language."""
+
+    value: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeMetadata:
+    """One column of a table.
+
+    Attributes:
+        name: Logical name, such as ``accountnumber``.
+        max_length: Most characters, for text.
+        precision: Digits behind the decimal point, for decimal, money and double.
+        min_value: Smallest number allowed, None when unlimited.
+        choices: The options of a choice, state, status or boolean column.
+        targets: Logical names of the tables a lookup may point to.
+        navigation: Target table -> the navigation property that writes the lookup (case kept).
+        required: `ApplicationRequired`, `SystemRequired`, `Recommended` or `None`.
+    """
+
+    name: str
+    type: AttributeType
+    display_name: str = ""
+    max_length: int | None = None
+    precision: int | None = None
+    min_value: float | None = None
+    max_value: float | None = None
+    date_behavior: DateBehavior | None = None
+    choices: tuple[Choice, ...] = ()
+    targets: tuple[str, ...] = ()
+    navigation: Mapping[str, str] = field(default_factory=dict)
+    required: str = "None"
+    creatable: bool = True
+    updatable: bool = True
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlternateKey:
+    """An alternate key; usable only while its index is active."""
+
+    name: str
+    columns: tuple[str, ...]
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityMetadata:
+    """One table: names, columns and keys.
+
+    Attributes:
+        entity_set: The name in URLs; read from metadata, never derived from the logical name.
+        attributes: Logical name -> column.
+    """
+
+    logical_name: str
+    entity_set: str
+    display_name: str
+    primary_id: str
+    primary_name: str
+    attributes: Mapping[str, AttributeMetadata]
+    keys: tuple[AlternateKey, ...] = ()
+    elastic: bool = False
+
+    def key_over(self, columns: frozenset[str]) -> AlternateKey | None:
+        """The alternate key made of exactly these columns, active or not; None when there is none."""
+        return next((key for key in self.keys if frozenset(key.columns) == columns), None)

@@ -1,0 +1,116 @@
+"""The one error tree, ordered by what the caller does next, not by where the error came from.
+
+```
+SyncError
+├── UserError            the definition, the settings or the data is wrong: tell the user where; no traceback
+│   ├── DefinitionError    one or more problems, each with file, line, column and path
+│   └── UnsafePlanError    the plan breaks a safety limit: numbers, limit, and what overrides it
+├── RetryLater           the other side said "not now": carries retry_after in seconds
+├── AnswerLost           sent, no answer: the server may have acted; never blindly repeated
+├── RequestRefused       the server answered no for this row or chunk: status, code, message, column where known
+└── AbortRun             no point in going on: credentials, privilege, missing table, host not allowed
+```
+
+A message says what is wrong and what to do. It never holds a secret or a whole record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "AbortRun",
+    "AnswerLost",
+    "DefinitionError",
+    "Problem",
+    "RequestRefused",
+    "RetryLater",
+    "SyncError",
+    "UnsafePlanError",
+    "UserError",
+]
+
+
+class SyncError(Exception):
+    """The root: every error that this program raises on purpose."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class UserError(SyncError):
+    """Something a person can put right: said in one message, without a traceback."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake in what a user wrote.
+
+    Attributes:
+        message: What is wrong and what to do about it; ends without a full stop.
+        file: The file's path or URL as the user gave it; empty where the text came from elsewhere.
+        line: 1-based line, 0 where unknown.
+        column: 1-based column, 0 where unknown.
+        path: Where in the document, such as ``destination.mappings[3].target``.
+    """
+
+    message: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        """Render as ``file:line:column: path: message``, leaving out what is unknown."""
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class DefinitionError(UserError):
+    """A definition holds mistakes: all of them, each with its place."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class UnsafePlanError(UserError):
+    """The plan would change more than its limits allow; nothing was written."""
+
+
+class RetryLater(SyncError):  # noqa: N818 - the name says what to do next
+    """The other side asked to come back later.
+
+    Attributes:
+        retry_after: Seconds to wait before the next try.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AnswerLost(SyncError):  # noqa: N818 - the name says what happened
+    """A request was sent and no answer came: the server may have acted on it."""
+
+
+class RequestRefused(SyncError):  # noqa: N818 - the name says what happened
+    """The server answered, and the answer was no.
+
+    Attributes:
+        status: HTTP status.
+        code: The service's error code as text, such as ``0x80040217``; empty when it gave none.
+        column: Logical name of the column at fault, where the service names one.
+    """
+
+    def __init__(self, message: str, *, status: int, code: str = "", column: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.column = column
+
+
+class AbortRun(SyncError):  # noqa: N818 - the name says what to do next
+    """Nothing in this run can succeed: credentials, privilege, missing table, host not allowed."""
