@@ -168,9 +168,10 @@ class Table:
     def __post_init__(self) -> None:
         """Indexes the columns by OData property and by navigation property (with its target table)."""
         by_property = {column.property_name: column for column in self.columns.values()}
-        by_navigation = {
-            name: (column, target) for column in self.columns.values() for target, name in column.navigation.items()
-        }
+        by_navigation: dict[str, tuple[Column, str]] = {}
+        for column in self.columns.values():
+            for target, name in column.navigation.items():
+                by_navigation.setdefault(name, (column, target))  # `ownerid` leads to users first, then to teams
         object.__setattr__(self, "by_property", MappingProxyType(by_property))
         object.__setattr__(self, "by_navigation", MappingProxyType(by_navigation))
 

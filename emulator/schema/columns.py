@@ -1,0 +1,131 @@
+"""One column from its description in YAML, with the defaults Dataverse gives a new column of that type."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from emulator.schema.faults import SchemaFileError
+from emulator.schema.model import LOOKUP_TYPES, Column, ColumnType, DateBehavior, Option, Table
+
+__all__ = ["DEFAULT_LANGUAGE", "build_column", "is_custom"]
+
+DEFAULT_LANGUAGE: Final = 1033  # English (United States)
+
+_SETTINGS: Final = frozenset(
+    {
+        *("type", "label", "description", "length", "min", "max", "precision", "options", "options_of", "option_set"),
+        *("global", "behavior", "format", "targets", "navigation", "relationship", "required", "read_only", "computed"),
+        *("valid_for_create", "valid_for_update", "valid_for_read", "ascii_only", "default", "full_name", "secured"),
+    }
+)
+# Bounds of a column that states none: Dataverse's own ("Attribute metadata": IntegerAttributeMetadata and so on).
+_BOUNDS: Final[Mapping[ColumnType, tuple[float | int, float | int]]] = {
+    ColumnType.INTEGER: (-2147483648, 2147483647),
+    ColumnType.BIGINT: (-9223372036854775808, 9223372036854775807),
+    ColumnType.DECIMAL: (-100000000000, 100000000000),
+    ColumnType.DOUBLE: (-100000000000, 100000000000),
+    ColumnType.MONEY: (-922337203685477, 922337203685477),
+}
+_PRECISION: Final = {ColumnType.DECIMAL: 10, ColumnType.DOUBLE: 5, ColumnType.MONEY: 4}
+_LENGTH: Final = {ColumnType.STRING: 100, ColumnType.MEMO: 2000}
+_BOOLEAN_LABELS: Final = {0: "No", 1: "Yes"}
+
+
+def is_custom(schema_name: str) -> bool:
+    """Whether a name carries a publisher's prefix, as `new_Score` does; `Address1_City` does not."""
+    prefix, separator, _ = schema_name.partition("_")
+    return bool(separator) and prefix.islower() and prefix.isalnum()
+
+
+def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapping[str, Table]) -> Column:
+    """Returns the column a description stands for.
+
+    Raises:
+        SchemaFileError: An unknown setting or type, or a lookup without targets.
+    """
+    unknown = set(settings) - _SETTINGS
+    if unknown:
+        raise SchemaFileError(f"table {table}, column {name}: unknown setting {', '.join(sorted(unknown))}")
+    try:
+        column_type = ColumnType(settings["type"])
+    except (KeyError, ValueError) as error:
+        raise SchemaFileError(f"table {table}, column {name}: no such type {settings.get('type')!r}") from error
+    targets = tuple(settings.get("targets", ()))
+    if column_type in LOOKUP_TYPES and not targets:
+        raise SchemaFileError(f"table {table}, column {name}: a lookup needs targets")
+    low, high = _BOUNDS.get(column_type, (None, None))
+    read_only = bool(settings.get("read_only"))
+    return Column(
+        logical_name=name.lower(),
+        schema_name=name,
+        type=column_type,
+        display_name=str(settings.get("label", name)),
+        description=str(settings.get("description", "")),
+        max_length=settings.get("length", _LENGTH.get(column_type)),
+        min_value=settings.get("min", low),
+        max_value=settings.get("max", high),
+        precision=settings.get("precision", _PRECISION.get(column_type)),
+        options=_options(table, name, settings, known),
+        option_set_name=settings.get("option_set"),
+        global_option_set=bool(settings.get("global")),
+        date_behavior=_behavior(settings) if column_type is ColumnType.DATETIME else None,
+        text_format=settings.get("format"),
+        targets=targets,
+        navigation=_navigation(name, targets, settings.get("navigation")),
+        relationships=_relationships(table, name, targets, settings.get("relationship")),
+        required=str(settings.get("required", "None")),
+        valid_for_create=bool(settings.get("valid_for_create", not read_only)),
+        valid_for_update=bool(settings.get("valid_for_update", not read_only)),
+        valid_for_read=bool(settings.get("valid_for_read", True)),
+        ascii_only=bool(settings.get("ascii_only")),
+        custom=is_custom(name),
+        secured=bool(settings.get("secured")),
+        default=settings.get("default"),
+        computed=bool(settings.get("computed") or settings.get("full_name")),
+    )
+
+
+def _behavior(settings: Mapping[str, Any]) -> DateBehavior:
+    return DateBehavior(settings.get("behavior", DateBehavior.USER_LOCAL))
+
+
+def _options(table: str, name: str, settings: Mapping[str, Any], known: Mapping[str, Table]) -> tuple[Option, ...]:
+    if "options_of" in settings:
+        other_table, _, other_column = str(settings["options_of"]).partition(".")
+        try:
+            return known[other_table].columns[other_column].options
+        except KeyError as error:
+            raise SchemaFileError(f"table {table}, column {name}: no options at {settings['options_of']!r}") from error
+    labels = settings.get("options")
+    if labels is None and settings["type"] == ColumnType.BOOLEAN:
+        labels = _BOOLEAN_LABELS
+    return tuple(_option(int(value), label) for value, label in (labels or {}).items())
+
+
+def _option(value: int, description: str | Mapping[str, Any]) -> Option:
+    if isinstance(description, Mapping):
+        labels = description.get("labels") or {DEFAULT_LANGUAGE: str(description.get("label", value))}
+        return Option(
+            value=value,
+            labels={int(language): str(text) for language, text in labels.items()},
+            state=description.get("state"),
+            default_status=description.get("default_status"),
+        )
+    return Option(value=value, labels={DEFAULT_LANGUAGE: str(description)})
+
+
+def _navigation(name: str, targets: tuple[str, ...], given: str | Mapping[str, str] | None) -> Mapping[str, str]:
+    """Custom lookups keep the schema name's case; one of several targets is appended to the name."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    base = given or (name if is_custom(name) else name.lower())
+    return {target: base if len(targets) == 1 else f"{base}_{target}" for target in targets}
+
+
+def _relationships(
+    table: str, name: str, targets: tuple[str, ...], given: str | Mapping[str, str] | None
+) -> Mapping[str, str]:
+    if isinstance(given, Mapping):
+        return dict(given)
+    if given and len(targets) == 1:
+        return {targets[0]: given}
+    return {target: f"{target}_{table.lower()}_{name}" for target in targets}
