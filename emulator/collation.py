@@ -5,6 +5,7 @@ ignores trailing spaces. A collation here is the function that maps a text to th
 identical, so that an ordinary unique index or ``=`` in SQLite gives the service's answer.
 """
 
+import sqlite3
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,17 +55,28 @@ class Collation:
         """
         if text.isascii():
             return text.rstrip(" ") if self.case_sensitive else text.lower().rstrip(" ")
+        return self.fold(text).rstrip(" ")
+
+    def fold(self, text: str) -> str:
+        """Like `normalise`, but with trailing spaces, which count in patterns (SQL Server's LIKE)."""
+        if text.isascii():
+            return text if self.case_sensitive else text.lower()
         folded = text if self.case_sensitive else text.casefold()
         bare = unicodedata.normalize("NFKC", folded) if self.accent_sensitive else _without_marks(folded)
         # Folding again: a compatibility form may open up to a capital letter (U+2122 to "TM").
-        return (bare if self.case_sensitive else bare.casefold()).rstrip(" ")
+        return bare if self.case_sensitive else bare.casefold()
 
-    @property
-    def sql_function(self) -> Callable[[object], object]:
-        """The function to register with SQLite as ``dv_norm``: null and numbers pass unchanged."""
-        normalise = self.normalise
+    def register(self, connection: sqlite3.Connection) -> None:
+        """Make ``dv_norm`` (`normalise`) and ``dv_fold`` (`fold`) known to SQLite, as compiled filters call both."""
+        for name, change in (("dv_norm", self.normalise), ("dv_fold", self.fold)):
+            connection.create_function(name, 1, _passing_null(change), deterministic=True)
 
-        def dv_norm(value: object) -> object:
-            return normalise(value) if isinstance(value, str) else value
 
-        return dv_norm
+_SqlValue = str | bytes | int | float | None
+
+
+def _passing_null(change: Callable[[str], str]) -> Callable[[_SqlValue], _SqlValue]:
+    def changed(value: _SqlValue) -> _SqlValue:
+        return change(value) if isinstance(value, str) else value
+
+    return changed

@@ -1,0 +1,156 @@
+"""Dataverse's own query functions, ``Microsoft.Dynamics.CRM.In`` and its kin, as SQLite conditions."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+from emulator.errors import NAMESPACE, ODataError
+from emulator.odata.dates import COUNTED, NAMED, Span
+from emulator.odata.nodes import Property, QueryFunction
+from emulator.odata.scopes import Place, Scope
+from emulator.odata.types import Stored, edm_type, instant_text, stored_text
+from emulator.schema.model import Column, ColumnType
+
+if TYPE_CHECKING:
+    from emulator.odata.sql import Compiler
+
+__all__ = ["function_condition"]
+
+_DAY: Final = timedelta(days=1)
+_IDENTITIES: Final = frozenset({"EqualUserId", "NotEqualUserId", "EqualBusinessId", "NotEqualBusinessId"})
+_DATES: Final = frozenset({"On", "NotOn", "OnOrAfter", "OnOrBefore"}) | NAMED.keys() | COUNTED.keys()
+_LISTS: Final = frozenset({"In", "NotIn", "ContainValues", "DoesNotContainValues", "Between", "NotBetween"})
+
+
+class _Work(Protocol):
+    """What a function needs of the compilation it is part of."""
+
+    compiler: "Compiler"
+    parameters: list[Stored]
+
+    def place(self, operand: Property, scope: Scope) -> Place: ...
+    def comparable(self, place: Place) -> str: ...
+    def bound(self, value: Stored, column: Column) -> str: ...
+    def among(self, place: Place, values: Sequence[Stored], *, negated: bool) -> str: ...
+
+
+def function_condition(node: QueryFunction, scope: Scope, work: _Work) -> str:
+    """Return the SQL of a query function; a null column is in no list, no span and equal to nobody.
+
+    Raises:
+        ODataError: The function is not known or not emulated, or its parameters do not suit it or the column.
+    """
+    if node.name not in _LISTS | _DATES | _IDENTITIES:
+        raise ODataError(
+            f"An unknown function with name '{NAMESPACE}.{node.name}' was found. This may also be a function import "
+            "or a key lookup on a navigation property, which is not allowed.",
+            position=node.position,
+        )
+    place = _place(node, scope, work)
+    if node.name in _LISTS:
+        return _list_condition(node, place, work)
+    if node.name in _IDENTITIES:
+        return _identity_condition(node, place, work)
+    return _date_condition(node, place, work)
+
+
+def _place(node: QueryFunction, scope: Scope, work: _Work) -> Place:
+    """The column a function is about: named as an attribute, so a lookup goes without its underscores too."""
+    name = _single(node, "PropertyName")
+    _, entered = scope.entered((*node.subject, name))
+    column = entered.table.columns.get(name)
+    path = (*node.subject, column.property_name if column else name)
+    place = work.place(Property(path=path, position=node.position), scope)
+    if place.is_navigation:
+        raise ODataError(f"'{name}' is no column that {node.name} can compare.", position=node.position)
+    return place
+
+
+def _single(node: QueryFunction, name: str) -> str:
+    value = node.parameters.get(name)
+    if not isinstance(value, str):
+        raise ODataError(
+            f"The function '{NAMESPACE}.{node.name}' needs the parameter '{name}'.", position=node.position
+        )
+    return value
+
+
+def _many(node: QueryFunction) -> tuple[str, ...]:
+    value = node.parameters.get("PropertyValues")
+    if not isinstance(value, tuple) or not value:
+        raise ODataError(
+            f"The function '{NAMESPACE}.{node.name}' needs the parameter 'PropertyValues'.", position=node.position
+        )
+    return value
+
+
+def _list_condition(node: QueryFunction, place: Place, work: _Work) -> str:
+    negated = node.name.startswith(("Not", "DoesNot"))
+    texts = _many(node)
+    if node.name.endswith("ContainValues"):
+        return _choices(texts, place, work, negated=negated)
+    values = [stored_text(text, place.column) for text in texts]
+    if node.name.endswith("In"):
+        return work.among(place, values, negated=negated)
+    if len(values) != 2:  # noqa: PLR2004 - a span has two ends
+        raise ODataError(f"The function '{NAMESPACE}.{node.name}' needs two values.", position=node.position)
+    ends = " AND ".join(work.bound(value, place.column) for value in values)
+    between = f"coalesce({work.comparable(place)} BETWEEN {ends}, 0)"
+    return f"NOT {between}" if negated else between
+
+
+def _choices(texts: Sequence[str], place: Place, work: _Work, *, negated: bool) -> str:
+    """Any of the options is chosen: the stored text is their sorted list, ``"1,9"``."""
+    if place.column.type is not ColumnType.MULTI_PICKLIST:
+        raise ODataError("The column of ContainValues must be a multi-select choice.")
+    tests: list[str] = []
+    for text in texts:
+        work.parameters.append(f"*,{int(text) if text.strip().lstrip('-').isdigit() else 'none'},*")
+        tests.append(f"',' || {place.sql()} || ',' GLOB ?")
+    contains = f"coalesce({' OR '.join(tests)}, 0)"
+    return f"NOT {contains}" if negated else contains
+
+
+def _identity_condition(node: QueryFunction, place: Place, work: _Work) -> str:
+    compiler = work.compiler
+    identity = compiler.user_id if node.name.endswith("UserId") else compiler.business_unit_id
+    work.parameters.append(identity)
+    return f"{place.sql()} {'IS NOT' if node.name.startswith('Not') else 'IS'} ?"
+
+
+def _date_condition(node: QueryFunction, place: Place, work: _Work) -> str:
+    edm = edm_type(place.column)
+    if edm not in {"Edm.Date", "Edm.DateTimeOffset"}:
+        raise ODataError(f"The function '{NAMESPACE}.{node.name}' needs a date column.", position=node.position)
+    start, end = _span(node, place, work.compiler.now)
+    tests: list[str] = []
+    for moment, operator in ((start, ">="), (end, "<")):
+        if moment is not None:
+            work.parameters.append(instant_text(moment)[: 10 if edm == "Edm.Date" else 20])
+            # A date-only column compares by days: the day an open span ends in still belongs to it.
+            inclusive = operator == "<" and edm == "Edm.Date" and moment.time() != moment.min.time()
+            tests.append(f"{place.sql()} {'<=' if inclusive else operator} ?")
+    condition = f"coalesce({' AND '.join(tests)}, 0)"
+    return f"NOT {condition}" if node.name == "NotOn" else condition
+
+
+def _span(node: QueryFunction, place: Place, now: datetime) -> Span:
+    if node.name in NAMED:
+        return NAMED[node.name](now)
+    value = _single(node, "PropertyValue")
+    if node.name in COUNTED:
+        if not value.isdigit() or int(value) < 1:
+            raise ODataError(f"'{value}' is no count for '{NAMESPACE}.{node.name}'.", position=node.position)
+        try:
+            return COUNTED[node.name](now, int(value))
+        except (OverflowError, ValueError) as error:
+            raise ODataError(f"'{value}' reaches beyond the calendar.", position=node.position) from error
+    text = stored_text(value, place.column)
+    day = datetime.combine(date.fromisoformat(str(text)[:10]), datetime.min.time(), tzinfo=now.tzinfo)
+    match node.name:
+        case "OnOrAfter":
+            return day, None
+        case "OnOrBefore":
+            return None, day + _DAY
+        case _:
+            return day, day + _DAY

@@ -1,0 +1,135 @@
+"""What a filter expression is made of after parsing: values without behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+__all__ = [
+    "COMPARISONS",
+    "Call",
+    "Comparison",
+    "Expression",
+    "Lambda",
+    "Literal",
+    "LiteralValue",
+    "Logical",
+    "Membership",
+    "Negation",
+    "Operand",
+    "Property",
+    "QueryFunction",
+]
+
+LiteralValue = str | int | Decimal | bool | datetime | None
+
+COMPARISONS: Final = {
+    "eq": "Equal",
+    "ne": "NotEqual",
+    "gt": "GreaterThan",
+    "ge": "GreaterThanOrEqual",
+    "lt": "LessThan",
+    "le": "LessThanOrEqual",
+}
+"""The comparison operators and the names OData's messages give them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Literal:
+    """A value as written in a URL.
+
+    Attributes:
+        value: Python's form; an identifier and a date are text, a point in time is an aware `datetime` in UTC.
+        edm: The primitive type the notation implies, ``Edm.String`` and so on; ``null`` for null.
+        text: The notation itself.
+        position: Where it begins in the expression.
+    """
+
+    value: LiteralValue
+    edm: str
+    text: str = ""
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """A property, perhaps of a related row: ``name``, ``primarycontactid/fullname``, ``t/statecode`` in a lambda."""
+
+    path: tuple[str, ...]
+    position: int = 0
+
+
+Operand = Literal | Property
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """``left eq right``; `operator` is one of `COMPARISONS`."""
+
+    operator: str
+    left: Operand
+    right: Operand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """``property in (literal, ...)``."""
+
+    operand: Property
+    values: tuple[Literal, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """``contains``, ``startswith`` or ``endswith`` of a property and a text."""
+
+    name: str
+    operand: Property
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryFunction:
+    """A function of Dataverse's own, ``Microsoft.Dynamics.CRM.In(PropertyName='x',PropertyValues=['1'])``.
+
+    Attributes:
+        name: Without the namespace.
+        parameters: By name; a list parameter is a tuple of texts, every other one a text.
+        subject: The navigation path in front of it, such as the variable of a lambda.
+    """
+
+    name: str
+    parameters: Mapping[str, str | tuple[str, ...]]
+    subject: tuple[str, ...] = ()
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lambda:
+    """``Account_Tasks/any(t:t/statecode eq 1)``; without a predicate it asks whether there is any row."""
+
+    path: tuple[str, ...]
+    quantifier: str
+    variable: str
+    predicate: "Expression | None"
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logical:
+    """Two or more expressions joined by the same ``and`` or ``or``: flat, as long lists are common."""
+
+    operator: str
+    operands: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negation:
+    """``not expression``."""
+
+    operand: "Expression"
+
+
+Expression = Comparison | Membership | Call | QueryFunction | Lambda | Logical | Negation | Property | Literal
+"""Anything a filter can be; a `Property` or `Literal` alone must be boolean."""

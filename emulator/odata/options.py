@@ -1,0 +1,204 @@
+"""Query options: ``$select``, ``$filter``, ``$orderby``, ``$top``, ``$count``, ``$expand`` and the tokens of paging."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import unquote_plus
+
+from emulator.errors import ODataError, not_implemented, unknown_property
+from emulator.odata.nodes import Expression, Property
+from emulator.odata.parser import FilterParser, parse_filter
+from emulator.odata.scopes import child_link
+from emulator.odata.sql import Order
+from emulator.schema.model import Schema, Table
+
+__all__ = ["Expand", "Query", "check_query", "parse_query"]
+
+_KNOWN: Final = frozenset(
+    {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "$deltatoken", "$format"}
+)
+_NOT_EMULATED: Final = frozenset({"$apply", "$compute", "$search", "fetchxml", "savedquery", "userquery"})
+_TOP_MAXIMUM: Final = 2**31 - 1
+_NO_ALIASES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """The options of one request, names not yet looked up.
+
+    Attributes:
+        select: The properties asked for, in order; None asks for all.
+        filter: The parsed ``$filter``, or None.
+        order: The terms of ``$orderby``.
+        top: At most so many rows, or None.
+        count: Whether the number of all matching rows is asked for.
+        expand: The navigation properties to follow.
+        skip_token: The decoded ``$skiptoken`` of a next page, or None.
+        delta_token: The decoded ``$deltatoken``, or None.
+        aliases: Parameter aliases with their at-sign, as text.
+        custom: Options without a dollar sign, such as ``tag`` or ``partitionId``.
+    """
+
+    select: tuple[str, ...] | None = None
+    filter: Expression | None = None
+    order: tuple[Order, ...] = ()
+    top: int | None = None
+    count: bool = False
+    expand: "tuple[Expand, ...]" = ()
+    skip_token: str | None = None
+    delta_token: str | None = None
+    aliases: Mapping[str, str] = _NO_ALIASES
+    custom: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expand:
+    """One navigation property of ``$expand`` and the options in its parentheses."""
+
+    name: str
+    query: Query
+
+
+def parse_query(raw: str) -> Query:
+    """Parse a URL's query string, still percent-encoded, without its question mark.
+
+    Raises:
+        ODataError: An option is unknown, given twice, not supported by the service, or not well formed.
+        ServiceError: The option exists in the service and not in this emulator (501).
+    """
+    options: dict[str, str] = {}
+    for pair in raw.split("&"):
+        if not pair:
+            continue
+        name, _, value = pair.partition("=")
+        name = unquote_plus(name)
+        if name in options:
+            raise ODataError(
+                f"Query option '{name}' was specified more than once, but it must be specified at most once."
+            )
+        options[name] = unquote_plus(value)
+    return _query(options)
+
+
+def _query(options: Mapping[str, str]) -> Query:
+    for name in options:
+        _check_name(name)
+    aliases = {name: value for name, value in options.items() if name.startswith("@")}
+    return Query(
+        select=_select(options.get("$select")),
+        filter=parse_filter(options["$filter"], aliases) if "$filter" in options else None,
+        order=tuple(_order(options["$orderby"], aliases)) if "$orderby" in options else (),
+        top=_top(options["$top"]) if "$top" in options else None,
+        count=_count(options.get("$count", "false")),
+        expand=tuple(_expands(options["$expand"], aliases)) if "$expand" in options else (),
+        skip_token=options.get("$skiptoken"),
+        delta_token=options.get("$deltatoken"),
+        aliases=aliases,
+        custom={name: value for name, value in options.items() if name[0] not in "$@"},
+    )
+
+
+def _check_name(name: str) -> None:
+    if name == "$skip":
+        raise ODataError("Skip Clause is not supported in CRM")
+    if name.lower() in _NOT_EMULATED:
+        raise not_implemented(f"The query option '{name}' is not emulated.")
+    if name.startswith("$") and name not in _KNOWN:
+        raise ODataError(f"The query parameter '{name}' is not supported.")
+
+
+def _select(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if "" in names:
+        raise ODataError("Term '' is not valid in a $select or $expand expression.")
+    return None if "*" in names else tuple(dict.fromkeys(names))
+
+
+def _top(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _TOP_MAXIMUM:
+        raise ODataError(
+            f"Invalid value '{text}' for $top query option found. The $top query option requires a non-negative "
+            "integer value."
+        )
+    return int(text)
+
+
+def _count(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ODataError(f"Invalid value '{text}' for $count query option found. Valid values are 'true' or 'false'.")
+    return text == "true"
+
+
+def _order(text: str, aliases: Mapping[str, str]) -> Iterator[Order]:
+    for part in _split(text, ","):
+        words = part.split()
+        if not words or len(words) > 2 or (len(words) == 2 and words[1] not in {"asc", "desc"}):  # noqa: PLR2004 - name, way
+            raise ODataError(f"Syntax error at position {len(words[0]) if words else 0} in '{text}'.")
+        operand = FilterParser(words[0], aliases).operand()
+        if not isinstance(operand, Property):
+            raise ODataError(f"Rows are ordered by properties: '{words[0]}' is none.")
+        yield Order(operand=operand, descending=words[-1] == "desc")
+
+
+def _expands(text: str, aliases: Mapping[str, str]) -> Iterator[Expand]:
+    for part in _split(text, ","):
+        name, opened, rest = part.strip().partition("(")
+        if not name or (opened and not rest.endswith(")")):
+            raise ODataError("Term '' is not valid in a $select or $expand expression.")
+        options: dict[str, str] = dict(aliases)
+        for option in _split(rest[:-1], ";") if rest else ():
+            key, _, value = option.strip().partition("=")
+            options[key] = value
+        yield Expand(name=name, query=_query(options))
+
+
+def _split(text: str, separator: str) -> Iterator[str]:
+    """Cut at a separator that stands outside quotes and parentheses."""
+    depth, quoted, start = 0, False, 0
+    for position, char in enumerate(text):
+        if char == "'":
+            quoted = not quoted
+        elif not quoted:
+            depth += (char == "(") - (char == ")")
+            if char == separator and depth == 0:
+                yield text[start:position]
+                start = position + 1
+    yield text[start:]
+
+
+def check_query(query: Query, table: Table, schema: Schema) -> Query:
+    """Look up every name outside the filter, which the compiler checks itself.
+
+    Returns:
+        The query, its ``select`` without navigation properties, as those bring no value of their own.
+
+    Raises:
+        ODataError: A property is not the table's, or a property to expand is no navigation property.
+    """
+    for name in query.select or ():
+        if name not in table.by_property and name not in table.by_navigation and not child_link(name, table, schema):
+            raise unknown_property(name, table.logical_name)
+    for expand in query.expand:
+        _check_expand(expand, table, schema)
+    if query.select is None:
+        return query
+    chosen = tuple(name for name in query.select if name in table.by_property)
+    return query if chosen == query.select else replace(query, select=chosen)
+
+
+def _check_expand(expand: Expand, table: Table, schema: Schema) -> None:
+    found = table.by_navigation.get(expand.name)
+    link = None if found else child_link(expand.name, table, schema)
+    target = schema.tables.get(found[1]) if found else link.table if link else None
+    if target is None:
+        if expand.name in table.by_property:
+            raise ODataError(
+                f"Property '{expand.name}' on type '{table.edm_name}' is not a navigation property or complex "
+                "property. Only navigation properties can be expanded.",
+                code="0x0",
+            )
+        raise unknown_property(expand.name, table.logical_name)
+    check_query(expand.query, target, schema)

@@ -1,0 +1,291 @@
+"""Reads ``$filter`` expressions: recursive descent over the lexer's tokens.
+
+The messages are those of Microsoft's OData library, which the service passes through unchanged.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from emulator.errors import NAMESPACE, ODataError
+from emulator.odata.lexer import END, Token, literal_of, tokenize
+from emulator.odata.nodes import (
+    COMPARISONS,
+    Call,
+    Comparison,
+    Expression,
+    Lambda,
+    Literal,
+    Logical,
+    Membership,
+    Negation,
+    Operand,
+    Property,
+    QueryFunction,
+)
+
+__all__ = ["FilterParser", "parse_filter"]
+
+_TEXT_FUNCTIONS: Final = frozenset({"contains", "startswith", "endswith"})
+_DEEPEST: Final = 100  # OData's library stops at this depth too ("Recursion depth exceeded allowed limit").
+_NO_ALIASES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def parse_filter(text: str, aliases: Mapping[str, str] = _NO_ALIASES) -> Expression:
+    """Parse the value of ``$filter``.
+
+    Args:
+        text: The expression, percent-decoding done.
+        aliases: Values of parameter aliases by name, ``{"@p1": "'A1'"}``.
+
+    Returns:
+        The expression; names in it are not yet looked up in any table.
+
+    Raises:
+        ODataError: The expression is not well formed, or calls a function nobody knows.
+    """
+    return FilterParser(text, aliases).parse()
+
+
+class FilterParser:
+    """One pass over one expression."""
+
+    def __init__(self, text: str, aliases: Mapping[str, str] = _NO_ALIASES) -> None:
+        """Split the text; nothing is parsed yet."""
+        self._text = text
+        self._aliases = aliases
+        self._tokens = tokenize(text)
+        self._next = 0
+        self._depth = 0
+
+    def parse(self) -> Expression:
+        """Return the whole text as one expression."""
+        expression = self._disjunction()
+        if self._peek().kind != END:
+            raise self._syntax_error()
+        return expression
+
+    def operand(self) -> Operand:
+        """Return the next literal, alias or property."""
+        token = self._peek()
+        if token.kind == "alias":
+            return self._aliased(self._take())
+        literal = literal_of(token)
+        if literal is not None:
+            self._take()
+            return literal
+        if token.kind != "name":
+            raise self._expected("Expression")
+        return Property(path=self._path(), position=token.position)
+
+    def take_mark(self, mark: str) -> bool:
+        """Consume the punctuation mark if it comes next."""
+        token = self._peek()
+        if token.kind == "mark" and token.text == mark:
+            self._next += 1
+            return True
+        return False
+
+    # Logic, loosest binding first
+
+    def _disjunction(self) -> Expression:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ODataError("Recursion depth exceeded allowed limit.", position=self._peek().position)
+        operands = [self._conjunction()]
+        while self._take_word("or"):
+            operands.append(self._conjunction())
+        self._depth -= 1
+        return operands[0] if len(operands) == 1 else Logical(operator="or", operands=tuple(operands))
+
+    def _conjunction(self) -> Expression:
+        operands = [self._negation()]
+        while self._take_word("and"):
+            operands.append(self._negation())
+        return operands[0] if len(operands) == 1 else Logical(operator="and", operands=tuple(operands))
+
+    def _negation(self) -> Expression:
+        negated = False
+        while self._take_word("not"):
+            negated = not negated
+        expression = self._comparison()
+        return Negation(operand=expression) if negated else expression
+
+    def _comparison(self) -> Expression:
+        left = self._primary()
+        token = self._peek()
+        if token.kind == "name" and token.text in COMPARISONS:
+            return self._compared(left, self._take().text)
+        if self._take_word("in"):
+            return self._membership(left)
+        return left
+
+    def _compared(self, left: Expression, operator: str) -> Comparison:
+        right = self._primary()
+        if not isinstance(left, Property | Literal) or not isinstance(right, Property | Literal):
+            raise ODataError(
+                f"Only a property and a value can be compared: operator kind '{COMPARISONS[operator]}'.",
+                position=self._peek().position,
+            )
+        return Comparison(operator=operator, left=left, right=right)
+
+    def _membership(self, left: Expression) -> Membership:
+        if not isinstance(left, Property) or not self.take_mark("("):
+            raise self._syntax_error()
+        values = [self._literal()]
+        while self.take_mark(","):
+            values.append(self._literal())
+        self._close()
+        return Membership(operand=left, values=tuple(values))
+
+    def _primary(self) -> Expression:
+        if self.take_mark("("):
+            inner = self._disjunction()
+            self._close("')' or operator")
+            return inner
+        token = self._peek()
+        if token.kind == "name" and literal_of(token) is None:
+            return self._named()
+        return self.operand()
+
+    # Names: properties, functions, lambdas
+
+    def _named(self) -> Expression:
+        token = self._peek()
+        path = self._path()
+        if not self.take_mark("("):
+            return Property(path=path, position=token.position)
+        name = path[-1]
+        if name in {"any", "all"} and len(path) > 1:
+            return self._lambda(path[:-1], name, token.position)
+        if name.startswith(f"{NAMESPACE}."):
+            return self._query_function(path, token.position)
+        if len(path) == 1 and name in _TEXT_FUNCTIONS:
+            return self._call(name)
+        raise ODataError(
+            f"An unknown function with name '{name}' was found. This may also be a function import or a key lookup on "
+            "a navigation property, which is not allowed.",
+            position=token.position,
+        )
+
+    def _path(self) -> tuple[str, ...]:
+        names = [self._take().text]
+        while self.take_mark("/"):
+            if self._peek().kind != "name":
+                raise self._syntax_error()
+            names.append(self._take().text)
+        return tuple(names)
+
+    def _call(self, name: str) -> Call:
+        subject = self.operand()
+        if not self.take_mark(","):
+            raise self._expected("')' or ','")
+        text = self.operand()
+        self._close("')' or ','")
+        if not isinstance(subject, Property) or not isinstance(text, Literal) or not isinstance(text.value, str):
+            raise ODataError(
+                f"No function signature for the function with name '{name}' matches the specified arguments. The "
+                f"function signatures considered are: {name}(Edm.String Nullable=true, Edm.String Nullable=true)."
+            )
+        return Call(name=name, operand=subject, text=text.value)
+
+    def _lambda(self, path: tuple[str, ...], quantifier: str, position: int) -> Lambda:
+        if self.take_mark(")"):
+            return Lambda(path=path, quantifier=quantifier, variable="", predicate=None, position=position)
+        variable = self._take().text
+        if not self.take_mark(":"):
+            raise self._syntax_error()
+        predicate = self._disjunction()
+        self._close("')' or operator")
+        return Lambda(path=path, quantifier=quantifier, variable=variable, predicate=predicate, position=position)
+
+    def _query_function(self, path: tuple[str, ...], position: int) -> QueryFunction:
+        parameters: dict[str, str | tuple[str, ...]] = {}
+        while not self.take_mark(")"):
+            name = self._take()
+            if name.kind != "name" or not self.take_mark("="):
+                raise self._syntax_error()
+            parameters[name.text] = self._parameter()
+            if not self.take_mark(",") and self._peek().text != ")":
+                raise self._expected("')' or ','")
+        function = path[-1].removeprefix(f"{NAMESPACE}.")
+        return QueryFunction(name=function, parameters=parameters, subject=path[:-1], position=position)
+
+    def _parameter(self) -> str | tuple[str, ...]:
+        """A function's argument: a literal, a list in brackets, or an alias of either."""
+        token = self._peek()
+        if token.kind == "alias":
+            self._take()
+            return FilterParser(self._alias_text(token), self._aliases)._parameter()  # noqa: SLF001 - same class
+        if not self.take_mark("["):
+            return _as_text(self._take(), self._text)
+        items: list[str] = []
+        while not self.take_mark("]"):
+            items.append(_as_text(self._take(), self._text))
+            if not self.take_mark(",") and self._peek().text != "]":
+                raise ODataError(
+                    "Invalid JSON. A comma character ',' was expected in scope 'Array'. Every two elements in an array "
+                    "and properties of an object must be separated by commas.",
+                    position=self._peek().position,
+                )
+        return tuple(items)
+
+    # Tokens
+
+    def _aliased(self, token: Token) -> Operand:
+        inner = FilterParser(self._alias_text(token), self._aliases)
+        value = inner.operand()
+        if inner._peek().kind != END:
+            raise inner._syntax_error()
+        return value
+
+    def _alias_text(self, token: Token) -> str:
+        text = self._aliases.get(token.text)
+        if text is None or text.startswith("@"):  # An alias of an alias could point at itself.
+            raise ODataError(f"The parameter alias '{token.text}' has no value.", position=token.position)
+        return text
+
+    def _literal(self) -> Literal:
+        operand = self.operand()
+        if not isinstance(operand, Literal):
+            raise self._syntax_error()
+        return operand
+
+    def _peek(self) -> Token:
+        return self._tokens[self._next]
+
+    def _take(self) -> Token:
+        token = self._tokens[self._next]
+        if token.kind == END:
+            raise self._expected("Expression")
+        self._next += 1
+        return token
+
+    def _take_word(self, word: str) -> bool:
+        token = self._peek()
+        if token.kind == "name" and token.text == word:
+            self._next += 1
+            return True
+        return False
+
+    def _close(self, expected: str = "')' or ','") -> None:
+        if not self.take_mark(")"):
+            raise self._expected(expected)
+
+    def _expected(self, what: str) -> ODataError:
+        position = self._peek().position
+        return ODataError(f"{what} expected at position {position} in '{self._text}'.", position=position)
+
+    def _syntax_error(self) -> ODataError:
+        position = self._peek().position
+        return ODataError(f"Syntax error at position {position} in '{self._text}'.", position=position)
+
+
+def _as_text(token: Token, whole: str) -> str:
+    """A function's values are texts, whatever the column's type: the service parses them by the column."""
+    if token.kind == "quoted":
+        return token.text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    literal = literal_of(token)
+    if literal is None:
+        raise ODataError(f"Syntax error at position {token.position} in '{whole}'.", position=token.position)
+    return literal.value if isinstance(literal.value, str) else literal.text

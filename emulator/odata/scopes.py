@@ -1,0 +1,180 @@
+"""Where names in a filter lead: columns of the row itself, of rows behind lookups, of rows in a collection."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from emulator.errors import ODataError, unknown_property
+from emulator.schema.model import Column, ColumnType, Schema, Table
+
+__all__ = ["ChildLink", "Place", "Scope", "child_link", "is_key_text", "quoted"]
+
+
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def is_key_text(column: Column, table: Table) -> bool:
+    """Whether the table keeps a folded copy of the text column, ``<name>__n``, for its alternate keys."""
+    return column.type is ColumnType.STRING and any(column.logical_name in key.columns for key in table.keys)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A row, or a column of it, and the SQL that reaches it.
+
+    Attributes:
+        table: The row's table.
+        prefix: What stands before a column's name.
+        suffix: What stands after it.
+        of: The column pointed at; a lookup's own column where a navigation property was named.
+        is_navigation: Whether a navigation property was named, which compares with null alone.
+    """
+
+    table: Table
+    prefix: str
+    suffix: str = ""
+    of: Column | None = None
+    is_navigation: bool = False
+
+    @property
+    def column(self) -> Column:
+        """The column pointed at."""
+        if self.of is None:
+            raise ODataError("A filter compares single values.")
+        return self.of
+
+    def sql(self, suffix: str = "") -> str:
+        """The SQL of the column's value; ``suffix`` picks a column that accompanies it."""
+        return self._sql_of(self.column.logical_name + suffix)
+
+    def _sql_of(self, name: str) -> str:
+        return f"{self.prefix}{quoted(name)}{self.suffix}"
+
+    def pointed(self, name: str) -> Self:
+        """The place's column by OData property or navigation property.
+
+        Raises:
+            ODataError: The table has no such property.
+        """
+        column = self.table.by_property.get(name)
+        if column is not None:
+            return self._with(column, is_navigation=False)
+        found = self.table.by_navigation.get(name)
+        if found is None:
+            raise unknown_property(name, self.table.logical_name)
+        return self._with(found[0], is_navigation=True)
+
+    def _with(self, column: Column, *, is_navigation: bool) -> Self:
+        return type(self)(
+            table=self.table, prefix=self.prefix, suffix=self.suffix, of=column, is_navigation=is_navigation
+        )
+
+    def followed(self, name: str, schema: Schema, alias: str) -> Self:
+        """The place of the row behind a single-valued navigation property.
+
+        Raises:
+            ODataError: The table has no such navigation property.
+        """
+        found = self.table.by_navigation.get(name)
+        target = schema.tables.get(found[1]) if found else None
+        if found is None or target is None:
+            raise unknown_property(name, self.table.logical_name)
+        column = found[0]
+        identity = self._sql_of(column.logical_name)
+        if column.is_polymorphic:
+            kind = self._sql_of(f"{column.logical_name}__type")
+            identity = f"CASE WHEN {kind} = '{target.logical_name}' THEN {identity} END"
+        source = f"{quoted(target.logical_name)} AS {alias}"
+        return type(self)(
+            table=target,
+            prefix=f"(SELECT {alias}.",
+            suffix=f" FROM {source} WHERE {alias}.{quoted(target.primary_id)} = {identity})",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildLink:
+    """A collection-valued navigation property: the rows of `table` whose lookup `column` names the parent's row."""
+
+    table: Table
+    column: Column
+    parent: Table
+
+    def join(self, alias: str, parent: str | None = None) -> str:
+        """The SQL condition that ties the child ``alias`` to the parent's row."""
+        outer = f"{quoted(parent or self.parent.logical_name)}.{quoted(self.parent.primary_id)}"
+        condition = f"{alias}.{quoted(self.column.logical_name)} = {outer}"
+        if self.column.is_polymorphic:
+            condition += f" AND {alias}.{quoted(f'{self.column.logical_name}__type')} = '{self.parent.logical_name}'"
+        return condition
+
+
+def child_link(name: str, parent: Table, schema: Schema) -> ChildLink | None:
+    """Find a collection-valued navigation property, which bears the relationship's schema name."""
+    for table in schema.tables.values():
+        for column in table.columns.values():
+            if column.relationships.get(parent.logical_name) == name:
+                return ChildLink(table=table, column=column, parent=parent)
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The row that names refer to: the queried one, or a lambda's variable.
+
+    Attributes:
+        table: The row's table.
+        name: Its name in the SQL statement.
+        variable: What the lambda calls it; empty for the queried row.
+        outer: The scope around a lambda.
+    """
+
+    table: Table
+    name: str
+    variable: str = ""
+    outer: "Scope | None" = None
+
+    @classmethod
+    def of(cls, table: Table) -> Self:
+        """The scope of a query's own rows."""
+        return cls(table=table, name=table.logical_name)
+
+    def entered(self, path: tuple[str, ...]) -> "tuple[tuple[str, ...], Scope]":
+        """Resolve a leading variable: the rest of the path, and the scope it belongs to."""
+        scope: Scope | None = self
+        while scope is not None:
+            if not scope.variable:
+                return path, scope
+            if path[0] == scope.variable and len(path) > 1:
+                return path[1:], scope
+            scope = scope.outer
+        return path, self
+
+    def children(self, path: tuple[str, ...], schema: Schema) -> "_Bound":
+        """The collection a lambda runs over.
+
+        Raises:
+            ODataError: There is no such collection, or it hangs on a lookup, which the service refuses too.
+        """
+        link = child_link(path[0], self.table, schema) if len(path) == 1 else None
+        if link is None:
+            raise unknown_property(path[0], self.table.logical_name)
+        return _Bound(link, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A collection of one particular row in a statement."""
+
+    link: ChildLink
+    parent: str
+
+    @property
+    def table(self) -> Table:
+        """The children's table."""
+        return self.link.table
+
+    def join(self, alias: str) -> str:
+        """The SQL condition that ties the child to its parent."""
+        return self.link.join(alias, self.parent)

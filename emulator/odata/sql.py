@@ -1,0 +1,266 @@
+"""Turns parsed filters and orders into SQLite conditions on the emulator's own tables.
+
+Nulls follow the service, which runs filters as SQL conditions on single columns: a comparison with a null column is
+false, except ``ne``, ``not contains`` and the like, which are true of it; ``not`` turns the operator it stands before
+(``not (x gt 1)`` is ``x le 1``), so that it leaves out null columns where the turned operator does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from emulator.collation import Collation
+from emulator.errors import ODataError, ServiceError
+from emulator.odata.functions import function_condition
+from emulator.odata.nodes import (
+    COMPARISONS,
+    Call,
+    Comparison,
+    Expression,
+    Lambda,
+    Literal,
+    Logical,
+    Membership,
+    Negation,
+    Property,
+    QueryFunction,
+)
+from emulator.odata.patterns import glob_pattern
+from emulator.odata.scopes import Place, Scope, is_key_text, quoted
+from emulator.odata.types import Stored, edm_type, fits, stored_literal
+from emulator.schema.model import Column, ColumnType, Schema, Table
+
+__all__ = ["Compiler", "Order", "Sql"]
+
+_SQL: Final = {"eq": "=", "ne": "IS NOT", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_TURNED: Final = {"eq": "ne", "ne": "eq", "gt": "le", "le": "gt", "ge": "lt", "lt": "ge"}
+_MIRRORED: Final = {"eq": "eq", "ne": "ne", "gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
+_MOST_CONDITIONS: Final = 500  # filter-rows page, "Condition limits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sql:
+    """A condition to put after WHERE, and the values of its question marks in order."""
+
+    text: str
+    parameters: tuple[Stored, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One term of ``$orderby``."""
+
+    operand: Property
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiler:
+    """Compiles for one request.
+
+    Attributes:
+        schema: Where names are looked up.
+        collation: How text compares; the connection must have its functions (`Collation.register`).
+        now: The time that ``Today`` and the like count from, aware.
+        user_id: Who asks, for ``EqualUserId``.
+        business_unit_id: The asker's business unit, for ``EqualBusinessId``.
+    """
+
+    schema: Schema
+    collation: Collation
+    now: datetime
+    user_id: str
+    business_unit_id: str = ""
+
+    def filter(self, expression: Expression, table: Table) -> Sql:
+        """Compile a filter on ``table``; the statement must name the SQLite table without an alias.
+
+        Raises:
+            ODataError: A name is not known, or a value is not of the property's type.
+            ServiceError: There are more than 500 conditions.
+        """
+        work = _Filter(self)
+        text = work.condition(expression, Scope.of(table))
+        return Sql(text=text, parameters=tuple(work.parameters))
+
+    def order(self, terms: Sequence[Order], table: Table) -> str:
+        """Compile ``$orderby`` to what follows ORDER BY, without the closing primary key; empty for no terms.
+
+        Text sorts as the collation compares it, nulls come first as in SQL Server.
+        """
+        scope = Scope.of(table)
+        work = _Filter(self)
+        return ", ".join(
+            f"{work.comparable(work.place(term.operand, scope))}{' DESC' if term.descending else ''}" for term in terms
+        )
+
+
+@dataclass(slots=True)
+class _Filter:
+    """The state of one compilation: values gathered in the order of their question marks."""
+
+    compiler: Compiler
+    parameters: list[Stored] = field(default_factory=list)
+    aliases: int = 0
+    conditions: int = 0
+
+    def condition(self, node: Expression, scope: Scope, *, negated: bool = False) -> str:
+        """Return the SQL of one expression, true or false for every row and never null where negated."""
+        match node:
+            case Logical():
+                joint = "OR" if (node.operator == "or") is not negated else "AND"
+                parts = [self.condition(part, scope, negated=negated) for part in node.operands]
+                return f"({f' {joint} '.join(parts)})"
+            case Negation():
+                return self.condition(node.operand, scope, negated=not negated)
+            case Property():
+                return self._comparison(node, "ne" if negated else "eq", _TRUE, scope)
+            case Literal():
+                return self._constant(node, negated=negated)
+            case Comparison():
+                return self._either_way(node, scope, negated=negated)
+            case Membership():
+                return self._membership(node, scope, negated=negated)
+            case Call():
+                return self._call(node, scope, negated=negated)
+            case QueryFunction():
+                return self._query_function(node, scope, negated=negated)
+            case Lambda():
+                return self._lambda(node, scope, negated=negated)
+
+    def place(self, operand: Property, scope: Scope) -> Place:
+        """Look a property up, through lookups where the path asks for it."""
+        self._count()
+        path, scope = scope.entered(operand.path)
+        place = Place(table=scope.table, prefix=f"{quoted(scope.name)}.")
+        for name in path[:-1]:
+            self.aliases += 1
+            place = place.followed(name, self.compiler.schema, f"t{self.aliases}")
+        return place.pointed(path[-1])
+
+    def comparable(self, place: Place) -> str:
+        """The SQL by which a column compares: folded where it holds text."""
+        column = place.column
+        if edm_type(column) != "Edm.String" or column.type is ColumnType.MULTI_PICKLIST:
+            return place.sql()
+        if is_key_text(column, place.table):
+            return place.sql(suffix="__n")
+        return f"dv_norm({place.sql()})"
+
+    def bound(self, value: Stored, column: Column) -> str:
+        """Keep a value for its question mark, folded as the column is."""
+        folds = isinstance(value, str) and edm_type(column) == "Edm.String"
+        self.parameters.append(self.compiler.collation.normalise(value) if folds and isinstance(value, str) else value)
+        return "?"
+
+    def _count(self) -> None:
+        self.conditions += 1
+        if self.conditions > _MOST_CONDITIONS:
+            raise ServiceError(400, "0x8004430C", "Number of conditions in query exceeded maximum limit.")
+
+    def _constant(self, node: Literal, *, negated: bool) -> str:
+        if not isinstance(node.value, bool):
+            raise ODataError("The $filter expression must evaluate to a single boolean value.")
+        return "1" if node.value is not negated else "0"
+
+    def _either_way(self, node: Comparison, scope: Scope, *, negated: bool) -> str:
+        operator = _TURNED[node.operator] if negated else node.operator
+        match node.left, node.right:
+            case Property() as left, Literal() as right:
+                return self._comparison(left, operator, right, scope)
+            case Literal() as left, Property() as right:
+                return self._comparison(right, _MIRRORED[operator], left, scope)
+            case Property() as left, Property() as right:
+                return self._columns(left, operator, right, scope)
+            case _:
+                raise ODataError("A filter compares a property with a value or with a property of the same row.")
+
+    def _comparison(self, operand: Property, operator: str, literal: Literal, scope: Scope) -> str:
+        place = self.place(operand, scope)
+        edm = edm_type(place.column)
+        if (place.is_navigation and literal.value is not None) or not fits(literal, edm):
+            raise _incompatible(edm, literal.edm, operator)
+        if literal.value is None:
+            return self._null(place, operator)
+        if isinstance(literal.value, datetime) and literal.value.microsecond:
+            # Columns hold whole seconds: no row equals the literal, and the order is that of the second before.
+            operator = {"ge": "gt", "lt": "le"}.get(operator, operator)
+            if operator in {"eq", "ne"}:
+                return "0" if operator == "eq" else "1"
+        value = stored_literal(literal, place.column)
+        return f"{self.comparable(place)} {_SQL[operator]} {self.bound(value, place.column)}"
+
+    def _null(self, place: Place, operator: str) -> str:
+        match operator:
+            case "eq":
+                return f"{place.sql()} IS NULL"
+            case "ne":
+                return f"{place.sql()} IS NOT NULL"
+            case _:
+                return "0"
+
+    def _columns(self, left: Property, operator: str, right: Property, scope: Scope) -> str:
+        first, second = self.place(left, scope), self.place(right, scope)
+        types = edm_type(first.column), edm_type(second.column)
+        if types[0] != types[1] or first.is_navigation or second.is_navigation:
+            raise _incompatible(*types, operator)
+        return f"coalesce({self.comparable(first)} {_SQL[operator]} {self.comparable(second)}, 0)"
+
+    def _membership(self, node: Membership, scope: Scope, *, negated: bool) -> str:
+        place = self.place(node.operand, scope)
+        edm = edm_type(place.column)
+        for literal in node.values:
+            if not fits(literal, edm) or place.is_navigation:
+                raise _incompatible(edm, literal.edm, "eq")
+        values = [stored_literal(literal, place.column) for literal in node.values]
+        return self.among(place, values, negated=negated)
+
+    def among(self, place: Place, values: Sequence[Stored], *, negated: bool) -> str:
+        """``IN``, with null treated as a value like any other."""
+        marks = ", ".join(self.bound(value, place.column) for value in values if value is not None)
+        among = f"{place.sql()} IS NOT NULL AND {self.comparable(place)} IN ({marks})"
+        if None in values:
+            among = f"{place.sql()} IS NULL OR {among}"
+        return f"NOT ({among})" if negated else f"({among})"
+
+    def _call(self, node: Call, scope: Scope, *, negated: bool) -> str:
+        place = self.place(node.operand, scope)
+        if edm_type(place.column) != "Edm.String" or place.is_navigation:
+            raise ODataError(
+                f"No function signature for the function with name '{node.name}' matches the specified arguments. The "
+                f"function signatures considered are: {node.name}(Edm.String Nullable=true, Edm.String Nullable=true)."
+            )
+        pattern = glob_pattern(node.name, self.compiler.collation.fold(node.text))
+        if pattern is None:
+            return "1" if negated else "0"
+        self.parameters.append(pattern)
+        matches = f"coalesce(dv_fold({place.sql()}) GLOB ?, 0)"
+        return f"NOT {matches}" if negated else matches
+
+    def _query_function(self, node: QueryFunction, scope: Scope, *, negated: bool) -> str:
+        text = function_condition(node, scope, self)
+        return f"NOT coalesce({text}, 0)" if negated else text
+
+    def _lambda(self, node: Lambda, scope: Scope, *, negated: bool) -> str:
+        self._count()
+        path, scope = scope.entered(node.path)
+        link = scope.children(path, self.compiler.schema)
+        self.aliases += 1
+        inner = Scope(table=link.table, name=f"t{self.aliases}", variable=node.variable, outer=scope)
+        condition = link.join(inner.name)
+        every = node.quantifier == "all"
+        if node.predicate is not None:
+            condition += f" AND {self.condition(node.predicate, inner, negated=every)}"
+        exists = f"EXISTS (SELECT 1 FROM {quoted(link.table.logical_name)} AS {inner.name} WHERE {condition})"
+        return f"NOT {exists}" if every is not negated else exists
+
+
+_TRUE: Final = Literal(value=True, edm="Edm.Boolean", text="true")
+
+
+def _incompatible(left: str, right: str, operator: str) -> ODataError:
+    return ODataError(
+        "A binary operator with incompatible types was detected. Found operand types "
+        f"'{left}' and '{right}' for operator kind '{COMPARISONS[operator]}'."
+    )
