@@ -1,0 +1,103 @@
+"""What every part of a definition is made of: the frozen base model, the languages texts are written in, scalars."""
+
+from __future__ import annotations
+
+import math
+import re
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field
+
+__all__ = ["SHAPE", "Json", "Language", "Model", "ODataFilter", "Pattern", "Seconds", "Sql", "Text", "shape_of"]
+
+
+class Model(BaseModel):
+    """Frozen, strict about keys that it does not know, and silent about the values that it refuses.
+
+    `hide_input_in_errors` keeps the refused value out of pydantic's own message: it may be a secret in the wrong place.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Language(StrEnum):
+    """What a text of a definition is written in; it decides where an `@name` in it is a parameter."""
+
+    SQL = "SQL expression"
+    ODATA = "OData filter"
+    TEXT = "text with @parameters"
+    JSONPATH = "JSONPath"
+    REGEX = "regular expression"
+
+
+def regular_expression(pattern: str) -> str:
+    """Refuse a pattern that Python cannot read; DuckDB's RE2 reads a subset of the same syntax."""
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        raise ValueError("this is no regular expression") from None
+    return pattern
+
+
+def json_path(path: str) -> str:
+    """Refuse a text that is no JSONPath."""
+    # Imported here: only real-time definitions pay for the parser at a cold start.
+    from jsonpath import JSONPathError  # noqa: PLC0415 - see above
+    from jsonpath import compile as compile_path
+
+    try:
+        compile_path(path)
+    except (JSONPathError, ValueError, RecursionError):
+        raise ValueError("this is no JSONPath; write one such as $.data") from None
+    return path
+
+
+Sql = Annotated[str, Field(min_length=1), Language.SQL]
+ODataFilter = Annotated[str, Field(min_length=1), Language.ODATA]
+Text = Annotated[str, Field(min_length=1), Language.TEXT]
+Pattern = Annotated[str, BeforeValidator(lambda value: regular_expression(value) if isinstance(value, str) else value)]
+Json = Annotated[
+    str,
+    BeforeValidator(lambda value: json_path(value) if isinstance(value, str) else value),
+    Language.JSONPATH,
+]
+
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h)", re.IGNORECASE)
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds(value: object) -> object:
+    """Read `90`, `90s`, `2m` or `1h` as seconds."""
+    if not isinstance(value, str):
+        return value
+    if (found := _DURATION.fullmatch(value.strip())) is None:
+        raise ValueError("a duration is a number of seconds, or a number with a unit: 90s, 2m, 1h")
+    number = float(found[1]) * _UNITS[found[2].lower()]
+    if not math.isfinite(number):
+        raise ValueError("this duration is too long")
+    return number
+
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(
+        seconds,
+        json_schema_input_type=float | Annotated[str, Field(pattern=r"^\s*[0-9]+(\.[0-9]+)?\s*[smhSMH]\s*$")],
+    ),
+    Field(gt=0, allow_inf_nan=False),
+]
+
+
+def shape_of(value: object) -> str:
+    """Tell how a value was written, so that a union of shapes reports one mistake and not one for each shape."""
+    match value:
+        case str():
+            return "text"
+        case list() | tuple():
+            return "list"
+        case _:
+            return "mapping"
+
+
+SHAPE: Final = Discriminator(shape_of)

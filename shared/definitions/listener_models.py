@@ -1,0 +1,77 @@
+"""Real time: which events a sync listens to and how a record is found in them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from shared.definitions.base import Json, Model, Sql
+
+__all__ = ["EventFormat", "Listener", "ListenerStatus", "OffsetReset", "Topic"]
+
+
+class EventFormat(StrEnum):
+    """How an event's body is written."""
+
+    JSON = "json"
+    CLOUDEVENTS = "cloudevents"
+    DEBEZIUM = "debezium"
+    DATAVERSE = "dataverse"
+
+
+class ListenerStatus(StrEnum):
+    """Whether a listener takes events."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class OffsetReset(StrEnum):
+    """Where reading starts when there is no checkpoint yet."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+    NONE = "none"
+
+
+class Topic(Model):
+    """What the events look like and which of them belong to this sync."""
+
+    format: EventFormat = Field(default=EventFormat.JSON, description="How an event's body is written.")
+    records: Json | None = Field(
+        default=None, description="Where the record, or an array of records, stands in the body; default the whole."
+    )
+    match: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="Envelope fields or Event Hub properties, and the value each must have, for this listener to take"
+        " the event.",
+    )
+    filter: Sql | None = Field(
+        default=None, description="Only records for which this holds are synced; over `new.*` and `old.*`."
+    )
+    action: Json | None = Field(
+        default=None,
+        description="Where the event says insert, update or delete; formats that know it need nothing here.",
+    )
+    message_key: Sql | None = Field(
+        default=None, description="Events with the same key keep their order; over `new.*`; default the sync key."
+    )
+
+
+class Listener(Model):
+    """Takes events as they come; a definition without one is synced in batches only."""
+
+    name: str = Field(min_length=1, description="The listener's name in logs and reports.")
+    connector: Literal["event_hub"] = Field(default="event_hub", description="Where events come from.")
+    status: ListenerStatus = Field(default=ListenerStatus.ENABLED, description="Whether it takes events.")
+    auto_offset_reset: OffsetReset = Field(
+        default=OffsetReset.LATEST, description="Where reading starts when there is no checkpoint yet."
+    )
+    topic: Topic = Field(default=Topic(), description="The events' form and selection.")
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the listener takes events."""
+        return self.status is ListenerStatus.ENABLED

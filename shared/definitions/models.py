@@ -1,0 +1,291 @@
+"""A sync definition as a value: what a user wrote, parsed and checked as far as the text alone allows.
+
+The models say which keys there are, what each may hold and what it means: the JSON Schema and the reference page are
+made from them. Rules between keys are in `rules.py`, where each mistake gets its own place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, Tag
+
+from shared.definitions.base import SHAPE, Model, ODataFilter, Seconds, Sql, Text
+from shared.definitions.listener_models import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
+from shared.definitions.schedule import cron
+from shared.definitions.secret_models import (
+    SECRET_PLACE,
+    EnvironmentSecret,
+    KeyVaultSecret,
+    SecretReference,
+)
+from shared.definitions.service_url import checked_service_url
+from shared.definitions.source_models import (
+    Case,
+    Column,
+    ColumnType,
+    DelimitedSource,
+    EventsSource,
+    Replacement,
+    Source,
+)
+
+__all__ = [
+    "ApplicationUser",
+    "Case",
+    "ChangedWhen",
+    "Column",
+    "ColumnType",
+    "DelimitedSource",
+    "DynamicsDestination",
+    "EnvironmentSecret",
+    "EventFormat",
+    "EventsSource",
+    "Expire",
+    "KeyMatch",
+    "KeyVaultSecret",
+    "Listener",
+    "ListenerStatus",
+    "Mapping",
+    "Model",
+    "NullPolicy",
+    "OffsetReset",
+    "Parameter",
+    "ParameterValue",
+    "Replacement",
+    "Safety",
+    "SecretReference",
+    "Source",
+    "Strategy",
+    "SyncBehaviour",
+    "SyncDefinition",
+    "Topic",
+    "WriteOptions",
+]
+
+ParameterValue = str | int | float | bool | dt.datetime | dt.date | None
+
+
+class Parameter(Model):
+    """A named value, used as `@name`. With neither key the run has to give the value."""
+
+    default: ParameterValue = Field(default=None, description="The value, unless the run gives another.")
+    formula: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Computes the value at the start of a run: `FILENAME(path, regex)`, `FILEPATH(path, regex)` (first"
+        " group), `GUID()`, `ENV('NAME')`, `NOW()`, `SECRET('name')` (usable only where a secret may stand); a path may"
+        " be another parameter.",
+    )
+    description: str = Field(default="", description="For whoever is asked for the value; no effect.")
+
+
+class NullPolicy(StrEnum):
+    """What an empty source value does to the target column."""
+
+    CLEAR = "clear"
+    KEEP = "keep"
+
+
+class Mapping(Model):
+    """Where one target column gets its value: from a source column or from an SQL expression."""
+
+    source: str | None = Field(default=None, min_length=1, description="A source column's alias, or its name.")
+    value: Sql | None = Field(default=None, description="An expression over source columns, instead of `source`.")
+    target: str = Field(min_length=1, description="The target column's logical name.")
+    on_null: NullPolicy = Field(
+        default=NullPolicy.CLEAR, description="Whether an empty value clears the target column or keeps what is there."
+    )
+
+
+class WriteOptions(Model):
+    """Optional headers of every write."""
+
+    bypass_custom_logic: tuple[Literal["sync", "async"], ...] = Field(
+        default=(),
+        description="Plug-ins and workflows that no write starts (`MSCRM.BypassBusinessLogicExecution`).",
+    )
+    suppress_flows: bool = Field(
+        default=False,
+        description="Writes start no Power Automate flows (`MSCRM.SuppressCallbackRegistrationExpanderJob`).",
+    )
+    detect_duplicates: bool = Field(
+        default=False,
+        description="The service applies its duplicate rules (`MSCRM.SuppressDuplicateDetection`).",
+    )
+    run_as: Text | None = Field(default=None, description="Entra object id of the user to act for (`CallerObjectId`).")
+
+
+class ApplicationUser(Model):
+    """One set of credentials: `client_secret` is None for a managed identity."""
+
+    client_id: SecretReference | str | None
+    client_secret: SecretReference | None
+
+
+ClientId = Annotated[Text, Tag("text")] | Annotated[KeyVaultSecret | EnvironmentSecret, Tag("mapping")]
+
+
+class DynamicsDestination(Model):
+    """The Dataverse table that is kept equal to the source."""
+
+    type: Literal["dynamics"] = Field(description="Microsoft Dynamics 365 / Dataverse.")
+    entity: str = Field(min_length=1, description="The table: logical name, entity set name or display name.")
+    service_url: Annotated[Text, AfterValidator(checked_service_url)] = Field(
+        description="The Web API: `https://org.api.crm.dynamics.com/api/data/v9.2/`."
+    )
+    tenant_id: Text | None = Field(
+        default=None, description="Entra tenant, id or domain; discovered from the service when absent."
+    )
+    auth: Literal["client_secret", "managed_identity"] = Field(
+        default="client_secret",
+        description="How to sign in: as application user with a secret, or as the app's managed identity.",
+    )
+    client_id: Annotated[ClientId | Annotated[tuple[Annotated[ClientId, SHAPE], ...], Tag("list")], SHAPE] | None = (
+        Field(
+            default=None,
+            description="Application id, or a reference to it; a list spreads requests over many application users."
+            " With `auth: managed_identity` the id of a user-assigned identity.",
+        )
+    )
+    client_secret: (
+        Annotated[
+            Annotated[SecretReference, Tag("text")]
+            | Annotated[SecretReference, Tag("mapping")]
+            | Annotated[tuple[SecretReference, ...], Tag("list")],
+            SHAPE,
+            SECRET_PLACE,
+        ]
+        | None
+    ) = Field(default=None, description="Reference to the application's secret; a list beside a list of ids.")
+    id_column: str = Field(min_length=1, description="Logical name of the table's primary id column.")
+    id_column_insert: bool = Field(
+        default=False, description="Inserts carry the mapped id; without it mapped ids match but are never written."
+    )
+    timeout: Seconds = Field(default=100, description="Seconds for one request; also `90s`, `2m`.")
+    mappings: tuple[Mapping, ...] = Field(min_length=1, description="One entry for every target column.")
+    filter: ODataFilter | None = Field(
+        default=None, description="Only these records of the table take part; without `$filter=`."
+    )
+    options: WriteOptions = Field(default=WriteOptions(), description="Optional headers of every write.")
+
+    @property
+    def application_users(self) -> tuple[ApplicationUser, ...]:
+        """The credentials to sign in with, at least one; several share the work."""
+        ids = self.client_id if isinstance(self.client_id, tuple) else (self.client_id,)
+        if self.auth == "managed_identity":
+            return tuple(ApplicationUser(client_id=each, client_secret=None) for each in ids)
+        secrets = self.client_secret if isinstance(self.client_secret, tuple) else (self.client_secret,)
+        pairs = zip(ids, secrets, strict=True)
+        return tuple(ApplicationUser(client_id=each, client_secret=secret) for each, secret in pairs)
+
+
+class Strategy(StrEnum):
+    """How much of the target a run looks at."""
+
+    FULL = "full"
+    DELTA = "delta"
+    UPSERT = "upsert"
+
+
+class KeyMatch(StrEnum):
+    """How keys are compared."""
+
+    SERVICE = "service"
+    ACCENT_SENSITIVE = "accent_sensitive"
+    EXACT = "exact"
+
+
+class ChangedWhen(Model):
+    """Update a changed record only when a condition holds."""
+
+    when: Sql = Field(description="Condition over `source.*` and `target.*`.")
+
+
+class Expire(Model):
+    """Mark a dropped record instead of deleting it."""
+
+    expire: str = Field(min_length=1, description="Date column that is set to the start of the run, once.")
+
+
+def _limit(value: str | int) -> str | int:
+    if isinstance(value, str) and not 0 <= float(value.rstrip("%")) <= 100:  # noqa: PLR2004 - percent
+        raise ValueError("a share is between 0% and 100%")
+    return value
+
+
+Share = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"), AfterValidator(_limit)]
+Limit = Annotated[
+    Annotated[Share, Tag("text")] | Annotated[int, Field(ge=0), Tag("mapping")],
+    SHAPE,
+]
+
+
+class Safety(Model):
+    """Limits that a plan must keep; `30%` is a share of the target's rows, `30` a number of rows."""
+
+    max_delete: Limit = Field(default="30%", description="Most deletions; counted once there are at least 10.")
+    max_update: Limit = Field(default="100%", description="Most updates.")
+    allow_empty_source: bool = Field(
+        default=False, description="Whether an empty source may drop every record of the target."
+    )
+    max_errors: int = Field(default=1000, ge=1, description="So many refused changes stop the run.")
+
+
+class SyncBehaviour(Model):
+    """What happens to new, changed and dropped records."""
+
+    strategy: Strategy = Field(
+        default=Strategy.FULL,
+        description="`full` compares with the whole target; `delta` writes what the source says changed; `upsert` lets"
+        " the service decide between insert and update.",
+    )
+    sync_key: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        min_length=1, description="Target columns that identify a record; every one of them is mapped."
+    )
+    key_match: KeyMatch = Field(
+        default=KeyMatch.SERVICE,
+        description="How keys are compared: as the service does (no case, no accents, no trailing spaces), with"
+        " accents, or exactly.",
+    )
+    new: Literal["insert", "ignore"] = Field(default="insert", description="Rows that the target does not have.")
+    changed: Annotated[
+        Annotated[Literal["update", "ignore"], Tag("text")] | Annotated[ChangedWhen, Tag("mapping")], SHAPE
+    ] = Field(default="update", description="Rows that differ from their record.")
+    dropped: Annotated[
+        Annotated[Literal["delete", "ignore"], Tag("text")] | Annotated[Expire, Tag("mapping")], SHAPE
+    ] = Field(default="ignore", description="Records that the source does not have.")
+    action_column: str | None = Field(
+        default=None,
+        min_length=1,
+        description="With `strategy: delta` the source column that holds INSERT, UPDATE, DELETE or UPSERT.",
+    )
+    safety: Safety = Field(default=Safety(), description="Limits that a plan must keep.")
+
+
+ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class SyncDefinition(Model):
+    """One sync: one source, one target table, one key and the rules between them."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9-]+$", max_length=100, description="The sync's name: `a-z`, `0-9`, `-`; unique."
+    )
+    version: str = Field(default="1.0.0", min_length=1, description="For the reader and the execution log.")
+    description: str = Field(default="", description="For the reader; no effect.")
+    enabled: bool = Field(default=True, description="Whether the timer starts it.")
+    schedule: Annotated[str, AfterValidator(cron)] | None = Field(
+        default=None,
+        description="When the timer starts it, in UTC: six-field NCRONTAB (seconds first) or five-field cron; absent ="
+        " only on demand or by events.",
+    )
+    parameters: dict[ParameterName, Parameter] = Field(
+        default_factory=dict, description="Named values, used as `@name` anywhere below; the run may override them."
+    )
+    source: Source = Field(description="Where rows come from.")
+    destination: DynamicsDestination = Field(description="The table that is kept equal to the source.")
+    sync_behaviour: SyncBehaviour = Field(description="What happens to new, changed and dropped records.")
+    listener: Listener | None = Field(default=None, description="Real time; absent = batch only.")

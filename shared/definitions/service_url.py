@@ -1,0 +1,42 @@
+"""The form of a Dataverse Web API address."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+__all__ = ["checked_service_url"]
+
+_API_PATH: Final = re.compile(r"/api/data/v[0-9]+\.[0-9]+/?", re.IGNORECASE)
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_FORM: Final = "write it as https://org.api.crm.dynamics.com/api/data/v9.2/"
+
+
+def checked_service_url(url: str) -> str:
+    """Check and normalise a service URL; one that holds an `@parameter` is checked when the parameter is known.
+
+    Returns:
+        The URL with the Web API's path and a slash at its end.
+
+    Raises:
+        ValueError: When it is no such address; the message does not repeat it, for it may hold a password.
+    """
+    if re.match(r"@|[^@]*/.*@", url):
+        return url
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"this is no URL; {_FORM}") from None
+    if parts.scheme not in {"https", "http"} or not host:
+        raise ValueError(f"a service URL starts with https:// and a host; {_FORM}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"a service URL holds no user or password; {_FORM}")
+    if parts.scheme == "http" and host not in _LOOPBACK:
+        raise ValueError("a service URL starts with https://; http:// is for an emulator on this machine only")
+    if parts.query or parts.fragment or (parts.path not in {"", "/"} and not _API_PATH.fullmatch(parts.path)):
+        raise ValueError(f"a service URL ends with the Web API's path; {_FORM}")
+    place = f"[{host}]" if ":" in host else host
+    path = parts.path if parts.path not in {"", "/"} else "/api/data/v9.2/"
+    return f"{parts.scheme}://{place}{f':{port}' if port is not None else ''}{path.rstrip('/')}/"

@@ -1,0 +1,167 @@
+"""Where rows come from: columns and the kinds of source."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, model_validator
+
+from shared.definitions.base import Model, Pattern, Sql, Text
+
+__all__ = ["Case", "Column", "ColumnType", "DelimitedSource", "EventsSource", "Replacement", "Source"]
+
+
+class ColumnType(StrEnum):
+    """What a source column holds."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    BOOL = "bool"
+
+
+class Replacement(Model):
+    """A regular expression and what replaces every match of it."""
+
+    pattern: Pattern = Field(min_length=1, description="Regular expression.")
+    with_: str = Field(default="", alias="with", description=r"The replacement; `\1` is the first group.")
+
+
+class Case(Model):
+    """One branch of a conditional column."""
+
+    when: Sql = Field(description="Condition over the row's columns; the first branch whose condition holds counts.")
+    then: Sql = Field(description="The column's value in this branch.")
+
+
+class Column(Model):
+    """One column of the source: read, calculated (`formula`) or conditional (`cases`)."""
+
+    name: str = Field(
+        min_length=1,
+        description="The column's name in the source. For `type: events` a field of the record, or a JSONPath such as"
+        " `$.address.city` (which then needs an alias).",
+    )
+    alias: str | None = Field(
+        default=None, min_length=1, description="The name that expressions and mappings use instead of `name`."
+    )
+    type: ColumnType = Field(default=ColumnType.TEXT, description="What the column holds.")
+    description: str = Field(default="", description="For the reader; no effect.")
+    mandatory: bool = Field(
+        default=False,
+        description="An empty value is an error: with `validate` the row is rejected, without it the row is synced, a"
+        " Mandatory Rule Violation is counted and the run ends as failed.",
+    )
+    validate_: bool = Field(
+        default=False,
+        alias="validate",
+        description="A value that does not fit the type or `input_format` rejects the row; without it only the field"
+        " is left out.",
+    )
+    trim: bool = Field(default=False, description="Remove white space at both ends.")
+    max_length: int | None = Field(default=None, ge=1, description="A longer value rejects the row (characters).")
+    replace: tuple[Replacement, ...] = Field(default=(), description="Replacements, applied in order.")
+    input_format: str | None = Field(
+        default=None,
+        min_length=1,
+        description="How dates are written, in .NET (`dd/MM/yyyy HH:mm:ss`) or strptime (`%d/%m/%Y`) tokens; only with"
+        " `type: date`. Default ISO 8601.",
+    )
+    formula: Sql | None = Field(default=None, description="Makes a calculated column: its value for every row.")
+    cases: tuple[Case, ...] = Field(default=(), description="Makes a conditional column: branches, tried in order.")
+    default: Sql | None = Field(
+        default=None, description="Value of a conditional column where no branch applies; null without it."
+    )
+
+    @property
+    def label(self) -> str:
+        """The name that expressions and mappings use: the alias where there is one."""
+        return self.alias or self.name
+
+    @property
+    def read(self) -> bool:
+        """Whether the column is in the source; False when it is calculated or conditional."""
+        return self.formula is None and not self.cases
+
+
+_CODE_POINT: Final = re.compile(r"[Uu]\+([0-9A-Fa-f]{1,6})")
+_MOST_DELIMITER_BYTES: Final = 4  # read_csv of DuckDB takes no longer delimiter
+
+
+def _characters(text: str) -> str:
+    r"""Read `U+0001` and `\t` as the character they name."""
+    if found := _CODE_POINT.fullmatch(text):
+        try:
+            character = chr(int(found[1], 16))
+            character.encode()
+        except ValueError:
+            raise ValueError("there is no such Unicode character") from None
+        return character
+    return "\t" if text == r"\t" else text
+
+
+def _delimiter(text: str) -> str:
+    characters = _characters(text)
+    if not 0 < len(characters.encode()) <= _MOST_DELIMITER_BYTES:
+        raise ValueError("a delimiter has 1 to 4 bytes")
+    if set(characters) & set("\r\n\0"):
+        raise ValueError("a line break or NUL cannot be the delimiter")
+    return characters
+
+
+def _qualifier(text: str) -> str:
+    characters = _characters(text)
+    if len(characters) > 1 or not characters.isascii():
+        raise ValueError("a text qualifier is one ASCII character, or empty for none")
+    return characters
+
+
+def _encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        raise ValueError("unknown encoding; write one such as utf-8, utf-16, windows-1252 or iso-8859-1") from None
+
+
+class DelimitedSource(Model):
+    """CSV, TSV and their relatives: local or remote, plain, gzip or zstd."""
+
+    type: Literal["delimited"] = Field(description="Delimited text files.")
+    path: Text = Field(description="A local path or fsspec URL (`abfs://`, `s3://`); globs are allowed.")
+    delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
+        default=",", description=r"What separates fields; also `U+0001` or `\t`."
+    )
+    text_qualifier: Annotated[str, AfterValidator(_qualifier)] = Field(
+        default='"', description="What quotes a field, doubled inside it; empty for none."
+    )
+    encoding: Annotated[str, AfterValidator(_encoding)] = Field(default="utf-8", description="The files' encoding.")
+    header: bool = Field(
+        default=True,
+        description="Whether a line of names stands above the data; without it columns are taken by their place."
+        " Default true; false where `header_rows_to_ignore` is given.",
+    )
+    header_rows_to_ignore: int = Field(default=0, ge=0, description="Lines to skip at the start of every file.")
+    footer_rows_to_ignore: int = Field(default=0, ge=0, description="Lines to skip at the end of every file.")
+    columns: tuple[Column, ...] = Field(min_length=1, description="The columns to read and to calculate.")
+    filter: Sql | None = Field(default=None, description="Only rows for which this holds are synced.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_to_ignore_replace_the_header(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("header_rows_to_ignore") and "header" not in data:
+            return {**data, "header": False}
+        return data
+
+
+class EventsSource(Model):
+    """The records that the listener decodes; real time only."""
+
+    type: Literal["events"] = Field(description="Records of events.")
+    columns: tuple[Column, ...] = Field(min_length=1, description="Fields of the record, and calculated columns.")
+    filter: Sql | None = Field(default=None, description="Only records for which this holds are synced.")
+
+
+Source = Annotated[DelimitedSource | EventsSource, Discriminator("type")]
