@@ -1,0 +1,134 @@
+"""The SQLite database: one connection, transactions and the row version counter."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from emulator.collation import Collation
+from emulator.schema import Schema, Table
+from emulator.store.ddl import SYSTEM_TABLES, create_statements, index_statements, missing_columns, sql_name
+from emulator.store.rows import Rows
+
+__all__ = ["Database"]
+
+_FIRST_VERSION: Final = 500_000
+_STATEMENTS_KEPT: Final = 512
+
+
+class Database:
+    """All rows of the environment.
+
+    Every write happens between `begin` and `commit` on one connection, synchronously, so a request is written whole or
+    not at all, also when the process is killed.
+    """
+
+    def __init__(self, schema: Schema, collation: Collation, path: Path | None = None) -> None:
+        """Opens or makes the database; `path` None keeps it in memory."""
+        self.schema = schema
+        self.collation = collation
+        self.connection = sqlite3.connect(
+            path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS_KEPT
+        )
+        collation.register(self.connection)
+        self.connection.execute("PRAGMA journal_mode = WAL" if path else "PRAGMA journal_mode = MEMORY")
+        self.connection.execute("PRAGMA synchronous = NORMAL" if path else "PRAGMA synchronous = OFF")
+        self.connection.execute("PRAGMA cache_size = -65536")
+        self._depth = 0
+        self._rows: dict[str, Rows] = {}
+        with self.transaction():
+            for statement in SYSTEM_TABLES:
+                self.connection.execute(statement)
+            for table in schema.tables.values():
+                self.prepare(table)
+        self.version = self._highest_version()
+
+    def _highest_version(self) -> int:
+        highest = self.scalar('SELECT max("version") FROM "_deleted"') or 0
+        for table in self.schema.tables.values():
+            highest = max(highest, self.scalar(f'SELECT max("versionnumber") FROM {sql_name(table.logical_name)}') or 0)
+        return max(highest, _FIRST_VERSION)
+
+    def prepare(self, table: Table) -> None:
+        """Makes the SQL table of `table`, or adds the columns and indexes it lacks."""
+        present = {row[1] for row in self.connection.execute(f"PRAGMA table_info({sql_name(table.logical_name)})")}
+        if present:
+            for statement in missing_columns(table, present):
+                self.connection.execute(statement)
+            for key in table.keys:
+                self._fill_shadows(table, key.columns, present)
+        for statement in index_statements(table) if present else create_statements(table):
+            self.connection.execute(statement)
+        self._rows[table.logical_name] = Rows(self, table)
+
+    def _fill_shadows(self, table: Table, columns: Sequence[str], present: set[str]) -> None:
+        """Gives existing rows the collated form that a new key compares by."""
+        name = sql_name(table.logical_name)
+        for column in columns:
+            if f"{column}__n" not in present and column in present:
+                shadow = sql_name(f"{column}__n")
+                if any(row[1] == f"{column}__n" for row in self.connection.execute(f"PRAGMA table_info({name})")):
+                    self.connection.execute(f"UPDATE {name} SET {shadow} = dv_norm({sql_name(column)})")
+
+    def adopt(self, schema: Schema, *changed: Table) -> None:
+        """Takes a changed schema over, bringing the changed tables' SQL up to it."""
+        self.schema = schema
+        with self.transaction():
+            for table in changed:
+                self.prepare(table)
+
+    def drop(self, table: Table, schema: Schema) -> None:
+        """Removes a table with its rows."""
+        self.schema = schema
+        self.connection.execute(f"DROP TABLE {sql_name(table.logical_name)}")
+        self.connection.execute('DELETE FROM "_deleted" WHERE "entity" = ?', (table.logical_name,))
+        del self._rows[table.logical_name]
+
+    def rows(self, table: Table) -> Rows:
+        """Returns the row access of a table."""
+        return self._rows[table.logical_name]
+
+    def next_version(self) -> int:
+        """Returns the next row version; versions are unique in the environment and only grow."""
+        self.version += 1
+        return self.version
+
+    def scalar(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Returns the first value of the first row, or None."""
+        row = self.connection.execute(statement, parameters).fetchone()
+        return row[0] if row else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Makes what happens inside all or nothing; inner transactions can fail alone."""
+        depth = self._depth
+        begin, commit, undo = (
+            ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+            if not depth
+            else (f"SAVEPOINT s{depth}", f"RELEASE s{depth}", f"ROLLBACK TO s{depth}")
+        )
+        self.connection.execute(begin)
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self.connection.execute(undo)
+            if depth:
+                self.connection.execute(commit)
+            raise
+        else:
+            self.connection.execute(commit)
+        finally:
+            self._depth -= 1
+
+    def clear(self) -> None:
+        """Removes every row of every table; versions go on growing."""
+        with self.transaction():
+            for table in self.schema.tables.values():
+                self.connection.execute(f"DELETE FROM {sql_name(table.logical_name)}")
+            self.connection.execute('DELETE FROM "_deleted"')
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self.connection.close()

@@ -1,0 +1,105 @@
+"""The SQL tables behind the Dataverse tables.
+
+Text columns of an alternate key have a shadow column `<name>__n` that holds the collated form, and each key a unique
+index over shadows and plain columns. SQLite's unique indexes ignore rows with a null in them, as Dataverse's keys do.
+Polymorphic lookups keep their target's name in `<name>__type`.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from emulator.schema import Column, ColumnType, Table
+
+__all__ = ["SYSTEM_TABLES", "create_statements", "key_column", "missing_columns", "sql_columns", "sql_name"]
+
+SYSTEM_TABLES: Final = (
+    # What change tracking reports as deleted; rows of deleted tables go with them.
+    """CREATE TABLE IF NOT EXISTS "_deleted" (
+        "version" INTEGER PRIMARY KEY, "entity" TEXT NOT NULL, "id" TEXT NOT NULL, "partition" TEXT)""",
+    """CREATE TABLE IF NOT EXISTS "_facts" ("name" TEXT PRIMARY KEY, "value" TEXT) WITHOUT ROWID""",
+)
+_AFFINITY: Final = {
+    ColumnType.INTEGER: "INTEGER",
+    ColumnType.BIGINT: "INTEGER",
+    ColumnType.BOOLEAN: "INTEGER",
+    ColumnType.PICKLIST: "INTEGER",
+    ColumnType.STATE: "INTEGER",
+    ColumnType.STATUS: "INTEGER",
+    # No affinity: whole amounts stay whole numbers and no digit is rewritten.
+    ColumnType.DECIMAL: "",
+    ColumnType.MONEY: "",
+    ColumnType.DOUBLE: "",
+}
+_UNINDEXED_LOOKUPS: Final = frozenset(
+    {
+        *("createdby", "createdonbehalfby", "modifiedby", "modifiedonbehalfby", "ownerid", "owninguser", "owningteam"),
+        *("owningbusinessunit", "transactioncurrencyid", "organizationid"),
+    }
+)
+
+
+def sql_name(name: str) -> str:
+    """Returns an identifier in double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def key_column(column: Column) -> str:
+    """Returns the SQL column that decides about equality in an alternate key."""
+    return f"{column.logical_name}__n" if column.type is ColumnType.STRING else column.logical_name
+
+
+def _literal(value: str | float) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value + 0)  # True + 0 is 1
+
+
+def _default(table: Table, column: Column) -> str:
+    if column.type is ColumnType.STATE and column.options:
+        return f" DEFAULT {column.options[0].value}"
+    if column.type is ColumnType.STATUS and "statecode" in table.columns and table.columns["statecode"].options:
+        return f" DEFAULT {table.columns['statecode'].options[0].default_status}"
+    return f" DEFAULT {_literal(column.default)}" if column.default is not None else ""
+
+
+def sql_columns(table: Table) -> Iterator[tuple[str, str]]:
+    """Yields name and definition of every SQL column but `row_`."""
+    keyed = {part for key in table.keys for part in key.columns}
+    for name, column in table.columns.items():
+        definition = _AFFINITY.get(column.type, "TEXT") + _default(table, column)
+        yield name, definition + (" NOT NULL" if column.primary_id else "")
+        if column.is_polymorphic:
+            yield f"{name}__type", "TEXT"
+        if name in keyed and column.type is ColumnType.STRING:
+            yield f"{name}__n", "TEXT"
+
+
+def create_statements(table: Table) -> Iterator[str]:
+    """Yields what makes a table and its indexes, where they are missing."""
+    name = sql_name(table.logical_name)
+    columns = ", ".join(f"{sql_name(column)} {definition}" for column, definition in sql_columns(table))
+    # AUTOINCREMENT: a row number is never given twice, so a row found before a wait is the same one after it.
+    yield f'CREATE TABLE IF NOT EXISTS {name} ("row_" INTEGER PRIMARY KEY AUTOINCREMENT, {columns})'
+    yield from index_statements(table)
+
+
+def index_statements(table: Table) -> Iterator[str]:
+    """Yields the unique indexes of identifier and alternate keys, and those that deletes look referring rows up by."""
+    name = sql_name(table.logical_name)
+    identity = sql_name(table.primary_id) + (", ifnull(\"partitionid\", '')" if table.elastic else "")
+    yield f"CREATE UNIQUE INDEX IF NOT EXISTS {sql_name(table.logical_name + '.id')} ON {name} ({identity})"
+    for key in table.keys:
+        parts = ", ".join(sql_name(key_column(table.columns[part])) for part in key.columns)
+        index = sql_name(f"{table.logical_name}.key.{key.name}")
+        yield f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {name} ({parts})"
+    for column in table.columns.values():
+        if column.is_lookup and column.logical_name not in _UNINDEXED_LOOKUPS:
+            part = sql_name(column.logical_name)
+            index = sql_name(f"{table.logical_name}.lookup.{column.logical_name}")
+            yield f"CREATE INDEX IF NOT EXISTS {index} ON {name} ({part}) WHERE {part} IS NOT NULL"
+
+
+def missing_columns(table: Table, present: set[str]) -> Iterator[str]:
+    """Yields what brings a table of an older file up to the schema."""
+    for column, definition in sql_columns(table):
+        if column not in present:
+            # A column that is added later can't be NOT NULL; only the identifier is, and it is there.
+            yield f"ALTER TABLE {sql_name(table.logical_name)} ADD COLUMN {sql_name(column)} {definition}"

@@ -1,0 +1,136 @@
+"""Finding, inserting, updating and deleting the rows of one table."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from emulator.schema import AlternateKey, Table
+from emulator.store.ddl import key_column, sql_name
+
+if TYPE_CHECKING:
+    from emulator.store.database import Database
+
+__all__ = ["Rows"]
+
+Values = dict[str, Any]
+
+
+class Rows:
+    """The rows of one table; `row_` numbers identify them in here."""
+
+    def __init__(self, database: "Database", table: Table) -> None:
+        """Prepares the statements' texts."""
+        self.table = table
+        self._database = database
+        self._connection: sqlite3.Connection = database.connection
+        self._name = sql_name(table.logical_name)
+        self._id = sql_name(table.primary_id)
+        self._partition = ' AND "partitionid" IS ?' if table.elastic else ""
+
+    def by_id(self, record_id: str, partition: str | None = None) -> int | None:
+        """Returns the number of the row with this identifier."""
+        parameters = (record_id, partition) if self.table.elastic else (record_id,)
+        row: int | None = self._database.scalar(
+            f'SELECT "row_" FROM {self._name} WHERE {self._id} = ?{self._partition}', parameters
+        )
+        return row
+
+    def by_ids(self, record_ids: Sequence[str]) -> dict[str, int]:
+        """Returns the numbers of the rows that exist, by identifier (tables without partitions)."""
+        return dict(
+            self._connection.execute(
+                f'SELECT {self._id}, "row_" FROM {self._name} WHERE {self._id} IN (SELECT value FROM json_each(?))',
+                (json.dumps(record_ids),),
+            ).fetchall()
+        )
+
+    def by_key(self, key: AlternateKey, values: Sequence[Any]) -> int | None:
+        """Returns the number of the row with these key values (text already collated)."""
+        condition = " AND ".join(f"{sql_name(key_column(self.table.columns[part]))} = ?" for part in key.columns)
+        row: int | None = self._database.scalar(f'SELECT "row_" FROM {self._name} WHERE {condition}', values)
+        return row
+
+    def by_single_key(self, key: AlternateKey, values: Sequence[Any]) -> dict[Any, int]:
+        """Returns the numbers of the rows that exist, by the value of a key of one column (text already collated)."""
+        column = sql_name(key_column(self.table.columns[key.columns[0]]))
+        return dict(
+            self._connection.execute(
+                f'SELECT {column}, "row_" FROM {self._name} WHERE {column} IN (SELECT value FROM json_each(?))',
+                (json.dumps(values),),
+            ).fetchall()
+        )
+
+    def fetch(self, row: int, columns: Sequence[str]) -> tuple[Any, ...] | None:
+        """Returns the values of some SQL columns of one row."""
+        names = ", ".join(sql_name(column) for column in columns)
+        found: tuple[Any, ...] | None = self._connection.execute(
+            f'SELECT {names} FROM {self._name} WHERE "row_" = ?', (row,)
+        ).fetchone()
+        return found
+
+    def fetch_many(self, rows: Sequence[int], columns: Sequence[str]) -> dict[int, tuple[Any, ...]]:
+        """Returns the values of some SQL columns of several rows, by row number."""
+        names = ", ".join(sql_name(column) for column in columns)
+        found = self._connection.execute(
+            f'SELECT "row_", {names} FROM {self._name} WHERE "row_" IN (SELECT value FROM json_each(?))',
+            (json.dumps(rows),),
+        )
+        return {row[0]: row[1:] for row in found}
+
+    def insert(self, rows: Iterable[Values]) -> None:
+        """Inserts rows in order; each is SQL column -> value.
+
+        Raises:
+            sqlite3.IntegrityError: A row's identifier or alternate key is taken.
+        """
+        for names, group in groupby(rows, key=tuple):
+            columns = ", ".join([sql_name(name) for name in names])
+            marks = ", ".join("?" * len(names))
+            self._connection.executemany(
+                f"INSERT INTO {self._name} ({columns}) VALUES ({marks})", [tuple(row.values()) for row in group]
+            )
+
+    def update(self, rows: Iterable[Values]) -> int:
+        """Updates rows; each is SQL column -> value with the row number last, under `row_`. Returns how many were met.
+
+        Raises:
+            sqlite3.IntegrityError: A row's new alternate key is taken.
+        """
+        met = 0
+        for names, group in groupby(rows, key=tuple):
+            assignments = ", ".join([f"{sql_name(name)} = ?" for name in names[:-1]])
+            met += self._connection.executemany(
+                f'UPDATE {self._name} SET {assignments} WHERE "row_" = ?', [tuple(row.values()) for row in group]
+            ).rowcount
+        return met
+
+    def delete(self, row: int) -> None:
+        """Deletes a row and notes it for change tracking."""
+        columns = (self.table.primary_id, *(("partitionid",) if self.table.elastic else ()))
+        found = self.fetch(row, columns)
+        if found is None:
+            return
+        self._connection.execute(f'DELETE FROM {self._name} WHERE "row_" = ?', (row,))
+        self._connection.execute(
+            'INSERT INTO "_deleted" ("version", "entity", "id", "partition") VALUES (?, ?, ?, ?)',
+            (self._database.next_version(), self.table.logical_name, found[0], found[1] if len(found) > 1 else None),
+        )
+
+    def unlink(self, column: str, record_id: str, changed: Mapping[str, Any]) -> None:
+        """Clears a lookup wherever it refers to `record_id`, which is being deleted."""
+        numbers = self._connection.execute(
+            f'SELECT "row_" FROM {self._name} WHERE {sql_name(column)} = ?', (record_id,)
+        ).fetchall()
+        cleared: Values = {column: None}
+        if self.table.columns[column].is_polymorphic:
+            cleared[f"{column}__type"] = None
+        self.update(
+            {**cleared, **changed, "versionnumber": self._database.next_version(), "row_": number}
+            for (number,) in numbers
+        )
+
+    def count(self) -> int:
+        """Returns how many rows there are."""
+        return int(self._database.scalar(f"SELECT count(*) FROM {self._name}"))

@@ -1,0 +1,268 @@
+"""JSON values into stored ones: what each type of column accepts, and with which code it refuses.
+
+Stored forms are those the columns' JSON has when it is read, except booleans (0 and 1).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from emulator.errors import (
+    ServiceError,
+    decimal_out_of_range,
+    integer_out_of_range,
+    invalid_argument,
+    invalid_literal,
+    invalid_option,
+    text_too_long,
+)
+from emulator.schema import Column, ColumnType, DateBehavior, Table
+
+__all__ = ["Convert", "converter", "guid_text", "service_time"]
+
+Convert = Callable[[Any], Any]
+
+_UTC_SECOND: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_EARLIEST_YEAR: Final = 1753  # behavior-format-date-time-attribute: the minimum of SQL Server's datetime
+_MOST_CHOICES: Final = 150
+_BYTES_OF_NON_BMP: Final = 2
+
+
+def guid_text(value: Any) -> str:
+    """Returns a GUID as the service writes it, lower-case with dashes.
+
+    Raises:
+        ServiceError: It is none.
+    """
+    if isinstance(value, str):
+        try:
+            return str(UUID(value))
+        except ValueError:
+            pass
+    raise invalid_literal(value, "Edm.Guid")
+
+
+def service_time(moment: datetime) -> str:
+    """Returns a moment in UTC, to the second, as rows carry it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def converter(column: Column, table: Table) -> Convert:
+    """Returns the function that makes JSON values of this column storable; it raises `ServiceError` for the others."""
+    make = _CONVERTERS.get(column.type)
+    return make(column, table.logical_name) if make else _unwritable(column, table.logical_name)
+
+
+def _unwritable(column: Column, table: str) -> Convert:
+    def convert(_: Any) -> Any:
+        raise invalid_argument(f"The column {column.logical_name} of {table} can't be written this way.")
+
+    return convert
+
+
+def _text(column: Column, table: str) -> Convert:
+    limit = column.max_length or 2**31
+    name = column.logical_name
+    ascii_only = column.ascii_only
+
+    def convert(value: Any) -> Any:
+        if not value:
+            if value is None or value == "":
+                return None  # the service stores empty text as null
+            raise invalid_literal(value, "Edm.String")
+        if not isinstance(value, str):
+            raise invalid_literal(value, "Edm.String")
+        if len(value) > limit or (not value.isascii() and len(value.encode("utf-16-le")) > limit * _BYTES_OF_NON_BMP):
+            raise text_too_long(name, table, limit)
+        if ascii_only and not value.isascii():
+            raise invalid_literal(value, "Edm.String")
+        return value
+
+    return convert
+
+
+def _integer(column: Column, table: str) -> Convert:
+    low, high = column.min_value, column.max_value
+    name = column.logical_name
+    edm = "Edm.Int64" if column.type is ColumnType.BIGINT else "Edm.Int32"
+
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        if type(value) is not int:
+            if not isinstance(value, float) or not value.is_integer():
+                raise invalid_literal(value, edm)
+            value = int(value)
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise integer_out_of_range(name, table)
+        return value
+
+    return convert
+
+
+def _number(column: Column, table: str) -> Convert:
+    low, high, digits = column.min_value, column.max_value, column.precision
+    name = column.logical_name
+    edm = "Edm.Double" if column.type is ColumnType.DOUBLE else "Edm.Decimal"
+
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise invalid_literal(value, edm)
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise decimal_out_of_range(name, table)
+        if isinstance(value, float) and digits is not None:
+            return _rounded(value, digits)
+        return value
+
+    return convert
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Rounds as the service does: to the column's precision, of the decimal that was written."""
+    if round(value, digits) == value:
+        return value
+    written = Decimal(repr(value))
+    return float(written.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN))
+
+
+def _boolean(column: Column, table: str) -> Convert:
+    del column, table
+
+    def convert(value: Any) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        raise invalid_literal(value, "Edm.Boolean")
+
+    return convert
+
+
+def _choice(column: Column, table: str) -> Convert:
+    options = [option.value for option in column.options]
+    known = frozenset(options)
+    name = column.logical_name
+
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        if type(value) is not int:
+            raise invalid_literal(value, "Edm.Int32")
+        if value not in known:
+            raise invalid_option(value, name, table, options)
+        return value
+
+    return convert
+
+
+def _choices(column: Column, table: str) -> Convert:
+    options = [option.value for option in column.options]
+    known = frozenset(options)
+    name = column.logical_name
+
+    def convert(value: Any) -> Any:
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str):
+            raise invalid_literal(value, "Edm.String")
+        try:
+            chosen = sorted({int(part) for part in value.split(",")})
+        except ValueError:
+            raise invalid_literal(value, "Edm.Int32") from None
+        unknown = [option for option in chosen if option not in known]
+        if unknown:
+            raise invalid_option(unknown[0], name, table, options)
+        if len(chosen) > _MOST_CHOICES:
+            raise invalid_argument(f"A maximum of {_MOST_CHOICES} options can be selected for {name}.")
+        return ",".join(map(str, chosen))
+
+    return convert
+
+
+def _date(column: Column, table: str) -> Convert:
+    del column, table
+
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            parsed = date.fromisoformat(value if len(value) == len("2000-01-01") else "")
+        except (TypeError, ValueError):
+            raise invalid_literal(value, "Edm.Date") from None
+        if parsed.year < _EARLIEST_YEAR:
+            raise _too_early(value)
+        return value
+
+    return convert
+
+
+def _moment(column: Column, table: str) -> Convert:
+    del column, table
+
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise invalid_literal(value, "Edm.DateTimeOffset") from None
+        if moment.tzinfo is None and ("T" in value or len(value) != len("2000-01-01")):
+            raise invalid_literal(value, "Edm.DateTimeOffset")  # an Edm.DateTimeOffset states its offset
+        if moment.year < _EARLIEST_YEAR:
+            raise _too_early(value)
+        if _UTC_SECOND.fullmatch(value):
+            return value
+        return service_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+    return convert
+
+
+def _too_early(value: str) -> ServiceError:
+    return ServiceError(
+        400,
+        "0x80040239",
+        f"DateTime is less than minumum value supported by CrmDateTime. Actual value: {value}, "
+        "Minimum value supported: 01/01/1753 00:00:00",
+    )
+
+
+def _identifier(column: Column, table: str) -> Convert:
+    del column, table
+    return lambda value: None if value is None else guid_text(value)
+
+
+def _picture(column: Column, table: str) -> Convert:
+    del column, table
+
+    def convert(value: Any) -> Any:
+        if value is None or isinstance(value, str):
+            return value
+        raise invalid_literal(value, "Edm.Binary")
+
+    return convert
+
+
+def _date_or_moment(column: Column, table: str) -> Convert:
+    return _date(column, table) if column.date_behavior is DateBehavior.DATE_ONLY else _moment(column, table)
+
+
+_CONVERTERS: Final[Mapping[ColumnType, Callable[[Column, str], Convert]]] = {
+    ColumnType.STRING: _text,
+    ColumnType.MEMO: _text,
+    ColumnType.INTEGER: _integer,
+    ColumnType.BIGINT: _integer,
+    ColumnType.DECIMAL: _number,
+    ColumnType.MONEY: _number,
+    ColumnType.DOUBLE: _number,
+    ColumnType.BOOLEAN: _boolean,
+    ColumnType.PICKLIST: _choice,
+    ColumnType.STATE: _choice,
+    ColumnType.STATUS: _choice,
+    ColumnType.MULTI_PICKLIST: _choices,
+    ColumnType.DATETIME: _date_or_moment,
+    ColumnType.UNIQUEIDENTIFIER: _identifier,
+    ColumnType.IMAGE: _picture,
+}
