@@ -1,0 +1,232 @@
+"""Everything the process is told by its environment: the only module that reads environment variables.
+
+On a laptop the `Values` of `local.settings.json` (the file that the Functions Core Tools use) count as environment
+variables that nobody set: a real one of the same name wins. docs/settings.md lists every setting.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import ChainMap
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from shared.errors import UserError
+
+__all__ = ["DYNAMICS_CLOUDS", "LOCAL_STATE", "Settings", "environment", "function_time_limit"]
+
+# Dataverse hosts of the public, US government, US defence and Chinese clouds.
+DYNAMICS_CLOUDS = ("*.dynamics.com", "*.microsoftdynamics.us", "*.appsplatform.us", "*.dynamics.cn")
+LOCAL_STATE = "sqlite:///.dynamics-sync/state.db"
+LOCAL_SETTINGS_FILE = "local.settings.json"
+
+# Without a `functionTimeout` the host gives an app on Flex Consumption 30 minutes.
+DEFAULT_TIME_LIMIT = timedelta(minutes=30)
+
+
+class Settings(BaseModel):
+    """The settings of the app; a field is its environment variable's name in lower case unless it has an alias."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=str.upper, populate_by_name=True)
+
+    sync_definitions: str = Field(
+        default="syncs",
+        description="Folder of the definitions: a path or an fsspec URL such as `abfs://container/syncs`.",
+    )
+    state_store: str = Field(
+        default=LOCAL_STATE,
+        description="`azure` (tables and blobs of `AzureWebJobsStorage`) or `sqlite:///path`. "
+        "When deployed the default is `azure`.",
+    )
+    key_vault_url: str = Field(default="", description="The vault that `{key_vault: name}` refers to.")
+    batch_sync_schedule: str = Field(
+        default="0 * * * * *", description="When the timer asks which syncs are due: NCRONTAB, seconds first."
+    )
+    event_hub_name: str = Field(default="dynamics-sync", description="The event hub that events are read from.")
+    event_hub_consumer_group: str = Field(default="$Default", description="The consumer group that this app reads as.")
+    workspace_memory: str = Field(
+        default="512MB", description="Memory of one run's DuckDB before it spills to disk, such as `512MB` or `2GB`."
+    )
+    workspace_temp: str = Field(
+        default="", description="Folder that runs spill to. Empty: the system's temporary folder."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=DYNAMICS_CLOUDS,
+        description="Hosts that may get a token, separated by commas, `*` for any labels. Loopback is always allowed.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
+    )
+    applicationinsights_connection_string: str = Field(
+        default="", repr=False, description="The Application Insights resource that spans, metrics and logs go to."
+    )
+    azure_client_id: str = Field(
+        default="", description="Client id of the user-assigned identity that the app runs as in Azure."
+    )
+    # The names with two underscores are those that the Functions host itself reads for an identity-based connection.
+    storage_connection: str = Field(
+        default="",
+        alias="AzureWebJobsStorage",
+        repr=False,
+        description="Connection string of the app's storage account. By identity: leave it out.",
+    )
+    storage_account: str = Field(
+        default="", alias="AzureWebJobsStorage__accountName", description="Name of the storage account, by identity."
+    )
+    storage_blob_uri: str = Field(
+        default="",
+        alias="AzureWebJobsStorage__blobServiceUri",
+        description="URL of the blob service, by identity, where the account's name does not give it.",
+    )
+    storage_table_uri: str = Field(
+        default="",
+        alias="AzureWebJobsStorage__tableServiceUri",
+        description="URL of the table service, by identity, where the account's name does not give it.",
+    )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("workspace_memory")
+    @classmethod
+    def _size(cls, value: str) -> str:
+        if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", value, re.IGNORECASE):
+            raise ValueError("write a size such as 512MB or 2GB")
+        return value
+
+    @field_validator("state_store")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if value != "azure" and not re.fullmatch(r"sqlite:///.+", value):
+            raise ValueError("write 'azure' or 'sqlite:///path/to/state.db'")
+        return value
+
+    @field_validator("key_vault_url")
+    @classmethod
+    def _vault(cls, value: str) -> str:
+        if value and not value.startswith("https://"):
+            raise ValueError("write the vault's URL, such as https://my-vault.vault.azure.net")
+        return value.rstrip("/")
+
+    @property
+    def blob_endpoint(self) -> str:
+        """URL of the blob service for a connection by identity; empty where neither account nor URI is set."""
+        return self.storage_blob_uri or self._endpoint("blob")
+
+    @property
+    def table_endpoint(self) -> str:
+        """URL of the table service for a connection by identity; empty where neither account nor URI is set."""
+        return self.storage_table_uri or self._endpoint("table")
+
+    def _endpoint(self, service: str) -> str:
+        return f"https://{self.storage_account}.{service}.core.windows.net" if self.storage_account else ""
+
+    @classmethod
+    def load(cls, values: Mapping[str, str] | None = None, *, folder: Path | None = None) -> Settings:
+        """Read the settings.
+
+        Args:
+            values: What to read instead of the environment; names as in the environment; empty counts as unset.
+            folder: Where `local.settings.json` lies; the working folder when not given.
+
+        Raises:
+            UserError: A value cannot be used, or the local file cannot be read; all problems at once.
+        """
+        found = environment(folder) if values is None else values
+        chosen: dict[str, Any] = {name: found[name] for name in cls.names() if found.get(name)}
+        if _deployed(found):
+            chosen.setdefault("STATE_STORE", "azure")
+        try:
+            return cls.model_validate(chosen)
+        except ValidationError as error:
+            raise UserError("\n".join(_said(problem) for problem in error.errors(include_input=False))) from None
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The environment variables that are read, in order of declaration."""
+        return tuple(field.alias or name for name, field in cls.model_fields.items())
+
+
+def environment(folder: Path | None = None) -> Mapping[str, str]:
+    """The environment variables, and under them the `Values` of `local.settings.json` in `folder`.
+
+    Raises:
+        UserError: The file is there and is not what the Functions Core Tools write.
+    """
+    return ChainMap(dict(os.environ), _local_values((folder or Path.cwd()) / LOCAL_SETTINGS_FILE))
+
+
+def function_time_limit(values: Mapping[str, str], folder: Path) -> timedelta | None:
+    """How long one invocation may take: `functionTimeout` of the host's configuration.
+
+    Args:
+        values: The environment; `AzureFunctionsJobHost__functionTimeout` overrides the file, as in the host.
+        folder: Where `host.json` lies.
+
+    Returns:
+        The limit, or None where the host sets none (`-1`).
+
+    Raises:
+        UserError: The value is no time span.
+    """
+    text = values.get("AzureFunctionsJobHost__functionTimeout") or _host_value(folder / "host.json", "functionTimeout")
+    if not text:
+        return DEFAULT_TIME_LIMIT
+    if text == "-1":
+        return None
+    if not (span := re.fullmatch(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", text)):
+        raise UserError(f"functionTimeout is {text!r}: write hours:minutes:seconds, such as 00:30:00, or -1 for none")
+    days, hours, minutes, seconds = (int(part or 0) for part in span.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _deployed(values: Mapping[str, str]) -> bool:
+    """Whether this is Azure: App Service and Flex Consumption name the site; the Core Tools say Development."""
+    return bool(values.get("WEBSITE_SITE_NAME")) and values.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development"
+
+
+def _local_values(file: Path) -> dict[str, str]:
+    values = _json_object(file).get("Values", {})
+    if not isinstance(values, dict):
+        raise UserError(f'{file}: "Values" must be an object of names and texts')
+    return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+def _host_value(file: Path, name: str) -> str:
+    return str(_json_object(file).get(name, ""))
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is no file."""
+    try:
+        found = json.loads(file.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{file}: is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file}: must hold a JSON object")
+    return found
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    """One problem as pydantic reports it, in the words of the environment; the value itself is not repeated."""
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    return f"{name}: {str(problem['msg']).removeprefix('Value error, ')}"

@@ -1,0 +1,16 @@
+"""What outlives a run: execution log, errors, leases, watermarks, dead letters, requested jobs, files."""
+
+from __future__ import annotations
+
+from shared.state.records import DeadLetter, ErrorRecord, JobRequest, Lease, Position, RunRecord
+from shared.state.store import StateStore
+
+__all__ = [
+    "DeadLetter",
+    "ErrorRecord",
+    "JobRequest",
+    "Lease",
+    "Position",
+    "RunRecord",
+    "StateStore",
+]

@@ -1,0 +1,142 @@
+"""The tables of the SQLite state store, and records as their rows: moments as ISO text in UTC, mappings as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.state.records import DeadLetter, ErrorRecord, JobRequest, RunRecord
+
+__all__ = [
+    "ERROR_FIELDS",
+    "JOB_FIELDS",
+    "LETTER_FIELDS",
+    "RUN_FIELDS",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "error",
+    "insert",
+    "job",
+    "letter",
+    "moment",
+    "replace",
+    "row",
+    "run",
+    "select",
+    "text",
+]
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE runs(
+    run_id TEXT PRIMARY KEY, sync TEXT NOT NULL, version TEXT NOT NULL, "trigger" TEXT NOT NULL, state TEXT NOT NULL,
+    started TEXT NOT NULL, ended TEXT, duration REAL NOT NULL, parameters TEXT NOT NULL, counts TEXT NOT NULL,
+    message TEXT NOT NULL, fence INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX runs_by_sync ON runs(sync, started);
+CREATE INDEX runs_by_start ON runs(started);
+CREATE TABLE errors(
+    run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
+    "column" TEXT NOT NULL, "rows" TEXT NOT NULL, count INTEGER NOT NULL, message TEXT NOT NULL,
+    PRIMARY KEY (run_id, side, error_class, error_type, "column")) WITHOUT ROWID;
+CREATE TABLE files(run_id TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (run_id, name));
+CREATE TABLE leases(
+    name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, expires TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE watermarks(sync TEXT PRIMARY KEY, value TEXT NOT NULL, fence INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE dead_letters(
+    id TEXT PRIMARY KEY, sync TEXT NOT NULL, body BLOB NOT NULL, partition TEXT NOT NULL, sequence INTEGER NOT NULL,
+    "offset" TEXT NOT NULL, error TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, tries INTEGER NOT NULL,
+    enqueued TEXT, kept TEXT NOT NULL, properties TEXT NOT NULL, system TEXT NOT NULL);
+CREATE INDEX dead_letters_by_sync ON dead_letters(sync, partition, sequence);
+CREATE TABLE seen(
+    sync TEXT NOT NULL, key TEXT NOT NULL, partition TEXT NOT NULL, sequence INTEGER NOT NULL, "when" TEXT,
+    written TEXT NOT NULL, PRIMARY KEY (sync, key)) WITHOUT ROWID;
+CREATE INDEX seen_by_age ON seen(written);
+CREATE TABLE job_requests(
+    id TEXT PRIMARY KEY, sync TEXT NOT NULL, requested TEXT NOT NULL, parameters TEXT NOT NULL, force INTEGER NOT NULL,
+    requested_by TEXT NOT NULL) WITHOUT ROWID;
+"""
+RUN_FIELDS = (
+    "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",
+    "fence",
+)  # fmt: skip
+ERROR_FIELDS = ("run_id", "side", "error_class", "error_type", "column", "rows", "count", "message")
+LETTER_FIELDS = (
+    "id", "sync", "body", "partition", "sequence", "offset", "error", "code", "message", "tries", "enqueued", "kept",
+    "properties", "system",
+)  # fmt: skip
+JOB_FIELDS = ("id", "sync", "requested", "parameters", "force", "requested_by")
+
+
+def insert(table: str, fields: Sequence[str]) -> str:
+    """INSERT with one placeholder a field."""
+    return f"INSERT INTO {table}({_columns(fields)}) VALUES ({', '.join('?' * len(fields))})"
+
+
+def replace(table: str, fields: Sequence[str]) -> str:
+    """INSERT that replaces the row of the same key."""
+    return insert(table, fields).replace("INSERT", "INSERT OR REPLACE", 1)
+
+
+def select(table: str, fields: Sequence[str]) -> str:
+    """SELECT of the fields, in order, without a WHERE."""
+    return f"SELECT {_columns(fields)} FROM {table}"
+
+
+def row(record: object, fields: Sequence[str]) -> tuple[Any, ...]:
+    """A record's values in the order of the fields."""
+    return tuple(_stored(getattr(record, field)) for field in fields)
+
+
+def text(moment: datetime) -> str:
+    """A moment as text that sorts as time does."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def moment(text: str | None) -> datetime | None:
+    """The moment that `text` wrote."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def run(values: Sequence[Any]) -> RunRecord:
+    """The run of a row."""
+    of = dict(zip(RUN_FIELDS, values, strict=True))
+    of |= {"started": moment(of["started"]), "ended": moment(of["ended"])}
+    return RunRecord(**of | {"parameters": json.loads(of["parameters"]), "counts": json.loads(of["counts"])})
+
+
+def error(values: Sequence[Any]) -> ErrorRecord:
+    """The error of a row."""
+    of = dict(zip(ERROR_FIELDS, values, strict=True))
+    return ErrorRecord(**of | {"rows": tuple(json.loads(of["rows"]))})
+
+
+def letter(values: Sequence[Any]) -> DeadLetter:
+    """The dead letter of a row."""
+    of = dict(zip(LETTER_FIELDS, values, strict=True))
+    of |= {"enqueued": moment(of["enqueued"]), "kept": moment(of["kept"])}
+    return DeadLetter(**of | {"properties": json.loads(of["properties"]), "system": json.loads(of["system"])})
+
+
+def job(values: Sequence[Any]) -> JobRequest:
+    """The job request of a row."""
+    of = dict(zip(JOB_FIELDS, values, strict=True))
+    of |= {"requested": moment(of["requested"]), "force": bool(of["force"])}
+    return JobRequest(**of | {"parameters": json.loads(of["parameters"])})
+
+
+def _columns(fields: Sequence[str]) -> str:
+    return ", ".join(f'"{field}"' for field in fields)
+
+
+def _stored(value: object) -> object:
+    match value:
+        case datetime():
+            return text(value)
+        case Mapping() | tuple():
+            return json.dumps(value if isinstance(value, tuple) else dict(value), ensure_ascii=False, default=str)
+        case bool():
+            return int(value)
+        case _:
+            return value

@@ -1,0 +1,154 @@
+"""The records that a state store keeps. All moments are aware and in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+__all__ = ["DeadLetter", "ErrorRecord", "JobRequest", "Lease", "Position", "RunRecord"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One row of the execution log.
+
+    Attributes:
+        version: The definition's version.
+        trigger: What started the run: `timer`, `command`, `job` or `events`.
+        parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
+        state: `Running`, `Succeeded`, `Failed` or `Interrupted`.
+        ended: None while the run goes on (or when its process died).
+        duration: Seconds by the monotonic clock; 0 while the run goes on.
+        counts: The summary's JSON object; empty while the run goes on.
+        message: Why a run failed or was interrupted; empty otherwise.
+        fence: Fencing number of the lease that the run held; 0 for a run without a lease.
+    """
+
+    run_id: str
+    sync: str
+    version: str
+    trigger: str
+    state: str
+    started: datetime
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    ended: datetime | None = None
+    duration: float = 0.0
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+    fence: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRecord:
+    """Errors of one run that share side, class, type and column: one row of the execution errors.
+
+    Attributes:
+        side: `source`, `target` or `sync`.
+        error_class: `Invalid Row`, `Invalid Column`, `Failed Operation` …
+        error_type: `Duplicate Key`, `Max Length Violation` … or the service's error code.
+        column: The column's name; empty where the error is the row's.
+        rows: The first row numbers, in order.
+        count: How many rows in all.
+        message: What went wrong, without any value of the row.
+    """
+
+    run_id: str
+    error_class: str
+    error_type: str
+    count: int
+    side: str = "source"
+    column: str = ""
+    rows: tuple[int, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to be the only one who works on something, until it expires.
+
+    Attributes:
+        name: What is leased, such as `sync/customers`.
+        holder: Who holds it: any text that is unique to the process and run.
+        fence: Grows with every acquisition of the name; a writer with a lower number is a holder who lost it.
+        expires: When it lapses unless renewed.
+    """
+
+    name: str
+    holder: str
+    fence: int
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """The place of an event in its stream.
+
+    Attributes:
+        partition: Partition id of the event hub.
+        sequence: Sequence number within the partition; the offset is no identity (it may be -1).
+        when: The event's own time, where it has one.
+    """
+
+    partition: str
+    sequence: int
+    when: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An event that could not be applied.
+
+    Attributes:
+        id: Identifies the event and who it was for, so that one delivered twice is kept once. Make it from listener,
+            event hub, partition and sequence number.
+        sync: Name of the sync whose listener took it; empty where no listener claims it.
+        body: The event's bytes as they came.
+        partition: Partition id.
+        sequence: Sequence number in the partition.
+        offset: Offset in the partition as text.
+        error: Class of the reason, such as `Undecodable`, `Unclaimed` or an error type of the execution errors.
+        code: The service's error code; empty where it gave none.
+        message: Why it could not be applied, and what to do.
+        tries: How often it was tried.
+        enqueued: When the event hub took it.
+        kept: When it was first put here.
+        properties: The event's application properties.
+        system: Its system properties, such as the partition key.
+    """
+
+    id: str
+    sync: str
+    body: bytes
+    partition: str
+    sequence: int
+    error: str
+    message: str
+    kept: datetime
+    offset: str = ""
+    code: str = ""
+    tries: int = 1
+    enqueued: datetime | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    system: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """A wish that the deployed app runs a sync at its next tick.
+
+    Attributes:
+        id: Unique.
+        parameters: What overrides the definition's parameters, as text.
+        force: Whether the safety limits are overridden.
+        requested: When; requests are taken up in this order.
+        requested_by: Who asked, for the log.
+    """
+
+    id: str
+    sync: str
+    requested: datetime
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    force: bool = False
+    requested_by: str = ""

@@ -1,0 +1,347 @@
+"""What every state store promises, told once and run on each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.state import DeadLetter, ErrorRecord, JobRequest, Lease, Position, RunRecord, StateStore
+from shared.state.sqlite import SqliteStateStore
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class Wall:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.moment = NOON
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def pass_(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture
+def open_store(wall: Wall, tmp_path: Path) -> Iterator[Callable[[], StateStore]]:
+    """Opens the same store again and again, as other processes would."""
+    opened: list[StateStore] = []
+
+    def open_() -> StateStore:
+        opened.append(SqliteStateStore(tmp_path / "state" / "state.db", now=wall))
+        return opened[-1]
+
+    yield open_
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], StateStore]) -> StateStore:
+    return open_store()
+
+
+def a_run(run_id: str, *, minutes: int = 0, sync: str = "customers", trigger: str = "timer") -> RunRecord:
+    return RunRecord(
+        run_id=run_id,
+        sync=sync,
+        version="1.0.0",
+        trigger=trigger,
+        state="Running",
+        started=NOON + timedelta(minutes=minutes),
+        parameters={"region": "Zürich", "day": None, "top": 3},
+    )
+
+
+class TestExecutionLog:
+    def test_a_run_comes_back_as_it_was_written(self, store: StateStore) -> None:
+        """A row holds every field, Unicode, None and numbers included."""
+        store.begin_run(a_run("r1"))
+        assert store.run("r1") == a_run("r1")
+        assert store.run("r2") is None
+
+    def test_finishing_replaces_the_row(self, store: StateStore) -> None:
+        """The row that began is the row that ends."""
+        store.begin_run(a_run("r1"))
+        ended = RunRecord(
+            run_id="r1",
+            sync="customers",
+            version="1.0.0",
+            trigger="timer",
+            state="Failed",
+            started=NOON,
+            ended=NOON + timedelta(seconds=2),
+            duration=2.25,
+            counts={"created": {"done": 1, "planned": 2}},
+            message="boom " * 3000,
+            fence=7,
+        )
+        store.finish_run(ended)
+        assert store.run("r1") == ended
+        assert [run.run_id for run in store.runs()] == ["r1"]
+
+    def test_runs_are_newest_first_and_limited(self, store: StateStore) -> None:
+        """The log is read from its end, of one sync or of all."""
+        for number in range(5):
+            store.begin_run(a_run(f"r{number}", minutes=number, sync="odd" if number % 2 else "even"))
+        assert [run.run_id for run in store.runs()] == ["r4", "r3", "r2", "r1", "r0"]
+        assert [run.run_id for run in store.runs("even", limit=2)] == ["r4", "r2"]
+        assert store.runs("none") == ()
+
+    def test_the_last_start_ignores_runs_by_events(self, store: StateStore) -> None:
+        """Only what a schedule could have started tells when it is due again."""
+        assert store.last_start("customers") is None
+        store.begin_run(a_run("r1", minutes=1))
+        store.begin_run(a_run("r2", minutes=2, trigger="command"))
+        store.begin_run(a_run("r3", minutes=3, trigger="events"))
+        assert store.last_start("customers") == NOON + timedelta(minutes=2)
+
+
+class TestErrorsAndFiles:
+    def test_errors_come_back_with_most_rows_first(self, store: StateStore) -> None:
+        """One row a class, type and column; written twice it is there once."""
+        few = ErrorRecord(run_id="r1", error_class="Invalid Row", error_type="Duplicate Key", rows=(104, 105), count=2)
+        many = ErrorRecord(
+            run_id="r1",
+            side="target",
+            error_class="Invalid Column",
+            error_type="Max Length Violation",
+            column="Näme/#?\\",
+            rows=(1,),
+            count=900,
+            message="longer than 160",
+        )
+        store.add_errors([few, many])
+        store.add_errors([few])
+        assert store.errors("r1") == (many, few)
+        assert store.errors("r2") == ()
+
+    def test_no_errors_at_all_is_fine(self, store: StateStore) -> None:
+        """An empty list writes nothing."""
+        store.add_errors([])
+        assert store.errors("r1") == ()
+
+    def test_files_are_kept_by_run_and_name(self, store: StateStore) -> None:
+        """A file comes back byte for byte, and the same name again replaces it."""
+        store.put_file("r1", "r1_SourceErrors.csv", b"Row\n")
+        store.put_file("r1", "r1_SourceErrors.csv", b"Row,Rejected\n" + bytes(range(256)) * 1000)
+        store.put_file("r1", "r1_SyncErrors.csv", b"")
+        assert store.files("r1") == ("r1_SourceErrors.csv", "r1_SyncErrors.csv")
+        assert store.file("r1", "r1_SourceErrors.csv") == b"Row,Rejected\n" + bytes(range(256)) * 1000
+        assert store.file("r1", "r1_SyncErrors.csv") == b""
+        assert store.file("r2", "r1_SyncErrors.csv") is None
+        assert store.files("r2") == ()
+
+
+class TestLeases:
+    def test_only_one_holder_at_a_time(self, open_store: Callable[[], StateStore]) -> None:
+        """A second holder gets nothing until the first gives back, and then a higher number."""
+        one, other = open_store(), open_store()
+        first = one.acquire_lease("sync/customers", holder="a", seconds=60)
+        assert first is not None
+        assert other.acquire_lease("sync/customers", holder="b", seconds=60) is None
+        assert one.acquire_lease("sync/customers", holder="a", seconds=60) is None
+        assert other.lease("sync/customers") == first
+        assert one.release_lease(first)
+        assert one.lease("sync/customers") is None
+        second = other.acquire_lease("sync/customers", holder="b", seconds=60)
+        assert second is not None
+        assert second.fence > first.fence
+
+    def test_names_are_independent(self, store: StateStore) -> None:
+        """A lease on one sync is no lease on another."""
+        assert store.acquire_lease("sync/a", holder="x", seconds=60)
+        assert store.acquire_lease("sync/b", holder="x", seconds=60)
+
+    def test_an_expired_lease_can_be_taken_and_its_old_holder_is_told(self, store: StateStore, wall: Wall) -> None:
+        """Who let a lease expire can neither renew nor release it once another has it."""
+        old = store.acquire_lease("sync/a", holder="a", seconds=60)
+        assert old is not None
+        wall.pass_(61)
+        assert store.lease("sync/a") is None
+        new = store.acquire_lease("sync/a", holder="b", seconds=60)
+        assert new is not None
+        assert new.fence == old.fence + 1
+        assert store.renew_lease(old, seconds=60) is None
+        assert not store.release_lease(old)
+        assert store.lease("sync/a") == new
+
+    def test_renewing_moves_the_end(self, store: StateStore, wall: Wall) -> None:
+        """A renewed lease holds past its first end, and keeps its number."""
+        lease = store.acquire_lease("sync/a", holder="a", seconds=60)
+        assert lease is not None
+        wall.pass_(50)
+        renewed = store.renew_lease(lease, seconds=60)
+        assert renewed == Lease(name="sync/a", holder="a", fence=lease.fence, expires=NOON + timedelta(seconds=110))
+        wall.pass_(20)
+        assert store.acquire_lease("sync/a", holder="b", seconds=60) is None
+
+    def test_an_expired_lease_that_nobody_took_is_renewed(self, store: StateStore, wall: Wall) -> None:
+        """A pause between two renewals costs nothing as long as nobody came in between."""
+        lease = store.acquire_lease("sync/a", holder="a", seconds=60)
+        assert lease is not None
+        wall.pass_(100)
+        assert store.renew_lease(lease, seconds=60) is not None
+
+    def test_a_released_lease_is_not_renewed(self, store: StateStore) -> None:
+        """Giving back is final."""
+        lease = store.acquire_lease("sync/a", holder="a", seconds=60)
+        assert lease is not None
+        store.release_lease(lease)
+        assert store.renew_lease(lease, seconds=60) is None
+        assert not store.release_lease(lease)
+
+
+class TestWatermarks:
+    def test_a_watermark_moves_under_the_newest_fence_only(self, store: StateStore) -> None:
+        """Who lost the lease can't move the watermark back."""
+        assert store.watermark("orders") is None
+        assert store.set_watermark("orders", "2026-11-01", fence=1)
+        assert store.set_watermark("orders", "2026-11-03", fence=3)
+        assert not store.set_watermark("orders", "2026-11-02", fence=2)
+        assert store.set_watermark("orders", "2026-11-04", fence=3)
+        assert store.watermark("orders") == "2026-11-04"
+        assert store.watermark("others") is None
+
+
+def a_letter(number: int, *, sync: str = "customers", **more: object) -> DeadLetter:
+    fields = {
+        "id": f"{sync}/hub/0/{number}",
+        "sync": sync,
+        "body": b'{"n": %d}' % number,
+        "partition": "0",
+        "sequence": number,
+        "error": "Undecodable",
+        "message": "not JSON",
+        "kept": NOON,
+    }
+    return DeadLetter(**fields | more)  # type: ignore[arg-type]  # a test's record, field by field
+
+
+class TestDeadLetters:
+    def test_an_event_comes_back_as_it_was_kept(self, store: StateStore) -> None:
+        """Body, place, reason and properties survive, whatever the bytes."""
+        letter = a_letter(
+            7,
+            body=bytes(range(256)) * 5000,
+            offset="-1",
+            code="0x80040237",
+            message="A record with matching key values already exists. " * 100,
+            tries=3,
+            enqueued=NOON - timedelta(hours=1),
+            properties={"type": "customer.changed", "n": 1},
+            system={"PartitionKey": "ä/b#c"},
+        )
+        empty = a_letter(8, body=b"")
+        store.add_dead_letters([letter, empty])
+        assert store.dead_letters() == (letter, empty)
+
+    def test_an_event_kept_again_is_kept_once(self, store: StateStore) -> None:
+        """A second delivery updates reason and tries, and keeps the first moment."""
+        store.add_dead_letters([a_letter(1)])
+        store.add_dead_letters([a_letter(1, tries=2, message="still", kept=NOON + timedelta(days=1))])
+        assert store.dead_letters() == (a_letter(1, tries=2, message="still"),)
+
+    def test_they_are_read_in_order_by_sync_and_by_id(self, store: StateStore) -> None:
+        """Replay wants the order of the partition."""
+        store.add_dead_letters([a_letter(number) for number in (300, 20, 100)] + [a_letter(5, sync="orders")])
+        assert [letter.sequence for letter in store.dead_letters("customers")] == [20, 100, 300]
+        assert [letter.sequence for letter in store.dead_letters("customers", limit=2)] == [20, 100]
+        assert [letter.sequence for letter in store.dead_letters(ids=["customers/hub/0/20", "nobody"])] == [20]
+        assert [letter.sequence for letter in store.dead_letters("orders", ids=["customers/hub/0/20"])] == []
+        assert (store.count_dead_letters("customers"), store.count_dead_letters()) == (3, 4)
+
+    def test_removing_forgets_them(self, store: StateStore) -> None:
+        """What settled is gone; what was not there is not counted."""
+        store.add_dead_letters([a_letter(number) for number in range(250)])
+        gone = [f"customers/hub/0/{number}" for number in range(200)]
+        assert store.remove_dead_letters([*gone, "nobody"]) == 200
+        assert store.count_dead_letters() == 50
+        assert store.remove_dead_letters([]) == 0
+
+
+class TestSeenPositions:
+    def test_positions_are_remembered_by_sync_and_key(self, store: StateStore) -> None:
+        """Only keys that were marked come back."""
+        at = Position(partition="1", sequence=10, when=NOON)
+        store.mark_seen("customers", {"a": at, "Ä/\\#?\n" + "x" * 2000: Position(partition="0", sequence=2**40)})
+        assert store.seen("customers", ["a", "b"]) == {"a": at}
+        long = "Ä/\\#?\n" + "x" * 2000
+        assert store.seen("customers", [long]) == {long: Position(partition="0", sequence=2**40)}
+        assert store.seen("orders", ["a"]) == {}
+        assert store.seen("customers", []) == {}
+
+    def test_a_position_never_moves_back_within_its_partition(self, store: StateStore) -> None:
+        """An instance that lost its partition can't undo what the new owner did."""
+        store.mark_seen("customers", {"a": Position(partition="1", sequence=10)})
+        store.mark_seen(
+            "customers", {"a": Position(partition="1", sequence=9), "b": Position(partition="1", sequence=9)}
+        )
+        assert store.seen("customers", ["a"])["a"].sequence == 10
+        assert store.seen("customers", ["b"])["b"].sequence == 9
+        store.mark_seen("customers", {"a": Position(partition="1", sequence=11)})
+        assert store.seen("customers", ["a"])["a"].sequence == 11
+        store.mark_seen("customers", {"a": Position(partition="2", sequence=1)})
+        assert store.seen("customers", ["a"])["a"] == Position(partition="2", sequence=1)
+
+    def test_two_owners_at_once_keep_the_later_position(self, open_store: Callable[[], StateStore]) -> None:
+        """Whoever read first and writes last does not win by that."""
+        one, other = open_store(), open_store()
+        one.mark_seen("s", {"a": Position(partition="1", sequence=1)})
+        one.seen("s", ["a"])
+        other.seen("s", ["a"])
+        other.mark_seen("s", {"a": Position(partition="1", sequence=20)})
+        one.mark_seen("s", {"a": Position(partition="1", sequence=10)})
+        assert other.seen("s", ["a"])["a"].sequence == 20
+
+    def test_many_keys_in_one_call(self, store: StateStore) -> None:
+        """A full batch of events is one call."""
+        marks = {f"key-{number}": Position(partition="0", sequence=number) for number in range(500)}
+        store.mark_seen("customers", marks)
+        assert store.seen("customers", [*marks, "other"]) == marks
+
+    def test_old_positions_can_be_forgotten(self, store: StateStore, wall: Wall) -> None:
+        """The store stays small: what was written long ago goes."""
+        store.mark_seen("s", {"old": Position(partition="0", sequence=1)})
+        wall.pass_(100)
+        store.mark_seen("s", {"new": Position(partition="0", sequence=2)})
+        assert store.forget_seen(wall() - timedelta(seconds=50)) == 1
+        assert store.seen("s", ["old", "new"]) == {"new": Position(partition="0", sequence=2)}
+
+
+class TestJobRequests:
+    def test_requests_are_listed_oldest_first_and_taken_once(self, store: StateStore) -> None:
+        """One caller removes a request, every other is told so."""
+        late = JobRequest(id="j1", sync="b", requested=NOON + timedelta(minutes=1), parameters={"p": "1"}, force=True)
+        early = JobRequest(id="j2", sync="a", requested=NOON, requested_by="ann")
+        store.request_job(late)
+        store.request_job(early)
+        assert store.job_requests() == (early, late)
+        assert store.remove_job_request("j2")
+        assert not store.remove_job_request("j2")
+        assert store.job_requests() == (late,)
+
+
+KEYS = st.text(min_size=1, max_size=30)
+
+
+class TestAnyText:
+    @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(names=st.lists(KEYS, min_size=1, max_size=5, unique=True))
+    def test_any_text_is_a_key(self, store: StateStore, names: list[str]) -> None:
+        """Keys and names may hold whatever a user's data holds."""
+        marks = {name: Position(partition="0", sequence=1) for name in names}
+        store.mark_seen("any", marks)
+        assert store.seen("any", names) == marks
