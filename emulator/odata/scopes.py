@@ -4,19 +4,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from emulator.errors import ODataError, unknown_property
-from emulator.schema.model import Column, ColumnType, Schema, Table
+from emulator.schema.model import Column, Schema, Table
+from emulator.store.ddl import key_column, sql_name
 
-__all__ = ["ChildLink", "Place", "Scope", "child_link", "is_key_text", "quoted"]
-
-
-def quoted(name: str) -> str:
-    """Return a name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def is_key_text(column: Column, table: Table) -> bool:
-    """Whether the table keeps a folded copy of the text column, ``<name>__n``, for its alternate keys."""
-    return column.type is ColumnType.STRING and any(column.logical_name in key.columns for key in table.keys)
+__all__ = ["ChildLink", "Place", "Scope", "child_link"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +35,18 @@ class Place:
             raise ODataError("A filter compares single values.")
         return self.of
 
-    def sql(self, suffix: str = "") -> str:
-        """The SQL of the column's value; ``suffix`` picks a column that accompanies it."""
-        return self._sql_of(self.column.logical_name + suffix)
+    def sql(self) -> str:
+        """The SQL of the column's value."""
+        return self._sql_of(self.column.logical_name)
+
+    def folded_sql(self) -> str:
+        """The SQL of a text in folded form, which tables keep beside the columns of their alternate keys."""
+        if any(self.column.logical_name in key.columns for key in self.table.keys):
+            return self._sql_of(key_column(self.column))
+        return f"dv_norm({self.sql()})"
 
     def _sql_of(self, name: str) -> str:
-        return f"{self.prefix}{quoted(name)}{self.suffix}"
+        return f"{self.prefix}{sql_name(name)}{self.suffix}"
 
     def pointed(self, name: str) -> Self:
         """The place's column by OData property or navigation property.
@@ -85,11 +82,11 @@ class Place:
         if column.is_polymorphic:
             kind = self._sql_of(f"{column.logical_name}__type")
             identity = f"CASE WHEN {kind} = '{target.logical_name}' THEN {identity} END"
-        source = f"{quoted(target.logical_name)} AS {alias}"
+        source = f"{sql_name(target.logical_name)} AS {alias}"
         return type(self)(
             table=target,
             prefix=f"(SELECT {alias}.",
-            suffix=f" FROM {source} WHERE {alias}.{quoted(target.primary_id)} = {identity})",
+            suffix=f" FROM {source} WHERE {alias}.{sql_name(target.primary_id)} = {identity})",
         )
 
 
@@ -103,10 +100,10 @@ class ChildLink:
 
     def join(self, alias: str, parent: str | None = None) -> str:
         """The SQL condition that ties the child ``alias`` to the parent's row."""
-        outer = f"{quoted(parent or self.parent.logical_name)}.{quoted(self.parent.primary_id)}"
-        condition = f"{alias}.{quoted(self.column.logical_name)} = {outer}"
+        outer = f"{sql_name(parent or self.parent.logical_name)}.{sql_name(self.parent.primary_id)}"
+        condition = f"{alias}.{sql_name(self.column.logical_name)} = {outer}"
         if self.column.is_polymorphic:
-            condition += f" AND {alias}.{quoted(f'{self.column.logical_name}__type')} = '{self.parent.logical_name}'"
+            condition += f" AND {alias}.{sql_name(f'{self.column.logical_name}__type')} = '{self.parent.logical_name}'"
         return condition
 
 

@@ -27,9 +27,10 @@ from emulator.odata.nodes import (
     QueryFunction,
 )
 from emulator.odata.patterns import glob_pattern
-from emulator.odata.scopes import Place, Scope, is_key_text, quoted
+from emulator.odata.scopes import Place, Scope
 from emulator.odata.types import Stored, edm_type, fits, stored_literal
 from emulator.schema.model import Column, ColumnType, Schema, Table
+from emulator.store.ddl import sql_name
 
 __all__ = ["Compiler", "Order", "Sql"]
 
@@ -133,7 +134,7 @@ class _Filter:
         """Look a property up, through lookups where the path asks for it."""
         self._count()
         path, scope = scope.entered(operand.path)
-        place = Place(table=scope.table, prefix=f"{quoted(scope.name)}.")
+        place = Place(table=scope.table, prefix=f"{sql_name(scope.name)}.")
         for name in path[:-1]:
             self.aliases += 1
             place = place.followed(name, self.compiler.schema, f"t{self.aliases}")
@@ -144,9 +145,7 @@ class _Filter:
         column = place.column
         if edm_type(column) != "Edm.String" or column.type is ColumnType.MULTI_PICKLIST:
             return place.sql()
-        if is_key_text(column, place.table):
-            return place.sql(suffix="__n")
-        return f"dv_norm({place.sql()})"
+        return place.folded_sql()
 
     def bound(self, value: Stored, column: Column) -> str:
         """Keep a value for its question mark, folded as the column is."""
@@ -252,7 +251,7 @@ class _Filter:
         every = node.quantifier == "all"
         if node.predicate is not None:
             condition += f" AND {self.condition(node.predicate, inner, negated=every)}"
-        exists = f"EXISTS (SELECT 1 FROM {quoted(link.table.logical_name)} AS {inner.name} WHERE {condition})"
+        exists = f"EXISTS (SELECT 1 FROM {sql_name(link.table.logical_name)} AS {inner.name} WHERE {condition})"
         return f"NOT {exists}" if every is not negated else exists
 
 
