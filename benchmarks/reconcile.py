@@ -1,0 +1,171 @@
+"""How much CPU and memory it costs to compare a source with a target that are both staged.
+
+    python benchmarks/reconcile.py [--rows 1000000] [--memory 512MB] [--threads 2]
+
+One per cent of the records differ in one column, one in a thousand is dropped, one in a thousand is new. Staging the two
+tables is not measured, but counts for the peak memory, which is that of the whole process. Prints a Markdown table on
+standard error and one JSON object on standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.definitions import SyncDefinition
+from shared.entities import AttributeMetadata, AttributeType
+from shared.reconcile import PlanCounts, checksum_query, counts_query, reconcile_steps
+from shared.transform import Omit, TargetColumn
+from shared.workspace import Workspace
+
+CHANGED_EVERY = 100
+DROPPED_EVERY = 1000
+
+# name, kind, SQL type, and the value of row i
+COLUMNS = (
+    ("accountnumber", AttributeType.STRING, "VARCHAR", "'K-' || lpad(i::VARCHAR, 9, '0')"),
+    ("name", AttributeType.STRING, "VARCHAR", "'Company number ' || i"),
+    ("address1_line1", AttributeType.STRING, "VARCHAR", "(i % 9973) || ' Harbour Street'"),
+    ("address1_city", AttributeType.STRING, "VARCHAR", "'City ' || (i % 997)"),
+    ("revenue", AttributeType.MONEY, "DECIMAL(38,4)", "((i * 7919) % 100000000) / 100"),
+    ("numberofemployees", AttributeType.INTEGER, "INTEGER", "(i % 5003)::INTEGER"),
+    ("industrycode", AttributeType.PICKLIST, "INTEGER", "(i % 33)::INTEGER"),
+    ("creditonhold", AttributeType.BOOLEAN, "BOOLEAN", "i % 2 = 0"),
+    ("new_since", AttributeType.DATETIME, "TIMESTAMP", "TIMESTAMP '2020-01-01' + to_minutes(i % 1000000)"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one phase took, in seconds."""
+
+    wall_seconds: float
+    cpu_seconds: float
+
+
+class Meter:
+    """Measures wall-clock and CPU time of this process, all threads together."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def cost(self) -> Cost:
+        """What has been used since the meter was made."""
+        return Cost(
+            wall_seconds=round(time.perf_counter() - self._wall, 3),
+            cpu_seconds=round(time.process_time() - self._cpu, 3),
+        )
+
+
+def definition() -> SyncDefinition:
+    return SyncDefinition.model_validate(
+        {
+            "name": "benchmark",
+            "source": {"type": "delimited", "path": "-", "columns": [{"name": name} for name, *_ in COLUMNS]},
+            "destination": {
+                "type": "dynamics",
+                "entity": "account",
+                "service_url": "https://org.example/api/data/v9.2/",
+                "client_id": "app",
+                "client_secret": {"env": "SECRET"},
+                "id_column": "accountid",
+                "mappings": [{"source": name, "target": name} for name, *_ in COLUMNS],
+            },
+            "sync_behaviour": {"sync_key": ["accountnumber"], "dropped": "delete"},
+        }
+    )
+
+
+def layout() -> tuple[TargetColumn, ...]:
+    return tuple(
+        TargetColumn(
+            name=name,
+            attribute=AttributeMetadata(name=name, type=kind),
+            sql_type=sql_type,
+            source_sql="",
+            omit=Omit.NEVER,
+            key_part=1 if name == "accountnumber" else None,
+            writes=True,
+        )
+        for name, kind, sql_type, _ in COLUMNS
+    )
+
+
+def stage(workspace: Workspace, rows: int) -> None:
+    """Fill `desired` with rows 1..n, and `current` with the same shifted by what is new and what is dropped."""
+    shift = rows // DROPPED_EVERY
+    same = {name: f"({value})::{sql_type}" for name, _, sql_type, value in COLUMNS}
+    other = same | {"name": f"CASE WHEN i % {CHANGED_EVERY} = 0 THEN 'Was ' ELSE '' END || {same['name']}"}
+    key = f"lower(strip_accents(rtrim({same['accountnumber']}))) AS _k1"
+    workspace.execute(
+        f"CREATE TABLE desired AS SELECT i AS _row, {selected(same)}, {key} FROM range(1, {rows} + 1) AS t(i)"
+    )
+    workspace.execute(
+        f"CREATE TABLE current AS SELECT i AS _seq, md5(i::VARCHAR)::UUID AS _id, NULL::TIMESTAMP AS _created, "
+        f"{selected(other)}, {key} FROM range({shift} + 1, {rows} + {shift} + 1) AS t(i)"
+    )
+
+
+def selected(values: dict[str, str]) -> str:
+    return ", ".join(f"{value} AS {name}" for name, value in values.items())
+
+
+def peak_mb() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def measure(rows: int, memory: str, threads: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/run.duckdb" if rows > 2_000_000 else None
+        with Workspace.open(memory_limit=memory, file=file, threads=threads) as workspace:
+            stage(workspace, rows)
+            staged = peak_mb()
+            meter = Meter()
+            for step in reconcile_steps(definition(), layout(), started=datetime.now(UTC)):
+                workspace.run(step)
+            cost = meter.cost()
+            checks = Meter()
+            counts = PlanCounts.from_rows(workspace.query(counts_query()))
+            workspace.query(checksum_query())
+            return {
+                "rows": rows,
+                "columns": len(COLUMNS),
+                "memory_limit": memory,
+                "threads": threads,
+                "in_memory": file is None,
+                "reconcile": asdict(cost),
+                "counts_and_checksum": asdict(checks.cost()),
+                "cpu_seconds_per_million": round(cost.cpu_seconds * 1_000_000 / rows, 3),
+                "peak_memory_mb_staging": staged,
+                "peak_memory_mb": peak_mb(),
+                "counts": counts.to_json(),
+            }
+
+
+def markdown(result: dict[str, Any]) -> str:
+    names = ("rows", "memory_limit", "threads", "cpu_seconds_per_million", "peak_memory_mb")
+    cells = [*(str(result[name]) for name in names), str(result["reconcile"]["wall_seconds"])]
+    head = [*names, "wall_seconds"]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---:"] * len(head), cells))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--memory", default="512MB")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    result = measure(arguments.rows, arguments.memory, arguments.threads)
+    print(markdown(result), file=sys.stderr)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The decision table as SQL, and the plan that comes out of it. Pure: no requests, no files, no clock."""
+
+from __future__ import annotations
+
+from shared.reconcile.plan import Action, ColumnChange, Limit, Plan, PlanCounts, SafetyLimits, SampleChange, samples
+from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
+from shared.reconcile.steps import reconcile_steps
+
+__all__ = [
+    "Action",
+    "ColumnChange",
+    "Limit",
+    "Plan",
+    "PlanCounts",
+    "SafetyLimits",
+    "SampleChange",
+    "checksum_query",
+    "columns_query",
+    "counts_query",
+    "reconcile_steps",
+    "sample_query",
+    "samples",
+]

@@ -1,0 +1,190 @@
+"""The rows that will be written, each with its key and ready JSON, numbered in the order of writing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.definitions.models import Expire, Strategy, SyncDefinition
+from shared.reconcile.columns import (
+    Condition,
+    always,
+    before,
+    differs,
+    key_of,
+    names,
+    on_insert,
+    on_update,
+    payload,
+    present,
+)
+from shared.reconcile.decisions import ACTION_TYPE
+from shared.reconcile.plan import Action
+from shared.transform import TargetColumn, to_service
+from shared.workspace import Step, literal, quoted
+
+__all__ = ["change_steps"]
+
+_TABLE = Step(
+    title="Make room for the changes",
+    sql=f"""
+CREATE TABLE changes (
+  _change BIGINT, action {ACTION_TYPE}, _row BIGINT, _id UUID,
+  key VARCHAR, payload VARCHAR, columns VARCHAR, before VARCHAR)""".strip(),
+)
+_NOTHING = "'{}'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """SQL texts of one kind of change: where its rows come from, and the fields of `changes`."""
+
+    action: Action
+    rows: str
+    id: str
+    key: str
+    payload: str = _NOTHING
+    columns: str = "''"
+    before: str = _NOTHING
+
+    def step(self) -> Step:
+        """Append these changes behind those that are written earlier."""
+        return Step(
+            title=f"Write down what to {self.action}",
+            sql=f"""
+INSERT INTO changes
+WITH numbered AS (
+  SELECT (SELECT count(*) FROM changes) + row_number() OVER (ORDER BY _row, _id) AS _change, action, _row, _id
+  FROM decisions WHERE action = {literal(self.action)})
+SELECT numbered._change, numbered.action, numbered._row,
+  {self.id} AS _id,
+  {self.key} AS key,
+  {self.payload} AS payload,
+  {self.columns} AS columns,
+  {self.before} AS before
+FROM numbered {self.rows}""".strip(),
+        )
+
+
+_DESIRED = "JOIN desired ON desired._row = numbered._row"
+_TARGET = "JOIN current AS target ON target._id = numbered._id"
+
+
+def change_steps(definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime) -> tuple[Step, ...]:
+    """Turn `decisions` into `changes`: inserts, then updates, then what expires, then what is deleted."""
+    if definition.sync_behaviour.strategy is Strategy.FULL:
+        changes = _compared(definition, layout, started)
+    else:
+        changes = _addressed(definition, layout)
+    return (_TABLE, *(change.step() for change in changes))
+
+
+def _compared(definition: SyncDefinition, layout: Sequence[TargetColumn], started: datetime) -> list[_Change]:
+    """Strategy `full`: the record is at hand, so an update has only the columns that differ."""
+    behaviour, id_column = definition.sync_behaviour, definition.destination.id_column
+    changes = []
+    if behaviour.new == "insert":
+        changes.append(_insert(layout, id_column))
+    if behaviour.changed != "ignore":
+        changes.append(_update(layout, id_column))
+    if isinstance(behaviour.dropped, Expire):
+        changes.append(_expire(layout, behaviour.dropped.expire, started))
+    if behaviour.dropped == "delete":
+        changes.append(_delete(layout))
+    return changes
+
+
+def _insert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
+    columns = on_insert(layout, id_column)
+    own_id = any(column.name == id_column and column.writes for column in layout)
+    return _Change(
+        action=Action.INSERT,
+        rows=_DESIRED,
+        id=f"desired.{quoted(id_column)}" if own_id else "NULL",
+        key=key_of(layout, "desired"),
+        payload=payload(columns, present),
+        columns=names(columns, present),
+    )
+
+
+def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
+    columns = on_update(layout, id_column)
+    return _Change(
+        action=Action.UPDATE,
+        rows=f"{_DESIRED} {_TARGET}",
+        id="numbered._id",
+        key=key_of(layout, "desired"),
+        payload=payload(columns, differs),
+        columns=names(columns, differs),
+        before=before(columns, differs),
+    )
+
+
+def _expire(layout: Sequence[TargetColumn], name: str, started: datetime) -> _Change:
+    column = next(column for column in layout if column.name == name)
+    moment = f"{literal(started.replace(microsecond=0))}::{column.sql_type}"
+    return _Change(
+        action=Action.EXPIRE,
+        rows=_TARGET,
+        id="numbered._id",
+        key=key_of(layout, "target"),
+        payload=f"'{{' || {to_service(column, moment)} || '}}'",
+        columns=literal(name),
+        before=before([column], _held),
+    )
+
+
+def _delete(layout: Sequence[TargetColumn]) -> _Change:
+    return _Change(
+        action=Action.DELETE,
+        rows=_TARGET,
+        id="numbered._id",
+        key=key_of(layout, "target"),
+        before=before(layout, _held),
+    )
+
+
+def _held(column: TargetColumn) -> str:
+    return f"target.{quoted(column.name)} IS NOT NULL"
+
+
+def _addressed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> list[_Change]:
+    """Strategies `delta` and `upsert`: all columns, addressed by the id where the row has one, else by the key."""
+    behaviour, id_column = definition.sync_behaviour, definition.destination.id_column
+    inserts, writes = _insert(layout, id_column), _blind(layout, id_column)
+    if behaviour.strategy is Strategy.UPSERT:
+        return [replace(writes, action=Action.UPSERT)]
+    if behaviour.action_column is None:
+        return [inserts]
+    return [
+        inserts,
+        replace(writes, action=Action.UPDATE),
+        replace(writes, action=Action.UPSERT),
+        replace(writes, action=Action.DELETE, payload=_NOTHING, columns="''"),
+    ]
+
+
+def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
+    """A change of a record that nobody has read."""
+    mapped = any(column.name == id_column for column in layout)
+    record = f"desired.{quoted(id_column)}" if mapped else "NULL"
+    columns = on_update(layout, id_column)
+    condition = _unless_key(f"{record} IS NOT NULL")
+    return _Change(
+        action=Action.UPDATE,
+        rows=_DESIRED,
+        id=record,
+        key=key_of(layout, "desired"),
+        payload=payload(columns, condition),
+        columns=names(columns, condition),
+    )
+
+
+def _unless_key(by_id: str) -> Condition:
+    """What is sent with an alternate key never repeats the key: the service refuses that (0x80040216)."""
+
+    def condition(column: TargetColumn) -> str:
+        return always(column) if column.key_part is None else f"{by_id} AND {always(column)}"
+
+    return condition

@@ -1,0 +1,109 @@
+"""How one column takes part in a change: when it differs, when it is sent, and as what JSON.
+
+In every SQL text `desired` is the row that the source asks for and `target` the record as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from shared.transform import Omit, TargetColumn, to_service
+from shared.workspace import literal, quoted
+
+__all__ = [
+    "Condition",
+    "always",
+    "before",
+    "differs",
+    "key_columns",
+    "key_of",
+    "names",
+    "on_insert",
+    "on_update",
+    "payload",
+    "present",
+]
+
+Condition = Callable[[TargetColumn], str]
+
+
+def key_columns(layout: Sequence[TargetColumn]) -> tuple[TargetColumn, ...]:
+    """The columns of the sync key, in the key's order."""
+    parts = {column.key_part: column for column in layout if column.key_part is not None}
+    return tuple(parts[number] for number in sorted(parts))
+
+
+def on_insert(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
+    """The columns of a new record's payload; its id travels beside the payload, never in it."""
+    return tuple(c for c in layout if c.writes and c.attribute.creatable and c.name != id_column)
+
+
+def on_update(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
+    """The columns that are compared and written on existing records; the id never is."""
+    return tuple(c for c in layout if c.writes and c.attribute.updatable and c.name != id_column)
+
+
+def sent(column: TargetColumn) -> str:
+    """SQL condition: the source has a say on this column."""
+    match column.omit:
+        case Omit.NEVER:
+            return "true"
+        case Omit.WHEN_NULL:
+            return f"desired.{quoted(column.name)} IS NOT NULL"
+        case Omit.FLAGGED:
+            return f"NOT desired.{quoted('_omit_' + column.name)}"
+
+
+def differs(column: TargetColumn) -> str:
+    """SQL condition: the record holds something else than the source asks for; what is omitted never differs."""
+    name = quoted(column.name)
+    return _both(sent(column), f"desired.{name} IS DISTINCT FROM target.{name}")
+
+
+def present(column: TargetColumn) -> str:
+    """SQL condition: a new record gets a value; it has nothing to clear, so a null is left out."""
+    return _both(sent(column), f"desired.{quoted(column.name)} IS NOT NULL")
+
+
+def always(column: TargetColumn) -> str:
+    """SQL condition: the column is sent whatever the record may hold, because nobody looks."""
+    return sent(column)
+
+
+def payload(columns: Sequence[TargetColumn], condition: Condition) -> str:
+    """SQL for the JSON object of the columns that meet the condition, as the Web API takes it."""
+    return _object((condition(c), to_service(c, f"desired.{quoted(c.name)}")) for c in columns)
+
+
+def names(columns: Sequence[TargetColumn], condition: Condition) -> str:
+    """SQL for the names of the columns that meet the condition, joined with commas, in the payload's order."""
+    return _joined((condition(c), literal(c.name)) for c in columns)
+
+
+def before(columns: Sequence[TargetColumn], condition: Condition) -> str:
+    """SQL for the JSON object of what the record holds in the columns that meet the condition."""
+    return _object((condition(c), _held_json(c)) for c in columns)
+
+
+def key_of(layout: Sequence[TargetColumn], side: str) -> str:
+    """SQL for the JSON object of the sync key, taken from `desired` or from `target`."""
+    return _object(("true", to_service(c, f"{side}.{quoted(c.name)}")) for c in key_columns(layout))
+
+
+def _held_json(column: TargetColumn) -> str:
+    name = quoted(column.name)
+    return f"{literal(name + ':')} || coalesce(to_json(target.{name})::VARCHAR, 'null')"
+
+
+def _both(left: str, right: str) -> str:
+    return right if left == "true" else f"{left} AND {right}"
+
+
+def _joined(parts: Iterable[tuple[str, str]]) -> str:
+    """SQL for the texts whose condition holds, joined with commas; `concat_ws` leaves out nulls."""
+    texts = [text if condition == "true" else f"CASE WHEN {condition} THEN {text} END" for condition, text in parts]
+    return "concat_ws(',',\n    " + ",\n    ".join(texts) + ")" if texts else "''"
+
+
+def _object(parts: Iterable[tuple[str, str]]) -> str:
+    return f"'{{' || {_joined(parts)} || '}}'"

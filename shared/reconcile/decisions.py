@@ -1,0 +1,127 @@
+"""The decision table: one query says for every key of both sides what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from shared.definitions.models import ChangedWhen, Expire, Strategy, SyncBehaviour, SyncDefinition
+from shared.reconcile.columns import differs, key_columns, on_update
+from shared.reconcile.plan import Action
+from shared.transform import TargetColumn
+from shared.workspace import Step, checked, literal, quoted
+
+__all__ = ["ACTION_TYPE", "decide_by_comparing", "decide_by_source"]
+
+ACTION_TYPE = f"ENUM({', '.join(literal(action) for action in Action)})"  # one byte a key instead of sixteen
+CONDITION = "sync_behaviour.changed.when"
+
+_BY_NAME = (Action.INSERT, Action.UPDATE, Action.DELETE, Action.UPSERT)
+
+
+def decide_by_comparing(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> Step:
+    """Strategy `full`: both sides meet on the key, and the rules for new, changed and dropped records decide."""
+    behaviour = definition.sync_behaviour
+    compared = on_update(layout, definition.destination.id_column)
+    different = "\n      OR ".join(differs(column) for column in compared) or "false"
+    keys = " AND ".join(f"desired._k{n} = target._k{n}" for n, _ in enumerate(key_columns(layout), start=1))
+    # Only a condition may look at source columns that are not mapped; without one the join would be paid for nothing.
+    row = "LEFT JOIN source ON source._row = desired._row" if isinstance(behaviour.changed, ChangedWhen) else ""
+    return Step(
+        title="Decide what becomes of each key",
+        sql=f"""
+CREATE TABLE decisions AS
+SELECT desired._row, target._id, CAST(
+  CASE
+    -- in the source, not in the target: new
+    WHEN target._id IS NULL THEN {_new(behaviour)}
+    -- in the target, not in the source: dropped
+    WHEN desired._row IS NULL THEN {_dropped(behaviour)}
+    -- in both, and equal
+    WHEN NOT ({different}) THEN {literal(Action.UNCHANGED)}
+    -- in both, and different: changed
+    ELSE {_changed(definition, layout)}
+  END AS {ACTION_TYPE}) AS action
+FROM desired
+FULL OUTER JOIN current AS target ON {keys}
+{row}""".strip(),
+        origin=CONDITION if row else "",
+    )
+
+
+def decide_by_source(definition: SyncDefinition) -> tuple[Step, ...]:
+    """Strategies `delta` and `upsert`: the target is not read, the source alone decides."""
+    behaviour = definition.sync_behaviour
+    if behaviour.strategy is Strategy.UPSERT:
+        return (_decide_all(Action.UPSERT),)
+    if behaviour.action_column is None:
+        return (_decide_all(Action.INSERT),)
+    return _decide_by_column(behaviour.action_column)
+
+
+def _decide_all(action: Action) -> Step:
+    return Step(
+        title=f"Decide to {action} every row",
+        sql=f"""
+CREATE TABLE decisions AS
+SELECT _row, NULL::UUID AS _id, {literal(action)}::{ACTION_TYPE} AS action
+FROM desired""".strip(),
+    )
+
+
+def _decide_by_column(column: str) -> tuple[Step, ...]:
+    """Follow the action that each row names; a row that names none of the four is rejected."""
+    known = ", ".join(literal(action.upper()) for action in _BY_NAME)
+    asked = f"upper(trim(source.{quoted(column)}::VARCHAR))"
+    reject = f"""
+INSERT INTO source_errors (_row, "column", error, rejected, message)
+SELECT desired._row, {literal(column)}, 'Invalid Format Exception', true,
+  'the action is one of INSERT, UPDATE, DELETE and UPSERT'
+FROM desired JOIN source ON source._row = desired._row
+WHERE {asked} IS NULL OR {asked} NOT IN ({known})""".strip()
+    remove = f"""
+DELETE FROM desired
+WHERE _row IN (SELECT _row FROM source WHERE {asked} IS NULL OR {asked} NOT IN ({known}))""".strip()
+    decide = f"""
+CREATE TABLE decisions AS
+SELECT desired._row, NULL::UUID AS _id, lower({asked})::{ACTION_TYPE} AS action
+FROM desired JOIN source ON source._row = desired._row""".strip()
+    origin = "sync_behaviour.action_column"
+    return (
+        Step(title="Report rows without a known action", sql=reject, origin=origin),
+        Step(title="Reject rows without a known action", sql=remove, origin=origin),
+        Step(title="Decide by the action column", sql=decide, origin=origin),
+    )
+
+
+def _new(behaviour: SyncBehaviour) -> str:
+    return literal(Action.INSERT if behaviour.new == "insert" else Action.IGNORED)
+
+
+def _dropped(behaviour: SyncBehaviour) -> str:
+    """A dropped record expires once: a date that is already set stays, so a second run plans nothing."""
+    match behaviour.dropped:
+        case "delete":
+            return literal(Action.DELETE)
+        case "ignore":
+            return literal(Action.IGNORED)
+        case Expire(expire=column):
+            expires, ignored = literal(Action.EXPIRE), literal(Action.IGNORED)
+            return f"CASE WHEN target.{quoted(column)} IS NULL THEN {expires} ELSE {ignored} END"
+        case unknown:
+            assert_never(unknown)
+
+
+def _changed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    match definition.sync_behaviour.changed:
+        case "update":
+            return literal(Action.UPDATE)
+        case "ignore":
+            return literal(Action.IGNORED)
+        case ChangedWhen(when=condition):
+            names = [f"source.{column.label}" for column in definition.source.columns]
+            names += [f"target.{column.name}" for column in layout]
+            holds = checked(condition, names=names, origin=CONDITION)
+            return f"CASE WHEN {holds} THEN {literal(Action.UPDATE)} ELSE {literal(Action.IGNORED)} END"
+        case unknown:
+            assert_never(unknown)

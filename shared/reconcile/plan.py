@@ -1,0 +1,235 @@
+"""What a run is about to do, in numbers, and whether that is safe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+from shared.definitions.models import Safety
+from shared.errors import UnsafePlanError
+
+__all__ = ["Action", "ColumnChange", "Limit", "Plan", "PlanCounts", "SafetyLimits", "SampleChange", "samples"]
+
+COUNTED_FROM = 10  # a share of fewer target rows than this says nothing: one of two is already 50 %
+
+
+class Action(StrEnum):
+    """What becomes of one key that is in the source, in the target or in both."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+    EXPIRE = "expire"
+    UPSERT = "upsert"
+    UNCHANGED = "unchanged"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCounts:
+    """Keys by action, and the rows that both sides brought.
+
+    Attributes:
+        source_rows: Rows of the source that take part: not rejected, not filtered, one a key.
+        target_rows: Records of the target that take part; 0 for `delta` and `upsert`, which do not read the target.
+    """
+
+    insert: int = 0
+    update: int = 0
+    delete: int = 0
+    expire: int = 0
+    upsert: int = 0
+    unchanged: int = 0
+    ignored: int = 0
+    source_rows: int = 0
+    target_rows: int = 0
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Sequence[Any]]) -> PlanCounts:
+        """Take the rows of `counts_query()`: (action, keys, source rows, target rows)."""
+        counts: dict[str, int] = {"source_rows": 0, "target_rows": 0}
+        for action, keys, source_rows, target_rows in rows:
+            counts[str(action)] = keys
+            counts["source_rows"] += source_rows
+            counts["target_rows"] += target_rows
+        return cls(**counts)
+
+    @property
+    def changes(self) -> int:
+        """Rows that will be written."""
+        return self.insert + self.update + self.delete + self.expire + self.upsert
+
+    @property
+    def dropped(self) -> int:
+        """Records that leave the target's living set: deleted or marked as expired."""
+        return self.delete + self.expire
+
+    def to_json(self) -> dict[str, int]:
+        """All counts by name."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A number of rows, or a share of the target's rows.
+
+    Attributes:
+        amount: Rows, or per cent where `is_share`.
+    """
+
+    amount: float
+    is_share: bool
+
+    @classmethod
+    def parse(cls, text: str | int) -> Limit:
+        """Read `30%` as a share and `30` as rows."""
+        written = str(text).strip()
+        return cls(amount=float(written.removesuffix("%")), is_share=written.endswith("%"))
+
+    def broken_by(self, rows: int, of: int) -> bool:
+        """Whether `rows` of `of` target rows are too many; a share counts from 10 target rows on."""
+        if not self.is_share:
+            return rows > self.amount
+        return of >= COUNTED_FROM and rows * 100 > self.amount * of
+
+    def __str__(self) -> str:
+        """Render as the definition has it: `30%` or `30`."""
+        return f"{self.amount:g}%" if self.is_share else f"{self.amount:,.0f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyLimits:
+    """How much one run may change without being told to.
+
+    `max_delete` counts every record that is dropped: an expired one is as gone from its users' lists as a deleted one,
+    so expiring half a table by accident is stopped like deleting it.
+    """
+
+    max_delete: Limit = Limit(amount=30, is_share=True)
+    max_update: Limit = Limit(amount=100, is_share=True)
+    allow_empty_source: bool = False
+
+    @classmethod
+    def from_definition(cls, safety: Safety) -> SafetyLimits:
+        """Take the limits of `sync_behaviour.safety`."""
+        return cls(
+            max_delete=Limit.parse(safety.max_delete),
+            max_update=Limit.parse(safety.max_update),
+            allow_empty_source=safety.allow_empty_source,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Counts, the limits they must keep, and a checksum that names exactly these changes.
+
+    Attributes:
+        drops: Whether the rules touch records that are not in the source (`dropped` is not `ignore`).
+        checksum: SHA-256 in hexadecimal over all changes, independent of their order; empty when it was not asked for.
+    """
+
+    counts: PlanCounts
+    limits: SafetyLimits = field(default_factory=SafetyLimits)
+    drops: bool = False
+    checksum: str = ""
+
+    def violations(self) -> tuple[str, ...]:
+        """Say, with its numbers, each limit that the plan breaks."""
+        counts, limits, found = self.counts, self.limits, []
+        if self.drops and not counts.source_rows and not limits.allow_empty_source:
+            found.append(
+                f"the source has no usable row, and {counts.dropped:,} of the target's {counts.target_rows:,} records "
+                "would be dropped; safety.allow_empty_source is false"
+            )
+        for rows, limit, deed, name in (
+            (counts.dropped, limits.max_delete, "delete or expire", "max_delete"),
+            (counts.update, limits.max_update, "update", "max_update"),
+        ):
+            if limit.broken_by(rows, counts.target_rows):
+                found.append(
+                    f"it would {deed} {rows:,} of the target's {counts.target_rows:,} records"
+                    f"{_share(rows, counts.target_rows)}; safety.{name} is {limit}"
+                )
+        return tuple(found)
+
+    def raise_if_unsafe(self) -> None:
+        """Refuse a plan that breaks a limit.
+
+        Raises:
+            UnsafePlanError: All broken limits with their numbers, and the flag that overrides them.
+        """
+        found = self.violations()
+        if found:
+            raise UnsafePlanError(
+                f"The plan is not safe: {'; '.join(found)}. Nothing was written. "
+                "Look at the plan; if it is what you want, run again with --force or change sync_behaviour.safety."
+            )
+
+
+def _share(rows: int, of: int) -> str:
+    return f" ({rows / of:.1%})" if of else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnChange:
+    """One column of one change, as JSON values: what the target holds and what it will hold."""
+
+    column: str
+    before: Any
+    after: Any
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
+        return {"column": self.column, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleChange:
+    """One change of the plan, for people to look at.
+
+    Attributes:
+        row: Row number in the source; None for a dropped record.
+        id: The record's id; None for a new one.
+        key: Sync key: target column -> value.
+    """
+
+    action: Action
+    row: int | None
+    id: str | None
+    key: dict[str, Any]
+    columns: tuple[ColumnChange, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
+        return {
+            "action": self.action.value,
+            "row": self.row,
+            "id": self.id,
+            "key": self.key,
+            "columns": [column.to_json() for column in self.columns],
+        }
+
+
+def samples(rows: Iterable[Sequence[Any]]) -> tuple[SampleChange, ...]:
+    """Read the rows of `sample_query()`: (action, _row, _id, key, payload, columns, before)."""
+    return tuple(
+        SampleChange(
+            action=Action(str(action)),
+            row=row,
+            id=None if record is None else str(record),
+            key=json.loads(key),
+            columns=_column_changes(columns, json.loads(payload), json.loads(before)),
+        )
+        for action, row, record, key, payload, columns, before in rows
+    )
+
+
+def _column_changes(columns: str, payload: dict[str, Any], before: dict[str, Any]) -> tuple[ColumnChange, ...]:
+    """Pair the columns sent with their payload values, which stand in the same order; a delete sends none."""
+    after = dict(zip(columns.split(","), payload.values(), strict=True)) if columns else {}
+    return tuple(
+        ColumnChange(column=name, before=before.get(name), after=after.get(name)) for name in {**after, **before}
+    )

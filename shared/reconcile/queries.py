@@ -1,0 +1,47 @@
+"""What is asked of a finished plan: how much, which for example, and is it still the same."""
+
+from __future__ import annotations
+
+from shared.reconcile.plan import Action
+from shared.workspace import literal
+
+__all__ = ["checksum_query", "columns_query", "counts_query", "sample_query"]
+
+
+def counts_query() -> str:
+    """SQL for (action, keys, source rows, target rows); `PlanCounts.from_rows` reads it."""
+    return "SELECT action, count(*), count(_row), count(_id) FROM decisions GROUP BY action"
+
+
+def columns_query() -> str:
+    """SQL for (column, updates that send it), the most changed column first."""
+    return f"""
+SELECT name, count(*)
+FROM (SELECT unnest(string_split(columns, ',')) AS name FROM changes WHERE action = {literal(Action.UPDATE)})
+GROUP BY name ORDER BY count(*) DESC, name""".strip()
+
+
+def sample_query(limit: int) -> str:
+    """SQL for the first `limit` changes of each action, as `samples` reads them."""
+    return f"""
+SELECT changes.action, _row, _id, key, payload, columns, before
+FROM changes
+JOIN (SELECT action, min(_change) AS first FROM changes GROUP BY action) AS starts ON starts.action = changes.action
+WHERE _change < first + {int(limit)}
+ORDER BY _change""".strip()
+
+
+def checksum_query() -> str:
+    """SQL for one SHA-256 that names exactly these changes, in whatever order the rows came.
+
+    Each change is hashed with what it overwrites, so a record that was edited since gives another sum. The date that
+    `expire` sets is the start of the run and differs from plan to run, so it stays out. The hashes are added up, not
+    joined: ten million changes then need no more memory than one.
+    """
+    quarters = ", ".join(f"sum(('0x' || substr(digest, {start}, 15))::UBIGINT::HUGEINT)" for start in (1, 17, 33, 49))
+    return f"""
+SELECT sha256(concat_ws('-', count(*), {quarters}))
+FROM (
+  SELECT sha256(to_json([action::VARCHAR, _id::VARCHAR, key, columns, before,
+    CASE WHEN action = {literal(Action.EXPIRE)} THEN '' ELSE payload END])::VARCHAR) AS digest
+  FROM changes)""".strip()

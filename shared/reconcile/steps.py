@@ -1,0 +1,36 @@
+"""The steps from `desired` and `current` to `decisions` and `changes`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.definitions.models import Strategy, SyncDefinition
+from shared.reconcile.changes import change_steps
+from shared.reconcile.decisions import decide_by_comparing, decide_by_source
+from shared.transform import TargetColumn
+from shared.workspace import Step
+
+__all__ = ["reconcile_steps"]
+
+
+def reconcile_steps(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime
+) -> tuple[Step, ...]:
+    """Compile the rules for new, changed and dropped records into SQL.
+
+    Args:
+        definition: The sync.
+        layout: Its target columns, in the order of `desired` and `current`.
+        started: Start of the run, with time zone: what `expire` sets.
+
+    Returns:
+        Steps that make the tables `decisions` (one row a key) and `changes` (one row a write). For strategy `full`
+        they need `desired` and `current`; for `delta` and `upsert` only `desired`; a condition or an action column
+        needs `source` too.
+    """
+    if definition.sync_behaviour.strategy is Strategy.FULL:
+        decide: tuple[Step, ...] = (decide_by_comparing(definition, layout),)
+    else:
+        decide = decide_by_source(definition)
+    return (*decide, *change_steps(definition, layout, started=started))
