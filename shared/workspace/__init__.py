@@ -1,0 +1,7 @@
+"""The run's database: DuckDB under limits, the steps that run in it, and the sandbox of user expressions."""
+
+from shared.workspace.database import Row, Workspace
+from shared.workspace.expressions import Expression, checked, parsed
+from shared.workspace.sql import SqlValue, Step, literal, quoted
+
+__all__ = ["Expression", "Row", "SqlValue", "Step", "Workspace", "checked", "literal", "parsed", "quoted"]

@@ -1,0 +1,170 @@
+"""The run's database: one DuckDB with limits, in which nothing can read more than it was given."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+
+from shared.errors import UserError
+from shared.workspace.sql import SqlValue, Step, literal, quoted
+
+__all__ = ["Row", "Workspace"]
+
+Row = tuple[Any, ...]
+
+# Nothing is fetched from a registry during a run, whatever an SQL text asks for.
+_CONFIGURATION = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+
+
+class Workspace:
+    """One run's database: in memory with spilling to disk, or a file that is left behind.
+
+    External access is off and the configuration locked from the start, so that a user's expression can read nothing
+    but its row. The only files in reach are those named at opening, and the workspace's own temporary folder.
+
+    Attributes:
+        folder: A private temporary folder; what is put there can be loaded, and it goes away on closing.
+        readable: Files outside that folder that may be loaded.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
+        self._connection = connection
+        self.folder = folder
+        self.readable = readable
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        memory_limit: str = "512MB",
+        temp_folder: str | Path | None = None,
+        file: str | Path | None = None,
+        readable: Sequence[str] = (),
+        threads: int | None = None,
+    ) -> Self:
+        """Open a new workspace.
+
+        Args:
+            memory_limit: How much memory DuckDB may use before it spills, such as ``512MB``.
+            temp_folder: Where the private temporary folder is made; the system's place when not given.
+            file: A database file to create and leave behind; must not exist. In memory when not given.
+            readable: Local files that may be loaded.
+            threads: Threads to use; one per core when not given.
+
+        Raises:
+            UserError: The file exists already, or the settings are refused.
+        """
+        if file is not None and Path(file).exists():
+            raise UserError(f"{file} exists already: name a new file to keep the workspace in, or remove it first")
+        folder = Path(tempfile.mkdtemp(prefix="workspace-", dir=temp_folder))
+        try:
+            connection = _connected(file, folder, memory_limit=memory_limit, readable=readable, threads=threads)
+        except duckdb.Error as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise UserError(f"the workspace cannot be opened: {_first_line(error)}") from error
+        return cls(connection, folder=folder, readable=frozenset(readable))
+
+    def __enter__(self) -> Self:
+        """Return the workspace itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the database and remove the temporary folder; closing twice is fine."""
+        self._connection.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def execute(self, sql: str, params: Sequence[object] | None = None) -> None:
+        """Run a statement whose result is not wanted."""
+        self._connection.execute(sql, params)
+
+    def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
+        """Run a query and return all of its rows: for counts and samples, not for tables."""
+        return self._connection.execute(sql, params).fetchall()
+
+    def rows(self, sql: str, size: int = 1000) -> Iterator[Row]:
+        """Stream a query's rows, fetching `size` at a time; other statements may run in between."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(sql)
+            while block := cursor.fetchmany(size):
+                yield from block
+        finally:
+            cursor.close()
+
+    def run(self, step: Step) -> None:
+        """Run one step of a run.
+
+        Raises:
+            UserError: The statement fails. The message names the step and its place in the definition, never a value.
+        """
+        try:
+            self._connection.execute(step.sql)
+        except duckdb.Error as error:
+            raise UserError(f"{step.origin or step.title}: {explained(error)}") from error
+
+    def bind(self, values: Mapping[str, SqlValue]) -> None:
+        """Make parameters known to expressions: `@name` reads the variable ``p_name``."""
+        for name, value in values.items():
+            self._connection.execute(f"SET VARIABLE {quoted('p_' + name)} = {literal(_plain(value))}")
+
+
+def explained(error: duckdb.Error) -> str:
+    """Say what went wrong in a statement without repeating any value of a row."""
+    match error:
+        case duckdb.ConversionException() | duckdb.OutOfRangeException():
+            # DuckDB quotes the value here, and a message never holds a row's content.
+            return "a value does not fit its type; use try_cast in the expression to make it null instead"
+        case duckdb.OutOfMemoryException():
+            return "the workspace ran out of memory and of room to spill; raise its memory limit or free disk space"
+        case duckdb.PermissionException():
+            return "the workspace may not read files, addresses or settings"
+        case _:
+            return _first_line(error)
+
+
+def _connected(
+    file: str | Path | None, folder: Path, *, memory_limit: str, readable: Sequence[str], threads: int | None
+) -> duckdb.DuckDBPyConnection:
+    settings = _CONFIGURATION | {"memory_limit": memory_limit, "temp_directory": str(folder / "spill")}
+    if threads is not None:
+        settings["threads"] = str(threads)
+    connection = duckdb.connect(":memory:" if file is None else str(file), config=settings)
+    try:
+        # Instants are kept and compared in UTC, whatever zone the machine is in.
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
+        connection.execute(f"SET allowed_paths = [{', '.join(map(literal, readable))}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _plain(value: SqlValue) -> SqlValue:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).replace(tzinfo=None)
+    return value
+
+
+def _first_line(error: duckdb.Error) -> str:
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return text.partition("Error: ")[2] or text
