@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -123,10 +122,11 @@ class SqliteStateStore:
         )
         return tuple(tables.run(row) for row in rows)
 
-    def last_start(self, sync: str) -> datetime | None:
-        """See `StateStore.last_start`."""
-        found = self._one("SELECT max(started) FROM runs WHERE sync = ? AND \"trigger\" <> 'events'", (sync,))
-        return tables.moment(found[0]) if found else None
+    def last_run(self, sync: str) -> RunRecord | None:
+        """See `StateStore.last_run`."""
+        where = "WHERE sync = ? AND \"trigger\" <> 'events' ORDER BY started DESC LIMIT 1"
+        found = self._one(f"{tables.select('runs', tables.RUN_FIELDS)} {where}", (sync,))
+        return tables.run(found) if found else None
 
     # -- Errors and files of a run -------------------------------------------------------------------------------
 
@@ -231,8 +231,8 @@ class SqliteStateStore:
         """See `StateStore.dead_letters`."""
         where, values = _of(sync)
         if ids:
-            where += f"{' AND' if where else ' WHERE'} id IN (SELECT value FROM json_each(?))"
-            values = (*values, json.dumps(list(ids)))
+            where += f"{' AND' if where else ' WHERE'} id IN ({_marks(ids)})"
+            values = (*values, *ids)
         order = "ORDER BY partition, sequence, id LIMIT ?"
         rows = self._all(f"{tables.select('dead_letters', tables.LETTER_FIELDS)}{where} {order}", (*values, limit))
         return tuple(tables.letter(row) for row in rows)
@@ -245,19 +245,17 @@ class SqliteStateStore:
     def remove_dead_letters(self, ids: Collection[str]) -> int:
         """See `StateStore.remove_dead_letters`."""
         with self._writing() as db:
-            return db.execute(
-                "DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
-            ).rowcount
+            gone = 0
+            for part in _parts(ids, MOST_VALUES):
+                gone += db.execute(f"DELETE FROM dead_letters WHERE id IN ({_marks(part)})", part).rowcount
+            return gone
 
     def seen(self, sync: str, keys: Collection[str]) -> Mapping[str, Position]:
         """See `StateStore.seen`."""
         found: dict[str, Position] = {}
         for part in _parts(keys, MOST_VALUES):
-            sql = (
-                'SELECT key, partition, sequence, "when" FROM seen '
-                "WHERE sync = ? AND key IN (SELECT value FROM json_each(?))"
-            )
-            for key, partition, sequence, when in self._all(sql, (sync, json.dumps(part))):
+            sql = f'SELECT key, partition, sequence, "when" FROM seen WHERE sync = ? AND key IN ({_marks(part)})'
+            for key, partition, sequence, when in self._all(sql, (sync, *part)):
                 found[key] = Position(partition=partition, sequence=sequence, when=tables.moment(when))
         return found
 
@@ -326,6 +324,10 @@ def _held(lease: Lease, db: sqlite3.Connection) -> bool:
 def _of(sync: str | None) -> tuple[str, tuple[Any, ...]]:
     """The WHERE clause that keeps to one sync."""
     return (" WHERE sync = ?", (sync,)) if sync is not None else ("", ())
+
+
+def _marks(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _parts(values: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -32,8 +32,8 @@ class StateStore(Protocol):
     def runs(self, sync: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
         """The latest rows, newest first, of one sync or of all."""
 
-    def last_start(self, sync: str) -> datetime | None:
-        """When the latest run of the sync started that a timer, command or job set off (runs by events don't count)."""
+    def last_run(self, sync: str) -> RunRecord | None:
+        """The latest run of the sync that a timer, command or job set off (runs by events don't count)."""
 
     # -- Errors and files of a run -------------------------------------------------------------------------------
 

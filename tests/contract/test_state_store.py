@@ -100,13 +100,13 @@ class TestExecutionLog:
         assert [run.run_id for run in store.runs("even", limit=2)] == ["r4", "r2"]
         assert store.runs("none") == ()
 
-    def test_the_last_start_ignores_runs_by_events(self, store: StateStore) -> None:
+    def test_the_last_run_ignores_runs_by_events(self, store: StateStore) -> None:
         """Only what a schedule could have started tells when it is due again."""
-        assert store.last_start("customers") is None
+        assert store.last_run("customers") is None
         store.begin_run(a_run("r1", minutes=1))
         store.begin_run(a_run("r2", minutes=2, trigger="command"))
         store.begin_run(a_run("r3", minutes=3, trigger="events"))
-        assert store.last_start("customers") == NOON + timedelta(minutes=2)
+        assert store.last_run("customers") == a_run("r2", minutes=2, trigger="command")
 
 
 class TestErrorsAndFiles:

@@ -1,0 +1,64 @@
+"""Which syncs are due: pure, so that every clock in the world can be tried in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+__all__ = ["Scheduled", "due", "latest_tick"]
+
+# The host's timer may fire a moment early. What it starts then is the run of the tick that is about to come, and that
+# tick must not start another.
+EARLY = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled:
+    """A sync that runs by the clock.
+
+    Attributes:
+        schedule: Six NCRONTAB fields, seconds first, or five cron fields; in UTC, as on every Linux plan of Functions.
+        last_start: When its latest run started, whatever set it off; None when it never ran.
+        interrupted: Whether that run ran out of time: the next tick goes on with it.
+    """
+
+    name: str
+    schedule: str
+    last_start: datetime | None = None
+    interrupted: bool = False
+
+
+def due(syncs: Iterable[Scheduled], now: datetime) -> tuple[str, ...]:
+    """The names of the syncs that are to start now, longest overdue first.
+
+    A sync is due when a tick of its schedule has passed since its latest start: however many ticks were missed, they
+    count once. A sync that never ran is due at once, and so is one that was interrupted.
+    """
+    overdue = [(latest_tick(sync.schedule, now), sync.name) for sync in syncs if _is_due(sync, now)]
+    return tuple(name for _, name in sorted(overdue))
+
+
+def latest_tick(schedule: str, now: datetime) -> datetime:
+    """The last moment at or before `now` (or within a second after it) that the schedule names.
+
+    Raises:
+        ValueError: The schedule cannot be read, or names no moment in the last fifty years.
+    """
+    # A cold start that has no schedule to look at does without it.
+    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - see above
+
+    # Going back, CronSim starts one second before the moment that it is given.
+    end = (now + EARLY).replace(microsecond=0) + timedelta(seconds=1)
+    try:
+        return next(CronSim(schedule, end, reverse=True))
+    except CronSimError as error:
+        raise ValueError(f"{schedule!r} is no schedule: {error}") from error
+    except StopIteration:
+        raise ValueError(f"{schedule!r} names no moment") from None
+
+
+def _is_due(sync: Scheduled, now: datetime) -> bool:
+    if sync.last_start is None or sync.interrupted:
+        return True
+    return sync.last_start + EARLY < latest_tick(sync.schedule, now)

@@ -1,0 +1,94 @@
+"""When a sync is due."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.jobs.schedule import Scheduled, due, latest_tick
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+QUARTERLY = "0 */15 * * * *"
+
+
+def names(now: datetime, schedule: str = QUARTERLY, **of: object) -> tuple[str, ...]:
+    return due([Scheduled(name="s", schedule=schedule, **of)], now)  # type: ignore[arg-type]  # fields by name
+
+
+def test_a_sync_is_due_once_its_tick_has_come() -> None:
+    """Not a minute before the tick, at the tick, and not again after it has started."""
+    before = NOON - timedelta(minutes=1)
+    assert names(before, last_start=NOON - timedelta(minutes=15)) == ()
+    assert names(NOON, last_start=NOON - timedelta(minutes=15)) == ("s",)
+    assert names(NOON + timedelta(minutes=1), last_start=NOON + timedelta(milliseconds=30)) == ()
+
+
+def test_missed_ticks_count_once() -> None:
+    """After a night of standstill one run starts, not forty."""
+    assert names(NOON + timedelta(minutes=7), last_start=NOON - timedelta(hours=10)) == ("s",)
+    assert names(NOON + timedelta(minutes=8), last_start=NOON + timedelta(minutes=7)) == ()
+    assert names(NOON + timedelta(minutes=15), last_start=NOON + timedelta(minutes=7)) == ("s",)
+
+
+def test_a_timer_that_fires_early_starts_one_run() -> None:
+    """Twenty milliseconds before the tick is the tick; the next minute is not another."""
+    early = NOON - timedelta(milliseconds=20)
+    assert names(early, last_start=NOON - timedelta(minutes=15)) == ("s",)
+    assert names(NOON + timedelta(seconds=59, milliseconds=980), last_start=early) == ()
+
+
+def test_a_sync_that_never_ran_or_was_interrupted_is_due_at_once() -> None:
+    """It does not wait for its tick."""
+    assert names(NOON + timedelta(minutes=3)) == ("s",)
+    assert names(NOON + timedelta(minutes=3), last_start=NOON + timedelta(minutes=2), interrupted=True) == ("s",)
+
+
+def test_the_longest_overdue_comes_first() -> None:
+    """In a small pool nobody starves."""
+    last = NOON - timedelta(days=9)
+    nightly = Scheduled(name="a", schedule="0 0 2 * * *", last_start=last)
+    hourly = Scheduled(name="b", schedule="0 * * * *", last_start=last)
+    weekly = Scheduled(name="c", schedule="0 0 3 * * MON", last_start=last)
+    assert due([hourly, nightly, weekly], NOON) == ("c", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "tick"),
+    [
+        ("0 */15 * * * *", "2026-11-22T12:00:00"),
+        ("*/15 * * * *", "2026-11-22T12:00:00"),
+        ("30 5 11 * * *", "2026-11-22T11:05:30"),
+        ("0 0 8 * * 1-5", "2026-11-20T08:00:00"),
+        ("0 0 8 1 JAN,JUL *", "2026-07-01T08:00:00"),
+        ("0 0 0 29 2 *", "2024-02-29T00:00:00"),
+    ],
+)
+def test_the_latest_tick_of_a_schedule(schedule: str, tick: str) -> None:
+    """Six fields count seconds first, five fields begin with minutes."""
+    assert latest_tick(schedule, NOON) == datetime.fromisoformat(tick).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("schedule", ["", "* * * *", "61 * * * * *", "every day", "0 0 0 31 2 *"])
+def test_what_is_no_schedule_is_refused(schedule: str) -> None:
+    """A schedule that cannot be read, or never comes, says so."""
+    with pytest.raises(ValueError, match=r"is no schedule|names no moment"):
+        latest_tick(schedule, NOON)
+
+
+@given(
+    seconds=st.integers(0, 4 * 86_400),
+    schedule=st.sampled_from([QUARTERLY, "0 * * * * *", "0 0 2 * * *", "*/7 3-9 * * *", "0 30 4 * * SUN"]),
+)
+def test_every_tick_is_run_exactly_once_by_a_timer_of_every_minute(seconds: int, schedule: str) -> None:
+    """Between two ticks a timer finds the sync due once."""
+    start = NOON + timedelta(seconds=seconds)
+    ran = [start]
+    for minute in range(1, 240):
+        now = start.replace(second=0) + timedelta(minutes=minute, milliseconds=15)
+        if names(now, schedule, last_start=ran[-1]):
+            ran.append(now)
+    ticks = {latest_tick(schedule, now) for now in ran[1:]}
+    assert len(ticks) == len(ran) - 1
