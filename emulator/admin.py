@@ -1,0 +1,103 @@
+"""The emulator's own paths, ``/_emulator/*``: faults, figures, log, reset and seeds. No token, loopback only."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from emulator.errors import ServiceError, access_denied, invalid_argument
+from emulator.faults import Faults
+from emulator.stats import Stats
+
+__all__ = ["ADMIN_PATH", "Admin"]
+
+ADMIN_PATH: Final = "/_emulator"
+_Handler = Callable[[Request], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """What the paths act on.
+
+    Attributes:
+        faults: The queue of faults.
+        stats: The counters.
+        reset: Empties tables, counters, limits and faults, and puts back what the environment starts with.
+        seed: Loads the named set and returns how many rows that were, by table; raises `ServiceError` 404 for an
+            unknown one.
+    """
+
+    faults: Faults
+    stats: Stats
+    reset: Callable[[], None]
+    seed: Callable[[str], dict[str, int]]
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes, to stand before all others."""
+        handlers: list[tuple[str, str, _Handler]] = [
+            ("GET", "/faults", self._list_faults),
+            ("POST", "/faults", self._add_faults),
+            ("DELETE", "/faults", self._clear_faults),
+            ("GET", "/stats", self._stats),
+            ("GET", "/log", self._log),
+            ("POST", "/reset", self._reset),
+            ("POST", "/seed/{set}", self._seed),
+        ]
+        routes = [Route(path, _answering(handler), methods=[method]) for method, path, handler in handlers]
+        return [Mount(ADMIN_PATH, routes=routes)]
+
+    async def _list_faults(self, _: Request) -> object:
+        return {"faults": self.faults.pending(), "struck": self.faults.struck}
+
+    async def _add_faults(self, request: Request) -> object:
+        try:
+            given = orjson.loads(await request.body())
+        except orjson.JSONDecodeError as error:
+            raise invalid_argument(f"The body is no JSON: {error}.") from error
+        return {"added": self.faults.add(given)}
+
+    async def _clear_faults(self, _: Request) -> object:
+        self.faults.clear()
+        return {"faults": []}
+
+    async def _stats(self, _: Request) -> object:
+        return self.stats.report()
+
+    async def _log(self, _: Request) -> object:
+        return {"log": self.stats.log()}
+
+    async def _reset(self, _: Request) -> object:
+        self.reset()
+        return {"reset": True}
+
+    async def _seed(self, request: Request) -> object:
+        return {"seeded": self.seed(request.path_params["set"])}
+
+
+def _is_local(request: Request) -> bool:
+    host = request.client.host if request.client else ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # A socket file or a test's own transport has no address.
+        return host in {"", "testclient"}
+
+
+def _answering(handler: _Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        if not _is_local(request):
+            return _json(access_denied("loopback").body(), 403)
+        try:
+            return _json(await handler(request), 200)
+        except ServiceError as error:
+            return _json(error.body(), error.status)
+
+    return answer
+
+
+def _json(body: Any, status: int) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")

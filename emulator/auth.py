@@ -1,0 +1,290 @@
+"""OAuth as a client of Dataverse meets it: the authority's endpoints, tokens, and the challenge of a refused request.
+
+The authority lives under the same address as the service. Tokens have the form of a JWT and are signed with a secret of
+this process; a client has no business reading them.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+import orjson
+
+from emulator.errors import ServiceError, unauthorized
+
+__all__ = ["Authority", "Caller", "Credentials"]
+
+_LIFETIME: Final = 3599
+_HEADER: Final = base64.urlsafe_b64encode(b'{"typ":"JWT","alg":"HS256"}').rstrip(b"=").decode()
+_USERS: Final = uuid.UUID("5b1b8f0a-2c7e-4b35-9d4e-6f1f0b7d2a11")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """An application's registration: what it signs in with.
+
+    Attributes:
+        client_id: The application.
+        client_secret: Its secret.
+    """
+
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who sent a request.
+
+    Attributes:
+        application_id: The client of the token.
+        user_id: The ``systemuserid`` of its application user.
+        token_id: The token's own identifier.
+    """
+
+    application_id: str
+    user_id: str
+    token_id: str = ""
+
+
+def user_of(application_id: str) -> str:
+    """Return the ``systemuserid`` of an application's user, the same in every run."""
+    return str(uuid.uuid5(_USERS, application_id.lower()))
+
+
+class Authority:
+    """Mints and verifies tokens, and answers the endpoints a sign-in library asks.
+
+    How the app uses it: `routes` paths go to `answer`; every other request calls `verify` with its ``Authorization``
+    header.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant_id: str,
+        credentials: tuple[Credentials, ...],
+        any_token: bool = False,
+        lifetime: int = _LIFETIME,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Start with no tokens out.
+
+        Args:
+            tenant_id: The directory the authority speaks for.
+            credentials: The applications that may sign in.
+            any_token: Take whatever bearer token comes, for clients that cannot be pointed at this authority.
+            lifetime: Seconds a token is good for.
+            clock: Seconds since 1970.
+        """
+        self.tenant_id = tenant_id
+        self._secrets = {one.client_id.lower(): one.client_secret for one in credentials}
+        self._any_token = any_token
+        self._lifetime = lifetime
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+        self._not_before = 0.0
+        self._verified: dict[str, tuple[float, float, Caller]] = {}
+        self.issued = 0
+
+    # Tokens
+
+    def mint(self, application_id: str, audience: str) -> str:
+        """Return a new token for an application."""
+        now = self._clock()
+        claims = {
+            "aud": audience,
+            "iss": f"https://sts.windows.net/{self.tenant_id}/",
+            # Fractions, so that a token minted right after `expire_all` is younger than it.
+            "iat": now,
+            "nbf": now,
+            "exp": now + self._lifetime,
+            "appid": application_id,
+            "appidacr": "1",
+            "oid": user_of(application_id),
+            "tid": self.tenant_id,
+            "uti": secrets.token_urlsafe(16),
+            "ver": "1.0",
+        }
+        signed = f"{_HEADER}.{_encoded(orjson.dumps(claims))}"
+        self.issued += 1
+        return f"{signed}.{self._signature(signed)}"
+
+    def verify(self, authorization: str | None, base_url: str) -> Caller:
+        """Return who a request comes from.
+
+        Args:
+            authorization: The request's header of that name, or None.
+            base_url: The service's address, ``http://127.0.0.1:5080``.
+
+        Raises:
+            ServiceError: 401 with the challenge; the header is missing, or its token wrong, expired or withdrawn.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise unauthorized(self.challenge(base_url))
+        token = token.strip()
+        if self._any_token:
+            name = hashlib.sha256(token.encode()).hexdigest()
+            return Caller(
+                application_id=next(iter(self._secrets), name), user_id=user_of(next(iter(self._secrets), name))
+            )
+        issued, expires, caller = self._verified.get(token) or self._read(token, base_url)
+        if issued < self._not_before or expires <= self._clock():
+            self._verified.pop(token, None)
+            raise unauthorized(self.challenge(base_url, "The token has expired."))
+        return caller
+
+    def expire_all(self) -> None:
+        """Withdraw every token minted so far."""
+        self._not_before = self._clock()
+
+    def challenge(self, base_url: str, problem: str = "") -> str:
+        """Return the value of ``WWW-Authenticate``, from which a client learns the authority."""
+        text = f"Bearer authorization_uri={base_url}/{self.tenant_id}/oauth2/authorize, resource_id={base_url}/"
+        return f'{text}, error=invalid_token, error_description="{problem}"' if problem else text
+
+    def _read(self, token: str, base_url: str) -> tuple[float, float, Caller]:
+        signed, _, signature = token.rpartition(".")
+        if not signed.isascii() or not hmac.compare_digest(self._signature(signed).encode(), signature.encode()):
+            raise unauthorized(self.challenge(base_url, "The token is not one of this authority's."))
+        claims = orjson.loads(base64.urlsafe_b64decode(signed.partition(".")[2] + "=="))
+        caller = Caller(application_id=claims["appid"], user_id=claims["oid"], token_id=claims["uti"])
+        self._verified[token] = found = (claims["iat"], claims["exp"], caller)
+        return found
+
+    def _signature(self, text: str) -> str:
+        return _encoded(hmac.digest(self._key, text.encode(), "sha256"))
+
+    # Endpoints
+
+    def is_endpoint(self, path: str) -> bool:
+        """Whether a path belongs to the authority and not to the service."""
+        return path.endswith(("/oauth2/token", "/oauth2/v2.0/token", "/.well-known/openid-configuration")) or path in {
+            "/common/discovery/instance",
+            f"/{self.tenant_id}/discovery/v2.0/keys",
+        }
+
+    def answer(
+        self, path: str, base_url: str, body: bytes = b"", authorization: str | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Answer one of the paths that `is_endpoint` names.
+
+        Args:
+            path: The request's path.
+            base_url: The authority's own address.
+            body: The form of a token request.
+            authorization: The request's header, which may carry the client's secret.
+
+        Returns:
+            HTTP status and JSON body.
+        """
+        if path.endswith("/token"):
+            return self._token(path, base_url, _form(body, authorization))
+        if path == "/common/discovery/instance":
+            return 200, self._discovery(base_url)
+        if path.endswith("/keys"):
+            return 200, {"keys": []}
+        return 200, self._configuration(base_url)
+
+    def _token(self, path: str, base_url: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        refusal = self._refusal(path, form)
+        if refusal is not None:
+            return refusal
+        second = path.endswith("/v2.0/token")
+        audience = form.get("scope", "").removesuffix("/.default") if second else form.get("resource", "")
+        token = self.mint(form["client_id"].lower(), audience or base_url)
+        if second:
+            lasts = self._lifetime
+            return 200, {"token_type": "Bearer", "expires_in": lasts, "ext_expires_in": lasts, "access_token": token}
+        now = int(self._clock())
+        return 200, {
+            "token_type": "Bearer",
+            "expires_in": str(self._lifetime),
+            "ext_expires_in": str(self._lifetime),
+            "expires_on": str(now + self._lifetime),
+            "not_before": str(now),
+            "resource": audience,
+            "access_token": token,
+        }
+
+    def _refusal(self, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]] | None:
+        """The authority's refusals, with the numbers of Entra's error page (AADSTS codes)."""
+        tenant = path.split("/")[1]
+        client = form.get("client_id", "").lower()
+        needed = "scope" if path.endswith("/v2.0/token") else "resource"
+        if tenant != self.tenant_id:
+            return _refused(400, "invalid_request", 90002, f"Tenant '{tenant}' not found.")
+        if form.get("grant_type") != "client_credentials":
+            return _refused(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
+        if not form.get(needed):
+            return _refused(400, "invalid_request", 900144, f"The request body must contain the parameter: '{needed}'.")
+        if client not in self._secrets:
+            return _refused(
+                400, "unauthorized_client", 700016, f"Application with identifier '{client}' was not found."
+            )
+        if not hmac.compare_digest(self._secrets[client].encode(), form.get("client_secret", "").encode()):
+            return _refused(401, "invalid_client", 7000215, "Invalid client secret provided.")
+        return None
+
+    def _configuration(self, base_url: str) -> dict[str, Any]:
+        """The OpenID metadata that MSAL reads before it asks for a token."""
+        tenant = f"{base_url}/{self.tenant_id}"
+        return {
+            "token_endpoint": f"{tenant}/oauth2/v2.0/token",
+            "authorization_endpoint": f"{tenant}/oauth2/v2.0/authorize",
+            "device_authorization_endpoint": f"{tenant}/oauth2/v2.0/devicecode",
+            "jwks_uri": f"{tenant}/discovery/v2.0/keys",
+            "issuer": f"{tenant}/v2.0",
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "response_types_supported": ["code", "id_token", "token"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "scopes_supported": ["openid"],
+        }
+
+    def _discovery(self, base_url: str) -> dict[str, Any]:
+        host = base_url.partition("://")[2]
+        return {
+            "tenant_discovery_endpoint": f"{base_url}/{self.tenant_id}/v2.0/.well-known/openid-configuration",
+            "api-version": "1.1",
+            "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
+        }
+
+
+def _refused(status: int, error: str, number: int, text: str) -> tuple[int, dict[str, Any]]:
+    trace = str(uuid.uuid4())
+    return status, {
+        "error": error,
+        "error_description": f"AADSTS{number}: {text} Trace ID: {trace}",
+        "error_codes": [number],
+        "trace_id": trace,
+        "correlation_id": str(uuid.uuid4()),
+    }
+
+
+def _form(body: bytes, authorization: str | None) -> dict[str, str]:
+    """The form's fields; client and secret may also come as HTTP basic authentication."""
+    fields: dict[str, str] = {}
+    for pair in body.decode("utf-8", "replace").split("&"):
+        name, _, value = pair.partition("=")
+        fields[unquote_plus(name)] = unquote_plus(value)
+    scheme, _, encoded = (authorization or "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            client, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except ValueError as error:
+            raise ServiceError(400, "", "The Authorization header is not well formed.") from error
+        fields |= {"client_id": unquote_plus(client), "client_secret": unquote_plus(secret)}
+    return fields
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,292 @@
+"""Faults on demand: what ``POST /_emulator/faults`` asks for, held until matching requests have used it up.
+
+How the app uses it, for each request outside ``/_emulator``::
+
+    fault = faults.take(method, target, rows)      # before limits and handler; None nearly always
+    if fault: await fault.strike_before()          # delays, or raises ServiceError or DroppedConnectionError
+    ... the handler ...
+    if fault: fault.strike_after()                 # raises DroppedConnectionError; what was done stays done
+
+`DroppedConnectionError` is answered by closing the connection (`drop_connection`). Rows about to be written go through
+`row_check`, also those of operations within a ``$batch``; there `take_inner` serves the faults that are an answer.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+from urllib.parse import unquote
+
+from emulator.collation import Collation
+from emulator.errors import ServiceError, invalid_argument, plugin_error, sql_deadlock
+from emulator.odata.evaluate import matches
+from emulator.odata.nodes import Expression
+from emulator.odata.parser import parse_filter
+
+__all__ = ["DroppedConnectionError", "Fault", "Faults", "drop_connection"]
+
+_ACTIONS: Final = frozenset({"status", "drop_before", "drop_after", "delay", "refuse_rows"})
+_FIELDS: Final = frozenset({"action", "match", "times", "status", "code", "message", "retry_after", "seconds"})
+_MATCHES: Final = frozenset({"method", "path", "filter"})
+_EVER: Final = sys.maxsize
+_WORDING: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("0x80040203", "Invalid argument."),
+    401: ("0x0", "The token has expired."),
+    403: ("0x80040220", "Principal user is missing a privilege."),
+    404: ("0x80040217", "The requested record does not exist."),
+    412: ("0x80060882", "The version of the existing record doesn't match the RowVersion property provided."),
+    413: ("0x0", "The request is too large."),
+    429: ("0x80072322", "Number of requests exceeded the limit of 6000 over time window of 300 seconds."),
+    503: ("0x0", "The service is unavailable."),
+}
+Receive = Callable[[], Any]
+Send = Callable[[Mapping[str, Any]], Any]
+
+
+class DroppedConnectionError(Exception):
+    """The connection is to be closed without an answer."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """One entry of the queue; the fields are those of the request that placed it.
+
+    Attributes:
+        action: ``status``, ``drop_before``, ``drop_after``, ``delay`` or ``refuse_rows``.
+        method: Only requests of this method, in upper case; empty for any.
+        path: Only requests whose path or query contains this text; empty for any.
+        filter: Only requests with a row that matches; for ``refuse_rows`` the rows it refuses.
+        filter_text: The filter as written.
+        times: How many requests it still strikes; for ``refuse_rows`` how many rows.
+        status: HTTP status of the answer.
+        code: Error code of the answer.
+        message: Its message.
+        retry_after: Value of its ``Retry-After``, seconds or an HTTP date, or None.
+        seconds: Length of a delay.
+    """
+
+    action: str
+    method: str = ""
+    path: str = ""
+    filter: Expression | None = None
+    filter_text: str = ""
+    times: int = 1
+    status: int = 500
+    code: str = ""
+    message: str = ""
+    retry_after: str | None = None
+    seconds: float = 0.0
+
+    @classmethod
+    def parse(cls, given: object) -> Self:
+        """Read one fault as it comes in JSON.
+
+        Raises:
+            ServiceError: 400; a member is unknown, missing or of the wrong type.
+        """
+        if not isinstance(given, Mapping):
+            raise invalid_argument("A fault is a JSON object, and several are a list of them.")
+        match = given.get("match") or {}
+        unknown = (given.keys() - _FIELDS) | (match.keys() - _MATCHES if isinstance(match, Mapping) else {"match"})
+        if unknown:
+            raise invalid_argument(f"A fault has no member {', '.join(sorted(unknown))}.")
+        action = given.get("action")
+        if action not in _ACTIONS:
+            raise invalid_argument(f"'{action}' is no action of a fault: there are {', '.join(sorted(_ACTIONS))}.")
+        if action == "refuse_rows" and not match.get("filter"):
+            raise invalid_argument("The fault refuse_rows needs match.filter.")
+        try:
+            return cls._from(str(action), given, match)
+        except (TypeError, ValueError) as error:
+            raise invalid_argument(f"The fault is not well formed: {error}.") from error
+
+    @classmethod
+    def _from(cls, action: str, given: Mapping[str, Any], match: Mapping[str, Any]) -> Self:
+        code = str(given.get("code") or "")
+        status = int(given.get("status") or (400 if action == "refuse_rows" else 500))
+        usual = sql_deadlock() if status == 500 else None  # noqa: PLR2004 - the status of SQL errors
+        known_code, known_message = (usual.code, usual.message) if usual else _WORDING.get(status, ("0x0", "Error."))
+        if action == "refuse_rows":
+            known_code, known_message = "0x80040265", "The row was refused by a plug-in."
+        text = str(match.get("filter") or "")
+        retry_after = given.get("retry_after")
+        return cls(
+            action=action,
+            method=str(match.get("method") or "").upper(),
+            path=str(match.get("path") or ""),
+            filter=parse_filter(text) if text else None,
+            filter_text=text,
+            times=int(given.get("times") or (_EVER if action == "refuse_rows" else 1)),
+            status=status,
+            code=code or known_code,
+            message=str(given.get("message") or known_message),
+            retry_after=None if retry_after is None else str(retry_after),
+            seconds=float(given.get("seconds") or 0.0),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return the fault as ``GET /_emulator/faults`` lists it."""
+        match = {"method": self.method, "path": self.path, "filter": self.filter_text}
+        described: dict[str, Any] = {
+            "action": self.action,
+            "match": {name: text for name, text in match.items() if text},
+        }
+        if self.times != _EVER:
+            described["times"] = self.times
+        if self.action in {"status", "refuse_rows"}:
+            described |= {"status": self.status, "code": self.code, "message": self.message}
+        if self.retry_after is not None:
+            described["retry_after"] = self.retry_after
+        if self.action == "delay":
+            described["seconds"] = self.seconds
+        return described
+
+    def is_about(self, method: str, target: str) -> bool:
+        """Whether the fault is meant for such a request; ``target`` is its path with the query."""
+        if self.method and self.method != method:
+            return False
+        return not self.path or self.path in target or self.path in unquote(target)
+
+    def error(self) -> ServiceError:
+        """Return the answer of a ``status`` fault."""
+        headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
+        return ServiceError(self.status, self.code, self.message, headers=headers)
+
+    async def strike_before(self) -> None:
+        """Do what the fault does before the request is acted on.
+
+        Raises:
+            ServiceError: The answer asked for.
+            DroppedConnectionError: The connection is to be closed.
+        """
+        match self.action:
+            case "delay":
+                await asyncio.sleep(self.seconds)
+            case "status":
+                raise self.error()
+            case "drop_before":
+                raise DroppedConnectionError
+
+    def strike_after(self) -> None:
+        """Do what the fault does once the request has been acted on.
+
+        Raises:
+            DroppedConnectionError: The connection is to be closed, and the answer with it.
+        """
+        if self.action == "drop_after":
+            raise DroppedConnectionError
+
+
+class Faults:
+    """The queue: the first fault that matches a request is used, once."""
+
+    def __init__(self, collation: Collation) -> None:
+        """Start with none; ``collation`` is how filters compare text."""
+        self._collation = collation
+        self._queue: list[Fault] = []
+        self._struck = 0
+
+    def add(self, given: object) -> list[dict[str, Any]]:
+        """Append one fault, or a list of them, as they come in JSON.
+
+        Returns:
+            The descriptions of what was added.
+
+        Raises:
+            ServiceError: 400; nothing is added.
+        """
+        items: list[object] = given if isinstance(given, list) else [given]
+        added = [Fault.parse(item) for item in items]
+        self._queue.extend(added)
+        return [fault.describe() for fault in added]
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        self._queue.clear()
+
+    def pending(self) -> list[dict[str, Any]]:
+        """Return what is left, in order."""
+        return [fault.describe() for fault in self._queue]
+
+    @property
+    def struck(self) -> int:
+        """How often a fault has been used so far."""
+        return self._struck
+
+    def take(self, method: str, target: str, rows: Callable[[], Iterable[Mapping[str, Any]]]) -> Fault | None:
+        """Use up the first fault for this request, if there is any.
+
+        Args:
+            method: The request's method.
+            target: Its path with the query, as sent.
+            rows: The rows in its body, asked for only where a fault has a filter.
+        """
+        for fault in self._queue:
+            if fault.action != "refuse_rows" and fault.is_about(method, target) and self._is_met(fault, rows):
+                self._use(fault)
+                return fault
+        return None
+
+    def take_inner(self, method: str, target: str, rows: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+        """Like `take`, for an operation within a ``$batch``, where only an answer can be played.
+
+        Only faults that name a path are for inner operations: any other one struck the batch itself.
+
+        Raises:
+            ServiceError: The answer asked for.
+        """
+        for fault in self._queue:
+            if fault.action == "status" and fault.path and fault.is_about(method, target) and self._is_met(fault, rows):
+                self._use(fault)
+                raise fault.error()
+
+    def row_check(self, method: str, target: str) -> Callable[[Mapping[str, Any]], None] | None:
+        """Return what to call with each row before it is written, or None where no fault refuses rows.
+
+        The callable takes values by logical column name, those that identify the row included, and raises the
+        plug-in's `ServiceError` for a row that a fault refuses.
+        """
+        faults = [fault for fault in self._queue if fault.action == "refuse_rows" and fault.is_about(method, target)]
+        if not faults:
+            return None
+
+        def check(values: Mapping[str, Any]) -> None:
+            row = _with_lookups(values)
+            for fault in faults:
+                if fault.times and fault.filter and matches(fault.filter, row, self._collation):
+                    self._use(fault)
+                    error = plugin_error(fault.message)
+                    error.status, error.code = fault.status, fault.code
+                    raise error
+
+        return check
+
+    def _is_met(self, fault: Fault, rows: Callable[[], Iterable[Mapping[str, Any]]]) -> bool:
+        if fault.filter is None:
+            return True
+        return any(matches(fault.filter, _with_lookups(row), self._collation) for row in rows())
+
+    def _use(self, fault: Fault) -> None:
+        self._struck += 1
+        if fault.times != _EVER:
+            fault.times -= 1
+        if not fault.times and fault in self._queue:
+            self._queue.remove(fault)
+
+
+def _with_lookups(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Filters name a lookup by its property, ``_primarycontactid_value``; rows hold it under the column's name."""
+    return {**values, **{f"_{name}_value": value for name, value in values.items()}}
+
+
+async def drop_connection(receive: Receive, send: Send) -> None:
+    """Close the client's connection without an answer, from within an ASGI application on uvicorn.
+
+    ASGI knows no such message, so this reaches for the transport behind uvicorn's own ``send``; no middleware may have
+    wrapped it. Waiting for the disconnect keeps uvicorn from answering 500 in the application's place.
+    """
+    cycle: Any = getattr(send, "__self__", None)
+    cycle.transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
