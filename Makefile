@@ -1,5 +1,6 @@
 # Everything a person types. `make demo` and `make test` set up what they need.
 PYTHON ?= python3
+UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
@@ -20,3 +21,37 @@ $(STAMP): requirements/dev.lock requirements/runtime.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --ignore-requires-python -r requirements/runtime.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few events
+	@$(BIN)/python -m demo
+
+test: setup ## all tests
+	@$(BIN)/pytest -n auto
+
+check: setup ## style, types, import rules, budgets
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/budgets.py
+
+format: setup ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## the benchmarks, with their peers; minutes, not seconds
+	$(BIN)/python -m benchmarks
+
+soak: setup ## ten minutes of random work, faults and kill -9
+	$(BIN)/python -m benchmarks.soak
+
+start: setup ## the app in the Azure Functions host, where Core Tools are installed
+	@command -v func >/dev/null || { echo "Azure Functions Core Tools (func) are not installed. 'make demo' needs none of them."; exit 1; }
+	PATH="$(CURDIR)/$(BIN):$$PATH" func start
+
+lock: ## renew the lock files from pyproject.toml (needs uv)
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --extra azure pyproject.toml --output-file requirements.txt
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --group build --group emulator --group test --group lint --constraints requirements.txt pyproject.toml --output-file requirements/dev.lock
+
+clean: ## what the other targets made
+	rm -rf $(VENV) .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

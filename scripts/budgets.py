@@ -1,0 +1,69 @@
+"""Keep the code small: function length and count of parameters, module length, broad excepts.
+
+ruff knows most rules; these few are about the whole tree. Prints what is over budget and exits with 1.
+"""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+MODULE_LINES = 400
+FUNCTION_LINES = 80
+MEDIAN_LINES = 10
+BROAD_EXCEPTS = 5
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+CODE = ("shared", "emulator", "batch_sync", "event_sync", "demo", "function_app.py")
+
+type_of_function = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def modules() -> Iterator[Path]:
+    """Yield every module of the product, without tests and benchmarks."""
+    for place in map(Path, CODE):
+        yield from [place] if place.is_file() else sorted(place.rglob("*.py"))
+
+
+def is_broad(node: ast.AST) -> bool:
+    """Whether this is an `except` that catches everything."""
+    if not isinstance(node, ast.ExceptHandler):
+        return False
+    return node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"})
+
+
+def findings() -> Iterator[str]:
+    """Yield one line for each thing over budget."""
+    lengths: list[int] = []
+    broad: list[str] = []
+    for path in modules():
+        text = path.read_text("utf-8")
+        if (lines := text.count("\n")) > MODULE_LINES:
+            yield f"{path}: {lines} lines (budget {MODULE_LINES})"
+        if path.stem in FORBIDDEN_NAMES:
+            yield f"{path}: the name says nothing of what is inside"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, type_of_function):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                lengths.append(length)
+                if length > FUNCTION_LINES:
+                    yield f"{path}:{node.lineno}: {node.name} has {length} lines (budget {FUNCTION_LINES})"
+            if is_broad(node):
+                broad.append(f"{path}:{node.lineno}")  # type: ignore[attr-defined]  # ExceptHandler has lineno
+    if (median := statistics.median(lengths)) > MEDIAN_LINES:
+        yield f"median function length is {median} lines (budget {MEDIAN_LINES})"
+    if len(broad) > BROAD_EXCEPTS:
+        yield f"{len(broad)} broad excepts (budget {BROAD_EXCEPTS}): {', '.join(broad)}"
+
+
+def main() -> int:
+    """Print the findings; 1 when there are any."""
+    found = list(findings())
+    print("\n".join(found) or "within budget")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

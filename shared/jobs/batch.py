@@ -1,0 +1,346 @@
+"""One batch run from its lease to its last log line."""
+
+from __future__ import annotations
+
+import json
+import resource
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.dataverse import Clock, Dataverse, SystemClock, WriteLimits
+from shared.definitions import ParameterValue, SyncDefinition
+from shared.entities import EntityMetadata
+from shared.errors import SyncError, UserError
+from shared.jobs.lease_keeping import HeldLease, holding
+from shared.jobs.preparation import Preparation
+from shared.jobs.progress import Phase, Progress, Silent
+from shared.jobs.reports import error_files, error_rows
+from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
+from shared.jobs.writing import outcome_counts, skip_reason, write_changes
+from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
+from shared.reconcile import samples as read_samples
+from shared.sources import Source
+from shared.state import ErrorRecord, RunRecord, StateStore
+from shared.workspace import Workspace
+
+__all__ = ["BatchJob", "PlanReport", "Tools", "plan_batch", "run_batch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchJob:
+    """What one run is asked to do.
+
+    Attributes:
+        trigger: `timer`, `command` or `job`.
+        force: Whether the safety limits are overridden.
+        approved: Checksum of the plan that was approved; None to apply whatever the plan turns out to be.
+        deadline: Monotonic time at which the writer stops, None for no limit.
+        run_id: Names the run in logs and files.
+    """
+
+    definition: SyncDefinition
+    parameters: Mapping[str, ParameterValue]
+    logged_parameters: Mapping[str, Any] = field(default_factory=dict)
+    trigger: str = "command"
+    force: bool = False
+    approved: str | None = None
+    deadline: float | None = None
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a run works with: wired by the composition root."""
+
+    dataverse: Dataverse
+    source: Source
+    state: StateStore
+    open_workspace: Callable[[], Workspace]
+    clock: Clock = field(default_factory=SystemClock)
+    progress: Progress = field(default_factory=Silent)
+    cancelled: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReport:
+    """What a run would do, without having done it."""
+
+    sync: str
+    strategy: str
+    plan: Plan
+    source: RowCounts
+    target: RowCounts
+    sample: tuple[SampleChange, ...]
+    errors: tuple[Any, ...]
+    requests: int
+    elapsed_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `plan --json` prints and `plan --out` keeps."""
+        counts = self.plan.counts
+        return {
+            "sync": self.sync,
+            "strategy": self.strategy,
+            "planned": {
+                "source": self.source.to_json(),
+                "target": {key: value for key, value in self.target.to_json().items() if key != "filtered"},
+                "created": counts.insert,
+                "updated": counts.update,
+                "deleted": counts.delete,
+                "expired": counts.expire,
+                "upserted": counts.upsert,
+                "unchanged": counts.unchanged,
+                "ignored": counts.ignored,
+            },
+            "violations": list(self.plan.violations()),
+            "checksum": self.plan.checksum,
+            "sample": [change.to_json() for change in self.sample],
+            "errors": [error.to_json() for error in self.errors],
+            "requests": self.requests,
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+        }
+
+
+def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
+    """Do everything but the writing.
+
+    Raises:
+        DefinitionError: The definition does not fit the table.
+        UserError: The source cannot be read.
+        AbortRun: Dataverse refuses the credentials or the table.
+        RetryLater: Dataverse is away.
+    """
+    start = tools.clock.monotonic()
+    with tools.open_workspace() as workspace:
+        _prepared(job, tools, workspace, tools.clock.now())
+        return PlanReport(
+            sync=job.definition.name,
+            strategy=job.definition.sync_behaviour.strategy.value,
+            plan=_plan(job.definition, workspace, with_checksum=True),
+            source=_source_counts(workspace),
+            target=_target_counts(workspace),
+            sample=read_samples(workspace.query(sample_query(sample))),
+            errors=error_rows(workspace),
+            requests=tools.dataverse.usage().requests,
+            elapsed_seconds=tools.clock.monotonic() - start,
+        )
+
+
+def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
+    """Run one sync under its lease, and keep the execution log whatever happens.
+
+    Returns:
+        The summary; `completed` is False for a run that was interrupted or stopped.
+
+    Raises:
+        UnsafePlanError: The plan breaks a limit; nothing was written.
+        DefinitionError: The definition does not fit the table; nothing was written.
+        UserError: The source cannot be read, or another run holds the lease; nothing was written.
+        AbortRun: Dataverse refuses us; what was written before stays written and is in the log.
+        RetryLater: Dataverse is away beyond patience; likewise.
+    """
+    with holding(tools.state, job.definition.name, job.run_id) as lease:
+        run = _Run(job=job, tools=tools, lease=lease, started=tools.clock.now(), begun=tools.clock.monotonic())
+        return run.execute()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    job: BatchJob
+    tools: Tools
+    lease: HeldLease
+    started: datetime
+    begun: float
+
+    def execute(self) -> RunSummary:
+        self.tools.state.begin_run(self._record(RunState.RUNNING))
+        with self._logging_failure(), self.tools.open_workspace() as workspace:
+            summary = self._work(workspace)
+            self._keep_errors(workspace, summary)
+        self._finish(summary)
+        return summary
+
+    def _work(self, workspace: Workspace) -> RunSummary:
+        entity = _prepared(self.job, self.tools, workspace, self.started)
+        plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
+        self._refuse(plan)
+        limits = WriteLimits(
+            deadline=self.job.deadline,
+            max_errors=self.job.definition.sync_behaviour.safety.max_errors,
+            cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
+        )
+        write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress)
+        self.tools.progress.phase(Phase.FINISH)
+        return self._summary(workspace, plan)
+
+    def _refuse(self, plan: Plan) -> None:
+        if self.job.approved is not None and plan.checksum != self.job.approved:
+            raise UserError(
+                "source or target moved since the plan was made: its checksum is now "
+                f"{plan.checksum[:12]}…, approved was {self.job.approved[:12]}…. Nothing was written; make a new plan"
+            )
+        if not self.job.force:
+            plan.raise_if_unsafe()
+
+    @contextmanager
+    def _logging_failure(self) -> Iterator[None]:
+        """Whatever ends a run early is in the execution log before it goes on its way."""
+        try:
+            yield
+        except SyncError as error:
+            self._finish(self._empty(RunState.FAILED, error.message))
+            raise
+        except KeyboardInterrupt:
+            self._finish(self._empty(RunState.INTERRUPTED, "stopped from the keyboard"))
+            raise
+
+    def _summary(self, workspace: Workspace, plan: Plan) -> RunSummary:
+        done, source, usage = outcome_counts(workspace), _source_counts(workspace), self.tools.dataverse.usage()
+        violations = _count(workspace, "SELECT count(DISTINCT _row) FROM source_errors "
+                            "WHERE error = 'Mandatory Rule Violation' AND NOT rejected")  # fmt: skip
+        state, message = _verdict(done, source, violations, skip_reason(workspace))
+        counts = plan.counts
+        return RunSummary(
+            run_id=self.job.run_id,
+            sync=self.job.definition.name,
+            state=state,
+            strategy=self.job.definition.sync_behaviour.strategy.value,
+            completed=not done.skipped,
+            message=message,
+            source=source,
+            target=_target_counts(workspace),
+            created=ChangeCounts(done=done.insert, planned=counts.insert),
+            updated=ChangeCounts(done=done.update, planned=counts.update),
+            deleted=ChangeCounts(done=done.delete, planned=counts.delete),
+            expired=ChangeCounts(done=done.expire, planned=counts.expire),
+            upserted=ChangeCounts(done=done.upsert, planned=counts.upsert),
+            unchanged=counts.unchanged,
+            ignored=counts.ignored,
+            failed=done.failed,
+            skipped=done.skipped,
+            violations=violations,
+            requests=usage.requests,
+            writes=usage.writes,
+            throttled=usage.throttled,
+            retries=usage.retries,
+            elapsed_seconds=self.tools.clock.monotonic() - self.begun,
+            peak_memory_mb=_peak_memory_mb(),
+            errors=error_rows(workspace),
+        )
+
+    def _empty(self, state: RunState, message: str) -> RunSummary:
+        usage = self.tools.dataverse.usage()
+        return RunSummary(
+            run_id=self.job.run_id,
+            sync=self.job.definition.name,
+            state=state,
+            strategy=self.job.definition.sync_behaviour.strategy.value,
+            message=message,
+            requests=usage.requests,
+            writes=usage.writes,
+            throttled=usage.throttled,
+            retries=usage.retries,
+            elapsed_seconds=self.tools.clock.monotonic() - self.begun,
+            peak_memory_mb=_peak_memory_mb(),
+        )
+
+    def _keep_errors(self, workspace: Workspace, summary: RunSummary) -> None:
+        self.tools.state.add_errors(
+            [
+                ErrorRecord(
+                    run_id=self.job.run_id,
+                    side=error.side,
+                    error_class=error.error_class,
+                    error_type=error.error_type,
+                    column=error.column,
+                    rows=error.rows,
+                    count=error.count,
+                    message=error.message,
+                )
+                for error in summary.errors
+            ]
+        )
+        for name, data in error_files(workspace, self.job.run_id):
+            self.tools.state.put_file(self.job.run_id, name, data)
+
+    def _finish(self, summary: RunSummary) -> None:
+        self.tools.state.finish_run(self._record(summary.state, summary))
+
+    def _record(self, state: RunState, summary: RunSummary | None = None) -> RunRecord:
+        return RunRecord(
+            run_id=self.job.run_id,
+            sync=self.job.definition.name,
+            version=self.job.definition.version,
+            trigger=self.job.trigger,
+            parameters=self.job.logged_parameters,
+            state=state.value,
+            started=self.started,
+            ended=self.tools.clock.now() if summary else None,
+            duration=summary.elapsed_seconds if summary else 0.0,
+            counts=json.loads(json.dumps(summary.to_json())) if summary else {},
+            message=summary.message if summary else "",
+            fence=self.lease.fence,
+        )
+
+
+def _prepared(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime) -> EntityMetadata:
+    return Preparation(
+        definition=job.definition,
+        parameters=job.parameters,
+        source=tools.source,
+        dataverse=tools.dataverse,
+        workspace=workspace,
+        started=started,
+        progress=tools.progress,
+    ).prepare()
+
+
+def _plan(definition: SyncDefinition, workspace: Workspace, *, with_checksum: bool) -> Plan:
+    behaviour = definition.sync_behaviour
+    return Plan(
+        counts=PlanCounts.from_rows(workspace.query(counts_query())),
+        limits=SafetyLimits.from_definition(behaviour.safety),
+        drops=behaviour.dropped != "ignore",
+        checksum=workspace.query(checksum_query())[0][0] if with_checksum else "",
+    )
+
+
+def _verdict(done: Done, source: RowCounts, violations: int, skipped: str) -> tuple[RunState, str]:
+    """State and message, worst first. Completed with errors counts as Failed, as users of such platforms know it."""
+    if done.skipped:
+        interrupted = skipped in {"deadline", "cancelled"}
+        state = RunState.INTERRUPTED if interrupted else RunState.FAILED
+        return state, f"stopped before the end ({skipped}): {done.skipped:,} changes are left for the next run"
+    parts = (
+        (done.failed, "changes were refused by Dataverse"),
+        (source.rejected, "source rows were rejected"),
+        (violations, "rows lack a mandatory value"),
+    )
+    said = [f"{count:,} {what}" for count, what in parts if count]
+    return (RunState.FAILED, f"completed with errors: {', '.join(said)}") if said else (RunState.SUCCEEDED, "")
+
+
+def _source_counts(workspace: Workspace) -> RowCounts:
+    ((processed, verified, rejected, filtered),) = workspace.query(
+        "SELECT processed, verified, rejected, filtered FROM source_counts"
+    )
+    return RowCounts(processed=processed, verified=verified, rejected=rejected, filtered=filtered)
+
+
+def _target_counts(workspace: Workspace) -> RowCounts:
+    verified = _count(workspace, "SELECT count(*) FROM current")
+    rejected = _count(workspace, "SELECT count(DISTINCT _row) FROM target_errors WHERE rejected")
+    return RowCounts(processed=verified + rejected, verified=verified, rejected=rejected)
+
+
+def _count(workspace: Workspace, sql: str) -> int:
+    return int(workspace.query(sql)[0][0])
+
+
+def _peak_memory_mb() -> float:
+    """Highest resident memory of this process; `ru_maxrss` is in kilobytes on Linux."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,81 @@
+"""Holding a sync's lease for as long as its run lasts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.errors import SyncError, UserError
+from shared.state import Lease, StateStore
+
+__all__ = ["HeldLease", "LeaseTaken", "holding"]
+
+LEASE_SECONDS = 60.0
+RENEW_EVERY = 15.0
+
+
+class LeaseTaken(UserError):  # noqa: N818 - the name says what happened
+    """Another run of the sync is under way."""
+
+
+class HeldLease:
+    """A lease that a thread renews until the run ends."""
+
+    def __init__(self, store: StateStore, lease: Lease) -> None:
+        self._store = store
+        self._lease = lease
+        self._over = threading.Event()
+        self._lost = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name=f"lease {lease.name}", daemon=True)
+
+    @property
+    def fence(self) -> int:
+        """The fencing number: higher than that of every holder before."""
+        return self._lease.fence
+
+    def lost(self) -> bool:
+        """Whether somebody else may hold the lease by now: the run must stop writing."""
+        return self._lost.is_set()
+
+    def start(self) -> None:
+        """Begin to renew."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop renewing and give the lease back."""
+        self._over.set()
+        self._thread.join(timeout=RENEW_EVERY)
+        self._store.release_lease(self._lease)
+
+    def _renew(self) -> None:
+        while not self._over.wait(RENEW_EVERY):
+            try:
+                renewed = self._store.renew_lease(self._lease, seconds=LEASE_SECONDS)
+            except SyncError:
+                continue  # the store is away: three more tries fit in before the lease expires
+            if renewed is None:
+                self._lost.set()
+                return
+            self._lease = renewed
+
+
+@contextmanager
+def holding(store: StateStore, sync: str, run_id: str) -> Iterator[HeldLease]:
+    """Take the sync's lease, keep it while the block runs, and give it back.
+
+    Raises:
+        LeaseTaken: Another run holds it.
+    """
+    name = f"sync/{sync}"
+    lease = store.acquire_lease(name, holder=run_id, seconds=LEASE_SECONDS)
+    if lease is None:
+        holder = store.lease(name)
+        until = f" (its lease holds until {holder.expires:%H:%M:%S} UTC unless renewed)" if holder else ""
+        raise LeaseTaken(f"{sync} is already running{until}: wait for that run to end, then try again")
+    held = HeldLease(store, lease)
+    held.start()
+    try:
+        yield held
+    finally:
+        held.stop()

@@ -1,0 +1,81 @@
+"""What went wrong in a run, told twice: grouped for people, and row by row in three CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from shared.jobs.summary import ErrorRow
+from shared.workspace import Workspace
+
+__all__ = ["error_files", "error_rows"]
+
+ROWS_SHOWN = 100  # row numbers kept with a group of errors; the CSV files have all of them
+
+_GROUPED = f"""
+    WITH found AS (
+        SELECT 'source' AS side, CASE WHEN rejected THEN 'Invalid Row' ELSE 'Invalid Column' END AS class,
+               error AS type, coalesce("column", '') AS "column", _row AS row, message
+        FROM source_errors
+        UNION ALL
+        SELECT 'target', CASE WHEN rejected THEN 'Invalid Row' ELSE 'Invalid Column' END,
+               error, coalesce("column", ''), _row, message
+        FROM target_errors
+        UNION ALL
+        SELECT 'sync', 'Failed Operation', upper(c.action) || ' ' || o.code, '', c._row, o.message
+        FROM outcomes o JOIN changes c USING (_change) WHERE o.result = 'failed'
+    )
+    SELECT side, class, type, "column", list(row ORDER BY row)[:{ROWS_SHOWN}], count(*), min(message)
+    FROM found GROUP BY ALL ORDER BY side, count(*) DESC, type, "column"
+"""
+
+_FILES = {
+    "SourceErrors": (
+        ("Row", "Rejected", "Errors"),
+        """SELECT _row, CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END,
+                  string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error)
+           FROM source_errors GROUP BY _row ORDER BY _row""",
+    ),
+    "TargetErrors": (
+        ("Row", "Rejected", "Errors"),
+        """SELECT _row, CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END,
+                  string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error)
+           FROM target_errors GROUP BY _row ORDER BY _row""",
+    ),
+    "SyncErrors": (
+        ("Failed Operation", "Error", "Record Id", "Row"),
+        """SELECT upper(c.action), concat_ws(': ', nullif(o.code, ''), o.message), coalesce(c._id, o.id), c._row
+           FROM outcomes o JOIN changes c USING (_change) WHERE o.result = 'failed' ORDER BY _change""",
+    ),
+}
+
+
+def error_rows(workspace: Workspace) -> tuple[ErrorRow, ...]:
+    """Group all errors of the run by side, class, type and column."""
+    return tuple(
+        ErrorRow(
+            side=side,
+            error_class=error_class,
+            error_type=error_type.strip(),
+            column=column,
+            rows=tuple(row for row in rows if row is not None),
+            count=count,
+            message=message or "",
+        )
+        for side, error_class, error_type, column, rows, count, message in workspace.query(_GROUPED)
+    )
+
+
+def error_files(workspace: Workspace, run_id: str) -> Iterator[tuple[str, bytes]]:
+    """Yield (file name, CSV in UTF-8) for each kind of error that the run met."""
+    for kind, (header, query) in _FILES.items():
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(header)
+        written = 0
+        for row in workspace.rows(query):
+            writer.writerow(["" if value is None else value for value in row])
+            written += 1
+        if written:
+            yield f"{run_id}_{kind}.csv", text.getvalue().encode("utf-8")

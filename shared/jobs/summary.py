@@ -1,0 +1,173 @@
+"""How a run ended, in numbers: what `run --json` prints and the execution log keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["ChangeCounts", "Done", "ErrorRow", "RowCounts", "RunState", "RunSummary"]
+
+
+class RunState(StrEnum):
+    """The states of a run in the execution log."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    INTERRUPTED = "Interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts:
+    """Rows of one side: processed = verified + rejected + filtered."""
+
+    processed: int = 0
+    verified: int = 0
+    rejected: int = 0
+    filtered: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """The four counts by name."""
+        return {
+            "processed": self.processed,
+            "verified": self.verified,
+            "rejected": self.rejected,
+            "filtered": self.filtered,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCounts:
+    """Records of one kind of change: written and planned."""
+
+    done: int = 0
+    planned: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """Both counts by name."""
+        return {"done": self.done, "planned": self.planned}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Outcomes of a run: applied changes by action, and the changes that failed or were skipped."""
+
+    insert: int = 0
+    update: int = 0
+    delete: int = 0
+    expire: int = 0
+    upsert: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRow:
+    """Errors of one class, type and column: a row of the execution errors.
+
+    Attributes:
+        error_class: `Invalid Row` (the row was rejected), `Invalid Column` (one field was left out) or
+            `Failed Operation` (Dataverse refused the change).
+        rows: The first row numbers, in order.
+        count: How many rows in all.
+    """
+
+    side: str
+    error_class: str
+    error_type: str
+    column: str
+    rows: tuple[int, ...]
+    count: int
+    message: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
+        return {
+            "side": self.side,
+            "class": self.error_class,
+            "type": self.error_type,
+            "column": self.column,
+            "rows": list(self.rows),
+            "count": self.count,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One run from start to end.
+
+    Attributes:
+        completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`.
+        elapsed_seconds: Wall-clock time.
+        peak_memory_mb: Highest resident memory of the process.
+    """
+
+    run_id: str
+    sync: str
+    state: RunState
+    strategy: str
+    completed: bool = False
+    message: str = ""
+    source: RowCounts = field(default_factory=RowCounts)
+    target: RowCounts = field(default_factory=RowCounts)
+    created: ChangeCounts = field(default_factory=ChangeCounts)
+    updated: ChangeCounts = field(default_factory=ChangeCounts)
+    deleted: ChangeCounts = field(default_factory=ChangeCounts)
+    expired: ChangeCounts = field(default_factory=ChangeCounts)
+    upserted: ChangeCounts = field(default_factory=ChangeCounts)
+    unchanged: int = 0
+    ignored: int = 0
+    failed: int = 0
+    skipped: int = 0
+    violations: int = 0
+    requests: int = 0
+    writes: int = 0
+    throttled: int = 0
+    retries: int = 0
+    elapsed_seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+    errors: tuple[ErrorRow, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether every row took its way without an error."""
+        return self.completed and not (self.failed or self.skipped or self.source.rejected or self.violations)
+
+    @property
+    def exit_code(self) -> int:
+        """0 nothing failed, 1 the run failed, 2 it completed with rejected or failed rows."""
+        if not self.completed:
+            return 1
+        return 0 if self.clean else 2
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `run --json` prints."""
+        return {
+            "run_id": self.run_id,
+            "sync": self.sync,
+            "state": self.state.value,
+            "strategy": self.strategy,
+            "completed": self.completed,
+            "message": self.message,
+            "source": self.source.to_json(),
+            "target": {key: value for key, value in self.target.to_json().items() if key != "filtered"},
+            "created": self.created.to_json(),
+            "updated": self.updated.to_json(),
+            "deleted": self.deleted.to_json(),
+            "expired": self.expired.to_json(),
+            "upserted": self.upserted.to_json(),
+            "unchanged": self.unchanged,
+            "ignored": self.ignored,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "violations": self.violations,
+            "requests": self.requests,
+            "writes": self.writes,
+            "throttled": self.throttled,
+            "retries": self.retries,
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+            "peak_memory_mb": round(self.peak_memory_mb, 1),
+            "errors": [error.to_json() for error in self.errors],
+        }
