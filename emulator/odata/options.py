@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -20,7 +19,6 @@ _KNOWN: Final = frozenset(
 )
 _NOT_EMULATED: Final = frozenset({"$apply", "$compute", "$search", "fetchxml", "savedquery", "userquery"})
 _TOP_MAXIMUM: Final = 2**31 - 1
-_NO_ALIASES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +46,7 @@ class Query:
     expand: "tuple[Expand, ...]" = ()
     skip_token: str | None = None
     delta_token: str | None = None
-    aliases: Mapping[str, str] = _NO_ALIASES
+    aliases: Mapping[str, str] = field(default_factory=dict)
     custom: Mapping[str, str] = field(default_factory=dict)
 
 

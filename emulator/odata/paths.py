@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
@@ -31,7 +31,7 @@ class Arguments:
     """What stands in a segment's parentheses: one unnamed value, or values by name; both empty for ``()``."""
 
     single: Literal | None = None
-    named: Mapping[str, Literal] = MappingProxyType({})
+    named: Mapping[str, Literal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class RowKey:
 
     id: str | None = None
     key: AlternateKey | None = None
-    values: Mapping[str, Stored] = MappingProxyType({})
+    values: Mapping[str, Stored] = field(default_factory=dict)
 
 
 def parse_path(raw: str, aliases: Mapping[str, str] = _NO_ALIASES) -> tuple[Segment, ...]:

@@ -1,0 +1,172 @@
+"""``$metadata``: the schema as a CSDL document (OData 4.0), laid out as Dataverse lays out its own."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Final
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from emulator.errors import NAMESPACE
+from emulator.odata.types import edm_type
+from emulator.schema.model import Action, Column, Schema, Table
+
+__all__ = ["metadata_document"]
+
+_ALIAS: Final = "mscrm"
+_EDMX: Final = "http://docs.oasis-open.org/odata/ns/edmx"
+_EDM: Final = "http://docs.oasis-open.org/odata/ns/edm"
+_READ_ONLY: Final = "Org.OData.Core.V1.PermissionType/Read"
+_DECIMAL_TYPES: Final = frozenset({"Edm.Decimal"})
+# A collection-valued navigation property: its name, the children's table, and the lookup's navigation property.
+_Incoming = tuple[str, Table, str]
+
+
+def metadata_document(schema: Schema, *, annotations: bool = False) -> bytes:
+    """Return the document as UTF-8 XML.
+
+    Args:
+        schema: The tables and actions to describe.
+        annotations: Whether to add descriptions and permissions, as ``?annotations=true`` asks.
+    """
+    root = Element("edmx:Edmx", {"Version": "4.0", "xmlns:edmx": _EDMX})
+    services = SubElement(root, "edmx:DataServices")
+    body = SubElement(services, "Schema", {"Namespace": NAMESPACE, "Alias": _ALIAS, "xmlns": _EDM})
+    SubElement(body, "EntityType", Name="crmbaseentity", Abstract="true")
+    incoming = _incoming(schema)
+    for table in schema.tables.values():
+        _entity_type(body, table, schema, incoming[table.logical_name], annotations=annotations)
+    _who_am_i(body)
+    for table in schema.tables.values():
+        _bulk_actions(body, table)
+    for action in schema.actions.values():
+        _action(body, action)
+    _container(body, schema, incoming)
+    document: bytes = tostring(root, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="utf-8"?>' + document
+
+
+def _incoming(schema: Schema) -> Mapping[str, list[_Incoming]]:
+    """The collections of each table, found from the other side's lookups."""
+    found: defaultdict[str, list[_Incoming]] = defaultdict(list)
+    for table in schema.tables.values():
+        for column in table.columns.values():
+            for target, relationship in column.relationships.items():
+                if target in schema.tables and target in column.navigation:
+                    found[target].append((relationship, table, column.navigation[target]))
+    return found
+
+
+def _entity_type(body: Element, table: Table, schema: Schema, incoming: list[_Incoming], *, annotations: bool) -> None:
+    entity = SubElement(body, "EntityType", Name=table.logical_name, BaseType=f"{_ALIAS}.crmbaseentity")
+    SubElement(SubElement(entity, "Key"), "PropertyRef", Name=table.primary_id)
+    for column in table.columns.values():
+        _property(entity, column, annotations=annotations)
+    for column in table.columns.values():
+        for target, name in column.navigation.items():
+            if target in schema.tables:
+                _lookup(entity, column, name, schema.tables[target])
+    for relationship, child, partner in incoming:
+        kind = f"Collection({_ALIAS}.{child.logical_name})"
+        SubElement(entity, "NavigationProperty", Name=relationship, Type=kind, Partner=partner)
+    _alternate_keys(entity, table)
+
+
+def _property(entity: Element, column: Column, *, annotations: bool) -> None:
+    kind = edm_type(column)
+    described = SubElement(entity, "Property", Name=column.property_name, Type=kind)
+    if kind in _DECIMAL_TYPES:
+        described.set("Scale", "Variable")
+    if column.ascii_only:
+        described.set("Unicode", "false")
+    if not annotations:
+        return
+    if column.description:
+        _annotation(described, "Org.OData.Core.V1.Description", String=column.description)
+    if column.computed:
+        _annotation(described, "Org.OData.Core.V1.Computed", Bool="true")
+    if not column.valid_for_create and not column.valid_for_update:
+        permissions = SubElement(described, "Annotation", Term="Org.OData.Core.V1.Permissions")
+        SubElement(permissions, "EnumMember").text = _READ_ONLY
+
+
+def _annotation(parent: Element, term: str, **value: str) -> None:
+    SubElement(parent, "Annotation", {"Term": term, **value})
+
+
+def _lookup(entity: Element, column: Column, name: str, target: Table) -> None:
+    navigation = SubElement(entity, "NavigationProperty", Name=name, Type=f"{_ALIAS}.{target.logical_name}")
+    if column.required == "SystemRequired":
+        navigation.set("Nullable", "false")
+    if target.logical_name in column.relationships:
+        navigation.set("Partner", column.relationships[target.logical_name])
+    constraint = {"Property": column.property_name, "ReferencedProperty": target.primary_id}
+    SubElement(navigation, "ReferentialConstraint", constraint)
+
+
+def _alternate_keys(entity: Element, table: Table) -> None:
+    if not table.keys:
+        return
+    annotation = SubElement(entity, "Annotation", Term="OData.Community.Keys.V1.AlternateKeys")
+    collection = SubElement(annotation, "Collection")
+    for key in table.keys:
+        record = SubElement(collection, "Record", Type="OData.Community.Keys.V1.AlternateKey")
+        parts = SubElement(SubElement(record, "PropertyValue", Property="Key"), "Collection")
+        for name in key.columns:
+            part = SubElement(parts, "Record", Type="OData.Community.Keys.V1.PropertyRef")
+            property_name = table.columns[name].property_name
+            SubElement(part, "PropertyValue", Property="Alias", String=property_name)
+            SubElement(part, "PropertyValue", Property="Name", PropertyPath=property_name)
+
+
+def _who_am_i(body: Element) -> None:
+    response = SubElement(body, "ComplexType", Name="WhoAmIResponse")
+    for name in ("BusinessUnitId", "UserId", "OrganizationId"):
+        SubElement(response, "Property", Name=name, Type="Edm.Guid", Nullable="false")
+    function = SubElement(body, "Function", Name="WhoAmI")
+    SubElement(function, "ReturnType", Type=f"{_ALIAS}.WhoAmIResponse", Nullable="false")
+
+
+def _bulk_actions(body: Element, table: Table) -> None:
+    for message in sorted(table.bulk_messages):
+        action = SubElement(body, "Action", Name=message, IsBound="true")
+        rows = f"Collection({_ALIAS}.{table.logical_name})"
+        SubElement(action, "Parameter", Name="entityset", Type=rows, Nullable="false")
+        SubElement(action, "Parameter", Name="Targets", Type=rows, Nullable="false")
+
+
+def _action(body: Element, action: Action) -> None:
+    described = SubElement(body, "Function" if action.is_function else "Action", Name=action.name)
+    if action.bound_to is not None:
+        described.set("IsBound", "true")
+        bound = f"{_ALIAS}.{action.bound_to}"
+        kind = f"Collection({bound})" if action.bound_to_collection else bound
+        SubElement(described, "Parameter", Name="entity", Type=kind, Nullable="false")
+    for parameter in action.parameters:
+        given = SubElement(described, "Parameter", Name=parameter.name, Type=parameter.type)
+        if parameter.required:
+            given.set("Nullable", "false")
+    if action.response is not None:
+        SubElement(described, "ReturnType", Type=f"{_ALIAS}.{action.name}Response", Nullable="false")
+
+
+def _container(body: Element, schema: Schema, incoming: Mapping[str, list[_Incoming]]) -> None:
+    for action in schema.actions.values():
+        if action.response is not None:
+            SubElement(body, "ComplexType", Name=f"{action.name}Response", OpenType="true")
+    container = SubElement(body, "EntityContainer", Name="System")
+    for table in schema.tables.values():
+        entity_set = SubElement(
+            container, "EntitySet", Name=table.entity_set, EntityType=f"{NAMESPACE}.{table.logical_name}"
+        )
+        for column in table.columns.values():
+            for target, name in column.navigation.items():
+                if target in schema.tables:
+                    binding = {"Path": name, "Target": schema.tables[target].entity_set}
+                    SubElement(entity_set, "NavigationPropertyBinding", binding)
+        for relationship, child, _ in incoming[table.logical_name]:
+            binding = {"Path": relationship, "Target": child.entity_set}
+            SubElement(entity_set, "NavigationPropertyBinding", binding)
+    SubElement(container, "FunctionImport", Name="WhoAmI", Function=f"{NAMESPACE}.WhoAmI")
+    for action in schema.actions.values():
+        if action.bound_to is None:
+            kind = "Function" if action.is_function else "Action"
+            SubElement(container, f"{kind}Import", {"Name": action.name, kind: f"{NAMESPACE}.{action.name}"})
