@@ -1,0 +1,20 @@
+"""What operators see: structured logs, spans and metrics. Never a row's values, never a secret."""
+
+from __future__ import annotations
+
+from shared.telemetry.exporting import configure
+from shared.telemetry.instruments import record_batch, record_dead_letters, record_events, span
+from shared.telemetry.logs import JsonLines, RunContext, said_by
+from shared.telemetry.phases import PhaseSpans
+
+__all__ = [
+    "JsonLines",
+    "PhaseSpans",
+    "RunContext",
+    "configure",
+    "record_batch",
+    "record_dead_letters",
+    "record_events",
+    "said_by",
+    "span",
+]

@@ -1,0 +1,64 @@
+"""Where logs, spans and metrics go."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Protocol
+
+from shared.telemetry.logs import JsonLines, RunContext
+
+__all__ = ["TelemetrySettings", "configure"]
+
+OURS = ("shared", "batch_sync", "event_sync")
+# Their lines at INFO are every request with its URL, which may hold a key.
+NOISY = ("azure", "urllib3", "msal")
+
+log = logging.getLogger(__name__)
+
+
+class TelemetrySettings(Protocol):
+    """The part of the settings that is read here."""
+
+    @property
+    def log_level(self) -> str:
+        """The least severe level that is logged."""
+
+    @property
+    def applicationinsights_connection_string(self) -> str:
+        """Where to export to; empty for nowhere."""
+
+
+def configure(settings: TelemetrySettings, *, hosted: bool) -> None:
+    """Shape the logs, and export to Application Insights when it is configured. To be called once a process.
+
+    Args:
+        settings: Level and connection string.
+        hosted: Whether a Functions host collects the logs: then only spans and metrics are exported from here.
+    """
+    for name in OURS:
+        logging.getLogger(name).setLevel(settings.log_level)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RunContext())
+        handler.setFormatter(JsonLines())
+    if settings.applicationinsights_connection_string:
+        _export(settings.applicationinsights_connection_string, logs=not hosted)
+
+
+def _export(connection_string: str, *, logs: bool) -> None:
+    try:
+        # An extra that only the deployed app installs, and half a second of import.
+        distro = importlib.import_module("azure.monitor.opentelemetry")
+    except ImportError:
+        log.warning("APPLICATIONINSIGHTS_CONNECTION_STRING is set, but azure-monitor-opentelemetry is not installed")
+        return
+    # Retry policies of the storage and Key Vault SDKs would each make a span of every try.
+    quiet = {name: {"enabled": False} for name in ("azure_sdk", "requests", "urllib", "urllib3")}
+    distro.configure_azure_monitor(
+        connection_string=connection_string,
+        disable_logging=not logs,
+        logger_name="shared",
+        instrumentation_options=quiet,
+    )

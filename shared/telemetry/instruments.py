@@ -1,0 +1,103 @@
+"""Spans and metrics through OpenTelemetry's API, which does nothing until somebody exports.
+
+| metric | unit | attributes |
+|---|---|---|
+| `dynamics_sync.runs` | runs | sync, trigger, state |
+| `dynamics_sync.run.duration` | s | sync, trigger, state |
+| `dynamics_sync.rows` | rows | sync, action |
+| `dynamics_sync.requests` | requests | sync |
+| `dynamics_sync.throttled` | requests | sync |
+| `dynamics_sync.retries` | requests | sync |
+| `dynamics_sync.events` | events | sync, result |
+| `dynamics_sync.events.lag` | s | sync |
+| `dynamics_sync.dead_letters` | events | sync, error |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Counter, Histogram
+
+__all__ = ["record_batch", "record_dead_letters", "record_events", "span"]
+
+SCOPE = "dynamics_sync"
+# Counts of a run's summary that are rows, by the name they have there.
+DONE = ("created", "updated", "deleted", "expired", "upserted")
+PLAIN = ("unchanged", "ignored", "failed", "skipped")
+TRAFFIC = ("requests", "throttled", "retries")
+
+
+@contextmanager
+def span(name: str, **attributes: str | float | bool) -> Iterator[None]:
+    """Measure a block as a span; an exception that leaves it marks the span as failed, by its type alone.
+
+    Attributes never hold a row's values.
+    """
+    # 30 ms of import that a cold start does without until the first span.
+    from opentelemetry import trace  # noqa: PLC0415 - see above
+    from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 - see above
+
+    tracer = trace.get_tracer(SCOPE)
+    with tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield
+        except BaseException as error:
+            current.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            raise
+
+
+def record_batch(sync: str, trigger: str, summary: Mapping[str, Any]) -> None:
+    """Count one batch run.
+
+    Args:
+        sync: Name of the sync.
+        trigger: What set it off.
+        summary: The object that `run --json` prints.
+    """
+    of = {"sync": sync, "trigger": trigger, "state": str(summary.get("state", ""))}
+    _counter("runs").add(1, of)
+    _histogram("run.duration", "s").record(float(summary.get("elapsed_seconds", 0.0)), of)
+    rows = {action: summary.get(action, {}).get("done", 0) for action in DONE}
+    rows |= {action: summary.get(action, 0) for action in PLAIN}
+    rows["rejected"] = summary.get("source", {}).get("rejected", 0)
+    for action, count in rows.items():
+        if count:
+            _counter("rows").add(count, {"sync": sync, "action": action})
+    for name in TRAFFIC:
+        if summary.get(name):
+            _counter(name).add(summary[name], {"sync": sync})
+
+
+def record_events(sync: str, results: Mapping[str, int], *, lag_seconds: float | None = None) -> None:
+    """Count events of one sync by what became of them, and how long the latest waited in the hub."""
+    for result, count in results.items():
+        if count:
+            _counter("events").add(count, {"sync": sync, "result": result})
+    if lag_seconds is not None:
+        _histogram("events.lag", "s").record(lag_seconds, {"sync": sync})
+
+
+def record_dead_letters(sync: str, error: str, count: int = 1) -> None:
+    """Count events that went to the dead-letter store."""
+    _counter("dead_letters").add(count, {"sync": sync, "error": error})
+
+
+@cache
+def _counter(name: str) -> Counter:
+    from opentelemetry import metrics  # noqa: PLC0415 - see span
+
+    return metrics.get_meter(SCOPE).create_counter(f"{SCOPE}.{name}")
+
+
+@cache
+def _histogram(name: str, unit: str) -> Histogram:
+    from opentelemetry import metrics  # noqa: PLC0415 - see span
+
+    return metrics.get_meter(SCOPE).create_histogram(f"{SCOPE}.{name}", unit=unit)

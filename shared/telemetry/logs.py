@@ -1,0 +1,78 @@
+"""Logs as one JSON object a line, each with the run, the sync and the phase that it belongs to."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from shared.errors import SyncError
+
+__all__ = ["FIELDS", "JsonLines", "RunContext", "said_by"]
+
+# What a line may say besides its message. Anything else that a caller hangs on a record is not written.
+FIELDS = ("run_id", "sync", "phase", "trigger", "state", "rows", "seconds", "partition", "events", "code", "counts")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_context: ContextVar[Mapping[str, Any]] = ContextVar("telemetry", default=NOTHING)
+
+
+@contextmanager
+def said_by(**fields: Any) -> Iterator[None]:
+    """Give every line that this thread logs inside the block these fields, such as `run_id`, `sync`, `phase`."""
+    token = _context.set({**_context.get(), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+class RunContext(logging.Filter):
+    """Hangs the fields of `said_by` on every record, where exporters find them as well."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add what the record does not say itself; let everything through."""
+        for name, value in _context.get().items():
+            if not hasattr(record, name):
+                setattr(record, name, value)
+        return True
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record.
+
+    An exception is told by its type and the places it passed; its message only where it is one of ours, for those
+    never hold a row: other libraries quote the value that they stumbled over.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in FIELDS if getattr(record, name, None) not in (None, "")}
+        if record.exc_info and (error := record.exc_info[1]):
+            line["error"] = _told(error)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _told(error: BaseException) -> dict[str, Any]:
+    frames = traceback.extract_tb(error.__traceback__)
+    told: dict[str, Any] = {
+        "type": type(error).__name__,
+        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+    if isinstance(error, SyncError):
+        told["message"] = error.message
+    if cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        told["cause"] = _told(cause)
+    return told
