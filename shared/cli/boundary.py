@@ -1,0 +1,75 @@
+"""The edge between the program and the person at the terminal: every way a command can end, as message and exit code.
+
+0 nothing failed · 1 failed or could not start · 2 completed with rejected or failed rows · 3 refused as unsafe ·
+4 there are changes (`plan --detailed-exit-code`) · 130 stopped from the keyboard.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import typer
+from typer.exceptions import TyperException
+
+from shared.cli.commands import EXIT_FAILED, EXIT_UNSAFE, app
+from shared.cli.output import Output
+from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError
+
+__all__ = ["EXIT_STOPPED", "run"]
+
+EXIT_STOPPED = 130  # 128 + SIGINT, as shells have it
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; no exception gets past here, and no traceback to a user."""
+    output = Output()
+    try:
+        return int(app(list(arguments) or ["--help"], standalone_mode=False, obj=output) or 0)
+    except SyncError as error:
+        return _refused(error, output)
+    except TyperException as error:
+        output.as_json = "--json" in arguments  # the options were not read to their end
+        return _failed(output, "UsageError", f"{error.format_message()} Try --help.")
+    except (KeyboardInterrupt, typer.Abort):
+        _failed(output, "Stopped", "Stopped from the keyboard.")
+        return EXIT_STOPPED
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) went away; Python would complain about it once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception:  # noqa: BLE001 - the boundary of the program: what nobody foresaw becomes a sentence and a file
+        return _unforeseen(output)
+
+
+def _refused(error: SyncError, output: Output) -> int:
+    problems = [asdict(problem) for problem in error.problems] if isinstance(error, DefinitionError) else []
+    later = f" Try again in {error.retry_after:.0f} s." if isinstance(error, RetryLater) else ""
+    code = EXIT_UNSAFE if isinstance(error, UnsafePlanError) else EXIT_FAILED
+    return _failed(output, type(error).__name__, error.message + later, problems=problems, code=code)
+
+
+def _failed(
+    output: Output, kind: str, message: str, *, problems: Sequence[object] = (), code: int = EXIT_FAILED
+) -> int:
+    output.say(f"ERROR: {message}", style="red")
+    error = {"type": kind, "message": message} | ({"problems": list(problems)} if problems else {})
+    output.result({"error": error, "exit_code": code})
+    return code
+
+
+def _unforeseen(output: Output) -> int:
+    """Keep the traceback in a file: it helps whoever mends the program, and nobody else."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="dynamics-sync-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(traceback.format_exc())
+    kind = sys.exc_info()[0]
+    name = kind.__name__ if kind else "Error"
+    return _failed(
+        output, name, f"Something happened that the program is not prepared for ({name}). Details: {file.name}"
+    )

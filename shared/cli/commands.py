@@ -1,0 +1,234 @@
+"""The commands: each opens the app, asks it for one thing, and prints what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.syntax import Syntax
+from rich.text import Text
+
+from shared.cli.execution_log import error_json, run_json, run_named, write_files
+from shared.cli.html import plan_page
+from shared.cli.output import Output, write_file
+from shared.cli.plan_files import PlanFile
+from shared.cli.progress import Bars
+from shared.cli.tables import error_table, planned, run_table, sample_table, summary
+from shared.errors import UserError
+
+if TYPE_CHECKING:
+    from shared.app import App
+    from shared.jobs import PlanReport
+
+__all__ = ["EXIT_CHANGES", "EXIT_ERRORS", "EXIT_FAILED", "EXIT_UNSAFE", "app"]
+
+EXIT_FAILED = 1
+EXIT_ERRORS = 2
+EXIT_UNSAFE = 3
+EXIT_CHANGES = 4
+
+app = typer.Typer(
+    name="dynamics-sync",
+    help="Keeps Microsoft Dynamics 365 / Dataverse tables equal to a source.",
+    epilog="Exit codes: 0 nothing failed; 1 the run failed or could not start; 2 it completed with rejected or failed "
+    "rows; 3 refused as unsafe; 4 (plan --detailed-exit-code) there are changes.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sync definition.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+Given = Annotated[
+    list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Override a parameter; repeatable.")
+]
+Keep = Annotated[
+    Path | None, typer.Option("--keep-workspace", metavar="FILE", help="Leave the run's DuckDB database behind.")
+]
+
+
+@app.command()
+def validate(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Definitions; all of them by default.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Leave out the checks against the table's metadata.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Check definitions: every problem at once, with file, line and column."""
+    output, opened = _output(context, as_json), _opened()
+    problems = opened.validate(names or (), offline=offline)
+    checked = names or [loaded.name for loaded in opened.definitions()]
+    output.result(
+        {"valid": not problems, "definitions": list(checked), "problems": [asdict(problem) for problem in problems]},
+        *(Text(f"• {problem}") for problem in problems),
+        Text(f"{len(problems)} problems." if problems else f"No problems in {', '.join(checked) or 'no definition'}."),
+    )
+    return EXIT_FAILED if problems else 0
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    name: Name,
+    parameters: Given = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, to run exactly it.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the plan as a web page.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Changes of each kind to show.")] = 5,
+    detailed_exit_code: Annotated[bool, typer.Option("--detailed-exit-code", help="4 when there are changes.")] = False,
+    keep_workspace: Keep = None,
+    as_json: AsJson = False,
+) -> int:
+    """Do everything but the writing: counts, then some changes before and after."""
+    output, given = _output(context, as_json), _given(parameters)
+    with Bars(output.err) as bars:
+        report = _opened().plan(name, given, keep=keep_workspace, sample=limit, progress=bars)
+    value = report.to_json()
+    if out:
+        write_file(out, PlanFile(sync=name, checksum=report.plan.checksum, parameters=given, plan=value).to_text())
+    if html:
+        write_file(html, plan_page(value))
+    output.result(value, planned(report), *_plan_tables(report), _after_plan(report, out))
+    if report.plan.violations():
+        return EXIT_UNSAFE
+    if detailed_exit_code and report.plan.counts.changes:
+        return EXIT_CHANGES
+    return EXIT_ERRORS if report.errors else 0
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    name: Name,
+    parameters: Given = None,
+    force: Annotated[bool, typer.Option("--force", help="Override the safety limits.")] = False,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan, or nothing.")
+    ] = None,
+    keep_workspace: Keep = None,
+    as_json: AsJson = False,
+) -> int:
+    """Run one sync."""
+    output, given = _output(context, as_json), _given(parameters)
+    saved = PlanFile.read(plan_file, sync=name) if plan_file else None
+    with Bars(output.err) as bars:
+        done = _opened().run(
+            name,
+            {**saved.parameters, **given} if saved else given,
+            force=force,
+            approved=saved.checksum if saved else None,
+            keep=keep_workspace,
+            progress=bars,
+        )
+    tables = [error_table(done.errors)] if done.errors else []
+    hint = [Text(f"Next: dynamics-sync errors {done.run_id} --csv DIR")] if done.errors else []
+    output.result(done.to_json(), summary(done), *tables, *hint)
+    return done.exit_code
+
+
+@app.command()
+def explain(context: typer.Context, name: Name, parameters: Given = None, as_json: AsJson = False) -> int:
+    """Print the SQL of every step."""
+    output = _output(context, as_json)
+    steps = _opened().explain(name, _given(parameters))
+    output.result(
+        {"sync": name, "steps": [{"title": s.title, "origin": s.origin, "sql": s.sql} for s in steps]},
+        *(
+            Syntax(f"-- {number}. {step.title}\n{step.sql};\n", "sql", background_color="default")
+            for number, step in enumerate(steps, start=1)
+        ),
+    )
+    return 0
+
+
+@app.command()
+def runs(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One sync; all by default.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Runs to show.")] = 20,
+    as_json: AsJson = False,
+) -> int:
+    """Show the execution log, newest first."""
+    records = _opened().state.runs(name, limit)
+    said = run_table(records) if records else Text("No runs yet.")
+    _output(context, as_json).result({"runs": [run_json(record) for record in records]}, said)
+    return 0
+
+
+@app.command()
+def errors(
+    context: typer.Context,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of it, or `last`.")],
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="DIR", help="Write the error files into this folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show the errors of a run."""
+    output, state = _output(context, as_json), _opened().state
+    record = run_named(run_id, state)
+    found = state.errors(record.run_id)
+    files = write_files(state, record.run_id, csv) if csv else []
+    output.result(
+        {"run_id": record.run_id, "errors": [error_json(error) for error in found], "files": [str(f) for f in files]},
+        error_table(found) if found else Text(f"Run {record.run_id} had no errors."),
+        *(Text(f"Written: {file}") for file in files),
+        *([Text(f"Next: dynamics-sync errors {record.run_id} --csv DIR")] if found and not csv else []),
+    )
+    return 0
+
+
+@app.command()
+def schema(context: typer.Context) -> int:
+    """Print the JSON Schema of a definition, which editors complete from."""
+    from shared.definitions import export_schema  # noqa: PLC0415 - loaded when it is asked for: `--help` does not wait
+
+    _output(context, True).result(export_schema())
+    return 0
+
+
+def _output(context: typer.Context, as_json: bool) -> Output:
+    output = context.find_object(Output) or Output()
+    output.as_json = as_json
+    return output
+
+
+def _plan_tables(report: PlanReport) -> list[RenderableType]:
+    tables: list[RenderableType] = [sample_table(report.sample)] if report.sample else []
+    return [*tables, error_table(report.errors)] if report.errors else tables
+
+
+def _after_plan(report: PlanReport, out: Path | None) -> Text:
+    """Say which command comes next."""
+    if violations := report.plan.violations():
+        said = "\n".join(f"Refused as unsafe: {violation}." for violation in violations)
+        return Text(f"{said}\nNext: dynamics-sync run {report.sync} --force", style="yellow")
+    if not report.plan.counts.changes:
+        return Text("Nothing to do: the target is what the source says.")
+    return Text(f"Next: dynamics-sync run {report.sync}{f' --plan {out}' if out else ''}")
+
+
+def _opened() -> App:
+    from shared import app as composition  # noqa: PLC0415 - wires all adapters: `--help` does not wait for them
+
+    return composition.open()
+
+
+def _given(parameters: Sequence[str] | None) -> dict[str, str]:
+    """Read `-p name=value`.
+
+    Raises:
+        UserError: One has no equals sign or no name.
+    """
+    pairs = [parameter.partition("=") for parameter in parameters or ()]
+    if wrong := [name + equals + value for name, equals, value in pairs if not (name.strip() and equals)]:
+        raise UserError(f"-p {wrong[0]}: write -p NAME=VALUE")
+    return {name.strip(): value for name, _, value in pairs}

@@ -1,0 +1,70 @@
+"""Runs and their errors, as the state store keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.cli.output import write_file
+from shared.errors import UserError
+
+if TYPE_CHECKING:
+    from shared.state import ErrorRecord, RunRecord, StateStore
+
+__all__ = ["error_json", "run_json", "run_named", "write_files"]
+
+SEARCHED = 1000  # latest runs among which the beginning of an id is looked for
+LATEST = "last"
+
+
+def run_named(text: str, state: StateStore) -> RunRecord:
+    """Find a run by its id, by the beginning of it, or as `last`.
+
+    Raises:
+        UserError: There is none, or more than one.
+    """
+    if found := state.run(text):
+        return found
+    latest = state.runs(limit=1 if text == LATEST else SEARCHED)
+    matches = [run for run in latest if text == LATEST or run.run_id.startswith(text)]
+    match matches:
+        case [only]:
+            return only
+        case []:
+            raise UserError(f"There is no run {text}. `dynamics-sync runs` lists them")
+        case _:
+            raise UserError(f"{len(matches)} runs begin with {text}: write more of the id")
+
+
+def run_json(run: RunRecord) -> dict[str, Any]:
+    """A row of the execution log as JSON values."""
+    moments = {"started": run.started.isoformat(), "ended": run.ended.isoformat() if run.ended else None}
+    return asdict(run) | moments
+
+
+def error_json(error: ErrorRecord) -> dict[str, Any]:
+    """A row of the execution errors as JSON values, named as in `run --json`."""
+    return {
+        "side": error.side,
+        "class": error.error_class,
+        "type": error.error_type,
+        "column": error.column,
+        "rows": list(error.rows),
+        "count": error.count,
+        "message": error.message,
+    }
+
+
+def write_files(state: StateStore, run_id: str, folder: Path) -> list[Path]:
+    """Write the run's error files into a folder and return their paths.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    paths = []
+    for name in state.files(run_id):
+        path = folder / Path(name).name
+        write_file(path, state.file(run_id, name) or b"")
+        paths.append(path)
+    return paths

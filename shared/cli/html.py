@@ -1,0 +1,107 @@
+"""A plan as one self-contained HTML page: no script, nothing fetched, to be mailed and archived."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+__all__ = ["plan_page"]
+
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; } caption { text-align: left; opacity: .7; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #8884; }
+td { overflow-wrap: anywhere; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.was, td.will { white-space: pre-wrap; }
+.wide { overflow-x: auto; } .was { color: #b3261e; } .will { color: #1b7f3b; }
+@media (prefers-color-scheme: dark) { .was { color: #ff8a80; } .will { color: #7fd99a; } }
+.warn { border-left: 4px solid #c77700; padding: .5rem 1rem; background: #c7770022; }
+code { overflow-wrap: anywhere; }
+"""
+_COUNTS = ("created", "updated", "deleted", "expired", "upserted", "unchanged", "ignored")
+
+
+def plan_page(plan: Mapping[str, Any]) -> str:
+    """Render what `plan --json` prints as a page."""
+    title = f"Plan of {plan['sync']}"
+    parts = (
+        f"<h1>{escape(title)}</h1>",
+        f"<p>Strategy {escape(plan['strategy'])}. Nothing has been written.</p>",
+        *(f"<p class=warn>Refused as unsafe: {escape(violation)}</p>" for violation in plan["violations"]),
+        "<h2>Records</h2>",
+        _counts(plan["planned"]),
+        "<h2>Rows</h2>",
+        _rows(plan["planned"]),
+        *_section("Changes", _samples(plan["sample"]), plan["sample"]),
+        *_section("Errors", _errors(plan["errors"]), plan["errors"]),
+        f"<p>Checksum <code>{escape(plan['checksum'])}</code></p>",
+    )
+    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
+    body = "\n".join(parts)
+    return (
+        f"<!doctype html>\n<html lang=en><head>{head}<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _section(title: str, table: str, rows: Iterable[object]) -> tuple[str, ...]:
+    return (f"<h2>{title}</h2>", table) if rows else ()
+
+
+def _counts(planned: Mapping[str, Any]) -> str:
+    shown = [name for name in _COUNTS if planned[name] or name in _COUNTS[:3]]
+    numbers = dict.fromkeys(range(len(shown)), "n")
+    return _table([name.capitalize() for name in shown], [[f"{planned[name]:,}" for name in shown]], classes=numbers)
+
+
+def _rows(planned: Mapping[str, Any]) -> str:
+    names = ("processed", "verified", "rejected", "filtered")
+    rows = [
+        [side.capitalize(), *(f"{planned[side].get(name, 0):,}" for name in names)] for side in ("source", "target")
+    ]
+    return _table(["Side", *(name.capitalize() for name in names)], rows, classes=dict.fromkeys(range(1, 5), "n"))
+
+
+def _samples(changes: Iterable[Mapping[str, Any]]) -> str:
+    rows = []
+    for change in changes:
+        key = ", ".join(_text(value) for value in change["key"].values())
+        head = [change["action"], _text(change["row"]), key]
+        for column in change["columns"] or [{"column": "", "before": None, "after": None}]:
+            rows.append([*head, column["column"], _text(column["before"]), _text(column["after"])])
+            head = ["", "", ""]
+    return _table(["Action", "Row", "Key", "Column", "Before", "After"], rows, classes={4: "was", 5: "will"})
+
+
+def _errors(errors: Iterable[Mapping[str, Any]]) -> str:
+    names = ("side", "class", "type", "column", "count", "rows", "message")
+    rows = [[_text(error[name]) for name in names] for error in errors]
+    return _table([name.capitalize() for name in names], rows)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]], *, classes: Mapping[int, str] | None = None) -> str:
+    """A table; `classes` names the style of some columns, counted from 0."""
+    kinds = classes or {}
+    titles = _cells("th", head, {place: kind for place, kind in kinds.items() if kind == "n"})
+    body = "\n".join(f"<tr>{_cells('td', row, kinds)}</tr>" for row in rows)
+    return f"<div class=wide><table><thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+
+
+def _cells(tag: str, texts: Iterable[str], kinds: Mapping[int, str]) -> str:
+    classes = {place: f" class={kind}" for place, kind in kinds.items()}
+    return "".join(f"<{tag}{classes.get(place, '')}>{escape(text)}</{tag}>" for place, text in enumerate(texts))
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case list():
+            return ", ".join(map(_text, value))
+        case _:
+            return json.dumps(value, ensure_ascii=False)

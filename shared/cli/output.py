@@ -1,0 +1,55 @@
+"""Where a command's words go: its result to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from shared.errors import UserError
+
+__all__ = ["Output", "write_file"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Output:
+    """The two streams of a command.
+
+    Attributes:
+        as_json: Whether the result is one JSON object for a program; set while the options are read.
+    """
+
+    as_json: bool = False
+    out: Console = field(default_factory=lambda: Console(highlight=False, markup=False, soft_wrap=True))
+    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, markup=False, soft_wrap=True))
+
+    def result(self, value: Mapping[str, Any], *shown: RenderableType) -> None:
+        """Print the result: the value for programs, the rest for people."""
+        if self.as_json:
+            # Escaped to ASCII, so that no terminal's or pipe's encoding can break it.
+            self.out.file.write(json.dumps(value, indent=2) + "\n")
+            return
+        for each in shown:
+            self.out.print(each)
+
+    def say(self, text: RenderableType, *, style: str | None = None) -> None:
+        """Print something that is not the result."""
+        self.err.print(text, style=style)
+
+
+def write_file(path: Path, text: str | bytes) -> None:
+    """Write a file that the user asked for.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    data = text.encode("utf-8") if isinstance(text, str) else text
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error

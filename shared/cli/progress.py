@@ -1,0 +1,71 @@
+"""Progress bars on a terminal; silence in a pipe."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from shared.jobs import Phase  # only named: `--help` need not wait for the jobs to load
+
+__all__ = ["Bars"]
+
+_SAID = {
+    "check": "Check the mappings",
+    "load": "Load the source",
+    "shape": "Shape its rows",
+    "read": "Read the target",
+    "reconcile": "Compare",
+    "write": "Write",
+    "finish": "Finish",
+}
+
+
+class Bars:
+    """One line a phase, with rows done and time taken."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[counted]}", justify="right"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._current: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop drawing; what is there stays."""
+        self._bars.stop()
+
+    def phase(self, phase: Phase, total: int | None = None) -> None:
+        """Begin a phase; the one before it is done."""
+        self._complete()
+        self._current = self._bars.add_task(_SAID.get(phase.value, phase.value), total=total, counted="")
+
+    def advance(self, rows: int) -> None:
+        """Count rows of the phase."""
+        if self._current is None:
+            return
+        self._bars.advance(self._current, rows)
+        task = self._bars.tasks[self._current]
+        of = f" of {task.total:,.0f}" if task.total else ""
+        self._bars.update(self._current, counted=f"{task.completed:,.0f}{of} rows")
+
+    def _complete(self) -> None:
+        if self._current is not None:
+            task = self._bars.tasks[self._current]
+            self._bars.update(self._current, total=task.completed, completed=task.completed)
+            self._bars.stop_task(self._current)

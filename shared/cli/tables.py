@@ -1,0 +1,176 @@
+"""What people see: the summary, the plan, errors and runs as lines and tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to load
+    from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary
+    from shared.reconcile import SampleChange
+    from shared.state import ErrorRecord, RunRecord
+
+__all__ = ["error_table", "planned", "run_table", "sample_table", "shown", "summary"]
+
+RULE = "=" * 61
+ROWS_SHOWN = 10
+SHOWN_CHARACTERS = 60
+STYLES = {"Succeeded": "green", "Failed": "red", "Interrupted": "yellow", "Running": "cyan"}
+ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
+
+
+def summary(run: RunSummary) -> Text:
+    """How a run ended, in the lines that users of such platforms know."""
+    changes = [("Created", run.created), ("Updated", run.updated), ("Deleted", run.deleted)]
+    changes += [
+        (name, change) for name, change in (("Expired", run.expired), ("Upserted", run.upserted)) if change.planned
+    ]
+    lines = [
+        _verdict(run),
+        RULE,
+        *_side("Source", run.source),
+        *_side("Target", run.target),
+        "Reconciliation:",
+        *(_line(f"   {name}:", f"{change.done:,}/{change.planned:,}", " records") for name, change in changes),
+        *_others(
+            (("Unchanged", run.unchanged), ("Ignored", run.ignored), ("Failed", run.failed), ("Left", run.skipped))
+        ),
+        "-" * 47,
+        f" Total elapsed time         : {_clock(run.elapsed_seconds)}",
+        f" Peak physical memory usage : {run.peak_memory_mb:,.1f} MB",
+        f" Requests sent              : {run.requests:,}; {run.writes:,} wrote, {run.throttled:,} were throttled",
+        f" Run                        : {run.run_id}",
+    ]
+    return _lines(lines, style="green" if run.clean else "yellow" if run.completed else "red")
+
+
+def planned(report: PlanReport) -> Text:
+    """What a run would do, in the same lines."""
+    counts = report.plan.counts
+    changes = (
+        ("Create", counts.insert),
+        ("Update", counts.update),
+        ("Delete", counts.delete),
+        ("Expire", counts.expire),
+        ("Upsert", counts.upsert),
+        ("Unchanged", counts.unchanged),
+        ("Ignored", counts.ignored),
+    )
+    always = {"Create", "Update", "Delete"}
+    head = f"Plan of {report.sync} ({report.strategy}): nothing has been written."
+    lines = [
+        head,
+        RULE,
+        *_side("Source", report.source),
+        *_side("Target", report.target),
+        "To do:",
+        *(_line(f"   {name}:", f"{count:,}", " records") for name, count in changes if count or name in always),
+        "-" * 47,
+        f" Total elapsed time         : {_clock(report.elapsed_seconds)}",
+        f" Checksum                   : {report.plan.checksum}",
+    ]
+    return _lines(lines, style="yellow" if report.plan.violations() else "green")
+
+
+def sample_table(changes: Sequence[SampleChange]) -> Table:
+    """Some changes of a plan, one line a column: what the record holds and what it will hold."""
+    table = Table(
+        "Action", "Row", "Key", "Column", "Before", "After", title="Some of the changes", title_justify="left"
+    )
+    for change in changes:
+        head = (
+            Text(change.action.value, style=ACTIONS[change.action.value]),
+            Text("" if change.row is None else str(change.row)),
+            Text(", ".join(shown(value) for value in change.key.values())),
+        )
+        for number, column in enumerate(change.columns):
+            first = head if number == 0 else (Text(), Text(), Text())
+            table.add_row(*first, Text(column.column), Text(shown(column.before)), Text(shown(column.after)))
+        if not change.columns:
+            table.add_row(*head)
+        table.add_section()
+    return table
+
+
+def error_table(errors: Iterable[ErrorRow | ErrorRecord]) -> Table:
+    """Errors by side, class, type and column, with the first rows that have them."""
+    table = Table("Side", "Class", "Type", "Column", title="Errors", title_justify="left")
+    table.add_column("Count", justify="right")
+    table.add_column("First rows", overflow="fold")
+    table.add_column("What", overflow="fold")
+    for error in errors:
+        rows = ", ".join(map(str, error.rows[:ROWS_SHOWN])) + (", …" if error.count > ROWS_SHOWN else "")
+        cells = (error.side, error.error_class, error.error_type, error.column, f"{error.count:,}", rows, error.message)
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def run_table(runs: Iterable[RunRecord]) -> Table:
+    """The execution log, newest first."""
+    table = Table("Run", "Sync", "State", "Started (UTC)", title="Runs", title_justify="left")
+    for name in ("Seconds", "Created", "Updated", "Deleted", "Failed"):
+        table.add_column(name, justify="right")
+    table.add_column("Message", overflow="fold")
+    for run in runs:
+        done = [_done(run.counts, name) for name in ("created", "updated", "deleted")]
+        table.add_row(
+            Text(run.run_id, no_wrap=True),
+            Text(run.sync),
+            Text(run.state, style=STYLES.get(run.state, "")),
+            f"{run.started:%Y-%m-%d %H:%M:%S}",
+            f"{run.duration:,.1f}",
+            *done,
+            f"{run.counts.get('failed', 0):,}",
+            Text(run.message),
+        )
+    return table
+
+
+def shown(value: Any) -> str:
+    """A JSON value in one short line."""
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
+
+
+def _verdict(run: RunSummary) -> str:
+    if run.clean:
+        return "Data sync completed successfully."
+    if run.completed:
+        return "Data sync completed with errors, see below."
+    return f"Data sync {run.state.value.lower()}: {run.message}"
+
+
+def _side(name: str, counts: RowCounts) -> list[str]:
+    return [
+        _line(f"{name}:", f"{counts.processed:,}", " records processed"),
+        _line("   Verified:", f"{counts.verified:,}"),
+        _line("   Rejected:", f"{counts.rejected:,}"),
+        _line("   Filtered:", f"{counts.filtered:,}"),
+    ]
+
+
+def _line(name: str, figure: str, unit: str = "") -> str:
+    return f"{name:<16}{figure:>25}{unit}"
+
+
+def _others(counts: Sequence[tuple[str, int]]) -> list[str]:
+    return [_line(f"   {name}:", f"{count:,}", " records") for name, count in counts if count]
+
+
+def _lines(lines: Sequence[str], *, style: str) -> Text:
+    return Text("\n").join([Text(lines[0], style=f"bold {style}"), *(Text(line) for line in lines[1:])])
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours:02d}:{minutes:02d}:{rest:06.3f}"
+
+
+def _done(counts: Mapping[str, Any], name: str) -> str:
+    return f"{counts.get(name, {}).get('done', 0):,}"
