@@ -1,0 +1,35 @@
+"""Real time: from a hub's messages to events, and from many events of a record to the changes they add up to."""
+
+from shared.events.bodies import parse
+from shared.events.decoding import Decoded, decode
+from shared.events.extraction import Fields, Reader, carried_definition, key_fields
+from shared.events.folding import Folded, FoldRules, Row, Step, fold, unfold
+from shared.events.records import Action, Event, Message, Place, RecordReference, Undecodable
+from shared.events.routing import Claim, claim
+from shared.events.selection import Selected, Selection
+
+__all__ = [
+    "Action",
+    "Claim",
+    "Decoded",
+    "Event",
+    "Fields",
+    "FoldRules",
+    "Folded",
+    "Message",
+    "Place",
+    "Reader",
+    "RecordReference",
+    "Row",
+    "Selected",
+    "Selection",
+    "Step",
+    "Undecodable",
+    "carried_definition",
+    "claim",
+    "decode",
+    "fold",
+    "key_fields",
+    "parse",
+    "unfold",
+]

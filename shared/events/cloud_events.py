@@ -1,0 +1,90 @@
+"""CloudEvents 1.0: structured, batched and binary content, over AMQP and over Event Hubs' Kafka endpoint."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from shared.definitions.listener_models import Topic
+from shared.events.bodies import moment, parse
+from shared.events.plain_json import action_named, events_in
+from shared.events.records import Action, Event, Message, Undecodable
+
+__all__ = ["attributes", "decode", "is_binary"]
+
+# AMQP binding 1.0.1 and 1.0.2 (whose prefix has an underscore because some brokers refuse the colon), Kafka, HTTP.
+_PREFIXES: Final = ("cloudevents:", "cloudevents_", "ce_", "ce-")
+
+
+def attributes(message: Message) -> Mapping[str, Any]:
+    """The attributes of an event in binary content mode, which travel as application properties."""
+    return {
+        name[len(prefix) :].lower(): value
+        for name, value in message.properties.items()
+        for prefix in _PREFIXES
+        if name.lower().startswith(prefix)
+    }
+
+
+def is_binary(message: Message) -> bool:
+    """Whether the body is the data alone. A content type that says CloudEvents means it is not."""
+    return not message.content_type.lower().startswith("application/cloudevents") and "specversion" in attributes(
+        message
+    )
+
+
+def decode(message: Message, body: Any, topic: Topic) -> Iterator[Event | Undecodable]:
+    """The events of a message: one CloudEvent, or the batch that a JSON array is."""
+    if is_binary(message):
+        yield from _one({**attributes(message), "data": body}, message, topic)
+        return
+    item = 0
+    for cloud_event in body if isinstance(body, list) else (body,):
+        for found in _one(cloud_event, message, topic):
+            yield _numbered(found, item)
+            item += 1
+
+
+def _numbered(found: Event | Undecodable, item: int) -> Event | Undecodable:
+    if isinstance(found, Undecodable):
+        return replace(found, item=item)
+    return replace(found, place=replace(found.place, item=item))
+
+
+def _one(cloud_event: Any, message: Message, topic: Topic) -> Iterator[Event | Undecodable]:
+    if not isinstance(cloud_event, dict) or "specversion" not in cloud_event:
+        yield Undecodable(reason="the body is no CloudEvent: it has no specversion")
+        return
+    if not str(cloud_event["specversion"]).startswith("1."):
+        yield Undecodable(reason="the CloudEvent is not of version 1")
+        return
+    body = _with_data(cloud_event)
+    if isinstance(body, Undecodable):
+        yield body
+        return
+    yield from events_in(
+        body,
+        topic,
+        message=message,
+        records=topic.records or "$.data",
+        when=moment(body.get("time")),
+        otherwise=action_named(body.get("type")) or Action.UPSERT,
+    )
+
+
+def _with_data(cloud_event: dict[str, Any]) -> dict[str, Any] | Undecodable:
+    """The event with its data as JSON, where it came as Base64 or as text."""
+    data = cloud_event.get("data")
+    if "data_base64" in cloud_event:
+        try:
+            data = parse(base64.b64decode(cloud_event["data_base64"], validate=True))
+        except (binascii.Error, TypeError, ValueError):
+            return Undecodable(reason="data_base64 is not Base64")
+    elif isinstance(data, str) and "json" in str(cloud_event.get("datacontenttype", "")).lower():
+        data = parse(data.encode())
+    if isinstance(data, Undecodable):
+        return Undecodable(reason=f"the CloudEvent's data cannot be used: {data.reason}")
+    return {**cloud_event, "data": data}

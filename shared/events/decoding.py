@@ -1,0 +1,62 @@
+"""From a message to its events, by the listener's format. Nothing in a message makes this raise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, assert_never
+
+from shared.definitions.listener_models import EventFormat, Topic
+from shared.events import cloud_events, debezium, plain_json, remote_context
+from shared.events.bodies import mapping
+from shared.events.records import Event, Message, Undecodable
+
+__all__ = ["Decoded", "decode", "envelope"]
+
+Decoded = tuple[Event | Undecodable, ...]
+
+
+def decode(message: Message, topic: Topic, body: Any | Undecodable) -> Decoded:
+    """The events of a message; empty where it says that nothing happened (a tombstone).
+
+    Args:
+        message: The message.
+        topic: The format, and where records and action stand.
+        body: The message's body as `parse` read it.
+    """
+    if topic.format is EventFormat.DEBEZIUM and not message.body.strip():
+        return ()
+    if isinstance(body, Undecodable):
+        return (body,)
+    try:
+        return tuple(_decoded(message, body, topic))
+    except RecursionError:
+        return (Undecodable(reason="the body is nested too deeply"),)
+
+
+def _decoded(message: Message, body: Any, topic: Topic) -> Iterator[Event | Undecodable]:
+    match topic.format:
+        case EventFormat.JSON:
+            return plain_json.decode(message, body, topic)
+        case EventFormat.CLOUDEVENTS:
+            return cloud_events.decode(message, body, topic)
+        case EventFormat.DEBEZIUM:
+            return debezium.decode(message, body)
+        case EventFormat.DATAVERSE:
+            return remote_context.decode(message, body)
+        case _:
+            assert_never(topic.format)
+
+
+def envelope(message: Message, topic: Topic, body: Any) -> Mapping[str, Any]:
+    """The fields around the record, which `topic.match` looks at beside the message's properties."""
+    match topic.format:
+        case EventFormat.CLOUDEVENTS:
+            first = body[0] if isinstance(body, list) and body else body
+            return cloud_events.attributes(message) if cloud_events.is_binary(message) else mapping(first)
+        case EventFormat.DEBEZIUM:
+            change = mapping(debezium.payload(body))
+            return {**mapping(change.get("source")), **change}
+        case EventFormat.JSON | EventFormat.DATAVERSE:
+            return mapping(body)
+        case _:
+            assert_never(topic.format)

@@ -1,0 +1,125 @@
+"""From a record to the text of the source columns: which fields an event carries, and which mappings that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from shared.definitions.models import Column, SyncDefinition
+from shared.definitions.models import Mapping as Mapped
+from shared.events.bodies import as_text
+from shared.events.paths import ABSENT, finder
+from shared.workspace import parsed
+
+__all__ = ["Fields", "Reader", "carried_definition", "key_fields"]
+
+Fields = Mapping[str, str | None]
+_Finder = Callable[[Mapping[str, Any]], Any]
+
+
+class Reader:
+    """Reads a definition's source columns out of records."""
+
+    def __init__(self, columns: Iterable[Column]) -> None:
+        self._finders: dict[str, _Finder] = {column.name: _finder(column.name) for column in columns if column.read}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The columns that a complete record has."""
+        return frozenset(self._finders)
+
+    def fields(self, record: Mapping[str, Any]) -> Fields:
+        """Column name -> text, for the columns that the record carries: null is carried, absent is not."""
+        found = ((name, find(record)) for name, find in self._finders.items())
+        return {name: as_text(value) for name, value in found if value is not ABSENT}
+
+
+def _finder(name: str) -> _Finder:
+    if name.startswith("$"):
+        return finder(name)
+    return lambda record: record.get(name, ABSENT)
+
+
+def carried_definition(
+    definition: SyncDefinition, carried: Collection[str], *, targets: Collection[str] | None = None
+) -> SyncDefinition | None:
+    """The definition as far as events that carry only some fields can serve it.
+
+    A calculated column stays when all that it is made of is carried, and a mapping when its column is: a target column
+    that is computed from a field that did not come is left as it is, because nobody knows the field.
+
+    Args:
+        definition: The sync.
+        carried: Names of the source columns that the events carry.
+        targets: Only these target columns are wanted; all when not given. A delete wants no more than the key, and the
+            source's filter has no say about it.
+
+    Returns:
+        The definition, or None where a column of the sync key has nothing to come from.
+    """
+    columns = _known_columns(definition.source.columns, carried)
+    labels = frozenset(column.label for column in columns)
+    mappings = tuple(
+        mapping
+        for mapping in definition.destination.mappings
+        if (targets is None or mapping.target in targets) and _mapped_from(mapping, definition) <= labels
+    )
+    if not set(definition.sync_behaviour.sync_key) <= {mapping.target for mapping in mappings}:
+        return None
+    condition = definition.source.filter
+    keep = condition is not None and targets is None and _read_by(condition, definition) <= labels
+    source = {"columns": columns, "filter": condition if keep else None}
+    return definition.model_copy(
+        update={
+            "source": definition.source.model_copy(update=source),
+            "destination": definition.destination.model_copy(update={"mappings": mappings}),
+        }
+    )
+
+
+def key_fields(definition: SyncDefinition) -> frozenset[str]:
+    """Names of the source columns that the sync key is made from, through calculated columns too."""
+    by_label = {column.label: column for column in definition.source.columns}
+    wanted = [
+        label
+        for mapping in definition.destination.mappings
+        if mapping.target in definition.sync_behaviour.sync_key
+        for label in _mapped_from(mapping, definition)
+    ]
+    fields: set[str] = set()
+    for label in wanted:  # grows while it is walked
+        column = by_label[label]
+        if column.read:
+            fields.add(column.name)
+        else:
+            wanted.extend(used for used in _made_of(column, definition.source.columns) if used not in wanted)
+    return frozenset(fields)
+
+
+def _known_columns(columns: Sequence[Column], carried: Collection[str]) -> tuple[Column, ...]:
+    """The columns that are carried, and those that can be calculated from nothing but them."""
+    known = {column.label for column in columns if column.read and column.name in carried}
+    waiting = [column for column in columns if not column.read]
+    while ready := [column for column in waiting if _made_of(column, columns) <= known]:
+        known.update(column.label for column in ready)
+        waiting = [column for column in waiting if column not in ready]
+    return tuple(column for column in columns if column.label in known)
+
+
+def _made_of(column: Column, columns: Sequence[Column]) -> frozenset[str]:
+    """Labels of the columns that a calculated or conditional column reads."""
+    names = [other.label for other in columns]
+    texts = [column.formula, column.default, *(text for case in column.cases for text in (case.when, case.then))]
+    return frozenset().union(*(parsed(text, names=names, origin=column.name).columns for text in texts if text))
+
+
+def _mapped_from(mapping: Mapped, definition: SyncDefinition) -> frozenset[str]:
+    if mapping.source is None:
+        return _read_by(mapping.value or "NULL", definition)
+    named = (c.label for c in definition.source.columns if mapping.source in {c.label, c.name})
+    return frozenset((next(named, mapping.source),))
+
+
+def _read_by(expression: str, definition: SyncDefinition) -> frozenset[str]:
+    names = [column.label for column in definition.source.columns]
+    return parsed(expression, names=names, origin=definition.name).columns

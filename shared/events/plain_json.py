@@ -1,0 +1,98 @@
+"""Plain JSON: one record or many, at a place that the listener names, with the action where the listener says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from shared.definitions.listener_models import Topic
+from shared.events.paths import ABSENT, finder
+from shared.events.records import Action, Event, Message, Place, Undecodable
+
+__all__ = ["action_named", "decode", "events_in"]
+
+# What senders call the four actions; compared without regard to case.
+_WORDS: Final[Mapping[str, Action]] = {
+    word: action
+    for action, words in {
+        Action.INSERT: "insert inserted create created add added new c i",
+        Action.UPDATE: "update updated change changed modify modified edit edited patch patched replace replaced u",
+        Action.DELETE: "delete deleted remove removed d",
+        Action.UPSERT: "upsert upserted merge merged save saved read snapshot r",
+    }.items()
+    for word in words.split()
+}
+
+
+def action_named(word: Any) -> Action | None:
+    """The action that a word means: alone (`DELETE`, `d`) or at the end of a type (`crm.customer.deleted`)."""
+    if not isinstance(word, str):
+        return None
+    text = word.strip().lower()
+    return _WORDS.get(text) or _WORDS.get(text.replace("/", ".").replace("_", ".").rsplit(".", 1)[-1])
+
+
+def decode(message: Message, body: Any, topic: Topic) -> Iterator[Event | Undecodable]:
+    """The events of a JSON body."""
+    return events_in(body, topic, message=message, records=topic.records or "$")
+
+
+def events_in(
+    body: Any,
+    topic: Topic,
+    *,
+    message: Message,
+    records: str,
+    when: datetime | None = None,
+    otherwise: Action = Action.UPSERT,
+) -> Iterator[Event | Undecodable]:
+    """The records that a path finds in a body, each as an event.
+
+    Args:
+        body: The body; `topic.action` is looked for in the record first, then here.
+        topic: What the listener says.
+        message: Where the events stand.
+        records: JSONPath of one record or an array of them.
+        when: The events' own time.
+        otherwise: The action where `topic.action` is not given.
+    """
+    found = finder(records)(body)
+    if found is ABSENT:
+        yield Undecodable(reason=f"the body has nothing at {records}")
+        return
+    for item, record in enumerate(found if isinstance(found, list) else (found,)):
+        if not isinstance(record, dict):
+            yield Undecodable(reason=f"the record is {_kind(record)}, not a JSON object", item=item)
+            continue
+        action = otherwise if topic.action is None else _action_at(topic.action, record, body)
+        if isinstance(action, Undecodable):
+            yield Undecodable(reason=action.reason, item=item)
+            continue
+        place = Place(partition=message.partition, sequence=message.sequence, item=item, when=when)
+        yield Event(action=action, new=record, old=record if action is Action.DELETE else {}, place=place)
+
+
+def _action_at(path: str, record: Any, body: Any) -> Action | Undecodable:
+    word = finder(path)(record)
+    if word is ABSENT:
+        word = finder(path)(body)
+    if word is ABSENT:
+        return Undecodable(reason=f"the event names no action at {path}")
+    return action_named(word) or Undecodable(
+        reason=f"the event names no action at {path} that means insert, update, delete or upsert"
+    )
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case list():
+            return "an array"
+        case _:
+            return "a number"

@@ -1,0 +1,121 @@
+"""What moves through the real-time path: a message as the hub gave it, and the events that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Action", "Event", "Message", "Place", "Record", "RecordReference", "Undecodable"]
+
+Record = Mapping[str, Any]
+
+
+class Action(StrEnum):
+    """What happened to a record, as far as the event says."""
+
+    INSERT = "INSERT"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    UPSERT = "UPSERT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of an event hub, as it came.
+
+    Attributes:
+        body: The bytes, whatever they are.
+        partition: Identifies the stream that `sequence` counts in.
+        offset: As text; for people only, because the host may say -1.
+        enqueued: When the hub took it, aware and in UTC.
+        key: The partition key (a Kafka producer's message key).
+        properties: Application properties.
+        content_type: The message's content type, where it has one.
+    """
+
+    body: bytes
+    partition: str
+    sequence: int
+    offset: str = ""
+    enqueued: datetime | None = None
+    key: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an event stands among all events of its key: in its stream, and in time.
+
+    Attributes:
+        partition: The stream.
+        sequence: The message's number in the stream.
+        item: The event's number in its message, from 0.
+        when: The event's own time, aware; None where it has none.
+    """
+
+    partition: str
+    sequence: int
+    item: int = 0
+    when: datetime | None = None
+
+    def is_stale_after(self, seen: Place) -> bool:
+        """Whether this was overtaken: it was seen already, or a newer event of its key was.
+
+        Numbers compare within one stream only. Equal times say nothing: databases write many rows in one instant.
+        """
+        if self.partition == seen.partition and (self.sequence, self.item) <= (seen.sequence, seen.item):
+            return True
+        return self.when is not None and seen.when is not None and self.when < seen.when
+
+    def after(self, seen: Place | None) -> Place:
+        """This place as the last one seen: time never moves back when an event comes without one."""
+        if seen is None or seen.when is None or (self.when is not None and self.when >= seen.when):
+            return self
+        return Place(partition=self.partition, sequence=self.sequence, item=self.item, when=seen.when)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordReference:
+    """A Dataverse record that has to be read, because its message was stripped for size."""
+
+    entity: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened to one record.
+
+    Attributes:
+        action: What happened.
+        new: The record afterwards, or the fields of it that the event carries. A field that is absent is not touched;
+            one that is null is cleared.
+        old: The record before, as far as the event carries it.
+        place: Position in the stream and in time.
+        key: What says that two events concern the same record; empty until it was computed.
+        reread: The record to read because the message came without it.
+    """
+
+    action: Action
+    new: Record
+    old: Record
+    place: Place
+    key: str = ""
+    reread: RecordReference | None = None
+
+    @property
+    def record(self) -> Record:
+        """What `new` means in expressions: after a delete there is no record, so it is the one that was deleted."""
+        return {**self.old, **self.new} if self.action is Action.DELETE else self.new
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecodable:
+    """Why a message, or one item of it, is no event. Never holds a value of the body."""
+
+    reason: str
+    item: int = 0

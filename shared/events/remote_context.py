@@ -1,0 +1,165 @@
+"""Dataverse's own messages: the RemoteExecutionContext that a service endpoint posts as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from shared.events.bodies import is_true, mapping, moment
+from shared.events.records import Action, Event, Message, Place, RecordReference, Undecodable
+
+__all__ = ["decode"]
+
+_ACTIONS: Final = {
+    "create": Action.INSERT,
+    "createmultiple": Action.INSERT,
+    "update": Action.UPDATE,
+    "updatemultiple": Action.UPDATE,
+    "upsert": Action.UPSERT,
+    "upsertmultiple": Action.UPSERT,
+    "delete": Action.DELETE,
+    "deletemultiple": Action.DELETE,
+}
+# Milliseconds count in UTC; the offset behind them only says how the sender would have shown the moment.
+_DATE: Final = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Set where the message was too large and lost its parameters and images; webhooks use a header of the second name.
+_STRIPPED: Final = frozenset({"messagemaxsizeexceeded", "x-ms-dynamics-msg-size-exceeded"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """What the parts of one context have in common."""
+
+    action: Action
+    entity: str
+    place: Place
+    images: tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+def decode(message: Message, body: Any) -> Iterator[Event | Undecodable]:
+    """The events of a context: one, or one per target of CreateMultiple and its like."""
+    context = _context(message, body)
+    if isinstance(context, Undecodable):
+        yield context
+        return
+    targets = _targets(_pairs(body.get("InputParameters")))
+    if not targets or _is_stripped(message, body):
+        yield _without_target(context, body)
+        return
+    for item, target in enumerate(targets):
+        place = Place(partition=message.partition, sequence=message.sequence, item=item, when=context.place.when)
+        yield _event(context, target, place)
+
+
+def _context(message: Message, body: Any) -> _Context | Undecodable:
+    if not isinstance(body, dict) or "MessageName" not in body or "PrimaryEntityName" not in body:
+        return Undecodable(reason="the body is no RemoteExecutionContext: it has no MessageName or PrimaryEntityName")
+    action = _ACTIONS.get(str(body["MessageName"]).lower())
+    if action is None:
+        return Undecodable(reason="the message is none of Create, Update, Upsert, Delete: select it by topic.match")
+    return _Context(
+        action=action,
+        entity=str(body["PrimaryEntityName"]),
+        place=Place(
+            partition=message.partition,
+            sequence=message.sequence,
+            when=moment(_value(body.get("OperationCreatedOn"))),
+        ),
+        images=(_image(body.get("PreEntityImages")), _image(body.get("PostEntityImages"))),
+    )
+
+
+def _is_stripped(message: Message, body: Mapping[str, Any]) -> bool:
+    flags = {**body, **_pairs(body.get("SharedVariables")), **message.properties}
+    return any(is_true(value) for name, value in flags.items() if name.lower() in _STRIPPED)
+
+
+def _without_target(context: _Context, body: Mapping[str, Any]) -> Event | Undecodable:
+    """A delete needs no more than the id; any other record must be read again."""
+    record = body.get("PrimaryEntityId")
+    if not isinstance(record, str) or not record.strip("0-"):
+        return Undecodable(reason="the message came without its target, and without a record id to read it by")
+    identity = {f"{context.entity}id": record}
+    if context.action is Action.DELETE:
+        return Event(action=context.action, new={}, old={**identity, **context.images[0]}, place=context.place)
+    return Event(
+        action=context.action,
+        new=identity,
+        old={},
+        place=context.place,
+        reread=RecordReference(entity=context.entity, id=record),
+    )
+
+
+def _targets(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    if isinstance(parameters.get("Target"), dict):
+        return [parameters["Target"]]
+    several = parameters.get("Targets")
+    found = mapping(several).get("Entities", several)
+    return [target for target in found if isinstance(target, dict)] if isinstance(found, list) else []
+
+
+def _event(context: _Context, target: Mapping[str, Any], place: Place) -> Event:
+    before, after = context.images
+    identity = {f"{target.get('LogicalName') or context.entity}id": target.get("Id")}
+    if context.action is Action.DELETE:
+        return Event(action=context.action, new={}, old={**identity, **before}, place=place)
+    new = {**identity, **after, **_attributes(target)}
+    return Event(action=context.action, new=new, old=before, place=place)
+
+
+def _image(images: Any) -> Mapping[str, Any]:
+    """All images of one side as one record: a step may register several with different columns."""
+    return {name: value for image in _pairs(images).values() for name, value in _attributes(image).items()}
+
+
+def _attributes(entity: Any) -> Mapping[str, Any]:
+    return {name: _value(value) for name, value in _pairs(mapping(entity).get("Attributes")).items()}
+
+
+def _pairs(collection: Any) -> dict[str, Any]:
+    """A .NET dictionary, which the serializer writes as an array of key and value."""
+    pairs: Iterable[Any] = collection if isinstance(collection, list) else ()
+    return {str(pair["key"]): pair.get("value") for pair in pairs if isinstance(pair, dict) and "key" in pair}
+
+
+def _value(value: Any) -> Any:
+    """An attribute's value in the form that a mapping expects: ids, option values, amounts, ISO dates."""
+    match value:
+        case str() if found := _DATE.fullmatch(value):
+            return _moment(int(found[1]))
+        case {"__type": str(kind)}:
+            return _typed(kind.partition(":")[0], value)
+        case list() if value and all(isinstance(v, dict) and isinstance(v.get("Value"), int) for v in value):
+            return ",".join(str(number) for number in sorted(v["Value"] for v in value))
+        case {"Id": record, "LogicalName": _}:
+            return record
+        case {"Value": inner, **rest} if not rest:
+            return inner
+        case _:
+            return value
+
+
+def _typed(kind: str, value: Mapping[str, Any]) -> Any:
+    match kind:
+        case "EntityReference" | "Entity":
+            return value.get("Id")
+        case "OptionSetValue" | "Money" | "BooleanManagedProperty":
+            return value.get("Value")
+        case "AliasedValue":
+            return _value(value.get("Value"))
+        case _:
+            return value
+
+
+def _moment(milliseconds: int) -> str | None:
+    """As ISO 8601 in UTC; .NET's DateTime.MinValue stands for no date at all."""
+    try:
+        found = _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None
+    return None if found.year == 1 else found.isoformat(timespec="milliseconds").replace("+00:00", "Z")

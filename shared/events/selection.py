@@ -1,0 +1,173 @@
+"""The SQL that a listener says over `new.*` and `old.*`: which events it wants, and which order they keep.
+
+A field has the type that JSON gives it, so the events of a batch are asked in one query for each combination of types:
+one in nearly every batch. Where a query fails, its events are asked one by one, and the one to blame is told apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+import duckdb
+
+from shared.definitions.listener_models import Topic
+from shared.events.records import Event, Undecodable
+from shared.workspace import Workspace, checked, literal, quoted
+
+__all__ = ["Selected", "Selection"]
+
+_QUOTED_TEXT: Final = re.compile(r"'(?:[^']|'')*'")
+_NAME: Final = re.compile(r'\b(new|old)((?:\s*\.\s*(?:[A-Za-z_]\w*|"(?:[^"]|"")*"))+)', re.IGNORECASE)
+_PART: Final = re.compile(r'[A-Za-z_]\w*|"(?:[^"]|"")*"')
+_LARGEST: Final = 2**127  # HUGEINT
+_Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """A batch after the listener's say; positions are indices into the batch.
+
+    Attributes:
+        wanted: The events that the filter lets through, with their message key where the listener gives one.
+        filtered: How many it does not.
+        failed: Events whose expressions could not be computed.
+    """
+
+    wanted: tuple[tuple[int, Event], ...]
+    filtered: int
+    failed: tuple[tuple[int, Undecodable], ...]
+
+
+class Selection:
+    """A listener's filter and message key, ready to be asked."""
+
+    def __init__(self, topic: Topic) -> None:
+        """Check the expressions.
+
+        Raises:
+            DefinitionError: One of them is not allowed or no SQL.
+        """
+        texts = (topic.filter, topic.message_key)
+        self._paths = tuple(sorted({path for text in texts if text for path in _paths(text)}))
+        names = [".".join(path) for path in self._paths]
+        origins = ("listener.topic.filter", "listener.topic.message_key")
+        sqls = [
+            checked(text, names=names, origin=origin) if text else None
+            for text, origin in zip(texts, origins, strict=True)
+        ]
+        self._filter, self._key = sqls
+
+    def select(self, events: Sequence[Event], workspace: Workspace) -> Selected:
+        """Ask the expressions for a batch."""
+        if self._filter is None and self._key is None:
+            return Selected(wanted=tuple(enumerate(events)), filtered=0, failed=())
+        rows = [tuple(_at(event, path) for path in self._paths) for event in events]
+        alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for index, row in enumerate(rows):
+            alike[tuple(map(_type, row))].append(index)
+        answers: dict[int, tuple[bool | None, str | None] | Undecodable] = {}
+        for types, indices in alike.items():
+            answers |= self._asked(types, {index: rows[index] for index in indices}, workspace)
+        return _sorted_out(events, answers)
+
+    def _asked(
+        self, types: Sequence[str], rows: Mapping[int, Sequence[Any]], workspace: Workspace
+    ) -> dict[int, tuple[bool | None, str | None] | Undecodable]:
+        try:
+            found = workspace.query(self._sql(types), [_document(rows)])
+        except duckdb.Error:
+            if len(rows) == 1:
+                reason = "the listener's filter or message key cannot be computed: a value does not fit the expression"
+                return {index: Undecodable(reason=reason) for index in rows}
+            return {
+                index: answer
+                for one, row in rows.items()
+                for index, answer in self._asked(types, {one: row}, workspace).items()
+            }
+        return {index: (passes, key) for index, passes, key in found}
+
+    def _sql(self, types: Sequence[str]) -> str:
+        fields = {f"f{number}": kind for number, kind in enumerate(types)}
+        form = json.dumps([{"n": "BIGINT"} | fields])
+        tree: dict[str, Any] = {}
+        for field, path in zip(fields, self._paths, strict=True):
+            _plant(tree, path, f"r.{field}")
+        structs = "".join(f", {_struct(branch)} AS {name}" for name, branch in tree.items())
+        return (
+            f"SELECT r.n, CAST({self._filter or 'true'} AS BOOLEAN), CAST({self._key or 'NULL'} AS VARCHAR) "
+            f"FROM (SELECT r{structs} FROM (SELECT unnest(from_json(?::JSON, {literal(form)})) AS r))"
+        )
+
+
+def _sorted_out(
+    events: Sequence[Event], answers: Mapping[int, tuple[bool | None, str | None] | Undecodable]
+) -> Selected:
+    wanted: list[tuple[int, Event]] = []
+    failed: list[tuple[int, Undecodable]] = []
+    filtered = 0
+    for index, event in enumerate(events):
+        match answers[index]:
+            case Undecodable(reason=reason):
+                failed.append((index, Undecodable(reason=reason, item=event.place.item)))
+            case True, key:
+                wanted.append((index, replace(event, key=key or "")))
+            case _:
+                filtered += 1
+    return Selected(wanted=tuple(wanted), filtered=filtered, failed=tuple(failed))
+
+
+def _paths(expression: str) -> Iterable[_Path]:
+    """The fields that an expression reads, as it spells them."""
+    for found in _NAME.finditer(_QUOTED_TEXT.sub("''", expression)):
+        names = (part.strip('"').replace('""', '"') for part in _PART.findall(found[2]))
+        yield (found[1].lower(), *names)
+
+
+def _at(event: Event, path: _Path) -> Any:
+    value: Any = event.record if path[0] == "new" else event.old
+    for name in path[1:]:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _type(value: Any) -> str:
+    match value:
+        case bool():
+            return "BOOLEAN"
+        case int() if abs(value) < _LARGEST:
+            return "HUGEINT"
+        case Decimal():
+            return "DOUBLE"
+        case dict() | list():
+            return "JSON"
+        case _:
+            return "VARCHAR"
+
+
+def _document(rows: Mapping[int, Sequence[Any]]) -> str:
+    records = [
+        {"n": index} | {f"f{number}": value for number, value in enumerate(row) if value is not None}
+        for index, row in rows.items()
+    ]
+    return json.dumps(records, default=float, ensure_ascii=False)
+
+
+def _plant(tree: dict[str, Any], path: _Path, leaf: str) -> None:
+    for name in path[:-1]:
+        branch = tree.setdefault(name, {})
+        if not isinstance(branch, dict):  # `new.a` beside `new.a.b`: the shorter one is the whole object
+            return
+        tree = branch
+    tree[path[-1]] = leaf
+
+
+def _struct(branch: Any) -> str:
+    if isinstance(branch, str):
+        return branch
+    return "struct_pack(" + ", ".join(f"{quoted(name)} := {_struct(inner)}" for name, inner in branch.items()) + ")"

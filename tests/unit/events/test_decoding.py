@@ -1,0 +1,424 @@
+"""Every format becomes the same kind of event, and nothing in a message makes decoding raise."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.definitions.listener_models import EventFormat, Topic
+from shared.events import Action, Decoded, Event, Message, RecordReference, Undecodable, decode, parse
+
+
+def message(body: Any, **fields: Any) -> Message:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Message(**{"partition": "0", "sequence": 7} | fields, body=raw)
+
+
+def decoded(body: Any, *, properties: Mapping[str, Any] | None = None, content_type: str = "", key: str | None = None, **topic: Any) -> Decoded:  # fmt: skip
+    made = message(body, properties=properties or {}, content_type=content_type, key=key)
+    return decode(made, Topic(**topic), parse(made.body))
+
+
+def one(body: Any, **given: Any) -> Event:
+    (event,) = decoded(body, **given)
+    assert isinstance(event, Event), event
+    return event
+
+
+def reason(body: Any, **given: Any) -> str:
+    (found,) = decoded(body, **given)
+    assert isinstance(found, Undecodable), found
+    return found.reason
+
+
+class TestJson:
+    def test_the_whole_body_is_one_record_to_upsert(self) -> None:
+        """Without `records` and `action` the body says how the record is now."""
+        event = one({"number": "A1", "name": None})
+        assert (event.action, event.new, event.old) == (Action.UPSERT, {"number": "A1", "name": None}, {})
+        assert (event.place.partition, event.place.sequence, event.place.when) == ("0", 7, None)
+
+    def test_records_may_be_an_array_and_each_gets_its_number(self) -> None:
+        """Every element is an event; what is no object is undecodable on its own."""
+        found = decoded({"data": [{"n": 1}, 5, {"n": 2}]}, records="$.data")
+        assert [type(item).__name__ for item in found] == ["Event", "Undecodable", "Event"]
+        assert isinstance(found[1], Undecodable)
+        assert found[1].item == 1
+        assert isinstance(found[2], Event)
+        assert found[2].place.item == 2
+
+    def test_a_body_that_is_an_array_holds_many_records(self) -> None:
+        """The default is the whole body, whether it is one record or many."""
+        assert len(decoded([{"n": 1}, {"n": 2}])) == 2
+
+    def test_a_path_may_select_and_filter(self) -> None:
+        """JSONPath is JSONPath, not only dots."""
+        found = decoded({"rows": [{"t": "x", "n": 1}, {"t": "y", "n": 2}]}, records="$.rows[?(@.t=='y')]")
+        assert [event.new["n"] for event in found if isinstance(event, Event)] == [2]
+
+    @pytest.mark.parametrize(
+        ("word", "action"),
+        [
+            ("insert", Action.INSERT),
+            ("C", Action.INSERT),
+            ("Updated", Action.UPDATE),
+            ("D", Action.DELETE),
+            ("merge", Action.UPSERT),
+            ("crm.customer.deleted", Action.DELETE),
+        ],
+    )
+    def test_the_action_is_read_from_record_or_envelope(self, word: str, action: Action) -> None:
+        """The path is tried in the record first, then in the body."""
+        assert one({"op": word, "data": {"n": 1}}, records="$.data", action="$.op").action is action
+        assert one({"op": "insert", "data": {"op": word}}, records="$.data", action="$.op").action is action
+
+    def test_a_deleted_record_is_old_and_stands_for_new_in_expressions(self) -> None:
+        """After a delete, expressions over new see the record that was deleted."""
+        event = one({"op": "d", "n": 1}, action="$.op")
+        assert event.old["n"] == event.record["n"] == 1
+
+    @pytest.mark.parametrize(
+        ("body", "topic", "says"),
+        [
+            ({"a": 1}, {"records": "$.data"}, "nothing at $.data"),
+            (5, {}, "a number"),
+            (None, {}, "null"),
+            ("text", {}, "text"),
+            ([True], {}, "true or false"),
+            ([[1]], {}, "an array"),
+            ({"n": 1}, {"action": "$.op"}, "no action at $.op"),
+            ({"op": "sing"}, {"action": "$.op"}, "means insert"),
+            ({"op": 3}, {"action": "$.op"}, "means insert"),
+        ],
+    )
+    def test_a_wrong_shape_is_undecodable(self, body: Any, topic: dict[str, Any], says: str) -> None:
+        """The reason names what is missing, never a value."""
+        assert says in reason(body, **topic)
+
+    def test_an_undecodable_body_stays_undecodable(self) -> None:
+        """What parsing found out is passed on."""
+        assert "not JSON" in reason(b"{")
+
+
+class TestCloudEvents:
+    ATTRIBUTES = {"specversion": "1.0", "type": "crm.customer.updated", "id": "1", "source": "/erp"}
+
+    def test_structured(self) -> None:
+        """The record is the data, the action the last word of the type, the moment the time."""
+        event = one(
+            {**self.ATTRIBUTES, "time": "2026-03-01T10:00:00+01:00", "data": {"n": 1}},
+            format="cloudevents",
+            content_type="application/cloudevents+json; charset=utf-8",
+        )
+        assert (event.action, event.new) == (Action.UPDATE, {"n": 1})
+        assert event.place.when == datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+    @pytest.mark.parametrize("prefix", ["cloudEvents:", "cloudEvents_", "ce_", "ce-"])
+    def test_binary(self, prefix: str) -> None:
+        """In binary mode the attributes are application properties and the body is the data alone."""
+        properties = {prefix + name: value for name, value in self.ATTRIBUTES.items()}
+        event = one({"n": 1}, format="cloudevents", properties=properties, content_type="application/json")
+        assert (event.action, event.new) == (Action.UPDATE, {"n": 1})
+
+    def test_a_content_type_of_cloudevents_wins_over_properties(self) -> None:
+        """A structured event keeps its mode even when a broker copied its attributes into properties."""
+        event = one(
+            {**self.ATTRIBUTES, "data": {"n": 2}},
+            format="cloudevents",
+            properties={"ce_specversion": "1.0"},
+            content_type="application/cloudevents+json",
+        )
+        assert event.new == {"n": 2}
+
+    def test_a_batch_is_numbered_through(self) -> None:
+        """An array of CloudEvents, some with several records, is one row of events."""
+        batch = [{**self.ATTRIBUTES, "data": [{"n": 1}, {"n": 2}]}, {"data": {}}, {**self.ATTRIBUTES, "data": {"n": 3}}]
+        found = decoded(batch, format="cloudevents")
+        assert [item.place.item if isinstance(item, Event) else item.item for item in found] == [0, 1, 2, 3]
+        assert isinstance(found[2], Undecodable)
+
+    def test_data_may_be_base64_or_json_text(self) -> None:
+        """Both ways in which the JSON format carries data that is not an object are read."""
+        encoded = base64.b64encode(b'{"n": 1}').decode()
+        assert one({**self.ATTRIBUTES, "data_base64": encoded}, format="cloudevents").new == {"n": 1}
+        text = {**self.ATTRIBUTES, "datacontenttype": "application/json", "data": '{"n": 2}'}
+        assert one(text, format="cloudevents").new == {"n": 2}
+
+    def test_a_type_without_a_known_verb_is_an_upsert(self) -> None:
+        """Most senders only say that something changed."""
+        assert (
+            one({**self.ATTRIBUTES, "type": "crm.customer", "data": {}}, format="cloudevents").action is Action.UPSERT
+        )
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"specversion": None}, "version 1"),
+            ({"specversion": "0.3"}, "version 1"),
+            ({"data_base64": "%%"}, "not Base64"),
+            ({"data_base64": 5}, "not Base64"),
+            ({"data_base64": base64.b64encode(b"\xff").decode()}, "not UTF-8"),
+            ({"data": None}, "null"),
+        ],
+    )
+    def test_what_is_no_cloudevent_is_undecodable(self, change: dict[str, Any], says: str) -> None:
+        """Wrong versions and unreadable data have their reasons."""
+        assert says in reason({**self.ATTRIBUTES, "data": {}, **change}, format="cloudevents")
+
+    def test_no_specversion(self) -> None:
+        """An ordinary JSON object is no CloudEvent."""
+        assert "no specversion" in reason({"n": 1}, format="cloudevents")
+
+
+SCHEMA = {
+    "type": "struct",
+    "fields": [
+        {
+            "field": "after",
+            "type": "struct",
+            "fields": [
+                {"field": "d", "type": "int32", "name": "io.debezium.time.Date"},
+                {"field": "ts", "type": "int64", "name": "io.debezium.time.MicroTimestamp"},
+                {"field": "t", "type": "int64", "name": "io.debezium.time.MicroTime"},
+                {
+                    "field": "m",
+                    "type": "bytes",
+                    "name": "org.apache.kafka.connect.data.Decimal",
+                    "parameters": {"scale": "2"},
+                },
+                {"field": "v", "type": "struct", "name": "io.debezium.data.VariableScaleDecimal"},
+                {"field": "z", "type": "string", "name": "io.debezium.time.ZonedTimestamp"},
+            ],
+        }
+    ],
+}
+
+
+class TestDebezium:
+    def change(self, op: str, before: Any = None, after: Any = None, **source: Any) -> dict[str, Any]:
+        return {"op": op, "before": before, "after": after, "source": {"table": "customers", **source}, "ts_ms": 1}
+
+    @pytest.mark.parametrize(("op", "action"), [("c", Action.INSERT), ("u", Action.UPDATE), ("r", Action.UPSERT)])
+    @pytest.mark.parametrize("wrapped", [False, True])
+    def test_rows_come_with_and_without_a_schema(self, op: str, action: Action, wrapped: bool) -> None:
+        """Create, update and snapshot read carry the row as it is now."""
+        change = self.change(op, before={"n": 1}, after={"n": 2}, ts_ms=1_700_000_000_000)
+        event = one({"schema": None, "payload": change} if wrapped else change, format="debezium")
+        assert (event.action, event.new, event.old) == (action, {"n": 2}, {"n": 1})
+        assert event.place.when == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+
+    def test_a_delete_has_the_row_before(self) -> None:
+        """The deleted row is the old one; a snapshot's time of zero is no time."""
+        event = one(self.change("d", before={"n": 1}, ts_ms=0), format="debezium")
+        assert (event.action, event.new, event.old, event.place.when) == (Action.DELETE, {}, {"n": 1}, None)
+
+    @pytest.mark.parametrize("key", ['{"n": 1}', '{"schema": {"fields": []}, "payload": {"n": 1}}'])
+    def test_a_delete_without_old_values_is_known_by_its_key(self, key: str) -> None:
+        """A table that logs no old values still sends its primary key as the message's key."""
+        assert one(self.change("d"), format="debezium", key=key).old == {"n": 1}
+
+    @pytest.mark.parametrize("body", [b"", b"null", b'{"schema": null, "payload": null}'])
+    def test_a_tombstone_is_no_event(self, body: bytes) -> None:
+        """The null that follows a delete is for log compaction only."""
+        assert decoded(body, format="debezium") == ()
+
+    def test_a_logical_message_is_no_event(self) -> None:
+        """It belongs to no row."""
+        assert decoded({"op": "m", "message": {}}, format="debezium") == ()
+
+    def test_a_large_value_that_was_not_sent_is_absent(self) -> None:
+        """PostgreSQL's placeholder must not be written as if it were the value."""
+        change = self.change("u", after={"n": 1, "photo": "__debezium_unavailable_value"})
+        assert one(change, format="debezium").new == {"n": 1}
+
+    def test_dates_and_decimals_are_plain_where_the_schema_names_them(self) -> None:
+        """Counted days and microseconds, and unscaled bytes, become what they mean."""
+        after = {
+            "d": 20_000,
+            "ts": 1_700_000_000_123_456,
+            "t": 3_600_000_000,
+            "m": base64.b64encode((-12345).to_bytes(2, "big", signed=True)).decode(),
+            "v": {"scale": 3, "value": base64.b64encode(b"\x07").decode()},
+            "z": "2026-01-01T00:00:00Z",
+        }
+        event = one({"schema": SCHEMA, "payload": self.change("c", after=after)}, format="debezium")
+        assert event.new == {
+            "d": "2024-10-04",
+            "ts": "2023-11-14T22:13:20.123456",
+            "t": "01:00:00",
+            "m": Decimal("-123.45"),
+            "v": Decimal("0.007"),
+            "z": "2026-01-01T00:00:00Z",
+        }
+
+    def test_a_value_that_contradicts_its_schema_is_undecodable(self) -> None:
+        """Infinity dates and the like do not take the batch with them."""
+        for wrong in ({"d": 10**12}, {"d": "x"}, {"m": "%"}, {"v": {}}):
+            body = {"schema": SCHEMA, "payload": self.change("c", after=wrong)}
+            assert "what the event's schema says" in reason(body, format="debezium")
+
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [
+            ({"n": 1}, "no op"),
+            ([], "no op"),
+            ({"op": "x"}, "none of"),
+            ({"op": []}, "none of"),
+            ({"op": "t"}, "run the batch"),
+            ({"op": "c"}, "neither before nor after"),
+            ({"op": "u", "before": {"n": 1}}, "no after"),
+            ({"op": "d"}, "neither"),
+        ],
+    )
+    def test_what_is_no_change_is_undecodable(self, body: Any, says: str) -> None:
+        """Schema changes, truncates and half events have their reasons."""
+        assert says in reason(body, format="debezium")
+
+
+def reference(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"__type": f"{kind}:http://schemas.microsoft.com/xrm/2011/Contracts", **fields}
+
+
+def pairs(**values: Any) -> list[dict[str, Any]]:
+    return [{"key": key, "value": value} for key, value in values.items()]
+
+
+ACCOUNT = "0e4ecae3-0000-4000-8000-000000000001"
+
+
+def context(name: str, *, target: Any = None, **more: Any) -> dict[str, Any]:
+    return {
+        "MessageName": name,
+        "PrimaryEntityName": "account",
+        "PrimaryEntityId": ACCOUNT,
+        "OperationCreatedOn": "/Date(1506409448000-0700)/",
+        "InputParameters": pairs(Target=target) if target else None,
+        **more,
+    }
+
+
+def entity(**values: Any) -> dict[str, Any]:
+    return reference("Entity", Attributes=pairs(**values), Id=ACCOUNT, LogicalName="account", RowVersion=None)
+
+
+class TestDataverse:
+    def test_an_update_carries_what_changed(self) -> None:
+        """The target's attributes, with values in the form that a mapping expects."""
+        target = entity(
+            name="A",
+            revenue=reference("Money", Value=12.5),
+            industrycode=reference("OptionSetValue", Value=7),
+            new_tags=[{"Value": 9}, {"Value": 1}],
+            primarycontactid=reference("EntityReference", Id="c1", LogicalName="contact", Name="B"),
+            new_since="/Date(1506384247000)/",
+            new_never="/Date(-62135596800000)/",
+            description=None,
+        )
+        event = one(context("Update", target=target), format="dataverse")
+        assert event.action is Action.UPDATE
+        assert event.new == {
+            "accountid": ACCOUNT,
+            "name": "A",
+            "revenue": Decimal("12.5"),
+            "industrycode": 7,
+            "new_tags": "1,9",
+            "primarycontactid": "c1",
+            "new_since": "2017-09-26T00:04:07.000Z",
+            "new_never": None,
+            "description": None,
+        }
+        assert event.place.when == datetime(2017, 9, 26, 7, 4, 8, tzinfo=UTC)
+
+    def test_images_complete_the_record(self) -> None:
+        """The image afterwards is part of the new record, the image before is the old one."""
+        body = context(
+            "Update",
+            target=entity(name="new"),
+            PreEntityImages=pairs(pre=entity(name="old", accountnumber="A1")),
+            PostEntityImages=pairs(post=entity(name="new", accountnumber="A1")),
+        )
+        event = one(body, format="dataverse")
+        assert (event.new["accountnumber"], event.old["name"]) == ("A1", "old")
+
+    def test_a_delete_names_its_target_by_reference(self) -> None:
+        """The image before, where one is registered, adds the key."""
+        target = reference("EntityReference", Id=ACCOUNT, LogicalName="account")
+        event = one(
+            context("Delete", target=target, PreEntityImages=pairs(p=entity(accountnumber="A1"))), format="dataverse"
+        )
+        assert (event.action, event.old) == (Action.DELETE, {"accountid": ACCOUNT, "accountnumber": "A1"})
+
+    @pytest.mark.parametrize(
+        ("properties", "more"),
+        [
+            ({"MessageMaxSizeExceeded": True}, {}),
+            ({"x-ms-dynamics-msg-size-exceeded": "True"}, {}),
+            ({}, {"SharedVariables": pairs(MessageMaxSizeExceeded=True)}),
+            ({}, {}),
+        ],
+    )
+    def test_a_stripped_message_is_to_be_read_again(self, properties: dict[str, Any], more: dict[str, Any]) -> None:
+        """Above the size limit the parameters and images are gone: only the id says what to read."""
+        event = one(context("Update", **more), format="dataverse", properties=properties)
+        assert event.reread == RecordReference(entity="account", id=ACCOUNT)
+        assert event.new == {"accountid": ACCOUNT}
+
+    def test_a_stripped_delete_needs_no_reading(self) -> None:
+        """Its id is all it ever had."""
+        event = one(context("Delete"), format="dataverse")
+        assert (event.reread, event.old) == (None, {"accountid": ACCOUNT})
+
+    def test_bulk_messages_hold_many_targets(self) -> None:
+        """CreateMultiple and its like are as many events as they have targets."""
+        body = context("UpdateMultiple")
+        body["InputParameters"] = pairs(
+            Targets=reference("EntityCollection", Entities=[entity(name="A"), entity(name="B")])
+        )
+        found = decoded(body, format="dataverse")
+        assert [event.new["name"] for event in found if isinstance(event, Event)] == ["A", "B"]
+
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [
+            ({"n": 1}, "no RemoteExecutionContext"),
+            ([], "no RemoteExecutionContext"),
+            (context("Associate"), "none of Create"),
+            (context("Create", PrimaryEntityId="00000000-0000-0000-0000-000000000000"), "without a record id"),
+            (context("Create", PrimaryEntityId=None), "without a record id"),
+        ],
+    )
+    def test_what_is_no_record_message_is_undecodable(self, body: Any, says: str) -> None:
+        """Other messages are selected away by `match`, not guessed at."""
+        assert says in reason(body, format="dataverse")
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3) | st.sampled_from(["c", "u", "1.0", "Update"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            ["op", "before", "after", "source", "schema", "payload", "fields", "field", "name", "parameters", "specversion"]
+            + ["data", "data_base64", "type", "time", "MessageName", "PrimaryEntityName", "PrimaryEntityId", "key", "value"]
+            + ["InputParameters", "PreEntityImages", "Attributes", "Target", "Targets", "__type", "Value", "Id"]
+        ),
+        inner,
+        max_size=5,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", list(EventFormat))
+@given(body=JSON_VALUES)
+def test_no_json_makes_decoding_raise(form: EventFormat, body: Any) -> None:
+    """Any JSON, of any shape, is events or undecodable, under every format."""
+    for found in decoded(body, format=form, key='{"n": 1}'):
+        assert isinstance(found, Event | Undecodable)

@@ -1,0 +1,203 @@
+"""Folding joins events only where the sum is the same as applying them one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.definitions.models import SyncBehaviour
+from shared.events import Action, Folded, FoldRules, Place, Row, Step, fold, unfold
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FULL = FoldRules(by_action=False, writes_join=True, delete_ends=True)
+
+
+def row(number: int, action: Action = Action.UPSERT, record: str = "a", **place: object) -> Row:
+    stands = Place(**{"partition": "0", "sequence": number} | place)  # type: ignore[arg-type]  # a test's shorthand
+    return Row(number=number, record=record, key=record, action=action, place=stands)
+
+
+def shape(folded: Folded) -> dict[str, list[tuple[str, list[int]]]]:
+    return {
+        record: [(step.action.value, [part.number for part in step.rows]) for step in steps]
+        for record, steps in folded.steps.items()
+    }
+
+
+def test_writes_of_a_record_become_one() -> None:
+    """Later fields join the earlier ones; other records are not concerned."""
+    folded = fold([row(1), row(2, record="b"), row(3, Action.UPDATE)], {}, FULL)
+    assert shape(folded) == {"a": [("UPSERT", [1, 3])], "b": [("UPSERT", [2])]}
+
+
+def test_a_delete_ends_what_came_before_and_a_write_after_it_starts_anew() -> None:
+    """Nothing of the old record survives in the new one."""
+    folded = fold([row(1), row(2, Action.DELETE), row(3, Action.INSERT), row(4, Action.UPDATE)], {}, FULL)
+    assert shape(folded) == {"a": [("DELETE", [2]), ("INSERT", [3, 4])]}
+    assert [part.number for part in folded.steps["a"][0].parts] == [1, 2]
+
+
+def test_a_delete_that_only_marks_ends_nothing() -> None:
+    """Where dropped records expire or stay, what was written before the delete still counts."""
+    rules = FoldRules(by_action=False, writes_join=True, delete_ends=False)
+    assert shape(fold([row(1), row(2, Action.DELETE)], {}, rules)) == {"a": [("UPSERT", [1]), ("DELETE", [2])]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joins"),
+    [
+        (Action.INSERT, Action.UPDATE, True),
+        (Action.INSERT, Action.UPSERT, True),
+        (Action.INSERT, Action.INSERT, False),
+        (Action.UPDATE, Action.UPDATE, True),
+        (Action.UPDATE, Action.UPSERT, False),
+        (Action.UPDATE, Action.INSERT, False),
+        (Action.UPSERT, Action.UPDATE, True),
+        (Action.UPSERT, Action.UPSERT, True),
+        (Action.DELETE, Action.DELETE, True),
+        (Action.DELETE, Action.UPDATE, False),
+        (Action.UPDATE, Action.DELETE, True),
+    ],
+)
+def test_delta_joins_what_the_service_would_take_one_by_one(first: Action, second: Action, joins: bool) -> None:
+    """An insert of what exists and an update of what is missing must still be refused."""
+    rules = FoldRules(by_action=True, writes_join=True, delete_ends=True)
+    assert (len(fold([row(1, first), row(2, second)], {}, rules).steps["a"]) == 1) is joins
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "rules"),
+    [
+        ({}, FoldRules(by_action=False, writes_join=True, delete_ends=False)),
+        ({"dropped": "delete"}, FULL),
+        ({"changed": "ignore"}, FoldRules(by_action=False, writes_join=False, delete_ends=False)),
+        ({"changed": {"when": "true"}}, FoldRules(by_action=False, writes_join=False, delete_ends=False)),
+        ({"dropped": {"expire": "x"}}, FoldRules(by_action=False, writes_join=True, delete_ends=False)),
+        ({"strategy": "delta"}, FoldRules(by_action=True, writes_join=True, delete_ends=True)),
+        ({"strategy": "upsert", "changed": "ignore"}, FoldRules(by_action=False, writes_join=True, delete_ends=False)),
+    ],
+)
+def test_rules_follow_from_the_behaviour(behaviour: dict[str, object], rules: FoldRules) -> None:
+    """Strategy, changed and dropped say what may be joined."""
+    assert FoldRules.of(SyncBehaviour.model_validate({"sync_key": ["k"], **behaviour})) == rules
+
+
+class TestStaleness:
+    def test_an_event_that_was_seen_changes_nothing(self) -> None:
+        """The same or a lower sequence number of the same partition is old."""
+        seen = {"a": Place(partition="0", sequence=5)}
+        folded = fold([row(4), row(5), row(6)], seen, FULL)
+        assert shape(folded) == {"a": [("UPSERT", [6])]}
+        assert [part.number for part in folded.stale] == [4, 5]
+
+    def test_numbers_of_another_partition_say_nothing(self) -> None:
+        """Only within one partition do sequence numbers compare."""
+        seen = {"a": Place(partition="1", sequence=5)}
+        assert shape(fold([row(4)], seen, FULL)) == {"a": [("UPSERT", [4])]}
+
+    def test_an_older_moment_is_old_whatever_its_number(self) -> None:
+        """Events that a sender delivers late change nothing; equal moments do."""
+        seen = {"a": Place(partition="1", sequence=5, when=START)}
+        late, same = row(6, when=START - timedelta(seconds=1)), row(7, when=START)
+        folded = fold([late, same], seen, FULL)
+        assert (shape(folded), folded.stale) == ({"a": [("UPSERT", [7])]}, (late,))
+
+    def test_a_moment_is_remembered_past_events_without_one(self) -> None:
+        """A gap does not let an old event through."""
+        rows = [row(1, when=START), row(2), row(3, when=START - timedelta(seconds=1))]
+        assert shape(fold(rows, {}, FULL)) == {"a": [("UPSERT", [1, 2])]}
+
+    def test_what_is_overtaken_in_the_batch_is_part_of_the_step(self) -> None:
+        """If the newer event is refused, the older one must get its chance."""
+        folded = fold([row(1, when=START), row(2, when=START - timedelta(seconds=1))], {}, FULL)
+        (step,) = folded.steps["a"]
+        assert [part.number for part in step.rows] == [1]
+        assert [single.rows[0].number for single in unfold(step)] == [1, 2]
+
+    def test_items_of_one_message_are_in_order(self) -> None:
+        """A message with several records of one key counts as several events."""
+        rows = [row(1, sequence=9, item=0), row(2, sequence=9, item=1)]
+        assert shape(fold(rows, {}, FULL)) == {"a": [("UPSERT", [1, 2])]}
+
+
+# -- The law: folding equals applying one by one ------------------------------------------------------------------
+
+Store = dict[str, dict[str, int | None]]
+Event = tuple[str, Action, dict[str, int | None], int]
+
+
+def applied(store: Store, record: str, action: Action, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
+    """What the service and the rules make of one change; False where it is refused."""
+    there = record in store
+    if action is Action.DELETE:
+        if rules.delete_ends:
+            store.pop(record, None)
+        elif there:
+            store[record]["expired"] = 1
+        return True
+    if rules.by_action and there is (action is Action.INSERT) and action is not Action.UPSERT:
+        return False
+    if there and not rules.writes_join:
+        return True  # changed: ignore
+    store.setdefault(record, {}).update(fields)
+    return True
+
+
+def one_by_one(
+    store: Store, rows: Iterable[Row], fields: Mapping[int, dict[str, int | None]], rules: FoldRules
+) -> None:
+    seen: dict[str, Place] = {}
+    for each in rows:
+        last = seen.get(each.key)
+        if last is not None and each.place.is_stale_after(last):
+            continue
+        if applied(store, each.record, each.action, fields[each.number], rules):
+            seen[each.key] = each.place.after(last)
+
+
+def folded_up(store: Store, rows: Iterable[Row], fields: Mapping[int, dict[str, int | None]], rules: FoldRules) -> None:
+    seen: dict[str, Place] = {}
+    pending: list[Step] = [step for steps in fold(rows, {}, rules).steps.values() for step in steps]
+    while pending:
+        step = pending.pop(0)
+        last = step.parts[-1]
+        if len(step.parts) == 1 and last.key in seen and last.place.is_stale_after(seen[last.key]):
+            continue
+        values = {name: value for part in step.rows for name, value in fields[part.number].items()}
+        if applied(store, last.record, step.action, values, rules):
+            for part in step.rows:
+                seen[part.key] = part.place.after(seen.get(part.key))
+        elif len(step.parts) > 1:
+            pending[:0] = unfold(step)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from("ab"),
+        st.sampled_from(list(Action)),
+        st.dictionaries(st.sampled_from("xyz"), st.none() | st.integers(0, 3), max_size=3),
+        st.integers(0, 4),
+    ),
+    max_size=8,
+)
+RULES = st.builds(FoldRules, by_action=st.just(False), writes_join=st.booleans(), delete_ends=st.booleans()) | st.just(
+    FoldRules(by_action=True, writes_join=True, delete_ends=True)
+)
+
+
+@given(events=EVENTS, rules=RULES, before=st.dictionaries(st.sampled_from("ab"), st.just({"x": 9}), max_size=2))
+def test_folding_equals_applying_one_by_one(events: list[Event], rules: FoldRules, before: Store) -> None:
+    """Whatever the events, the rules and the records there were, the end is the same."""
+    rows = [
+        row(number, action, record, when=START + timedelta(seconds=seconds))
+        for number, (record, action, _, seconds) in enumerate(events)
+    ]
+    fields = {number: values for number, (_, _, values, _) in enumerate(events)}
+    expected, found = ({record: dict(values) for record, values in before.items()} for _ in range(2))
+    one_by_one(expected, rows, fields, rules)
+    folded_up(found, rows, fields, rules)
+    assert found == expected

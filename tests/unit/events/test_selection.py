@@ -1,0 +1,97 @@
+"""A listener's SQL over new and old decides which events are wanted and what their key is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from shared.definitions.listener_models import Topic
+from shared.errors import DefinitionError
+from shared.events import Action, Event, Place, Selected, Selection
+from shared.workspace import Workspace
+
+
+@pytest.fixture
+def workspace() -> Iterator[Workspace]:
+    with Workspace.open(threads=1) as opened:
+        yield opened
+
+
+def event(new: dict[str, Any], old: dict[str, Any] | None = None, action: Action = Action.UPSERT) -> Event:
+    return Event(action=action, new=new, old=old or {}, place=Place(partition="0", sequence=1))
+
+
+def selected(workspace: Workspace, *events: Event, **topic: Any) -> Selected:
+    return Selection(Topic(**topic)).select(events, workspace)
+
+
+def wanted(workspace: Workspace, *events: Event, **topic: Any) -> list[int]:
+    return [index for index, _ in selected(workspace, *events, **topic).wanted]
+
+
+def test_without_expressions_everything_is_wanted(workspace: Workspace) -> None:
+    """No query is made and no key is set."""
+    found = selected(workspace, event({"n": 1}))
+    assert [each.key for _, each in found.wanted] == [""]
+
+
+def test_a_filter_sees_new_and_old(workspace: Workspace) -> None:
+    """Null is no; what is filtered is counted."""
+    found = selected(
+        workspace,
+        event({"country": "CA"}, {"country": "US"}),
+        event({"country": "CA"}, {"country": "CA"}),
+        event({}),
+        filter="new.country = 'CA' and old.country <> 'CA'",
+    )
+    assert ([index for index, _ in found.wanted], found.filtered) == ([0], 2)
+
+
+def test_fields_have_the_type_that_json_gives_them(workspace: Workspace) -> None:
+    """Numbers compare as numbers, flags stand alone, nested fields and odd names are reached."""
+    events = (event({"n": 10, "f": Decimal("9.5"), "ok": True, "a b": "x", "in": {"side": {"deep": 3}}}),)
+    assert wanted(workspace, *events, filter="new.n > 9 and new.f < 10") == [0]
+    assert wanted(workspace, *events, filter="new.ok and new.\"a b\" = 'x'") == [0]
+    assert wanted(workspace, *events, filter='new."in".side.deep + 1 = 4') == [0]
+
+
+def test_a_name_in_quoted_text_is_no_field(workspace: Workspace) -> None:
+    """Text is text."""
+    assert wanted(workspace, event({"t": "new.x"}), filter="new.t = 'new.x'") == [0]
+
+
+def test_a_deleted_record_stands_for_new(workspace: Workspace) -> None:
+    """A filter over new also selects deletes."""
+    assert wanted(workspace, event({}, {"country": "CA"}, Action.DELETE), filter="new.country = 'CA'") == [0]
+
+
+def test_the_message_key_is_computed(workspace: Workspace) -> None:
+    """As text, from several fields and types."""
+    found = selected(workspace, event({"number": 7, "site": "x"}), message_key="concat(new.number, '-', new.site)")
+    assert [each.key for _, each in found.wanted] == ["7-x"]
+
+
+def test_one_bad_value_does_not_take_the_others_with_it(workspace: Workspace) -> None:
+    """The event whose value does not fit is told apart, without its value."""
+    events = [event({"amount": text}) for text in ("1", "secret", "3")]
+    found = selected(workspace, *events, filter="new.amount::INTEGER > 2")
+    assert [index for index, _ in found.wanted] == [2]
+    ((index, failure),) = found.failed
+    assert index == 1
+    assert "secret" not in failure.reason
+
+
+def test_parameters_are_bound(workspace: Workspace) -> None:
+    """An `@name` reads the run's parameter."""
+    workspace.bind({"country": "CA"})
+    assert wanted(workspace, event({"country": "CA"}), filter="new.country = @country") == [0]
+
+
+@pytest.mark.parametrize("text", ["(select 1)", "country = 'CA'", "new.a; drop table x", "sum(new.a)"])
+def test_what_is_no_expression_over_the_event_is_refused(text: str) -> None:
+    """Subqueries, unknown names and statements are a mistake of the definition."""
+    with pytest.raises(DefinitionError, match=r"listener\.topic\.filter"):
+        Selection(Topic(filter=text))
