@@ -67,7 +67,8 @@ class World:
     def queried(self, raw: str) -> list[int]:
         """Return the numbers of the rows a query string finds, in its order."""
         query = check_query(parse_query(raw), TABLE, SCHEMA)
-        statement, parameters = f'SELECT "{TABLE.primary_id}" FROM "new_thing"', ()
+        statement = f'SELECT "{TABLE.primary_id}" FROM "new_thing"'
+        parameters: tuple[Any, ...] = ()
         if query.filter is not None:
             condition = self.compiler().filter(query.filter, TABLE)
             statement, parameters = f"{statement} WHERE {condition.text}", condition.parameters

@@ -25,8 +25,11 @@ def world() -> World:
 def fold(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    bare = "".join(char for char in unicodedata.normalize("NFD", value) if not unicodedata.combining(char))
-    return bare.lower().rstrip(" ")
+    return bare(value).rstrip(" ")
+
+
+def bare(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char)).lower()
 
 
 def compare(left: Any, operator: str, right: Any) -> bool:
@@ -47,8 +50,7 @@ def like(function: str, value: str | None, text: str) -> bool:
         return False
     pattern = "".join({"%": ".*", "_": "."}.get(char, re.escape(char)) for char in text)
     whole = {"contains": f".*{pattern}.*", "startswith": f"{pattern}.*", "endswith": f".*{pattern}"}[function]
-    strip = lambda item: "".join(c for c in unicodedata.normalize("NFD", item) if not unicodedata.combining(c))  # noqa: E731
-    return re.fullmatch(strip(whole).lower(), strip(value).lower(), re.DOTALL) is not None
+    return re.fullmatch(bare(whole), bare(value), re.DOTALL) is not None
 
 
 def truth(node: Node, row: Row, *, negated: bool = False) -> bool:

@@ -1,0 +1,135 @@
+"""Sign-in: the authority's endpoints, and which tokens open the service."""
+
+import base64
+from urllib.parse import urlencode
+
+import pytest
+
+from emulator.auth import Authority, Credentials
+from emulator.errors import ServiceError
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+CLIENT = "99999999-0000-0000-0000-000000000001"
+BASE = "http://127.0.0.1:5080"
+
+
+class Clock:
+    """Seconds since 1970 that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def authority(clock: Clock | None = None, *, any_token: bool = False) -> Authority:
+    credentials = Credentials(client_id=CLIENT, client_secret="secret")
+    return Authority(tenant_id=TENANT, credentials=(credentials,), any_token=any_token, clock=clock or Clock())
+
+
+def form(**changed: str) -> bytes:
+    fields = {
+        "grant_type": "client_credentials",
+        "client_id": CLIENT,
+        "client_secret": "secret",
+        "scope": f"{BASE}/.default",
+    }
+    return urlencode({name: value for name, value in {**fields, **changed}.items() if value}).encode()
+
+
+def test_a_token_of_the_second_version_opens_the_service() -> None:
+    """Client credentials with a scope bring a bearer token for an hour."""
+    one = authority()
+    status, body = one.answer(f"/{TENANT}/oauth2/v2.0/token", BASE, form())
+    assert (status, body["token_type"], body["expires_in"]) == (200, "Bearer", 3599)
+    caller = one.verify(f"Bearer {body['access_token']}", BASE)
+    assert caller.application_id == CLIENT
+    assert one.issued == 1
+
+
+def test_a_token_of_the_first_version_has_numbers_as_text() -> None:
+    """The older endpoint takes a resource, and answers in its own manner."""
+    one = authority()
+    status, body = one.answer(f"/{TENANT}/oauth2/token", BASE, form(scope="", resource=BASE))
+    assert (status, body["expires_in"], body["resource"]) == (200, "3599", BASE)
+    assert int(body["expires_on"]) - int(body["not_before"]) == 3599
+    assert one.verify(f"bearer {body['access_token']}", BASE).application_id == CLIENT
+
+
+def test_the_secret_may_come_as_basic_authentication() -> None:
+    """Both ways of OAuth to hand over a secret work."""
+    header = "Basic " + base64.b64encode(f"{CLIENT}:secret".encode()).decode()
+    status, _ = authority().answer(f"/{TENANT}/oauth2/v2.0/token", BASE, form(client_id="", client_secret=""), header)
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "changed", "status", "error", "number"),
+    [
+        (f"/{TENANT}/oauth2/v2.0/token", {"client_secret": "wrong"}, 401, "invalid_client", 7000215),
+        (f"/{TENANT}/oauth2/v2.0/token", {"client_id": "someone"}, 400, "unauthorized_client", 700016),
+        (f"/{TENANT}/oauth2/v2.0/token", {"grant_type": "password"}, 400, "unsupported_grant_type", 70003),
+        (f"/{TENANT}/oauth2/v2.0/token", {"scope": ""}, 400, "invalid_request", 900144),
+        ("/other/oauth2/v2.0/token", {}, 400, "invalid_request", 90002),
+    ],
+)
+def test_sign_in_is_refused_as_entra_does(
+    path: str, changed: dict[str, str], status: int, error: str, number: int
+) -> None:
+    """Each mistake has its own error and AADSTS number."""
+    answered, body = authority().answer(path, BASE, form(**changed))
+    assert (answered, body["error"], body["error_codes"]) == (status, error, [number])
+    assert body["error_description"].startswith(f"AADSTS{number}: ")
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer  ", "Basic abc", "Bearer made.up.token", "Bearer é"])
+def test_a_missing_or_wrong_token_is_challenged(header: str | None) -> None:
+    """401 tells the client where the authority is."""
+    with pytest.raises(ServiceError) as caught:
+        authority().verify(header, BASE)
+    assert caught.value.status == 401
+    challenge = caught.value.headers["WWW-Authenticate"]
+    assert challenge.startswith(f"Bearer authorization_uri={BASE}/{TENANT}/oauth2/authorize, resource_id={BASE}/")
+
+
+def test_a_token_expires_after_its_hour_and_can_be_withdrawn() -> None:
+    """An old token is refused, a new one is not."""
+    clock = Clock()
+    one = authority(clock)
+    token = f"Bearer {one.mint(CLIENT, BASE)}"
+    clock.now += 3598
+    one.verify(token, BASE)
+    clock.now += 2
+    with pytest.raises(ServiceError) as caught:
+        one.verify(token, BASE)
+    assert "expired" in caught.value.headers["WWW-Authenticate"]
+    second = f"Bearer {one.mint(CLIENT, BASE)}"
+    one.verify(second, BASE)
+    clock.now += 1
+    one.expire_all()
+    with pytest.raises(ServiceError):
+        one.verify(second, BASE)
+    one.verify(f"Bearer {one.mint(CLIENT, BASE)}", BASE)
+
+
+def test_a_token_of_another_authority_is_worth_nothing() -> None:
+    """Tokens are signed by the process that minted them."""
+    token = authority().mint(CLIENT, BASE)
+    with pytest.raises(ServiceError):
+        authority().verify(f"Bearer {token}", BASE)
+    assert authority(any_token=True).verify(f"Bearer {token}", BASE).application_id == CLIENT
+
+
+def test_openid_metadata_leads_to_the_token_endpoint() -> None:
+    """What MSAL asks before it asks for a token."""
+    one = authority()
+    path = f"/{TENANT}/v2.0/.well-known/openid-configuration"
+    assert one.is_endpoint(path)
+    _, found = one.answer("/common/discovery/instance", BASE)
+    assert found["tenant_discovery_endpoint"] == BASE + path
+    _, metadata = one.answer(path, BASE)
+    assert metadata["token_endpoint"] == f"{BASE}/{TENANT}/oauth2/v2.0/token"
+    assert metadata["issuer"] == f"{BASE}/{TENANT}/v2.0"
+    assert one.answer(f"/{TENANT}/discovery/v2.0/keys", BASE) == (200, {"keys": []})
+    assert not one.is_endpoint("/api/data/v9.2/accounts")
