@@ -1,6 +1,88 @@
 """What a user writes: models, the YAML loader that places every mistake, parameters, the JSON Schema."""
 
+from shared.definitions.base import Language
 from shared.definitions.loading import load_definition
-from shared.definitions.models import SyncDefinition
+from shared.definitions.models import (
+    ApplicationUser,
+    Case,
+    ChangedWhen,
+    Column,
+    ColumnType,
+    DelimitedSource,
+    DynamicsDestination,
+    EnvironmentSecret,
+    EventFormat,
+    EventsSource,
+    Expire,
+    KeyMatch,
+    KeyVaultSecret,
+    Listener,
+    ListenerStatus,
+    Mapping,
+    NullPolicy,
+    OffsetReset,
+    Parameter,
+    ParameterValue,
+    Replacement,
+    Safety,
+    SecretReference,
+    Source,
+    Strategy,
+    SyncBehaviour,
+    SyncDefinition,
+    Topic,
+    WriteOptions,
+)
+from shared.definitions.names import names_in, references
+from shared.definitions.odata import in_odata
+from shared.definitions.parameters import in_json, in_text, in_url, resolve
+from shared.definitions.repository import Loaded, Repository, accepted, load_folder
+from shared.definitions.schema import export_schema
+from shared.definitions.service_url import checked_service_url
 
-__all__ = ["SyncDefinition", "load_definition"]
+__all__ = [
+    "ApplicationUser",
+    "Case",
+    "ChangedWhen",
+    "Column",
+    "ColumnType",
+    "DelimitedSource",
+    "DynamicsDestination",
+    "EnvironmentSecret",
+    "EventFormat",
+    "EventsSource",
+    "Expire",
+    "KeyMatch",
+    "KeyVaultSecret",
+    "Language",
+    "Listener",
+    "ListenerStatus",
+    "Loaded",
+    "Mapping",
+    "NullPolicy",
+    "OffsetReset",
+    "Parameter",
+    "ParameterValue",
+    "Replacement",
+    "Repository",
+    "Safety",
+    "SecretReference",
+    "Source",
+    "Strategy",
+    "SyncBehaviour",
+    "SyncDefinition",
+    "Topic",
+    "WriteOptions",
+    "accepted",
+    "checked_service_url",
+    "export_schema",
+    "in_json",
+    "in_odata",
+    "in_text",
+    "in_url",
+    "load_definition",
+    "load_folder",
+    "names_in",
+    "references",
+    "resolve",
+]

@@ -43,12 +43,11 @@ def regular_expression(pattern: str) -> str:
 def json_path(path: str) -> str:
     """Refuse a text that is no JSONPath."""
     # Imported here: only real-time definitions pay for the parser at a cold start.
-    from jsonpath import JSONPathError  # noqa: PLC0415 - see above
-    from jsonpath import compile as compile_path
+    import jsonpath  # noqa: PLC0415 - see above
 
     try:
-        compile_path(path)
-    except (JSONPathError, ValueError, RecursionError):
+        jsonpath.compile(path)
+    except (jsonpath.JSONPathError, ValueError, RecursionError):
         raise ValueError("this is no JSONPath; write one such as $.data") from None
     return path
 

@@ -1,26 +1,81 @@
-"""From a YAML text to a `SyncDefinition`, or to every mistake in it."""
+"""From a YAML text to a `SyncDefinition`, or to every mistake in it with its place."""
 
 from __future__ import annotations
 
-import yaml
+from collections.abc import Iterator
+
 from pydantic import ValidationError
 
+from shared.definitions.located import Mistake, Spot, mistakes_of, spots, unknown_keys
 from shared.definitions.models import SyncDefinition
+from shared.definitions.parameter_rules import Parameters, read_parameters
+from shared.definitions.rules import between_keys
+from shared.definitions.yaml_loader import Document, YamlProblem, read_yaml, shown_path
 from shared.errors import DefinitionError, Problem
 
-__all__ = ["load_definition"]
+__all__ = ["load_definition", "read_definition"]
 
 
 def load_definition(text: str, *, file: str = "") -> SyncDefinition:
     """Parse one definition.
 
+    Args:
+        text: YAML.
+        file: What problems call the text: a path or URL.
+
     Raises:
-        DefinitionError: With every mistake of the text.
+        DefinitionError: With every mistake, in the order of the text.
     """
+    definition, problems = read_definition(text, file=file)
+    if definition is None:
+        raise DefinitionError(problems)
+    return definition
+
+
+def read_definition(text: str, *, file: str = "") -> tuple[SyncDefinition | None, tuple[Problem, ...]]:
+    """Parse one definition, or list its mistakes in the order of the text."""
+    document = read_yaml(text)
+    problems = {_yaml_problem(each, file): None for each in document.problems}
+    definition: SyncDefinition | None = None
+    if isinstance(document.value, dict):
+        parameters = read_parameters(document.value)
+        definition, errors = _validated(document, parameters)
+        problems |= {_problem(each, document, file): None for each in errors}
+    elif not problems:
+        message = "a definition is a mapping of keys such as name, source and destination"
+        problems = {Problem(message=message, file=file, line=1, column=1): None}
+    ordered = sorted(problems, key=lambda problem: (problem.line, problem.column))
+    return (None if ordered else definition), tuple(ordered)
+
+
+def _validated(document: Document, parameters: Parameters) -> tuple[SyncDefinition | None, list[Mistake]]:
+    value = document.value
+    found = [*spots(SyncDefinition, value)]
+    mistakes = [*_mistakes(value, found, parameters)]
     try:
-        return SyncDefinition.model_validate(yaml.safe_load(text))
+        return SyncDefinition.model_validate(value, context={"secrets": parameters.secrets}), mistakes
     except ValidationError as error:
-        problems = [
-            Problem(message=each["msg"], file=file, path=".".join(map(str, each["loc"]))) for each in error.errors()
-        ]
-    raise DefinitionError(problems)
+        mistakes += mistakes_of(error.errors(include_url=False), value, found)
+    return None, mistakes
+
+
+def _mistakes(value: object, found: list[Spot], parameters: Parameters) -> Iterator[Mistake]:
+    yield from unknown_keys(found)
+    if isinstance(value, dict):
+        yield from between_keys(value)
+    yield from parameters.mistakes
+    yield from parameters.misused(found)
+
+
+def _yaml_problem(problem: YamlProblem, file: str) -> Problem:
+    place = problem.place
+    return Problem(
+        message=problem.message, file=file, line=place.line, column=place.column, path=shown_path(problem.path)
+    )
+
+
+def _problem(mistake: Mistake, document: Document, file: str) -> Problem:
+    place = document.value_place(mistake.path) if mistake.at_value else document.place(mistake.path)
+    return Problem(
+        message=mistake.message, file=file, line=place.line, column=place.column, path=shown_path(mistake.path)
+    )

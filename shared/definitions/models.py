@@ -7,6 +7,7 @@ made from them. Rules between keys are in `rules.py`, where each mistake gets it
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -16,7 +17,8 @@ from shared.definitions.base import SHAPE, Model, ODataFilter, Seconds, Sql, Tex
 from shared.definitions.listener_models import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
 from shared.definitions.schedule import cron
 from shared.definitions.secret_models import (
-    SECRET_PLACE,
+    ONE_OR_MANY,
+    ClientId,
     EnvironmentSecret,
     KeyVaultSecret,
     SecretReference,
@@ -118,14 +120,17 @@ class WriteOptions(Model):
     run_as: Text | None = Field(default=None, description="Entra object id of the user to act for (`CallerObjectId`).")
 
 
-class ApplicationUser(Model):
-    """One set of credentials: `client_secret` is None for a managed identity."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationUser:
+    """One set of credentials.
 
-    client_id: SecretReference | str | None
-    client_secret: SecretReference | None
+    Attributes:
+        client_id: Application id, or where to find it; None for the system-assigned managed identity.
+        client_secret: Where to find the secret; None for a managed identity.
+    """
 
-
-ClientId = Annotated[Text, Tag("text")] | Annotated[KeyVaultSecret | EnvironmentSecret, Tag("mapping")]
+    client_id: str | KeyVaultSecret | EnvironmentSecret | None
+    client_secret: KeyVaultSecret | EnvironmentSecret | None
 
 
 class DynamicsDestination(Model):
@@ -143,20 +148,16 @@ class DynamicsDestination(Model):
         default="client_secret",
         description="How to sign in: as application user with a secret, or as the app's managed identity.",
     )
-    client_id: Annotated[ClientId | Annotated[tuple[Annotated[ClientId, SHAPE], ...], Tag("list")], SHAPE] | None = (
-        Field(
-            default=None,
-            description="Application id, or a reference to it; a list spreads requests over many application users."
-            " With `auth: managed_identity` the id of a user-assigned identity.",
-        )
+    client_id: (
+        Annotated[Annotated[ClientId, Tag("one")] | Annotated[tuple[ClientId, ...], Tag("many")], ONE_OR_MANY] | None
+    ) = Field(
+        default=None,
+        description="Application id, or a reference to it; a list spreads requests over many application users. With"
+        " `auth: managed_identity` the id of a user-assigned identity.",
     )
     client_secret: (
         Annotated[
-            Annotated[SecretReference, Tag("text")]
-            | Annotated[SecretReference, Tag("mapping")]
-            | Annotated[tuple[SecretReference, ...], Tag("list")],
-            SHAPE,
-            SECRET_PLACE,
+            Annotated[SecretReference, Tag("one")] | Annotated[tuple[SecretReference, ...], Tag("many")], ONE_OR_MANY
         ]
         | None
     ) = Field(default=None, description="Reference to the application's secret; a list beside a list of ids.")

@@ -8,9 +8,18 @@ from typing import Annotated, Final, cast
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo
 
-from shared.definitions.base import Model
+from shared.definitions.base import Model, Text
 
-__all__ = ["REFERENCE_REMEDY", "SECRET_PLACE", "EnvironmentSecret", "KeyVaultSecret", "SecretPlace", "SecretReference"]
+__all__ = [
+    "ONE_OR_MANY",
+    "REFERENCE_REMEDY",
+    "VAULT_SECRET",
+    "ClientId",
+    "EnvironmentSecret",
+    "KeyVaultSecret",
+    "SecretPlace",
+    "SecretReference",
+]
 
 REFERENCE_REMEDY: Final = (
     "a secret is never written here: write {key_vault: name}, {env: NAME} or the @name of a parameter"
@@ -20,23 +29,29 @@ REFERENCE_REMEDY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SecretPlace:
-    """Marks a field that a secret belongs to: nothing at or below it is ever repeated in a message."""
+    """Marks a field where a secret may stand: nothing at or below it is repeated in a message.
 
+    Attributes:
+        plain: Whether plain text may stand there too, as for an application's id.
+    """
 
-SECRET_PLACE: Final = SecretPlace()
+    plain: bool = False
+
 
 # Key Vault names: 1 to 127 letters, digits and hyphens.
 # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#vault-name-and-object-name
 _VAULT_NAME = r"[0-9A-Za-z-]{1,127}"
 _VAULT_URI = rf"https://[0-9A-Za-z.-]+(?::[0-9]+)?/secrets/{_VAULT_NAME}(?:/[0-9A-Za-z]*)?/?"
+# http only for a stand-in on this machine.
 _LOOPBACK_URI = rf"http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?/secrets/{_VAULT_NAME}(?:/[0-9A-Za-z]*)?/?"
+VAULT_SECRET: Final = rf"(?:{_VAULT_NAME}|{_VAULT_URI}|{_LOOPBACK_URI})"
 
 
 class KeyVaultSecret(Model):
     """A secret in Key Vault."""
 
     key_vault: str = Field(
-        pattern=rf"^(?:{_VAULT_NAME}|{_VAULT_URI}|{_LOOPBACK_URI})$",
+        pattern=rf"^{VAULT_SECRET}$",
         description="A secret's name in the vault of `KEY_VAULT_URL`, or a full secret URI.",
     )
 
@@ -48,25 +63,46 @@ class EnvironmentSecret(Model):
 
 
 def _kind(value: object) -> str:
-    wants_env = isinstance(value, EnvironmentSecret) or (isinstance(value, dict) and "env" in value)
-    return "env" if wants_env else "key_vault"
+    match value:
+        case str():
+            return "text"
+        case EnvironmentSecret():
+            return "env"
+        case dict() if "env" in value and "key_vault" not in value:
+            return "env"
+    return "key_vault"
 
 
-def _reference(value: object, info: ValidationInfo) -> object:
-    """Turn the `@name` of a SECRET parameter into the reference that its formula holds; refuse any other text."""
-    if not isinstance(value, str):
-        return value
+def _referenced(value: object, info: ValidationInfo) -> object:
+    """Turn the `@name` of a SECRET parameter into the reference that its formula holds; anything else stays."""
     known = cast("dict[str, str]", (info.context or {}).get("secrets", {}))
-    if (found := re.fullmatch(r"@([A-Za-z_][A-Za-z0-9_]*)", value)) and found[1] in known:
+    if isinstance(value, str) and (found := re.fullmatch(r"@([A-Za-z_][A-Za-z0-9_]*)", value)) and found[1] in known:
         return {"key_vault": known[found[1]]}
-    raise ValueError(REFERENCE_REMEDY)
+    return value
 
 
-_Reference = Annotated[KeyVaultSecret, Tag("key_vault")] | Annotated[EnvironmentSecret, Tag("env")]
+def _no_text(value: object, info: ValidationInfo) -> object:
+    """Refuse text that is not the `@name` of a SECRET parameter."""
+    reference = _referenced(value, info)
+    if isinstance(reference, str):
+        raise ValueError(REFERENCE_REMEDY)  # noqa: TRY004 - pydantic collects ValueErrors
+    return reference
+
+
+_KeyVault = Annotated[KeyVaultSecret, Tag("key_vault")]
+_Environment = Annotated[EnvironmentSecret, Tag("env")]
 _ParameterName = Annotated[str, Field(pattern=r"^@[A-Za-z_][A-Za-z0-9_]*$")]
 
 SecretReference = Annotated[
-    Annotated[_Reference, Discriminator(_kind)],
-    BeforeValidator(_reference, json_schema_input_type=KeyVaultSecret | EnvironmentSecret | _ParameterName),
-    SECRET_PLACE,
+    _KeyVault | _Environment,
+    Discriminator(_kind),
+    BeforeValidator(_no_text, json_schema_input_type=KeyVaultSecret | EnvironmentSecret | _ParameterName),
+    SecretPlace(),
 ]
+ClientId = Annotated[
+    _KeyVault | _Environment | Annotated[Text, Tag("text")],
+    Discriminator(_kind),
+    BeforeValidator(_referenced, json_schema_input_type=KeyVaultSecret | EnvironmentSecret | Text),
+    SecretPlace(plain=True),
+]
+ONE_OR_MANY: Final = Discriminator(lambda value: "many" if isinstance(value, (list, tuple)) else "one")

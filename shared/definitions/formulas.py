@@ -1,0 +1,212 @@
+"""Formulas of parameters: one call such as `FILENAME(@path, '[0-9]+')`, parsed here and never evaluated as code."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+from uuid import UUID
+
+from shared.definitions.models import ParameterValue
+from shared.definitions.secret_models import VAULT_SECRET
+
+__all__ = ["Call", "Formula", "Literal", "Name", "Scope", "evaluate", "names_of", "parse_formula", "secret_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Text in single quotes."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Another parameter."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function and what it is given."""
+
+    function: str
+    arguments: tuple[Formula, ...]
+
+
+Formula = Literal | Name | Call
+
+# Function -> what its arguments are, for the message.
+_SIGNATURES: Final = {
+    "FILENAME": ("path", "regex"),
+    "FILEPATH": ("path", "regex"),
+    "GUID": (),
+    "ENV": ("'NAME'",),
+    "NOW": (),
+    "SECRET": ("'name'",),
+}
+_TOKEN: Final = re.compile(
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|@(?P<name>[A-Za-z_]\w*)|(?P<call>[A-Za-z_]\w*)\s*\(|(?P<sign>[),]))\s*", re.ASCII
+)
+_DEEPEST: Final = 10
+
+
+def parse_formula(text: str) -> Call:
+    """Parse one formula.
+
+    Raises:
+        ValueError: With what is wrong; the formula's texts are not repeated.
+    """
+    parser = _Parser(text)
+    formula = parser.formula(0)
+    if parser.position != len(text):
+        raise ValueError("a formula is one call, and something stands behind it")
+    match formula:
+        case Call():
+            return formula
+    raise ValueError(f"a formula is a call of one of {', '.join(_SIGNATURES)}")
+
+
+@dataclass(slots=True)
+class _Parser:
+    text: str
+    position: int = 0
+
+    def _next(self) -> re.Match[str]:
+        if (found := _TOKEN.match(self.text, self.position)) is None:
+            raise ValueError(
+                f"a formula is a call such as GUID() or FILENAME(@path, '(\\d+)'); it cannot be read from character"
+                f" {self.position + 1} on"
+            )
+        self.position = found.end()
+        return found
+
+    def formula(self, depth: int) -> Formula:
+        """Read one argument, or the whole."""
+        if depth > _DEEPEST:
+            raise ValueError("the formula is nested too deeply")
+        found = self._next()
+        if found["text"] is not None:
+            return Literal(found["text"][1:-1].replace("''", "'"))
+        if found["name"] is not None:
+            return Name(found["name"])
+        if found["call"] is not None:
+            return _checked(Call(found["call"].upper(), tuple(self._arguments(depth))))
+        raise ValueError("a value is missing in the formula")
+
+    def _arguments(self, depth: int) -> Iterator[Formula]:
+        if self.text.startswith(")", self.position):
+            self._next()
+            return
+        while True:
+            yield self.formula(depth + 1)
+            sign = self._next()["sign"]
+            if sign == ")":
+                return
+            if sign != ",":
+                raise ValueError("a comma or ) is missing in the formula")
+
+
+def _checked(call: Call) -> Call:
+    expected = _SIGNATURES.get(call.function)
+    if expected is None:
+        close = get_close_matches(call.function, _SIGNATURES, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(_SIGNATURES)}"
+        raise ValueError(f"there is no formula {call.function}; {hint}")
+    if len(call.arguments) != len(expected):
+        raise ValueError(f"write it as {call.function}({', '.join(expected)})")
+    if call.function in {"ENV", "SECRET"} and not isinstance(call.arguments[0], Literal):
+        raise ValueError(f"write it as {call.function}({expected[0]}): the name stands in quotes")
+    for argument in call.arguments:
+        if isinstance(argument, Call) and argument.function == "SECRET":
+            raise ValueError("SECRET('name') stands alone: nothing is computed from a secret")
+    match call:
+        case Call("SECRET", (Literal(name),)) if not re.fullmatch(VAULT_SECRET, name):
+            raise ValueError("SECRET takes a secret's name or URI in Key Vault (what stands here is not shown)")
+        case Call("FILENAME" | "FILEPATH", (_, Literal(pattern))):
+            _compiled(pattern)
+    return call
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        raise ValueError("the second argument is no regular expression") from None
+
+
+def names_of(formula: Formula) -> Iterator[str]:
+    """The parameters that a formula refers to."""
+    match formula:
+        case Name(name):
+            yield name
+        case Call(_, arguments):
+            for argument in arguments:
+                yield from names_of(argument)
+
+
+def secret_of(formula: Formula) -> str | None:
+    """The secret's name, when the formula is `SECRET('name')`."""
+    match formula:
+        case Call("SECRET", (Literal(name),)):
+            return name
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What formulas may read.
+
+    Attributes:
+        values: The parameters known so far.
+        environment: Environment variables.
+        now: Start of the run, UTC.
+        guid: Makes a new id.
+    """
+
+    values: Mapping[str, ParameterValue]
+    environment: Mapping[str, str]
+    now: dt.datetime
+    guid: Callable[[], UUID]
+
+
+def evaluate(formula: Formula, scope: Scope) -> ParameterValue:
+    """Compute a formula.
+
+    Raises:
+        ValueError: When it has no value: variable not set, nothing found in the path.
+    """
+    match formula:
+        case Literal(text):
+            return text
+        case Name(name):
+            return scope.values[name]
+        case Call("GUID", ()):
+            return str(scope.guid())
+        case Call("NOW", ()):
+            return scope.now
+        case Call("ENV", (Literal(name),)):
+            if name not in scope.environment:
+                raise ValueError(f"the environment variable {name} is not set")
+            return scope.environment[name]
+        case Call("FILENAME" | "FILEPATH" as function, (path, pattern)):
+            return _found(function, _text(path, scope), _text(pattern, scope))
+    raise ValueError("a secret is no value")
+
+
+def _text(formula: Formula, scope: Scope) -> str:
+    value = evaluate(formula, scope)
+    if not isinstance(value, str):
+        raise ValueError("a path and a regular expression are text")  # noqa: TRY004 - a ValueError is what callers report
+    return value
+
+
+def _found(function: str, path: str, pattern: str) -> str | None:
+    subject = re.split(r"[/\\]", path)[-1] if function == "FILENAME" else path
+    if (found := _compiled(pattern).search(subject)) is None:
+        raise ValueError(f"{function} finds nothing in {subject!r}")
+    return found[1] if found.re.groups else found[0]

@@ -1,0 +1,228 @@
+"""What each part of a raw document is read as, and pydantic's errors put at their place in words of ours."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final, get_args, get_origin
+
+from pydantic_core import ErrorDetails
+
+from shared.definitions.base import Language, Model
+from shared.definitions.secret_models import REFERENCE_REMEDY, SecretPlace
+from shared.definitions.yaml_loader import Path
+
+__all__ = ["Mistake", "Spot", "close_to", "mistakes_of", "spots", "unknown_keys"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """A mistake and where it is: at a key or, with `at_value`, at what stands behind it."""
+
+    path: Path
+    message: str
+    at_value: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """One value of a document and what the models make of it.
+
+    Attributes:
+        model: The model that a mapping is read as.
+        language: What a text is written in.
+        secret: How the value relates to secrets, None when not at all.
+    """
+
+    path: Path
+    value: object
+    model: type[Model] | None = None
+    language: Language | None = None
+    secret: SecretPlace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """One member of a field's type, with the markers that stand around it."""
+
+    kind: Any
+    markers: tuple[object, ...]
+
+
+def _options(annotation: Any, markers: tuple[object, ...] = ()) -> Iterator[_Option]:
+    origin = get_origin(annotation)
+    if origin is typing.Annotated:
+        inner, *more = get_args(annotation)
+        yield from _options(inner, (*markers, *more))
+    elif origin in {typing.Union, types.UnionType}:
+        for member in get_args(annotation):
+            yield from _options(member, markers)
+    else:
+        yield _Option(annotation, markers)
+
+
+def spots(annotation: Any, value: object, path: Path = ()) -> Iterator[Spot]:
+    """Walk a raw document along a model, as far as the two agree.
+
+    Args:
+        annotation: A model or any type that one of its fields has.
+        value: The raw value read as it.
+        path: Where the value stands.
+    """
+    options = [*_options(annotation)]
+    markers = [marker for option in options for marker in option.markers]
+    secret = next((marker for marker in markers if isinstance(marker, SecretPlace)), None)
+    match value:
+        case dict():
+            model = _model_for(options, value)
+            yield Spot(path=path, value=value, model=model, secret=secret)
+            yield from _fields(model, value, path) if model else _entries(options, value, path)
+        case list():
+            yield Spot(path=path, value=value, secret=secret)
+            items = next((get_args(each.kind)[0] for each in options if get_origin(each.kind) is tuple), object)
+            for index, item in enumerate(value):
+                yield from spots(items, item, (*path, index))
+        case _:
+            language = next((marker for marker in markers if isinstance(marker, Language)), None)
+            yield Spot(path=path, value=value, language=language, secret=secret)
+
+
+def _fields(model: type[Model], value: dict[str, object], path: Path) -> Iterator[Spot]:
+    for name, info in model.model_fields.items():
+        key = info.alias or name
+        if key in value:
+            annotation = typing.Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+            yield from spots(annotation, value[key], (*path, key))
+
+
+def _entries(options: list[_Option], value: dict[str, object], path: Path) -> Iterator[Spot]:
+    inner = next((get_args(each.kind)[1] for each in options if get_origin(each.kind) is dict), object)
+    for key, item in value.items():
+        yield from spots(inner, item, (*path, key))
+
+
+def _model_for(options: list[_Option], value: dict[str, object]) -> type[Model] | None:
+    """The model whose `type` the mapping names, else the one that knows most of its keys."""
+    models = [each.kind for each in options if isinstance(each.kind, type) and issubclass(each.kind, Model)]
+    if len(models) > 1 and (named := [each for each in models if _named(each, value)]):
+        return named[0]
+    return max(models, key=lambda model: len(_keys(model) & value.keys()), default=None)
+
+
+def _named(model: type[Model], value: dict[str, object]) -> bool:
+    kind = model.model_fields.get("type")
+    return kind is not None and value.get("type") in get_args(kind.annotation)
+
+
+def _keys(model: type[Model]) -> set[str]:
+    return {info.alias or name for name, info in model.model_fields.items()}
+
+
+def unknown_keys(found: Sequence[Spot]) -> Iterator[Mistake]:
+    """Keys that the models do not know; beside a secret none is named, for it may be one."""
+    for spot in found:
+        if spot.model is None or not isinstance(spot.value, dict):
+            continue
+        for key in spot.value.keys() - _keys(spot.model):
+            if spot.secret is not None:
+                yield Mistake(path=spot.path, message=REFERENCE_REMEDY)
+            else:
+                hint = close_to(key, _keys(spot.model))
+                yield Mistake(path=(*spot.path, key), message=f"unknown key; {hint}")
+
+
+def close_to(word: object, known: Collection[str]) -> str:
+    """A hint at what may have been meant; the word itself is not repeated."""
+    names = sorted(known)
+    lowered = {name.lower(): name for name in names}
+    close = get_close_matches(str(word).lower(), lowered, n=1)
+    if close:
+        return f"did you mean {lowered[close[0]]}?"
+    return f"there are: {', '.join(names)}" if names else "there are none"
+
+
+def mistakes_of(errors: Sequence[ErrorDetails], document: object, found: Sequence[Spot]) -> Iterator[Mistake]:
+    """Place pydantic's errors; unknown keys are left to `unknown_keys`."""
+    secrets = {spot.path for spot in found if spot.secret is not None and not spot.secret.plain}
+    for error in errors:
+        path, value = _follow(error, document)
+        secret = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in secrets), None)
+        if secret is not None:
+            yield Mistake(path=secret, message=REFERENCE_REMEDY)
+        elif error["type"] != "extra_forbidden":
+            yield Mistake(path=path, message=_message(error, value), at_value=error["type"] not in _ABOUT_KEYS)
+
+
+_ABOUT_KEYS: Final = frozenset({"missing", "union_tag_not_found"})
+
+
+def _follow(error: ErrorDetails, document: object) -> tuple[Path, object]:
+    """Turn pydantic's location into the document's: it also names members of unions, which are not in the text."""
+    path: list[str | int] = []
+    value = document
+    for part in error["loc"]:
+        if (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        ):
+            value = value[part]  # type: ignore[index]  # the condition above chose it by its kind
+            path.append(part)
+    if error["type"] == "missing":
+        path.append(error["loc"][-1])
+    elif error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        path.append("type")
+    return tuple(path), value
+
+
+_PLAIN: Final = {
+    "missing": "this key is missing",
+    "union_tag_not_found": "this key is missing",
+    "string_too_short": "this is empty",
+    "too_short": "this is empty",
+    "model_type": "a mapping of keys is needed here",
+    "model_attributes_type": "a mapping of keys is needed here",
+    "dict_type": "a mapping of keys is needed here",
+    "tuple_type": "a list is needed here",
+    "string_type": "text is needed here",
+}
+
+
+def _message(error: ErrorDetails, value: object) -> str:
+    context = error.get("ctx", {})
+    if plain := _PLAIN.get(error["type"]):
+        return plain + _found(value, error["type"])
+    match error["type"]:
+        case "union_tag_invalid":
+            known = [tag.strip("'") for tag in str(context["expected_tags"]).split(", ")]
+            return f"unknown type; {close_to(value.get('type') if isinstance(value, dict) else value, known)}"
+        case "literal_error" | "enum":
+            return _one_of(str(context["expected"]), value)
+        case "value_error":
+            return str(context["error"])
+        case "string_pattern_mismatch":
+            return f"this does not have the form {context['pattern']}"
+    said = error["msg"]
+    return said[:1].lower() + said[1:]
+
+
+def _one_of(expected: str, value: object) -> str:
+    words = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    close = get_close_matches(str(value).lower(), words, n=1)
+    return f"one of {expected} is needed here" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _found(value: object, kind: str) -> str:
+    match value:
+        case _ if not kind.endswith("_type"):
+            return ""
+        case None:
+            return ", and nothing is given"
+        case dict():
+            return ", and a mapping is given"
+        case list():
+            return ", and a list is given"
+        case str():
+            return ", and text is given"
+    return "; put it in quotes" if kind == "string_type" else ""

@@ -1,0 +1,67 @@
+"""Where `@name` stands for a parameter.
+
+* In SQL: everywhere outside text, quoted identifiers and comments. `<@` and `@>` are DuckDB's operators.
+* In an OData filter: everywhere outside text.
+* In other text: `@name`, or `@{name}` where a letter, digit or underscore follows. Behind a letter, digit or underscore
+  (`abfs://container@account.dfs.core.windows.net`) a bare `@name` counts only when a parameter of this name is defined;
+  `@@` is the sign itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shared.definitions.base import Language
+
+__all__ = ["Reference", "names_in", "references"]
+
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+_TEXT: Final = re.compile(rf"@@|@\{{(?P<braced>{_NAME})\}}|(?P<glued>(?<=\w))?@(?P<name>{_NAME})")
+_ODATA: Final = re.compile(rf"'[^']*'?|@(?P<name>{_NAME})")
+_SQL: Final = re.compile(
+    rf"""
+      \b[eE]'(?:[^'\\]|\\.|'')*'?            # text with backslash escapes
+    | '[^']*'?                               # text; a doubled quote reads as two texts
+    | "[^"]*"?                               # quoted identifier
+    | --[^\n]*
+    | /\*.*?(?:\*/|\Z)
+    | \$(?P<tag>[A-Za-z_]*)\$.*?(?:\$(?P=tag)\$|\Z)
+    | <@ | @>
+    | @(?P<name>{_NAME})
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """One `@name`: `text[start:end]`. For the escape `@@` the name is empty."""
+
+    name: str
+    start: int
+    end: int
+
+
+def references(text: str, language: Language = Language.TEXT, defined: Collection[str] = ()) -> Iterator[Reference]:
+    """Find every reference to a parameter, in order, and in plain text every `@@`.
+
+    Args:
+        text: An expression, filter or text of a definition.
+        language: What it is written in.
+        defined: Names of the parameters there are; decides about `a@b` in plain text.
+    """
+    pattern = {Language.SQL: _SQL, Language.ODATA: _ODATA}.get(language, _TEXT)
+    for found in pattern.finditer(text):
+        groups = found.groupdict()
+        name = groups.get("braced") or groups["name"]
+        glued = groups.get("glued") is not None and name not in defined
+        if (name or found[0] == "@@") and not glued:
+            yield Reference(name=name or "", start=found.start(), end=found.end())
+
+
+def names_in(text: str, language: Language = Language.TEXT, defined: Collection[str] = ()) -> tuple[str, ...]:
+    """The names of the parameters that a text refers to, each once, in order."""
+    return tuple(dict.fromkeys(found.name for found in references(text, language, defined) if found.name))

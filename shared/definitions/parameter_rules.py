@@ -1,0 +1,85 @@
+"""Rules about parameters: formulas can be read, every `@name` is defined, secrets stay in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from shared.definitions.base import Language
+from shared.definitions.formulas import Formula, names_of, parse_formula, secret_of
+from shared.definitions.located import Mistake, Spot, close_to
+from shared.definitions.names import names_in
+
+__all__ = ["Parameters", "read_parameters"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """What a raw document says about its parameters.
+
+    Attributes:
+        names: All of them.
+        secrets: Those whose formula is `SECRET('name')`, with that name.
+        mistakes: What is wrong with them.
+    """
+
+    names: frozenset[str]
+    secrets: Mapping[str, str]
+    mistakes: tuple[Mistake, ...]
+
+    def misused(self, found: Sequence[Spot]) -> Iterator[Mistake]:
+        """References to parameters that are not defined, and to secrets where none may stand."""
+        for spot in found:
+            if not isinstance(spot.value, str) or spot.language in {None, Language.JSONPATH}:
+                continue
+            for name in names_in(spot.value, spot.language or Language.TEXT, self.names):
+                if name not in self.names:
+                    yield Mistake(path=spot.path, message=self._undefined(name), at_value=True)
+                elif name in self.secrets and (spot.secret is None or spot.value != f"@{name}"):
+                    yield Mistake(
+                        path=spot.path, message=f"@{name} is a secret, which cannot stand here", at_value=True
+                    )
+
+    def _undefined(self, name: str) -> str:
+        return f"there is no parameter @{name}; {close_to(name, self.names)}"
+
+
+def read_parameters(document: Mapping[str, Any]) -> Parameters:
+    """Read the parameters of a raw document, as far as they can be read."""
+    raw = document.get("parameters")
+    entries = {name: each for name, each in raw.items() if isinstance(each, dict)} if isinstance(raw, dict) else {}
+    formulas: dict[str, Formula] = {}
+    mistakes: list[Mistake] = []
+    for name, entry in entries.items():
+        if "default" in entry and entry.get("formula") is not None:
+            mistakes.append(_at(name, "a parameter has a default or a formula, not both"))
+        if isinstance(entry.get("formula"), str):
+            try:
+                formulas[name] = parse_formula(entry["formula"])
+            except ValueError as error:
+                mistakes.append(_at(name, str(error)))
+    secrets = {name: secret for name, each in formulas.items() if (secret := secret_of(each)) is not None}
+    mistakes += _references(formulas, entries.keys(), secrets)
+    return Parameters(names=frozenset(entries), secrets=secrets, mistakes=tuple(mistakes))
+
+
+def _at(name: str, message: str) -> Mistake:
+    return Mistake(path=("parameters", name, "formula"), message=message, at_value=True)
+
+
+def _references(
+    formulas: Mapping[str, Formula], names: Collection[str], secrets: Mapping[str, str]
+) -> Iterator[Mistake]:
+    for name, formula in formulas.items():
+        for other in names_of(formula):
+            if other not in names:
+                yield _at(name, f"there is no parameter @{other}; {close_to(other, names)}")
+            elif other in secrets:
+                yield _at(name, f"@{other} is a secret, and nothing is computed from one")
+    try:
+        TopologicalSorter({name: set(names_of(each)) for name, each in formulas.items()}).prepare()
+    except CycleError as error:
+        around = error.args[1]
+        yield _at(around[0], f"these parameters need each other: {' → '.join(f'@{name}' for name in around)}")

@@ -1,0 +1,188 @@
+"""Values of parameters for one run, and how they are put into texts: escaped for the place, never pasted."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from graphlib import TopologicalSorter
+from typing import Final
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+from shared.definitions.base import Language
+from shared.definitions.formulas import Scope, evaluate, names_of, parse_formula, secret_of
+from shared.definitions.models import Parameter, ParameterValue, SyncDefinition
+from shared.definitions.names import references
+from shared.errors import UserError
+
+__all__ = ["ParameterValue", "in_json", "in_text", "in_url", "resolve", "shown"]
+
+
+def resolve(
+    definition: SyncDefinition,
+    overrides: Mapping[str, ParameterValue],
+    *,
+    environment: Mapping[str, str],
+    now: dt.datetime,
+    guid: Callable[[], UUID] = uuid4,
+) -> dict[str, ParameterValue]:
+    """Give every parameter its value for one run.
+
+    Args:
+        definition: A loaded definition: its formulas are known to be sound.
+        overrides: Values that the run gives; text is read as the type of the parameter's default.
+        environment: What `ENV` reads.
+        now: The start of the run, with a time zone; what `NOW` gives.
+        guid: What `GUID` calls.
+
+    Returns:
+        Values in the definition's order. Parameters that name a secret have none: where one is used there stands a
+        reference to the secret, so that no log of values can show it.
+
+    Raises:
+        UserError: With every problem: unknown or unreadable override, no value given, a formula without a result.
+    """
+    formulas = {
+        name: parse_formula(each.formula) for name, each in definition.parameters.items() if each.formula is not None
+    }
+    secrets = {name for name, formula in formulas.items() if secret_of(formula) is not None}
+    problems = [*_refused(definition.parameters, overrides, secrets)]
+    values: dict[str, ParameterValue] = {}
+    scope = Scope(values=values, environment=environment, now=now, guid=guid)
+    needs = {name: names_of(formulas[name]) if name in formulas else () for name in definition.parameters}
+    for name in TopologicalSorter(needs).static_order():
+        if name in secrets:
+            continue
+        parameter, formula = definition.parameters[name], formulas.get(name)
+        try:
+            if name in overrides:
+                values[name] = _given(parameter, overrides[name])
+            else:
+                values[name] = _default(parameter) if formula is None else evaluate(formula, scope)
+        except KeyError:
+            continue  # it refers to a parameter without a value, and that one is reported
+        except ValueError as error:
+            problems.append(f"parameter {name}: {error}")
+    if problems:
+        raise UserError("\n".join(problems))
+    return {name: values[name] for name in definition.parameters if name in values}
+
+
+def _refused(
+    parameters: Mapping[str, Parameter], overrides: Mapping[str, ParameterValue], secrets: set[str]
+) -> Iterator[str]:
+    for name in overrides:
+        if name in secrets:
+            yield f"parameter {name} names a secret; a run cannot give it another value"
+        elif name not in parameters:
+            close = get_close_matches(name, parameters, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(parameters) or 'none'}"
+            yield f"there is no parameter {name}; {hint}"
+
+
+def _default(parameter: Parameter) -> ParameterValue:
+    if "default" not in parameter.model_fields_set:
+        raise ValueError("it has neither default nor formula, so the run has to give its value")
+    return parameter.default
+
+
+def _given(parameter: Parameter, value: ParameterValue) -> ParameterValue:
+    """Read an override, text from a command line, as the type of the default."""
+    kind = type(parameter.default)
+    if not isinstance(value, str) or kind not in _READERS:
+        return value
+    reader, meant = _READERS[kind]
+    try:
+        return reader(value.strip())
+    except (ValueError, KeyError):
+        raise ValueError(f"its default is {meant}, and the given text is not") from None
+
+
+_READERS: Final[Mapping[type, tuple[Callable[[str], ParameterValue], str]]] = {
+    bool: (lambda text: {"true": True, "false": False}[text.lower()], "true or false"),
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    dt.date: (dt.date.fromisoformat, "a date such as 2024-01-31"),
+    dt.datetime: (dt.datetime.fromisoformat, "a time such as 2024-01-31T12:00:00Z"),
+}
+
+
+def shown(value: ParameterValue) -> str:
+    """Write a value as text: ISO dates, UTC times with Z, `true` and `false`; null is empty."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case dt.datetime():
+            return utc(value).isoformat().replace("+00:00", "Z")
+        case dt.date():
+            return value.isoformat()
+    return str(value)
+
+
+def utc(value: dt.datetime) -> dt.datetime:
+    """The same moment in UTC; a time without zone is UTC."""
+    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def in_text(text: str, values: Mapping[str, ParameterValue]) -> str:
+    """Put parameters into a path or other plain text.
+
+    Raises:
+        UserError: When the text names a parameter that has no value.
+    """
+    return _filled(text, values, shown)
+
+
+def in_url(text: str, values: Mapping[str, ParameterValue]) -> str:
+    """Put parameters into a URL, percent-escaped; one that the URL starts with is its base and stays as it is."""
+
+    def escaped(value: ParameterValue) -> str:
+        return quote(shown(value), safe="")
+
+    base = re.match(r"@(?:\w+|\{\w+\})", text)
+    if base is None:
+        return _filled(text, values, escaped)
+    return _filled(base[0], values, shown) + _filled(text[base.end() :], values, escaped)
+
+
+_JSON_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
+def in_json(text: str, values: Mapping[str, ParameterValue]) -> str:
+    """Put parameters into JSON: inside a JSON text as escaped text, elsewhere as a JSON value."""
+    parts, position = [], 0
+    for found in _JSON_TEXT.finditer(text):
+        parts.append(_filled(text[position : found.start()], values, _json_value))
+        parts.append(_filled(found[0], values, lambda value: json.dumps(shown(value), ensure_ascii=False)[1:-1]))
+        position = found.end()
+    return "".join([*parts, _filled(text[position:], values, _json_value)])
+
+
+def _json_value(value: ParameterValue) -> str:
+    plain = shown(value) if isinstance(value, dt.date) else value
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _filled(text: str, values: Mapping[str, ParameterValue], render: Callable[[ParameterValue], str]) -> str:
+    parts, position = [], 0
+    for found in references(text, Language.TEXT, values):
+        parts.append(text[position : found.start])
+        parts.append(render(value_of(found.name, values)) if found.name else "@")
+        position = found.end
+    return "".join([*parts, text[position:]])
+
+
+def value_of(name: str, values: Mapping[str, ParameterValue]) -> ParameterValue:
+    """A parameter's value.
+
+    Raises:
+        UserError: When there is none of this name.
+    """
+    if name not in values:
+        raise UserError(f"there is no value for the parameter {name}")
+    return values[name]

@@ -1,0 +1,253 @@
+"""The folder of definitions: local, or anywhere that fsspec reaches, read again when a file changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+from shared.definitions.loading import read_definition
+from shared.definitions.models import SyncDefinition
+from shared.errors import DefinitionError, Problem, UserError
+
+__all__ = ["Loaded", "Repository", "accepted", "load_folder"]
+
+SECONDS_BETWEEN_LOOKS: Final = 60.0
+_SUFFIXES: Final = (".yaml", ".yml")
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """One file: its definition, or what is wrong with it.
+
+    Attributes:
+        name: The definition's name; the file's, without ending, where the definition has mistakes.
+        file: Path or URL.
+        definition: None when there are problems.
+        problems: In the order of the text.
+    """
+
+    name: str
+    file: str
+    definition: SyncDefinition | None
+    problems: tuple[Problem, ...] = ()
+
+
+def load_folder(place: str | Path) -> tuple[Loaded, ...]:
+    """Read every definition of a folder (`*.yaml`, `*.yml`, not its subfolders), or one file.
+
+    Args:
+        place: A local path, or an fsspec URL such as `abfs://container/path`.
+
+    Returns:
+        One entry a file, in the order of their names. A file with mistakes does not keep the others from being used;
+        `accepted` is for callers who want all or nothing.
+
+    Raises:
+        UserError: When there is no such place, or it cannot be read.
+    """
+    return Repository(place, clock=lambda: 0.0).loaded()
+
+
+def accepted(loaded: Iterable[Loaded]) -> tuple[SyncDefinition, ...]:
+    """The definitions, when none has a mistake.
+
+    Raises:
+        DefinitionError: With every mistake of every file.
+    """
+    entries = [*loaded]
+    if problems := [problem for entry in entries for problem in entry.problems]:
+        raise DefinitionError(problems)
+    return tuple(entry.definition for entry in entries if entry.definition is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file and what changes when its content does: ETag or time, and size."""
+
+    name: str
+    version: str
+
+
+class _Folder(Protocol):
+    """Where the files are."""
+
+    def files(self) -> list[_File]: ...
+
+    def shown(self, name: str) -> str: ...
+
+    def read(self, name: str) -> bytes: ...
+
+
+class Repository:
+    """Definitions that follow their files.
+
+    Thread-safe. The folder is looked at once a minute at most, and only files whose version changed are read again.
+    When a look fails (storage away) the definitions of the last look stay in use; the first look has to succeed.
+
+    Args:
+        place: A local path, or an fsspec URL.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, place: str | Path, *, clock: Callable[[], float]) -> None:
+        self._place = str(place)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked = float("-inf")
+        self._read: dict[_File, Loaded] = {}
+        self._loaded: tuple[Loaded, ...] | None = None
+
+    def loaded(self) -> tuple[Loaded, ...]:
+        """Every file with its definition or problems.
+
+        Raises:
+            UserError: When the place cannot be read and never could.
+        """
+        with self._lock:
+            if self._loaded is None or self._clock() - self._looked >= SECONDS_BETWEEN_LOOKS:
+                self._loaded = self._look()
+                self._looked = self._clock()
+            return self._loaded
+
+    def definitions(self) -> tuple[SyncDefinition, ...]:
+        """The definitions without mistakes."""
+        return tuple(entry.definition for entry in self.loaded() if entry.definition is not None)
+
+    def find(self, name: str) -> SyncDefinition:
+        """One definition.
+
+        Raises:
+            DefinitionError: When it has mistakes.
+            UserError: When there is none of this name.
+        """
+        entries = [entry for entry in self.loaded() if entry.name == name]
+        if not entries:
+            known = ", ".join(entry.name for entry in self.loaded()) or "none"
+            raise UserError(f"there is no sync {name} in {self._place}; there are: {known}")
+        return accepted(entries)[0]
+
+    def _look(self) -> tuple[Loaded, ...]:
+        try:
+            folder = _folder(self._place)
+            self._read = {file: self._read.get(file) or _load(folder, file.name) for file in folder.files()}
+        except OSError as error:
+            if self._loaded is not None:
+                return self._loaded
+            reason = error.strerror or str(error)
+            raise UserError(f"the definitions in {self._place} cannot be read: {reason}") from error
+        return tuple(_with_unique_names(self._read.values()))
+
+
+def _load(folder: _Folder, name: str) -> Loaded:
+    file = folder.shown(name)
+    stem = name.rpartition(".")[0]
+    content = folder.read(name)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        problem = Problem(
+            message="a definition is UTF-8 text, and this byte is not",
+            file=file,
+            line=before.count(b"\n") + 1,
+            column=error.start - before.rfind(b"\n"),
+        )
+        return Loaded(name=stem, file=file, definition=None, problems=(problem,))
+    definition, problems = read_definition(text, file=file)
+    return Loaded(name=definition.name if definition else stem, file=file, definition=definition, problems=problems)
+
+
+def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
+    """Refuse every definition whose name another file has too: which of them is meant, nobody can tell."""
+    entries = [*entries]
+    files: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.definition is not None:
+            files.setdefault(entry.definition.name, []).append(entry.file)
+    for entry in entries:
+        others = [file for file in files.get(entry.name, ()) if file != entry.file]
+        if entry.definition is None or not others:
+            yield entry
+        else:
+            message = f"the name {entry.name} is taken by {', '.join(others)}"
+            yield replace(entry, definition=None, problems=(Problem(message=message, file=entry.file, path="name"),))
+
+
+def _folder(place: str) -> _Folder:
+    # C:\folder is no URL; fsspec's chained and schemed addresses all hold "://" or "::".
+    return _RemoteFolder(place) if "://" in place or "::" in place else _LocalFolder(Path(place))
+
+
+def _is_definition(name: str) -> bool:
+    return name.endswith(_SUFFIXES) and not name.startswith(".")
+
+
+@dataclass(frozen=True, slots=True)
+class _LocalFolder:
+    place: Path
+
+    def files(self) -> list[_File]:
+        if self.place.is_file():
+            return [self._file(self.place)]
+        return [
+            self._file(path) for path in sorted(self.place.iterdir()) if _is_definition(path.name) and path.is_file()
+        ]
+
+    @staticmethod
+    def _file(path: Path) -> _File:
+        about = path.stat()
+        return _File(path.name, f"{about.st_mtime_ns}-{about.st_size}-{about.st_ino}")
+
+    def shown(self, name: str) -> str:
+        return str(self.place if self.place.is_file() else self.place / name)
+
+    def read(self, name: str) -> bytes:
+        return Path(self.shown(name)).read_bytes()
+
+
+@dataclass(slots=True)
+class _RemoteFolder:
+    """A folder behind an fsspec URL. Whatever its driver raises becomes an OSError."""
+
+    url: str
+    paths: dict[str, str] = field(default_factory=dict)
+
+    def _asked(self, question: Callable[[Any, str], _Answer]) -> _Answer:
+        # Imported here: who keeps definitions on disk does not pay for it at a cold start.
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - see above; it ships no types
+
+        try:
+            return question(*url_to_fs(self.url))
+        except OSError:
+            raise
+        # A driver raises what it likes: azure.core, botocore and aiohttp each have a tree of their own.
+        except Exception as error:
+            raise OSError(f"{type(error).__name__}: {error}") from error
+
+    def files(self) -> list[_File]:
+        found = self._asked(lambda system, path: [*_listed(system, path)])
+        self.paths = {Path(each["name"]).name: each["name"] for each in found}
+        return sorted((_File(name, _version(each)) for name, each in zip(self.paths, found, strict=True)), key=str)
+
+    def shown(self, name: str) -> str:
+        return self.url if self.url.endswith(_SUFFIXES) else f"{self.url.rstrip('/')}/{name}"
+
+    def read(self, name: str) -> bytes:
+        return self._asked(lambda system, _: bytes(system.cat_file(self.paths[name])))
+
+
+def _listed(system: Any, path: str) -> Iterator[dict[str, Any]]:
+    system.invalidate_cache()  # drivers keep listings; a change would stay unseen
+    for each in system.ls(path, detail=True):
+        if each["type"] == "file" and _is_definition(Path(each["name"]).name):
+            yield each
+
+
+def _version(about: Mapping[str, Any]) -> str:
+    """What the store says changes with the content; drivers name it differently."""
+    keys = ("etag", "ETag", "last_modified", "LastModified", "mtime", "created", "size")
+    return "-".join(str(about[key]) for key in keys if about.get(key) is not None)

@@ -1,0 +1,183 @@
+"""Rules between the keys of a definition, each mistake at its own place.
+
+They read the raw document and not the model, so that they are checked even where other parts are wrong: whoever mends
+a definition sees every mistake at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from shared.definitions.located import Mistake, close_to
+from shared.definitions.yaml_loader import Path
+
+__all__ = ["between_keys"]
+
+_Raw = Mapping[str, Any]
+
+
+def between_keys(document: _Raw) -> Iterator[Mistake]:
+    """Every mistake between keys of a raw definition."""
+    for rule in _RULES:
+        yield from rule(document)
+
+
+def _mapping(document: _Raw, *keys: str) -> _Raw:
+    """The mapping at a path; empty where there is none."""
+    value: Any = document
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _items(document: _Raw, *keys: str) -> Iterator[tuple[Path, _Raw]]:
+    """The mappings of the list at a path."""
+    values = _mapping(document, *keys[:-1]).get(keys[-1])
+    for index, value in enumerate(values if isinstance(values, list) else ()):
+        if isinstance(value, dict):
+            yield (*keys, index), value
+
+
+def _texts(document: _Raw, *keys: str) -> Iterator[tuple[Path, str]]:
+    """The texts of the list at a path."""
+    values = _mapping(document, *keys[:-1]).get(keys[-1])
+    for index, value in enumerate(values if isinstance(values, list) else ()):
+        if isinstance(value, str):
+            yield (*keys, index), value
+
+
+def _labels(document: _Raw) -> list[str]:
+    """The names that expressions and mappings may use."""
+    labels = (each.get("alias") or each.get("name") for _, each in _items(document, "source", "columns"))
+    return [label for label in labels if isinstance(label, str)]
+
+
+def _targets(document: _Raw) -> list[str]:
+    targets = (each.get("target") for _, each in _items(document, "destination", "mappings"))
+    return [target for target in targets if isinstance(target, str)]
+
+
+def _columns(document: _Raw) -> Iterator[Mistake]:
+    for path, column in _items(document, "source", "columns"):
+        if column.get("formula") is not None and column.get("cases"):
+            yield Mistake(path=(*path, "cases"), message="a column has a formula or cases, not both")
+        if column.get("default") is not None and not column.get("cases"):
+            yield Mistake(path=(*path, "default"), message="a default is for a column with cases")
+        if column.get("input_format") is not None and column.get("type") != "date":
+            yield Mistake(path=(*path, "input_format"), message="an input_format is for a column of type date")
+        if column.get("name") == "_row" or column.get("alias") == "_row":
+            key = "alias" if column.get("alias") == "_row" else "name"
+            yield Mistake(path=(*path, key), message="_row is the row's number; choose another name")
+
+
+def _unique_columns(document: _Raw) -> Iterator[Mistake]:
+    """Names are unique, and so is what expressions call the columns; SQL does not regard case."""
+    names: dict[str, int] = {}
+    labels: dict[str, int] = {}
+    for path, column in _items(document, "source", "columns"):
+        key = "alias" if isinstance(column.get("alias"), str) else "name"
+        yield from _taken(names, column.get("name"), (*path, "name"))
+        yield from _taken(labels, column.get(key), (*path, key))
+
+
+def _taken(seen: dict[str, int], name: object, path: Path) -> Iterator[Mistake]:
+    index = int(path[-2])
+    if isinstance(name, str) and (first := seen.setdefault(name.lower(), index)) != index:
+        place = ".".join(map(str, path[:-2]))
+        yield Mistake(path=path, message=f"{place}[{first}] has this name already; case makes no difference")
+
+
+def _mappings(document: _Raw) -> Iterator[Mistake]:
+    labels = _labels(document)
+    targets: dict[str, int] = {}
+    for path, mapping in _items(document, "destination", "mappings"):
+        source = mapping.get("source")
+        if (source is None) == (mapping.get("value") is None):
+            yield Mistake(path=path, message="a mapping has exactly one of source and value")
+        elif isinstance(source, str) and labels and source not in labels:
+            yield Mistake(path=(*path, "source"), message=f"no source column has this name; {close_to(source, labels)}")
+        yield from _taken(targets, mapping.get("target"), (*path, "target"))
+
+
+def _id_column(document: _Raw) -> Iterator[Mistake]:
+    destination, targets = _mapping(document, "destination"), _targets(document)
+    if destination.get("id_column_insert") is True and destination.get("id_column") not in targets:
+        yield Mistake(
+            path=("destination", "id_column_insert"), message="inserts cannot carry the id: no mapping has it as target"
+        )
+
+
+def _credentials(document: _Raw) -> Iterator[Mistake]:
+    destination = _mapping(document, "destination")
+    if not destination:
+        return
+    client_id, secret = destination.get("client_id"), destination.get("client_secret")
+    if destination.get("auth") == "managed_identity":
+        if secret is not None:
+            yield Mistake(path=("destination", "client_secret"), message="a managed identity has no secret")
+        if isinstance(client_id, list):
+            yield Mistake(path=("destination", "client_id"), message="there is one managed identity, so no list")
+        return
+    for key, value in (("client_id", client_id), ("client_secret", secret)):
+        if value is None:
+            yield Mistake(
+                path=("destination", key), message="this key is missing; only auth: managed_identity does without it"
+            )
+    lengths = [len(value) if isinstance(value, list) else None for value in (client_id, secret)]
+    if None not in (client_id, secret) and lengths[0] != lengths[1]:
+        yield Mistake(path=("destination", "client_secret"), message="give as many secrets as ids, in the same order")
+    elif lengths[0] == 0:
+        yield Mistake(path=("destination", "client_id"), message="this is empty")
+
+
+def _behaviour(document: _Raw) -> Iterator[Mistake]:
+    targets = _targets(document)
+    keys: dict[str, int] = {}
+    for path, key in _texts(document, "sync_behaviour", "sync_key"):
+        if targets and key not in targets:
+            yield Mistake(
+                path=path,
+                message=f"the sync key names target columns, and no mapping has this one; {close_to(key, targets)}",
+            )
+        if keys.setdefault(key.lower(), int(path[-1])) != path[-1]:
+            yield Mistake(path=path, message="this column is in the key already")
+
+
+def _strategy(document: _Raw) -> Iterator[Mistake]:
+    behaviour = _mapping(document, "sync_behaviour")
+    strategy, column = behaviour.get("strategy", "full"), behaviour.get("action_column")
+    if isinstance(behaviour.get("changed"), dict) and strategy in {"delta", "upsert"}:
+        yield Mistake(
+            path=("sync_behaviour", "changed"), message=f"strategy {strategy} does not read the target, so no condition"
+        )
+    if isinstance(column, str):
+        path, labels = ("sync_behaviour", "action_column"), _labels(document)
+        if strategy in {"full", "upsert"}:
+            yield Mistake(path=path, message="an action_column is for strategy delta")
+        elif labels and column not in labels:
+            yield Mistake(path=path, message=f"no source column has this name; {close_to(column, labels)}")
+
+
+def _real_time(document: _Raw) -> Iterator[Mistake]:
+    events = _mapping(document, "source").get("type") == "events"
+    if events and document.get("listener") is None:
+        yield Mistake(path=("source", "type"), message="events come from a listener, and there is none")
+    if events and document.get("schedule") is not None:
+        yield Mistake(path=("schedule",), message="a source of events is not started by a schedule")
+    for path, column in _items(document, "source", "columns") if events else ():
+        name = column.get("name")
+        if isinstance(name, str) and name.startswith("$") and column.get("alias") is None:
+            yield Mistake(path=(*path, "name"), message="a column with a JSONPath needs an alias")
+
+
+_RULES: Final[tuple[Callable[[_Raw], Iterator[Mistake]], ...]] = (
+    _columns,
+    _unique_columns,
+    _mappings,
+    _id_column,
+    _credentials,
+    _behaviour,
+    _strategy,
+    _real_time,
+)

@@ -1,0 +1,259 @@
+"""YAML read into plain values, with the place of every key and every value.
+
+Plain scalars follow YAML 1.2's core schema, as editors do, and not PyYAML's 1.1: `NO` is a country and `12:30` a time
+of day, both text. Two things go further, for the sake of data: numbers with leading zeros stay text, and a plain ISO
+date is a date.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from yaml.composer import Composer
+from yaml.error import Mark, MarkedYAMLError, YAMLError
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.parser import Parser
+from yaml.reader import Reader, ReaderError
+from yaml.resolver import BaseResolver
+from yaml.scanner import Scanner
+
+__all__ = ["Document", "Path", "Place", "YamlProblem", "read_yaml", "shown_path"]
+
+Path = tuple[str | int, ...]
+
+_MOST_NODES: Final = 100_000  # aliases may name a node again and again: ten lines could stand for a billion values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """1-based line and column, in characters."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YamlProblem:
+    """A mistake in the YAML itself."""
+
+    message: str
+    place: Place
+    path: Path = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Document:
+    """A parsed text.
+
+    Attributes:
+        value: Dictionaries with text keys, lists, text, numbers, booleans, dates, None.
+        values: Where each value starts.
+        keys: Where each key of a mapping, or item of a list, starts.
+        problems: Mistakes in the YAML; with a syntax error `value` is None.
+    """
+
+    value: object = None
+    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, Place] = field(default_factory=dict)
+    problems: list[YamlProblem] = field(default_factory=list)
+
+    def place(self, path: Path) -> Place:
+        """The place of a key or item, or of the nearest thing around it that the text holds."""
+        while path and path not in self.keys:
+            path = path[:-1]
+        return self.keys.get(path) or self.values.get(()) or Place(line=1, column=1)
+
+    def value_place(self, path: Path) -> Place:
+        """The place of a value, or of the nearest thing around it that the text holds."""
+        return self.values.get(path) or self.place(path)
+
+
+def shown_path(path: Path) -> str:
+    """Write a path as ``destination.mappings[3].target``; list places count from 0."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
+    """PyYAML's pipeline up to the node tree; no implicit tags, no objects."""
+
+    def __init__(self, text: str) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+        BaseResolver.__init__(self)
+
+
+def read_yaml(text: str) -> Document:
+    """Parse one YAML document; mistakes are in `Document.problems`, never raised."""
+    text = text.removeprefix("\ufeff")
+    document = Document()
+    try:
+        node = _Loader(text).get_single_node()
+        if node is None:
+            _report(document, "the file is empty")
+        else:
+            document.value = _Builder(document).build(node, ())
+    except ReaderError as error:
+        document.problems.append(
+            YamlProblem(message="a control character is not allowed here", place=_at(text, error.position))
+        )
+    except MarkedYAMLError as error:
+        document.problems.append(YamlProblem(message=_syntax_message(error), place=_marked(error)))
+    except (YAMLError, ValueError):
+        _report(document, "this is no YAML")
+    except (RecursionError, _TooManyNodesError):
+        _report(document, "this is nested too deeply or repeats itself too often")
+    if document.problems and document.value is None:
+        document.values.clear()
+    return document
+
+
+def _report(document: Document, message: str) -> None:
+    document.problems.append(YamlProblem(message=message, place=Place(line=1, column=1)))
+
+
+class _TooManyNodesError(Exception):
+    """An alias bomb."""
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Turns nodes into values and notes their places."""
+
+    document: Document
+    nodes: int = 0
+    open: set[int] = field(default_factory=set)
+
+    def build(self, node: Node, path: Path) -> object:
+        self.nodes += 1
+        if self.nodes > _MOST_NODES:
+            raise _TooManyNodesError
+        self.document.values[path] = _place(node.start_mark)
+        if node.tag not in _PLAIN_TAGS:
+            self._report("a tag (!) has no meaning here", node, path)
+            return None
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, path)
+        if id(node) in self.open:
+            self._report("this alias stands inside what it names", node, path)
+            return None
+        self.open.add(id(node))
+        built = self._mapping(node, path) if isinstance(node, MappingNode) else self._list(node, path)
+        self.open.discard(id(node))
+        return built
+
+    def _report(self, message: str, node: Node, path: Path) -> None:
+        self.document.problems.append(YamlProblem(message=message, place=_place(node.start_mark), path=path))
+
+    def _scalar(self, node: ScalarNode, path: Path) -> object:
+        if any("\ud800" <= character <= "\udfff" for character in node.value):
+            self._report("half of a surrogate pair is no character", node, path)
+            return None
+        return node.value if node.style is not None else plain_scalar(node.value)
+
+    def _list(self, node: Node, path: Path) -> list[object]:
+        items: list[Node] = node.value if isinstance(node, SequenceNode) else []
+        for index, item in enumerate(items):
+            self.document.keys[*path, index] = _place(item.start_mark)
+        return [self.build(item, (*path, index)) for index, item in enumerate(items)]
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
+        built: dict[str, object] = {}
+        for key, value in self._entries(node, path):
+            name = str(key.value)
+            inner = (*path, name)
+            if name in built:
+                first = self.document.keys[inner].line
+                # Not named: where a secret belongs even a key may be one.
+                self._report(f"this key is given twice, first on line {first}", key, path)
+                continue
+            self.document.keys[inner] = _place(key.start_mark)
+            built[name] = self.build(value, inner)
+        return built
+
+    def _entries(self, node: MappingNode, path: Path) -> Iterator[tuple[ScalarNode, Node]]:
+        for key, value in node.value:
+            if isinstance(key, ScalarNode) and key.tag in _PLAIN_TAGS:
+                yield key, value
+            else:
+                self._report("a key is plain text", key, path)
+
+
+_PLAIN_TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,400})")
+_FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIMESTAMP: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[-+][0-9]{2}:[0-9]{2})?"
+)
+_WORDS: Final[dict[str, bool | None]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+def plain_scalar(text: str) -> object:
+    """Read a scalar without quotes: null, boolean, number, date or text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    try:
+        if _DATE.fullmatch(text):
+            return dt.date.fromisoformat(text)
+        if _TIMESTAMP.fullmatch(text):
+            return dt.datetime.fromisoformat(text.upper())
+    except ValueError:
+        return text  # 2024-13-45 is no date
+    return text
+
+
+# PyYAML's own messages repeat what they found: an alias, a tag, a character. That may be a secret, so each gets ours.
+_SYNTAX: Final = (
+    ("found character '\\t'", "a tab cannot indent; use spaces"),
+    ("cannot start any token", "text cannot start with this character; put the whole text in quotes"),
+    ("undefined alias", "* starts an alias, and none has this name; put text that starts with * in quotes"),
+    ("alphabetic or numeric character", "put text that starts with * or & in quotes"),
+    ("mapping values are not allowed", "no key can stand here; put text that holds a colon in quotes"),
+    ("escape", r"\ starts an escape in double quotes; write \\ for a backslash, or use single quotes"),
+    ("another document", "a file holds one definition; a second document starts here"),
+    ("end of stream", "a quote that was opened is never closed"),
+    ("stream end", "a bracket or quote that was opened is never closed"),
+    ("occurrence", "this anchor (&) is given twice"),
+    ("expected ','", "after this value a comma or the closing bracket is missing"),
+    ("<block end>", "this does not line up with what is above it; check indentation and quotes"),
+    ("expected ':'", "a key needs a colon after it; check quotes and indentation"),
+    ("tag", "a tag (!) has no meaning here"),
+)
+
+
+def _syntax_message(error: MarkedYAMLError) -> str:
+    said = f"{error.problem} {error.context}"
+    remedy = next((ours for theirs, ours in _SYNTAX if theirs in said), "check indentation and quotes")
+    return f"this cannot be read as YAML: {remedy}"
+
+
+def _marked(error: MarkedYAMLError) -> Place:
+    mark = error.problem_mark or error.context_mark
+    return _place(mark) if mark is not None else Place(line=1, column=1)
+
+
+def _place(mark: Mark) -> Place:
+    return Place(line=mark.line + 1, column=mark.column + 1)
+
+
+def _at(text: str, position: int) -> Place:
+    before = text[:position]
+    return Place(line=before.count("\n") + 1, column=position - before.rfind("\n"))
