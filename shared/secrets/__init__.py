@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.secrets.references import Secrets
 from shared.secrets.store import SecretStore
 
-__all__ = ["SecretStore"]
+__all__ = ["SecretStore", "Secrets"]
