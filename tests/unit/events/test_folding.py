@@ -63,7 +63,7 @@ def test_a_delete_that_only_marks_ends_nothing() -> None:
         (Action.UPDATE, Action.DELETE, True),
     ],
 )
-def test_delta_joins_what_the_service_would_take_one_by_one(first: Action, second: Action, joins: bool) -> None:
+def test_delta_joins_what_the_service_would_take_one_by_one(first: Action, second: Action, *, joins: bool) -> None:
     """An insert of what exists and an update of what is missing must still be refused."""
     rules = FoldRules(by_action=True, writes_join=True, delete_ends=True)
     assert (len(fold([row(1, first), row(2, second)], {}, rules).steps["a"]) == 1) is joins
