@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import typer
 from typer.exceptions import TyperException
 
 from shared.cli.commands import EXIT_FAILED, EXIT_UNSAFE, app
@@ -29,21 +27,17 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; no exception gets past here, and no traceback to a user."""
     output = Output()
     try:
-        return int(app(list(arguments) or ["--help"], standalone_mode=False, obj=output) or 0)
+        code = int(app(list(arguments) or ["--help"], standalone_mode=False, obj=output) or 0)
     except SyncError as error:
         return _refused(error, output)
     except TyperException as error:
         output.as_json = "--json" in arguments  # the options were not read to their end
-        return _failed(output, "UsageError", f"{error.format_message()} Try --help.")
-    except (KeyboardInterrupt, typer.Abort):
-        _failed(output, "Stopped", "Stopped from the keyboard.")
-        return EXIT_STOPPED
-    except BrokenPipeError:
-        # The reader of a pipe (`| head`) went away; Python would complain about it once more while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+        return _failed(output, "UsageError", f"{error.format_message().rstrip('.')}. Try --help.")
     except Exception:  # noqa: BLE001 - the boundary of the program: what nobody foresaw becomes a sentence and a file
         return _unforeseen(output)
+    if code == EXIT_STOPPED:  # typer answers the keyboard with this code, and without a word
+        return _failed(output, "Stopped", "Stopped from the keyboard.", code=code)
+    return code
 
 
 def _refused(error: SyncError, output: Output) -> int:

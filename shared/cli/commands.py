@@ -23,6 +23,7 @@ from shared.errors import UserError
 if TYPE_CHECKING:
     from shared.app import App
     from shared.jobs import PlanReport
+    from shared.workspace import Step
 
 __all__ = ["EXIT_CHANGES", "EXIT_ERRORS", "EXIT_FAILED", "EXIT_UNSAFE", "app"]
 
@@ -142,7 +143,7 @@ def explain(context: typer.Context, name: Name, parameters: Given = None, as_jso
     output.result(
         {"sync": name, "steps": [{"title": s.title, "origin": s.origin, "sql": s.sql} for s in steps]},
         *(
-            Syntax(f"-- {number}. {step.title}\n{step.sql};\n", "sql", background_color="default")
+            Syntax(f"-- {number}. {step.title}{_place(step)}\n{step.sql};\n", "sql", background_color="default")
             for number, step in enumerate(steps, start=1)
         ),
     )
@@ -199,6 +200,10 @@ def _output(context: typer.Context, as_json: bool) -> Output:
     output = context.find_object(Output) or Output()
     output.as_json = as_json
     return output
+
+
+def _place(step: Step) -> str:
+    return f" ({step.origin})" if step.origin else ""
 
 
 def _plan_tables(report: PlanReport) -> list[RenderableType]:

@@ -131,7 +131,7 @@ def _expire(layout: Sequence[TargetColumn], name: str, started: datetime) -> _Ch
         key=key_of(layout, "target"),
         payload=f"'{{' || {to_service(column, moment)} || '}}'",
         columns=literal(name),
-        before=before([column], _held),
+        before=before([column], _in_any_case),
     )
 
 
@@ -143,6 +143,10 @@ def _delete(layout: Sequence[TargetColumn]) -> _Change:
         key=key_of(layout, "target"),
         before=before(layout, _held),
     )
+
+
+def _in_any_case(_column: TargetColumn) -> str:
+    return "true"
 
 
 def _held(column: TargetColumn) -> str:

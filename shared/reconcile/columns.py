@@ -82,17 +82,12 @@ def names(columns: Sequence[TargetColumn], condition: Condition) -> str:
 
 def before(columns: Sequence[TargetColumn], condition: Condition) -> str:
     """SQL for the JSON object of what the record holds in the columns that meet the condition."""
-    return _object((condition(c), _held_json(c)) for c in columns)
+    return _object((condition(c), to_service(c, f"target.{quoted(c.name)}")) for c in columns)
 
 
 def key_of(layout: Sequence[TargetColumn], side: str) -> str:
     """SQL for the JSON object of the sync key, taken from `desired` or from `target`."""
     return _object(("true", to_service(c, f"{side}.{quoted(c.name)}")) for c in key_columns(layout))
-
-
-def _held_json(column: TargetColumn) -> str:
-    name = quoted(column.name)
-    return f"{literal(name + ':')} || coalesce(to_json(target.{name})::VARCHAR, 'null')"
 
 
 def _both(left: str, right: str) -> str:

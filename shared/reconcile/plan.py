@@ -228,8 +228,13 @@ def samples(rows: Iterable[Sequence[Any]]) -> tuple[SampleChange, ...]:
 
 
 def _column_changes(columns: str, payload: dict[str, Any], before: dict[str, Any]) -> tuple[ColumnChange, ...]:
-    """Pair the columns sent with their payload values, which stand in the same order; a delete sends none."""
-    after = dict(zip(columns.split(","), payload.values(), strict=True)) if columns else {}
-    return tuple(
-        ColumnChange(column=name, before=before.get(name), after=after.get(name)) for name in {**after, **before}
-    )
+    """Pair old and new values by the names sent, in whose order they stand; a delete sends none and shows what goes.
+
+    By their order, because a payload names a lookup by its navigation property and not by its column.
+    """
+    if not columns:
+        return tuple(ColumnChange(column=name, before=value, after=None) for name, value in before.items())
+    names = columns.split(",")
+    held = before.values() if before else [None] * len(names)
+    changes = zip(names, held, payload.values(), strict=True)
+    return tuple(ColumnChange(column=name, before=old, after=new) for name, old, new in changes)

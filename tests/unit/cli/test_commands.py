@@ -1,0 +1,473 @@
+"""Every command: what it asks of the app, what it prints where, and its exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.cli import commands
+from shared.cli.boundary import run
+from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
+from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunState, RunSummary
+from shared.reconcile import Action, ColumnChange, Limit, Plan, PlanCounts, SafetyLimits, SampleChange
+from shared.state import ErrorRecord, RunRecord
+from shared.workspace import Step
+
+CHECKSUM = "c" * 64
+REJECTED = ErrorRow(
+    side="source",
+    error_class="Invalid Row",
+    error_type="Max Length Violation",
+    column="Name",
+    rows=(4, 9),
+    count=2,
+    message="longer than 160 characters",
+)
+
+
+def planned(*, unsafe: bool = False, changes: bool = True, errors: bool = False) -> PlanReport:
+    counts = PlanCounts(insert=2, update=1, unchanged=7, source_rows=10, target_rows=8) if changes else PlanCounts()
+    limits = SafetyLimits(max_update=Limit(amount=0, is_share=False)) if unsafe else SafetyLimits()
+    update = SampleChange(
+        action=Action.UPDATE,
+        row=3,
+        id="00000000-0000-0000-0000-000000000003",
+        key={"accountnumber": "A3"},
+        columns=(ColumnChange(column="name", before="Müller & <Söhne>", after=None),),
+    )
+    return PlanReport(
+        sync="customers",
+        strategy="full",
+        plan=Plan(counts=counts, limits=limits, checksum=CHECKSUM),
+        source=RowCounts(processed=12, verified=10, rejected=2),
+        target=RowCounts(processed=8, verified=8),
+        sample=(update,) if changes else (),
+        errors=(REJECTED,) if errors else (),
+        requests=3,
+        elapsed_seconds=1.5,
+    )
+
+
+def summarised(*, completed: bool = True, errors: bool = False) -> RunSummary:
+    return RunSummary(
+        run_id="run-1",
+        sync="customers",
+        state=RunState.SUCCEEDED if completed and not errors else RunState.FAILED,
+        strategy="full",
+        completed=completed,
+        message="" if completed else "stopped before the end (errors)",
+        source=RowCounts(processed=12, verified=10, rejected=2 if errors else 0, filtered=0 if errors else 2),
+        target=RowCounts(processed=8, verified=8),
+        created=ChangeCounts(done=2, planned=2),
+        updated=ChangeCounts(done=1, planned=1),
+        unchanged=7,
+        requests=5,
+        writes=2,
+        elapsed_seconds=61.25,
+        peak_memory_mb=244.3,
+        errors=(REJECTED,) if errors else (),
+    )
+
+
+@dataclass(slots=True)
+class FakeState:
+    """An execution log with two runs."""
+
+    records: tuple[RunRecord, ...] = tuple(
+        RunRecord(
+            run_id=run_id,
+            sync="customers",
+            version="1.0.0",
+            trigger="command",
+            state=state,
+            started=datetime(2026, 3, day, tzinfo=UTC),
+            ended=datetime(2026, 3, day, 0, 1, tzinfo=UTC),
+            duration=60.0,
+            counts={"created": {"done": 5, "planned": 5}, "failed": 0},
+        )
+        for run_id, state, day in (("beef02", "Failed", 2), ("beef01", "Succeeded", 1), ("cafe01", "Succeeded", 1))
+    )
+
+    def runs(self, sync: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
+        return tuple(run for run in self.records if sync in (None, run.sync))[:limit]
+
+    def run(self, run_id: str) -> RunRecord | None:
+        return next((run for run in self.records if run.run_id == run_id), None)
+
+    def errors(self, run_id: str) -> tuple[ErrorRecord, ...]:
+        if run_id != "beef02":
+            return ()
+        return (
+            ErrorRecord(
+                run_id=run_id, error_class="Invalid Row", error_type="Duplicate Key", count=12, rows=(*range(1, 13),)
+            ),
+        )
+
+    def files(self, run_id: str) -> tuple[str, ...]:
+        return (f"{run_id}_SourceErrors.csv",) if run_id == "beef02" else ()
+
+    def file(self, run_id: str, name: str) -> bytes | None:
+        return b"Row,Rejected,Errors\r\n1,Yes,Duplicate Key\r\n"
+
+
+@dataclass(slots=True)
+class FakeApp:
+    """What the composition root would give, with prepared answers; notes what it was asked."""
+
+    report: PlanReport = field(default_factory=planned)
+    summary: RunSummary = field(default_factory=summarised)
+    problems: list[Problem] = field(default_factory=list)
+    raises: BaseException | None = None
+    state: FakeState = field(default_factory=FakeState)
+    asked: dict[str, Any] = field(default_factory=dict)
+
+    def definitions(self) -> tuple[Any, ...]:
+        return ()
+
+    def validate(self, names: Sequence[str] = (), *, offline: bool = False) -> list[Problem]:
+        return self._answer(self.problems, names=tuple(names), offline=offline)
+
+    def plan(
+        self, name: str, parameters: Mapping[str, str], *, keep: Path | None, sample: int, progress: Progress
+    ) -> PlanReport:
+        progress.phase(Phase.LOAD, 10)
+        progress.advance(10)
+        return self._answer(self.report, name=name, parameters=parameters, keep=keep, sample=sample)
+
+    def run(self, name: str, parameters: Mapping[str, str], **options: Any) -> RunSummary:
+        return self._answer(self.summary, name=name, parameters=parameters, **options)
+
+    def explain(self, name: str, parameters: Mapping[str, str]) -> tuple[Step, ...]:
+        return self._answer((Step("Shape the rows", "SELECT 1", "source.columns"),), name=name, parameters=parameters)
+
+    def _answer(self, answer: Any, **asked: Any) -> Any:
+        self.asked = asked
+        if self.raises is not None:
+            raise self.raises
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What a command left: its exit code and both streams."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return dict(json.loads(self.out))
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
+    """The app that commands open."""
+    opened = FakeApp()
+    monkeypatch.setattr(commands, "_opened", lambda: opened)
+    return opened
+
+
+@pytest.fixture
+def typed(fake: FakeApp, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Typed]:
+    """Types a command: `typed("plan", "customers")`."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def type_it(*arguments: str) -> Typed:
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return Typed(code, captured.out, captured.err)
+
+    return type_it
+
+
+Type = Callable[..., Typed]
+
+
+def test_a_plan_prints_the_known_lines_then_samples_then_the_next_command(typed: Type, fake: FakeApp) -> None:
+    """Counts of both sides, what is to do, before and after per column, and how to go on."""
+    done = typed("plan", "customers", "-p", "region=West=1", "--limit", "3")
+    assert done.code == 0
+    assert fake.asked == {"name": "customers", "parameters": {"region": "West=1"}, "keep": None, "sample": 3}
+    for line in (
+        "Source:                                12 records processed",
+        "   Rejected:                            2",
+        "   Create:                              2 records",
+        "   Update:                              1 records",
+    ):
+        assert line in done.out
+    assert "Müller & <Söhne>" in done.out
+    assert "Next: dynamics-sync run customers" in done.out
+    assert done.err == ""
+
+
+def test_a_plan_in_json_is_one_object_and_nothing_else(typed: Type) -> None:
+    """Standard output parses as a whole."""
+    done = typed("plan", "customers", "--json")
+    assert done.json["planned"]["created"] == 2
+    assert done.json["checksum"] == CHECKSUM
+    assert done.json["sample"][0]["columns"] == [{"column": "name", "before": "Müller & <Söhne>", "after": None}]
+    assert done.err == ""
+
+
+@pytest.mark.parametrize(
+    ("report", "arguments", "code"),
+    [
+        (planned(), (), 0),
+        (planned(), ("--detailed-exit-code",), 4),
+        (planned(changes=False), ("--detailed-exit-code",), 0),
+        (planned(errors=True), (), 2),
+        (planned(errors=True), ("--detailed-exit-code",), 4),
+        (planned(unsafe=True), ("--detailed-exit-code",), 3),
+    ],
+)
+def test_the_exit_code_of_a_plan_says_what_it_found(
+    typed: Type, fake: FakeApp, report: PlanReport, arguments: tuple[str, ...], code: int
+) -> None:
+    """Unsafe before changes, changes only when asked for, then rejected rows."""
+    fake.report = report
+    assert typed("plan", "customers", *arguments).code == code
+
+
+def test_an_unsafe_plan_says_why_and_which_flag_overrides(typed: Type, fake: FakeApp) -> None:
+    """The limit, its numbers and --force."""
+    fake.report = planned(unsafe=True)
+    done = typed("plan", "customers")
+    assert "Refused as unsafe: it would update 1 of the target's 8 records" in done.out
+    assert "--force" in done.out
+
+
+def test_a_plan_without_changes_says_so(typed: Type, fake: FakeApp) -> None:
+    """Nobody has to read zeros."""
+    fake.report = planned(changes=False)
+    assert "Nothing to do" in typed("plan", "customers").out
+
+
+def test_a_saved_plan_is_applied_with_its_parameters_and_its_checksum(
+    typed: Type, fake: FakeApp, tmp_path: Path
+) -> None:
+    """`run --plan` needs nothing repeated; what is repeated wins."""
+    file = tmp_path / "plans" / "monday.json"
+    saved = typed("plan", "customers", "-p", "region=West", "-p", "day=1", "--out", str(file))
+    assert f"dynamics-sync run customers --plan {file}" in saved.out
+    assert typed("run", "customers", "--plan", str(file), "-p", "day=2").code == 0
+    assert fake.asked["approved"] == CHECKSUM
+    assert fake.asked["parameters"] == {"region": "West", "day": "2"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read"),
+        ("not a plan", "is no plan"),
+        ('{"sync": "customers", "checksum": "short"}', "is no plan"),
+    ],
+)
+def test_a_plan_file_that_is_none_is_refused_by_name(
+    typed: Type, tmp_path: Path, content: str | None, said: str
+) -> None:
+    """The message names the file and starts no run."""
+    file = tmp_path / "plan.json"
+    if content is not None:
+        file.write_text(content)
+    done = typed("run", "customers", "--plan", str(file))
+    assert (done.code, done.out) == (1, "")
+    assert f"{file}: {said}" in done.err
+
+
+def test_the_plan_of_another_sync_is_refused(typed: Type, tmp_path: Path) -> None:
+    """A plan is for the sync that it was made of."""
+    file = tmp_path / "plan.json"
+    typed("plan", "customers", "--out", str(file))
+    assert "is a plan of customers, not of orders" in typed("run", "orders", "--plan", str(file)).err
+
+
+def test_a_plan_page_holds_everything_and_fetches_nothing(typed: Type, fake: FakeApp, tmp_path: Path) -> None:
+    """One file with its styles, values escaped, no script and no address."""
+    fake.report = planned(unsafe=True, errors=True)
+    file = tmp_path / "plan.html"
+    typed("plan", "customers", "--html", str(file))
+    page = file.read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "Müller &amp; &lt;Söhne&gt;" in page
+    assert "Max Length Violation" in page
+    assert "Refused as unsafe" in page
+    assert CHECKSUM in page
+    assert not [word for word in ("<script", "http:", "https:", "src=", "url(") if word in page]
+
+
+def test_a_file_that_cannot_be_written_is_an_error_without_a_traceback(typed: Type, tmp_path: Path) -> None:
+    """The path and the system's reason."""
+    (tmp_path / "file").write_text("")
+    done = typed("plan", "customers", "--out", str(tmp_path / "file" / "plan.json"))
+    assert done.code == 1
+    assert "cannot be written" in done.err
+
+
+def test_a_run_prints_the_known_lines(typed: Type, fake: FakeApp, tmp_path: Path) -> None:
+    """Rows of both sides, done/planned, elapsed time and memory; options reach the app."""
+    done = typed("run", "customers", "--force", "--keep-workspace", str(tmp_path / "kept.duckdb"))
+    assert done.code == 0
+    assert (fake.asked["force"], fake.asked["keep"]) == (True, tmp_path / "kept.duckdb")
+    assert done.out.splitlines()[0] == "Data sync completed successfully."
+    for line in (
+        "   Filtered:                            2",
+        "   Created:                           2/2 records",
+        "   Updated:                           1/1 records",
+        "   Deleted:                           0/0 records",
+        " Total elapsed time         : 00:01:01.250",
+        " Peak physical memory usage : 244.3 MB",
+    ):
+        assert line in done.out.splitlines()
+
+
+def test_a_run_with_rejected_rows_shows_them_and_where_to_read_on(typed: Type, fake: FakeApp) -> None:
+    """Exit code 2, the error table, the next command."""
+    fake.summary = summarised(errors=True)
+    done = typed("run", "customers")
+    assert done.code == 2
+    assert "completed with errors" in done.out
+    assert "Max Length Violation" in done.out
+    assert "4, 9" in done.out
+    assert "Next: dynamics-sync errors run-1 --csv DIR" in done.out
+
+
+def test_a_run_that_stopped_early_fails_and_says_why(typed: Type, fake: FakeApp) -> None:
+    """Exit code 1."""
+    fake.summary = summarised(completed=False)
+    done = typed("run", "customers")
+    assert done.code == 1
+    assert "Data sync failed: stopped before the end (errors)" in done.out
+
+
+def test_a_run_in_json_has_at_least_the_promised_fields(typed: Type) -> None:
+    """The names that programs rely on."""
+    assert typed("run", "customers", "--json").json.keys() >= {
+        "run_id", "sync", "state", "strategy", "source", "target", "created", "updated", "deleted", "expired",
+        "unchanged", "ignored", "failed", "requests", "throttled", "retries", "elapsed_seconds", "peak_memory_mb",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("syncs/a.csv: no such file"), 1, "syncs/a.csv: no such file"),
+        (UnsafePlanError("412 of 1,000; --force"), 3, "412 of 1,000"),
+        (AbortRun("the secret is wrong"), 1, "the secret is wrong"),
+        (RetryLater("Dataverse is away", retry_after=30), 1, "Try again in 30 s."),
+        (KeyboardInterrupt(), 130, "Stopped from the keyboard"),
+    ],
+)
+def test_every_foreseen_end_is_one_message_and_one_exit_code(
+    typed: Type, fake: FakeApp, error: BaseException, code: int, said: str
+) -> None:
+    """On standard error for people; as a JSON object too for programs."""
+    fake.raises = error
+    done = typed("run", "customers")
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+    for_programs = typed("run", "customers", "--json")
+    assert (for_programs.code, for_programs.json["exit_code"]) == (code, code)
+    assert said in for_programs.json["error"]["message"]
+
+
+def test_all_problems_of_a_definition_reach_people_and_programs(typed: Type, fake: FakeApp) -> None:
+    """Each with its place."""
+    fake.raises = DefinitionError(
+        [Problem(message="unknown key nmae", file="a.yaml", line=3, column=5), Problem(message="no key")]
+    )
+    assert "a.yaml:3:5: unknown key nmae" in typed("plan", "customers").err
+    assert len(typed("plan", "customers", "--json").json["error"]["problems"]) == 2
+
+
+def test_the_unforeseen_becomes_a_sentence_and_a_file(typed: Type, fake: FakeApp) -> None:
+    """No traceback reaches the user; it is kept for whoever mends the program."""
+    fake.raises = ZeroDivisionError("secret detail")
+    done = typed("run", "customers")
+    assert done.code == 1
+    assert "ZeroDivisionError" in done.err
+    assert "Traceback" not in done.err
+    assert "secret detail" not in done.err
+    file = Path(done.err.rsplit("Details: ", 1)[1].strip())
+    assert "ZeroDivisionError: secret detail" in file.read_text("utf-8")
+    file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("plam", "customers"), "plam"),
+        (("plan",), "NAME"),
+        (("plan", "customers", "--nope"), "--nope"),
+        (("plan", "customers", "-p", "region"), "write -p NAME=VALUE"),
+        (("plan", "customers", "--limit", "many"), "--limit"),
+    ],
+)
+def test_a_mistyped_command_is_exit_code_1_and_says_what_is_wrong(
+    typed: Type, arguments: tuple[str, ...], said: str
+) -> None:
+    """Not 2: that code means that a run completed with rejected rows."""
+    done = typed(*arguments)
+    assert (done.code, done.out) == (1, "")
+    assert said in done.err
+
+
+def test_without_a_command_the_help_is_shown(typed: Type) -> None:
+    """It names every command."""
+    done = typed()
+    assert done.code == 0
+    for command in ("validate", "plan", "run", "explain", "runs", "errors", "schema"):
+        assert command in done.out
+
+
+def test_validate_lists_every_problem_and_fails(typed: Type, fake: FakeApp) -> None:
+    """Exit code 1 with problems, 0 without; `--offline` reaches the app."""
+    assert typed("validate", "customers", "--offline").code == 0
+    assert fake.asked == {"names": ("customers",), "offline": True}
+    fake.problems = [Problem(message="one", file="a.yaml", line=1, column=2), Problem(message="two")]
+    done = typed("validate", "--json")
+    assert (done.code, done.json["valid"], len(done.json["problems"])) == (1, False, 2)
+    assert "• a.yaml:1:2: one" in typed("validate").out
+
+
+def test_explain_prints_each_step_as_sql(typed: Type) -> None:
+    """Title, place and text."""
+    assert "-- 1. Shape the rows (source.columns)" in typed("explain", "customers").out
+    assert typed("explain", "customers", "--json").json["steps"] == [
+        {"title": "Shape the rows", "origin": "source.columns", "sql": "SELECT 1"}
+    ]
+
+
+def test_runs_shows_the_log_newest_first(typed: Type) -> None:
+    """As a table, and as JSON with all fields."""
+    out = typed("runs", "customers", "--limit", "2").out
+    assert "beef02" in out
+    assert "cafe01" not in out
+    assert typed("runs", "--json").json["runs"][0]["started"] == "2026-03-02T00:00:00+00:00"
+    assert "No runs yet" in typed("runs", "orders").out
+
+
+def test_errors_finds_a_run_by_id_by_its_beginning_and_as_the_last(typed: Type) -> None:
+    """The first rows are shown, the rest is counted."""
+    for name in ("beef02", "beef02"[:6], "last"):
+        out = typed("errors", name).out
+        assert "Duplicate Key" in out
+        assert "9, 10, …" in out
+    assert "had no errors" in typed("errors", "caf").out
+    assert "2 runs begin with beef" in typed("errors", "beef").err
+    assert "There is no run nope" in typed("errors", "nope").err
+
+
+def test_errors_writes_the_files_of_the_run(typed: Type, tmp_path: Path) -> None:
+    """Under their own names, into a folder that is made."""
+    done = typed("errors", "beef02", "--csv", str(tmp_path / "found"), "--json")
+    file = tmp_path / "found" / "beef02_SourceErrors.csv"
+    assert done.json["files"] == [str(file)]
+    assert file.read_bytes().startswith(b"Row,Rejected,Errors")
