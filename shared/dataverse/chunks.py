@@ -1,0 +1,213 @@
+"""Pieces of work for the writer, and how each becomes one request. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, assert_never
+from urllib.parse import quote, urlsplit
+
+from shared.dataverse.batch_requests import Part, encoded
+from shared.dataverse.bulk import NAMESPACE, create_body, delete_body, update_body, upsert_body, without_key
+from shared.dataverse.changes import Change, ChangeAction
+from shared.dataverse.connection import Connection
+from shared.dataverse.controller import Kind
+from shared.dataverse.keys import Lookup, column_in_url, key_values, lookups, predicate
+from shared.dataverse.retry import Trouble
+from shared.dataverse.service import Call
+from shared.dataverse.service_errors import Refusal
+from shared.entities import EntityMetadata
+
+__all__ = ["MESSAGES", "Chunk", "Step", "Target", "call_of", "kind_of", "lookups_of", "step_of"]
+
+
+class Step(StrEnum):
+    """What is to be done next with a chunk."""
+
+    SEND = "send"  # in one bulk request
+    SINGLY = "singly"  # one operation for each row, in one $batch that goes on after an error
+    LOOK_UP = "look up"  # find the records by key first: ids are unknown, or an answer was lost
+
+
+# The bulk message of each kind; a table may lack some (asked of sdkmessagefilters).
+MESSAGES = {
+    Kind.CREATE: "CreateMultiple",
+    Kind.UPDATE: "UpdateMultiple",
+    Kind.UPSERT: "UpsertMultiple",
+    Kind.DELETE: "DeleteMultiple",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Rows that travel together.
+
+    Attributes:
+        rest: Rows put aside while a failure is narrowed down: one of `changes` and `rest` together is bad.
+        blame: Why a request that held `changes` and `rest` was refused.
+        lost: An earlier answer for these rows was lost, so the service may have acted.
+        tries: How often each kind of trouble was met.
+        not_before: Moment of the clock's `monotonic` before which it must not be sent.
+    """
+
+    kind: Kind
+    changes: tuple[Change, ...]
+    step: Step = Step.SEND
+    rest: tuple[Change, ...] = ()
+    blame: Refusal | None = None
+    lost: bool = False
+    tries: Mapping[Trouble | str, int] = field(default_factory=dict)
+    not_before: float = 0.0
+
+    def tried(self, what: Trouble | str) -> Chunk:
+        """The chunk after one more try that met `what`."""
+        return replace(self, tries={**self.tries, what: self.tries.get(what, 0) + 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The table written to, and what it can do.
+
+    Attributes:
+        messages: Bulk messages that the service offers for it.
+    """
+
+    entity: EntityMetadata
+    connection: Connection
+    messages: frozenset[str]
+
+
+def kind_of(change: Change) -> Kind:
+    """The kind of request a change needs."""
+    match change.action:
+        case ChangeAction.INSERT:
+            return Kind.CREATE
+        case ChangeAction.UPDATE | ChangeAction.EXPIRE:
+            return Kind.UPDATE
+        case ChangeAction.UPSERT:
+            return Kind.UPSERT
+        case ChangeAction.DELETE:
+            return Kind.DELETE
+        case _ as never:
+            assert_never(never)
+
+
+def step_of(change: Change, entity: EntityMetadata) -> Step:
+    """Whether a change can be sent as it is, or its record has to be found first.
+
+    Updates and deletes name their record by id, which is faster than by key; an upsert by id or by an alternate key
+    whose values may stand in a URL.
+    """
+    if change.action is ChangeAction.INSERT or change.id is not None:
+        return Step.SEND
+    if change.action is ChangeAction.UPSERT and predicate(entity, key_values(change.key)) is not None:
+        return Step.SEND
+    return Step.LOOK_UP
+
+
+def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
+    """The one request that takes a chunk one step on."""
+    if chunk.step is Step.LOOK_UP:
+        return _batch(
+            target, [_lookup_part(target, found) for found in lookups_of(chunk, target.entity)], boundary, chunk
+        )
+    if chunk.step is Step.SEND and MESSAGES[chunk.kind] in target.messages:
+        return Call(
+            method="POST",
+            path=f"{target.entity.entity_set}/{NAMESPACE}.{MESSAGES[chunk.kind]}",
+            headers=target.connection.write_headers,
+            body=_bulk_body(chunk, target.entity),
+            table=target.entity.logical_name,
+            doing=chunk.kind.value,
+            writes=True,
+        )
+    return _batch(target, [_part(target, chunk.kind, change) for change in chunk.changes], boundary, chunk)
+
+
+def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
+    match chunk.kind:
+        case Kind.CREATE:
+            return create_body(entity, chunk.changes)
+        case Kind.UPDATE:
+            return update_body(entity, chunk.changes)
+        case Kind.UPSERT:
+            return upsert_body(entity, chunk.changes)
+        case Kind.DELETE:
+            return delete_body(entity, chunk.changes)
+        case _ as never:
+            assert_never(never)
+
+
+def _batch(target: Target, parts: Sequence[Part], boundary: str, chunk: Chunk) -> Call:
+    reads = chunk.step is Step.LOOK_UP
+    return Call(
+        method="POST",
+        path="$batch",
+        headers={
+            "Content-Type": f'multipart/mixed; boundary="{boundary}"',
+            "Prefer": "odata.continue-on-error",
+        },
+        body=encoded(parts, boundary),
+        table=target.entity.logical_name,
+        doing="read" if reads else chunk.kind.value,
+        writes=not reads,
+    )
+
+
+def _path(target: Target, tail: str) -> str:
+    return urlsplit(target.connection.base).path + tail
+
+
+def _part(target: Target, kind: Kind, change: Change) -> Part:
+    """One row as a request of its own; optional headers stand on the inner request, where the service reads them."""
+    entity, headers = target.entity, dict(target.connection.write_headers)
+    match kind:
+        case Kind.CREATE:
+            body = _with_id(entity, change)
+            return Part(method="POST", path=_path(target, entity.entity_set), headers=headers, body=body)
+        case Kind.UPDATE:
+            path = _path(target, f"{entity.entity_set}({change.id})")
+            headers["If-Match"] = "*"  # an update must not create
+            return Part(method="PATCH", path=path, headers=headers, body=change.payload.encode())
+        case Kind.UPSERT:
+            return _upsert_part(target, change, headers)
+        case Kind.DELETE:
+            return Part(method="DELETE", path=_path(target, f"{entity.entity_set}({change.id})"), headers=headers)
+        case _ as never:
+            assert_never(never)
+
+
+def _upsert_part(target: Target, change: Change, headers: dict[str, str]) -> Part:
+    """`return=representation` tells 201 (created) from 200 (updated), and the id, which a plain 204 does not."""
+    entity = target.entity
+    headers["Prefer"] = "return=representation"
+    address = change.id or quote(str(predicate(entity, key_values(change.key))), safe="=,'")
+    payload = change.payload if change.id else without_key(entity, change)
+    path = _path(target, f"{entity.entity_set}({address})?$select={entity.primary_id}")
+    return Part(method="PATCH", path=path, headers=headers, body=payload.encode())
+
+
+def _with_id(entity: EntityMetadata, change: Change) -> bytes:
+    if change.id is None:
+        return change.payload.encode()
+    members = change.payload.strip()[1:]
+    comma = "" if members.lstrip() == "}" else ","
+    return f'{{"{entity.primary_id}":"{change.id}"{comma}{members}'.encode()
+
+
+def lookups_of(chunk: Chunk, entity: EntityMetadata) -> Iterator[Lookup]:
+    """The queries that find the records of a chunk."""
+    keys = [lookup_key(change, entity) for change in chunk.changes]
+    select = [column_in_url(entity.attributes[name]) for name in keys[0] if name in entity.attributes]
+    # Inside a $batch a URL may have 65,536 characters; the smaller bound of a plain GET is kept.
+    return lookups(entity, keys, select=select)
+
+
+def lookup_key(change: Change, entity: EntityMetadata) -> Mapping[str, Any]:
+    """What finds a change's record: its sync key; its own id where it brings one and no key."""
+    return key_values(change.key) or {entity.primary_id: change.id}
+
+
+def _lookup_part(target: Target, found: Lookup) -> Part:
+    return Part(method="GET", path=_path(target, found.path))

@@ -1,0 +1,179 @@
+"""`Dataverse`: one environment as the jobs see it: its tables, a reader and a writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+from shared.dataverse.changes import Change, Outcome
+from shared.dataverse.chunks import MESSAGES, Target
+from shared.dataverse.clock import Clock, SystemClock
+from shared.dataverse.connection import Connection
+from shared.dataverse.controller import ELASTIC_ROWS, Controller, Sizes
+from shared.dataverse.keys import key_values
+from shared.dataverse.lanes import Lane
+from shared.dataverse.metadata import MetadataCache, read_entity
+from shared.dataverse.reader import ReadReport, keyed_queries, read_into, table_query
+from shared.dataverse.senders import ThreadSenders
+from shared.dataverse.service import Call, Service, Usage
+from shared.dataverse.tokens import TokenProvider
+from shared.dataverse.transport import HttpTransport, Transport
+from shared.dataverse.writer import Bounds, Landed, Writing
+from shared.entities import EntityMetadata
+from shared.transform.targets import TargetColumn
+from shared.workspace import Workspace
+
+__all__ = ["Dataverse"]
+
+DEFAULT_PARALLEL = 4  # where the service gives no hint
+
+
+class Dataverse:
+    """One environment.
+
+    Args:
+        connection: Where it is and how to speak to it.
+        tokens: One token provider for each application user; requests are spread over them.
+        clock: Time; the machine's own by default.
+        transport: Sends requests; real HTTP by default.
+        cache: Metadata that outlives this object, such as a process's.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        tokens: Sequence[TokenProvider],
+        clock: Clock | None = None,
+        transport: Transport | None = None,
+        cache: MetadataCache | None = None,
+    ) -> None:
+        self.service = Service(
+            connection,
+            transport=transport or HttpTransport(connections=connection.parallel * max(1, len(tokens))),
+            users=tokens,
+            clock=clock or SystemClock(),
+        )
+        self._cache = cache or MetadataCache()
+        self._targets: dict[str, Target] = {}
+        self._lanes: dict[str, list[Lane]] = {}
+
+    def entity(self, name: str) -> EntityMetadata:
+        """A table by logical name, entity set name or display name; see `read_entity`."""
+        return read_entity(self.service, name, self._cache)
+
+    def read(
+        self,
+        workspace: Workspace,
+        entity: EntityMetadata,
+        layout: Sequence[TargetColumn],
+        *,
+        condition: str | None = None,
+        keys: Iterable[str] | None = None,
+    ) -> ReadReport:
+        """Read records into the workspace's table `current`, which has to exist.
+
+        Args:
+            workspace: The run's database.
+            entity: The table.
+            layout: Columns to read.
+            condition: An OData filter, parameters already bound, not percent-encoded.
+            keys: Only records with these keys: JSON objects of the sync key's columns, as in `Change.key`.
+
+        Raises:
+            UserError: The filter is too long for a URL.
+            RequestRefused: The service refuses the query, such as a filter that it does not understand.
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        if keys is None:
+            queries = [table_query(entity, layout, condition)]
+        else:
+            queries = list(keyed_queries(entity, layout, map(key_values, keys), condition))
+        return read_into(workspace, self.service, entity, layout, queries)
+
+    def write(
+        self,
+        entity: EntityMetadata,
+        changes: Iterable[Change],
+        *,
+        deadline: datetime | None = None,
+        max_errors: int | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Outcome]:
+        """Write changes; yields exactly one outcome for each, as they settle.
+
+        Args:
+            entity: The table.
+            changes: In writing order; read in the caller's thread, only as far as needed.
+            deadline: No chunk is sent that is not expected to be answered before; the rest is skipped.
+            max_errors: More failures than this skip the rest.
+            cancelled: Asked about twice a second; True skips the rest.
+
+        Raises:
+            AbortRun: Nothing more can succeed; raised after every change has had its outcome.
+            RetryLater: The service is away or throttles beyond patience; likewise.
+        """
+        lanes = self._lanes_of(entity)
+        senders: ThreadSenders[Landed] = ThreadSenders(self.service.connection.parallel * len(lanes))
+        bounds = Bounds(deadline=deadline, max_errors=max_errors, cancelled=cancelled)
+        writing = Writing(self.service, target=self._target(entity), lanes=lanes, senders=senders, bounds=bounds)
+        try:
+            yield from writing.outcomes(changes)
+        finally:
+            senders.close()
+            self._targets[entity.logical_name] = writing.target
+            for lane in lanes:
+                lane.reset()
+
+    def _target(self, entity: EntityMetadata) -> Target:
+        """The table with its bulk messages: asked once, then remembered."""
+        known = self._targets.get(entity.logical_name)
+        if known is None or known.entity is not entity:
+            messages = self._messages(entity)
+            known = Target(entity=entity, connection=self.service.connection, messages=messages)
+            self._targets[entity.logical_name] = known
+        return known
+
+    def _messages(self, entity: EntityMetadata) -> frozenset[str]:
+        """Which bulk messages the table has: documentation and environments differ, so the service is asked.
+
+        DeleteMultiple is listed for standard tables too, where it is not implemented (Microsoft: bulk operations).
+        """
+        names = [name for name in MESSAGES.values() if name != "DeleteMultiple" or entity.elastic]
+        among = " or ".join(f"sdkmessageid/name eq '{name}'" for name in names)
+        path = (
+            "sdkmessagefilters?$select=sdkmessagefilterid&$expand=sdkmessageid($select=name)"
+            f"&$filter=primaryobjecttypecode eq '{entity.logical_name}' and ({among})"
+        )
+        answer = self.service.fetch(Call(path=quote(path, safe="/?&=$,()'"), table="sdkmessagefilter")).json()
+        return frozenset(row["sdkmessageid"]["name"] for row in answer["value"])
+
+    def _lanes_of(self, entity: EntityMetadata) -> list[Lane]:
+        """The application users with what has been learned about each; kept between writes."""
+        sizes = Sizes(most=ELASTIC_ROWS) if entity.elastic else Sizes()
+        kept = self._lanes.get(entity.logical_name)
+        if kept is None:
+            parallel = self._parallel()
+            most = self.service.connection.parallel
+            kept = [
+                Lane(user=user, controller=Controller(parallel=parallel, most_parallel=most, sizes=sizes))
+                for user in range(len(self.service.users))
+            ]
+            self._lanes[entity.logical_name] = kept
+        return kept
+
+    def _parallel(self) -> int:
+        """The recommended degree of parallelism: every answer carries it; without one, `WhoAmI` is asked."""
+        if not self.service.meter.parallelism:
+            self.service.fetch(Call(path="WhoAmI"))
+        return self.service.meter.parallelism or DEFAULT_PARALLEL
+
+    def usage(self) -> Usage:
+        """Requests so far."""
+        return self.service.meter.usage()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.service.close()

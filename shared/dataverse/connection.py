@@ -1,0 +1,56 @@
+"""Where a definition's environment is and how it wants to be spoken to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.dataverse.hosts import DYNAMICS_CLOUDS
+from shared.definitions.models import KeyMatch, WriteOptions
+
+__all__ = ["Connection", "write_headers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One environment, as one definition uses it.
+
+    Attributes:
+        service_url: ``https://org.api.crm.dynamics.com/api/data/v9.2/``, with or without the last slash.
+        timeout: Seconds for one request.
+        write_headers: Sent with every write; see `write_headers`.
+        key_match: How the sync's keys are compared, needed where records are looked up by key.
+        allowed_hosts: Patterns of hosts that may get a token.
+        parallel: Most requests in flight for one application user.
+    """
+
+    service_url: str
+    timeout: float = 100
+    write_headers: Mapping[str, str] = field(default_factory=dict)
+    key_match: KeyMatch = KeyMatch.SERVICE
+    allowed_hosts: tuple[str, ...] = DYNAMICS_CLOUDS
+    parallel: int = 48
+    user_agent: str = "dynamics-sync"
+
+    @property
+    def base(self) -> str:
+        """The service URL with exactly one slash at its end."""
+        return self.service_url.rstrip("/") + "/"
+
+
+def write_headers(options: WriteOptions) -> dict[str, str]:
+    """The optional request headers that a definition's `options` ask for (Microsoft: "optional parameters").
+
+    `MSCRM.BypassCustomPluginExecution` and friends are older forms; one header with both words is the current one.
+    """
+    headers: dict[str, str] = {}
+    if options.bypass_custom_logic:
+        words = {"sync": "CustomSync", "async": "CustomAsync"}
+        headers["MSCRM.BypassBusinessLogicExecution"] = ",".join(words[word] for word in options.bypass_custom_logic)
+    if options.suppress_flows:
+        headers["MSCRM.SuppressCallbackRegistrationExpanderJob"] = "true"
+    if options.detect_duplicates:
+        headers["MSCRM.SuppressDuplicateDetection"] = "false"
+    if options.run_as:
+        headers["CallerObjectId"] = options.run_as
+    return headers

@@ -1,0 +1,187 @@
+"""How many requests at once, and how many rows in each: decided from what came back. Pure.
+
+Microsoft's advice (service protection limits; send parallel requests): start at the recommended degree of parallelism,
+raise it until the service says 429, then obey `Retry-After`. One controller stands for one application user, since the
+limits are counted per user.
+
+- parallelism: additive increase, multiplicative decrease; at most one decrease for one burst of refusals.
+- a 429 pauses everything until its `Retry-After`; the code for too many concurrent requests also halves parallelism at
+  once, since that limit is enforced at once and not over a window.
+- a deadlock lowers parallelism; a timeout lowers the rows of a request.
+- rows in a request follow the measured time of the service: as many as take about `TARGET_SECONDS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from shared.dataverse.pace import Pace
+
+__all__ = ["Controller", "Deadlocked", "Event", "Kind", "Settled", "Sizes", "Throttled", "TooLong"]
+
+FEWEST_ROWS = 10
+MOST_ROWS = 1000  # Microsoft: "100 - 1,000" for standard tables
+FIRST_ROWS = 100
+ELASTIC_ROWS = 100  # Microsoft: elastic tables, 100 per request
+TARGET_SECONDS = 4.0
+SLOWER = 1.5  # time per row against the best seen: beyond it, more senders only queue up at the server
+
+
+class Kind(StrEnum):
+    """What a request does; each kind has its own size, since each costs the service differently."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UPSERT = "upsert"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A request came back with an answer about its rows."""
+
+    at: float
+    kind: Kind
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttled:
+    """A request was answered 429.
+
+    Attributes:
+        concurrency: The limit is the one on concurrent requests.
+        wait: Seconds to pause.
+        message: The service's sentence, which names limit and window.
+        seconds: How long the request took to be refused.
+    """
+
+    at: float
+    concurrency: bool
+    wait: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlocked:
+    """The database chose a request as the victim of a deadlock."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooLong:
+    """A request took too long for the database or the client, or its body was too large."""
+
+    at: float
+    kind: Kind
+    rows: int
+
+
+Event = Settled | Throttled | Deadlocked | TooLong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Bounds of the rows in a request."""
+
+    fewest: int = FEWEST_ROWS
+    first: int = FIRST_ROWS
+    most: int = MOST_ROWS
+
+
+class Controller:
+    """Limits for one application user.
+
+    Args:
+        parallel: The recommended degree of parallelism.
+        most_parallel: Never more requests at once than this.
+        sizes: Bounds of the rows in a request.
+    """
+
+    def __init__(self, *, parallel: int, most_parallel: int, sizes: Sizes | None = None) -> None:
+        self.sizes = sizes or Sizes()
+        self.resume_at = 0.0
+        self.pace = Pace()
+        self._most = max(1, most_parallel)
+        self._parallel = float(min(max(1, parallel), self._most))
+        self._rows = dict.fromkeys(Kind, float(self.sizes.first))
+        self._row_seconds: dict[Kind, float] = {}
+        self._best: dict[Kind, float] = {}
+        self._lowered_at = float("-inf")
+        self._since_raise = 0
+
+    @property
+    def parallel(self) -> int:
+        """Requests that may be in flight."""
+        return int(self._parallel)
+
+    def rows(self, kind: Kind) -> int:
+        """Rows that the next request of a kind should carry."""
+        return int(self._rows[kind])
+
+    def seconds(self, kind: Kind) -> float:
+        """How long such a request is expected to take; 0 while nothing is known."""
+        return self._row_seconds.get(kind, 0.0) * self.rows(kind)
+
+    def ready_at(self, now: float) -> float:
+        """The moment from which one more request may be sent, as far as pauses and budgets go."""
+        return max(now, self.resume_at, self.pace.free_at(now))
+
+    def observe(self, event: Event) -> None:
+        """Learn from one event."""
+        match event:
+            case Settled():
+                self._settled(event)
+            case Throttled():
+                self._throttled(event)
+            case Deadlocked(at=at):
+                self._lower(at, 0.5)
+            case TooLong(kind=kind, rows=rows):
+                self._rows[kind] = max(self.sizes.fewest, min(self._rows[kind], rows) / 2)
+            case _ as never:
+                assert_never(never)
+
+    def _settled(self, event: Settled) -> None:
+        self.pace.spent(event.at, event.seconds)
+        if event.rows < min(self.sizes.fewest, self.rows(event.kind)):
+            return  # a lone row tells the latency, not the cost of a row
+        row_seconds = event.seconds / event.rows
+        known = self._row_seconds.get(event.kind)
+        self._row_seconds[event.kind] = row_seconds if known is None else 0.7 * known + 0.3 * row_seconds
+        if event.rows >= 0.9 * self._rows[event.kind]:
+            self._resize(event.kind)
+        self._maybe_raise(event.kind, row_seconds)
+
+    def _resize(self, kind: Kind) -> None:
+        fits = TARGET_SECONDS / max(self._row_seconds[kind], 1e-9)
+        bounded = min(fits, self._rows[kind] * 2)  # at most double: the next size is not yet measured
+        self._rows[kind] = max(self.sizes.fewest, min(bounded, self.sizes.most))
+
+    def _maybe_raise(self, kind: Kind, row_seconds: float) -> None:
+        """One more sender after a round of good answers, unless rows have become slower: then the server queues."""
+        best = self._best[kind] = min(self._best.get(kind, row_seconds), row_seconds)
+        self._since_raise += 1
+        if self._since_raise >= self._parallel and row_seconds <= best * SLOWER:
+            self._since_raise = 0
+            self._parallel = min(self._parallel + 1, self._most)
+
+    def _throttled(self, event: Throttled) -> None:
+        first_of_burst = event.at >= self.resume_at
+        self.resume_at = max(self.resume_at, event.at + event.wait)
+        if event.concurrency:
+            self._lower(event.at, 0.5)
+        elif first_of_burst:
+            self.pace.exhausted(event.at, event.message)
+            self._lower(event.at, 0.8)
+
+    def _lower(self, at: float, factor: float) -> None:
+        """Multiplicative decrease, once for all refusals of requests that were in flight together."""
+        if at < self._lowered_at + 1.0 or at < self._lowered_at:
+            return
+        self._lowered_at = max(at, self.resume_at)
+        self._since_raise = 0
+        self._parallel = max(1.0, self._parallel * factor)

@@ -1,0 +1,143 @@
+"""Changes on their way to becoming chunks: no key twice at once, one phase after the other, even last pieces."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import ceil
+
+from shared.dataverse.changes import Change
+from shared.dataverse.chunks import Chunk, Step, kind_of
+from shared.dataverse.controller import Kind
+
+__all__ = ["Feed"]
+
+
+class Feed:
+    """Takes changes as they are needed and hands them out in chunks.
+
+    A change whose record has another change that is not settled yet waits for it: two requests with one key in
+    flight may deadlock, or act in the wrong order. Phases (inserts, updates, deletes) follow one another.
+
+    Args:
+        changes: In writing order; read only as far as needed.
+        step_of: What a change needs first.
+    """
+
+    def __init__(self, changes: Iterable[Change], step_of: Callable[[Change], Step]) -> None:
+        self._changes = iter(changes)
+        self._step_of = step_of
+        self._ready: dict[tuple[Kind, Step], deque[Change]] = {}
+        self._count = 0
+        self._active: dict[int, Change] = {}
+        self._busy: set[str] = set()
+        self._waiting: deque[Change] = deque()
+        self._blocked: set[str] = set()  # names of changes that wait
+        self._held: Change | None = None
+        self._phase: Kind | None = None
+        self._ended = False
+
+    @property
+    def unsettled(self) -> Mapping[int, Change]:
+        """Changes that were taken from the source and have no outcome yet."""
+        return self._active
+
+    @property
+    def empty(self) -> bool:
+        """Whether every change has been handed out and settled."""
+        return self._ended and not self._active and not self._waiting and self._held is None
+
+    def take(self, rows: Callable[[Kind], int], senders: int) -> Chunk | None:
+        """The next chunk, None when nothing can be sent until something is settled.
+
+        Args:
+            rows: How many rows a request of a kind should carry.
+            senders: How many requests may be in flight; the last rows are shared out among them.
+        """
+        self._fill(rows, senders)
+        if not self._count:
+            return None
+        (kind, step), ready = max(self._ready.items(), key=lambda item: len(item[1]))
+        size = rows(kind)
+        if len(ready) < size * senders:
+            size = min(size, max(ceil(len(ready) / max(1, senders)), ceil(size / 4)))
+        taken = tuple(ready.popleft() for _ in range(min(size, len(ready))))
+        self._count -= len(taken)
+        return Chunk(kind=kind, step=step, changes=taken)
+
+    def put_back(self, kind: Kind, change: Change) -> None:
+        """Hand a change out again, with its record's id or its kind settled meanwhile."""
+        self._active[change.number] = change
+        self._busy |= _identities(change)
+        self._push(kind, Step.SEND, change)
+
+    def settled(self, number: int) -> None:
+        """A change has its outcome: its record may be written again."""
+        change = self._active.pop(number)
+        self._busy.difference_update(_identities(change))
+
+    def remaining(self) -> Iterator[int]:
+        """Numbers of all changes without an outcome, those not yet read included; empties the feed."""
+        yield from list(self._active)
+        if self._held is not None:
+            yield self._held.number
+        for change in (*self._waiting, *self._changes):
+            yield change.number
+
+    def _fill(self, rows: Callable[[Kind], int], senders: int) -> None:
+        self._let_waiting_in()
+        while (change := self._next(rows, senders)) is not None:
+            names = _identities(change)
+            if self._busy.isdisjoint(names) and self._blocked.isdisjoint(names):
+                self._enter(change)
+            else:
+                self._waiting.append(change)
+                self._blocked |= names
+
+    def _next(self, rows: Callable[[Kind], int], senders: int) -> Change | None:
+        """The next change of this phase, None when there are enough or the phase before has to end first."""
+        if self._held is not None and not self._active and not self._waiting:
+            change, self._held = self._held, None
+            self._phase = kind_of(change)
+            return change
+        if self._held is not None or self._ended:
+            return None
+        if self._phase is not None and self._count + len(self._waiting) >= rows(self._phase) * senders:
+            return None
+        change_or_none = next(self._changes, None)
+        if change_or_none is None:
+            self._ended = True
+            return None
+        if self._phase is not None and kind_of(change_or_none) is not self._phase and (self._active or self._waiting):
+            self._held = change_or_none
+            return None
+        self._phase = kind_of(change_or_none)
+        return change_or_none
+
+    def _let_waiting_in(self) -> None:
+        """Changes that waited for their record, in order; one that must still wait keeps its followers behind it."""
+        if not self._waiting:
+            return
+        still, blocked = deque[Change](), set[str]()
+        for change in self._waiting:
+            names = _identities(change)
+            if self._busy.isdisjoint(names) and blocked.isdisjoint(names):
+                self._enter(change)
+            else:
+                blocked |= names
+                still.append(change)
+        self._waiting, self._blocked = still, blocked
+
+    def _enter(self, change: Change) -> None:
+        self._active[change.number] = change
+        self._busy |= _identities(change)
+        self._push(kind_of(change), self._step_of(change), change)
+
+    def _push(self, kind: Kind, step: Step, change: Change) -> None:
+        self._ready.setdefault((kind, step), deque()).append(change)
+        self._count += 1
+
+
+def _identities(change: Change) -> set[str]:
+    """Names under which another change may know the record: its id and its key, without regard to case."""
+    return {name.lower() for name in (change.id, change.key) if name}

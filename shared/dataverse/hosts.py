@@ -1,0 +1,85 @@
+"""Which hosts may see a token or a client secret.
+
+A definition names its service URL, and that URL receives a token: a slip of the pen, or somebody else's definition,
+must not carry one away. Patterns are anchored at both ends, so `crm.dynamics.com.example.org` is no Dynamics host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from shared.errors import AbortRun
+
+__all__ = ["DYNAMICS_CLOUDS", "LOGIN_AUTHORITIES", "AllowedHosts", "is_loopback"]
+
+# Commercial and GCC, GCC High, DoD, China: the hosts of Microsoft's discovery samples (Cloud.cs).
+DYNAMICS_CLOUDS = (
+    "*.crm.dynamics.com",
+    "*.crm#.dynamics.com",
+    "*.crm.microsoftdynamics.us",
+    "*.crm.appsplatform.us",
+    "*.crm.dynamics.cn",
+)
+
+# Where Entra ID takes a client secret, by cloud.
+LOGIN_AUTHORITIES = (
+    "login.microsoftonline.com",
+    "login.windows.net",
+    "sts.windows.net",
+    "login.microsoftonline.us",
+    "login.chinacloudapi.cn",
+    "login.partner.microsoftonline.cn",
+)
+
+
+@lru_cache(maxsize=64)
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _expression(pattern: str) -> str:
+    """`*.` stands for one or more labels, `#` for digits; everything else for itself."""
+    any_labels = r"(?:[a-z0-9_-]+\.)+"
+    head, rest = (any_labels, pattern[2:]) if pattern.startswith("*.") else ("", pattern)
+    return head + re.escape(rest.lower()).replace(r"\#", r"[0-9]+")
+
+
+class AllowedHosts:
+    """The allow-list: `https` to a host that matches a pattern, or any scheme to this machine.
+
+    Args:
+        patterns: Host names; a leading `*.` stands for one or more labels, `#` for one or more digits.
+    """
+
+    def __init__(self, patterns: Iterable[str] = DYNAMICS_CLOUDS) -> None:
+        self._matches = re.compile("|".join(f"(?:{_expression(pattern)})" for pattern in patterns) or r"(?!)").fullmatch
+
+    def check(self, url: str) -> None:
+        """Let a URL pass, or end the run.
+
+        Raises:
+            AbortRun: The URL is not `https`, or its host is not on the list, or it holds a user name.
+        """
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+        if parts.username is not None or not host:
+            raise AbortRun(f"'{host or url}' is no service URL: it needs a host and must not hold a user name")
+        if is_loopback(host):
+            return
+        if parts.scheme != "https":
+            raise AbortRun(f"{parts.scheme}://{host} is refused: tokens only travel over https")
+        if not self._matches(host):
+            raise AbortRun(
+                f"host {host} is refused: it is not on the list of hosts that may get a token. "
+                "If it is yours, add it to ALLOWED_HOSTS"
+            )

@@ -1,0 +1,165 @@
+"""What the environment says about a table: read in a few requests, kept for as long as its metadata version stands."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from shared.dataverse.attributes import OPTION_CASTS, attribute_of, choices_of
+from shared.dataverse.service import Call, Service
+from shared.entities import AlternateKey, Choice, EntityMetadata
+from shared.errors import AbortRun
+
+__all__ = ["MetadataCache", "read_entity"]
+
+_ENTITY_COLUMNS = (
+    "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName,DisplayCollectionName,TableType"
+)
+_LABELS = "LogicalName,EntitySetName,DisplayName,DisplayCollectionName"
+_VERSION = "@Microsoft.Dynamics.CRM.globalmetadataversion"
+# Columns added a moment ago must be seen: caches may be 30 seconds old (Microsoft: compose HTTP requests).
+_HEADERS = {"Consistency": "Strong", "Prefer": 'odata.include-annotations="*"'}
+
+
+class MetadataCache:
+    """Tables by environment and name, each valid for one metadata version; shared by the runs of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, str], tuple[str, EntityMetadata]] = {}
+
+    def get(self, base: str, name: str, version: str) -> EntityMetadata | None:
+        """The table as it was read under this version, if it was."""
+        with self._lock:
+            kept = self._kept.get((base, name))
+        return kept[1] if kept and version and kept[0] == version else None
+
+    def put(self, base: str, name: str, version: str, entity: EntityMetadata) -> None:
+        """Keep a table."""
+        with self._lock:
+            self._kept[(base, name)] = (version, entity)
+
+
+def read_entity(service: Service, name: str, cache: MetadataCache) -> EntityMetadata:
+    """Read a table by logical name, entity set name or display name.
+
+    Raises:
+        AbortRun: There is no such table; the message names likely ones.
+        RetryLater: The service is away.
+    """
+    base = service.connection.base
+    found, version = _resolve(service, name)
+    entity = cache.get(base, found["LogicalName"], version)
+    if entity is None:
+        entity = _read(service, found)
+        cache.put(base, found["LogicalName"], version, entity)
+    return entity
+
+
+def _get(service: Service, path: str, *, table: str) -> Mapping[str, Any]:
+    answer: Mapping[str, Any] = service.fetch(
+        Call(path=path, headers=_HEADERS, table=table, doing="read the metadata of")
+    ).json()
+    return answer
+
+
+def _resolve(service: Service, name: str) -> tuple[Mapping[str, Any], str]:
+    """One request where the name is a logical name; otherwise the list of all tables is searched."""
+    if name == name.lower() and name.isidentifier():
+        path = f"EntityDefinitions?$select={_ENTITY_COLUMNS}&$filter=LogicalName eq {_text(name)}"
+        answer = _get(service, _encoded(path), table=name)
+        if answer["value"]:
+            return answer["value"][0], str(answer.get(_VERSION, ""))
+    answer = _get(service, f"EntityDefinitions?$select={_ENTITY_COLUMNS}", table=name)
+    return _matching(name, answer["value"]), str(answer.get(_VERSION, ""))
+
+
+def _matching(name: str, tables: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    wanted, known, by_label = name.casefold(), [], []
+    for table in tables:
+        if table["LogicalName"] == name.lower() or table["EntitySetName"] == name:
+            return table
+        labels = [*_labels(table.get("DisplayName")), *_labels(table.get("DisplayCollectionName"))]
+        if wanted in (label.casefold() for label in labels) or table["EntitySetName"].casefold() == wanted:
+            by_label.append(table)
+        known += [table["LogicalName"], table["EntitySetName"], *labels]
+    if len(by_label) == 1:
+        return by_label[0]
+    if by_label:
+        names = ", ".join(sorted(table["LogicalName"] for table in by_label))
+        raise AbortRun(f"several tables are called '{name}': name one of {names}")
+    close = difflib.get_close_matches(name, dict.fromkeys(filter(None, known)), n=3, cutoff=0.6)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    raise AbortRun(f"the environment has no table '{name}'{hint}")
+
+
+def _labels(label: Mapping[str, Any] | None) -> list[str]:
+    return [one["Label"] for one in (label or {}).get("LocalizedLabels") or () if one.get("Label")]
+
+
+def _read(service: Service, found: Mapping[str, Any]) -> EntityMetadata:
+    table = str(found["LogicalName"])
+    address = f"EntityDefinitions(LogicalName={_text(table)})"
+    relations = "$select=ReferencingEntityNavigationPropertyName,ReferencedEntity,ReferencingAttribute"
+    answers = _get(
+        service,
+        _encoded(f"{address}?$select=LogicalName&$expand=Keys,ManyToOneRelationships({relations})"),
+        table=table,
+    )
+    columns = _get(service, f"{address}/Attributes", table=table)["value"]
+    choices = _choices(service, address, table, {_cast(column) for column in columns})
+    navigation = _navigation(answers.get("ManyToOneRelationships") or ())
+    attributes = [attribute_of(column, choices, navigation) for column in columns]
+    display = found.get("DisplayName") or {}
+    return EntityMetadata(
+        logical_name=table,
+        entity_set=found["EntitySetName"],
+        display_name=next(iter(_labels(display)), table),
+        primary_id=found["PrimaryIdAttribute"],
+        primary_name=found.get("PrimaryNameAttribute") or "",
+        attributes={attribute.name: attribute for attribute in attributes if attribute is not None},
+        keys=tuple(_keys(answers.get("Keys") or ())),
+        elastic=found.get("TableType") == "Elastic",
+    )
+
+
+def _cast(column: Mapping[str, Any]) -> str:
+    return str(column.get("@odata.type", "")).rpartition(".")[2]
+
+
+def _choices(service: Service, address: str, table: str, casts: set[str]) -> Mapping[str, tuple[Choice, ...]]:
+    """Options live on the derived types: one request for each kind of choice column that the table has."""
+    found: dict[str, tuple[Choice, ...]] = {}
+    for cast in OPTION_CASTS:
+        if cast in casts:
+            expand = "$select=LogicalName&$expand=OptionSet,GlobalOptionSet"
+            path = f"{address}/Attributes/Microsoft.Dynamics.CRM.{cast}?{expand}"
+            for column in _get(service, path, table=table)["value"]:
+                found[column["LogicalName"]] = choices_of(column)
+    return found
+
+
+def _navigation(relations: Iterable[Mapping[str, Any]]) -> Mapping[str, Mapping[str, str]]:
+    """Lookup column -> referenced table -> navigation property, case kept: that is what a write has to name."""
+    found: dict[str, dict[str, str]] = {}
+    for relation in relations:
+        targets = found.setdefault(relation["ReferencingAttribute"], {})
+        targets[relation["ReferencedEntity"]] = relation["ReferencingEntityNavigationPropertyName"]
+    return found
+
+
+def _keys(keys: Iterable[Mapping[str, Any]]) -> Iterable[AlternateKey]:
+    for key in keys:
+        status = str(key.get("EntityKeyIndexStatus", ""))
+        yield AlternateKey(name=key["LogicalName"], columns=tuple(key["KeyAttributes"]), active=status == "Active")
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _encoded(path: str) -> str:
+    return quote(path, safe="/?&=$,()'")

@@ -1,0 +1,99 @@
+"""Keeping under a limit over a sliding window, once the service has shown where it lies. Pure.
+
+The service counts requests and their execution time over a window, per user and per web server. How many servers
+there are is not known, so the first refusal teaches the budget: what had been spent in the window when it came, or what
+the message names, whichever is more. From then on requests wait here instead of being refused there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from shared.dataverse.retry import number_in
+
+__all__ = ["Pace"]
+
+WINDOW_SECONDS = 300.0
+SHARE = 0.97  # of the budget is used: clocks and networks differ
+RECOVERY = 1.02  # the budget grows by this in each window without a refusal
+REDUCTION = 0.95
+
+_REQUESTS = re.compile(r"exceeded the limit of ([\d,]+) over time window of ([\d,]+) seconds")
+_TIME = re.compile(r"exceeded limit of ([\d,]+) milliseconds over time window of ([\d,]+) seconds")
+
+
+class _Budget:
+    """What may be spent in a window; unlimited until a refusal."""
+
+    def __init__(self) -> None:
+        self.most = float("inf")
+        self._changed_at = 0.0
+
+    def taught(self, now: float, spent: float, named: float) -> None:
+        self.most = max(spent, named) if self.most == float("inf") else max(self.most * REDUCTION, 1e-9)
+        self._changed_at = now
+
+    def recover(self, now: float, window: float) -> None:
+        if now - self._changed_at >= window and self.most != float("inf"):
+            self.most *= RECOVERY
+            self._changed_at = now
+
+
+class Pace:
+    """What one application user has spent lately, and when more may be spent."""
+
+    def __init__(self) -> None:
+        self._window = WINDOW_SECONDS
+        self._entries: deque[tuple[float, float]] = deque()
+        self._seconds = 0.0
+        self._requests_budget = _Budget()
+        self._time_budget = _Budget()
+        self._in_flight = 0
+        self._expected = 0.0
+
+    def started(self, expected: float) -> None:
+        """A request has been sent that is expected to take so many seconds."""
+        self._in_flight += 1
+        self._expected = expected
+
+    def ended(self) -> None:
+        """A request is no longer in flight, however it ended."""
+        self._in_flight -= 1
+
+    def spent(self, now: float, seconds: float) -> None:
+        """A request was answered after so many seconds."""
+        self._entries.append((now, seconds))
+        self._seconds += seconds
+        self._forget(now)
+
+    def exhausted(self, now: float, message: str) -> None:
+        """The service refused for a limit over a window; its message names which."""
+        self._forget(now)
+        if found := _TIME.search(message):
+            self._window = number_in(found[2]) or self._window
+            self._time_budget.taught(now, self._seconds, (number_in(found[1]) or 0.0) / 1000)
+        elif found := _REQUESTS.search(message):
+            self._window = number_in(found[2]) or self._window
+            self._requests_budget.taught(now, float(len(self._entries)), number_in(found[1]) or 0.0)
+
+    def free_at(self, now: float) -> float:
+        """The moment from which one more request keeps within the budgets."""
+        self._forget(now)
+        for budget in (self._requests_budget, self._time_budget):
+            budget.recover(now, self._window)
+        room = len(self._entries) + self._in_flight + 1 - SHARE * self._requests_budget.most
+        seconds = self._seconds + (self._in_flight + 1) * self._expected - SHARE * self._time_budget.most
+        if (room <= 0 and seconds <= 0) or not self._entries:
+            return now
+        for at, spent in self._entries:
+            room -= 1
+            seconds -= spent
+            if room <= 0 and seconds <= 0:
+                return max(now, at + self._window)
+        return max(now, self._entries[-1][0] + self._window)
+
+    def _forget(self, now: float) -> None:
+        while self._entries and self._entries[0][0] <= now - self._window:
+            _, seconds = self._entries.popleft()
+            self._seconds -= seconds

@@ -1,0 +1,108 @@
+"""When to try again: a pure function of what happened, how often, and how much time is left.
+
+Its questions, in this order: could the server have acted? would acting twice do harm? did it say when to come back? is
+there time?
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+__all__ = ["PATIENCE", "Happened", "Patience", "Trouble", "delay", "number_in", "retry_after"]
+
+
+class Trouble(StrEnum):
+    """What kept a request from an answer that settles it."""
+
+    UNSENT = "unsent"  # never reached the server
+    LOST = "lost"  # sent, and the answer is not known
+    THROTTLED = "throttled"  # 429: the service protection limits
+    AWAY = "away"  # 502, 503, 504: nothing there that could answer
+    DATABASE = "database"  # deadlock, failover, rolled back elsewhere: undone, and worth another try
+
+
+_MAY_HAVE_ACTED = frozenset({Trouble.LOST})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to keep trying.
+
+    Attributes:
+        attempts: Tries of one request that end in trouble before giving up; being throttled does not count, since the
+            service itself says when it will be served.
+        throttles: Tries of one request that are throttled before giving up.
+        base: Seconds before the second try; doubled for each further one.
+        longest: Most seconds between two tries, unless the service asks for more.
+    """
+
+    attempts: int = 7
+    throttles: int = 60
+    base: float = 0.5
+    longest: float = 60.0
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """One try that ended in trouble.
+
+    Attributes:
+        attempt: Counted from 1, among tries of this request that met this kind of trouble.
+        repeatable: Acting twice does no harm.
+        asked: Seconds that the service asked to wait, None when it did not.
+        left: Seconds until the deadline, None without one.
+    """
+
+    trouble: Trouble
+    attempt: int
+    repeatable: bool
+    asked: float | None = None
+    left: float | None = None
+
+
+def delay(happened: Happened, patience: Patience = PATIENCE, *, jitter: float = 0.5) -> float | None:
+    """Seconds to wait before the next try, or None to give up.
+
+    Args:
+        happened: The try that failed.
+        patience: Limits and pace.
+        jitter: A number in [0, 1] that spreads the tries of many clients; drawn by the caller.
+    """
+    if happened.trouble in _MAY_HAVE_ACTED and not happened.repeatable:
+        return None
+    most = patience.throttles if happened.trouble is Trouble.THROTTLED else patience.attempts
+    if happened.attempt >= most:
+        return None
+    wait = happened.asked
+    if wait is None:
+        wait = min(patience.base * 2 ** (happened.attempt - 1), patience.longest) * (0.5 + jitter / 2)
+    return None if happened.left is not None and wait >= happened.left else wait
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds from a `Retry-After` header, which holds seconds or an HTTP date (RFC 9110, 10.2.3); None without one."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    seconds = number_in(text)
+    if seconds is not None:
+        return max(0.0, seconds)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
+
+
+def number_in(text: str) -> float | None:
+    """A number as the service's headers write it, thousands separators included: ``1,200.00``; None if it is none."""
+    plain = text.strip().replace(",", "")
+    return float(plain) if re.fullmatch(r"-?\d+(\.\d+)?", plain) else None

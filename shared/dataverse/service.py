@@ -1,0 +1,209 @@
+"""Requests to one environment: address, headers, token, and, for what only reads, retries.
+
+Everything above speaks in `Call`s; everything below in `Request`s.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urljoin
+
+from shared.dataverse.clock import Clock
+from shared.dataverse.connection import Connection
+from shared.dataverse.hosts import AllowedHosts
+from shared.dataverse.retry import Happened, Trouble, delay, number_in, retry_after
+from shared.dataverse.service_errors import error_of, refusal, trouble
+from shared.dataverse.tokens import TokenProvider, resource_of
+from shared.dataverse.transport import Request, Response, Transport, Unsent
+from shared.errors import AnswerLost, RetryLater
+
+__all__ = ["Call", "Meter", "Service", "Usage"]
+
+# `If-None-Match: null`, the literal word, stands in every sample of Microsoft's: it keeps answers out of caches.
+_BASE_HEADERS = {
+    "Accept": "application/json",
+    "OData-MaxVersion": "4.0",
+    "OData-Version": "4.0",
+    "If-None-Match": "null",
+}
+
+UNAUTHORIZED = 401
+TOO_MANY = 429
+FIRST_REFUSAL = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What has been asked of the service so far.
+
+    Attributes:
+        requests: Requests sent, tries included; a `$batch` or a bulk request is one.
+        writes: Those of them that write.
+        throttled: Requests that were answered 429.
+        retries: Requests sent again after trouble.
+    """
+
+    requests: int = 0
+    writes: int = 0
+    throttled: int = 0
+    retries: int = 0
+
+
+class Meter:
+    """Counts requests; shared by all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._parallelism = 0
+
+    def count(self, what: str) -> None:
+        """Add one to a field of `Usage`."""
+        with self._lock:
+            self._counts[what] += 1
+
+    def hinted(self, headers: Mapping[str, str]) -> None:
+        """Keep the degree of parallelism that the service recommends (`x-ms-dop-hint`)."""
+        hint = number_in(headers.get("x-ms-dop-hint", ""))
+        if hint is not None and hint >= 1:
+            self._parallelism = int(hint)
+
+    @property
+    def parallelism(self) -> int:
+        """The latest hint; 0 while no answer has carried one."""
+        return self._parallelism
+
+    def usage(self) -> Usage:
+        """The counts as they are now."""
+        with self._lock:
+            return Usage(**self._counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request in the service's terms.
+
+    Attributes:
+        path: Relative to the service URL, or a whole URL such as a next link; percent-encoded.
+        table: Logical name, for messages.
+        doing: What it is for, for messages: `read`, `create`, ...
+        writes: It may change records.
+    """
+
+    method: str = "GET"
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    table: str = ""
+    doing: str = "read"
+    writes: bool = False
+
+
+class Service:
+    """One environment, spoken to through one or several application users.
+
+    Args:
+        connection: Address, timeout, headers.
+        transport: Sends requests.
+        users: A token provider for each application user; each has service limits of its own.
+        clock: Time.
+    """
+
+    def __init__(
+        self, connection: Connection, *, transport: Transport, users: Sequence[TokenProvider], clock: Clock
+    ) -> None:
+        self.connection = connection
+        self.clock = clock
+        self.meter = Meter()
+        self.users = tuple(users)
+        self._transport = transport
+        self._hosts = AllowedHosts(connection.allowed_hosts)
+        self._resource = resource_of(connection.base)
+
+    def attempt(self, call: Call, *, user: int = 0) -> Response:
+        """Send once and return the answer, whatever it says; a token that is refused is renewed once.
+
+        Raises:
+            Unsent: The service did not see the request.
+            AnswerLost: The service may have acted.
+            AbortRun: The host is not allowed, or the credentials are refused.
+        """
+        response = self._send(call, user)
+        if response.status == UNAUTHORIZED:
+            self.users[user].forget()
+            response = self._send(call, user)
+        return response
+
+    def _send(self, call: Call, user: int) -> Response:
+        url = urljoin(self.connection.base, call.path)
+        self._hosts.check(url)
+        headers = {
+            **_BASE_HEADERS,
+            "User-Agent": self.connection.user_agent,
+            **({"Content-Type": "application/json"} if call.body is not None else {}),
+            **call.headers,
+            "Authorization": f"Bearer {self.users[user].token(self._resource)}",
+        }
+        self.meter.count("requests")
+        if call.writes:
+            self.meter.count("writes")
+        response = self._transport.send(
+            Request(method=call.method, url=url, headers=headers, body=call.body, timeout=self.connection.timeout)
+        )
+        if response.status == TOO_MANY:
+            self.meter.count("throttled")
+        self.meter.hinted(response.headers)
+        return response
+
+    def fetch(self, call: Call, *, user: int = 0, deadline: datetime | None = None) -> Response:
+        """Send a request that only reads, as often as it takes, and return its good answer.
+
+        Raises:
+            RequestRefused: The service said no.
+            AbortRun: Nothing of this kind can succeed.
+            RetryLater: The service is away or throttles beyond patience.
+        """
+        tries: Counter[Trouble] = Counter()
+        while True:
+            outcome = self._outcome(call, user)
+            if isinstance(outcome, Response):
+                return outcome
+            happened, wait, reason = outcome
+            tries[happened] += 1
+            left = None if deadline is None else (deadline - self.clock.now()).total_seconds()
+            pause = delay(
+                Happened(trouble=happened, attempt=tries[happened], repeatable=True, asked=wait, left=left),
+                jitter=random.random(),  # noqa: S311 - spreads retries, protects nothing
+            )
+            if pause is None:
+                raise RetryLater(
+                    f"Dataverse did not answer after {tries.total()} tries: {reason}", retry_after=wait or 30
+                )
+            self.meter.count("retries")
+            self.clock.sleep(pause)
+
+    def _outcome(self, call: Call, user: int) -> Response | tuple[Trouble, float | None, str]:
+        try:
+            response = self.attempt(call, user=user)
+        except Unsent as error:
+            return Trouble.UNSENT, None, error.message
+        except RetryLater as error:
+            return Trouble.AWAY, error.retry_after, error.message
+        except AnswerLost as error:
+            return Trouble.LOST, None, error.message
+        if response.status < FIRST_REFUSAL:
+            return response
+        refused = refusal(response)
+        happened = trouble(response, refused)
+        if happened is None:
+            raise error_of(refused, table=call.table, doing=call.doing)
+        return happened, retry_after(response.headers, self.clock.now()), str(refused)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._transport.close()

@@ -1,0 +1,155 @@
+"""The service's refusals, read and put into the error tree.
+
+The service's codes say more than its statuses: 412 alone stands for a version conflict, a key that is taken and a
+duplicate-detection rule. So the code decides, and the status where there is no code.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.dataverse.retry import Trouble
+from shared.dataverse.transport import Response
+from shared.errors import AbortRun, RequestRefused
+
+__all__ = ["CONCURRENCY_CODE", "Conflict", "Refusal", "conflict", "error_of", "refusal", "trouble"]
+
+REQUESTS_CODE = "0x80072322"  # number of requests in the window
+TIME_CODE = "0x80072321"  # combined execution time in the window
+CONCURRENCY_CODE = "0x80072326"  # requests at the same time: enforced at once
+
+DEADLOCK_CODE = "0x80044150"  # generic SQL error, among them 1205 (deadlock) and database failover
+TIMEOUT_CODE = "0x80044151"  # SQL timeout: a smaller request may pass
+_ROLLED_BACK = frozenset({DEADLOCK_CODE, TIMEOUT_CODE, "0x80040255", "0x80040251"})
+
+_PRIVILEGE_CODES = frozenset({"0x80040220", "0x80040299", "0x80048306"})
+_NO_SUCH_RESOURCE = frozenset({"0x8006088a", "0x80060888", ""})
+
+_GATEWAY = frozenset({502, 503, 504})
+
+_COLUMN = (
+    re.compile(r"[Tt]he '(\w+)' attribute"),
+    re.compile(r"value (?:\S+ )?of '(\w+)' on record"),
+    re.compile(r"property (?:named )?'(\w+)'"),
+    re.compile(r"[Aa]ttribute(?: with name)?:? '?(\w+)'? "),
+    re.compile(r"'(\w+)' (?:is required|cannot be null)"),
+)
+_PRIVILEGE = re.compile(r"\bprv[A-Z]\w+")
+_LONGEST_MESSAGE = 1000
+
+
+class Conflict(StrEnum):
+    """What a 412 is about."""
+
+    KEY_TAKEN = "key taken"  # another record has these key values
+    VERSION = "version"  # the record has changed since it was read
+    RULE = "duplicate rule"  # a duplicate-detection rule found a likeness
+    PRECONDITION = "precondition"  # no code says which
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """What the service answered instead of doing it.
+
+    Attributes:
+        code: As the body has it, in lower case; empty when there was none.
+        message: The service's own sentence, shortened when it goes on.
+        column: Logical name of the column at fault, where the message names one.
+        spoken: The body was the service's error object, so the service itself answered, not a gateway before it.
+    """
+
+    status: int
+    code: str
+    message: str
+    column: str = ""
+    spoken: bool = True
+
+    def __str__(self) -> str:
+        """Code and message, as a person wants to read them."""
+        return f"{self.code}: {self.message}" if self.code else self.message
+
+
+def refusal(response: Response) -> Refusal:
+    """Read the error object of an answer; an answer without one is told by its status."""
+    try:
+        error = response.json()["error"]
+        code, message = str(error.get("code") or "").lower(), str(error.get("message") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Refusal(status=response.status, code="", message=f"HTTP {response.status}", spoken=False)
+    message = " ".join(message.split())[:_LONGEST_MESSAGE]
+    return Refusal(
+        status=response.status, code=code, message=message or f"HTTP {response.status}", column=_column(message)
+    )
+
+
+def _column(message: str) -> str:
+    for expression in _COLUMN:
+        if found := expression.search(message):
+            return found[1]
+    return ""
+
+
+def trouble(response: Response, refused: Refusal) -> Trouble | None:
+    """The kind of trouble an answer stands for; None when it is a plain yes or no.
+
+    A 502 or 504, and a 503 in which neither the service itself speaks nor a `Retry-After` stands, come from a gateway
+    that may have passed the request on: the answer is lost, not negative.
+    """
+    if response.status == 429:  # noqa: PLR2004 - the status is the name
+        return Trouble.THROTTLED
+    if refused.code in _ROLLED_BACK:
+        return Trouble.DATABASE
+    if response.status in _GATEWAY:
+        refused_early = response.status == 503 and (refused.spoken or "retry-after" in response.headers)  # noqa: PLR2004
+        return Trouble.AWAY if refused_early else Trouble.LOST
+    return None
+
+
+def conflict(refused: Refusal) -> Conflict | None:
+    """What a refusal is in conflict with; None when it is about something else."""
+    match refused.code:
+        case "0x80060892" | "0x80040237":
+            return Conflict.KEY_TAKEN
+        case "0x80040333":
+            return Conflict.RULE
+        case "0x80060882":
+            return Conflict.VERSION
+    return Conflict.PRECONDITION if refused.status == 412 else None  # noqa: PLR2004
+
+
+def ends_run(refused: Refusal) -> bool:
+    """Whether no other request of this kind could succeed either: credentials, privilege, table or URL."""
+    match refused.status:
+        case 401:
+            return True
+        case 403:
+            # An access check (0x80048306) may be about one record; a privilege by name is about the whole table.
+            return bool(_PRIVILEGE.search(refused.message)) or refused.code not in _PRIVILEGE_CODES
+        case 404:
+            return refused.code in _NO_SUCH_RESOURCE or not refused.spoken
+    return False
+
+
+def error_of(refused: Refusal, *, table: str, doing: str) -> AbortRun | RequestRefused:
+    """The refusal as an error of the tree.
+
+    Args:
+        refused: What the service said.
+        table: Logical name of the table, for the message.
+        doing: What was tried, such as ``create`` or ``read``.
+    """
+    if not ends_run(refused):
+        return RequestRefused(refused.message, status=refused.status, code=refused.code, column=refused.column)
+    match refused.status:
+        case 401:
+            return AbortRun(
+                "the service refuses the token: is the application registered as an application user of this "
+                f"environment? ({refused})"
+            )
+        case 403:
+            found = _PRIVILEGE.search(refused.message)
+            needs = f"it needs {found[0]}" if found else "a privilege is missing"
+            return AbortRun(f"the application user may not {doing} {table} records: {needs}. ({refused})")
+    return AbortRun(f"the service does not know this address: check service_url and the table {table}. ({refused})")

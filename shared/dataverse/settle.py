@@ -1,0 +1,317 @@
+"""What an answer means for the rows of a chunk: outcomes, what to send next, what to learn. Pure.
+
+A bulk request on a standard table is all or nothing. When one is refused for a row's sake, its rows are halved: the
+first half is sent again while the rest waits. A half that passes proves that the rest holds the bad row; a half that
+fails sets the rest free, to travel with other rows. So each bad row costs about log2(rows) requests, and no good row is
+lost. Where many rows are bad, a `$batch` that goes on after errors finds them all in one request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from shared.dataverse.batch_requests import decoded
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
+from shared.dataverse.chunks import MESSAGES, Chunk, Step, Target, lookup_key
+from shared.dataverse.controller import Kind
+from shared.dataverse.keys import column_in_url, key_text
+from shared.dataverse.retry import Trouble
+from shared.dataverse.service_errors import (
+    TIMEOUT_CODE,
+    Conflict,
+    Refusal,
+    conflict,
+    ends_run,
+    error_of,
+    refusal,
+    trouble,
+)
+from shared.dataverse.transport import Response
+from shared.errors import AbortRun
+
+__all__ = ["Verdict", "halved", "settle"]
+
+_GONE = frozenset({"0x80040217", "0x80060891"})  # no record with this id, with this key
+_GUID_IN_URL = re.compile(r"\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\)")
+_FIRST_REFUSAL = 300
+_TOO_LARGE = 413
+_SERVER_ERROR = 500
+_MOST_LOOKUPS = 5
+_AGAIN = "again"  # counts repeats of a refusal that may have been chance
+_UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a chunk.
+
+    Attributes:
+        outcomes: Rows that are settled.
+        again: Chunks to send, before anything new.
+        released: Rows that are innocent until tried again, with other rows.
+        trouble: What kept the request from an answer; `again` then holds the chunk, to wait first.
+        too_long: The request was too much for the database or the client.
+        end: Ends the run.
+        lacks: The table turned out not to have the bulk message.
+    """
+
+    outcomes: Sequence[Outcome] = ()
+    again: Sequence[Chunk] = ()
+    released: Sequence[tuple[Kind, Change]] = ()
+    trouble: Trouble | None = None
+    too_long: bool = False
+    end: AbortRun | None = None
+    lacks: str = ""
+
+
+def settle(chunk: Chunk, response: Response, target: Target, *, dense: bool = False) -> Verdict:
+    """Judge an answer.
+
+    Args:
+        chunk: What was sent.
+        response: What came back.
+        target: The table.
+        dense: So many rows are bad that halving would cost more than sending each on its own.
+    """
+    if response.status >= _FIRST_REFUSAL:
+        return _refused(chunk, refusal(response), response, target, dense=dense)
+    try:
+        if chunk.step is Step.LOOK_UP:
+            return _looked_up(chunk, decoded(response), target)
+        if chunk.step is Step.SINGLY or MESSAGES[chunk.kind] not in target.messages:
+            return _each(chunk, decoded(response), target)
+        return _accepted(chunk, _ids(response) if chunk.kind is Kind.CREATE else ())
+    except ValueError:
+        # A good status with a body that breaks off: the answer is as lost as if the connection had gone.
+        return lost(chunk)
+
+
+def lost(chunk: Chunk) -> Verdict:
+    """The answer is not known: what is idempotent is sent again, creates are looked up first."""
+    if chunk.kind is Kind.CREATE:
+        chunk = replace(chunk, step=Step.LOOK_UP, lost=True)
+    return Verdict(again=(chunk.tried(Trouble.LOST),), trouble=Trouble.LOST)
+
+
+def halved(chunk: Chunk) -> tuple[Chunk, ...]:
+    """The chunk in two, because it was too much at once and not because of a row."""
+    if len(chunk.changes) == 1:
+        return (chunk,)
+    middle = len(chunk.changes) // 2
+    first, second = chunk.changes[:middle], chunk.changes[middle:]
+    if chunk.blame is not None:
+        return (replace(chunk, changes=first, rest=second + chunk.rest),)
+    return (replace(chunk, changes=first), replace(chunk, changes=second))
+
+
+def _ids(response: Response) -> Sequence[str]:
+    ids: Sequence[str] = response.json()["Ids"]
+    return ids
+
+
+def _accepted(chunk: Chunk, ids: Sequence[str]) -> Verdict:
+    created = {Kind.CREATE: True, Kind.UPDATE: False, Kind.DELETE: False}.get(chunk.kind)
+    if ids and len(ids) != len(chunk.changes):
+        raise ValueError("an answer names fewer ids than rows")
+    outcomes = tuple(
+        Applied(number=change.number, id=ids[at] if ids else change.id, created=created)
+        for at, change in enumerate(chunk.changes)
+    )
+    return replace(_rest_is_bad(chunk), outcomes=(*outcomes, *_rest_is_bad(chunk).outcomes))
+
+
+def _rest_is_bad(chunk: Chunk) -> Verdict:
+    """After the first half passed: the bad row is in the rest, and the blame is its own."""
+    if chunk.blame is None or not chunk.rest:
+        return Verdict()
+    if len(chunk.rest) == 1 and _certain(chunk.blame):
+        return Verdict(outcomes=(_failed(chunk.rest[0], chunk.blame),))
+    return Verdict(again=(_narrowed(chunk, chunk.rest, chunk.blame),))
+
+
+def _certain(blame: Refusal) -> bool:
+    """Whether a refusal would come again: a conflict or a server's fault may not, so a lone row is tried itself."""
+    return blame.status < _SERVER_ERROR and conflict(blame) is None
+
+
+def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], blame: Refusal) -> Chunk:
+    middle = max(1, len(suspects) // 2)
+    return replace(chunk, changes=suspects[:middle], rest=suspects[middle:], blame=blame, tries={}, not_before=0.0)
+
+
+def _failed(change: Change, blame: Refusal) -> Failed:
+    return Failed(
+        number=change.number, status=blame.status, code=blame.code, message=blame.message, column=blame.column
+    )
+
+
+def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target, *, dense: bool) -> Verdict:
+    happened = trouble(response, refused)
+    if happened is Trouble.LOST:
+        return lost(chunk)
+    if refused.code == TIMEOUT_CODE or refused.status == _TOO_LARGE:
+        return _too_much(chunk, refused)
+    if happened is not None:
+        return Verdict(again=(chunk.tried(happened),), trouble=happened)
+    if _is_missing_message(chunk, refused, target):
+        return Verdict(again=(chunk,), lacks=MESSAGES[chunk.kind])
+    doing = "read" if chunk.step is Step.LOOK_UP else chunk.kind.value
+    if ends_run(refused) or chunk.step is Step.LOOK_UP:
+        error = error_of(refused, table=target.entity.logical_name, doing=doing)
+        return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking records up failed: {refused}"))
+    return _row_refused(chunk, refused, dense=dense)
+
+
+def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
+    if len(chunk.changes) > 1:
+        return Verdict(again=halved(chunk.tried(Trouble.DATABASE)), too_long=True)
+    if refused.status == _TOO_LARGE or chunk.tries.get(Trouble.DATABASE, 0) > _MOST_LOOKUPS:
+        return _alone(chunk, refused)
+    return Verdict(again=(chunk.tried(Trouble.DATABASE),), trouble=Trouble.DATABASE, too_long=True)
+
+
+def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
+    """A table without the bulk message says so in several ways: 404 or 405 for its URL, 501, or a sentence."""
+    if chunk.step is not Step.SEND or MESSAGES[chunk.kind] not in target.messages:
+        return False
+    return refused.status in {405, 501} or bool(_UNSUPPORTED.search(refused.message))
+
+
+def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
+    """Refused for a row's sake: once more where chance may have played a part, then narrowed down."""
+    if conflict(refused) is Conflict.KEY_TAKEN:
+        if chunk.kind is Kind.CREATE and chunk.lost and chunk.tries.get(Trouble.LOST, 0) < _MOST_LOOKUPS:
+            return lost(chunk)  # the lost request may have been carried out after it was looked for
+        if chunk.kind is Kind.UPSERT and _AGAIN not in chunk.tries:
+            # Two upserts of one new key: the loser is refused, and succeeds as an update.
+            return Verdict(again=(chunk.tried(_AGAIN),))
+    if refused.status >= _SERVER_ERROR and _AGAIN not in chunk.tries:
+        return Verdict(again=(chunk.tried(_AGAIN),))
+    if len(chunk.changes) == 1:
+        return _alone(chunk, refused)
+    released = tuple((chunk.kind, change) for change in chunk.rest)
+    if dense:
+        return Verdict(again=(replace(chunk, step=Step.SINGLY, rest=(), blame=None),), released=released)
+    return Verdict(again=(_narrowed(chunk, chunk.changes, refused),), released=released)
+
+
+def _alone(chunk: Chunk, refused: Refusal) -> Verdict:
+    released = tuple((chunk.kind, change) for change in (*chunk.changes[1:], *chunk.rest))
+    return Verdict(outcomes=(_failed(chunk.changes[0], refused),), released=released)
+
+
+def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
+    """The parts of a `$batch`, one for each row."""
+    if len(answers) < len(chunk.changes):
+        raise ValueError("a batch was answered in part")
+    outcomes: list[Outcome] = []
+    undone: dict[Trouble, list[Change]] = {}
+    end: AbortRun | None = None
+    for change, answer in zip(chunk.changes, answers, strict=True):
+        match _one(chunk, change, answer, target):
+            case Trouble() as happened:
+                undone.setdefault(happened, []).append(change)
+            case AbortRun() as error:
+                end = error
+            case outcome:
+                outcomes.append(outcome)
+    again = [_undone(chunk, happened, tuple(changes)) for happened, changes in undone.items()]
+    worst = next(iter(undone), None)
+    rest = _rest_is_bad(chunk) if not undone and end is None else Verdict()
+    return Verdict(outcomes=(*outcomes, *rest.outcomes), again=(*again, *rest.again), trouble=worst, end=end)
+
+
+def _undone(chunk: Chunk, happened: Trouble, changes: tuple[Change, ...]) -> Chunk:
+    again = replace(chunk, changes=changes)
+    return lost(again).again[0] if happened is Trouble.LOST else again.tried(happened)
+
+
+def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Trouble | AbortRun:
+    if answer.status < _FIRST_REFUSAL:
+        return _applied(chunk.kind, change, answer, target)
+    refused = refusal(answer)
+    happened = trouble(answer, refused)
+    if happened is not None and chunk.tries.get(happened, 0) < _MOST_LOOKUPS:
+        return happened
+    if chunk.kind is Kind.DELETE and refused.code in _GONE:
+        return Applied(number=change.number, id=change.id, created=False)  # what it was to bring about is so
+    if conflict(refused) is Conflict.KEY_TAKEN:
+        if chunk.kind is Kind.CREATE and chunk.lost and chunk.tries.get(Trouble.LOST, 0) < _MOST_LOOKUPS:
+            return Trouble.LOST
+        if chunk.kind is Kind.UPSERT and not chunk.tries:
+            return Trouble.DATABASE
+    if ends_run(refused):
+        error = error_of(refused, table=target.entity.logical_name, doing=chunk.kind.value)
+        return error if isinstance(error, AbortRun) else AbortRun(str(refused))
+    return _failed(change, refused)
+
+
+def _applied(kind: Kind, change: Change, answer: Response, target: Target) -> Applied:
+    if kind is Kind.CREATE:
+        found = _GUID_IN_URL.search(answer.headers.get("odata-entityid") or answer.headers.get("location") or "")
+        return Applied(number=change.number, id=found[1] if found else change.id, created=True)
+    if kind is Kind.UPSERT and answer.body:
+        created = answer.status == 201  # noqa: PLR2004 - Created
+        return Applied(number=change.number, id=answer.json().get(target.entity.primary_id), created=created)
+    return Applied(number=change.number, id=change.id, created=None if kind is Kind.UPSERT else False)
+
+
+def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
+    """Records found by key: creates that took effect are done, the others get their id or their outcome."""
+    for answer in answers:
+        if answer.status >= _FIRST_REFUSAL:
+            return _refused(chunk, refusal(answer), answer, target, dense=False)
+    found = _found(answers, chunk, target)
+    outcomes: list[Outcome] = []
+    missing: list[Change] = []
+    released: list[tuple[Kind, Change]] = []
+    for change in chunk.changes:
+        record = found.get(_text(lookup_key(change, target.entity), target))
+        if chunk.kind is Kind.CREATE:
+            if record is None:
+                missing.append(change)
+            else:
+                outcomes.append(Applied(number=change.number, id=record, created=True))
+        else:
+            _addressed(change, record, outcomes, released)
+    if missing:
+        again = replace(chunk, changes=tuple(missing), step=Step.SEND)
+        return Verdict(outcomes=tuple(outcomes), again=(again,))
+    rest = _rest_is_bad(replace(chunk, step=Step.SEND))
+    return Verdict(outcomes=(*outcomes, *rest.outcomes), again=rest.again, released=tuple(released))
+
+
+def _addressed(
+    change: Change, record: str | None, outcomes: list[Outcome], released: list[tuple[Kind, Change]]
+) -> None:
+    """A change whose record was looked for: now named by id, or told what its absence means."""
+    kinds = {ChangeAction.DELETE: Kind.DELETE}
+    if record is not None:
+        released.append((kinds.get(change.action, Kind.UPDATE), replace(change, id=record)))
+    elif change.action is ChangeAction.UPSERT:
+        released.append((Kind.CREATE, change))
+    elif change.action is ChangeAction.DELETE:
+        outcomes.append(Applied(number=change.number, created=False))
+    else:
+        message = "A record with the specified key values does not exist"
+        outcomes.append(Failed(number=change.number, status=404, code="0x80060891", message=message))
+
+
+def _found(answers: Sequence[Response], chunk: Chunk, target: Target) -> Mapping[tuple[str, ...], str]:
+    """Key -> id of the oldest record that has it."""
+    names = list(lookup_key(chunk.changes[0], target.entity))
+    found: dict[tuple[str, ...], str] = {}
+    for answer in answers:
+        for record in json.loads(answer.body, parse_float=Decimal)["value"]:
+            values: dict[str, Any] = {name: record.get(column_in_url(target.entity.attributes[name])) for name in names}
+            found.setdefault(_text(values, target), record[target.entity.primary_id])
+    return found
+
+
+def _text(values: Mapping[str, Any], target: Target) -> tuple[str, ...]:
+    return key_text(values, sorted(values), target.connection.key_match)

@@ -1,0 +1,270 @@
+"""The shell around the writer's decisions: hands chunks to senders, waits, and yields each change's one outcome.
+
+One thread, the caller's, decides everything: what to send (`feed`, `chunks`), what an answer means (`settle`), how many
+requests and rows (`controller`). Other threads only send. So nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import uuid4
+
+from shared.dataverse.changes import Change, Failed, Outcome, Skipped
+from shared.dataverse.chunks import Chunk, Step, Target, call_of, step_of
+from shared.dataverse.controller import Deadlocked, Kind, Settled, Throttled, TooLong
+from shared.dataverse.feed import Feed
+from shared.dataverse.lanes import Lane, freest
+from shared.dataverse.retry import Happened, Trouble, delay, retry_after
+from shared.dataverse.senders import Senders
+from shared.dataverse.service import Service
+from shared.dataverse.service_errors import CONCURRENCY_CODE, refusal
+from shared.dataverse.settle import Verdict, halved, lost, settle
+from shared.dataverse.transport import AnswerTimedOut, Response, Unsent
+from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
+
+__all__ = ["Bounds", "Landed", "Writing"]
+
+POLL_SECONDS = 0.5  # how often a waiting writer asks whether it was cancelled
+DEFAULT_PAUSE = 5.0  # seconds, when a 429 names none
+DENSE_SHARE = 0.05  # of the rows settled so far: more failures than this are told apart one by one
+DENSE_AFTER = 5  # failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What ends a write early.
+
+    Attributes:
+        deadline: No chunk is sent that is not expected to be answered before.
+        max_errors: More failures than this stop the rest; None for no limit.
+        cancelled: Asked between chunks.
+    """
+
+    deadline: datetime | None = None
+    max_errors: int | None = None
+    cancelled: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """A chunk that was sent, and what came of it."""
+
+    lane: Lane
+    chunk: Chunk
+    result: Response | SyncError
+    seconds: float
+
+
+class Writing:
+    """One call of the writer.
+
+    Args:
+        service: Sends; its clock tells the time.
+        target: The table; bulk messages that turn out to be missing are struck off here.
+        lanes: The application users.
+        senders: Threads.
+        bounds: What ends the write early.
+    """
+
+    def __init__(
+        self, service: Service, *, target: Target, lanes: list[Lane], senders: Senders[Landed], bounds: Bounds
+    ) -> None:
+        self.target = target
+        self._service = service
+        self._clock = service.clock
+        self._lanes = lanes
+        self._senders = senders
+        self._bounds = bounds
+        self._again: deque[Chunk] = deque()
+        self._settled = 0
+        self._failed = 0
+        self._stopped = ""
+        self._end: SyncError | None = None
+
+    def outcomes(self, changes: Iterable[Change]) -> Iterator[Outcome]:
+        """Write; one outcome for each change, in the order in which they settle.
+
+        Raises:
+            AbortRun: Nothing more can succeed; every change has had its outcome before this is raised.
+            RetryLater: The service is away; likewise.
+        """
+        feed = Feed(changes, lambda change: step_of(change, self.target.entity))
+        while True:
+            self._stop_if_due()
+            self._launch(feed)
+            flying = sum(lane.flights for lane in self._lanes)
+            if not flying and (self._stopped or (feed.empty and not self._again)):
+                break
+            for landed in self._wait(feed, flying=bool(flying)):
+                yield from self._land(landed, feed)
+        for number in feed.remaining():
+            yield Skipped(number=number, reason=self._stopped)
+        if self._end is not None:
+            raise self._end
+
+    def _stop_if_due(self) -> None:
+        if self._stopped:
+            return
+        if self._end is not None:
+            self._stopped = f"aborted: {self._end.message}"
+        elif self._bounds.max_errors is not None and self._failed > self._bounds.max_errors:
+            self._stopped = f"stopped after more than {self._bounds.max_errors} errors"
+        elif self._bounds.cancelled():
+            self._stopped = "cancelled"
+        elif self._left() is not None and self._left_after_next() <= 0:
+            self._stopped = "deadline"
+
+    def _left(self) -> float | None:
+        """Seconds until the deadline."""
+        if self._bounds.deadline is None:
+            return None
+        return (self._bounds.deadline - self._clock.now()).total_seconds()
+
+    def _left_after_next(self) -> float:
+        expected = max((lane.controller.seconds(kind) for lane in self._lanes for kind in Kind), default=0.0)
+        return (self._left() or 0.0) - expected
+
+    def _launch(self, feed: Feed) -> None:
+        while not self._stopped and (lane := freest(self._lanes, self._clock.monotonic())) is not None:
+            chunk = self._next_again() or feed.take(lane.controller.rows, self._parallel())
+            if chunk is None:
+                return
+            lane.depart(chunk.kind)
+            self._senders.start(lambda lane=lane, chunk=chunk: self._send(lane, chunk))  # type: ignore[misc]
+
+    def _parallel(self) -> int:
+        return sum(lane.controller.parallel for lane in self._lanes)
+
+    def _next_again(self) -> Chunk | None:
+        now = self._clock.monotonic()
+        for at, chunk in enumerate(self._again):
+            if chunk.not_before <= now:
+                del self._again[at]
+                return chunk
+        return None
+
+    def _send(self, lane: Lane, chunk: Chunk) -> Landed:
+        """Runs in a sender's thread: touches nothing but the service."""
+        started = self._clock.monotonic()
+        result: Response | SyncError
+        try:
+            result = self._service.attempt(call_of(chunk, self.target, f"batch_{uuid4()}"), user=lane.user)
+        except SyncError as error:
+            result = error
+        seconds = result.seconds if isinstance(result, Response) else self._clock.monotonic() - started
+        return Landed(lane=lane, chunk=chunk, result=result, seconds=seconds)
+
+    def _wait(self, feed: Feed, *, flying: bool) -> Iterable[Landed]:
+        """Until something lands, or the next chunk may leave."""
+        now = self._clock.monotonic()
+        moments = [chunk.not_before for chunk in self._again]
+        if self._again or feed.unsettled:
+            moments += [lane.controller.ready_at(now) for lane in self._lanes if lane.has_room()]
+        ahead = [moment - now for moment in moments if moment > now]
+        seconds = min([POLL_SECONDS, *ahead])
+        if flying:
+            return self._senders.wait(seconds)
+        self._clock.sleep(seconds)
+        return ()
+
+    def _land(self, landed: Landed, feed: Feed) -> Iterator[Outcome]:
+        landed.lane.land()
+        verdict = self._judge(landed)
+        if verdict.lacks:
+            self.target = replace(self.target, messages=self.target.messages - {verdict.lacks})
+        if verdict.end is not None:
+            self._end = self._end or verdict.end
+        again = list(verdict.again)
+        if verdict.trouble is not None:
+            again = self._after_trouble(landed, verdict, again)
+        self._again.extend(again)
+        for kind, change in verdict.released:
+            feed.put_back(kind, change)
+        for outcome in verdict.outcomes:
+            self._settled += 1
+            self._failed += isinstance(outcome, Failed)
+            feed.settled(outcome.number)
+            yield outcome
+
+    def _judge(self, landed: Landed) -> Verdict:
+        """The verdict, and what the lane's controller learns from it."""
+        match landed.result:
+            case Response() as response:
+                verdict = settle(landed.chunk, response, self.target, dense=self._dense())
+                self._learn(landed, response, verdict)
+                return verdict
+            case AnswerTimedOut():
+                self._observe_too_long(landed)
+                verdict = lost(landed.chunk)
+                return replace(verdict, again=tuple(half for chunk in verdict.again for half in self._split(chunk)))
+            case AnswerLost():
+                return lost(landed.chunk)
+            case Unsent():
+                return Verdict(again=(landed.chunk.tried(Trouble.UNSENT),), trouble=Trouble.UNSENT)
+            case RetryLater():
+                return Verdict(again=(landed.chunk.tried(Trouble.AWAY),), trouble=Trouble.AWAY)
+            case AbortRun() as error:
+                return Verdict(end=error)
+        raise landed.result
+
+    def _split(self, chunk: Chunk) -> tuple[Chunk, ...]:
+        return (chunk,) if chunk.step is Step.LOOK_UP else halved(chunk)
+
+    def _dense(self) -> bool:
+        return self._failed >= DENSE_AFTER and self._failed > DENSE_SHARE * self._settled
+
+    def _learn(self, landed: Landed, response: Response, verdict: Verdict) -> None:
+        now, controller, chunk = self._clock.monotonic(), landed.lane.controller, landed.chunk
+        if verdict.too_long:
+            self._observe_too_long(landed)
+        match verdict.trouble:
+            case Trouble.THROTTLED:
+                wait = retry_after(response.headers, self._clock.now())
+                refused = refusal(response)
+                concurrency = refused.code == CONCURRENCY_CODE
+                pause = DEFAULT_PAUSE if wait is None else wait
+                controller.observe(Throttled(at=now, concurrency=concurrency, wait=pause, message=refused.message))
+            case Trouble.DATABASE:
+                controller.observe(Deadlocked(at=now))
+            case None if chunk.step is Step.SEND:
+                controller.observe(Settled(at=now, kind=chunk.kind, rows=len(chunk.changes), seconds=landed.seconds))
+            case _:
+                controller.pace.spent(now, landed.seconds)
+
+    def _observe_too_long(self, landed: Landed) -> None:
+        event = TooLong(at=self._clock.monotonic(), kind=landed.chunk.kind, rows=len(landed.chunk.changes))
+        landed.lane.controller.observe(event)
+
+    def _after_trouble(self, landed: Landed, verdict: Verdict, again: list[Chunk]) -> list[Chunk]:
+        """When the chunks may be sent again; a chunk that met too much trouble ends the write."""
+        asked = None
+        if isinstance(landed.result, Response):
+            asked = retry_after(landed.result.headers, self._clock.now())
+        elif isinstance(landed.result, RetryLater) and landed.result.retry_after > 0:
+            asked = landed.result.retry_after
+        now = self._clock.monotonic()
+        delayed = []
+        for chunk in again:
+            trouble = verdict.trouble or Trouble.LOST
+            happened = Happened(
+                trouble=trouble, attempt=max(1, chunk.tries.get(trouble, 1)), repeatable=True, asked=asked
+            )
+            wait = delay(happened, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
+            if wait is None:
+                self._end = self._end or RetryLater(_gave_up(landed), retry_after=asked or 30)
+                continue
+            self._service.meter.count("retries")
+            # A throttled chunk waits for its lane, which is paused; another application user may take it at once.
+            delayed.append(replace(chunk, not_before=now if trouble is Trouble.THROTTLED else now + wait))
+        return delayed
+
+
+def _gave_up(landed: Landed) -> str:
+    tries = sum(landed.chunk.tries.values()) + 1
+    if isinstance(landed.result, Response):
+        return f"Dataverse refused {tries} tries to {landed.chunk.kind.value} records: {refusal(landed.result)}"
+    return f"Dataverse did not answer {tries} tries to {landed.chunk.kind.value} records: {landed.result.message}"
