@@ -51,7 +51,7 @@ def sent(column: TargetColumn) -> str:
         case Omit.WHEN_NULL:
             return f"desired.{quoted(column.name)} IS NOT NULL"
         case Omit.FLAGGED:
-            return f"NOT desired.{quoted('_omit_' + column.name)}"
+            return f"desired.{quoted('_omit_' + column.name)} IS NOT TRUE"
 
 
 def differs(column: TargetColumn) -> str:
