@@ -142,7 +142,11 @@ def explained(error: duckdb.Error) -> str:
 def _connected(
     file: str | Path | None, folder: Path, *, memory_limit: str, readable: Sequence[str], threads: int | None
 ) -> duckdb.DuckDBPyConnection:
-    settings = _CONFIGURATION | {"memory_limit": memory_limit, "temp_directory": str(folder / "spill")}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        **_CONFIGURATION,
+        "memory_limit": memory_limit,
+        "temp_directory": str(folder / "spill"),
+    }
     if threads is not None:
         settings["threads"] = str(threads)
     connection = duckdb.connect(":memory:" if file is None else str(file), config=settings)

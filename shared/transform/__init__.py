@@ -1,0 +1,24 @@
+"""Definition and metadata become SQL: source columns, target columns, keys, values to and from JSON. Pure."""
+
+from shared.transform.check import check, check_expressions
+from shared.transform.current import current_finish_steps, current_table_step
+from shared.transform.desire import desire_steps
+from shared.transform.keys import normalise_key
+from shared.transform.service_values import from_service, to_service
+from shared.transform.shape import shape_steps
+from shared.transform.targets import Omit, TargetColumn, layout
+
+__all__ = [
+    "Omit",
+    "TargetColumn",
+    "check",
+    "check_expressions",
+    "current_finish_steps",
+    "current_table_step",
+    "desire_steps",
+    "from_service",
+    "layout",
+    "normalise_key",
+    "shape_steps",
+    "to_service",
+]

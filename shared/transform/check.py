@@ -1,0 +1,209 @@
+"""What a definition and a table's metadata say about each other: every mistake, before a row is read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from shared.definitions.models import (
+    ChangedWhen,
+    DynamicsDestination,
+    Expire,
+    Mapping,
+    Strategy,
+    SyncDefinition,
+)
+from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+from shared.errors import DefinitionError, Problem
+from shared.transform.convert import Kind, fits
+from shared.transform.desire import value_sql
+from shared.transform.shape import shape_of
+from shared.transform.targets import source_columns
+from shared.workspace import parsed
+
+__all__ = ["check", "check_expressions"]
+
+
+def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
+    """Return every mistake that the definition and the table's metadata show together; empty when there is none."""
+    return tuple(problem for rule in (check_expressions, _names) for problem in rule(definition)) + tuple(
+        problem
+        for against in (_mappings, _id_column, _sync_key, _expire, _strategy)
+        for problem in against(definition, entity)
+    )
+
+
+def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
+    """Return the mistakes in the definition's SQL expressions and date formats; needs no metadata."""
+    problems: list[Problem] = []
+    try:
+        shape_of(definition)
+    except DefinitionError as error:
+        problems.extend(error.problems)
+    for place, mapping in enumerate(definition.destination.mappings):
+        if mapping.value is not None:
+            problems.extend(_refused(definition, mapping.value, f"destination.mappings[{place}].value"))
+    problems.extend(_condition(definition))
+    return tuple(problems)
+
+
+def _refused(definition: SyncDefinition, value: str, origin: str) -> Iterable[Problem]:
+    try:
+        value_sql(definition, value, origin)
+    except DefinitionError as error:
+        return error.problems
+    return ()
+
+
+def _condition(definition: SyncDefinition) -> Iterable[Problem]:
+    changed = definition.sync_behaviour.changed
+    if not isinstance(changed, ChangedWhen):
+        return ()
+    names = [f"source.{column.label}" for column in definition.source.columns]
+    names += [f"target.{mapping.target}" for mapping in definition.destination.mappings]
+    try:
+        parsed(changed.when, names=names, origin="sync_behaviour.changed.when")
+    except DefinitionError as error:
+        return error.problems
+    return ()
+
+
+def _names(definition: SyncDefinition) -> Iterator[Problem]:
+    """SQL does not tell `Name` from `name`, and a few names are the program's own."""
+    for place, column in enumerate(definition.source.columns):
+        path = f"source.columns[{place}]"
+        earlier = {other.label.lower() for other in definition.source.columns[:place]}
+        if column.label.lower() in earlier:
+            yield Problem(message=f"{column.label} names a second column; give it another alias", path=path)
+        if {column.label.lower(), column.name.lower()} & {"_row"}:
+            yield Problem(message="_row is the row's number and cannot name a column; give it an alias", path=path)
+
+
+def _mappings(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for place, mapping in enumerate(definition.destination.mappings):
+        path = f"destination.mappings[{place}]"
+        yield from _mapping_source(definition, mapping, f"{path}.source")
+        if mapping.target in seen:
+            yield Problem(message=f"{mapping.target} is mapped twice", path=f"{path}.target")
+        seen.add(mapping.target)
+        attribute = entity.attributes.get(mapping.target)
+        if attribute is None:
+            yield Problem(message=_unknown(mapping.target, entity), path=f"{path}.target")
+        else:
+            yield from _target(definition, entity, mapping, attribute, path)
+
+
+def _mapping_source(definition: SyncDefinition, mapping: Mapping, path: str) -> Iterator[Problem]:
+    columns = source_columns(definition)
+    if mapping.source is not None and mapping.source not in columns:
+        yield Problem(message=f"the source has no column {mapping.source}{_close(mapping.source, columns)}", path=path)
+
+
+def _target(
+    definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping, attribute: AttributeMetadata, path: str
+) -> Iterator[Problem]:
+    name = attribute.name
+    matched_only = name in definition.sync_behaviour.sync_key or name == entity.primary_id
+    if not attribute.creatable and not attribute.updatable and not matched_only:
+        yield Problem(message=f"{name} is read-only: the service computes it", path=f"{path}.target")
+    if not attribute.readable and definition.sync_behaviour.strategy is Strategy.FULL:
+        yield Problem(
+            message=f"{name} cannot be read, so strategy full cannot compare it; use delta or upsert",
+            path=f"{path}.target",
+        )
+    source = source_columns(definition).get(mapping.source or "")
+    if mapping.value is None and source is None:
+        return
+    kind = Kind(source.type.value) if source else Kind.TEXT
+    if not any(fits(each, attribute) for each in Kind):
+        yield Problem(
+            message=f"{name} is a {attribute.type} column, which a mapping cannot fill", path=f"{path}.target"
+        )
+    elif not fits(kind, attribute):
+        yield Problem(
+            message=f"{name} is a {attribute.type} column and cannot hold a {kind}, which {mapping.source} is",
+            path=f"{path}.target",
+        )
+    elif attribute.type in _WITH_OPTIONS and not attribute.choices:
+        yield Problem(message=f"{name} has no options, so no value fits it", path=f"{path}.target")
+
+
+_WITH_OPTIONS = frozenset(
+    {AttributeType.PICKLIST, AttributeType.STATE, AttributeType.STATUS, AttributeType.MULTI_PICKLIST}
+)
+
+
+def _id_column(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    column = definition.destination.id_column
+    if column != entity.primary_id:
+        yield Problem(
+            message=f"the id column of {entity.logical_name} is {entity.primary_id}, not {column}",
+            path="destination.id_column",
+        )
+
+
+def _sync_key(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    mapped = {mapping.target for mapping in definition.destination.mappings}
+    for place, name in enumerate(definition.sync_behaviour.sync_key):
+        path = f"sync_behaviour.sync_key[{place}]"
+        if name in definition.sync_behaviour.sync_key[:place]:
+            yield Problem(message=f"{name} stands twice in the sync key", path=path)
+        elif name not in entity.attributes:
+            yield Problem(message=_unknown(name, entity), path=path)
+        elif name not in mapped:
+            yield Problem(message=f"{name} is in the sync key but not mapped; map a source column to it", path=path)
+
+
+def _expire(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    dropped, path = definition.sync_behaviour.dropped, "sync_behaviour.dropped.expire"
+    if not isinstance(dropped, Expire):
+        return
+    attribute = entity.attributes.get(dropped.expire)
+    if attribute is None:
+        yield Problem(message=_unknown(dropped.expire, entity), path=path)
+    elif attribute.type is not AttributeType.DATETIME:
+        yield Problem(message=f"{dropped.expire} is a {attribute.type} column; expiring needs a date column", path=path)
+    elif not attribute.updatable:
+        yield Problem(message=f"{dropped.expire} is read-only and cannot be set", path=path)
+
+
+def _strategy(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    """Without reading the target, a record is addressed by its id or by an alternate key that is in force."""
+    behaviour, path = definition.sync_behaviour, "sync_behaviour.sync_key"
+    addressed = behaviour.strategy is Strategy.UPSERT or (
+        behaviour.strategy is Strategy.DELTA and behaviour.action_column is not None
+    )
+    columns = source_columns(definition)
+    if behaviour.action_column is not None and behaviour.action_column not in columns:
+        close = _close(behaviour.action_column, columns)
+        yield Problem(
+            message=f"the source has no column {behaviour.action_column}{close}", path="sync_behaviour.action_column"
+        )
+    if not addressed or _id_is_mapped(definition.destination):
+        return
+    key, said = entity.key_over(frozenset(behaviour.sync_key)), ", ".join(behaviour.sync_key)
+    if key is None:
+        yield Problem(
+            message=f"strategy {behaviour.strategy} needs an alternate key of {entity.logical_name} over {said}: "
+            f"define one, or map {definition.destination.id_column}",
+            path=path,
+        )
+    elif not key.active:
+        yield Problem(message=f"the index of alternate key {key.name} is not active; reactivate it first", path=path)
+
+
+def _id_is_mapped(destination: DynamicsDestination) -> bool:
+    return any(mapping.target == destination.id_column for mapping in destination.mappings)
+
+
+def _unknown(name: str, entity: EntityMetadata) -> str:
+    shown = next((a.name for a in entity.attributes.values() if a.display_name.lower() == name.lower()), None)
+    hint = f"; did you mean {shown}?" if shown else _close(name, entity.attributes)
+    return f"{entity.logical_name} has no column {name}{hint}"
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    spelled = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.6)
+    return f"; did you mean {spelled[close[0]]}?" if close else ""

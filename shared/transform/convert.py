@@ -1,0 +1,322 @@
+"""From source values to target values: what each type of column can hold, and what is said when it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from shared.entities import AttributeMetadata, AttributeType, Choice
+from shared.transform.dates import iso_timestamp
+from shared.transform.rules import ErrorType
+from shared.transform.service_values import canonical_double
+from shared.transform.shape import NUMBER, boolean, number
+from shared.transform.targets import CHOICES, TEXTS, precision, sql_type
+from shared.workspace import literal, quoted
+
+__all__ = ["Conversion", "Flaw", "Kind", "conversion", "fits"]
+
+# Dataverse keeps dates in SQL Server's datetime (Microsoft: behavior and format of the date and time column).
+_EARLIEST, _AFTER_LATEST = "1753-01-01", "10000-01-01"
+_MOST_LISTED: Final = 20
+
+
+class Kind(StrEnum):
+    """What a value is before it is fitted into its target column; of an expression only its text is known."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    BOOL = "bool"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """A way in which a value does not fit.
+
+    Attributes:
+        rejects: Whether the row is rejected for it; None where the column's `validate` decides.
+        broken: SQL condition, over the same columns as `Conversion.value`.
+    """
+
+    error: ErrorType
+    message: str
+    broken: str
+    rejects: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """How the values of one kind become values of one column.
+
+    Attributes:
+        read: A first step over the incoming value; the query names its result.
+        value: The target value, over that result.
+        flaws: What can be wrong, over that result and the value.
+        options: Rows of (folded text, value) that are joined where the texts are equal; empty when nothing is joined.
+    """
+
+    read: str
+    value: str
+    flaws: tuple[Flaw, ...]
+    options: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """The SQL names that a conversion is written over."""
+
+    incoming: str
+    read: str
+    option: str
+    value: str
+
+
+def fits(kind: Kind, attribute: AttributeMetadata) -> bool:
+    """Tell whether values of a kind can become values of a column at all."""
+    return kind in _ACCEPTED.get(attribute.type, frozenset())
+
+
+def conversion(kind: Kind, attribute: AttributeMetadata) -> Conversion:
+    """Return how values of a kind become values of a column; see `fits`.
+
+    The SQL is over ``"in:<name>"`` (the incoming value), ``"read:<name>"``, ``"option:<name>".value`` and ``"<name>"``.
+    """
+    name = attribute.name
+    names = _Names(
+        incoming=quoted(f"in:{name}"),
+        read=quoted(f"read:{name}"),
+        option=f"{quoted(f'option:{name}')}.value",
+        value=quoted(name),
+    )
+    return _CONVERSIONS[attribute.type](kind, attribute, names)
+
+
+_Converter = Callable[[Kind, AttributeMetadata, _Names], Conversion]
+
+
+def _missed(names: _Names) -> str:
+    return f"{names.incoming} IS NOT NULL AND {names.value} IS NULL"
+
+
+def _as_text(kind: Kind, incoming: str) -> str:
+    match kind:
+        case Kind.TEXT:
+            return incoming
+        case Kind.BOOL:
+            return f"CAST({incoming} AS VARCHAR)"
+        case Kind.NUMBER:
+            text = f"CAST({incoming} AS VARCHAR)"
+            return f"rtrim(rtrim({text}, '0'), '.')"
+        case Kind.DATE:
+            day, moment = "'%Y-%m-%d'", "'%Y-%m-%dT%H:%M:%SZ'"
+            at_midnight = f"{incoming} = date_trunc('day', {incoming})"
+            return f"CASE WHEN {at_midnight} THEN strftime({incoming}, {day}) ELSE strftime({incoming}, {moment}) END"
+
+
+def _text(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    flaws = []
+    if attribute.max_length is not None:
+        flaws.append(
+            Flaw(
+                error=ErrorType.MAX_LENGTH,
+                message=f"longer than the {attribute.max_length} characters that {attribute.name} holds",
+                broken=_longer(names.value, attribute.max_length),
+                rejects=True,
+            )
+        )
+    return Conversion(read=_as_text(kind, names.incoming), value=names.read, flaws=tuple(flaws))
+
+
+def _longer(text: str, limit: int) -> str:
+    r"""The service counts UTF-16 units: a character beyond U+FFFF counts as two. Bytes are a cheap upper bound."""
+    beyond = f"length(regexp_replace({text}, '[^\\x{{10000}}-\\x{{10FFFF}}]', '', 'g'))"
+    return f"strlen({text}) > {limit} AND length({text}) + {beyond} > {limit}"
+
+
+def _as_number(kind: Kind, incoming: str) -> str:
+    match kind:
+        case Kind.NUMBER:
+            return incoming
+        case Kind.BOOL:
+            return f"CAST(CAST({incoming} AS INTEGER) AS {NUMBER})"
+        case _:
+            return number(f"trim({incoming})")
+
+
+_WHOLE_RANGES: Final = {
+    AttributeType.INTEGER: (-(2**31), 2**31 - 1),
+    AttributeType.BIGINT: (-(2**63), 2**63 - 1),
+}
+
+
+def _within(sql: str, attribute: AttributeMetadata) -> tuple[str, str]:
+    """SQL condition that a number is in the column's range, and the range in words."""
+    least, most = _WHOLE_RANGES.get(attribute.type, (None, None))
+    low = least if attribute.min_value is None else Decimal(repr(attribute.min_value))
+    high = most if attribute.max_value is None else Decimal(repr(attribute.max_value))
+    tests = [f"{sql} >= {low:f}"] if low is not None else []
+    tests += [f"{sql} <= {high:f}"] if high is not None else []
+    words = f" between {low:,f} and {high:,f}" if low is not None and high is not None else ""
+    return " AND ".join(tests) or "true", words
+
+
+def _whole(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    within, words = _within(names.read, attribute)
+    return Conversion(
+        read=_as_number(kind, names.incoming),
+        value=f"CASE WHEN {names.read} = trunc({names.read}) AND {within} THEN "
+        f"CAST({names.read} AS {sql_type(attribute)}) END",
+        flaws=(_format_flaw(f"not a whole number{words}", names),),
+    )
+
+
+def _decimal(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    """Rounded half away from zero at the column's precision, so that the service has nothing left to round."""
+    rounded = f"CAST({_as_number(kind, names.incoming)} AS {sql_type(attribute)})"
+    within, words = _within(names.read, attribute)
+    return Conversion(
+        read=rounded,
+        value=f"CASE WHEN {within} THEN {names.read} END",
+        flaws=(_format_flaw(f"not a number{words}", names),),
+    )
+
+
+def _double(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    source = f"trim({names.incoming})" if kind is Kind.TEXT else _as_number(kind, names.incoming)
+    within, words = _within(names.read, attribute)
+    return Conversion(
+        read=canonical_double(f"TRY_CAST({source} AS DOUBLE)", precision(attribute)),
+        value=f"CASE WHEN isfinite({names.read}) AND {within} THEN {names.read} END",
+        flaws=(_format_flaw(f"not a number{words}", names),),
+    )
+
+
+def _format_flaw(message: str, names: _Names) -> Flaw:
+    return Flaw(error=ErrorType.INVALID_FORMAT, message=message, broken=_missed(names))
+
+
+def _boolean(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    match kind:
+        case Kind.BOOL:
+            value = names.incoming
+        case Kind.NUMBER:
+            value = f"CASE {names.incoming} WHEN 1 THEN true WHEN 0 THEN false END"
+        case _:
+            value = _labelled(attribute, f"lower(trim({names.incoming}))", boolean(f"trim({names.incoming})"))
+    labels = [label for choice in attribute.choices for label in choice.labels]
+    listed = ", ".join(dict.fromkeys((*labels, "true", "false", "yes", "no", "1", "0")))
+    return Conversion(read=value, value=names.read, flaws=(_format_flaw(f"not one of: {listed}", names),))
+
+
+def _labelled(attribute: AttributeMetadata, folded: str, otherwise: str) -> str:
+    """The column's own labels first: an organisation may call the true value whatever it likes."""
+    labels = {label: bool(choice.value) for choice in attribute.choices for label in choice.labels}
+    if not labels:
+        return otherwise
+    cases = " ".join(f"WHEN lower({literal(label)}) THEN {literal(truth)}" for label, truth in labels.items())
+    return f"CASE {folded} {cases} ELSE {otherwise} END"
+
+
+def _options(choices: tuple[Choice, ...]) -> dict[str, int]:
+    """Text -> value: the value itself before any label, and of equal labels the first."""
+    labels = [(label.strip(), choice.value) for choice in choices for label in choice.labels]
+    found: dict[str, int] = {str(choice.value): choice.value for choice in choices}
+    for label, value in labels:
+        found.setdefault(label.lower(), value)
+    return found
+
+
+def _choice_message(attribute: AttributeMetadata) -> str:
+    names = [
+        f"{choice.value} {choice.labels[0]}" if choice.labels else str(choice.value) for choice in attribute.choices
+    ]
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return f"no option of {attribute.name}; the options are {', '.join(names[:_MOST_LISTED])}{more}"
+
+
+def _choice_flaw(attribute: AttributeMetadata, names: _Names) -> Flaw:
+    message = _choice_message(attribute)
+    return Flaw(error=ErrorType.UNKNOWN_CHOICE, message=message, broken=_missed(names), rejects=True)
+
+
+def _choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    return Conversion(
+        read=f"lower(trim({_as_text(kind, names.incoming)}))",
+        value=names.option,
+        flaws=(_choice_flaw(attribute, names),),
+        options=tuple(_options(attribute.choices).items()),
+    )
+
+
+def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    """A set of options, as values or labels with semicolons or commas between them; held as `1,9`, sorted."""
+    options = _options(attribute.choices)
+    known = f"[{', '.join(f'lower({literal(text)})' for text in options)}]"
+    values = f"([{', '.join(map(str, options.values()))}]::INTEGER[])"
+    text = f"lower(trim({_as_text(kind, names.incoming)}))"
+    # A label may hold a comma, so the text as a whole and then semicolons are tried first.
+    parts = (
+        f"CASE WHEN list_contains({known}, {text}) THEN [{text}] "
+        f"ELSE string_split({text}, CASE WHEN contains({text}, ';') THEN ';' ELSE ',' END) END"
+    )
+    found = f"list_transform({parts}, lambda part: {values}[list_position({known}, trim(part))])"
+    joined = f"array_to_string(list_sort(list_distinct({names.read})), ',')"
+    return Conversion(
+        read=found,
+        value=f"CASE WHEN list_position({names.read}, NULL) IS NULL THEN {joined} END",
+        flaws=(_choice_flaw(attribute, names),),
+    )
+
+
+def _moment(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    moment = names.incoming if kind is Kind.DATE else iso_timestamp(f"trim({names.incoming})")
+    target = sql_type(attribute)
+    value = f"CAST({names.read} AS DATE)" if target == "DATE" else f"date_trunc('second', {names.read})"
+    return Conversion(
+        read=moment,
+        value=f"CASE WHEN {names.read} >= TIMESTAMP '{_EARLIEST}' AND {names.read} < TIMESTAMP '{_AFTER_LATEST}' "
+        f"THEN {value} END",
+        flaws=(_format_flaw("not a date between 1753-01-01 and 9999-12-31", names),),
+    )
+
+
+def _guid(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    del kind, attribute  # text alone is accepted, and every id is of one form
+    return Conversion(
+        read=f"TRY_CAST(trim({names.incoming}) AS UUID)",
+        value=names.read,
+        flaws=(_format_flaw("not an id such as 00000000-0000-0000-0000-000000000000", names),),
+    )
+
+
+_CONVERSIONS: Final[Mapping[AttributeType, _Converter]] = {
+    **dict.fromkeys(TEXTS, _text),
+    **dict.fromkeys(CHOICES, _choice),
+    AttributeType.INTEGER: _whole,
+    AttributeType.BIGINT: _whole,
+    AttributeType.DECIMAL: _decimal,
+    AttributeType.MONEY: _decimal,
+    AttributeType.DOUBLE: _double,
+    AttributeType.BOOLEAN: _boolean,
+    AttributeType.MULTI_PICKLIST: _multi_choice,
+    AttributeType.DATETIME: _moment,
+    AttributeType.UNIQUEIDENTIFIER: _guid,
+}
+
+_NUMERIC: Final = frozenset({Kind.TEXT, Kind.NUMBER, Kind.BOOL})
+_ACCEPTED: Final[Mapping[AttributeType, frozenset[Kind]]] = {
+    **dict.fromkeys(TEXTS, frozenset(Kind)),
+    **dict.fromkeys(CHOICES, frozenset({Kind.TEXT, Kind.NUMBER})),
+    AttributeType.INTEGER: _NUMERIC,
+    AttributeType.BIGINT: _NUMERIC,
+    AttributeType.DECIMAL: frozenset({Kind.TEXT, Kind.NUMBER}),
+    AttributeType.MONEY: frozenset({Kind.TEXT, Kind.NUMBER}),
+    AttributeType.DOUBLE: frozenset({Kind.TEXT, Kind.NUMBER}),
+    AttributeType.BOOLEAN: _NUMERIC,
+    AttributeType.MULTI_PICKLIST: frozenset({Kind.TEXT, Kind.NUMBER}),
+    AttributeType.DATETIME: frozenset({Kind.TEXT, Kind.DATE}),
+    AttributeType.UNIQUEIDENTIFIER: frozenset({Kind.TEXT}),
+}

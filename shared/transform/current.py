@@ -1,0 +1,56 @@
+"""The target's side: the table that the reader fills, and what is done to it when the last page is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.definitions.models import SyncDefinition
+from shared.transform.targets import TargetColumn
+from shared.workspace import Step, literal, quoted
+
+__all__ = ["TARGET_ERRORS", "current_finish_steps", "current_table_step", "key_parts"]
+
+TARGET_ERRORS = """CREATE TABLE IF NOT EXISTS target_errors (
+  _row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR, _id UUID)"""
+
+
+def key_parts(layout: Sequence[TargetColumn]) -> tuple[TargetColumn, ...]:
+    """Return the columns of the sync key in the key's order."""
+    return tuple(sorted((c for c in layout if c.key_part), key=lambda column: column.key_part or 0))
+
+
+def current_table_step(layout: Sequence[TargetColumn]) -> Step:
+    """Return the step that makes `current`: `_seq`, `_id`, `_created`, the typed columns and the keys.
+
+    A reader inserts by name and leaves `_k1` and its like alone: they are generated from their columns.
+    """
+    columns = ["_seq BIGINT", "_id UUID", "_created TIMESTAMP"]
+    columns += [f"{quoted(column.name)} {column.sql_type}" for column in layout]
+    columns += [f"_k{column.key_part} AS ({column.key_sql})" for column in key_parts(layout)]
+    listed = ",\n  ".join(columns)
+    return Step("Make room for the target's records", f"CREATE TABLE current (\n  {listed})")
+
+
+def current_finish_steps(layout: Sequence[TargetColumn], definition: SyncDefinition) -> tuple[Step, ...]:
+    """Return the steps after the last page: of records with one key the oldest stays, the others are reported.
+
+    A record without a key matches no row and is no duplicate of another one without.
+    """
+    keys = key_parts(layout)
+    names = ", ".join(f"_k{column.key_part}" for column in keys)
+    present = " AND ".join(f"_k{column.key_part} IS NOT NULL" for column in keys)
+    columns = ", ".join(definition.sync_behaviour.sync_key)
+    report = f"""
+INSERT INTO target_errors
+SELECT _seq, {literal(columns)}, 'Duplicate Key', true, 'an older record has the same key; this one is not touched', _id
+FROM (
+  SELECT _seq, _id, row_number() OVER (PARTITION BY {names} ORDER BY _created NULLS LAST, _seq) AS copy
+  FROM current
+  WHERE ({names}) IN (SELECT ({names}) FROM current WHERE {present} GROUP BY {names} HAVING count(*) > 1))
+WHERE copy > 1""".strip()
+    remove = "DELETE FROM current WHERE _id IN (SELECT _id FROM target_errors WHERE error = 'Duplicate Key')"
+    return (
+        Step("Make room for the target's errors", TARGET_ERRORS),
+        Step("Report duplicates in the target", report),
+        Step("Set duplicates in the target aside", remove),
+    )

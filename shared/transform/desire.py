@@ -1,0 +1,224 @@
+"""From the source's columns to the target's: `shaped` becomes `desired`, one row for each key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.definitions.models import SyncDefinition
+from shared.entities import EntityMetadata
+from shared.errors import DefinitionError, Problem
+from shared.transform.convert import Conversion, Kind, conversion
+from shared.transform.current import key_parts
+from shared.transform.rules import ErrorType, Rule, RuleSet
+from shared.transform.shape import PASSES, Shape, shape_of
+from shared.transform.targets import Omit, TargetColumn, layout, source_columns
+from shared.workspace import Step, literal, parsed, quoted
+
+__all__ = ["desire_steps", "value_sql"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mapped:
+    """One mapping on its way: the target column, what goes in, how it is fitted, and the rules that come of it."""
+
+    column: TargetColumn
+    incoming: str
+    label: str
+    conversion: Conversion
+    rules: tuple[Rule, ...]
+    left_out: tuple[Rule, ...]
+
+
+def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Step, ...]:
+    """Return the steps that make `desired` of `shaped`, report what is wrong, and count.
+
+    Raises:
+        DefinitionError: An expression cannot be read, or a target column does not exist.
+    """
+    shape, columns = shape_of(definition), layout(definition, entity)
+    mapped = [_mapped(definition, shape, column) for column in columns if column.source_sql != "NULL"]
+    missing = RuleSet("_missed", [*(rule for each in mapped for rule in each.rules), *_key_rules(mapped)])
+    rejected = f"({shape.rules.rejected()} OR {missing.rejected()})"
+    removed = f"{rejected} OR NOT {PASSES}"
+    filtered = f"SELECT _row FROM desired WHERE NOT {shape.rules.rejected()} AND NOT {PASSES}"
+    return (
+        Step("Map to the target's columns", _desired(columns, mapped, shape, missing), "destination.mappings"),
+        *(Step("Report what is wrong with the source", sql) for sql in shape.rules.report("desired")),
+        *(Step("Report what the target cannot hold", sql) for sql in missing.report("desired")),
+        Step("Note what is filtered out", f"CREATE TABLE source_filtered AS\n{filtered}"),
+        Step("Set rejected and filtered rows aside", f"DELETE FROM desired WHERE {removed}"),
+        Step("Report duplicates of a key", _duplicates(columns)),
+        Step(
+            "Keep the first row of each key",
+            f"DELETE FROM desired\nWHERE _row IN (SELECT _row FROM source_errors WHERE error = {_DUPLICATE})",
+        ),
+        *(
+            Step("Forget what has been judged", f"ALTER TABLE desired DROP COLUMN {name}")
+            for name in (*shape.rules.columns, *missing.columns, PASSES)
+        ),
+        Step("Count the source's rows", _COUNTS),
+    )
+
+
+_DUPLICATE = literal(ErrorType.DUPLICATE_KEY)
+_COUNTS = f"""
+CREATE VIEW source_counts AS
+SELECT
+  (SELECT count(*) FROM source_raw)
+    + (SELECT count(DISTINCT _row) FROM source_errors WHERE error = {literal(ErrorType.MALFORMED_ROW)}) AS processed,
+  (SELECT count(*) FROM desired) AS verified,
+  (SELECT count(DISTINCT _row) FROM source_errors WHERE rejected) AS rejected,
+  (SELECT count(*) FROM source_filtered) AS filtered""".strip()
+
+
+def value_sql(definition: SyncDefinition, value: str, origin: str) -> str:
+    """Return the SQL of a mapping's expression over the source's columns.
+
+    Raises:
+        DefinitionError: It cannot be read.
+    """
+    return parsed(value, names=[column.label for column in definition.source.columns], origin=origin).sql
+
+
+def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn) -> _Mapped:
+    place, mapping = next(
+        (place, each) for place, each in enumerate(definition.destination.mappings) if each.target == column.name
+    )
+    if mapping.value is not None:
+        sql = value_sql(definition, mapping.value, f"destination.mappings[{place}].value")
+        return _of_expression(column, f"TRY([CAST({sql} AS VARCHAR)])")
+    source = source_columns(definition).get(mapping.source or "")
+    if source is None:
+        message = f"the source has no column {mapping.source}"
+        raise DefinitionError([Problem(message=message, path=f"destination.mappings[{place}].source")])
+    fitted = conversion(Kind(source.type.value), column.attribute)
+    rules = _rules(fitted, source.label, rejects=source.validate_)
+    misfit = shape.misfits.get(source.label)
+    doubts = (*rules, *((misfit,) if misfit else ()))
+    return _Mapped(
+        column=column,
+        incoming=quoted(source.label),
+        label=source.label,
+        conversion=fitted,
+        rules=rules,
+        left_out=tuple(rule for rule in doubts if not rule.rejects),
+    )
+
+
+def _of_expression(column: TargetColumn, attempt: str) -> _Mapped:
+    """A mapped expression: its result goes by its text; where it fails on a row the field is left out."""
+    fitted = conversion(Kind.TEXT, column.attribute)
+    failed = Rule(
+        column=column.name,
+        error=ErrorType.INVALID_FORMAT,
+        rejects=False,
+        message="the mapping's expression fails on this row",
+        broken=f"{quoted(f'try:{column.name}')} IS NULL",
+    )
+    rules = (failed, *_rules(fitted, column.name, rejects=False))
+    return _Mapped(
+        column=column,
+        incoming=attempt,
+        label=column.name,
+        conversion=fitted,
+        rules=rules,
+        left_out=tuple(rule for rule in rules if not rule.rejects),
+    )
+
+
+def _rules(fitted: Conversion, label: str, *, rejects: bool) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(
+            column=label,
+            error=flaw.error,
+            rejects=rejects if flaw.rejects is None else flaw.rejects,
+            message=flaw.message,
+            broken=flaw.broken,
+        )
+        for flaw in fitted.flaws
+    )
+
+
+def _key_rules(mapped: Sequence[_Mapped]) -> list[Rule]:
+    return [
+        Rule(
+            column=each.label,
+            error=ErrorType.MANDATORY,
+            rejects=True,
+            message="a key needs a value",
+            broken=f"_k{each.column.key_part} IS NULL",
+        )
+        for each in mapped
+        if each.column.key_part
+    ]
+
+
+def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet) -> str:
+    """The query behind `desired`, layer by layer: incoming values, read, converted, judged."""
+    judged = ", ".join((*shape.rules.columns, PASSES))
+    attempts = [f"{each.incoming} AS {_name('try', each)}" for each in mapped if each.incoming.startswith("TRY(")]
+    source = f"SELECT *, {', '.join(attempts)} FROM shaped" if attempts else "SELECT * FROM shaped"
+    incoming = ", ".join(f"{_incoming(each)} AS {_name('in', each)}" for each in mapped)
+    tries = "".join(f", {_name('try', each)}" for each in mapped if each.incoming.startswith("TRY("))
+    incoming = f"SELECT _row, {judged}{tries}, {incoming}\n  FROM ({source})"
+    read = ", ".join(f"{each.conversion.read} AS {_name('read', each)}" for each in mapped)
+    joins = "".join(_option_join(each) for each in mapped if each.conversion.options)
+    values = ", ".join(f"{each.conversion.value} AS {quoted(each.column.name)}" for each in mapped)
+    typed = f"SELECT given.*, {values}\n  FROM (SELECT *, {read}\n  FROM ({incoming})) AS given{joins}"
+    keys = ", ".join(f"{column.key_sql} AS _k{column.key_part}" for column in key_parts(columns))
+    keyed = f"SELECT *, {keys}\n  FROM ({typed})"
+    omitted = f"{shape.rules.rejected()} OR NOT {PASSES}"
+    items = ["_row", *(_value(column) for column in columns), *_omits(mapped, shape)]
+    items += [f"_k{column.key_part}" for column in key_parts(columns)]
+    items += [judged, missing.select(unless=omitted)]
+    return "CREATE TABLE desired AS\nSELECT " + ",\n    ".join(items) + f"\n  FROM ({keyed})"
+
+
+def _name(stage: str, each: _Mapped) -> str:
+    return quoted(f"{stage}:{each.column.name}")
+
+
+def _incoming(each: _Mapped) -> str:
+    return f"nullif({_name('try', each)}[1], '')" if each.incoming.startswith("TRY(") else each.incoming
+
+
+def _value(column: TargetColumn) -> str:
+    return (
+        f"CAST(NULL AS {column.sql_type}) AS {quoted(column.name)}"
+        if column.source_sql == "NULL"
+        else quoted(column.name)
+    )
+
+
+def _option_join(each: _Mapped) -> str:
+    """The options of a choice as a table: joining stays fast however many there are."""
+    rows = ", ".join(f"(lower({literal(text)}), {value})" for text, value in each.conversion.options)
+    name = _name("option", each)
+    return f"\n  LEFT JOIN (VALUES {rows}) AS {name}(text, value) ON given.{_name('read', each)} = {name}.text"
+
+
+def _omits(mapped: Sequence[_Mapped], shape: Shape) -> list[str]:
+    """`_omit_<target>`: the field is in error and the row is not rejected for it."""
+    items = []
+    for each in mapped:
+        if each.column.omit is not Omit.FLAGGED:
+            continue
+        seen = shape.rules.any_of(each.left_out)
+        own = " OR ".join(f"({rule.broken})" for rule in each.left_out if rule in each.rules)
+        flag = " OR ".join(part for part in (seen if seen != "false" else "", own) if part) or "false"
+        items.append(f"coalesce({flag}, false) AS {quoted(f'_omit_{each.column.name}')}")
+    return items
+
+
+def _duplicates(columns: Sequence[TargetColumn]) -> str:
+    keys = key_parts(columns)
+    names = ", ".join(f"_k{column.key_part}" for column in keys)
+    same = " AND ".join(f"desired._k{column.key_part} = twice._k{column.key_part}" for column in keys)
+    said = literal(", ".join(column.name for column in keys))
+    return f"""
+INSERT INTO source_errors
+SELECT desired._row, {said}, {_DUPLICATE}, true, 'an earlier row has the same key; the first one counts'
+FROM desired JOIN (
+  SELECT {names}, min(_row) AS first FROM desired GROUP BY {names} HAVING count(*) > 1) AS twice ON {same}
+WHERE desired._row > twice.first""".strip()

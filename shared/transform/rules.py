@@ -1,0 +1,107 @@
+"""The rules a row can break: each is one bit, so that a million sound rows cost one integer and no list of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from shared.workspace import literal, quoted
+
+__all__ = ["ErrorType", "Rule", "RuleSet"]
+
+_BITS: Final = 62  # of a BIGINT, whose sign is left alone
+
+
+class ErrorType(StrEnum):
+    """What can be wrong with a row, in the words of the error files."""
+
+    DUPLICATE_KEY = "Duplicate Key"
+    MALFORMED_ROW = "Malformed Row"
+    INVALID_FORMAT = "Invalid Format Exception"
+    INPUT_FORMAT = "Input Format Exception"
+    MAX_LENGTH = "Max Length Violation"
+    MANDATORY = "Mandatory Rule Violation"
+    UNRESOLVED_LINK = "Unresolved Link"
+    UNKNOWN_CHOICE = "Unknown Choice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One way in which a row can be wrong.
+
+    Attributes:
+        column: What is at fault, as the user named it.
+        rejects: Whether the row is rejected for it; otherwise the field alone is left out, or the fact is counted.
+        message: What was expected; never what was found.
+        broken: SQL condition over the row.
+    """
+
+    column: str
+    error: ErrorType
+    rejects: bool
+    message: str
+    broken: str
+
+
+class RuleSet:
+    """The rules of one stage, kept as bits in the columns ``<name>0``, ``<name>1`` and so on."""
+
+    def __init__(self, name: str, rules: Sequence[Rule]) -> None:
+        self.rules = tuple(rules)
+        self._name = name
+        self._words = [self.rules[start : start + _BITS] for start in range(0, max(len(self.rules), 1), _BITS)]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The quoted names of the columns that hold the bits."""
+        return tuple(quoted(f"{self._name}{number}") for number in range(len(self._words)))
+
+    def select(self, *, unless: str = "") -> str:
+        """SQL items that compute the bits; zero for rows that meet the condition `unless`."""
+        items = []
+        for column, rules in zip(self.columns, self._words, strict=True):
+            bits = [f"CASE WHEN {rule.broken} THEN {1 << bit} ELSE 0 END" for bit, rule in enumerate(rules)]
+            word = f"({' | '.join(bits) or '0'})"
+            word = f"CASE WHEN {unless} THEN 0 ELSE {word} END" if unless else word
+            items.append(f"CAST({word} AS BIGINT) AS {column}")
+        return ",\n    ".join(items)
+
+    def rejected(self) -> str:
+        """SQL condition: a broken rule rejects the row."""
+        return self._any_of(lambda rule: rule.rejects)
+
+    def any_of(self, rules: Sequence[Rule]) -> str:
+        """SQL condition: one of these rules is broken."""
+        wanted = {id(rule) for rule in rules}
+        return self._any_of(lambda rule: id(rule) in wanted)
+
+    def _any_of(self, wanted: Callable[[Rule], bool]) -> str:
+        tests = []
+        for column, rules in zip(self.columns, self._words, strict=True):
+            mask = sum(1 << bit for bit, rule in enumerate(rules) if wanted(rule))
+            if mask:
+                tests.append(f"{column} & {mask} <> 0")
+        return f"({' OR '.join(tests)})" if tests else "false"
+
+    def report(self, table: str) -> list[str]:
+        """SQL statements that write one row of `source_errors` for every rule that a row of `table` breaks."""
+        return [
+            f"""
+INSERT INTO source_errors
+SELECT _row, rule."column", rule.error, rule.rejected, rule.message
+FROM {table} JOIN (VALUES
+    {_values(rules)}
+  ) AS rule(bit, "column", error, rejected, message) ON {column} & rule.bit <> 0
+WHERE {column} <> 0""".strip()
+            for column, rules in zip(self.columns, self._words, strict=True)
+            if rules
+        ]
+
+
+def _values(rules: Sequence[Rule]) -> str:
+    return ",\n    ".join(
+        f"({1 << bit}, {literal(rule.column)}, {literal(rule.error)}, {literal(rule.rejects)}, {literal(rule.message)})"
+        for bit, rule in enumerate(rules)
+    )

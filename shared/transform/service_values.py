@@ -1,0 +1,69 @@
+"""Values on their way to and from the service: its JSON texts on one side, typed columns on the other."""
+
+from __future__ import annotations
+
+from shared.entities import AttributeType
+from shared.transform.targets import TEXTS, TargetColumn, precision
+from shared.workspace import literal
+
+__all__ = ["canonical_double", "from_service", "to_service"]
+
+# Doubles at and above this are whole numbers already: rounding them could only move them.
+_WHOLE_FROM = 2**53
+
+
+def from_service(column: TargetColumn, text_sql: str) -> str:
+    """Return the SQL of a column's typed value.
+
+    Args:
+        column: The column; its `sql_type` is the result's type.
+        text_sql: The value's text as JSON extraction gives it (`->>`, or a JSON field read as VARCHAR): text without
+            quotes, numbers and booleans as written, SQL NULL for null.
+    """
+    kind = column.attribute.type
+    if kind in TEXTS:
+        return f"nullif({text_sql}, '')"
+    match kind:
+        case AttributeType.DOUBLE:
+            return canonical_double(f"CAST({text_sql} AS DOUBLE)", precision(column.attribute))
+        case AttributeType.MULTI_PICKLIST:
+            values = f"list_transform(string_split({text_sql}, ','), lambda v: CAST(trim(v) AS INTEGER))"
+            return f"nullif(array_to_string(list_sort(list_distinct({values})), ','), '')"
+        case AttributeType.DATETIME if column.sql_type == "TIMESTAMP":
+            return f"date_trunc('second', CAST({text_sql} AS TIMESTAMP))"
+        case AttributeType.DATETIME:
+            return f"CAST(left({text_sql}, 10) AS DATE)"
+        case _:
+            return f"CAST({text_sql} AS {column.sql_type})"
+
+
+def to_service(column: TargetColumn, sql: str) -> str:
+    """Return the SQL of the column's member of a JSON object: ``"name":value`` with ``null`` for NULL.
+
+    Args:
+        column: The column.
+        sql: The typed value, of the type `column.sql_type`.
+    """
+    member = f'"{column.name}":'  # logical names hold nothing that JSON would escape
+    return f"{literal(member)} || coalesce({_json(column, sql)}, 'null')"
+
+
+def canonical_double(sql: str, digits: int) -> str:
+    """Return the SQL of a double rounded at the column's precision, so that rounding it again changes nothing."""
+    limit = _WHOLE_FROM // 10**digits
+    return f"CASE WHEN abs({sql}) < {limit} THEN round({sql}, {digits}) ELSE {sql} END"
+
+
+def _json(column: TargetColumn, sql: str) -> str:
+    match column.attribute.type:
+        case kind if kind in TEXTS or kind is AttributeType.MULTI_PICKLIST:
+            return f"CAST(to_json({sql}) AS VARCHAR)"
+        case AttributeType.DATETIME if column.sql_type == "TIMESTAMP":
+            return f"""strftime({sql}, '"%Y-%m-%dT%H:%M:%SZ"')"""
+        case AttributeType.DATETIME | AttributeType.UNIQUEIDENTIFIER:
+            return f"""'"' || CAST({sql} AS VARCHAR) || '"'"""
+        case AttributeType.LOOKUP | AttributeType.CUSTOMER | AttributeType.OWNER:
+            return f"""'"' || CAST({sql} AS VARCHAR) || '"'"""
+        case _:
+            # Not to_json: it takes decimals through double and would lose digits behind the fifteenth.
+            return f"CAST({sql} AS VARCHAR)"

@@ -1,0 +1,289 @@
+"""From text to typed columns: `source_raw` becomes `shaped` and `source`, and every broken rule is noted as a bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.definitions.models import Column, ColumnType, SyncDefinition
+from shared.errors import DefinitionError, Problem
+from shared.transform.dates import iso_timestamp, read_format
+from shared.transform.rules import ErrorType, Rule, RuleSet
+from shared.workspace import Expression, Step, literal, parsed, quoted
+
+__all__ = ["NUMBER", "PASSES", "SOURCE_ERRORS", "Shape", "boolean", "number", "shape_of", "shape_steps"]
+
+NUMBER: Final = "DECIMAL(38, 10)"  # exact for every number that a Dataverse column can hold
+PASSES: Final = quoted("_passes")
+TRUE_WORDS: Final = ("true", "yes", "y", "t", "1")
+FALSE_WORDS: Final = ("false", "no", "n", "f", "0")
+# What .NET's Trim removes and data has: blanks, tabs, line breaks, no-break space, byte order mark.
+_BLANKS: Final = "E' \\t\\r\\n\\x0B\\x0C' || chr(160) || chr(65279)"
+
+SOURCE_ERRORS: Final = Step(
+    "Make room for the source's errors",
+    """CREATE TABLE IF NOT EXISTS source_errors (
+  _row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)""",
+)
+_FITS: Final = {
+    ColumnType.TEXT: "not a text",
+    ColumnType.NUMBER: "not a number; written plainly, such as 1250.50, -3 or 1e6",
+    ColumnType.DATE: "not a date; written as in 2024-01-31 or 2024-01-31T10:00:00Z",
+    ColumnType.BOOL: f"not one of {', '.join((*TRUE_WORDS, *FALSE_WORDS))}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What the columns and the filter of a source compile to.
+
+    Attributes:
+        sql: The query over `source_raw` that gives `shaped`.
+        rules: The rules of the columns and of the filter.
+        misfits: Column -> the rule that its value does not fit its type or that its expression failed.
+    """
+
+    sql: str
+    rules: RuleSet
+    misfits: dict[str, Rule]
+
+
+def shape_steps(definition: SyncDefinition) -> tuple[Step, ...]:
+    """Return the steps that make `shaped` and `source` of `source_raw`.
+
+    Both are views: a row is typed when it is read, so a million rows are not kept twice.
+
+    Raises:
+        DefinitionError: An expression or a date format cannot be read; all of them at once.
+    """
+    shape = shape_of(definition)
+    hidden = ", ".join((*shape.rules.columns, PASSES))
+    source = f"""
+CREATE VIEW source AS
+SELECT * EXCLUDE ({hidden})
+FROM shaped
+WHERE NOT {shape.rules.rejected()} AND {PASSES}""".strip()
+    return (
+        SOURCE_ERRORS,
+        Step("Type, check and calculate the source's columns", f"CREATE VIEW shaped AS\n{shape.sql}", "source.columns"),
+        Step("Keep what is neither rejected nor filtered out", source, "source.filter"),
+    )
+
+
+def shape_of(definition: SyncDefinition) -> Shape:
+    """Compile the columns and the filter of a source.
+
+    Raises:
+        DefinitionError: An expression or a date format cannot be read; all of them at once.
+    """
+    compiler = _Compiler(definition)
+    sql = compiler.query()
+    if compiler.problems:
+        raise DefinitionError(compiler.problems)
+    rules = RuleSet("_broken", compiler.rules)
+    labels = ", ".join(quoted(column.label) for column in definition.source.columns)
+    final = f"SELECT _row, {labels},\n    {rules.select()},\n    {compiler.passes} AS {PASSES}\nFROM ({sql})"
+    return Shape(sql=final, rules=rules, misfits=compiler.misfits)
+
+
+def number(text: str) -> str:
+    """SQL for the number that a text holds in plain notation; NULL where it holds none."""
+    # DuckDB takes 1_000 for a thousand; nobody's data means that.
+    return f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {NUMBER}) END"
+
+
+def boolean(text: str) -> str:
+    """SQL for the truth value that a text names; NULL where it names none."""
+    words = [
+        f"WHEN {literal(word)} THEN {truth}"
+        for words, truth in ((TRUE_WORDS, "true"), (FALSE_WORDS, "false"))
+        for word in words
+    ]
+    return f"CASE lower({text}) {' '.join(words)} END"
+
+
+class _Compiler:
+    """Builds the query layer by layer: text, typed, then the calculated columns in the order of their dependence."""
+
+    def __init__(self, definition: SyncDefinition) -> None:
+        self._columns = definition.source.columns
+        self._filter = definition.source.filter
+        self._labels = [column.label for column in self._columns]
+        self._places = {column.label: f"source.columns[{n}]" for n, column in enumerate(self._columns)}
+        self.rules: list[Rule] = []
+        self.misfits: dict[str, Rule] = {}
+        self.problems: list[Problem] = []
+        self.passes = "true"
+
+    def query(self) -> str:
+        read = [column for column in self._columns if column.read]
+        texts = ", ".join(f"{_cleaned(column, quoted(column.name))} AS {_text(column)}" for column in read)
+        sql = f"SELECT _row, {texts}\n  FROM source_raw" if texts else "SELECT _row FROM source_raw"
+        typed = ", ".join(f"{self._typed(column)} AS {quoted(column.label)}" for column in read)
+        sql = _layer(sql, typed)
+        for column in read:
+            self._rules_of_read(column)
+        for columns in self._levels():
+            sql = self._calculated(sql, columns)
+        return self._filtered(sql)
+
+    def _typed(self, column: Column) -> str:
+        text = _text(column)
+        match column.type:
+            case ColumnType.TEXT:
+                return text
+            case ColumnType.NUMBER:
+                return number(text)
+            case ColumnType.BOOL:
+                return boolean(text)
+            case ColumnType.DATE:
+                return self._date(column, text)
+
+    def _date(self, column: Column, text: str) -> str:
+        if column.input_format is None:
+            return iso_timestamp(text)
+        try:
+            return read_format(column.input_format).timestamp(text)
+        except ValueError as error:
+            self._problem(f"{self._places[column.label]}.input_format", str(error))
+            return "NULL"
+
+    def _problem(self, path: str, message: str) -> None:
+        self.problems.append(Problem(message=message, path=path))
+
+    def _rules_of_read(self, column: Column) -> None:
+        text, own = _text(column), quoted(column.label)
+        self._mandatory(column, f"{text} IS NULL")
+        if column.type is not ColumnType.TEXT:
+            self._misfit(column, f"{text} IS NOT NULL AND {own} IS NULL")
+        self._max_length(column, text)
+
+    def _mandatory(self, column: Column, empty: str) -> None:
+        if column.mandatory:
+            self._rule(column, ErrorType.MANDATORY, empty, "a value is required", rejects=column.validate_)
+
+    def _misfit(self, column: Column, broken: str, message: str = "") -> None:
+        formatted = column.input_format is not None
+        error = ErrorType.INPUT_FORMAT if formatted else ErrorType.INVALID_FORMAT
+        expected = f"not a date in the format {column.input_format}" if formatted else _FITS[column.type]
+        rule = self._rule(column, error, broken, message or expected, rejects=column.validate_)
+        self.misfits[column.label] = rule
+
+    def _max_length(self, column: Column, text: str) -> None:
+        if column.max_length is not None:
+            message = f"longer than {column.max_length} characters"
+            self._rule(column, ErrorType.MAX_LENGTH, f"length({text}) > {column.max_length}", message, rejects=True)
+
+    def _rule(self, column: Column, error: ErrorType, broken: str, message: str, *, rejects: bool) -> Rule:
+        rule = Rule(column=column.label, error=error, rejects=rejects, message=message, broken=broken)
+        self.rules.append(rule)
+        return rule
+
+    def _expression(self, text: str, origin: str) -> Expression:
+        """Check an expression; a mistake is noted and NULL stands in, so that the next one is looked at as well."""
+        try:
+            return parsed(text, names=self._labels, origin=origin)
+        except DefinitionError as error:
+            self.problems.extend(error.problems)
+            return Expression(sql="NULL", columns=frozenset())
+
+    def _formula(self, column: Column) -> Expression:
+        place = self._places[column.label]
+        if column.formula is not None:
+            return self._expression(column.formula, f"{place}.formula")
+        branches, read = [], set[str]()
+        for number_, case in enumerate(column.cases):
+            when = self._expression(case.when, f"{place}.cases[{number_}].when")
+            then = self._expression(case.then, f"{place}.cases[{number_}].then")
+            branches.append(f"WHEN {when.sql} THEN {then.sql}")
+            read |= when.columns | then.columns
+        otherwise = self._expression(column.default or "NULL", f"{place}.default")
+        return Expression(
+            sql=f"CASE {' '.join(branches)} ELSE {otherwise.sql} END", columns=frozenset(read | otherwise.columns)
+        )
+
+    def _levels(self) -> Iterator[list[tuple[Column, Expression]]]:
+        """The calculated columns, level by level: each needs only what the levels before it give."""
+        waiting = [(column, self._formula(column)) for column in self._columns if not column.read]
+        known = {column.label for column in self._columns if column.read}
+        while waiting:
+            ready = [(column, formula) for column, formula in waiting if formula.columns <= known]
+            if not ready:
+                names = ", ".join(column.label for column, _ in waiting)
+                self._problem(
+                    self._places[waiting[0][0].label], f"these columns are calculated from each other: {names}"
+                )
+                return
+            yield ready
+            known |= {column.label for column, _ in ready}
+            waiting = [(column, formula) for column, formula in waiting if column.label not in known]
+
+    def _calculated(self, sql: str, columns: Sequence[tuple[Column, Expression]]) -> str:
+        # TRY gives null where an expression fails on a row; within a list a failure differs from a value that is null.
+        sql = _layer(sql, ", ".join(f"TRY([{formula.sql}]) AS {_result(column)}" for column, formula in columns))
+        sql = _layer(sql, ", ".join(f"{_cast(column)} AS {quoted(column.label)}" for column, _ in columns))
+        for column, _ in columns:
+            self._rules_of_calculated(column)
+        return sql
+
+    def _rules_of_calculated(self, column: Column) -> None:
+        result, own = _result(column), quoted(column.label)
+        misfit = f"{result} IS NULL"
+        if column.type is not ColumnType.TEXT:
+            misfit = f"({misfit} OR {result}[1] IS NOT NULL AND {own} IS NULL)"
+        self._mandatory(column, f"{result} IS NOT NULL AND {result}[1] IS NULL")
+        self._misfit(column, misfit, f"the expression failed, or its result is {_FITS[column.type].split(';')[0]}")
+        self._max_length(column, f"CAST({own} AS VARCHAR)")
+
+    def _filtered(self, sql: str) -> str:
+        if self._filter is None:
+            return sql
+        condition = self._expression(self._filter, "source.filter")
+        self.passes = 'coalesce("filter:"[1], false)'
+        self.rules.append(
+            Rule(
+                column="filter",
+                error=ErrorType.INVALID_FORMAT,
+                rejects=True,
+                message="the source's filter fails on this row",
+                broken='"filter:" IS NULL',
+            )
+        )
+        return _layer(sql, f'TRY([CAST({condition.sql} AS BOOLEAN)]) AS "filter:"')
+
+
+def _layer(sql: str, items: str) -> str:
+    return f"SELECT *, {items}\n  FROM ({sql})" if items else sql
+
+
+def _text(column: Column) -> str:
+    return quoted(f"text:{column.label}")
+
+
+def _result(column: Column) -> str:
+    return quoted(f"result:{column.label}")
+
+
+def _cleaned(column: Column, raw: str) -> str:
+    """The text as the rules see it: trimmed where asked or where blanks mean nothing, and null when it is empty."""
+    text = raw
+    if column.trim or column.type is not ColumnType.TEXT:
+        text = f"trim({text}, {_BLANKS})" if column.trim else f"trim({text})"
+    for replacement in column.replace:
+        text = f"regexp_replace({text}, {literal(replacement.pattern)}, {literal(replacement.with_)}, 'g')"
+    return f"nullif({text}, '')"
+
+
+def _cast(column: Column) -> str:
+    """The result of a calculated column as the column's type."""
+    value = f"{_result(column)}[1]"
+    match column.type:
+        case ColumnType.TEXT:
+            return _cleaned(column, f"CAST({value} AS VARCHAR)")
+        case ColumnType.NUMBER:
+            return f"TRY_CAST({value} AS {NUMBER})"
+        case ColumnType.BOOL:
+            return f"TRY_CAST({value} AS BOOLEAN)"
+        case ColumnType.DATE:
+            return f"CAST(TRY_CAST({value} AS TIMESTAMPTZ) AS TIMESTAMP)"

@@ -1,0 +1,157 @@
+"""The columns of the target table that a sync touches, each with the SQL type its values are compared in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from shared.definitions.models import Column, Expire, Mapping, NullPolicy, SyncDefinition
+from shared.definitions.source_models import ColumnType
+from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
+from shared.errors import DefinitionError, Problem
+from shared.transform.keys import normalise_key
+from shared.workspace import quoted
+
+__all__ = ["CHOICES", "TEXTS", "Omit", "TargetColumn", "layout", "precision", "source_columns", "sql_type"]
+
+TEXTS: Final = frozenset({AttributeType.STRING, AttributeType.MEMO})
+CHOICES: Final = frozenset({AttributeType.PICKLIST, AttributeType.STATE, AttributeType.STATUS})
+
+# What a decimal or money column may have at most (Microsoft: DecimalAttributeMetadata and MoneyAttributeMetadata).
+_MOST_DIGITS: Final = {AttributeType.DECIMAL: 10, AttributeType.MONEY: 4, AttributeType.DOUBLE: 5}
+
+_SQL_TYPES: Final = {
+    AttributeType.STRING: "VARCHAR",
+    AttributeType.MEMO: "VARCHAR",
+    AttributeType.INTEGER: "INTEGER",
+    AttributeType.BIGINT: "BIGINT",
+    AttributeType.DOUBLE: "DOUBLE",
+    AttributeType.BOOLEAN: "BOOLEAN",
+    AttributeType.PICKLIST: "INTEGER",
+    AttributeType.STATE: "INTEGER",
+    AttributeType.STATUS: "INTEGER",
+    AttributeType.MULTI_PICKLIST: "VARCHAR",
+    AttributeType.DATETIME: "TIMESTAMP",
+    AttributeType.LOOKUP: "UUID",
+    AttributeType.CUSTOMER: "UUID",
+    AttributeType.OWNER: "UUID",
+    AttributeType.UNIQUEIDENTIFIER: "UUID",
+}
+
+
+class Omit(StrEnum):
+    """When a row says nothing about a column, so that the column is left as it is."""
+
+    NEVER = "never"
+    WHEN_NULL = "when_null"
+    FLAGGED = "flagged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetColumn:
+    """One column that takes part in a sync.
+
+    Attributes:
+        name: Logical name; also the column's name in `desired` and `current`.
+        sql_type: The DuckDB type in which both sides are compared.
+        source_sql: What the value is made of, over the columns of `shaped`; ``NULL`` for a column that is only read.
+        omit: When a row leaves the column alone; FLAGGED means that `desired` has ``_omit_<name>``.
+        key_part: 1-based place in the sync key.
+        writes: Whether its value may be sent at all; False for what is only matched or read.
+        key_sql: The key part as it is compared (`_k<n>`), over the column itself; empty when it is no key part.
+    """
+
+    name: str
+    attribute: AttributeMetadata
+    sql_type: str
+    source_sql: str
+    omit: Omit = Omit.NEVER
+    key_part: int | None = None
+    writes: bool = True
+    key_sql: str = ""
+
+
+def layout(definition: SyncDefinition, entity: EntityMetadata) -> tuple[TargetColumn, ...]:
+    """Return the columns in the order of the mappings; the expire column, when it is not mapped, comes last.
+
+    Raises:
+        DefinitionError: A target column does not exist; `check` tells all such mistakes in better words.
+    """
+    return (*(_mapped(definition, entity, mapping) for mapping in definition.destination.mappings),
+            *_expire_column(definition, entity))  # fmt: skip
+
+
+def source_columns(definition: SyncDefinition) -> dict[str, Column]:
+    """Return the source's columns by the name that mappings use."""
+    return {column.label: column for column in definition.source.columns}
+
+
+def sql_type(attribute: AttributeMetadata) -> str:
+    """Return the DuckDB type in which values of a column are held and compared."""
+    if attribute.type in {AttributeType.DECIMAL, AttributeType.MONEY}:
+        return f"DECIMAL(38, {precision(attribute)})"
+    if attribute.type is AttributeType.DATETIME and attribute.date_behavior is DateBehavior.DATE_ONLY:
+        return "DATE"
+    # Images, files and virtual columns are refused by `check`; text is what their JSON would be.
+    return _SQL_TYPES.get(attribute.type, "VARCHAR")
+
+
+def precision(attribute: AttributeMetadata) -> int:
+    """Return the digits behind the point of a decimal, money or double column."""
+    most = _MOST_DIGITS[attribute.type]
+    return most if attribute.precision is None else min(attribute.precision, most)
+
+
+def _attribute(entity: EntityMetadata, name: str) -> AttributeMetadata:
+    if name not in entity.attributes:
+        raise DefinitionError([Problem(message=f"{entity.logical_name} has no column {name}")])
+    return entity.attributes[name]
+
+
+def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping) -> TargetColumn:
+    attribute, behaviour = _attribute(entity, mapping.target), definition.sync_behaviour
+    key = behaviour.sync_key.index(mapping.target) + 1 if mapping.target in behaviour.sync_key else None
+    own = quoted(mapping.target)
+    return TargetColumn(
+        name=mapping.target,
+        attribute=attribute,
+        sql_type=sql_type(attribute),
+        source_sql=quoted(mapping.source) if mapping.source is not None else f"({mapping.value})",
+        omit=_omit(definition, mapping, attribute),
+        key_part=key,
+        writes=_writes(definition, entity, attribute),
+        key_sql=normalise_key(attribute, own, behaviour.key_match) if key else "",
+    )
+
+
+def _writes(definition: SyncDefinition, entity: EntityMetadata, attribute: AttributeMetadata) -> bool:
+    if attribute.name in {entity.primary_id, definition.destination.id_column}:
+        return definition.destination.id_column_insert
+    return attribute.creatable or attribute.updatable
+
+
+def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMetadata) -> Omit:
+    if mapping.on_null is NullPolicy.KEEP:
+        return Omit.WHEN_NULL
+    if mapping.source is None:
+        return Omit.FLAGGED
+    column = source_columns(definition).get(mapping.source)
+    if column is None or column.validate_:
+        return Omit.NEVER
+    # Text that was read cannot be wrong in itself, and a choice that is missed rejects the row.
+    plain_text = column.read and column.type is ColumnType.TEXT
+    rejecting = TEXTS | CHOICES | {AttributeType.MULTI_PICKLIST}
+    return Omit.NEVER if plain_text and attribute.type in rejecting else Omit.FLAGGED
+
+
+def _expire_column(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[TargetColumn]:
+    """The column that marks dropped records: read, so that it is set once; never compared with the source."""
+    dropped = definition.sync_behaviour.dropped
+    if not isinstance(dropped, Expire) or any(m.target == dropped.expire for m in definition.destination.mappings):
+        return
+    attribute = _attribute(entity, dropped.expire)
+    yield TargetColumn(
+        name=attribute.name, attribute=attribute, sql_type=sql_type(attribute), source_sql="NULL", writes=False
+    )
