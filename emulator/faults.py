@@ -151,6 +151,8 @@ class Fault:
     def error(self) -> ServiceError:
         """Return the answer of a ``status`` fault."""
         headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
+        if self.status == 401:  # noqa: PLR2004 - only this status is challenged
+            headers["WWW-Authenticate"] = f'Bearer error=invalid_token, error_description="{self.message}"'
         return ServiceError(self.status, self.code, self.message, headers=headers)
 
     async def strike_before(self) -> None:

@@ -1,0 +1,113 @@
+"""The npm package dynamics-web-api, written by others for the real service, runs unchanged against the emulator."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.testing import running
+
+pytestmark = pytest.mark.npm
+HERE = Path(__file__).parent / "node"
+PACKAGE = "dynamics-web-api"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the client and the locked package, kept between runs."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("npm is not installed")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dynamics-sync" / "node"
+    version = json.loads((HERE / "package.json").read_text())["dependencies"][PACKAGE]
+    folder = cache / f"{PACKAGE}-{version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", "client.mjs"):
+        shutil.copy(HERE / name, folder / name)
+    if not (folder / "node_modules" / PACKAGE / "package.json").exists():
+        done = subprocess.run(
+            [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
+            cwd=folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.skip(f"npm could not install {PACKAGE}: {done.stderr.strip()[-300:]}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(package: Path) -> Iterator[dict[str, Any]]:
+    """What the client's steps gave back."""
+    with running() as emulator:
+        start = {
+            name: str(getattr(emulator, name)) for name in ("service_url", "authority", "client_id", "client_secret")
+        }
+        start["service_url"] = start["service_url"].rstrip("/")
+        done = subprocess.run(
+            ["node", "client.mjs", json.dumps(start)],
+            cwd=package, capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        yield json.loads(done.stdout)
+
+
+def test_a_row_is_created_read_changed_and_deleted(result: dict[str, Any]) -> None:
+    """Create with representation and a lookup, expand with annotations, ETag conflict, update, one property, delete."""
+    created = result["created"]
+    assert (created["name"], created["revenue"]) == ("Adventure Works", 12.5)
+    assert created["_primarycontactid_value"] == result["contact"].lower()
+    retrieved = result["retrieved"]
+    assert retrieved["primarycontactid"]["fullname"] == "Ada Lovelace"
+    assert (result["stale"]["status"], result["stale"]["code"]) == (412, "0x80060882")
+    assert result["updated"]["name"] == "Adventure Works Cycles"
+    assert (result["afterProperties"]["telephone1"], result["afterProperties"]["revenue"]) == ("555-0100", None)
+    assert (result["missing"]["status"], result["missing"]["code"]) == (404, "0x80040217")
+
+
+def test_a_lookup_is_cleared_and_set_by_reference(result: dict[str, Any]) -> None:
+    """`$ref` with DELETE and PUT."""
+    assert result["disassociated"]["_primarycontactid_value"] is None
+    assert result["associated"]["_primarycontactid_value"] == result["contact"].lower()
+
+
+def test_an_upsert_by_alternate_key_creates_and_then_updates(result: dict[str, Any]) -> None:
+    """Both answers carry the same identifier, and the key's value came from the URL."""
+    first, second = result["upserts"]
+    assert first["id"] == second["id"] == result["byKey"]["accountid"]
+    assert [first["name"], second["name"], result["byKey"]["name"]] == ["First", "Second", "Second"]
+    assert first["accountnumber"] == "DWA 1"
+    assert result["refused"]["status"] == 412
+
+
+def test_a_batch_with_a_change_set_is_all_or_nothing(result: dict[str, Any]) -> None:
+    """Thirteen identifiers come back, a reference by content id holds, and a failing set leaves nothing."""
+    assert len(set(result["batch"])) == 13
+    assert result["tasks"]["value"][0]["regardingobjectid_account_task"]["name"] == "Row 01"
+    assert result["failedBatch"] is not None
+    assert result["undone"]["value"] == []
+
+
+def test_queries_filter_order_limit_count_and_page(result: dict[str, Any]) -> None:
+    """What the client asks for is what comes, in the order asked for, page by page."""
+    assert [row["numberofemployees"] for row in result["query"]["value"]] == [12, 11, 10]
+    assert result["counted"]["oDataCount"] == result["count"] == 12
+    names = [f"Row {number:02}" for number in range(1, 13)]
+    assert result["pages"] == [names[:5], names[5:10], names[10:]]
+
+
+def test_metadata_and_functions_answer(result: dict[str, Any]) -> None:
+    """WhoAmI, an entity definition and the CSDL document."""
+    assert set(result["whoAmI"]) >= {"UserId", "BusinessUnitId", "OrganizationId"}
+    assert (result["entity"]["LogicalName"], result["entity"]["EntitySetName"]) == ("account", "accounts")
+    assert result["csdl"].startswith("<?xml")
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    """The package comes from whatever registry the user's npm is set to."""
+    lock = (HERE / "package-lock.json").read_text()
+    assert '"resolved"' not in lock
+    assert "://" not in lock
