@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.state import DeadLetter, ErrorRecord, JobRequest, Lease, Position, RunRecord, StateStore
+from shared.state.azure import AzureStateStore
 from shared.state.sqlite import SqliteStateStore
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -34,13 +35,16 @@ def wall() -> Wall:
     return Wall()
 
 
-@pytest.fixture
-def open_store(wall: Wall, tmp_path: Path) -> Iterator[Callable[[], StateStore]]:
+@pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])
+def open_store(request: pytest.FixtureRequest, wall: Wall, tmp_path: Path) -> Iterator[Callable[[], StateStore]]:
     """Opens the same store again and again, as other processes would."""
     opened: list[StateStore] = []
 
     def open_() -> StateStore:
-        opened.append(SqliteStateStore(tmp_path / "state" / "state.db", now=wall))
+        if request.param == "sqlite":
+            opened.append(SqliteStateStore(tmp_path / "state" / "state.db", now=wall))
+        else:
+            opened.append(AzureStateStore.by_connection_string(request.getfixturevalue("storage_account"), now=wall))
         return opened[-1]
 
     yield open_
