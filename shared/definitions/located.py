@@ -11,7 +11,7 @@ from typing import Any, Final, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
-from shared.definitions.base import Language, Model
+from shared.definitions.base import FORMS, Language, Model
 from shared.definitions.secret_models import REFERENCE_REMEDY, SecretPlace
 from shared.definitions.yaml_loader import Path
 
@@ -202,7 +202,7 @@ def _message(error: ErrorDetails, value: object) -> str:
         case "value_error":
             return str(context["error"])
         case "string_pattern_mismatch":
-            return f"this does not have the form {context['pattern']}"
+            return FORMS.get(context["pattern"], f"this does not have the form {context['pattern']}")
     said = error["msg"]
     return said[:1].lower() + said[1:]
 

@@ -10,11 +10,13 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, Field, Tag
 
-from shared.definitions.base import SHAPE, Model, ODataFilter, Seconds, Sql, Text
+from shared.definitions.base import PARAMETER_NAME, SHAPE, SHARE, SYNC_NAME, Model, ODataFilter, Seconds, Sql, Text
 from shared.definitions.listener_models import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
+from shared.definitions.names import names_in
 from shared.definitions.schedule import cron
 from shared.definitions.secret_models import (
     ONE_OR_MANY,
@@ -102,6 +104,16 @@ class Mapping(Model):
     )
 
 
+def _user_id(text: str) -> str:
+    """Refuse text that is no id and names no parameter that could be one."""
+    if not names_in(text):
+        try:
+            UUID(text)
+        except ValueError:
+            raise ValueError("an object id such as 00000000-0000-0000-0000-000000000000 is needed here") from None
+    return text
+
+
 class WriteOptions(Model):
     """Optional headers of every write."""
 
@@ -117,7 +129,9 @@ class WriteOptions(Model):
         default=False,
         description="The service applies its duplicate rules (`MSCRM.SuppressDuplicateDetection`).",
     )
-    run_as: Text | None = Field(default=None, description="Entra object id of the user to act for (`CallerObjectId`).")
+    run_as: Annotated[Text, AfterValidator(_user_id)] | None = Field(
+        default=None, description="Entra object id of the user to act for (`CallerObjectId`)."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +231,7 @@ def _limit(value: str | int) -> str | int:
     return value
 
 
-Share = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"), AfterValidator(_limit)]
+Share = Annotated[str, Field(pattern=SHARE), AfterValidator(_limit)]
 Limit = Annotated[
     Annotated[Share, Tag("text")] | Annotated[int, Field(ge=0), Tag("mapping")],
     SHAPE,
@@ -266,15 +280,13 @@ class SyncBehaviour(Model):
     safety: Safety = Field(default=Safety(), description="Limits that a plan must keep.")
 
 
-ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+ParameterName = Annotated[str, Field(pattern=PARAMETER_NAME)]
 
 
 class SyncDefinition(Model):
     """One sync: one source, one target table, one key and the rules between them."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9-]+$", max_length=100, description="The sync's name: `a-z`, `0-9`, `-`; unique."
-    )
+    name: str = Field(pattern=SYNC_NAME, max_length=100, description="The sync's name: `a-z`, `0-9`, `-`; unique.")
     version: str = Field(default="1.0.0", min_length=1, description="For the reader and the execution log.")
     description: str = Field(default="", description="For the reader; no effect.")
     enabled: bool = Field(default=True, description="Whether the timer starts it.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, Final
 
 from shared.definitions.base import Language
 from shared.definitions.formulas import Formula, names_of, parse_formula, secret_of
@@ -13,6 +13,8 @@ from shared.definitions.located import Mistake, Spot, close_to
 from shared.definitions.names import names_in
 
 __all__ = ["Parameters", "read_parameters"]
+
+_WITH_NAMES: Final = frozenset({Language.SQL, Language.ODATA, Language.TEXT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +34,9 @@ class Parameters:
     def misused(self, found: Sequence[Spot]) -> Iterator[Mistake]:
         """References to parameters that are not defined, and to secrets where none may stand."""
         for spot in found:
-            if not isinstance(spot.value, str) or spot.language in {None, Language.JSONPATH}:
+            if not isinstance(spot.value, str) or spot.language not in _WITH_NAMES:
                 continue
-            for name in names_in(spot.value, spot.language or Language.TEXT, self.names):
+            for name in names_in(spot.value, spot.language, self.names):
                 if name not in self.names:
                     yield Mistake(path=spot.path, message=self._undefined(name), at_value=True)
                 elif name in self.secrets and (spot.secret is None or spot.value != f"@{name}"):

@@ -1,9 +1,8 @@
-"""The JSON Schema of a definition, for editors: `python -m shared.definitions.schema` prints it."""
+"""The JSON Schema of a definition, for editors."""
 
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any, Final
 
 from shared.definitions.models import SyncDefinition
@@ -19,13 +18,22 @@ def export_schema() -> dict[str, Any]:
     Rules between keys are not in it; `validate` checks those.
     """
     schema = SyncDefinition.model_json_schema(by_alias=True, mode="validation")
-    return {"$schema": _DIALECT, **schema, "title": "Sync definition"}
+    return {"$schema": _DIALECT, "title": "Sync definition", **_untitled(schema)}
+
+
+def _untitled(part: Any, *, names: bool = False) -> Any:
+    """Leave out the titles that pydantic makes of field names: they say nothing more, and editors show them."""
+    if isinstance(part, list):
+        return [_untitled(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: _untitled(value, names=key in {"properties", "$defs"} and not names)
+        for key, value in part.items()
+        if names or key != "title"
+    }
 
 
 def schema_text() -> str:
     """The schema as the file holds it."""
     return json.dumps(export_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(schema_text())

@@ -6,6 +6,8 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from shared.definitions.names import names_in
+
 __all__ = ["checked_service_url"]
 
 _API_PATH: Final = re.compile(r"/api/data/v[0-9]+\.[0-9]+/?", re.IGNORECASE)
@@ -22,7 +24,7 @@ def checked_service_url(url: str) -> str:
     Raises:
         ValueError: When it is no such address; the message does not repeat it, for it may hold a password.
     """
-    if re.match(r"@|[^@]*/.*@", url):
+    if names_in(url):
         return url
     try:
         parts = urlsplit(url)

@@ -26,7 +26,7 @@ class ColumnType(StrEnum):
 class Replacement(Model):
     """A regular expression and what replaces every match of it."""
 
-    pattern: Pattern = Field(min_length=1, description="Regular expression.")
+    pattern: Pattern = Field(description="What to replace, in RE2 syntax.")
     with_: str = Field(default="", alias="with", description=r"The replacement; `\1` is the first group.")
 
 
