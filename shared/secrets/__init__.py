@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shared.secrets.references import Secrets
 from shared.secrets.store import SecretStore
 
-__all__ = ["SecretStore", "Secrets"]
+__all__ = ["SecretStore"]
