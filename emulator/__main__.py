@@ -1,0 +1,30 @@
+"""`python -m emulator`: prints one line of JSON when it is ready, and serves until it is stopped."""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.options import Options
+from emulator.schema.faults import SchemaFileError
+from emulator.server import Server
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the emulator and returns the exit code."""
+    options = Options.parse(arguments)
+    try:
+        server = Server(options, _announce)
+    except (SchemaFileError, OSError) as error:
+        print(f"emulator: {error}", file=sys.stderr)
+        return 2
+    server.run_here()
+    return 0
+
+
+def _announce(facts: Mapping[str, Any]) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

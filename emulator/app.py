@@ -1,0 +1,258 @@
+"""HTTP around the service: an ASGI application.
+
+Each request passes, in order: the emulator's own paths, the authority, the token, faults that strike before, the
+limits, the time model, the operation, faults that strike after. It is plain ASGI, as a dropped connection must reach
+the server's own `send`, and every layer in between would cost rows per second.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+from starlette.applications import Starlette
+
+from emulator.admin import ADMIN_PATH, Admin
+from emulator.auth import Authority
+from emulator.batch import BatchRunner, Pause
+from emulator.errors import ServiceError, no_resource
+from emulator.faults import DroppedConnectionError, Fault, Faults, drop_connection
+from emulator.limits import Limits
+from emulator.messages import Request, Response, refusal
+from emulator.service import Service
+from emulator.stats import LogEntry, Stats, kind_of
+from emulator.timing import TimeModel
+
+__all__ = ["Application", "Policies"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[Any], Awaitable[None]]
+
+_ROOT: Final = re.compile(r"/api/data/v9\.\d/")
+_LONGEST_URL: Final = 32768  # of a GET outside $batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """What stands between a client and the service."""
+
+    authority: Authority
+    limits: Limits
+    timing: TimeModel
+    faults: Faults
+    stats: Stats
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One HTTP request on its way through."""
+
+    method: str
+    target: str
+    path: str
+    query: str
+    base_url: str
+    headers: Mapping[str, str]
+    body: bytes
+    started: float
+    server: int = 0
+    user: str = ""
+    fault: str = ""
+
+    def rows(self) -> Iterable[Mapping[str, Any]]:
+        """The rows in the body, for faults that look at them."""
+        try:
+            content = orjson.loads(self.body) if self.body else {}
+        except orjson.JSONDecodeError:
+            return ()
+        if not isinstance(content, dict):
+            return ()
+        targets = content.get("Targets")
+        return [row for row in targets if isinstance(row, dict)] if isinstance(targets, list) else (content,)
+
+
+class Application:
+    """The emulator as an ASGI application."""
+
+    def __init__(
+        self, service: Service, policies: Policies, *, reset: Callable[[], None], seed: Callable[[str], dict[str, int]]
+    ) -> None:
+        """Puts the policies around the service."""
+        self.service = service
+        self.policies = policies
+        self._batches = BatchRunner(service, policies.faults, policies.stats, policies.timing)
+        admin = Admin(faults=policies.faults, stats=policies.stats, reset=reset, seed=seed)
+        self._admin = Starlette(routes=admin.routes())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            return
+        path = scope["path"]
+        if path.startswith(ADMIN_PATH):
+            await self._admin(scope, receive, send)
+            return
+        exchange = await _exchange(scope, receive)
+        if self.policies.authority.is_endpoint(path):
+            await _send(send, self._authority(exchange))
+            return
+        self.policies.stats.arrived()
+        try:
+            response = await self._answer(exchange)
+        except DroppedConnectionError:
+            self._leave(exchange, Response(status=0))
+            await drop_connection(receive, send)
+            return
+        self._leave(exchange, response)
+        await _send(send, self._finished(exchange, response))
+
+    def _authority(self, exchange: _Exchange) -> Response:
+        try:
+            status, content = self.policies.authority.answer(
+                exchange.path, exchange.base_url, exchange.body, exchange.headers.get("authorization")
+            )
+        except ServiceError as error:
+            return refusal(error)
+        body = orjson.dumps(content)
+        return Response(status=status, headers={"Content-Type": "application/json; charset=utf-8"}, body=body)
+
+    async def _answer(self, exchange: _Exchange) -> Response:
+        policies = self.policies
+        fault: Fault | None = None
+        try:
+            caller = policies.authority.verify(exchange.headers.get("authorization"), exchange.base_url)
+            exchange.user = caller.user_id
+            fault = policies.faults.take(exchange.method, exchange.target, exchange.rows)
+            if fault is not None:
+                exchange.fault = fault.action
+                await fault.strike_before()
+            exchange.server = policies.limits.server_for(_cookies(exchange.headers))
+            admission = policies.limits.admit(caller.user_id, exchange.server)
+        except ServiceError as error:
+            return refusal(error)
+        begun, pause = time.perf_counter(), Pause()
+        try:
+            response = await self._carry_out(self._request(exchange, caller.application_id), pause)
+        except ServiceError as error:
+            response = refusal(error)
+        finally:
+            computing = time.perf_counter() - begun - pause.waited
+            policies.limits.settle(admission, max(computing, 0.0) + pause.work)
+        if fault is not None:
+            fault.strike_after()
+        return response
+
+    def _request(self, exchange: _Exchange, application_id: str) -> Request:
+        root = _ROOT.match(exchange.path)
+        if root is None:
+            raise no_resource(exchange.base_url + exchange.target)
+        if exchange.method == "GET" and len(exchange.base_url) + len(exchange.target) > _LONGEST_URL:
+            raise ServiceError(414, "", "The request URI is too long.")
+        return Request(
+            method=exchange.method,
+            path=exchange.path[root.end() :],
+            query=exchange.query,
+            headers=exchange.headers,
+            body=exchange.body,
+            root=exchange.base_url + root[0],
+            caller=self.service.environment.caller_for(application_id, exchange.user),
+            row_check=self.policies.faults.row_check(exchange.method, exchange.target),
+        )
+
+    async def _carry_out(self, request: Request, pause: Pause) -> Response:
+        if request.path.startswith("$batch"):
+            return await self._batches.run(request, pause)
+        planned = self.service.plan(request)
+        await pause.spend(self.policies.timing, planned.rows)
+        response = planned.act()
+        for effect in response.effects:
+            self.policies.stats.rows(effect.operation, effect.count)
+            if effect.ids:
+                self.policies.stats.wrote(effect.table, effect.ids)
+        return response
+
+    def _leave(self, exchange: _Exchange, response: Response) -> None:
+        relative = _ROOT.sub("", exchange.path, count=1)
+        self.policies.stats.left(
+            LogEntry(
+                at=time.time(),
+                method=exchange.method,
+                path=exchange.target,
+                kind=kind_of(exchange.method, relative, if_match="if-match" in exchange.headers),
+                status=response.status,
+                milliseconds=(time.perf_counter() - exchange.started) * 1000,
+                server=exchange.server,
+                user=exchange.user,
+                code=_code(response),
+                fault=exchange.fault,
+            )
+        )
+
+    def _finished(self, exchange: _Exchange, response: Response) -> Response:
+        """Adds the headers that every answer of the service carries."""
+        first, second = uuid4(), uuid4()
+        limits = self.policies.limits
+        headers = {
+            "Cache-Control": "no-cache",
+            "Expires": "-1",
+            **response.headers,
+            "x-ms-service-request-id": f"{first},{second}",
+            "REQ_ID": str(first),
+        }
+        if exchange.user:
+            headers |= limits.headers(exchange.user, exchange.server)
+            secure = exchange.base_url.startswith("https")
+            headers["Set-Cookie"] = limits.cookie(exchange.server, secure=secure)
+        return Response(status=response.status, headers=headers, body=response.body)
+
+
+async def _exchange(scope: Scope, receive: Receive) -> _Exchange:
+    parts = []
+    more = True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    path = scope["raw_path"].decode("ascii", "replace")
+    query = scope["query_string"].decode("latin-1")
+    host = headers.get("host", "127.0.0.1")
+    return _Exchange(
+        method=scope["method"],
+        target=f"{path}?{query}" if query else path,
+        path=path,
+        query=query,
+        base_url=f"{scope['scheme']}://{host}",
+        headers=headers,
+        body=b"".join(parts),
+        started=time.perf_counter(),
+    )
+
+
+def _cookies(headers: Mapping[str, str]) -> dict[str, str]:
+    text = headers.get("cookie")
+    if not text:
+        return {}
+    pairs = (part.strip().partition("=") for part in text.split(";"))
+    return {name: value for name, _, value in pairs}
+
+
+def _code(response: Response) -> str:
+    if response.status < 400 or not response.body:  # noqa: PLR2004 - where refusals begin
+        return ""
+    try:
+        return str(orjson.loads(response.body)["error"]["code"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
+
+
+async def _send(send: Send, response: Response) -> None:
+    headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()]
+    if response.status not in {204, 304}:
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

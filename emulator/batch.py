@@ -1,0 +1,246 @@
+"""`$batch`: up to 1000 operations one after the other, change sets all or nothing (execute-batch-operations)."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from emulator.errors import ServiceError, content_id_missing, content_id_unknown, invalid_request_body
+from emulator.faults import Faults
+from emulator.messages import Planned, Request, Response, refusal
+from emulator.multipart import InnerRequest, Part, boundary_of, inner_request, parts_of, written_part
+from emulator.service import Service
+from emulator.stats import Stats, kind_of
+from emulator.timing import TimeModel
+
+__all__ = ["BatchRunner", "Pause"]
+
+_MOST_REQUESTS: Final = 1000
+_LONGEST_URL: Final = 65536
+_SERVICE_ROOT: Final = re.compile(r"^(?:https?://[^/]+)?/?api/data/v9\.\d/")
+_REFERENCE_URL: Final = re.compile(r"^/?\$([A-Za-z0-9_-]+)(?=/|$)")
+_REFERENCE_VALUE: Final = re.compile(rb'"(@odata\.id|[^"]+@odata\.bind)"(\s*:\s*)"/?\$([A-Za-z0-9_-]+)"')
+_REFUSED: Final = 400
+# Headers of the outer request that do not pass on to its parts.
+_OUTER_ONLY: Final = frozenset({"content-type", "content-length", "prefer", "if-match", "if-none-match"})
+
+
+@dataclass(slots=True)
+class Pause:
+    """What the time model made one HTTP request wait: `waited` in all, `work` the part that is execution time."""
+
+    waited: float = 0.0
+    work: float = 0.0
+
+    async def spend(self, timing: TimeModel, rows: Mapping[str, int]) -> None:
+        """Lets the time of a request pass."""
+        if timing.is_instant:
+            return
+        work = await timing.spend(rows)
+        self.work += work
+        self.waited += timing.latency + work
+
+    async def execute(self, timing: TimeModel, rows: Mapping[str, int]) -> None:
+        """Lets the execution time alone pass: the parts of a batch share one journey."""
+        work = timing.execution(rows)
+        if work:
+            await asyncio.sleep(work)
+            self.work += work
+            self.waited += work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """The answer to one part; for a change set that succeeded those to its operations, with their Content-IDs."""
+
+    responses: Sequence[tuple[Response, str | None]]
+    change_set: bool = False
+
+    @property
+    def status(self) -> int:
+        return self.responses[0][0].status if self.responses else 200
+
+
+@dataclass(slots=True)
+class _Run:
+    """One batch on its way."""
+
+    request: Request
+    pause: Pause
+    addresses: dict[str, str] = field(default_factory=dict)
+
+
+class BatchRunner:
+    """Runs batches."""
+
+    def __init__(self, service: Service, faults: Faults, stats: Stats, timing: TimeModel) -> None:
+        """Runs operations on `service`."""
+        self._service = service
+        self._faults = faults
+        self._stats = stats
+        self._timing = timing
+
+    async def run(self, request: Request, pause: Pause) -> Response:
+        """Answers `POST $batch`.
+
+        Raises:
+            ServiceError: The body is not well formed, or holds more than 1000 operations.
+        """
+        boundary = boundary_of(request.headers.get("content-type", ""))
+        if boundary is None:
+            raise invalid_request_body("Microsoft.OData.ODataException: A batch is of the type multipart/mixed.")
+        parts = [
+            (part, list(parts_of(part.content, inner)) if inner else None)
+            for part in parts_of(request.body, boundary, outermost=True)
+            for inner in (boundary_of(part.headers.get("content-type", "")),)
+        ]
+        if sum(1 if inner is None else len(inner) for _, inner in parts) > _MOST_REQUESTS:
+            raise ServiceError(
+                400,
+                "0x80060888",
+                f"The current request is trying to execute more than the maximum of {_MOST_REQUESTS} operations in a "
+                "batch.",
+            )
+        run = _Run(request, pause)
+        await pause.spend(self._timing, {})
+        outcomes: list[_Outcome] = []
+        for part, inner in parts:
+            outcome = await (self._single(run, part) if inner is None else self._change_set(run, inner))
+            if outcome.status >= _REFUSED and not request.preferences.continue_on_error:
+                return _written([outcome], status=outcome.status)
+            outcomes.append(outcome)
+        return _written(outcomes, status=200)
+
+    async def _single(self, run: _Run, part: Part) -> _Outcome:
+        content_id = part.headers.get("content-id")
+        try:
+            inner = self._prepared(run, inner_request(part))
+            planned = self._plan(inner)
+            await run.pause.execute(self._timing, planned.rows)
+            response = planned.act()
+        except ServiceError as error:
+            return _Outcome(responses=[(_refused(error), content_id)])
+        self._count(response)
+        self._remember(run, content_id, response)
+        return _Outcome(responses=[(_located(response), content_id)])
+
+    async def _change_set(self, run: _Run, parts: Sequence[Part]) -> _Outcome:
+        """All or nothing; the time passes before, as nothing else may come between the operations."""
+        responses: list[tuple[Response, str | None]] = []
+        content_id: str | None = None
+        try:
+            inner = [inner_request(part) for part in parts]
+            await run.pause.execute(self._timing, _rows(inner))
+            with self._service.environment.database.transaction():
+                for part, operation in zip(parts, inner, strict=True):
+                    content_id = part.headers.get("content-id")
+                    if content_id is None:
+                        raise content_id_missing()
+                    if operation.method == "GET":
+                        raise invalid_request_body(
+                            "Microsoft.OData.ODataException: A GET operation is not allowed in a change set."
+                        )
+                    response = self._plan(self._prepared(run, operation)).act()
+                    self._remember(run, content_id, response)
+                    responses.append((_located(response), content_id))
+        except ServiceError as error:
+            return _Outcome(responses=[(_refused(error), content_id)])
+        for response, _ in responses:
+            self._count(response)
+        return _Outcome(responses=responses, change_set=True)
+
+    def _plan(self, inner: Request) -> Planned:
+        target = f"{inner.path}?{inner.query}" if inner.query else inner.path
+        self._stats.inner(kind_of(inner.method, inner.path, if_match="if-match" in inner.headers))
+        self._faults.take_inner(inner.method, target, lambda: (inner.json(),) if inner.body else ())
+        if inner.path.startswith("$batch"):
+            raise invalid_request_body("Microsoft.OData.ODataException: A batch can't contain a batch.")
+        return self._service.plan(replace(inner, row_check=self._faults.row_check(inner.method, target)))
+
+    def _prepared(self, run: _Run, inner: InnerRequest) -> Request:
+        """Makes a request of a part: its URL relative to the service, its references resolved."""
+        url = self._resolved(run, inner.url)
+        if len(url) > _LONGEST_URL:
+            raise ServiceError(414, "", "The request URI is too long.")
+        relative = urlsplit("//host/" + _SERVICE_ROOT.sub("", url).lstrip("/"))
+        outer = {name: value for name, value in run.request.headers.items() if name not in _OUTER_ONLY}
+        return Request(
+            method=inner.method,
+            path=relative.path.lstrip("/"),
+            query=relative.query,
+            headers={**outer, **inner.headers},
+            body=_REFERENCE_VALUE.sub(lambda match: _bound(run, match), inner.body),
+            root=run.request.root,
+            caller=run.request.caller,
+        )
+
+    def _resolved(self, run: _Run, url: str) -> str:
+        match = _REFERENCE_URL.match(_SERVICE_ROOT.sub("", url))
+        if match is None or match[1] in {"metadata", "batch"}:
+            return url
+        if match[1] not in run.addresses:
+            raise content_id_unknown(f"${match[1]}")
+        return run.addresses[match[1]] + _SERVICE_ROOT.sub("", url)[match.end() :]
+
+    def _remember(self, run: _Run, content_id: str | None, response: Response) -> None:
+        if content_id is not None and "OData-EntityId" in response.headers:
+            run.addresses[content_id] = response.headers["OData-EntityId"]
+
+    def _count(self, response: Response) -> None:
+        for effect in response.effects:
+            self._stats.rows(effect.operation, effect.count)
+            if effect.ids:
+                self._stats.wrote(effect.table, effect.ids)
+
+
+def _bound(run: _Run, match: re.Match[bytes]) -> bytes:
+    content_id = match[3].decode()
+    if content_id not in run.addresses:
+        raise content_id_unknown(f"${content_id}")
+    return b'"%s"%s"%s"' % (match[1], match[2], run.addresses[content_id].encode())
+
+
+def _rows(operations: Sequence[InnerRequest]) -> dict[str, int]:
+    """Counts the operations of a change set by what they most likely do; their plans depend on one another."""
+    rows: dict[str, int] = {}
+    for operation in operations:
+        match operation.method:
+            case "POST":
+                name = "create"
+            case "DELETE":
+                name = "delete"
+            case "PATCH" if "if-match" not in operation.headers:
+                name = "upsert"
+            case _:
+                name = "update"
+        rows[name] = rows.get(name, 0) + 1
+    return rows
+
+
+def _refused(error: ServiceError) -> Response:
+    response = refusal(error)
+    return replace(response, headers={"REQ_ID": str(uuid4()), **response.headers})
+
+
+def _located(response: Response) -> Response:
+    address = response.headers.get("OData-EntityId")
+    return response if address is None else replace(response, headers={**response.headers, "Location": address})
+
+
+def _written(outcomes: Sequence[_Outcome], *, status: int) -> Response:
+    boundary = f"batchresponse_{uuid4()}"
+    pieces = []
+    for outcome in outcomes:
+        if outcome.change_set:
+            inner = f"changesetresponse_{uuid4()}"
+            pieces.append(f"--{boundary}\r\nContent-Type: multipart/mixed; boundary={inner}\r\n\r\n".encode())
+            pieces += [written_part(inner, response, content_id) for response, content_id in outcome.responses]
+            pieces.append(f"--{inner}--\r\n".encode())
+        else:
+            pieces += [written_part(boundary, response, content_id) for response, content_id in outcome.responses]
+    pieces.append(f"--{boundary}--\r\n".encode())
+    headers = {"Content-Type": f"multipart/mixed; boundary={boundary}", "OData-Version": "4.0"}
+    return Response(status=status, headers=headers, body=b"".join(pieces))

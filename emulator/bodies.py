@@ -1,0 +1,161 @@
+"""Request bodies into SQL columns: which properties a table's rows may be written with, and what each becomes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from emulator.environment import Environment
+from emulator.errors import ServiceError, invalid_argument, invalid_property, undeclared_property
+from emulator.odata import row_reference
+from emulator.references import existing_id
+from emulator.schema import Column, ColumnType, Table
+from emulator.values import converter, guid_text
+
+__all__ = ["BodyReader", "Values"]
+
+Values = dict[str, Any]
+_Setter = Callable[[Values, Any], None]
+_BIND: Final = "@odata.bind"
+
+
+class BodyReader:
+    """Reads the JSON objects that describe rows of one table."""
+
+    def __init__(self, environment: Environment, table: Table) -> None:
+        """Makes a function for every property once, so that a row costs one lookup per property."""
+        self.table = table
+        self._environment = environment
+        self._create = self._setters(creating=True)
+        self._update = self._setters(creating=False)
+
+    def created(self, body: Mapping[str, Any]) -> Values:
+        """Returns the SQL columns of a new row.
+
+        Raises:
+            ServiceError: A property is unknown, or its value is not one of the column.
+        """
+        return self._read(body, self._create)
+
+    def updated(self, body: Mapping[str, Any]) -> Values:
+        """Returns the SQL columns to change; the primary key is passed over."""
+        return self._read(body, self._update)
+
+    def _read(self, body: Mapping[str, Any], setters: Mapping[str, _Setter]) -> Values:
+        values: Values = {}
+        for name, value in body.items():
+            setter = setters.get(name)
+            if setter is not None:
+                setter(values, value)
+            elif "@" not in name or name.endswith(_BIND):
+                raise self._unknown(name, value)
+        return values
+
+    def _unknown(self, name: str, value: Any) -> ServiceError:
+        if name.endswith(_BIND):
+            return undeclared_property(name.removesuffix(_BIND))
+        if name in self.table.by_property:
+            return ServiceError(
+                400,
+                "0x80048d19",
+                "CRM do not support direct update of Entity Reference properties, Use Navigation properties instead.",
+            )
+        if isinstance(value, (dict, list)):
+            return invalid_argument(f"The emulator does not create related rows within a row ('{name}').")
+        return invalid_property(name, self.table.logical_name)
+
+    def _setters(self, *, creating: bool) -> dict[str, _Setter]:
+        setters: dict[str, _Setter] = {}
+        keyed = {part for key in self.table.keys for part in key.columns}
+        for name, column in self.table.columns.items():
+            allowed = column.valid_for_create if creating else column.valid_for_update
+            if column.is_lookup:
+                for navigation in dict.fromkeys(column.navigation.values()):
+                    binder = self._binder(column) if allowed else _ignored
+                    setters[navigation + _BIND] = binder
+                    setters[navigation] = _clearing(column) if allowed else _ignored
+            elif column.primary_id:
+                setters[name] = _identifier(name) if creating else _ignored
+            elif not allowed or column.computed:
+                setters[name] = _ignored  # the service drops values for read-only columns without a word
+            else:
+                setters[name] = self._plain(column, keyed=name in keyed)
+        return setters
+
+    def _plain(self, column: Column, *, keyed: bool) -> _Setter:
+        convert = converter(column, self.table)
+        name = column.logical_name
+        refuse_null = column.required == "SystemRequired"
+        if keyed and column.type is ColumnType.STRING:
+            return self._key_text(column, convert)
+
+        def setter(values: Values, value: Any) -> None:
+            stored = convert(value)
+            if stored is None and refuse_null:
+                raise _null_refused(column, self.table)
+            values[name] = stored
+
+        return setter
+
+    def _key_text(self, column: Column, convert: Callable[[Any], Any]) -> _Setter:
+        name, shadow = column.logical_name, f"{column.logical_name}__n"
+        normalise = self._environment.collation.normalise
+
+        def setter(values: Values, value: Any) -> None:
+            text = convert(value)
+            values[name] = text
+            values[shadow] = text if text is None else normalise(text)
+
+        return setter
+
+    def _binder(self, column: Column) -> _Setter:
+        clear = _clearing(column)
+        name = column.logical_name
+        polymorphic = column.is_polymorphic
+
+        def setter(values: Values, value: Any) -> None:
+            if value is None:
+                clear(values, None)
+                return
+            if not isinstance(value, str):
+                raise undeclared_property(name)
+            target, key = row_reference(value, self._environment.schema)
+            if target.logical_name not in column.targets:
+                raise invalid_argument(
+                    f"The lookup {name} of {self.table.logical_name} does not refer to {target.logical_name}."
+                )
+            values[name] = existing_id(self._environment, target, key)
+            if polymorphic:
+                values[f"{name}__type"] = target.logical_name
+
+        return setter
+
+
+def _ignored(values: Values, value: Any) -> None:
+    del values, value
+
+
+def _identifier(name: str) -> _Setter:
+    def setter(values: Values, value: Any) -> None:
+        if value is not None:
+            values[name] = guid_text(value)
+
+    return setter
+
+
+def _clearing(column: Column) -> _Setter:
+    name = column.logical_name
+
+    def setter(values: Values, value: Any) -> None:
+        if value is not None:
+            raise undeclared_property(name)
+        values[name] = None
+        if column.is_polymorphic:
+            values[f"{name}__type"] = None
+
+    return setter
+
+
+def _null_refused(column: Column, table: Table) -> ServiceError:
+    return invalid_argument(
+        f"A validation error occurred.  The '{column.logical_name}' attribute of the '{table.logical_name}' entity "
+        "is required and cannot be null."
+    )

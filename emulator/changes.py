@@ -1,0 +1,192 @@
+"""Creating, updating and deleting rows with everything the service adds: identifiers, stamps, owners, versions."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from emulator.bodies import BodyReader, Values
+from emulator.derived import Derivations
+from emulator.environment import Environment
+from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, invalid_argument, record_not_found
+from emulator.messages import Caller
+from emulator.schema import Table
+from emulator.store import Rows, key_column
+
+__all__ = ["Changes", "TableChanges"]
+
+_SERVER_SET = frozenset({"ownerid", "statecode", "statuscode"})
+
+
+class TableChanges:
+    """The writes of one table."""
+
+    def __init__(self, environment: Environment, table: Table) -> None:
+        """Prepares what every row of the table needs."""
+        self.table = table
+        self.bodies = BodyReader(environment, table)
+        self._environment = environment
+        self._derivations = Derivations(table, self._rate)
+        columns = table.columns
+        self._required = tuple(
+            name
+            for name, column in columns.items()
+            if column.required == "SystemRequired"
+            and column.valid_for_create
+            and column.default is None
+            and not column.primary_id
+            and name not in _SERVER_SET
+        )
+        self._referring = [
+            (other, name)
+            for other in environment.schema.tables.values()
+            for name, column in other.columns.items()
+            if column.is_lookup and table.logical_name in column.targets and column.valid_for_update
+        ]
+
+    @property
+    def rows(self) -> Rows:
+        """The stored rows."""
+        return self._environment.rows(self.table)
+
+    def _rate(self, currency: str) -> float:
+        rate = self._environment.database.scalar(
+            'SELECT "exchangerate" FROM "transactioncurrency" WHERE "transactioncurrencyid" = ?', (currency,)
+        )
+        return float(rate or 1)
+
+    def create(self, rows: Sequence[Values], caller: Caller) -> list[str]:
+        """Inserts rows whose values come from `BodyReader.created` and returns their identifiers.
+
+        Raises:
+            ServiceError: A required column is missing, a key is taken (412), or state and status don't match.
+        """
+        stamps = self._creation_stamps(caller)
+        primary_id = self.table.primary_id
+        new_id, next_version = self._environment.new_id, self._environment.database.next_version
+        concern, derive = self._derivations.concern, self._derivations.apply
+        complete, ids = [], []
+        for values in rows:
+            for name in self._required:
+                if values.get(name) is None:
+                    raise self._missing(name)
+            row = {primary_id: None, **stamps, **values}
+            if concern(values):
+                derive(row, {})
+            if row[primary_id] is None:
+                row[primary_id] = new_id()
+            if "overriddencreatedon" in values:
+                self._override_creation(row)
+            if "ownerid" in values:
+                self._own(row)
+            row["versionnumber"] = next_version()
+            ids.append(row[primary_id])
+            complete.append(row)
+        try:
+            self.rows.insert(complete)
+        except sqlite3.IntegrityError as error:
+            raise self._duplicate(error) from error
+        return ids
+
+    def _creation_stamps(self, caller: Caller) -> Values:
+        now = self._environment.now()
+        stamps: Values = {
+            "createdon": now,
+            "modifiedon": now,
+            "createdby": caller.user_id,
+            "modifiedby": caller.user_id,
+        }
+        if "ownerid" in self.table.columns:
+            stamps["ownerid"] = stamps["owninguser"] = caller.user_id
+            stamps["ownerid__type"] = "systemuser"
+            stamps["owningbusinessunit"] = caller.business_unit_id
+        if "organizationid" in self.table.columns and self.table.primary_id != "organizationid":
+            stamps["organizationid"] = self._environment.organization_id
+        return stamps
+
+    def _override_creation(self, row: Values) -> None:
+        """An imported row keeps its old time of creation; the column then tells when it was really made."""
+        given = row["overriddencreatedon"]
+        if given is not None:
+            row["createdon"], row["overriddencreatedon"] = given, row["createdon"]
+
+    def _own(self, row: Values) -> None:
+        if row["ownerid"] is None:
+            raise self._missing("ownerid")
+        by_team = row.get("ownerid__type") == "team"
+        row["owningteam"] = row["ownerid"] if by_team else None
+        row["owninguser"] = None if by_team else row["ownerid"]
+
+    def _missing(self, name: str) -> ServiceError:
+        return invalid_argument(
+            f"A validation error occurred.  The '{name}' attribute of the '{self.table.logical_name}' entity is "
+            "required and cannot be null."
+        )
+
+    def update(self, rows: Sequence[tuple[int, Values]], caller: Caller) -> None:
+        """Updates rows by number with values from `BodyReader.updated`.
+
+        Raises:
+            ServiceError: A row is gone (404), a key is taken (412), or state and status don't match.
+        """
+        current = self._current(rows)
+        now, next_version = self._environment.now(), self._environment.database.next_version
+        complete = []
+        for number, values in rows:
+            row = dict(values)
+            if number in current:
+                self._derivations.apply(row, current[number])
+            if "ownerid" in values:
+                self._own(row)
+            row["modifiedon"] = now
+            row["modifiedby"] = caller.user_id
+            row["versionnumber"] = next_version()
+            row["row_"] = number
+            complete.append(row)
+        try:
+            met = self.rows.update(complete)
+        except sqlite3.IntegrityError as error:
+            raise self._duplicate(error) from error
+        if met != len(complete):
+            raise record_not_found(self.table.logical_name, "")
+
+    def _current(self, rows: Sequence[tuple[int, Values]]) -> Mapping[int, Mapping[str, Any]]:
+        """What the rules must know of the rows as they are, for those rows that a rule concerns."""
+        concerned = [number for number, values in rows if self._derivations.concern(values)]
+        if not concerned:
+            return {}
+        needed = self._derivations.needed
+        found = self.rows.fetch_many(concerned, needed)
+        return {number: dict(zip(needed, values, strict=True)) for number, values in found.items()}
+
+    def delete(self, row: int, record_id: str, caller: Caller) -> None:
+        """Deletes a row and clears the lookups that refer to it."""
+        changed = {"modifiedon": self._environment.now(), "modifiedby": caller.user_id}
+        for table, column in self._referring:
+            self._environment.rows(table).unlink(column, record_id, changed)
+        self.rows.delete(row)
+
+    def _duplicate(self, error: sqlite3.IntegrityError) -> ServiceError:
+        """Tells from SQLite's message which key was violated."""
+        message = str(error)
+        for key in self.table.keys:
+            parts = [f"{self.table.logical_name}.{key_column(self.table.columns[part])}" for part in key.columns]
+            if message.endswith(": " + ", ".join(parts)):
+                names = [self.table.columns[part].display_name for part in key.columns]
+                return duplicate_key(names, key.display_name or key.name)
+        return duplicate_primary_key()
+
+
+class Changes:
+    """The writes of all tables, prepared on first use."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Starts with none prepared."""
+        self._environment = environment
+        self._tables: dict[str, TableChanges] = {}
+
+    def of(self, table: Table) -> TableChanges:
+        """Returns the writes of a table, anew when the schema has changed it."""
+        known = self._tables.get(table.logical_name)
+        if known is None or known.table is not table:
+            known = self._tables[table.logical_name] = TableChanges(self._environment, table)
+        return known

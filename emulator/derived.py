@@ -1,0 +1,93 @@
+"""Values that follow from others: full names, base amounts, the state of a status."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from emulator.errors import invalid_state_pair
+from emulator.schema import ColumnType, Table
+from emulator.system_rows import BASE_CURRENCY
+
+__all__ = ["Derivations"]
+
+Values = dict[str, Any]
+_NAME_PARTS: Final = ("firstname", "middlename", "lastname")
+
+
+class Derivations:
+    """What one table derives; `rate` returns the exchange rate of a currency."""
+
+    def __init__(self, table: Table, rate: Callable[[str], float]) -> None:
+        """Finds out which rules the table's columns call for."""
+        self._table = table
+        self._rate = rate
+        columns = table.columns
+        self._name_parts = tuple(
+            part for part in _NAME_PARTS if part in columns and "fullname" in columns and columns["fullname"].computed
+        )
+        self._money = tuple(
+            name
+            for name, column in columns.items()
+            if column.type is ColumnType.MONEY and not column.computed and f"{name}_base" in columns
+        )
+        self._triggers = {*self._name_parts, *self._money}
+        if self._money:
+            self._triggers.add("transactioncurrencyid")
+        if table.has_state:
+            self._triggers |= {"statecode", "statuscode"}
+            self._states = {option.value: option for option in columns["statecode"].options}
+            self._statuses = {option.value: option for option in columns["statuscode"].options}
+        self.needed = (
+            *self._name_parts,
+            *(self._money and (*self._money, "transactioncurrencyid", "exchangerate")),
+            *(("statecode",) if table.has_state else ()),
+        )
+
+    def concern(self, values: Mapping[str, Any]) -> bool:
+        """Whether any of these columns takes part in a rule."""
+        return not self._triggers.isdisjoint(values)
+
+    def apply(self, values: Values, current: Mapping[str, Any]) -> None:
+        """Adds the derived columns to `values`; `current` holds the row as it is, nothing for a new one.
+
+        Raises:
+            ServiceError: State and status don't go together.
+        """
+        if not self._triggers.isdisjoint(self._name_parts) and not set(self._name_parts).isdisjoint(values):
+            parts = [values.get(part, current.get(part)) for part in self._name_parts]
+            values["fullname"] = " ".join([part for part in parts if part]) or None
+        if self._table.has_state:
+            self._state(values, current)
+        if self._money:
+            self._amounts(values, current)
+
+    def _state(self, values: Values, current: Mapping[str, Any]) -> None:
+        status = values.get("statuscode")
+        if "statecode" in values and status is None:
+            option = self._states.get(values["statecode"])
+            if option is not None:
+                values["statuscode"] = option.default_status
+            return
+        if status is None:
+            values.pop("statuscode", None)
+            return
+        first_state = next(iter(self._states), None)
+        state = values.get("statecode", current.get("statecode", first_state))
+        if self._statuses[status].state != state:
+            raise invalid_state_pair(status, state, self._table.logical_name)
+
+    def _amounts(self, values: Values, current: Mapping[str, Any]) -> None:
+        written = [name for name in self._money if name in values]
+        currency = values.get("transactioncurrencyid")
+        if not written and currency is None:
+            return
+        if currency is not None:
+            rate = self._rate(currency)
+            written = [name for name in self._money if name in values or current.get(name) is not None]
+        else:
+            rate = current.get("exchangerate") or 1
+        if currency is None and current.get("transactioncurrencyid") is None:
+            values["transactioncurrencyid"] = BASE_CURRENCY
+        values["exchangerate"] = rate
+        for name in written:
+            amount = values.get(name, current.get(name))
+            values[f"{name}_base"] = None if amount is None else round(amount / rate, 4)

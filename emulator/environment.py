@@ -1,0 +1,98 @@
+"""What every operation needs: rows, schema, the time and the rows the service itself brings along."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from emulator.collation import Collation
+from emulator.messages import Caller
+from emulator.schema import Schema, Table
+from emulator.store import Database, Rows
+from emulator.system_rows import SYSTEM_USER, add_system_rows, business_unit_id, organization_id
+from emulator.values import service_time
+
+__all__ = ["Environment"]
+
+_FIRST_METADATA_VERSION: Final = 1_000_000
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class Environment:
+    """One emulated organisation."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        collation: Collation | None = None,
+        path: Path | None = None,
+        clock: Callable[[], datetime] = _wall_clock,
+    ) -> None:
+        """Opens the database and adds the organisation's own rows where they are missing."""
+        self.collation = collation or Collation()
+        self.database = Database(schema, self.collation, path)
+        self.clock = clock
+        self.metadata_version = _FIRST_METADATA_VERSION
+        seed = uuid4()
+        self._serial = seed.time_low >> 1
+        self._tail = str(seed)[8:]
+        add_system_rows(self.database, self.now())
+
+    @property
+    def schema(self) -> Schema:
+        """The tables as they are now; metadata requests can change them."""
+        return self.database.schema
+
+    @property
+    def system(self) -> Caller:
+        """The user that programs without a name of their own act as."""
+        return Caller(user_id=SYSTEM_USER, business_unit_id=business_unit_id())
+
+    @property
+    def organization_id(self) -> str:
+        """The organisation's identifier, the same in every emulator."""
+        return organization_id()
+
+    def now(self) -> str:
+        """The time as rows carry it."""
+        return service_time(self.clock())
+
+    def rows(self, table: Table) -> Rows:
+        """Returns the row access of a table."""
+        return self.database.rows(table)
+
+    def new_id(self) -> str:
+        """Returns a fresh identifier; one after the other sorts upwards, which keeps the index's inserts cheap."""
+        self._serial += 1
+        return f"{self._serial:08x}{self._tail}"
+
+    def caller_for(self, application_id: str, user_id: str) -> Caller:
+        """Returns the application user of a client, adding its row on its first call."""
+        users = self.schema.tables["systemuser"]
+        if self.rows(users).by_id(user_id) is None:
+            now = self.now()
+            self.rows(users).insert(
+                [
+                    {
+                        "systemuserid": user_id,
+                        "fullname": f"# {application_id}",
+                        "applicationid": application_id,
+                        "businessunitid": business_unit_id(),
+                        "accessmode": 4,
+                        "createdon": now,
+                        "modifiedon": now,
+                        "versionnumber": self.database.next_version(),
+                    }
+                ]
+            )
+        return Caller(user_id=user_id, business_unit_id=business_unit_id())
+
+    def reset(self) -> None:
+        """Removes all rows but the organisation's own."""
+        self.database.clear()
+        add_system_rows(self.database, self.now())

@@ -1,0 +1,187 @@
+"""A request and its answer, free of any web framework, so that the parts of a `$batch` are requests like any other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+import orjson
+
+from emulator.errors import ServiceError, invalid_request_body
+
+__all__ = ["Caller", "Effect", "Planned", "Preferences", "Request", "Response", "answer", "refusal"]
+
+_JSON: Final = "application/json; odata.metadata=minimal"
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: identifiers of the user and of the user's business unit."""
+
+    user_id: str
+    business_unit_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """The `Prefer` header (compose-http-requests-handle-errors, "Prefer headers")."""
+
+    representation: bool = False
+    page_size: int | None = None
+    annotations: tuple[str, ...] = ()
+    continue_on_error: bool = False
+    track_changes: bool = False
+    respond_async: bool = False
+
+    @classmethod
+    def parse(cls, header: str) -> Self:
+        """Reads the header; what is not known is ignored, as preferences are."""
+        return cls(**_preferences(header)) if header else cls()
+
+    def wants(self, annotation: str) -> bool:
+        """Whether an annotation was asked for; a leading minus excludes, the last match counts."""
+        wanted = False
+        for pattern in self.annotations:
+            if fnmatchcase(annotation, pattern.removeprefix("-")):
+                wanted = not pattern.startswith("-")
+        return wanted
+
+
+@lru_cache(maxsize=256)
+def _preferences(header: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in _outside_quotes(header):
+        name, _, value = part.strip().partition("=")
+        value = value.strip().strip('"')
+        match name.strip().lower():
+            case "return":
+                found["representation"] = value == "representation"
+            case "odata.maxpagesize" | "maxpagesize":
+                found["page_size"] = int(value) if value.isdigit() else None
+            case "odata.include-annotations":
+                found["annotations"] = tuple(piece.strip() for piece in value.split(","))
+            case "odata.continue-on-error":
+                found["continue_on_error"] = value.lower() != "false"
+            case "odata.track-changes":
+                found["track_changes"] = True
+            case "respond-async":
+                found["respond_async"] = True
+    return found
+
+
+def _outside_quotes(header: str) -> list[str]:
+    parts, quoted, start = [], False, 0
+    for position, char in enumerate(header):
+        if char == '"':
+            quoted = not quoted
+        elif char in ",;" and not quoted:
+            parts.append(header[start:position])
+            start = position + 1
+    return [*parts, header[start:]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One operation.
+
+    Attributes:
+        method: In capitals.
+        path: What follows `/api/data/v9.2/`, still percent-encoded.
+        query: The query string, still percent-encoded.
+        headers: Names in lower case.
+        row_check: Called with the values of each row before it is written; raises what a plug-in would.
+        root: The service root as the client knows it, `http://127.0.0.1:5080/api/data/v9.2/`.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    root: str
+    caller: Caller
+    row_check: Callable[[Mapping[str, Any]], None] | None = None
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        """The parsed `Prefer` header."""
+        return Preferences.parse(self.headers.get("prefer", ""))
+
+    @property
+    def url(self) -> str:
+        """The whole address."""
+        return f"{self.root}{self.path}{'?' if self.query else ''}{self.query}"
+
+    def json(self) -> dict[str, Any]:
+        """Returns the body, a JSON object.
+
+        Raises:
+            ServiceError: It is none.
+        """
+        try:
+            content = orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise invalid_request_body(f"Microsoft.OData.ODataException: {error}") from error
+        if not isinstance(content, dict):
+            raise invalid_request_body("Microsoft.OData.ODataException: A JSON object was expected.")
+        return content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Rows that a request read or wrote, for the statistics: `operation` is create, read, update or delete."""
+
+    operation: str
+    table: str
+    count: int
+    ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One answer; header names as they are written."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """An operation that was understood and can be carried out.
+
+    What the service decides on arrival (which rows exist) is decided when this is made; `act` writes. Between the two
+    the time model may let other requests pass, as they do in the real service.
+
+    Attributes:
+        rows: How many rows it touches, by operation (`create`, `update`, `upsert`, `delete`, `read`).
+        act: Carries it out, in a transaction of its own, and answers.
+    """
+
+    act: Callable[[], Response]
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+def answer(
+    content: object = None,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    effects: tuple[Effect, ...] = (),
+) -> Response:
+    """Returns a JSON answer, or 204 without a body for None."""
+    common = {"OData-Version": "4.0", **headers}
+    if content is None:
+        return Response(status=204 if status == _OK else status, headers=common, effects=effects)
+    body = orjson.dumps(content)
+    return Response(status=status, headers={"Content-Type": _JSON, **common}, body=body, effects=effects)
+
+
+def refusal(error: ServiceError) -> Response:
+    """Returns the answer a refusal becomes."""
+    return answer(error.body(), status=error.status, headers=error.headers)

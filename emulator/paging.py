@@ -1,0 +1,52 @@
+"""Pages and their cookies: where a page ended, carried in `$skiptoken` in the shape the service gives it."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import quote, unquote
+
+from emulator.errors import ODataError
+
+__all__ = ["LARGEST_PAGE", "PageMark"]
+
+LARGEST_PAGE: Final = 5000  # compose-http-requests-handle-errors: odata.maxpagesize, at most 5000
+
+_COOKIE: Final = re.compile(r'pagenumber="(\d+)".*pagingcookie="([^"]*)"')
+_PLACE: Final = re.compile(r'row="(\d+)" skipped="(\d+)"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageMark:
+    """Where the next page begins: after row number `row`, or, in an order of the client's, after `skipped` rows."""
+
+    number: int = 1
+    row: int = 0
+    skipped: int = 0
+
+    @classmethod
+    def parse(cls, token: str | None) -> Self:
+        """Reads a decoded `$skiptoken`.
+
+        Raises:
+            ODataError: It is not one of ours.
+        """
+        if token is None:
+            return cls()
+        cookie = _COOKIE.search(token)
+        place = _PLACE.search(unquote(unquote(cookie[2]))) if cookie else None
+        if cookie is None or place is None:
+            raise ODataError("Malformed XML in the Paging Cookie")
+        return cls(number=int(cookie[1]), row=int(place[1]), skipped=int(place[2]))
+
+    def link(self, url: str, primary_id: str, last_id: str) -> str:
+        """Returns the next link: `url` without a token of its own, and this mark."""
+        cookie = (
+            f'<cookie page="{self.number - 1}"><{primary_id} last="{{{last_id.upper()}}}" row="{self.row}" '
+            f'skipped="{self.skipped}" /></cookie>'
+        )
+        escaped = quote(quote(cookie, safe=""), safe="")
+        token = quote(f'<cookie pagenumber="{self.number}" pagingcookie="', safe="=") + escaped
+        token += quote('" istracking="False" />', safe="=/")
+        base, _, query = url.partition("?")
+        options = [part for part in query.split("&") if part and not unquote(part).startswith("$skiptoken=")]
+        return f"{base}?{'&'.join([*options, f'$skiptoken={token}'])}"

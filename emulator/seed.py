@@ -1,0 +1,83 @@
+"""Rows to start with, from YAML, JSON or CSV files.
+
+YAML and JSON map tables (by entity set or logical name) to lists of rows, written as request bodies are. A CSV file
+holds rows of the table it is named after; empty fields are null.
+"""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from emulator.errors import ServiceError, invalid_argument
+from emulator.schema import Column, ColumnType, Schema, Table
+from emulator.service import Service
+
+__all__ = ["load_seed"]
+
+_CHUNK: Final = 1000
+_READERS: Final[Mapping[ColumnType, Callable[[str], Any]]] = {
+    ColumnType.INTEGER: int,
+    ColumnType.BIGINT: int,
+    ColumnType.PICKLIST: int,
+    ColumnType.STATE: int,
+    ColumnType.STATUS: int,
+    ColumnType.DECIMAL: float,
+    ColumnType.MONEY: float,
+    ColumnType.DOUBLE: float,
+    ColumnType.BOOLEAN: lambda text: text.strip().lower() in {"1", "true", "yes"},
+}
+
+
+def load_seed(service: Service, file: Path) -> dict[str, int]:
+    """Creates the rows of a file in one transaction and returns how many there were, by table.
+
+    Raises:
+        ServiceError: The file can't be read, or a row is refused; nothing is created then.
+    """
+    counts: dict[str, int] = {}
+    caller = service.environment.system
+    with service.environment.database.transaction():
+        for table, rows in _tables(service.environment.schema, file):
+            work = service.changes.of(table)
+            while chunk := list(islice(rows, _CHUNK)):
+                work.create([work.bodies.created(row) for row in chunk], caller)
+                counts[table.entity_set] = counts.get(table.entity_set, 0) + len(chunk)
+    return counts
+
+
+def _tables(schema: Schema, file: Path) -> Iterator[tuple[Table, Iterator[Mapping[str, Any]]]]:
+    try:
+        if file.suffix.lower() == ".csv":
+            table = _table(schema, file.stem)
+            with file.open(encoding="utf-8-sig", newline="") as lines:
+                yield table, (_typed(row, table) for row in csv.DictReader(lines))
+            return
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))  # JSON is YAML
+    except (OSError, yaml.YAMLError, csv.Error) as error:
+        raise invalid_argument(f"The seed {file} can't be read: {error}") from error
+    if not isinstance(content, dict):
+        raise invalid_argument(f"The seed {file} must map tables to lists of rows.")
+    for name, rows in content.items():
+        yield _table(schema, name), iter(rows)
+
+
+def _table(schema: Schema, name: str) -> Table:
+    table = schema.by_entity_set.get(name) or schema.tables.get(name)
+    if table is None:
+        raise ServiceError(404, "0x8006088a", f"Resource not found for the segment '{name}'.")
+    return table
+
+
+def _typed(row: Mapping[str, str | None], table: Table) -> dict[str, Any]:
+    return {name: _read(text, table.columns.get(name)) for name, text in row.items()}
+
+
+def _read(text: str | None, column: Column | None) -> Any:
+    if not text:
+        return None
+    read = _READERS.get(column.type) if column is not None else None
+    return read(text) if read else text

@@ -1,0 +1,129 @@
+"""Everything put together, and served by uvicorn on 127.0.0.1."""
+
+import socket
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from emulator import API_PATH
+from emulator.app import Application, Policies
+from emulator.auth import Authority, Credentials
+from emulator.environment import Environment
+from emulator.errors import ServiceError
+from emulator.faults import Faults
+from emulator.limits import Limits
+from emulator.options import Options
+from emulator.schema import Schema
+from emulator.schema.entity_definitions import read_entity_definitions
+from emulator.schema.loader import builtin_schema, read_schema_file
+from emulator.seed import load_seed
+from emulator.service import Service
+from emulator.stats import Stats
+from emulator.tls import Certificates
+
+__all__ = ["Server", "build_application"]
+
+Announce = Callable[[Mapping[str, Any]], None]
+
+
+def _schema(files: tuple[Path, ...]) -> Schema:
+    schema = builtin_schema()
+    for file in files:
+        read = read_entity_definitions if file.suffix.lower() == ".json" else read_schema_file
+        schema = read(file, schema)
+    return schema
+
+
+def build_application(options: Options) -> Application:
+    """Returns the ASGI application that the options describe.
+
+    Raises:
+        SchemaFileError: A schema file is refused.
+    """
+    environment = Environment(_schema(options.schema), collation=options.collation, path=options.db)
+    service = Service(environment)
+    policies = Policies(
+        authority=Authority(
+            tenant_id=options.tenant_id,
+            credentials=(Credentials(client_id=options.client_id, client_secret=options.client_secret),),
+            any_token=options.any_token,
+        ),
+        limits=Limits(options.limits, servers=options.servers, parallelism_hint=options.dop),
+        timing=options.timing,
+        faults=Faults(environment.collation),
+        stats=Stats(),
+    )
+    seeds = dict(options.seeds)
+
+    def reset() -> None:
+        service.reset()
+        policies.limits.reset()
+        policies.faults.clear()
+        policies.stats.reset()
+
+    def seed(name: str) -> dict[str, int]:
+        if name not in seeds:
+            raise ServiceError(404, "0x0", f"There is no seed '{name}': start with --seed {name}=FILE.")
+        return load_seed(service, seeds[name])
+
+    return Application(service, policies, reset=reset, seed=seed)
+
+
+class Server(uvicorn.Server):
+    """Serves an emulator and tells, once it answers, where and with which credentials."""
+
+    def __init__(self, options: Options, announce: Announce) -> None:
+        """Binds the port, so that it is known before anything is served."""
+        self._options = options
+        self._announce = announce
+        self._folder = tempfile.TemporaryDirectory(prefix="emulator-")
+        self._certificates = Certificates.make(Path(self._folder.name)) if options.tls else None
+        self.socket = socket.create_server(("127.0.0.1", options.port), backlog=512)
+        super().__init__(
+            uvicorn.Config(
+                build_application(options),
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=120,
+                timeout_graceful_shutdown=2,
+                h11_max_incomplete_event_size=256 * 1024,  # URLs in requests reach 32 KB
+                ssl_certfile=self._certificates.certificate_file if self._certificates else None,
+                ssl_keyfile=self._certificates.key_file if self._certificates else None,
+            )
+        )
+
+    def facts(self) -> dict[str, str]:
+        """Returns what a client must know."""
+        scheme = "https" if self._certificates else "http"
+        base_url = f"{scheme}://127.0.0.1:{self.socket.getsockname()[1]}"
+        facts = {
+            "service_url": base_url + API_PATH,
+            "tenant_id": self._options.tenant_id,
+            "authority": base_url,
+            "client_id": self._options.client_id,
+            "client_secret": self._options.client_secret,
+        }
+        if self._certificates:
+            facts["ca_file"] = str(self._certificates.ca_file)
+        return facts
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Announces the service as soon as it accepts requests."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce(self.facts())
+
+    def run_here(self) -> None:
+        """Serves until it is told to stop."""
+        try:
+            self.run(sockets=[self.socket])
+        finally:
+            self.socket.close()
+            self._folder.cleanup()

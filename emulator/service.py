@@ -1,0 +1,120 @@
+"""From a path to the operation it asks for."""
+
+from typing import Final
+
+from emulator.bulk import MESSAGES, Bulk
+from emulator.changes import Changes
+from emulator.csdl import metadata_document
+from emulator.environment import Environment
+from emulator.errors import invalid_entity_key, method_not_allowed, no_resource, unknown_segment
+from emulator.messages import Planned, Request, Response, answer
+from emulator.odata import Query, Segment, parse_path, parse_query, resolve_key
+from emulator.queries import COUNT_LIMIT, collection, count_of
+from emulator.records import Records
+from emulator.schema import Table
+
+__all__ = ["Service"]
+
+_NAMESPACE: Final = "Microsoft.Dynamics.CRM."
+
+
+def _at_once(response: Response) -> Planned:
+    return Planned(
+        rows={effect.operation: effect.count for effect in response.effects},
+        act=lambda: response,
+    )
+
+
+class Service:
+    """The Web API of one environment, without HTTP around it."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Puts the operations together."""
+        self.environment = environment
+        self.changes = Changes(environment)
+        self.records = Records(environment, self.changes)
+        self.bulk = Bulk(environment, self.changes)
+
+    def plan(self, request: Request) -> Planned:
+        """Understands a request.
+
+        Raises:
+            ServiceError: It can't be carried out.
+        """
+        aliases = parse_query(request.query).aliases if "@" in request.query or "%40" in request.query else {}
+        segments = parse_path(request.path, aliases)
+        if not segments:
+            return _at_once(self._service_document(request))
+        first, *rest = segments
+        table = self.environment.schema.by_entity_set.get(first.name)
+        if table is not None:
+            return self._table(request, table, first, rest)
+        match first.name:
+            case "$metadata":
+                annotated = "annotations=true" in request.query
+                body = metadata_document(self.environment.schema, annotations=annotated)
+                headers = {"Content-Type": "application/xml", "OData-Version": "4.0"}
+                return _at_once(Response(status=200, headers=headers, body=body))
+            case "WhoAmI":
+                return _at_once(self._who_am_i(request))
+        raise unknown_segment(first.name)
+
+    def _service_document(self, request: Request) -> Response:
+        sets = [
+            {"name": table.entity_set, "kind": "EntitySet", "url": table.entity_set}
+            for table in self.environment.schema.tables.values()
+        ]
+        return answer({"@odata.context": f"{request.root}$metadata", "value": sets})
+
+    def _who_am_i(self, request: Request) -> Response:
+        return answer(
+            {
+                "@odata.context": f"{request.root}$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse",
+                "BusinessUnitId": request.caller.business_unit_id,
+                "UserId": request.caller.user_id,
+                "OrganizationId": self.environment.organization_id,
+            }
+        )
+
+    def _table(self, request: Request, table: Table, first: Segment, rest: list[Segment]) -> Planned:
+        if first.arguments is None or (first.arguments.single is None and not first.arguments.named):
+            return self._collection(request, table, rest)
+        reference = resolve_key(first.arguments, table)
+        if rest:
+            raise unknown_segment(rest[0].name)
+        match request.method:
+            case "GET" | "HEAD":
+                return self.records.retrieve(request, table, reference)
+            case "PATCH":
+                return self.records.patch(request, table, reference)
+            case "DELETE":
+                return self.records.delete(request, table, reference)
+            case _:
+                raise no_resource(request.url)
+
+    def _collection(self, request: Request, table: Table, rest: list[Segment]) -> Planned:
+        if not rest:
+            match request.method:
+                case "GET" | "HEAD":
+                    query = parse_query(request.query) if request.query else Query()
+                    return _at_once(collection(self.environment, request, table, query))
+                case "POST":
+                    return self.records.create(request, table)
+                case _:
+                    raise no_resource(request.url)
+        name = rest[0].name
+        if name == "$count" and request.method == "GET":
+            query = parse_query(request.query) if request.query else Query()
+            found = min(count_of(self.environment, request, table, query), COUNT_LIMIT)
+            headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
+            return _at_once(Response(status=200, headers=headers, body=str(found).encode()))
+        message = name.removeprefix(_NAMESPACE)
+        if name.startswith(_NAMESPACE) and message in MESSAGES:
+            if request.method != "POST":
+                raise method_not_allowed(request.method)
+            return self.bulk.plan(request, table, message)
+        raise unknown_segment(name) if name.startswith("$") else invalid_entity_key(table.logical_name)
+
+    def reset(self) -> None:
+        """Removes all rows but the organisation's own."""
+        self.environment.reset()
