@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    value: str
+    value: str = field(repr=False)
     until: float
 
 
