@@ -59,17 +59,18 @@ class Server:
         self.pid = process.pid
         parts = urlsplit(self.start["service_url"])
         self.connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
-        path = urlsplit(self.start["authority"]).path.rstrip("/")
         form = urlencode(
             {
                 "grant_type": "client_credentials",
                 "client_id": self.start["client_id"],
                 "client_secret": self.start["client_secret"],
-                "scope": f"{self.start['service_url']}/.default",
+                "scope": f"{parts.scheme}://{parts.netloc}/.default",
             }
         )
         self.headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        token = json.loads(self.send("POST", f"{path}/oauth2/v2.0/token", form.encode()))["access_token"]
+        token = json.loads(self.send("POST", f"/{self.start['tenant_id']}/oauth2/v2.0/token", form.encode()))[
+            "access_token"
+        ]
         self.headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",

@@ -44,9 +44,11 @@ def result(package: Path) -> Iterator[dict[str, Any]]:
     """What the client's steps gave back."""
     with running() as emulator:
         start = {
-            name: str(getattr(emulator, name)) for name in ("service_url", "authority", "client_id", "client_secret")
+            "service_url": emulator.base_url,
+            "token_url": f"{emulator.authority}/{emulator.tenant_id}/oauth2/v2.0/token",
+            "client_id": emulator.client_id,
+            "client_secret": emulator.client_secret,
         }
-        start["service_url"] = start["service_url"].rstrip("/")
         done = subprocess.run(
             ["node", "client.mjs", json.dumps(start)],
             cwd=package, capture_output=True, text=True, timeout=100, check=False,

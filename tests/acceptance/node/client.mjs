@@ -5,7 +5,7 @@ import { DynamicsWebApi } from "dynamics-web-api";
 const start = JSON.parse(process.argv[2]);
 
 async function token() {
-  const answer = await fetch(`${start.authority}/oauth2/v2.0/token`, {
+  const answer = await fetch(start.token_url, {
     method: "POST",
     body: new URLSearchParams({
       grant_type: "client_credentials",

@@ -1,0 +1,69 @@
+"""A plain client of the emulator for tests: one connection pool, one token, no retries and no cookies."""
+
+import time
+from typing import Any, Self
+
+import requests
+
+from emulator.testing import RunningEmulator
+
+__all__ = ["Client", "waiting_client"]
+
+
+class Client:
+    """Sends requests as they are given, and counts them."""
+
+    def __init__(self, emulator: RunningEmulator) -> None:
+        """Sign in."""
+        self.base = emulator.base_url
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.headers = {"Authorization": f"Bearer {emulator.token()}"}
+        self.sent = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+
+    def send(self, method: str, path: str, json: Any = None, **headers: str) -> requests.Response:
+        """Send one request to a path under the service's root; header names with underscores for hyphens."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.sent += 1
+        answer = self.session.request(
+            method, f"{self.base}/api/data/v9.2/{path}", json=json, headers={**self.headers, **named}, timeout=60
+        )
+        self.session.cookies.clear()
+        return answer
+
+    def upsert(self, rows: list[dict[str, Any]]) -> requests.Response:
+        """Upsert accounts by account number in one bulk message."""
+        targets = [
+            {
+                "@odata.type": "Microsoft.Dynamics.CRM.account",
+                "@odata.id": f"accounts(accountnumber='{row['accountnumber']}')",
+                **{name: value for name, value in row.items() if name != "accountnumber"},
+            }
+            for row in rows
+        ]
+        return self.send("POST", "accounts/Microsoft.Dynamics.CRM.UpsertMultiple", {"Targets": targets})
+
+    def names(self) -> list[str]:
+        """Return the names of all accounts, sorted."""
+        rows = self.send("GET", "accounts?$select=name").json()["value"]
+        return sorted(row["name"] for row in rows)
+
+
+def waiting_client(client: Client, path: str, requests_wanted: int) -> list[int]:
+    """Send GETs, obeying Retry-After; return the waits that were asked for."""
+    waits: list[int] = []
+    done = 0
+    while done < requests_wanted:
+        answer = client.send("GET", path)
+        if answer.status_code == 429:
+            waits.append(int(answer.headers["Retry-After"]))
+            time.sleep(waits[-1])
+        else:
+            done += 1
+    return waits
