@@ -1,0 +1,174 @@
+"""What the environment says."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import UserError
+from shared.settings import DYNAMICS_CLOUDS, LOCAL_STATE, Settings, environment, function_time_limit
+
+ROOT = Path(__file__).parents[3]
+
+
+class TestValues:
+    def test_every_setting_has_a_default(self) -> None:
+        """A laptop needs no configuration at all."""
+        settings = Settings.load({})
+        assert settings == Settings()
+        assert settings.state_store == LOCAL_STATE
+        assert settings.allowed_hosts == DYNAMICS_CLOUDS
+
+    def test_values_come_by_their_names(self) -> None:
+        """Each variable ends in its field."""
+        settings = Settings.load(
+            {
+                "SYNC_DEFINITIONS": "abfs://definitions/syncs",
+                "KEY_VAULT_URL": "https://v.vault.azure.net/",
+                "ALLOWED_HOSTS": " A.example , *.b.example,",
+                "LOG_LEVEL": "debug",
+                "AzureWebJobsStorage__accountName": "acct",
+                "UNKNOWN": "ignored",
+            }
+        )
+        assert settings.sync_definitions == "abfs://definitions/syncs"
+        assert settings.key_vault_url == "https://v.vault.azure.net"
+        assert settings.allowed_hosts == ("a.example", "*.b.example")
+        assert settings.log_level == "DEBUG"
+        assert settings.table_endpoint == "https://acct.table.core.windows.net"
+        assert settings.blob_endpoint == "https://acct.blob.core.windows.net"
+
+    def test_an_empty_value_counts_as_unset(self) -> None:
+        """Azure keeps settings that somebody emptied."""
+        assert Settings.load({"LOG_LEVEL": "", "STATE_STORE": ""}) == Settings()
+
+    @pytest.mark.parametrize(
+        ("values", "store"),
+        [
+            ({"WEBSITE_SITE_NAME": "app"}, "azure"),
+            ({"WEBSITE_SITE_NAME": "app", "STATE_STORE": "sqlite:///x.db"}, "sqlite:///x.db"),
+            ({"WEBSITE_SITE_NAME": "app", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}, LOCAL_STATE),
+        ],
+    )
+    def test_a_deployed_app_keeps_state_in_its_storage_account(self, values: dict[str, str], store: str) -> None:
+        """The default depends on where the app runs, and a setting wins over it."""
+        assert Settings.load(values).state_store == store
+
+    def test_every_problem_is_told_at_once_and_no_value_is_repeated(self) -> None:
+        """A mistyped connection string could hold a key."""
+        with pytest.raises(UserError) as caught:
+            Settings.load(
+                {
+                    "STATE_STORE": "s3cr3t",
+                    "WORKSPACE_MEMORY": "s3cr3t",
+                    "LOG_LEVEL": "s3cr3t",
+                    "KEY_VAULT_URL": "s3cr3t",
+                }
+            )
+        lines = caught.value.message.splitlines()
+        assert [line.partition(":")[0] for line in lines] == [
+            "STATE_STORE",
+            "KEY_VAULT_URL",
+            "WORKSPACE_MEMORY",
+            "LOG_LEVEL",
+        ]
+        assert "s3cr3t" not in caught.value.message
+
+    def test_connection_strings_are_not_shown(self) -> None:
+        """Settings may be printed."""
+        settings = Settings.load({"AzureWebJobsStorage": "s3cr3t", "APPLICATIONINSIGHTS_CONNECTION_STRING": "s3cr3t"})
+        assert settings.storage_connection == "s3cr3t"
+        assert "s3cr3t" not in repr(settings)
+
+
+class TestLocalFile:
+    def test_values_of_the_file_lie_under_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A real variable wins; numbers and flags in the file become text."""
+        write(tmp_path, {"Values": {"LOG_LEVEL": "ERROR", "EVENT_HUB_NAME": "mine", "N": 5, "F": True}})
+        monkeypatch.setenv("LOG_LEVEL", "WARNING")
+        settings = Settings.load(folder=tmp_path)
+        assert (settings.log_level, settings.event_hub_name) == ("WARNING", "mine")
+        assert (environment(tmp_path)["N"], environment(tmp_path)["F"]) == ("5", "true")
+
+    def test_a_byte_order_mark_is_read_over(self, tmp_path: Path) -> None:
+        """Editors on Windows write one."""
+        (tmp_path / "local.settings.json").write_text('\ufeff{"Values": {"ONLY_HERE": "x"}}', "utf-8")
+        assert environment(tmp_path)["ONLY_HERE"] == "x"
+
+    @pytest.mark.parametrize("text", ["{", "[]", '{"Values": []}'])
+    def test_a_broken_file_is_told_by_name(self, tmp_path: Path, text: str) -> None:
+        """The message says which file."""
+        (tmp_path / "local.settings.json").write_text(text)
+        with pytest.raises(UserError, match=r"local\.settings\.json"):
+            Settings.load(folder=tmp_path)
+
+    def test_the_example_holds_usable_values(self) -> None:
+        """Whoever copies the example can start."""
+        Settings.load(json.loads((ROOT / "local.settings.example.json").read_text())["Values"])
+
+
+class TestTimeLimit:
+    @pytest.mark.parametrize(
+        ("host", "values", "limit"),
+        [
+            ({}, {}, timedelta(minutes=30)),
+            ({"functionTimeout": "00:10:00"}, {}, timedelta(minutes=10)),
+            ({"functionTimeout": "1.02:00:05"}, {}, timedelta(days=1, hours=2, seconds=5)),
+            ({"functionTimeout": "-1"}, {}, None),
+            (
+                {"functionTimeout": "00:10:00"},
+                {"AzureFunctionsJobHost__functionTimeout": "00:05:00"},
+                timedelta(minutes=5),
+            ),
+        ],
+    )
+    def test_the_hosts_time_limit(
+        self, tmp_path: Path, host: dict[str, str], values: dict[str, str], limit: timedelta | None
+    ) -> None:
+        """host.json says it, an app setting overrides it."""
+        (tmp_path / "host.json").write_text(json.dumps(host))
+        assert function_time_limit(values, tmp_path) == limit
+
+    def test_a_limit_that_is_none_is_refused(self, tmp_path: Path) -> None:
+        """A typing mistake must not become 'no limit'."""
+        with pytest.raises(UserError, match="half an hour"):
+            function_time_limit({"AzureFunctionsJobHost__functionTimeout": "half an hour"}, tmp_path)
+
+    def test_the_shipped_host_file_sets_a_limit(self) -> None:
+        """Half an hour, as Flex Consumption gives by default."""
+        assert function_time_limit({}, ROOT) == timedelta(minutes=30)
+
+
+class TestDocumentation:
+    def test_the_page_lists_every_setting_as_it_is(self) -> None:
+        """docs/settings.md and shared/settings.py hold the same names, defaults and texts."""
+        page = (ROOT / "docs" / "settings.md").read_text("utf-8")
+        rows = re.findall(
+            r"^\| `(\w+)` \| (?:`(.*?)`)? ?\| (.*) \|$", page.partition("## Read by the Functions")[0], re.MULTILINE
+        )
+        assert rows == [
+            (field.alias, shown(field.default), field.description) for field in Settings.model_fields.values()
+        ]
+
+    def test_nothing_else_reads_the_environment(self) -> None:
+        """One module knows the environment; the others are told."""
+        reads = re.compile(r"\bos\.(environ|getenv|putenv)\b|\bfrom os import .*(environ|getenv)")
+        code = [*ROOT.glob("shared/**/*.py"), *ROOT.glob("*_sync/**/*.py"), ROOT / "function_app.py"]
+        assert [file.relative_to(ROOT) for file in code if reads.search(file.read_text("utf-8"))] == [
+            Path("shared/settings.py")
+        ]
+
+
+def shown(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def write(folder: Path, content: dict[str, Any]) -> None:
+    (folder / "local.settings.json").write_text(json.dumps(content))
