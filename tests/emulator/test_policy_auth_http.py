@@ -1,0 +1,71 @@
+"""Sign-in over real HTTP: Microsoft's own library, tokens that are missing, wrong or old, and the paths without any."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import ClientSecretCredential
+
+from emulator.testing import RunningEmulator, running
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[RunningEmulator]:
+    """A server with TLS, which MSAL insists on."""
+    with running(tls=True) as one:
+        yield one
+
+
+def get(emulator: RunningEmulator, path: str, **headers: str) -> requests.Response:
+    return requests.get(emulator.base_url + path, headers=headers, verify=emulator.ca_file or "", timeout=30)
+
+
+def credential(emulator: RunningEmulator, **changed: Any) -> ClientSecretCredential:
+    return ClientSecretCredential(
+        emulator.tenant_id,
+        emulator.client_id,
+        changed.get("secret", emulator.client_secret),
+        authority=emulator.authority,
+        disable_instance_discovery=True,
+        connection_verify=emulator.ca_file,
+    )
+
+
+def test_azure_identity_gets_a_token_that_opens_the_service(emulator: RunningEmulator) -> None:
+    """MSAL reads the OpenID metadata, asks for a token, and the token works."""
+    with credential(emulator) as one:
+        token = one.get_token(f"{emulator.base_url}/.default").token
+    answer = get(emulator, "/api/data/v9.2/WhoAmI", Authorization=f"Bearer {token}")
+    assert answer.status_code == 200
+    assert "secure" in answer.headers["Set-Cookie"]
+
+
+def test_azure_identity_understands_the_refusal_of_a_wrong_secret(emulator: RunningEmulator) -> None:
+    """The library shows Entra's number to its user."""
+    with credential(emulator, secret="wrong") as one, pytest.raises(ClientAuthenticationError, match="AADSTS7000215"):
+        one.get_token(f"{emulator.base_url}/.default")
+
+
+@pytest.mark.parametrize("token", [None, "made.up.token"])
+def test_without_a_good_token_the_challenge_names_the_authority(emulator: RunningEmulator, token: str | None) -> None:
+    """A client that knows nothing but the service's address learns where to sign in."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    answer = get(emulator, "/api/data/v9.2/WhoAmI", **headers)
+    assert answer.status_code == 401
+    authority = f"{emulator.base_url}/{emulator.tenant_id}/oauth2/authorize"
+    assert f"authorization_uri={authority}, resource_id={emulator.base_url}/" in answer.headers["WWW-Authenticate"]
+
+
+def test_the_emulators_own_paths_need_no_token(emulator: RunningEmulator) -> None:
+    """Figures and faults are for whoever sits at the machine."""
+    assert get(emulator, "/_emulator/stats").status_code == 200
+    assert get(emulator, "/_emulator/nothing").status_code == 404
+
+
+def test_any_token_opens_the_service_where_that_is_asked_for() -> None:
+    """For clients that get their tokens elsewhere."""
+    with running(accept_any_token=True) as one:
+        assert get(one, "/api/data/v9.2/WhoAmI", Authorization="Bearer made.up.token").status_code == 200
+        assert get(one, "/api/data/v9.2/WhoAmI").status_code == 401
