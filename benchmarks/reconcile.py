@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.definitions import SyncDefinition
-from shared.entities import AttributeMetadata, AttributeType
+from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.reconcile import PlanCounts, checksum_query, counts_query, reconcile_steps
-from shared.transform import Omit, TargetColumn
+from shared.transform import Omit, TargetColumn, current_table_step, layout
 from shared.workspace import Workspace
 
 CHANGED_EVERY = 100
@@ -83,33 +83,38 @@ def definition() -> SyncDefinition:
     )
 
 
-def layout() -> tuple[TargetColumn, ...]:
-    return tuple(
-        TargetColumn(
-            name=name,
-            attribute=AttributeMetadata(name=name, type=kind),
-            sql_type=sql_type,
-            source_sql="",
-            omit=Omit.NEVER,
-            key_part=1 if name == "accountnumber" else None,
-            writes=True,
+def account() -> EntityMetadata:
+    attributes = {
+        name: AttributeMetadata(
+            name=name, type=kind, precision=4, date_behavior=DateBehavior.USER_LOCAL if sql == "TIMESTAMP" else None
         )
-        for name, kind, sql_type, _ in COLUMNS
+        for name, kind, sql, _ in COLUMNS
+    }
+    return EntityMetadata(
+        logical_name="account",
+        entity_set="accounts",
+        display_name="Account",
+        primary_id="accountid",
+        primary_name="name",
+        attributes=attributes,
     )
 
 
-def stage(workspace: Workspace, rows: int) -> None:
+def stage(workspace: Workspace, columns: tuple[TargetColumn, ...], rows: int) -> None:
     """Fill `desired` with rows 1..n, and `current` with the same shifted by what is new and what is dropped."""
     shift = rows // DROPPED_EVERY
     same = {name: f"({value})::{sql_type}" for name, _, sql_type, value in COLUMNS}
     other = same | {"name": f"CASE WHEN i % {CHANGED_EVERY} = 0 THEN 'Was ' ELSE '' END || {same['name']}"}
-    key = f"lower(strip_accents(rtrim({same['accountnumber']}))) AS _k1"
+    key = next(column.key_sql for column in columns if column.key_part)
+    flags = {f"_omit_{column.name}": "false" for column in columns if column.omit is Omit.FLAGGED}
     workspace.execute(
-        f"CREATE TABLE desired AS SELECT i AS _row, {selected(same)}, {key} FROM range(1, {rows} + 1) AS t(i)"
+        f"CREATE TABLE desired AS SELECT *, {key} AS _k1 "
+        f"FROM (SELECT i AS _row, {selected(same | flags)} FROM range(1, {rows} + 1) AS t(i))"
     )
+    workspace.run(current_table_step(columns))
     workspace.execute(
-        f"CREATE TABLE current AS SELECT i AS _seq, md5(i::VARCHAR)::UUID AS _id, NULL::TIMESTAMP AS _created, "
-        f"{selected(other)}, {key} FROM range({shift} + 1, {rows} + {shift} + 1) AS t(i)"
+        f"INSERT INTO current BY NAME SELECT i AS _seq, md5(i::VARCHAR)::UUID AS _id, {selected(other)} "
+        f"FROM range({shift} + 1, {rows} + {shift} + 1) AS t(i)"
     )
 
 
@@ -125,10 +130,12 @@ def measure(rows: int, memory: str, threads: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/run.duckdb" if rows > 2_000_000 else None
         with Workspace.open(memory_limit=memory, file=file, threads=threads) as workspace:
-            stage(workspace, rows)
+            sync = definition()
+            columns = layout(sync, account())
+            stage(workspace, columns, rows)
             staged = peak_mb()
             meter = Meter()
-            for step in reconcile_steps(definition(), layout(), started=datetime.now(UTC)):
+            for step in reconcile_steps(sync, columns, started=datetime.now(UTC)):
                 workspace.run(step)
             cost = meter.cost()
             checks = Meter()

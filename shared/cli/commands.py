@@ -224,7 +224,7 @@ def _after_plan(report: PlanReport, out: Path | None) -> Text:
 def _opened() -> App:
     from shared import app as composition  # noqa: PLC0415 - wires all adapters: `--help` does not wait for them
 
-    return composition.open()
+    return composition.open_app()
 
 
 def _given(parameters: Sequence[str] | None) -> dict[str, str]:
