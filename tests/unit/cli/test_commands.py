@@ -131,26 +131,29 @@ class FakeApp:
         return ()
 
     def validate(self, names: Sequence[str] = (), *, offline: bool = False) -> list[Problem]:
-        return self._answer(self.problems, names=tuple(names), offline=offline)
+        self._asked(names=tuple(names), offline=offline)
+        return self.problems
 
     def plan(
         self, name: str, parameters: Mapping[str, str], *, keep: Path | None, sample: int, progress: Progress
     ) -> PlanReport:
         progress.phase(Phase.LOAD, 10)
         progress.advance(10)
-        return self._answer(self.report, name=name, parameters=parameters, keep=keep, sample=sample)
+        self._asked(name=name, parameters=parameters, keep=keep, sample=sample)
+        return self.report
 
     def run(self, name: str, parameters: Mapping[str, str], **options: Any) -> RunSummary:
-        return self._answer(self.summary, name=name, parameters=parameters, **options)
+        self._asked(name=name, parameters=parameters, **options)
+        return self.summary
 
     def explain(self, name: str, parameters: Mapping[str, str]) -> tuple[Step, ...]:
-        return self._answer((Step("Shape the rows", "SELECT 1", "source.columns"),), name=name, parameters=parameters)
+        self._asked(name=name, parameters=parameters)
+        return (Step("Shape the rows", "SELECT 1", "source.columns"),)
 
-    def _answer(self, answer: Any, **asked: Any) -> Any:
+    def _asked(self, **asked: Any) -> None:
         self.asked = asked
         if self.raises is not None:
             raise self.raises
-        return answer
 
 
 @dataclass(frozen=True, slots=True)
