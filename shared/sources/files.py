@@ -1,0 +1,201 @@
+"""Files wherever they are: found by path, URL or glob, and brought into the workspace as UTF-8 text where needed."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import gzip
+import io
+import shutil
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+from shared.errors import UserError
+
+__all__ = ["InputFile", "Layout", "find_files", "is_remote", "open_text", "write_plain"]
+
+_BLOCK: Final = 1 << 20
+_COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+_MAGIC: Final = frozenset("*?[")
+_UTF_16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What of a file is not data: its encoding, and lines above and below."""
+
+    encoding: str = "utf-8"
+    head: int = 0
+    foot: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFile:
+    """One file of a source.
+
+    Attributes:
+        name: The path or URL as messages show it.
+        path: Where it is, in its file system.
+        system: The fsspec file system that holds it; None for a local file.
+    """
+
+    name: str
+    path: str
+    system: Any = None
+
+    @property
+    def compression(self) -> str:
+        """`gzip`, `zstd` or nothing, by the ending of the path."""
+        return _COMPRESSIONS.get(Path(self.path).suffix.lower(), "")
+
+    @contextmanager
+    def stored(self) -> Iterator[IO[bytes]]:
+        """Open the file as it is stored.
+
+        Raises:
+            UserError: It cannot be opened or read.
+        """
+        try:
+            with self._opened() as stream:
+                yield stream
+        except (OSError, EOFError, zlib.error) as error:
+            # The last two, and BadGzipFile, come from a compressed file that is cut short or is none at all.
+            raise UserError(f"{self.name} cannot be read: {_reason(error)}") from error
+
+    @contextmanager
+    def content(self) -> Iterator[IO[bytes]]:
+        """Open the file's content, decompressed where it is gzip.
+
+        Raises:
+            UserError: It cannot be opened or read.
+        """
+        with self.stored() as stream:
+            if self.compression == "gzip":
+                with gzip.open(stream, "rb") as unpacked:
+                    yield cast("IO[bytes]", unpacked)
+            else:
+                yield stream
+
+    def _opened(self) -> IO[bytes]:
+        if self.system is None:
+            return Path(self.path).open("rb")
+        return cast("IO[bytes]", self.system.open(self.path, "rb"))
+
+
+def is_remote(path: str) -> bool:
+    """Tell a URL from a local path."""
+    return "://" in path and not path.startswith("file://")
+
+
+def find_files(path: str) -> tuple[InputFile, ...]:
+    """Return the files that a path, URL or glob names, in the order of their names.
+
+    Raises:
+        UserError: There is none, or the place cannot be reached.
+    """
+    found = _remote_files(path) if is_remote(path) else _local_files(path.removeprefix("file://"))
+    if not found:
+        raise UserError(
+            f"{path} names no file: no such file exists; check the path"
+            if not _MAGIC & set(path)
+            else f"{path} matches no file; check the pattern"
+        )
+    return found
+
+
+def _local_files(path: str) -> tuple[InputFile, ...]:
+    # The path as it is goes first: a name may hold brackets of its own.
+    names = [path] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns
+    if Path(path).is_dir():
+        raise UserError(f"{path} is a folder; name a file, or files by a pattern such as {path.rstrip('/')}/*.csv")
+    return tuple(InputFile(name=name, path=name) for name in names if Path(name).is_file())
+
+
+def _remote_files(url: str) -> tuple[InputFile, ...]:
+    # fsspec ships no types. Imported here: only remote sources pay for it at a cold start.
+    from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
+
+    try:
+        system, path = url_to_fs(url)
+        names = sorted(system.glob(path)) if _MAGIC & set(path) else [path] if system.exists(path) else []
+        return tuple(
+            InputFile(name=system.unstrip_protocol(name), path=str(name), system=system)
+            for name in names
+            if system.isfile(name)
+        )
+    except ImportError as error:
+        raise UserError(f"{url}: the driver for this kind of URL is not installed ({error})") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{url} cannot be reached: {_reason(error)}") from error
+
+
+@contextmanager
+def open_text(file: InputFile, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """Open a file as text, decompressed, line ends kept as they are.
+
+    Raises:
+        UserError: It cannot be read, or is not in this encoding; the message says where.
+    """
+    with file.content() as stream:
+        text = io.TextIOWrapper(stream, encoding=_marked(encoding), newline="")
+        try:
+            yield text
+        except UnicodeError as error:
+            raise _undecodable(file, encoding) from error
+        finally:
+            text.detach()
+
+
+def write_plain(file: InputFile, layout: Layout, target: Path) -> None:
+    """Write a file's data lines to a local UTF-8 file, streaming.
+
+    Raises:
+        UserError: It cannot be read, or is not in its encoding.
+    """
+    with open_text(file, layout.encoding) as source, target.open("w", encoding="utf-8", newline="") as out:
+        for _ in range(layout.head):
+            source.readline()
+        if layout.foot == 0:
+            shutil.copyfileobj(source, out, _BLOCK)
+            return
+        held: deque[str] = deque()
+        for line in source:
+            held.append(line)
+            if len(held) > layout.foot:
+                out.write(held.popleft())
+
+
+def _marked(encoding: str) -> str:
+    """UTF-8 with or without a byte order mark reads alike."""
+    return "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
+
+
+def _undecodable(file: InputFile, encoding: str) -> UserError:
+    """Find the place where a file leaves its encoding: byte offset and line, both in what is decompressed."""
+    decoder = codecs.getincrementaldecoder(_marked(encoding))()
+    offset, lines, first = 0, 1, b""
+    with file.content() as stream:
+        while block := stream.read(_BLOCK):
+            first = first or block
+            kept = decoder.getstate()[0]
+            try:
+                lines += decoder.decode(block).count("\n")
+            except UnicodeDecodeError as error:
+                lines += (kept + block)[: error.start].count(b"\n")
+                offset += error.start - len(kept)
+                break
+            offset += len(block)
+    hint = "utf-16" if first.startswith(_UTF_16_MARKS) else "windows-1252, iso-8859-1 or utf-16"
+    return UserError(
+        f"{file.name} is not {encoding}: the byte at offset {offset:,} (line {lines:,}) does not belong there; "
+        f"set the source's encoding, perhaps to {hint}"
+    )
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
