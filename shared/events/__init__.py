@@ -2,7 +2,7 @@
 
 from shared.events.bodies import parse
 from shared.events.decoding import Decoded, decode
-from shared.events.extraction import Fields, Reader, carried_definition, key_fields
+from shared.events.extraction import Fields, Reader, carried_definition, fields_of
 from shared.events.folding import Folded, FoldRules, Row, Step, fold, unfold
 from shared.events.records import Action, Event, Message, Place, RecordReference, Undecodable
 from shared.events.routing import Claim, claim
@@ -28,8 +28,8 @@ __all__ = [
     "carried_definition",
     "claim",
     "decode",
+    "fields_of",
     "fold",
-    "key_fields",
     "parse",
     "unfold",
 ]

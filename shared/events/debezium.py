@@ -65,7 +65,7 @@ def _event(message: Message, body: Any, change: Mapping[str, Any], action: Actio
         action=action,
         new={name: value for name, value in new.items() if value != _NOT_SENT},
         old={name: value for name, value in old.items() if value != _NOT_SENT},
-        place=Place(partition=message.partition, sequence=message.sequence, when=_when(change)),
+        place=Place(partition=message.stream, sequence=message.sequence, when=_when(change)),
     )
 
 

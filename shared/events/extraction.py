@@ -11,7 +11,7 @@ from shared.events.bodies import as_text
 from shared.events.paths import ABSENT, finder
 from shared.workspace import parsed
 
-__all__ = ["Fields", "Reader", "carried_definition", "key_fields"]
+__all__ = ["Fields", "Reader", "carried_definition", "fields_of"]
 
 Fields = Mapping[str, str | None]
 _Finder = Callable[[Mapping[str, Any]], Any]
@@ -77,13 +77,13 @@ def carried_definition(
     )
 
 
-def key_fields(definition: SyncDefinition) -> frozenset[str]:
-    """Names of the source columns that the sync key is made from, through calculated columns too."""
+def fields_of(definition: SyncDefinition, targets: Collection[str]) -> frozenset[str]:
+    """Names of the source columns that some target columns are made from, through calculated columns too."""
     by_label = {column.label: column for column in definition.source.columns}
     wanted = [
         label
         for mapping in definition.destination.mappings
-        if mapping.target in definition.sync_behaviour.sync_key
+        if mapping.target in targets
         for label in _mapped_from(mapping, definition)
     ]
     fields: set[str] = set()

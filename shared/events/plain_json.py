@@ -69,7 +69,7 @@ def events_in(
         if isinstance(action, Undecodable):
             yield Undecodable(reason=action.reason, item=item)
             continue
-        place = Place(partition=message.partition, sequence=message.sequence, item=item, when=when)
+        place = Place(partition=message.stream, sequence=message.sequence, item=item, when=when)
         yield Event(action=action, new=record, old=record if action is Action.DELETE else {}, place=place)
 
 

@@ -28,12 +28,13 @@ class Message:
 
     Attributes:
         body: The bytes, whatever they are.
-        partition: Identifies the stream that `sequence` counts in.
+        partition: The hub's partition that `sequence` counts in.
         offset: As text; for people only, because the host may say -1.
         enqueued: When the hub took it, aware and in UTC.
         key: The partition key (a Kafka producer's message key).
         properties: Application properties.
         content_type: The message's content type, where it has one.
+        hub: Name of the event hub, so that two hubs' partitions are two.
     """
 
     body: bytes
@@ -44,6 +45,12 @@ class Message:
     key: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     content_type: str = ""
+    hub: str = ""
+
+    @property
+    def stream(self) -> str:
+        """Names the one stream that the sequence number counts in."""
+        return f"{self.hub}/{self.partition}" if self.hub else self.partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +122,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undecodable:
-    """Why a message, or one item of it, is no event. Never holds a value of the body."""
+    """Why a message, or one event of it, is none. Never holds a value of the body.
+
+    Attributes:
+        item: The event's number in its message; None where it is the whole message.
+    """
 
     reason: str
-    item: int = 0
+    item: int | None = None

@@ -51,7 +51,7 @@ def decode(message: Message, body: Any) -> Iterator[Event | Undecodable]:
         yield _without_target(context, body)
         return
     for item, target in enumerate(targets):
-        place = Place(partition=message.partition, sequence=message.sequence, item=item, when=context.place.when)
+        place = Place(partition=message.stream, sequence=message.sequence, item=item, when=context.place.when)
         yield _event(context, target, place)
 
 
@@ -65,7 +65,7 @@ def _context(message: Message, body: Any) -> _Context | Undecodable:
         action=action,
         entity=str(body["PrimaryEntityName"]),
         place=Place(
-            partition=message.partition,
+            partition=message.stream,
             sequence=message.sequence,
             when=moment(_value(body.get("OperationCreatedOn"))),
         ),

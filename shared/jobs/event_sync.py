@@ -1,0 +1,180 @@
+"""One sync as real time needs it: everything that follows from definition and metadata, worked out once."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
+
+from shared.dataverse import Dataverse
+from shared.definitions import ParameterValue, SyncDefinition
+from shared.definitions.listener_models import Topic
+from shared.definitions.models import Mapping as Mapped
+from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+from shared.errors import DefinitionError
+from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
+from shared.transform import Omit, TargetColumn, check, desire_steps, layout, shape_steps
+from shared.workspace import Step, Workspace
+
+__all__ = ["EVENT", "EventSync", "Group", "PreparedSync", "Workspaces"]
+
+# A key part that no two events share: `desired` keeps every event of a record, because folding comes after it.
+EVENT: Final = "_event"
+_MOST_GROUPS: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSync:
+    """A definition that listens, with the values of its parameters for one batch of events."""
+
+    definition: SyncDefinition
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """How events that carry the same fields become rows of `desired`.
+
+    Attributes:
+        fields: The source columns to fill.
+        steps: From `source_raw` to `desired`.
+        layout: The target columns that come of it.
+    """
+
+    fields: tuple[str, ...]
+    steps: tuple[Step, ...]
+    layout: tuple[TargetColumn, ...]
+
+
+class Workspaces:
+    """Open workspaces, kept between batches: opening one takes longer than the rest of an event's way."""
+
+    def __init__(self, open_workspace: Callable[[], Workspace]) -> None:
+        self._open = open_workspace
+        self._idle: deque[Workspace] = deque()
+
+    @contextmanager
+    def lend(self) -> Iterator[Workspace]:
+        """An empty workspace for one batch; one whose batch failed is closed and not used again."""
+        try:
+            workspace = self._idle.pop()
+        except IndexError:
+            workspace = self._open()
+        try:
+            yield workspace
+            empty(workspace)
+        except BaseException:
+            workspace.close()
+            raise
+        self._idle.append(workspace)
+
+    def close(self) -> None:
+        """Close all that are idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def empty(workspace: Workspace, *, keep: Collection[str] = ()) -> None:
+    """Remove every table and view but some."""
+    found = workspace.query(
+        "SELECT 'VIEW', view_name FROM duckdb_views() WHERE NOT internal "
+        "UNION ALL SELECT 'TABLE', table_name FROM duckdb_tables()"
+    )
+    drops = [f'DROP {kind} IF EXISTS "{name}"' for kind, name in found if name not in keep]
+    if drops:
+        workspace.execute("; ".join(drops))
+
+
+class PreparedSync:
+    """What follows from one definition and its table's metadata.
+
+    Args:
+        definition: A definition with a listener.
+        dataverse: Its environment.
+
+    Raises:
+        DefinitionError: The definition does not fit the table, or an expression of its listener cannot be used.
+        AbortRun: Dataverse refuses the credentials or the table.
+        RetryLater: Dataverse is away.
+    """
+
+    def __init__(self, definition: SyncDefinition, dataverse: Dataverse) -> None:
+        self.definition = definition
+        self.dataverse = dataverse
+        self.topic = definition.listener.topic if definition.listener else Topic()
+        self.selection = Selection(self.topic)
+        self.entity = dataverse.entity(definition.destination.entity)
+        if problems := check(definition, self.entity):
+            raise DefinitionError(problems)
+        self.reader = Reader(definition.source.columns)
+        self.rules = FoldRules.of(definition.sync_behaviour)
+        self._groups: dict[tuple[frozenset[str], bool], Group | None] = {}
+        self._lock = threading.Lock()
+
+    @cached_property
+    def key_fields(self) -> frozenset[str]:
+        """The source columns that the sync key is made of."""
+        return fields_of(self.definition, self.definition.sync_behaviour.sync_key)
+
+    @cached_property
+    def _identity(self) -> frozenset[str]:
+        """The target columns by which a record is found."""
+        return frozenset((*self.definition.sync_behaviour.sync_key, self.definition.destination.id_column))
+
+    @cached_property
+    def _identity_fields(self) -> frozenset[str]:
+        return fields_of(self.definition, self._identity)
+
+    @cached_property
+    def layout(self) -> tuple[TargetColumn, ...]:
+        """The target columns; any of them may be left out of an event."""
+        return tuple(replace(column, omit=Omit.FLAGGED) for column in layout(self.definition, self.entity))
+
+    @cached_property
+    def keys(self) -> tuple[TargetColumn, ...]:
+        """The columns of the sync key, in its order."""
+        parts = {column.key_part: column for column in self.layout if column.key_part is not None}
+        return tuple(parts[number] for number in sorted(parts))
+
+    def group(self, carried: frozenset[str], *, deletes: bool) -> Group | None:
+        """The way of events that carry these fields; None where they carry too little for a key."""
+        wanted = (carried & self._identity_fields if deletes else carried, deletes)
+        if wanted not in self._groups:
+            made = self._made(*wanted)
+            with self._lock:
+                if len(self._groups) >= _MOST_GROUPS:  # senders that leave out fields at random
+                    self._groups.clear()
+                self._groups[wanted] = made
+        return self._groups[wanted]
+
+    def _made(self, carried: frozenset[str], deletes: bool) -> Group | None:  # noqa: FBT001 - both come as one key
+        definition = carried_definition(self.definition, carried, targets=self._identity if deletes else None)
+        if definition is None:
+            return None
+        definition, entity = _one_row_an_event(definition), _with_event(self.entity)
+        return Group(
+            fields=tuple(column.name for column in definition.source.columns if column.read),
+            steps=(*shape_steps(definition), *desire_steps(definition, entity)),
+            layout=tuple(column for column in layout(definition, entity) if column.name != EVENT),
+        )
+
+
+def _one_row_an_event(definition: SyncDefinition) -> SyncDefinition:
+    """The definition with the event's number as one more part of its key."""
+    destination, behaviour = definition.destination, definition.sync_behaviour
+    mappings = (*destination.mappings, Mapped(value="ROW_NUMBER()", target=EVENT))
+    return definition.model_copy(
+        update={
+            "destination": destination.model_copy(update={"mappings": mappings}),
+            "sync_behaviour": behaviour.model_copy(update={"sync_key": (*behaviour.sync_key, EVENT)}),
+        }
+    )
+
+
+def _with_event(entity: EntityMetadata) -> EntityMetadata:
+    number = AttributeMetadata(name=EVENT, type=AttributeType.BIGINT)
+    return replace(entity, attributes={**entity.attributes, EVENT: number})

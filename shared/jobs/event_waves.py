@@ -1,0 +1,239 @@
+"""One wave of changes: at most one for each record, compared (or not) and written by the same SQL as a batch."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from shared.dataverse import Applied, Change, ChangeAction, Failed, Skipped
+from shared.definitions import ParameterValue, SyncDefinition, in_odata
+from shared.definitions.models import ChangedWhen, Expire, Strategy
+from shared.errors import AbortRun, RetryLater
+from shared.events import Action, Step
+from shared.jobs.event_rows import KEPT, Failure
+from shared.jobs.event_sync import PreparedSync, empty
+from shared.reconcile import reconcile_steps
+from shared.transform import current_finish_steps, current_table_step, to_service
+from shared.workspace import Workspace, literal, quoted
+
+__all__ = ["Wave", "Written"]
+
+_ACTION = "_action"  # the column of `source` that says what to do, where the source decides
+_IGNORE = "IGNORE"
+_STEP_ROWS = '[{"s":"BIGINT","r":"BIGINT","d":"BOOLEAN","a":"VARCHAR"}]'
+_ERRORS = 'CREATE TABLE source_errors (_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)'
+_REFUSED = "Failed Operation"
+_PAUSE = 30.0  # seconds that the host had better wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What became of a wave.
+
+    Attributes:
+        failures: Position of a step -> why it was refused.
+        counts: Records by what was done to them: the names of the decisions, and `failed`.
+    """
+
+    failures: Mapping[int, Failure]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """Applies steps of different records.
+
+    Attributes:
+        parameters: Values that the target's filter names.
+        started: When the batch came; what an expired record's date column is set to.
+    """
+
+    sync: PreparedSync
+    workspace: Workspace
+    parameters: Mapping[str, ParameterValue]
+    started: datetime
+
+    def apply(self, steps: Sequence[Step], *, comparing: bool) -> Written:
+        """Write what the steps add up to.
+
+        Args:
+            steps: One for each record.
+            comparing: Read the records first, and write only what differs.
+
+        Raises:
+            UserError: A statement fails on one of the rows; which one, the message does not know.
+            RequestRefused: The service refuses to look the records up.
+            AbortRun: The service refuses everything.
+            RetryLater: The service is away.
+        """
+        empty(self.workspace, keep=KEPT)
+        self._stage(steps)
+        definition = self._read() if comparing else self._follow()
+        for step in reconcile_steps(definition, self.sync.layout, started=self.started):
+            self.workspace.run(step)
+        if not comparing:
+            self._expire()
+        return self._write(len(steps), comparing=comparing)
+
+    # -- Steps into rows -----------------------------------------------------------------------------------------
+
+    def _stage(self, steps: Sequence[Step]) -> None:
+        """Make `step_rows`: which events each step is made of, and what it is to do."""
+        rows = [
+            {"s": position, "r": row.number, "d": step.action is Action.DELETE, "a": self._unread(step.action)}
+            for position, step in enumerate(steps)
+            for row in step.rows
+        ]
+        self.workspace.execute(
+            f"CREATE TABLE step_rows AS SELECT t.s AS _step, t.r AS _row, t.d AS _deletes, t.a AS {_ACTION} "
+            f"FROM (SELECT unnest(from_json(?::JSON, '{_STEP_ROWS}')) AS t)",
+            [json.dumps(rows)],
+        )
+        self.workspace.execute(_ERRORS)
+
+    def _unread(self, action: Action) -> str:
+        """What a step means for a record that nobody has read."""
+        behaviour = self.sync.definition.sync_behaviour
+        if behaviour.strategy is not Strategy.UPSERT:
+            return action.value
+        if action is not Action.DELETE:
+            return Action.UPSERT.value
+        match behaviour.dropped:
+            case "delete":
+                return Action.DELETE.value
+            case "ignore":
+                return _IGNORE
+            case Expire():
+                return Action.UPDATE.value
+            case unknown:
+                assert_never(unknown)
+
+    def _desire(self, condition: str) -> None:
+        """Make `desired`: the rows of a step become one; the last row that carries a column has the say on it."""
+        names = [column.name for column in self.sync.layout]
+        items = [f"last({quoted(n)} ORDER BY _row) FILTER (WHERE NOT {_flag(n)}) AS {quoted(n)}" for n in names]
+        items += [f"bool_and({_flag(n)}) AS {_flag(n)}" for n in names]
+        items += [f"last({key} ORDER BY _row) AS {key}" for key in self._keys]
+        self.workspace.execute(
+            f"CREATE TABLE desired AS SELECT _step AS _row, {', '.join(items)} "
+            f"FROM step_rows JOIN wanted USING (_row) WHERE {condition} GROUP BY _step"
+        )
+
+    @property
+    def _keys(self) -> list[str]:
+        return [f"_k{column.key_part}" for column in self.sync.keys]
+
+    # -- Comparing -----------------------------------------------------------------------------------------------
+
+    def _read(self) -> SyncDefinition:
+        """Make `desired` and `current`: a record that is there and has no place among the desired ones was dropped."""
+        self._desire("NOT _deletes")
+        if isinstance(self.sync.definition.sync_behaviour.changed, ChangedWhen):
+            self.workspace.execute("CREATE VIEW source AS SELECT _step AS _row, wanted_source.* EXCLUDE (_row) "
+                                   "FROM step_rows JOIN wanted_source USING (_row)")  # fmt: skip
+        sync, parts = self.sync, ", ".join(self._keys)
+        self.workspace.run(current_table_step(sync.layout))
+        members = " || ',' || ".join(to_service(column, f"wanted.{quoted(column.name)}") for column in sync.keys)
+        keys = self.workspace.query(
+            f"SELECT any_value('{{' || {members} || '}}') FROM step_rows JOIN wanted USING (_row) "
+            f"GROUP BY {parts} ORDER BY min(_row)"
+        )
+        destination = sync.definition.destination
+        condition = in_odata(destination.filter, self.parameters, sync.entity) if destination.filter else None
+        found = (key for (key,) in keys)
+        sync.dataverse.read(self.workspace, sync.entity, sync.layout, condition=condition, keys=found)
+        # Keys of several columns may find more than was asked for, and what was not asked for is not dropped.
+        self.workspace.execute(
+            f"DELETE FROM current WHERE ({parts}) NOT IN (SELECT ({parts}) FROM step_rows JOIN wanted USING (_row))"
+        )
+        for step in current_finish_steps(sync.layout, sync.definition):
+            self.workspace.run(step)
+        return _with(sync.definition, strategy=Strategy.FULL)
+
+    # -- Following -----------------------------------------------------------------------------------------------
+
+    def _follow(self) -> SyncDefinition:
+        """Make `desired` and `source`: each row says itself what to do."""
+        self._desire(f"{_ACTION} <> '{_IGNORE}'")
+        self.workspace.execute(f"CREATE TABLE source AS SELECT DISTINCT _step AS _row, {_ACTION} FROM step_rows")
+        return _with(self.sync.definition, strategy=Strategy.DELTA, action_column=_ACTION)
+
+    def _expire(self) -> None:
+        """What is dropped and only marked becomes an update of the one column."""
+        behaviour = self.sync.definition.sync_behaviour
+        if behaviour.strategy is not Strategy.UPSERT or not isinstance(behaviour.dropped, Expire):
+            return
+        column = next(column for column in self.sync.layout if column.name == behaviour.dropped.expire)
+        moment = f"{literal(self.started.replace(microsecond=0))}::{column.sql_type}"
+        payload = f"'{{' || {to_service(column, moment)} || '}}'"
+        self.workspace.execute(
+            f"UPDATE changes SET payload = {payload}, columns = {literal(column.name)} "
+            "WHERE _row IN (SELECT _step FROM step_rows WHERE _deletes)"
+        )
+
+    # -- Writing -------------------------------------------------------------------------------------------------
+
+    def _write(self, steps: int, *, comparing: bool) -> Written:
+        """Send the changes; whatever has none is settled as it is."""
+        counts: Counter[str] = Counter(
+            dict(self.workspace.query("SELECT action, count(*) FROM decisions GROUP BY action"))
+        )
+        counts["ignored"] += steps - counts.total()
+        owned = self._changes(comparing=comparing)
+        refused = self._refused([change for change, _ in owned])
+        failures: dict[int, Failure] = {}
+        for change, step in owned:
+            if change.number in refused:
+                failures[step] = refused[change.number]
+                counts.update({change.action.value: -1, "failed": 1})
+        return Written(failures=failures, counts=+counts)
+
+    def _refused(self, changes: Sequence[Change]) -> dict[int, Failure]:
+        """Write; number of a change -> why it was not made."""
+        refused: dict[int, Failure] = {}
+        open_ = {change.number for change in changes}
+        try:
+            for outcome in self.sync.dataverse.write(self.sync.entity, changes) if changes else ():
+                match outcome:
+                    case Applied(number=number):
+                        open_.discard(number)
+                    case Failed(number=number):
+                        open_.discard(number)
+                        refused[number] = Failure(error=_REFUSED, message=outcome.message, code=outcome.code)
+                    case Skipped():
+                        pass
+        except AbortRun as error:
+            return refused | dict.fromkeys(open_, Failure(error=_REFUSED, message=error.message))
+        if open_:
+            raise RetryLater(f"{len(open_)} changes were not sent", retry_after=_PAUSE)
+        return refused
+
+    def _changes(self, *, comparing: bool) -> list[tuple[Change, int]]:
+        """The changes, each with the position of its step: what is dropped is found by its key."""
+        same = " AND ".join(f"current.{key} = wanted.{key}" for key in self._keys)
+        gone = (
+            f"LEFT JOIN (SELECT current._id, _step FROM current JOIN wanted ON {same} JOIN step_rows USING (_row) "
+            "WHERE _deletes) AS gone ON gone._id = changes._id"
+        )
+        step = "coalesce(changes._row, gone._step)" if comparing else "changes._row"
+        rows = self.workspace.query(
+            f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, {step} "
+            f"FROM changes {gone if comparing else ''} ORDER BY _change"
+        )
+        return [
+            (Change(number=n, action=ChangeAction(what), id=record, key=key, payload=payload, columns=columns), owner)
+            for n, what, record, key, payload, columns, owner in rows
+        ]
+
+
+def _flag(name: str) -> str:
+    return quoted("_omit_" + name)
+
+
+def _with(definition: SyncDefinition, **behaviour: object) -> SyncDefinition:
+    changed = definition.sync_behaviour.model_copy(update=behaviour)
+    return definition.model_copy(update={"sync_behaviour": changed})

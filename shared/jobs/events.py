@@ -1,0 +1,340 @@
+"""Real time: a batch of an event hub's messages through every sync that listens, and the dead letters it leaves.
+
+An event takes effect, changes nothing, or is in the dead-letter store with the reason. The hub's checkpoint moves on
+whether or not a function throws, so no event may be the cause of an exception: only Dataverse or the state store being
+away is, and then the host's retry policy holds the partition where it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shared.dataverse import Clock, Dataverse, SystemClock
+from shared.definitions import SyncDefinition
+from shared.errors import AnswerLost, RetryLater, SyncError
+from shared.events import Claim, Message, Place, Undecodable, claim, parse
+from shared.jobs.event_batch import Applied, EventBatch, Taken
+from shared.jobs.event_letters import UNCLAIMED, Lost, item_of, letter_of, message_of
+from shared.jobs.event_log import EventLog
+from shared.jobs.event_rows import Failure
+from shared.jobs.event_sync import EventSync, PreparedSync, Workspaces
+from shared.state import DeadLetter, Position, StateStore
+from shared.workspace import Workspace
+
+__all__ = ["EventMemory", "EventSync", "EventTools", "EventsSummary", "Replayed", "messages_in", "replay", "run_events"]
+
+log = logging.getLogger(__name__)
+
+_LAST_ITEM = 2**31  # of a message that was seen, every event was
+
+
+@dataclass(slots=True)
+class EventMemory:
+    """What a process keeps between batches: it makes them faster and changes no outcome.
+
+    Attributes:
+        settled: Stream -> sequence number of the last message that this process has settled.
+    """
+
+    workspaces: Workspaces
+    settled: dict[str, int] = field(default_factory=dict)
+    log: EventLog = field(default_factory=EventLog)
+    _syncs: dict[str, PreparedSync] = field(default_factory=dict)
+
+    def prepared(self, sync: EventSync, dataverse: Callable[[EventSync], Dataverse]) -> PreparedSync:
+        """The sync with its metadata, worked out once for each definition."""
+        known = self._syncs.get(sync.definition.name)
+        if known is None or known.definition is not sync.definition:
+            known = self._syncs[sync.definition.name] = PreparedSync(sync.definition, dataverse(sync))
+        return known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTools:
+    """What real time works with: wired by the composition root, once a process.
+
+    Attributes:
+        dataverse: A client for a sync's environment.
+    """
+
+    state: StateStore
+    dataverse: Callable[[EventSync], Dataverse]
+    memory: EventMemory
+    clock: Clock = field(default_factory=SystemClock)
+
+    @classmethod
+    def wired(
+        cls, state: StateStore, dataverse: Callable[[EventSync], Dataverse], open_workspace: Callable[[], Workspace]
+    ) -> EventTools:
+        """Tools with an empty memory."""
+        return cls(state=state, dataverse=dataverse, memory=EventMemory(Workspaces(open_workspace)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsSummary:
+    """What became of a batch.
+
+    Attributes:
+        received: Messages.
+        unclaimed: Messages that no listener takes and that are not kept, because the hub carries others' too.
+        lost: Messages or events that went to the dead letters without a sync.
+        syncs: Sync -> its counts: events, stale, filtered, lost, and records by what was done to them.
+    """
+
+    received: int
+    unclaimed: int
+    lost: int
+    syncs: Mapping[str, Mapping[str, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `events --json` prints."""
+        return {
+            "received": self.received,
+            "unclaimed": self.unclaimed,
+            "dead_letters": self.lost + sum(counts.get("lost", 0) for counts in self.syncs.values()),
+            "syncs": {name: dict(counts) for name, counts in self.syncs.items()},
+        }
+
+
+def run_events(messages: Sequence[Message], syncs: Sequence[EventSync], tools: EventTools) -> EventsSummary:
+    """Put a batch through every listener that claims its messages.
+
+    Args:
+        messages: In the order of their stream.
+        syncs: Definitions with an enabled listener.
+        tools: State, environments, memory.
+
+    Raises:
+        RetryLater: Dataverse is away or throttles beyond patience, or the state store is away. The batch can be given
+            again as it is: what has taken effect takes effect once.
+        AnswerLost: Likewise.
+        AbortRun: The state store refuses us.
+    """
+    taken, unclaimed, lost = _claimed(messages, syncs)
+    if lost:
+        tools.state.add_dead_letters([letter_of(each, "", now=tools.clock.now()) for each in lost])
+    fresh = all(tools.memory.settled.get(stream) == first - 1 for stream, first in _firsts(messages).items())
+    counts = {
+        sync.definition.name: _run(sync, taken[sync.definition.name], tools, fresh=fresh)
+        for sync in syncs
+        if taken[sync.definition.name]
+    }
+    for message in messages:
+        tools.memory.settled[message.stream] = message.sequence
+    return EventsSummary(received=len(messages), unclaimed=unclaimed, lost=len(lost), syncs=counts)
+
+
+def _firsts(messages: Iterable[Message]) -> dict[str, int]:
+    firsts: dict[str, int] = {}
+    for message in messages:
+        firsts.setdefault(message.stream, message.sequence)
+    return firsts
+
+
+def _claimed(
+    messages: Iterable[Message], syncs: Sequence[EventSync]
+) -> tuple[Mapping[str, list[Taken]], int, list[Lost]]:
+    """Who takes which message; how many nobody takes; and those that nobody takes and that must not be forgotten."""
+    taken: dict[str, list[Taken]] = {sync.definition.name: [] for sync in syncs}
+    unclaimed, lost = 0, list[Lost]()
+    for message in messages:
+        body = parse(message.body)
+        claims = {sync.definition.name: _claim(message, sync.definition, body) for sync in syncs}
+        takers = [name for name, made in claims.items() if made is Claim.TAKES]
+        for name in takers:
+            taken[name].append(Taken(message=message, body=body))
+        if takers:
+            continue
+        if isinstance(body, Undecodable) and Claim.UNKNOWN in claims.values():
+            lost.append(Lost(message=message, failure=Failure(error="Undecodable", message=body.reason)))
+        elif not syncs:
+            lost.append(Lost(message=message, failure=UNCLAIMED))
+        else:
+            unclaimed += 1
+    return taken, unclaimed, lost
+
+
+def _claim(message: Message, definition: SyncDefinition, body: Any) -> Claim:
+    return Claim.LEAVES if definition.listener is None else claim(message, definition.listener.topic, body)
+
+
+def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool) -> Mapping[str, int]:
+    """One sync's share of a batch: applied, then the dead letters, then the positions."""
+    started, name = tools.clock.now(), sync.definition.name
+    applied = _applied(sync, taken, tools, fresh=fresh)
+    if applied.lost:
+        tools.state.add_dead_letters([letter_of(each, name, now=started) for each in applied.lost])
+    _mark(name, applied, tools.state)
+    counts = {**applied.counts, **({"lost": len(applied.lost)} if applied.lost else {})}
+    tools.memory.log.add(sync.definition, counts, started=started, ended=tools.clock.now(), state=tools.state)
+    return counts
+
+
+def _mark(name: str, applied: Applied, state: StateStore) -> None:
+    if applied.seen:
+        state.mark_seen(
+            name,
+            {
+                key: Position(partition=place.partition, sequence=place.sequence, when=place.when)
+                for key, place in applied.seen.items()
+            },
+        )
+
+
+def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool) -> Applied:
+    """Apply messages; a definition that cannot work loses them all, with the reason."""
+    try:
+        prepared = tools.memory.prepared(sync, tools.dataverse)
+    except (RetryLater, AnswerLost):
+        raise
+    except SyncError as error:
+        failure = Failure(error="Definition", message=error.message)
+        listener = sync.definition.listener.name if sync.definition.listener else ""
+        lost = tuple(Lost(message=each.message, failure=failure, listener=listener) for each in taken)
+        return Applied(counts={"events": len(taken)}, lost=lost, seen={})
+    return _isolated(_Share(sync=sync, prepared=prepared, tools=tools), taken, fresh=fresh)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Share:
+    """What every part of one sync's share of a batch has in common.
+
+    Attributes:
+        seen: Places that earlier parts of the share have reached; the store learns of them at the end.
+    """
+
+    sync: EventSync
+    prepared: PreparedSync
+    tools: EventTools
+    seen: dict[str, Place] = field(default_factory=dict)
+
+    def seen_before(self, keys: Collection[str]) -> Mapping[str, Place]:
+        """Where message keys are, as far as anybody knows."""
+        found = self.tools.state.seen(self.sync.definition.name, keys) if keys else {}
+        places = {
+            key: Place(partition=at.partition, sequence=at.sequence, item=_LAST_ITEM, when=at.when)
+            for key, at in found.items()
+        }
+        return {**places, **{key: self.seen[key] for key in keys if key in self.seen}}
+
+
+def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
+    """Apply messages; where our own program fails on one, it must not take the partition with it."""
+    tools, name = share.tools, share.sync.definition.name
+    try:
+        with tools.memory.workspaces.lend() as workspace:
+            return EventBatch(
+                sync=share.prepared,
+                workspace=workspace,
+                parameters=share.sync.parameters,
+                started=tools.clock.now(),
+                seen_before=share.seen_before,
+                fresh=fresh,
+            ).apply(taken)
+    except SyncError:
+        raise
+    except Exception as error:  # the boundary of real time: what nobody foresaw becomes a dead letter
+        log.exception("%s: a batch of %d messages failed in a way nobody foresaw", name, len(taken))
+        if len(taken) == 1:
+            failure = Failure(error="Unforeseen", message=f"the program failed: {type(error).__name__}")
+            return Applied(counts={"events": 1}, lost=(Lost(message=taken[0].message, failure=failure),), seen={})
+    middle = len(taken) // 2
+    parts = []
+    for half in (taken[:middle], taken[middle:]):
+        parts.append(_isolated(share, half, fresh=False))
+        share.seen.update(parts[-1].seen)
+    return _sum(parts)
+
+
+def _sum(parts: Sequence[Applied]) -> Applied:
+    counts: Counter[str] = Counter()
+    seen: dict[str, Place] = {}
+    for part in parts:
+        counts.update(part.counts)
+        seen.update(part.seen)
+    return Applied(counts=counts, lost=tuple(lost for part in parts for lost in part.lost), seen=seen)
+
+
+# -- Dead letters -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What became of dead letters that were tried again.
+
+    Attributes:
+        settled: They took effect or were overtaken, and are gone.
+        kept: They were refused again.
+    """
+
+    settled: int
+    kept: int
+
+
+def replay(letters: Sequence[DeadLetter], syncs: Sequence[EventSync], tools: EventTools) -> Replayed:
+    """Send dead letters through the same path again; those that settle are removed.
+
+    A letter whose key was written by a newer event since then settles without an effect.
+
+    Raises:
+        RetryLater: Dataverse or the state store is away; letters are removed only after their events have settled.
+    """
+    kept = 0
+    by_name = {sync.definition.name: sync for sync in syncs}
+    for name in sorted({letter.sync for letter in letters}):
+        of_sync = [letter for letter in letters if letter.sync == name]
+        again = _replayed(of_sync, by_name[name], tools) if name in by_name else _rerouted(of_sync, syncs, tools)
+        tools.state.add_dead_letters(again)
+        tools.state.remove_dead_letters({letter.id for letter in of_sync} - {letter.id for letter in again})
+        kept += len(again)
+    return Replayed(settled=len(letters) - kept, kept=kept)
+
+
+def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools) -> list[DeadLetter]:
+    """Letters of one sync; returns those that were refused again."""
+    messages: dict[tuple[str, int], tuple[Message, set[int | None]]] = {}
+    for letter in letters:
+        message = message_of(letter)
+        messages.setdefault((message.stream, message.sequence), (message, set()))[1].add(item_of(letter))
+    taken = [
+        Taken(
+            message=message,
+            body=parse(message.body),
+            items=None if None in items else frozenset(item for item in items if item is not None),
+        )
+        for message, items in messages.values()
+    ]
+    applied = _applied(sync, taken, tools, fresh=False)
+    _mark(sync.definition.name, applied, tools.state)
+    tries = {letter.id: letter.tries for letter in letters}
+    again = [letter_of(lost, sync.definition.name, now=tools.clock.now()) for lost in applied.lost]
+    return [replace(letter, tries=tries.get(letter.id, 0) + 1) for letter in again]
+
+
+def _rerouted(letters: Sequence[DeadLetter], syncs: Sequence[EventSync], tools: EventTools) -> list[DeadLetter]:
+    """Letters that no sync had taken, or whose sync is gone; returns those that still nobody takes."""
+    again = []
+    for letter in letters:
+        taken, _, _ = _claimed([message_of(letter)], syncs) if not letter.sync else ({}, 0, [])
+        takers = [sync for sync in syncs if taken.get(sync.definition.name)]
+        for sync in takers:
+            _run(sync, taken[sync.definition.name], tools, fresh=False)
+        if not takers:
+            again.append(replace(letter, tries=letter.tries + 1))
+    return again
+
+
+def messages_in(lines: Iterable[bytes], *, stream: str) -> Iterable[Message]:
+    """The events of an NDJSON file as messages; empty lines are none.
+
+    Args:
+        lines: The file's lines.
+        stream: Names this feeding of the file: given again under another name, the events are new ones.
+    """
+    numbered = (line for line in lines if line.strip())
+    for number, line in enumerate(numbered):
+        yield Message(body=line.rstrip(b"\r\n"), partition=stream, sequence=number)
