@@ -32,9 +32,7 @@ def title(text: str) -> None:
 @contextmanager
 def emulator() -> Iterator[dict[str, str]]:
     """Start a local Dataverse; yield what its start line says."""
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "emulator", "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-m", "emulator", "--port", "0"], stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline() if process.stdout else ""
         if not line:

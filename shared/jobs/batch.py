@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from shared.dataverse import Clock, Dataverse, SystemClock, WriteLimits
+from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import SyncError, UserError
@@ -20,7 +20,7 @@ from shared.jobs.preparation import Preparation
 from shared.jobs.progress import Phase, Progress, Silent
 from shared.jobs.reports import error_files, error_rows
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
-from shared.jobs.writing import outcome_counts, skip_reason, write_changes
+from shared.jobs.writing import WriteLimits, outcome_counts, skip_reason, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
 from shared.sources import Source
@@ -169,13 +169,19 @@ class _Run:
         plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
         self._refuse(plan)
         limits = WriteLimits(
-            deadline=self.job.deadline,
+            deadline=self._deadline(),
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
             cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
         )
         write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress)
         self.tools.progress.phase(Phase.FINISH)
         return self._summary(workspace, plan)
+
+    def _deadline(self) -> datetime | None:
+        if self.job.deadline is None:
+            return None
+        clock = self.tools.clock
+        return clock.now() + timedelta(seconds=self.job.deadline - clock.monotonic())
 
     def _refuse(self, plan: Plan) -> None:
         if self.job.approved is not None and plan.checksum != self.job.approved:

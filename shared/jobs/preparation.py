@@ -74,7 +74,7 @@ class Preparation:
         self.workspace.run(current_table_step(columns))
         destination = self.definition.destination
         condition = in_odata(destination.filter, self.parameters, entity) if destination.filter else None
-        self.dataverse.read(self.workspace, entity, columns, filter=condition, progress=self.progress.advance)
+        self.dataverse.read(self.workspace, entity, columns, condition=condition)
         for step in current_finish_steps(columns, self.definition):
             self.workspace.run(step)
 

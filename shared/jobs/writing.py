@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
-from shared.dataverse import Applied, Change, Dataverse, Failed, Outcome, Skipped, WriteLimits
+from shared.dataverse import Applied, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
 from shared.entities import EntityMetadata
 from shared.jobs.progress import Phase, Progress
 from shared.jobs.summary import Done
 from shared.workspace import Workspace
 
-__all__ = ["OUTCOMES_TABLE", "outcome_counts", "skip_reason", "write_changes"]
+__all__ = ["OUTCOMES_TABLE", "WriteLimits", "outcome_counts", "skip_reason", "write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
 
@@ -27,6 +29,21 @@ _KEEP = """
            "code":"VARCHAR","message":"VARCHAR"}]')) AS r)
 """
 _CHANGES = "SELECT _change, action, _id, key, payload, columns FROM changes ORDER BY _change"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteLimits:
+    """What ends the writing early.
+
+    Attributes:
+        deadline: The moment by which the last answer must be in; None for no limit.
+        max_errors: More failed changes than this stop the run.
+        cancelled: Asked between chunks; True stops the run.
+    """
+
+    deadline: datetime | None = None
+    max_errors: int | None = None
+    cancelled: Callable[[], bool] = lambda: False
 
 
 def write_changes(
@@ -45,7 +62,13 @@ def write_changes(
         return
     buffer: list[Outcome] = []
     try:
-        for outcome in dataverse.write(entity, _changes(workspace), limits):
+        for outcome in dataverse.write(
+            entity,
+            _changes(workspace),
+            deadline=limits.deadline,
+            max_errors=limits.max_errors,
+            cancelled=limits.cancelled,
+        ):
             buffer.append(outcome)
             if len(buffer) >= KEPT_AT_ONCE:
                 _keep(workspace, buffer, progress.advance)
@@ -72,7 +95,7 @@ def _changes(workspace: Workspace) -> Iterator[Change]:
     for number, action, record, key, payload, columns in workspace.rows(_CHANGES):
         yield Change(
             number=number,
-            action=action,
+            action=ChangeAction(action),
             id=None if record is None else str(record),
             key=key,
             payload=payload,

@@ -1,0 +1,311 @@
+"""The composition root: settings become wired objects. The only place that names adapters.
+
+Adapters are imported where they are wired: a cold start pays for what it uses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from shared.dataverse import (
+    ClientCredentials,
+    Connection,
+    CredentialTokens,
+    Dataverse,
+    HttpTransport,
+    MetadataCache,
+    TokenProvider,
+    write_headers,
+)
+from shared.dataverse.authority import authority_of
+from shared.definitions import (
+    ApplicationUser,
+    EnvironmentSecret,
+    KeyVaultSecret,
+    Loaded,
+    ParameterValue,
+    Repository,
+    SecretReference,
+    SyncDefinition,
+    in_text,
+    resolve,
+)
+from shared.errors import DefinitionError, Problem
+from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tools, explained, plan_batch, run_batch
+from shared.secrets import SecretStore
+from shared.settings import Settings, environment
+from shared.sources import open_source
+from shared.state import StateStore
+from shared.transform import check
+from shared.workspace import Step, Workspace
+
+__all__ = ["App", "current", "open_app"]
+
+
+class App:
+    """The program with its settings: what the functions and the command line ask for work.
+
+    Args:
+        settings: What the environment says.
+        read_environment: Gives the environment as it is now; what `{env: NAME}` and `ENV('NAME')` read.
+    """
+
+    def __init__(self, settings: Settings, *, read_environment: Callable[[], Mapping[str, str]] = environment) -> None:
+        self.settings = settings
+        self._environment = read_environment
+        self._metadata = MetadataCache()
+
+    # -- Definitions ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _repository(self) -> Repository:
+        return Repository(self.settings.sync_definitions, clock=time.monotonic)
+
+    def definitions(self) -> tuple[Loaded, ...]:
+        """Every definition file: its definition, or the problems that it has."""
+        return self._repository.loaded()
+
+    def runnable(self) -> tuple[SyncDefinition, ...]:
+        """The definitions without problems."""
+        return self._repository.definitions()
+
+    def definition(self, name: str) -> SyncDefinition:
+        """One definition.
+
+        Raises:
+            DefinitionError: Its file has problems.
+            UserError: There is no such definition.
+        """
+        return self._repository.find(name)
+
+    def validate(self, names: Sequence[str] = (), *, offline: bool = False) -> list[Problem]:
+        """Every problem of the named definitions, or of all.
+
+        Args:
+            names: Names of syncs; none means all.
+            offline: Leave out the checks against Dataverse's metadata.
+        """
+        for name in names:
+            self._known(name)
+        problems: list[Problem] = []
+        for loaded in self.definitions():
+            if names and loaded.name not in names:
+                continue
+            problems += loaded.problems
+            if loaded.definition is not None and not offline:
+                problems += self._metadata_problems(loaded.definition)
+        return problems
+
+    def _known(self, name: str) -> Loaded:
+        found = next((loaded for loaded in self.definitions() if loaded.name == name), None)
+        if found is None:
+            self._repository.find(name)
+        return found
+
+    def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
+        dataverse = self.dataverse(definition, self.parameters(definition, {}))
+        return self._placed(definition, check(definition, dataverse.entity(definition.destination.entity)))
+
+    def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+        """Give problems that were found by path the file, line and column of that path."""
+        return self._repository.placed(definition.name, problems)
+
+    # -- Work ----------------------------------------------------------------------------------------------------
+
+    def plan(
+        self,
+        name: str,
+        parameters: Mapping[str, ParameterValue] | None = None,
+        *,
+        keep: Path | None = None,
+        sample: int = 20,
+        progress: Progress | None = None,
+    ) -> PlanReport:
+        """Do everything but the writing; see `shared.jobs.plan_batch` for what it raises."""
+        definition = self.definition(name)
+        values = self.parameters(definition, parameters or {})
+        job = BatchJob(definition=definition, parameters=values)
+        with self._located(definition):
+            return plan_batch(job, self._tools(definition, values, keep, progress), sample=sample)
+
+    def run(  # noqa: PLR0913 - all by name; they are the options of a run
+        self,
+        name: str,
+        parameters: Mapping[str, ParameterValue] | None = None,
+        *,
+        trigger: str = "command",
+        force: bool = False,
+        approved: str | None = None,
+        keep: Path | None = None,
+        deadline: float | None = None,
+        progress: Progress | None = None,
+    ) -> RunSummary:
+        """Run one sync; see `shared.jobs.run_batch` for what it raises.
+
+        Args:
+            name: The sync.
+            parameters: What overrides the definition's parameters.
+            trigger: `command`, `timer` or `job`.
+            force: Override the safety limits.
+            approved: Checksum of the plan to apply, exactly it or nothing.
+            keep: A file to leave the run's workspace in.
+            deadline: `time.monotonic()` at which the writer stops.
+            progress: Hears of phases and rows.
+        """
+        definition = self.definition(name)
+        values = self.parameters(definition, parameters or {})
+        job = BatchJob(
+            definition=definition,
+            parameters=values,
+            logged_parameters={key: _plain(value) for key, value in values.items()},
+            trigger=trigger,
+            force=force,
+            approved=approved,
+            deadline=deadline,
+        )
+        with self._located(definition):
+            return run_batch(job, self._tools(definition, values, keep, progress))
+
+    def explain(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> tuple[Step, ...]:
+        """The SQL of every step of a run."""
+        definition = self.definition(name)
+        dataverse = self.dataverse(definition, self.parameters(definition, parameters or {}))
+        entity = dataverse.entity(definition.destination.entity)
+        with self._located(definition):
+            return explained(definition, entity, started=datetime.now(UTC))
+
+    def parameters(
+        self, definition: SyncDefinition, overrides: Mapping[str, ParameterValue]
+    ) -> Mapping[str, ParameterValue]:
+        """The value of every parameter for one run.
+
+        Raises:
+            UserError: An override is unknown, or a parameter has no value.
+        """
+        return resolve(definition, overrides, environment=self._environment(), now=datetime.now(UTC))
+
+    # -- Wiring --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def state(self) -> StateStore:
+        """The state store that the settings name."""
+        if self.settings.state_store == "azure":
+            from shared.state.azure import open_azure  # noqa: PLC0415 - the Azure SDKs load slowly
+
+            return open_azure(self.settings, self._azure_credential)
+        from shared.state.sqlite import SqliteStateStore  # noqa: PLC0415 - loaded where it is used
+
+        return SqliteStateStore(Path(self.settings.state_store.removeprefix("sqlite:///")))
+
+    @cached_property
+    def _vault(self) -> SecretStore:
+        from shared.secrets.key_vault import KeyVaultSecrets  # noqa: PLC0415 - the Azure SDKs load slowly
+
+        return KeyVaultSecrets(self.settings.key_vault_url, self._azure_credential)
+
+    @cached_property
+    def _environment_secrets(self) -> SecretStore:
+        from shared.secrets.environment import EnvironmentSecrets  # noqa: PLC0415 - loaded where it is used
+
+        return EnvironmentSecrets(self._environment)
+
+    def _azure_credential(self) -> Any:
+        """Who the app is in Azure: its managed identity, or the developer who signed in."""
+        from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - takes half a second to load
+
+        identity = self.settings.azure_client_id or None
+        return DefaultAzureCredential(managed_identity_client_id=identity)
+
+    def secret(self, reference: SecretReference, *, fresh: bool = False) -> str:
+        """The value behind a reference; see `SecretStore.get` for what it raises."""
+        match reference:
+            case KeyVaultSecret(key_vault=name):
+                return self._vault.get(name, fresh=fresh)
+            case EnvironmentSecret(env=name):
+                return self._environment_secrets.get(name, fresh=fresh)
+
+    def dataverse(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Dataverse:
+        """A client for a definition's environment, signed in as its application users."""
+        destination = definition.destination
+        connection = Connection(
+            service_url=in_text(destination.service_url, values),
+            timeout=destination.timeout,
+            write_headers=write_headers(destination.options),
+            key_match=definition.sync_behaviour.key_match,
+            allowed_hosts=self.settings.allowed_hosts,
+        )
+        authority = authority_of(
+            destination.tenant_id and in_text(destination.tenant_id, values), connection.service_url
+        )
+        users = [self._application_user(user, authority) for user in destination.application_users]
+        return Dataverse(connection, tokens=users, cache=self._metadata)
+
+    def _application_user(self, user: ApplicationUser, authority: str | None) -> TokenProvider:
+        client_id = user.client_id if isinstance(user.client_id, str | None) else self.secret(user.client_id)
+        if client_id is None or user.client_secret is None:
+            from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
+
+            return CredentialTokens(ManagedIdentityCredential(client_id=client_id))
+        return ClientCredentials(
+            client_id,
+            partial(self.secret, user.client_secret),
+            transport=HttpTransport(),
+            authority=authority,
+            forget_secret=partial(self.secret, user.client_secret, fresh=True),
+        )
+
+    def _tools(
+        self,
+        definition: SyncDefinition,
+        values: Mapping[str, ParameterValue],
+        keep: Path | None,
+        progress: Progress | None,
+    ) -> Tools:
+        source = open_source(definition.source, values)
+        return Tools(
+            dataverse=self.dataverse(definition, values),
+            source=source,
+            state=self.state,
+            open_workspace=partial(
+                Workspace.open,
+                memory_limit=self.settings.workspace_memory,
+                temp_folder=self.settings.workspace_temp or None,
+                file=keep,
+                readable=source.readable,
+            ),
+            progress=progress or Silent(),
+        )
+
+    @contextmanager
+    def _located(self, definition: SyncDefinition) -> Iterator[None]:
+        """Give the problems of a definition, found against metadata, their file, line and column."""
+        try:
+            yield
+        except DefinitionError as error:
+            raise DefinitionError(self._placed(definition, error.problems)) from None
+
+
+def _plain(value: ParameterValue) -> str | int | float | bool | None:
+    """A parameter's value as the execution log keeps it."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def open_app(settings: Settings | None = None) -> App:
+    """The program with the given settings, or with those of the environment.
+
+    Raises:
+        UserError: A setting cannot be used.
+    """
+    return App(settings or Settings.load())
+
+
+@lru_cache(maxsize=1)
+def current() -> App:
+    """This process' app: one for all invocations, so that secrets, metadata and connections are kept."""
+    return open_app()

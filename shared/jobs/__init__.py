@@ -1,0 +1,25 @@
+"""The order of a run, and nothing else: what happens first, what next, and what is written down about it."""
+
+from shared.jobs.batch import BatchJob, PlanReport, Tools, plan_batch, run_batch
+from shared.jobs.lease_keeping import LeaseTaken
+from shared.jobs.preparation import explained
+from shared.jobs.progress import Phase, Progress, Silent
+from shared.jobs.summary import ChangeCounts, ErrorRow, RowCounts, RunState, RunSummary
+
+__all__ = [
+    "BatchJob",
+    "ChangeCounts",
+    "ErrorRow",
+    "LeaseTaken",
+    "Phase",
+    "PlanReport",
+    "Progress",
+    "RowCounts",
+    "RunState",
+    "RunSummary",
+    "Silent",
+    "Tools",
+    "explained",
+    "plan_batch",
+    "run_batch",
+]

@@ -1,0 +1,179 @@
+"""The main job from end to end: a CSV becomes accounts, planned, written, and nothing to do the second time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.customers import HEADER, customers, write_customers
+from shared.errors import UnsafePlanError, UserError
+from shared.jobs import RunState
+from tests.acceptance.world import World, accounts, world
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path) as made:
+        yield made
+
+
+def rows(count: int, **changes: object) -> list[dict[str, object]]:
+    return [
+        {"number": f"A{i}", "name": f"Name {i}", "city": "Århus" if i % 2 else "", "revenue": i * 1.5, **changes}
+        for i in range(count)
+    ]
+
+
+def test_demo_file_lands_and_second_run_writes_nothing(here: World) -> None:
+    """The demo's messy file: every row is accounted for, and running again sends no write."""
+    write_customers(here.folder / "source.csv", count=1500)
+    text = Path("syncs/customers.yaml").read_text("utf-8")
+    here.define(text.replace("{default: syncs/data/customers.csv}", "{formula: \"ENV('SOURCE')\"}"), "customers")
+
+    first = here.run("customers")
+    again = here.run("customers")
+
+    assert first.completed
+    assert first.source.processed == 1500
+    assert first.created.done == first.created.planned == first.source.verified
+    assert {"Malformed Row", "Duplicate Key", "Unknown Choice", "Mandatory Rule Violation", "Max Length Violation",
+            "Invalid Format Exception"} <= {error.error_type for error in first.errors}  # fmt: skip
+    assert (again.created.done, again.updated.done, again.deleted.done, again.writes) == (0, 0, 0, 0)
+    assert again.unchanged == first.created.done
+
+
+def test_text_is_identical_after_the_round_trip(here: World) -> None:
+    """What stands in the file stands in Dataverse, character for character."""
+    write_customers(here.folder / "source.csv", count=300)
+    text = Path("syncs/customers.yaml").read_text("utf-8")
+    here.define(text.replace("{default: syncs/data/customers.csv}", "{formula: \"ENV('SOURCE')\"}"), "customers")
+    here.run("customers")
+
+    street, notes = HEADER.index("Street"), HEADER.index("Notes")
+    in_file = {row[0].strip().lower(): row for row in reversed(list(customers(300)))}
+    found = here.records("accounts?$select=accountnumber,address1_line1,description")
+
+    assert len(found) > 250
+    for record in found:
+        row = in_file[record["accountnumber"].lower()]
+        assert record["address1_line1"] == row[street]
+        assert (record["description"] or "") == row[notes]
+
+
+def test_update_sends_only_the_columns_that_differ(here: World) -> None:
+    """One changed cell is one column in one request."""
+    here.define(accounts())
+    here.csv(rows(20))
+    here.run()
+    changed = rows(20)
+    changed[3]["city"] = "København"
+    here.csv(changed)
+
+    plan = here.plan()
+    done = here.run()
+
+    assert [(c.column, c.before, c.after) for c in plan.sample[0].columns] == [("address1_city", "Århus", "København")]
+    assert (done.updated.done, done.unchanged, done.writes) == (1, 19, 1)
+
+
+def test_source_and_target_counts_hold_with_everything_mixed(here: World) -> None:
+    """New, changed, dropped, rejected, filtered and duplicate rows at once: all are counted once."""
+    rule = {"sync_behaviour": {"dropped": "delete", "safety": {"max_delete": "100%"}}}
+    here.define(accounts(**rule))
+    here.csv(rows(30))
+    here.run()
+    mixed = rows(25)[5:]
+    mixed[0]["name"] = "Changed"
+    mixed += [
+        {"number": "a6 ", "name": "copy of A6", "city": "", "revenue": 1},
+        {"number": "", "name": "no key", "city": "", "revenue": 1},
+        {"number": "A99", "name": "no number", "city": "", "revenue": "many"},
+        {"number": "A98", "name": "filtered", "city": "", "revenue": -1},
+        {"number": "A97", "name": "new", "city": "", "revenue": 1},
+    ]
+    here.csv(mixed)
+    definition = accounts(**rule)
+    definition["source"]["filter"] = "revenue >= 0"
+    here.define(definition)
+
+    done = here.run()
+
+    assert done.source.to_json() == {"processed": 25, "verified": 21, "rejected": 3, "filtered": 1}
+    assert (done.created.done, done.updated.done, done.deleted.done, done.unchanged) == (1, 1, 10, 19)
+    assert done.state is RunState.FAILED
+    assert done.exit_code == 2
+
+
+def test_unsafe_plan_is_refused_and_nothing_is_written(here: World) -> None:
+    """Deleting more than the limit needs a person's word."""
+    here.define(accounts(sync_behaviour={"dropped": "delete"}))
+    here.csv(rows(40))
+    here.run()
+    here.csv(rows(10))
+
+    with pytest.raises(UnsafePlanError, match=r"30 of the target's 40 records .*--force"):
+        here.run()
+    assert len(here.records("accounts?$select=accountnumber")) == 40
+    assert here.run(force=True).deleted.done == 30
+
+
+def test_approved_plan_is_applied_exactly_or_not_at_all(here: World) -> None:
+    """A plan's checksum stands for its changes: once the source moves, it is void."""
+    here.define(accounts())
+    here.csv(rows(5))
+    checksum = here.plan().plan.checksum
+    here.csv(rows(6))
+
+    with pytest.raises(UserError, match="moved since the plan was made"):
+        here.run(approved=checksum)
+    assert here.records("accounts?$select=name") == []
+    assert here.run(approved=here.plan().plan.checksum).created.done == 6
+
+
+def test_expired_records_are_marked_once(here: World) -> None:
+    """`dropped: {expire: column}` sets the date at the first run and leaves it at the next."""
+    here.define(accounts(sync_behaviour={"dropped": {"expire": "new_expiredon"}}))
+    here.csv(rows(12))
+    here.run()
+    here.csv(rows(10))
+
+    assert here.run().expired.done == 2
+    again = here.run()
+    assert (again.expired.planned, again.writes) == (0, 0)
+    assert len(here.records("accounts?$filter=new_expiredon ne null&$select=name")) == 2
+
+
+def test_row_that_dataverse_refuses_does_not_take_others_with_it(here: World) -> None:
+    """A plug-in refuses two rows of two hundred: both are reported by row, the others land."""
+    here.define(accounts())
+    here.csv(rows(200))
+    here.emulator.faults(
+        {"action": "refuse_rows", "match": {"filter": "accountnumber eq 'A7' or accountnumber eq 'A150'"},
+         "times": 100, "status": 400, "code": "0x80040265", "message": "Not these"}
+    )  # fmt: skip
+
+    done = here.run()
+
+    assert (done.created.done, done.failed) == (198, 2)
+    (error,) = done.errors
+    assert (error.error_class, error.rows) == ("Failed Operation", (8, 151))
+    assert "Not these" in error.message
+
+
+def test_execution_log_and_error_files_tell_what_happened(here: World) -> None:
+    """The log has the run with its counts; the CSV files have a line for every row in error."""
+    here.define(accounts())
+    here.csv([*rows(3), {"number": "A9", "name": "x", "city": "", "revenue": "n/a"}])
+
+    done = here.run()
+
+    record = here.app.state.run(done.run_id)
+    assert record is not None
+    assert (record.state, record.counts["created"]["done"]) == ("Failed", 3)
+    content = here.app.state.file(done.run_id, f"{done.run_id}_SourceErrors.csv")
+    assert content is not None
+    header, line = content.decode("utf-8").splitlines()
+    assert header == "Row,Rejected,Errors"
+    assert line.startswith("4,Yes,")

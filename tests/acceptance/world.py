@@ -1,0 +1,137 @@
+"""A small world to run syncs in: a local Dataverse, a folder of definitions, an app, and what must always hold."""
+
+from __future__ import annotations
+
+import csv
+import json
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from emulator.testing import RunningEmulator, running
+from shared.app import App
+from shared.jobs import PlanReport, RunSummary
+from shared.settings import Settings
+
+__all__ = ["World", "accounted_for", "world"]
+
+
+def accounted_for(done: RunSummary) -> RunSummary:
+    """Every row took exactly one way, on both sides, and every planned change has one outcome."""
+    for side in (done.source, done.target):
+        assert side.processed == side.verified + side.rejected + side.filtered, side
+    changes = (done.created, done.updated, done.deleted, done.expired, done.upserted)
+    planned, applied = sum(change.planned for change in changes), sum(change.done for change in changes)
+    assert planned == applied + done.failed + done.skipped, changes
+    if done.strategy == "full":
+        assert done.source.verified >= done.created.planned + done.updated.planned
+    return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """One folder with an emulator beside it."""
+
+    folder: Path
+    emulator: RunningEmulator
+    app: App
+    environment: dict[str, str]
+
+    def csv(self, rows: Sequence[Mapping[str, object]], name: str = "source.csv") -> Path:
+        """Write a source file."""
+        path = self.folder / name
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        return path
+
+    def define(self, definition: Mapping[str, Any] | str, name: str = "accounts") -> str:
+        """Write a definition file and return the sync's name."""
+        text = definition if isinstance(definition, str) else yaml.safe_dump({"name": name, **definition})
+        (self.folder / "syncs" / f"{name}.yaml").write_text(text, "utf-8")
+        self.reopen()
+        return name
+
+    def reopen(self) -> None:
+        """Forget what the app has cached of the definitions."""
+        self.app.__dict__.pop("_repository", None)
+
+    def run(self, name: str = "accounts", **options: Any) -> RunSummary:
+        """Run a sync and check that every row is accounted for."""
+        return accounted_for(self.app.run(name, **options))
+
+    def plan(self, name: str = "accounts", **options: Any) -> PlanReport:
+        """Plan a sync."""
+        return self.app.plan(name, **options)
+
+    def records(self, query: str) -> list[dict[str, Any]]:
+        """All records that a query finds, over every page."""
+        found: list[dict[str, Any]] = []
+        url: str | None = self.emulator.service_url + query.replace(" ", "%20")
+        token = self.emulator.token()
+        while url:
+            request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+            with urllib.request.urlopen(request, timeout=30) as response:
+                page = json.load(response)
+            found += page["value"]
+            url = page.get("@odata.nextLink")
+        return found
+
+
+def accounts(**changes: Any) -> dict[str, Any]:
+    """A definition from source.csv (number, name, city, revenue) into accounts; keys override by name."""
+    definition: dict[str, Any] = {
+        "parameters": {"service_url": {"formula": "ENV('DYNAMICS_URL')"}, "file_path": {"formula": "ENV('SOURCE')"}},
+        "source": {
+            "type": "delimited",
+            "path": "@file_path",
+            "columns": [
+                {"name": "number", "mandatory": True, "validate": True},
+                {"name": "name", "trim": True},
+                {"name": "city"},
+                {"name": "revenue", "type": "number", "validate": True},
+            ],
+        },
+        "destination": {
+            "type": "dynamics",
+            "entity": "account",
+            "service_url": "@service_url",
+            "client_id": {"env": "DYNAMICS_CLIENT_ID"},
+            "client_secret": {"env": "DYNAMICS_CLIENT_SECRET"},
+            "id_column": "accountid",
+            "mappings": [
+                {"source": "number", "target": "accountnumber"},
+                {"source": "name", "target": "name"},
+                {"source": "city", "target": "address1_city"},
+                {"source": "revenue", "target": "revenue"},
+            ],
+        },
+        "sync_behaviour": {"sync_key": ["accountnumber"]},
+    }
+    for key, value in changes.items():
+        definition[key] = {**definition.get(key, {}), **value} if isinstance(value, dict) else value
+    return definition
+
+
+@contextmanager
+def world(folder: Path, **options: Any) -> Iterator[World]:
+    """A fresh emulator and an app that knows it."""
+    (folder / "syncs").mkdir(parents=True, exist_ok=True)
+    with running(**options) as emulator:
+        environment = {
+            "DYNAMICS_URL": emulator.service_url,
+            "DYNAMICS_CLIENT_ID": emulator.client_id,
+            "DYNAMICS_CLIENT_SECRET": emulator.client_secret,
+            "SOURCE": str(folder / "source.csv"),
+        }
+        settings = Settings.load(
+            {"SYNC_DEFINITIONS": str(folder / "syncs"), "STATE_STORE": f"sqlite:///{folder / 'state.db'}"}
+        )
+        app = App(settings, read_environment=lambda: environment)
+        yield World(folder=folder, emulator=emulator, app=app, environment=environment)
