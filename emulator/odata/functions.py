@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["function_condition"]
 
 _DAY: Final = timedelta(days=1)
+_COUNT_DIGITS: Final = 10
 _IDENTITIES: Final = frozenset({"EqualUserId", "NotEqualUserId", "EqualBusinessId", "NotEqualBusinessId"})
 _DATES: Final = frozenset({"On", "NotOn", "OnOrAfter", "OnOrBefore"}) | NAMED.keys() | COUNTED.keys()
 _LISTS: Final = frozenset({"In", "NotIn", "ContainValues", "DoesNotContainValues", "Between", "NotBetween"})
@@ -105,7 +106,10 @@ def _choices(texts: Sequence[str], place: Place, work: _Work, *, negated: bool) 
         raise ODataError("The column of ContainValues must be a multi-select choice.")
     tests: list[str] = []
     for text in texts:
-        work.parameters.append(f"*,{int(text) if text.strip().lstrip('-').isdigit() else 'none'},*")
+        option = text.strip()
+        if not option.lstrip("-").isdecimal():
+            raise ODataError(f"Cannot convert the literal '{text}' to the expected type 'Edm.Int32'.")
+        work.parameters.append(f"*,{option},*")
         tests.append(f"',' || {place.sql()} || ',' GLOB ?")
     contains = f"coalesce({' OR '.join(tests)}, 0)"
     return f"NOT {contains}" if negated else contains
@@ -139,7 +143,7 @@ def _span(node: QueryFunction, place: Place, now: datetime) -> Span:
         return NAMED[node.name](now)
     value = _single(node, "PropertyValue")
     if node.name in COUNTED:
-        if not value.isdigit() or int(value) < 1:
+        if not value.isdecimal() or len(value) > _COUNT_DIGITS or int(value) < 1:
             raise ODataError(f"'{value}' is no count for '{NAMESPACE}.{node.name}'.", position=node.position)
         try:
             return COUNTED[node.name](now, int(value))

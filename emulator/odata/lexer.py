@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from emulator.errors import ODataError
@@ -20,14 +20,15 @@ _PATTERN: Final = re.compile(
     |(?P<guid>{_GUID}(?![\w-]))
     |(?P<datetime>\d{{4}}-\d\d-\d\d[Tt]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?(?!\w))
     |(?P<date>\d{{4}}-\d\d-\d\d(?![\w-]))
-    |(?P<number>-?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)[LlMmDdFf]?(?!\w))
+    |(?P<number>-?(?:[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[LlMmDdFf]?(?!\w))
     |(?P<alias>@[A-Za-z_]\w*)
     |(?P<name>[^\W\d][\w.]*(?:'(?:[^']|'')*')?|\$it|\$ref|\$count)
     |(?P<mark>[(),=/:;\[\]*])""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
+_INT64_DIGITS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +111,18 @@ def _number(token: Token) -> Literal:
     digits, suffix = token.text, token.text[-1].lower()
     if suffix in "lmdf":
         digits = digits[:-1]
-    whole = digits.lstrip("-").isdigit()
+    whole = digits.lstrip("-").isdigit() and len(digits) <= _INT64_DIGITS
     if whole and suffix not in "mdf":
         value = int(digits)
         if value in _INT32 and suffix != "l":
             return _made(token, value, "Edm.Int32")
-        return _made(token, value, "Edm.Int64" if value in _INT64 else "Edm.Decimal")
+        if value in _INT64:
+            return _made(token, value, "Edm.Int64")
     kind = "Edm.Double" if suffix in "df" or "e" in digits.lower() else "Edm.Decimal"
-    return _made(token, Decimal(digits), kind)
+    try:
+        return _made(token, Decimal(digits), kind)
+    except InvalidOperation as error:  # An exponent beyond even Decimal.
+        raise _unrecognized(kind, token) from error
 
 
 def _date(token: Token) -> date:

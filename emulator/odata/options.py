@@ -19,6 +19,7 @@ _KNOWN: Final = frozenset(
 )
 _NOT_EMULATED: Final = frozenset({"$apply", "$compute", "$search", "fetchxml", "savedquery", "userquery"})
 _TOP_MAXIMUM: Final = 2**31 - 1
+_TOP_DIGITS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ def _select(text: str | None) -> tuple[str, ...] | None:
 
 
 def _top(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > _TOP_MAXIMUM:
+    if not text.isdecimal() or len(text) > _TOP_DIGITS or int(text) > _TOP_MAXIMUM:
         raise ODataError(
             f"Invalid value '{text}' for $top query option found. The $top query option requires a non-negative "
             "integer value."

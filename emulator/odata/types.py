@@ -34,6 +34,8 @@ _EDM: Final = {
     ColumnType.VIRTUAL: "Edm.String",
 }
 _NUMBERS: Final = frozenset({"Edm.Int32", "Edm.Int64", "Edm.Decimal", "Edm.Double"})
+_OPTION: Final = re.compile(r"-?[0-9]{1,10}")
+_INT64_DIGITS: Final = 20
 _GUID: Final = re.compile(r"\{?([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})\}?")
 
 
@@ -100,7 +102,10 @@ def stored_text(text: str, column: Column) -> Stored:
 def _parsed(text: str, edm: str) -> Stored:
     match edm:
         case "Edm.Int32" | "Edm.Int64":
-            return int(text)
+            number = int(text[:_INT64_DIGITS])
+            if len(text) > _INT64_DIGITS or not -(2**63) <= number < 2**63:
+                raise ValueError(text)
+            return number
         case "Edm.Decimal" | "Edm.Double":
             return float(Decimal(text))
         case "Edm.Boolean":
@@ -124,4 +129,4 @@ def instant_text(moment: datetime) -> str:
 
 def _sorted_options(text: str) -> str:
     parts = [part.strip() for part in text.split(",")]
-    return ",".join(sorted(parts, key=int)) if all(part.lstrip("-").isdigit() for part in parts) else text
+    return ",".join(sorted(parts, key=int)) if all(_OPTION.fullmatch(part) for part in parts) else text
