@@ -23,6 +23,7 @@ class TableChanges:
     def __init__(self, environment: Environment, table: Table) -> None:
         """Prepares what every row of the table needs."""
         self.table = table
+        self.schema = environment.schema
         self.bodies = BodyReader(environment, table)
         self._environment = environment
         self._derivations = Derivations(table, self._rate)
@@ -187,6 +188,6 @@ class Changes:
     def of(self, table: Table) -> TableChanges:
         """Returns the writes of a table, anew when the schema has changed it."""
         known = self._tables.get(table.logical_name)
-        if known is None or known.table is not table:
+        if known is None or known.schema is not self._environment.schema:
             known = self._tables[table.logical_name] = TableChanges(self._environment, table)
         return known

@@ -72,7 +72,8 @@ class Derivations:
             return
         first_state = next(iter(self._states), None)
         state = values.get("statecode", current.get("statecode", first_state))
-        if self._statuses[status].state != state:
+        option = self._statuses.get(status)
+        if option is not None and option.state != state:
             raise invalid_state_pair(status, state, self._table.logical_name)
 
     def _amounts(self, values: Values, current: Mapping[str, Any]) -> None:

@@ -92,6 +92,18 @@ class Environment:
             )
         return Caller(user_id=user_id, business_unit_id=business_unit_id())
 
+    def change(self, schema: Schema, *changed: Table) -> None:
+        """Takes a changed schema over: `changed` are its tables that are new or not what they were."""
+        self.database.adopt(schema, *changed)
+        self.metadata_version += 1
+        add_system_rows(self.database, self.now())
+
+    def drop(self, table: Table) -> None:
+        """Removes a table, its rows and the lookups that lead to it."""
+        kept = {name: other for name, other in self.schema.tables.items() if name != table.logical_name}
+        self.database.drop(table, Schema(tables=kept, actions=self.schema.actions))
+        self.metadata_version += 1
+
     def reset(self) -> None:
         """Removes all rows but the organisation's own."""
         self.database.clear()

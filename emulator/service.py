@@ -8,6 +8,7 @@ from emulator.csdl import metadata_document
 from emulator.environment import Environment
 from emulator.errors import invalid_entity_key, method_not_allowed, no_resource, unknown_segment
 from emulator.messages import Planned, Request, Response, answer
+from emulator.metadata import METADATA_ROOTS, Metadata
 from emulator.odata import Query, Segment, parse_path, parse_query, resolve_key
 from emulator.queries import COUNT_LIMIT, collection, count_of
 from emulator.records import Records
@@ -34,6 +35,7 @@ class Service:
         self.changes = Changes(environment)
         self.records = Records(environment, self.changes)
         self.bulk = Bulk(environment, self.changes)
+        self.metadata = Metadata(environment)
 
     def plan(self, request: Request) -> Planned:
         """Understands a request.
@@ -41,6 +43,8 @@ class Service:
         Raises:
             ServiceError: It can't be carried out.
         """
+        if request.path.startswith("RetrieveMetadataChanges("):
+            return self.metadata.changes(request)
         aliases = parse_query(request.query).aliases if "@" in request.query or "%40" in request.query else {}
         segments = parse_path(request.path, aliases)
         if not segments:
@@ -57,6 +61,8 @@ class Service:
                 return _at_once(Response(status=200, headers=headers, body=body))
             case "WhoAmI":
                 return _at_once(self._who_am_i(request))
+            case name if name in METADATA_ROOTS:
+                return self.metadata.plan(request, segments)
         raise unknown_segment(first.name)
 
     def _service_document(self, request: Request) -> Response:

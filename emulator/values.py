@@ -151,7 +151,7 @@ def _choice(column: Column, table: str) -> Convert:
             return None
         if type(value) is not int:
             raise invalid_literal(value, "Edm.Int32")
-        if value not in known:
+        if known and value not in known:
             raise invalid_option(value, name, table, options)
         return value
 
@@ -172,7 +172,7 @@ def _choices(column: Column, table: str) -> Convert:
             chosen = sorted({int(part) for part in value.split(",")})
         except ValueError:
             raise invalid_literal(value, "Edm.Int32") from None
-        unknown = [option for option in chosen if option not in known]
+        unknown = [option for option in chosen if known and option not in known]
         if unknown:
             raise invalid_option(unknown[0], name, table, options)
         if len(chosen) > _MOST_CHOICES:

@@ -1,13 +1,177 @@
-"""Tables from the JSON that a real environment's `EntityDefinitions` returns."""
+"""Tables from EntityMetadata JSON: what a real environment's `EntityDefinitions` returns, and what creates tables.
 
+The JSON becomes a description such as the YAML files hold, so that there is one way from descriptions to tables. What
+a query left out falls back to Dataverse's defaults; choices without options take any number.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, Final
+
+import orjson
 
 from emulator.schema.faults import SchemaFileError
+from emulator.schema.loader import schema_from
 from emulator.schema.model import Schema
 
-__all__ = ["read_entity_definitions"]
+__all__ = ["column_description", "key_description", "plural", "read_entity_definitions", "table_description"]
+
+Json = Mapping[str, Any]
+_CLASS: Final = re.compile(r"#?(?:Microsoft\.Dynamics\.CRM\.)?(?:Complex)?(\w+?)AttributeMetadata$")
+_TYPES_OF_CLASSES: Final = {"UniqueIdentifier": "Uniqueidentifier", "MultiSelectPicklist": "MultiSelectPicklist"}
+# Kinds the emulator stores nothing for: files, party lists, names and types of lookups, managed properties.
+_SKIPPED: Final = frozenset({"File", "PartyList", "EntityName", "ManagedProperty", "CalendarRules", "Virtual", ""})
+_SPELLED_WITH_ES: Final = ("s", "x", "ch", "sh")
 
 
 def read_entity_definitions(path: Path, base: Schema) -> Schema:
-    """Placeholder"""
-    raise SchemaFileError(f"{path}: not read yet {len(base.tables)}")
+    """Returns `base` with the tables of a JSON file added; tables of the same name are replaced.
+
+    The file holds one EntityMetadata object or the answer to `EntityDefinitions?$expand=Attributes,Keys,...`.
+
+    Raises:
+        SchemaFileError: The file is missing or no such JSON.
+    """
+    try:
+        content = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise SchemaFileError(f"{path} can't be read: {error.strerror}") from error
+    except orjson.JSONDecodeError as error:
+        raise SchemaFileError(f"{path} is no JSON: {error}") from error
+    entities = content.get("value", [content]) if isinstance(content, dict) else content
+    if not isinstance(entities, list) or not all(isinstance(one, dict) and "SchemaName" in one for one in entities):
+        raise SchemaFileError(f"{path} holds no EntityMetadata: expected SchemaName, Attributes and so on")
+    names = {str(one["SchemaName"]).lower() for one in entities}
+    kept = Schema(
+        tables={name: table for name, table in base.tables.items() if name not in names}, actions=base.actions
+    )
+    return schema_from([(str(one["SchemaName"]), table_description(one)) for one in entities], kept)
+
+
+def table_description(entity: Json) -> dict[str, Any]:
+    """Returns the description of an EntityMetadata object."""
+    attributes = entity.get("Attributes") or []
+    primary_name = next((one["SchemaName"] for one in attributes if one.get("IsPrimaryName")), None)
+    navigation = _navigation(entity.get("ManyToOneRelationships") or [])
+    primary_id = entity.get("PrimaryIdAttribute")
+    columns = dict(_columns(attributes, navigation, primary_id))
+    description: dict[str, Any] = {
+        "entity_set": entity.get("EntitySetName") or plural(str(entity["SchemaName"]).lower()),
+        "label": _label(entity.get("DisplayName")) or entity["SchemaName"],
+        "collection_label": _label(entity.get("DisplayCollectionName")) or entity["SchemaName"],
+        "primary_name": (entity.get("PrimaryNameAttribute") or primary_name or next(iter(columns), "")).lower(),
+        "ownership": entity.get("OwnershipType") or "UserOwned",
+        "activity": bool(entity.get("IsActivity")),
+        "elastic": entity.get("TableType") == "Elastic",
+        "change_tracking": entity.get("ChangeTrackingEnabled") is not False,
+        "columns": columns,
+        "keys": dict(key_description(key) for key in entity.get("Keys") or []),
+    }
+    if isinstance(entity.get("ObjectTypeCode"), int):
+        description["object_type_code"] = entity["ObjectTypeCode"]
+    if primary_id:
+        schema_names = {str(one.get("LogicalName")): str(one["SchemaName"]) for one in attributes}
+        description["primary_id_schema"] = schema_names.get(str(primary_id), str(primary_id))
+    return description
+
+
+def plural(name: str) -> str:
+    """Returns the entity set name Dataverse makes of a logical name: countries, extrarunses."""
+    if name.endswith("y") and name[-2:-1] not in set("aeiou"):
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith(_SPELLED_WITH_ES) else f"{name}s"
+
+
+def key_description(key: Json) -> tuple[str, list[str]]:
+    """Returns name and columns of an EntityKeyMetadata object."""
+    return str(key["SchemaName"]), [str(column) for column in key["KeyAttributes"]]
+
+
+def _columns(
+    attributes: list[Json], navigation: Mapping[str, Mapping[str, tuple[str, str]]], primary_id: str | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for attribute in attributes:
+        logical = str(attribute.get("LogicalName") or attribute["SchemaName"]).lower()
+        if attribute.get("AttributeOf") or logical == primary_id or _type(attribute) in _SKIPPED:
+            continue
+        settings = column_description(attribute)
+        known = navigation.get(logical, {})
+        if known:
+            settings["targets"] = settings.get("targets") or list(known)
+            settings["navigation"] = {target: names[0] for target, names in known.items()}
+            settings["relationship"] = {target: names[1] for target, names in known.items()}
+        if settings["type"] in {"Lookup", "Customer", "Owner"} and not settings.get("targets"):
+            settings["targets"] = {"Owner": ["systemuser", "team"], "Customer": ["account", "contact"]}.get(
+                settings["type"], ["systemuser"]
+            )
+        yield str(attribute["SchemaName"]), settings
+
+
+def _type(attribute: Json) -> str:
+    match = _CLASS.search(str(attribute.get("@odata.type", "")))
+    named = str((attribute.get("AttributeTypeName") or {}).get("Value") or "").removesuffix("Type")
+    kind = str(attribute.get("AttributeType") or "")
+    if kind in {"Customer", "Owner"}:
+        return kind
+    from_class = _TYPES_OF_CLASSES.get(match[1], match[1]) if match else ""
+    return from_class or named or kind
+
+
+def column_description(attribute: Json) -> dict[str, Any]:
+    """Returns the settings of an AttributeMetadata object."""
+    kind = _type(attribute)
+    settings: dict[str, Any] = {
+        "type": kind,
+        "label": _label(attribute.get("DisplayName")) or attribute["SchemaName"],
+        "required": (attribute.get("RequiredLevel") or {}).get("Value") or "None",
+        "valid_for_create": attribute.get("IsValidForCreate") is not False,
+        "valid_for_update": attribute.get("IsValidForUpdate") is not False,
+        "valid_for_read": attribute.get("IsValidForRead") is not False,
+        "computed": bool(attribute.get("CalculationOf")),
+    }
+    taken = {"MaxLength": "length", "MinValue": "min", "MaxValue": "max", "Precision": "precision"}
+    settings |= {ours: attribute[theirs] for theirs, ours in taken.items() if attribute.get(theirs) is not None}
+    if attribute.get("Targets"):
+        settings["targets"] = list(attribute["Targets"])
+    if kind == "DateTime":
+        settings["behavior"] = _behavior(attribute)
+    options = attribute.get("OptionSet") or attribute.get("GlobalOptionSet")
+    if options:
+        settings["options"] = dict(_options(options))
+        settings["option_set"] = options.get("Name")
+        settings["global"] = bool(options.get("IsGlobal"))
+    return settings
+
+
+def _behavior(attribute: Json) -> str:
+    return str((attribute.get("DateTimeBehavior") or {}).get("Value") or "UserLocal")
+
+
+def _options(option_set: Json) -> Iterator[tuple[int, dict[str, Any]]]:
+    if "TrueOption" in option_set:
+        for name, value in (("FalseOption", 0), ("TrueOption", 1)):
+            yield value, {"label": _label((option_set.get(name) or {}).get("Label")) or str(bool(value))}
+    for option in option_set.get("Options") or []:
+        described: dict[str, Any] = {"label": _label(option.get("Label")) or str(option["Value"])}
+        if option.get("State") is not None:
+            described["state"] = option["State"]
+        if option.get("DefaultStatus") is not None:
+            described["default_status"] = option["DefaultStatus"]
+        yield int(option["Value"]), described
+
+
+def _label(label: Any) -> str:
+    if not isinstance(label, Mapping):
+        return ""
+    own = label.get("UserLocalizedLabel") or next(iter(label.get("LocalizedLabels") or []), None) or {}
+    return str(own.get("Label") or "")
+
+
+def _navigation(relationships: list[Json]) -> dict[str, dict[str, tuple[str, str]]]:
+    """Column -> target table -> navigation property and relationship."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for one in relationships:
+        names = (str(one.get("ReferencingEntityNavigationPropertyName") or ""), str(one.get("SchemaName") or ""))
+        found.setdefault(str(one.get("ReferencingAttribute")), {})[str(one.get("ReferencedEntity"))] = names
+    return found

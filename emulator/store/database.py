@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from emulator.collation import Collation
 from emulator.schema import Schema, Table
-from emulator.store.ddl import SYSTEM_TABLES, create_statements, index_statements, missing_columns, sql_name
+from emulator.store.ddl import SYSTEM_TABLES, create_statements, index_statements, key_column, missing_columns, sql_name
 from emulator.store.rows import Rows
 
 __all__ = ["Database"]
@@ -56,27 +56,41 @@ class Database:
         if present:
             for statement in missing_columns(table, present):
                 self.connection.execute(statement)
-            for key in table.keys:
-                self._fill_shadows(table, key.columns, present)
+            self._fill_shadows(table)
         for statement in index_statements(table) if present else create_statements(table):
             self.connection.execute(statement)
         self._rows[table.logical_name] = Rows(self, table)
 
-    def _fill_shadows(self, table: Table, columns: Sequence[str], present: set[str]) -> None:
-        """Gives existing rows the collated form that a new key compares by."""
-        name = sql_name(table.logical_name)
-        for column in columns:
-            if f"{column}__n" not in present and column in present:
-                shadow = sql_name(f"{column}__n")
-                if any(row[1] == f"{column}__n" for row in self.connection.execute(f"PRAGMA table_info({name})")):
-                    self.connection.execute(f"UPDATE {name} SET {shadow} = dv_norm({sql_name(column)})")
+    def _fill_shadows(self, table: Table) -> None:
+        """Gives existing rows the collated forms that a new key compares by."""
+        for key in table.keys:
+            if self.scalar("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{table.logical_name}.key.{key.name}",)):
+                continue
+            for part in key.columns:
+                shadow = key_column(table.columns[part])
+                if shadow != part:
+                    self.connection.execute(
+                        f"UPDATE {sql_name(table.logical_name)} SET {sql_name(shadow)} = dv_norm({sql_name(part)})"
+                    )
 
     def adopt(self, schema: Schema, *changed: Table) -> None:
         """Takes a changed schema over, bringing the changed tables' SQL up to it."""
         self.schema = schema
         with self.transaction():
             for table in changed:
+                self._drop_stale_keys(table)
                 self.prepare(table)
+
+    def _drop_stale_keys(self, table: Table) -> None:
+        """Removes the unique indexes of keys that the table no longer has."""
+        prefix = f"{table.logical_name}.key."
+        known = {prefix + key.name for key in table.keys}
+        indexes = self.connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table.logical_name,)
+        ).fetchall()
+        for (name,) in indexes:
+            if name.startswith(prefix) and name not in known:
+                self.connection.execute(f"DROP INDEX {sql_name(name)}")
 
     def drop(self, table: Table, schema: Schema) -> None:
         """Removes a table with its rows."""

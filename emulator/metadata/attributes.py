@@ -1,0 +1,196 @@
+"""Columns into the JSON of AttributeMetadata and its derived types, and their option sets."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import uuid5
+
+from emulator.schema import OPTION_TYPES, Column, ColumnType, DateBehavior, Option, Table
+from emulator.schema.columns import DEFAULT_LANGUAGE
+from emulator.system_rows import NAMESPACE
+
+__all__ = ["BASE_PROPERTIES", "attribute_class", "attribute_json", "label_json", "managed", "option_set_json"]
+
+Json = dict[str, Any]
+_CLASSES: Final = {
+    ColumnType.MULTI_PICKLIST: "MultiSelectPicklistAttributeMetadata",
+    ColumnType.UNIQUEIDENTIFIER: "UniqueIdentifierAttributeMetadata",
+    ColumnType.CUSTOMER: "LookupAttributeMetadata",
+    ColumnType.OWNER: "LookupAttributeMetadata",
+    ColumnType.VIRTUAL: "AttributeMetadata",
+}
+_VIRTUAL: Final = frozenset({ColumnType.MULTI_PICKLIST, ColumnType.IMAGE, ColumnType.VIRTUAL})
+
+
+def label_json(text: str | Mapping[int, str]) -> Json:
+    """Returns a Label; an empty text has no localised labels."""
+    labels = {DEFAULT_LANGUAGE: text} if isinstance(text, str) else text
+    localized = [
+        {
+            "Label": label,
+            "LanguageCode": language,
+            "IsManaged": True,
+            "MetadataId": str(uuid5(NAMESPACE, f"label {language} {label}")),
+            "HasChanged": None,
+        }
+        for language, label in labels.items()
+        if label
+    ]
+    return {"LocalizedLabels": localized, "UserLocalizedLabel": localized[0] if localized else None}
+
+
+def managed(*, value: bool, name: str) -> Json:
+    """Returns a BooleanManagedProperty."""
+    return {"Value": value, "CanBeChanged": True, "ManagedPropertyLogicalName": f"{name}"}
+
+
+def attribute_class(column: Column) -> str:
+    """Returns the derived type, `StringAttributeMetadata` and so on."""
+    return _CLASSES.get(column.type, f"{column.type}AttributeMetadata")
+
+
+def attribute_json(table: Table, column: Column) -> Json:
+    """Returns the column with the properties of its derived type; option sets are asked for separately."""
+    return {
+        "@odata.type": f"#Microsoft.Dynamics.CRM.{attribute_class(column)}",
+        **_base(table, column),
+        **_specific(table, column),
+    }
+
+
+def _base(table: Table, column: Column) -> Json:
+    return {
+        "MetadataId": str(uuid5(NAMESPACE, f"column {table.logical_name}.{column.logical_name}")),
+        "LogicalName": column.logical_name,
+        "SchemaName": column.schema_name,
+        "EntityLogicalName": table.logical_name,
+        "AttributeType": "Virtual" if column.type in _VIRTUAL else str(column.type),
+        "AttributeTypeName": {"Value": f"{column.type}Type"},
+        "AttributeOf": None,
+        "ColumnNumber": list(table.columns).index(column.logical_name) + 1,
+        "DisplayName": label_json(column.display_name),
+        "Description": label_json(column.description),
+        "RequiredLevel": {
+            "Value": column.required,
+            "CanBeChanged": column.required != "SystemRequired",
+            "ManagedPropertyLogicalName": "canmodifyrequirementlevelsettings",
+        },
+        "IsPrimaryId": column.primary_id,
+        "IsPrimaryName": column.logical_name == table.primary_name,
+        "IsCustomAttribute": column.custom,
+        "IsManaged": not column.custom,
+        "IsLogical": False,
+        "IsSecured": column.secured,
+        "IsValidForCreate": column.valid_for_create,
+        "IsValidForRead": column.valid_for_read,
+        "IsValidForUpdate": column.valid_for_update,
+        "IsValidODataAttribute": True,
+        "IsFilterable": True,
+        "IsSearchable": False,
+        "SourceType": 1 if column.computed else 0,
+        "IntroducedVersion": "1.0",
+        "HasChanged": None,
+    }
+
+
+BASE_PROPERTIES: Final = frozenset(
+    {
+        *("MetadataId", "LogicalName", "SchemaName", "EntityLogicalName", "AttributeType", "AttributeTypeName"),
+        *("AttributeOf", "ColumnNumber", "DisplayName", "Description", "RequiredLevel", "IsPrimaryId"),
+        *("IsPrimaryName", "IsCustomAttribute", "IsManaged", "IsLogical", "IsSecured", "IsValidForCreate"),
+        *("IsValidForRead", "IsValidForUpdate", "IsValidODataAttribute", "IsFilterable", "IsSearchable"),
+        *("SourceType", "IntroducedVersion", "HasChanged"),
+    }
+)
+"""What `AttributeMetadata` itself has; anything else can only be selected after a cast."""
+
+
+def _specific(table: Table, column: Column) -> Json:
+    match column.type:
+        case ColumnType.STRING | ColumnType.MEMO:
+            return {
+                "MaxLength": column.max_length,
+                "DatabaseLength": 2 * (column.max_length or 0),
+                "Format": column.text_format or ("TextArea" if column.type is ColumnType.MEMO else "Text"),
+                "FormatName": {"Value": column.text_format or "Text"},
+                "ImeMode": "Auto",
+                "IsLocalizable": False,
+            }
+        case ColumnType.INTEGER:
+            return {"MinValue": column.min_value, "MaxValue": column.max_value, "Format": "None"}
+        case ColumnType.BIGINT:
+            return {"MinValue": column.min_value, "MaxValue": column.max_value}
+        case ColumnType.DECIMAL | ColumnType.DOUBLE | ColumnType.MONEY:
+            return _number(column)
+        case ColumnType.DATETIME:
+            date_only = column.date_behavior is DateBehavior.DATE_ONLY
+            return {
+                "Format": "DateOnly" if date_only else "DateAndTime",
+                "DateTimeBehavior": {"Value": str(column.date_behavior)},
+                "MinSupportedValue": "1753-01-01T00:00:00Z",
+                "MaxSupportedValue": "9999-12-30T23:59:59Z",
+            }
+        case ColumnType.LOOKUP | ColumnType.CUSTOMER | ColumnType.OWNER:
+            return {"Targets": list(column.targets), "Format": "None"}
+        case ColumnType.BOOLEAN:
+            return {"DefaultValue": bool(column.default)}
+        case _ if column.type in OPTION_TYPES:
+            return {"DefaultFormValue": -1 if column.default is None else column.default}
+        case _:
+            del table
+            return {}
+
+
+def _number(column: Column) -> Json:
+    content: Json = {
+        "MinValue": None if column.min_value is None else float(column.min_value),
+        "MaxValue": None if column.max_value is None else float(column.max_value),
+        "Precision": column.precision,
+    }
+    if column.type is ColumnType.MONEY:
+        content |= {
+            "IsBaseCurrency": column.computed,
+            "PrecisionSource": 2,
+            "CalculationOf": column.logical_name.removesuffix("_base") if column.computed else None,
+        }
+    return content
+
+
+def option_set_json(table: Table, column: Column) -> Json:
+    """Returns the column's OptionSetMetadata, or BooleanOptionSetMetadata."""
+    name = column.option_set_name or f"{table.logical_name}_{column.logical_name}"
+    common: Json = {
+        "MetadataId": str(uuid5(NAMESPACE, f"option set {name}")),
+        "Name": name,
+        "DisplayName": label_json(column.display_name),
+        "Description": label_json(""),
+        "IsGlobal": column.global_option_set,
+        "IsCustomOptionSet": column.custom,
+        "IsManaged": not column.custom,
+        "HasChanged": None,
+    }
+    if column.type is ColumnType.BOOLEAN:
+        options = {option.value: _option(option) for option in column.options}
+        return {**common, "OptionSetType": "Boolean", "TrueOption": options.get(1), "FalseOption": options.get(0)}
+    kind = str(column.type) if column.type in {ColumnType.STATE, ColumnType.STATUS} else "Picklist"
+    return {**common, "OptionSetType": kind, "Options": [_option(option) for option in column.options]}
+
+
+def _option(option: Option) -> Json:
+    content: Json = {
+        "Value": option.value,
+        "Label": label_json(option.labels),
+        "Description": label_json(""),
+        "Color": option.color,
+        "IsManaged": True,
+        "ExternalValue": "",
+        "ParentValues": [],
+        "MetadataId": None,
+        "HasChanged": None,
+    }
+    if option.default_status is not None:
+        kind = {"@odata.type": "#Microsoft.Dynamics.CRM.StateOptionMetadata"}
+        return {**kind, **content, "DefaultStatus": option.default_status, "InvariantName": option.label}
+    if option.state is not None:
+        kind = {"@odata.type": "#Microsoft.Dynamics.CRM.StatusOptionMetadata"}
+        return {**kind, **content, "State": option.state, "TransitionData": None}
+    return content

@@ -1,0 +1,132 @@
+"""Schema into the JSON of `EntityDefinitions`: EntityMetadata, EntityKeyMetadata and relationships."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import uuid5
+
+from emulator.metadata.attributes import attribute_json, label_json, managed
+from emulator.schema import AlternateKey, Column, Schema, Table
+from emulator.system_rows import NAMESPACE
+
+__all__ = ["Json", "children_of", "entity_json", "key_json", "metadata_id", "relationships"]
+
+Json = dict[str, Any]
+_NO_CASCADE: Final = ("Assign", "Delete", "Archive", "Merge", "Reparent", "Share", "Unshare", "RollupView")
+
+
+def metadata_id(kind: str, name: str) -> str:
+    """Returns the identifier of a definition, the same in every emulator."""
+    return str(uuid5(NAMESPACE, f"{kind} {name}"))
+
+
+def entity_json(table: Table) -> Json:
+    """Returns the table's own properties; columns, keys and relationships come from `children_of`."""
+    return {
+        "MetadataId": metadata_id("table", table.logical_name),
+        "LogicalName": table.logical_name,
+        "SchemaName": table.schema_name,
+        "EntitySetName": table.entity_set,
+        "LogicalCollectionName": table.entity_set,
+        "CollectionSchemaName": table.schema_name + "s",
+        "DisplayName": label_json(table.display_name),
+        "DisplayCollectionName": label_json(table.display_collection_name),
+        "Description": label_json(""),
+        "PrimaryIdAttribute": table.primary_id,
+        "PrimaryNameAttribute": table.primary_name,
+        "PrimaryImageAttribute": None,
+        "ObjectTypeCode": table.object_type_code,
+        "OwnershipType": table.ownership,
+        "TableType": "Elastic" if table.elastic else "Standard",
+        "DataProviderId": None,
+        "IsActivity": table.activity,
+        "IsActivityParty": False,
+        "IsCustomEntity": table.custom,
+        "IsManaged": not table.custom,
+        "IsPrivate": False,
+        "IsIntersect": False,
+        "IsValidForAdvancedFind": True,
+        "IsCustomizable": managed(value=True, name="iscustomizable"),
+        "HasActivities": False,
+        "HasNotes": False,
+        "ChangeTrackingEnabled": table.change_tracking,
+        "CanChangeTrackingBeEnabled": managed(value=True, name="canchangetrackingbeenabled"),
+        "IsOptimisticConcurrencyEnabled": table.optimistic_concurrency,
+        "EntityColor": None,
+        "IntroducedVersion": "1.0",
+        "HasChanged": None,
+    }
+
+
+def key_json(table: Table, key: AlternateKey) -> Json:
+    """Returns an EntityKeyMetadata."""
+    return {
+        "MetadataId": metadata_id("key", f"{table.logical_name}.{key.name}"),
+        "SchemaName": key.name,
+        "LogicalName": key.name.lower(),
+        "DisplayName": label_json(key.display_name or key.name),
+        "EntityLogicalName": table.logical_name,
+        "KeyAttributes": list(key.columns),
+        "EntityKeyIndexStatus": key.status,
+        "AsyncJob": None,
+        "IsManaged": False,
+        "IsCustomizable": managed(value=True, name="iscustomizable"),
+        "IsSecondaryKey": False,
+        "IsSynchronous": False,
+        "IsExportKey": False,
+        "IntroducedVersion": "1.0",
+        "HasChanged": None,
+    }
+
+
+def _relationship_json(table: Table, column: Column, target: str, referenced: Table) -> Json:
+    name = column.relationships.get(target, f"{target}_{table.logical_name}_{column.logical_name}")
+    return {
+        "@odata.type": "#Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
+        "MetadataId": metadata_id("relationship", name),
+        "SchemaName": name,
+        "RelationshipType": "OneToManyRelationship",
+        "ReferencedEntity": target,
+        "ReferencedAttribute": referenced.primary_id,
+        "ReferencingEntity": table.logical_name,
+        "ReferencingAttribute": column.logical_name,
+        "ReferencingEntityNavigationPropertyName": column.navigation.get(target),
+        "ReferencedEntityNavigationPropertyName": name,
+        "IsCustomRelationship": column.custom,
+        "IsManaged": not column.custom,
+        "IsHierarchical": False,
+        "IsValidForAdvancedFind": True,
+        "SecurityTypes": "Append",
+        "CascadeConfiguration": dict.fromkeys(_NO_CASCADE, "NoCascade") | {"Delete": "RemoveLink"},
+        "IntroducedVersion": "1.0",
+        "HasChanged": None,
+    }
+
+
+def relationships(schema: Schema) -> Iterator[Json]:
+    """Yields every one-to-many relationship."""
+    for table in schema.tables.values():
+        yield from _outgoing(table, schema)
+
+
+def _outgoing(table: Table, schema: Schema) -> Iterator[Json]:
+    for column in table.columns.values():
+        for target in column.targets:
+            if target in schema.tables:
+                yield _relationship_json(table, column, target, schema.tables[target])
+
+
+def children_of(table: Table, name: str, schema: Schema) -> list[Json] | None:
+    """Returns a collection that hangs on a table (`Attributes`, `Keys`, ...), or None where there is no such one."""
+    match name:
+        case "Attributes":
+            return [attribute_json(table, column) for column in table.columns.values()]
+        case "Keys":
+            return [key_json(table, key) for key in table.keys]
+        case "ManyToOneRelationships":
+            return list(_outgoing(table, schema))
+        case "OneToManyRelationships":
+            return [found for found in relationships(schema) if found["ReferencedEntity"] == table.logical_name]
+        case "ManyToManyRelationships":
+            return []
+        case _:
+            return None

@@ -1,0 +1,130 @@
+"""Definitions as a client sees them: selected, filtered and expanded like rows, but made from the schema."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from emulator.errors import unknown_property
+from emulator.metadata.attributes import BASE_PROPERTIES, attribute_class, attribute_json, option_set_json
+from emulator.metadata.definitions import children_of, entity_json, key_json, relationships
+from emulator.odata import Query, matches
+from emulator.schema import OPTION_TYPES, Column, ColumnType, Schema, Table
+
+__all__ = ["Node", "attribute_node", "child_nodes", "entity_node", "global_option_sets", "relationship_nodes", "shaped"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One definition: its JSON, what can be selected of it, and what hangs on it, made when asked for."""
+
+    content: Json
+    type_name: str
+    selectable: frozenset[str] | None = None
+    expandable: Mapping[str, Callable[[], "Node | list[Node] | None"]] = field(default_factory=dict)
+
+
+def entity_node(table: Table, schema: Schema) -> Node:
+    """Returns the node of a table."""
+    names = ("Attributes", "Keys", "ManyToOneRelationships", "OneToManyRelationships", "ManyToManyRelationships")
+    return Node(
+        content=entity_json(table),
+        type_name="EntityMetadata",
+        expandable={name: _later(table, name, schema) for name in names},
+    )
+
+
+def _later(table: Table, name: str, schema: Schema) -> Callable[[], list[Node]]:
+    return lambda: child_nodes(table, name, schema)
+
+
+def child_nodes(table: Table, name: str, schema: Schema) -> list[Node]:
+    """Returns the nodes of one of a table's collections."""
+    if name == "Attributes":
+        return [attribute_node(table, column, schema) for column in table.columns.values()]
+    if name == "Keys":
+        return [Node(content=key_json(table, key), type_name="EntityKeyMetadata") for key in table.keys]
+    kind = "ManyToManyRelationshipMetadata" if name.startswith("ManyToMany") else "OneToManyRelationshipMetadata"
+    return [Node(content=one, type_name=kind) for one in children_of(table, name, schema) or ()]
+
+
+def attribute_node(table: Table, column: Column, schema: Schema, *, cast: bool = False) -> Node:
+    """Returns the node of a column; with a cast, the properties of its own type can be selected and expanded."""
+    del schema
+    content = attribute_json(table, column)
+    if not cast:
+        return Node(content=content, type_name="AttributeMetadata", selectable=BASE_PROPERTIES)
+    expandable: dict[str, Callable[[], Node | list[Node] | None]] = {}
+    if column.type in OPTION_TYPES or column.type is ColumnType.BOOLEAN:
+        options = Node(content=option_set_json(table, column), type_name="OptionSetMetadata")
+        expandable["OptionSet"] = lambda: None if column.global_option_set else options
+        expandable["GlobalOptionSet"] = lambda: options if column.global_option_set else None
+    return Node(content=content, type_name=attribute_class(column), expandable=expandable)
+
+
+def relationship_nodes(schema: Schema) -> list[Node]:
+    """Returns all relationships."""
+    return [Node(content=one, type_name="OneToManyRelationshipMetadata") for one in relationships(schema)]
+
+
+def global_option_sets(schema: Schema) -> list[Node]:
+    """Returns the option sets that several columns may share, each once."""
+    found: dict[str, Node] = {}
+    for table in schema.tables.values():
+        for column in table.columns.values():
+            if column.global_option_set and column.option_set_name:
+                content = option_set_json(table, column)
+                found[column.option_set_name] = Node(content=content, type_name="OptionSetMetadata")
+    return list(found.values())
+
+
+def shaped(nodes: Iterable[Node], query: Query) -> list[Json]:
+    """Returns the JSON of the nodes that match, with what the query selects and expands.
+
+    Raises:
+        ODataError: A property is unknown to the type.
+    """
+    kept = [node for node in nodes if query.filter is None or matches(query.filter, _filterable(node.content))]
+    if query.top is not None:
+        kept = kept[: query.top]
+    return [_shape(node, query) for node in kept]
+
+
+def _filterable(content: Json) -> Json:
+    """Managed properties are addressed as `IsCustomizable/Value`."""
+    nested = {
+        f"{name}/{inner}": deep
+        for name, value in content.items()
+        if isinstance(value, dict)
+        for inner, deep in value.items()
+    }
+    return {**content, **nested}
+
+
+def _shape(node: Node, query: Query) -> Json:
+    if query.select is None:
+        content = dict(node.content)
+    else:
+        _check(node, query.select)
+        names = dict.fromkeys(("@odata.type", *query.select, "MetadataId"))
+        content = {name: node.content[name] for name in names if name in node.content}
+    for expand in query.expand:
+        if expand.name not in node.expandable:
+            raise unknown_property(expand.name, node.type_name)
+        child = node.expandable[expand.name]()
+        content[expand.name] = _expanded(child, expand.query)
+    return content
+
+
+def _expanded(child: "Node | list[Node] | None", query: Query) -> Json | list[Json] | None:
+    if child is None:
+        return None
+    return shaped(child, query) if isinstance(child, list) else _shape(child, query)
+
+
+def _check(node: Node, names: Sequence[str]) -> None:
+    for name in names:
+        known = name in node.content if node.selectable is None else name in node.selectable
+        if not known and name not in node.expandable:
+            raise unknown_property(name, node.type_name)

@@ -1,0 +1,260 @@
+"""`EntityDefinitions`, `RelationshipDefinitions`, `GlobalOptionSetDefinitions` and what hangs on them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from emulator.environment import Environment
+from emulator.errors import (
+    ServiceError,
+    invalid_argument,
+    method_not_allowed,
+    unknown_segment,
+)
+from emulator.messages import Planned, Request, Response, answer
+from emulator.metadata.attributes import attribute_class
+from emulator.metadata.nodes import (
+    Node,
+    attribute_node,
+    child_nodes,
+    entity_node,
+    global_option_sets,
+    relationship_nodes,
+    shaped,
+)
+from emulator.metadata.writes import MetadataWrites
+from emulator.odata import Query, Segment, parse_query
+from emulator.schema import Table
+
+__all__ = ["METADATA_ROOTS", "Metadata"]
+
+METADATA_ROOTS: Final = frozenset(
+    {
+        *("EntityDefinitions", "RelationshipDefinitions", "GlobalOptionSetDefinitions", "CreateEntities"),
+        "RetrieveMetadataChanges",
+    }
+)
+_NAMESPACE: Final = "Microsoft.Dynamics.CRM."
+_COLLECTIONS: Final = frozenset(
+    {"Attributes", "Keys", "ManyToOneRelationships", "OneToManyRelationships", "ManyToManyRelationships"}
+)
+
+
+class Metadata:
+    """Definitions, read and changed."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Works on the schema of `environment`."""
+        self._environment = environment
+        self._writes = MetadataWrites(environment)
+
+    def plan(self, request: Request, segments: Sequence[Segment]) -> Planned:
+        """Plans a metadata request.
+
+        Raises:
+            ServiceError: There is no such definition, or it can't be changed so.
+        """
+        if request.method in {"GET", "HEAD"}:
+            response = self._read(request, segments)
+            return Planned(act=lambda: response)
+        return Planned(act=lambda: self._write(request, segments))
+
+    def _read(self, request: Request, segments: Sequence[Segment]) -> Response:
+        first, *rest = segments
+        query = parse_query(request.query) if request.query else Query()
+        nodes: list[Node]
+        match first.name:
+            case "EntityDefinitions" if first.arguments is not None:
+                return self._entity(request, self._table(first), rest, query)
+            case "EntityDefinitions":
+                schema = self._environment.schema
+                nodes = [entity_node(table, schema) for table in schema.tables.values()]
+            case "RelationshipDefinitions":
+                nodes = relationship_nodes(self._environment.schema)
+            case "GlobalOptionSetDefinitions":
+                nodes = global_option_sets(self._environment.schema)
+            case _:
+                raise unknown_segment(first.name)
+        if first.arguments is not None:
+            return _one(request, first.name, _addressed(nodes, first), query)
+        return _many(request, first.name, nodes, query)
+
+    def _table(self, segment: Segment) -> Table:
+        wanted = _named(segment)
+        for table in self._environment.schema.tables.values():
+            content = entity_node(table, self._environment.schema).content
+            if all(str(content.get(name)).lower() == str(value).lower() for name, value in wanted.items()):
+                return table
+        value = next(iter(wanted.values()), "")
+        raise ServiceError(404, "0x80060888", f"Could not find an entity with name {value} and metadata id {value}.")
+
+    def _entity(self, request: Request, table: Table, rest: Sequence[Segment], query: Query) -> Response:
+        schema = self._environment.schema
+        context = f"EntityDefinitions('{table.logical_name}')"
+        if not rest:
+            return _one(request, "EntityDefinitions", entity_node(table, schema), query)
+        child, *rest = rest
+        if child.name not in _COLLECTIONS:
+            node = entity_node(table, schema)
+            if child.name in node.content and not rest:
+                value = node.content[child.name]
+                return answer({"@odata.context": f"{request.root}$metadata#{context}/{child.name}", "value": value})
+            raise unknown_segment(child.name)
+        if child.name == "Attributes" and (rest or child.arguments is not None):
+            return self._attributes(request, table, child, rest, query)
+        nodes = child_nodes(table, child.name, schema)
+        if child.arguments is not None:
+            return _one(request, f"{context}/{child.name}", _addressed(nodes, child), query)
+        return _many(request, f"{context}/{child.name}", nodes, query)
+
+    def _attributes(
+        self, request: Request, table: Table, segment: Segment, rest: Sequence[Segment], query: Query
+    ) -> Response:
+        """Columns behind a cast, by name, or both; and the option set of one."""
+        context = f"EntityDefinitions('{table.logical_name}')/Attributes"
+        cast = rest[0].name.removeprefix(_NAMESPACE) if rest and rest[0].name.startswith(_NAMESPACE) else None
+        schema = self._environment.schema
+        columns = [column for column in table.columns.values() if cast in {None, attribute_class(column)}]
+        nodes = [attribute_node(table, column, schema, cast=cast is not None) for column in columns]
+        if cast is not None:
+            context += f"/{_NAMESPACE}{cast}"
+            rest = rest[1:]
+        if segment.arguments is None:
+            return _many(request, context, [_without_type(node) for node in nodes], query)
+        node = _addressed(nodes, segment)
+        if not rest:
+            return _one(request, context, node, query)
+        child = node.expandable[rest[0].name]() if rest[0].name in node.expandable else None
+        if not isinstance(child, Node):
+            raise unknown_segment(rest[0].name)
+        return _one(request, f"{context}/{rest[0].name}", child, query)
+
+    def _write(self, request: Request, segments: Sequence[Segment]) -> Response:
+        first, *rest = segments
+        match request.method, first.name:
+            case "POST", "CreateEntities":
+                for entity in request.json().get("Entities") or []:
+                    self._writes.create_table(entity)
+                return answer()
+            case "POST", "EntityDefinitions" if first.arguments is None:
+                return _made(request, "EntityDefinitions", self._writes.create_table(request.json()))
+            case "POST", "RelationshipDefinitions":
+                return _made(request, "RelationshipDefinitions", self._writes.create_relationship(request.json()))
+            case "DELETE", "RelationshipDefinitions":
+                content = _addressed(relationship_nodes(self._environment.schema), first).content
+                self._writes.delete_relationship(content)
+                return answer()
+            case _, "EntityDefinitions" if first.arguments is not None:
+                return self._write_table(request, self._table(first), rest)
+            case _:
+                raise method_not_allowed(request.method)
+
+    def _write_table(self, request: Request, table: Table, rest: Sequence[Segment]) -> Response:
+        kind = rest[0].name if rest else ""
+        context = f"EntityDefinitions(LogicalName='{table.logical_name}')/{kind}"
+        match request.method, kind:
+            case "DELETE", "":
+                self._writes.delete_table(table)
+            case "POST", "Attributes":
+                return _made(request, context, self._writes.create_column(table, request.json()))
+            case "PUT", "Attributes":
+                self._writes.replace_column(table, self._child(table, rest[0])["LogicalName"], request.json())
+            case "DELETE", "Attributes":
+                self._writes.delete_column(table, self._child(table, rest[0])["LogicalName"])
+            case "POST", "Keys":
+                return _made(request, context, self._writes.create_key(table, request.json()))
+            case "DELETE", "Keys":
+                self._writes.delete_key(table, self._child(table, rest[0])["SchemaName"])
+            case _:
+                raise method_not_allowed(request.method)
+        return answer()
+
+    def _child(self, table: Table, segment: Segment) -> Mapping[str, Any]:
+        return _addressed(child_nodes(table, segment.name, self._environment.schema), segment).content
+
+    def changes(self, request: Request) -> Planned:
+        """Plans `RetrieveMetadataChanges(Query=@p1)`: the tables and columns that equal the names it gives."""
+        aliases = parse_query(request.query).aliases
+        try:
+            wanted = orjson.loads(next(iter(aliases.values()), "{}"))
+        except orjson.JSONDecodeError as error:
+            raise invalid_argument(f"The Query parameter is no JSON: {error}") from error
+        schema = self._environment.schema
+        entities = []
+        for table in schema.tables.values():
+            content = entity_node(table, schema).content
+            if not _meets(content, wanted.get("Criteria")):
+                continue
+            columns = wanted.get("AttributeQuery") or {}
+            found = [node.content for node in child_nodes(table, "Attributes", schema)]
+            found = [
+                _projected(one, columns.get("Properties")) for one in found if _meets(one, columns.get("Criteria"))
+            ]
+            entities.append({**_projected(content, wanted.get("Properties")), "Attributes": found})
+        response = answer(
+            {
+                "@odata.context": f"{request.root}$metadata#Microsoft.Dynamics.CRM.RetrieveMetadataChangesResponse",
+                "ServerVersionStamp": str(self._environment.metadata_version),
+                "EntityMetadata": entities,
+                "DeletedMetadata": None,
+            }
+        )
+        return Planned(act=lambda: response)
+
+
+def _meets(content: Mapping[str, Any], criteria: Mapping[str, Any] | None) -> bool:
+    conditions = (criteria or {}).get("Conditions") or []
+    for condition in conditions:
+        if condition.get("ConditionOperator") != "Equals":
+            raise invalid_argument(
+                f"The emulator compares metadata by Equals, not {condition.get('ConditionOperator')}."
+            )
+        if str(content.get(condition.get("PropertyName"))) != str((condition.get("Value") or {}).get("Value")):
+            return False
+    return True
+
+
+def _projected(content: Mapping[str, Any], properties: Mapping[str, Any] | None) -> dict[str, Any]:
+    names = (properties or {}).get("PropertyNames")
+    if not names:
+        return dict(content)
+    kept = {"@odata.type", "MetadataId", "LogicalName", *names}
+    return {name: value for name, value in content.items() if name in kept}
+
+
+def _named(segment: Segment) -> dict[str, Any]:
+    """What a key predicate names: `(LogicalName='account')`, `(Name='x')` or a MetadataId."""
+    arguments = segment.arguments
+    if arguments is None:
+        return {}
+    if arguments.single is not None:
+        value = arguments.single.value
+        return {"MetadataId" if arguments.single.edm == "Edm.Guid" else "LogicalName": value}
+    return {name: literal.value for name, literal in arguments.named.items()}
+
+
+def _addressed(nodes: Sequence[Node], segment: Segment) -> Node:
+    wanted = _named(segment)
+    for node in nodes:
+        if all(str(node.content.get(name)).lower() == str(value).lower() for name, value in wanted.items()):
+            return node
+    raise ServiceError(404, "0x80060888", f"Could not find a definition with {wanted} in {segment.name}.")
+
+
+def _without_type(node: Node) -> Node:
+    content = {name: value for name, value in node.content.items() if name != "@odata.type"}
+    return Node(content=content, type_name=node.type_name, selectable=node.selectable, expandable=node.expandable)
+
+
+def _one(request: Request, context: str, node: Node, query: Query) -> Response:
+    content = shaped([node], query)[0]
+    return answer({"@odata.context": f"{request.root}$metadata#{context}/$entity", **content})
+
+
+def _many(request: Request, context: str, nodes: Sequence[Node], query: Query) -> Response:
+    return answer({"@odata.context": f"{request.root}$metadata#{context}", "value": shaped(nodes, query)})
+
+
+def _made(request: Request, context: str, definition_id: str) -> Response:
+    return answer(headers={"OData-EntityId": f"{request.root}{context}({definition_id})"})

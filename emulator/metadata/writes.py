@@ -1,0 +1,158 @@
+"""Changes of the schema through metadata requests: tables, columns, keys and relationships come and go at once."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from emulator.environment import Environment
+from emulator.errors import ServiceError, invalid_argument
+from emulator.metadata.definitions import metadata_id
+from emulator.schema import AlternateKey, Schema, Table
+from emulator.schema.columns import build_column
+from emulator.schema.entity_definitions import column_description, key_description, table_description
+from emulator.schema.faults import SchemaFileError
+from emulator.schema.loader import extended, schema_from
+from emulator.store import sql_name
+
+__all__ = ["MetadataWrites"]
+
+Json = Mapping[str, Any]
+
+
+class MetadataWrites:
+    """Changes the schema of an environment."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Works on `environment`."""
+        self._environment = environment
+
+    def create_table(self, entity: Json) -> str:
+        """Adds a table and returns its MetadataId.
+
+        Raises:
+            ServiceError: There is such a table, or the definition is refused.
+        """
+        name = str(entity.get("SchemaName") or "")
+        schema = self._environment.schema
+        if name.lower() in schema.tables:
+            raise ServiceError(
+                400, "0x80044363", f"An object with the specified name {name} already exists. Choose another name."
+            )
+        try:
+            changed = schema_from([(name, table_description(entity))], schema)
+        except (SchemaFileError, KeyError) as error:
+            raise invalid_argument(f"The definition of {name} is refused: {error}") from error
+        table = changed.tables[name.lower()]
+        self._environment.change(changed, table)
+        return metadata_id("table", table.logical_name)
+
+    def delete_table(self, table: Table) -> None:
+        """Removes a custom table.
+
+        Raises:
+            ServiceError: It is one of the system's own.
+        """
+        if not table.custom:
+            raise ServiceError(403, "0x80044177", f"The {table.logical_name} entity cannot be deleted.")
+        self._environment.drop(table)
+
+    def create_column(self, table: Table, attribute: Json) -> str:
+        """Adds a column and returns its MetadataId."""
+        schema_name = str(attribute.get("SchemaName") or "")
+        logical = schema_name.lower()
+        if logical in table.columns:
+            raise ServiceError(
+                400,
+                "0x80044363",
+                f"An attribute with the specified name {logical} already exists for entity {table.logical_name}.",
+            )
+        self._adopt(self._with_column(table, schema_name, column_description(attribute)))
+        return metadata_id("column", f"{table.logical_name}.{logical}")
+
+    def _with_column(self, table: Table, schema_name: str, settings: dict[str, Any]) -> Table:
+        try:
+            return extended(table, {"columns": {schema_name: settings}}, self._environment.schema.tables)
+        except SchemaFileError as error:
+            raise invalid_argument(f"The definition of {schema_name} is refused: {error}") from error
+
+    def replace_column(self, table: Table, logical_name: str, attribute: Json) -> None:
+        """Changes a column's definition: its options stay where the new one names none."""
+        old = table.columns[logical_name]
+        changed = build_column(table.schema_name, old.schema_name, column_description(attribute), {})
+        kept = replace(
+            changed,
+            options=changed.options or old.options,
+            option_set_name=changed.option_set_name or old.option_set_name,
+            navigation=old.navigation,
+            relationships=old.relationships,
+            default=old.default,
+        )
+        self._adopt(replace(table, columns={**table.columns, logical_name: kept}))
+
+    def delete_column(self, table: Table, logical_name: str) -> None:
+        """Removes a custom column and its values.
+
+        Raises:
+            ServiceError: It is one of the system's own, or part of a key.
+        """
+        column = table.columns[logical_name]
+        if not column.custom or column.primary_id or logical_name == table.primary_name:
+            raise ServiceError(403, "0x80044177", f"The attribute {logical_name} cannot be deleted.")
+        if any(logical_name in key.columns for key in table.keys):
+            raise ServiceError(400, "0x80060889", f"The attribute {logical_name} is part of an alternate key.")
+        self._environment.database.connection.execute(
+            f"UPDATE {sql_name(table.logical_name)} SET {sql_name(logical_name)} = NULL"
+        )
+        self._adopt(
+            replace(table, columns={name: other for name, other in table.columns.items() if name != logical_name})
+        )
+
+    def create_key(self, table: Table, key: Json) -> str:
+        """Adds an alternate key, active at once, and returns its MetadataId.
+
+        Raises:
+            ServiceError: A column is unknown, or rows have equal values.
+        """
+        name, columns = key_description(key)
+        missing = [column for column in columns if column not in table.columns]
+        if missing:
+            raise invalid_argument(f"The key {name} names columns that {table.logical_name} lacks: {missing}")
+        added = AlternateKey(name=name, columns=tuple(columns), display_name=name)
+        self._adopt(replace(table, keys=(*table.keys, added)))
+        return metadata_id("key", f"{table.logical_name}.{name}")
+
+    def delete_key(self, table: Table, name: str) -> None:
+        """Removes an alternate key."""
+        self._adopt(replace(table, keys=tuple(key for key in table.keys if key.name != name)))
+
+    def create_relationship(self, relationship: Json) -> str:
+        """Adds a one-to-many relationship with its lookup column and returns its MetadataId.
+
+        Raises:
+            ServiceError: It is of another kind, or names tables that are unknown.
+        """
+        lookup = relationship.get("Lookup")
+        referencing = self._environment.schema.tables.get(str(relationship.get("ReferencingEntity")))
+        referenced = str(relationship.get("ReferencedEntity"))
+        if lookup is None or referencing is None or referenced not in self._environment.schema.tables:
+            raise invalid_argument("The emulator makes one-to-many relationships between tables it knows.")
+        schema_name = str(lookup["SchemaName"])
+        name = str(relationship["SchemaName"])
+        settings = {
+            **column_description({"AttributeType": "Lookup", **lookup}),
+            "type": "Lookup",
+            "targets": [referenced],
+            "relationship": name,
+        }
+        self._adopt(self._with_column(referencing, schema_name, settings))
+        return metadata_id("relationship", name)
+
+    def delete_relationship(self, relationship: Json) -> None:
+        """Removes a relationship with its lookup column."""
+        table = self._environment.schema.tables[relationship["ReferencingEntity"]]
+        self.delete_column(table, relationship["ReferencingAttribute"])
+
+    def _adopt(self, table: Table) -> None:
+        schema = self._environment.schema
+        tables = {**schema.tables, table.logical_name: table}
+        self._environment.change(Schema(tables=tables, actions=schema.actions), table)
