@@ -64,7 +64,7 @@ def test_a_row_is_created_read_changed_and_deleted(result: dict[str, Any]) -> No
     assert created["_primarycontactid_value"] == result["contact"].lower()
     retrieved = result["retrieved"]
     assert retrieved["primarycontactid"]["fullname"] == "Ada Lovelace"
-    assert (result["stale"]["status"], result["stale"]["code"]) == (412, "0x80060882")
+    assert result["stale"] is False
     assert result["updated"]["name"] == "Adventure Works Cycles"
     assert (result["afterProperties"]["telephone1"], result["afterProperties"]["revenue"]) == ("555-0100", None)
     assert (result["missing"]["status"], result["missing"]["code"]) == (404, "0x80040217")
@@ -82,14 +82,15 @@ def test_an_upsert_by_alternate_key_creates_and_then_updates(result: dict[str, A
     assert first["id"] == second["id"] == result["byKey"]["accountid"]
     assert [first["name"], second["name"], result["byKey"]["name"]] == ["First", "Second", "Second"]
     assert first["accountnumber"] == "DWA 1"
-    assert result["refused"]["status"] == 412
+    assert result["refused"] is None
+    assert result["unchanged"]["name"] == "Second"
 
 
 def test_a_batch_with_a_change_set_is_all_or_nothing(result: dict[str, Any]) -> None:
     """Thirteen identifiers come back, a reference by content id holds, and a failing set leaves nothing."""
     assert len(set(result["batch"])) == 13
     assert result["tasks"]["value"][0]["regardingobjectid_account_task"]["name"] == "Row 01"
-    assert result["failedBatch"] is not None
+    assert (result["failedBatch"]["status"], result["failedBatch"]["code"]) == (400, "0x80044331")
     assert result["undone"]["value"] == []
 
 

@@ -29,7 +29,8 @@ async function failure(attempt) {
     await attempt();
     return null;
   } catch (error) {
-    return { status: error.status, code: error.code, message: error.message };
+    const first = Array.isArray(error) ? error.find((item) => item instanceof Error) : error;
+    return { status: first.status, code: first.code, message: first.message };
   }
 }
 
@@ -52,7 +53,8 @@ result.retrieved = await api.retrieve({
   expand: [{ property: "primarycontactid", select: ["fullname"] }],
   includeAnnotations: "*",
 });
-result.stale = await failure(() => api.update({ collection: "accounts", key: id, data: { name: "x" }, ifmatch: 'W/"1"' }));
+// The client answers a refused condition with false, and a refused create-only upsert with null.
+result.stale = await api.update({ collection: "accounts", key: id, data: { name: "x" }, ifmatch: 'W/"1"' });
 result.updated = await api.update({
   collection: "accounts",
   key: id,
@@ -89,9 +91,13 @@ for (const name of ["First", "Second"]) {
   result.upserts.push({ id: row.accountid, name: row.name, accountnumber: row.accountnumber });
 }
 result.byKey = await api.retrieve({ collection: "accounts", key: "accountnumber='dwa 1'", select: ["name"] });
-result.refused = await failure(() =>
-  api.upsert({ collection: "accounts", key: result.byKey.accountid, data: { name: "Third" }, ifnonematch: "*" }),
-);
+result.refused = await api.upsert({
+  collection: "accounts",
+  key: result.byKey.accountid,
+  data: { name: "Third" },
+  ifnonematch: "*",
+});
+result.unchanged = await api.retrieve({ collection: "accounts", key: result.byKey.accountid, select: ["name"] });
 
 // Twelve rows in a batch with a change set, then queries over them.
 api.startBatch();
