@@ -30,7 +30,8 @@ async function failure(attempt) {
     return null;
   } catch (error) {
     const first = Array.isArray(error) ? error.find((item) => item instanceof Error) : error;
-    return { status: first.status, code: first.code, message: first.message };
+    const detail = first.error ?? first; // In a batch the client leaves the body's object as it is.
+    return { status: first.status, code: detail.code, message: detail.message };
   }
 }
 
