@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from shared.definitions.models import (
     ChangedWhen,
+    ColumnType,
     DynamicsDestination,
     Expire,
     Mapping,
@@ -16,26 +17,24 @@ from shared.definitions.models import (
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.convert import Kind, fits
+from shared.transform.dates import read_format
 from shared.transform.desire import value_sql
-from shared.transform.shape import shape_of
+from shared.transform.shape import NUMBER, shape_of
 from shared.transform.targets import source_columns
-from shared.workspace import parsed
+from shared.workspace import Trial, literal, parsed
 
 __all__ = ["check", "check_expressions"]
 
 
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
     """Return every mistake that the definition and the table's metadata show together; empty when there is none."""
-    return tuple(problem for rule in (check_expressions, _names) for problem in rule(definition)) + tuple(
-        problem
-        for against in (_mappings, _id_column, _sync_key, _expire, _strategy)
-        for problem in against(definition, entity)
-    )
+    rules = (_mappings, _id_column, _sync_key, _expire, _strategy)
+    return check_expressions(definition) + tuple(problem for rule in rules for problem in rule(definition, entity))
 
 
 def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
-    """Return the mistakes in the definition's SQL expressions and date formats; needs no metadata."""
-    problems: list[Problem] = []
+    """Return the mistakes in the definition's column names, SQL expressions and date formats; needs no metadata."""
+    problems = list(_names(definition))
     try:
         shape_of(definition)
     except DefinitionError as error:
@@ -44,7 +43,66 @@ def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
         if mapping.value is not None:
             problems.extend(_refused(definition, mapping.value, f"destination.mappings[{place}].value"))
     problems.extend(_condition(definition))
-    return tuple(problems)
+    return tuple(problems) or tuple(_unbindable(definition))
+
+
+_TYPES = {
+    ColumnType.TEXT: "VARCHAR",
+    ColumnType.NUMBER: NUMBER,
+    ColumnType.DATE: "TIMESTAMP",
+    ColumnType.BOOL: "BOOLEAN",
+}
+
+
+# DuckDB has such casts fail on every row and not before.
+_UNFIT = {
+    ColumnType.NUMBER: ("DATE", "TIME"),
+    ColumnType.BOOL: ("DATE", "TIME"),
+    ColumnType.DATE: ("BOOLEAN", "DECIMAL", "DOUBLE", "FLOAT", "INTEGER", "BIGINT", "HUGEINT"),
+}
+
+
+def _unbindable(definition: SyncDefinition) -> Iterator[Problem]:
+    """What is well written and yet makes no sense to DuckDB: wrong arguments, unknown types, bad patterns."""
+    trial = Trial({column.label: _TYPES[column.type] for column in definition.source.columns})
+    for sql, origin in _patterns(definition):
+        if (problem := trial.problem(sql, origin)) is not None:
+            yield problem
+    for text, kind, origin in _expressions(definition):
+        sql = value_sql(definition, text, origin)
+        if (problem := trial.problem(f"CAST({sql} AS {_TYPES[kind]})", origin)) is not None:
+            yield problem
+        elif (found := trial.type_of(sql)).startswith(_UNFIT.get(kind, ())):
+            yield Problem(message=f"the result is a {found}, where a {kind} is expected", path=origin)
+
+
+def _patterns(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
+    """SQL that uses each regular expression and each date format, and its place."""
+    for place, column in enumerate(definition.source.columns):
+        for number, replacement in enumerate(column.replace):
+            pattern, by = literal(replacement.pattern), literal(replacement.with_)
+            yield f"regexp_replace('', {pattern}, {by}, 'g')", f"source.columns[{place}].replace[{number}]"
+        if column.input_format is not None:
+            written = literal(read_format(column.input_format).strptime)
+            yield f"try_strptime('', {written})", f"source.columns[{place}].input_format"
+
+
+def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, ColumnType, str]]:
+    """Each expression over the source's columns, what it has to result in, and its place."""
+    for place, column in enumerate(definition.source.columns):
+        path = f"source.columns[{place}]"
+        if column.formula is not None:
+            yield column.formula, column.type, f"{path}.formula"
+        for number, case in enumerate(column.cases):
+            yield case.when, ColumnType.BOOL, f"{path}.cases[{number}].when"
+            yield case.then, column.type, f"{path}.cases[{number}].then"
+        if column.default is not None:
+            yield column.default, column.type, f"{path}.default"
+    if definition.source.filter is not None:
+        yield definition.source.filter, ColumnType.BOOL, "source.filter"
+    for place, mapping in enumerate(definition.destination.mappings):
+        if mapping.value is not None:
+            yield mapping.value, ColumnType.TEXT, f"destination.mappings[{place}].value"
 
 
 def _refused(definition: SyncDefinition, value: str, origin: str) -> Iterable[Problem]:
@@ -61,6 +119,8 @@ def _condition(definition: SyncDefinition) -> Iterable[Problem]:
         return ()
     names = [f"source.{column.label}" for column in definition.source.columns]
     names += [f"target.{mapping.target}" for mapping in definition.destination.mappings]
+    if isinstance(definition.sync_behaviour.dropped, Expire):
+        names.append(f"target.{definition.sync_behaviour.dropped.expire}")
     try:
         parsed(changed.when, names=names, origin="sync_behaviour.changed.when")
     except DefinitionError as error:

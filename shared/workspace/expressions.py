@@ -19,7 +19,7 @@ import duckdb
 
 from shared.errors import DefinitionError, Problem
 
-__all__ = ["Expression", "checked", "parsed"]
+__all__ = ["Expression", "checked", "new_cursor", "parsed"]
 
 Node = dict[str, Any]
 
@@ -103,13 +103,22 @@ def parsed(expression: str, *, names: Collection[str], origin: str) -> Expressio
     tree = _tree(_PARAMETER.sub(_bound, expression), check)
     select = tree["statements"][0]["node"]
     select["select_list"] = [check.node(select["select_list"][0], frozenset())]
-    sql = _parser().cursor().execute("SELECT json_deserialize_sql(?)", [json.dumps(tree)]).fetchall()[0][0]
+    sql = new_cursor().execute("SELECT json_deserialize_sql(?)", [json.dumps(tree)]).fetchall()[0][0]
     return Expression(sql=f"({sql.removeprefix('SELECT ')})", columns=frozenset(check.columns))
 
 
 @functools.cache
 def _parser() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(":memory:", config={"threads": "1", "autoload_known_extensions": "false"})
+    """A database without rows, to parse and to bind with."""
+    return duckdb.connect(
+        ":memory:",
+        config={"threads": 1, "enable_external_access": "false", "autoload_known_extensions": "false"},
+    )
+
+
+def new_cursor() -> duckdb.DuckDBPyConnection:
+    """Return a connection of one's own to the database that expressions are parsed with."""
+    return _parser().cursor()
 
 
 @functools.cache
@@ -128,18 +137,30 @@ def _functions() -> frozenset[str]:
     return frozenset(name for (name,) in rows.fetchall() if not _ABOUT_THE_DATABASE.fullmatch(name))
 
 
+@functools.cache
+def _reserved() -> frozenset[str]:
+    rows = new_cursor().execute("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category = 'reserved'")
+    return frozenset(name for (name,) in rows.fetchall())
+
+
+@functools.cache
+def _aggregates() -> frozenset[str]:
+    rows = new_cursor().execute("SELECT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
+    return frozenset(name for (name,) in rows.fetchall()) | {"count_star"}
+
+
 def _bound(match: re.Match[str]) -> str:
     return match["kept"] or f" getvariable('p_{match['name']}') "
 
 
 def _tree(text: str, check: _Check) -> Node:
     """Parse one expression; statements, clauses and further expressions are refused here."""
-    answer = _parser().cursor().execute("SELECT json_serialize_sql(?)", [f"SELECT {text}"]).fetchall()[0][0]
+    answer = new_cursor().execute("SELECT json_serialize_sql(?)", [f"SELECT {text}"]).fetchall()[0][0]
     tree: Node = json.loads(answer)
     if tree["error"]:
         if tree.get("error_type") == "not implemented":
             raise check.refused("statements are not allowed: write one SQL expression")
-        raise check.refused(f"not an SQL expression: {tree['error_message']}")
+        raise check.refused(f"not an SQL expression: {tree['error_message']}{check.reserved(text)}")
     nodes = [statement["node"] for statement in tree["statements"]]
     if len(nodes) != 1 or not _bare(nodes[0]):
         raise check.refused("statements and clauses such as FROM are not allowed: write one SQL expression")
@@ -170,6 +191,11 @@ class _Check:
 
     def refused(self, message: str) -> DefinitionError:
         return DefinitionError([Problem(message=message, path=self._origin)])
+
+    def reserved(self, text: str) -> str:
+        """A hint where a column's name is a word of SQL, such as full or order, which has to stand in quotes."""
+        words = {word.lower() for word in re.findall(r"\w+", text)} & self._known.keys() & _reserved()
+        return "".join(f'; {word} is a word of SQL: write "{word}" with quotes' for word in sorted(words))
 
     def node(self, node: Node, bound: frozenset[str]) -> Node:
         """Check one expression node; `bound` are the parameters of the lambdas around it."""
@@ -243,6 +269,8 @@ class _Check:
             if node["filter"] or node["distinct"] or node["order_bys"]["orders"]:
                 raise self.refused(f"FILTER, DISTINCT and ORDER BY are not allowed in {name}()")
             return
+        if name in _aggregates():
+            raise self.refused(f"{name} looks at many rows; an expression sees its own row alone")
         close = difflib.get_close_matches(name, _functions(), n=1, cutoff=0.75)
         raise self.refused(
             f"{name}() is not allowed: only scalar functions are, and only those that look at nothing but their "
