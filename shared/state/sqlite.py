@@ -19,6 +19,16 @@ __all__ = ["SqliteStateStore"]
 
 # How long a statement waits for another process' transaction; each of ours takes milliseconds.
 PATIENCE = timedelta(seconds=30)
+# What another process, a full disk or a network drive may cause and end again; extended codes carry these in a byte.
+PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+}
+PRIMARY_CODE = 0xFF
 # SQLite takes at most 32,766 bound values in a statement.
 MOST_VALUES = 10_000
 
@@ -86,10 +96,10 @@ class SqliteStateStore:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:  # locked, disk full, input/output error: may pass
-            raise RetryLater(f"The state store {self._file} is away: {error}", retry_after=5) from error
         except sqlite3.Error as error:
-            raise AbortRun(f"The state store {self._file} is damaged or in use by something else: {error}") from error
+            if getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE in PASSING:
+                raise RetryLater(f"The state store {self._file} is away: {error}", retry_after=5) from error
+            raise AbortRun(f"The state store {self._file} cannot be used: {error}") from error
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock, self._explained():
