@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -10,10 +11,10 @@ from shared.definitions.located import Mistake, Spot, mistakes_of, spots, unknow
 from shared.definitions.models import SyncDefinition
 from shared.definitions.parameter_rules import Parameters, read_parameters
 from shared.definitions.rules import between_keys
-from shared.definitions.yaml_loader import Document, YamlProblem, read_yaml, shown_path
+from shared.definitions.yaml_loader import Document, Place, YamlProblem, read_yaml, shown_path
 from shared.errors import DefinitionError, Problem
 
-__all__ = ["load_definition", "read_definition"]
+__all__ = ["Reading", "load_definition", "read_definition"]
 
 
 def load_definition(text: str, *, file: str = "") -> SyncDefinition:
@@ -26,14 +27,29 @@ def load_definition(text: str, *, file: str = "") -> SyncDefinition:
     Raises:
         DefinitionError: With every mistake, in the order of the text.
     """
-    definition, problems = read_definition(text, file=file)
-    if definition is None:
-        raise DefinitionError(problems)
-    return definition
+    reading = read_definition(text, file=file)
+    if reading.definition is None:
+        raise DefinitionError(reading.problems)
+    return reading.definition
 
 
-def read_definition(text: str, *, file: str = "") -> tuple[SyncDefinition | None, tuple[Problem, ...]]:
-    """Parse one definition, or list its mistakes in the order of the text."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a text turned out to be.
+
+    Attributes:
+        definition: None when there are problems.
+        problems: In the order of the text.
+        places: Path as problems show it, such as ``destination.mappings[3].target`` -> where that key stands.
+    """
+
+    definition: SyncDefinition | None
+    problems: tuple[Problem, ...]
+    places: Mapping[str, Place]
+
+
+def read_definition(text: str, *, file: str = "") -> Reading:
+    """Parse one definition, or list its mistakes."""
     document = read_yaml(text)
     problems = {_yaml_problem(each, file): None for each in document.problems}
     definition: SyncDefinition | None = None
@@ -44,8 +60,9 @@ def read_definition(text: str, *, file: str = "") -> tuple[SyncDefinition | None
     elif not problems:
         message = "a definition is a mapping of keys such as name, source and destination"
         problems = {Problem(message=message, file=file, line=1, column=1): None}
-    ordered = sorted(problems, key=lambda problem: (problem.line, problem.column))
-    return (None if ordered else definition), tuple(ordered)
+    ordered = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+    places = {shown_path(path): place for path, place in document.keys.items()}
+    return Reading(definition=None if ordered else definition, problems=ordered, places=places)
 
 
 def _validated(document: Document, parameters: Parameters) -> tuple[SyncDefinition | None, list[Mistake]]:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from shared.definitions.loading import read_definition
 from shared.definitions.models import SyncDefinition
+from shared.definitions.yaml_loader import Place
 from shared.errors import DefinitionError, Problem, UserError
 
 __all__ = ["Loaded", "Repository", "accepted", "load_folder"]
@@ -28,12 +29,26 @@ class Loaded:
         file: Path or URL.
         definition: None when there are problems.
         problems: In the order of the text.
+        places: Path as problems show it -> where that key stands.
     """
 
     name: str
     file: str
     definition: SyncDefinition | None
     problems: tuple[Problem, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict, repr=False)
+
+    def placed(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Give problems that know only their path its file, line and column, or those of what is around it."""
+        return tuple(problem if problem.line else self._placed(problem) for problem in problems)
+
+    def _placed(self, problem: Problem) -> Problem:
+        path = problem.path
+        while path and path not in self.places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        place = self.places.get(path)
+        line, column = (place.line, place.column) if place else (0, 0)
+        return replace(problem, file=self.file, line=line, column=column)
 
 
 def load_folder(place: str | Path) -> tuple[Loaded, ...]:
@@ -130,6 +145,11 @@ class Repository:
             raise UserError(f"there is no sync {name} in {self._place}; there are: {known}")
         return accepted(entries)[0]
 
+    def placed(self, name: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Give problems of one sync, found after loading and known by path, their file, line and column."""
+        entry = next((entry for entry in self.loaded() if entry.name == name), None)
+        return entry.placed(problems) if entry else tuple(problems)
+
     def _look(self) -> tuple[Loaded, ...]:
         try:
             folder = _folder(self._place)
@@ -157,8 +177,14 @@ def _load(folder: _Folder, name: str) -> Loaded:
             column=error.start - before.rfind(b"\n"),
         )
         return Loaded(name=stem, file=file, definition=None, problems=(problem,))
-    definition, problems = read_definition(text, file=file)
-    return Loaded(name=definition.name if definition else stem, file=file, definition=definition, problems=problems)
+    reading = read_definition(text, file=file)
+    return Loaded(
+        name=reading.definition.name if reading.definition else stem,
+        file=file,
+        definition=reading.definition,
+        problems=reading.problems,
+        places=reading.places,
+    )
 
 
 def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
@@ -173,8 +199,8 @@ def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
         if entry.definition is None or not others:
             yield entry
         else:
-            message = f"the name {entry.name} is taken by {', '.join(others)}"
-            yield replace(entry, definition=None, problems=(Problem(message=message, file=entry.file, path="name"),))
+            problem = Problem(message=f"the name {entry.name} is taken by {', '.join(others)}", path="name")
+            yield replace(entry, definition=None, problems=entry.placed([problem]))
 
 
 def _folder(place: str) -> _Folder:

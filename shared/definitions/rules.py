@@ -145,15 +145,16 @@ def _behaviour(document: _Raw) -> Iterator[Mistake]:
 
 
 def _strategy(document: _Raw) -> Iterator[Mistake]:
+    # Tuples, not sets: a raw value may be a list, which has no hash.
     behaviour = _mapping(document, "sync_behaviour")
     strategy, column = behaviour.get("strategy", "full"), behaviour.get("action_column")
-    if isinstance(behaviour.get("changed"), dict) and strategy in {"delta", "upsert"}:
+    if isinstance(behaviour.get("changed"), dict) and strategy in ("delta", "upsert"):
         yield Mistake(
             path=("sync_behaviour", "changed"), message=f"strategy {strategy} does not read the target, so no condition"
         )
     if isinstance(column, str):
         path, labels = ("sync_behaviour", "action_column"), _labels(document)
-        if strategy in {"full", "upsert"}:
+        if strategy in ("full", "upsert"):
             yield Mistake(path=path, message="an action_column is for strategy delta")
         elif labels and column not in labels:
             yield Mistake(path=path, message=f"no source column has this name; {close_to(column, labels)}")

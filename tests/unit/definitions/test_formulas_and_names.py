@@ -1,0 +1,98 @@
+"""Formulas are parsed, never run as code; names are found only where they stand for a parameter."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.definitions import Language, names_in, references
+from shared.definitions.formulas import Call, Literal, Name, names_of, parse_formula, secret_of
+
+
+def test_a_formula_is_a_call_of_texts_names_and_calls() -> None:
+    """Doubled quotes, spaces and nesting are read; function names have no case."""
+    formula = parse_formula(" filename( ENV('P') , 'it''s' ) ")
+
+    assert formula == Call("FILENAME", (Call("ENV", (Literal("P"),)), Literal("it's")))
+    assert [*names_of(parse_formula("FILEPATH(@a, @b)"))] == ["a", "b"]
+    assert parse_formula("FILEPATH(@a, 'x')").arguments[0] == Name("a")
+    assert secret_of(parse_formula("SECRET('a-b')")) == "a-b"
+    assert secret_of(parse_formula("GUID()")) is None
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("", "a formula is a call"),
+        ("GUID", "a formula is a call"),
+        ("@other", "a formula is a call of one of"),
+        ("'text'", "a formula is a call of one of"),
+        ("GUID() x", "cannot be read|stands behind"),
+        ("GUID()'x'", "stands behind"),
+        ("GUID(1)", "cannot be read from character 6"),
+        ("GUID('x')", r"GUID\(\)"),
+        ("FILENAME(@a)", r"FILENAME\(path, regex\)"),
+        ("FILENAME(@a 'x')", "comma"),
+        ("FILENAME(@a,)", "a value is missing"),
+        ("FILENAME(@a, 'x'", "cannot be read"),
+        ("FILENAME(@a, '(')", "no regular expression"),
+        ("FILNAME(@a, 'x')", "did you mean FILENAME"),
+        ("SYSTEM('ls')", "there are FILENAME"),
+        ("ENV(@a)", "in quotes"),
+        ("SECRET(@a)", "in quotes"),
+        ("FILENAME(SECRET('a'), 'x')", "stands alone"),
+        ("FILENAME(" * 20 + "@a" + ", 'x')" * 20, "too deeply"),
+    ],
+)
+def test_what_is_no_formula_is_refused_with_a_reason(formula: str, message: str) -> None:
+    """Each mistake has its own words."""
+    with pytest.raises(ValueError, match=message):
+        parse_formula(formula)
+
+
+@given(text=st.text(alphabet="FILENAMEguid(),'@ab \\[(*+?{9}", max_size=40))
+def test_any_text_is_a_formula_or_a_value_error(text: str) -> None:
+    """No other exception leaves the parser."""
+    with suppress(ValueError):
+        parse_formula(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a = @p and b > @q + @p", ("p", "q")),
+        ("a = '@p' or b = 'it''s @p' or c = @q", ("q",)),
+        ('"@col" = @q', ("q",)),
+        ("a = e'\\'@p' and @q", ("q",)),
+        ("name'@p' || @q", ("q",)),
+        ("1 -- @p\n + @q", ("q",)),
+        ("1 /* @p */ + @q", ("q",)),
+        ("$$ @p $$ || $x$ @p $$ $x$ || @q", ("q",)),
+        ("list @> other and list <@ @q", ("q",)),
+        ("'never closed @p", ()),
+        ("@1 + @ x", ()),
+        ("concat(@p,@q)", ("p", "q")),
+    ],
+)
+def test_in_sql_names_are_found_outside_texts_identifiers_and_comments(text: str, names: tuple[str, ...]) -> None:
+    """What DuckDB reads as text is text."""
+    assert names_in(text, Language.SQL) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("a eq @p", ("p",)), ("a eq 'x@p' and b eq @q", ("q",)), ("a eq 'it''s @p'", ()), ("contains(a,@p)", ("p",))],
+)
+def test_in_odata_names_are_found_outside_texts(text: str, names: tuple[str, ...]) -> None:
+    """Single quotes hold text; doubled they are a quote."""
+    assert names_in(text, Language.ODATA) == names
+
+
+def test_a_reference_says_where_it_stands() -> None:
+    """Start and end are those of the name with its sign."""
+    text = "x@{ab}y @cd"
+
+    assert [(each.name, text[each.start : each.end]) for each in references(text)] == [("ab", "@{ab}"), ("cd", "@cd")]

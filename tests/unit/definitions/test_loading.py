@@ -1,0 +1,390 @@
+"""Loading a definition: what it becomes, and every mistake at its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.definitions import (
+    ApplicationUser,
+    ChangedWhen,
+    DelimitedSource,
+    EnvironmentSecret,
+    EventsSource,
+    KeyVaultSecret,
+    Strategy,
+    load_definition,
+)
+from shared.definitions.example import EXAMPLE
+from shared.errors import DefinitionError, Problem
+
+
+def changed(*replacements: tuple[str, str]) -> str:
+    text = EXAMPLE
+    for old, new in replacements:
+        assert text.count(old) >= 1, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+def problems(text: str) -> tuple[Problem, ...]:
+    with pytest.raises(DefinitionError) as caught:
+        load_definition(text, file="syncs/a.yaml")
+    return caught.value.problems
+
+
+def place_of(text: str, sought: str) -> tuple[int, int]:
+    before = text[: text.index(sought)]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def test_the_example_of_the_reference_page_is_accepted() -> None:
+    """The example becomes a definition with the values that it states."""
+    definition = load_definition(EXAMPLE)
+
+    assert definition.name == "customers"
+    assert isinstance(definition.source, DelimitedSource)
+    assert [column.label for column in definition.source.columns][:3] == ["number", "Name", "revenue"]
+    assert [column.read for column in definition.source.columns] == [True] * 5 + [False] * 2
+    assert definition.destination.client_secret == KeyVaultSecret(key_vault="dynamics-client-secret")
+    assert isinstance(definition.sync_behaviour.changed, ChangedWhen)
+    assert definition.sync_behaviour.strategy is Strategy.FULL
+    assert definition.listener is not None
+    assert definition.listener.enabled
+
+
+def test_five_mistakes_are_all_reported_each_at_its_line_and_column() -> None:
+    """Mistakes of five kinds do not hide each other."""
+    text = changed(
+        ("schedule: ", "shedule: "),
+        ("type: number, validate", "type: nubmer, validate"),
+        ("{source: number, target", "{source: numbr, target"),
+        ("eq @region", "eq @regoin"),
+        ("sync_key: [accountnumber]", "sync_key: [accountnr]"),
+    )
+    expected = [
+        (place_of(text, "shedule"), "shedule", "unknown key; did you mean schedule?"),
+        (place_of(text, "nubmer"), "source.columns[2].type", "did you mean number?"),
+        (place_of(text, "source: numbr"), "destination.mappings[0].source", "did you mean number?"),
+        (place_of(text, "statecode eq"), "destination.filter", "no parameter @regoin; did you mean region?"),
+        (place_of(text, "accountnr]"), "sync_behaviour.sync_key[0]", "did you mean accountnumber?"),
+    ]
+
+    found = problems(text)
+
+    assert [((each.line, each.column), each.path) for each in found] == [(place, path) for place, path, _ in expected]
+    assert all(part in each.message for each, (_, _, part) in zip(found, expected, strict=True))
+    assert {each.file for each in found} == {"syncs/a.yaml"}
+    assert str(found[0]).startswith("syncs/a.yaml:6:1: shedule: unknown key")
+
+
+# What is changed, with ^ where the mistake is to be reported; the path; words of the message.
+MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
+    "name": ([("name: customers", "name: ^Customers!")], "name", "a-z, 0-9 and -"),
+    "name missing": ([("name: customers\n", ""), ("version:", "^version:")], "name", "this key is missing"),
+    "version as a number": ([("version: 1.0.0", "version: ^1.0")], "version", "put it in quotes"),
+    "schedule": ([('"0 */15 * * * *"', "^0 61 * * * *")], "schedule", "bad minute"),
+    "schedule with four fields": ([('"0 */15 * * * *"', "^0 1 * *")], "schedule", "number of fields"),
+    "schedule never due": ([('"0 */15 * * * *"', "^0 0 30 2 *")], "schedule", "no schedule"),
+    "parameter name": ([("run_tag: {f", "run-tag: ^{f")], "parameters.run-tag", "no digit"),
+    "parameter given twice": (
+        [("formula: GUID()", "formula: ^GUID(), default: 1")],
+        "parameters.run_tag.formula",
+        "not both",
+    ),
+    "formula": ([("GUID()", "^GUDI()")], "parameters.run_tag.formula", "did you mean GUID?"),
+    "formula's parameter": (
+        [('"FILENAME(@file_path', '^"FILENAME(@file_pat')],
+        "parameters.business_date.formula",
+        "did you mean file_path?",
+    ),
+    "formulas in a circle": (
+        [
+            (
+                "{default: Ontario}",
+                "{formula: ^\"FILENAME(@other, 'x')\"}\n  other: {formula: \"FILEPATH(@region, 'x')\"}",
+            )
+        ],
+        "parameters.region.formula",
+        "need each other",
+    ),
+    "path's parameter": ([('path: "@file_path"', 'path: ^"x/@file.csv"')], "source.path", "no parameter @file;"),
+    "source type": ([("type: delimited", "type: ^delimted")], "source.type", "did you mean delimited?"),
+    "source type missing": (
+        [("source:\n  type: delimited", "^source:")],
+        "source.type",
+        "this key is missing",
+    ),
+    "delimiter": ([('delimiter: ","', 'delimiter: ^",,,,,"')], "source.delimiter", "1 to 4 bytes"),
+    "no character": ([('delimiter: ","', "delimiter: ^U+D800")], "source.delimiter", "no such Unicode"),
+    "line break": ([('delimiter: ","', 'delimiter: ^"\\n"')], "source.delimiter", "line break"),
+    "qualifier": ([("text_qualifier: '\"'", "text_qualifier: ^ab")], "source.text_qualifier", "one ASCII"),
+    "encoding": ([("encoding: utf-8", "encoding: ^utf-9")], "source.encoding", "unknown encoding"),
+    "boolean": ([("header: true", "header: ^maybe")], "source.header", "boolean"),
+    "key twice": (
+        [("  filter: Active", "  ^columns: []\n  filter: Active")],
+        "source",
+        "given twice, first on line 21",
+    ),
+    "same name": ([("name: Name,", "^name: customer no,")], "source.columns[1].name", "source.columns[0] has"),
+    "same alias": ([("alias: revenue", "^alias: NUMBER")], "source.columns[2].alias", "source.columns[0] has"),
+    "row number": ([("alias: revenue", "^alias: _row")], "source.columns[2].alias", "another name"),
+    "max_length": ([("max_length: 20", "max_length: ^0")], "source.columns[0].max_length", "greater than"),
+    "format of a text": (
+        [("type: date, input_format", "type: text, ^input_format")],
+        "source.columns[3].input_format",
+        "type date",
+    ),
+    "formula and cases": (
+        [("name: segment\n      cases", "name: segment\n      formula: '1'\n      ^cases")],
+        "source.columns[6].cases",
+        "not both",
+    ),
+    "default without cases": (
+        [("type: bool}", "type: bool, ^default: '1'}")],
+        "source.columns[4].default",
+        "with cases",
+    ),
+    "case": ([("then: \"'Mid'\"}", "^than: \"'Mid'\"}")], "source.columns[6].cases[1].than", "mean then?"),
+    "destination type": ([("type: dynamics", "type: ^crm")], "destination.type", "'dynamics' is needed"),
+    "service url": ([("https://org.", "^ftp://org.")], "destination.service_url", "https://"),
+    "http": ([("https://org.", "^http://org.")], "destination.service_url", "emulator"),
+    "path of the url": (
+        [("https://org.api.crm.dynamics.com/", "^https://o.com/x/")],
+        "destination.service_url",
+        "path",
+    ),
+    "tenant": ([("contoso.onmicrosoft.com", "^[a]")], "destination.tenant_id", "text is needed"),
+    "client id missing": (
+        [("  client_id: {key_vault: dynamics-client-id}\n", ""), ("destination:", "^destination:")],
+        "destination.client_id",
+        "managed_identity",
+    ),
+    "more ids": (
+        [("client_id: {key_vault: dynamics-client-id}", "client_id: [a, b]"), ("client_secret:", "^client_secret:")],
+        "destination.client_secret",
+        "as many",
+    ),
+    "managed identity with secret": (
+        [("entity: account", "entity: account\n  auth: managed_identity"), ("client_secret:", "^client_secret:")],
+        "destination.client_secret",
+        "has no secret",
+    ),
+    "id without mapping": (
+        [("id_column: accountid", "id_column: accountid\n  ^id_column_insert: true")],
+        "destination.id_column_insert",
+        "no mapping",
+    ),
+    "timeout": ([("id_column: a", "timeout: ^5 days\n  id_column: a")], "destination.timeout", "2m"),
+    "no time": ([("id_column: a", "timeout: ^0\n  id_column: a")], "destination.timeout", "than 0"),
+    "no end": ([("id_column: a", f"timeout: ^{'9' * 400}h\n  id_column: a")], "destination.timeout", "too long"),
+    "mapping without source": (
+        [("{source: Name, target: name}", "^{target: name}")],
+        "destination.mappings[1]",
+        "exactly one",
+    ),
+    "mapping with two": (
+        [("{source: Name, t", "^{source: Name, value: Name, t")],
+        "destination.mappings[1]",
+        "exactly",
+    ),
+    "mapping by name and not alias": (
+        [("{source: number", "{^source: Customer No")],
+        "destination.mappings[0].source",
+        "no source column",
+    ),
+    "same target": (
+        [("source: revenue, target: revenue", "source: revenue, ^target: name")],
+        "destination.mappings[2].target",
+        "destination.mappings[1] has",
+    ),
+    "on_null": ([("on_null: keep", "on_null: ^kept")], "destination.mappings[2].on_null", "did you mean keep?"),
+    "option": (
+        [("[sync, async]", "[sync, ^asink]")],
+        "destination.options.bypass_custom_logic[1]",
+        "did you mean async?",
+    ),
+    "run_as": ([("suppress_flows: true", "run_as: ^me")], "destination.options.run_as", "object id"),
+    "strategy": ([("strategy: full", "strategy: ^ful")], "sync_behaviour.strategy", "did you mean full?"),
+    "key empty": ([("[accountnumber]", "^[]")], "sync_behaviour.sync_key", "empty"),
+    "key no list": ([("[accountnumber]", "^accountnumber")], "sync_behaviour.sync_key", "a list is needed"),
+    "key column twice": (
+        [("[accountnumber]", "[accountnumber, ^accountnumber]")],
+        "sync_behaviour.sync_key[1]",
+        "already",
+    ),
+    "changed": ([("changed: {when:", "changed: {^wenn:")], "sync_behaviour.changed.wenn", "mean when?"),
+    "dropped": ([("dropped: ignore", "dropped: {^expired: x}")], "sync_behaviour.dropped.expired", "mean expire?"),
+    "condition without target": (
+        [("strategy: full", "strategy: upsert"), ("changed:", "^changed:")],
+        "sync_behaviour.changed",
+        "does not read",
+    ),
+    "action column": (
+        [("dropped: ignore", "dropped: ignore\n  ^action_column: Name")],
+        "sync_behaviour.action_column",
+        "strategy delta",
+    ),
+    "action column unknown": (
+        [("strategy: full", "strategy: delta\n  ^action_column: Nam"), ("changed: {", "safety: {} #")],
+        "sync_behaviour.action_column",
+        "did you mean Name?",
+    ),
+    "share": ([("30%", "^300%")], "sync_behaviour.safety.max_delete", "between"),
+    "share in words": ([("30%", "^some")], "sync_behaviour.safety.max_delete", "30%"),
+    "limit": ([("30%", "^-1")], "sync_behaviour.safety.max_delete", "greater than or equal to 0"),
+    "listener status": ([("auto_offset_reset: latest", "status: ^on")], "listener.status", "'enabled' or 'disabled'"),
+    "records": ([("records: $.data", "records: ^'$.['")], "listener.topic.records", "no JSONPath"),
+    "format": ([("format: json", "format: ^jsn")], "listener.topic.format", "did you mean json?"),
+    "events with a schedule": (
+        [("type: delimited", "type: events"), ("schedule:", "^schedule:")],
+        "schedule",
+        "not started by a schedule",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_named_at_its_place(case: tuple[list[tuple[str, str]], str, str]) -> None:
+    """Each mistake has line, column, path and words that help."""
+    replacements, path, message = case
+    marked = changed(*replacements)
+    place = place_of(marked, "^")
+
+    found = [each for each in problems(marked.replace("^", "", 1)) if each.path == path and message in each.message]
+
+    assert [(each.line, each.column) for each in found] == [place]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("- a\n- b\n", "a mapping of keys"),
+        ("just text", "a mapping of keys"),
+        ("name: @x", "put the whole text in quotes"),
+        ("a: {b", "never closed"),
+        ("\ta: 1", "tab"),
+    ],
+)
+def test_what_is_no_mapping_of_keys_is_one_problem_with_a_place(text: str, message: str) -> None:
+    """A text that is no definition at all gives one problem and no traceback."""
+    (found,) = problems(text)
+
+    assert message in found.message
+    assert found.line == 1
+
+
+def test_several_application_users_share_the_work() -> None:
+    """Lists of ids and secrets of equal length are pairs."""
+    definition = load_definition(
+        changed(
+            ("client_id: {key_vault: dynamics-client-id}", "client_id: [one, {env: TWO}]"),
+            ("client_secret: {key_vault: dynamics-client-secret}", "client_secret: [{env: A}, {key_vault: b}]"),
+        )
+    )
+
+    assert definition.destination.application_users == (
+        ApplicationUser(client_id="one", client_secret=EnvironmentSecret(env="A")),
+        ApplicationUser(client_id=EnvironmentSecret(env="TWO"), client_secret=KeyVaultSecret(key_vault="b")),
+    )
+
+
+def test_a_managed_identity_needs_neither_id_nor_secret() -> None:
+    """With auth: managed_identity both may be left out."""
+    definition = load_definition(
+        changed(
+            ("  client_id: {key_vault: dynamics-client-id}\n", "  auth: managed_identity\n"),
+            ("  client_secret: {key_vault: dynamics-client-secret}\n", ""),
+        )
+    )
+
+    assert definition.destination.application_users == (ApplicationUser(client_id=None, client_secret=None),)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("100", 100), ("1.5", 1.5), ("90s", 90), ("2 m", 120), ("'1H'", 3600), ("0.5m", 30)]
+)
+def test_a_duration_is_seconds_or_has_a_unit(written: str, seconds: float) -> None:
+    """Durations are read as seconds."""
+    definition = load_definition(changed(("id_column: accountid", f"id_column: accountid\n  timeout: {written}")))
+
+    assert definition.destination.timeout == seconds
+
+
+@pytest.mark.parametrize(
+    ("written", "character"), [("U+0001", "\x01"), ("u+7C", "|"), (r"'\t'", "\t"), ('"\\t"', "\t")]
+)
+def test_a_delimiter_may_be_written_as_its_code_point(written: str, character: str) -> None:
+    """U+0001 and a backslash with t stand for the character."""
+    definition = load_definition(changed(('delimiter: ","', f"delimiter: {written}")))
+
+    assert isinstance(definition.source, DelimitedSource)
+    assert definition.source.delimiter == character
+
+
+@pytest.mark.parametrize(
+    ("written", "header"),
+    [("header: true", True), ("header_rows_to_ignore: 2", False), ("header_rows_to_ignore: 0", True)],
+)
+def test_rows_to_ignore_stand_in_place_of_a_header(written: str, header: bool) -> None:  # noqa: FBT001 - a case of a table
+    """Whoever skips rows and says nothing of a header has none; otherwise there is one."""
+    definition = load_definition(changed(("header: true", written)))
+
+    assert isinstance(definition.source, DelimitedSource)
+    assert definition.source.header is header
+
+
+@pytest.mark.parametrize("url", ["https://org.crm.dynamics.com", "https://org.crm.dynamics.com/api/data/v9.2"])
+def test_a_service_url_gets_path_and_slash(url: str) -> None:
+    """The Web API's path is added where it is missing."""
+    definition = load_definition(changed(("https://org.api.crm.dynamics.com/api/data/v9.2/", url)))
+
+    assert definition.destination.service_url == "https://org.crm.dynamics.com/api/data/v9.2/"
+
+
+def test_a_service_url_may_be_an_emulator_on_this_machine_or_a_parameter() -> None:
+    """Plain http is for loopback; an address in a parameter is checked when it is known."""
+    local = load_definition(changed(("https://org.api.crm.dynamics.com/api/data/v9.2/", "http://127.0.0.1:8080/")))
+    named = load_definition(changed(("https://org.api.crm.dynamics.com/api/data/v9.2/", '"@region"')))
+
+    assert local.destination.service_url == "http://127.0.0.1:8080/api/data/v9.2/"
+    assert named.destination.service_url == "@region"
+
+
+EVENTS = """\
+name: live
+source:
+  type: events
+  columns: [{name: number}, {name: "$.address.city", alias: city}]
+destination:
+  {type: dynamics, entity: account, service_url: "https://o.crm.dynamics.com", client_id: a, client_secret: {env: S},
+   id_column: accountid, mappings: [{source: number, target: accountnumber}, {source: city, target: address1_city}]}
+sync_behaviour: {sync_key: [accountnumber]}
+listener: {name: live}
+"""
+
+
+def test_a_source_of_events_names_fields_or_json_paths() -> None:
+    """A real-time definition needs a listener and no schedule."""
+    definition = load_definition(EVENTS)
+
+    assert isinstance(definition.source, EventsSource)
+    assert [column.label for column in definition.source.columns] == ["number", "city"]
+
+
+def test_a_source_of_events_needs_a_listener_and_aliases_for_paths() -> None:
+    """Without a listener nothing would ever come; a JSONPath is no name."""
+    found = problems(EVENTS.replace("listener: {name: live}\n", "").replace(", alias: city", ""))
+
+    assert [(each.path, each.line) for each in found] == [
+        ("source.type", 3),
+        ("source.columns[1].name", 4),
+        ("destination.mappings[1].source", 7),
+    ]
+
+
+def test_problems_come_in_the_order_of_the_text_and_once() -> None:
+    """However many checks find it, a mistake is one problem."""
+    found = problems(changed(("{source: Name, target: name}", "{source: Nam, target: name, x: 1, y: 2}")))
+
+    assert [each.path for each in found] == [f"destination.mappings[1].{key}" for key in ("source", "x", "y")]

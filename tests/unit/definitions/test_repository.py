@@ -1,0 +1,221 @@
+"""The folder of definitions and how it follows its files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import fsspec  # type: ignore[import-untyped]  # it ships no types
+import pytest
+
+from shared.definitions import Repository, accepted, load_folder
+from shared.definitions.example import EXAMPLE
+from shared.errors import DefinitionError, Problem, UserError
+
+
+class Clock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def named(name: str) -> str:
+    return EXAMPLE.replace("name: customers\n", f"name: {name}\n")
+
+
+def write(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def test_a_folder_gives_its_definitions_in_the_order_of_files(tmp_path: Path) -> None:
+    """Both endings count; hidden files, other files and subfolders do not."""
+    write(tmp_path, b=named("second"), a=named("first"))
+    (tmp_path / "c.yml").write_text(named("third"))
+    (tmp_path / ".hidden.yaml").write_text("x")
+    (tmp_path / "readme.md").write_text("x")
+    (tmp_path / "folder.yaml").mkdir()
+
+    loaded = load_folder(tmp_path)
+
+    assert [entry.name for entry in loaded] == ["first", "second", "third"]
+    assert [definition.name for definition in accepted(loaded)] == ["first", "second", "third"]
+
+
+def test_a_single_file_is_a_folder_of_one(tmp_path: Path) -> None:
+    """A path to a file works as well."""
+    write(tmp_path, a=named("one"), b="nonsense")
+
+    assert [entry.name for entry in load_folder(tmp_path / "a.yaml")] == ["one"]
+
+
+def test_every_problem_of_every_file_is_reported_at_once(tmp_path: Path) -> None:
+    """One error holds them all, and good files stay usable."""
+    write(tmp_path, a=named("Bad Name"), b=named("good"), c=named("x").replace("full", "ful").replace("30%", "z"))
+    (tmp_path / "d.yaml").write_bytes(b"name: a\nx: \xff")
+
+    loaded = load_folder(tmp_path)
+    with pytest.raises(DefinitionError) as caught:
+        accepted(loaded)
+
+    assert [(Path(each.file).name, each.line, each.column) for each in caught.value.problems] == [
+        ("a.yaml", 2, 7),
+        ("c.yaml", 53, 13),
+        ("c.yaml", 58, 24),
+        ("d.yaml", 2, 4),
+    ]
+    assert [entry.name for entry in loaded if entry.definition] == ["good"]
+    assert [entry.name for entry in loaded] == ["a", "good", "c", "d"]
+
+
+def test_a_name_that_two_files_have_is_refused_in_both(tmp_path: Path) -> None:
+    """Nobody can tell which one is meant."""
+    write(tmp_path, a=named("same"), b=named("same"), c=named("other"))
+
+    loaded = load_folder(tmp_path)
+
+    assert [entry.definition is None for entry in loaded] == [True, True, False]
+    assert "b.yaml" in loaded[0].problems[0].message
+    assert (loaded[0].problems[0].line, loaded[0].problems[0].column) == (2, 1)
+    assert "a.yaml" in loaded[1].problems[0].message
+
+
+def test_files_are_looked_at_once_a_minute_and_read_again_only_when_changed(tmp_path: Path) -> None:
+    """A change is seen after a minute; what did not change keeps its very object."""
+    clock = Clock()
+    write(tmp_path, a=named("a"), b=named("b"))
+    repository = Repository(tmp_path, clock=clock)
+    before = repository.loaded()
+
+    write(tmp_path, a=EXAMPLE.replace("version: 1.0.0", "version: 2.0.10").replace("name: customers", "name: a"))
+    clock.now += 59
+    assert repository.loaded() is before
+    clock.now += 1
+    after = repository.loaded()
+
+    assert repository.find("a").version == "2.0.10"
+    assert after[1].definition is before[1].definition
+
+
+def test_a_removed_file_is_forgotten_and_a_new_one_found(tmp_path: Path) -> None:
+    """The folder's content counts."""
+    clock = Clock()
+    write(tmp_path, a=named("a"))
+    repository = Repository(str(tmp_path), clock=clock)
+    assert [each.name for each in repository.definitions()] == ["a"]
+
+    (tmp_path / "a.yaml").unlink()
+    write(tmp_path, b=named("b"))
+    clock.now += 60
+
+    assert [each.name for each in repository.definitions()] == ["b"]
+
+
+def test_a_mistake_in_a_changed_file_takes_only_that_sync_away(tmp_path: Path) -> None:
+    """Find says what is wrong with it."""
+    clock = Clock()
+    write(tmp_path, a=named("a"), b=named("b"))
+    repository = Repository(tmp_path, clock=clock)
+    repository.loaded()
+    write(tmp_path, a=named("a").replace("strategy: full", "strategy: fully"))
+    clock.now += 60
+
+    assert [each.name for each in repository.definitions()] == ["b"]
+    with pytest.raises(DefinitionError, match="did you mean full"):
+        repository.find("a")
+
+
+def test_a_sync_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path: Path) -> None:
+    """Whoever mistypes a name sees the names."""
+    write(tmp_path, a=named("a"), b=named("b"))
+
+    with pytest.raises(UserError, match="there are: a, b"):
+        Repository(tmp_path, clock=Clock()).find("c")
+
+
+def test_a_place_that_cannot_be_read_is_an_error_at_first_and_no_loss_later(tmp_path: Path) -> None:
+    """When storage is away the definitions of the last look stay in use."""
+    with pytest.raises(UserError, match="cannot be read"):
+        load_folder(tmp_path / "nowhere")
+
+    folder = tmp_path / "syncs"
+    folder.mkdir()
+    write(folder, a=named("a"))
+    clock = Clock()
+    repository = Repository(folder, clock=clock)
+    repository.loaded()
+    folder.rename(tmp_path / "moved")
+    clock.now += 60
+
+    assert repository.find("a").name == "a"
+
+
+def test_a_folder_behind_a_url_is_followed_too() -> None:
+    """Fsspec reaches it; its version marks tell what changed."""
+    system = fsspec.filesystem("memory")
+    place = f"/{uuid4()}/syncs"
+    system.pipe(f"{place}/a.yaml", named("a").encode())
+    system.pipe(f"{place}/b.yml", b"nonsense")
+    system.pipe(f"{place}/c.txt", b"nonsense")
+    clock = Clock()
+    repository = Repository(f"memory:/{place}", clock=clock)
+
+    assert [(entry.name, entry.file) for entry in repository.loaded()] == [
+        ("a", f"memory:/{place}/a.yaml"),
+        ("b", f"memory:/{place}/b.yml"),
+    ]
+    system.pipe(f"{place}/b.yml", named("bee").encode())
+    clock.now += 60
+    assert [entry.name for entry in repository.loaded()] == ["a", "bee"]
+
+
+def test_an_unknown_kind_of_url_is_a_user_error() -> None:
+    """Whatever the driver raises becomes one message."""
+    with pytest.raises(UserError, match="cannot be read"):
+        load_folder("nosuch://container/path")
+
+
+def test_a_rewritten_file_of_the_same_size_and_time_is_seen_by_its_inode(tmp_path: Path) -> None:
+    """Deployments replace files and may keep their time."""
+    clock = Clock()
+    write(tmp_path, a=named("a"))
+    repository = Repository(tmp_path, clock=clock)
+    repository.loaded()
+    times = (tmp_path / "a.yaml").stat()
+    (tmp_path / "new").write_text(named("b"))
+    os.utime(tmp_path / "new", ns=(times.st_atime_ns, times.st_mtime_ns))
+    (tmp_path / "new").replace(tmp_path / "a.yaml")
+    clock.now += 60
+
+    assert [each.name for each in repository.definitions()] == ["b"]
+
+
+def test_problems_found_later_get_the_place_of_their_path(tmp_path: Path) -> None:
+    """What the table's metadata shows to be wrong is reported like any other mistake."""
+    write(tmp_path, a=named("a"))
+    repository = Repository(tmp_path, clock=Clock())
+    known = Problem(message="m", file="x", line=9, column=9)
+
+    found = repository.placed(
+        "a",
+        [
+            Problem(message="m", path="destination.mappings[2].target"),
+            Problem(message="m", path="destination.mappings[2].lookup.entity"),
+            Problem(message="m", path="nowhere"),
+            known,
+        ],
+    )
+
+    file = str(tmp_path / "a.yaml")
+    assert [(each.file, each.line, each.column) for each in found] == [
+        (file, 46, 25),
+        (file, 46, 7),
+        (file, 0, 0),
+        ("x", 9, 9),
+    ]
+    assert repository.placed("other", [known]) == (known,)
