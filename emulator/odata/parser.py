@@ -120,8 +120,11 @@ class FilterParser:
             return self._membership(left)
         return left
 
-    def _compared(self, left: Expression, operator: str) -> Comparison:
+    def _compared(self, left: Expression, operator: str) -> Expression:
         right = self._primary()
+        if isinstance(right, Literal) and isinstance(right.value, bool) and not isinstance(left, Property | Literal):
+            # "contains(name,'x') eq true": a truth value needs no comparison.
+            return left if right.value is (operator == "eq") else Negation(operand=left)
         if not isinstance(left, Property | Literal) or not isinstance(right, Property | Literal):
             raise ODataError(
                 f"Only a property and a value can be compared: operator kind '{COMPARISONS[operator]}'.",

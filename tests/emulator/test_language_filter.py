@@ -57,6 +57,8 @@ def test_text_compares_under_the_collation(text: str, expected: list[int]) -> No
         ("not contains(new_name,'c')", [3, 5, 6]),
         ("new_name eq 'a%c'", [2]),
         ("endswith(new_name,'* ')", [5]),
+        ("contains(new_name,'*') eq true", [5]),
+        ("contains(new_name,'c') ne true", [3, 5, 6]),
     ],
 )
 def test_wildcards_are_alive_in_text_functions_alone(text: str, expected: list[int]) -> None:
