@@ -148,7 +148,9 @@ class Dataverse:
             f"&$filter=primaryobjecttypecode eq '{entity.logical_name}' and ({among})"
         )
         answer = self.service.fetch(Call(path=quote(path, safe="/?&=$,()'"), table="sdkmessagefilter")).json()
-        return frozenset(row["sdkmessageid"]["name"] for row in answer["value"])
+        found = frozenset(row["sdkmessageid"]["name"] for row in answer["value"])
+        # "Create and Update supported implies Upsert": UpsertMultiple has no row of its own on standard tables.
+        return found | {"UpsertMultiple"} if found >= {"CreateMultiple", "UpdateMultiple"} else found
 
     def _lanes_of(self, entity: EntityMetadata) -> list[Lane]:
         """The application users with what has been learned about each; kept between writes."""

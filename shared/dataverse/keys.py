@@ -115,20 +115,33 @@ def lookups(
     One text column is asked for with the `In` function, which knows no wildcards; several columns with and/or.
     """
     head = _head(entity, select)
+    form: _Form | None = None
     pieces: list[str] = []
-    used, end = len(head), ""
+    used = 0
     for values in keys:
-        start, end, separator, piece = _piece(entity, values)
+        of_this, piece = _piece(entity, values)
         encoded = quote(piece, safe="/=$,()'@")
-        if pieces and (used + len(encoded) + 8 > room or pieces[0] != start):
-            yield _lookup(head, pieces, separator, end)
-            pieces, used = [], len(head)
-        if not pieces:
-            pieces, used = [start], used + len(start)
+        if form is not None and (form != of_this or used + len(encoded) > room):
+            yield _lookup(head, form, pieces)
+            form = None
+        if form is None:
+            form, pieces, used = of_this, [], len(head) + len(of_this.start) + len(of_this.end)
         pieces.append(encoded)
-        used += len(encoded) + len(separator)
-    if pieces:
-        yield _lookup(head, pieces, separator, end)
+        used += len(encoded) + len(form.between)
+    if form is not None:
+        yield _lookup(head, form, pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the parts of one filter are put together; percent-encoded."""
+
+    start: str
+    between: str
+    end: str
+
+
+_ALTERNATIVES = _Form("(", "%20or%20", ")")
 
 
 def _head(entity: EntityMetadata, select: Sequence[str]) -> str:
@@ -137,21 +150,21 @@ def _head(entity: EntityMetadata, select: Sequence[str]) -> str:
     return f"{entity.entity_set}?$select={columns}{order}&$filter="
 
 
-def _lookup(head: str, pieces: Sequence[str], separator: str, end: str) -> Lookup:
-    return Lookup(path=head + pieces[0] + separator.join(pieces[1:]) + end, asked=len(pieces) - 1)
+def _lookup(head: str, form: _Form, pieces: Sequence[str]) -> Lookup:
+    return Lookup(path=head + form.start + form.between.join(pieces) + form.end, asked=len(pieces))
 
 
-def _piece(entity: EntityMetadata, values: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    """(start of the filter, its end, separator, this key's part)."""
+def _piece(entity: EntityMetadata, values: Mapping[str, Any]) -> tuple[_Form, str]:
+    """One key's part of a filter, and the form of filter it belongs in."""
     if len(values) == 1:
         ((name, value),) = values.items()
-        attribute = entity.attributes[name]
         # How the In function escapes a quote is documented nowhere; `eq` doubles it.
         if isinstance(value, str) and "'" not in value:
-            start = f"Microsoft.Dynamics.CRM.In(PropertyName='{column_in_url(attribute)}',PropertyValues=["
-            return start, "])", ",", f"'{value}'"
+            column = column_in_url(entity.attributes[name])
+            start = f"Microsoft.Dynamics.CRM.In(PropertyName='{column}',PropertyValues=["
+            return _Form(start, ",", "])"), f"'{value}'"
     tests = (
         f"{column_in_url(entity.attributes[name])} eq {literal(entity.attributes[name], value)}"
         for name, value in values.items()
     )
-    return "(", ")", "%20or%20", f"({' and '.join(tests)})"
+    return _ALTERNATIVES, f"({' and '.join(tests)})"

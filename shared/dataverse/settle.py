@@ -2,8 +2,9 @@
 
 A bulk request on a standard table is all or nothing. When one is refused for a row's sake, its rows are halved: the
 first half is sent again while the rest waits. A half that passes proves that the rest holds the bad row; a half that
-fails sets the rest free, to travel with other rows. So each bad row costs about log2(rows) requests, and no good row is
-lost. Where many rows are bad, a `$batch` that goes on after errors finds them all in one request.
+fails sets the rest free, to travel with other rows. The last few suspects, or whole chunks where many rows are bad, are
+told apart by a `$batch` that goes on after errors. So each bad row costs less than log2(rows) requests, every row is
+judged by an answer of its own, and every good row lands.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _FIRST_REFUSAL = 300
 _TOO_LARGE = 413
 _SERVER_ERROR = 500
 _MOST_LOOKUPS = 5
+_FEW = 16  # suspects that one $batch tells apart for less than four more halvings would cost
 _AGAIN = "again"  # counts repeats of a refusal that may have been chance
 _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
 
@@ -129,19 +131,16 @@ def _rest_is_bad(chunk: Chunk) -> Verdict:
     """After the first half passed: the bad row is in the rest, and the blame is its own."""
     if chunk.blame is None or not chunk.rest:
         return Verdict()
-    if len(chunk.rest) == 1 and _certain(chunk.blame):
-        return Verdict(outcomes=(_failed(chunk.rest[0], chunk.blame),))
     return Verdict(again=(_narrowed(chunk, chunk.rest, chunk.blame),))
 
 
-def _certain(blame: Refusal) -> bool:
-    """Whether a refusal would come again: a conflict or a server's fault may not, so a lone row is tried itself."""
-    return blame.status < _SERVER_ERROR and conflict(blame) is None
-
-
 def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], blame: Refusal) -> Chunk:
-    middle = max(1, len(suspects) // 2)
-    return replace(chunk, changes=suspects[:middle], rest=suspects[middle:], blame=blame, tries={}, not_before=0.0)
+    """The next request in the hunt for a bad row: half of the suspects, or the last few one by one."""
+    fresh = replace(chunk, tries={}, not_before=0.0)
+    if len(suspects) <= _FEW:
+        return replace(fresh, changes=suspects, step=Step.SINGLY, rest=(), blame=None)
+    middle = len(suspects) // 2
+    return replace(fresh, changes=suspects[:middle], rest=suspects[middle:], blame=blame)
 
 
 def _failed(change: Change, blame: Refusal) -> Failed:

@@ -1,0 +1,120 @@
+"""Limits that bind: a sliding window per user, as the service keeps it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from shared.dataverse.controller import Controller, Deadlocked, Kind, Settled, Throttled, TooLong
+from shared.dataverse.pace import Pace
+from shared.dataverse.transport import Request, Response
+from tests.unit.dataverse.simulation import inserts, world
+
+WINDOW = 10.0
+
+
+class Window:
+    """Execution time in a sliding window; refuses with the service's words and the seconds until there is room."""
+
+    def __init__(self, most_seconds: float, cost: float) -> None:
+        self.most, self.cost = most_seconds, cost
+        self.entries: deque[tuple[float, float]] = deque()
+        self.refused: list[float] = []
+
+    def gate(self, request: Request, now: float) -> Response | None:
+        while self.entries and self.entries[0][0] <= now - WINDOW:
+            self.entries.popleft()
+        if sum(cost for _, cost in self.entries) >= self.most:
+            self.refused.append(now)
+            return self.refusal(now)
+        rows = (request.body or b"").count(b'"@odata.type"')
+        self.entries.append((now, 0.03 + rows * self.cost))
+        return None
+
+    def refusal(self, now: float) -> Response:
+        wait = max(1.0, self.entries[0][0] + WINDOW - now)
+        limit = f"{self.most * 1000:,.0f} milliseconds over time window of {WINDOW:.0f} seconds"
+        message = f"Combined execution time of incoming requests exceeded limit of {limit}. Decrease number ..."
+        body = f'{{"error":{{"code":"0x80072321","message":"{message}"}}}}'.encode()
+        return Response(status=429, headers={"retry-after": f"{wait:.0f}"}, body=body)
+
+
+def test_a_budget_once_shown_is_kept_and_used() -> None:
+    """With a binding limit the load runs at 0.9 of what is sustainable, and after the first window hardly a 429 comes."""
+    window = Window(most_seconds=40.0, cost=0.001)  # 4 request-seconds a second, as the real service allows
+    here = world(gate=window.gate)
+    rows = 160_000
+    outcomes = here.write(inserts(rows))
+    assert len(outcomes) == rows == len(here.memory.records)
+    sustainable = rows * (0.001 + 0.03 / 1000) / 4.0
+    assert here.memory.clock.seconds <= sustainable / 0.9
+    late = [moment for moment in window.refused if moment > 2 * WINDOW]
+    assert len(late) <= 0.02 * here.memory.requests.total()
+
+
+def test_without_a_refusal_nothing_is_held_back() -> None:
+    """No budget is assumed before the service names one."""
+    pace = Pace()
+    for second in range(1000):
+        pace.spent(second / 10, 100.0)
+    assert pace.free_at(100.0) == 100.0
+
+
+def test_a_budget_of_requests_is_kept() -> None:
+    """After the refusal of the hundredth request within a window, the next waits until the first one has left it."""
+    pace = Pace()
+    for number in range(100):
+        pace.spent(float(number), 0.1)
+    pace.exhausted(99.0, "Number of requests exceeded the limit of 90 over time window of 300 seconds.")
+    assert pace.free_at(99.0) >= 300.0
+
+
+def settle(controller: Controller, *, at: float, rows: int, seconds: float) -> None:
+    controller.observe(Settled(at=at, kind=Kind.CREATE, rows=rows, seconds=seconds))
+
+
+def test_parallelism_starts_at_the_hint_and_rises_by_one_a_round() -> None:
+    """Additive increase, up to the most that is allowed."""
+    controller = Controller(parallel=4, most_parallel=6)
+    seen = []
+    for at in range(30):
+        settle(controller, at=float(at), rows=100, seconds=0.1)
+        seen.append(controller.parallel)
+    assert seen[0] == 4
+    assert sorted(set(seen)) == [4, 5, 6]
+
+
+def test_slower_rows_stop_the_rise() -> None:
+    """When rows take longer with more senders, the server is queueing: no more are added."""
+    controller = Controller(parallel=4, most_parallel=48)
+    for at in range(200):
+        settle(controller, at=float(at), rows=controller.rows(Kind.CREATE), seconds=0.1 * controller.parallel**2)
+    assert controller.parallel <= 8
+
+
+def test_too_many_concurrent_requests_halve_parallelism_once_for_a_burst() -> None:
+    """Refusals of requests that were in flight together count once."""
+    controller = Controller(parallel=32, most_parallel=48)
+    for number in range(10):
+        controller.observe(Throttled(at=1.0 + number / 100, concurrency=True, wait=2.0))
+    assert controller.parallel == 16
+    assert controller.ready_at(1.5) >= 3.0
+
+
+def test_rows_follow_the_measured_time() -> None:
+    """Fast rows make large requests, slow rows small ones, between the bounds."""
+    fast, slow = Controller(parallel=4, most_parallel=4), Controller(parallel=4, most_parallel=4)
+    for at in range(20):
+        settle(fast, at=float(at), rows=fast.rows(Kind.CREATE), seconds=fast.rows(Kind.CREATE) * 0.0001)
+        settle(slow, at=float(at), rows=slow.rows(Kind.CREATE), seconds=slow.rows(Kind.CREATE) * 0.08)
+    assert fast.rows(Kind.CREATE) == 1000
+    assert 40 <= slow.rows(Kind.CREATE) <= 60
+    assert slow.rows(Kind.UPDATE) == 100
+
+
+def test_timeouts_halve_the_rows_and_deadlocks_the_senders() -> None:
+    """Each remedy fits its trouble."""
+    controller = Controller(parallel=8, most_parallel=8)
+    controller.observe(TooLong(at=0.0, kind=Kind.CREATE, rows=100))
+    assert (controller.rows(Kind.CREATE), controller.parallel) == (50, 8)
+    controller.observe(Deadlocked(at=0.0))
+    assert (controller.rows(Kind.CREATE), controller.parallel) == (50, 4)

@@ -1,0 +1,74 @@
+"""The retry decision, question by question."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.dataverse.retry import Happened, Patience, Trouble, delay, number_in, retry_after
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+def test_a_lost_answer_is_only_repeated_where_that_does_no_harm() -> None:
+    """Could the server have acted, and would acting twice matter?"""
+    assert delay(Happened(trouble=Trouble.LOST, attempt=1, repeatable=False)) is None
+    assert delay(Happened(trouble=Trouble.LOST, attempt=1, repeatable=True)) is not None
+
+
+@pytest.mark.parametrize("trouble", [Trouble.UNSENT, Trouble.THROTTLED, Trouble.AWAY, Trouble.DATABASE])
+def test_what_the_server_cannot_have_acted_on_is_repeated_always(trouble: Trouble) -> None:
+    """A request that was refused or never arrived is safe to send again, idempotent or not."""
+    assert delay(Happened(trouble=trouble, attempt=1, repeatable=False)) is not None
+
+
+def test_retry_after_is_obeyed_to_the_second() -> None:
+    """What the service asks for wins over the client's own pace."""
+    assert delay(Happened(trouble=Trouble.THROTTLED, attempt=3, repeatable=True, asked=17.0)) == 17.0
+
+
+def test_a_wait_beyond_the_deadline_gives_up() -> None:
+    """There is no point in waiting for a try that cannot end in time."""
+    assert delay(Happened(trouble=Trouble.AWAY, attempt=1, repeatable=True, asked=30.0, left=20.0)) is None
+
+
+def test_waits_double_up_to_a_bound_and_are_spread() -> None:
+    """Without a word from the service the pace is exponential with jitter."""
+    patience = Patience(attempts=20, base=1.0, longest=10.0)
+    waits = [
+        delay(Happened(trouble=Trouble.AWAY, attempt=n, repeatable=True), patience, jitter=1.0) for n in range(1, 7)
+    ]
+    assert waits == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    assert delay(Happened(trouble=Trouble.AWAY, attempt=1, repeatable=True), patience, jitter=0.0) == 0.5
+
+
+def test_attempts_end_but_throttling_is_more_patient() -> None:
+    """The service itself says when it serves again, so a 429 costs no attempt of the others."""
+    assert delay(Happened(trouble=Trouble.AWAY, attempt=7, repeatable=True)) is None
+    assert delay(Happened(trouble=Trouble.THROTTLED, attempt=7, repeatable=True)) is not None
+    assert delay(Happened(trouble=Trouble.THROTTLED, attempt=60, repeatable=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("17", 17.0),
+        ("1,200.00", 1200.0),
+        ("Sun, 22 Nov 2026 12:00:30 GMT", 30.0),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
+        ("-5", 0.0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(text: str, seconds: float | None) -> None:
+    """Both forms of RFC 9110 are understood; anything else counts as absent."""
+    assert retry_after({"retry-after": text}, NOW) == seconds
+
+
+def test_numbers_with_thousands_separators_are_read() -> None:
+    """The service writes 1,200.00 in its rate-limit headers."""
+    assert number_in("1,200.00") == 1200.0
+    assert number_in("7999") == 7999.0
+    assert number_in("n/a") is None

@@ -1,0 +1,290 @@
+"""The writer against a service in memory, in virtual time."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.writer import Bounds
+from shared.errors import AbortRun, RetryLater, SyncError
+from tests.unit.dataverse.simulation import Fault, World, inserts, world
+
+
+def settled(outcomes: Iterable[Outcome], changes: int) -> Counter[str]:
+    """Count outcomes by kind, after proving that each change has exactly one."""
+    listed = list(outcomes)
+    assert sorted(outcome.number for outcome in listed) == list(range(changes))
+    return Counter(type(outcome).__name__ for outcome in listed)
+
+
+def drained(here: World, changes: Iterable[Change]) -> tuple[list[Outcome], SyncError | None]:
+    """All outcomes, and what the write ended with."""
+    outcomes: list[Outcome] = []
+    try:
+        outcomes.extend(here.writing().outcomes(changes))
+    except SyncError as error:
+        return outcomes, error
+    return outcomes, None
+
+
+def loaded(count: int, **options: object) -> tuple[World, list[str]]:
+    """A world that holds `count` accounts, and their ids in order."""
+    made = world(**options)
+    ids = {outcome.number: str(outcome.id) for outcome in made.write(inserts(count)) if isinstance(outcome, Applied)}
+    made.memory.requests.clear()
+    return made, [ids[number] for number in range(count)]
+
+
+def update(number: int, record: str | None, **values: object) -> Change:
+    return Change(
+        number=number,
+        action=ChangeAction.UPDATE,
+        id=record,
+        key=json.dumps({"accountnumber": f"A{number}"}),
+        payload=json.dumps(values),
+        columns=",".join(values),
+    )
+
+
+def delete(number: int, record: str | None) -> Change:
+    return Change(number=number, action=ChangeAction.DELETE, id=record, key=json.dumps({"accountnumber": f"A{number}"}))
+
+
+def upsert(number: int, key: str, **values: object) -> Change:
+    payload = json.dumps({"accountnumber": key, **values})
+    return Change(number=number, action=ChangeAction.UPSERT, key=json.dumps({"accountnumber": key}), payload=payload)
+
+
+def test_inserts_go_through_create_multiple_and_come_back_with_their_ids() -> None:
+    """Every insert is applied once, in few requests, and its outcome names the new record."""
+    here = world()
+    outcomes = here.write(inserts(2500))
+    assert settled(outcomes, 2500) == {"Applied": 2500}
+    assert len(here.memory.records) == 2500
+    assert here.memory.requests.keys() == {"CreateMultiple"}
+    for outcome in outcomes:
+        assert isinstance(outcome, Applied)
+        assert outcome.created
+        assert here.memory.records[str(outcome.id)]["accountnumber"] == f"A{outcome.number}"
+
+
+def test_updates_go_through_update_multiple_by_id() -> None:
+    """An update sends its id and its columns, however the rows' columns are mixed."""
+    here, ids = loaded(300)
+    changes = [update(n, ids[n], name=f"New {n}") if n % 2 else update(n, ids[n], revenue=n) for n in range(300)]
+    assert settled(here.write(changes), 300) == {"Applied": 300}
+    assert here.memory.records[ids[3]]["name"] == "New 3"
+    assert here.memory.records[ids[4]]["revenue"] == 4
+    assert here.memory.requests.keys() == {"UpdateMultiple"}
+
+
+def test_deletes_go_through_batches() -> None:
+    """Deletes travel in $batch, and a record that is gone already counts as deleted."""
+    here, ids = loaded(300)
+    del here.memory.records[ids[7]]
+    assert settled(here.write([delete(n, ids[n]) for n in range(300)]), 300) == {"Applied": 300}
+    assert not here.memory.records
+    assert here.memory.requests.keys() == {"$batch"}
+
+
+def test_upserts_by_key_leave_the_key_out_of_the_body() -> None:
+    """An upsert names its record by alternate key; records appear or change."""
+    here, _ = loaded(50)
+    outcomes = here.write([upsert(n, f"A{n}", name="Both") for n in range(100)])
+    assert settled(outcomes, 100) == {"Applied": 100}
+    assert len(here.memory.records) == 100
+    assert all(row["name"] == "Both" for row in here.memory.records.values())
+    assert here.memory.requests.keys() == {"UpsertMultiple"}
+
+
+def test_upserts_whose_key_may_not_stand_in_a_url_are_looked_up() -> None:
+    """Reserved characters in a key lead to a look-up by filter and then to an update or a create."""
+    here = world()
+    here.write([upsert(0, "A/1", name="One")])
+    outcomes = here.write([upsert(0, "A/1", name="Two"), upsert(1, "B&2", name="Two"), upsert(2, "C3", name="Two")])
+    assert settled(outcomes, 3) == {"Applied": 3}
+    assert sorted(row["accountnumber"] for row in here.memory.records.values()) == ["A/1", "B&2", "C3"]
+    assert all(row["name"] == "Two" for row in here.memory.records.values())
+
+
+def test_updates_and_deletes_without_an_id_find_their_record_by_key() -> None:
+    """A delta names records by key; a missing one fails an update and satisfies a delete."""
+    here, ids = loaded(10)
+    changes = [update(n, None, name="Found") for n in range(5)]
+    changes += [update(99, None, name="Nobody"), delete(5, None), delete(98, None)]
+    outcomes = {outcome.number: outcome for outcome in here.write(changes)}
+    assert here.memory.records[ids[4]]["name"] == "Found"
+    assert ids[5] not in here.memory.records
+    assert isinstance(outcomes[98], Applied)
+    failed = outcomes[99]
+    assert isinstance(failed, Failed)
+    assert failed.status == 404
+
+
+def test_a_table_without_bulk_messages_is_written_through_batches() -> None:
+    """Creates, updates and upserts fall back to $batch where the table lacks their message."""
+    here = world(messages=frozenset())
+    outcomes = here.write(inserts(250))
+    assert settled(outcomes, 250) == {"Applied": 250}
+    assert all(isinstance(outcome, Applied) and outcome.id in here.memory.records for outcome in outcomes)
+    changes = [upsert(n, f"A{n}", name="Again") for n in range(240, 260)]
+    created = {outcome.number: outcome for outcome in here.write(changes)}
+    assert [getattr(created[n], "created", None) for n in (249, 250)] == [False, True]
+
+
+@pytest.mark.parametrize("bad", [1, 7, 25])
+def test_bad_rows_are_told_apart_and_the_good_ones_land(bad: int) -> None:
+    """Scattered bad rows cost at most 2 % more requests than bad x log2(chunk) predicts; all good rows land."""
+    rows, every = 50_000, 50_000 // bad
+    here = world(bad=lambda row: "too long" if int(row["accountnumber"][1:]) % every == every - 3 else None)
+    plain = world()
+    plain.write(inserts(rows))
+    outcomes = here.write(inserts(rows))
+    assert settled(outcomes, rows) == {"Applied": rows - bad, "Failed": bad}
+    failed = [outcome.number for outcome in outcomes if isinstance(outcome, Failed)]
+    assert all(number % every == every - 3 for number in failed)
+    extra = here.memory.requests.total() - plain.memory.requests.total()
+    assert extra <= 1.02 * bad * math.log2(1000) + 2
+
+
+def test_many_bad_rows_are_told_apart_in_one_batch_each() -> None:
+    """Where a good part of the rows is bad, one $batch for each chunk finds them all."""
+    here = world(bad=lambda row: "bad" if int(row["accountnumber"][1:]) % 3 == 0 else None)
+    outcomes = here.write(inserts(5000))
+    assert settled(outcomes, 5000) == {"Applied": 3333, "Failed": 1667}
+    assert here.memory.requests.total() < 250
+
+
+@pytest.mark.parametrize("kind", ["unsent", "drop_before", "drop_after", "timeout_after"])
+def test_a_broken_connection_neither_loses_nor_doubles_inserts(kind: str) -> None:
+    """Whether the server acted or not, each insert ends as exactly one record."""
+    here = world(key_guarded=False, faults=[Fault(kind=kind, times=3)])
+    outcomes = here.write(inserts(500))
+    assert settled(outcomes, 500) == {"Applied": 500}
+    numbers = Counter(row["accountnumber"] for row in here.memory.records.values())
+    assert numbers == {f"A{n}": 1 for n in range(500)}
+    assert all(isinstance(outcome, Applied) and outcome.id in here.memory.records for outcome in outcomes)
+
+
+def test_a_gateway_error_counts_as_a_lost_answer() -> None:
+    """A 502 may hide a request that was carried out: creates are looked up before they are sent again."""
+    here = world(key_guarded=False, faults=[Fault(kind="status", status=502)])
+    assert settled(here.write(inserts(100)), 100) == {"Applied": 100}
+    assert here.memory.requests["$batch"] == 1
+
+
+def test_throttling_pauses_until_the_moment_the_service_names() -> None:
+    """After a 429 nothing is sent before Retry-After has passed."""
+    throttle = Fault(kind="status", status=429, code="0x80072322", headers={"retry-after": "17"})
+    here = world(faults=[throttle])
+    sent: list[float] = []
+
+    def note(_: object, now: float) -> None:
+        sent.append(now)
+
+    here.memory.gate = note
+    assert settled(here.write(inserts(2000)), 2000) == {"Applied": 2000}
+    assert min(moment for moment in sent if moment > 1) >= 17
+    assert here.service.meter.usage().throttled == 1
+
+
+def test_a_missing_privilege_ends_the_run_and_accounts_for_every_change() -> None:
+    """A 403 that names a privilege ends the write: the rest is skipped, then AbortRun says which privilege."""
+    refusal = Fault(
+        kind="status", status=403, code="0x80040220", message="Principal user is missing prvCreateAccount privilege."
+    )
+    here = world(faults=[refusal])
+    outcomes, error = drained(here, inserts(3000))
+    assert isinstance(error, AbortRun)
+    assert "prvCreateAccount" in error.message
+    assert settled(outcomes, 3000)["Skipped"] > 0
+
+
+def test_a_service_that_stays_away_ends_the_run_as_retry_later() -> None:
+    """503 beyond patience raises RetryLater after every change has its outcome."""
+    here = world(faults=[Fault(kind="status", status=503, code="0x80040216", times=10_000)])
+    outcomes, error = drained(here, inserts(300))
+    assert isinstance(error, RetryLater)
+    assert settled(outcomes, 300) == {"Skipped": 300}
+
+
+def test_the_deadline_stops_at_a_chunk_boundary() -> None:
+    """Nothing is in flight at the deadline; what is left is skipped and says why."""
+    here = world()
+    deadline = here.memory.clock.now() + timedelta(seconds=5)
+    here.bounds = Bounds(deadline=deadline)
+    outcomes = here.write(inserts(100_000))
+    assert here.memory.clock.now() <= deadline
+    counts = settled(outcomes, 100_000)
+    assert counts["Applied"] == len(here.memory.records) > 10_000
+    assert {outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)} == {"deadline"}
+
+
+def test_too_many_errors_stop_the_rest() -> None:
+    """More failures than max_errors skip what is left; what was written stays."""
+    here = world(bad=lambda row: "bad", bounds=Bounds(max_errors=10))
+    counts = settled(here.write(inserts(2000)), 2000)
+    assert counts["Failed"] > 10
+    assert counts["Skipped"] > 0
+
+
+def test_a_cancelled_write_skips_the_rest() -> None:
+    """Once cancelled, nothing more is sent."""
+    here = world()
+    here.bounds = Bounds(cancelled=lambda: here.memory.clock.seconds > 1)
+    counts = settled(here.write(inserts(50_000)), 50_000)
+    assert counts["Applied"] == len(here.memory.records)
+    assert counts["Skipped"] > 0
+
+
+def test_two_changes_of_one_record_are_never_in_flight_together() -> None:
+    """A later change of the same record waits for the earlier one, and wins."""
+    here, ids = loaded(20)
+    changes = [update(n, ids[n % 20], name=f"Version {n}") for n in range(200)]
+    assert settled(here.write(changes), 200) == {"Applied": 200}
+    assert here.memory.records[ids[5]]["name"] == "Version 185"
+
+
+def test_deadlocks_lower_parallelism_and_are_repeated() -> None:
+    """A rolled-back transaction is sent again, with fewer requests at once."""
+    here = world(faults=[Fault(kind="status", status=500, code="0x80044150", message="Sql Number: 1205", times=2)])
+    assert settled(here.write(inserts(300)), 300) == {"Applied": 300}
+    assert here.lanes[0].controller.parallel < 8
+
+
+def test_sql_timeouts_make_the_chunks_smaller() -> None:
+    """A chunk that took too long for the database is sent in halves."""
+    here = world(faults=[Fault(kind="status", status=500, code="0x80044151", message="timeout", times=1)])
+    assert settled(here.write(inserts(100)), 100) == {"Applied": 100}
+    assert max(here.memory.sizes) <= 50
+
+
+def test_a_lost_upsert_race_is_repeated_once() -> None:
+    """The loser of two upserts of one new key gets 412 and succeeds as an update."""
+    here = world(faults=[Fault(kind="status", status=412, code="0x80060892", message="already exists", times=1)])
+    assert settled(here.write([upsert(0, "A0", name="x")]), 1) == {"Applied": 1}
+
+
+def test_first_load_comes_near_what_the_service_can_do() -> None:
+    """100,000 inserts at 30 ms + 1 ms a row and 8 requests at once take at most 1/0.9 of the computed time."""
+    here = world(most_parallel=8)
+    here.write(inserts(100_000))
+    ceiling = (100 * 0.03 + 100_000 * 0.001) / 8
+    assert here.memory.clock.seconds <= ceiling / 0.9
+
+
+def test_several_application_users_share_the_work() -> None:
+    """Two users are nearly twice as fast as one, four nearly four times."""
+    taken = []
+    for users in (1, 2, 4):
+        here = world(users=users, most_parallel=4, parallel=4)
+        assert settled(here.write(inserts(50_000)), 50_000) == {"Applied": 50_000}
+        taken.append(here.memory.clock.seconds)
+    assert taken[0] / taken[1] >= 1.8
+    assert taken[0] / taken[2] >= 3.4
