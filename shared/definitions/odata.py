@@ -89,7 +89,8 @@ def _argument(tokens: list[str], opening: int) -> str:
     """The column in a call such as `tolower(name)`; nothing for a call that changes the type, such as `year`."""
     if opening < 1 or tokens[opening - 1].lower() not in _SAME_TYPE:
         return ""
-    return next((token for token in tokens[opening + 1 :] if re.match(r"[A-Za-z_]", token)), "")
+    after = zip(tokens[opening + 1 :], [*tokens[opening + 2 :], ""], strict=True)
+    return next((token for token, behind in after if behind != "(" and re.match(r"[A-Za-z_]", token)), "")
 
 
 def _ending_at(tokens: list[str], index: int) -> str:

@@ -148,6 +148,13 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "destination type": ([("type: dynamics", "type: ^crm")], "destination.type", "'dynamics' is needed"),
     "service url": ([("https://org.", "^ftp://org.")], "destination.service_url", "https://"),
     "http": ([("https://org.", "^http://org.")], "destination.service_url", "emulator"),
+    "no url": ([("https://org.api", "^https://[org.api")], "destination.service_url", "no URL"),
+    "port of the url": (
+        [("https://org.api.crm.dynamics.com", "^https://org.api.crm.dynamics.com:99999")],
+        "destination.service_url",
+        "no URL",
+    ),
+    "password in the url": ([("https://org.", "^https://u:p@org.")], "destination.service_url", "no user or password"),
     "path of the url": (
         [("https://org.api.crm.dynamics.com/", "^https://o.com/x/")],
         "destination.service_url",

@@ -48,6 +48,10 @@ VALUES: dict[str, ParameterValue] = {
     "time": dt.datetime(2024, 1, 2, 23, 4, 5, tzinfo=dt.timezone(dt.timedelta(hours=-2))),
     "label": "or",
     "none": None,
+    "text": "2024-01-31",
+    "moment": "2024-01-31T12:00:00+02:00",
+    "words": " TRUE ",
+    "half": 0.5,
 }
 
 
@@ -93,6 +97,15 @@ VALUES: dict[str, ParameterValue] = {
         ("name eq '@s' and employees eq @n", "name eq '@s' and employees eq 17"),
         ("children/any(c:c/name eq @digits)", "children/any(c:c/name eq '17')"),
         ("@b", "true"),
+        ("eq @n", "eq 17"),
+        ("@n eq", "17 eq"),
+        ("(employees eq 1) and contains(concat(name,'a'),@n)", "(employees eq 1) and contains(concat(name,'a'),'17')"),
+        ("(employees) eq @digits", "(employees) eq '17'"),
+        ("year(@day) eq year(modified)", "year(2024-01-02) eq year(modified)"),
+        ("x(name,@none) or , @n", "x(name,null) or , 17"),
+        ("born eq @text or modified eq @text", "born eq 2024-01-31 or modified eq 2024-01-31T00:00:00Z"),
+        ("modified lt @moment", "modified lt 2024-01-31T10:00:00Z"),
+        ("active eq @words", "active eq true"),
     ],
 )
 def test_a_parameter_becomes_a_literal_of_the_compared_type(condition: str, expected: str) -> None:
@@ -111,6 +124,8 @@ def test_a_parameter_becomes_a_literal_of_the_compared_type(condition: str, expe
         "parentid eq @n",
         "modified ge @s",
         "class eq @s",
+        "class eq @half",
+        "employees eq @half",
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name_and_not_shown(condition: str) -> None:
