@@ -16,7 +16,7 @@ from shared.errors import RetryLater, SyncError
 from shared.jobs.lease_keeping import LeaseTaken
 from shared.jobs.schedule import Scheduled, due
 from shared.settings import environment, function_time_limit
-from shared.state import JobRequest
+from shared.state import JobRequest, RunRecord
 from shared.telemetry import record_batch, said_by, span
 
 __all__ = ["Tick", "run_tick"]
@@ -59,7 +59,9 @@ class Tick:
         self._app = app
         self._now = now
         self._claim_seconds = seconds or CLAIM_SECONDS
-        self._deadline = None if seconds is None else time.monotonic() + seconds - min(seconds * SPARE_SHARE, SPARE_MOST)
+        self._deadline = (
+            None if seconds is None else time.monotonic() + seconds - min(seconds * SPARE_SHARE, SPARE_MOST)
+        )
 
     def run(self, *, late: bool = False) -> None:
         """Run everything that is due and wait for its end.
@@ -140,6 +142,7 @@ class Tick:
             return False
         except SyncError as error:
             log.error("%s failed: %s", work.sync, error.message)  # noqa: TRY400 - a user's mistake needs no traceback
+            self._log_start_that_failed(work.sync, trigger, error.message)
             return True
         record_batch(work.sync, trigger, summary.to_json())
         log.info(
@@ -149,6 +152,26 @@ class Tick:
             extra={"run_id": summary.run_id, "state": summary.state.value, "seconds": summary.elapsed_seconds},
         )
         return True
+
+    def _log_start_that_failed(self, sync: str, trigger: str, message: str) -> None:
+        """Put a run that ended before its first log line into the execution log, so that its schedule is kept."""
+        last = self._app.state.last_run(sync)
+        known = {definition.name: definition for definition in self._app.runnable()}
+        if sync not in known or (last and last.started >= self._now):
+            return
+        moment = datetime.now(UTC)
+        self._app.state.begin_run(
+            RunRecord(
+                run_id=uuid.uuid4().hex,
+                sync=sync,
+                version=known[sync].version,
+                trigger=trigger,
+                state="Failed",
+                started=moment,
+                ended=moment,
+                message=message,
+            )
+        )
 
 
 def _raise_unforeseen(futures: Sequence[Future[None]]) -> None:

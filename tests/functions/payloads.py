@@ -1,0 +1,89 @@
+"""What the host sends when a trigger fires, in the shapes that its extensions give them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.functions.messages import protos, rpc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """One firing of a trigger.
+
+    Attributes:
+        data: The value of the trigger's binding.
+        metadata: What the function sees as trigger metadata.
+    """
+
+    data: Any
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def timer(*, late: bool = False, now: datetime | None = None) -> Payload:
+    """A tick of a timer whose schedule is monitored."""
+    moment = (now or datetime.now(UTC)).isoformat()
+    status = {"Last": moment, "Next": moment, "LastUpdated": moment}
+    value = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": late}
+    return Payload(data=_json(value), metadata={"TimerTrigger": protos.TypedData(string=moment)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event as the event hub keeps it."""
+
+    body: bytes
+    key: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    enqueued: datetime = datetime(2026, 11, 22, 12, 0, 0, 123000, tzinfo=UTC)
+
+
+def events(batch: Sequence[Event], *, partition: str = "0", first: int = 0, offset: str | None = None) -> Payload:
+    """A batch of one partition, cardinality many, data type binary.
+
+    Args:
+        batch: The events in order.
+        partition: Partition id.
+        first: Sequence number of the first event.
+        offset: The offset of all of them; newer namespaces give texts that are no numbers, or -1.
+    """
+    numbers = range(first, first + len(batch))
+    offsets = [offset if offset is not None else str(number * 112) for number in numbers]
+    # A .NET DateTime of unspecified kind: UTC, written without a zone.
+    times = [event.enqueued.astimezone(UTC).replace(tzinfo=None).isoformat() for event in batch]
+    system = [
+        {"SequenceNumber": number, "Offset": place, "PartitionKey": event.key, "EnqueuedTimeUtc": time}
+        for number, place, event, time in zip(numbers, offsets, batch, times, strict=True)
+    ]
+    context = {
+        "FullyQualifiedNamespace": "test.servicebus.windows.net",
+        "EventHubName": "dynamics-sync",
+        "ConsumerGroup": "$Default",
+        "PartitionId": partition,
+    }
+    bodies = rpc.CollectionBytes(bytes=[event.body for event in batch])
+    return Payload(
+        data=protos.TypedData(collection_bytes=bodies),
+        metadata={
+            "PartitionContext": _json(context),
+            # Events without a key have no entry, so the array cannot be read by index.
+            "PartitionKeyArray": _texts([event.key for event in batch if event.key is not None]),
+            "OffsetArray": _texts(offsets),
+            "SequenceNumberArray": protos.TypedData(collection_sint64=rpc.CollectionSInt64(sint64=numbers)),
+            "EnqueuedTimeUtcArray": _json(times),
+            "PropertiesArray": _json([dict(event.properties) for event in batch]),
+            "SystemPropertiesArray": _json(system),
+        },
+    )
+
+
+def _texts(values: Sequence[str]) -> Any:
+    return protos.TypedData(collection_string=rpc.CollectionString(string=values))
+
+
+def _json(value: Any) -> Any:
+    return protos.TypedData(json=json.dumps(value, separators=(",", ":")))

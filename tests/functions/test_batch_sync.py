@@ -1,0 +1,196 @@
+"""The timer's function in Microsoft's runtime: fired with the host's messages, rows arrive in Dataverse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.state import JobRequest, RunRecord
+from tests.functions.conftest import World
+from tests.functions.host import FunctionsHost
+from tests.functions.payloads import timer
+
+pytestmark = pytest.mark.runtime
+
+NIGHTLY = "0 0 3 29 2 *"
+
+
+def record(sync: str, *, started: datetime, state: str = "Succeeded") -> RunRecord:
+    return RunRecord(run_id=f"before-{sync}", sync=sync, version="1", trigger="timer", state=state, started=started)
+
+
+def tick(host: FunctionsHost, *, late: bool = False) -> None:
+    invocation = host.fire("batch_sync", timer(late=late))
+    assert invocation.succeeded, invocation.error + invocation.trace
+
+
+class TestTrigger:
+    def test_it_is_a_monitored_timer_with_the_schedule_of_the_settings(self, host: FunctionsHost) -> None:
+        """Never on start-up, for every new instance would start the syncs; no retry policy, for the next tick is it."""
+        assert host.bindings("batch_sync") == [
+            {
+                "direction": "IN",
+                "type": "timerTrigger",
+                "name": "timer",
+                "schedule": "%BATCH_SYNC_SCHEDULE%",
+                "runOnStartup": False,
+                "useMonitor": True,
+            }
+        ]
+        assert host.retry_policy("batch_sync") is None
+
+
+class TestTick:
+    def test_a_due_sync_runs_and_its_rows_arrive(self, host: FunctionsHost, world: World) -> None:
+        """The whole way: timer, definition, file, requests, records, execution log."""
+        world.define("customers")
+        tick(host)
+        assert world.accounts() == {f"customers-{number}": f"Account {number}" for number in range(3)}
+        (run,) = world.app.state.runs()
+        assert (run.sync, run.trigger, run.state) == ("customers", "timer", "Succeeded")
+        assert run.counts["created"] == {"done": 3, "planned": 3}
+
+    def test_what_is_not_due_does_not_run(self, host: FunctionsHost, world: World) -> None:
+        """A sync that ran after its latest tick waits for the next."""
+        world.define("customers", schedule=NIGHTLY)
+        world.app.state.begin_run(record("customers", started=datetime.now(UTC)))
+        tick(host)
+        assert world.accounts() == {}
+
+    def test_a_late_timer_runs_what_was_missed_once(self, host: FunctionsHost, world: World) -> None:
+        """However many ticks passed, one run makes up for them."""
+        world.define("customers")
+        world.app.state.begin_run(record("customers", started=datetime.now(UTC) - timedelta(days=3)))
+        tick(host, late=True)
+        assert [run.state for run in world.app.state.runs("customers")] == ["Succeeded", "Succeeded"]
+
+    def test_an_interrupted_run_goes_on_at_the_next_tick(self, host: FunctionsHost, world: World) -> None:
+        """Its schedule is not waited for."""
+        world.define("customers", schedule=NIGHTLY)
+        world.app.state.begin_run(record("customers", started=datetime.now(UTC), state="Interrupted"))
+        tick(host)
+        assert len(world.accounts()) == 3
+
+    def test_syncs_run_side_by_side_and_one_failure_keeps_no_other(self, host: FunctionsHost, world: World) -> None:
+        """A missing file fails its own sync; a broken definition is no sync at all."""
+        for name in ("a", "b", "c", "d", "e"):
+            world.define(name)
+        (world.folder / "c.csv").unlink()
+        (world.folder / "syncs" / "broken.yaml").write_text("name: [")
+        tick(host)
+        assert {name.partition("-")[0] for name in world.accounts()} == {"a", "b", "d", "e"}
+        assert {run.sync: run.state for run in world.app.state.runs()} == {
+            "a": "Succeeded",
+            "b": "Succeeded",
+            "c": "Failed",
+            "d": "Succeeded",
+            "e": "Succeeded",
+        }
+
+    def test_a_disabled_sync_and_one_without_schedule_do_not_run(self, host: FunctionsHost, world: World) -> None:
+        """Only what has a schedule and is enabled is the timer's affair."""
+        world.define("off", more="enabled: false\n")
+        world.define("asked")
+        file = world.folder / "syncs" / "asked.yaml"
+        file.write_text(file.read_text().replace('schedule: "0 * * * * *"\n', ""))
+        tick(host)
+        assert world.app.state.runs() == ()
+
+    def test_a_sync_that_runs_elsewhere_is_left_alone(self, host: FunctionsHost, world: World) -> None:
+        """The lease of another instance holds here too."""
+        world.define("customers")
+        lease = world.app.state.acquire_lease("sync/customers", holder="another instance", seconds=600)
+        assert lease is not None
+        tick(host)
+        assert world.app.state.runs() == ()
+        world.app.state.release_lease(lease)
+        tick(host)
+        assert len(world.accounts()) == 3
+
+    def test_a_run_with_nothing_to_do_writes_nothing(self, host: FunctionsHost, world: World) -> None:
+        """Interrupted after its last write, the sync is run again and sends no write."""
+        world.define("customers")
+        tick(host)
+        done = replace(world.app.state.runs()[0], state="Interrupted")
+        world.app.state.finish_run(done)
+        tick(host)
+        again = world.app.state.runs()[0]
+        assert (again.state, again.counts["unchanged"], again.counts["writes"]) == ("Succeeded", 3, 0)
+
+    def test_a_sync_that_cannot_start_keeps_its_schedule(
+        self, host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What fails before its first request is in the execution log, and waits for its next tick."""
+        world.define("customers", schedule=NIGHTLY)
+        monkeypatch.delenv("DATAVERSE_SECRET")
+        tick(host)
+        tick(host)
+        (run,) = world.app.state.runs()
+        assert run.state == "Failed"
+        assert "DATAVERSE_SECRET" in run.message
+
+
+class TestJobRequests:
+    def request(self, sync: str = "customers", *, force: bool = False) -> JobRequest:
+        return JobRequest(id=f"job-{sync}", sync=sync, requested=datetime.now(UTC), force=force, requested_by="ann")
+
+    def test_a_requested_job_runs_at_the_next_tick(self, host: FunctionsHost, world: World) -> None:
+        """A sync without a due tick runs because somebody asked, and once."""
+        world.define("customers", schedule=NIGHTLY)
+        world.app.state.begin_run(record("customers", started=datetime.now(UTC)))
+        world.app.state.request_job(self.request())
+        tick(host)
+        tick(host)
+        assert [run.trigger for run in world.app.state.runs("customers")] == ["job", "timer"]
+        assert world.app.state.job_requests() == ()
+
+    def test_a_request_for_no_sync_is_logged_and_forgotten(self, host: FunctionsHost, world: World) -> None:
+        """A wrong name does not come back every minute."""
+        world.app.state.request_job(self.request("nobody"))
+        tick(host)
+        assert world.app.state.job_requests() == ()
+
+    def test_a_request_waits_while_its_sync_runs(self, host: FunctionsHost, world: World) -> None:
+        """Somebody else's run is not the one that was asked for."""
+        world.define("customers", schedule=NIGHTLY)
+        world.app.state.acquire_lease("sync/customers", holder="another instance", seconds=600)
+        world.app.state.request_job(self.request())
+        tick(host)
+        assert [request.sync for request in world.app.state.job_requests()] == ["customers"]
+
+    def test_a_forced_request_overrides_the_limits(self, host: FunctionsHost, world: World) -> None:
+        """Without force the plan is refused, with it the records go."""
+        world.define("customers", rows=20)
+        tick(host)
+        world.write("customers", [("customers-1", "Account 1")])
+        world.app.state.request_job(self.request())
+        tick(host)
+        assert len(world.accounts()) == 20
+        world.app.state.request_job(self.request(force=True))
+        tick(host)
+        assert world.accounts() == {"customers-1": "Account 1"}
+
+
+class TestTimeLimit:
+    def test_without_time_left_nothing_is_written_and_the_next_tick_goes_on(
+        self, host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The limit of the host ends a run in order; its rest is done when there is time."""
+        world.define("customers")
+        monkeypatch.setenv("AzureFunctionsJobHost__functionTimeout", "00:00:00")
+        tick(host)
+        assert world.accounts() == {}
+        monkeypatch.delenv("AzureFunctionsJobHost__functionTimeout")
+        tick(host)
+        assert len(world.accounts()) == 3
+
+
+class TestStateStoreAway:
+    def test_the_invocation_fails(self, host: FunctionsHost, world: World) -> None:
+        """Without state nothing is known to be due: the host's log says so, and the next tick tries again."""
+        world.define("customers")
+        (world.folder / "state.db").mkdir()
+        invocation = host.fire("batch_sync", timer())
+        assert "STATE_STORE" in invocation.error
