@@ -90,9 +90,7 @@ class Authority:
         self._lifetime = lifetime
         self._clock = clock
         self._key = secrets.token_bytes(32)
-        self._not_before = 0.0
-        self._verified: dict[str, tuple[float, float, Caller]] = {}
-        self.issued = 0
+        self._verified: dict[str, tuple[float, Caller]] = {}
 
     # Tokens
 
@@ -102,7 +100,6 @@ class Authority:
         claims = {
             "aud": audience,
             "iss": f"https://sts.windows.net/{self.tenant_id}/",
-            # Fractions, so that a token minted right after `expire_all` is younger than it.
             "iat": now,
             "nbf": now,
             "exp": now + self._lifetime,
@@ -114,7 +111,6 @@ class Authority:
             "ver": "1.0",
         }
         signed = f"{_HEADER}.{_encoded(orjson.dumps(claims))}"
-        self.issued += 1
         return f"{signed}.{self._signature(signed)}"
 
     def verify(self, authorization: str | None, base_url: str) -> Caller:
@@ -125,7 +121,7 @@ class Authority:
             base_url: The service's address, ``http://127.0.0.1:5080``.
 
         Raises:
-            ServiceError: 401 with the challenge; the header is missing, or its token wrong, expired or withdrawn.
+            ServiceError: 401 with the challenge; the header is missing, or its token wrong or expired.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -136,28 +132,24 @@ class Authority:
             return Caller(
                 application_id=next(iter(self._secrets), name), user_id=user_of(next(iter(self._secrets), name))
             )
-        issued, expires, caller = self._verified.get(token) or self._read(token, base_url)
-        if issued < self._not_before or expires <= self._clock():
+        expires, caller = self._verified.get(token) or self._read(token, base_url)
+        if expires <= self._clock():
             self._verified.pop(token, None)
             raise unauthorized(self.challenge(base_url, "The token has expired."))
         return caller
-
-    def expire_all(self) -> None:
-        """Withdraw every token minted so far."""
-        self._not_before = self._clock()
 
     def challenge(self, base_url: str, problem: str = "") -> str:
         """Return the value of ``WWW-Authenticate``, from which a client learns the authority."""
         text = f"Bearer authorization_uri={base_url}/{self.tenant_id}/oauth2/authorize, resource_id={base_url}/"
         return f'{text}, error=invalid_token, error_description="{problem}"' if problem else text
 
-    def _read(self, token: str, base_url: str) -> tuple[float, float, Caller]:
+    def _read(self, token: str, base_url: str) -> tuple[float, Caller]:
         signed, _, signature = token.rpartition(".")
         if not signed.isascii() or not hmac.compare_digest(self._signature(signed).encode(), signature.encode()):
             raise unauthorized(self.challenge(base_url, "The token is not one of this authority's."))
         claims = orjson.loads(base64.urlsafe_b64decode(signed.partition(".")[2] + "=="))
         caller = Caller(application_id=claims["appid"], user_id=claims["oid"], token_id=claims["uti"])
-        self._verified[token] = found = (claims["iat"], claims["exp"], caller)
+        self._verified[token] = found = (claims["exp"], caller)
         return found
 
     def _signature(self, text: str) -> str:

@@ -36,7 +36,6 @@ __all__ = [
     "text_too_long",
     "unauthorized",
     "undeclared_property",
-    "unexpected",
     "unknown_property",
     "unknown_segment",
     "version_mismatch",
@@ -220,12 +219,7 @@ def invalid_argument(message: str) -> ServiceError:
 
 def key_column_in_body() -> ServiceError:
     """UpsertMultiple creating a row whose key stands in both ``@odata.id`` and the body."""
-    return unexpected(status=400)
-
-
-def unexpected(status: int = 500) -> ServiceError:
-    """The service's shrug."""
-    return ServiceError(status, "0x80040216", "An unexpected error occurred.")
+    return ServiceError(400, "0x80040216", "An unexpected error occurred.")
 
 
 # Rows
