@@ -100,6 +100,7 @@ class EventBatch:
         folded = fold(rows, seen, self.sync.rules)
         self.counts["stale"] += len(folded.stale)
         self._work(folded.steps)
+        self.counts["lost"] += len(self._lost)
         return Applied(counts=+self.counts, lost=tuple(self._letters()), seen=self._seen(seen))
 
     # -- From messages to rows -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -20,7 +20,7 @@ from shared.events import FoldRules, Reader, Selection, carried_definition, fiel
 from shared.transform import Omit, TargetColumn, check, desire_steps, layout, shape_steps
 from shared.workspace import Step, Workspace
 
-__all__ = ["EVENT", "EventSync", "Group", "PreparedSync", "Workspaces"]
+__all__ = ["EVENT", "EventSync", "Group", "Listeners", "PreparedSync", "Workspaces"]
 
 # A key part that no two events share: `desired` keeps every event of a record, because folding comes after it.
 EVENT: Final = "_event"
@@ -29,10 +29,38 @@ _MOST_GROUPS: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSync:
-    """A definition that listens, with the values of its parameters for one batch of events."""
+    """A definition that listens.
+
+    Attributes:
+        resolve: Gives the values of its parameters, anew for each batch; raises UserError where one has none.
+    """
 
     definition: SyncDefinition
-    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    resolve: Callable[[], Mapping[str, ParameterValue]] = dict
+
+    @property
+    def name(self) -> str:
+        """The sync's name."""
+        return self.definition.name
+
+    @property
+    def listener(self) -> str:
+        """The listener's name."""
+        return self.definition.listener.name if self.definition.listener else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Who listens to a hub.
+
+    Attributes:
+        syncs: Definitions whose listener is enabled.
+        complete: Every definition could be read. Otherwise an event that nobody takes may be meant for one that could
+            not, and is kept.
+    """
+
+    syncs: tuple[EventSync, ...]
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,24 +11,36 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from shared.dataverse import Clock, Dataverse, SystemClock
-from shared.definitions import SyncDefinition
+from shared.definitions import ParameterValue, SyncDefinition
 from shared.errors import AnswerLost, RetryLater, SyncError
 from shared.events import Claim, Message, Place, Undecodable, claim, parse
 from shared.jobs.event_batch import Applied, EventBatch, Taken
 from shared.jobs.event_letters import UNCLAIMED, Lost, item_of, letter_of, message_of
 from shared.jobs.event_log import EventLog
 from shared.jobs.event_rows import Failure
-from shared.jobs.event_sync import EventSync, PreparedSync, Workspaces
+from shared.jobs.event_sync import EventSync, Listeners, PreparedSync, Workspaces
 from shared.state import DeadLetter, Position, StateStore
 from shared.workspace import Workspace
 
-__all__ = ["EventMemory", "EventSync", "EventTools", "EventsSummary", "Replayed", "messages_in", "replay", "run_events"]
+__all__ = [
+    "EventMemory",
+    "EventSync",
+    "EventTools",
+    "EventsSummary",
+    "Listeners",
+    "Replayed",
+    "messages_in",
+    "replay",
+    "run_events",
+]
 
 log = logging.getLogger(__name__)
 
+Connect = Callable[[SyncDefinition, Mapping[str, ParameterValue]], Dataverse]
 _LAST_ITEM = 2**31  # of a message that was seen, every event was
 
 
@@ -45,11 +57,11 @@ class EventMemory:
     log: EventLog = field(default_factory=EventLog)
     _syncs: dict[str, PreparedSync] = field(default_factory=dict)
 
-    def prepared(self, sync: EventSync, dataverse: Callable[[EventSync], Dataverse]) -> PreparedSync:
+    def prepared(self, sync: EventSync, connect: Callable[[], Dataverse]) -> PreparedSync:
         """The sync with its metadata, worked out once for each definition."""
-        known = self._syncs.get(sync.definition.name)
+        known = self._syncs.get(sync.name)
         if known is None or known.definition is not sync.definition:
-            known = self._syncs[sync.definition.name] = PreparedSync(sync.definition, dataverse(sync))
+            known = self._syncs[sync.name] = PreparedSync(sync.definition, connect())
         return known
 
 
@@ -58,20 +70,18 @@ class EventTools:
     """What real time works with: wired by the composition root, once a process.
 
     Attributes:
-        dataverse: A client for a sync's environment.
+        connect: Makes a client for a sync's environment, given the values of its parameters.
     """
 
     state: StateStore
-    dataverse: Callable[[EventSync], Dataverse]
+    connect: Connect
     memory: EventMemory
     clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
-    def wired(
-        cls, state: StateStore, dataverse: Callable[[EventSync], Dataverse], open_workspace: Callable[[], Workspace]
-    ) -> EventTools:
+    def wired(cls, state: StateStore, connect: Connect, open_workspace: Callable[[], Workspace]) -> EventTools:
         """Tools with an empty memory."""
-        return cls(state=state, dataverse=dataverse, memory=EventMemory(Workspaces(open_workspace)))
+        return cls(state=state, connect=connect, memory=EventMemory(Workspaces(open_workspace)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,31 +91,37 @@ class EventsSummary:
     Attributes:
         received: Messages.
         unclaimed: Messages that no listener takes and that are not kept, because the hub carries others' too.
-        lost: Messages or events that went to the dead letters without a sync.
         syncs: Sync -> its counts: events, stale, filtered, lost, and records by what was done to them.
+        lost: Sync -> error -> how many events went to the dead letters; no sync's name is empty.
     """
 
     received: int
     unclaimed: int
-    lost: int
     syncs: Mapping[str, Mapping[str, int]]
+    lost: Mapping[str, Mapping[str, int]]
+
+    @property
+    def dead_letters(self) -> int:
+        """How many events went to the dead letters."""
+        return sum(count for by_error in self.lost.values() for count in by_error.values())
 
     def to_json(self) -> dict[str, Any]:
         """The object that `events --json` prints."""
         return {
             "received": self.received,
             "unclaimed": self.unclaimed,
-            "dead_letters": self.lost + sum(counts.get("lost", 0) for counts in self.syncs.values()),
+            "dead_letters": self.dead_letters,
             "syncs": {name: dict(counts) for name, counts in self.syncs.items()},
+            "errors": {name: dict(by_error) for name, by_error in self.lost.items()},
         }
 
 
-def run_events(messages: Sequence[Message], syncs: Sequence[EventSync], tools: EventTools) -> EventsSummary:
+def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTools) -> EventsSummary:
     """Put a batch through every listener that claims its messages.
 
     Args:
         messages: In the order of their stream.
-        syncs: Definitions with an enabled listener.
+        listeners: Who listens.
         tools: State, environments, memory.
 
     Raises:
@@ -114,18 +130,25 @@ def run_events(messages: Sequence[Message], syncs: Sequence[EventSync], tools: E
         AnswerLost: Likewise.
         AbortRun: The state store refuses us.
     """
-    taken, unclaimed, lost = _claimed(messages, syncs)
-    if lost:
-        tools.state.add_dead_letters([letter_of(each, "", now=tools.clock.now()) for each in lost])
+    claimed = _claimed(messages, listeners)
+    if claimed.lost:
+        tools.state.add_dead_letters([letter_of(each, "", now=tools.clock.now()) for each in claimed.lost])
     fresh = all(tools.memory.settled.get(stream) == first - 1 for stream, first in _firsts(messages).items())
-    counts = {
-        sync.definition.name: _run(sync, taken[sync.definition.name], tools, fresh=fresh)
-        for sync in syncs
-        if taken[sync.definition.name]
-    }
+    counts: dict[str, Mapping[str, int]] = {}
+    lost = {"": _by_error(claimed.lost)} if claimed.lost else {}
+    for sync in listeners.syncs:
+        if taken := claimed.taken[sync.name]:
+            applied = _run(sync, taken, tools, fresh=fresh)
+            counts[sync.name] = applied.counts
+            if applied.lost:
+                lost[sync.name] = _by_error(applied.lost)
     for message in messages:
         tools.memory.settled[message.stream] = message.sequence
-    return EventsSummary(received=len(messages), unclaimed=unclaimed, lost=len(lost), syncs=counts)
+    return EventsSummary(received=len(messages), unclaimed=claimed.unclaimed, syncs=counts, lost=lost)
+
+
+def _by_error(lost: Iterable[Lost]) -> Mapping[str, int]:
+    return Counter(each.failure.error for each in lost)
 
 
 def _firsts(messages: Iterable[Message]) -> dict[str, int]:
@@ -135,15 +158,21 @@ def _firsts(messages: Iterable[Message]) -> dict[str, int]:
     return firsts
 
 
-def _claimed(
-    messages: Iterable[Message], syncs: Sequence[EventSync]
-) -> tuple[Mapping[str, list[Taken]], int, list[Lost]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claimed:
     """Who takes which message; how many nobody takes; and those that nobody takes and that must not be forgotten."""
-    taken: dict[str, list[Taken]] = {sync.definition.name: [] for sync in syncs}
+
+    taken: Mapping[str, list[Taken]]
+    unclaimed: int
+    lost: tuple[Lost, ...]
+
+
+def _claimed(messages: Iterable[Message], listeners: Listeners) -> _Claimed:
+    taken: dict[str, list[Taken]] = {sync.name: [] for sync in listeners.syncs}
     unclaimed, lost = 0, list[Lost]()
     for message in messages:
         body = parse(message.body)
-        claims = {sync.definition.name: _claim(message, sync.definition, body) for sync in syncs}
+        claims = {sync.name: _claim(message, sync.definition, body) for sync in listeners.syncs}
         takers = [name for name, made in claims.items() if made is Claim.TAKES]
         for name in takers:
             taken[name].append(Taken(message=message, body=body))
@@ -151,27 +180,26 @@ def _claimed(
             continue
         if isinstance(body, Undecodable) and Claim.UNKNOWN in claims.values():
             lost.append(Lost(message=message, failure=Failure(error="Undecodable", message=body.reason)))
-        elif not syncs:
-            lost.append(Lost(message=message, failure=UNCLAIMED))
+        elif listeners.complete and listeners.syncs:
+            unclaimed += 1  # each of them has a `match`, so the hub is known to carry others' events
         else:
-            unclaimed += 1
-    return taken, unclaimed, lost
+            lost.append(Lost(message=message, failure=UNCLAIMED))
+    return _Claimed(taken=taken, unclaimed=unclaimed, lost=tuple(lost))
 
 
 def _claim(message: Message, definition: SyncDefinition, body: Any) -> Claim:
     return Claim.LEAVES if definition.listener is None else claim(message, definition.listener.topic, body)
 
 
-def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool) -> Mapping[str, int]:
+def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool) -> Applied:
     """One sync's share of a batch: applied, then the dead letters, then the positions."""
-    started, name = tools.clock.now(), sync.definition.name
+    started = tools.clock.now()
     applied = _applied(sync, taken, tools, fresh=fresh)
     if applied.lost:
-        tools.state.add_dead_letters([letter_of(each, name, now=started) for each in applied.lost])
-    _mark(name, applied, tools.state)
-    counts = {**applied.counts, **({"lost": len(applied.lost)} if applied.lost else {})}
-    tools.memory.log.add(sync.definition, counts, started=started, ended=tools.clock.now(), state=tools.state)
-    return counts
+        tools.state.add_dead_letters([letter_of(each, sync.name, now=started) for each in applied.lost])
+    _mark(sync.name, applied, tools.state)
+    tools.memory.log.add(sync.definition, applied.counts, started=started, ended=tools.clock.now(), state=tools.state)
+    return applied
 
 
 def _mark(name: str, applied: Applied, state: StateStore) -> None:
@@ -188,15 +216,18 @@ def _mark(name: str, applied: Applied, state: StateStore) -> None:
 def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool) -> Applied:
     """Apply messages; a definition that cannot work loses them all, with the reason."""
     try:
-        prepared = tools.memory.prepared(sync, tools.dataverse)
+        values = sync.resolve()
+        prepared = tools.memory.prepared(sync, partial(tools.connect, sync.definition, values))
     except (RetryLater, AnswerLost):
         raise
     except SyncError as error:
-        failure = Failure(error="Definition", message=error.message)
-        listener = sync.definition.listener.name if sync.definition.listener else ""
-        lost = tuple(Lost(message=each.message, failure=failure, listener=listener) for each in taken)
-        return Applied(counts={"events": len(taken)}, lost=lost, seen={})
-    return _isolated(_Share(sync=sync, prepared=prepared, tools=tools), taken, fresh=fresh)
+        return _all_lost(sync, taken, Failure(error="Definition", message=error.message))
+    return _isolated(_Share(sync=sync, values=values, prepared=prepared, tools=tools), taken, fresh=fresh)
+
+
+def _all_lost(sync: EventSync, taken: Sequence[Taken], failure: Failure) -> Applied:
+    lost = tuple(Lost(message=each.message, failure=failure, listener=sync.listener) for each in taken)
+    return Applied(counts={"events": len(taken), "lost": len(taken)}, lost=lost, seen={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,13 +239,14 @@ class _Share:
     """
 
     sync: EventSync
+    values: Mapping[str, ParameterValue]
     prepared: PreparedSync
     tools: EventTools
     seen: dict[str, Place] = field(default_factory=dict)
 
     def seen_before(self, keys: Collection[str]) -> Mapping[str, Place]:
         """Where message keys are, as far as anybody knows."""
-        found = self.tools.state.seen(self.sync.definition.name, keys) if keys else {}
+        found = self.tools.state.seen(self.sync.name, keys) if keys else {}
         places = {
             key: Place(partition=at.partition, sequence=at.sequence, item=_LAST_ITEM, when=at.when)
             for key, at in found.items()
@@ -224,13 +256,13 @@ class _Share:
 
 def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
     """Apply messages; where our own program fails on one, it must not take the partition with it."""
-    tools, name = share.tools, share.sync.definition.name
+    tools, name = share.tools, share.sync.name
     try:
         with tools.memory.workspaces.lend() as workspace:
             return EventBatch(
                 sync=share.prepared,
                 workspace=workspace,
-                parameters=share.sync.parameters,
+                parameters=share.values,
                 started=tools.clock.now(),
                 seen_before=share.seen_before,
                 fresh=fresh,
@@ -241,7 +273,7 @@ def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
         log.exception("%s: a batch of %d messages failed in a way nobody foresaw", name, len(taken))
         if len(taken) == 1:
             failure = Failure(error="Unforeseen", message=f"the program failed: {type(error).__name__}")
-            return Applied(counts={"events": 1}, lost=(Lost(message=taken[0].message, failure=failure),), seen={})
+            return _all_lost(share.sync, taken, failure)
     middle = len(taken) // 2
     parts = []
     for half in (taken[:middle], taken[middle:]):
@@ -275,7 +307,7 @@ class Replayed:
     kept: int
 
 
-def replay(letters: Sequence[DeadLetter], syncs: Sequence[EventSync], tools: EventTools) -> Replayed:
+def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> Replayed:
     """Send dead letters through the same path again; those that settle are removed.
 
     A letter whose key was written by a newer event since then settles without an effect.
@@ -284,10 +316,10 @@ def replay(letters: Sequence[DeadLetter], syncs: Sequence[EventSync], tools: Eve
         RetryLater: Dataverse or the state store is away; letters are removed only after their events have settled.
     """
     kept = 0
-    by_name = {sync.definition.name: sync for sync in syncs}
+    by_name = {sync.name: sync for sync in listeners.syncs}
     for name in sorted({letter.sync for letter in letters}):
         of_sync = [letter for letter in letters if letter.sync == name]
-        again = _replayed(of_sync, by_name[name], tools) if name in by_name else _rerouted(of_sync, syncs, tools)
+        again = _replayed(of_sync, by_name[name], tools) if name in by_name else _rerouted(of_sync, listeners, tools)
         tools.state.add_dead_letters(again)
         tools.state.remove_dead_letters({letter.id for letter in of_sync} - {letter.id for letter in again})
         kept += len(again)
@@ -309,23 +341,27 @@ def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools)
         for message, items in messages.values()
     ]
     applied = _applied(sync, taken, tools, fresh=False)
-    _mark(sync.definition.name, applied, tools.state)
+    _mark(sync.name, applied, tools.state)
     tries = {letter.id: letter.tries for letter in letters}
-    again = [letter_of(lost, sync.definition.name, now=tools.clock.now()) for lost in applied.lost]
+    again = [letter_of(lost, sync.name, now=tools.clock.now()) for lost in applied.lost]
     return [replace(letter, tries=tries.get(letter.id, 0) + 1) for letter in again]
 
 
-def _rerouted(letters: Sequence[DeadLetter], syncs: Sequence[EventSync], tools: EventTools) -> list[DeadLetter]:
+def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> list[DeadLetter]:
     """Letters that no sync had taken, or whose sync is gone; returns those that still nobody takes."""
     again = []
     for letter in letters:
-        taken, _, _ = _claimed([message_of(letter)], syncs) if not letter.sync else ({}, 0, [])
-        takers = [sync for sync in syncs if taken.get(sync.definition.name)]
-        for sync in takers:
-            _run(sync, taken[sync.definition.name], tools, fresh=False)
+        takers = [] if letter.sync else _takers(message_of(letter), listeners)
+        for sync, taken in takers:
+            _run(sync, taken, tools, fresh=False)
         if not takers:
             again.append(replace(letter, tries=letter.tries + 1))
     return again
+
+
+def _takers(message: Message, listeners: Listeners) -> list[tuple[EventSync, list[Taken]]]:
+    claimed = _claimed([message], listeners)
+    return [(sync, claimed.taken[sync.name]) for sync in listeners.syncs if claimed.taken[sync.name]]
 
 
 def messages_in(lines: Iterable[bytes], *, stream: str) -> Iterable[Message]:

@@ -1,0 +1,47 @@
+"""One invocation: the batch through the core, and what operators see of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from event_sync.listening import listeners, tools
+from event_sync.receiving import HostEvent, received
+from shared.app import current
+from shared.events import Message
+from shared.jobs.events import EventsSummary, run_events
+from shared.telemetry import record_dead_letters, record_events, said_by, span
+
+__all__ = ["handle"]
+
+log = logging.getLogger(__name__)
+
+
+def handle(events: Sequence[HostEvent]) -> None:
+    """Apply a batch with this process' app.
+
+    Raises:
+        RetryLater: Dataverse or the state store is away: the host's retry policy gives the batch again.
+    """
+    messages = received(events)
+    if not messages:
+        return
+    app, first = current(), messages[0]
+    with said_by(partition=first.stream), span("dynamics_sync.events", events=len(messages)):
+        summary = run_events(messages, listeners(app), tools(app))
+        _tell(summary, messages)
+
+
+def _tell(summary: EventsSummary, messages: Sequence[Message]) -> None:
+    """Count what became of the batch, and say it in one line."""
+    enqueued = messages[-1].enqueued
+    lag = (datetime.now(UTC) - enqueued).total_seconds() if enqueued else None
+    for sync, counts in summary.syncs.items():
+        record_events(sync, counts, lag_seconds=lag)
+    for sync, by_error in summary.lost.items():
+        for error, count in by_error.items():
+            record_dead_letters(sync, error, count)
+    level = logging.WARNING if summary.dead_letters else logging.INFO
+    log.log(level, "%d events, %d to the dead letters", len(messages), summary.dead_letters,
+            extra={"events": len(messages), "counts": summary.to_json()})  # fmt: skip
