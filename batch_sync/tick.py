@@ -42,7 +42,7 @@ class Work:
 def run_tick(*, late: bool) -> None:
     """Do what is due now, with this process' app and the host's time limit."""
     limit = function_time_limit(environment(), Path.cwd())
-    seconds = limit.total_seconds() if limit else None
+    seconds = limit.total_seconds() if limit is not None else None
     Tick(app=current(), now=datetime.now(UTC), seconds=seconds).run(late=late)
 
 
