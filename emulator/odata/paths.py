@@ -166,6 +166,9 @@ def _segments(path: str, aliases: Mapping[str, str]) -> Iterator[Segment]:
 
 def _parts(path: str) -> Iterator[str]:
     """Cut at the slashes outside quotes."""
+    if "'" not in path:
+        yield from filter(None, path.strip("/").split("/"))
+        return
     piece: list[str] = []
     quoted = False
     for char in path.strip("/"):
