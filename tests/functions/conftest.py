@@ -84,9 +84,13 @@ class World:
         """Names of the accounts in Dataverse by their number."""
         condition = quote(f"startswith(accountnumber,'{prefix}')")
         url = f"{self.emulator.service_url}accounts?$select=accountnumber,name&$filter={condition}"
-        answer = requests.get(url, headers={"Authorization": f"Bearer {self.emulator.token()}"}, timeout=10)
-        answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()["value"]
+        headers = {"Authorization": f"Bearer {self.emulator.token()}"}
+        found: list[dict[str, Any]] = []
+        while url:
+            answer = requests.get(url, headers=headers, timeout=10)
+            answer.raise_for_status()
+            found += answer.json()["value"]
+            url = answer.json().get("@odata.nextLink", "")
         return {row["accountnumber"]: row["name"] for row in found}
 
 

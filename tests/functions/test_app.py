@@ -1,0 +1,73 @@
+"""The function app as a whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.functions.host import FunctionsHost
+
+ROOT = Path(__file__).parents[2]
+COLD = """
+import sys, time
+begun = time.perf_counter()
+import function_app
+print(time.perf_counter() - begun, *sorted(sys.modules))
+"""
+# Each takes longer than everything that an import of the app may load together, or is most of it.
+HEAVY = {
+    "duckdb",
+    "pydantic",
+    "requests",
+    "msal",
+    "azure.identity",
+    "azure.storage",
+    "azure.data",
+    "sqlalchemy",
+    "yaml",
+}
+
+
+@pytest.mark.runtime
+def test_the_app_has_two_functions(host: FunctionsHost) -> None:
+    """function_app.py registers both blueprints, and nothing else."""
+    assert host.names == {"batch_sync", "event_sync"}
+
+
+def test_a_cold_import_is_quick() -> None:
+    """Half a second at most, because what is heavy is loaded where it is first used."""
+    tries = [
+        subprocess.run(
+            [sys.executable, "-c", COLD], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(3)
+    ]
+    assert min(float(seconds) for seconds, *_ in tries) <= 0.5
+    assert HEAVY & set(tries[0]) == set()
+
+
+def test_the_hosts_file_is_as_the_app_needs_it() -> None:
+    """Bundle, time limit, batch size, and errors that sampling leaves alone."""
+    host = json.loads((ROOT / "host.json").read_text())
+    assert host["extensionBundle"]["version"] == "[4.*, 5.0.0)"
+    assert host["functionTimeout"] == "00:30:00"
+    hubs = host["extensions"]["eventHubs"]
+    assert (hubs["maxEventBatchSize"], hubs["prefetchCount"]) == (500, 1500)
+    sampling = host["logging"]["applicationInsights"]["samplingSettings"]
+    assert "Exception" in sampling["excludedTypes"]
+
+
+def test_the_example_sets_what_the_host_has_no_default_for() -> None:
+    """Every %NAME% of a trigger is in local.settings.example.json."""
+    values = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
+    assert {"BATCH_SYNC_SCHEDULE", "EVENT_HUB_NAME", "EVENT_HUB_CONSUMER_GROUP"} <= values.keys()
+
+
+@pytest.mark.parametrize("path", ["tests", "emulator", "benchmarks", "demo", "infra", "requirements", "docs"])
+def test_what_only_developers_need_is_not_deployed(path: str) -> None:
+    """.funcignore keeps the package small."""
+    assert f"{path}/" in (ROOT / ".funcignore").read_text().splitlines()

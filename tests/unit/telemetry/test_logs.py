@@ -1,0 +1,148 @@
+"""Logs as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shared.errors import UserError
+from shared.telemetry import JsonLines, PhaseSpans, RunContext, configure, said_by
+
+
+class Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(RunContext())
+        self.setFormatter(JsonLines())
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(json.loads(self.format(record)))
+
+
+@pytest.fixture
+def logger() -> Iterator[tuple[logging.Logger, Lines]]:
+    handler, log = Lines(), logging.getLogger("shared.test")
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    yield log, handler
+    log.removeHandler(handler)
+
+
+def test_a_line_says_when_who_and_what(logger: tuple[logging.Logger, Lines]) -> None:
+    """Time with zone, level, logger and message, and the fields of the run around it."""
+    log, handler = logger
+    with said_by(run_id="r1", sync="customers"), said_by(phase="load"):
+        log.warning("%d rows", 5, extra={"rows": 5})
+    log.info("afterwards")
+    (first, second) = handler.lines
+    assert first.pop("time").endswith("+00:00")
+    assert first == {
+        "level": "WARNING",
+        "logger": "shared.test",
+        "message": "5 rows",
+        "run_id": "r1",
+        "sync": "customers",
+        "phase": "load",
+        "rows": 5,
+    }
+    assert "run_id" not in second
+
+
+def test_what_hangs_on_a_record_unasked_is_not_written(logger: tuple[logging.Logger, Lines]) -> None:
+    """Only known fields are written: a row that somebody passes along stays out."""
+    log, handler = logger
+    log.info("x", extra={"row": {"name": "Ann"}})
+    assert "Ann" not in json.dumps(handler.lines)
+
+
+def test_an_exception_is_told_without_the_value_it_stumbled_over(logger: tuple[logging.Logger, Lines]) -> None:
+    """Other libraries quote values in their messages; ours never do."""
+    log, handler = logger
+    try:
+        try:
+            int("Ann's birthday")
+        except ValueError as error:
+            raise UserError("column since cannot be read as a date") from error
+    except UserError:
+        log.exception("failed")
+    told = handler.lines[0]["error"]
+    assert (told["type"], told["message"]) == ("UserError", "column since cannot be read as a date")
+    assert told["cause"]["type"] == "ValueError"
+    assert "test_logs.py" in told["at"][0]
+    assert "Ann" not in json.dumps(handler.lines)
+
+
+def test_phases_are_told_as_they_begin() -> None:
+    """Each phase has a line, and every line within it says the phase."""
+    handler, log = Lines(), logging.getLogger("shared.telemetry.phases")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    with PhaseSpans() as phases:
+        phases.phase("load", 10)
+        phases.advance(10)
+        phases.phase("write")
+    log.removeHandler(handler)
+    assert [(line["phase"], line["message"]) for line in handler.lines] == [
+        ("load", "load begins"),
+        ("write", "write begins"),
+    ]
+
+
+class Told:
+    log_level = "WARNING"
+    applicationinsights_connection_string = "InstrumentationKey=x"
+
+
+def test_the_handlers_of_the_host_get_json_lines_and_the_level_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A missing exporter is told once and stops nothing."""
+    monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry", None)  # means: not there
+    handler, root = Lines(), logging.getLogger()
+    names = ("shared", "batch_sync", "event_sync", "azure", "urllib3", "msal")
+    before = [(name, logging.getLogger(name).level) for name in names]
+    others = [(other, other.formatter, list(other.filters)) for other in root.handlers]
+    root.addHandler(handler)
+    try:
+        configure(Told(), hosted=True)
+        logging.getLogger("shared.x").info("not said")
+        logging.getLogger("azure.core").info("not said either")
+    finally:
+        root.removeHandler(handler)
+        for name, level in before:
+            logging.getLogger(name).setLevel(level)
+        for other, formatter, filters in others:
+            other.setFormatter(formatter)
+            other.filters = filters
+    assert [line["message"] for line in handler.lines] == [
+        "APPLICATIONINSIGHTS_CONNECTION_STRING is set, but azure-monitor-opentelemetry is not installed"
+    ]
+
+
+def test_the_exporter_is_configured_once_with_the_connection_string(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the host, which collects the logs itself, only spans and metrics are exported."""
+    asked: list[dict[str, Any]] = []
+
+    class Distro:
+        @staticmethod
+        def configure_azure_monitor(**options: Any) -> None:
+            asked.append(options)
+
+    monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry", Distro)  # stands in for it
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    levels = {
+        name: logging.getLogger(name).level
+        for name in ("shared", "batch_sync", "event_sync", "azure", "urllib3", "msal")
+    }
+    configure(Told(), hosted=True)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    assert [(options["connection_string"], options["disable_logging"]) for options in asked] == [
+        ("InstrumentationKey=x", True)
+    ]
