@@ -180,7 +180,7 @@ def errors(
     files = write_files(state, record.run_id, csv) if csv else []
     output.result(
         {"run_id": record.run_id, "errors": [error_json(error) for error in found], "files": [str(f) for f in files]},
-        error_table(found) if found else Text(f"Run {record.run_id} had no errors."),
+        error_table(found, whole=True) if found else Text(f"Run {record.run_id} had no errors."),
         *(Text(f"Written: {file}") for file in files),
         *([Text(f"Next: dynamics-sync errors {record.run_id} --csv DIR")] if found and not csv else []),
     )

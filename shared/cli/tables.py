@@ -19,6 +19,7 @@ __all__ = ["error_table", "planned", "run_table", "sample_table", "shown", "summ
 RULE = "=" * 61
 ROWS_SHOWN = 10
 SHOWN_CHARACTERS = 60
+SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
 STYLES = {"Succeeded": "green", "Failed": "red", "Interrupted": "yellow", "Running": "cyan"}
 ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
 
@@ -96,15 +97,16 @@ def sample_table(changes: Sequence[SampleChange]) -> Table:
     return table
 
 
-def error_table(errors: Iterable[ErrorRow | ErrorRecord]) -> Table:
-    """Errors by side, class, type and column, with the first rows that have them."""
+def error_table(errors: Iterable[ErrorRow | ErrorRecord], *, whole: bool = False) -> Table:
+    """Errors by side, class, type and column, with the first rows that have them; `whole` messages may be long."""
     table = Table("Side", "Class", "Type", "Column", title="Errors", title_justify="left")
     table.add_column("Count", justify="right")
     table.add_column("First rows", overflow="fold")
     table.add_column("What", overflow="fold")
     for error in errors:
         rows = ", ".join(map(str, error.rows[:ROWS_SHOWN])) + (", …" if error.count > ROWS_SHOWN else "")
-        cells = (error.side, error.error_class, error.error_type, error.column, f"{error.count:,}", rows, error.message)
+        said = error.message if whole else shown(error.message)
+        cells = (error.side, error.error_class, error.error_type, error.column, f"{error.count:,}", rows, said)
         table.add_row(*(Text(cell) for cell in cells))
     return table
 
@@ -118,14 +120,14 @@ def run_table(runs: Iterable[RunRecord]) -> Table:
     for run in runs:
         done = [_done(run.counts, name) for name in ("created", "updated", "deleted")]
         table.add_row(
-            Text(run.run_id, no_wrap=True),
+            Text(run.run_id[:SHORT_ID]),
             Text(run.sync),
             Text(run.state, style=STYLES.get(run.state, "")),
             f"{run.started:%Y-%m-%d %H:%M:%S}",
             f"{run.duration:,.1f}",
             *done,
             f"{run.counts.get('failed', 0):,}",
-            Text(run.message),
+            Text(shown(run.message)),
         )
     return table
 

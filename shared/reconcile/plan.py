@@ -141,8 +141,8 @@ class Plan:
         counts, limits, found = self.counts, self.limits, []
         if self.drops and not counts.source_rows and not limits.allow_empty_source:
             found.append(
-                f"the source has no usable row, and {counts.dropped:,} of the target's {counts.target_rows:,} records "
-                "would be dropped; safety.allow_empty_source is false"
+                "the source has no usable row, and what it lacks is dropped: "
+                f"{counts.dropped:,} of the target's {counts.target_rows:,} records; safety.allow_empty_source is false"
             )
         for rows, limit, deed, name in (
             (counts.dropped, limits.max_delete, "delete or expire", "max_delete"),
