@@ -190,8 +190,10 @@ class _Load:
             literal(path),
             "auto_detect = false, header = false, strict_mode = true, nullstr = ''",
             f"skip = {skip}, columns = {{{fields}}}, delim = {literal(self.dialect.delimiter)}",
-            f"quote = {quote}, escape = {quote}, new_line = {literal(header.newline)}",
+            f"quote = {quote}, escape = {quote}",
         ]
+        # Told of line ends with a carriage return, DuckDB 2.0 in strict mode finds no row at all, without a word.
+        options += [f"new_line = {literal(header.newline)}"] if header.newline == r"\n" else []
         options += [f"compression = {literal(compression)}"] if compression else []
         chosen = ", ".join(f"c{place}" for place in header.places)
         try:
