@@ -89,12 +89,13 @@ def plan(
     as_json: AsJson = False,
 ) -> int:
     """Do everything but the writing: counts, then some changes before and after."""
-    output, given = _output(context, as_json), _given(parameters)
+    output, opened = _output(context, as_json), _opened()
+    values = opened.parameters(opened.definition(name), _given(parameters))
     with Bars(output.err) as bars:
-        report = _opened().plan(name, given, keep=keep_workspace, sample=limit, progress=bars)
+        report = opened.plan(name, values, keep=keep_workspace, sample=limit, progress=bars)
     value = report.to_json()
     if out:
-        write_file(out, PlanFile(sync=name, checksum=report.plan.checksum, parameters=given, plan=value).to_text())
+        write_file(out, PlanFile.of(value, values).to_text())
     if html:
         write_file(html, plan_page(value))
     output.result(value, planned(report), *_plan_tables(report), _after_plan(report, out))
@@ -123,7 +124,7 @@ def run(
     with Bars(output.err) as bars:
         done = _opened().run(
             name,
-            {**saved.parameters, **given} if saved else given,
+            {**saved.values(), **given} if saved else given,
             force=force,
             approved=saved.checksum if saved else None,
             keep=keep_workspace,

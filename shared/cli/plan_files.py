@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,22 +13,44 @@ from shared.errors import UserError
 
 __all__ = ["PlanFile"]
 
+Value = str | int | float | bool | dt.datetime | dt.date | None  # what a parameter may hold
 
-class PlanFile(BaseModel):
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Moment(_File):
+    moment: dt.datetime
+
+
+class _Day(_File):
+    day: dt.date
+
+
+Saved = str | int | float | bool | _Moment | _Day | None
+
+
+class PlanFile(_File):
     """The file's content. It names the changes by their checksum and holds no more rows than the plan showed.
 
     Attributes:
-        parameters: What was given on the command line; `run --plan` gives the same again.
+        parameters: The value of every parameter when the plan was made, also of those that `NOW()` or `GUID()`
+            would give another: with them `run --plan` comes to the same changes. Secrets are not among them.
         plan: What `plan --json` prints, for whoever has to approve it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     sync: str
     checksum: str = Field(pattern=r"^[0-9a-f]{64}$")
-    parameters: dict[str, str] = Field(default_factory=dict)
+    parameters: dict[str, Saved] = Field(default_factory=dict)
     plan: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: Mapping[str, Any], parameters: Mapping[str, Value]) -> Self:
+        """Make the file of what `plan --json` prints."""
+        saved = {name: _saved(value) for name, value in parameters.items()}
+        return cls(sync=plan["sync"], checksum=plan["checksum"], parameters=saved, plan=dict(plan))
 
     @classmethod
     def read(cls, path: Path, *, sync: str) -> Self:
@@ -45,6 +69,30 @@ class PlanFile(BaseModel):
             raise UserError(f"{path}: is a plan of {saved.sync}, not of {sync}")
         return saved
 
+    def values(self) -> dict[str, Value]:
+        """The parameters, with dates and times as such."""
+        return {name: _read(value) for name, value in self.parameters.items()}
+
     def to_text(self) -> str:
         """The file's text."""
         return self.model_dump_json(indent=2) + "\n"
+
+
+def _saved(value: Value) -> Saved:
+    match value:
+        case dt.datetime():
+            return _Moment(moment=value)
+        case dt.date():
+            return _Day(day=value)
+        case _:
+            return value
+
+
+def _read(value: Saved) -> Value:
+    match value:
+        case _Moment(moment=moment):
+            return moment
+        case _Day(day=day):
+            return day
+        case _:
+            return value

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from shared.cli import commands
 from shared.cli.boundary import run
+from shared.cli.plan_files import PlanFile
+from shared.definitions import ParameterValue
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
 from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunState, RunSummary
 from shared.reconcile import Action, ColumnChange, Limit, Plan, PlanCounts, SafetyLimits, SampleChange
@@ -126,9 +129,17 @@ class FakeApp:
     raises: BaseException | None = None
     state: FakeState = field(default_factory=FakeState)
     asked: dict[str, Any] = field(default_factory=dict)
+    tags: Iterator[int] = field(default_factory=itertools.count)
 
     def definitions(self) -> tuple[Any, ...]:
         return ()
+
+    def definition(self, name: str) -> str:
+        return name
+
+    def parameters(self, definition: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        assert definition == "customers"
+        return {"region": "North", "tag": next(self.tags)} | dict(given)
 
     def validate(self, names: Sequence[str] = (), *, offline: bool = False) -> list[Problem]:
         self._asked(names=tuple(names), offline=offline)
@@ -197,7 +208,7 @@ def test_a_plan_prints_the_known_lines_then_samples_then_the_next_command(typed:
     """Counts of both sides, what is to do, before and after per column, and how to go on."""
     done = typed("plan", "customers", "-p", "region=West=1", "--limit", "3")
     assert done.code == 0
-    assert fake.asked == {"name": "customers", "parameters": {"region": "West=1"}, "keep": None, "sample": 3}
+    assert fake.asked == {"name": "customers", "parameters": {"region": "West=1", "tag": 0}, "keep": None, "sample": 3}
     for line in (
         "Source:                                12 records processed",
         "   Rejected:                            2",
@@ -252,16 +263,33 @@ def test_a_plan_without_changes_says_so(typed: Type, fake: FakeApp) -> None:
     assert "Nothing to do" in typed("plan", "customers").out
 
 
-def test_a_saved_plan_is_applied_with_its_parameters_and_its_checksum(
+def test_a_saved_plan_is_applied_with_the_values_it_was_made_with_and_its_checksum(
     typed: Type, fake: FakeApp, tmp_path: Path
 ) -> None:
-    """`run --plan` needs nothing repeated; what is repeated wins."""
+    """Every parameter keeps its value, also one that is another each time; what is given anew wins."""
     file = tmp_path / "plans" / "monday.json"
     saved = typed("plan", "customers", "-p", "region=West", "-p", "day=1", "--out", str(file))
     assert f"dynamics-sync run customers --plan {file}" in saved.out
     assert typed("run", "customers", "--plan", str(file), "-p", "day=2").code == 0
     assert fake.asked["approved"] == CHECKSUM
-    assert fake.asked["parameters"] == {"region": "West", "day": "2"}
+    assert fake.asked["parameters"] == {"region": "West", "tag": 0, "day": "2"}
+
+
+def test_a_plan_file_keeps_the_type_of_every_value() -> None:
+    """A date comes back as a date and not as a text that looks like one."""
+    values: dict[str, ParameterValue] = {
+        "text": "2026-03-01",
+        "day": date(2026, 3, 1),
+        "moment": datetime(2026, 3, 1, 12, tzinfo=UTC),
+        "whole": 1,
+        "half": 0.5,
+        "yes": True,
+        "nothing": None,
+    }
+    file = PlanFile.model_validate_json(PlanFile.of(planned().to_json(), values).to_text())
+    assert [(name, type(value), value) for name, value in file.values().items()] == [
+        (name, type(value), value) for name, value in values.items()
+    ]
 
 
 @pytest.mark.parametrize(
