@@ -17,7 +17,7 @@ __all__ = ["Expand", "Query", "check_query", "parse_query"]
 _KNOWN: Final = frozenset(
     {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "$deltatoken", "$format"}
 )
-_NOT_EMULATED: Final = frozenset({"$apply", "$compute", "$search", "fetchxml", "savedquery", "userquery"})
+_NOT_EMULATED: Final = frozenset({"$apply", "$compute", "$search", "fetchxml", "savedquery", "sql", "userquery"})
 _TOP_MAXIMUM: Final = 2**31 - 1
 _TOP_DIGITS: Final = 10
 

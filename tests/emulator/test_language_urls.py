@@ -173,6 +173,7 @@ def test_query_options_are_read() -> None:
         ("$orderby=new_name up", "Syntax error at position 8 in 'new_name up'."),
         ("$apply=aggregate(x)", "The query option '$apply' is not emulated."),
         ("fetchXml=<fetch/>", "The query option 'fetchXml' is not emulated."),
+        ("sql=SELECT name FROM account", "The query option 'sql' is not emulated."),
     ],
 )
 def test_query_options_the_service_refuses(raw: str, message: str) -> None:
