@@ -84,8 +84,8 @@ def main() -> int:
         title("Run it again: nothing to do")
         again = json.loads(command(environment, "run", "customers", "-p", f"file_path={FILE}", "--json", quiet=True))
         done = {name: again[name]["done"] for name in ("created", "updated", "deleted")}
-        say(f"created {done['created']}, updated {done['updated']}, deleted {done['deleted']}, "
-            f"unchanged {again['unchanged']:,}; {again['requests']} requests, {again['writes']} of them writes")  # fmt: skip
+        say(", ".join(f"{name} {count}" for name, count in done.items()) + f", unchanged {again['unchanged']:,}")
+        say(f"{again['requests']} requests, {again['writes']} of them writes")
         title("Where to look next")
         say("  dynamics-sync runs                 the execution log    (STATE_STORE=sqlite:///.demo/state.db)")
         say("  syncs/customers.yaml               the definition that just ran")

@@ -91,8 +91,9 @@ class App:
             names: Names of syncs; none means all.
             offline: Leave out the checks against Dataverse's metadata.
         """
-        for name in names:
-            self._known(name)
+        unknown = set(names) - {loaded.name for loaded in self.definitions()}
+        for name in unknown:
+            self._repository.find(name)
         problems: list[Problem] = []
         for loaded in self.definitions():
             if names and loaded.name not in names:
@@ -101,12 +102,6 @@ class App:
             if loaded.definition is not None and not offline:
                 problems += self._metadata_problems(loaded.definition)
         return problems
-
-    def _known(self, name: str) -> Loaded:
-        found = next((loaded for loaded in self.definitions() if loaded.name == name), None)
-        if found is None:
-            self._repository.find(name)
-        return found
 
     def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         dataverse = self.dataverse(definition, self.parameters(definition, {}))
@@ -230,6 +225,10 @@ class App:
             case EnvironmentSecret(env=name):
                 return self._environment_secrets.get(name, fresh=fresh)
 
+    def _fetch_anew(self, reference: SecretReference) -> None:
+        """A secret was refused: it may have been rotated since it was cached."""
+        self.secret(reference, fresh=True)
+
     def dataverse(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Dataverse:
         """A client for a definition's environment, signed in as its application users."""
         destination = definition.destination
@@ -252,12 +251,13 @@ class App:
             from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
 
             return CredentialTokens(ManagedIdentityCredential(client_id=client_id))
+        secret = user.client_secret
         return ClientCredentials(
             client_id,
-            partial(self.secret, user.client_secret),
+            partial(self.secret, secret),
             transport=HttpTransport(),
             authority=authority,
-            forget_secret=partial(self.secret, user.client_secret, fresh=True),
+            forget_secret=lambda: self._fetch_anew(secret),
         )
 
     def _tools(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.dataverse import Dataverse
@@ -11,6 +11,7 @@ from shared.definitions import ParameterValue, Strategy, SyncDefinition, in_odat
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError
 from shared.jobs.progress import Phase, Progress, Silent
+from shared.jobs.writing import OUTCOMES_TABLE
 from shared.reconcile import reconcile_steps
 from shared.sources import Source
 from shared.transform import (
@@ -42,7 +43,7 @@ class Preparation:
     dataverse: Dataverse
     workspace: Workspace
     started: datetime
-    progress: Progress = Silent()
+    progress: Progress = field(default_factory=Silent)
 
     def prepare(self) -> EntityMetadata:
         """Fill the workspace up to `decisions` and `changes`; nothing is written to Dataverse.
@@ -59,9 +60,9 @@ class Preparation:
         columns = layout(self.definition, entity)
         self._load()
         self._run(Phase.SHAPE, (*shape_steps(self.definition), *desire_steps(self.definition, entity)))
-        if self.definition.sync_behaviour.strategy is Strategy.FULL:
-            self._read(entity, columns)
+        self._read(entity, columns)
         self._run(Phase.RECONCILE, reconcile_steps(self.definition, columns, started=self.started))
+        self.workspace.execute(OUTCOMES_TABLE)
         return entity
 
     def _load(self) -> None:
@@ -70,11 +71,13 @@ class Preparation:
         self.source.load(self.workspace)
 
     def _read(self, entity: EntityMetadata, columns: tuple[TargetColumn, ...]) -> None:
+        """Fill `current`; it stays empty where the strategy does not look at the target."""
         self.progress.phase(Phase.READ)
         self.workspace.run(current_table_step(columns))
         destination = self.definition.destination
-        condition = in_odata(destination.filter, self.parameters, entity) if destination.filter else None
-        self.dataverse.read(self.workspace, entity, columns, condition=condition)
+        if self.definition.sync_behaviour.strategy is Strategy.FULL:
+            condition = in_odata(destination.filter, self.parameters, entity) if destination.filter else None
+            self.dataverse.read(self.workspace, entity, columns, condition=condition)
         for step in current_finish_steps(columns, self.definition):
             self.workspace.run(step)
 
@@ -93,14 +96,10 @@ def explained(definition: SyncDefinition, entity: EntityMetadata, *, started: da
     if problems := check(definition, entity):
         raise DefinitionError(problems)
     columns = layout(definition, entity)
-    read = (
-        (current_table_step(columns), *current_finish_steps(columns, definition))
-        if definition.sync_behaviour.strategy is Strategy.FULL
-        else ()
-    )
     return (
         *shape_steps(definition),
         *desire_steps(definition, entity),
-        *read,
+        current_table_step(columns),
+        *current_finish_steps(columns, definition),
         *reconcile_steps(definition, columns, started=started),
     )

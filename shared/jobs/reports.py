@@ -30,19 +30,14 @@ _GROUPED = f"""
     FROM found GROUP BY ALL ORDER BY side, count(*) DESC, type, "column"
 """
 
+_ROW_ERRORS = """
+    SELECT _row, CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END,
+           string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error)
+    FROM {table} GROUP BY _row ORDER BY _row
+"""
 _FILES = {
-    "SourceErrors": (
-        ("Row", "Rejected", "Errors"),
-        """SELECT _row, CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END,
-                  string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error)
-           FROM source_errors GROUP BY _row ORDER BY _row""",
-    ),
-    "TargetErrors": (
-        ("Row", "Rejected", "Errors"),
-        """SELECT _row, CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END,
-                  string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error)
-           FROM target_errors GROUP BY _row ORDER BY _row""",
-    ),
+    "SourceErrors": (("Row", "Rejected", "Errors"), _ROW_ERRORS.format(table="source_errors")),
+    "TargetErrors": (("Row", "Rejected", "Errors"), _ROW_ERRORS.format(table="target_errors")),
     "SyncErrors": (
         ("Failed Operation", "Error", "Record Id", "Row"),
         """SELECT upper(c.action), concat_ws(': ', nullif(o.code, ''), o.message), coalesce(c._id, o.id), c._row

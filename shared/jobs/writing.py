@@ -55,7 +55,6 @@ def write_changes(
         AbortRun: Dataverse refuses all writes; outcomes so far are kept.
         RetryLater: Dataverse is away beyond patience; outcomes so far are kept.
     """
-    workspace.execute(OUTCOMES_TABLE)
     ((total,),) = workspace.query("SELECT count(*) FROM changes")
     progress.phase(Phase.WRITE, total)
     if not total:
