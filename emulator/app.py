@@ -21,7 +21,7 @@ from emulator.batch import BatchRunner, Pause
 from emulator.errors import ServiceError, no_resource
 from emulator.faults import DroppedConnectionError, Fault, Faults, drop_connection
 from emulator.limits import Limits
-from emulator.messages import Request, Response, refusal
+from emulator.messages import Effect, Request, Response, answer, refusal
 from emulator.service import Service
 from emulator.stats import LogEntry, Stats, kind_of
 from emulator.timing import TimeModel
@@ -33,6 +33,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
 
 _ROOT: Final = re.compile(r"/api/data/v9\.\d/")
+_CALLS: Final = f"{ADMIN_PATH}/calls"  # of declared actions
 _LONGEST_URL: Final = 32768  # of a GET outside $batch
 
 
@@ -85,6 +86,8 @@ class Application:
         self.service = service
         self.policies = policies
         self._batches = BatchRunner(service, policies.faults, policies.stats, policies.timing)
+        service.bulk_deletes.report = self._report
+        service.bulk_deletes.timing = policies.timing
         admin = Admin(faults=policies.faults, stats=policies.stats, reset=reset, seed=seed)
         self._admin = Starlette(routes=admin.routes())
 
@@ -93,6 +96,9 @@ class Application:
         if scope["type"] != "http":
             return
         path = scope["path"]
+        if path == _CALLS:
+            await _send(send, answer({"calls": self.service.actions.calls()}))
+            return
         if path.startswith(ADMIN_PATH):
             await self._admin(scope, receive, send)
             return
@@ -170,10 +176,13 @@ class Application:
         await pause.spend(self.policies.timing, planned.rows)
         response = planned.act()
         for effect in response.effects:
-            self.policies.stats.rows(effect.operation, effect.count)
-            if effect.ids:
-                self.policies.stats.wrote(effect.table, effect.ids)
+            self._report(effect)
         return response
+
+    def _report(self, effect: Effect) -> None:
+        self.policies.stats.rows(effect.operation, effect.count)
+        if effect.ids:
+            self.policies.stats.wrote(effect.table, effect.ids)
 
     def _leave(self, exchange: _Exchange, response: Response) -> None:
         relative = _ROOT.sub("", exchange.path, count=1)

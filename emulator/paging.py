@@ -12,16 +12,20 @@ __all__ = ["LARGEST_PAGE", "PageMark"]
 LARGEST_PAGE: Final = 5000  # compose-http-requests-handle-errors: odata.maxpagesize, at most 5000
 
 _COOKIE: Final = re.compile(r'pagenumber="(\d+)".*pagingcookie="([^"]*)"')
-_PLACE: Final = re.compile(r'row="(\d+)" skipped="(\d+)"')
+_PLACE: Final = re.compile(r'row="(\d+)" skipped="(\d+)" version="(\d+)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageMark:
-    """Where the next page begins: after row number `row`, or, in an order of the client's, after `skipped` rows."""
+    """Where the next page begins: after row number `row`, or, in an order of the client's, after `skipped` rows.
+
+    `version` is the row version that a tracked read began at.
+    """
 
     number: int = 1
     row: int = 0
     skipped: int = 0
+    version: int = 0
 
     @classmethod
     def parse(cls, token: str | None) -> Self:
@@ -36,13 +40,13 @@ class PageMark:
         place = _PLACE.search(unquote(unquote(cookie[2]))) if cookie else None
         if cookie is None or place is None:
             raise ODataError("Malformed XML in the Paging Cookie")
-        return cls(number=int(cookie[1]), row=int(place[1]), skipped=int(place[2]))
+        return cls(number=int(cookie[1]), row=int(place[1]), skipped=int(place[2]), version=int(place[3]))
 
     def link(self, url: str, primary_id: str, last_id: str) -> str:
         """Returns the next link: `url` without a token of its own, and this mark."""
         cookie = (
             f'<cookie page="{self.number - 1}"><{primary_id} last="{{{last_id.upper()}}}" row="{self.row}" '
-            f'skipped="{self.skipped}" /></cookie>'
+            f'skipped="{self.skipped}" version="{self.version}" /></cookie>'
         )
         escaped = quote(quote(cookie, safe=""), safe="")
         token = quote(f'<cookie pagenumber="{self.number}" pagingcookie="', safe="=") + escaped

@@ -92,7 +92,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=120,
-                timeout_graceful_shutdown=2,
+                timeout_graceful_shutdown=1,
                 h11_max_incomplete_event_size=256 * 1024,  # URLs in requests reach 32 KB
                 ssl_certfile=self._certificates.certificate_file if self._certificates else None,
                 ssl_keyfile=self._certificates.key_file if self._certificates else None,

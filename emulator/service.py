@@ -2,17 +2,21 @@
 
 from typing import Final
 
+from emulator.actions import Actions
 from emulator.bulk import MESSAGES, Bulk
+from emulator.bulkdelete import BulkDeletes
 from emulator.changes import Changes
 from emulator.csdl import metadata_document
 from emulator.environment import Environment
-from emulator.errors import invalid_entity_key, method_not_allowed, no_resource, unknown_segment
+from emulator.errors import method_not_allowed, no_resource, unknown_segment
 from emulator.messages import Planned, Request, Response, answer
 from emulator.metadata import METADATA_ROOTS, Metadata
+from emulator.navigation import Navigation
 from emulator.odata import Query, Segment, parse_path, parse_query, resolve_key
 from emulator.queries import COUNT_LIMIT, collection, count_of
 from emulator.records import Records
 from emulator.schema import Table
+from emulator.tracking import changes_since, changes_total, tracked_rows
 
 __all__ = ["Service"]
 
@@ -36,6 +40,9 @@ class Service:
         self.records = Records(environment, self.changes)
         self.bulk = Bulk(environment, self.changes)
         self.metadata = Metadata(environment)
+        self.navigation = Navigation(environment, self.records)
+        self.actions = Actions(environment)
+        self.bulk_deletes = BulkDeletes(environment, self.changes)
 
     def plan(self, request: Request) -> Planned:
         """Understands a request.
@@ -63,7 +70,9 @@ class Service:
                 return _at_once(self._who_am_i(request))
             case name if name in METADATA_ROOTS:
                 return self.metadata.plan(request, segments)
-        raise unknown_segment(first.name)
+            case "BulkDelete" if request.method == "POST":
+                return self.bulk_deletes.plan(request)
+        return self.actions.unbound(request, first)
 
     def _service_document(self, request: Request) -> Response:
         sets = [
@@ -86,8 +95,10 @@ class Service:
         if first.arguments is None or (first.arguments.single is None and not first.arguments.named):
             return self._collection(request, table, rest)
         reference = resolve_key(first.arguments, table)
+        if rest and rest[0].name.startswith(_NAMESPACE):
+            return self.actions.bound(request, table, rest[0], to_row=True)
         if rest:
-            raise unknown_segment(rest[0].name)
+            return self.navigation.plan(request, table, reference, rest)
         match request.method:
             case "GET" | "HEAD":
                 return self.records.retrieve(request, table, reference)
@@ -103,7 +114,7 @@ class Service:
             match request.method:
                 case "GET" | "HEAD":
                     query = parse_query(request.query) if request.query else Query()
-                    return _at_once(collection(self.environment, request, table, query))
+                    return _at_once(self._rows(request, table, query))
                 case "POST":
                     return self.records.create(request, table)
                 case _:
@@ -111,7 +122,11 @@ class Service:
         name = rest[0].name
         if name == "$count" and request.method == "GET":
             query = parse_query(request.query) if request.query else Query()
-            found = min(count_of(self.environment, request, table, query), COUNT_LIMIT)
+            found = (
+                changes_total(self.environment, table, query)
+                if query.delta_token
+                else min(count_of(self.environment, request, table, query), COUNT_LIMIT)
+            )
             headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
             return _at_once(Response(status=200, headers=headers, body=str(found).encode()))
         message = name.removeprefix(_NAMESPACE)
@@ -119,8 +134,18 @@ class Service:
             if request.method != "POST":
                 raise method_not_allowed(request.method)
             return self.bulk.plan(request, table, message)
-        raise unknown_segment(name) if name.startswith("$") else invalid_entity_key(table.logical_name)
+        if name.startswith(_NAMESPACE):
+            return self.actions.bound(request, table, rest[0], to_row=False)
+        raise unknown_segment(name)
+
+    def _rows(self, request: Request, table: Table, query: Query) -> Response:
+        if query.delta_token is not None:
+            return changes_since(self.environment, request, table, query)
+        if request.preferences.track_changes:
+            return tracked_rows(self.environment, request, table, query)
+        return collection(self.environment, request, table, query)
 
     def reset(self) -> None:
         """Removes all rows but the organisation's own."""
         self.environment.reset()
+        self.actions.clear()

@@ -72,6 +72,11 @@ class RunningEmulator:
         """Forgets all faults."""
         self._call("DELETE", "/_emulator/faults")
 
+    def calls(self) -> list[dict[str, Any]]:
+        """Returns the calls of declared actions, oldest first."""
+        recorded: list[dict[str, Any]] = self._call("GET", "/_emulator/calls")["calls"]
+        return recorded
+
     def seed(self, name: str) -> dict[str, int]:
         """Loads a set of rows and returns how many there were, by table."""
         counts: dict[str, int] = self._call("POST", f"/_emulator/seed/{name}", b"")["seeded"]

@@ -1,0 +1,94 @@
+"""Actions and functions that a schema file declares: checked, answered from the file, and recorded."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from emulator.environment import Environment
+from emulator.errors import invalid_argument, method_not_allowed, unknown_segment
+from emulator.messages import Planned, Request, answer
+from emulator.odata import Segment
+from emulator.schema import Action, Table
+
+__all__ = ["Actions", "Call"]
+
+_KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call: `target` is the row or entity set a bound action was called on, empty for an unbound one."""
+
+    action: str
+    target: str
+    parameters: Mapping[str, Any]
+
+
+class Actions:
+    """The declared operations of one environment."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Starts with no calls recorded."""
+        self._environment = environment
+        self._calls: deque[Call] = deque(maxlen=_KEPT)
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Returns the recorded calls, oldest first."""
+        return [asdict(call) for call in self._calls]
+
+    def clear(self) -> None:
+        """Forgets the recorded calls."""
+        self._calls.clear()
+
+    def unbound(self, request: Request, segment: Segment) -> Planned:
+        """Plans `POST Name` or `GET Name(p=@p)`.
+
+        Raises:
+            ServiceError: There is no such action, or a parameter is missing or unknown.
+        """
+        action = self._environment.schema.actions.get(segment.name)
+        if action is None or action.bound_to is not None:
+            raise unknown_segment(segment.name)
+        return self._call(request, action, segment, "")
+
+    def bound(self, request: Request, table: Table, segment: Segment, *, to_row: bool) -> Planned:
+        """Plans `POST accounts(...)/Microsoft.Dynamics.CRM.Name` or the same on the collection."""
+        name = segment.name.removeprefix("Microsoft.Dynamics.CRM.")
+        action = self._environment.schema.actions.get(name)
+        if action is None or action.bound_to != table.logical_name or action.bound_to_collection is to_row:
+            raise unknown_segment(segment.name)
+        return self._call(request, action, segment, request.path.rpartition("/")[0])
+
+    def _call(self, request: Request, action: Action, segment: Segment, target: str) -> Planned:
+        if request.method != ("GET" if action.is_function else "POST"):
+            raise method_not_allowed(request.method)
+        parameters = self._parameters(request, action, segment)
+        content = None
+        if action.response is not None:
+            context = f"{request.root}$metadata#Microsoft.Dynamics.CRM.{action.name}Response"
+            content = {"@odata.context": context, **action.response}
+
+        def act() -> Any:
+            self._calls.append(Call(action=action.name, target=target, parameters=parameters))
+            return answer(content)
+
+        return Planned(act=act)
+
+    def _parameters(self, request: Request, action: Action, segment: Segment) -> dict[str, Any]:
+        if action.is_function:
+            named = segment.arguments.named if segment.arguments else {}
+            given: dict[str, Any] = {name: literal.value for name, literal in named.items()}
+        else:
+            given = request.json() if request.body.strip() else {}
+        known = {parameter.name for parameter in action.parameters}
+        unknown = [name for name in given if name not in known and "@" not in name]
+        if unknown:
+            raise invalid_argument(
+                f"The parameter '{unknown[0]}' in the request payload is not a valid parameter for the operation "
+                f"'{action.name}'."
+            )
+        missing = [one.name for one in action.parameters if one.required and given.get(one.name) is None]
+        if missing:
+            raise invalid_argument(f"Required field '{missing[0]}' is missing")
+        return given

@@ -1,0 +1,149 @@
+"""`BulkDelete`: a job that deletes the rows of queries after the request was answered."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from emulator.changes import Changes
+from emulator.environment import Environment
+from emulator.errors import invalid_argument
+from emulator.messages import Caller, Effect, Planned, Request, Response, answer
+from emulator.odata import Compiler, Sql
+from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical, Membership, Negation
+from emulator.odata.nodes import Property as PropertyNode
+from emulator.odata.types import edm_type
+from emulator.schema import Table
+from emulator.store import sql_name
+from emulator.timing import TimeModel
+
+__all__ = ["BulkDeletes"]
+
+_SOONEST: Final = 0.05  # seconds: a job is never done when its request is answered
+_OPERATORS: Final = {
+    "Equal": "eq",
+    "NotEqual": "ne",
+    "GreaterThan": "gt",
+    "GreaterEqual": "ge",
+    "LessThan": "lt",
+    "LessEqual": "le",
+}
+_PATTERNS: Final = {"BeginsWith": "startswith", "EndsWith": "endswith", "Contains": "contains"}
+_COMPLETED: Final = {"statecode": 3, "statuscode": 30}
+
+
+class BulkDeletes:
+    """The bulk delete jobs of one environment; each appears in `asyncoperations` and `bulkdeleteoperations`."""
+
+    def __init__(self, environment: Environment, changes: Changes) -> None:
+        """Starts with no jobs; `report` is told of the rows that jobs delete."""
+        self._environment = environment
+        self._changes = changes
+        self.report: Callable[[Effect], None] = lambda _: None
+        self.timing = TimeModel()
+
+    def plan(self, request: Request) -> Planned:
+        """Plans `POST BulkDelete`.
+
+        Raises:
+            ServiceError: A query is missing, or compares in a way that is not emulated.
+        """
+        body = request.json()
+        queries = body.get("QuerySet")
+        if not isinstance(queries, list) or not queries:
+            raise invalid_argument("Required field 'QuerySet' is missing")
+        wanted = [self._query(request, query) for query in queries]
+        return Planned(act=lambda: self._start(request, str(body.get("JobName") or "Bulk deletion"), wanted))
+
+    def _query(self, request: Request, query: Mapping[str, Any]) -> tuple[Table, Sql]:
+        table = self._environment.schema.tables.get(str(query.get("EntityName")))
+        if table is None:
+            raise invalid_argument(f"The entity with a name = '{query.get('EntityName')}' was not found.")
+        compiler = Compiler(
+            schema=self._environment.schema,
+            collation=self._environment.collation,
+            now=self._environment.clock(),
+            user_id=request.caller.user_id,
+        )
+        expression = _criteria(query.get("Criteria") or {}, table)
+        return table, compiler.filter(expression, table) if expression else Sql(text="1")
+
+    def _start(self, request: Request, name: str, wanted: Sequence[tuple[Table, Sql]]) -> Response:
+        jobs = self._changes.of(self._environment.schema.tables["asyncoperation"])
+        operations = self._changes.of(self._environment.schema.tables["bulkdeleteoperation"])
+        with self._environment.database.transaction():
+            job = jobs.create([{"name": name, "statecode": 0, "statuscode": 0}], request.caller)[0]
+            operation = operations.create(
+                [{"name": name, "asyncoperationid": job, "statecode": 0, "statuscode": 0}], request.caller
+            )[0]
+        rows = sum(len(self._matching(table, condition)) for table, condition in wanted)
+        delay = max(self.timing.execution({"delete": rows}), _SOONEST)
+        loop = asyncio.get_running_loop()
+        loop.call_later(delay, self._run, job, operation, request.caller, wanted)
+        context = f"{request.root}$metadata#Microsoft.Dynamics.CRM.BulkDeleteResponse"
+        return answer({"@odata.context": context, "JobId": job})
+
+    def _matching(self, table: Table, condition: Sql) -> list[tuple[int, str]]:
+        name = sql_name(table.logical_name)
+        return self._environment.database.connection.execute(
+            f'SELECT "row_", {sql_name(table.primary_id)} FROM {name} WHERE {condition.text}', condition.parameters
+        ).fetchall()
+
+    def _run(self, job: str, operation: str, caller: Caller, wanted: Sequence[tuple[Table, Sql]]) -> None:
+        """Deletes the rows and completes the job, all in one transaction."""
+        effects = []
+        with self._environment.database.transaction():
+            for table, condition in wanted:
+                work = self._changes.of(table)
+                rows = self._matching(table, condition)
+                for row, record_id in rows:
+                    work.delete(row, record_id, caller)
+                ids = [record_id for _, record_id in rows]
+                effects.append(Effect(operation="delete", table=table.logical_name, count=len(ids), ids=ids))
+            deleted = sum(effect.count for effect in effects)
+            self._complete("asyncoperation", job, caller, {"completedon": self._environment.now()})
+            self._complete("bulkdeleteoperation", operation, caller, {"successcount": deleted})
+        for effect in effects:
+            self.report(effect)
+
+    def _complete(self, table_name: str, record_id: str, caller: Caller, values: Mapping[str, Any]) -> None:
+        work = self._changes.of(self._environment.schema.tables[table_name])
+        row = work.rows.by_id(record_id)
+        if row is not None:  # a reset meanwhile takes the job away
+            work.update([(row, {**_COMPLETED, **values})], caller)
+
+
+def _criteria(criteria: Mapping[str, Any], table: Table) -> Expression | None:
+    """A FilterExpression of the organisation service as an OData expression."""
+    parts: list[Expression] = [_condition(one, table) for one in criteria.get("Conditions") or []]
+    for inner in criteria.get("Filters") or []:
+        expression = _criteria(inner, table)
+        if expression is not None:
+            parts.append(expression)
+    if len(parts) < 2:  # noqa: PLR2004 - nothing to join
+        return parts[0] if parts else None
+    return Logical(operator="or" if criteria.get("FilterOperator") == "Or" else "and", operands=tuple(parts))
+
+
+def _condition(condition: Mapping[str, Any], table: Table) -> Expression:
+    name = str(condition.get("AttributeName"))
+    column = table.columns.get(name)
+    if column is None:
+        raise invalid_argument(f"'{table.logical_name}' entity doesn't contain attribute with Name = '{name}'.")
+    operand = PropertyNode(path=(column.property_name,))
+    operator = str(condition.get("Operator"))
+    values = [one.get("Value") if isinstance(one, Mapping) else one for one in condition.get("Values") or []]
+    literals = [Literal(value=value, edm=edm_type(column), text=str(value)) for value in values]
+    match operator:
+        case "Null" | "NotNull":
+            null = Literal(value=None, edm="null", text="null")
+            return Comparison(operator="eq" if operator == "Null" else "ne", left=operand, right=null)
+        case "In":
+            return Membership(operand=operand, values=tuple(literals))
+        case "NotIn":
+            return Negation(operand=Membership(operand=operand, values=tuple(literals)))
+        case _ if operator in _OPERATORS and len(literals) == 1:
+            return Comparison(operator=_OPERATORS[operator], left=operand, right=literals[0])
+        case _ if operator in _PATTERNS and len(values) == 1:
+            return Call(name=_PATTERNS[operator], operand=operand, text=str(values[0]))
+        case _:
+            raise invalid_argument(f"The emulator does not know the condition operator '{operator}'.")

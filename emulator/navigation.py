@@ -1,0 +1,196 @@
+"""What lies behind a row: single properties, related rows and the references between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from emulator.environment import Environment
+from emulator.errors import method_not_allowed, record_not_found, unknown_property, unknown_segment
+from emulator.messages import Planned, Request, Response, answer
+from emulator.odata import ChildLink, Query, RowKey, Segment, Sql, child_link, parse_query, resolve_key, row_reference
+from emulator.queries import COUNT_LIMIT, collection, count_of
+from emulator.records import Records, row_address
+from emulator.references import existing_id, existing_row
+from emulator.schema import Column, ColumnType, Table
+from emulator.store import sql_name
+
+__all__ = ["Navigation"]
+
+
+class Navigation:
+    """The paths that go on after `accounts(...)`."""
+
+    def __init__(self, environment: Environment, records: Records) -> None:
+        """Works on the rows of `environment`."""
+        self._environment = environment
+        self._records = records
+
+    def plan(self, request: Request, table: Table, reference: RowKey, rest: Sequence[Segment]) -> Planned:
+        """Plans a request on a property or a related row.
+
+        Raises:
+            ServiceError: There is no such property, or the verb does not suit it.
+        """
+        name = rest[0].name
+        if name in table.by_property:
+            return self._property(request, table, reference, rest)
+        if name in table.by_navigation:
+            return self._related(request, table, reference, rest)
+        link = child_link(name, table, self._environment.schema)
+        if link is not None:
+            return self._children(request, link, reference, rest)
+        raise unknown_property(name, table.logical_name)
+
+    # Properties
+
+    def _property(self, request: Request, table: Table, reference: RowKey, rest: Sequence[Segment]) -> Planned:
+        column = table.by_property[rest[0].name]
+        match request.method:
+            case "GET" | "HEAD":
+                response = self._value(request, table, reference, column, raw=len(rest) > 1)
+                return Planned(rows={"read": 1}, act=lambda: response)
+            case "PUT" if not column.is_lookup:
+                return self._change(request, table, reference, {column.logical_name: request.json().get("value")})
+            case "DELETE" if not column.is_lookup:
+                return self._change(request, table, reference, {column.logical_name: None})
+            case _:
+                raise method_not_allowed(request.method)
+
+    def _value(self, request: Request, table: Table, reference: RowKey, column: Column, *, raw: bool) -> Response:
+        row = existing_row(self._environment, table, reference)
+        found = self._environment.rows(table).fetch(row, (column.logical_name, table.primary_id))
+        if found is None:
+            raise record_not_found(table.logical_name, "")
+        value = bool(found[0]) if column.type is ColumnType.BOOLEAN and found[0] is not None else found[0]
+        if value is None:
+            return answer()
+        if raw:
+            headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
+            return Response(status=200, headers=headers, body=str(value).encode())
+        context = f"{request.root}$metadata#{table.entity_set}({found[1]})/{column.property_name}"
+        return answer({"@odata.context": context, "value": value})
+
+    def _change(self, request: Request, table: Table, reference: RowKey, body: Mapping[str, Any]) -> Planned:
+        """An update of one property: as any update, but the answer names no row."""
+        changed = replace(
+            request,
+            method="PATCH",
+            query="",
+            headers={"if-match": "*", **{n: v for n, v in request.headers.items() if n == "if-match"}},
+            body=orjson.dumps(body),
+        )
+        planned = self._records.patch(changed, table, reference)
+
+        def act() -> Response:
+            response = planned.act()
+            return replace(response, headers={n: v for n, v in response.headers.items() if n != "OData-EntityId"})
+
+        return Planned(rows={"update": 1}, act=act)
+
+    # Lookups
+
+    def _related(self, request: Request, table: Table, reference: RowKey, rest: Sequence[Segment]) -> Planned:
+        name = rest[0].name
+        if len(rest) > 1 and rest[1].name == "$ref":
+            match request.method:
+                case "GET":
+                    response = self._reference(request, table, reference, name)
+                    return Planned(rows={"read": 1}, act=lambda: response)
+                case "PUT" | "POST":
+                    bound = request.json().get("@odata.id")
+                    return self._change(request, table, reference, {f"{name}@odata.bind": bound})
+                case "DELETE":
+                    return self._change(request, table, reference, {f"{name}@odata.bind": None})
+                case _:
+                    raise method_not_allowed(request.method)
+        target, related_id = self._target(table, reference, name)
+        if related_id is None:
+            response = answer()
+            return Planned(rows={"read": 1}, act=lambda: response)
+        related = RowKey(id=related_id)
+        if len(rest) > 1:
+            return self.plan(request, target, related, rest[1:])
+        if request.method not in {"GET", "HEAD"}:
+            raise method_not_allowed(request.method)
+        return self._records.retrieve(request, target, related)
+
+    def _target(self, table: Table, reference: RowKey, name: str) -> tuple[Table, str | None]:
+        """The table and identifier behind a lookup; the identifier is None where it leads nowhere."""
+        column, target_name = table.by_navigation[name]
+        row = existing_row(self._environment, table, reference)
+        kind = (f"{column.logical_name}__type",) if column.is_polymorphic else ()
+        found = self._environment.rows(table).fetch(row, (column.logical_name, *kind))
+        related_id, actual = (found[0], found[1] if kind else target_name) if found else (None, None)
+        if actual is not None and column.navigation.get(str(actual)) == name:
+            target_name = str(actual)
+        elif actual != target_name:
+            related_id = None
+        return self._environment.schema.tables[target_name], related_id
+
+    def _reference(self, request: Request, table: Table, reference: RowKey, name: str) -> Response:
+        target, related_id = self._target(table, reference, name)
+        if related_id is None:
+            return answer()
+        address = row_address(request, target, related_id)
+        return answer({"@odata.context": f"{request.root}$metadata#$ref", "@odata.id": address})
+
+    # Collections
+
+    def _children(self, request: Request, link: ChildLink, reference: RowKey, rest: Sequence[Segment]) -> Planned:
+        parent_id = existing_id(self._environment, link.parent, reference)
+        after = [segment.name for segment in rest[1:]]
+        if after == ["$ref"] and request.method != "GET":
+            return self._associate(request, link, parent_id, rest[0])
+        query = parse_query(request.query) if request.query else Query()
+        if request.method not in {"GET", "HEAD"}:
+            raise method_not_allowed(request.method)
+        within = _within(link, parent_id)
+        if after == ["$count"]:
+            found = min(count_of(self._environment, request, link.table, query, within), COUNT_LIMIT)
+            headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
+            text = Response(status=200, headers=headers, body=str(found).encode())
+            return Planned(rows={"read": 1}, act=lambda: text)
+        if after not in ([], ["$ref"]):
+            raise unknown_segment(after[0])
+        response = collection(self._environment, request, link.table, query, within=within)
+        if after:
+            response = _references_only(request, link.table, response)
+        return Planned(rows={"read": sum(effect.count for effect in response.effects)}, act=lambda: response)
+
+    def _associate(self, request: Request, link: ChildLink, parent_id: str, segment: Segment) -> Planned:
+        """Sets or clears the child's lookup: POST and PUT add, DELETE removes."""
+        navigation = link.column.navigation[link.parent.logical_name]
+        if request.method in {"POST", "PUT"}:
+            child, reference = row_reference(str(request.json().get("@odata.id")), self._environment.schema)
+            bound: str | None = f"/{link.parent.entity_set}({parent_id})"
+        elif segment.arguments is not None and segment.arguments.single is not None:
+            child, reference = link.table, resolve_key(segment.arguments, link.table)
+            bound = None
+        else:
+            child, reference = row_reference(_id_option(request), self._environment.schema)
+            bound = None
+        return self._change(request, child, reference, {f"{navigation}@odata.bind": bound})
+
+
+def _id_option(request: Request) -> str:
+    options = (unquote(part).partition("=") for part in request.query.split("&"))
+    return next((value for name, _, value in options if name == "$id"), "")
+
+
+def _within(link: ChildLink, parent_id: str) -> Sql:
+    name = sql_name(link.table.logical_name)
+    text = f"{name}.{sql_name(link.column.logical_name)} = ?"
+    if not link.column.is_polymorphic:
+        return Sql(text=text, parameters=(parent_id,))
+    kind = f"{name}.{sql_name(link.column.logical_name + '__type')}"
+    return Sql(text=f"{text} AND {kind} = ?", parameters=(parent_id, link.parent.logical_name))
+
+
+def _references_only(request: Request, table: Table, response: Response) -> Response:
+    records = orjson.loads(response.body)["value"]
+    references = [{"@odata.id": row_address(request, table, record[table.primary_id])} for record in records]
+    content = {"@odata.context": f"{request.root}$metadata#Collection($ref)", "value": references}
+    return replace(answer(content), effects=response.effects)

@@ -1,0 +1,194 @@
+"""Change tracking: all rows with a delta link, then what changed since, deletions last.
+
+(use-change-tracking-synchronize-data-external-systems.)
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Self
+from urllib.parse import quote, unquote
+
+from emulator.environment import Environment
+from emulator.errors import ServiceError
+from emulator.messages import Effect, Request, Response, answer
+from emulator.odata import Query, check_query
+from emulator.paging import LARGEST_PAGE, PageMark
+from emulator.queries import context_columns
+from emulator.reading import Record, RowShape
+from emulator.schema import Table
+from emulator.store import sql_name
+
+__all__ = ["DeltaToken", "changes_since", "changes_total", "tracked_rows"]
+
+_TOKEN: Final = re.compile(r"(\d+)!(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)")
+_TIME: Final = "%m/%d/%Y %H:%M:%S"
+_APPLIED: Final = {"Preference-Applied": "odata.track-changes"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaToken:
+    """A row version and the time it was given out, `919042!08/22/2017 08:10:44`."""
+
+    version: int
+    given: datetime
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads a decoded `$deltatoken`.
+
+        Raises:
+            ServiceError: It is none.
+        """
+        match = _TOKEN.fullmatch(text)
+        if match is None:
+            raise ServiceError(400, "0x80044353", "The version stamp associated with the client is not valid.")
+        return cls(version=int(match[1]), given=datetime.strptime(match[2], _TIME).replace(tzinfo=UTC))
+
+    def check_age(self, environment: Environment) -> None:
+        """Refuses a token older than the organisation keeps deletions for.
+
+        Raises:
+            ServiceError: ExpiredVersionStamp; a full read is due.
+        """
+        days = environment.database.scalar('SELECT "expirechangetrackingindays" FROM "organization" LIMIT 1') or 0
+        if environment.clock() - self.given > timedelta(days=days):
+            raise ServiceError(
+                400,
+                "0x80044352",
+                "Version stamp associated with the client has expired. Please perform a full sync.",
+            )
+
+    def link(self, request: Request) -> str:
+        """Returns the delta link that continues from here."""
+        text = quote(f"{self.version}!{self.given.strftime(_TIME)}", safe="")
+        options = [part for part in request.query.split("&") if part and not _is_token(part)]
+        return f"{request.root}{request.path}?{'&'.join([*options, f'$deltatoken={text}'])}"
+
+
+def _is_token(option: str) -> bool:
+    return unquote(option).startswith(("$deltatoken=", "$skiptoken="))
+
+
+def _check(table: Table, query: Query) -> None:
+    used = {"$filter": query.filter, "$orderby": query.order, "$expand": query.expand, "$top": query.top}
+    for name, value in used.items():
+        if value is not None and value != ():
+            raise ServiceError(
+                400, "0x80060888", f'The "{name}" query parameter isn\'t supported when Change Tracking is enabled.'
+            )
+    if not table.change_tracking:
+        raise ServiceError(400, "0x80044355", f"Change tracking is not enabled for the entity {table.logical_name}.")
+
+
+def _page_size(request: Request) -> int:
+    return min(request.preferences.page_size or LARGEST_PAGE, LARGEST_PAGE)
+
+
+def _select(environment: Environment, table: Table, shape: RowShape, text: str, parameters: Sequence[Any]) -> list[Any]:
+    name = sql_name(table.logical_name)
+    return environment.database.connection.execute(
+        f'SELECT {shape.columns}, {name}."versionnumber", {name}."row_" FROM {name} WHERE {text}', parameters
+    ).fetchall()
+
+
+def tracked_rows(environment: Environment, request: Request, table: Table, query: Query) -> Response:
+    """Answers the first request: all rows, and on the last page the delta link.
+
+    Raises:
+        ServiceError: The table is not tracked, or the query filters or sorts.
+    """
+    query = check_query(query, table, environment.schema)
+    _check(table, query)
+    mark = PageMark.parse(query.skip_token)
+    version = mark.version or environment.database.version
+    size = _page_size(request)
+    shape = RowShape(environment, table, query, request.preferences)
+    rows = _select(environment, table, shape, '"row_" > ? ORDER BY "row_" LIMIT ?', (mark.row, size + 1))
+    records = shape.records(rows[:size])
+    content: Record = {
+        "@odata.context": f"{request.root}$metadata#{context_columns(query, table.entity_set)}",
+        "value": records,
+    }
+    if len(rows) > size:
+        following = PageMark(number=mark.number + 1, row=rows[size - 1][-1], version=version)
+        content["@odata.nextLink"] = following.link(request.url, table.primary_id, records[-1][table.primary_id])
+    else:
+        content["@odata.deltaLink"] = DeltaToken(version=version, given=environment.clock()).link(request)
+    return _answer(table, content)
+
+
+def _answer(table: Table, content: Record) -> Response:
+    effects = (Effect(operation="read", table=table.logical_name, count=len(content["value"])),)
+    return answer(content, headers=_APPLIED, effects=effects)
+
+
+def changes_since(environment: Environment, request: Request, table: Table, query: Query) -> Response:
+    """Answers a delta link: changed rows by version, then deletions.
+
+    Raises:
+        ServiceError: The token is too old or none, or the query filters or sorts.
+    """
+    query = check_query(query, table, environment.schema)
+    _check(table, query)
+    token = DeltaToken.parse(query.delta_token or "")
+    token.check_age(environment)
+    mark = PageMark.parse(query.skip_token)
+    until = mark.version or environment.database.version
+    size = _page_size(request)
+    records, following = _changed(environment, request, table, query, (token, mark, size))
+    content: Record = {
+        "@odata.context": f"{request.root}$metadata#{context_columns(query, table.entity_set)}/$delta",
+        "value": records,
+    }
+    if following is not None:
+        following = PageMark(number=mark.number + 1, row=following.row, skipped=following.skipped, version=until)
+        content["@odata.nextLink"] = following.link(request.url, table.primary_id, "")
+    else:
+        content["@odata.deltaLink"] = DeltaToken(version=until, given=environment.clock()).link(request)
+    return _answer(table, content)
+
+
+def _changed(
+    environment: Environment, request: Request, table: Table, query: Query, span: tuple[DeltaToken, PageMark, int]
+) -> tuple[list[Record], PageMark | None]:
+    """One page and where it ended; a mark's `row` is the last changed version, `skipped` the last deleted one."""
+    token, mark, size = span
+    shape = RowShape(environment, table, query, request.preferences)
+    records: list[Record] = []
+    last = max(mark.row, token.version)
+    if not mark.skipped:
+        rows = _select(
+            environment, table, shape, '"versionnumber" > ? ORDER BY "versionnumber" LIMIT ?', (last, size + 1)
+        )
+        records = shape.records(rows[:size])
+        if len(rows) > size:
+            return records, PageMark(row=rows[size - 1][-2])
+    room = size - len(records)
+    deleted = _deletions(environment, table, max(mark.skipped, token.version), room + 1)
+    context = f"{request.root}$metadata#{table.entity_set}/$deletedEntity"
+    records += [{"@odata.context": context, "id": one[1], "reason": "deleted"} for one in deleted[:room]]
+    if len(deleted) > room:
+        return records, PageMark(row=last, skipped=deleted[room - 1][0] if room else token.version)
+    return records, None
+
+
+def _deletions(environment: Environment, table: Table, after: int, limit: int) -> list[tuple[int, str]]:
+    """Deletions by version; rows that exist again are no deletions."""
+    name, identity = sql_name(table.logical_name), sql_name(table.primary_id)
+    return environment.database.connection.execute(
+        'SELECT max("version"), "id" FROM "_deleted" WHERE "entity" = ? AND "version" > ?'
+        f' AND "id" NOT IN (SELECT {identity} FROM {name}) GROUP BY "id" ORDER BY 1 LIMIT ?',
+        (table.logical_name, after, limit),
+    ).fetchall()
+
+
+def changes_total(environment: Environment, table: Table, query: Query) -> int:
+    """Returns how many changes and deletions a delta link would list."""
+    token = DeltaToken.parse(query.delta_token or "")
+    token.check_age(environment)
+    changed = environment.database.scalar(
+        f'SELECT count(*) FROM {sql_name(table.logical_name)} WHERE "versionnumber" > ?', (token.version,)
+    )
+    return int(changed) + len(_deletions(environment, table, token.version, -1))
