@@ -70,10 +70,12 @@ def _unbindable(definition: SyncDefinition) -> Iterator[Problem]:
             yield problem
     for text, kind, origin in _expressions(definition):
         sql = value_sql(definition, text, origin)
-        if (problem := trial.problem(f"CAST({sql} AS {_TYPES[kind]})", origin)) is not None:
+        problem = trial.problem(sql, origin)
+        if problem is None and (found := trial.type_of(sql)).startswith(_UNFIT.get(kind, ())):
+            problem = Problem(message=f"the result is a {found}, where a {kind} is expected", path=origin)
+        problem = problem or trial.problem(f"CAST({sql} AS {_TYPES[kind]})", origin)
+        if problem is not None:
             yield problem
-        elif (found := trial.type_of(sql)).startswith(_UNFIT.get(kind, ())):
-            yield Problem(message=f"the result is a {found}, where a {kind} is expected", path=origin)
 
 
 def _patterns(definition: SyncDefinition) -> Iterator[tuple[str, str]]:

@@ -147,19 +147,21 @@ def _as_number(kind: Kind, incoming: str) -> str:
 
 
 _WHOLE_RANGES: Final = {
-    AttributeType.INTEGER: (-(2**31), 2**31 - 1),
-    AttributeType.BIGINT: (-(2**63), 2**63 - 1),
+    AttributeType.INTEGER: (Decimal(-(2**31)), Decimal(2**31 - 1)),
+    AttributeType.BIGINT: (Decimal(-(2**63)), Decimal(2**63 - 1)),
 }
 
 
 def _within(sql: str, attribute: AttributeMetadata) -> tuple[str, str]:
     """SQL condition that a number is in the column's range, and the range in words."""
-    least, most = _WHOLE_RANGES.get(attribute.type, (None, None))
-    low = least if attribute.min_value is None else Decimal(repr(attribute.min_value))
-    high = most if attribute.max_value is None else Decimal(repr(attribute.max_value))
-    tests = [f"{sql} >= {low:f}"] if low is not None else []
-    tests += [f"{sql} <= {high:f}"] if high is not None else []
-    words = f" between {low:,f} and {high:,f}" if low is not None and high is not None else ""
+    least, most = _WHOLE_RANGES.get(attribute.type, (Decimal("-Infinity"), Decimal("Infinity")))
+    # repr: metadata gives doubles, and 0.1 means 0.1.
+    low = least if attribute.min_value is None else max(least, Decimal(repr(attribute.min_value)))
+    high = most if attribute.max_value is None else min(most, Decimal(repr(attribute.max_value)))
+    # Bounds of the values' own type: beside a bare BIGINT the values would be cast to it, and overflow.
+    tests = [f"{sql} >= CAST({low:f} AS {NUMBER})"] if low.is_finite() else []
+    tests += [f"{sql} <= CAST({high:f} AS {NUMBER})"] if high.is_finite() else []
+    words = f" between {low.normalize():,f} and {high.normalize():,f}" if low.is_finite() and high.is_finite() else ""
     return " AND ".join(tests) or "true", words
 
 
@@ -168,7 +170,7 @@ def _whole(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversio
     return Conversion(
         read=_as_number(kind, names.incoming),
         value=f"CASE WHEN {names.read} = trunc({names.read}) AND {within} THEN "
-        f"CAST({names.read} AS {sql_type(attribute)}) END",
+        f"TRY_CAST({names.read} AS {sql_type(attribute)}) END",
         flaws=(_format_flaw(f"not a whole number{words}", names),),
     )
 

@@ -27,8 +27,8 @@ def from_service(column: TargetColumn, text_sql: str) -> str:
         case AttributeType.DOUBLE:
             return canonical_double(f"CAST({text_sql} AS DOUBLE)", precision(column.attribute))
         case AttributeType.MULTI_PICKLIST:
-            values = f"list_transform(string_split({text_sql}, ','), lambda v: CAST(trim(v) AS INTEGER))"
-            return f"nullif(array_to_string(list_sort(list_distinct({values})), ','), '')"
+            values = f"list_transform(string_split(nullif({text_sql}, ''), ','), lambda v: CAST(trim(v) AS INTEGER))"
+            return f"array_to_string(list_sort(list_distinct({values})), ',')"
         case AttributeType.DATETIME if column.sql_type == "TIMESTAMP":
             return f"date_trunc('second', CAST({text_sql} AS TIMESTAMP))"
         case AttributeType.DATETIME:

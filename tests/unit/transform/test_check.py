@@ -1,0 +1,176 @@
+"""What is wrong with a definition for a table, before a row is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.definitions import SyncDefinition
+from shared.transform import check, check_expressions
+from tests.unit.transform.world import ACCOUNT, definition
+
+
+def said(sync: SyncDefinition) -> list[str]:
+    return [str(problem) for problem in check(sync, ACCOUNT)]
+
+
+def to(target: str, **column: Any) -> SyncDefinition:
+    return definition([{"name": "x", **column}], [{"source": "x", "target": target}])
+
+
+def test_a_sound_definition_has_no_problems() -> None:
+    """Nothing is found where nothing is wrong."""
+    columns: list[dict[str, Any]] = [
+        {"name": "since", "type": "date", "input_format": "dd/MM/yyyy"},
+        {"name": "size", "type": "number", "replace": [{"pattern": "EUR", "with": ""}]},
+        {"name": "kind", "cases": [{"when": "size > 1e6", "then": "'Consulting'"}], "default": "@fallback"},
+    ]
+    mappings = [
+        {"source": "since", "target": "founded"},
+        {"source": "size", "target": "revenue"},
+        {"source": "kind", "target": "segment"},
+        {"value": "@tag || number", "target": "name"},
+    ]
+    sync = definition(
+        columns,
+        mappings,
+        filter="size >= 0 or since > @from",
+        changed={"when": "target.name is null or source.size <> target.revenue or target.expiredon is null"},
+        dropped={"expire": "expiredon"},
+    )
+    assert check(sync, ACCOUNT) == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "column", "message"),
+    [
+        ("nam", {}, "account has no column nam; did you mean name?"),
+        ("Account Number", {}, "account has no column Account Number; did you mean accountnumber?"),
+        ("computed", {}, "computed is read-only: the service computes it"),
+        ("parent", {}, "parent is a Lookup column, which a mapping cannot fill"),
+        ("staff", {"type": "date"}, "staff is a Integer column and cannot hold a date, which x is"),
+        ("founded", {"type": "number"}, "founded is a DateTime column and cannot hold a number, which x is"),
+        ("active", {"type": "date"}, "active is a Boolean column and cannot hold a date, which x is"),
+        ("segment", {"type": "bool"}, "segment is a Picklist column and cannot hold a bool, which x is"),
+        (
+            "reference",
+            {"type": "number"},
+            "reference is a Uniqueidentifier column and cannot hold a number, which x is",
+        ),
+        ("optionless", {}, "optionless has no options, so no value fits it"),
+        ("hidden", {}, "hidden cannot be read, so strategy full cannot compare it; use delta or upsert"),
+        ("accountnumber", {}, "accountnumber is mapped twice"),
+    ],
+)
+def test_a_target_column_that_cannot_take_its_source(target: str, column: dict[str, Any], message: str) -> None:
+    """Unknown, read-only, of a type that cannot hold the source's: each said in its own words, at its place."""
+    assert said(to(target, **column)) == [f"destination.mappings[1].target: {message}"]
+
+
+def test_a_column_that_cannot_be_read_may_be_written_blindly() -> None:
+    """Only a comparison needs to read it."""
+    sync = definition([{"name": "x"}], [{"source": "x", "target": "hidden"}], strategy="delta")
+    assert check(sync, ACCOUNT) == ()
+
+
+def test_a_source_column_that_is_not_there() -> None:
+    """The close name is suggested."""
+    sync = definition([{"name": "Revenue"}], [{"source": "revenu", "target": "notes"}])
+    assert said(sync) == ["destination.mappings[1].source: the source has no column revenu; did you mean Revenue?"]
+
+
+def test_names_that_sql_cannot_tell_apart() -> None:
+    """Case does not make two names, and the row's number has its own."""
+    assert said(definition([{"name": "Number"}, {"name": "_ROW"}])) == [
+        "source.columns[1]: Number names a second column; give it another alias",
+        "source.columns[2]: _row is the row's number and cannot name a column; give it an alias",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ({"formula": "upper(number, 1)"}, "formula: No function matches the given name and argument types"),
+        ({"formula": "CAST(number AS nonsense)"}, "formula: Type with name nonsense does not exist"),
+        (
+            {"formula": "DATE '2024-01-31'", "type": "number"},
+            "formula: the result is a DATE, where a number is expected",
+        ),
+        ({"formula": "1.5", "type": "date"}, "formula: the result is a DECIMAL"),
+        ({"cases": [{"when": "now()", "then": "1"}]}, "cases[0].when: the result is a TIMESTAMP"),
+        ({"replace": [{"pattern": "(?=x)"}]}, "replace[0]: invalid perl operator: (?="),
+        ({"type": "date", "input_format": "%Q"}, "input_format: "),
+    ],
+)
+def test_sql_that_is_well_written_and_makes_no_sense(column: dict[str, Any], message: str) -> None:
+    """DuckDB is asked before a row is read."""
+    (problem,) = check_expressions(definition([{"name": "x", **column}]))
+    assert str(problem).startswith(f"source.columns[1].{message}")
+
+
+def test_a_column_that_is_named_like_a_word_of_sql() -> None:
+    """The message says that it needs quotes."""
+    (problem,) = check_expressions(definition([{"name": "order"}], filter="order > 1"))
+    assert problem.message.endswith('order is a word of SQL: write "order" with quotes')
+
+
+def test_the_sync_key_has_to_be_mapped_and_known() -> None:
+    """Each part on its own."""
+    sync = definition(sync_key=["accountnumber", "staff", "stuff", "accountnumber"])
+    assert said(sync) == [
+        "sync_behaviour.sync_key[1]: staff is in the sync key but not mapped; map a source column to it",
+        "sync_behaviour.sync_key[2]: account has no column stuff; did you mean staff?",
+        "sync_behaviour.sync_key[3]: accountnumber stands twice in the sync key",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("staff", "staff is a Integer column; expiring needs a date column"),
+        ("expired", "account has no column expired; did you mean expiredon?"),
+    ],
+)
+def test_the_expire_column_has_to_be_a_date(column: str, message: str) -> None:
+    """Otherwise the start of the run could not be kept in it."""
+    assert said(definition(dropped={"expire": column})) == [f"sync_behaviour.dropped.expire: {message}"]
+
+
+def test_the_id_column_is_the_tables_own() -> None:
+    """Its name is the table's, and no other column will do."""
+    sync = definition()
+    other = sync.destination.model_copy(update={"id_column": "contactid"})
+    assert said(sync.model_copy(update={"destination": other})) == [
+        "destination.id_column: the id column of account is accountid, not contactid"
+    ]
+
+
+@pytest.mark.parametrize("behaviour", [{"strategy": "upsert"}, {"strategy": "delta", "action_column": "number"}])
+def test_without_reading_the_target_an_alternate_key_in_force_is_needed(behaviour: dict[str, Any]) -> None:
+    """Records are addressed by it, unless the id is mapped; inserting alone needs none."""
+    other = [{"source": "number", "target": target} for target in ("name", "notes")]
+    assert said(definition((), other, **behaviour)) == []
+    assert said(definition((), other, sync_key=["name"], **behaviour)) == [
+        "sync_behaviour.sync_key: the index of alternate key by_name is not active; reactivate it first"
+    ]
+    assert said(definition((), other, sync_key=["notes"], **behaviour))[0].startswith(
+        f"sync_behaviour.sync_key: strategy {behaviour['strategy']} needs an alternate key of account over notes"
+    )
+    by_id = [*other, {"source": "number", "target": "accountid"}]
+    assert said(definition((), by_id, sync_key=["notes"], **behaviour)) == []
+    assert said(definition((), other, sync_key=["notes"], strategy="delta")) == []
+
+
+def test_an_unknown_column_in_the_condition_for_changes() -> None:
+    """It sees the source's columns and the mapped target columns."""
+    assert said(definition(changed={"when": "source.numbr = target.accountnumber"})) == [
+        "sync_behaviour.changed.when: unknown column source.numbr; did you mean source.number?"
+    ]
+
+
+def test_an_unknown_action_column() -> None:
+    """Delta follows a column that has to be there."""
+    assert "sync_behaviour.action_column: the source has no column act" in said(
+        definition(strategy="delta", action_column="act")
+    )

@@ -1,0 +1,57 @@
+"""The target's side of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.transform import current_finish_steps, current_table_step, layout
+from shared.workspace import Workspace
+from tests.unit.transform.world import ACCOUNT, definition
+
+SYNC = definition((), [{"source": "number", "target": "name"}])
+
+
+def finish(workspace: Workspace, records: Sequence[tuple[Any, ...]]) -> None:
+    """Records of number of sequence, last digit of the id, creation and account number."""
+    columns = layout(SYNC, ACCOUNT)
+    workspace.run(current_table_step(columns))
+    for seq, digit, created, number in records:
+        workspace.execute(
+            "INSERT INTO current (_seq, _id, _created, accountnumber) VALUES (?, ?, ?, ?)",
+            [seq, f"00000000-0000-0000-0000-00000000000{digit}", created, number],
+        )
+    for step in current_finish_steps(columns, SYNC):
+        workspace.run(step)
+
+
+def test_keys_come_by_themselves(workspace: Workspace) -> None:
+    """A reader inserts the typed columns; the key parts follow from them."""
+    finish(workspace, [(1, 1, None, "ÄB "), (2, 2, None, None)])
+    assert workspace.query("SELECT _seq, _k1 FROM current ORDER BY _seq") == [(1, "ab"), (2, None)]
+
+
+def test_of_duplicates_the_oldest_record_stays(workspace: Workspace) -> None:
+    """By creation, then by the order of reading; the others are reported and out of reach."""
+    finish(
+        workspace,
+        [
+            (1, 1, "2024-01-02", "a"),
+            (2, 2, "2024-01-01", "A "),
+            (3, 3, "2024-01-01", "á"),
+            (4, 4, None, "a"),
+            (5, 5, "2024-01-01", "b"),
+        ],
+    )
+    assert workspace.query("SELECT _seq FROM current ORDER BY _seq") == [(2,), (5,)]
+    found = workspace.query(
+        'SELECT _row, "column", error, rejected, right(_id::VARCHAR, 1) FROM target_errors ORDER BY 1'
+    )
+    assert found == [(row, "accountnumber", "Duplicate Key", True, str(row)) for row in (1, 3, 4)]
+
+
+def test_records_without_a_key_are_no_duplicates(workspace: Workspace) -> None:
+    """Null equals nothing."""
+    finish(workspace, [(1, 1, None, None), (2, 2, None, None)])
+    assert workspace.query("SELECT count(*) FROM current") == [(2,)]
+    assert workspace.query("SELECT count(*) FROM target_errors") == [(0,)]

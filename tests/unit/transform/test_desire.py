@@ -1,0 +1,288 @@
+"""Mapped values: every type of target column, what it refuses, keys and duplicates."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from shared.entities import AttributeMetadata, AttributeType, Choice
+from shared.transform import Omit, layout
+from shared.transform.convert import Kind, conversion
+from shared.workspace import Workspace
+from tests.unit.transform.world import ACCOUNT, definition, errors, shaped
+
+REFUSED = "Invalid Format Exception"
+
+
+def mapped(workspace: Workspace, target: str, *texts: str | None, kind: str = "text", **column: Any) -> list[Any]:
+    """What becomes of texts in one target column; None as well for rows that are rejected."""
+    sync = definition([{"name": "x", "type": kind, **column}], [{"source": "x", "target": target}])
+    shaped(workspace, sync, [(str(number), text) for number, text in enumerate(texts, start=1)])
+    found: dict[int, Any] = dict(workspace.query(f'SELECT _row, "{target}" FROM desired'))
+    return [found.get(number) for number in range(1, len(texts) + 1)]
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "text", "value"),
+    [
+        ("notes", "text", " as it is\t", " as it is\t"),
+        ("notes", "number", "1250.500", "1250.5"),
+        ("notes", "number", "100", "100"),
+        ("notes", "number", "1e3", "1000"),
+        ("notes", "bool", "yes", "true"),
+        ("notes", "date", "2024-01-31", "2024-01-31"),
+        ("notes", "date", "2024-01-31T10:00:00+01:00", "2024-01-31T09:00:00Z"),
+        ("staff", "text", "12", 12),
+        ("staff", "number", "12.0", 12),
+        ("staff", "bool", "yes", 1),
+        ("big", "text", "9223372036854775807", 9223372036854775807),
+        ("big", "number", "-9223372036854775808", -9223372036854775808),
+        ("rate", "text", "1.2345", Decimal("1.235")),
+        ("rate", "number", "-1.2345", Decimal("-1.235")),
+        ("revenue", "number", "922337203685477.58", Decimal("922337203685477.58")),
+        ("revenue", "text", "0.005", Decimal("0.01")),
+        ("latitude", "text", "48.123456789", 48.12346),
+        ("latitude", "number", "48.123456789", 48.12346),
+        ("active", "bool", "no", False),
+        ("active", "text", "Trading", True),
+        ("active", "text", "AKTIV ", True),
+        ("active", "text", "no business", False),
+        ("active", "text", "Yes", True),
+        ("active", "number", "0", False),
+        ("segment", "text", "consulting", 1),
+        ("segment", "text", " FINANZEN ", 2),
+        ("segment", "text", "7", 7),
+        ("segment", "number", "2", 2),
+        ("segment", "number", "2.0", 2),
+        ("segments", "text", "7,1,2", "1,2,7"),
+        ("segments", "text", "Finance; Consulting;1", "1,2"),
+        ("segments", "text", "Two, too", "7"),
+        ("segments", "text", "Two, too; beratung", "1,7"),
+        ("segments", "number", "7", "7"),
+        ("founded", "text", "2024-01-31", date(2024, 1, 31)),
+        ("founded", "date", "2024-01-31T23:59:59Z", date(2024, 1, 31)),
+        ("called", "date", "2024-01-31T10:20:30.987", moment("2024-01-31T10:20:30")),
+        ("called", "text", "2024-01-31 10:20", moment("2024-01-31T10:20:00")),
+        ("opens", "date", "2024-01-31", moment("2024-01-31T00:00:00")),
+    ],
+)
+def test_a_value_becomes_what_its_column_holds(
+    workspace: Workspace, target: str, kind: str, text: str, value: object
+) -> None:
+    """Each kind of source value in each type of column that can hold it."""
+    assert mapped(workspace, target, text, kind=kind) == [value]
+    assert errors(workspace) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("staff", "1.5"),
+        ("staff", "-1"),
+        ("staff", "1001"),
+        ("staff", "many"),
+        ("big", "9223372036854775808"),
+        ("rate", "100.0006"),
+        ("rate", "1.2.3"),
+        ("latitude", "90.1"),
+        ("latitude", "nan"),
+        ("latitude", "-inf"),
+        ("active", "maybe"),
+        ("founded", "31.01.2024"),
+        ("called", "1752-12-31"),
+        ("reference", "not-an-id"),
+    ],
+)
+@pytest.mark.parametrize("validate", [True, False])
+def test_a_value_that_its_column_cannot_hold_is_left_out_or_rejects(
+    workspace: Workspace, target: str, text: str, *, validate: bool
+) -> None:
+    """Without validate the field is left out and the row stays; with it the row is rejected."""
+    assert mapped(workspace, target, text, validate=validate) == [None]
+    assert errors(workspace) == [(1, "x", REFUSED, validate)]
+    if not validate:
+        assert workspace.query(f"SELECT _omit_{target} FROM desired") == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("target", "text", "error"),
+    [
+        ("name", "longer than ten", "Max Length Violation"),
+        ("name", "😀😀😀😀😀😀", "Max Length Violation"),
+        ("segment", "Unheard of", "Unknown Choice"),
+        ("segment", "3", "Unknown Choice"),
+        ("segments", "1,3", "Unknown Choice"),
+        ("segments", "1,,2", "Unknown Choice"),
+    ],
+)
+def test_a_text_too_long_or_an_unknown_choice_rejects_the_row(
+    workspace: Workspace, target: str, text: str, error: str
+) -> None:
+    """With or without validate; the service counts length in UTF-16 units."""
+    assert mapped(workspace, target, text) == [None]
+    assert errors(workspace) == [(1, "x", error, True)]
+
+
+def test_a_text_of_exactly_the_length_fits(workspace: Workspace) -> None:
+    """Five characters beyond U+FFFF are ten units."""
+    assert mapped(workspace, "name", "äöüßéèêñçø", "😀😀😀😀😀") == ["äöüßéèêñçø", "😀😀😀😀😀"]
+
+
+def test_an_unknown_choice_lists_the_options_up_to_a_limit() -> None:
+    """The message has values and labels, and says how many more there are."""
+    choices = tuple(Choice(value=n, labels=(f"Label {n}",)) for n in range(25))
+    attribute = AttributeMetadata(name="kind", type=AttributeType.PICKLIST, choices=choices)
+    (flaw,) = conversion(Kind.TEXT, attribute).flaws
+    assert flaw.message.startswith("no option of kind; the options are 0 Label 0, 1 Label 1, ")
+    assert flaw.message.endswith("19 Label 19 and 5 more")
+
+
+def test_a_value_counts_before_a_label_that_looks_like_it(workspace: Workspace) -> None:
+    """A label 2 of the option 1 does not hide the option 2."""
+    choices = (Choice(value=1, labels=("2", "One")), Choice(value=2, labels=("One",)))
+    found = dict(conversion(Kind.TEXT, AttributeMetadata(name="x", type=AttributeType.STATUS, choices=choices)).options)
+    assert found == {"1": 1, "2": 2, "one": 1}
+
+
+def test_an_id_is_read_in_any_spelling(workspace: Workspace) -> None:
+    """Capitals and braces are the same id."""
+    texts = ("0F8FAD5B-D9CB-469F-A165-70867728950E", "{0f8fad5b-d9cb-469f-a165-70867728950e}")
+    assert len(set(mapped(workspace, "reference", *texts))) == 1
+
+
+def test_an_expression_can_be_mapped(workspace: Workspace) -> None:
+    """Its result goes by its text; where it fails on a row the field is left out."""
+    mappings = [
+        {"value": "@tag || number", "target": "notes"},
+        {"value": "CAST(number AS INTEGER) / 4", "target": "rate"},
+        {"value": "DATE '2024-01-31'", "target": "called"},
+        {"value": "number = '1'", "target": "active"},
+    ]
+    shaped(workspace, definition((), mappings), [("1",), ("x",)], {"tag": "T"})
+    assert workspace.query("SELECT notes, rate, called, active, _omit_rate FROM desired ORDER BY _row") == [
+        ("T1", Decimal("0.250"), moment("2024-01-31T00:00:00"), True, False),
+        ("Tx", None, moment("2024-01-31T00:00:00"), False, True),
+    ]
+    assert errors(workspace) == [(2, "rate", REFUSED, False)]
+
+
+def test_one_source_column_may_fill_several_target_columns(workspace: Workspace) -> None:
+    """Each is fitted on its own."""
+    mappings = [{"source": "number", "target": "notes"}, {"source": "number", "target": "staff"}]
+    shaped(workspace, definition((), mappings), [("1",), ("x",)])
+    assert workspace.query("SELECT notes, staff, _omit_staff FROM desired ORDER BY _row") == [
+        ("1", 1, False),
+        ("x", None, True),
+    ]
+
+
+def test_a_field_in_error_upstream_is_left_out_everywhere(workspace: Workspace) -> None:
+    """A number that could not be read is no empty text for the column it is mapped to."""
+    sync = definition([{"name": "x", "type": "number"}], [{"source": "x", "target": "notes"}])
+    shaped(workspace, sync, [("1", "n/a"), ("2", None)])
+    assert workspace.query("SELECT _row, _omit_notes FROM desired ORDER BY _row") == [(1, True), (2, False)]
+
+
+@pytest.mark.parametrize(
+    ("column", "mapping", "omit"),
+    [
+        ({}, {"target": "notes"}, Omit.NEVER),
+        ({}, {"target": "segment"}, Omit.NEVER),
+        ({}, {"target": "staff"}, Omit.FLAGGED),
+        ({"validate": True}, {"target": "staff"}, Omit.NEVER),
+        ({"type": "number"}, {"target": "notes"}, Omit.FLAGGED),
+        ({"type": "number", "validate": True}, {"target": "notes"}, Omit.NEVER),
+        ({"formula": "number"}, {"target": "notes"}, Omit.FLAGGED),
+        ({"type": "number"}, {"target": "staff", "on_null": "keep"}, Omit.WHEN_NULL),
+    ],
+)
+def test_when_a_column_is_left_alone(column: dict[str, Any], mapping: dict[str, Any], omit: Omit) -> None:
+    """Flagged only where a field can be in error without rejecting its row."""
+    sync = definition([{"name": "x", **column}], [{"source": "x", **mapping}])
+    assert layout(sync, ACCOUNT)[1].omit is omit
+
+
+def test_of_equal_keys_the_first_row_counts(workspace: Workspace) -> None:
+    """Keys are equal as the service compares them: case, accents and trailing spaces do not matter."""
+    shaped(workspace, definition(), [("b",), ("É a",), ("e A  ",), ("B",), (" b",), ("STRASSE",), ("straße",)])
+    assert workspace.query("SELECT _row FROM desired ORDER BY _row") == [(1,), (2,), (5,), (6,)]
+    assert errors(workspace) == [(row, "accountnumber", "Duplicate Key", True) for row in (3, 4, 7)]
+
+
+@pytest.mark.parametrize(("match", "kept"), [("service", 1), ("accent_sensitive", 2), ("exact", 4)])
+def test_key_match_says_which_keys_are_equal(workspace: Workspace, match: str, kept: int) -> None:
+    """Service folds case, accents and trailing spaces; accent_sensitive keeps accents; exact keeps all."""
+    shaped(workspace, definition(key_match=match), [("é",), ("É",), ("e ",), ("é ",)])
+    assert workspace.query("SELECT count(*) FROM desired") == [(kept,)]
+
+
+def test_a_row_without_a_key_is_rejected(workspace: Workspace) -> None:
+    """Also where the key is blank, which the service takes for empty."""
+    shaped(workspace, definition(), [("",), (None,), ("  ",), ("1",)])
+    assert errors(workspace) == [(row, "number", "Mandatory Rule Violation", True) for row in (1, 2, 3)]
+
+
+def test_keys_of_several_columns_and_types(workspace: Workspace) -> None:
+    """All parts together make the key; a missing part rejects the row."""
+    sync = definition(
+        [{"name": "size", "type": "number"}],
+        [{"source": "size", "target": "staff"}],
+        sync_key=["staff", "accountnumber"],
+    )
+    shaped(workspace, sync, [("a", "1"), ("a", "2"), ("A", "1.0"), ("b", None)])
+    assert workspace.query("SELECT _row, _k1, _k2 FROM desired ORDER BY _row") == [(1, 1, "a"), (2, 2, "a")]
+    assert errors(workspace) == [
+        (3, "staff, accountnumber", "Duplicate Key", True),
+        (4, "size", "Mandatory Rule Violation", True),
+    ]
+
+
+def test_rejected_and_filtered_rows_are_no_duplicates(workspace: Workspace) -> None:
+    """The first row that is synced counts, not the first that was there."""
+    sync = definition([{"name": "x", "type": "number", "validate": True}], filter="x > 0")
+    shaped(workspace, sync, [("a", "bad"), ("a", "0"), ("a", "1")])
+    assert workspace.query("SELECT _row FROM desired") == [(3,)]
+
+
+def test_malformed_rows_are_counted(workspace: Workspace) -> None:
+    """What the loader could not tell apart is processed and rejected."""
+    workspace.execute(
+        'CREATE TABLE source_errors (_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)'
+    )
+    workspace.execute("INSERT INTO source_errors VALUES (2, '', 'Malformed Row', true, 'two fields')")
+    shaped(workspace, definition(), [("1",)])
+    assert workspace.query("SELECT processed, verified, rejected, filtered FROM source_counts") == [(2, 1, 1, 0)]
+
+
+def test_messages_never_hold_a_value(workspace: Workspace) -> None:
+    """They say what was expected; the row's content stays in the row."""
+    columns = [{"name": "x", "type": "number"}, {"name": "y"}, {"name": "z", "formula": "CAST(y AS INTEGER)"}]
+    mappings = [
+        {"source": name, "target": target} for name, target in (("x", "staff"), ("y", "segment"), ("z", "notes"))
+    ]
+    shaped(workspace, definition(columns, mappings), [("k-SECRET", "x-SECRET", "y-SECRET")])
+    messages = workspace.query("SELECT message FROM source_errors")
+    assert len(messages) == 3
+    assert not any("SECRET" in message for (message,) in messages)
+
+
+def test_the_expire_column_is_read_and_not_desired() -> None:
+    """It takes part in reading, so that it is set once, and never in what the source asks for."""
+    *_, last = layout(definition(dropped={"expire": "expiredon"}), ACCOUNT)
+    assert (last.name, last.sql_type, last.writes) == ("expiredon", "TIMESTAMP", False)
+
+
+@pytest.mark.parametrize(("inserts", "writes"), [(False, False), (True, True)])
+def test_the_id_column_is_written_only_on_demand(*, inserts: bool, writes: bool) -> None:
+    """Without id_column_insert a mapped id matches and is never sent."""
+    sync = definition([{"name": "id"}], [{"source": "id", "target": "accountid"}])
+    destination = sync.destination.model_copy(update={"id_column_insert": inserts})
+    column = layout(sync.model_copy(update={"destination": destination}), ACCOUNT)[1]
+    assert column.writes is writes

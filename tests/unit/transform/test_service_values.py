@@ -1,0 +1,78 @@
+"""Values as the service writes and reads them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+
+import pytest
+
+from shared.transform import from_service, layout, to_service
+from shared.transform.targets import TargetColumn
+from shared.workspace import SqlValue, Workspace, literal
+from tests.unit.transform.world import ACCOUNT, definition
+
+
+def column(name: str) -> TargetColumn:
+    return layout(definition([{"name": "x"}], [{"source": "x", "target": name}]), ACCOUNT)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        (
+            "notes",
+            'a "quoted" \\ line\n\ttab \u0001 é 😀',
+            json.dumps('a "quoted" \\ line\n\ttab \u0001 é 😀', ensure_ascii=False),
+        ),
+        ("notes", None, "null"),
+        ("staff", 12, "12"),
+        ("big", -9223372036854775808, "-9223372036854775808"),
+        ("revenue", Decimal("922337203685477.58"), "922337203685477.58"),
+        ("rate", Decimal("-1.5"), "-1.500"),
+        ("latitude", 48.12346, "48.12346"),
+        ("active", True, "true"),
+        ("segment", 7, "7"),
+        ("segments", "1,7", '"1,7"'),
+        ("founded", date(2024, 1, 31), '"2024-01-31"'),
+        ("called", datetime(2024, 1, 31, 10, 20, 30), '"2024-01-31T10:20:30Z"'),  # noqa: DTZ001 - UTC without a zone
+        ("reference", "0f8fad5b-d9cb-469f-a165-70867728950e", '"0f8fad5b-d9cb-469f-a165-70867728950e"'),
+        ("called", None, "null"),
+    ],
+)
+def test_a_value_is_written_as_a_member_of_a_json_object(
+    workspace: Workspace, name: str, value: SqlValue, text: str
+) -> None:
+    """Name and value, ready to be joined with commas; no digit is lost."""
+    target = column(name)
+    typed = f"CAST({literal(value)} AS {target.sql_type})"
+    ((written,),) = workspace.query(f"SELECT {to_service(target, typed)}")
+    assert written == f'"{name}":{text}'
+    json.loads(f"{{{written}}}")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("notes", "", None),
+        ("notes", " a ", " a "),
+        ("revenue", "10.5000", Decimal("10.50")),
+        ("rate", "0.1235", Decimal("0.124")),
+        ("latitude", "48.123456789", 48.12346),
+        ("latitude", "1e1", 10.0),
+        ("active", "false", False),
+        ("segments", "9,1, 10", "1,9,10"),
+        ("segments", "", None),
+        ("founded", "2024-01-31", date(2024, 1, 31)),
+        ("founded", "2024-01-31T00:00:00Z", date(2024, 1, 31)),
+        ("called", "2024-01-31T10:20:30Z", datetime(2024, 1, 31, 10, 20, 30)),  # noqa: DTZ001 - UTC without a zone
+        ("called", None, None),
+    ],
+)
+def test_a_value_is_read_in_the_type_it_is_compared_in(
+    workspace: Workspace, name: str, text: str | None, value: object
+) -> None:
+    """Empty text is null, decimals come at the column's precision, sets are sorted, moments end at the second."""
+    ((read,),) = workspace.query(f"SELECT {from_service(column(name), f'CAST({literal(text)} AS VARCHAR)')}")
+    assert read == value
