@@ -35,6 +35,7 @@ _BASE_HEADERS = {
 UNAUTHORIZED = 401
 TOO_MANY = 429
 FIRST_REFUSAL = 300
+SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +201,8 @@ class Service:
             return response
         refused = refusal(response)
         happened = trouble(response, refused)
+        if happened is None and response.status >= SERVER_ERROR:
+            happened = Trouble.DATABASE  # reading again does no harm, and may meet a better moment
         if happened is None:
             raise error_of(refused, table=call.table, doing=call.doing)
         return happened, retry_after(response.headers, self.clock.now()), str(refused)
