@@ -14,6 +14,8 @@ from shared.errors import UserError
 
 __all__ = ["Output", "write_file"]
 
+PIPE_WIDTH = 120  # a pipe or a log has no width of its own; rich would take it for a terminal of 80
+
 
 @dataclass(slots=True, kw_only=True)
 class Output:
@@ -24,8 +26,8 @@ class Output:
     """
 
     as_json: bool = False
-    out: Console = field(default_factory=lambda: Console(highlight=False, markup=False, soft_wrap=True))
-    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, markup=False, soft_wrap=True))
+    out: Console = field(default_factory=lambda: _console(stderr=False))
+    err: Console = field(default_factory=lambda: _console(stderr=True))
 
     def result(self, value: Mapping[str, Any], *shown: RenderableType) -> None:
         """Print the result: the value for programs, the rest for people."""
@@ -39,6 +41,13 @@ class Output:
     def say(self, text: RenderableType, *, style: str | None = None) -> None:
         """Print something that is not the result."""
         self.err.print(text, style=style)
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = max(console.width, PIPE_WIDTH)
+    return console
 
 
 def write_file(path: Path, text: str | bytes) -> None:

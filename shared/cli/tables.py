@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to loa
 __all__ = ["error_table", "planned", "run_table", "sample_table", "shown", "summary"]
 
 RULE = "=" * 61
-ROWS_SHOWN = 10
+ROWS_SHOWN = 5
 SHOWN_CHARACTERS = 60
 SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
 STYLES = {"Succeeded": "green", "Failed": "red", "Interrupted": "yellow", "Running": "cyan"}
@@ -79,9 +80,9 @@ def planned(report: PlanReport) -> Text:
 
 def sample_table(changes: Sequence[SampleChange]) -> Table:
     """Some changes of a plan, one line a column: what the record holds and what it will hold."""
-    table = Table(
-        "Action", "Row", "Key", "Column", "Before", "After", title="Some of the changes", title_justify="left"
-    )
+    table = Table(title="Some of the changes", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("Action", "Row", "Key", "Column", "Before", "After"):
+        table.add_column(name)
     for change in changes:
         head = (
             Text(change.action.value, style=ACTIONS[change.action.value]),
@@ -99,21 +100,20 @@ def sample_table(changes: Sequence[SampleChange]) -> Table:
 
 def error_table(errors: Iterable[ErrorRow | ErrorRecord], *, whole: bool = False) -> Table:
     """Errors by side, class, type and column, with the first rows that have them; `whole` messages may be long."""
-    table = Table("Side", "Class", "Type", "Column", title="Errors", title_justify="left")
+    table = Table("Side", "Class", "Type", "Column", title="Errors", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("Count", justify="right")
-    table.add_column("First rows", overflow="fold")
-    table.add_column("What", overflow="fold")
+    table.add_column("First rows", max_width=30)
     for error in errors:
         rows = ", ".join(map(str, error.rows[:ROWS_SHOWN])) + (", …" if error.count > ROWS_SHOWN else "")
-        said = error.message if whole else shown(error.message)
-        cells = (error.side, error.error_class, error.error_type, error.column, f"{error.count:,}", rows, said)
-        table.add_row(*(Text(cell) for cell in cells))
+        said = Text(error.message if whole else shown(error.message), style="dim")
+        kind = Text("\n").join([Text(error.error_type), said]) if said else Text(error.error_type)
+        table.add_row(error.side, Text(error.error_class), kind, Text(error.column), f"{error.count:,}", Text(rows))
     return table
 
 
 def run_table(runs: Iterable[RunRecord]) -> Table:
     """The execution log, newest first."""
-    table = Table("Run", "Sync", "State", "Started (UTC)", title="Runs", title_justify="left")
+    table = Table("Run", "Sync", "State", "Started (UTC)", title="Runs", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("Seconds", "Created", "Updated", "Deleted", "Failed"):
         table.add_column(name, justify="right")
     table.add_column("Message", overflow="fold")
