@@ -36,7 +36,8 @@ from shared.definitions import (
     in_text,
     resolve,
 )
-from shared.errors import DefinitionError, Problem
+from shared.definitions.service_url import checked_service_url
+from shared.errors import DefinitionError, Problem, UserError
 from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tools, explained, plan_batch, run_batch
 from shared.secrets import SecretStore
 from shared.settings import Settings, environment
@@ -104,7 +105,11 @@ class App:
         return problems
 
     def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
-        dataverse = self.dataverse(definition, self.parameters(definition, {}))
+        # What a run has to give is unknown here; only the service's address matters, and that rarely hangs on it.
+        absent = {
+            name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None
+        }
+        dataverse = self.dataverse(definition, self.parameters(definition, absent))
         return self._placed(definition, check(definition, dataverse.entity(definition.destination.entity)))
 
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
@@ -233,7 +238,7 @@ class App:
         """A client for a definition's environment, signed in as its application users."""
         destination = definition.destination
         connection = Connection(
-            service_url=in_text(destination.service_url, values),
+            service_url=_service_url(destination.service_url, values),
             timeout=destination.timeout,
             write_headers=write_headers(destination.options),
             key_match=definition.sync_behaviour.key_match,
@@ -289,6 +294,18 @@ class App:
             yield
         except DefinitionError as error:
             raise DefinitionError(self._placed(definition, error.problems)) from None
+
+
+def _service_url(text: str, values: Mapping[str, ParameterValue]) -> str:
+    """The Web API's address; with a parameter in it, it can only be checked now.
+
+    Raises:
+        UserError: It is no service URL.
+    """
+    try:
+        return checked_service_url(in_text(text, values))
+    except ValueError as error:
+        raise UserError(f"destination.service_url: {error}") from None
 
 
 def _plain(value: ParameterValue) -> str | int | float | bool | None:
