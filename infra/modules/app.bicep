@@ -1,0 +1,82 @@
+// The function app, on Flex Consumption.
+param token string
+param location string
+param tags object
+param identityId string
+param identityClientId string
+param storageName string
+param packageContainer string
+param namespaceName string
+param hubName string
+param consumerGroup string
+param vaultUrl string
+@secure()
+param insightsConnection string
+param subnetId string
+param schedule string
+param mostInstances int
+
+resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+  name: 'plan-${token}'
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: { name: 'FC1', tier: 'FlexConsumption' }
+  properties: { reserved: true }
+}
+
+resource app 'Microsoft.Web/sites@2024-04-01' = {
+  name: 'func-${token}'
+  location: location
+  tags: tags
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identityId}': {} }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    siteConfig: { minTlsVersion: '1.2', ftpsState: 'Disabled' }
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: packageContainer
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identityId
+          }
+        }
+      }
+      // Three runs side by side, each with half a gigabyte of workspace.
+      scaleAndConcurrency: { maximumInstanceCount: mostInstances, instanceMemoryMB: 4096 }
+      runtime: { name: 'python', version: '3.13' }
+    }
+  }
+
+  resource settings 'config' = {
+    name: 'appsettings'
+    properties: {
+      AzureWebJobsStorage__accountName: storageName
+      AzureWebJobsStorage__credential: 'managedidentity'
+      AzureWebJobsStorage__clientId: identityClientId
+      EventHubConnection__fullyQualifiedNamespace: '${namespaceName}.servicebus.windows.net'
+      EventHubConnection__credential: 'managedidentity'
+      EventHubConnection__clientId: identityClientId
+      AZURE_CLIENT_ID: identityClientId
+      APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
+      KEY_VAULT_URL: vaultUrl
+      STATE_STORE: 'azure'
+      SYNC_DEFINITIONS: 'syncs'
+      BATCH_SYNC_SCHEDULE: schedule
+      EVENT_HUB_NAME: hubName
+      EVENT_HUB_CONSUMER_GROUP: consumerGroup
+      LOG_LEVEL: 'INFO'
+    }
+  }
+}
+
+output name string = app.name
+output url string = 'https://${app.properties.defaultHostName}'

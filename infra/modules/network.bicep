@@ -1,0 +1,86 @@
+// A network of the app's own, and private endpoints for what it reads and writes.
+param token string
+param location string
+param tags object
+param storageId string
+param namespaceId string
+param vaultId string
+
+var targets = [
+  { name: 'blob', service: storageId, zone: 'privatelink.blob.${environment().suffixes.storage}' }
+  { name: 'table', service: storageId, zone: 'privatelink.table.${environment().suffixes.storage}' }
+  { name: 'namespace', service: namespaceId, zone: 'privatelink.servicebus.windows.net' }
+  { name: 'vault', service: vaultId, zone: 'privatelink.vaultcore.azure.net' }
+]
+
+resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+  name: 'vnet-${token}'
+  location: location
+  tags: tags
+  properties: {
+    addressSpace: { addressPrefixes: ['10.0.0.0/16'] }
+    subnets: [
+      {
+        name: 'app'
+        properties: {
+          addressPrefix: '10.0.0.0/24'
+          delegations: [{ name: 'flex', properties: { serviceName: 'Microsoft.App/environments' } }]
+        }
+      }
+      {
+        name: 'endpoints'
+        properties: { addressPrefix: '10.0.1.0/24', privateEndpointNetworkPolicies: 'Disabled' }
+      }
+    ]
+  }
+}
+
+resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = { parent: network, name: 'app' }
+resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+  parent: network
+  name: 'endpoints'
+}
+
+resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
+  for target in targets: {
+    name: target.zone
+    location: 'global'
+    tags: tags
+  }
+]
+
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
+  for index in range(0, length(targets)): {
+    parent: zones[index]
+    name: 'link-${targets[index].name}'
+    location: 'global'
+    tags: tags
+    properties: { registrationEnabled: false, virtualNetwork: { id: network.id } }
+  }
+]
+
+resource endpoints 'Microsoft.Network/privateEndpoints@2024-05-01' = [
+  for target in targets: {
+    name: 'pep-${target.name}-${token}'
+    location: location
+    tags: tags
+    properties: {
+      subnet: { id: endpointSubnet.id }
+      privateLinkServiceConnections: [
+        { name: target.name, properties: { privateLinkServiceId: target.service, groupIds: [target.name] } }
+      ]
+    }
+  }
+]
+
+resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = [
+  for index in range(0, length(targets)): {
+    parent: endpoints[index]
+    name: 'default'
+    properties: {
+      privateDnsZoneConfigs: [{ name: targets[index].name, properties: { privateDnsZoneId: zones[index].id } }]
+    }
+  }
+]
+
+output appSubnetId string = appSubnet.id
