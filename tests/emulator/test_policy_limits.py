@@ -1,6 +1,8 @@
 """Service protection on a simulated clock: who is refused, with which words, and for how long."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emulator.limits import Limits, LimitSettings, ThrottledError
 from emulator.timing import TimeModel
@@ -190,3 +192,32 @@ def test_the_time_model_charges_requests_and_rows() -> None:
     for wrong in ("-1", "fly=1", "x"):
         with pytest.raises(ValueError):
             TimeModel.parse(0, wrong)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    budget=st.integers(1, 8),
+    window=st.integers(1, 30),
+    clients=st.integers(1, 4),
+    pauses=st.lists(st.floats(0, 3), min_size=20, max_size=80),
+)
+def test_no_window_holds_more_than_its_budget_and_obedience_is_never_punished(
+    budget: int, window: int, clients: int, pauses: list[float]
+) -> None:
+    """However requests arrive, no window admits more than its budget, and who waits as told waits no window longer."""
+    clock = Clock()
+    limits = limits_of(clock, f"requests={budget},window={window}")
+    admitted: list[float] = []
+    waits: list[int] = []
+    free_at = [clock.now] * clients
+    for turn, pause in enumerate(pauses):
+        clock.now = max(clock.now, *free_at) + pause  # Everyone who was told to wait has waited.
+        try:
+            run(limits)
+            admitted.append(clock.now)
+        except ThrottledError as error:
+            waits.append(error.wait)
+            free_at[turn % clients] = clock.now + error.wait
+    assert max(waits, default=0) <= window
+    for first in admitted:
+        assert sum(first <= moment < first + window for moment in admitted) <= budget
