@@ -20,6 +20,7 @@ __all__ = ["Admission", "LimitSettings", "Limits", "ThrottledError"]
 _GRACE: Final = 0.5  # Requests already under way when a refusal goes out have not ignored it.
 _LONGEST_PENALTY: Final = 60.0
 _CONCURRENCY_WAIT: Final = 1.0
+_ROUNDING: Final = 1e-6  # Sums of times are not exact: three seconds must not be said as four.
 _NAMES: Final = frozenset({"requests", "time", "concurrency", "window"})
 
 
@@ -219,14 +220,14 @@ class Limits:
 
     def _check(self, budget: _Budget, limit: str, now: float, wait: float) -> None:
         _, until, _ = budget.refused.get(limit, (0.0, 0.0, 0))
-        if wait <= 0 and now >= until:
+        if wait <= _ROUNDING and now >= until - _ROUNDING:
             budget.refused.pop(limit, None)
             return
         self._refuse(budget, limit, now, wait)
 
     def _refuse(self, budget: _Budget, limit: str, now: float, wait: float) -> None:
         since, until, ignored = budget.refused.get(limit, (now, now, 0))
-        if now >= until:  # The first refusal, or the client came back when it was told to.
+        if now >= until - _ROUNDING:  # The first refusal, or the client came back when it was told to.
             since, ignored = now, 0
         elif now - since > _GRACE:
             since, ignored = now, ignored + 1
@@ -236,7 +237,7 @@ class Limits:
             wait = max(wait, until - now)
         budget.refused[limit] = (since, now + wait, ignored)
         code, message = self._wording(limit)
-        raise ThrottledError(limit, code, message, max(math.ceil(wait), 1))
+        raise ThrottledError(limit, code, message, max(math.ceil(wait - _ROUNDING), 1))
 
     def _wording(self, limit: str) -> tuple[str, str]:
         settings = self.settings
