@@ -1,0 +1,88 @@
+"""Several instances of the app at once, over each state store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from batch_sync.tick import Tick
+from shared.app import App, open_app
+from shared.state import JobRequest
+from tests.functions.conftest import World
+
+NIGHTLY = "0 0 3 29 2 *"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])
+def instance(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[], App]:
+    """Makes one more instance of the app, with connections of its own."""
+    if request.param == "azure":
+        monkeypatch.setenv("STATE_STORE", "azure")
+        monkeypatch.setenv("AzureWebJobsStorage", request.getfixturevalue("storage_account"))
+    return open_app
+
+
+def at_once(*apps: App) -> None:
+    """One tick of each instance, at the same moment."""
+    gate = threading.Barrier(len(apps))
+
+    def tick(app: App) -> None:
+        gate.wait()
+        Tick(app=app, now=datetime.now(UTC), seconds=600).run()
+
+    with ThreadPoolExecutor(len(apps)) as pool:
+        list(pool.map(tick, apps))
+
+
+def slow_writes(world: World) -> None:
+    """Long enough that all instances look while the first is at work."""
+    world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 0.5, "times": 10})
+
+
+def test_a_due_sync_is_run_by_one_instance(world: World, instance: Callable[[], App]) -> None:
+    """The others find the lease taken, and leave it."""
+    world.define("customers", rows=5)
+    slow_writes(world)
+    apps = [instance() for _ in range(3)]
+    at_once(*apps)
+    assert len(world.accounts()) == 5
+    assert [(run.sync, run.state) for run in apps[0].state.runs()] == [("customers", "Succeeded")]
+    assert apps[0].state.lease("sync/customers") is None
+    for app in apps:
+        app.state.close()
+
+
+def test_a_requested_job_is_taken_up_once(world: World, instance: Callable[[], App]) -> None:
+    """However many instances see the request, it makes one run and is gone."""
+    world.define("customers", rows=5, schedule=NIGHTLY)
+    file = world.folder / "syncs" / "customers.yaml"
+    file.write_text(file.read_text().replace(f'schedule: "{NIGHTLY}"\n', ""))
+    slow_writes(world)
+    apps = [instance() for _ in range(3)]
+    apps[0].state.request_job(JobRequest(id="j1", sync="customers", requested=datetime.now(UTC)))
+    at_once(*apps)
+    at_once(*apps)
+    assert [run.trigger for run in apps[0].state.runs()] == ["job"]
+    assert apps[0].state.job_requests() == ()
+    for app in apps:
+        app.state.close()
+
+
+def test_a_run_leaves_its_whole_trace_in_the_store(world: World, instance: Callable[[], App]) -> None:
+    """Execution log, error rows and error files are there for another instance to read."""
+    world.define("customers")
+    world.write("customers", [("customers-1", "x" * 200), ("customers-2", "fine"), ("customers-2", "again")])
+    first, second = instance(), instance()
+    Tick(app=first, now=datetime.now(UTC), seconds=600).run()
+    (run,) = second.state.runs("customers")
+    assert run.counts["source"] == {"processed": 3, "verified": 1, "rejected": 2, "filtered": 0}
+    assert {error.error_type for error in second.state.errors(run.run_id)} == {"Max Length Violation", "Duplicate Key"}
+    (name,) = second.state.files(run.run_id)
+    assert name == f"{run.run_id}_SourceErrors.csv"
+    assert (second.state.file(run.run_id, name) or b"").startswith(b"Row,Rejected,Errors")
+    first.state.close()
+    second.state.close()
