@@ -14,20 +14,21 @@ from dataclasses import asdict
 
 from typer.exceptions import TyperException
 
-from shared.cli.commands import EXIT_FAILED, EXIT_UNSAFE, app
+from shared.cli import commands, event_commands
+from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, program
 from shared.cli.output import Output
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError
 
-__all__ = ["EXIT_STOPPED", "run"]
+__all__ = ["run"]
 
-EXIT_STOPPED = 130  # 128 + SIGINT, as shells have it
+COMMANDS = (commands, event_commands)  # each adds its commands to the program
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; no exception gets past here, and no traceback to a user."""
     output = Output()
     try:
-        code = int(app(list(arguments) or ["--help"], standalone_mode=False, obj=output) or 0)
+        code = int(program(list(arguments) or ["--help"], standalone_mode=False, obj=output) or 0)
     except SyncError as error:
         return _refused(error, output)
     except TyperException as error:

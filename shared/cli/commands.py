@@ -12,39 +12,32 @@ from rich.console import RenderableType
 from rich.syntax import Syntax
 from rich.text import Text
 
+from shared.cli import frame
 from shared.cli.execution_log import error_json, run_json, run_named, write_files
+from shared.cli.frame import (
+    EXIT_CHANGES,
+    EXIT_ERRORS,
+    EXIT_FAILED,
+    EXIT_UNSAFE,
+    AsJson,
+    Name,
+    OneOrAll,
+    output_of,
+    program,
+)
 from shared.cli.html import plan_page
-from shared.cli.output import Output, write_file
+from shared.cli.output import write_file
 from shared.cli.plan_files import PlanFile
 from shared.cli.progress import Bars
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
 from shared.errors import UserError
 
 if TYPE_CHECKING:
-    from shared.app import App
     from shared.jobs import PlanReport
     from shared.workspace import Step
 
-__all__ = ["EXIT_CHANGES", "EXIT_ERRORS", "EXIT_FAILED", "EXIT_UNSAFE", "app"]
+__all__: list[str] = []  # importing the module adds its commands to the program
 
-EXIT_FAILED = 1
-EXIT_ERRORS = 2
-EXIT_UNSAFE = 3
-EXIT_CHANGES = 4
-
-app = typer.Typer(
-    name="dynamics-sync",
-    help="Keeps Microsoft Dynamics 365 / Dataverse tables equal to a source.",
-    epilog="Exit codes: 0 nothing failed; 1 the run failed or could not start; 2 it completed with rejected or failed "
-    "rows; 3 refused as unsafe; 4 (plan --detailed-exit-code) there are changes.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sync definition.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 Given = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Override a parameter; repeatable.")
 ]
@@ -53,7 +46,7 @@ Keep = Annotated[
 ]
 
 
-@app.command()
+@program.command()
 def validate(
     context: typer.Context,
     names: Annotated[
@@ -65,9 +58,9 @@ def validate(
     as_json: AsJson = False,
 ) -> int:
     """Check definitions: every problem at once, with file, line and column."""
-    output, opened = _output(context, as_json), _opened()
-    problems = opened.validate(names or (), offline=offline)
-    checked = names or [loaded.name for loaded in opened.definitions()]
+    output, app = output_of(context, as_json), frame.opened()
+    problems = app.validate(names or (), offline=offline)
+    checked = names or [loaded.name for loaded in app.definitions()]
     output.result(
         {"valid": not problems, "definitions": list(checked), "problems": [asdict(problem) for problem in problems]},
         *(Text(f"• {problem}") for problem in problems),
@@ -76,7 +69,7 @@ def validate(
     return EXIT_FAILED if problems else 0
 
 
-@app.command()
+@program.command()
 def plan(
     context: typer.Context,
     name: Name,
@@ -89,10 +82,10 @@ def plan(
     as_json: AsJson = False,
 ) -> int:
     """Do everything but the writing: counts, then some changes before and after."""
-    output, opened = _output(context, as_json), _opened()
-    values = opened.parameters(opened.definition(name), _given(parameters))
+    output, app = output_of(context, as_json), frame.opened()
+    values = app.parameters(app.definition(name), _given(parameters))
     with Bars(output.err) as bars:
-        report = opened.plan(name, values, keep=keep_workspace, sample=limit, progress=bars)
+        report = app.plan(name, values, keep=keep_workspace, sample=limit, progress=bars)
     value = report.to_json()
     if out:
         write_file(out, PlanFile.of(value, values).to_text())
@@ -106,7 +99,7 @@ def plan(
     return EXIT_ERRORS if report.errors else 0
 
 
-@app.command()
+@program.command()
 def run(
     context: typer.Context,
     name: Name,
@@ -119,10 +112,10 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run one sync."""
-    output, given = _output(context, as_json), _given(parameters)
+    output, given = output_of(context, as_json), _given(parameters)
     saved = PlanFile.read(plan_file, sync=name) if plan_file else None
     with Bars(output.err) as bars:
-        done = _opened().run(
+        done = frame.opened().run(
             name,
             {**saved.values(), **given} if saved else given,
             force=force,
@@ -136,11 +129,11 @@ def run(
     return done.exit_code
 
 
-@app.command()
+@program.command()
 def explain(context: typer.Context, name: Name, parameters: Given = None, as_json: AsJson = False) -> int:
     """Print the SQL of every step."""
-    output = _output(context, as_json)
-    steps = _opened().explain(name, _given(parameters))
+    output = output_of(context, as_json)
+    steps = frame.opened().explain(name, _given(parameters))
     output.result(
         {"sync": name, "steps": [{"title": s.title, "origin": s.origin, "sql": s.sql} for s in steps]},
         *(
@@ -151,21 +144,21 @@ def explain(context: typer.Context, name: Name, parameters: Given = None, as_jso
     return 0
 
 
-@app.command()
+@program.command()
 def runs(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One sync; all by default.")] = None,
+    name: OneOrAll = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Runs to show.")] = 20,
     as_json: AsJson = False,
 ) -> int:
     """Show the execution log, newest first."""
-    records = _opened().state.runs(name, limit)
+    records = frame.opened().state.runs(name, limit)
     said = run_table(records) if records else Text("No runs yet.")
-    _output(context, as_json).result({"runs": [run_json(record) for record in records]}, said)
+    output_of(context, as_json).result({"runs": [run_json(record) for record in records]}, said)
     return 0
 
 
-@app.command()
+@program.command()
 def errors(
     context: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of it, or `last`.")],
@@ -175,7 +168,7 @@ def errors(
     as_json: AsJson = False,
 ) -> int:
     """Show the errors of a run."""
-    output, state = _output(context, as_json), _opened().state
+    output, state = output_of(context, as_json), frame.opened().state
     record = run_named(run_id, state)
     found = state.errors(record.run_id)
     files = write_files(state, record.run_id, csv) if csv else []
@@ -188,19 +181,13 @@ def errors(
     return 0
 
 
-@app.command()
+@program.command()
 def schema(context: typer.Context) -> int:
     """Print the JSON Schema of a definition, which editors complete from."""
     from shared.definitions import export_schema  # noqa: PLC0415 - loaded when it is asked for: `--help` does not wait
 
-    _output(context, True).result(export_schema())
+    output_of(context, True).result(export_schema())
     return 0
-
-
-def _output(context: typer.Context, as_json: bool) -> Output:
-    output = context.find_object(Output) or Output()
-    output.as_json = as_json
-    return output
 
 
 def _place(step: Step) -> str:
@@ -220,12 +207,6 @@ def _after_plan(report: PlanReport, out: Path | None) -> Text:
     if not report.plan.counts.changes:
         return Text("Nothing to do: the target is what the source says.")
     return Text(f"Next: dynamics-sync run {report.sync}{f' --plan {out}' if out else ''}")
-
-
-def _opened() -> App:
-    from shared import app as composition  # noqa: PLC0415 - wires all adapters: `--help` does not wait for them
-
-    return composition.open_app()
 
 
 def _given(parameters: Sequence[str] | None) -> dict[str, str]:

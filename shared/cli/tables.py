@@ -12,10 +12,11 @@ from rich.text import Text
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to load
     from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary
+    from shared.jobs.events import EventsSummary
     from shared.reconcile import SampleChange
-    from shared.state import ErrorRecord, RunRecord
+    from shared.state import DeadLetter, ErrorRecord, RunRecord
 
-__all__ = ["error_table", "planned", "run_table", "sample_table", "shown", "summary"]
+__all__ = ["error_table", "events_text", "letter_table", "planned", "run_table", "sample_table", "shown", "summary"]
 
 RULE = "=" * 61
 ROWS_SHOWN = 5
@@ -130,6 +131,35 @@ def run_table(runs: Iterable[RunRecord]) -> Table:
             Text(shown(run.message)),
         )
     return table
+
+
+def letter_table(letters: Iterable[DeadLetter]) -> Table:
+    """Events that could not be applied, with the reason."""
+    table = Table("Event", "Sync", "Error", title="Dead letters", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("Tries", justify="right")
+    table.add_column("Kept (UTC)")
+    for letter in letters:
+        why = Text(shown(letter.message), style="dim")
+        error = Text("\n").join([Text(" ".join(filter(None, (letter.error, letter.code)))), why])
+        table.add_row(
+            Text(letter.id, overflow="fold"),
+            Text(letter.sync),
+            error,
+            str(letter.tries),
+            f"{letter.kept:%Y-%m-%d %H:%M:%S}",
+        )
+    return table
+
+
+def events_text(done: EventsSummary) -> Text:
+    """What became of events that were fed, one line a count."""
+    lines = [f"{done.received:,} events received, {done.dead_letters:,} to the dead letters."]
+    lines += [_line("Unclaimed:", f"{done.unclaimed:,}")] if done.unclaimed else []
+    for name, counts in done.syncs.items():
+        lines += [f"{name}:", *(_line(f"   {what.capitalize()}:", f"{count:,}") for what, count in counts.items())]
+    for by_error in done.lost.values():
+        lines += [_line(f"   {error}:", f"{count:,}", " to the dead letters") for error, count in by_error.items()]
+    return _lines(lines, style="yellow" if done.dead_letters else "green")
 
 
 def shown(value: Any) -> str:

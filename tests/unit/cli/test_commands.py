@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shared.cli import commands
+from shared.cli import frame
 from shared.cli.boundary import run
 from shared.cli.plan_files import PlanFile
 from shared.definitions import ParameterValue
@@ -184,7 +184,7 @@ class Typed:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
     """The app that commands open."""
     opened = FakeApp()
-    monkeypatch.setattr(commands, "_opened", lambda: opened)
+    monkeypatch.setattr(frame, "opened", lambda: opened)
     return opened
 
 

@@ -1,0 +1,75 @@
+"""The commands of real time: feed events, look at dead letters, try them again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from shared.cli import frame
+from shared.cli.frame import EXIT_ERRORS, AsJson, Name, OneOrAll, output_of, program
+from shared.cli.tables import events_text, letter_table
+
+__all__: list[str] = []  # importing the module adds its commands to the program
+
+MOST_LETTERS = 1000
+
+
+@program.command()
+def events(
+    context: typer.Context,
+    name: Name,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Events, one JSON value a line; - is standard input.")],
+    as_json: AsJson = False,
+) -> int:
+    """Feed events from a file through the real-time path."""
+    from shared.cli.real_time import feed  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
+    output = output_of(context, as_json)
+    done = feed(frame.opened(), name, file)
+    hint = [Text(f"Next: dynamics-sync dead-letters {name}")] if done.dead_letters else []
+    output.result(done.to_json(), events_text(done), *hint)
+    return EXIT_ERRORS if done.dead_letters else 0
+
+
+@program.command("dead-letters")
+def dead_letters(
+    context: typer.Context,
+    name: OneOrAll = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Events to show.")] = 50,
+    as_json: AsJson = False,
+) -> int:
+    """Show the events that could not be applied, and why."""
+    from shared.cli.real_time import letter_json  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
+    output, state = output_of(context, as_json), frame.opened().state
+    letters, count = state.dead_letters(name, limit=limit), state.count_dead_letters(name)
+    output.result(
+        {"count": count, "dead_letters": [letter_json(letter) for letter in letters]},
+        letter_table(letters) if letters else Text("No dead letters."),
+        *([Text(f"{len(letters):,} of {count:,}.")] if count > len(letters) else []),
+        *([Text(f"Next: dynamics-sync replay {name or letters[0].sync}".rstrip())] if letters else []),
+    )
+    return 0
+
+
+@program.command()
+def replay(
+    context: typer.Context,
+    name: OneOrAll = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Only this event; repeatable.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Send dead letters through the real-time path again; those that settle are removed."""
+    from shared.cli.real_time import try_again  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
+    output, app = output_of(context, as_json), frame.opened()
+    letters = app.state.dead_letters(name, ids=ids or (), limit=MOST_LETTERS)
+    done = try_again(app, letters)
+    output.result(
+        {"settled": done.settled, "kept": done.kept},
+        Text(f"{done.settled:,} settled, {done.kept:,} refused again."),
+        *([Text("Next: dynamics-sync dead-letters")] if done.kept else []),
+    )
+    return EXIT_ERRORS if done.kept else 0

@@ -1,0 +1,64 @@
+"""What every command shares: the program, its exit codes, common options, and the way to the app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shared.cli.output import Output
+
+if TYPE_CHECKING:
+    from shared.app import App
+
+__all__ = [
+    "EXIT_CHANGES",
+    "EXIT_ERRORS",
+    "EXIT_FAILED",
+    "EXIT_STOPPED",
+    "EXIT_UNSAFE",
+    "AsJson",
+    "Name",
+    "OneOrAll",
+    "opened",
+    "output_of",
+    "program",
+]
+
+EXIT_FAILED = 1
+EXIT_ERRORS = 2
+EXIT_UNSAFE = 3
+EXIT_CHANGES = 4
+EXIT_STOPPED = 130  # 128 + SIGINT, as shells have it
+
+program = typer.Typer(
+    name="dynamics-sync",
+    help="Keeps Microsoft Dynamics 365 / Dataverse tables equal to a source.",
+    epilog="Exit codes: 0 nothing failed; 1 the run failed or could not start; 2 it completed with rejected or failed "
+    "rows; 3 refused as unsafe; 4 (plan --detailed-exit-code) there are changes.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sync definition.")]
+OneOrAll = Annotated[str | None, typer.Argument(metavar="[NAME]", help="One sync; all by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+
+
+def output_of(context: typer.Context, as_json: bool) -> Output:
+    """The command's two streams."""
+    output = context.find_object(Output) or Output()
+    output.as_json = as_json
+    return output
+
+
+def opened() -> App:
+    """The app with the settings of the environment.
+
+    Raises:
+        UserError: A setting cannot be used.
+    """
+    from shared import app as composition  # noqa: PLC0415 - wires all adapters: `--help` does not wait for them
+
+    return composition.open_app()

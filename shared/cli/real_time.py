@@ -1,0 +1,128 @@
+"""Events from a file and dead letters, through the path that the deployed app takes."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+from uuid import uuid4
+
+from shared.app import App
+from shared.definitions import SyncDefinition
+from shared.errors import UserError
+from shared.jobs.events import (
+    EventsSummary,
+    EventSync,
+    EventTools,
+    Listeners,
+    Replayed,
+    messages_in,
+    replay,
+    run_events,
+)
+from shared.state import DeadLetter
+from shared.workspace import Workspace
+
+__all__ = ["feed", "letter_json", "try_again"]
+
+BATCH = 500  # events at once: what the Event Hubs trigger hands over at most, unless the host is told otherwise
+STANDARD_INPUT = "-"
+Item = TypeVar("Item")
+
+
+def feed(app: App, name: str, file: str) -> EventsSummary:
+    """Put the events of an NDJSON file through one sync's listener.
+
+    Raises:
+        UserError: The sync has no listener, or the file cannot be read.
+        RetryLater: Dataverse or the state store is away; what took effect stays.
+    """
+    definition = app.definition(name)
+    if definition.listener is None:
+        raise UserError(f"{name} has no listener, so it takes no events")
+    listeners, tools = Listeners(syncs=(_sync(app, definition),)), _tools(app)
+    with _lines(file) as lines:
+        messages = messages_in(lines, stream=f"command-{uuid4().hex}")
+        return _added([run_events(batch, listeners, tools) for batch in _batches(messages)])
+
+
+def try_again(app: App, letters: Sequence[DeadLetter]) -> Replayed:
+    """Send dead letters through the listeners again, as the definitions are now.
+
+    Raises:
+        RetryLater: Dataverse or the state store is away; nothing is lost.
+    """
+    loaded = app.definitions()
+    listening = (each.definition for each in loaded if each.definition is not None and each.definition.listener)
+    listeners = Listeners(
+        syncs=tuple(_sync(app, definition) for definition in listening),
+        complete=all(each.definition is not None for each in loaded),
+    )
+    return replay(letters, listeners, _tools(app))
+
+
+def letter_json(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter as JSON values; a body that is no UTF-8 has its odd bytes replaced."""
+    return {
+        "id": letter.id,
+        "sync": letter.sync,
+        "error": letter.error,
+        "code": letter.code,
+        "message": letter.message,
+        "partition": letter.partition,
+        "sequence": letter.sequence,
+        "offset": letter.offset,
+        "tries": letter.tries,
+        "kept": letter.kept.isoformat(),
+        "enqueued": letter.enqueued.isoformat() if letter.enqueued else None,
+        "body": letter.body.decode("utf-8", "replace"),
+    }
+
+
+def _sync(app: App, definition: SyncDefinition) -> EventSync:
+    return EventSync(definition=definition, resolve=partial(app.parameters, definition, {}))
+
+
+def _tools(app: App) -> EventTools:
+    memory, folder = app.settings.workspace_memory, app.settings.workspace_temp or None
+    # A batch is a few hundred rows: more threads would only wait for each other.
+    open_workspace = partial(Workspace.open, memory_limit=memory, temp_folder=folder, threads=1)
+    return EventTools.wired(app.state, app.dataverse, open_workspace)
+
+
+def _lines(file: str) -> AbstractContextManager[BinaryIO]:
+    if file == STANDARD_INPUT:
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    rest = iter(items)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _added(parts: Sequence[EventsSummary]) -> EventsSummary:
+    return EventsSummary(
+        received=sum(part.received for part in parts),
+        unclaimed=sum(part.unclaimed for part in parts),
+        syncs=_sums(part.syncs for part in parts),
+        lost=_sums(part.lost for part in parts),
+    )
+
+
+def _sums(tables: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Add up counts of counts."""
+    sums: dict[str, Counter[str]] = {}
+    for table in tables:
+        for name, counts in table.items():
+            sums.setdefault(name, Counter()).update(counts)
+    return {name: dict(counts) for name, counts in sums.items()}

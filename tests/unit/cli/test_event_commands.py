@@ -1,0 +1,155 @@
+"""Events from a file, dead letters and their replay: typed as a person types them, against a local Dataverse."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from emulator.testing import running
+from shared.app import App
+from shared.cli import frame
+from shared.cli.boundary import run
+from shared.settings import Settings
+
+DEFINITION: dict[str, Any] = {
+    "name": "accounts",
+    "source": {
+        "type": "events",
+        "columns": [{"name": "number", "mandatory": True, "validate": True}, {"name": "name"}],
+    },
+    "destination": {
+        "type": "dynamics",
+        "entity": "account",
+        "service_url": "@service_url",
+        "client_id": {"env": "DYNAMICS_CLIENT_ID"},
+        "client_secret": {"env": "DYNAMICS_CLIENT_SECRET"},
+        "id_column": "accountid",
+        "mappings": [{"source": "number", "target": "accountnumber"}, {"source": "name", "target": "name"}],
+    },
+    "parameters": {"service_url": {"formula": "ENV('DYNAMICS_URL')"}},
+    "sync_behaviour": {"sync_key": ["accountnumber"], "dropped": "delete"},
+    "listener": {
+        "name": "account events",
+        "connector": "event_hub",
+        "topic": {"format": "json", "action": "$.op", "records": "$.data"},
+    },
+}
+GOOD = [{"op": "insert", "data": {"number": f"E-{number}", "name": f"Name {number}"}} for number in range(1, 4)]
+TOO_LONG = {"op": "insert", "data": {"number": "E-9", "name": "x" * 161}}
+
+
+class Typed(NamedTuple):
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return dict(json.loads(self.out))
+
+
+Type = Callable[..., Typed]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    """An app with one listening definition, and a local Dataverse for it."""
+    (tmp_path / "syncs").mkdir()
+    (tmp_path / "syncs" / "accounts.yaml").write_text(yaml.safe_dump(DEFINITION), "utf-8")
+    values = {"SYNC_DEFINITIONS": str(tmp_path / "syncs"), "STATE_STORE": f"sqlite:///{tmp_path / 'state.db'}"}
+    with running() as emulator:
+        environment = {
+            "DYNAMICS_URL": emulator.service_url,
+            "DYNAMICS_CLIENT_ID": emulator.client_id,
+            "DYNAMICS_CLIENT_SECRET": emulator.client_secret,
+        }
+        opened = App(Settings.load(values), read_environment=lambda: environment)
+        yield opened
+        opened.state.close()
+
+
+@pytest.fixture
+def typed(app: App, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
+    """Types a command."""
+    monkeypatch.setattr(frame, "opened", lambda: app)
+
+    def type_it(*arguments: str) -> Typed:
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return Typed(code, captured.out, captured.err)
+
+    return type_it
+
+
+def ndjson(path: Path, *events: object) -> str:
+    path.write_text("".join(f"{json.dumps(event)}\n" for event in events), "utf-8")
+    return str(path)
+
+
+def test_events_of_a_file_take_effect(typed: Type, tmp_path: Path) -> None:
+    """Each line is an event; the same events again find nothing to change."""
+    file = ndjson(tmp_path / "events.ndjson", *GOOD)
+    done = typed("events", "accounts", file, "--json")
+    assert (done.code, done.json["received"], done.json["dead_letters"]) == (0, 3, 0)
+    assert done.json["syncs"]["accounts"]["insert"] == 3
+    again = typed("events", "accounts", file)
+    assert again.code == 0
+    assert "3 events received, 0 to the dead letters." in again.out
+    assert "Unchanged" in again.out
+
+
+def test_events_come_from_standard_input_too(typed: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dash names it."""
+    text = io.TextIOWrapper(io.BytesIO(f"{json.dumps(GOOD[0])}\n\n".encode()))
+    monkeypatch.setattr("sys.stdin", text)
+    assert typed("events", "accounts", "-", "--json").json["received"] == 1
+
+
+def test_what_cannot_be_applied_is_shown_and_tried_again(typed: Type, app: App, tmp_path: Path) -> None:
+    """The reason stands with the event; a replay that helps nothing keeps it and counts the try."""
+    file = tmp_path / "events.ndjson"
+    file.write_text(f"{json.dumps(GOOD[0])}\nno json\n{json.dumps(TOO_LONG)}\n", "utf-8")
+    done = typed("events", "accounts", str(file))
+    assert done.code == 2
+    assert "2 to the dead letters" in done.out
+    assert "Next: dynamics-sync dead-letters accounts" in done.out
+    letters = typed("dead-letters", "--json").json
+    assert letters["count"] == 2
+    assert {letter["body"] for letter in letters["dead_letters"]} == {"no json", json.dumps(TOO_LONG)}
+    shown = typed("dead-letters").out
+    assert "Next: dynamics-sync replay" in shown
+    one = next(letter["id"] for letter in letters["dead_letters"] if letter["body"] != "no json")
+    assert typed("replay", "--id", one, "--json").json == {"settled": 0, "kept": 1}
+    assert typed("replay").code == 2
+    tries = {letter["body"]: letter["tries"] for letter in typed("dead-letters", "--json").json["dead_letters"]}
+    assert tries[json.dumps(TOO_LONG)] == 3
+
+
+def test_without_dead_letters_nothing_is_asked_for(typed: Type) -> None:
+    """An empty store is said, and is no failure."""
+    assert "No dead letters." in typed("dead-letters").out
+    assert typed("replay", "--json").json == {"settled": 0, "kept": 0}
+
+
+def test_a_sync_without_a_listener_takes_no_events(typed: Type, tmp_path: Path) -> None:
+    """So does a sync that is not there, and a file that is not there."""
+    batch = {
+        **{key: value for key, value in DEFINITION.items() if key != "listener"},
+        "name": "batch",
+        "source": {"type": "delimited", "path": "a.csv", "columns": [{"name": "number"}, {"name": "name"}]},
+    }
+    (tmp_path / "syncs" / "batch.yaml").write_text(yaml.safe_dump(batch), "utf-8")
+    file = ndjson(tmp_path / "events.ndjson", *GOOD)
+    assert "batch has no listener" in typed("events", "batch", file).err
+    assert "nope" in typed("events", "nope", file).err
+    missing = typed("events", "accounts", str(tmp_path / "missing.ndjson"))
+    assert missing.code == 1
+    assert "missing.ndjson: cannot be read" in missing.err
