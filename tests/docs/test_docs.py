@@ -1,0 +1,78 @@
+"""The docs say what the program does: commands, options, error types, tables, links."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from shared import errors
+from shared.cli import boundary  # noqa: F401 - importing it registers every command
+from shared.cli.frame import program
+from shared.jobs import RunState, RunSummary
+
+PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
+COMMANDS = Path("docs/commands.md").read_text("utf-8")
+ERRORS = Path("docs/errors.md").read_text("utf-8")
+
+
+def commands() -> dict[str, set[str]]:
+    """Each command with its options, as the program has them."""
+    group = typer.main.get_command(program)
+    return {
+        name: {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
+        for name, command in group.commands.items()  # type: ignore[attr-defined]  # a group, as the program has commands
+    }
+
+
+def test_every_command_is_documented() -> None:
+    """The table of commands is the program's, no more and no less."""
+    assert set(re.findall(r"^\| `([a-z][a-z-]*)[ `]", COMMANDS, re.MULTILINE)) == set(commands())
+
+
+def test_every_documented_option_exists() -> None:
+    """Options in the docs belong to the commands that they are said to belong to."""
+    for option, owners in re.findall(r"^\| `(-[-\w]+)[^`]*` \| ([^|]+) \|", COMMANDS, re.MULTILINE):
+        for owner in re.findall(r"`([a-z-]+)`", owners):
+            assert option in commands()[owner], (option, owner)
+
+
+def test_every_command_line_in_the_docs_can_be_typed() -> None:
+    """Each `dynamics-sync …` in the docs names a command that there is."""
+    for page in PAGES:
+        for name in re.findall(r"dynamics-sync +([a-z][a-z-]*)\b", page.read_text("utf-8")):
+            assert name in commands(), (page, name)
+
+
+def test_summary_in_the_docs_has_the_keys_of_the_real_one() -> None:
+    """`run --json` is documented key by key."""
+    (text,) = re.findall(r"```json\n(.*?)```", COMMANDS, re.DOTALL)
+    real = RunSummary(run_id="", sync="", state=RunState.RUNNING, strategy="full").to_json()
+    assert list(json.loads(text)) == list(real)
+
+
+def test_every_error_of_the_tree_is_documented() -> None:
+    """The table of errors is the tree."""
+    tree = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)} - {"Problem", "SyncError"}
+    assert set(re.findall(r"^\| `(\w+)` \|", ERRORS, re.MULTILINE)) == tree
+
+
+def test_every_error_type_in_the_code_is_documented() -> None:
+    """An error type that a run can report has a line in the docs."""
+    kinds = set(re.findall(r"^\| ([A-Z][A-Za-z ]+) \|", ERRORS, re.MULTILINE))
+    pattern = r"""["']((?:Duplicate|Malformed|Invalid Format|Input Format|Max Length|Mandatory Rule|Unresolved|Unknown)
+                  \ (?:Key|Row|Exception|Violation|Link|Choice))["']"""
+    for source in Path("shared").rglob("*.py"):
+        for kind in re.findall(pattern, source.read_text("utf-8"), re.VERBOSE):
+            assert kind in kinds, (source, kind)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Relative links point to files that exist."""
+    for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        if not link.startswith(("http", "mailto")):
+            assert (page.parent / link).exists(), link
