@@ -111,18 +111,22 @@ class Fault:
             known_code, known_message = "0x80040265", "The row was refused by a plug-in."
         text = str(match.get("filter") or "")
         retry_after = given.get("retry_after")
+        times = int(given.get("times", _EVER if action == "refuse_rows" else 1))
+        seconds = float(given.get("seconds", 0.0))
+        if times < 1 or seconds < 0:
+            raise ValueError("times is at least 1, and seconds are not negative")
         return cls(
             action=action,
             method=str(match.get("method") or "").upper(),
             path=str(match.get("path") or ""),
             filter=parse_filter(text) if text else None,
             filter_text=text,
-            times=int(given.get("times") or (_EVER if action == "refuse_rows" else 1)),
+            times=times,
             status=status,
             code=code or known_code,
             message=str(given.get("message") or known_message),
             retry_after=None if retry_after is None else str(retry_after),
-            seconds=float(given.get("seconds") or 0.0),
+            seconds=seconds,
         )
 
     def describe(self) -> dict[str, Any]:

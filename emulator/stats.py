@@ -166,7 +166,7 @@ def kind_of(method: str, path: str, *, if_match: bool = False) -> str:
             return "operation" if path[0].isupper() else "create"
         case "PATCH":
             return "update" if if_match else "upsert"
-        case "DELETE":
+        case "DELETE" if ")/" not in path:  # Behind a key stands a property, which is emptied.
             return "delete"
         case _:
             return "update"

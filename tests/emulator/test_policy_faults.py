@@ -137,6 +137,8 @@ def test_an_operation_in_a_batch_meets_only_faults_that_name_a_path() -> None:
         {"action": "status", "match": "accounts"},
         {"action": "status", "match": {"host": "x"}},
         {"action": "status", "status": "many"},
+        {"action": "status", "times": 0},
+        {"action": "delay", "seconds": -1},
         {"action": "status", "colour": "red"},
         {"action": "refuse_rows"},
         {"action": "refuse_rows", "match": {"filter": "name eq"}},
@@ -201,6 +203,7 @@ def test_figures_add_up() -> None:
         ("PATCH", "accounts(1)", "upsert"),
         ("PUT", "accounts(1)/name", "update"),
         ("DELETE", "accounts(1)", "delete"),
+        ("DELETE", "accounts(1)/name", "update"),
         ("PUT", "accounts(1)/primarycontactid/$ref", "association"),
     ],
 )
