@@ -1,0 +1,38 @@
+"""A Dataverse for the tests of real time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.testing import RunningEmulator, running
+from tests.unit.events.world import World
+
+Make = Callable[..., World]
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[RunningEmulator]:
+    """One server for the session."""
+    with running(in_thread=True) as server:
+        yield server
+
+
+@pytest.fixture
+def make(emulator: RunningEmulator, tmp_path: Path) -> Iterator[Make]:
+    """Makes a world over an empty Dataverse."""
+    emulator.reset()
+    made: list[World] = []
+
+    def build(**parts: Any) -> World:
+        made.append(World(emulator=emulator, folder=tmp_path, **parts))
+        return made[-1]
+
+    yield build
+    emulator.clear_faults()
+    for each in made:
+        each.tools.memory.workspaces.close()
+        each.state.close()

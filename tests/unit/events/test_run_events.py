@@ -1,0 +1,475 @@
+"""A batch of events changes the target as its rules say, and every event is accounted for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.errors import RetryLater
+from shared.events import Message, decode
+from shared.jobs.events import EventSync, Listeners, messages_in, replay, run_events
+from tests.unit.events.conftest import Make
+from tests.unit.events.world import COLUMNS, MAPPINGS, World
+
+
+class TestFull:
+    def test_new_changed_and_dropped_records(self, make: Make) -> None:
+        """Events insert, update only what differs, and delete."""
+        world = make()
+        assert (
+            world.run({"op": "c", "number": "A", "name": "one"}, {"op": "c", "number": "B", "name": "two"})["insert"]
+            == 2
+        )
+        assert world.run({"op": "u", "number": "A", "name": "uno"})["update"] == 1
+        assert world.run({"op": "u", "number": "A", "name": "uno"})["unchanged"] == 1
+        assert world.run({"op": "d", "number": "B"})["delete"] == 1
+        assert world.accounts() == {"A": {"name": "uno"}}
+
+    def test_a_field_that_is_absent_is_left_alone_and_null_clears(self, make: Make) -> None:
+        """Partial events touch only the fields that they carry."""
+        world = make()
+        world.run({"op": "c", "number": "A", "name": "one", "revenue": 5, "city": "Bern"})
+        world.run({"op": "u", "number": "A", "city": None})
+        assert world.accounts() == {"A": {"name": "one", "revenue": 5}}
+
+    def test_events_of_one_record_become_one_write(self, make: Make) -> None:
+        """The fields of a batch add up, whatever the spelling of the key."""
+        world = make()
+        world.run({"op": "c", "number": "A", "name": "one"})
+        before = world.writes
+        world.run({"op": "u", "number": "a", "city": "Bern"}, {"op": "u", "number": "A ", "name": "uno", "revenue": 1})
+        assert world.writes == before + 1
+        assert world.accounts() == {"A": {"name": "uno", "city": "Bern", "revenue": 1}}
+
+    def test_a_record_that_is_deleted_and_made_again_is_another(self, make: Make) -> None:
+        """An insert after a delete starts anew: nothing of the old record is left."""
+        world = make()
+        old = world.put(accountnumber="A", name="one", description="left over")
+        world.run({"op": "d", "number": "A"}, {"op": "c", "number": "A", "name": "new"})
+        ((row,)) = [world.rows("accountid,name,description")]
+        assert (row[0]["name"], row[0]["description"], row[0]["accountid"] == old) == ("new", None, False)
+
+    def test_a_delete_after_an_insert_leaves_nothing(self, make: Make) -> None:
+        """Nothing is written for a record that came and went."""
+        world = make()
+        before = world.writes
+        world.run({"op": "c", "number": "A", "name": "one"}, {"op": "d", "number": "A"})
+        assert (world.accounts(), world.writes) == ({}, before)
+
+    def test_one_request_reads_the_records_of_a_batch(self, make: Make) -> None:
+        """Keys are asked for together."""
+        world = make()
+        world.run({"op": "c", "number": "warm"})
+        reads = len([entry for entry in world.emulator.log() if "/accounts?" in entry["path"]])
+        world.run(*({"op": "c", "number": f"N{n}", "name": f"Name {n}"} for n in range(300)))
+        assert len([entry for entry in world.emulator.log() if "/accounts?" in entry["path"]]) == reads + 1
+        assert len(world.accounts()) == 301
+
+    @pytest.mark.parametrize(
+        ("behaviour", "expected"),
+        [
+            ({"dropped": "ignore"}, {"A": {"name": "one"}}),
+            ({"new": "ignore"}, {}),
+            ({"changed": "ignore"}, {"A": {"name": "one"}}),
+        ],
+    )
+    def test_rules_that_ignore(self, make: Make, behaviour: dict[str, Any], expected: dict[str, Any]) -> None:
+        """New, changed and dropped records are left alone where the rules say so, in one batch as in many."""
+        world = make(behaviour={"dropped": "ignore", **behaviour})
+        events = [{"op": "c", "number": "A", "name": "one"}]
+        events += [{"op": "u", "number": "A", "name": "two"}] if "changed" in behaviour else []
+        world.run(*events, {"op": "d", "number": "A"})
+        assert world.accounts() == expected
+
+    def test_a_condition_meets_each_event_alone(self, make: Make) -> None:
+        """An update that hangs on a condition sees the record as the event before it left it."""
+        world = make(behaviour={"changed": {"when": "source.revenue > target.revenue"}})
+        world.run({"op": "c", "number": "A", "revenue": 7})
+        world.run(*({"op": "u", "number": "A", "revenue": value} for value in (10, 5, 12, 11)))
+        assert world.accounts() == {"A": {"revenue": 12}}
+
+    def test_a_dropped_record_may_expire(self, make: Make) -> None:
+        """The date is set once, and what came before the delete still counts."""
+        world = make(behaviour={"dropped": {"expire": "lastusedincampaign"}})
+        world.run({"op": "c", "number": "A", "name": "one"}, {"op": "d", "number": "A"})
+        ((row,)) = world.rows("name,lastusedincampaign")
+        assert (row["name"], bool(row["lastusedincampaign"])) == ("one", True)
+        assert world.run({"op": "d", "number": "A"})["ignored"] == 1
+
+    def test_on_null_keep_leaves_the_column(self, make: Make) -> None:
+        """A null that keeps does not undo what an event before it in the batch has set."""
+        world = make(mappings=[*MAPPINGS[:3], {**MAPPINGS[3], "on_null": "keep"}])
+        world.run({"op": "c", "number": "A", "city": "Bern"}, {"op": "u", "number": "A", "city": None, "name": "one"})
+        assert world.accounts() == {"A": {"city": "Bern", "name": "one"}}
+
+    def test_a_calculated_column_needs_all_of_its_fields(self, make: Make) -> None:
+        """What is computed from a field that did not come is left as it is."""
+        columns = [*COLUMNS, {"name": "street"}, {"name": "address", "formula": "concat_ws(', ', street, city)"}]
+        world = make(columns=columns, mappings=[*MAPPINGS[:3], {"source": "address", "target": "address1_city"}])
+        world.run({"op": "c", "number": "A", "street": "Main St 1", "city": "Bern"})
+        world.run({"op": "u", "number": "A", "city": "Rome", "name": "one"})
+        assert world.accounts() == {"A": {"city": "Main St 1, Bern", "name": "one"}}
+
+    def test_columns_may_be_paths(self, make: Make) -> None:
+        """A column reads a nested field where its name is a JSONPath."""
+        columns = [COLUMNS[0], COLUMNS[1], {"name": "$.address.city", "alias": "city"}]
+        world = make(columns=columns, mappings=[MAPPINGS[0], MAPPINGS[1], MAPPINGS[3]])
+        world.run({"op": "c", "number": "A", "address": {"city": "Bern"}}, {"op": "u", "number": "A", "address": {}})
+        assert world.accounts() == {"A": {"city": "Bern"}}
+
+    def test_the_target_filter_narrows_what_is_matched(self, make: Make) -> None:
+        """A record outside the filter is not touched."""
+        world = make(destination={"filter": "name ne 'secret'"}, behaviour={"new": "ignore"})
+        world.put(accountnumber="A", name="secret")
+        world.run({"op": "d", "number": "A"})
+        assert world.accounts() == {"A": {"name": "secret"}}
+
+
+class TestDeltaAndUpsert:
+    def test_delta_follows_the_action(self, make: Make) -> None:
+        """Insert, update and delete are sent as they come; nothing is read."""
+        world = make(behaviour={"strategy": "delta", "dropped": "ignore"})
+        world.put(accountnumber="B", name="old")
+        world.put(accountnumber="C", name="gone")
+        counts = world.run({"op": "c", "number": "A", "name": "one"}, {"op": "u", "number": "B", "city": "Bern"}, {"op": "d", "number": "C"})  # fmt: skip
+        assert (counts["insert"], counts["update"], counts["delete"]) == (1, 1, 1)
+        assert world.accounts() == {"A": {"name": "one"}, "B": {"name": "old", "city": "Bern"}}
+
+    def test_an_update_of_what_is_missing_is_refused(self, make: Make) -> None:
+        """Delta does not guess: the event goes to the dead letters."""
+        world = make(behaviour={"strategy": "delta"})
+        world.run({"op": "u", "number": "A", "name": "one"}, {"op": "d", "number": "B"})
+        assert (world.accounts(), world.reasons) == ({}, {0: "Failed Operation"})
+
+    def test_a_sum_that_is_refused_is_taken_apart(self, make: Make) -> None:
+        """Only the event that is to blame is lost."""
+        world = make(behaviour={"strategy": "delta"})
+        world.put(accountnumber="A", name="old")
+        world.run({"op": "w"}, {"op": "c", "number": "W"})  # this process has settled what came before
+        world.run({"op": "c", "number": "A", "name": "new"}, {"op": "u", "number": "A", "city": "Bern"})
+        assert world.accounts()["A"] == {"name": "old", "city": "Bern"}
+        assert world.reasons[2] == "Failed Operation"
+        assert 3 not in world.reasons
+
+    def test_an_insert_that_may_have_been_made_already_is_looked_up(self, make: Make) -> None:
+        """After a crash between writing and remembering, the same batch inserts nothing twice."""
+        world = make(behaviour={"strategy": "delta"})
+        batch = world.messages({"op": "c", "number": "A", "name": "one"})
+        world.deliver(batch)
+        other = World(emulator=world.emulator, folder=world.folder / "another", behaviour={"strategy": "delta"})
+        other.deliver(batch)  # a process that knows nothing, with a store that never heard of the batch
+        assert (world.accounts(), other.letters) == ({"A": {"name": "one"}}, [])
+        other.state.close()
+
+    def test_upsert_lets_the_service_decide(self, make: Make) -> None:
+        """Whatever the action says, the record is there afterwards; nothing is read."""
+        world = make(behaviour={"strategy": "upsert"})
+        world.put(accountnumber="B", name="old")
+        counts = world.run({"op": "u", "number": "A", "name": "one"}, {"op": "c", "number": "B", "city": "Bern"})
+        assert counts["upsert"] == 2
+        assert world.accounts() == {"A": {"name": "one"}, "B": {"name": "old", "city": "Bern"}}
+
+    @pytest.mark.parametrize(("dropped", "left"), [("delete", set()), ("ignore", {"A"})])
+    def test_upsert_drops_by_the_rule(self, make: Make, dropped: str, left: set[str]) -> None:
+        """A delete event is a dropped record, whether or not records are read."""
+        world = make(behaviour={"strategy": "upsert", "dropped": dropped})
+        world.run({"op": "c", "number": "A", "name": "one"}, {"op": "d", "number": "A"})
+        assert set(world.accounts()) == left
+
+    def test_upsert_may_expire(self, make: Make) -> None:
+        """Only the date is written, and a record that is not there is not made for it."""
+        world = make(behaviour={"strategy": "upsert", "dropped": {"expire": "lastusedincampaign"}})
+        world.put(accountnumber="A", name="one")
+        world.run({"op": "d", "number": "A"})
+        ((row,)) = world.rows("name,lastusedincampaign")
+        assert (row["name"], bool(row["lastusedincampaign"])) == ("one", True)
+
+
+class TestOrder:
+    def test_a_batch_that_is_delivered_twice_changes_nothing(self, make: Make) -> None:
+        """The second time every event is stale, also for a process that has just started."""
+        world = make()
+        batch = world.messages({"op": "c", "number": "A", "name": "one"}, {"op": "u", "number": "A", "city": "Bern"})
+        world.deliver(batch)
+        writes = world.writes
+        world.tools = world.fresh_tools()
+        assert world.deliver(batch).syncs["customers"] == {"events": 2, "stale": 2}
+        assert world.writes == writes
+
+    def test_an_old_event_after_a_newer_one_changes_nothing(self, make: Make) -> None:
+        """Lower sequence numbers of the same key are overtaken."""
+        world = make()
+        world.run({"op": "c", "number": "A", "name": "new"}, first=10)
+        assert world.run({"op": "u", "number": "A", "name": "old"}, {"op": "c", "number": "B"}, first=5)["stale"] == 1
+        assert set(world.accounts()) == {"A", "B"}
+        assert world.accounts()["A"] == {"name": "new"}
+
+    def test_an_older_moment_changes_nothing_whatever_its_partition(self, make: Make) -> None:
+        """Events that carry their time are ordered by it across partitions."""
+        world = make(topic={"format": "cloudevents"})
+
+        def event(second: int, name: str) -> dict[str, Any]:
+            return {"specversion": "1.0", "type": "x.updated", "time": f"2026-01-01T00:00:{second:02}Z", "data": {"number": "A", "name": name}}  # fmt: skip
+
+        world.run(event(5, "new"), partition="0")
+        assert world.run(event(3, "old"), partition="1", first=0)["stale"] == 1
+        world.run(event(6, "newer"), partition="1", first=1)
+        assert world.accounts() == {"A": {"name": "newer"}}
+
+    def test_the_message_key_says_what_overtakes_what(self, make: Make) -> None:
+        """Order is kept per message key, here the id behind changing numbers."""
+        world = make(topic={"action": "$.op", "message_key": "new.id"})
+        world.run({"op": "c", "number": "A", "id": 1}, first=10)
+        assert (
+            world.run({"op": "c", "number": "B", "id": 1}, {"op": "c", "number": "C", "id": 2}, first=5)["stale"] == 1
+        )
+        assert set(world.accounts()) == {"A", "C"}
+
+
+POISON: dict[str, Any] = {
+    "empty": b"",
+    "not UTF-8": b"\xff\xfe",
+    "not JSON": b"{",
+    "nested": b"[" * 100_000,
+    "a megabyte": b'{"number": "' + b"x" * 1_048_576,
+    "text": "hello",
+    "null": None,
+    "no action": {"number": "P"},
+    "no key": {"op": "c", "name": "nobody"},
+    "empty key": {"op": "c", "number": "  "},
+    "too long for the key": {"op": "c", "number": "x" * 1_000_000},
+    "bad number": {"op": "c", "number": "P", "revenue": "much"},
+    "too long": {"op": "c", "number": "P", "name": "x" * 161},
+    "too large": {"op": "c", "number": "P", "revenue": 1e15},
+    "half a character": b'{"op": "c", "number": "P", "name": "\\ud83d"}',
+}
+
+
+class TestPoison:
+    def test_each_ends_in_the_dead_letters_and_the_rest_takes_effect(self, make: Make) -> None:
+        """No event keeps another from its effect, and each lost one is kept as it came, with its reason."""
+        world = make()
+        bodies: list[Any] = [{"op": "c", "number": "first", "name": "1"}]
+        for body in POISON.values():
+            bodies += [body, {"op": "u", "number": "first", "name": str(len(bodies))}]
+        batch = world.messages(*bodies)
+        counts = world.deliver(batch).syncs["customers"]
+        assert counts["lost"] == len(POISON)
+        assert world.accounts() == {"first": {"name": str(len(bodies) - 2)}}
+        kept = {letter.sequence: letter for letter in world.letters}
+        assert set(kept) == set(range(1, len(bodies), 2))
+        assert all(letter.body == batch[sequence].body for sequence, letter in kept.items())
+        assert all(letter.error and 10 < len(letter.message) < 300 for letter in kept.values())
+
+    def test_a_letter_says_where_the_event_was(self, make: Make) -> None:
+        """Partition, offset, sequence number, listener, properties and reason."""
+        world = make()
+        world.run(b"", first=7, partition="3", offset="-1", key="k", properties={"a": 1}, hub="h", content_type="c")
+        (letter,) = world.letters
+        assert (letter.partition, letter.sequence, letter.offset, letter.tries) == ("3", 7, "-1", 1)
+        assert (letter.sync, letter.error, letter.message) == ("customers", "Undecodable", "the body is empty")
+        assert letter.properties == {"a": 1}
+        assert letter.system == {
+            "hub": "h",
+            "key": "k",
+            "content_type": "c",
+            "item": None,
+            "listener": "customers events",
+        }
+
+    def test_one_record_of_many_in_a_message_is_lost_alone(self, make: Make) -> None:
+        """The letter names the item, and a replay applies only that."""
+        world = make(topic={"records": "$.rows"})
+        world.run({"rows": [{"number": "A"}, {"number": "B", "revenue": "much"}, {"number": "C"}]})
+        (letter,) = world.letters
+        assert (letter.system["item"], set(world.accounts())) == (1, {"A", "C"})
+        assert replay([letter], world.listeners, world.tools).kept == 1
+
+    def test_a_definition_that_does_not_fit_loses_its_events_alone(self, make: Make) -> None:
+        """Another sync of the same hub is not kept from its work."""
+        world = make()
+        broken = World(
+            emulator=world.emulator, folder=world.folder, mappings=[*MAPPINGS, {"value": "1", "target": "nope"}]
+        )
+        world.syncs.append(EventSync(definition=broken.define("broken")))
+        world.run({"op": "c", "number": "A"})
+        assert (set(world.accounts()), [letter.sync for letter in world.letters]) == ({"A"}, ["broken"])
+        assert "nope" in world.letters[0].message
+        broken.state.close()
+
+    def test_what_nobody_foresaw_is_lost_alone(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A mistake of the program takes neither the partition nor the rest of the batch with it."""
+        world = make()
+
+        def failing(message: Message, *rest: Any) -> Any:
+            if message.sequence == 2:
+                raise ZeroDivisionError
+            return decode(message, *rest)
+
+        monkeypatch.setattr("shared.jobs.event_batch.decode", failing)
+        world.run(*({"op": "u", "number": "A", "name": str(n)} for n in range(5)))
+        assert (world.reasons, world.accounts()) == ({2: "Unforeseen"}, {"A": {"name": "4"}})
+
+
+class TestRouting:
+    def test_each_listener_takes_what_it_matches(self, make: Make) -> None:
+        """What nobody takes is counted, not kept, because the hub carries others' events too."""
+        world = make(topic={"match": {"type": "customer"}})
+        other = world.define("others", match={"type": "other"})
+        world.syncs.append(EventSync(definition=other))
+        summary = world.deliver(world.messages({"type": "customer", "number": "A"}, {"type": "third", "number": "B"}))
+        assert (summary.unclaimed, list(summary.syncs), world.letters) == (1, ["customers"], [])
+
+    def test_without_a_listener_nothing_is_forgotten(self, make: Make) -> None:
+        """An event that nobody takes is kept while no listener says that the hub carries others'."""
+        world = make()
+        world.syncs.clear()
+        summary = world.deliver(world.messages({"number": "A"}))
+        assert (summary.dead_letters, world.letters[0].error, world.letters[0].sync) == (1, "Unclaimed", "")
+
+    def test_while_a_definition_cannot_be_read_nothing_is_forgotten(self, make: Make) -> None:
+        """The event may be meant for it."""
+        world = make(topic={"match": {"type": "customer"}})
+        listeners = Listeners(syncs=tuple(world.syncs), complete=False)
+        assert run_events(world.messages({"type": "x"}), listeners, world.tools).dead_letters == 1
+
+    def test_a_body_that_cannot_be_read_is_kept_unless_it_is_others(self, make: Make) -> None:
+        """Where the properties do not tell whose it is, it is kept."""
+        world = make(topic={"match": {"type": "customer"}})
+        assert world.deliver(world.messages(b"\xff")).dead_letters == 1
+        assert world.deliver(world.messages(b"\xff", properties={"type": "other"})).unclaimed == 1
+
+    def test_a_filter_lets_events_go(self, make: Make) -> None:
+        """They are counted, and nothing else."""
+        world = make(topic={"action": "$.op", "filter": "new.country = 'CA'"})
+        counts = world.run({"op": "c", "number": "A", "country": "CA"}, {"op": "c", "number": "B", "country": "US"})
+        assert (counts["filtered"], set(world.accounts())) == (1, {"A"})
+
+    def test_a_stripped_message_is_read_again(self, make: Make) -> None:
+        """The record comes from Dataverse by the id that the message still has; one that is gone is a dead letter."""
+        columns = [{"name": "accountnumber"}, {"name": "name"}, {"name": "sic", "formula": "'seen'"}]
+        mappings = [{"source": name, "target": name} for name in ("accountnumber", "name", "sic")]
+        world = make(columns=columns, mappings=mappings, topic={"format": "dataverse"})
+        body = {
+            "MessageName": "Update",
+            "PrimaryEntityName": "account",
+            "PrimaryEntityId": world.put(accountnumber="A", name="x"),
+        }
+        world.run(
+            body, {**body, "PrimaryEntityId": "11111111-1111-4111-8111-111111111111"}, {**body, "PrimaryEntityId": "?"}
+        )
+        assert [row["sic"] for row in world.rows("sic")] == ["seen"]
+        assert sorted(world.reasons) == [1, 2]
+
+
+class TestAway:
+    def test_dataverse_away_raises_and_the_batch_takes_effect_once(self, make: Make) -> None:
+        """Given again, the batch ends as if nothing had happened."""
+        world = make()
+        world.run({"op": "c", "number": "W"})
+        batch = world.messages({"op": "c", "number": "A", "name": "one"}, b"")
+        world.emulator.faults({"action": "status", "status": 503, "times": 1000, "match": {"path": "/accounts"}})
+        with pytest.raises(RetryLater):
+            world.deliver(batch)
+        assert world.letters == []
+        world.emulator.clear_faults()
+        world.deliver(batch)
+        assert (world.accounts()["A"], world.reasons) == ({"name": "one"}, {2: "Undecodable"})
+
+    def test_an_answer_that_is_lost_doubles_nothing(self, make: Make) -> None:
+        """The connection breaks after the service acted: the insert is looked up, not sent again."""
+        world = make()
+        world.emulator.faults({"action": "drop_after", "times": 1, "match": {"path": "CreateMultiple"}})
+        world.run({"op": "c", "number": "A", "name": "one"})
+        assert world.accounts() == {"A": {"name": "one"}}
+
+    def test_the_state_store_away_raises(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing is settled that cannot be remembered; the batch given again takes effect once."""
+        world = make()
+        batch = world.messages({"op": "c", "number": "A", "name": "one"})
+
+        def away(*_: Any) -> None:
+            raise RetryLater("the state store is away", retry_after=5)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.state, "mark_seen", away)
+            with pytest.raises(RetryLater):
+                world.deliver(batch)
+        world.deliver(batch)
+        assert world.accounts() == {"A": {"name": "one"}}
+
+    def test_a_privilege_that_is_missing_loses_no_event(self, make: Make) -> None:
+        """What a person has to put right does not hold the partition: the events wait in the dead letters."""
+        world = make()
+        world.emulator.faults(
+            {"action": "status", "status": 403, "code": "0x80040220", "times": 1000, "match": {"path": "Multiple"}}
+        )
+        world.run({"op": "c", "number": "A"}, {"op": "c", "number": "B"})
+        world.emulator.clear_faults()
+        assert (world.accounts(), len(world.letters)) == ({}, 2)
+        assert replay(world.letters, world.listeners, world.tools).settled == 2
+        assert set(world.accounts()) == {"A", "B"}
+
+
+class TestReplay:
+    def test_letters_that_settle_are_removed_and_others_count_their_tries(self, make: Make) -> None:
+        """What the service refused before and takes now is gone from the store."""
+        world = make()
+        world.emulator.faults(
+            {"action": "refuse_rows", "times": 1000, "match": {"path": "accounts", "filter": "accountnumber eq 'A'"}}
+        )
+        world.run({"op": "c", "number": "A", "name": "one"}, b"poison", {"op": "c", "number": "B"})
+        assert set(world.reasons) == {0, 1}
+        world.emulator.clear_faults()
+        outcome = replay(world.letters, world.listeners, world.tools)
+        assert (outcome.settled, outcome.kept) == (1, 1)
+        assert world.accounts()["A"] == {"name": "one"}
+        assert [(letter.sequence, letter.tries) for letter in world.letters] == [(1, 2)]
+
+    def test_a_letter_that_was_overtaken_changes_nothing(self, make: Make) -> None:
+        """A newer event of the key took effect since: the old one settles without one."""
+        world = make()
+        world.run({"op": "c", "number": "A", "revenue": "much"}, {"op": "c", "number": "A", "name": "newer"})
+        (letter,) = world.letters
+        assert world.reasons == {0: "Invalid Format Exception"}
+        columns = [*COLUMNS[:2], {"name": "revenue", "type": "number"}, COLUMNS[3]]
+        mended = World(emulator=world.emulator, folder=world.folder / "mended", columns=columns)
+        world.syncs = [EventSync(definition=mended.definition)]
+        assert replay([letter], world.listeners, world.tools).settled == 1
+        assert (world.accounts(), world.letters) == ({"A": {"name": "newer"}}, [])
+        mended.state.close()
+
+    def test_unclaimed_letters_find_their_listener(self, make: Make) -> None:
+        """A listener that came later takes what was kept for nobody; until then it stays."""
+        world = make()
+        sync = world.syncs.pop()
+        world.deliver(world.messages({"op": "c", "number": "A"}))
+        assert replay(world.letters, world.listeners, world.tools).kept == 1
+        assert world.letters[0].tries == 2
+        world.syncs.append(sync)
+        assert replay(world.letters, world.listeners, world.tools).settled == 1
+        assert (set(world.accounts()), world.letters) == ({"A"}, [])
+
+
+def test_a_file_of_events_is_a_stream_of_its_own(make: Make) -> None:
+    """Empty lines are no events; fed again under another name, the events are new ones."""
+    world = make()
+    lines = [b'{"op": "c", "number": "A"}\n', b"\n", b"poison\r\n", b'{"op": "d", "number": "A"}']
+    messages = list(messages_in(lines, stream="file 1"))
+    assert [(message.sequence, message.body[:6]) for message in messages] == [
+        (0, b'{"op":'),
+        (1, b"poison"),
+        (2, b'{"op":'),
+    ]
+    assert world.deliver(messages).syncs["customers"]["lost"] == 1
+
+
+def test_the_execution_log_adds_batches_up(make: Make) -> None:
+    """One row for a sync and hour, with the counts of all batches and the dead letters in words."""
+    world = make()
+    world.run({"op": "c", "number": "A"})
+    world.run({"op": "c", "number": "B"}, b"")
+    (row,) = world.state.runs("customers")
+    assert (row.trigger, row.state, row.counts["insert"], row.counts["events"]) == ("events", "Failed", 2, 3)
+    assert "1 events" in row.message
