@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import List  # noqa: UP035 - the runtime's loader takes `list[...]` for no type at all
+
 import azure.functions as func
 
 __all__ = ["blueprint"]
@@ -23,7 +25,7 @@ blueprint = func.Blueprint()
 @blueprint.retry(
     strategy="exponential_backoff", max_retry_count="-1", minimum_interval="00:00:05", maximum_interval="00:05:00"
 )
-def event_sync(events: list[func.EventHubEvent]) -> None:
+def event_sync(events: List[func.EventHubEvent]) -> None:  # noqa: UP006 - see the import
     """Apply a batch of one partition's events, in order."""
     # A cold start does without the core until the first event.
     from event_sync.handling import handle  # noqa: PLC0415 - see above
