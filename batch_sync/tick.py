@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from shared.app import App, current
@@ -17,7 +17,7 @@ from shared.jobs.lease_keeping import LeaseTaken
 from shared.jobs.schedule import Scheduled, due
 from shared.settings import environment, function_time_limit
 from shared.state import JobRequest, RunRecord
-from shared.telemetry import record_batch, said_by, span
+from shared.telemetry import PhaseSpans, record_batch, said_by, span
 
 __all__ = ["Tick", "run_tick"]
 
@@ -29,6 +29,9 @@ SIDE_BY_SIDE = 3
 SPARE_SHARE, SPARE_MOST = 0.1, 120.0
 # How long a job request stays claimed when its process dies and the host sets no time limit.
 CLAIM_SECONDS = 3600.0
+A_DAY = 86_400.0
+# Event Hubs keeps events for 90 days at most (premium and dedicated tiers; 7 days otherwise).
+LONGEST_RETENTION = timedelta(days=91)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +75,19 @@ class Tick:
             RetryLater: The state store is away.
             ExceptionGroup: Runs ended with an error that nobody foresaw; all others were finished first.
         """
+        self._keep_house()
         work = self._work()
         log.info("%d syncs to run%s", sum(map(len, work.values())), " (the timer is late)" if late else "")
         with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="sync") as pool:
             futures = [pool.submit(self._run_all, each) for each in work.values()]
         _raise_unforeseen(futures)
+
+    def _keep_house(self) -> None:
+        """Once a day, by one instance, forget what no event hub can deliver again."""
+        # Nobody gives this lease back: it lapses when the next day's turn has come.
+        if self._app.state.acquire_lease("housekeeping", holder=uuid.uuid4().hex, seconds=A_DAY):
+            forgotten = self._app.state.forget_seen(self._now - LONGEST_RETENTION)
+            log.info("%d positions of events are forgotten", forgotten)
 
     def _work(self) -> Mapping[str, Sequence[Work]]:
         """What to run, by sync: the runs of one sync follow each other. Whom somebody waits for comes first."""
@@ -126,13 +137,14 @@ class Tick:
         """Run one sync; False where the time has not come and it is to be tried at the next tick."""
         trigger = "job" if work.request else "timer"
         try:
-            with span("dynamics_sync.run", sync=work.sync, trigger=trigger):
+            with span("dynamics_sync.run", sync=work.sync, trigger=trigger), PhaseSpans() as phases:
                 summary = self._app.run(
                     work.sync,
                     parameters=work.request.parameters if work.request else {},
                     trigger=trigger,
                     force=bool(work.request and work.request.force),
                     deadline=self._deadline,
+                    progress=phases,
                 )
         except LeaseTaken as error:
             log.info("%s", error.message)

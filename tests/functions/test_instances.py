@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from batch_sync.tick import Tick
 from shared.app import App, open_app
-from shared.state import JobRequest
+from shared.state import JobRequest, Position
 from tests.functions.conftest import World
 
 NIGHTLY = "0 0 3 29 2 *"
@@ -70,6 +70,25 @@ def test_a_requested_job_is_taken_up_once(world: World, instance: Callable[[], A
     assert apps[0].state.job_requests() == ()
     for app in apps:
         app.state.close()
+
+
+def test_positions_that_no_hub_can_deliver_again_are_forgotten_once_a_day(
+    world: World, instance: Callable[[], App]
+) -> None:
+    """The store does not grow with every key that ever was."""
+    app = instance()
+    app.state.mark_seen("customers", {"a": Position(partition="0", sequence=1)})
+    long_after = datetime.now(UTC) + timedelta(days=100)
+    Tick(app=app, now=datetime.now(UTC), seconds=600).run()
+    assert app.state.seen("customers", ["a"])
+    housekeeping = app.state.lease("housekeeping")
+    assert housekeeping is not None
+    Tick(app=app, now=long_after, seconds=600).run()
+    assert app.state.seen("customers", ["a"])  # today's turn is taken
+    app.state.release_lease(housekeeping)
+    Tick(app=app, now=long_after, seconds=600).run()
+    assert not app.state.seen("customers", ["a"])
+    app.state.close()
 
 
 def test_a_run_leaves_its_whole_trace_in_the_store(world: World, instance: Callable[[], App]) -> None:

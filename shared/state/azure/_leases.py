@@ -28,7 +28,11 @@ class LeaseTables(Storage):
         if found and found.expires > self._now():
             return None
         lease = Lease(name=name, holder=holder, fence=found.fence + 1 if found else 1, expires=self._after(seconds))
-        return lease if self._put_after(LEASES, _lease_row(lease), row) else None
+        if self._put_after(LEASES, _lease_row(lease), row):
+            return lease
+        # Refused: somebody was faster, unless it was our own first try, whose answer got lost on the way.
+        row = self._get(LEASES, key(name), "lease")
+        return lease if row and _lease(row) == lease else None
 
     def renew_lease(self, lease: Lease, *, seconds: float) -> Lease | None:
         """See `StateStore.renew_lease`."""

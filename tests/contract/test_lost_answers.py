@@ -1,0 +1,49 @@
+"""What the Azure store does when a write took effect and its answer was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.state import Position
+from shared.state.azure import AzureStateStore
+
+pytestmark = pytest.mark.azurite
+
+
+class Forgetful(AzureStateStore):
+    """Every conditional write takes effect, and is then told as refused: as the SDK's own second try would be."""
+
+    def _put_after(self, *arguments: Any) -> bool:
+        super()._put_after(*arguments)
+        return False
+
+
+def test_a_lease_whose_answer_was_lost_is_held(storage_account: str) -> None:
+    """The holder finds itself in the row."""
+    store = Forgetful.by_connection_string(storage_account)
+    lease = store.acquire_lease("sync/a", holder="me", seconds=60)
+    assert lease is not None
+    assert store.lease("sync/a") == lease
+    assert store.acquire_lease("sync/a", holder="you", seconds=60) is None
+    store.close()
+
+
+def test_a_position_is_marked_after_others_wrote_in_between(storage_account: str) -> None:
+    """A transaction that was refused is worked out anew from what is there now."""
+    store, other = (AzureStateStore.by_connection_string(storage_account) for _ in range(2))
+    other.mark_seen("s", {"a": Position(partition="0", sequence=1)})
+    rows = store._seen_rows
+
+    def late(places: Any) -> Any:
+        found = rows(places)
+        if other.seen("s", ["a"])["a"].sequence == 1:
+            other.mark_seen("s", {"a": Position(partition="0", sequence=5)})
+        return found
+
+    store._seen_rows = late  # type: ignore[method-assign]  # somebody writes between our reading and our writing
+    store.mark_seen("s", {"a": Position(partition="0", sequence=3), "b": Position(partition="0", sequence=4)})
+    assert {name: at.sequence for name, at in other.seen("s", ["a", "b"]).items()} == {"a": 5, "b": 4}
+    store.close()
+    other.close()

@@ -1,0 +1,248 @@
+"""The event hub's function in Microsoft's runtime: fired with the host's messages, events change records in Dataverse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from event_sync.listening import tools
+from event_sync.receiving import received
+from shared.errors import RetryLater
+from tests.functions.conftest import World
+from tests.functions.host import FunctionsHost, Invocation
+from tests.functions.payloads import Event, events
+
+pytestmark = pytest.mark.runtime
+
+LISTENING = """
+name: {name}
+source:
+  type: events
+  columns:
+    - {{name: number, mandatory: true, validate: true}}
+    - {{name: name, max_length: 160}}
+destination:
+  type: dynamics
+  entity: account
+  service_url: {service_url}
+  tenant_id: {tenant_id}
+  client_id: {client_id}
+  client_secret: {{env: DATAVERSE_SECRET}}
+  id_column: accountid
+  mappings:
+    - {{source: number, target: accountnumber}}
+    - {{source: name, target: name}}
+sync_behaviour: {{sync_key: [accountnumber], dropped: delete}}
+listener:
+  name: {name} events
+  topic: {topic}
+"""
+
+
+def listen(world: World, name: str = "customers", **topic: Any) -> None:
+    """Write a sync that listens."""
+    server = world.emulator
+    text = LISTENING.format(
+        name=name,
+        service_url=server.service_url,
+        tenant_id=server.tenant_id,
+        client_id=server.client_id,
+        topic=json.dumps({"action": "$.op", **topic}),
+    )
+    (world.folder / "syncs" / f"{name}.yaml").write_text(text)
+
+
+def body(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
+
+
+def fire(host: FunctionsHost, *bodies: Any, properties: Sequence[Mapping[str, Any]] = (), **where: Any) -> Invocation:
+    """Fire the function with a batch."""
+    batch = [
+        Event(body=body(value), properties=properties[index] if index < len(properties) else {})
+        for index, value in enumerate(bodies)
+    ]
+    return host.fire("event_sync", events(batch, **where))
+
+
+def applied(host: FunctionsHost, *bodies: Any, **given: Any) -> None:
+    invocation = fire(host, *bodies, **given)
+    assert invocation.succeeded, invocation.error + invocation.trace
+
+
+class TestTrigger:
+    def test_the_binding_is_binary_and_takes_batches(self, host: FunctionsHost) -> None:
+        """Only binary bodies cannot lose a batch before our code runs; names come from settings."""
+        (binding,) = host.bindings("event_sync")
+        assert binding["type"] == "eventHubTrigger"
+        assert (binding["cardinality"].lower(), binding["dataType"].lower()) == ("many", "binary")
+        assert (binding["eventHubName"], binding["consumerGroup"]) == ("%EVENT_HUB_NAME%", "%EVENT_HUB_CONSUMER_GROUP%")
+        assert binding["connection"] == "EventHubConnection"
+
+    def test_the_host_retries_without_end(self, host: FunctionsHost) -> None:
+        """The partition stays where it is until Dataverse is back, asked every five seconds to five minutes."""
+        assert host.retry_policy("event_sync") == {
+            "strategy": "exponential_backoff",
+            "count": -1,
+            "minimum": 5,
+            "maximum": 300,
+        }
+
+
+class TestBatches:
+    def test_events_change_records(self, host: FunctionsHost, world: World) -> None:
+        """A batch takes effect in order; a later one finds what the first left."""
+        listen(world)
+        applied(host, {"op": "c", "number": "A", "name": "one"}, {"op": "c", "number": "B", "name": "two"})
+        applied(host, {"op": "u", "number": "A", "name": "uno"}, {"op": "d", "number": "B"}, first=2)
+        assert world.accounts() == {"A": "uno"}
+
+    def test_a_batch_given_again_changes_nothing(self, host: FunctionsHost, world: World) -> None:
+        """The host delivers at least once."""
+        listen(world)
+        applied(host, {"op": "c", "number": "A", "name": "one"})
+        applied(host, {"op": "u", "number": "A", "name": "two"}, first=1)
+        applied(host, {"op": "c", "number": "A", "name": "one"}, {"op": "u", "number": "A", "name": "two"})
+        applied(host, {"op": "c", "number": "A", "name": "one"})
+        assert world.accounts() == {"A": "two"}
+
+    def test_the_offset_is_no_identity(self, host: FunctionsHost, world: World) -> None:
+        """Every event may say -1: they are known by partition and sequence number."""
+        listen(world)
+        applied(host, {"op": "c", "number": "A"}, {"op": "c", "number": "B"}, b"", b"", offset="-1", partition="7")
+        assert set(world.accounts()) == {"A", "B"}
+        assert [(letter.partition, letter.sequence, letter.offset) for letter in world.app.state.dead_letters()] == [
+            ("7", 2, "-1"),
+            ("7", 3, "-1"),
+        ]
+
+    def test_properties_come_by_index(self, host: FunctionsHost, world: World) -> None:
+        """Each event has its own application properties."""
+        listen(world, match={"type": "customer"})
+        properties = [{"type": "other"}, {"type": "customer"}, {}]
+        applied(host, *({"op": "c", "number": number} for number in "ABC"), properties=properties)
+        assert set(world.accounts()) == {"B"}
+
+    def test_a_binary_cloudevent_has_its_attributes_in_properties(self, host: FunctionsHost, world: World) -> None:
+        """The body is the record alone."""
+        listen(world, format="cloudevents", action=None)
+        attributes = {"cloudEvents:specversion": "1.0", "cloudEvents:type": "customer.created"}
+        applied(host, {"number": "A", "name": "one"}, properties=[attributes])
+        assert world.accounts() == {"A": "one"}
+
+    def test_a_definition_that_changes_is_followed(self, host: FunctionsHost, world: World) -> None:
+        """A listener that is disabled takes nothing more, and what nobody takes is kept."""
+        listen(world)
+        path = world.folder / "syncs" / "customers.yaml"
+        path.write_text(path.read_text() + "  status: disabled\n")
+        applied(host, {"op": "c", "number": "A"})
+        assert world.accounts() == {}
+        assert [letter.error for letter in world.app.state.dead_letters()] == ["Unclaimed"]
+
+
+class TestPoison:
+    @pytest.mark.parametrize(
+        "poison",
+        [
+            pytest.param(b"", id="empty"),
+            pytest.param(b"\xff\xfe\x00", id="not UTF-8"),
+            pytest.param(b"{", id="not JSON"),
+            pytest.param(b"[1, 2]", id="wrong shape"),
+            pytest.param(b"x" * 1_048_576, id="a megabyte"),
+            pytest.param({"op": "c", "number": "P" * 101}, id="refused row"),
+        ],
+    )
+    def test_poison_is_kept_with_its_reason(self, host: FunctionsHost, world: World, poison: Any) -> None:
+        """The function returns, the rest of the batch takes effect, and the event waits in the store as it came."""
+        listen(world)
+        applied(host, {"op": "c", "number": "A"}, poison, {"op": "c", "number": "B"})
+        assert set(world.accounts()) == {"A", "B"}
+        letters = world.app.state.dead_letters()
+        assert {letter.sequence for letter in letters} == {1}
+        assert letters[0].body == body(poison)
+        assert letters[0].message
+
+
+class TestAway:
+    def test_dataverse_away_fails_the_invocation_and_the_retry_takes_effect_once(
+        self, host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Only then does the function throw; nothing is lost and nothing doubled."""
+        listen(world)
+        monkeypatch.setattr("shared.dataverse.clock.time.sleep", lambda _: None)
+        world.emulator.faults({"action": "status", "status": 503, "times": 10_000})
+        batch = ({"op": "c", "number": "A", "name": "one"}, b"")
+        assert "RetryLater" in fire(host, *batch).trace
+        assert world.app.state.dead_letters() == ()
+        world.emulator.clear_faults()
+        applied(host, *batch)
+        applied(host, *batch)
+        assert world.accounts() == {"A": "one"}
+        assert len(world.app.state.dead_letters()) == 1
+
+    def test_the_state_store_away_fails_the_invocation(
+        self, host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What cannot be remembered is not settled."""
+        listen(world)
+
+        def away(*_: Any) -> None:
+            raise RetryLater("the state store is away", retry_after=5)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.app.state, "add_dead_letters", away)
+            assert not fire(host, b"", {"op": "c", "number": "A"}).succeeded
+        applied(host, b"", {"op": "c", "number": "A"})
+        assert (set(world.accounts()), len(world.app.state.dead_letters())) == ({"A"}, 1)
+
+
+class TestReceiving:
+    class HostEvent:
+        """An event whose host says as little as it can."""
+
+        sequence_number = 3
+        offset = None
+        partition_key = None
+        enqueued_time: datetime | None = None
+        metadata: Mapping[str, Any] | None = None
+
+        def get_body(self) -> bytes:
+            return b"{}"
+
+    def test_missing_metadata_is_no_trouble(self) -> None:
+        """A host that sends none still delivers bodies and numbers."""
+        (message,) = received([self.HostEvent()])
+        assert (message.body, message.sequence, message.offset, message.stream) == (b"{}", 3, "", "")
+
+    def test_times_without_a_zone_are_utc(self) -> None:
+        """The host writes .NET times of unspecified kind."""
+        event = self.HostEvent()
+        event.enqueued_time = datetime(2026, 1, 1, 12)  # noqa: DTZ001 - as the host gives it
+        assert received([event])[0].enqueued == datetime(2026, 1, 1, 12, tzinfo=UTC)
+        event.enqueued_time = datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(hours=1)
+        assert received([event])[0].enqueued == datetime(2026, 1, 1, 13, tzinfo=UTC)
+
+    def test_metadata_is_read_by_index(self) -> None:
+        """Hub, partition, properties and content type stand beside the bodies."""
+        event = self.HostEvent()
+        event.metadata = {
+            "PartitionContext": {"PartitionId": "4", "EventHubName": "hub"},
+            "PropertiesArray": [{"a": 1, "Content-Type": "text/plain"}, "odd"],
+            "SystemPropertiesArray": [{"content-type": "application/json"}],
+        }
+        first, second, third = received([event, event, event])
+        assert (first.stream, first.properties["a"], first.content_type) == ("hub/4", 1, "application/json")
+        assert (second.properties, second.content_type, third.properties) == ({}, "", {})
+
+    def test_no_events_are_no_messages(self) -> None:
+        """An empty batch is nothing."""
+        assert received([]) == []
+
+
+def test_tools_outlive_an_invocation(world: World) -> None:
+    """Connections, metadata and open workspaces are kept as long as the app is."""
+    assert tools(world.app) is tools(world.app)
