@@ -158,11 +158,10 @@ def _piece(entity: EntityMetadata, values: Mapping[str, Any]) -> tuple[_Form, st
     """One key's part of a filter, and the form of filter it belongs in."""
     if len(values) == 1:
         ((name, value),) = values.items()
-        # How the In function escapes a quote is documented nowhere; `eq` doubles it.
-        if isinstance(value, str) and "'" not in value:
-            column = column_in_url(entity.attributes[name])
-            start = f"Microsoft.Dynamics.CRM.In(PropertyName='{column}',PropertyValues=["
-            return _Form(start, ",", "])"), f"'{value}'"
+        if isinstance(value, str) and entity.attributes[name].type not in _LOOKUPS:
+            start = f"Microsoft.Dynamics.CRM.In(PropertyName='{name}',PropertyValues=["
+            # A JSON array: in double quotes an apostrophe is plain text (Microsoft: filter rows, manage single quotes).
+            return _Form(start, ",", "])"), json.dumps(value, ensure_ascii=False)
     tests = (
         f"{column_in_url(entity.attributes[name])} eq {literal(entity.attributes[name], value)}"
         for name, value in values.items()

@@ -5,58 +5,82 @@ from __future__ import annotations
 import difflib
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from shared.dataverse.attributes import OPTION_CASTS, attribute_of, choices_of
 from shared.dataverse.service import Call, Service
 from shared.entities import AlternateKey, Choice, EntityMetadata
-from shared.errors import AbortRun
+from shared.errors import AbortRun, RequestRefused
 
 __all__ = ["MetadataCache", "read_entity"]
 
 _ENTITY_COLUMNS = (
     "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName,DisplayCollectionName,TableType"
 )
-_LABELS = "LogicalName,EntitySetName,DisplayName,DisplayCollectionName"
 _VERSION = "@Microsoft.Dynamics.CRM.globalmetadataversion"
 # Columns added a moment ago must be seen: caches may be 30 seconds old (Microsoft: compose HTTP requests).
-_HEADERS = {"Consistency": "Strong", "Prefer": 'odata.include-annotations="*"'}
+_HEADERS = {"Consistency": "Strong"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    version: str
+    entity: EntityMetadata
 
 
 class MetadataCache:
-    """Tables by environment and name, each valid for one metadata version; shared by the runs of one process."""
+    """Tables by environment and name, each with the metadata version it was read under; shared by a process's runs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, str], tuple[str, EntityMetadata]] = {}
+        self._kept: dict[tuple[str, str], _Kept] = {}
 
-    def get(self, base: str, name: str, version: str) -> EntityMetadata | None:
-        """The table as it was read under this version, if it was."""
+    def get(self, base: str, name: str) -> _Kept | None:
+        """The table as it was last read under this name."""
         with self._lock:
-            kept = self._kept.get((base, name))
-        return kept[1] if kept and version and kept[0] == version else None
+            return self._kept.get((base, name))
 
-    def put(self, base: str, name: str, version: str, entity: EntityMetadata) -> None:
+    def put(self, base: str, name: str, kept: _Kept) -> None:
         """Keep a table."""
         with self._lock:
-            self._kept[(base, name)] = (version, entity)
+            self._kept[(base, name)] = kept
 
 
 def read_entity(service: Service, name: str, cache: MetadataCache) -> EntityMetadata:
     """Read a table by logical name, entity set name or display name.
+
+    A table that is known costs one small request, which tells whether any metadata has changed since.
 
     Raises:
         AbortRun: There is no such table; the message names likely ones.
         RetryLater: The service is away.
     """
     base = service.connection.base
-    found, version = _resolve(service, name)
-    entity = cache.get(base, found["LogicalName"], version)
-    if entity is None:
-        entity = _read(service, found)
-        cache.put(base, found["LogicalName"], version, entity)
+    known = cache.get(base, name)
+    if known is not None and known.version and known.version == _version_of(service, known.entity):
+        return known.entity
+    found = _resolve(service, name)
+    version = _version(service, found["EntitySetName"], found["PrimaryIdAttribute"])  # before what it is to stand for
+    entity = _read(service, found)
+    cache.put(base, name, _Kept(version, entity))
     return entity
+
+
+def _version_of(service: Service, entity: EntityMetadata) -> str:
+    return _version(service, entity.entity_set, entity.primary_id)
+
+
+def _version(service: Service, entity_set: str, primary_id: str) -> str:
+    """The environment's metadata version, which every query of rows can carry; empty where it is not to be had."""
+    path = f"{entity_set}?$select={primary_id}&$top=1"
+    prefer = 'odata.include-annotations="Microsoft.Dynamics.CRM.globalmetadataversion"'
+    try:
+        answer = service.fetch(Call(path=path, headers={**_HEADERS, "Prefer": prefer}, table=entity_set))
+    except (RequestRefused, AbortRun):
+        return ""  # the table may be written but not read: then its metadata is read each time
+    return str(answer.json().get(_VERSION, ""))
 
 
 def _get(service: Service, path: str, *, table: str) -> Mapping[str, Any]:
@@ -66,15 +90,16 @@ def _get(service: Service, path: str, *, table: str) -> Mapping[str, Any]:
     return answer
 
 
-def _resolve(service: Service, name: str) -> tuple[Mapping[str, Any], str]:
+def _resolve(service: Service, name: str) -> Mapping[str, Any]:
     """One request where the name is a logical name; otherwise the list of all tables is searched."""
     if name == name.lower() and name.isidentifier():
         path = f"EntityDefinitions?$select={_ENTITY_COLUMNS}&$filter=LogicalName eq {_text(name)}"
         answer = _get(service, _encoded(path), table=name)
         if answer["value"]:
-            return answer["value"][0], str(answer.get(_VERSION, ""))
+            found: Mapping[str, Any] = answer["value"][0]
+            return found
     answer = _get(service, f"EntityDefinitions?$select={_ENTITY_COLUMNS}", table=name)
-    return _matching(name, answer["value"]), str(answer.get(_VERSION, ""))
+    return _matching(name, answer["value"])
 
 
 def _matching(name: str, tables: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:

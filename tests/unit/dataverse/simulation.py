@@ -87,7 +87,8 @@ class Fault:
     """What happens to one write instead of success.
 
     Attributes:
-        kind: ``status``, ``drop_before``, ``drop_after``, ``timeout_after`` or ``unsent``.
+        kind: ``status``, ``drop_before``, ``drop_after``, ``timeout_after``, ``late`` (acts a second after the connection
+            broke) or ``unsent``.
         times: How many requests it hits.
     """
 
@@ -123,6 +124,7 @@ class Memory:
     sizes: list[int] = field(default_factory=list)
     key_guarded: bool = True
     log: list[Request] = field(default_factory=list)
+    _late: list[tuple[float, Request, str]] = field(default_factory=list)
     _by_number: dict[str, str] = field(default_factory=dict)
 
     # the seam
@@ -136,7 +138,11 @@ class Memory:
         if held is not None:
             self.duration = 0.01
             return held
+        self._act_late()
         fault = self._fault(request)
+        if fault is not None and fault.kind == "late":
+            self._late.append((self.clock.seconds + 1.0, request, path))
+            raise AnswerLost("connection broke")
         if fault is not None and fault.kind == "unsent":
             raise Unsent("could not be reached")
         if fault is not None and fault.kind == "drop_before":
@@ -161,6 +167,12 @@ class Memory:
         if fault.times <= 0:
             self.faults.pop(0)
         return fault
+
+    def _act_late(self) -> None:
+        due = [entry for entry in self._late if entry[0] <= self.clock.seconds]
+        self._late = [entry for entry in self._late if entry not in due]
+        for _, request, path in due:
+            self._answer(request, path)
 
     # the service
 
@@ -255,6 +267,8 @@ class Memory:
         return record
 
     def _taken(self, row: Mapping[str, Any]) -> Response | None:
+        if row.get("accountid") in self.records:
+            return self._error(412, "0x80040237", "Cannot insert duplicate key.")
         if self.key_guarded and self.by_number(row.get("accountnumber")) is not None:
             return self._error(412, "0x80060892", "A record with matching key values already exists.")
         return None
@@ -264,7 +278,9 @@ class Memory:
         return held if held in self.records else None
 
     def _query(self, path: str) -> Response:
-        wanted = {text.lower() for text in re.findall(r"'((?:[^']|'')*)'", path.partition("PropertyValues")[2] or path)}
+        wanted = {
+            str(text).lower() for text in json.loads(path.partition("PropertyValues=")[2].partition("])")[0] + "]")
+        }
         rows = [
             {"accountid": key, **row}
             for key, row in self.records.items()

@@ -107,11 +107,10 @@ def test_many_keys_are_looked_up_in_few_requests() -> None:
     assert all(len(query.path) < 32_000 for query in found)
 
 
-def test_a_quote_in_a_key_is_asked_for_with_eq() -> None:
-    """How the In function escapes quotes is documented nowhere."""
-    plain, quoted = lookups(ACCOUNT, [{"accountnumber": "A"}, {"accountnumber": "O'Neil"}])
-    assert "In(PropertyName='accountnumber',PropertyValues=['A'])" in plain.path
-    assert "(accountnumber eq 'O''Neil')" in unquote(quoted.path)
+def test_quotes_of_both_kinds_survive_in_a_list_of_keys() -> None:
+    """The In function takes a JSON array, so an apostrophe is plain text and a double quote is escaped."""
+    (query,) = lookups(ACCOUNT, [{"accountnumber": "O'Neil"}, {"accountnumber": 'Zoll 7"'}])
+    assert unquote(query.path).endswith('In(PropertyName=\'accountnumber\',PropertyValues=["O\'Neil","Zoll 7\\""])')
 
 
 def test_keys_of_several_columns_are_asked_for_with_and_and_or() -> None:

@@ -6,14 +6,16 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.transport import Request
 from shared.dataverse.writer import Bounds
 from shared.errors import AbortRun, RetryLater, SyncError
-from tests.unit.dataverse.simulation import Fault, World, inserts, world
+from tests.unit.dataverse.simulation import ACCOUNT, BASE, Fault, World, inserts, world
 
 
 def settled(outcomes: Iterable[Outcome], changes: int) -> Counter[str]:
@@ -170,6 +172,20 @@ def test_a_broken_connection_neither_loses_nor_doubles_inserts(kind: str) -> Non
     numbers = Counter(row["accountnumber"] for row in here.memory.records.values())
     assert numbers == {f"A{n}": 1 for n in range(500)}
     assert all(isinstance(outcome, Applied) and outcome.id in here.memory.records for outcome in outcomes)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_create_that_takes_effect_late_is_not_doubled(guarded: bool) -> None:  # noqa: FBT001 - a test's parameter
+    """The service may act long after the connection broke: a key or an id made here refuses the second copy."""
+    entity = ACCOUNT if guarded else replace(ACCOUNT, keys=())
+    here = world(entity=entity, key_guarded=guarded, faults=[Fault(kind="late", times=2)])
+    outcomes = here.write(inserts(200))
+    here.memory.clock.sleep(5)
+    here.write([])
+    here.memory.send(Request(method="GET", url=BASE + "accounts?$filter=PropertyValues=[])"))
+    assert settled(outcomes, 200) == {"Applied": 200}
+    assert Counter(row["accountnumber"] for row in here.memory.records.values()) == {f"A{n}": 1 for n in range(200)}
+    assert {str(getattr(outcome, "id", None)) for outcome in outcomes} == set(here.memory.records)
 
 
 def test_a_gateway_error_counts_as_a_lost_answer() -> None:
