@@ -210,11 +210,13 @@ class _Load:
         good, bad = plain.with_suffix(".good"), plain.with_suffix(".bad")
         number = self._last_row()
         with (
-            plain.open(encoding="utf-8", newline="") as text,
+            plain.open(encoding="utf-8-sig", newline="") as text,
             good.open("w", encoding="utf-8", newline="") as goods,
             bad.open("w", encoding="utf-8", newline="") as bads,
         ):
-            write_good, write_bad = csv.writer(goods, lineterminator="\n"), csv.writer(bads, lineterminator="\n")
+            # All in quotes: with other settings Python 3.11 leaves a carriage return bare.
+            write_good = csv.writer(goods, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            write_bad = csv.writer(bads, lineterminator="\n", quoting=csv.QUOTE_ALL)
             for number, record in enumerate(records(text, self.dialect, header.width), start=number + 1):  # noqa: B020
                 if isinstance(record, Malformed):
                     write_bad.writerow([number, record.message])

@@ -152,12 +152,13 @@ def open_text(file: InputFile, encoding: str) -> Iterator[io.TextIOWrapper]:
 
 
 def write_plain(file: InputFile, layout: Layout, target: Path) -> None:
-    """Write a file's data lines to a local UTF-8 file, streaming.
+    """Write a file's data lines to a local UTF-8 file with a byte order mark, streaming.
 
     Raises:
         UserError: It cannot be read, or is not in its encoding.
     """
-    with open_text(file, layout.encoding) as source, target.open("w", encoding="utf-8", newline="") as out:
+    # With a byte order mark: readers drop one, and the data may begin with that character itself.
+    with open_text(file, layout.encoding) as source, target.open("w", encoding="utf-8-sig", newline="") as out:
         for _ in range(layout.head):
             source.readline()
         if layout.foot == 0:

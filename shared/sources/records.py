@@ -62,15 +62,16 @@ def records(lines: Iterable[str], dialect: Dialect, width: int) -> Iterator[list
     Args:
         lines: Physical lines with their ends.
         dialect: How fields are separated and quoted.
-        width: How many fields a record has. One more is fine when it is empty: a delimiter at the end of the line.
+        width: How many fields a record has. More are fine when they are empty, as the fast reader has it too.
     """
     csv.field_size_limit(_MOST_CHARACTERS)
-    source = _Lines(lines, dialect)
+    source, replaced = _Lines(lines, dialect), len(dialect.delimiter) > 1
     while True:
         reader = _reader(source, dialect)
         try:
             for fields in reader:
-                yield from _judged(fields, source.taken, dialect, width)
+                restored = [field.replace(STAND_IN, dialect.delimiter) for field in fields] if replaced else fields
+                yield from _judged(restored, source.taken, dialect, width)
                 source.taken.clear()
         except csv.Error:
             yield _tolerant("".join(source.taken), dialect, width) or _broken(source)
@@ -107,8 +108,8 @@ def _judged(fields: list[str], taken: list[str], dialect: Dialect, width: int) -
     elif len(fields) <= 1 and not "".join(fields).strip():
         if width == 1:
             yield [""]
-    elif len(fields) == width + 1 and not fields[-1]:
-        yield fields[:-1]
+    elif len(fields) > width and not any(fields[width:]):
+        yield fields[:width]
     else:
         yield Malformed(f"{len(fields)} fields instead of {width}")
 
@@ -134,4 +135,4 @@ def _tolerant(record: str, dialect: Dialect, width: int) -> list[str] | None:
         if place >= len(text):
             break
         place += len(dialect.delimiter)
-    return fields if len(fields) == width else None
+    return fields[:width] if len(fields) >= width and not any(fields[width:]) else None

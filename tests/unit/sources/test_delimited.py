@@ -1,0 +1,285 @@
+"""Delimited files of every make, clean and broken."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import fsspec  # type: ignore[import-untyped]  # fsspec ships no types
+import pytest
+
+from shared.definitions.models import DelimitedSource, EventsSource
+from shared.errors import UserError
+from shared.sources import open_source
+from shared.workspace import Workspace
+
+Loaded = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
+
+
+def source(path: str, columns: Sequence[str] = ("A", "B", "C"), **options: Any) -> DelimitedSource:
+    named = [{"name": name} for name in columns]
+    return DelimitedSource.model_validate({"type": "delimited", "path": path, "columns": named, **options})
+
+
+def loaded(described: DelimitedSource, *, in_place: bool = True) -> Loaded:
+    """Rows and errors, both in order."""
+    opened = open_source(described, {})
+    with Workspace.open(readable=opened.readable if in_place else ()) as workspace:
+        opened.load(workspace)
+        rows = workspace.query("SELECT * FROM source_raw ORDER BY _row")
+        return rows, workspace.query("SELECT _row, error, message FROM source_errors ORDER BY _row")
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Any:
+    """Writes a file and loads it."""
+
+    def write_and_load(data: str | bytes, name: str = "a.csv", **options: Any) -> Loaded:
+        (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
+        return loaded(source(str(tmp_path / name), **options))
+
+    return write_and_load
+
+
+ONE: Loaded = ([(1, "1", "2", "3")], [])
+ACCENTS: Loaded = ([(1, "é", "ß", "3")], [])
+TEXT = "A,B,C\né,ß,3\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "expected"),
+    [
+        ("A,B,C\n1,2,3\n", {}, ONE),
+        ("A,B,C\r\n1,2,3\r\n", {}, ONE),
+        ("A,B,C\r1,2,3\r", {}, ONE),
+        ("A,B,C\n1,2,3", {}, ONE),
+        ("A,B,C\n\n1,2,3\n\n", {}, ONE),
+        ("\n\nA,B,C\n1,2,3\n", {}, ONE),
+        ("C, b ,A,X\n3,2,1,0\n", {}, ONE),
+        ("A,B,C\n1,2,3,\n", {}, ONE),
+        ("A,B,C\n1,2,3,,,\n", {}, ONE),
+        ("A;B;C\n1;2;3\n", {"delimiter": ";"}, ONE),
+        ("A\tB\tC\n1\t2\t3\n", {"delimiter": "\\t"}, ONE),
+        ("A\x01B\x01C\n1\x012\x013\n", {"delimiter": "U+0001"}, ONE),
+        ("A||B||C\n1||2||3\n", {"delimiter": "||"}, ONE),
+        ("A,B,C\n'1','2,''x',3\n", {"text_qualifier": "'"}, ([(1, "1", "2,'x", "3")], [])),
+        ('A,B,C\n"1,2",3\n', {"text_qualifier": ""}, ([(1, '"1', '2"', "3")], [])),
+        ('A,B,C\n1,"2\r\n\nx","3"""\r\n', {}, ([(1, "1", "2\r\n\nx", '3"')], [])),
+        ('A,B,C\r\n1,"2\nx",3\r\n4,5,6\r\n', {}, ([(1, "1", "2\nx", "3"), (2, "4", "5", "6")], [])),
+        ('A,B,C\n,"", \n', {}, ([(1, None, None, " ")], [])),
+        ("1,2,3,4\n", {"header": False}, ONE),
+        ("", {"header": False}, ([], [])),
+        ("A,B,C\n", {}, ([], [])),
+        ('title "x\n\nA,B,C\n1,2,3\n', {"header": True, "header_rows_to_ignore": 2}, ONE),
+        ("junk\n1,2,3\n", {"header_rows_to_ignore": 1}, ONE),
+        ("A,B,C\n1,2,3\nTOTAL;1\n\n", {"footer_rows_to_ignore": 2}, ONE),
+        ("A,B,C\n1,2,3\n", {"footer_rows_to_ignore": 9}, ([], [])),
+        ('"A\nx",B,C\n1,2,3\n', {"columns": ("A x", "B", "C")}, ONE),
+        ("\ufeff" + TEXT, {}, ACCENTS),
+        ("\ufeff1,2,3\n", {"header": False}, ONE),
+        (TEXT.encode("latin-1"), {"encoding": "latin-1"}, ACCENTS),
+        (TEXT.encode("cp1252"), {"encoding": "windows-1252"}, ACCENTS),
+        (TEXT.encode("utf-16"), {"encoding": "utf-16"}, ACCENTS),
+        (TEXT.encode("utf-8-sig"), {"encoding": "utf-8-sig"}, ACCENTS),
+        ("A\n1\n\n2\n", {"columns": ("A",)}, ([(1, "1"), (2, None), (3, "2")], [])),
+    ],
+)
+def test_a_clean_file_is_loaded_as_it_was_written(
+    load: Any, data: str | bytes, options: dict[str, Any], expected: Loaded
+) -> None:
+    """Line ends, delimiters, qualifiers, headers, footers, encodings; empty fields are null."""
+    assert load(data, **options) == expected
+
+
+BROKEN = "Malformed Row"
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "rows", "bad"),
+    [
+        ('A,B,C\na,"b\n\nx",c\n1,2\n4,5,6\n7,8,9,10\n\n7,8,9\nx\n', {}, [1, 3, 5], [2, 4, 6]),
+        ('A,B,C\na,b,c\na,"b,d\n1,2,3\n4,5,6\n', {}, [1, 3, 4], [2]),
+        ('A,B,C\na,b,c\na,"b"x,d\n1,2,3\n4,5,"6"\n', {}, [1, 3, 4], [2]),
+        ('A,B,C\n"a\n1,2,3\n"b\n4,5,6\n', {}, [2, 4], [1, 3]),
+        ('A,B,C\n1,"2 ""x,3\n4,5,6\n', {}, [2], [1]),
+        ("A,B,C\n1,2\n   \n4,5,6\n", {}, [2], [1]),
+        ("A||B||C\n1||2\n4||5||6\n", {"delimiter": "||"}, [2], [1]),
+        ("A,B,C\n1,2,3,,\n4,5,6,,x\n", {}, [1], [2]),
+        ("A,B,C\n1,2\n4,5,6\n", {"text_qualifier": ""}, [2], [1]),
+        ('A\n1\n\n"2"x\n3\n', {"columns": ("A",)}, [1, 2, 4], [3]),
+    ],
+)
+def test_a_malformed_row_costs_no_other_row(
+    load: Any, data: str, options: dict[str, Any], rows: list[int], bad: list[int]
+) -> None:
+    """Too few or too many fields, quotes left open or broken: reported under its number, the rest is loaded."""
+    found, errors = load(data, **options)
+    assert [row for row, *_ in found] == rows
+    assert [(row, error) for row, error, _ in errors] == [(row, BROKEN) for row in bad]
+
+
+def test_messages_about_malformed_rows_say_what_is_wrong(load: Any) -> None:
+    """How many fields there are, or that quotes do not pair; never the row itself."""
+    _, errors = load('A,B,C\n1,2\n"x,y,z\n')
+    assert [message for *_, message in errors] == ["2 fields instead of 3", "its quotes do not pair up"]
+
+
+def test_what_a_malformed_file_holds_besides_is_loaded_to_the_letter(load: Any) -> None:
+    """The slow way reads as the fast one does: quotes, line breaks, blanks around quotes, mixed line ends."""
+    rows, errors = load('A,B,C\r\n1, "2, ""x""" ,a"b\n4,5\r" 4 ","\r\n",\u2028\n')
+    assert rows == [(1, "1", '2, "x"', 'a"b'), (3, " 4 ", "\r\n", "\u2028")]
+    assert [row for row, *_ in errors] == [2]
+
+
+def test_fast_and_slow_way_agree(tmp_path: Path) -> None:
+    """A file that has one bad row at its end loads the rows before it as the clean file does."""
+    clean = "A,B,C\n" + "".join(f'{n},"x{n}\n""y""",z \n' for n in range(1, 3000))
+    (tmp_path / "clean.csv").write_text(clean)
+    (tmp_path / "bad.csv").write_text(clean + "oops\n")
+    rows, errors = loaded(source(str(tmp_path / "bad.csv")))
+    assert loaded(source(str(tmp_path / "clean.csv"))) == (rows, [])
+    assert errors == [(3000, BROKEN, "1 fields instead of 3")]
+
+
+def test_a_file_that_may_not_be_read_in_place_is_copied(tmp_path: Path) -> None:
+    """The same rows come out."""
+    (tmp_path / "a.csv").write_text("A,B,C\n1,2,3\n")
+    assert loaded(source(str(tmp_path / "a.csv")), in_place=False) == ONE
+
+
+def test_rows_are_numbered_on_from_file_to_file(tmp_path: Path) -> None:
+    """Files come in the order of their names; each has its own header; malformed rows keep their numbers."""
+    (tmp_path / "x2.csv").write_text("C,B,A\n9,8,7\n")
+    (tmp_path / "x1.csv").write_text("A,B,C\n1,2,3\n1,2\n")
+    rows, errors = loaded(source(str(tmp_path / "x*.csv")))
+    assert rows == [(1, "1", "2", "3"), (3, "7", "8", "9")]
+    assert [row for row, *_ in errors] == [2]
+
+
+def test_a_last_row_that_is_malformed_counts_for_the_next_file(tmp_path: Path) -> None:
+    """No two rows have one number."""
+    (tmp_path / "x1.csv").write_text("A,B,C\n1,2\n")
+    (tmp_path / "x2.csv").write_text("A,B,C\n1\n1,2,3\n")
+    rows, errors = loaded(source(str(tmp_path / "x?.csv")))
+    assert ([row for row, *_ in rows], [row for row, *_ in errors]) == ([3], [1, 2])
+
+
+def test_parameters_stand_in_paths(tmp_path: Path) -> None:
+    """As plain text."""
+    (tmp_path / "20240131.csv").write_text("A,B,C\n1,2,3\n")
+    opened = open_source(source(f"{tmp_path}/@day.csv"), {"day": 20240131})
+    assert opened.readable == (f"{tmp_path}/20240131.csv",)
+
+
+def test_compressed_files(tmp_path: Path, load: Any) -> None:
+    """Gzip and zstd are told by the name's ending; line breaks within quotes survive."""
+    assert load(gzip.compress(b'A,B,C\n1,"2\n",3\n', mtime=0), "a.csv.gz") == ([(1, "1", "2\n", "3")], [])
+    packed = tmp_path / "a.csv.zst"
+    duckdb.connect().execute(f"COPY (SELECT 1 AS A, '2\n' AS B, 3 AS C) TO '{packed}' (FORMAT csv, COMPRESSION zstd)")
+    assert loaded(source(str(packed))) == ([(1, "1", "2\n", "3")], [])
+    with pytest.raises(UserError, match="must be utf-8"):
+        loaded(source(str(packed), encoding="latin-1"))
+
+
+def test_remote_files() -> None:
+    """An fsspec URL, one file or a pattern, packed or not."""
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/in/a.csv", b"A,B,C\n1,2,3\n")
+    memory.pipe("/in/b.csv.gz", gzip.compress(b"A,B,C\n4,5,6\n7,8\n", mtime=0))
+    assert loaded(source("memory://in/a.csv")) == ONE
+    rows, errors = loaded(source("memory://in/*"))
+    assert rows == [(1, "1", "2", "3"), (2, "4", "5", "6")]
+    assert [row for row, *_ in errors] == [3]
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "options", "message"),
+    [
+        (
+            "A;B;C\n1;2;3\n",
+            "a.csv",
+            {},
+            "the header has one column and the definition names 3: is the delimiter ',' right?; it looks as if the delimiter is ';'",
+        ),
+        (
+            "1|2|3\n",
+            "a.csv",
+            {"header": False},
+            "the first row has 1 fields and the definition names 3: is the delimiter ',' right?; it looks as if the delimiter is '|'",
+        ),
+        ("Alpha,B,C\n", "a.csv", {"columns": ("Alfa", "B", "Zebra")}, "has no column Alfa; did you mean Alpha?"),
+        ("A,B,C\n", "a.csv", {"columns": ("A", "Quite else")}, "has no column Quite else; it has A, B, C"),
+        ("", "a.csv", {}, "is empty: it has no line of column names"),
+        (
+            b"A,B,C\n1,2,3\n\xe9,5,6\n",
+            "a.csv",
+            {},
+            "is not utf-8: the byte at offset 12 (line 3) does not belong there; set the source's encoding",
+        ),
+        (TEXT.encode("utf-16"), "a.csv", {}, "perhaps to utf-16"),
+        (b"A,B,C\n1,2,3\n", "a.csv.gz", {}, "cannot be read: Not a gzipped file"),
+        (
+            gzip.compress(b"A,B,C\n1,2,3\n" * 100, mtime=0)[:-12],
+            "a.csv.gz",
+            {},
+            "cannot be read: Compressed file ended",
+        ),
+        (b"A,B,C\n1,2,3\n", "a.csv.zst", {}, "it is no zstd file, or it is damaged"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded(
+    load: Any, data: str | bytes, name: str, options: dict[str, Any], message: str
+) -> None:
+    """The message names the file and says what to do."""
+    with pytest.raises(UserError) as caught:
+        load(data, name, **options)
+    assert f"/{name}" in caught.value.message
+    assert message in caught.value.message
+
+
+def test_all_missing_columns_are_named_at_once(load: Any) -> None:
+    """One run shows every one of them."""
+    with pytest.raises(UserError) as caught:
+        load("A,B\n1,2\n", columns=("X", "A", "Y"))
+    assert caught.value.message.count("has no column") == 2
+
+
+def test_a_byte_that_does_not_belong_is_found_behind_the_first_block(load: Any) -> None:
+    """Offset and line hold for large files, also where a character lies across two blocks."""
+    good = "A,B,C\n" + "é,ß,3\n" * 300_000
+    with pytest.raises(UserError, match=f"offset {len(good.encode()):,} \\(line 300,002\\)"):
+        load(good.encode() + b"\xff,5,6\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("{folder}/none.csv", "names no file: no such file exists; check the path"),
+        ("{folder}/none*.csv", "matches no file; check the pattern"),
+        ("{folder}", "is a folder; name a file, or files by a pattern"),
+        ("memory://nowhere/none.csv", "names no file"),
+        ("nonsense://bucket/a.csv", "cannot be reached: Protocol not known"),
+    ],
+)
+def test_a_path_that_leads_nowhere(tmp_path: Path, path: str, message: str) -> None:
+    """Each in its own words."""
+    with pytest.raises(UserError, match=message):
+        loaded(source(path.format(folder=tmp_path)))
+
+
+def test_a_long_field_is_no_malformed_row(load: Any) -> None:
+    """A text column of Dataverse holds a million characters."""
+    long = "ä" * 1_048_576
+    rows, errors = load(f"A,B,C\n1,{long},3\n4,5\n")
+    assert rows == [(1, "1", long, "3")]
+    assert len(errors) == 1
+
+
+def test_events_are_no_batch() -> None:
+    """A source that only the listener fills cannot be loaded."""
+    events = EventsSource.model_validate({"type": "events", "columns": [{"name": "a"}]})
+    with pytest.raises(UserError, match="cannot run as a batch"):
+        open_source(events, {})

@@ -1,0 +1,138 @@
+"""The run's database: what it keeps out, what it leaves behind, and how it says no."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from shared.errors import UserError
+from shared.workspace import SqlValue, Step, Workspace, literal, quoted
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM read_csv('http://127.0.0.1/x.csv')",
+        "COPY (SELECT 1) TO '/tmp/out.csv'",
+        "ATTACH '/tmp/other.db'",
+        "INSTALL httpfs",
+        "SET memory_limit = '100GB'",
+        "SET enable_external_access = true",
+        "RESET lock_configuration",
+    ],
+)
+def test_nothing_outside_is_in_reach(workspace: Workspace, sql: str) -> None:
+    """No file, no address, no setting, whatever statement tries."""
+    with pytest.raises(UserError):
+        workspace.run(Step("Try", sql))
+
+
+def test_files_named_at_opening_and_the_own_folder_are_readable(tmp_path: Path) -> None:
+    """And no other file beside them."""
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("x\n1\n")
+    with Workspace.open(readable=[str(tmp_path / "a.csv")]) as workspace:
+        (workspace.folder / "c.csv").write_text("x\n2\n")
+        assert workspace.query(f"SELECT x FROM read_csv({literal(str(tmp_path / 'a.csv'))})") == [(1,)]
+        assert workspace.query(f"SELECT x FROM read_csv({literal(str(workspace.folder / 'c.csv'))})") == [(2,)]
+        with pytest.raises(duckdb.PermissionException):
+            workspace.query(f"SELECT * FROM read_csv({literal(str(tmp_path / 'b.csv'))})")
+
+
+def test_the_folder_goes_away_on_closing(tmp_path: Path) -> None:
+    """Nothing is left behind."""
+    with Workspace.open(temp_folder=tmp_path) as workspace:
+        (workspace.folder / "rest").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kept_workspace_opens_in_any_client(tmp_path: Path) -> None:
+    """The tables are there after the run; an existing file is never overwritten."""
+    file = tmp_path / "run.duckdb"
+    with Workspace.open(file=file) as workspace:
+        workspace.execute("CREATE TABLE changes AS SELECT 1 AS x")
+    with duckdb.connect(str(file), read_only=True) as client:
+        assert client.execute("SELECT x FROM changes").fetchall() == [(1,)]
+    with pytest.raises(UserError, match="exists already"):
+        Workspace.open(file=file)
+
+
+def test_more_than_the_memory_limit_spills(tmp_path: Path) -> None:
+    """A table four times the limit is sorted all the same."""
+    with Workspace.open(memory_limit="64MB", temp_folder=tmp_path, threads=1) as workspace:
+        workspace.execute(
+            "CREATE TABLE big AS SELECT hash(range) AS h, repeat('x', 100) || range AS t FROM range(1000000)"
+        )
+        assert workspace.query("SELECT count(*) FROM (SELECT * FROM big ORDER BY h LIMIT 900000)") == [(900_000,)]
+
+
+def test_a_setting_that_makes_no_sense_is_refused() -> None:
+    """The message says what it is about."""
+    with pytest.raises(UserError, match="workspace cannot be opened"):
+        Workspace.open(memory_limit="plenty")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "it's",
+        "",
+        "é😀\n",
+        7,
+        -(2**62),
+        1.5,
+        True,
+        None,
+        Decimal("12.50"),
+        date(2024, 1, 31),
+        datetime(2024, 1, 31, 10, 20, 30, 5),  # noqa: DTZ001 - UTC without a zone is what the workspace holds
+    ],
+)
+def test_bound_values_arrive_as_they_are(workspace: Workspace, value: SqlValue) -> None:
+    """Whatever their type and content."""
+    workspace.bind({"Some": value})
+    assert workspace.query("SELECT getvariable('p_Some')") == [(value,)]
+
+
+def test_a_moment_with_a_zone_is_bound_in_utc(workspace: Workspace) -> None:
+    """The workspace knows no zone but UTC."""
+    workspace.bind({"at": datetime(2024, 1, 31, 10, tzinfo=timezone(timedelta(hours=2)))})
+    assert workspace.query("SELECT getvariable('p_at')") == [
+        (datetime(2024, 1, 31, 8, tzinfo=UTC).replace(tzinfo=None),)
+    ]
+
+
+def test_a_failing_step_names_its_place_and_no_value(workspace: Workspace) -> None:
+    """A row's content stays out of messages."""
+    workspace.execute("CREATE TABLE t AS SELECT 'SECRET' AS x")
+    with pytest.raises(UserError) as caught:
+        workspace.run(Step("Cast", "CREATE TABLE u AS SELECT CAST(x AS INTEGER) AS n FROM t", "source.columns[1]"))
+    assert caught.value.message.startswith("source.columns[1]: a value does not fit its type")
+    assert "SECRET" not in caught.value.message
+
+
+def test_rows_stream_while_other_statements_run(workspace: Workspace) -> None:
+    """A reader that is half way through does not mind."""
+    workspace.execute("CREATE TABLE t AS SELECT range AS n FROM range(5000)")
+    rows = workspace.rows("SELECT n FROM t ORDER BY n", size=100)
+    assert next(rows) == (0,)
+    workspace.execute("CREATE TABLE u (n BIGINT)")
+    assert sum(1 for _ in rows) == 4999
+
+
+@pytest.mark.parametrize("name", ["plain", 'with "quotes"', "select", "a.b; --", "ä"])
+def test_any_name_can_be_quoted(workspace: Workspace, name: str) -> None:
+    """An identifier is never SQL."""
+    workspace.execute(f"CREATE TABLE t ({quoted(name)} INTEGER)")
+    assert workspace.query("SELECT column_name FROM duckdb_columns() WHERE table_name = 't'") == [(name,)]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), 0.1, 1e300, -0.0])
+def test_doubles_are_written_to_the_last_bit(workspace: Workspace, value: float) -> None:
+    """Infinite ones included."""
+    assert workspace.query(f"SELECT {literal(value)}") == [(value,)]
