@@ -53,21 +53,19 @@ class ServiceError(Exception):
         code: The code as the body carries it, such as ``0x80040217``, ``0x0`` or an empty text.
         message: The sentence a client sees.
         headers: Headers to add to the answer, such as ``Retry-After``.
-        details: Further members of the error object: the annotations a client asked for.
     """
 
     def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] = _NO_HEADERS) -> None:
-        """Keep the parts of the answer; ``details`` is filled by whoever knows what the client asked for."""
+        """Keep the parts of the answer."""
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers: Mapping[str, str] = headers
-        self.details: dict[str, Any] = {}
 
     def body(self) -> dict[str, Any]:
         """Return the JSON object of the answer: ``{"error": {"code": ..., "message": ...}}``."""
-        return {"error": {"code": self.code, "message": self.message, **self.details}}
+        return {"error": {"code": self.code, "message": self.message}}
 
 
 class ODataError(ServiceError):
