@@ -1,6 +1,6 @@
 """How much CPU and memory it costs to compare a source with a target that are both staged.
 
-    python benchmarks/reconcile.py [--rows 1000000] [--memory 512MB] [--threads 2]
+    python benchmarks/reconcile.py [--rows 1000000] [--memory 512MB] [--threads 2] [--on-disk]
 
 One per cent of the records differ in one column, one in a thousand is dropped, one in a thousand is new. Staging the two
 tables is not measured, but counts for the peak memory, which is that of the whole process. Prints a Markdown table on
@@ -126,9 +126,9 @@ def peak_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
-def measure(rows: int, memory: str, threads: int) -> dict[str, Any]:
+def measure(rows: int, memory: str, threads: int, *, on_disk: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        file = f"{folder}/run.duckdb" if rows > 2_000_000 else None
+        file = f"{folder}/run.duckdb" if on_disk else None
         with Workspace.open(memory_limit=memory, file=file, threads=threads) as workspace:
             sync = definition()
             columns = layout(sync, account())
@@ -146,7 +146,7 @@ def measure(rows: int, memory: str, threads: int) -> dict[str, Any]:
                 "columns": len(COLUMNS),
                 "memory_limit": memory,
                 "threads": threads,
-                "in_memory": file is None,
+                "on_disk": on_disk,
                 "reconcile": asdict(cost),
                 "counts_and_checksum": asdict(checks.cost()),
                 "cpu_seconds_per_million": round(cost.cpu_seconds * 1_000_000 / rows, 3),
@@ -168,8 +168,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--memory", default="512MB")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--on-disk", action="store_true", help="keep the workspace in a file instead of memory")
     arguments = parser.parse_args()
-    result = measure(arguments.rows, arguments.memory, arguments.threads)
+    result = measure(arguments.rows, arguments.memory, arguments.threads, on_disk=arguments.on_disk)
     print(markdown(result), file=sys.stderr)
     print(json.dumps(result, indent=2))
 
