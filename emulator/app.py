@@ -21,7 +21,7 @@ from emulator.batch import BatchRunner, Pause
 from emulator.errors import ServiceError, no_resource
 from emulator.faults import DroppedConnectionError, Fault, Faults, drop_connection
 from emulator.limits import Limits
-from emulator.messages import Effect, Request, Response, answer, refusal
+from emulator.messages import Effect, Preferences, Request, Response, answer, refusal
 from emulator.service import Service
 from emulator.stats import LogEntry, Stats, kind_of
 from emulator.timing import TimeModel
@@ -144,7 +144,7 @@ class Application:
         try:
             response = await self._carry_out(self._request(exchange, caller.application_id), pause)
         except ServiceError as error:
-            response = refusal(error)
+            response = refusal(error, Preferences.parse(exchange.headers.get("prefer", "")))
         finally:
             computing = time.perf_counter() - begun - pause.waited
             policies.limits.settle(admission, max(computing, 0.0) + pause.work)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from emulator.errors import ServiceError, content_id_missing, content_id_unknown, invalid_request_body
 from emulator.faults import Faults
-from emulator.messages import Planned, Request, Response, refusal
+from emulator.messages import Planned, Preferences, Request, Response, refusal
 from emulator.multipart import InnerRequest, Part, boundary_of, inner_request, parts_of, written_part
 from emulator.service import Service
 from emulator.stats import Stats, kind_of
@@ -122,7 +122,7 @@ class BatchRunner:
             await run.pause.execute(self._timing, planned.rows)
             response = planned.act()
         except ServiceError as error:
-            return _Outcome(responses=[(_refused(error), content_id)])
+            return _Outcome(responses=[(_refused(error, part), content_id)])
         self._count(response)
         self._remember(run, content_id, response)
         return _Outcome(responses=[(_located(response), content_id)])
@@ -130,13 +130,13 @@ class BatchRunner:
     async def _change_set(self, run: _Run, parts: Sequence[Part]) -> _Outcome:
         """All or nothing; the time passes before, as nothing else may come between the operations."""
         responses: list[tuple[Response, str | None]] = []
-        content_id: str | None = None
+        content_id, refused = None, parts[0]
         try:
             inner = [inner_request(part) for part in parts]
             await run.pause.execute(self._timing, _rows(inner))
             with self._service.environment.database.transaction():
                 for part, operation in zip(parts, inner, strict=True):
-                    content_id = part.headers.get("content-id")
+                    content_id, refused = part.headers.get("content-id"), part
                     if content_id is None:
                         raise content_id_missing()
                     if operation.method == "GET":
@@ -147,7 +147,7 @@ class BatchRunner:
                     self._remember(run, content_id, response)
                     responses.append((_located(response), content_id))
         except ServiceError as error:
-            return _Outcome(responses=[(_refused(error), content_id)])
+            return _Outcome(responses=[(_refused(error, refused), content_id)])
         for response, _ in responses:
             self._count(response)
         return _Outcome(responses=responses, change_set=True)
@@ -220,8 +220,12 @@ def _rows(operations: Sequence[InnerRequest]) -> dict[str, int]:
     return rows
 
 
-def _refused(error: ServiceError) -> Response:
-    response = refusal(error)
+def _refused(error: ServiceError, part: Part) -> Response:
+    try:
+        preferred = inner_request(part).headers.get("prefer", "")
+    except ServiceError:
+        preferred = ""
+    response = refusal(error, Preferences.parse(preferred))
     return replace(response, headers={"REQ_ID": str(uuid4()), **response.headers})
 
 

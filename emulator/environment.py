@@ -35,6 +35,7 @@ class Environment:
     ) -> None:
         """Opens the database and adds the organisation's own rows where they are missing."""
         self.collation = collation or Collation()
+        self._initial = schema
         self.database = Database(schema, self.collation, path)
         self.clock = clock
         self.metadata_version = _FIRST_METADATA_VERSION
@@ -105,6 +106,11 @@ class Environment:
         self.metadata_version += 1
 
     def reset(self) -> None:
-        """Removes all rows but the organisation's own."""
+        """Goes back to the start: the schema as it was, and no rows but the organisation's own."""
+        for table in list(self.schema.tables.values()):
+            if table.logical_name not in self._initial.tables:
+                self.drop(table)
+        changed = [one for name, one in self._initial.tables.items() if self.schema.tables.get(name) is not one]
+        self.change(self._initial, *changed)
         self.database.clear()
         add_system_rows(self.database, self.now())

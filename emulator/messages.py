@@ -182,6 +182,24 @@ def answer(
     return Response(status=status, headers={"Content-Type": _JSON, **common}, body=body, effects=effects)
 
 
-def refusal(error: ServiceError) -> Response:
-    """Returns the answer a refusal becomes."""
-    return answer(error.body(), status=error.status, headers=error.headers)
+def refusal(error: ServiceError, preferences: Preferences | None = None) -> Response:
+    """Returns the answer a refusal becomes, with the details a client prefers to see."""
+    content = error.body()
+    if preferences is not None and preferences.annotations:
+        details = {name: value for name, value in _details(error).items() if preferences.wants(name)}
+        content["error"] |= {f"@{name}": value for name, value in details.items()}
+    return answer(content, status=error.status, headers=error.headers)
+
+
+def _details(error: ServiceError) -> dict[str, str]:
+    """What compose-http-requests-handle-errors shows under "Include more details with errors"; all are texts."""
+    return {
+        "Microsoft.PowerApps.CDS.ErrorDetails.OperationStatus": "0",
+        "Microsoft.PowerApps.CDS.ErrorDetails.SubErrorCode": "2146233088",
+        "Microsoft.PowerApps.CDS.HelpLink": (
+            f"http://go.microsoft.com/fwlink/?LinkID=398563&error=Microsoft.Crm.CrmException%3a{error.code[2:]}"
+            "&client=platform"
+        ),
+        "Microsoft.PowerApps.CDS.TraceText": "",
+        "Microsoft.PowerApps.CDS.InnerError.Message": error.message,
+    }
