@@ -48,6 +48,8 @@ class Bars:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop drawing; what is there stays."""
+        if error is None:
+            self._complete()
         self._bars.stop()
 
     def phase(self, phase: Phase, total: int | None = None) -> None:
@@ -66,6 +68,6 @@ class Bars:
 
     def _complete(self) -> None:
         if self._current is not None:
-            task = self._bars.tasks[self._current]
-            self._bars.update(self._current, total=task.completed, completed=task.completed)
+            done = self._bars.tasks[self._current].completed or 1  # a phase that counts nothing is done all the same
+            self._bars.update(self._current, total=done, completed=done)
             self._bars.stop_task(self._current)
