@@ -134,21 +134,24 @@ class Service:
             AnswerLost: The service may have acted.
             AbortRun: The host is not allowed, or the credentials are refused.
         """
-        response = self._send(call, user)
+        self._hosts.check(urljoin(self.connection.base, call.path))
+        tokens = self.users[user]
+        token = tokens.token(self._resource)
+        response = self._send(call, token)
         if response.status == UNAUTHORIZED:
-            self.users[user].forget()
-            response = self._send(call, user)
+            if tokens.token(self._resource) == token:  # otherwise another thread has renewed it already
+                tokens.forget()
+            response = self._send(call, tokens.token(self._resource))
         return response
 
-    def _send(self, call: Call, user: int) -> Response:
+    def _send(self, call: Call, token: str) -> Response:
         url = urljoin(self.connection.base, call.path)
-        self._hosts.check(url)
         headers = {
             **_BASE_HEADERS,
             "User-Agent": self.connection.user_agent,
             **({"Content-Type": "application/json"} if call.body is not None else {}),
             **call.headers,
-            "Authorization": f"Bearer {self.users[user].token(self._resource)}",
+            "Authorization": f"Bearer {token}",
         }
         self.meter.count("requests")
         if call.writes:

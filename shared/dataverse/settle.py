@@ -35,7 +35,7 @@ from shared.dataverse.service_errors import (
 from shared.dataverse.transport import Response
 from shared.errors import AbortRun
 
-__all__ = ["Verdict", "halved", "settle"]
+__all__ = ["Verdict", "halved", "lost", "settle", "too_often"]
 
 _GONE = frozenset({"0x80040217", "0x80060891"})  # no record with this id, with this key
 _GUID_IN_URL = re.compile(r"\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\)")
@@ -109,6 +109,13 @@ def halved(chunk: Chunk) -> tuple[Chunk, ...]:
     if chunk.blame is not None:
         return (replace(chunk, changes=first, rest=second + chunk.rest),)
     return (replace(chunk, changes=first), replace(chunk, changes=second))
+
+
+def too_often(chunk: Chunk, refused: Refusal) -> Verdict:
+    """The database rolled the rows back time and again: in smaller company they may pass, alone they have failed."""
+    if len(chunk.changes) == 1:
+        return _alone(chunk, refused)
+    return Verdict(again=halved(replace(chunk, tries={}, not_before=0.0)))
 
 
 def _ids(response: Response) -> Sequence[str]:

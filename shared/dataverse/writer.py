@@ -23,7 +23,7 @@ from shared.dataverse.retry import Happened, Trouble, delay, retry_after
 from shared.dataverse.senders import Senders
 from shared.dataverse.service import Service
 from shared.dataverse.service_errors import CONCURRENCY_CODE, refusal
-from shared.dataverse.settle import Verdict, halved, lost, settle
+from shared.dataverse.settle import Verdict, halved, lost, settle, too_often
 from shared.dataverse.transport import AnswerTimedOut, Response, Unsent
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 
@@ -180,10 +180,9 @@ class Writing:
             self.target = replace(self.target, messages=self.target.messages - {verdict.lacks})
         if verdict.end is not None:
             self._end = self._end or verdict.end
-        again = list(verdict.again)
         if verdict.trouble is not None:
-            again = self._after_trouble(landed, verdict, again)
-        self._again.extend(again)
+            verdict = self._after_trouble(landed, verdict)
+        self._again.extend(verdict.again)
         for kind, change in verdict.released:
             feed.put_back(kind, change)
         for outcome in verdict.outcomes:
@@ -241,28 +240,37 @@ class Writing:
         event = TooLong(at=self._clock.monotonic(), kind=landed.chunk.kind, rows=len(landed.chunk.changes))
         landed.lane.controller.observe(event)
 
-    def _after_trouble(self, landed: Landed, verdict: Verdict, again: list[Chunk]) -> list[Chunk]:
-        """When the chunks may be sent again; a chunk that met too much trouble ends the write."""
-        asked = None
-        if isinstance(landed.result, Response):
-            asked = retry_after(landed.result.headers, self._clock.now())
-        elif isinstance(landed.result, RetryLater) and landed.result.retry_after > 0:
-            asked = landed.result.retry_after
-        now = self._clock.monotonic()
-        delayed = []
-        for chunk in again:
-            trouble = verdict.trouble or Trouble.LOST
-            happened = Happened(
-                trouble=trouble, attempt=max(1, chunk.tries.get(trouble, 1)), repeatable=True, asked=asked
-            )
+    def _after_trouble(self, landed: Landed, verdict: Verdict) -> Verdict:
+        """When the chunks may be sent again; too much trouble ends the write, or a row that always deadlocks."""
+        trouble, asked, now = verdict.trouble or Trouble.LOST, self._asked(landed), self._clock.monotonic()
+        delayed: list[Chunk] = []
+        for chunk in verdict.again:
+            attempt = max(1, chunk.tries.get(trouble, 1))
+            happened = Happened(trouble=trouble, attempt=attempt, repeatable=True, asked=asked)
             wait = delay(happened, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
-            if wait is None:
+            if wait is not None:
+                self._service.meter.count("retries")
+                # A throttled chunk waits for its lane, which is paused; another user may take it at once.
+                delayed.append(replace(chunk, not_before=now if trouble is Trouble.THROTTLED else now + wait))
+            elif trouble is Trouble.DATABASE and isinstance(landed.result, Response):
+                hopeless = too_often(chunk, refusal(landed.result))
+                delayed += hopeless.again
+                verdict = replace(
+                    verdict,
+                    outcomes=(*verdict.outcomes, *hopeless.outcomes),
+                    released=(*verdict.released, *hopeless.released),
+                )
+            else:
                 self._end = self._end or RetryLater(_gave_up(landed), retry_after=asked or 30)
-                continue
-            self._service.meter.count("retries")
-            # A throttled chunk waits for its lane, which is paused; another application user may take it at once.
-            delayed.append(replace(chunk, not_before=now if trouble is Trouble.THROTTLED else now + wait))
-        return delayed
+        return replace(verdict, again=tuple(delayed))
+
+    def _asked(self, landed: Landed) -> float | None:
+        """Seconds that the other side asked to wait."""
+        if isinstance(landed.result, Response):
+            return retry_after(landed.result.headers, self._clock.now())
+        if isinstance(landed.result, RetryLater) and landed.result.retry_after > 0:
+            return landed.result.retry_after
+        return None
 
 
 def _gave_up(landed: Landed) -> str:

@@ -121,7 +121,7 @@ class Memory:
     written: Counter[str] = field(default_factory=Counter)
     gate: Callable[[Request, float], Response | None] = lambda request, now: None
     duration: float = 0.0
-    sizes: list[int] = field(default_factory=list)
+    carried: list[int] = field(default_factory=list)
     key_guarded: bool = True
     log: list[Request] = field(default_factory=list)
     _late: list[tuple[float, Request, str]] = field(default_factory=list)
@@ -225,7 +225,7 @@ class Memory:
         return self._ok(200, {"accountid": record})
 
     def _multiple(self, message: str, rows: list[dict[str, Any]]) -> Response:
-        self.sizes.append(len(rows))
+        self.carried.append(len(rows))
         for row in rows:
             refused = self._refusal(row) or (self._taken(row) if message == "CreateMultiple" else None)
             if refused:

@@ -278,7 +278,7 @@ def test_sql_timeouts_make_the_chunks_smaller() -> None:
     """A chunk that took too long for the database is sent in halves."""
     here = world(faults=[Fault(kind="status", status=500, code="0x80044151", message="timeout", times=1)])
     assert settled(here.write(inserts(100)), 100) == {"Applied": 100}
-    assert max(here.memory.sizes) <= 50
+    assert max(here.memory.carried) <= 50
 
 
 def test_a_lost_upsert_race_is_repeated_once() -> None:
