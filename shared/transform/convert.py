@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.entities import AttributeMetadata, AttributeType, Choice
+from shared.transform.blanks import trimmed
 from shared.transform.dates import iso_timestamp
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import canonical_double
@@ -143,7 +144,7 @@ def _as_number(kind: Kind, incoming: str) -> str:
         case Kind.BOOL:
             return f"CAST(CAST({incoming} AS INTEGER) AS {NUMBER})"
         case _:
-            return number(f"trim({incoming})")
+            return number(trimmed(incoming))
 
 
 _WHOLE_RANGES: Final = {
@@ -187,7 +188,7 @@ def _decimal(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Convers
 
 
 def _double(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    source = f"trim({names.incoming})" if kind is Kind.TEXT else _as_number(kind, names.incoming)
+    source = trimmed(names.incoming) if kind is Kind.TEXT else _as_number(kind, names.incoming)
     within, words = _within(names.read, attribute)
     return Conversion(
         read=canonical_double(f"TRY_CAST({source} AS DOUBLE)", precision(attribute)),
@@ -207,7 +208,7 @@ def _boolean(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Convers
         case Kind.NUMBER:
             value = f"CASE {names.incoming} WHEN 1 THEN true WHEN 0 THEN false END"
         case _:
-            value = _labelled(attribute, f"lower(trim({names.incoming}))", boolean(f"trim({names.incoming})"))
+            value = _labelled(attribute, f"lower({trimmed(names.incoming)})", boolean(trimmed(names.incoming)))
     labels = [label for choice in attribute.choices for label in choice.labels]
     listed = ", ".join(dict.fromkeys((*labels, "true", "false", "yes", "no", "1", "0")))
     return Conversion(read=value, value=names.read, flaws=(_format_flaw(f"not one of: {listed}", names),))
@@ -246,7 +247,7 @@ def _choice_flaw(attribute: AttributeMetadata, names: _Names) -> Flaw:
 
 def _choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
     return Conversion(
-        read=f"lower(trim({_as_text(kind, names.incoming)}))",
+        read=f"lower({trimmed(_as_text(kind, names.incoming))})",
         value=names.option,
         flaws=(_choice_flaw(attribute, names),),
         options=tuple(_options(attribute.choices).items()),
@@ -258,7 +259,7 @@ def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Co
     options = _options(attribute.choices)
     known = f"[{', '.join(f'lower({literal(text)})' for text in options)}]"
     values = f"([{', '.join(map(str, options.values()))}]::INTEGER[])"
-    text = f"lower(trim({_as_text(kind, names.incoming)}))"
+    text = f"lower({trimmed(_as_text(kind, names.incoming))})"
     # A label may hold a comma, so the text as a whole and then semicolons are tried first.
     parts = (
         f"CASE WHEN list_contains({known}, {text}) THEN [{text}] "
@@ -274,7 +275,7 @@ def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Co
 
 
 def _moment(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    moment = names.incoming if kind is Kind.DATE else iso_timestamp(f"trim({names.incoming})")
+    moment = names.incoming if kind is Kind.DATE else iso_timestamp(trimmed(names.incoming))
     target = sql_type(attribute)
     value = f"CAST({names.read} AS DATE)" if target == "DATE" else f"date_trunc('second', {names.read})"
     return Conversion(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType
+from shared.transform.blanks import without_trailing_spaces
 
 __all__ = ["normalise_key"]
 
@@ -21,15 +22,20 @@ def normalise_key(attribute: AttributeMetadata, sql: str, key_match: KeyMatch) -
     """
     if attribute.type not in {AttributeType.STRING, AttributeType.MEMO}:
         return sql
+    bare = without_trailing_spaces(sql)
     match key_match:
         case KeyMatch.EXACT:
             return sql
         case KeyMatch.ACCENT_SENSITIVE:
-            return f"nullif({_folded(f'nfc_normalize({sql})')}, '')"
+            return _folded(bare, f"nfc_normalize({bare})")
         case KeyMatch.SERVICE:
-            return f"nullif({_folded(f'strip_accents({sql})')}, '')"
+            return _folded(bare, f"strip_accents({bare})")
 
 
-def _folded(sql: str) -> str:
-    """Fold case and trailing spaces; sharp s and final sigma are the two letters whose lower case is not unique."""
-    return f"rtrim(replace(replace(lower({sql}), 'ß', 'ss'), 'ς', 'σ'), ' ')"
+def _folded(plain: str, accents: str) -> str:
+    """Fold case; sharp s and final sigma are the two letters whose lower case is not unique.
+
+    A text with as many bytes as characters is plain ASCII, and most keys are.
+    """
+    beyond = f"replace(replace(lower({accents}), 'ß', 'ss'), 'ς', 'σ')"
+    return f"nullif(CASE WHEN strlen({plain}) = length({plain}) THEN lower({plain}) ELSE {beyond} END, '')"

@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.definitions.models import Column, ColumnType, SyncDefinition
 from shared.errors import DefinitionError, Problem
+from shared.transform.blanks import trimmed
 from shared.transform.dates import iso_timestamp, read_format
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.workspace import Expression, Step, literal, parsed, quoted
@@ -18,8 +19,6 @@ NUMBER: Final = "DECIMAL(38, 10)"  # exact for every number that a Dataverse col
 PASSES: Final = quoted("_passes")
 TRUE_WORDS: Final = ("true", "yes", "y", "t", "1")
 FALSE_WORDS: Final = ("false", "no", "n", "f", "0")
-# What .NET's Trim removes and data has: blanks, tabs, line breaks, no-break space, byte order mark.
-_BLANKS: Final = "E' \\t\\r\\n\\x0B\\x0C' || chr(160) || chr(65279)"
 
 SOURCE_ERRORS: Final = Step(
     "Make room for the source's errors",
@@ -269,7 +268,7 @@ def _cleaned(column: Column, raw: str) -> str:
     """The text as the rules see it: trimmed where asked or where blanks mean nothing, and null when it is empty."""
     text = raw
     if column.trim or column.type is not ColumnType.TEXT:
-        text = f"trim({text}, {_BLANKS})" if column.trim else f"trim({text})"
+        text = trimmed(text)
     for replacement in column.replace:
         text = f"regexp_replace({text}, {literal(replacement.pattern)}, {literal(replacement.with_)}, 'g')"
     return f"nullif({text}, '')"
