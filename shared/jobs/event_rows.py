@@ -67,7 +67,9 @@ def shape(events: Mapping[int, Event], sync: PreparedSync, workspace: Workspace)
         groups[frozenset(fields), event.action is Action.DELETE][number] = fields
     failures: dict[int, Failure] = {}
     filtered: set[int] = set()
-    for (carried, deletes), rows in groups.items():
+    for place, ((carried, deletes), rows) in enumerate(groups.items()):
+        if place:
+            empty(workspace, keep=KEPT)
         group = sync.group(carried, deletes=deletes)
         if group is None:
             failures |= dict.fromkeys(rows, _without_key(sync))
@@ -105,9 +107,7 @@ def _shape_group(
         known = {name for (name,) in workspace.query("SELECT column_name FROM (DESCRIBE source)")}
         listed = ", ".join(["_row", *(label for label in labels if label.strip('"') in known)])
         workspace.execute(f"INSERT INTO wanted_source BY NAME SELECT {listed} FROM source")
-    failures = _failures(workspace)
-    empty(workspace, keep=KEPT)
-    return failures
+    return _failures(workspace)
 
 
 def _failures(workspace: Workspace) -> dict[int, Failure]:

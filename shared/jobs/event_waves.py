@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from shared.dataverse import Applied, Change, ChangeAction, Failed, Skipped
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
@@ -20,11 +20,15 @@ from shared.reconcile import reconcile_steps
 from shared.transform import current_finish_steps, current_table_step, to_service
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["Wave", "Written"]
+__all__ = ["CHANGES", "DOUBLES", "WRITTEN_DOWN", "Wave", "Written"]
 
 _ACTION = "_action"  # the column of `source` that says what to do, where the source decides
 _IGNORE = "IGNORE"
 _STEP_ROWS = '[{"s":"BIGINT","r":"BIGINT","d":"BOOLEAN","a":"VARCHAR"}]'
+# Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
+CHANGES: Final = "Make room for the changes"
+WRITTEN_DOWN: Final = "Write down what to {}"
+DOUBLES: Final = frozenset({"Report duplicates in the target", "Set duplicates in the target aside"})
 _ERRORS = 'CREATE TABLE source_errors (_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)'
 _REFUSED = "Failed Operation"
 _PAUSE = 30.0  # seconds that the host had better wait
@@ -72,12 +76,27 @@ class Wave:
         """
         empty(self.workspace, keep=KEPT)
         self._stage(steps)
-        definition = self._read() if comparing else self._follow()
-        for step in reconcile_steps(definition, self.sync.layout, started=self.started):
-            self.workspace.run(step)
+        single = all(len(step.rows) == 1 for step in steps)
+        definition = self._read(single=single) if comparing else self._follow(single=single)
+        counts = self._reconcile(definition)
         if not comparing:
             self._expire()
-        return self._write(len(steps), comparing=comparing)
+        counts["ignored"] += len(steps) - counts.total()
+        deletes = comparing and any(step.action is Action.DELETE for step in steps)
+        return self._write(counts, by_key=deletes)
+
+    def _reconcile(self, definition: SyncDefinition) -> Counter[str]:
+        """Make `decisions` and `changes`; returns how many records each decision concerns."""
+        counts: Counter[str] = Counter()
+        spared: frozenset[str] = frozenset()
+        for step in reconcile_steps(definition, self.sync.layout, started=self.started):
+            if step.title == CHANGES:
+                query = "SELECT action, count(*) FROM decisions GROUP BY action"
+                counts.update(dict(self.workspace.query(query)))
+                spared = frozenset(WRITTEN_DOWN.format(action) for action in ChangeAction if action.value not in counts)
+            if step.title not in spared:
+                self.workspace.run(step)
+        return counts
 
     # -- Steps into rows -----------------------------------------------------------------------------------------
 
@@ -112,15 +131,18 @@ class Wave:
             case unknown:
                 assert_never(unknown)
 
-    def _desire(self, condition: str) -> None:
+    def _desire(self, condition: str, *, single: bool) -> None:
         """Make `desired`: the rows of a step become one; the last row that carries a column has the say on it."""
         names = [column.name for column in self.sync.layout]
-        items = [f"last({quoted(n)} ORDER BY _row) FILTER (WHERE NOT {_flag(n)}) AS {quoted(n)}" for n in names]
-        items += [f"bool_and({_flag(n)}) AS {_flag(n)}" for n in names]
-        items += [f"last({key} ORDER BY _row) AS {key}" for key in self._keys]
+        if single:
+            items = [*(quoted(n) for n in names), *(_flag(n) for n in names), *self._keys]
+        else:
+            items = [f"last({quoted(n)} ORDER BY _row) FILTER (WHERE NOT {_flag(n)}) AS {quoted(n)}" for n in names]
+            items += [f"bool_and({_flag(n)}) AS {_flag(n)}" for n in names]
+            items += [f"last({key} ORDER BY _row) AS {key}" for key in self._keys]
         self.workspace.execute(
             f"CREATE TABLE desired AS SELECT _step AS _row, {', '.join(items)} "
-            f"FROM step_rows JOIN wanted USING (_row) WHERE {condition} GROUP BY _step"
+            f"FROM step_rows JOIN wanted USING (_row) WHERE {condition}{'' if single else ' GROUP BY _step'}"
         )
 
     @property
@@ -129,36 +151,44 @@ class Wave:
 
     # -- Comparing -----------------------------------------------------------------------------------------------
 
-    def _read(self) -> SyncDefinition:
+    def _read(self, *, single: bool) -> SyncDefinition:
         """Make `desired` and `current`: a record that is there and has no place among the desired ones was dropped."""
-        self._desire("NOT _deletes")
-        if isinstance(self.sync.definition.sync_behaviour.changed, ChangedWhen):
+        self._desire("NOT _deletes", single=single)
+        definition, sync = self.sync.definition, self.sync
+        if isinstance(definition.sync_behaviour.changed, ChangedWhen):
             self.workspace.execute("CREATE VIEW source AS SELECT _step AS _row, wanted_source.* EXCLUDE (_row) "
                                    "FROM step_rows JOIN wanted_source USING (_row)")  # fmt: skip
-        sync, parts = self.sync, ", ".join(self._keys)
         self.workspace.run(current_table_step(sync.layout))
-        members = " || ',' || ".join(to_service(column, f"wanted.{quoted(column.name)}") for column in sync.keys)
-        keys = self.workspace.query(
-            f"SELECT any_value('{{' || {members} || '}}') FROM step_rows JOIN wanted USING (_row) "
-            f"GROUP BY {parts} ORDER BY min(_row)"
+        condition = definition.destination.filter and in_odata(
+            definition.destination.filter, self.parameters, sync.entity
         )
-        destination = sync.definition.destination
-        condition = in_odata(destination.filter, self.parameters, sync.entity) if destination.filter else None
-        found = (key for (key,) in keys)
-        sync.dataverse.read(self.workspace, sync.entity, sync.layout, condition=condition, keys=found)
-        # Keys of several columns may find more than was asked for, and what was not asked for is not dropped.
-        self.workspace.execute(
-            f"DELETE FROM current WHERE ({parts}) NOT IN (SELECT ({parts}) FROM step_rows JOIN wanted USING (_row))"
+        sync.dataverse.read(
+            self.workspace, sync.entity, sync.layout, condition=condition, keys=self._asked(single=single)
         )
-        for step in current_finish_steps(sync.layout, sync.definition):
-            self.workspace.run(step)
-        return _with(sync.definition, strategy=Strategy.FULL)
+        if definition.sync_behaviour.dropped != "ignore":
+            # The service may find more than was asked for, and what was not asked for is not dropped.
+            parts = ", ".join(self._keys)
+            self.workspace.execute(
+                f"DELETE FROM current WHERE ({parts}) NOT IN (SELECT ({parts}) FROM step_rows JOIN wanted USING (_row))"
+            )
+        for step in current_finish_steps(sync.layout, definition):
+            if not (sync.unique and step.title in DOUBLES):
+                self.workspace.run(step)
+        return _with(definition, strategy=Strategy.FULL)
+
+    def _asked(self, *, single: bool) -> list[str]:
+        """The keys of the wave as JSON objects, each once."""
+        members = " || ',' || ".join(to_service(column, quoted(column.name)) for column in self.sync.keys)
+        key = f"'{{' || {members} || '}}'"
+        several = f"SELECT any_value({key}) FROM step_rows JOIN wanted USING (_row) GROUP BY _step ORDER BY _step"
+        one = f"SELECT {key} FROM step_rows JOIN wanted USING (_row) ORDER BY _step"
+        return [text for (text,) in self.workspace.query(one if single else several)]
 
     # -- Following -----------------------------------------------------------------------------------------------
 
-    def _follow(self) -> SyncDefinition:
+    def _follow(self, *, single: bool) -> SyncDefinition:
         """Make `desired` and `source`: each row says itself what to do."""
-        self._desire(f"{_ACTION} <> '{_IGNORE}'")
+        self._desire(f"{_ACTION} <> '{_IGNORE}'", single=single)
         self.workspace.execute(f"CREATE TABLE source AS SELECT DISTINCT _step AS _row, {_ACTION} FROM step_rows")
         return _with(self.sync.definition, strategy=Strategy.DELTA, action_column=_ACTION)
 
@@ -177,13 +207,9 @@ class Wave:
 
     # -- Writing -------------------------------------------------------------------------------------------------
 
-    def _write(self, steps: int, *, comparing: bool) -> Written:
+    def _write(self, counts: Counter[str], *, by_key: bool) -> Written:
         """Send the changes; whatever has none is settled as it is."""
-        counts: Counter[str] = Counter(
-            dict(self.workspace.query("SELECT action, count(*) FROM decisions GROUP BY action"))
-        )
-        counts["ignored"] += steps - counts.total()
-        owned = self._changes(comparing=comparing)
+        owned = self._changes(by_key=by_key)
         refused = self._refused([change for change, _ in owned])
         failures: dict[int, Failure] = {}
         for change, step in owned:
@@ -212,17 +238,17 @@ class Wave:
             raise RetryLater(f"{len(open_)} changes were not sent", retry_after=_PAUSE)
         return refused
 
-    def _changes(self, *, comparing: bool) -> list[tuple[Change, int]]:
+    def _changes(self, *, by_key: bool) -> list[tuple[Change, int]]:
         """The changes, each with the position of its step: what is dropped is found by its key."""
         same = " AND ".join(f"current.{key} = wanted.{key}" for key in self._keys)
         gone = (
             f"LEFT JOIN (SELECT current._id, _step FROM current JOIN wanted ON {same} JOIN step_rows USING (_row) "
             "WHERE _deletes) AS gone ON gone._id = changes._id"
         )
-        step = "coalesce(changes._row, gone._step)" if comparing else "changes._row"
+        step = "coalesce(changes._row, gone._step)" if by_key else "changes._row"
         rows = self.workspace.query(
             f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, {step} "
-            f"FROM changes {gone if comparing else ''} ORDER BY _change"
+            f"FROM changes {gone if by_key else ''} ORDER BY _change"
         )
         return [
             (Change(number=n, action=ChangeAction(what), id=record, key=key, payload=payload, columns=columns), owner)
