@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo.customers import write_customers
+from demo.customers import write_customers, write_events
 
 FOLDER = Path(".demo")
 FILE = FOLDER / "customers.csv"
@@ -86,6 +86,10 @@ def main() -> int:
         done = {name: again[name]["done"] for name in ("created", "updated", "deleted")}
         say(", ".join(f"{name} {count}" for name, count in done.items()) + f", unchanged {again['unchanged']:,}")
         say(f"{again['requests']} requests, {again['writes']} of them writes")
+        title("Real time: six events, two of them bad")
+        events = write_events(FOLDER / "events.ndjson")
+        command(environment, "events", "customers", str(events))
+        command(environment, "dead-letters")
         title("Where to look next")
         say("  dynamics-sync runs                 the execution log    (STATE_STORE=sqlite:///.demo/state.db)")
         say("  syncs/customers.yaml               the definition that just ran")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
-__all__ = ["HEADER", "customers", "write_customers"]
+__all__ = ["HEADER", "customers", "write_customers", "write_events"]
 
 HEADER = (
     "Customer No", "Name", "Street", "City", "Postal Code", "Country", "Phone", "Website",
@@ -89,4 +90,23 @@ def write_customers(path: Path, count: int = 5000) -> Path:
         writer.writerow(HEADER)
         for place, row in enumerate(customers(count)):
             writer.writerow(row[:5] if place in {count // 3, count // 2} else row)
+    return path
+
+
+def write_events(path: Path) -> Path:
+    """Write what the ERP would send after the file: a change, a new customer, one that left, and a broken message."""
+    changed, left = (dict(zip(HEADER, row, strict=True)) for row in list(customers(3))[1:])
+    added = {**changed, "Customer No": "C-90001", "Name": "Nový zákazník s.r.o."}
+    events = [
+        {"type": "customer.changed", "op": "update", "data": {**changed, "City": "Praha", "Notes": "Moved"}},
+        {"type": "customer.changed", "op": "insert", "data": added},
+        {"type": "customer.changed", "op": "update", "data": {**changed, "City": "Brno", "Notes": "Moved again"}},
+        {"type": "customer.changed", "op": "delete", "data": left},
+        {
+            "type": "customer.changed",
+            "op": "insert",
+            "data": {**added, "Customer No": "C-90002", "Industry": "Alchemy"},
+        },
+    ]
+    path.write_text("\n".join([*(json.dumps(event) for event in events), '{"type": "customer.chan']) + "\n", "utf-8")
     return path
