@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -103,12 +103,11 @@ class Workspaces:
             workspace = self._idle.pop()
         except IndexError:
             workspace = self._open()
-        try:
+        with ExitStack() as undo:
+            undo.callback(workspace.close)
             yield workspace
             empty(workspace)
-        except BaseException:
-            workspace.close()
-            raise
+            undo.pop_all()
         self._idle.append(workspace)
 
     def close(self) -> None:

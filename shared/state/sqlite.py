@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -53,9 +53,16 @@ class SqliteStateStore:
             self._db = sqlite3.connect(
                 file, timeout=PATIENCE.total_seconds(), isolation_level=None, check_same_thread=False
             )
-            self._prepare()
         except (OSError, sqlite3.Error) as error:
-            raise UserError(f"STATE_STORE: {file} cannot be used as the state store: {error}") from error
+            raise self._unusable(error) from error
+        try:
+            self._prepare()
+        except (sqlite3.Error, UserError) as error:
+            self._db.close()
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> UserError:
+        return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}")
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -71,7 +78,7 @@ class SqliteStateStore:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > tables.SCHEMA_VERSION:
             raise UserError(
-                f"STATE_STORE: {self._file} was written by a newer version of this program (schema {version}, "
+                f"it was written by a newer version of this program (schema {version}, "
                 f"this one knows {tables.SCHEMA_VERSION}): update the program or name another file"
             )
         if version == 0:
@@ -84,13 +91,15 @@ class SqliteStateStore:
         """One transaction that sees no other writer; nothing of it stays when it fails."""
         with self._lock, self._explained():
             self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with ExitStack() as undo:
+                undo.callback(self._roll_back)
                 yield self._db
                 self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+                undo.pop_all()
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
