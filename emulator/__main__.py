@@ -1,6 +1,7 @@
 """`python -m emulator`: prints one line of JSON when it is ready, and serves until it is stopped."""
 
 import json
+import sqlite3
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = Options.parse(arguments)
     try:
         server = Server(options, _announce)
-    except (SchemaFileError, OSError) as error:
+    except (SchemaFileError, OSError, sqlite3.Error) as error:
         print(f"emulator: {error}", file=sys.stderr)
         return 2
     server.run_here()

@@ -99,7 +99,7 @@ def _new_table(schema_name: str, description: Description, standard: Description
     elastic = bool(description.get("elastic"))
     ownership = str(description.get("ownership", "UserOwned"))
     primary_id_schema = description.get("primary_id_schema") or f"{schema_name}Id"
-    primary_name = str(description.get("primary_name") or next(iter(description.get("columns") or {}), "name")).lower()
+    primary_name = str(description.get("primary_name") or _first_text(description)).lower()
     messages = description.get("bulk_messages", (*_STANDARD_MESSAGES, *(("DeleteMultiple",) if elastic else ())))
     columns = _columns(schema_name, description, standard, known)
     columns[primary_id_schema.lower()] = Column(
@@ -135,6 +135,11 @@ def _new_table(schema_name: str, description: Description, standard: Description
         bulk_all_or_nothing=bool(description.get("all_or_nothing", not elastic)),
         guid_keys_addressable=bool(description.get("guid_keys_addressable", True)),
     )
+
+
+def _first_text(description: Description) -> str:
+    columns = (description.get("columns") or {}).items()
+    return next((name for name, settings in columns if settings.get("type") == "String"), "name")
 
 
 def _columns(

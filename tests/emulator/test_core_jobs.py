@@ -1,0 +1,117 @@
+"""Bulk delete jobs and declared actions: what happens beside the request."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.testing import RunningEmulator, running
+from tests.emulator.http_client import Client
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[RunningEmulator]:
+    with running(in_thread=True, schema=[Path(__file__).parent / "golden_schema.yml"], row_ms="delete=20") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def client(emulator: RunningEmulator) -> Iterator[Client]:
+    emulator.reset()
+    with Client(emulator) as client:
+        yield client
+
+
+def _bulk_delete(client: Client, table: str, *conditions: dict[str, Any], joined: str = "And") -> str:
+    query = {"EntityName": table, "Criteria": {"FilterOperator": joined, "Conditions": list(conditions)}}
+    answer = client.send("POST", "BulkDelete", {"JobName": "j", "QuerySet": [query]})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["JobId"])
+
+
+def _finished(client: Client, job: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 10
+    while True:
+        row: dict[str, Any] = client.send(
+            "GET", f"asyncoperations({job})?$select=statecode,statuscode,completedon"
+        ).json()
+        if row["statecode"] == 3:
+            return row
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _condition(column: str, operator: str, *values: object) -> dict[str, Any]:
+    return {"AttributeName": column, "Operator": operator, "Values": [{"Value": value} for value in values]}
+
+
+def test_a_job_deletes_after_its_request_and_takes_its_time(client: Client, emulator: RunningEmulator) -> None:
+    """The rows are there when the answer comes, and gone when the job says so; the statistics know of them."""
+    client.upsert(
+        [{"accountnumber": str(number), "name": f"N{number}", "numberofemployees": number} for number in range(10)]
+    )
+    begun = time.monotonic()
+    job = _bulk_delete(client, "account", _condition("numberofemployees", "LessThan", 6))
+    assert len(client.names()) == 10
+    row = _finished(client, job)
+    assert time.monotonic() - begun >= 6 * 0.02
+    assert (row["statuscode"], row["completedon"] is not None) == (30, True)
+    assert len(client.names()) == 4
+    assert emulator.stats()["rows"]["delete"] == 6
+    found = client.send(
+        "GET", f"bulkdeleteoperations?$filter=_asyncoperationid_value eq {job}&$select=successcount"
+    ).json()
+    assert found["value"][0]["successcount"] == 6
+
+
+@pytest.mark.parametrize(
+    ("conditions", "joined", "left"),
+    [
+        ([_condition("name", "In", "A", "B")], "And", ["C"]),
+        ([_condition("name", "NotIn", "A", "B")], "And", ["A", "B"]),
+        ([_condition("name", "Equal", "a"), _condition("fax", "NotNull")], "And", ["B", "C"]),
+        ([_condition("name", "Equal", "A"), _condition("fax", "Null")], "Or", []),
+        ([_condition("name", "BeginsWith", "b")], "And", ["A", "C"]),
+        ([], "And", []),
+    ],
+)
+def test_a_job_deletes_what_its_query_finds(
+    client: Client, conditions: list[dict[str, Any]], joined: str, left: list[str]
+) -> None:
+    """Conditions compare as filters do."""
+    for name, fax in (("A", "1"), ("B", None), ("C", None)):
+        client.send("POST", "accounts", {"name": name, "fax": fax})
+    _finished(client, _bulk_delete(client, "account", *conditions, joined=joined))
+    assert client.names() == left
+
+
+def test_a_job_that_makes_no_sense_is_refused_at_once(client: Client) -> None:
+    """Unknown tables, columns and operators are told in the answer."""
+    for query in (
+        {"EntityName": "nothing"},
+        {"EntityName": "account", "Criteria": {"Conditions": [_condition("nothing", "Equal", 1)]}},
+        {"EntityName": "account", "Criteria": {"Conditions": [_condition("name", "ChildOf", 1)]}},
+    ):
+        assert client.send("POST", "BulkDelete", {"QuerySet": [query]}).status_code == 400
+    assert client.send("POST", "BulkDelete", {}).status_code == 400
+
+
+def test_calls_of_declared_actions_are_recorded(client: Client, emulator: RunningEmulator) -> None:
+    """Tests can see what was called, on what and with which parameters."""
+    client.send("POST", "accounts", {"accountid": "00000000-0000-0000-0000-0000000000aa", "name": "A"})
+    client.send("POST", "sample_Recalculate", {"Since": "2024-01-01T00:00:00Z"})
+    path = "accounts(00000000-0000-0000-0000-0000000000aa)/Microsoft.Dynamics.CRM.sample_Close"
+    client.send("POST", path, {"Reason": "Moved"})
+    client.send("POST", "sample_Recalculate", {})
+    assert emulator.calls() == [
+        {"action": "sample_Recalculate", "target": "", "parameters": {"Since": "2024-01-01T00:00:00Z"}},
+        {
+            "action": "sample_Close",
+            "target": "accounts(00000000-0000-0000-0000-0000000000aa)",
+            "parameters": {"Reason": "Moved"},
+        },
+    ]
+    emulator.reset()
+    assert emulator.calls() == []

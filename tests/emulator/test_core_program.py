@@ -1,0 +1,157 @@
+"""The program: its start line, its options, files it keeps and reads, and how it ends."""
+
+import json
+import signal
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from emulator.testing import running
+from tests.emulator.http_client import Client
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "emulator", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_the_start_line_tells_everything_a_client_needs() -> None:
+    """One line of JSON, and the service answers as soon as it is printed."""
+    command = [sys.executable, "-m", "emulator", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        assert set(facts) == {"service_url", "tenant_id", "authority", "client_id", "client_secret"}
+        assert facts["service_url"].startswith("http://127.0.0.1:")
+        assert facts["service_url"].endswith("/api/data/v9.2/")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(facts["service_url"])
+        with refused.value as answer:
+            assert answer.code == 401
+            assert answer.headers["WWW-Authenticate"].startswith(
+                f"Bearer authorization_uri={facts['authority']}/{facts['tenant_id']}/oauth2/authorize"
+            )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) in {0, -signal.SIGTERM}
+
+
+def test_tls_is_trusted_through_the_authority_that_is_named() -> None:
+    """Who knows `ca_file` can connect; who does not can't."""
+    with running(tls=True) as emulator:
+        assert emulator.service_url.startswith("https://")
+        assert emulator.ca_file is not None
+        assert emulator.stats()["requests"]["total"] == 0
+        with pytest.raises(urllib.error.URLError) as refused:
+            urllib.request.urlopen(emulator.base_url + "/_emulator/stats")
+        assert isinstance(refused.value.reason, ssl.SSLCertVerificationError)
+
+
+def test_rows_outlive_the_program_in_a_file(tmp_path: Path) -> None:
+    """Rows, versions and deletions are there again after a restart, and new columns join old rows."""
+    file = tmp_path / "rows.db"
+    with running(db=file) as emulator, Client(emulator) as client:
+        client.upsert([{"accountnumber": "1", "name": "A"}, {"accountnumber": "2", "name": "B"}])
+        first = client.send("GET", "accounts?$select=name", Prefer="odata.track-changes").json()
+        client.send("DELETE", "accounts(accountnumber='2')")
+        version = client.send("GET", "accounts(accountnumber='1')").headers["ETag"]
+    schema = tmp_path / "more.yaml"
+    schema.write_text(
+        yaml.safe_dump({"Account": {"columns": {"new_Code": {"type": "String"}}, "keys": {"code": ["new_code"]}}})
+    )
+    with running(db=file, schema=[schema]) as emulator, Client(emulator) as client:
+        assert client.send("GET", "accounts(accountnumber='1')").headers["ETag"] == version
+        link = first["@odata.deltaLink"].partition("/api/data/v9.2/")[2]
+        assert [one["reason"] for one in client.send("GET", link).json()["value"]] == ["deleted"]
+        assert client.send("PATCH", "accounts(accountnumber='1')", {"new_code": "x"}).status_code == 204
+        assert client.send("GET", "accounts(new_code='X')?$select=name").json()["name"] == "A"
+
+
+def test_seeds_are_loaded_from_yaml_and_csv(tmp_path: Path) -> None:
+    """Rows are written as request bodies are; a CSV file is named after its table."""
+    (tmp_path / "some.yaml").write_text(
+        "accounts: [{name: A, accountnumber: '1'}, {name: B}]\n"
+        "contacts: [{lastname: L, parentcustomerid_account@odata.bind: accounts(accountnumber='1')}]\n"
+    )
+    (tmp_path / "accounts.csv").write_text("name,numberofemployees,creditonhold,fax\nC,12,true,\n")
+    seeds = [f"some={tmp_path / 'some.yaml'}", f"more={tmp_path / 'accounts.csv'}"]
+    with running(seed=seeds) as emulator, Client(emulator) as client:
+        assert emulator.seed("some") == {"accounts": 2, "contacts": 1}
+        assert emulator.seed("more") == {"accounts": 1}
+        row = client.send("GET", "accounts?$filter=name eq 'C'&$select=numberofemployees,creditonhold,fax").json()[
+            "value"
+        ][0]
+        assert (row["numberofemployees"], row["creditonhold"], row["fax"]) == (12, True, None)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            emulator.seed("other")
+        refused.value.close()
+
+
+def test_a_seed_with_a_bad_row_loads_nothing(tmp_path: Path) -> None:
+    """All rows or none."""
+    (tmp_path / "bad.yaml").write_text("accounts: [{name: A}, {nme: B}]\n")
+    with running(in_thread=True, seed=[f"bad={tmp_path / 'bad.yaml'}"]) as emulator, Client(emulator) as client:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            emulator.seed("bad")
+        refused.value.close()
+        assert client.names() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--schema", "none.yaml"], "none.yaml can't be read"),
+        (["--limits", "speed=1"], "'speed' is no limit"),
+        (["--row-ms", "fly=1"], "fly: no operation"),
+        (["--seed", "x"], "write SET=FILE"),
+        (["--collation", "Latin1"], "no collation"),
+        (["--db", "/no/such/folder/rows.db"], "unable to open database file"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_with_a_sentence(arguments: list[str], said: str) -> None:
+    """Exit code 2, and no traceback."""
+    ended = _run("--port", "0", *arguments)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_collation_can_be_chosen() -> None:
+    """Under an accent-sensitive one, accents tell keys apart."""
+    with running(in_thread=True, collation="Finnish_Swedish_CI_AS") as emulator, Client(emulator) as client:
+        assert (
+            client.upsert([{"accountnumber": "e", "name": "A"}, {"accountnumber": "é", "name": "B"}]).status_code == 204
+        )
+        assert client.send("GET", "accounts(accountnumber='E')?$select=name").json()["name"] == "A"
+
+
+def test_a_reset_brings_back_the_schema_and_empties_the_tables() -> None:
+    """Tables, columns and keys made through metadata go as well."""
+    with running(in_thread=True) as emulator, Client(emulator) as client:
+        made = {
+            "SchemaName": "new_Thing",
+            "Attributes": [
+                {
+                    "@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata",
+                    "SchemaName": "new_Name",
+                    "IsPrimaryName": True,
+                }
+            ],
+        }
+        assert client.send("POST", "EntityDefinitions", made).status_code == 204
+        key = {"SchemaName": "new_fax_key", "KeyAttributes": ["fax"]}
+        assert client.send("POST", "EntityDefinitions(LogicalName='account')/Keys", key).status_code == 204
+        assert client.send("POST", "accounts", {"name": "A", "fax": "1"}).status_code == 204
+        assert client.send("POST", "accounts", {"name": "A", "fax": "1"}).status_code == 412
+        emulator.reset()
+        assert client.send("GET", "new_things").status_code == 404
+        assert client.names() == []
+        for _ in range(2):
+            assert client.send("POST", "accounts", {"name": "A", "fax": "1"}).status_code == 204
