@@ -113,6 +113,8 @@ def world(emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(name, value)
     current.cache_clear()
     yield World(folder=tmp_path, emulator=emulator)
+    if "state" in vars(current()):  # opened by this test
+        current().state.close()
     current.cache_clear()
 
 
