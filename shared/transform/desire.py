@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.definitions.models import SyncDefinition
@@ -13,21 +13,31 @@ from shared.transform.current import key_parts
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.shape import PASSES, Shape, shape_of
 from shared.transform.targets import Omit, TargetColumn, layout, source_columns
-from shared.workspace import Step, literal, parsed, quoted
+from shared.workspace import Expression, Step, literal, parsed, quoted
 
 __all__ = ["desire_steps", "value_sql"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mapped:
-    """One mapping on its way: the target column, what goes in, how it is fitted, and the rules that come of it."""
+    """One mapping on its way.
+
+    Attributes:
+        incoming: SQL of what goes in.
+        label: What error rows call it.
+        conversion: How it is fitted into the column.
+        rules: What can be wrong with it here.
+        doubts: Rules of the source's columns that leave its value unknown.
+        attempt: SQL of a first step that may fail; empty where nothing can.
+    """
 
     column: TargetColumn
     incoming: str
     label: str
     conversion: Conversion
     rules: tuple[Rule, ...]
-    left_out: tuple[Rule, ...]
+    doubts: tuple[Rule, ...]
+    attempt: str = ""
 
 
 def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Step, ...]:
@@ -78,7 +88,11 @@ def value_sql(definition: SyncDefinition, value: str, origin: str) -> str:
     Raises:
         DefinitionError: It cannot be read.
     """
-    return parsed(value, names=[column.label for column in definition.source.columns], origin=origin).sql
+    return _parsed(definition, value, origin).sql
+
+
+def _parsed(definition: SyncDefinition, value: str, origin: str) -> Expression:
+    return parsed(value, names=[column.label for column in definition.source.columns], origin=origin)
 
 
 def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn) -> _Mapped:
@@ -86,27 +100,24 @@ def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn) -> _
         (place, each) for place, each in enumerate(definition.destination.mappings) if each.target == column.name
     )
     if mapping.value is not None:
-        sql = value_sql(definition, mapping.value, f"destination.mappings[{place}].value")
-        return _of_expression(column, f"TRY([CAST({sql} AS VARCHAR)])")
+        expression = _parsed(definition, mapping.value, f"destination.mappings[{place}].value")
+        return _of_expression(column, expression, shape)
     source = source_columns(definition).get(mapping.source or "")
     if source is None:
         message = f"the source has no column {mapping.source}"
         raise DefinitionError([Problem(message=message, path=f"destination.mappings[{place}].source")])
     fitted = conversion(Kind(source.type.value), column.attribute)
-    rules = _rules(fitted, source.label, rejects=source.validate_)
-    misfit = shape.misfits.get(source.label)
-    doubts = (*rules, *((misfit,) if misfit else ()))
     return _Mapped(
         column=column,
         incoming=quoted(source.label),
         label=source.label,
         conversion=fitted,
-        rules=rules,
-        left_out=tuple(rule for rule in doubts if not rule.rejects),
+        rules=_rules(fitted, source.label, rejects=source.validate_),
+        doubts=_kept(shape.doubts.get(source.label, ())),
     )
 
 
-def _of_expression(column: TargetColumn, attempt: str) -> _Mapped:
+def _of_expression(column: TargetColumn, expression: Expression, shape: Shape) -> _Mapped:
     """A mapped expression: its result goes by its text; where it fails on a row the field is left out."""
     fitted = conversion(Kind.TEXT, column.attribute)
     failed = Rule(
@@ -116,15 +127,20 @@ def _of_expression(column: TargetColumn, attempt: str) -> _Mapped:
         message="the mapping's expression fails on this row",
         broken=f"{quoted(f'try:{column.name}')} IS NULL",
     )
-    rules = (failed, *_rules(fitted, column.name, rejects=False))
     return _Mapped(
         column=column,
-        incoming=attempt,
+        incoming=f"nullif({quoted(f'try:{column.name}')}[1], '')",
+        attempt=f"TRY([CAST({expression.sql} AS VARCHAR)])",
         label=column.name,
         conversion=fitted,
-        rules=rules,
-        left_out=tuple(rule for rule in rules if not rule.rejects),
+        rules=(failed, *_rules(fitted, column.name, rejects=False)),
+        doubts=_kept(rule for name in sorted(expression.columns) for rule in shape.doubts.get(name, ())),
     )
+
+
+def _kept(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The rules that leave a field out; those that reject leave nothing to decide."""
+    return tuple(dict.fromkeys(rule for rule in rules if not rule.rejects))
 
 
 def _rules(fitted: Conversion, label: str, *, rejects: bool) -> tuple[Rule, ...]:
@@ -157,11 +173,10 @@ def _key_rules(mapped: Sequence[_Mapped]) -> list[Rule]:
 def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet) -> str:
     """The query behind `desired`, layer by layer: incoming values, read, converted, judged."""
     judged = ", ".join((*shape.rules.columns, PASSES))
-    attempts = [f"{each.incoming} AS {_name('try', each)}" for each in mapped if each.incoming.startswith("TRY(")]
-    source = f"SELECT *, {', '.join(attempts)} FROM shaped" if attempts else "SELECT * FROM shaped"
-    incoming = ", ".join(f"{_incoming(each)} AS {_name('in', each)}" for each in mapped)
-    tries = "".join(f", {_name('try', each)}" for each in mapped if each.incoming.startswith("TRY("))
-    incoming = f"SELECT _row, {judged}{tries}, {incoming}\n  FROM ({source})"
+    attempts = "".join(f", {each.attempt} AS {_name('try', each)}" for each in mapped if each.attempt)
+    tries = "".join(f", {_name('try', each)}" for each in mapped if each.attempt)
+    incoming = ", ".join(f"{_believed(each, shape)} AS {_name('in', each)}" for each in mapped)
+    incoming = f"SELECT _row, {judged}{tries}, {incoming}\n  FROM (SELECT *{attempts} FROM shaped)"
     read = ", ".join(f"{each.conversion.read} AS {_name('read', each)}" for each in mapped)
     joins = "".join(_option_join(each) for each in mapped if each.conversion.options)
     values = ", ".join(f"{each.conversion.value} AS {quoted(each.column.name)}" for each in mapped)
@@ -179,8 +194,10 @@ def _name(stage: str, each: _Mapped) -> str:
     return quoted(f"{stage}:{each.column.name}")
 
 
-def _incoming(each: _Mapped) -> str:
-    return f"nullif({_name('try', each)}[1], '')" if each.incoming.startswith("TRY(") else each.incoming
+def _believed(each: _Mapped, shape: Shape) -> str:
+    """What goes in, unless it was calculated from a field in error: then nothing is known, and no key is made of it."""
+    doubted = shape.rules.any_of(each.doubts)
+    return each.incoming if doubted == "false" else f"CASE WHEN NOT {doubted} THEN {each.incoming} END"
 
 
 def _value(column: TargetColumn) -> str:
@@ -204,9 +221,8 @@ def _omits(mapped: Sequence[_Mapped], shape: Shape) -> list[str]:
     for each in mapped:
         if each.column.omit is not Omit.FLAGGED:
             continue
-        seen = shape.rules.any_of(each.left_out)
-        own = " OR ".join(f"({rule.broken})" for rule in each.left_out if rule in each.rules)
-        flag = " OR ".join(part for part in (seen if seen != "false" else "", own) if part) or "false"
+        tests = [rule.broken for rule in each.rules if not rule.rejects]
+        flag = " OR ".join(f"({test})" for test in (shape.rules.any_of(each.doubts), *tests))
         items.append(f"coalesce({flag}, false) AS {quoted(f'_omit_{each.column.name}')}")
     return items
 

@@ -40,12 +40,13 @@ class Shape:
     Attributes:
         sql: The query over `source_raw` that gives `shaped`.
         rules: The rules of the columns and of the filter.
-        misfits: Column -> the rule that its value does not fit its type or that its expression failed.
+        doubts: Column -> the rules that, when broken, leave its value unknown: its own, and those of every column that
+            it is calculated from.
     """
 
     sql: str
     rules: RuleSet
-    misfits: dict[str, Rule]
+    doubts: dict[str, tuple[Rule, ...]]
 
 
 def shape_steps(definition: SyncDefinition) -> tuple[Step, ...]:
@@ -83,7 +84,7 @@ def shape_of(definition: SyncDefinition) -> Shape:
     rules = RuleSet("_broken", compiler.rules)
     labels = ", ".join(quoted(column.label) for column in definition.source.columns)
     final = f"SELECT _row, {labels},\n    {rules.select()},\n    {compiler.passes} AS {PASSES}\nFROM ({sql})"
-    return Shape(sql=final, rules=rules, misfits=compiler.misfits)
+    return Shape(sql=final, rules=rules, doubts=compiler.doubts)
 
 
 def number(text: str) -> str:
@@ -111,7 +112,7 @@ class _Compiler:
         self._labels = [column.label for column in self._columns]
         self._places = {column.label: f"source.columns[{n}]" for n, column in enumerate(self._columns)}
         self.rules: list[Rule] = []
-        self.misfits: dict[str, Rule] = {}
+        self.doubts: dict[str, tuple[Rule, ...]] = {}
         self.problems: list[Problem] = []
         self.passes = "true"
 
@@ -167,7 +168,7 @@ class _Compiler:
         error = ErrorType.INPUT_FORMAT if formatted else ErrorType.INVALID_FORMAT
         expected = f"not a date in the format {column.input_format}" if formatted else _FITS[column.type]
         rule = self._rule(column, error, broken, message or expected, rejects=column.validate_)
-        self.misfits[column.label] = rule
+        self.doubts[column.label] = (*self.doubts.get(column.label, ()), rule)
 
     def _max_length(self, column: Column, text: str) -> None:
         if column.max_length is not None:
@@ -222,7 +223,9 @@ class _Compiler:
         # TRY gives null where an expression fails on a row; within a list a failure differs from a value that is null.
         sql = _layer(sql, ", ".join(f"TRY([{formula.sql}]) AS {_result(column)}" for column, formula in columns))
         sql = _layer(sql, ", ".join(f"{_cast(column)} AS {quoted(column.label)}" for column, _ in columns))
-        for column, _ in columns:
+        for column, formula in columns:
+            inherited = (rule for name in sorted(formula.columns) for rule in self.doubts.get(name, ()))
+            self.doubts[column.label] = tuple(dict.fromkeys(inherited))
             self._rules_of_calculated(column)
         return sql
 

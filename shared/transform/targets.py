@@ -138,12 +138,13 @@ def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMeta
     if mapping.source is None:
         return Omit.FLAGGED
     column = source_columns(definition).get(mapping.source)
+    if column is not None and not column.read:
+        return Omit.FLAGGED  # a column that it is calculated from may be in error
     if column is None or column.validate_:
         return Omit.NEVER
     # Text that was read cannot be wrong in itself, and a choice that is missed rejects the row.
-    plain_text = column.read and column.type is ColumnType.TEXT
     rejecting = TEXTS | CHOICES | {AttributeType.MULTI_PICKLIST}
-    return Omit.NEVER if plain_text and attribute.type in rejecting else Omit.FLAGGED
+    return Omit.NEVER if column.type is ColumnType.TEXT and attribute.type in rejecting else Omit.FLAGGED
 
 
 def _expire_column(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[TargetColumn]:

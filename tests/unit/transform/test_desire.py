@@ -190,6 +190,36 @@ def test_a_field_in_error_upstream_is_left_out_everywhere(workspace: Workspace) 
     assert workspace.query("SELECT _row, _omit_notes FROM desired ORDER BY _row") == [(1, True), (2, False)]
 
 
+def test_nothing_is_made_of_a_field_in_error(workspace: Workspace) -> None:
+    """Whatever is calculated from it is left out too, a default for null included; a key of it rejects the row."""
+    columns: list[dict[str, Any]] = [
+        {"name": "x", "type": "number"},
+        {"name": "y", "type": "number", "formula": "ISNULL(x, 0)", "validate": True},
+        {"name": "z", "formula": "'z' || CAST(y AS INTEGER)"},
+    ]
+    mappings = [
+        {"source": "y", "target": "staff"},
+        {"source": "z", "target": "notes", "on_null": "keep"},
+        {"value": "'v' || CAST(ISNULL(x, 1) AS INTEGER)", "target": "name"},
+    ]
+    shaped(workspace, definition(columns, mappings), [("1", "n/a"), ("2", None), ("3", "5")])
+    assert workspace.query("SELECT staff, notes, name, _omit_staff, _omit_name FROM desired ORDER BY _row") == [
+        (None, None, None, True, True),
+        (0, "z0", "v1", False, False),
+        (5, "z5", "v5", False, False),
+    ]
+    assert errors(workspace) == [(1, "x", "Invalid Format Exception", False)]
+
+
+def test_no_key_is_made_of_a_field_in_error(workspace: Workspace) -> None:
+    """A key that is half unknown would meet another record."""
+    columns = [{"name": "x", "type": "number"}, {"name": "k", "formula": "number || ISNULL(CAST(x AS VARCHAR), '')"}]
+    sync = definition(columns, [{"source": "k", "target": "notes"}], sync_key=["notes"])
+    shaped(workspace, sync, [("1", "n/a"), ("2", None)])
+    assert workspace.query("SELECT _k1 FROM desired") == [("2",)]
+    assert (1, "k", "Mandatory Rule Violation", True) in errors(workspace)
+
+
 @pytest.mark.parametrize(
     ("column", "mapping", "omit"),
     [
