@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+from functools import cache
 from typing import Protocol
 
 from shared.telemetry.logs import JsonLines, RunContext
@@ -30,21 +31,27 @@ class TelemetrySettings(Protocol):
 
 
 def configure(settings: TelemetrySettings, *, hosted: bool) -> None:
-    """Shape the logs, and export to Application Insights when it is configured. To be called once a process.
+    """Shape the logs, and export to Application Insights when it is configured; once a process, however often called.
 
     Args:
         settings: Level and connection string.
         hosted: Whether a Functions host collects the logs: then only spans and metrics are exported from here.
     """
+    _configure_once(settings.log_level, settings.applicationinsights_connection_string, hosted)
+
+
+@cache
+def _configure_once(level: str, connection_string: str, hosted: bool) -> None:  # noqa: FBT001 - one of the cache's keys
     for name in OURS:
-        logging.getLogger(name).setLevel(settings.log_level)
+        logging.getLogger(name).setLevel(level)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(RunContext())
-        handler.setFormatter(JsonLines())
-    if settings.applicationinsights_connection_string:
-        _export(settings.applicationinsights_connection_string, logs=not hosted)
+        if handler.formatter is None:  # one that somebody shaped keeps its shape
+            handler.setFormatter(JsonLines())
+    if connection_string:
+        _export(connection_string, logs=not hosted)
 
 
 def _export(connection_string: str, *, logs: bool) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.telemetry import JsonLines, PhaseSpans, RunContext, configure, said_by
+from shared.telemetry.exporting import NOISY, OURS, _configure_once
 
 
 class Lines(logging.Handler):
@@ -99,33 +100,54 @@ class Told:
     applicationinsights_connection_string = "InstrumentationKey=x"
 
 
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root logger without handlers; levels and handlers are as before afterwards."""
+    log = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in (*OURS, *NOISY)}
+    handlers, log.handlers = log.handlers, []
+    _configure_once.cache_clear()
+    yield log
+    _configure_once.cache_clear()
+    log.handlers = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
 def test_the_handlers_of_the_host_get_json_lines_and_the_level_of_the_settings(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, root: logging.Logger
 ) -> None:
     """A missing exporter is told once and stops nothing."""
     monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry", None)  # means: not there
-    handler, root = Lines(), logging.getLogger()
-    names = ("shared", "batch_sync", "event_sync", "azure", "urllib3", "msal")
-    before = [(name, logging.getLogger(name).level) for name in names]
-    others = [(other, other.formatter, list(other.filters)) for other in root.handlers]
+    handler = Lines()
+    handler.setFormatter(None)
     root.addHandler(handler)
-    try:
+    for _ in range(3):
         configure(Told(), hosted=True)
-        logging.getLogger("shared.x").info("not said")
-        logging.getLogger("azure.core").info("not said either")
-    finally:
-        root.removeHandler(handler)
-        for name, level in before:
-            logging.getLogger(name).setLevel(level)
-        for other, formatter, filters in others:
-            other.setFormatter(formatter)
-            other.filters = filters
+    logging.getLogger("shared.x").info("not said")
+    logging.getLogger("azure.core").info("not said either")
     assert [line["message"] for line in handler.lines] == [
         "APPLICATIONINSIGHTS_CONNECTION_STRING is set, but azure-monitor-opentelemetry is not installed"
     ]
 
 
-def test_the_exporter_is_configured_once_with_the_connection_string(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handler_that_somebody_shaped_keeps_its_shape(root: logging.Logger) -> None:
+    """Only what has no format gets ours."""
+    shaped = logging.NullHandler()
+    shaped.setFormatter(logging.Formatter("%(message)s"))
+    root.addHandler(shaped)
+    monkey = Told()
+    monkey.applicationinsights_connection_string = ""
+    configure(monkey, hosted=True)
+    assert not isinstance(shaped.formatter, JsonLines)
+
+
+@pytest.mark.parametrize("hosted", [True, False])
+def test_the_exporter_is_configured_once_with_the_connection_string(
+    monkeypatch: pytest.MonkeyPatch,
+    root: logging.Logger,
+    hosted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
     """In the host, which collects the logs itself, only spans and metrics are exported."""
     asked: list[dict[str, Any]] = []
 
@@ -134,15 +156,9 @@ def test_the_exporter_is_configured_once_with_the_connection_string(monkeypatch:
         def configure_azure_monitor(**options: Any) -> None:
             asked.append(options)
 
-    monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry", Distro)  # stands in for it
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    levels = {
-        name: logging.getLogger(name).level
-        for name in ("shared", "batch_sync", "event_sync", "azure", "urllib3", "msal")
-    }
-    configure(Told(), hosted=True)
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
+    monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry", Distro)
+    configure(Told(), hosted=hosted)
+    configure(Told(), hosted=hosted)
     assert [(options["connection_string"], options["disable_logging"]) for options in asked] == [
-        ("InstrumentationKey=x", True)
+        ("InstrumentationKey=x", hosted)
     ]
