@@ -15,7 +15,7 @@ import duckdb
 
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
-from shared.sources.files import InputFile, Layout, find_files, is_remote, open_text, write_plain
+from shared.sources.files import InputFile, Layout, data_lines, find_files, is_remote, open_text, write_plain
 from shared.sources.records import STAND_IN, Dialect, Malformed, reader_of, records
 from shared.workspace import Workspace, literal, quoted
 
@@ -93,15 +93,15 @@ class _Load:
         header = self._header(file)
         if header is None:
             return
-        if self._in_place(file, header) and self._fast(
-            file.path, header, skip=header.lines, compression=file.compression
-        ):
+        layout = Layout(encoding=self.source.encoding, head=header.lines, foot=self.source.footer_rows_to_ignore)
+        if self._in_place(file, header):
+            if not self._fast(file.path, header, skip=header.lines, compression=file.compression):
+                self._exact(file, layout, header)
             return
         plain = self.workspace.folder / f"source-{self.number}.csv"
-        layout = Layout(encoding=self.source.encoding, head=header.lines, foot=self.source.footer_rows_to_ignore)
         write_plain(file, layout, plain)
         if not self._fast(str(plain), header):
-            self._exact(plain, header)
+            self._exact(InputFile(name=file.name, path=str(plain)), Layout(), header)
         plain.unlink()
 
     def _unpacked(self, file: InputFile) -> InputFile:
@@ -169,6 +169,8 @@ class _Load:
         names = [name.strip() for name in names]
         if len(names) == 1 and len(self.columns) > 1:
             raise self._too_narrow(file, names, "the header has one column")
+        if twice := [column.name for column in self.columns if names.count(column.name) > 1]:
+            raise UserError(f"{file.name} has several columns named {', '.join(twice)}; give each a name of its own")
         missing = [column.name for column in self.columns if _place(column.name, names) is None]
         if missing:
             raise UserError("\n".join(_unknown(file, name, names) for name in missing))
@@ -205,12 +207,12 @@ class _Load:
             return False
         return True
 
-    def _exact(self, plain: Path, header: _Header) -> None:
+    def _exact(self, file: InputFile, layout: Layout, header: _Header) -> None:
         """Tell the records apart one by one; good ones go on as clean text, the others become errors."""
-        good, bad = plain.with_suffix(".good"), plain.with_suffix(".bad")
-        number = self._last_row()
+        folder, number = self.workspace.folder, self._last_row()
+        good, bad = folder / f"source-{self.number}.good", folder / f"source-{self.number}.bad"
         with (
-            plain.open(encoding="utf-8-sig", newline="") as text,
+            data_lines(file, layout) as text,
             good.open("w", encoding="utf-8", newline="") as goods,
             bad.open("w", encoding="utf-8", newline="") as bads,
         ):

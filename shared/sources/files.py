@@ -6,10 +6,9 @@ import codecs
 import glob
 import gzip
 import io
-import shutil
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import IO, Any, Final, cast
 
 from shared.errors import UserError
 
-__all__ = ["InputFile", "Layout", "find_files", "is_remote", "open_text", "write_plain"]
+__all__ = ["InputFile", "Layout", "data_lines", "find_files", "is_remote", "open_text", "write_plain"]
 
 _BLOCK: Final = 1 << 20
 _COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
@@ -84,7 +83,8 @@ class InputFile:
     def _opened(self) -> IO[bytes]:
         if self.system is None:
             return Path(self.path).open("rb")
-        return cast("IO[bytes]", self.system.open(self.path, "rb"))
+        with _reaching(self.name):
+            return cast("IO[bytes]", self.system.open(self.path, "rb"))
 
 
 def is_remote(path: str) -> bool:
@@ -120,7 +120,7 @@ def _remote_files(url: str) -> tuple[InputFile, ...]:
     # fsspec ships no types. Imported here: only remote sources pay for it at a cold start.
     from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
 
-    try:
+    with _reaching(url):
         system, path = url_to_fs(url)
         names = sorted(system.glob(path)) if _MAGIC & set(path) else [path] if system.exists(path) else []
         return tuple(
@@ -128,9 +128,15 @@ def _remote_files(url: str) -> tuple[InputFile, ...]:
             for name in names
             if system.isfile(name)
         )
+
+
+@contextmanager
+def _reaching(url: str) -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise UserError(f"{url}: the driver for this kind of URL is not installed ({error})") from error
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the boundary to fsspec: every driver raises errors of its own
         raise UserError(f"{url} cannot be reached: {_reason(error)}") from error
 
 
@@ -151,6 +157,19 @@ def open_text(file: InputFile, encoding: str) -> Iterator[io.TextIOWrapper]:
             text.detach()
 
 
+@contextmanager
+def data_lines(file: InputFile, layout: Layout) -> Iterator[Iterator[str]]:
+    """Open a file's data: its lines without those above and below, with their ends.
+
+    Raises:
+        UserError: It cannot be read, or is not in its encoding.
+    """
+    with open_text(file, layout.encoding) as text:
+        for _ in range(layout.head):
+            text.readline()
+        yield _without_last(text, layout.foot) if layout.foot else text
+
+
 def write_plain(file: InputFile, layout: Layout, target: Path) -> None:
     """Write a file's data lines to a local UTF-8 file with a byte order mark, streaming.
 
@@ -158,17 +177,16 @@ def write_plain(file: InputFile, layout: Layout, target: Path) -> None:
         UserError: It cannot be read, or is not in its encoding.
     """
     # With a byte order mark: readers drop one, and the data may begin with that character itself.
-    with open_text(file, layout.encoding) as source, target.open("w", encoding="utf-8-sig", newline="") as out:
-        for _ in range(layout.head):
-            source.readline()
-        if layout.foot == 0:
-            shutil.copyfileobj(source, out, _BLOCK)
-            return
-        held: deque[str] = deque()
-        for line in source:
-            held.append(line)
-            if len(held) > layout.foot:
-                out.write(held.popleft())
+    with data_lines(file, layout) as lines, target.open("w", encoding="utf-8-sig", newline="") as out:
+        out.writelines(lines)
+
+
+def _without_last(lines: Iterable[str], count: int) -> Iterator[str]:
+    held: deque[str] = deque()
+    for line in lines:
+        held.append(line)
+        if len(held) > count:
+            yield held.popleft()
 
 
 def _marked(encoding: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -91,12 +92,22 @@ class Workspace:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def execute(self, sql: str, params: Sequence[object] | None = None) -> None:
-        """Run a statement whose result is not wanted."""
-        self._connection.execute(sql, params)
+        """Run a statement whose result is not wanted.
+
+        Raises:
+            UserError: The memory limit and the room to spill do not suffice.
+        """
+        with _within_limits():
+            self._connection.execute(sql, params)
 
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
-        """Run a query and return all of its rows: for counts and samples, not for tables."""
-        return self._connection.execute(sql, params).fetchall()
+        """Run a query and return all of its rows: for counts and samples, not for tables.
+
+        Raises:
+            UserError: The memory limit and the room to spill do not suffice.
+        """
+        with _within_limits():
+            return self._connection.execute(sql, params).fetchall()
 
     def rows(self, sql: str, size: int = 1000) -> Iterator[Row]:
         """Stream a query's rows, fetching `size` at a time; other statements may run in between."""
@@ -123,6 +134,14 @@ class Workspace:
         """Make parameters known to expressions: `@name` reads the variable ``p_name``."""
         for name, value in values.items():
             self._connection.execute(f"SET VARIABLE {quoted('p_' + name)} = {literal(_plain(value))}")
+
+
+@contextmanager
+def _within_limits() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise UserError(explained(error)) from error
 
 
 def explained(error: duckdb.Error) -> str:

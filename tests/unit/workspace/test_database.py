@@ -71,6 +71,15 @@ def test_more_than_the_memory_limit_spills(tmp_path: Path) -> None:
         assert workspace.query("SELECT count(*) FROM (SELECT * FROM big ORDER BY h LIMIT 900000)") == [(900_000,)]
 
 
+def test_what_does_not_fit_at_all_is_said_in_plain_words() -> None:
+    """One value larger than the limit cannot be spilled."""
+    with (
+        Workspace.open(memory_limit="32MB", threads=1) as workspace,
+        pytest.raises(UserError, match="ran out of memory and of room to spill"),
+    ):
+        workspace.query("SELECT string_agg(repeat('x', 1000), '') FROM range(1000000)")
+
+
 def test_a_setting_that_makes_no_sense_is_refused() -> None:
     """The message says what it is about."""
     with pytest.raises(UserError, match="workspace cannot be opened"):
