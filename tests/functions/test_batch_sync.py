@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from batch_sync.tick import Tick
 from shared.state import JobRequest, RunRecord
+from shared.telemetry import JsonLines, RunContext
 from tests.functions.conftest import World
 from tests.functions.host import FunctionsHost
 from tests.functions.payloads import timer
@@ -196,6 +200,37 @@ class TestTimeLimit:
         tick(host)
         assert len(world.accounts()) == 3000
         assert world.app.state.runs()[0].counts["created"]["planned"] == 3000 - done
+
+
+class Lines(logging.Handler):
+    """Keeps what the host would get, as JSON."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(RunContext())
+        self.setFormatter(JsonLines())
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(json.loads(self.format(record)))
+
+
+class TestLogs:
+    def test_they_say_sync_run_and_phase_and_no_value_of_a_row(self, host: FunctionsHost, world: World) -> None:
+        """Whoever reads the logs can follow a run, and learns nothing of a customer."""
+        world.define("customers")
+        world.write("customers", [("customers-1", "Zebra GmbH"), ("customers-2", "Zebra " * 100)])
+        handler = Lines()
+        logging.getLogger().addHandler(handler)
+        try:
+            tick(host)
+        finally:
+            logging.getLogger().removeHandler(handler)
+        of_sync = [line for line in handler.lines if line.get("sync") == "customers"]
+        assert {"check", "load", "read", "write"} <= {line["phase"] for line in of_sync if "phase" in line}
+        (run,) = world.app.state.runs()
+        assert run.run_id in {line.get("run_id") for line in of_sync}
+        assert "Zebra" not in json.dumps(handler.lines)
 
 
 class TestStateStoreAway:
