@@ -57,6 +57,13 @@ def test_the_app_gets_settings_that_it_knows() -> None:
     assert {"BATCH_SYNC_SCHEDULE", "EVENT_HUB_NAME", "EVENT_HUB_CONSUMER_GROUP", "STATE_STORE"} <= settings
 
 
+def test_the_options_of_a_deployment_are_documented() -> None:
+    """Every variable of azd that is ours is in docs/deploy.md."""
+    ours = {name for name in re.findall(r"\$\{(\w+)", text("main.parameters.json")) if not name.startswith("AZURE_")}
+    page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    assert ours == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
+
+
 def test_nothing_is_reached_by_a_key() -> None:
     """Storage and event hub refuse keys, the vault goes by roles, and no file asks for a key."""
     assert "allowSharedKeyAccess: false" in text("modules/storage.bicep")
