@@ -14,7 +14,7 @@ from shared.dataverse.controller import ELASTIC_ROWS, Controller, Sizes
 from shared.dataverse.keys import key_values
 from shared.dataverse.lanes import Lane
 from shared.dataverse.metadata import MetadataCache, read_entity
-from shared.dataverse.reader import ReadReport, keyed_queries, read_into, table_query
+from shared.dataverse.reader import ReadReport, keyed_queries, read_queries, read_table
 from shared.dataverse.senders import ThreadSenders
 from shared.dataverse.service import Call, Service, Usage
 from shared.dataverse.tokens import TokenProvider
@@ -88,10 +88,9 @@ class Dataverse:
             RetryLater: The service is away.
         """
         if keys is None:
-            queries = [table_query(entity, layout, condition)]
-        else:
-            queries = list(keyed_queries(entity, layout, map(key_values, keys), condition))
-        return read_into(workspace, self.service, entity, layout, queries)
+            return read_table(workspace, self.service, entity, layout, condition)
+        queries = list(keyed_queries(entity, layout, map(key_values, keys), condition))
+        return read_queries(workspace, self.service, entity, layout, queries)
 
     def write(
         self,

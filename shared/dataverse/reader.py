@@ -6,28 +6,36 @@ No row becomes a Python object. While one page is parsed and inserted, the next 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
 from shared.dataverse.keys import column_in_url, lookups
-from shared.dataverse.service import Call, Service
+from shared.dataverse.paging import PAGE_ROWS, Page, first_page, pages
+from shared.dataverse.ranges import cut_column, cuts, range_conditions
+from shared.dataverse.service import Service
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 from shared.transform.service_values import from_service
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["Query", "ReadReport", "insert_statement", "keyed_queries", "read_into", "table_query"]
+__all__ = ["ReadReport", "insert_statement", "keyed_queries", "read_queries", "read_table", "table_query"]
 
-PAGE_ROWS = 5000  # the most that the service gives
 LONGEST_URL = 32_768  # characters of a GET
 
-# Inside a JSON string the quotes would be escaped, so this can only be the member itself.
-_NEXT_LINK = re.compile(r'"@odata\.nextLink"\s*:\s*("(?:[^"\\]|\\.)*")')
+MOST_AT_ONCE = 8  # ranges side by side for one application user
+MOST_SEQUENTIAL = 2  # below this many at once, dividing the table gains nothing
+
+# A record that moved between ranges while they were read, or that the service orders otherwise, was read twice.
+_UNIQUE = """
+DELETE FROM current WHERE _seq IN (
+  SELECT _seq FROM (SELECT _seq, row_number() OVER (PARTITION BY _id ORDER BY _seq) AS copy FROM current
+    WHERE _id IN (SELECT _id FROM current GROUP BY _id HAVING count(*) > 1))
+  WHERE copy > 1)
+"""
 
 # Read as a decimal: as text a number passes through a double, which keeps about 16 digits.
 _EXACT = frozenset({AttributeType.DECIMAL, AttributeType.MONEY})
@@ -46,13 +54,6 @@ class ReadReport:
     pages: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """One query whose pages are read one after the other; its path is relative and percent-encoded."""
-
-    path: str
-
-
 def selected(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
     """Only what the run needs: the id and the layout's columns; when created, where duplicates of the key may exist."""
     columns = [entity.primary_id, *(column_in_url(column.attribute) for column in layout)]
@@ -68,7 +69,7 @@ def _may_hold_duplicates(entity: EntityMetadata, layout: Sequence[TargetColumn])
     return columns != {entity.primary_id} and not (key is not None and key.active)
 
 
-def table_query(entity: EntityMetadata, layout: Sequence[TargetColumn], condition: str | None) -> Query:
+def table_query(entity: EntityMetadata, layout: Sequence[TargetColumn], condition: str | None) -> str:
     """All records that a filter lets through.
 
     Args:
@@ -86,7 +87,7 @@ def table_query(entity: EntityMetadata, layout: Sequence[TargetColumn], conditio
         raise UserError(
             f"the target filter is too long: its URL has {len(path)} characters, {LONGEST_URL} are possible"
         )
-    return Query(path=path)
+    return path
 
 
 _PLAIN = "/=$,()'@:"
@@ -97,7 +98,7 @@ def keyed_queries(
     layout: Sequence[TargetColumn],
     keys: Iterable[Mapping[str, Any]],
     condition: str | None = None,
-) -> Iterator[Query]:
+) -> Iterator[str]:
     """Queries for the records of some keys, as few as the URL's length allows.
 
     Args:
@@ -108,15 +109,49 @@ def keyed_queries(
     """
     narrowed = f"%20and%20({quote(condition, safe=_PLAIN)})" if condition else ""
     for found in lookups(entity, keys, select=selected(entity, layout), room=30_000 - len(narrowed)):
-        yield Query(path=found.path + narrowed)
+        yield found.path + narrowed
 
 
-def read_into(
+def read_table(
     workspace: Workspace,
     service: Service,
     entity: EntityMetadata,
     layout: Sequence[TargetColumn],
-    queries: Iterable[Query],
+    condition: str | None,
+) -> ReadReport:
+    """Insert all records that a filter lets through: a large table in ranges side by side, where it can be divided.
+
+    Raises:
+        UserError: The filter is too long for a URL.
+        RequestRefused, AbortRun, RetryLater: As `read_queries`.
+    """
+    whole = table_query(entity, layout, condition)
+    column = cut_column(entity, layout)
+    at_once = min(service.meter.parallelism, MOST_AT_ONCE) * len(service.users)
+    if column is None or at_once < MOST_SEQUENTIAL:
+        return read_queries(workspace, service, entity, layout, [whole])
+    page = first_page(service, whole, table=entity.logical_name)
+    at = cuts(workspace, column, at_once * 2) if page.following is not None else ()
+    if not at:
+        rest = () if page.following is None else pages(service, [page.following], table=entity.logical_name)
+        return _insert(workspace, entity, layout, chain([page], rest))
+    ranges = [
+        table_query(entity, layout, f"({condition}) and {part}" if condition else part)
+        for part in range_conditions(column, at)
+    ]
+    report = read_queries(workspace, service, entity, layout, ranges, at_once=at_once)
+    workspace.execute(_UNIQUE)
+    return replace(report, pages=report.pages + 1)
+
+
+def read_queries(
+    workspace: Workspace,
+    service: Service,
+    entity: EntityMetadata,
+    layout: Sequence[TargetColumn],
+    queries: Sequence[str],
+    *,
+    at_once: int = 1,
 ) -> ReadReport:
     """Insert the records of some queries into `current`, which has to exist.
 
@@ -125,13 +160,20 @@ def read_into(
         AbortRun: No privilege, no such table.
         RetryLater: The service is away.
     """
+    found = pages(service, queries, table=entity.logical_name, at_once=at_once)
+    return _insert(workspace, entity, layout, found)
+
+
+def _insert(
+    workspace: Workspace, entity: EntityMetadata, layout: Sequence[TargetColumn], found: Iterable[Page]
+) -> ReadReport:
+    """The pages' records, numbered on from page to page: a page holds at most `PAGE_ROWS`."""
     insert = insert_statement(entity, layout)
-    rows = pages = 0
-    for text in _pages(service, entity, queries):
-        workspace.execute(insert, [rows, text])
-        pages += 1
-        ((rows,),) = workspace.query("SELECT coalesce(max(_seq), 0) FROM current")
-    return ReadReport(rows=rows, pages=pages)
+    count = 0
+    for count, page in enumerate(found, 1):
+        workspace.execute(insert, [(count - 1) * PAGE_ROWS, page.text])
+    ((rows,),) = workspace.query("SELECT count(*) FROM current")
+    return ReadReport(rows=rows, pages=count)
 
 
 def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> str:
@@ -162,25 +204,3 @@ def _member(name: str) -> str:
 
 def _text(name: str, column: TargetColumn) -> str:
     return f"CAST({_member(name)} AS VARCHAR)" if column.attribute.type in _EXACT else _member(name)
-
-
-def _pages(service: Service, entity: EntityMetadata, queries: Iterable[Query]) -> Iterator[str]:
-    """Response texts; the next page is asked for before this one is handed over."""
-    waiting = iter(queries)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="dataverse-read") as ahead:
-        first = next(waiting, None)
-        coming = None if first is None else ahead.submit(_page, service, entity, first.path)
-        while coming is not None:
-            text, following = coming.result()
-            if following is None:
-                query = next(waiting, None)
-                following = None if query is None else query.path
-            coming = None if following is None else ahead.submit(_page, service, entity, following)
-            yield text
-
-
-def _page(service: Service, entity: EntityMetadata, path: str) -> tuple[str, str | None]:
-    headers = {"Prefer": f"odata.maxpagesize={PAGE_ROWS}"}
-    text = service.fetch(Call(path=path, headers=headers, table=entity.logical_name)).text
-    found = _NEXT_LINK.search(text)
-    return text, None if found is None else json.loads(found[1])

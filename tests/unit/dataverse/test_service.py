@@ -1,0 +1,140 @@
+"""Requests to one environment: headers, tokens, retries of what only reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from shared.dataverse.connection import Connection
+from shared.dataverse.service import Call, Service
+from shared.dataverse.transport import Request, Response, Unsent
+from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater
+from tests.unit.dataverse.simulation import BASE, FixedToken, SimulatedClock
+
+Answer = Response | Exception
+
+
+class Scripted:
+    """A transport that answers what it was told, in order; the last answer stays."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[Request] = []
+
+    def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def refused(status: int, code: str = "", message: str = "no", **headers: str) -> Response:
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    return Response(
+        status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=body
+    )
+
+
+GOOD = Response(status=200, headers={"x-ms-dop-hint": "5"}, body=b"{}")
+
+
+def service(*answers: Answer, url: str = BASE) -> tuple[Service, Scripted, FixedToken, SimulatedClock]:
+    transport, token, clock = Scripted(*answers), FixedToken(), SimulatedClock()
+    made = Service(Connection(service_url=url), transport=transport, users=[token], clock=clock)
+    return made, transport, token, clock
+
+
+def test_every_request_carries_the_documented_headers() -> None:
+    """Accept, OData versions, the literal word null, and the token."""
+    made, transport, _, _ = service(GOOD)
+    made.fetch(Call(path="WhoAmI"))
+    (request,) = transport.requests
+    assert request.url == BASE + "WhoAmI"
+    assert {"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"}.items() <= (
+        request.headers.items()
+    )
+    assert request.headers["If-None-Match"] == "null"
+    assert request.headers["Authorization"] == "Bearer token-0"
+    assert made.meter.parallelism == 5
+
+
+def test_a_refused_token_is_renewed_once() -> None:
+    """401, then a new token, then the answer."""
+    made, transport, token, _ = service(Response(status=401), GOOD)
+    made.fetch(Call(path="WhoAmI"))
+    assert [request.headers["Authorization"] for request in transport.requests] == ["Bearer token-0", "Bearer token-1"]
+    assert token.forgotten == 1
+
+
+def test_a_second_401_ends_the_run() -> None:
+    """The message says what to look at."""
+    made, _, _, _ = service(refused(401))
+    with pytest.raises(AbortRun, match="application user"):
+        made.fetch(Call(path="WhoAmI"))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "waits"),
+    [
+        (lambda: refused(429, "0x80072322", retry_after="17"), 17.0),
+        (lambda: refused(429, "0x80072321", retry_after="1,200.00"), 1200.0),
+        (lambda: refused(503, retry_after="Thu, 01 Jan 2026 00:00:09 GMT"), 9.0),
+        (lambda: Response(status=502), None),
+        (lambda: Response(status=504), None),
+        (lambda: refused(500, "0x80044150"), None),
+        (lambda: refused(500, "0x80040216"), None),
+        (lambda: Unsent("no route"), None),
+        (lambda: AnswerLost("broke"), None),
+    ],
+)
+def test_reading_is_repeated_after_trouble(trouble: Callable[[], Answer], waits: float | None) -> None:
+    """Whatever kept a read from its answer, it is read again, and Retry-After is obeyed in both of its forms."""
+    made, transport, _, clock = service(trouble(), GOOD)
+    assert made.fetch(Call(path="accounts")).status == 200
+    assert len(transport.requests) == 2
+    assert clock.seconds == waits if waits else 0 < clock.seconds < 1
+    assert made.meter.usage().retries == 1
+
+
+def test_patience_ends() -> None:
+    """After its tries the error says how many there were and when to come back."""
+    made, transport, _, _ = service(refused(503, "0x80040216", "The service is unavailable.", retry_after="5"))
+    with pytest.raises(RetryLater, match=r"7 tries.*unavailable") as caught:
+        made.fetch(Call(path="accounts"))
+    assert caught.value.retry_after == 5
+    assert len(transport.requests) == 7
+
+
+def test_a_deadline_ends_patience() -> None:
+    """No wait goes beyond it."""
+    made, transport, _, clock = service(refused(429, "0x80072322", retry_after="60"))
+    with pytest.raises(RetryLater):
+        made.fetch(Call(path="accounts"), deadline=clock.now())
+    assert len(transport.requests) == 1
+
+
+def test_a_refusal_is_an_answer() -> None:
+    """A 400 is not repeated."""
+    made, transport, _, _ = service(refused(400, "0x0", "Could not find a property named 'Name' on type 'x'."))
+    with pytest.raises(RequestRefused, match="Name") as caught:
+        made.fetch(Call(path="accounts?$select=Name"))
+    assert (caught.value.status, caught.value.code, caught.value.column) == (400, "0x0", "Name")
+    assert len(transport.requests) == 1
+
+
+def test_a_token_never_goes_to_another_host() -> None:
+    """A next link, or a service URL, on a host that is not allowed gets no request at all."""
+    made, transport, token, _ = service(GOOD)
+    with pytest.raises(AbortRun, match=r"evil\.example\.org"):
+        made.fetch(Call(path="https://evil.example.org/api/data/v9.2/accounts?$skiptoken=1"))
+    elsewhere, _, _, _ = service(GOOD, url="https://evil.example.org/api/data/v9.2/")
+    with pytest.raises(AbortRun):
+        elsewhere.fetch(Call(path="WhoAmI"))
+    assert not transport.requests
+    assert not token.forgotten

@@ -1,0 +1,181 @@
+"""Signing in: when tokens are asked for, what happens when they are refused, and what is never said."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from shared.dataverse.tokens import ClientCredentials, CredentialTokens, resource_of
+from shared.dataverse.transport import Request, Response
+from shared.errors import AbortRun, RetryLater
+from tests.unit.dataverse.simulation import SimulatedClock
+
+RESOURCE = "http://127.0.0.1:5080"
+CHALLENGE = f"Bearer authorization_uri={RESOURCE}/tenant/oauth2/authorize, resource_id={RESOURCE}/"
+
+
+class Endpoint:
+    """A token endpoint and a service that names it."""
+
+    def __init__(self, valid: str = "right", lasts: int = 3600) -> None:
+        self.valid, self.lasts = valid, lasts
+        self.asked: list[Mapping[str, str]] = []
+        self.challenge = CHALLENGE
+        self.broken = False
+
+    def send(self, request: Request) -> Response:
+        if request.method == "GET":
+            return Response(status=401, headers={"www-authenticate": self.challenge} if self.challenge else {})
+        form = {name: values[0] for name, values in parse_qs((request.body or b"").decode()).items()}
+        self.asked.append({"url": request.url, **form})
+        if self.broken:
+            return Response(status=503, body=b"<html>")
+        if form["client_secret"] != self.valid:
+            return self._json(
+                401, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid secret.\r\nTrace"}
+            )
+        return self._json(200, {"access_token": f"token-{len(self.asked)}", "expires_in": self.lasts})
+
+    def _json(self, status: int, value: Any) -> Response:
+        return Response(status=status, body=json.dumps(value).encode())
+
+    def close(self) -> None:
+        pass
+
+
+def credentials(endpoint: Endpoint, secret: Callable[[], str] = lambda: "right", **options: Any) -> ClientCredentials:
+    return ClientCredentials("app-1", secret, transport=endpoint, **options)
+
+
+def test_the_authority_is_read_from_the_services_challenge() -> None:
+    """Without a tenant the service itself says where to sign in, once."""
+    endpoint = Endpoint()
+    tokens = credentials(endpoint)
+    assert tokens.token(RESOURCE) == "token-1"
+    assert endpoint.asked[0]["url"] == f"{RESOURCE}/tenant/oauth2/v2.0/token"
+    assert endpoint.asked[0]["scope"] == f"{RESOURCE}/.default"
+
+
+def test_a_url_without_a_challenge_is_no_dataverse() -> None:
+    """The message says what to check."""
+    endpoint = Endpoint()
+    endpoint.challenge = ""
+    with pytest.raises(AbortRun, match="service_url"):
+        credentials(endpoint).token(RESOURCE)
+
+
+@pytest.mark.parametrize("authority", ["https://evil.example.org/tenant", "http://login.microsoftonline.com/t"])
+def test_the_secret_only_goes_to_known_authorities(authority: str) -> None:
+    """A service cannot have the secret sent to a host of its choice."""
+    endpoint = Endpoint()
+    endpoint.challenge = f"Bearer authorization_uri={authority}/oauth2/authorize"
+    with pytest.raises(AbortRun, match="refused"):
+        credentials(endpoint).token(RESOURCE)
+    assert not endpoint.asked
+
+
+def test_a_remote_service_cannot_name_this_machine_as_authority() -> None:
+    """Loopback authorities are for loopback services."""
+    with pytest.raises(AbortRun, match="this machine"):
+        credentials(Endpoint(), authority=f"{RESOURCE}/tenant").token("https://org.crm.dynamics.com")
+
+
+def test_a_token_is_kept_until_five_minutes_before_its_end() -> None:
+    """One request for all calls meanwhile, then a new one."""
+    endpoint, clock = Endpoint(lasts=3600), SimulatedClock()
+    tokens = credentials(endpoint, clock=clock)
+    assert {tokens.token(RESOURCE) for _ in range(5)} == {"token-1"}
+    clock.sleep(3299)
+    assert tokens.token(RESOURCE) == "token-1"
+    clock.sleep(2)
+    assert tokens.token(RESOURCE) == "token-2"
+
+
+def test_a_short_token_is_used_for_half_its_life() -> None:
+    """A margin longer than the token's life must not mean one request for each call."""
+    endpoint, clock = Endpoint(lasts=60), SimulatedClock()
+    tokens = credentials(endpoint, clock=clock)
+    tokens.token(RESOURCE)
+    clock.sleep(29)
+    assert tokens.token(RESOURCE) == "token-1"
+
+
+def test_a_dropped_token_is_asked_for_again() -> None:
+    """After a 401 the token counts as gone."""
+    endpoint = Endpoint()
+    tokens = credentials(endpoint)
+    tokens.token(RESOURCE)
+    tokens.forget()
+    assert tokens.token(RESOURCE) == "token-2"
+
+
+def test_many_threads_ask_once() -> None:
+    """The first fetches while the others wait."""
+    endpoint = Endpoint()
+    tokens = credentials(endpoint)
+    threads = [threading.Thread(target=tokens.token, args=(RESOURCE,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(endpoint.asked) == 1
+
+
+def test_a_rotated_secret_is_fetched_anew_once() -> None:
+    """invalid_client makes the store forget; the fresh secret signs in."""
+    store = {"secret": "old"}
+    endpoint = Endpoint(valid="new")
+    tokens = credentials(endpoint, lambda: store["secret"], forget_secret=lambda: store.update(secret="new"))
+    assert tokens.token(RESOURCE) == "token-2"
+
+
+def test_a_wrong_secret_ends_the_run_without_showing_it() -> None:
+    """The message holds Entra ID's reason and the application, nothing else."""
+    endpoint = Endpoint()
+    with pytest.raises(AbortRun) as caught:
+        credentials(endpoint, lambda: "hunter2-secret").token(RESOURCE)
+    assert "AADSTS7000215: Invalid secret." in caught.value.message
+    assert "app-1" in caught.value.message
+    assert "hunter2-secret" not in caught.value.message
+    assert "Trace" not in caught.value.message
+    assert len(endpoint.asked) == 2
+
+
+def test_a_token_endpoint_that_is_away_is_tried_later() -> None:
+    """No JSON from a gateway is no refusal of the credentials."""
+    endpoint = Endpoint()
+    endpoint.broken = True
+    with pytest.raises(RetryLater):
+        credentials(endpoint).token(RESOURCE)
+
+
+def test_a_managed_identity_gives_tokens_through_azure_identity() -> None:
+    """Any credential with `get_token` will do; its expiry is obeyed."""
+    clock = SimulatedClock()
+
+    class Answer:
+        def __init__(self, number: int) -> None:
+            self.token, self.expires_on = f"mi-{number}", int(clock.now().timestamp()) + 3600
+
+    class Credential:
+        scopes: list[str] = []  # noqa: RUF012 - shared on purpose: the test reads it
+
+        def get_token(self, scope: str) -> Answer:
+            self.scopes.append(scope)
+            return Answer(len(self.scopes))
+
+    tokens = CredentialTokens(Credential(), clock=clock)
+    assert tokens.token("https://org.crm.dynamics.com") == tokens.token("https://org.crm.dynamics.com") == "mi-1"
+    assert Credential.scopes == ["https://org.crm.dynamics.com/.default"]
+    clock.sleep(3400)
+    assert tokens.token("https://org.crm.dynamics.com") == "mi-2"
+
+
+def test_the_resource_is_scheme_and_host() -> None:
+    """Tokens are for an environment, not for a path."""
+    assert resource_of("https://org.crm.dynamics.com/api/data/v9.2/") == "https://org.crm.dynamics.com"

@@ -1,0 +1,162 @@
+"""The real transport against a server on loopback that misbehaves as told."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from shared.dataverse.transport import AnswerTimedOut, HttpTransport, Request, Unsent
+from shared.errors import AnswerLost
+
+
+@contextmanager
+def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """A server whose every request is handled by `answer`; yields its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def transport() -> Iterator[HttpTransport]:
+    made = HttpTransport()
+    yield made
+    made.close()
+
+
+def reply(
+    handler: BaseHTTPRequestHandler, body: bytes = b"", status: int = 200, *, length: int | None = None, **headers: str
+) -> None:
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.send_header("Content-Length", str(len(body) if length is None else length))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def get(url: str, **options: float) -> Request:
+    return Request(method="GET", url=url, **options)  # type: ignore[arg-type]  # only timeouts are passed
+
+
+def test_status_headers_and_body_come_back(transport: HttpTransport) -> None:
+    """Header names are in lower case; the time taken is measured."""
+    with serving(lambda handler: reply(handler, b'{"a":1}', 404, X_Ms_Dop_Hint="7")) as url:
+        response = transport.send(get(url))
+    assert (response.status, response.json(), response.headers["x-ms-dop-hint"]) == (404, {"a": 1}, "7")
+    assert response.seconds > 0
+
+
+def test_compressed_answers_are_unpacked(transport: HttpTransport) -> None:
+    """Gzip is asked for and undone."""
+    with serving(lambda handler: reply(handler, gzip.compress("Ü".encode()), Content_Encoding="gzip")) as url:
+        assert transport.send(get(url)).text == "Ü"
+
+
+def test_no_cookie_is_ever_sent_back(transport: HttpTransport) -> None:
+    """The affinity cookie would pin every request to one web server."""
+    seen = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(handler.headers.get("Cookie"))
+        reply(handler, Set_Cookie="ARRAffinity=1; path=/")
+
+    with serving(answer) as url:
+        transport.send(get(url))
+        transport.send(get(url))
+    assert seen == [None, None]
+
+
+def test_redirects_are_not_followed(transport: HttpTransport) -> None:
+    """A token must not travel to a host that nobody checked."""
+    with serving(lambda handler: reply(handler, status=302, Location="http://127.0.0.1:1/")) as url:
+        assert transport.send(get(url)).status == 302
+
+
+def test_a_password_from_netrc_does_not_replace_the_token(
+    transport: HttpTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tools that read ~/.netrc put it over the Authorization header; ours does not."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(handler.headers.get("Authorization"))
+        reply(handler)
+
+    with serving(answer) as url:
+        transport.send(Request(method="GET", url=url, headers={"Authorization": "Bearer x"}))
+    assert seen == ["Bearer x"]
+
+
+def test_a_refused_connection_was_never_sent(transport: HttpTransport) -> None:
+    """Nobody listens: sending again is safe."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(Unsent, match=r"127\.0\.0\.1 could not be reached"):
+        transport.send(get(f"http://127.0.0.1:{port}/"))
+
+
+def test_a_name_that_does_not_resolve_was_never_sent(transport: HttpTransport) -> None:
+    """A wrong host name is told as such."""
+    with pytest.raises(Unsent, match=r"nowhere\.invalid"):
+        transport.send(get("http://nowhere.invalid/", timeout=5))
+
+
+def test_plain_text_where_tls_is_spoken_was_never_sent(transport: HttpTransport) -> None:
+    """A handshake that fails carries no request."""
+    with serving(reply) as url, pytest.raises(Unsent, match="secure connection"):
+        transport.send(get(url.replace("http:", "https:"), timeout=5))
+
+
+def test_silence_is_a_lost_answer(transport: HttpTransport) -> None:
+    """The server may be at work still."""
+    release = threading.Event()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        release.wait(5)
+        reply(handler)
+
+    with serving(answer) as url:
+        with pytest.raises(AnswerTimedOut):
+            transport.send(get(url, timeout=0.2))
+        release.set()
+
+
+@pytest.mark.parametrize("said", ["nothing", "half"])
+def test_a_broken_connection_is_a_lost_answer(said: str, transport: HttpTransport) -> None:
+    """Closed before the answer, or in the middle of it."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if said == "half":
+            reply(handler, b"half", length=8)
+            handler.wfile.flush()
+        handler.close_connection = True
+        handler.connection.shutdown(socket.SHUT_RDWR)
+
+    with serving(answer) as url, pytest.raises(AnswerLost):
+        transport.send(get(url, timeout=5))
