@@ -29,6 +29,8 @@ SIDE_BY_SIDE = 3
 SPARE_SHARE, SPARE_MOST = 0.1, 120.0
 # How long a job request stays claimed when its process dies and the host sets no time limit.
 CLAIM_SECONDS = 3600.0
+# Where host.json lies.
+APP_FOLDER = Path(__file__).resolve().parents[1]
 A_DAY = 86_400.0
 # Event Hubs keeps events for 90 days at most (premium and dedicated tiers; 7 days otherwise).
 LONGEST_RETENTION = timedelta(days=91)
@@ -45,7 +47,7 @@ class Work:
 def run_tick(*, late: bool) -> None:
     """Do what is due now, with this process' app and the host's time limit."""
     configure(current().settings, hosted=True)
-    limit = function_time_limit(environment(), Path.cwd())
+    limit = function_time_limit(environment(), APP_FOLDER)
     seconds = limit.total_seconds() if limit is not None else None
     Tick(app=current(), now=datetime.now(UTC), seconds=seconds).run(late=late)
 

@@ -16,12 +16,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram
+    from opentelemetry.trace import Span
 
 __all__ = ["record_batch", "record_dead_letters", "record_events", "span"]
 
@@ -40,17 +41,23 @@ def span(name: str, **attributes: str | float | bool) -> Iterator[None]:
     """
     # 30 ms of import that a cold start does without until the first span.
     from opentelemetry import trace  # noqa: PLC0415 - see above
-    from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 - see above
 
     tracer = trace.get_tracer(SCOPE)
-    with tracer.start_as_current_span(
-        name, attributes=attributes, record_exception=False, set_status_on_exception=False
-    ) as current:
-        try:
-            yield
-        except BaseException as error:
-            current.set_status(Status(StatusCode.ERROR, type(error).__name__))
-            raise
+    with (
+        tracer.start_as_current_span(
+            name, attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as current,
+        ExitStack() as stack,
+    ):
+        stack.push(partial(_mark, current))
+        yield
+
+
+def _mark(current: Span, kind: type[BaseException] | None, *_: object) -> None:
+    from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 - see span
+
+    if kind is not None:
+        current.set_status(Status(StatusCode.ERROR, kind.__name__))
 
 
 def record_batch(sync: str, trigger: str, summary: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +101,6 @@ def world(emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A fresh world; the app's settings point to it."""
     emulator.reset()
     (tmp_path / "syncs").mkdir()
-    shutil.copy(ROOT / "host.json", tmp_path)
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "SYNC_DEFINITIONS": str(tmp_path / "syncs"),
