@@ -222,6 +222,10 @@ def _ask_msal(client_id: str, secret: str, authority: str, scope: str) -> Mappin
             timeout=30,
         )
         answer: Mapping[str, Any] | None = application.acquire_token_for_client(scopes=[scope])
+    except requests.exceptions.SSLError as error:
+        raise AbortRun(
+            f"no secure connection to {urlsplit(authority).hostname}: its certificate is not trusted"
+        ) from error
     except requests.RequestException as error:
         raise RetryLater(f"{urlsplit(authority).hostname} could not be reached for a token", retry_after=5) from error
     except ValueError as error:

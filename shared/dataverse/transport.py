@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import SSLError as Urllib3SSLError
 
-from shared.errors import AnswerLost, RetryLater
+from shared.errors import AbortRun, AnswerLost, RetryLater
 
 __all__ = ["AnswerTimedOut", "HttpTransport", "Request", "Response", "Transport", "Unsent"]
 
@@ -88,6 +88,7 @@ class Transport(Protocol):
         Raises:
             Unsent: The server cannot have seen the request.
             AnswerLost: The server may have acted, and its answer is not known.
+            AbortRun: The server's certificate is not trusted.
         """
         ...
 
@@ -145,12 +146,14 @@ class HttpTransport:
         self._session.close()
 
 
-def _what_happened(error: requests.RequestException) -> Unsent | AnswerLost:
+def _what_happened(error: requests.RequestException) -> Unsent | AnswerLost | AbortRun:
     """Tell apart what never left from what may have been acted upon; when in doubt, it may have been."""
     url = error.request.url if error.request is not None else None
     host = urlsplit(url or "").hostname or "the service"
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return Unsent(f"{host} could not be reached in time")
+    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return AbortRun(f"the certificate of {host} is not trusted; REQUESTS_CA_BUNDLE may name a CA of your own")
     if isinstance(error, requests.exceptions.SSLError | requests.exceptions.ProxyError):
         return Unsent(f"no secure connection to {host}: {_root(error)}")
     if isinstance(error, requests.exceptions.Timeout):

@@ -9,7 +9,7 @@ import pytest
 
 from emulator.testing import RunningEmulator, running
 from shared.dataverse import Applied, Change, ChangeAction, ClientCredentials, Connection, Dataverse, HttpTransport
-from shared.errors import AbortRun, RetryLater
+from shared.errors import AbortRun
 from tests.integration.dataverse.conftest import Connect
 from tests.integration.dataverse.tables import read_accounts
 
@@ -42,7 +42,7 @@ def test_a_certificate_nobody_vouches_for_is_refused(
 ) -> None:
     """Without the CA there is no connection, and no token is asked for."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-    with pytest.raises(RetryLater, match="secure connection"):
+    with pytest.raises(AbortRun, match="certificate"):
         connect(secure).entity("account")
 
 
