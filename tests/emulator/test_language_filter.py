@@ -251,6 +251,96 @@ def test_a_filter_that_cannot_be_read_is_refused_in_the_services_words(text: str
     assert caught.value.message == message
 
 
+CRM = "Microsoft.Dynamics.CRM."
+
+
+@pytest.mark.parametrize(
+    ("text", "beginning"),
+    [
+        ("new_name eq contains(new_name,'a')", "Only a property and a value can be compared"),
+        ("1 eq 1", "A filter compares a property with a value"),
+        ("new_name in (new_code)", "Syntax error at position"),
+        ("new_name in 'a'", "Syntax error at position"),
+        ("contains(new_name)", "')' or ',' expected at position"),
+        ("contains('a',new_name)", "No function signature for the function with name 'contains'"),
+        ("contains(new_count,'1')", "No function signature for the function with name 'contains'"),
+        ("startswith(new_ParentId,'1')", "No function signature for the function with name 'startswith'"),
+        (f"new_ParentId eq {guid(1)}", "A binary operator with incompatible types was detected"),
+        ("new_count eq new_name", "A binary operator with incompatible types was detected"),
+        ("new_name in ('a',1)", "A binary operator with incompatible types was detected"),
+        ("new_name/new_code eq 'a'", "Could not find a property named 'new_name'"),
+        ("new_ParentId/ eq 'a'", "Syntax error at position 17"),
+        ("new_ParentId/1 eq 'a'", "Syntax error at position"),
+        ("new_ParentId/any()", "Could not find a property named 'new_ParentId'"),
+        ("new_thing_children/any(c)", "Syntax error at position"),
+        ("new_thing_children/any(c:c/Name eq 'a')", "Could not find a property named 'Name'"),
+        (f"{CRM}Above(PropertyName='new_parentid')", f"An unknown function with name '{CRM}Above' was found"),
+        (f"{CRM}In(PropertyName='new_ParentId',PropertyValues=['a'])", "'new_ParentId' is no column"),
+        (f"{CRM}In(PropertyName='Name',PropertyValues=['a'])", "Could not find a property named 'Name'"),
+        (f"{CRM}In(PropertyName='new_name')", f"The function '{CRM}In' needs the parameter 'PropertyValues'"),
+        (f"{CRM}In(PropertyValues=['a'])", f"The function '{CRM}In' needs the parameter 'PropertyName'"),
+        (
+            f"{CRM}In(PropertyName='new_count',PropertyValues=['x'])",
+            "Cannot convert the literal 'x' to the expected type",
+        ),
+        (
+            f"{CRM}In(PropertyName='new_parentid',PropertyValues=['x'])",
+            "Cannot convert the literal 'x' to the expected",
+        ),
+        (f"{CRM}In('new_name')", "Syntax error at position"),
+        (f"{CRM}In(PropertyName='a' PropertyValues=['x'])", "')' or ',' expected at position"),
+        (f"{CRM}In(PropertyName=new_name)", "Syntax error at position"),
+        (
+            f"{CRM}Between(PropertyName='new_count',PropertyValues=['1'])",
+            f"The function '{CRM}Between' needs two values",
+        ),
+        (f"{CRM}ContainValues(PropertyName='new_name',PropertyValues=['1'])", "The column of ContainValues must be"),
+        (f"{CRM}Today(PropertyName='new_name')", f"The function '{CRM}Today' needs a date column"),
+        (f"{CRM}On(PropertyName='new_day')", f"The function '{CRM}On' needs the parameter 'PropertyValue'"),
+        (f"{CRM}On(PropertyName='new_moment',PropertyValue='noon')", "Cannot convert the literal 'noon'"),
+        (f"{CRM}LastXDays(PropertyName='new_day',PropertyValue=0)", "'0' is no count"),
+        (f"{CRM}LastXYears(PropertyName='new_day',PropertyValue=9000)", "'9000' reaches beyond the calendar"),
+        ("new_moment eq 2026-01-01T25:00:00Z", "Unrecognized 'Edm.DateTimeOffset' literal"),
+        ("new_name eq @p eq", "The parameter alias '@p' has no value"),
+    ],
+)
+def test_what_makes_no_sense_in_a_filter_is_refused(text: str, beginning: str) -> None:
+    """Functions with the wrong arguments, names that are no columns, values that are none of the column's type."""
+    with pytest.raises(ODataError) as caught:
+        names("a").found(text)
+    assert caught.value.message.startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    ("call", "days"),
+    [
+        ("ThisYear", ["2026-01-01", "2026-03-17", "2026-03-18", "2026-03-25", "2026-12-31"]),
+        ("LastYear", ["2025-12-31"]),
+        ("NextYear", ["2027-01-01"]),
+        ("LastMonth", []),
+        ("NextMonth", []),
+        ("NextWeek", ["2026-03-25"]),
+        ("Next7Days", ["2026-03-18", "2026-03-25"]),
+        ("Last7Days", ["2026-03-17", "2026-03-18"]),
+        ("Tomorrow", []),
+        ("LastXMonths:3", ["2025-12-31", "2026-01-01", "2026-03-17", "2026-03-18"]),
+        ("LastXYears:1", ["2025-12-31", "2026-01-01", "2026-03-17", "2026-03-18"]),
+        ("NextXYears:1", ["2026-03-18", "2026-03-25", "2026-12-31", "2027-01-01"]),
+        ("NextXWeeks:1", ["2026-03-18", "2026-03-25"]),
+        ("OlderThanXMonths:2", ["2025-12-31", "2026-01-01"]),
+        ("OlderThanXYears:1", []),
+        ("NotOn:2026-03-18", ["2025-12-31", "2026-01-01", "2026-03-17", "2026-03-25", "2026-12-31", "2027-01-01"]),
+    ],
+)
+def test_spans_of_time_on_days(call: str, days: list[str]) -> None:
+    """On Wednesday, 18 March 2026; a column of days takes the whole of the day a span begins or ends in."""
+    known = ["2025-12-31", "2026-01-01", "2026-03-17", "2026-03-18", "2026-03-25", "2026-12-31", "2027-01-01"]
+    world = world_of({number: {"new_day": day} for number, day in enumerate(known)})
+    name, _, value = call.partition(":")
+    argument = f",PropertyValue='{value}'" if value else ""
+    assert [known[number] for number in world.found(f"{CRM}{name}(PropertyName='new_day'{argument})")] == days
+
+
 def test_more_than_five_hundred_conditions_are_refused() -> None:
     """The service counts conditions, and points to the In function for long lists."""
     world = names("n7")
