@@ -238,6 +238,16 @@ def test_the_time_model_sets_a_ceiling() -> None:
         assert 0.04 <= time.monotonic() - begun < took
 
 
+def test_small_answers_do_not_wait_for_an_acknowledgement(client: Client) -> None:
+    """Headers and body leave at once: Nagle's algorithm would hold the body back for 40 ms."""
+    times = []
+    for _ in range(20):
+        begun = time.monotonic()
+        client.send("GET", "WhoAmI")
+        times.append(time.monotonic() - begun)
+    assert sorted(times)[len(times) // 2] < 0.03
+
+
 # Figures
 
 
