@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -105,7 +105,7 @@ class Tick:
         found = []
         for definition in self._app.runnable():
             if definition.enabled and definition.schedule:
-                last = self._app.state.last_run(definition.name)
+                last = self._last_run(definition.name)
                 found.append(
                     Scheduled(
                         name=definition.name,
@@ -115,6 +115,16 @@ class Tick:
                     )
                 )
         return found
+
+    def _last_run(self, sync: str) -> RunRecord | None:
+        """The latest run; one whose process died is marked as interrupted, so that this tick goes on with it."""
+        last = self._app.state.last_run(sync)
+        # A run holds its lease from before its first log line until after its last.
+        if last is None or last.state != "Running" or self._app.state.lease(f"sync/{sync}"):
+            return last
+        died = replace(last, state="Interrupted", ended=self._now, message="its process ended without a word")
+        self._app.state.finish_run(died)
+        return died
 
     def _run_all(self, work: Sequence[Work]) -> None:
         for each in work:

@@ -78,6 +78,18 @@ class TestTick:
         tick(host)
         assert len(world.accounts()) == 3
 
+    def test_a_run_whose_process_died_is_marked_and_run_again(self, host: FunctionsHost, world: World) -> None:
+        """Its lease has lapsed, so nobody is at work: the log does not say Running for ever."""
+        world.define("customers", schedule=NIGHTLY)
+        world.app.state.begin_run(record("customers", started=datetime.now(UTC), state="Running"))
+        lease = world.app.state.acquire_lease("sync/customers", holder="dying", seconds=600)
+        assert lease is not None
+        tick(host)
+        assert [run.state for run in world.app.state.runs()] == ["Running"]
+        world.app.state.release_lease(lease)
+        tick(host)
+        assert [run.state for run in world.app.state.runs()] == ["Succeeded", "Interrupted"]
+
     def test_syncs_run_side_by_side_and_one_failure_keeps_no_other(self, host: FunctionsHost, world: World) -> None:
         """A missing file fails its own sync; a broken definition is no sync at all."""
         for name in ("a", "b", "c", "d", "e"):
