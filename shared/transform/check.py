@@ -179,12 +179,10 @@ def _target(
         return
     kind = Kind(source.type.value) if source else Kind.TEXT
     if not any(fits(each, attribute) for each in Kind):
-        yield Problem(
-            message=f"{name} is a {attribute.type} column, which a mapping cannot fill", path=f"{path}.target"
-        )
+        yield Problem(message=f"{name} is of type {attribute.type}, which a mapping cannot fill", path=f"{path}.target")
     elif not fits(kind, attribute):
         yield Problem(
-            message=f"{name} is a {attribute.type} column and cannot hold a {kind}, which {mapping.source} is",
+            message=f"{name} is of type {attribute.type} and cannot hold a {kind}, which {mapping.source} is",
             path=f"{path}.target",
         )
     elif attribute.type in _WITH_OPTIONS and not attribute.choices:
@@ -225,7 +223,7 @@ def _expire(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Prob
     if attribute is None:
         yield Problem(message=_unknown(dropped.expire, entity), path=path)
     elif attribute.type is not AttributeType.DATETIME:
-        yield Problem(message=f"{dropped.expire} is a {attribute.type} column; expiring needs a date column", path=path)
+        yield Problem(message=f"{dropped.expire} is of type {attribute.type}; expiring needs a date column", path=path)
     elif not attribute.updatable:
         yield Problem(message=f"{dropped.expire} is read-only and cannot be set", path=path)
 

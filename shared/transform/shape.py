@@ -26,10 +26,15 @@ SOURCE_ERRORS: Final = Step(
   _row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)""",
 )
 _FITS: Final = {
-    ColumnType.TEXT: "not a text",
     ColumnType.NUMBER: "not a number; written plainly, such as 1250.50, -3 or 1e6",
     ColumnType.DATE: "not a date; written as in 2024-01-31 or 2024-01-31T10:00:00Z",
     ColumnType.BOOL: f"not one of {', '.join((*TRUE_WORDS, *FALSE_WORDS))}",
+}
+_FAILS: Final = {
+    ColumnType.TEXT: "the expression fails on this row",
+    ColumnType.NUMBER: "the expression fails on this row, or its result is no number",
+    ColumnType.DATE: "the expression fails on this row, or its result is no date",
+    ColumnType.BOOL: "the expression fails on this row, or its result is neither true nor false",
 }
 
 
@@ -156,18 +161,18 @@ class _Compiler:
         text, own = _text(column), quoted(column.label)
         self._mandatory(column, f"{text} IS NULL")
         if column.type is not ColumnType.TEXT:
-            self._misfit(column, f"{text} IS NOT NULL AND {own} IS NULL")
+            self._misfit(column, f"{text} IS NOT NULL AND {own} IS NULL", _FITS[column.type])
         self._max_length(column, text)
 
     def _mandatory(self, column: Column, empty: str) -> None:
         if column.mandatory:
             self._rule(column, ErrorType.MANDATORY, empty, "a value is required", rejects=column.validate_)
 
-    def _misfit(self, column: Column, broken: str, message: str = "") -> None:
-        formatted = column.input_format is not None
+    def _misfit(self, column: Column, broken: str, message: str) -> None:
+        formatted = column.read and column.input_format is not None
         error = ErrorType.INPUT_FORMAT if formatted else ErrorType.INVALID_FORMAT
-        expected = f"not a date in the format {column.input_format}" if formatted else _FITS[column.type]
-        rule = self._rule(column, error, broken, message or expected, rejects=column.validate_)
+        expected = f"not a date in the format {column.input_format}" if formatted else message
+        rule = self._rule(column, error, broken, expected, rejects=column.validate_)
         self.doubts[column.label] = (*self.doubts.get(column.label, ()), rule)
 
     def _max_length(self, column: Column, text: str) -> None:
@@ -235,7 +240,7 @@ class _Compiler:
         if column.type is not ColumnType.TEXT:
             misfit = f"({misfit} OR {result}[1] IS NOT NULL AND {own} IS NULL)"
         self._mandatory(column, f"{result} IS NOT NULL AND {result}[1] IS NULL")
-        self._misfit(column, misfit, f"the expression failed, or its result is {_FITS[column.type].split(';')[0]}")
+        self._misfit(column, misfit, _FAILS[column.type])
         self._max_length(column, f"CAST({own} AS VARCHAR)")
 
     def _filtered(self, sql: str) -> str:

@@ -68,7 +68,10 @@ class Workspace:
         """
         if file is not None and Path(file).exists():
             raise UserError(f"{file} exists already: name a new file to keep the workspace in, or remove it first")
-        folder = Path(tempfile.mkdtemp(prefix="workspace-", dir=temp_folder))
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="workspace-", dir=temp_folder)).resolve()
+        except OSError as error:
+            raise UserError(f"no temporary folder can be made in {temp_folder}: {error.strerror}") from error
         try:
             connection = _connected(file, folder, memory_limit=memory_limit, readable=readable, threads=threads)
         except duckdb.Error as error:
@@ -173,7 +176,9 @@ def _connected(
         # Instants are kept and compared in UTC, whatever zone the machine is in.
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
-        connection.execute(f"SET allowed_paths = [{', '.join(map(literal, readable))}]")
+        # DuckDB looks at where a link leads: both names are allowed.
+        paths = dict.fromkeys([*readable, *(str(Path(path).resolve()) for path in readable)])
+        connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
     except duckdb.Error:

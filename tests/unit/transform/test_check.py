@@ -48,15 +48,15 @@ def test_a_sound_definition_has_no_problems() -> None:
         ("nam", {}, "account has no column nam; did you mean name?"),
         ("Account Number", {}, "account has no column Account Number; did you mean accountnumber?"),
         ("computed", {}, "computed is read-only: the service computes it"),
-        ("parent", {}, "parent is a Lookup column, which a mapping cannot fill"),
-        ("staff", {"type": "date"}, "staff is a Integer column and cannot hold a date, which x is"),
-        ("founded", {"type": "number"}, "founded is a DateTime column and cannot hold a number, which x is"),
-        ("active", {"type": "date"}, "active is a Boolean column and cannot hold a date, which x is"),
-        ("segment", {"type": "bool"}, "segment is a Picklist column and cannot hold a bool, which x is"),
+        ("parent", {}, "parent is of type Lookup, which a mapping cannot fill"),
+        ("staff", {"type": "date"}, "staff is of type Integer and cannot hold a date, which x is"),
+        ("founded", {"type": "number"}, "founded is of type DateTime and cannot hold a number, which x is"),
+        ("active", {"type": "date"}, "active is of type Boolean and cannot hold a date, which x is"),
+        ("segment", {"type": "bool"}, "segment is of type Picklist and cannot hold a bool, which x is"),
         (
             "reference",
             {"type": "number"},
-            "reference is a Uniqueidentifier column and cannot hold a number, which x is",
+            "reference is of type Uniqueidentifier and cannot hold a number, which x is",
         ),
         ("optionless", {}, "optionless has no options, so no value fits it"),
         ("hidden", {}, "hidden cannot be read, so strategy full cannot compare it; use delta or upsert"),
@@ -128,7 +128,7 @@ def test_the_sync_key_has_to_be_mapped_and_known() -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("staff", "staff is a Integer column; expiring needs a date column"),
+        ("staff", "staff is of type Integer; expiring needs a date column"),
         ("expired", "account has no column expired; did you mean expiredon?"),
     ],
 )

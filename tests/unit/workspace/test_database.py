@@ -44,6 +44,24 @@ def test_files_named_at_opening_and_the_own_folder_are_readable(tmp_path: Path) 
             workspace.query(f"SELECT * FROM read_csv({literal(str(tmp_path / 'b.csv'))})")
 
 
+def test_a_link_leads_to_the_file_that_was_named(tmp_path: Path) -> None:
+    """It may be read by the link's name; a link in the own folder is no way out."""
+    (tmp_path / "real.csv").write_text("x\n1\n")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    (tmp_path / "secret.csv").write_text("x\n2\n")
+    with Workspace.open(readable=[str(tmp_path / "link.csv")]) as workspace:
+        assert workspace.query(f"SELECT x FROM read_csv({literal(str(tmp_path / 'link.csv'))})") == [(1,)]
+        (workspace.folder / "way_out.csv").symlink_to(tmp_path / "secret.csv")
+        with pytest.raises(duckdb.PermissionException):
+            workspace.query(f"SELECT x FROM read_csv({literal(str(workspace.folder / 'way_out.csv'))})")
+
+
+def test_a_temporary_folder_that_is_not_there(tmp_path: Path) -> None:
+    """Is said by its name."""
+    with pytest.raises(UserError, match=r"no temporary folder can be made in .*/none"):
+        Workspace.open(temp_folder=tmp_path / "none")
+
+
 def test_the_folder_goes_away_on_closing(tmp_path: Path) -> None:
     """Nothing is left behind."""
     with Workspace.open(temp_folder=tmp_path) as workspace:
