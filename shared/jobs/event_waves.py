@@ -17,7 +17,7 @@ from shared.events import Action, Step
 from shared.jobs.event_rows import KEPT, Failure
 from shared.jobs.event_sync import PreparedSync, empty
 from shared.reconcile import reconcile_steps
-from shared.transform import current_finish_steps, current_table_step, to_service
+from shared.transform import TargetColumn, current_finish_steps, current_table_step, to_service
 from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["CHANGES", "DOUBLES", "WRITTEN_DOWN", "Wave", "Written"]
@@ -137,13 +137,28 @@ class Wave:
         if single:
             items = [*(quoted(n) for n in names), *(_flag(n) for n in names), *self._keys]
         else:
-            items = [f"last({quoted(n)} ORDER BY _row) FILTER (WHERE NOT {_flag(n)}) AS {quoted(n)}" for n in names]
+            items = [f"{self._latest(column)} AS {quoted(column.name)}" for column in self.sync.layout]
             items += [f"bool_and({_flag(n)}) AS {_flag(n)}" for n in names]
             items += [f"last({key} ORDER BY _row) AS {key}" for key in self._keys]
         self.workspace.execute(
             f"CREATE TABLE desired AS SELECT _step AS _row, {', '.join(items)} "
             f"FROM step_rows JOIN wanted USING (_row) WHERE {condition}{'' if single else ' GROUP BY _step'}"
         )
+
+    def _latest(self, column: TargetColumn) -> str:
+        """SQL for a column's value over the rows of a step.
+
+        A record that is addressed by its alternate key keeps the spelling of the key that it was made with, because later
+        writes never send the key. One that is compared, or addressed by its id, takes the latest.
+        """
+        name, record = quoted(column.name), self.sync.definition.destination.id_column
+        last = f"last({name} ORDER BY _row) FILTER (WHERE NOT {_flag(column.name)}"
+        if column.key_part is None or self.sync.definition.sync_behaviour.strategy is Strategy.FULL:
+            return f"{last})"
+        first = f"first({name} ORDER BY _row)"
+        if any(other.name == record for other in self.sync.layout):
+            return f"coalesce({last} AND {quoted(record)} IS NOT NULL), {first})"
+        return first
 
     @property
     def _keys(self) -> list[str]:
