@@ -72,6 +72,23 @@ def build_application(options: Options) -> Application:
     return Application(service, policies, reset=reset, seed=seed)
 
 
+def _listening(port: int) -> socket.socket:
+    """Binds a port of 127.0.0.1.
+
+    The protocol is named because asyncio switches Nagle's algorithm off only on sockets that say they are TCP: with it,
+    head and body of a short answer would arrive 40 milliseconds apart.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        listening.listen(512)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
 class Server(uvicorn.Server):
     """Serves an emulator and tells, once it answers, where and with which credentials."""
 
@@ -81,7 +98,7 @@ class Server(uvicorn.Server):
         self._announce = announce
         self._folder = tempfile.TemporaryDirectory(prefix="emulator-")
         self._certificates = Certificates.make(Path(self._folder.name)) if options.tls else None
-        self.socket = socket.create_server(("127.0.0.1", options.port), backlog=512)
+        self.socket = _listening(options.port)
         super().__init__(
             uvicorn.Config(
                 build_application(options),

@@ -127,7 +127,7 @@ def _rounded(value: float, digits: int) -> float:
     if round(value, digits) == value:
         return value
     written = Decimal(repr(value))
-    return float(written.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN))
+    return float(written.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)) + 0.0  # no minus zero
 
 
 def _boolean(column: Column, table: str) -> Convert:

@@ -113,7 +113,8 @@ class MetadataWrites:
         Raises:
             ServiceError: A column is unknown, or rows have equal values.
         """
-        name, columns = key_description(key)
+        name, described = key_description(key)
+        columns = described["columns"]
         missing = [column for column in columns if column not in table.columns]
         if missing:
             raise invalid_argument(f"The key {name} names columns that {table.logical_name} lacks: {missing}")

@@ -83,9 +83,10 @@ def plural(name: str) -> str:
     return f"{name}es" if name.endswith(_SPELLED_WITH_ES) else f"{name}s"
 
 
-def key_description(key: Json) -> tuple[str, list[str]]:
-    """Returns name and columns of an EntityKeyMetadata object."""
-    return str(key["SchemaName"]), [str(column) for column in key["KeyAttributes"]]
+def key_description(key: Json) -> tuple[str, dict[str, Any]]:
+    """Returns name and description of an EntityKeyMetadata object."""
+    columns = [str(column) for column in key["KeyAttributes"]]
+    return str(key["SchemaName"]), {"columns": columns, "status": key.get("EntityKeyIndexStatus") or "Active"}
 
 
 def _columns(

@@ -201,11 +201,13 @@ def _state_columns(states: Mapping[int, Any]) -> Description:
 
 def _keys(schema_name: str, description: Description, columns: Mapping[str, Column]) -> tuple[AlternateKey, ...]:
     keys = []
-    for name, parts in (description.get("keys") or {}).items():
+    for name, given in (description.get("keys") or {}).items():
+        parts = given["columns"] if isinstance(given, dict) else given
+        status = str(given.get("status", "Active")) if isinstance(given, dict) else "Active"
         missing = [part for part in parts if part not in columns]
         if missing:
             raise SchemaFileError(f"table {schema_name}, key {name}: no column {', '.join(missing)}")
-        keys.append(AlternateKey(name=str(name), columns=tuple(parts), display_name=str(name)))
+        keys.append(AlternateKey(name=str(name), columns=tuple(parts), display_name=str(name), status=status))
     return tuple(keys)
 
 

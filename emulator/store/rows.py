@@ -130,7 +130,3 @@ class Rows:
             {**cleared, **changed, "versionnumber": self._database.next_version(), "row_": number}
             for (number,) in numbers
         )
-
-    def count(self) -> int:
-        """Returns how many rows there are."""
-        return int(self._database.scalar(f"SELECT count(*) FROM {self._name}"))
