@@ -13,6 +13,7 @@ from shared.dataverse.bulk import NAMESPACE, create_body, delete_body, update_bo
 from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.connection import Connection
 from shared.dataverse.controller import Kind
+from shared.dataverse.elastic import DETAILS_WANTED
 from shared.dataverse.keys import Lookup, column_in_url, key_values, lookups, predicate
 from shared.dataverse.retry import Trouble
 from shared.dataverse.service import Call
@@ -116,7 +117,7 @@ def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
         return Call(
             method="POST",
             path=f"{target.entity.entity_set}/{NAMESPACE}.{MESSAGES[chunk.kind]}",
-            headers=target.connection.write_headers,
+            headers={**target.connection.write_headers, **(DETAILS_WANTED if target.entity.elastic else {})},
             body=_bulk_body(chunk, target.entity),
             table=target.entity.logical_name,
             doing=chunk.kind.value,

@@ -20,6 +20,7 @@ from shared.dataverse.batch_requests import decoded
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
 from shared.dataverse.chunks import MESSAGES, Chunk, Step, Target, lookup_key
 from shared.dataverse.controller import Kind
+from shared.dataverse.elastic import details_of
 from shared.dataverse.keys import column_in_url, key_text
 from shared.dataverse.retry import Trouble
 from shared.dataverse.service_errors import (
@@ -170,7 +171,26 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
     if ends_run(refused) or chunk.step is Step.LOOK_UP:
         error = error_of(refused, table=target.entity.logical_name, doing=doing)
         return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking records up failed: {refused}"))
+    if target.entity.elastic and chunk.step is Step.SEND:
+        return _in_part(chunk, response)
     return _row_refused(chunk, refused, dense=dense)
+
+
+def _in_part(chunk: Chunk, response: Response) -> Verdict:
+    """An elastic table wrote the rows it could: the others are sent one by one, to hear what is wrong with each."""
+    details = details_of(response)
+    if details is None:
+        return lost(chunk) if chunk.kind is Kind.CREATE else Verdict(again=(replace(chunk, step=Step.SINGLY),))
+    written = {index: record for index, (status, record) in details.items() if status < _FIRST_REFUSAL}
+    created = {Kind.CREATE: True, Kind.UPSERT: None}.get(chunk.kind, False)
+    outcomes = tuple(
+        Applied(number=change.number, id=written[index] or change.id, created=created)
+        for index, change in enumerate(chunk.changes)
+        if index in written
+    )
+    others = tuple(change for index, change in enumerate(chunk.changes) if index not in written)
+    again = (replace(chunk, changes=others, step=Step.SINGLY),) if others else ()
+    return Verdict(outcomes=outcomes, again=again)
 
 
 def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
