@@ -1,6 +1,7 @@
 """`EntityDefinitions`, `RelationshipDefinitions`, `GlobalOptionSetDefinitions` and what hangs on them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -26,6 +27,7 @@ from emulator.metadata.nodes import (
 from emulator.metadata.writes import MetadataWrites
 from emulator.odata import Query, Segment, parse_query
 from emulator.schema import Table
+from emulator.schema.faults import SchemaFileError
 
 __all__ = ["METADATA_ROOTS", "Metadata"]
 
@@ -58,7 +60,14 @@ class Metadata:
         if request.method in {"GET", "HEAD"}:
             response = self._read(request, segments)
             return Planned(act=lambda: response)
-        return Planned(act=lambda: self._write(request, segments))
+        return Planned(act=lambda: self._understood(request, segments))
+
+    def _understood(self, request: Request, segments: Sequence[Segment]) -> Response:
+        """Definitions come as deep JSON: what is missing or of the wrong kind in it is the client's mistake."""
+        try:
+            return self._write(request, segments)
+        except (SchemaFileError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise invalid_argument(f"The definition is refused: {error!r}") from error
 
     def _read(self, request: Request, segments: Sequence[Segment]) -> Response:
         first, *rest = segments
@@ -248,7 +257,7 @@ def _without_type(node: Node) -> Node:
 
 
 def _one(request: Request, context: str, node: Node, query: Query) -> Response:
-    content = shaped([node], query)[0]
+    content = shaped([node], replace(query, filter=None, top=None))[0]
     return answer({"@odata.context": f"{request.root}$metadata#{context}/$entity", **content})
 
 

@@ -10,7 +10,6 @@ from emulator.metadata.definitions import metadata_id
 from emulator.schema import AlternateKey, Schema, Table
 from emulator.schema.columns import build_column
 from emulator.schema.entity_definitions import column_description, key_description, table_description
-from emulator.schema.faults import SchemaFileError
 from emulator.schema.loader import extended, schema_from
 from emulator.store import sql_name
 
@@ -20,7 +19,10 @@ Json = Mapping[str, Any]
 
 
 class MetadataWrites:
-    """Changes the schema of an environment."""
+    """Changes the schema of an environment.
+
+    Besides the refusals named below, JSON that lacks what it must hold raises `SchemaFileError`, `KeyError` and such.
+    """
 
     def __init__(self, environment: Environment) -> None:
         """Works on `environment`."""
@@ -38,10 +40,7 @@ class MetadataWrites:
             raise ServiceError(
                 400, "0x80044363", f"An object with the specified name {name} already exists. Choose another name."
             )
-        try:
-            changed = schema_from([(name, table_description(entity))], schema)
-        except (SchemaFileError, KeyError) as error:
-            raise invalid_argument(f"The definition of {name} is refused: {error}") from error
+        changed = schema_from([(name, table_description(entity))], schema)
         table = changed.tables[name.lower()]
         self._environment.change(changed, table)
         return metadata_id("table", table.logical_name)
@@ -70,10 +69,7 @@ class MetadataWrites:
         return metadata_id("column", f"{table.logical_name}.{logical}")
 
     def _with_column(self, table: Table, schema_name: str, settings: dict[str, Any]) -> Table:
-        try:
-            return extended(table, {"columns": {schema_name: settings}}, self._environment.schema.tables)
-        except SchemaFileError as error:
-            raise invalid_argument(f"The definition of {schema_name} is refused: {error}") from error
+        return extended(table, {"columns": {schema_name: settings}}, self._environment.schema.tables)
 
     def replace_column(self, table: Table, logical_name: str, attribute: Json) -> None:
         """Changes a column's definition: its options stay where the new one names none."""
