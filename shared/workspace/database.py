@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,6 +40,7 @@ class Workspace:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
         self._connection = connection
+        self._parameters: dict[str, SqlValue] = {}
         self.folder = folder
         self.readable = readable
 
@@ -116,6 +116,7 @@ class Workspace:
         """Stream a query's rows, fetching `size` at a time; other statements may run in between."""
         cursor = self._connection.cursor()
         try:
+            _bind(cursor, self._parameters)  # a cursor shares the tables, not the variables
             cursor.execute(sql)
             while block := cursor.fetchmany(size):
                 yield from block
@@ -135,8 +136,8 @@ class Workspace:
 
     def bind(self, values: Mapping[str, SqlValue]) -> None:
         """Make parameters known to expressions: `@name` reads the variable ``p_name``."""
-        for name, value in values.items():
-            self._connection.execute(f"SET VARIABLE {quoted('p_' + name)} = {literal(_plain(value))}")
+        self._parameters.update(values)
+        _bind(self._connection, values)
 
 
 @contextmanager
@@ -174,7 +175,7 @@ def _connected(
     connection = duckdb.connect(":memory:" if file is None else str(file), config=settings)
     try:
         # Instants are kept and compared in UTC, whatever zone the machine is in.
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
         # DuckDB looks at where a link leads: both names are allowed.
         paths = dict.fromkeys([*readable, *(str(Path(path).resolve()) for path in readable)])
@@ -187,10 +188,9 @@ def _connected(
     return connection
 
 
-def _plain(value: SqlValue) -> SqlValue:
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC).replace(tzinfo=None)
-    return value
+def _bind(connection: duckdb.DuckDBPyConnection, values: Mapping[str, SqlValue]) -> None:
+    for name, value in values.items():
+        connection.execute(f"SET VARIABLE {quoted('p_' + name)} = {literal(value)}")
 
 
 def _first_line(error: duckdb.Error) -> str:

@@ -152,6 +152,15 @@ def test_rows_stream_while_other_statements_run(workspace: Workspace) -> None:
     assert sum(1 for _ in rows) == 4999
 
 
+def test_streamed_rows_know_parameters_and_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read on a connection of their own, which sees the same."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    with Workspace.open() as workspace:
+        workspace.bind({"tag": "T"})
+        sql = "SELECT getvariable('p_tag'), CAST(CAST('2024-01-31T10:00:00Z' AS TIMESTAMPTZ) AS TIMESTAMP)::VARCHAR"
+        assert workspace.query(sql) == list(workspace.rows(sql)) == [("T", "2024-01-31 10:00:00")]
+
+
 @pytest.mark.parametrize("name", ["plain", 'with "quotes"', "select", "a.b; --", "ä"])
 def test_any_name_can_be_quoted(workspace: Workspace, name: str) -> None:
     """An identifier is never SQL."""
