@@ -38,11 +38,14 @@ _OK: Final = 200
 
 @dataclass(slots=True)
 class _Item:
-    """One target: what it says and, once looked up, the row it is about."""
+    """One target: what it says and, once looked up, the row it is about.
+
+    `identity` is comparable: identifier and partition, or the key's name and its collated values; None for a new row.
+    """
 
     body: Mapping[str, Any]
     reference: RowKey | None
-    identity: object
+    identity: Any
     row: int | None = None
 
 
@@ -121,15 +124,15 @@ class Bulk:
         for name, group in kinds.items():
             key = next((key for key in table.keys if key.name == name), None)
             if key is None and not table.elastic:
-                numbers = rows.by_ids([item.identity[0] for item in group])  # type: ignore[index]  # set above
+                numbers = rows.by_ids([item.identity[0] for item in group])
                 for item in group:
-                    item.row = numbers.get(item.identity[0])  # type: ignore[index]  # set above
+                    item.row = numbers.get(item.identity[0])
             else:
                 self._find_by_key(work, key, group)
 
     def _find_by_key(self, work: TableChanges, key: AlternateKey | None, group: Sequence[_Item]) -> None:
         rows = work.rows
-        identities: list[Any] = [item.identity for item in group]
+        identities = [item.identity for item in group]
         if key is None:
             for item, (record_id, partition) in zip(group, identities, strict=True):
                 item.row = rows.by_id(record_id, partition)
@@ -150,7 +153,7 @@ class Bulk:
             if check is not None:
                 check({**_named_identity(work.table, item), **values})
             if message == "DeleteMultiple" and item.row is not None:
-                steps.deletes.append((item.row, item.identity[0]))  # type: ignore[index]  # deletes name an identifier
+                steps.deletes.append((item.row, item.identity[0]))
             elif item.row is None:
                 steps.inserts.append(values)
             else:
@@ -271,7 +274,7 @@ def _identify(table: Table, item: _Item, values: Values) -> None:
     if reference.id is not None:
         values[table.primary_id] = reference.id
         return
-    collated: Any = item.identity
+    collated = item.identity
     for position, part in enumerate(reference.key.columns if reference.key else ()):
         if part in values:
             raise key_column_in_body()

@@ -128,7 +128,10 @@ class Navigation:
             target_name = str(actual)
         elif actual != target_name:
             related_id = None
-        return self._environment.schema.tables[target_name], related_id
+        target = self._environment.schema.tables.get(target_name)
+        if target is None:  # imported tables may refer to tables that were not imported
+            raise unknown_segment(target_name)
+        return target, related_id
 
     def _reference(self, request: Request, table: Table, reference: RowKey, name: str) -> Response:
         target, related_id = self._target(table, reference, name)

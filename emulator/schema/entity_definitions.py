@@ -97,6 +97,8 @@ def _columns(
         if attribute.get("AttributeOf") or logical == primary_id or _type(attribute) in _SKIPPED:
             continue
         settings = column_description(attribute)
+        if settings["type"] in {"State", "Status"} and not settings.get("options"):
+            continue  # the usual states stand in for those the JSON does not list
         known = navigation.get(logical, {})
         if known:
             settings["targets"] = settings.get("targets") or list(known)

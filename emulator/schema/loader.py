@@ -172,7 +172,7 @@ def _base_columns(own: Description) -> Description:
             "computed": True,
         }
         for name, settings in own.items()
-        if settings.get("type") == "Money"
+        if settings.get("type") == "Money" and not settings.get("computed")
     }
 
 

@@ -150,6 +150,7 @@ def test_the_json_of_entity_definitions_gives_the_same_table_back(tmp_path: Path
         old, new = schema.tables[name], read.tables[name]
         assert (new.entity_set, new.primary_id, new.primary_name) == (old.entity_set, old.primary_id, old.primary_name)
         assert [key.columns for key in new.keys] == [key.columns for key in old.keys]
+        assert set(new.columns) == set(old.columns)
         for column in old.columns.values():
             other = new.columns[column.logical_name]
             assert (other.type, other.max_length, other.targets) == (column.type, column.max_length, column.targets)
@@ -163,6 +164,31 @@ def test_the_json_of_entity_definitions_gives_the_same_table_back(tmp_path: Path
     with running(in_thread=True, schema=[file]) as emulator, Client(emulator) as client:
         assert client.upsert([{"accountnumber": "1", "name": "A"}]).status_code == 204
         assert client.names() == ["A"]
+
+
+def test_lookups_to_tables_that_were_not_imported_do_no_harm(tmp_path: Path) -> None:
+    """A real environment's table refers to many others; the column is there, what it would lead to is not."""
+    entity = {
+        "SchemaName": "new_Site",
+        "Attributes": [
+            {"SchemaName": "new_Name", "AttributeType": "String", "IsPrimaryName": True},
+            {"SchemaName": "new_TerritoryId", "AttributeType": "Lookup", "Targets": ["territory"]},
+            {"SchemaName": "statecode", "LogicalName": "statecode", "AttributeType": "State"},
+        ],
+    }
+    file = tmp_path / "site.json"
+    file.write_text(json.dumps(entity), encoding="utf-8")
+    with running(in_thread=True, schema=[file]) as emulator, Client(emulator) as client:
+        answer = client.send("POST", "new_sites", {"new_name": "A"}, Prefer="return=representation")
+        row = answer.json()
+        assert (row["_new_territoryid_value"], row["statecode"], row["statuscode"]) == (None, 0, 1)
+        for path in ("$metadata", "EntityDefinitions(LogicalName='new_site')" + EXPANDED, "new_sites"):
+            assert client.send("GET", path).status_code == 200, path
+        assert client.send("GET", f"new_sites({row['new_siteid']})/new_TerritoryId").status_code == 404
+        bound = {"new_TerritoryId@odata.bind": f"/territories({row['new_siteid']})"}
+        assert client.send("POST", "new_sites", bound).status_code == 404
+        annotated = client.send("GET", "new_sites", Prefer='odata.include-annotations="*"')
+        assert annotated.status_code == 200
 
 
 def test_option_sets_come_with_the_json_where_it_has_them(tmp_path: Path) -> None:
