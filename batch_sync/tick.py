@@ -17,7 +17,7 @@ from shared.jobs.lease_keeping import LeaseTaken
 from shared.jobs.schedule import Scheduled, due
 from shared.settings import environment, function_time_limit
 from shared.state import JobRequest, RunRecord
-from shared.telemetry import PhaseSpans, configure, record_batch, said_by, span
+from shared.telemetry import PhaseSpans, record_batch, said_by, span
 
 __all__ = ["Tick", "run_tick"]
 
@@ -46,7 +46,6 @@ class Work:
 
 def run_tick(*, late: bool) -> None:
     """Do what is due now, with this process' app and the host's time limit."""
-    configure(current().settings, hosted=True)
     limit = function_time_limit(environment(), APP_FOLDER)
     seconds = limit.total_seconds() if limit is not None else None
     Tick(app=current(), now=datetime.now(UTC), seconds=seconds).run(late=late)

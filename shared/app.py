@@ -43,6 +43,7 @@ from shared.secrets import SecretStore
 from shared.settings import Settings, environment
 from shared.sources import open_source
 from shared.state import StateStore
+from shared.telemetry import configure
 from shared.transform import check
 from shared.workspace import Step, Workspace
 
@@ -273,17 +274,21 @@ class App:
         progress: Progress | None,
     ) -> Tools:
         source = open_source(definition.source, values)
-        return Tools(
-            dataverse=self.dataverse(definition, values),
-            source=source,
-            state=self.state,
-            open_workspace=partial(
-                Workspace.open,
+
+        def open_workspace() -> Workspace:
+            # A source whose files are missing says so here: inside the run, so that the log has it.
+            return Workspace.open(
                 memory_limit=self.settings.workspace_memory,
                 temp_folder=self.settings.workspace_temp or None,
                 file=keep,
                 readable=source.readable,
-            ),
+            )
+
+        return Tools(
+            dataverse=self.dataverse(definition, values),
+            source=source,
+            state=self.state,
+            open_workspace=open_workspace,
             progress=progress or Silent(),
         )
 
@@ -324,5 +329,7 @@ def open_app(settings: Settings | None = None) -> App:
 
 @lru_cache(maxsize=1)
 def current() -> App:
-    """This process' app: one for all invocations, so that secrets, metadata and connections are kept."""
-    return open_app()
+    """The deployed process' app: one for all invocations, so that secrets, metadata and connections are kept."""
+    app = open_app()
+    configure(app.settings, hosted=True)
+    return app

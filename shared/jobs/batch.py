@@ -25,6 +25,7 @@ from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, check
 from shared.reconcile import samples as read_samples
 from shared.sources import Source
 from shared.state import ErrorRecord, RunRecord, StateStore
+from shared.telemetry import said_by
 from shared.workspace import Workspace
 
 __all__ = ["BatchJob", "PlanReport", "Tools", "plan_batch", "run_batch"]
@@ -143,7 +144,8 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
         AbortRun: Dataverse refuses us; what was written before stays written and is in the log.
         RetryLater: Dataverse is away beyond patience; likewise.
     """
-    with holding(tools.state, job.definition.name, job.run_id) as lease:
+    name = job.definition.name
+    with said_by(run_id=job.run_id, sync=name), holding(tools.state, name, job.run_id) as lease:
         run = _Run(job=job, tools=tools, lease=lease, started=tools.clock.now(), begun=tools.clock.monotonic())
         return run.execute()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,9 +23,11 @@ class LeaseTaken(UserError):  # noqa: N818 - the name says what happened
 class HeldLease:
     """A lease that a thread renews until the run ends."""
 
-    def __init__(self, store: StateStore, lease: Lease) -> None:
+    def __init__(self, store: StateStore, lease: Lease, *, asked_at: float) -> None:
         self._store = store
         self._lease = lease
+        # Counted by this machine's own clock from before the store was asked, so that it never ends late.
+        self._good_until = asked_at + LEASE_SECONDS
         self._over = threading.Event()
         self._lost = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease {lease.name}", daemon=True)
@@ -35,8 +38,8 @@ class HeldLease:
         return self._lease.fence
 
     def lost(self) -> bool:
-        """Whether somebody else may hold the lease by now: the run must stop writing."""
-        return self._lost.is_set()
+        """Whether somebody else may hold the lease by now, taken or just expired: the run must stop writing."""
+        return self._lost.is_set() or time.monotonic() >= self._good_until
 
     def start(self) -> None:
         """Begin to renew."""
@@ -50,6 +53,7 @@ class HeldLease:
 
     def _renew(self) -> None:
         while not self._over.wait(RENEW_EVERY):
+            asked_at = time.monotonic()
             try:
                 renewed = self._store.renew_lease(self._lease, seconds=LEASE_SECONDS)
             except SyncError:
@@ -58,6 +62,7 @@ class HeldLease:
                 self._lost.set()
                 return
             self._lease = renewed
+            self._good_until = asked_at + LEASE_SECONDS
 
 
 @contextmanager
@@ -68,12 +73,13 @@ def holding(store: StateStore, sync: str, run_id: str) -> Iterator[HeldLease]:
         LeaseTaken: Another run holds it.
     """
     name = f"sync/{sync}"
+    asked_at = time.monotonic()
     lease = store.acquire_lease(name, holder=run_id, seconds=LEASE_SECONDS)
     if lease is None:
         holder = store.lease(name)
         until = f" (its lease holds until {holder.expires:%H:%M:%S} UTC unless renewed)" if holder else ""
         raise LeaseTaken(f"{sync} is already running{until}: wait for that run to end, then try again")
-    held = HeldLease(store, lease)
+    held = HeldLease(store, lease, asked_at=asked_at)
     held.start()
     try:
         yield held
