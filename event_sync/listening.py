@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import lru_cache, partial
 
 from shared.app import App
-from shared.jobs.events import EventSync, EventTools, Listeners
-from shared.workspace import Workspace
+from shared.jobs.events import EventSync, EventTools, Listeners, WarmWorkspace
 
 __all__ = ["listeners", "tools"]
 
@@ -29,7 +28,7 @@ def tools(app: App) -> EventTools:
     """The tools of this process: environments, open workspaces and metadata outlive an invocation."""
     # A batch is a few hundred rows: more threads would only wait for each other.
     open_workspace = partial(
-        Workspace.open,
+        WarmWorkspace.open,
         memory_limit=app.settings.workspace_memory,
         temp_folder=app.settings.workspace_temp or None,
         threads=1,

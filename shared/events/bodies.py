@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from shared.events.records import Undecodable
 
@@ -15,6 +15,13 @@ __all__ = ["as_text", "is_true", "mapping", "moment", "parse"]
 
 # A lone surrogate is legal in JSON text and in Python, and is no character: no database takes it.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
 
 
 def parse(body: bytes) -> Any | Undecodable:
@@ -26,7 +33,7 @@ def parse(body: bytes) -> Any | Undecodable:
     except UnicodeDecodeError as error:
         return Undecodable(reason=f"the body is not UTF-8: byte {error.start} does not belong there")
     try:
-        value = json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+        value = _DECODER.decode(text)
         if _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False, default=str).encode()
     except json.JSONDecodeError as error:
@@ -38,10 +45,6 @@ def parse(body: bytes) -> Any | Undecodable:
     except RecursionError:
         return Undecodable(reason="the body is nested too deeply")
     return value
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
 
 
 def as_text(value: Any) -> str | None:

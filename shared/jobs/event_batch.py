@@ -27,8 +27,9 @@ from shared.events import (
 from shared.jobs.event_letters import Lost
 from shared.jobs.event_reread import reread
 from shared.jobs.event_rows import Failure, Shaped, shape
-from shared.jobs.event_sync import PreparedSync, empty
+from shared.jobs.event_sync import PreparedSync
 from shared.jobs.event_waves import Wave, Written
+from shared.jobs.event_workspaces import empty
 from shared.workspace import Workspace
 
 __all__ = ["Applied", "EventBatch", "Taken"]

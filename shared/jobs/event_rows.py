@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from shared.definitions.models import ChangedWhen, ColumnType
 from shared.events import Action, Event, Fields
-from shared.jobs.event_sync import Group, PreparedSync, empty
+from shared.jobs.event_sync import Group, PreparedSync
+from shared.jobs.event_workspaces import empty
 from shared.transform import Omit, TargetColumn
 from shared.workspace import Workspace, literal, quoted
 

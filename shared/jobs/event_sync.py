@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -18,9 +16,9 @@ from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
 from shared.transform import Omit, TargetColumn, check, desire_steps, layout, shape_steps
-from shared.workspace import Step, Workspace
+from shared.workspace import Step
 
-__all__ = ["EVENT", "SPARED", "EventSync", "Group", "Listeners", "PreparedSync", "Workspaces"]
+__all__ = ["EVENT", "SPARED", "EventSync", "Group", "Listeners", "PreparedSync"]
 
 # A key part that no two events share: `desired` keeps every event of a record, because folding comes after it.
 EVENT: Final = "_event"
@@ -87,44 +85,6 @@ class Group:
     fields: tuple[str, ...]
     steps: tuple[Step, ...]
     layout: tuple[TargetColumn, ...]
-
-
-class Workspaces:
-    """Open workspaces, kept between batches: opening one takes longer than the rest of an event's way."""
-
-    def __init__(self, open_workspace: Callable[[], Workspace]) -> None:
-        self._open = open_workspace
-        self._idle: deque[Workspace] = deque()
-
-    @contextmanager
-    def lend(self) -> Iterator[Workspace]:
-        """An empty workspace for one batch; one whose batch failed is closed and not used again."""
-        try:
-            workspace = self._idle.pop()
-        except IndexError:
-            workspace = self._open()
-        with ExitStack() as undo:
-            undo.callback(workspace.close)
-            yield workspace
-            empty(workspace)
-            undo.pop_all()
-        self._idle.append(workspace)
-
-    def close(self) -> None:
-        """Close all that are idle."""
-        while self._idle:
-            self._idle.pop().close()
-
-
-def empty(workspace: Workspace, *, keep: Collection[str] = ()) -> None:
-    """Remove every table and view but some."""
-    found = workspace.query(
-        "SELECT 'VIEW', view_name FROM duckdb_views() WHERE NOT internal "
-        "UNION ALL SELECT 'TABLE', table_name FROM duckdb_tables()"
-    )
-    drops = [f'DROP {kind} IF EXISTS "{name}"' for kind, name in found if name not in keep]
-    if drops:
-        workspace.execute("; ".join(drops))
 
 
 class PreparedSync:

@@ -15,7 +15,8 @@ from shared.definitions.models import ChangedWhen, Expire, Strategy
 from shared.errors import AbortRun, RetryLater
 from shared.events import Action, Step
 from shared.jobs.event_rows import KEPT, Failure
-from shared.jobs.event_sync import PreparedSync, empty
+from shared.jobs.event_sync import PreparedSync
+from shared.jobs.event_workspaces import empty
 from shared.reconcile import reconcile_steps
 from shared.transform import TargetColumn, current_finish_steps, current_table_step, to_service
 from shared.workspace import Workspace, literal, quoted
@@ -148,8 +149,8 @@ class Wave:
     def _latest(self, column: TargetColumn) -> str:
         """SQL for a column's value over the rows of a step.
 
-        A record that is addressed by its alternate key keeps the spelling of the key that it was made with, because later
-        writes never send the key. One that is compared, or addressed by its id, takes the latest.
+        A record that is addressed by its alternate key keeps the spelling that it was made with: no later write sends
+        the key. One that is compared, or addressed by its id, takes the latest.
         """
         name, record = quoted(column.name), self.sync.definition.destination.id_column
         last = f"last({name} ORDER BY _row) FILTER (WHERE NOT {_flag(column.name)}"

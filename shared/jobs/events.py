@@ -22,7 +22,8 @@ from shared.jobs.event_batch import Applied, EventBatch, Taken
 from shared.jobs.event_letters import UNCLAIMED, Lost, item_of, letter_of, message_of
 from shared.jobs.event_log import EventLog
 from shared.jobs.event_rows import Failure
-from shared.jobs.event_sync import EventSync, Listeners, PreparedSync, Workspaces
+from shared.jobs.event_sync import EventSync, Listeners, PreparedSync
+from shared.jobs.event_workspaces import WarmWorkspace, Workspaces
 from shared.state import DeadLetter, Position, StateStore
 from shared.workspace import Workspace
 
@@ -33,6 +34,7 @@ __all__ = [
     "EventsSummary",
     "Listeners",
     "Replayed",
+    "WarmWorkspace",
     "messages_in",
     "replay",
     "run_events",

@@ -16,10 +16,9 @@ from emulator.testing import RunningEmulator
 from shared.dataverse import ClientCredentials, Clock, Connection, Dataverse, HttpTransport, SystemClock
 from shared.definitions import SyncDefinition
 from shared.events import Message
-from shared.jobs.events import EventsSummary, EventSync, EventTools, Listeners, run_events
+from shared.jobs.events import EventsSummary, EventSync, EventTools, Listeners, WarmWorkspace, run_events
 from shared.state import DeadLetter, StateStore
 from shared.state.sqlite import SqliteStateStore
-from shared.workspace import Workspace
 
 COLUMNS: list[dict[str, Any]] = [
     {"name": "number", "trim": True},
@@ -65,7 +64,7 @@ class World:
 
     def fresh_tools(self) -> EventTools:
         """Tools as after a start of the process."""
-        opened = partial(Workspace.open, threads=1, memory_limit="256MB")
+        opened = partial(WarmWorkspace.open, threads=1, memory_limit="256MB")
         return EventTools.wired(self.state, lambda definition, _: self.connect(definition), opened)
 
     def connect(self, definition: SyncDefinition) -> Dataverse:

@@ -1,0 +1,186 @@
+"""Real time measured: events a second for one instance, and the latency that is added to one event.
+
+python -m benchmarks.events [--events 20000] [--batch 500] [--singles 300] [--json FILE]
+
+The emulator runs as a process of its own, without simulated latency. `events_per_second` counts everything: decoding,
+folding, reading the matching records, comparing, writing, remembering positions. `added_ms` is what an event of a batch
+of its own takes beside waiting for Dataverse: total time less the time of the requests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from emulator.testing import RunningEmulator, running
+from shared.dataverse import ClientCredentials, Connection, Dataverse, HttpTransport, Request, Response
+from shared.definitions import SyncDefinition
+from shared.events import Message
+from shared.jobs.events import EventSync, EventTools, Listeners, WarmWorkspace, run_events
+from shared.state.sqlite import SqliteStateStore
+
+COLUMNS = {
+    "number": "accountnumber",
+    "name": "name",
+    "revenue": "revenue",
+    "city": "address1_city",
+    "phone": "telephone1",
+}
+
+
+class TimedTransport(HttpTransport):
+    """Real HTTP that adds up how long it waits for answers."""
+
+    def __init__(self) -> None:
+        super().__init__(connections=16)
+        self.seconds = 0.0
+
+    def send(self, request: Request) -> Response:
+        """Send, and count the time."""
+        start = time.perf_counter()
+        try:
+            return super().send(request)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+
+class Bench:
+    """One listener over accounts in an emulator."""
+
+    def __init__(self, emulator: RunningEmulator, folder: Path, *, strategy: str) -> None:
+        self.transport = TimedTransport()
+        self.state = SqliteStateStore(folder / f"{strategy}.db")
+        definition = SyncDefinition.model_validate(definition_of(emulator, strategy))
+        tokens = ClientCredentials(emulator.client_id, lambda: emulator.client_secret, transport=self.transport)
+        connection = Connection(service_url=emulator.service_url, parallel=16)
+        dataverse = Dataverse(connection, tokens=[tokens], transport=self.transport)
+        self.tools = EventTools.wired(self.state, lambda *_: dataverse, partial(WarmWorkspace.open, threads=1))
+        self.listeners = Listeners(syncs=(EventSync(definition=definition),))
+        self.sequence = 0
+
+    def deliver(self, bodies: Sequence[bytes]) -> float:
+        """Deliver a batch; returns seconds."""
+        first, self.sequence = self.sequence, self.sequence + len(bodies)
+        batch = [Message(body=body, partition="0", sequence=first + n) for n, body in enumerate(bodies)]
+        start = time.perf_counter()
+        summary = run_events(batch, self.listeners, self.tools)
+        seconds = time.perf_counter() - start
+        if summary.dead_letters:
+            raise RuntimeError(f"{summary.dead_letters} events went to the dead letters")
+        return seconds
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.tools.memory.workspaces.close()
+        self.state.close()
+        self.transport.close()
+
+
+def definition_of(emulator: RunningEmulator, strategy: str) -> Mapping[str, Any]:
+    columns = [{"name": name, "type": "number" if name == "revenue" else "text"} for name in COLUMNS]
+    return {
+        "name": "bench",
+        "source": {"type": "events", "columns": columns},
+        "destination": {
+            "type": "dynamics",
+            "entity": "account",
+            "service_url": emulator.service_url,
+            "client_id": emulator.client_id,
+            "client_secret": {"env": "UNUSED"},
+            "id_column": "accountid",
+            "mappings": [{"source": name, "target": target} for name, target in COLUMNS.items()],
+        },
+        "sync_behaviour": {"strategy": strategy, "sync_key": ["accountnumber"], "dropped": "delete"},
+        "listener": {"name": "bench", "topic": {"action": "$.op"}},
+    }
+
+
+def bodies(count: int, seed: int) -> Iterator[bytes]:
+    """Upserts of complete records: about a third new, the others changed in a field or two, 2 % deletes."""
+    chance = random.Random(seed)
+    for n in range(count):
+        number = f"C{chance.randrange(count * 2 // 3)}"
+        if chance.random() < 0.02:
+            yield json.dumps({"op": "d", "number": number}).encode()
+            continue
+        record = {
+            "op": "upsert",
+            "number": number,
+            "name": f"Customer {number}",
+            "revenue": chance.randrange(1000) * 10,
+        }
+        yield json.dumps(record | {"city": chance.choice(("Bern", "Rome", "Oslo")), "phone": f"+41 {n % 997}"}).encode()
+
+
+def throughput(bench: Bench, events: Sequence[bytes], size: int) -> dict[str, float]:
+    bench.deliver([b'{"op": "upsert", "number": "warm"}'])
+    bench.transport.seconds, seconds, cpu = 0.0, 0.0, time.process_time()
+    for start in range(0, len(events), size):
+        seconds += bench.deliver(events[start : start + size])
+    return {
+        "events": len(events),
+        "batch": size,
+        "seconds": round(seconds, 2),
+        "events_per_second": round(len(events) / seconds),
+        "request_seconds": round(bench.transport.seconds, 2),
+        "cpu_seconds": round(time.process_time() - cpu, 2),
+    }
+
+
+def latency(bench: Bench, count: int) -> dict[str, float]:
+    """Each event a batch of its own, each with a change to write."""
+    added, total = [], []
+    for n in range(count):
+        bench.transport.seconds = 0.0
+        seconds = bench.deliver([json.dumps({"op": "u", "number": "single", "name": f"Name {n}"}).encode()])
+        added.append((seconds - bench.transport.seconds) * 1000)
+        total.append(seconds * 1000)
+    added, total = sorted(added[10:]), sorted(total[10:])
+    return {
+        "events": len(added),
+        "added_ms_p50": round(added[len(added) // 2], 1),
+        "added_ms_p99": round(added[int(len(added) * 0.99)], 1),
+        "total_ms_p50": round(total[len(total) // 2], 1),
+        "total_ms_p99": round(total[int(len(total) * 0.99)], 1),
+    }
+
+
+def measured(events: int, size: int, singles: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for strategy in ("full", "upsert"):
+            with running() as emulator:
+                bench = Bench(emulator, Path(folder), strategy=strategy)
+                try:
+                    found[strategy] = throughput(bench, list(bodies(events, seed=1)), size)
+                    if strategy == "full":
+                        found["one event"] = latency(bench, singles)
+                finally:
+                    bench.close()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--singles", type=int, default=300)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found = measured(given.events, given.batch, given.singles)
+    text = json.dumps(found, indent=2)
+    if given.json:
+        given.json.write_text(text + "\n")
+    sys.stdout.write(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
