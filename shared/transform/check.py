@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 
 from shared.definitions.models import (
@@ -54,6 +55,8 @@ _TYPES = {
 }
 
 
+# The product of two number columns; each further factor takes ten more of the 38 digits.
+_MOST_SCALE = 20
 # DuckDB has such casts fail on every row and not before.
 _UNFIT = {
     ColumnType.NUMBER: ("DATE", "TIME"),
@@ -71,11 +74,23 @@ def _unbindable(definition: SyncDefinition) -> Iterator[Problem]:
     for text, kind, origin in _expressions(definition):
         sql = value_sql(definition, text, origin)
         problem = trial.problem(sql, origin)
-        if problem is None and (found := trial.type_of(sql)).startswith(_UNFIT.get(kind, ())):
-            problem = Problem(message=f"the result is a {found}, where a {kind} is expected", path=origin)
+        if problem is None and (message := _type_problem(trial.type_of(sql), kind)):
+            problem = Problem(message=message, path=origin)
         problem = problem or trial.problem(f"CAST({sql} AS {_TYPES[kind]})", origin)
         if problem is not None:
             yield problem
+
+
+def _type_problem(found: str, kind: ColumnType) -> str:
+    if found.startswith(_UNFIT.get(kind, ())):
+        return f"the result is a {found}, where a {kind} is expected"
+    scale = re.fullmatch(r"DECIMAL\(38,(\d+)\)", found)
+    if scale and int(scale[1]) > _MOST_SCALE:
+        return (
+            f"the product of so many exact numbers leaves {38 - int(scale[1])} digits before the point: "
+            "write CAST(… AS DOUBLE) around one factor"
+        )
+    return ""
 
 
 def _patterns(definition: SyncDefinition) -> Iterator[tuple[str, str]]:

@@ -97,6 +97,7 @@ def test_names_that_sql_cannot_tell_apart() -> None:
             {"formula": "DATE '2024-01-31'", "type": "number"},
             "formula: the result is a DATE, where a number is expected",
         ),
+        ({"formula": "n * n * n", "type": "number"}, "formula: the product of so many exact numbers leaves 8 digits"),
         ({"formula": "1.5", "type": "date"}, "formula: the result is a DECIMAL"),
         ({"cases": [{"when": "now()", "then": "1"}]}, "cases[0].when: the result is a TIMESTAMP"),
         ({"replace": [{"pattern": "(?=x)"}]}, "replace[0]: invalid perl operator: (?="),
@@ -105,8 +106,18 @@ def test_names_that_sql_cannot_tell_apart() -> None:
 )
 def test_sql_that_is_well_written_and_makes_no_sense(column: dict[str, Any], message: str) -> None:
     """DuckDB is asked before a row is read."""
-    (problem,) = check_expressions(definition([{"name": "x", **column}]))
+    (problem,) = check_expressions(definition([{"name": "x", **column}, {"name": "n", "type": "number"}]))
     assert str(problem).startswith(f"source.columns[1].{message}")
+
+
+def test_products_that_fit_and_products_in_doubles_are_fine() -> None:
+    """Two exact numbers, or as many as one likes once one of them is a double."""
+    columns = [
+        {"name": "n", "type": "number"},
+        {"name": "x", "type": "number", "formula": "n * n"},
+        {"name": "z", "type": "number", "formula": "CAST(n AS DOUBLE) * n * n"},
+    ]
+    assert check_expressions(definition(columns)) == ()
 
 
 def test_a_column_that_is_named_like_a_word_of_sql() -> None:
