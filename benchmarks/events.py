@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.testing import RunningEmulator, running
-from shared.dataverse import ClientCredentials, Connection, Dataverse, HttpTransport, Request, Response
+from shared.dataverse import ClientCredentials, Clock, Connection, Dataverse, HttpTransport, Request, Response
 from shared.definitions import SyncDefinition
 from shared.events import Message
 from shared.jobs.events import EventSync, EventTools, Listeners, WarmWorkspace, run_events
@@ -55,13 +55,13 @@ class TimedTransport(HttpTransport):
 class Bench:
     """One listener over accounts in an emulator."""
 
-    def __init__(self, emulator: RunningEmulator, folder: Path, *, strategy: str) -> None:
+    def __init__(self, emulator: RunningEmulator, folder: Path, *, strategy: str, clock: Clock | None = None) -> None:
         self.transport = TimedTransport()
         self.state = SqliteStateStore(folder / f"{strategy}.db")
         definition = SyncDefinition.model_validate(definition_of(emulator, strategy))
         tokens = ClientCredentials(emulator.client_id, lambda: emulator.client_secret, transport=self.transport)
         connection = Connection(service_url=emulator.service_url, parallel=16)
-        dataverse = Dataverse(connection, tokens=[tokens], transport=self.transport)
+        dataverse = Dataverse(connection, tokens=[tokens], transport=self.transport, clock=clock)
         self.tools = EventTools.wired(self.state, lambda *_: dataverse, partial(WarmWorkspace.open, threads=1))
         self.listeners = Listeners(syncs=(EventSync(definition=definition),))
         self.sequence = 0
