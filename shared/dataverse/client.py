@@ -146,7 +146,7 @@ class Dataverse:
             "sdkmessagefilters?$select=sdkmessagefilterid&$expand=sdkmessageid($select=name)"
             f"&$filter=primaryobjecttypecode eq '{entity.logical_name}' and ({among})"
         )
-        answer = self.service.fetch(Call(path=quote(path, safe="/?&=$,()'"), table="sdkmessagefilter")).json()
+        answer = self.service.fetch_json(Call(path=quote(path, safe="/?&=$,()'"), table="sdkmessagefilter"))
         found = frozenset(row["sdkmessageid"]["name"] for row in answer["value"])
         # "Create and Update supported implies Upsert": UpsertMultiple has no row of its own on standard tables.
         return found | {"UpsertMultiple"} if found >= {"CreateMultiple", "UpdateMultiple"} else found

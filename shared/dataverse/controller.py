@@ -26,6 +26,8 @@ MOST_ROWS = 1000  # Microsoft: "100 - 1,000" for standard tables
 FIRST_ROWS = 100
 ELASTIC_ROWS = 100  # Microsoft: elastic tables, 100 per request
 TARGET_SECONDS = 4.0
+MOST_TIMES_HINT = 4  # beyond the recommended parallelism others measured hardly more than refusals
+CEILING_SECONDS = 60.0  # after so long the level at which concurrency was refused is tried again
 SLOWER = 1.5  # time per row against the best seen: beyond it, more senders only queue up at the server
 
 
@@ -106,7 +108,9 @@ class Controller:
         self.sizes = sizes or Sizes()
         self.resume_at = 0.0
         self.pace = Pace()
-        self._most = max(1, most_parallel)
+        self._most = max(1, min(most_parallel, MOST_TIMES_HINT * max(1, parallel)))
+        self._ceiling = self._most
+        self._ceiling_at = 0.0
         self._parallel = float(min(max(1, parallel), self._most))
         self._rows = dict.fromkeys(Kind, float(self.sizes.first))
         self._row_seconds: dict[Kind, float] = {}
@@ -154,27 +158,31 @@ class Controller:
         self._row_seconds[event.kind] = row_seconds if known is None else 0.7 * known + 0.3 * row_seconds
         if event.rows >= 0.9 * self._rows[event.kind]:
             self._resize(event.kind)
-        self._maybe_raise(event.kind, row_seconds)
+        self._maybe_raise(event.at, event.kind, row_seconds)
 
     def _resize(self, kind: Kind) -> None:
         fits = TARGET_SECONDS / max(self._row_seconds[kind], 1e-9)
         bounded = min(fits, self._rows[kind] * 2)  # at most double: the next size is not yet measured
         self._rows[kind] = max(self.sizes.fewest, min(bounded, self.sizes.most))
 
-    def _maybe_raise(self, kind: Kind, row_seconds: float) -> None:
+    def _maybe_raise(self, at: float, kind: Kind, row_seconds: float) -> None:
         """One more sender after a round of good answers, unless rows have become slower: then the server queues."""
         best = self._best[kind] = min(self._best.get(kind, row_seconds), row_seconds)
         self._since_raise += 1
         if self._since_raise >= self._parallel and row_seconds <= best * SLOWER:
             self._since_raise = 0
-            self._parallel = min(self._parallel + 1, self._most)
+            if at - self._ceiling_at >= CEILING_SECONDS:
+                self._ceiling, self._ceiling_at = min(self._ceiling + 1, self._most), at
+            self._parallel = min(self._parallel + 1, max(self._ceiling, self._parallel))
 
     def _throttled(self, event: Throttled) -> None:
         first_of_burst = event.at >= self.resume_at
         self.resume_at = max(self.resume_at, event.at + event.wait)
-        if event.concurrency:
+        if event.concurrency and first_of_burst:
+            # As many as were in flight are too many: stay below, and feel for more only now and then.
+            self._ceiling, self._ceiling_at = max(1, self.parallel - 1), event.at
             self._lower(event.at, 0.5)
-        elif first_of_burst:
+        elif first_of_burst and not event.concurrency:
             self.pace.exhausted(event.at, event.message)
             self._lower(event.at, 0.8)
 

@@ -77,16 +77,16 @@ def _version(service: Service, entity_set: str, primary_id: str) -> str:
     path = f"{entity_set}?$select={primary_id}&$top=1"
     prefer = 'odata.include-annotations="Microsoft.Dynamics.CRM.globalmetadataversion"'
     try:
-        answer = service.fetch(Call(path=path, headers={**_HEADERS, "Prefer": prefer}, table=entity_set))
+        answer = service.fetch_json(Call(path=path, headers={**_HEADERS, "Prefer": prefer}, table=entity_set))
     except (RequestRefused, AbortRun):
         return ""  # the table may be written but not read: then its metadata is read each time
-    return str(answer.json().get(_VERSION, ""))
+    return str(answer.get(_VERSION, ""))
 
 
 def _get(service: Service, path: str, *, table: str) -> Mapping[str, Any]:
-    answer: Mapping[str, Any] = service.fetch(
+    answer: Mapping[str, Any] = service.fetch_json(
         Call(path=path, headers=_HEADERS, table=table, doing="read the metadata of")
-    ).json()
+    )
     return answer
 
 

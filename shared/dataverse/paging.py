@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from shared.dataverse.service import Call, Service
+from shared.dataverse.service import Call, Service, not_dataverse
+from shared.errors import AbortRun
 
 __all__ = ["PAGE_ROWS", "Page", "first_page", "pages"]
 
@@ -44,6 +45,8 @@ def first_page(service: Service, path: str, *, table: str, user: int = 0) -> Pag
     """
     headers = {"Prefer": f"odata.maxpagesize={PAGE_ROWS}"}
     text = service.fetch(Call(path=path, headers=headers, table=table), user=user).text
+    if not text.startswith("{"):
+        raise AbortRun(not_dataverse(path))
     found = _NEXT_LINK.search(text)
     return Page(text=text, following=None if found is None else json.loads(found[1]), user=user)
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from urllib.parse import urljoin
 
 from shared.dataverse.clock import Clock
@@ -20,9 +21,9 @@ from shared.dataverse.retry import Happened, Trouble, delay, number_in, retry_af
 from shared.dataverse.service_errors import error_of, refusal, trouble
 from shared.dataverse.tokens import TokenProvider, resource_of
 from shared.dataverse.transport import Request, Response, Transport, Unsent
-from shared.errors import AnswerLost, RetryLater
+from shared.errors import AbortRun, AnswerLost, RetryLater
 
-__all__ = ["Call", "Meter", "Service", "Usage"]
+__all__ = ["Call", "Meter", "Service", "Usage", "not_dataverse"]
 
 # `If-None-Match: null`, the literal word, stands in every sample of Microsoft's: it keeps answers out of caches.
 _BASE_HEADERS = {
@@ -103,6 +104,11 @@ class Call:
     table: str = ""
     doing: str = "read"
     writes: bool = False
+
+
+def not_dataverse(path: str) -> str:
+    """The message for an answer that no Dataverse gives."""
+    return f"the answer to {path.partition('?')[0]} is no JSON: is service_url the Web API of a Dataverse environment?"
 
 
 class Service:
@@ -190,6 +196,18 @@ class Service:
                 )
             self.meter.count("retries")
             self.clock.sleep(pause)
+
+    def fetch_json(self, call: Call, *, user: int = 0) -> Any:
+        """`fetch`, and the answer's JSON.
+
+        Raises:
+            AbortRun: The answer is no JSON, so this is not Dataverse.
+        """
+        response = self.fetch(call, user=user)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise AbortRun(not_dataverse(call.path)) from error
 
     def _outcome(self, call: Call, user: int) -> Response | tuple[Trouble, float | None, str]:
         try:

@@ -122,8 +122,8 @@ def conflict(refused: Refusal) -> Conflict | None:
 def ends_run(refused: Refusal) -> bool:
     """Whether no other request of this kind could succeed either: credentials, privilege, table or URL."""
     match refused.status:
-        case 401:
-            return True
+        case 301 | 302 | 303 | 307 | 308 | 401:
+            return True  # a redirect leads to a page for people, never to the Web API
         case 403:
             # An access check (0x80048306) may be about one record; a privilege by name is about the whole table.
             return bool(_PRIVILEGE.search(refused.message)) or refused.code not in _PRIVILEGE_CODES

@@ -42,7 +42,7 @@ def test_a_budget_once_shown_is_kept_and_used() -> None:
     """With a binding limit the load runs at 0.9 of what is sustainable, and after the first window hardly a 429 comes."""
     window = Window(most_seconds=40.0, cost=0.001)  # 4 request-seconds a second, as the real service allows
     here = world(gate=window.gate)
-    rows = 160_000
+    rows = 120_000
     outcomes = here.write(inserts(rows))
     assert len(outcomes) == rows == len(here.memory.records)
     sustainable = rows * (0.001 + 0.03 / 1000) / 4.0
@@ -98,6 +98,18 @@ def test_too_many_concurrent_requests_halve_parallelism_once_for_a_burst() -> No
         controller.observe(Throttled(at=1.0 + number / 100, concurrency=True, wait=2.0))
     assert controller.parallel == 16
     assert controller.ready_at(1.5) >= 3.0
+
+
+def test_the_level_at_which_concurrency_was_refused_is_kept_below() -> None:
+    """Additive increase ends one below it, and feels for one more only after a while."""
+    controller = Controller(parallel=8, most_parallel=48)
+    controller.observe(Throttled(at=1.0, concurrency=True, wait=1.0))
+    for at in range(300):
+        settle(controller, at=3.0 + at / 10, rows=controller.rows(Kind.CREATE), seconds=0.1)
+    assert controller.parallel == 7
+    for at in range(60):
+        settle(controller, at=70.0 + at / 10, rows=controller.rows(Kind.CREATE), seconds=0.1)
+    assert controller.parallel == 8
 
 
 def test_rows_follow_the_measured_time() -> None:

@@ -128,6 +128,17 @@ def test_a_refusal_is_an_answer() -> None:
     assert len(transport.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "answer", [Response(status=200, body=b"<html>"), Response(status=302, headers={"location": "/"})]
+)
+def test_what_is_not_dataverse_ends_the_run(answer: Response) -> None:
+    """A web page, or a redirect to one, says to check the URL."""
+    made, transport, _, _ = service(answer)
+    with pytest.raises(AbortRun, match="service_url"):
+        made.fetch_json(Call(path="WhoAmI"))
+    assert len(transport.requests) == 1
+
+
 def test_a_token_never_goes_to_another_host() -> None:
     """A next link, or a service URL, on a host that is not allowed gets no request at all."""
     made, transport, token, _ = service(GOOD)

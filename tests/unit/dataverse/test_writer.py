@@ -140,10 +140,10 @@ def test_a_table_without_bulk_messages_is_written_through_batches() -> None:
     assert [getattr(created[n], "created", None) for n in (249, 250)] == [False, True]
 
 
-@pytest.mark.parametrize("bad", [1, 7, 25])
+@pytest.mark.parametrize("bad", [1, 15])
 def test_bad_rows_are_told_apart_and_the_good_ones_land(bad: int) -> None:
     """Scattered bad rows cost at most 2 % more requests than bad x log2(chunk) predicts; all good rows land."""
-    rows, every = 50_000, 50_000 // bad
+    rows, every = 20_000, 20_000 // bad
     here = world(bad=lambda row: "too long" if int(row["accountnumber"][1:]) % every == every - 3 else None)
     plain = world()
     plain.write(inserts(rows))
@@ -300,7 +300,7 @@ def test_several_application_users_share_the_work() -> None:
     taken = []
     for users in (1, 2, 4):
         here = world(users=users, most_parallel=4, parallel=4)
-        assert settled(here.write(inserts(50_000)), 50_000) == {"Applied": 50_000}
+        assert settled(here.write(inserts(40_000)), 40_000) == {"Applied": 40_000}
         taken.append(here.memory.clock.seconds)
     assert taken[0] / taken[1] >= 1.8
     assert taken[0] / taken[2] >= 3.4
