@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 from uuid import uuid5
 
-from emulator.metadata.attributes import attribute_json, label_json, managed
+from emulator.metadata.attributes import label_json, managed
 from emulator.schema import AlternateKey, Column, Schema, Table
 from emulator.system_rows import NAMESPACE
 
-__all__ = ["Json", "children_of", "entity_json", "key_json", "metadata_id", "relationships"]
+__all__ = ["Json", "entity_json", "key_json", "metadata_id", "relationships", "relationships_of"]
 
 Json = dict[str, Any]
 _NO_CASCADE: Final = ("Assign", "Delete", "Archive", "Merge", "Reparent", "Share", "Unshare", "RollupView")
@@ -20,7 +20,7 @@ def metadata_id(kind: str, name: str) -> str:
 
 
 def entity_json(table: Table) -> Json:
-    """Returns the table's own properties; columns, keys and relationships come from `children_of`."""
+    """Returns the table's own properties; columns, keys and relationships are expanded."""
     return {
         "MetadataId": metadata_id("table", table.logical_name),
         "LogicalName": table.logical_name,
@@ -115,18 +115,12 @@ def _outgoing(table: Table, schema: Schema) -> Iterator[Json]:
                 yield _relationship_json(table, column, target, schema.tables[target])
 
 
-def children_of(table: Table, name: str, schema: Schema) -> list[Json] | None:
-    """Returns a collection that hangs on a table (`Attributes`, `Keys`, ...), or None where there is no such one."""
+def relationships_of(table: Table, name: str, schema: Schema) -> list[Json]:
+    """Returns one of a table's three collections of relationships; many-to-many ones are not emulated."""
     match name:
-        case "Attributes":
-            return [attribute_json(table, column) for column in table.columns.values()]
-        case "Keys":
-            return [key_json(table, key) for key in table.keys]
         case "ManyToOneRelationships":
             return list(_outgoing(table, schema))
         case "OneToManyRelationships":
             return [found for found in relationships(schema) if found["ReferencedEntity"] == table.logical_name]
-        case "ManyToManyRelationships":
-            return []
         case _:
-            return None
+            return []

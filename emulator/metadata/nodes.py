@@ -6,7 +6,7 @@ from typing import Any
 
 from emulator.errors import unknown_property
 from emulator.metadata.attributes import BASE_PROPERTIES, attribute_class, attribute_json, option_set_json
-from emulator.metadata.definitions import children_of, entity_json, key_json, relationships
+from emulator.metadata.definitions import entity_json, key_json, relationships, relationships_of
 from emulator.odata import Query, matches
 from emulator.schema import OPTION_TYPES, Column, ColumnType, Schema, Table
 
@@ -46,7 +46,7 @@ def child_nodes(table: Table, name: str, schema: Schema) -> list[Node]:
     if name == "Keys":
         return [Node(content=key_json(table, key), type_name="EntityKeyMetadata") for key in table.keys]
     kind = "ManyToManyRelationshipMetadata" if name.startswith("ManyToMany") else "OneToManyRelationshipMetadata"
-    return [Node(content=one, type_name=kind) for one in children_of(table, name, schema) or ()]
+    return [Node(content=one, type_name=kind) for one in relationships_of(table, name, schema)]
 
 
 def attribute_node(table: Table, column: Column, schema: Schema, *, cast: bool = False) -> Node:
