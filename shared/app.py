@@ -37,14 +37,14 @@ from shared.definitions import (
     resolve,
 )
 from shared.definitions.service_url import checked_service_url
-from shared.errors import DefinitionError, Problem, UserError
+from shared.errors import DefinitionError, Problem, SyncError, UserError
 from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tools, explained, plan_batch, run_batch
 from shared.secrets import SecretStore
 from shared.settings import Settings, environment
 from shared.sources import open_source
 from shared.state import StateStore
 from shared.telemetry import configure
-from shared.transform import check
+from shared.transform import check, check_expressions
 from shared.workspace import Step, Workspace
 
 __all__ = ["App", "current", "open_app"]
@@ -101,8 +101,9 @@ class App:
             if names and loaded.name not in names:
                 continue
             problems += loaded.problems
-            if loaded.definition is not None and not offline:
-                problems += self._metadata_problems(loaded.definition)
+            if loaded.definition is not None:
+                found = check_expressions if offline else self._metadata_problems
+                problems += self._placed(loaded.definition, found(loaded.definition))
         return problems
 
     def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
@@ -110,8 +111,11 @@ class App:
         absent = {
             name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None
         }
-        dataverse = self.dataverse(definition, self.parameters(definition, absent))
-        return self._placed(definition, check(definition, dataverse.entity(definition.destination.entity)))
+        try:
+            dataverse = self.dataverse(definition, self.parameters(definition, absent))
+            return check(definition, dataverse.entity(definition.destination.entity))
+        except SyncError as error:  # the metadata cannot be had: that is this definition's problem, not the others'
+            return (*check_expressions(definition), Problem(message=error.message, path="destination"))
 
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Give problems that were found by path the file, line and column of that path."""
