@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue
 from shared.definitions.models import Strategy
 from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater, SyncError
@@ -77,6 +78,7 @@ class EventBatch:
     """
 
     sync: PreparedSync
+    dataverse: Dataverse
     workspace: Workspace
     parameters: Mapping[str, ParameterValue]
     started: datetime
@@ -137,7 +139,7 @@ class EventBatch:
                 complete[number] = event
                 continue
             try:
-                complete[number] = replace(event, new=reread(event.reread, self.sync.dataverse))
+                complete[number] = replace(event, new=reread(event.reread, self.dataverse))
             except (RequestRefused, AbortRun) as error:
                 self._lose(number, _failure(error))
         return complete
@@ -217,7 +219,13 @@ class EventBatch:
 
     def _isolated(self, steps: Sequence[Step], *, comparing: bool) -> Iterator[tuple[Step, Failure | None]]:
         """Apply steps; what fails without naming a row is halved until the step to blame is alone."""
-        wave = Wave(sync=self.sync, workspace=self.workspace, parameters=self.parameters, started=self.started)
+        wave = Wave(
+            sync=self.sync,
+            dataverse=self.dataverse,
+            workspace=self.workspace,
+            parameters=self.parameters,
+            started=self.started,
+        )
         try:
             written = wave.apply(steps, comparing=comparing)
         except (RetryLater, AnswerLost):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -92,7 +94,7 @@ class PreparedSync:
 
     Args:
         definition: A definition with a listener.
-        dataverse: Its environment.
+        connect: Makes a client for its environment.
 
     Raises:
         DefinitionError: The definition does not fit the table, or an expression of its listener cannot be used.
@@ -100,18 +102,32 @@ class PreparedSync:
         RetryLater: Dataverse is away.
     """
 
-    def __init__(self, definition: SyncDefinition, dataverse: Dataverse) -> None:
+    def __init__(self, definition: SyncDefinition, connect: Callable[[], Dataverse]) -> None:
         self.definition = definition
-        self.dataverse = dataverse
+        self._connect = connect
+        self._idle: deque[Dataverse] = deque()
         self.topic = definition.listener.topic if definition.listener else Topic()
         self.selection = Selection(self.topic)
-        self.entity = dataverse.entity(definition.destination.entity)
+        with self.connected() as dataverse:
+            self.entity = dataverse.entity(definition.destination.entity)
         if problems := check(definition, self.entity):
             raise DefinitionError(problems)
         self.reader = Reader(definition.source.columns)
         self.rules = FoldRules.of(definition.sync_behaviour)
         self._groups: dict[tuple[frozenset[str], bool], Group | None] = {}
         self._lock = threading.Lock()
+
+    @contextmanager
+    def connected(self) -> Iterator[Dataverse]:
+        """A client for one batch. Batches of several partitions run side by side, and a writer serves one at a time."""
+        try:
+            dataverse = self._idle.pop()
+        except IndexError:
+            dataverse = self._connect()
+        try:
+            yield dataverse
+        finally:
+            self._idle.append(dataverse)
 
     @cached_property
     def key_fields(self) -> frozenset[str]:

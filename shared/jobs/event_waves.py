@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
 
-from shared.dataverse import Applied, Change, ChangeAction, Failed, Skipped
+from shared.dataverse import Applied, Change, ChangeAction, Dataverse, Failed, Skipped
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
 from shared.definitions.models import ChangedWhen, Expire, Strategy
 from shared.errors import AbortRun, RetryLater
@@ -58,6 +58,7 @@ class Wave:
     """
 
     sync: PreparedSync
+    dataverse: Dataverse
     workspace: Workspace
     parameters: Mapping[str, ParameterValue]
     started: datetime
@@ -178,7 +179,7 @@ class Wave:
         condition = definition.destination.filter and in_odata(
             definition.destination.filter, self.parameters, sync.entity
         )
-        sync.dataverse.read(
+        self.dataverse.read(
             self.workspace, sync.entity, sync.layout, condition=condition, keys=self._asked(single=single)
         )
         if definition.sync_behaviour.dropped != "ignore":
@@ -239,7 +240,7 @@ class Wave:
         refused: dict[int, Failure] = {}
         open_ = {change.number for change in changes}
         try:
-            for outcome in self.sync.dataverse.write(self.sync.entity, changes) if changes else ():
+            for outcome in self.dataverse.write(self.sync.entity, changes) if changes else ():
                 match outcome:
                     case Applied(number=number):
                         open_.discard(number)

@@ -63,7 +63,7 @@ class EventMemory:
         """The sync with its metadata, worked out once for each definition."""
         known = self._syncs.get(sync.name)
         if known is None or known.definition is not sync.definition:
-            known = self._syncs[sync.name] = PreparedSync(sync.definition, connect())
+            known = self._syncs[sync.name] = PreparedSync(sync.definition, connect)
         return known
 
 
@@ -260,9 +260,10 @@ def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
     """Apply messages; where our own program fails on one, it must not take the partition with it."""
     tools, name = share.tools, share.sync.name
     try:
-        with tools.memory.workspaces.lend() as workspace:
+        with tools.memory.workspaces.lend() as workspace, share.prepared.connected() as dataverse:
             return EventBatch(
                 sync=share.prepared,
+                dataverse=dataverse,
                 workspace=workspace,
                 parameters=share.values,
                 started=tools.clock.now(),

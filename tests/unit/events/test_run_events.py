@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -473,3 +474,17 @@ def test_the_execution_log_adds_batches_up(make: Make) -> None:
     (row,) = world.state.runs("customers")
     assert (row.trigger, row.state, row.counts["insert"], row.counts["events"]) == ("events", "Failed", 2, 3)
     assert "1 events" in row.message
+
+
+def test_partitions_run_side_by_side(make: Make) -> None:
+    """The host hands over batches of several partitions at a time; none gets into another's way."""
+    world = make()
+    batches = [
+        world.messages(
+            *({"op": "c", "number": f"{partition}-{n}", "name": "x"} for n in range(40)), partition=str(partition)
+        )
+        for partition in range(4)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        found = [summary.syncs["customers"]["insert"] for summary in pool.map(world.deliver, batches)]
+    assert (found, len(world.accounts()), world.letters) == ([40] * 4, 160, [])
