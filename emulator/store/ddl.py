@@ -16,7 +16,6 @@ SYSTEM_TABLES: Final = (
     # What change tracking reports as deleted; rows of deleted tables go with them.
     """CREATE TABLE IF NOT EXISTS "_deleted" (
         "version" INTEGER PRIMARY KEY, "entity" TEXT NOT NULL, "id" TEXT NOT NULL, "partition" TEXT)""",
-    """CREATE TABLE IF NOT EXISTS "_facts" ("name" TEXT PRIMARY KEY, "value" TEXT) WITHOUT ROWID""",
 )
 _AFFINITY: Final = {
     ColumnType.INTEGER: "INTEGER",
