@@ -12,7 +12,9 @@ import typer.main
 from shared import errors
 from shared.cli import boundary  # noqa: F401 - importing it registers every command
 from shared.cli.frame import program
+from shared.definitions import load_definition
 from shared.jobs import RunState, RunSummary
+from shared.workspace import checked
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
 COMMANDS = Path("docs/commands.md").read_text("utf-8")
@@ -76,3 +78,18 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
         if not link.startswith(("http", "mailto")):
             assert (page.parent / link).exists(), link
+
+
+def test_definition_in_the_readme_is_one() -> None:
+    """The README's example can be loaded as it stands."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", Path("README.md").read_text("utf-8"), re.DOTALL)
+    assert load_definition(text).name == "customers"
+
+
+def test_formulas_in_the_docs_are_accepted() -> None:
+    """Every formula that docs/columns.md shows passes the expression check."""
+    formulas = re.findall(r'formula: "([^"]+)"', Path("docs/columns.md").read_text("utf-8"))
+    names = ["street", "city", "country", "number", "name", "nickname"]
+    assert formulas
+    for formula in formulas:
+        assert checked(formula, names=names, origin="docs")
