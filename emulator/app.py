@@ -107,14 +107,17 @@ class Application:
             await _send(send, self._authority(exchange))
             return
         self.policies.stats.arrived()
+        response, dropped = Response(status=500), False
         try:
             response = await self._answer(exchange)
         except DroppedConnectionError:
-            self._leave(exchange, Response(status=0))
+            response, dropped = Response(status=0), True
+        finally:  # also where something fails that nobody foresaw: uvicorn answers 500 then
+            self._leave(exchange, response)
+        if dropped:
             await drop_connection(receive, send)
-            return
-        self._leave(exchange, response)
-        await _send(send, self._finished(exchange, response))
+        else:
+            await _send(send, self._finished(exchange, response))
 
     def _authority(self, exchange: _Exchange) -> Response:
         try:
