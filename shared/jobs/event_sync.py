@@ -33,6 +33,7 @@ SPARED: Final = frozenset(
         "Forget what has been judged",
         "Keep the first row of each key",
         "Note what is filtered out",
+        "Protect the records of rejected rows",
         "Report duplicates of a key",
     }
 )

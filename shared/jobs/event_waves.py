@@ -21,7 +21,7 @@ from shared.reconcile import reconcile_steps
 from shared.transform import TargetColumn, current_finish_steps, current_table_step, to_service
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["CHANGES", "DOUBLES", "WRITTEN_DOWN", "Wave", "Written"]
+__all__ = ["CHANGES", "DOUBLES", "NEEDLESS", "WRITTEN_DOWN", "Wave", "Written"]
 
 _ACTION = "_action"  # the column of `source` that says what to do, where the source decides
 _IGNORE = "IGNORE"
@@ -29,7 +29,24 @@ _STEP_ROWS = '[{"s":"BIGINT","r":"BIGINT","d":"BOOLEAN","a":"VARCHAR"}]'
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
 CHANGES: Final = "Make room for the changes"
 WRITTEN_DOWN: Final = "Write down what to {}"
-DOUBLES: Final = frozenset({"Report duplicates in the target", "Set duplicates in the target aside"})
+# Records are found by keys that events have, so none is without; and one counts as dropped because an event said so.
+NEEDLESS: Final = frozenset(
+    {
+        "Drop nothing while rows cannot be read",
+        "Report records without a key",
+        "Report what is not dropped for unreadable rows",
+    }
+)
+# Where an alternate key keeps the sync key unique.
+DOUBLES: Final = frozenset(
+    {
+        "Leave alone what is protected",
+        "Make room for keys that are never dropped",
+        "Protect records whose key is not unique",
+        "Report duplicates in the target",
+        "Set duplicates in the target aside",
+    }
+)
 _ERRORS = 'CREATE TABLE source_errors (_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)'
 _REFUSED = "Failed Operation"
 _PAUSE = 30.0  # seconds that the host had better wait
@@ -90,12 +107,14 @@ class Wave:
     def _reconcile(self, definition: SyncDefinition) -> Counter[str]:
         """Make `decisions` and `changes`; returns how many records each decision concerns."""
         counts: Counter[str] = Counter()
-        spared: frozenset[str] = frozenset()
+        spared = self._needless
         for step in reconcile_steps(definition, self.sync.layout, started=self.started):
             if step.title == CHANGES:
                 query = "SELECT action, count(*) FROM decisions GROUP BY action"
                 counts.update(dict(self.workspace.query(query)))
-                spared = frozenset(WRITTEN_DOWN.format(action) for action in ChangeAction if action.value not in counts)
+                spared |= frozenset(
+                    WRITTEN_DOWN.format(action) for action in ChangeAction if action.value not in counts
+                )
             if step.title not in spared:
                 self.workspace.run(step)
         return counts
@@ -163,6 +182,11 @@ class Wave:
         return first
 
     @property
+    def _needless(self) -> frozenset[str]:
+        """Titles of the steps that have nothing to do."""
+        return NEEDLESS | DOUBLES if self.sync.unique else NEEDLESS
+
+    @property
     def _keys(self) -> list[str]:
         return [f"_k{column.key_part}" for column in self.sync.keys]
 
@@ -189,7 +213,7 @@ class Wave:
                 f"DELETE FROM current WHERE ({parts}) NOT IN (SELECT ({parts}) FROM step_rows JOIN wanted USING (_row))"
             )
         for step in current_finish_steps(sync.layout, definition):
-            if not (sync.unique and step.title in DOUBLES):
+            if step.title not in self._needless:
                 self.workspace.run(step)
         return _with(definition, strategy=Strategy.FULL)
 

@@ -126,6 +126,16 @@ class TestFull:
         world.run({"op": "d", "number": "A"})
         assert world.accounts() == {"A": {"name": "secret"}}
 
+    def test_a_key_that_is_not_unique_is_matched_once(self, make: Make) -> None:
+        """Of records with one key the oldest is changed, and none is dropped."""
+        mappings = [{"source": "number", "target": "sic"}, MAPPINGS[1]]
+        world = make(columns=COLUMNS[:2], mappings=mappings, behaviour={"sync_key": ["sic"]})
+        oldest, _ = world.put(sic="A", name="first"), world.put(sic="A", name="second")
+        world.run({"op": "u", "number": "A", "name": "changed"})
+        world.run({"op": "d", "number": "A"})
+        rows = {row["accountid"]: row["name"] for row in world.rows("accountid,name")}
+        assert (rows.pop(oldest), list(rows.values())) == ("changed", ["second"])
+
 
 class TestDeltaAndUpsert:
     def test_delta_follows_the_action(self, make: Make) -> None:
