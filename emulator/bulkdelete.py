@@ -40,6 +40,13 @@ class BulkDeletes:
         self._changes = changes
         self.report: Callable[[Effect], None] = lambda _: None
         self.timing = TimeModel()
+        self._pending: dict[str, asyncio.TimerHandle] = {}
+
+    def cancel(self) -> None:
+        """Forgets the jobs that have not run yet."""
+        for timer in self._pending.values():
+            timer.cancel()
+        self._pending.clear()
 
     def plan(self, request: Request) -> Planned:
         """Plans `POST BulkDelete`.
@@ -78,7 +85,7 @@ class BulkDeletes:
         rows = sum(len(self._matching(table, condition)) for table, condition in wanted)
         delay = max(self.timing.execution({"delete": rows}), _SOONEST)
         loop = asyncio.get_running_loop()
-        loop.call_later(delay, self._run, job, operation, request.caller, wanted)
+        self._pending[job] = loop.call_later(delay, self._run, job, operation, request.caller, wanted)
         context = f"{request.root}$metadata#Microsoft.Dynamics.CRM.BulkDeleteResponse"
         return answer({"@odata.context": context, "JobId": job})
 
@@ -90,6 +97,7 @@ class BulkDeletes:
 
     def _run(self, job: str, operation: str, caller: Caller, wanted: Sequence[tuple[Table, Sql]]) -> None:
         """Deletes the rows and completes the job, all in one transaction."""
+        del self._pending[job]
         effects = []
         with self._environment.database.transaction():
             for table, condition in wanted:
@@ -108,7 +116,7 @@ class BulkDeletes:
     def _complete(self, table_name: str, record_id: str, caller: Caller, values: Mapping[str, Any]) -> None:
         work = self._changes.of(self._environment.schema.tables[table_name])
         row = work.rows.by_id(record_id)
-        if row is not None:  # a reset meanwhile takes the job away
+        if row is not None:  # a client may have deleted it
             work.update([(row, {**_COMPLETED, **values})], caller)
 
 

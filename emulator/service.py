@@ -147,5 +147,6 @@ class Service:
 
     def reset(self) -> None:
         """Removes all rows but the organisation's own."""
+        self.bulk_deletes.cancel()
         self.environment.reset()
         self.actions.clear()

@@ -87,6 +87,16 @@ def test_a_job_deletes_what_its_query_finds(
     assert client.names() == left
 
 
+def test_a_reset_takes_jobs_back_that_have_not_run(client: Client, emulator: RunningEmulator) -> None:
+    """Rows written after it stay."""
+    client.send("POST", "accounts", {"name": "A"})
+    _bulk_delete(client, "account")
+    emulator.reset()
+    client.send("POST", "accounts", {"name": "B"})
+    time.sleep(0.15)
+    assert client.names() == ["B"]
+
+
 def test_a_job_that_makes_no_sense_is_refused_at_once(client: Client) -> None:
     """Unknown tables, columns and operators are told in the answer."""
     for query in (
