@@ -88,7 +88,7 @@ def settle(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fa
             return _looked_up(chunk, decoded(response), target)
         if chunk.step is Step.SINGLY or MESSAGES[chunk.kind] not in target.messages:
             return _each(chunk, decoded(response), target)
-        return _accepted(chunk, _ids(response) if chunk.kind is Kind.CREATE else ())
+        return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is Kind.CREATE else ())
     except ValueError:
         # A good status with a body that breaks off: the answer is as lost as if the connection had gone.
         return lost(chunk)
@@ -119,15 +119,16 @@ def too_often(chunk: Chunk, refused: Refusal) -> Verdict:
     return Verdict(again=halved(replace(chunk, tries={}, not_before=0.0)))
 
 
-def _ids(response: Response) -> Sequence[str]:
-    ids: Sequence[str] = response.json()["Ids"]
+def _ids(response: Response, count: int) -> Sequence[str]:
+    content = response.json()
+    ids = content.get("Ids") if isinstance(content, dict) else None
+    if not isinstance(ids, list) or len(ids) != count:
+        raise ValueError("the answer does not name an id for each row")
     return ids
 
 
 def _accepted(chunk: Chunk, ids: Sequence[str]) -> Verdict:
     created = {Kind.CREATE: True, Kind.UPDATE: False, Kind.DELETE: False}.get(chunk.kind)
-    if ids and len(ids) != len(chunk.changes):
-        raise ValueError("an answer names fewer ids than rows")
     outcomes = tuple(
         Applied(number=change.number, id=ids[at] if ids else change.id, created=created)
         for at, change in enumerate(chunk.changes)
@@ -220,6 +221,8 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
         return Verdict(again=(chunk.tried(_AGAIN),))
     if len(chunk.changes) == 1:
         return _alone(chunk, refused)
+    if chunk.step is Step.SINGLY:
+        return Verdict(again=halved(chunk))  # the batch itself was refused: no row of it was looked at
     released = tuple((chunk.kind, change) for change in chunk.rest)
     if dense:
         return Verdict(again=(replace(chunk, step=Step.SINGLY, rest=(), blame=None),), released=released)

@@ -1,0 +1,80 @@
+"""Changes on their way into chunks."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.dataverse.changes import Change, ChangeAction
+from shared.dataverse.chunks import Step, kind_of
+from shared.dataverse.controller import Kind
+from shared.dataverse.feed import Feed
+
+ACTIONS = st.sampled_from(list(ChangeAction))
+
+
+def change(number: int, key: str, action: ChangeAction = ChangeAction.UPDATE) -> Change:
+    return Change(number=number, action=action, id=f"id-{key}", key=json.dumps({"k": key}))
+
+
+def rows(_: Kind) -> int:
+    return 10
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), ACTIONS), max_size=60), st.integers(1, 4), st.randoms())
+def test_no_record_is_twice_in_flight_and_its_changes_keep_their_order(
+    wanted: list[tuple[int, ChangeAction]], senders: int, random: object
+) -> None:
+    """Whatever order requests come back in, every change is handed out once, and those of one record in order."""
+    changes = [change(number, f"K{key}", action) for number, (key, action) in enumerate(wanted)]
+    feed = Feed(changes, lambda _: Step.SEND)
+    flying: list[Change] = []
+    handed: list[Change] = []
+    while not feed.empty:
+        chunk = feed.take(rows, senders)
+        if chunk is not None:
+            assert len({one.id for one in (*flying, *chunk.changes)}) == len(flying) + len(chunk.changes)
+            assert len({kind_of(one) for one in (*flying, *chunk.changes)}) == 1
+            flying += chunk.changes
+            handed += chunk.changes
+        if flying:
+            feed.settled(flying.pop(getattr(random, "randrange")(len(flying))).number)  # noqa: B009 - typed as object
+    assert sorted(one.number for one in handed) == list(range(len(changes)))
+    for key in {one.id for one in changes}:
+        order = [one.number for one in handed if one.id == key]
+        assert order == sorted(order)
+
+
+def test_the_last_rows_are_shared_out() -> None:
+    """With fewer rows than senders could carry, no sender gets them all."""
+    feed = Feed([change(n, f"K{n}") for n in range(20)], lambda _: Step.SEND)
+    sizes = []
+    while (chunk := feed.take(rows, 4)) is not None:
+        sizes.append(len(chunk.changes))
+    assert sum(sizes) == 20
+    assert max(sizes) <= 5
+
+
+def test_changes_are_read_only_as_far_as_needed() -> None:
+    """A million rows are not taken into memory."""
+    taken = 0
+
+    def many() -> object:
+        nonlocal taken
+        for number in range(1000):
+            taken += 1
+            yield change(number, f"K{number}")
+
+    feed = Feed(many(), lambda _: Step.SEND)  # type: ignore[arg-type]  # a generator of changes
+    feed.take(rows, 4)
+    assert taken == 40
+
+
+def test_what_was_not_handed_out_is_named_at_the_end() -> None:
+    """Taken, waiting, held back and not yet read: each once."""
+    changes = [change(0, "A"), change(1, "A"), change(2, "B"), change(3, "C", ChangeAction.DELETE), change(4, "D")]
+    feed = Feed(changes, lambda _: Step.SEND)
+    feed.take(rows, 1)
+    assert sorted(feed.remaining()) == [0, 1, 2, 3, 4]

@@ -1,0 +1,173 @@
+"""A page's JSON into typed columns, for every type; and what is asked of the service."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared.dataverse.paging import first_page
+from shared.dataverse.ranges import cut_column, cuts, range_conditions
+from shared.dataverse.reader import insert_statement, table_query
+from shared.dataverse.transport import Response
+from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
+from shared.errors import AbortRun
+from shared.transform import TargetColumn, current_table_step
+from shared.workspace import Workspace
+from tests.unit.dataverse.simulation import ACCOUNT
+from tests.unit.dataverse.test_service import service
+
+# In UTC and without saying so, as DuckDB gives a TIMESTAMP.
+MOMENT = datetime(2026, 1, 31, 10, 0, tzinfo=UTC).replace(tzinfo=None)
+ID = "11111111-2222-3333-4444-555555555555"
+KINDS: dict[str, tuple[AttributeType, str]] = {
+    "accountnumber": (AttributeType.STRING, "VARCHAR"),
+    "numberofemployees": (AttributeType.INTEGER, "INTEGER"),
+    "big": (AttributeType.BIGINT, "BIGINT"),
+    "precise": (AttributeType.DECIMAL, "DECIMAL(38,10)"),
+    "revenue": (AttributeType.MONEY, "DECIMAL(38,4)"),
+    "ratio": (AttributeType.DOUBLE, "DOUBLE"),
+    "flag": (AttributeType.BOOLEAN, "BOOLEAN"),
+    "choice": (AttributeType.PICKLIST, "INTEGER"),
+    "choices": (AttributeType.MULTI_PICKLIST, "VARCHAR"),
+    "modifiedon": (AttributeType.DATETIME, "TIMESTAMP"),
+    "birthdate": (AttributeType.DATETIME, "DATE"),
+    "parentid": (AttributeType.LOOKUP, "UUID"),
+}
+
+
+def attribute(name: str) -> AttributeMetadata:
+    kind, sql = KINDS[name]
+    behavior = DateBehavior.DATE_ONLY if sql == "DATE" else None
+    return AttributeMetadata(name=name, type=kind, date_behavior=behavior)
+
+
+TABLE = replace(ACCOUNT, attributes={**ACCOUNT.attributes, **{name: attribute(name) for name in KINDS}})
+LAYOUT = tuple(
+    TargetColumn(
+        name=name,
+        attribute=attribute(name),
+        sql_type=sql,
+        source_sql="NULL",
+        key_part=1 if name == "accountnumber" else None,
+        key_sql="lower(accountnumber)" if name == "accountnumber" else "",
+    )
+    for name, (_, sql) in KINDS.items()
+)
+
+
+def inserted(rows: list[dict[str, Any]] | str, entity: EntityMetadata = TABLE) -> list[tuple[Any, ...]]:
+    text = rows if isinstance(rows, str) else json.dumps({"value": rows})
+    with Workspace.open(threads=1) as workspace:
+        workspace.run(current_table_step(LAYOUT))
+        workspace.execute(insert_statement(entity, LAYOUT), [5000, text])
+        return workspace.query(f"SELECT _seq, _id, {', '.join(KINDS)}, _created FROM current ORDER BY _seq")
+
+
+def test_every_type_arrives_as_what_it_is() -> None:
+    """Numbers keep every digit, dates their moment, choices their order, lookups their id."""
+    text = """{"@odata.context":"x","value":[{"@odata.etag":"W/\\"1\\"","accountid":"ID","accountnumber":"Ä \\"1\\"",
+      "numberofemployees":5,"big":9007199254740993,"precise":12345678901234567.1234567891,"revenue":0.10,"ratio":1.5,
+      "flag":true,"choice":3,"choices":"9, 1","modifiedon":"2026-01-31T10:00:00Z","birthdate":"2026-01-31",
+      "_parentid_value":"ID"}],"@odata.nextLink":"x"}"""
+    (row,) = inserted(text.replace('"ID"', f'"{ID}"'))
+    assert row == (
+        5001,
+        UUID(ID),
+        'Ä "1"',
+        5,
+        9007199254740993,
+        Decimal("12345678901234567.1234567891"),
+        Decimal("0.1000"),
+        1.5,
+        True,
+        3,
+        "1,9",
+        MOMENT,
+        date(2026, 1, 31),
+        UUID(ID),
+        None,
+    )
+
+
+def test_nulls_and_absent_members_are_null() -> None:
+    """A column without a value is null in either form."""
+    (row,) = inserted([{"accountid": ID, "accountnumber": None}])
+    assert row[2:] == (None,) * (len(KINDS) + 1)
+
+
+def test_an_empty_page_inserts_nothing() -> None:
+    """A filter may let nothing through."""
+    assert inserted([]) == []
+
+
+def test_rows_are_numbered_in_the_order_of_the_page() -> None:
+    """The number goes on from the page before."""
+    rows = inserted([{"accountid": ID, "accountnumber": str(n)} for n in range(4)])
+    assert [(row[0], row[2]) for row in rows] == [(5001 + n, str(n)) for n in range(4)]
+
+
+def test_the_age_is_only_asked_for_where_duplicates_may_exist() -> None:
+    """An active alternate key over the sync key keeps it unique."""
+    assert "createdon" not in table_query(TABLE, LAYOUT, None)
+    loose = replace(TABLE, keys=())
+    assert "createdon" in table_query(loose, LAYOUT, None)
+    (row,) = inserted([{"accountid": ID, "createdon": "2026-01-31T10:00:00Z"}], loose)
+    assert row[-1] == MOMENT
+
+
+def test_only_needed_columns_are_asked_for() -> None:
+    """The id, the mapped columns, lookups by their value property; the filter is percent-encoded."""
+    path = table_query(TABLE, LAYOUT[:1], "name eq 'Müller & Söhne'")
+    assert path == "accounts?$select=accountid,accountnumber&$filter=name%20eq%20'M%C3%BCller%20%26%20S%C3%B6hne'"
+    assert "_parentid_value" in table_query(TABLE, LAYOUT, None)
+
+
+def test_a_next_link_inside_a_value_is_only_text() -> None:
+    """A description may hold anything."""
+    trap = json.dumps({"value": [{"name": '"@odata.nextLink":"https://evil.example.org/"'}]}).encode()
+    made, _, _, _ = service(Response(status=200, body=trap))
+    assert first_page(made, "accounts", table="account").following is None
+    real = json.dumps({"value": [], "@odata.nextLink": 'http://127.0.0.1:5080/x?"'}).encode()
+    made, _, _, _ = service(Response(status=200, body=real))
+    assert first_page(made, "accounts", table="account").following == 'http://127.0.0.1:5080/x?"'
+
+
+def test_a_page_that_is_no_json_ends_the_run() -> None:
+    """A sign-in page is not a table."""
+    made, _, _, _ = service(Response(status=200, body=b"<html>"))
+    with pytest.raises(AbortRun, match="service_url"):
+        first_page(made, "accounts", table="account")
+
+
+def test_ranges_cover_every_value_once() -> None:
+    """Below the first cut or null, between cuts, from the last on; quotes are doubled."""
+    assert range_conditions(attribute("accountnumber"), ["B", "O'N"]) == (
+        "(accountnumber lt 'B' or accountnumber eq null)",
+        "(accountnumber ge 'B' and accountnumber lt 'O''N')",
+        "accountnumber ge 'O''N'",
+    )
+    assert range_conditions(attribute("accountnumber"), []) == ()
+
+
+def test_cuts_share_the_source_out_evenly() -> None:
+    """Quantiles of the source's keys; none without a source, or where all keys are one."""
+    column = attribute("accountnumber")
+    with Workspace.open(threads=1) as workspace:
+        assert cuts(workspace, column, 4) == ()
+        workspace.execute("CREATE TABLE desired AS SELECT format('{:05d}', i) AS accountnumber FROM range(1000) t(i)")
+        assert cuts(workspace, column, 1) == ()
+        found = [int(cut) for cut in cuts(workspace, column, 4)]
+    assert [abs(cut - expected) <= 2 for cut, expected in zip(found, (250, 500, 750), strict=True)] == [True] * 3
+
+
+def test_a_table_is_only_divided_by_a_key_that_keeps_it_unique() -> None:
+    """Otherwise the order of reading tells duplicates apart."""
+    assert cut_column(TABLE, LAYOUT) == attribute("accountnumber")
+    assert cut_column(replace(TABLE, keys=()), LAYOUT) is None
+    assert cut_column(replace(TABLE, keys=(replace(TABLE.keys[0], active=False),)), LAYOUT) is None

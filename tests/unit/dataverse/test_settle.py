@@ -1,0 +1,241 @@
+"""Verdicts on answers, one by one: what is settled, what is sent again, and how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
+from shared.dataverse.chunks import Chunk, Step, Target, call_of
+from shared.dataverse.connection import Connection
+from shared.dataverse.controller import Kind
+from shared.dataverse.retry import Trouble
+from shared.dataverse.settle import Verdict, settle
+from shared.dataverse.transport import Response
+from shared.errors import AbortRun
+from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE
+
+ACTIONS = {
+    Kind.CREATE: ChangeAction.INSERT,
+    Kind.UPDATE: ChangeAction.UPDATE,
+    Kind.UPSERT: ChangeAction.UPSERT,
+    Kind.DELETE: ChangeAction.DELETE,
+}
+TARGET = Target(entity=ACCOUNT, connection=Connection(service_url=BASE), messages=ALL_MESSAGES)
+ELASTIC = replace(TARGET, entity=replace(ACCOUNT, elastic=True))
+
+
+def chunk(kind: Kind, count: int, *, step: Step = Step.SEND, **more: Any) -> Chunk:
+    return Chunk(kind=kind, changes=tuple(change(kind, number) for number in range(count)), step=step, **more)
+
+
+def change(kind: Kind, number: int) -> Change:
+    return Change(
+        number=number,
+        action=ACTIONS[kind],
+        id=None if kind in {Kind.CREATE, Kind.UPSERT} else f"id-{number}",
+        key=json.dumps({"accountnumber": f"A{number}"}),
+        payload=json.dumps({"accountnumber": f"A{number}", "name": "x"}),
+    )
+
+
+def answer(status: int, code: str = "", message: str = "no", **error: Any) -> Response:
+    return Response(status=status, body=json.dumps({"error": {"code": code, "message": message, **error}}).encode())
+
+
+def good(value: Any = None) -> Response:
+    return Response(status=204 if value is None else 200, body=b"" if value is None else json.dumps(value).encode())
+
+
+def batch(*parts: Response) -> Response:
+    pieces = [
+        b"--edge\r\nContent-Type: application/http\r\n\r\n"
+        + f"HTTP/1.1 {part.status} X\r\n".encode()
+        + "".join(f"{name}: {value}\r\n" for name, value in part.headers.items()).encode()
+        + b"\r\n"
+        + part.body
+        + b"\r\n"
+        for part in parts
+    ]
+    headers = {"content-type": "multipart/mixed; boundary=edge"}
+    return Response(status=200, headers=headers, body=b"".join(pieces) + b"--edge--\r\n")
+
+
+def numbers(changes: Sequence[Change]) -> list[int]:
+    return [change.number for change in changes]
+
+
+def only(verdict: Verdict) -> Chunk:
+    (again,) = verdict.again
+    return again
+
+
+def test_a_refused_chunk_is_halved_and_the_rest_waits() -> None:
+    """One of all the rows is bad: half of them are tried."""
+    again = only(settle(chunk(Kind.CREATE, 100), answer(400, "0x80044331"), TARGET))
+    assert numbers(again.changes) == list(range(50))
+    assert numbers(again.rest) == list(range(50, 100))
+    assert again.blame is not None
+
+
+def test_a_half_that_passes_puts_the_rest_under_suspicion() -> None:
+    """The good half is applied, and the hunt goes on in the other."""
+    hunted = only(settle(chunk(Kind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
+    verdict = settle(hunted, good(), TARGET)
+    assert [type(outcome) for outcome in verdict.outcomes] == [Applied] * 50
+    assert numbers(only(verdict).changes) == list(range(50, 75))
+    assert numbers(only(verdict).rest) == list(range(75, 100))
+
+
+def test_a_half_that_fails_sets_the_rest_free() -> None:
+    """Nothing is known of the other half any more: it travels with other rows."""
+    hunted = only(settle(chunk(Kind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
+    verdict = settle(hunted, answer(400, "0x80044331"), TARGET)
+    assert [change.number for _, change in verdict.released] == list(range(50, 100))
+    assert numbers(only(verdict).changes) == list(range(25))
+
+
+def test_the_last_few_suspects_are_told_apart_by_a_batch() -> None:
+    """One request judges each of them by an answer of its own."""
+    again = only(settle(chunk(Kind.CREATE, 10), answer(400, "0x80044331"), TARGET))
+    assert (again.step, len(again.changes), again.rest) == (Step.SINGLY, 10, ())
+    parts = [answer(400, "0x80044331", "too long") if n == 3 else good() for n in range(10)]
+    verdict = settle(again, batch(*parts), TARGET)
+    assert [outcome.number for outcome in verdict.outcomes if isinstance(outcome, Failed)] == [3]
+    assert not verdict.again
+
+
+def test_where_many_rows_are_bad_a_batch_judges_them_all() -> None:
+    """Halving would cost more than one request."""
+    again = only(settle(chunk(Kind.CREATE, 500), answer(400, "0x80044331"), TARGET, dense=True))
+    assert (again.step, len(again.changes)) == (Step.SINGLY, 500)
+
+
+def test_a_batch_that_is_refused_as_a_whole_gets_smaller_until_it_is_one_row() -> None:
+    """No row of it was looked at, so none is to blame; it ends all the same."""
+    now = [chunk(Kind.CREATE, 5, step=Step.SINGLY)]
+    failed = []
+    for _ in range(20):
+        if not now:
+            break
+        verdict = settle(now.pop(), answer(400, "0x80048d19"), TARGET)
+        now += verdict.again
+        failed += [outcome.number for outcome in verdict.outcomes]
+    assert sorted(failed) == list(range(5))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(status=200, body=b'{"Ids":["1","2"'),
+        good({"Ids": ["1"]}),
+        good({"Ids": []}),
+        good({"Other": 1}),
+        Response(status=200, body=b"<html>"),
+        Response(status=502),
+    ],
+)
+def test_an_answer_to_creates_that_breaks_off_is_lost(response: Response) -> None:
+    """The records may be there: they are looked up before they are sent again."""
+    verdict = settle(chunk(Kind.CREATE, 3), response, TARGET)
+    assert verdict.trouble is Trouble.LOST
+    assert (only(verdict).step, only(verdict).lost) == (Step.LOOK_UP, True)
+
+
+def test_lost_updates_are_simply_sent_again() -> None:
+    """By id they are idempotent."""
+    verdict = settle(chunk(Kind.UPDATE, 3), Response(status=504), TARGET)
+    assert (only(verdict).step, only(verdict).tries) == (Step.SEND, {Trouble.LOST: 1})
+
+
+def test_a_look_up_settles_what_is_there_and_sends_the_rest() -> None:
+    """Creates that took effect are applied with their ids."""
+    looking = chunk(Kind.CREATE, 3, step=Step.LOOK_UP, lost=True)
+    verdict = settle(looking, batch(good({"value": [{"accountid": "id-1", "accountnumber": "a1 "}]})), TARGET)
+    assert list(verdict.outcomes) == [Applied(number=1, id="id-1", created=True)]
+    assert numbers(only(verdict).changes) == [0, 2]
+    assert only(verdict).step is Step.SEND
+
+
+def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
+    """The query asks for the oldest first."""
+    looking = Chunk(kind=Kind.UPDATE, changes=(replace(change(Kind.UPDATE, 1), id=None),), step=Step.LOOK_UP)
+    rows = [{"accountid": "old", "accountnumber": "A1"}, {"accountid": "new", "accountnumber": "A1"}]
+    verdict = settle(looking, batch(good({"value": rows})), TARGET)
+    assert [(kind, change.id) for kind, change in verdict.released] == [(Kind.UPDATE, "old")]
+    call = call_of(looking, TARGET, "b")
+    assert b"$orderby=createdon%20asc" in (call.body or b"")
+
+
+def test_a_look_up_that_fails_is_made_again_or_ends_the_run() -> None:
+    """Trouble is waited out; a refusal cannot be helped."""
+    looking = chunk(Kind.CREATE, 3, step=Step.LOOK_UP)
+    assert settle(looking, batch(answer(429, "0x80072322")), TARGET).trouble is Trouble.THROTTLED
+    assert isinstance(settle(looking, batch(answer(400, "0x0", "Invalid")), TARGET).end, AbortRun)
+
+
+def test_a_key_that_is_taken_after_a_lost_answer_is_looked_up_again() -> None:
+    """The lost request may have been carried out between look-up and repetition."""
+    verdict = settle(chunk(Kind.CREATE, 3, lost=True), answer(412, "0x80060892"), TARGET)
+    assert only(verdict).step is Step.LOOK_UP
+    fresh = settle(chunk(Kind.CREATE, 1), answer(412, "0x80060892"), TARGET)
+    assert [type(outcome) for outcome in fresh.outcomes] == [Failed]
+
+
+def test_a_lost_race_of_upserts_is_run_once_more() -> None:
+    """The second try meets the record and updates it; a second refusal is final for a lone row."""
+    first = settle(chunk(Kind.UPSERT, 1), answer(412, "0x80060892"), TARGET)
+    assert only(first).changes == chunk(Kind.UPSERT, 1).changes
+    assert [type(outcome) for outcome in settle(only(first), answer(412, "0x80060892"), TARGET).outcomes] == [Failed]
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_a_message_that_is_not_there_after_all_is_struck_off(status: int) -> None:
+    """What sdkmessagefilters lists may still be refused; $batch takes over."""
+    verdict = settle(chunk(Kind.UPSERT, 5), answer(status, "0x80040800"), TARGET)
+    assert verdict.lacks == "UpsertMultiple"
+    without = replace(TARGET, messages=TARGET.messages - {verdict.lacks})
+    assert call_of(only(verdict), without, "b").path == "$batch"
+
+
+def test_too_large_a_request_is_sent_in_halves() -> None:
+    """413 says nothing about a row, unless it is alone."""
+    verdict = settle(chunk(Kind.CREATE, 9), answer(413), TARGET)
+    assert verdict.too_long
+    assert [len(again.changes) for again in verdict.again] == [4, 5]
+    assert [type(outcome) for outcome in settle(chunk(Kind.CREATE, 1), answer(413), TARGET).outcomes] == [Failed]
+
+
+def test_parts_of_a_batch_are_judged_one_by_one() -> None:
+    """Gone counts as deleted; trouble is tried again; a refusal is final; a privilege ends the run."""
+    parts = [good(), answer(404, "0x80040217"), answer(429, "0x80072322"), answer(400, "0x80040265", "Locked")]
+    verdict = settle(chunk(Kind.DELETE, 4), batch(*parts), TARGET)
+    assert [type(outcome) for outcome in verdict.outcomes] == [Applied, Applied, Failed]
+    assert (numbers(only(verdict).changes), verdict.trouble) == ([2], Trouble.THROTTLED)
+    refused = answer(403, "0x80040220", "missing prvDeleteAccount privilege")
+    assert isinstance(settle(chunk(Kind.DELETE, 1), batch(refused), TARGET).end, AbortRun)
+
+
+def test_creates_of_a_batch_whose_answer_a_gateway_swallowed_are_looked_up() -> None:
+    """A 502 inside a batch is as ambiguous as one around it."""
+    verdict = settle(chunk(Kind.CREATE, 2, step=Step.SINGLY), batch(Response(status=502), good()), TARGET)
+    assert (only(verdict).step, numbers(only(verdict).changes)) == (Step.LOOK_UP, [0])
+
+
+def test_an_elastic_table_says_which_rows_it_wrote() -> None:
+    """Those are applied; the others are sent one by one, for their own messages."""
+    listed = [{"RequestIndex": 0, "Id": "id-0", "StatusCode": 200}, {"RequestIndex": 1, "Id": "", "StatusCode": 400}]
+    details = {"@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": json.dumps(listed)}
+    verdict = settle(chunk(Kind.CREATE, 2), answer(400, "0x80044331", **details), ELASTIC)
+    assert list(verdict.outcomes) == [Applied(number=0, id="id-0", created=True)]
+    assert (only(verdict).step, numbers(only(verdict).changes)) == (Step.SINGLY, [1])
+
+
+def test_an_elastic_table_that_does_not_say_is_asked() -> None:
+    """Creates are looked up, updates repeated."""
+    assert only(settle(chunk(Kind.CREATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.LOOK_UP
+    assert only(settle(chunk(Kind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.SINGLY
