@@ -9,7 +9,6 @@ from typing import Final
 
 import duckdb
 
-from shared.errors import UserError
 from shared.workspace import Row, Step, Workspace
 
 __all__ = ["WarmWorkspace", "Workspaces", "empty"]
@@ -37,8 +36,6 @@ class WarmWorkspace(Workspace):
         """Run one step; see `Workspace.run`."""
         try:
             self._executed(step.sql)
-        except duckdb.ParserException as error:
-            raise UserError(f"{step.origin or step.title}: {type(error).__name__}") from error
         except duckdb.Error:
             super().run(step)  # it fails again, and is explained
 

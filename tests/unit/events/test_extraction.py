@@ -1,0 +1,92 @@
+"""What an event carries decides which part of a definition serves it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from shared.definitions import SyncDefinition
+from shared.events import Reader, carried_definition, fields_of
+
+COLUMNS: list[dict[str, Any]] = [
+    {"name": "first"},
+    {"name": "last", "alias": "surname"},
+    {"name": "$.address.city", "alias": "city"},
+    {"name": "full", "formula": "concat_ws(' ', first, surname)"},
+    {"name": "letter", "formula": "left(full, 1)"},
+    {"name": "size", "cases": [{"when": "city = 'Bern'", "then": "'S'"}], "default": "first"},
+    {"name": "tag", "formula": "upper(@run)"},
+]
+MAPPINGS: list[dict[str, Any]] = [
+    {"source": "full", "target": "accountnumber"},
+    {"source": "letter", "target": "name"},
+    {"source": "size", "target": "sic"},
+    {"source": "tag", "target": "fax"},
+    {"value": "city || first", "target": "description"},
+]
+
+
+@pytest.fixture
+def definition() -> SyncDefinition:
+    return SyncDefinition.model_validate(
+        {
+            "name": "s",
+            "parameters": {"run": {"default": "x"}},
+            "source": {"type": "events", "columns": COLUMNS},
+            "destination": {
+                "type": "dynamics",
+                "entity": "account",
+                "service_url": "https://org.api.crm.dynamics.com/api/data/v9.2/",
+                "client_id": "x",
+                "client_secret": {"env": "X"},
+                "id_column": "accountid",
+                "mappings": MAPPINGS,
+            },
+            "sync_behaviour": {"sync_key": ["accountnumber"]},
+        }
+    )
+
+
+def targets(definition: SyncDefinition | None) -> list[str]:
+    return [mapping.target for mapping in definition.destination.mappings] if definition else []
+
+
+def test_fields_are_read_by_name_and_by_path(definition: SyncDefinition) -> None:
+    """Null is carried, absent is not, and names with a path reach into the record."""
+    reader = Reader(definition.source.columns)
+    assert reader.names == {"first", "last", "$.address.city"}
+    assert reader.fields({"first": None, "address": {"city": Decimal("1.5")}}) == {
+        "first": None,
+        "$.address.city": "1.5",
+    }
+    assert reader.fields({"address": "nowhere", "other": 1}) == {}
+
+
+@pytest.mark.parametrize(
+    ("carried", "served"),
+    [
+        ({"first", "last", "$.address.city"}, ["accountnumber", "name", "sic", "fax", "description"]),
+        ({"first", "last"}, ["accountnumber", "name", "fax"]),
+        ({"first", "$.address.city"}, []),
+        (set(), []),
+    ],
+)
+def test_a_mapping_is_served_when_all_that_it_is_made_of_came(
+    definition: SyncDefinition, carried: set[str], served: list[str]
+) -> None:
+    """Through calculated columns and branches; without the key nothing is."""
+    assert targets(carried_definition(definition, carried)) == served
+
+
+def test_a_delete_wants_no_more_than_its_key(definition: SyncDefinition) -> None:
+    """Other columns that came with it play no part."""
+    reduced = carried_definition(definition, {"first", "last", "$.address.city"}, targets={"accountnumber"})
+    assert targets(reduced) == ["accountnumber"]
+
+
+def test_the_fields_of_a_key_are_found_through_calculated_columns(definition: SyncDefinition) -> None:
+    """The key of a record before its change can be made from them."""
+    assert fields_of(definition, {"accountnumber"}) == {"first", "last"}
+    assert fields_of(definition, {"description", "sic"}) == {"first", "$.address.city"}
