@@ -63,13 +63,16 @@ class Workspaces:
             workspace = self._idle.pop()
         except IndexError:
             workspace = self._open()
+        sound = False
         try:
             yield workspace
             empty(workspace)
-        except BaseException:
-            workspace.close()
-            raise
-        self._idle.append(workspace)
+            sound = True
+        finally:
+            if sound:
+                self._idle.append(workspace)
+            else:
+                workspace.close()
 
     def close(self) -> None:
         """Close all that are idle."""

@@ -11,20 +11,20 @@ from shared.definitions import SyncDefinition
 from shared.events import Reader, carried_definition, fields_of
 
 COLUMNS: list[dict[str, Any]] = [
-    {"name": "first"},
+    {"name": "given"},
     {"name": "last", "alias": "surname"},
     {"name": "$.address.city", "alias": "city"},
-    {"name": "full", "formula": "concat_ws(' ', first, surname)"},
-    {"name": "letter", "formula": "left(full, 1)"},
-    {"name": "size", "cases": [{"when": "city = 'Bern'", "then": "'S'"}], "default": "first"},
+    {"name": "whole", "formula": "concat_ws(' ', given, surname)"},
+    {"name": "letter", "formula": "upper(whole)"},
+    {"name": "size", "cases": [{"when": "city = 'Bern'", "then": "'S'"}], "default": "given"},
     {"name": "tag", "formula": "upper(@run)"},
 ]
 MAPPINGS: list[dict[str, Any]] = [
-    {"source": "full", "target": "accountnumber"},
+    {"source": "whole", "target": "accountnumber"},
     {"source": "letter", "target": "name"},
     {"source": "size", "target": "sic"},
     {"source": "tag", "target": "fax"},
-    {"value": "city || first", "target": "description"},
+    {"value": "city || given", "target": "description"},
 ]
 
 
@@ -56,9 +56,9 @@ def targets(definition: SyncDefinition | None) -> list[str]:
 def test_fields_are_read_by_name_and_by_path(definition: SyncDefinition) -> None:
     """Null is carried, absent is not, and names with a path reach into the record."""
     reader = Reader(definition.source.columns)
-    assert reader.names == {"first", "last", "$.address.city"}
-    assert reader.fields({"first": None, "address": {"city": Decimal("1.5")}}) == {
-        "first": None,
+    assert reader.names == {"given", "last", "$.address.city"}
+    assert reader.fields({"given": None, "address": {"city": Decimal("1.5")}}) == {
+        "given": None,
         "$.address.city": "1.5",
     }
     assert reader.fields({"address": "nowhere", "other": 1}) == {}
@@ -67,9 +67,9 @@ def test_fields_are_read_by_name_and_by_path(definition: SyncDefinition) -> None
 @pytest.mark.parametrize(
     ("carried", "served"),
     [
-        ({"first", "last", "$.address.city"}, ["accountnumber", "name", "sic", "fax", "description"]),
-        ({"first", "last"}, ["accountnumber", "name", "fax"]),
-        ({"first", "$.address.city"}, []),
+        ({"given", "last", "$.address.city"}, ["accountnumber", "name", "sic", "fax", "description"]),
+        ({"given", "last"}, ["accountnumber", "name", "fax"]),
+        ({"given", "$.address.city"}, []),
         (set(), []),
     ],
 )
@@ -82,11 +82,11 @@ def test_a_mapping_is_served_when_all_that_it_is_made_of_came(
 
 def test_a_delete_wants_no_more_than_its_key(definition: SyncDefinition) -> None:
     """Other columns that came with it play no part."""
-    reduced = carried_definition(definition, {"first", "last", "$.address.city"}, targets={"accountnumber"})
+    reduced = carried_definition(definition, {"given", "last", "$.address.city"}, targets={"accountnumber"})
     assert targets(reduced) == ["accountnumber"]
 
 
 def test_the_fields_of_a_key_are_found_through_calculated_columns(definition: SyncDefinition) -> None:
     """The key of a record before its change can be made from them."""
-    assert fields_of(definition, {"accountnumber"}) == {"first", "last"}
-    assert fields_of(definition, {"description", "sic"}) == {"first", "$.address.city"}
+    assert fields_of(definition, {"accountnumber"}) == {"given", "last"}
+    assert fields_of(definition, {"description", "sic"}) == {"given", "$.address.city"}
