@@ -11,7 +11,7 @@ from shared.reconcile.plan import Action
 from shared.transform import TargetColumn
 from shared.workspace import Step, checked, literal, quoted
 
-__all__ = ["ACTION_TYPE", "decide_by_comparing", "decide_by_source"]
+__all__ = ["ACTION_TYPE", "decide_by_comparing", "decide_by_source", "spare_protected"]
 
 ACTION_TYPE = f"ENUM({', '.join(literal(action) for action in Action)})"  # one byte a key instead of sixteen
 CONDITION = "sync_behaviour.changed.when"
@@ -46,6 +46,47 @@ FROM desired
 FULL OUTER JOIN current AS target ON {keys}
 {row}""".strip(),
         origin=CONDITION if row else "",
+    )
+
+
+def spare_protected(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """Drop no record that may be in the source after all, nor one whose key other records have too.
+
+    `protected` has the keys of rejected rows and those that are not unique in the target. A row that was rejected and
+    whose key nobody knows (it is malformed, or its key is empty or cannot be read) may be any record's: while there is
+    one, nothing is dropped, and every record that would have been is reported.
+    """
+    if definition.sync_behaviour.dropped == "ignore":
+        return ()
+    keys = [f"_k{n}" for n, _ in enumerate(key_columns(layout), start=1)]
+    same = " AND ".join(f"target.{key} = protected.{key}" for key in keys)
+    unknown = " OR ".join(f"{key} IS NULL" for key in keys)
+    hidden = (
+        f"(EXISTS (SELECT 1 FROM protected WHERE {unknown})\n"
+        "  OR EXISTS (SELECT 1 FROM source_errors WHERE error = 'Malformed Row'))"
+    )
+    dropped = f"action IN ({literal(Action.DELETE)}, {literal(Action.EXPIRE)})"
+    spare = f"""
+UPDATE decisions SET action = {literal(Action.IGNORED)}
+WHERE {dropped}
+  AND _id IN (SELECT target._id FROM current AS target JOIN protected ON {same})""".strip()
+    report = f"""
+INSERT INTO target_errors
+SELECT target._seq, {literal(", ".join(definition.sync_behaviour.sync_key))}, 'Dropped Record Kept', false,
+  'the source lacks this record, but has rows whose key cannot be read; nothing is dropped until they are mended',
+  target._id
+FROM decisions JOIN current AS target ON target._id = decisions._id
+WHERE {dropped}
+  AND {hidden}""".strip()
+    spare_all = f"""
+UPDATE decisions SET action = {literal(Action.IGNORED)}
+WHERE {dropped}
+  AND {hidden}""".strip()
+    origin = "sync_behaviour.dropped"
+    return (
+        Step(title="Leave alone what is protected", sql=spare, origin=origin),
+        Step(title="Report what is not dropped for unreadable rows", sql=report, origin=origin),
+        Step(title="Drop nothing while rows cannot be read", sql=spare_all, origin=origin),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.reconcile.changes import change_steps
-from shared.reconcile.decisions import decide_by_comparing, decide_by_source
+from shared.reconcile.decisions import decide_by_comparing, decide_by_source, spare_protected
 from shared.transform import TargetColumn
 from shared.workspace import Step
 
@@ -26,11 +26,11 @@ def reconcile_steps(
 
     Returns:
         Steps that make the tables `decisions` (one row a key) and `changes` (one row a write). For strategy `full`
-        they need `desired` and `current`; for `delta` and `upsert` only `desired`; a condition or an action column
-        needs `source` too.
+        they need `desired` and `current`, and where records may be dropped `protected` and both tables of errors; for
+        `delta` and `upsert` only `desired`; a condition or an action column needs `source` too.
     """
     if definition.sync_behaviour.strategy is Strategy.FULL:
-        decide: tuple[Step, ...] = (decide_by_comparing(definition, layout),)
+        decide: tuple[Step, ...] = (decide_by_comparing(definition, layout), *spare_protected(definition, layout))
     else:
         decide = decide_by_source(definition)
     return (*decide, *change_steps(definition, layout, started=started))

@@ -32,25 +32,51 @@ def current_table_step(layout: Sequence[TargetColumn]) -> Step:
 
 
 def current_finish_steps(layout: Sequence[TargetColumn], definition: SyncDefinition) -> tuple[Step, ...]:
-    """Return the steps after the last page: of records with one key the oldest stays, the others are reported.
+    """Return the steps after the last page: what cannot be matched is reported and set aside.
 
-    A record without a key matches no row and is no duplicate of another one without.
+    Of records with one key the oldest stays. A record without a key matches no row, so it can neither be equal to one
+    nor be missing from the source: it is not ours.
     """
     keys = key_parts(layout)
     names = ", ".join(f"_k{column.key_part}" for column in keys)
     present = " AND ".join(f"_k{column.key_part} IS NOT NULL" for column in keys)
-    columns = ", ".join(definition.sync_behaviour.sync_key)
+    columns = literal(", ".join(definition.sync_behaviour.sync_key))
+    keyless = f"""
+INSERT INTO target_errors
+SELECT _seq, {columns}, 'Mandatory Rule Violation', true, 'a record without a key matches no row; not touched', _id
+FROM current
+WHERE NOT ({present})""".strip()
     report = f"""
 INSERT INTO target_errors
-SELECT _seq, {literal(columns)}, 'Duplicate Key', true, 'an older record has the same key; this one is not touched', _id
+SELECT _seq, {columns}, 'Duplicate Key', true, 'an older record has the same key; this one is not touched', _id
 FROM (
   SELECT _seq, _id, row_number() OVER (PARTITION BY {names} ORDER BY _created NULLS LAST, _seq) AS copy
   FROM current
   WHERE ({names}) IN (SELECT ({names}) FROM current WHERE {present} GROUP BY {names} HAVING count(*) > 1))
 WHERE copy > 1""".strip()
-    remove = "DELETE FROM current WHERE _id IN (SELECT _id FROM target_errors WHERE error = 'Duplicate Key')"
+    remove = "DELETE FROM current WHERE _id IN (SELECT _id FROM target_errors WHERE rejected)"
     return (
         Step("Make room for the target's errors", TARGET_ERRORS),
+        Step("Report records without a key", keyless),
         Step("Report duplicates in the target", report),
+        *_protect_duplicates(definition, names),
         Step("Set duplicates in the target aside", remove),
+    )
+
+
+def _protect_duplicates(definition: SyncDefinition, names: str) -> tuple[Step, ...]:
+    """A key that is missing from the source may be dropped, but not one that several records have.
+
+    Nobody knows which of them was meant; and each run would drop the one that the run before has left.
+    """
+    if definition.sync_behaviour.dropped == "ignore":
+        return ()
+    room = f"CREATE TABLE IF NOT EXISTS protected AS\nSELECT {names} FROM current LIMIT 0"
+    keep = f"""
+INSERT INTO protected
+SELECT DISTINCT {names} FROM current
+WHERE _id IN (SELECT _id FROM target_errors WHERE error = 'Duplicate Key')""".strip()
+    return (
+        Step("Make room for keys that are never dropped", room),
+        Step("Protect records whose key is not unique", keep),
     )

@@ -57,6 +57,7 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
         *(Step("Report what is wrong with the source", sql) for sql in shape.rules.report("desired")),
         *(Step("Report what the target cannot hold", sql) for sql in missing.report("desired")),
         Step("Note what is filtered out", f"CREATE TABLE source_filtered AS\n{filtered}"),
+        *_protect_rejected(definition, columns, rejected),
         Step("Set rejected and filtered rows aside", f"DELETE FROM desired WHERE {removed}"),
         Step("Report duplicates of a key", _duplicates(columns)),
         Step(
@@ -69,6 +70,18 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
         ),
         Step("Count the source's rows", _COUNTS),
     )
+
+
+def _protect_rejected(definition: SyncDefinition, columns: Sequence[TargetColumn], rejected: str) -> tuple[Step, ...]:
+    """A row that is rejected is in the source all the same: the record with its key was not dropped.
+
+    A row whose key is empty or cannot be read is kept with nulls: it may be any record's.
+    """
+    if definition.sync_behaviour.dropped == "ignore":
+        return ()
+    names = ", ".join(f"_k{column.key_part}" for column in key_parts(columns))
+    sql = f"CREATE TABLE protected AS\nSELECT DISTINCT {names} FROM desired WHERE {rejected}"
+    return (Step("Protect the records of rejected rows", sql, "sync_behaviour.dropped"),)
 
 
 _DUPLICATE = literal(ErrorType.DUPLICATE_KEY)

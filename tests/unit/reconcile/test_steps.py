@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -70,7 +71,17 @@ def definition(**behaviour: Any) -> SyncDefinition:
 
 @pytest.fixture
 def workspace() -> Iterator[Workspace]:
+    with opened_workspace() as opened:
+        yield opened
+
+
+@contextmanager
+def opened_workspace() -> Iterator[Workspace]:
+    """A workspace with the tables that say what may not be dropped."""
     with Workspace.open() as opened:
+        table(opened, "protected", "_k1 VARCHAR, _k2 VARCHAR")
+        table(opened, "source_errors", ERRORS)
+        table(opened, "target_errors", f"{ERRORS}, _id UUID")
         yield opened
 
 
@@ -91,6 +102,7 @@ def reconcile(workspace: Workspace, layout: tuple[TargetColumn, ...], **behaviou
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+ERRORS = '_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR'
 DESIRED = "_row BIGINT, number VARCHAR, name VARCHAR, size DECIMAL(38,2), _k1 VARCHAR"
 CURRENT = "_seq BIGINT, _id UUID, _created TIMESTAMP, number VARCHAR, name VARCHAR, size DECIMAL(38,2), _k1 VARCHAR"
 LAYOUT = (NUMBER, NAME, SIZE)
@@ -172,6 +184,38 @@ def test_a_dropped_record_expires_at_the_start_of_the_run_and_only_once(
     assert (expired["action"], expired["_id"], expired["columns"]) == ("expire", ID.format(1), "goneon")
     assert json.loads(expired["payload"]) == {"goneon": stamp}
     assert json.loads(expired["key"]) == {"number": "a"}
+
+
+@pytest.mark.parametrize("dropped", ["delete", {"expire": "goneon"}])
+def test_a_protected_record_is_not_dropped(workspace: Workspace, dropped: str | dict[str, str]) -> None:
+    """Neither the record of a row that was rejected nor one whose key others have too."""
+    table(workspace, "desired", DESIRED)
+    table(
+        workspace, "current", f"{CURRENT}, goneon TIMESTAMP",
+        (1, ID.format(1), None, "A", "a", 1, "a", None), (2, ID.format(2), None, "b", "b", 1, "b", None),
+    )  # fmt: skip
+    workspace.execute("INSERT INTO protected VALUES ('a', '')")
+    goneon = column("goneon", AttributeType.DATETIME, "TIMESTAMP", writes=False)
+    (change,) = reconcile(workspace, (*LAYOUT, goneon), dropped=dropped)
+    assert change["_id"] == ID.format(2)
+    assert PlanCounts.from_rows(workspace.query(counts_query())).ignored == 1
+    assert workspace.query("FROM target_errors") == []
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        "INSERT INTO source_errors VALUES (7, NULL, 'Malformed Row', true, '')",
+        "INSERT INTO protected VALUES (NULL, '')",
+    ],
+)
+def test_nothing_is_dropped_while_a_row_without_a_known_key_may_be_any_record(mixed: Workspace, unknown: str) -> None:
+    """Everything else goes on, and each record that would have been dropped is reported and not counted as rejected."""
+    mixed.execute(unknown)
+    changes = reconcile(mixed, LAYOUT, dropped="delete")
+    assert [c["action"] for c in changes] == ["insert", "insert", "update"]
+    found = mixed.query('SELECT _row, "column", error, rejected, _id::VARCHAR FROM target_errors')
+    assert found == [(1, "number", "Dropped Record Kept", False, ID.format(1))]
 
 
 def test_every_part_of_a_key_has_to_match(workspace: Workspace) -> None:
@@ -259,7 +303,6 @@ def test_delta_follows_the_action_column_and_rejects_what_names_none(workspace: 
     rows = list(enumerate(operations, start=1))
     table(workspace, "desired", DESIRED, *((row, str(row), "n", 1, str(row)) for row, _ in rows))
     table(workspace, "source", "_row BIGINT, op VARCHAR", *rows)
-    table(workspace, "source_errors", '_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR')
     changes = reconcile(workspace, LAYOUT, strategy="delta", action_column="op")
     assert [(c["action"], c["_row"], c["columns"]) for c in changes] == [
         ("insert", 4, "number,name,size"),
@@ -294,7 +337,7 @@ def test_the_most_changed_columns_come_first(mixed: Workspace) -> None:
 
 
 def checksum(started: datetime, rows: list[tuple[Any, ...]], records: list[tuple[Any, ...]]) -> str:
-    with Workspace.open() as workspace:
+    with opened_workspace() as workspace:
         table(workspace, "desired", DESIRED, *rows)
         table(workspace, "current", f"{CURRENT}, goneon TIMESTAMP", *records)
         goneon = column("goneon", AttributeType.DATETIME, "TIMESTAMP", writes=False)

@@ -12,23 +12,24 @@ from tests.unit.transform.world import ACCOUNT, definition
 SYNC = definition((), [{"source": "number", "target": "name"}])
 
 
-def finish(workspace: Workspace, records: Sequence[tuple[Any, ...]]) -> None:
+def finish(workspace: Workspace, records: Sequence[tuple[Any, ...]], *, dropped: str = "ignore") -> None:
     """Records of number of sequence, last digit of the id, creation and account number."""
-    columns = layout(SYNC, ACCOUNT)
+    sync = SYNC.model_copy(update={"sync_behaviour": SYNC.sync_behaviour.model_copy(update={"dropped": dropped})})
+    columns = layout(sync, ACCOUNT)
     workspace.run(current_table_step(columns))
     for seq, digit, created, number in records:
         workspace.execute(
             "INSERT INTO current (_seq, _id, _created, accountnumber) VALUES (?, ?, ?, ?)",
             [seq, f"00000000-0000-0000-0000-00000000000{digit}", created, number],
         )
-    for step in current_finish_steps(columns, SYNC):
+    for step in current_finish_steps(columns, sync):
         workspace.run(step)
 
 
 def test_keys_come_by_themselves(workspace: Workspace) -> None:
     """A reader inserts the typed columns; the key parts follow from them."""
-    finish(workspace, [(1, 1, None, "ÄB "), (2, 2, None, None)])
-    assert workspace.query("SELECT _seq, _k1 FROM current ORDER BY _seq") == [(1, "ab"), (2, None)]
+    finish(workspace, [(1, 1, None, "ÄB ")])
+    assert workspace.query("SELECT _seq, _k1 FROM current ORDER BY _seq") == [(1, "ab")]
 
 
 def test_of_duplicates_the_oldest_record_stays(workspace: Workspace) -> None:
@@ -50,8 +51,9 @@ def test_of_duplicates_the_oldest_record_stays(workspace: Workspace) -> None:
     assert found == [(row, "accountnumber", "Duplicate Key", True, str(row)) for row in (1, 3, 4)]
 
 
-def test_records_without_a_key_are_no_duplicates(workspace: Workspace) -> None:
-    """Null equals nothing."""
-    finish(workspace, [(1, 1, None, None), (2, 2, None, None)])
-    assert workspace.query("SELECT count(*) FROM current") == [(2,)]
-    assert workspace.query("SELECT count(*) FROM target_errors") == [(0,)]
+def test_records_without_a_key_are_reported_and_out_of_reach(workspace: Workspace) -> None:
+    """They match no row, so they can neither be equal to one nor be missing from the source."""
+    finish(workspace, [(1, 1, None, None), (2, 2, None, "  "), (3, 3, None, "a")])
+    assert workspace.query("SELECT _seq FROM current") == [(3,)]
+    found = workspace.query('SELECT _row, "column", error, rejected FROM target_errors ORDER BY 1')
+    assert found == [(row, "accountnumber", "Mandatory Rule Violation", True) for row in (1, 2)]
