@@ -1,9 +1,10 @@
 """Real time measured: events a second for one instance, and the latency that is added to one event.
 
-python -m benchmarks.events [--events 20000] [--batch 500] [--singles 300] [--json FILE]
+python -m benchmarks.events [--events 20000] [--batch 500] [--partitions 4] [--singles 300] [--json FILE]
 
 The emulator runs as a process of its own, without simulated latency. `events_per_second` counts everything: decoding,
-folding, reading the matching records, comparing, writing, remembering positions. `added_ms` is what an event of a batch
+folding, reading the matching records, comparing, writing, remembering positions; once with one partition, whose batches
+wait for each other, and once with several side by side, as the host hands them over. `added_ms` is what an event of a batch
 of its own takes beside waiting for Dataverse: total time less the time of the requests.
 """
 
@@ -11,11 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import tempfile
 import time
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,12 +69,13 @@ class Bench:
         dataverse = Dataverse(connection, tokens=[tokens], transport=self.transport, clock=clock)
         self.tools = EventTools.wired(self.state, lambda *_: dataverse, partial(WarmWorkspace.open, threads=1))
         self.listeners = Listeners(syncs=(EventSync(definition=definition),))
-        self.sequence = 0
+        self.sequences: Counter[str] = Counter()
 
-    def deliver(self, bodies: Sequence[bytes]) -> float:
+    def deliver(self, bodies: Sequence[bytes], partition: str = "0") -> float:
         """Deliver a batch; returns seconds."""
-        first, self.sequence = self.sequence, self.sequence + len(bodies)
-        batch = [Message(body=body, partition="0", sequence=first + n) for n, body in enumerate(bodies)]
+        first = self.sequences[partition]
+        self.sequences[partition] += len(bodies)
+        batch = [Message(body=body, partition=partition, sequence=first + n) for n, body in enumerate(bodies)]
         start = time.perf_counter()
         summary = run_events(batch, self.listeners, self.tools)
         seconds = time.perf_counter() - start
@@ -120,19 +126,30 @@ def bodies(count: int, seed: int) -> Iterator[bytes]:
         yield json.dumps(record | {"city": chance.choice(("Bern", "Rome", "Oslo")), "phone": f"+41 {n % 997}"}).encode()
 
 
-def throughput(bench: Bench, events: Sequence[bytes], size: int) -> dict[str, float]:
+def throughput(bench: Bench, events: Sequence[bytes], size: int, *, partitions: int) -> dict[str, float]:
+    """Events a second; each partition has records of its own."""
     bench.deliver([b'{"op": "upsert", "number": "warm"}'])
-    bench.transport.seconds, seconds, cpu = 0.0, 0.0, time.process_time()
-    for start in range(0, len(events), size):
-        seconds += bench.deliver(events[start : start + size])
+    shares: list[list[bytes]] = [[] for _ in range(partitions)]
+    for body in events:
+        shares[zlib.crc32(json.loads(body)["number"].encode()) % partitions].append(body)
+    bench.transport.seconds, cpu, start = 0.0, time.process_time(), time.perf_counter()
+    with ThreadPoolExecutor(partitions) as pool:
+        list(pool.map(lambda n: deliver_all(bench, shares[n], size, str(n)), range(partitions)))
+    seconds = time.perf_counter() - start
     return {
         "events": len(events),
         "batch": size,
+        "partitions": partitions,
         "seconds": round(seconds, 2),
         "events_per_second": round(len(events) / seconds),
         "request_seconds": round(bench.transport.seconds, 2),
         "cpu_seconds": round(time.process_time() - cpu, 2),
     }
+
+
+def deliver_all(bench: Bench, events: Sequence[bytes], size: int, partition: str) -> None:
+    for start in range(0, len(events), size):
+        bench.deliver(events[start : start + size], partition)
 
 
 def latency(bench: Bench, count: int) -> dict[str, float]:
@@ -153,15 +170,16 @@ def latency(bench: Bench, count: int) -> dict[str, float]:
     }
 
 
-def measured(events: int, size: int, singles: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def measured(events: int, size: int, partitions: int, singles: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"load_before": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory() as folder:
-        for strategy in ("full", "upsert"):
+        for strategy, side_by_side in (("full", 1), ("full", partitions), ("upsert", partitions)):
             with running() as emulator:
-                bench = Bench(emulator, Path(folder), strategy=strategy)
+                bench = Bench(emulator, Path(folder) / f"{side_by_side}", strategy=strategy)
                 try:
-                    found[strategy] = throughput(bench, list(bodies(events, seed=1)), size)
-                    if strategy == "full":
+                    name = f"{strategy}, {side_by_side} partitions"
+                    found[name] = throughput(bench, list(bodies(events, seed=1)), size, partitions=side_by_side)
+                    if "one event" not in found:
                         found["one event"] = latency(bench, singles)
                 finally:
                     bench.close()
@@ -172,10 +190,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--singles", type=int, default=300)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    found = measured(given.events, given.batch, given.singles)
+    found = measured(given.events, given.batch, given.partitions, given.singles)
     text = json.dumps(found, indent=2)
     if given.json:
         given.json.write_text(text + "\n")

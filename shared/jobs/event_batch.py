@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue
@@ -33,9 +32,10 @@ from shared.jobs.event_waves import Wave, Written
 from shared.jobs.event_workspaces import empty
 from shared.workspace import Workspace
 
-__all__ = ["Applied", "EventBatch", "Taken"]
+__all__ = ["RACED", "Applied", "EventBatch", "Taken"]
 
-log = logging.getLogger(__name__)
+# Somebody else made the record (or one with its key), or deleted it, after it was looked for: worth a second look.
+RACED: Final = frozenset({"0x80060892", "0x80040237", "0x80060891", "0x80040217"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,9 +207,14 @@ class EventBatch:
     def _applied(self, steps: Sequence[Step]) -> Iterator[tuple[Step, Failure | None]]:
         compared = [step for step in steps if self._comparing(step)]
         followed = [step for step in steps if not self._comparing(step)]
-        for some, comparing in ((compared, True), (followed, False)):
-            if some:
-                yield from self._isolated(some, comparing=comparing)
+        raced: list[Step] = []
+        for step, failure in self._isolated(compared, comparing=True):
+            if failure is not None and failure.code.lower() in RACED:
+                raced.append(step)
+            else:
+                yield step, failure
+        yield from self._isolated(raced, comparing=True)
+        yield from self._isolated(followed, comparing=False)
 
     def _comparing(self, step: Step) -> bool:
         strategy = self.sync.definition.sync_behaviour.strategy
@@ -219,6 +224,8 @@ class EventBatch:
 
     def _isolated(self, steps: Sequence[Step], *, comparing: bool) -> Iterator[tuple[Step, Failure | None]]:
         """Apply steps; what fails without naming a row is halved until the step to blame is alone."""
+        if not steps:
+            return
         wave = Wave(
             sync=self.sync,
             dataverse=self.dataverse,

@@ -486,6 +486,18 @@ def test_the_execution_log_adds_batches_up(make: Make) -> None:
     assert "1 events" in row.message
 
 
+def test_partitions_that_race_for_a_record_lose_nothing(make: Make) -> None:
+    """Events of one key in several partitions are a mistake of the sender; the record is made once all the same."""
+    world = make()
+    batches = [
+        world.messages(*({"op": "c", "number": f"{n}", "city": str(n)} for n in range(60)), partition=str(partition))
+        for partition in range(4)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(world.deliver, batches))
+    assert (world.letters, world.accounts()) == ([], {str(n): {"city": str(n)} for n in range(60)})
+
+
 def test_partitions_run_side_by_side(make: Make) -> None:
     """The host hands over batches of several partitions at a time; none gets into another's way."""
     world = make()
