@@ -1,6 +1,6 @@
 """How much CPU and memory it costs to compare a source with a target that are both staged.
 
-    python benchmarks/reconcile.py [--rows 1000000] [--memory 512MB] [--threads 2] [--on-disk]
+    python -m benchmarks.reconcile [--rows 1000000] [--memory 512MB] [--threads 2] [--on-disk] [--shuffled]
 
 One per cent of the records differ in one column, one in a thousand is dropped, one in a thousand is new. Staging the two
 tables is not measured, but counts for the peak memory, which is that of the whole process. Prints a Markdown table on
@@ -23,8 +23,11 @@ from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.reconcile import PlanCounts, checksum_query, counts_query, reconcile_steps
 from shared.transform import Omit, TargetColumn, current_table_step, layout
+from shared.transform.current import TARGET_ERRORS
+from shared.transform.shape import SOURCE_ERRORS
 from shared.workspace import Workspace
 
+SCATTER = 7_368_787  # a prime that divides no round number of rows: its multiples visit every row once
 CHANGED_EVERY = 100
 DROPPED_EVERY = 1000
 
@@ -100,8 +103,12 @@ def account() -> EntityMetadata:
     )
 
 
-def stage(workspace: Workspace, columns: tuple[TargetColumn, ...], rows: int) -> None:
-    """Fill `desired` with rows 1..n, and `current` with the same shifted by what is new and what is dropped."""
+def stage(workspace: Workspace, columns: tuple[TargetColumn, ...], rows: int, *, shuffled: bool = False) -> None:
+    """Fill `desired` with rows 1..n, and `current` with the same shifted by what is new and what is dropped.
+
+    Both are in the order of their keys, as an export and a read by creation often are, or, `shuffled`, the records are
+    in an order that has nothing to do with the rows'.
+    """
     shift = rows // DROPPED_EVERY
     same = {name: f"({value})::{sql_type}" for name, _, sql_type, value in COLUMNS}
     other = same | {"name": f"CASE WHEN i % {CHANGED_EVERY} = 0 THEN 'Was ' ELSE '' END || {same['name']}"}
@@ -112,10 +119,14 @@ def stage(workspace: Workspace, columns: tuple[TargetColumn, ...], rows: int) ->
         f"FROM (SELECT i AS _row, {selected(same | flags)} FROM range(1, {rows} + 1) AS t(i))"
     )
     workspace.run(current_table_step(columns))
+    place = f"(n * {SCATTER}) % {rows}" if shuffled else "n - 1"
     workspace.execute(
-        f"INSERT INTO current BY NAME SELECT i AS _seq, md5(i::VARCHAR)::UUID AS _id, {selected(other)} "
-        f"FROM range({shift} + 1, {rows} + {shift} + 1) AS t(i)"
+        f"INSERT INTO current BY NAME SELECT n AS _seq, md5(i::VARCHAR)::UUID AS _id, {selected(other)} "
+        f"FROM (SELECT n, {shift} + 1 + {place} AS i FROM range(1, {rows} + 1) AS t(n))"
     )
+    workspace.execute("CREATE TABLE protected AS SELECT _k1 FROM desired LIMIT 0")
+    workspace.run(SOURCE_ERRORS)
+    workspace.execute(TARGET_ERRORS)
 
 
 def selected(values: dict[str, str]) -> str:
@@ -126,16 +137,16 @@ def peak_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
-def measure(rows: int, memory: str, threads: int, *, on_disk: bool) -> dict[str, Any]:
+def measure(rows: int, memory: str, threads: int, *, on_disk: bool, shuffled: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/run.duckdb" if on_disk else None
         with Workspace.open(memory_limit=memory, file=file, threads=threads) as workspace:
             sync = definition()
             columns = layout(sync, account())
-            stage(workspace, columns, rows)
+            stage(workspace, columns, rows, shuffled=shuffled)
             staged = peak_mb()
             meter = Meter()
-            for step in reconcile_steps(sync, columns, started=datetime.now(UTC)):
+            for step in reconcile_steps(sync, columns, started=datetime.now(UTC), target_rows=rows):
                 workspace.run(step)
             cost = meter.cost()
             checks = Meter()
@@ -147,6 +158,7 @@ def measure(rows: int, memory: str, threads: int, *, on_disk: bool) -> dict[str,
                 "memory_limit": memory,
                 "threads": threads,
                 "on_disk": on_disk,
+                "shuffled": shuffled,
                 "reconcile": asdict(cost),
                 "counts_and_checksum": asdict(checks.cost()),
                 "cpu_seconds_per_million": round(cost.cpu_seconds * 1_000_000 / rows, 3),
@@ -169,8 +181,15 @@ def main() -> None:
     parser.add_argument("--memory", default="512MB")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--on-disk", action="store_true", help="keep the workspace in a file instead of memory")
+    parser.add_argument("--shuffled", action="store_true", help="put the records in another order than the rows")
     arguments = parser.parse_args()
-    result = measure(arguments.rows, arguments.memory, arguments.threads, on_disk=arguments.on_disk)
+    result = measure(
+        arguments.rows,
+        arguments.memory,
+        arguments.threads,
+        on_disk=arguments.on_disk,
+        shuffled=arguments.shuffled,
+    )
     print(markdown(result), file=sys.stderr)
     print(json.dumps(result, indent=2))
 

@@ -61,7 +61,9 @@ class Preparation:
         self._load()
         self._run(Phase.SHAPE, (*shape_steps(self.definition), *desire_steps(self.definition, entity)))
         self._read(entity, columns)
-        self._run(Phase.RECONCILE, reconcile_steps(self.definition, columns, started=self.started))
+        ((records,),) = self.workspace.query("SELECT coalesce(max(_seq), 0) FROM current")
+        steps = reconcile_steps(self.definition, columns, started=self.started, target_rows=records)
+        self._run(Phase.RECONCILE, steps)
         self.workspace.execute(OUTCOMES_TABLE)
         return entity
 

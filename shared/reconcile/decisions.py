@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from itertools import pairwise
+from typing import Final, assert_never
 
 from shared.definitions.models import ChangedWhen, Expire, Strategy, SyncBehaviour, SyncDefinition
 from shared.reconcile.columns import differs, key_columns, on_update
@@ -16,15 +17,33 @@ __all__ = ["ACTION_TYPE", "decide_by_comparing", "decide_by_source", "spare_prot
 ACTION_TYPE = f"ENUM({', '.join(literal(action) for action in Action)})"  # one byte a key instead of sixteen
 CONDITION = "sync_behaviour.changed.when"
 
+# Records of ten columns and a key take about 200 bytes each in a hash table: two million of them fit into the 512 MB
+# that a run has by default.
+VALUES_AT_ONCE: Final = 20_000_000
+
 _BY_NAME = (Action.INSERT, Action.UPDATE, Action.DELETE, Action.UPSERT)
 
 
-def decide_by_comparing(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> Step:
-    """Strategy `full`: both sides meet on the key, and the rules for new, changed and dropped records decide."""
+def decide_by_comparing(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], *, target_rows: int
+) -> tuple[Step, ...]:
+    """Strategy `full`: both sides meet on the key, and the rules for new, changed and dropped records decide.
+
+    In one query where the records fit into memory. Where they do not, joining everything at once would write both
+    sides to disk row by row, which takes longer than all the comparing; so a part of the records is joined at a time.
+    A condition may look at any column of the source, which is typed anew for each query: then one query it is.
+    """
+    changes_when = isinstance(definition.sync_behaviour.changed, ChangedWhen)
+    rows = max(1, VALUES_AT_ONCE // (len(layout) + len(key_columns(layout))))
+    if target_rows <= rows or changes_when:
+        return (_decide_at_once(definition, layout),)
+    bounds = [None, *range(rows + 1, target_rows + 1, rows), None]
+    parts = (_decide_part(definition, layout, *bound) for bound in pairwise(bounds))
+    return (_DECISIONS, *parts, _decide_new(definition))
+
+
+def _decide_at_once(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> Step:
     behaviour = definition.sync_behaviour
-    compared = on_update(layout, definition.destination.id_column)
-    different = "\n      OR ".join(differs(column) for column in compared) or "false"
-    keys = " AND ".join(f"desired._k{n} = target._k{n}" for n, _ in enumerate(key_columns(layout), start=1))
     # Only a condition may look at source columns that are not mapped; without one the join would be paid for nothing.
     row = "LEFT JOIN source ON source._row = desired._row" if isinstance(behaviour.changed, ChangedWhen) else ""
     return Step(
@@ -35,18 +54,65 @@ SELECT desired._row, target._id, CAST(
   CASE
     -- in the source, not in the target: new
     WHEN target._id IS NULL THEN {_new(behaviour)}
-    -- in the target, not in the source: dropped
-    WHEN desired._row IS NULL THEN {_dropped(behaviour)}
-    -- in both, and equal
-    WHEN NOT ({different}) THEN {literal(Action.UNCHANGED)}
-    -- in both, and different: changed
-    ELSE {_changed(definition, layout)}
+    {_known(definition, layout)}
   END AS {ACTION_TYPE}) AS action
 FROM desired
-FULL OUTER JOIN current AS target ON {keys}
+FULL OUTER JOIN current AS target ON {_same_key(layout)}
 {row}""".strip(),
         origin=CONDITION if row else "",
     )
+
+
+_DECISIONS = Step(
+    title="Make room for the decisions", sql=f"CREATE TABLE decisions (_row BIGINT, _id UUID, action {ACTION_TYPE})"
+)
+
+
+def _decide_part(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], first: int | None, behind: int | None
+) -> Step:
+    """Decide on the records from `first` up to `behind`, in the order of reading; None has no bound."""
+    bounds = ((f"_seq >= {first}", first), (f"_seq < {behind}", behind))
+    part = " AND ".join(condition for condition, bound in bounds if bound is not None)
+    return Step(
+        title=f"Decide what becomes of records {f'from {first:,} on' if first else f'before {behind:,}'}",
+        sql=f"""
+INSERT INTO decisions
+SELECT desired._row, target._id,
+  CASE
+    {_known(definition, layout)}
+  END AS action
+FROM desired
+RIGHT JOIN (SELECT * FROM current WHERE {part}) AS target ON {_same_key(layout)}""".strip(),
+    )
+
+
+def _decide_new(definition: SyncDefinition) -> Step:
+    return Step(
+        title="Decide what becomes of new keys",
+        sql=f"""
+INSERT INTO decisions
+SELECT _row, NULL, {_new(definition.sync_behaviour)}
+FROM desired
+WHERE NOT EXISTS (SELECT 1 FROM decisions WHERE decisions._row = desired._row)""".strip(),
+    )
+
+
+def _known(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """The branches of the decision on a key that the target has."""
+    compared = on_update(layout, definition.destination.id_column)
+    different = "\n      OR ".join(differs(column) for column in compared) or "false"
+    return f"""
+    -- in the target, not in the source: dropped
+    WHEN desired._row IS NULL THEN {_dropped(definition.sync_behaviour)}
+    -- in both, and equal
+    WHEN NOT ({different}) THEN {literal(Action.UNCHANGED)}
+    -- in both, and different: changed
+    ELSE {_changed(definition, layout)}""".strip()
+
+
+def _same_key(layout: Sequence[TargetColumn]) -> str:
+    return " AND ".join(f"desired._k{n} = target._k{n}" for n, _ in enumerate(key_columns(layout), start=1))
 
 
 def spare_protected(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:

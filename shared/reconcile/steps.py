@@ -15,7 +15,7 @@ __all__ = ["reconcile_steps"]
 
 
 def reconcile_steps(
-    definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime
+    definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime, target_rows: int = 0
 ) -> tuple[Step, ...]:
     """Compile the rules for new, changed and dropped records into SQL.
 
@@ -23,6 +23,7 @@ def reconcile_steps(
         definition: The sync.
         layout: Its target columns, in the order of `desired` and `current`.
         started: Start of the run, with time zone: what `expire` sets.
+        target_rows: The highest `_seq` in `current`, about how many records there are; many are compared in parts.
 
     Returns:
         Steps that make the tables `decisions` (one row a key) and `changes` (one row a write). For strategy `full`
@@ -30,7 +31,10 @@ def reconcile_steps(
         `delta` and `upsert` only `desired`; a condition or an action column needs `source` too.
     """
     if definition.sync_behaviour.strategy is Strategy.FULL:
-        decide: tuple[Step, ...] = (decide_by_comparing(definition, layout), *spare_protected(definition, layout))
+        decide: tuple[Step, ...] = (
+            *decide_by_comparing(definition, layout, target_rows=target_rows),
+            *spare_protected(definition, layout),
+        )
     else:
         decide = decide_by_source(definition)
     return (*decide, *change_steps(definition, layout, started=started))

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
-from shared.reconcile import PlanCounts, checksum_query, counts_query, reconcile_steps
+from shared.reconcile import PlanCounts, checksum_query, counts_query, decisions, reconcile_steps
 from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, shape_steps
 from shared.transform.shape import SOURCE_ERRORS
 from shared.workspace import Workspace
@@ -55,6 +56,7 @@ class Rules:
     dropped: Literal["delete", "ignore", "expire"]
     on_null: Literal["clear", "keep"]
     on_misfit: Literal["leave out", "reject"]
+    in_parts: bool
 
     def definition(self) -> SyncDefinition:
         when = {"when": "target.name IS NULL OR source.size > 5"}
@@ -164,7 +166,9 @@ def planned(rules: Rules, rows: list[Row], target: Target) -> list[tuple[str, st
             workspace.run(step)
         fill_target(workspace, target)
         finish = current_finish_steps(columns, definition)
-        for step in (*finish, *reconcile_steps(definition, columns, started=STARTED)):
+        with patch.object(decisions, "VALUES_AT_ONCE", 2 * (len(columns) + 1) if rules.in_parts else 1_000_000):
+            reconcile = reconcile_steps(definition, columns, started=STARTED, target_rows=len(target.records))
+        for step in (*finish, *reconcile):
             workspace.run(step)
         changes = workspace.query(
             "SELECT _change, action::VARCHAR, _id::VARCHAR, payload FROM changes ORDER BY _change"
@@ -310,6 +314,7 @@ all_rules = st.builds(
     dropped=st.sampled_from(["delete", "ignore", "expire"]),
     on_null=st.sampled_from(["clear", "keep"]),
     on_misfit=st.sampled_from(["leave out", "reject"]),
+    in_parts=st.booleans(),
 )
 
 

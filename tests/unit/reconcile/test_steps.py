@@ -19,6 +19,7 @@ from shared.reconcile import (
     checksum_query,
     columns_query,
     counts_query,
+    decisions,
     reconcile_steps,
     sample_query,
     samples,
@@ -144,6 +145,30 @@ def test_an_insert_leaves_out_nulls_and_an_update_all_that_is_equal(mixed: Works
     assert json.loads(update["payload"]) == {"number": "OTHER", "name": "new name"}
     assert json.loads(update["before"]) == {"number": "Other", "name": "old name"}
     assert json.loads(update["key"]) == {"number": "OTHER"}
+
+
+def test_many_records_are_decided_part_by_part(mixed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit into memory at once gives the same decisions; a record whose number is beyond the last counts."""
+    for step in reconcile_steps(definition(dropped="delete"), LAYOUT, started=STARTED):
+        mixed.run(step)
+    at_once = mixed.query("SELECT _row, _id, action FROM decisions ORDER BY ALL")
+    monkeypatch.setattr(decisions, "VALUES_AT_ONCE", len(LAYOUT) + 1)
+    mixed.execute("DROP TABLE decisions; DROP TABLE changes")
+    steps = reconcile_steps(definition(dropped="delete"), LAYOUT, started=STARTED, target_rows=2)
+    for step in steps:
+        mixed.run(step)
+    assert mixed.query("SELECT _row, _id, action FROM decisions ORDER BY ALL") == at_once
+    assert [step.title for step in steps if "records" in step.title] == [
+        "Decide what becomes of records before 2",
+        "Decide what becomes of records from 2 on",
+    ]
+
+
+def test_a_condition_is_decided_in_one_query() -> None:
+    """It looks at the source, which is typed anew for every query."""
+    condition = definition(changed={"when": "target.name is null"})
+    steps = reconcile_steps(condition, LAYOUT, started=STARTED, target_rows=10**9)
+    assert [step.title for step in steps if step.title.startswith("Decide")] == ["Decide what becomes of each key"]
 
 
 def test_rules_that_ignore_write_nothing(mixed: Workspace) -> None:
