@@ -188,10 +188,10 @@ def _decimal(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Convers
 
 
 def _double(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    source = trimmed(names.incoming) if kind is Kind.TEXT else _as_number(kind, names.incoming)
+    source = number(trimmed(names.incoming), "DOUBLE") if kind is Kind.TEXT else _as_number(kind, names.incoming)
     within, words = _within(names.read, attribute)
     return Conversion(
-        read=canonical_double(f"TRY_CAST({source} AS DOUBLE)", precision(attribute)),
+        read=canonical_double(f"CAST({source} AS DOUBLE)", precision(attribute)),
         value=f"CASE WHEN isfinite({names.read}) AND {within} THEN {names.read} END",
         flaws=(_format_flaw(f"not a number{words}", names),),
     )
@@ -289,7 +289,7 @@ def _moment(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversi
 def _guid(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
     del kind, attribute  # text alone is accepted, and every id is of one form
     return Conversion(
-        read=f"TRY_CAST(trim({names.incoming}) AS UUID)",
+        read=f"TRY_CAST({trimmed(names.incoming)} AS UUID)",
         value=names.read,
         flaws=(_format_flaw("not an id such as 00000000-0000-0000-0000-000000000000", names),),
     )

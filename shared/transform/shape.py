@@ -92,10 +92,10 @@ def shape_of(definition: SyncDefinition) -> Shape:
     return Shape(sql=final, rules=rules, doubts=compiler.doubts)
 
 
-def number(text: str) -> str:
+def number(text: str, sql_type: str = NUMBER) -> str:
     """SQL for the number that a text holds in plain notation; NULL where it holds none."""
     # DuckDB takes 1_000 for a thousand; nobody's data means that.
-    return f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {NUMBER}) END"
+    return f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {sql_type}) END"
 
 
 def boolean(text: str) -> str:
