@@ -119,8 +119,8 @@ def spare_protected(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
     """Drop no record that may be in the source after all, nor one whose key other records have too.
 
     `protected` has the keys of rejected rows and those that are not unique in the target. A row that was rejected and
-    whose key nobody knows (it is malformed, or its key is empty or cannot be read) may be any record's: while there is
-    one, nothing is dropped, and every record that would have been is reported.
+    whose key nobody knows (it is malformed, or its key cannot be read) may be any record's: while there is one, nothing
+    is dropped, and every record that would have been is reported. A row whose key is empty is nobody's.
     """
     if definition.sync_behaviour.dropped == "ignore":
         return ()

@@ -57,7 +57,7 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
         *(Step("Report what is wrong with the source", sql) for sql in shape.rules.report("desired")),
         *(Step("Report what the target cannot hold", sql) for sql in missing.report("desired")),
         Step("Note what is filtered out", f"CREATE TABLE source_filtered AS\n{filtered}"),
-        *_protect_rejected(definition, columns, rejected),
+        *_protect_rejected(definition, columns, mapped, rejected),
         Step("Set rejected and filtered rows aside", f"DELETE FROM desired WHERE {removed}"),
         Step("Report duplicates of a key", _duplicates(columns)),
         Step(
@@ -72,16 +72,33 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
     )
 
 
-def _protect_rejected(definition: SyncDefinition, columns: Sequence[TargetColumn], rejected: str) -> tuple[Step, ...]:
+def _protect_rejected(
+    definition: SyncDefinition, columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], rejected: str
+) -> tuple[Step, ...]:
     """A row that is rejected is in the source all the same: the record with its key was not dropped.
 
-    A row whose key is empty or cannot be read is kept with nulls: it may be any record's.
+    A row whose key is there and cannot be read is kept with nulls: it may be any record's. One whose key is empty is
+    nobody's.
     """
     if definition.sync_behaviour.dropped == "ignore":
         return ()
-    names = ", ".join(f"_k{column.key_part}" for column in key_parts(columns))
-    sql = f"CREATE TABLE protected AS\nSELECT DISTINCT {names} FROM desired WHERE {rejected}"
+    keys = [f"_k{column.key_part}" for column in key_parts(columns)]
+    known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+    unread = f"""
+SELECT _row FROM source_errors WHERE error <> {literal(ErrorType.MANDATORY)}{_about_keys(definition, mapped)}""".strip()
+    sql = f"""
+CREATE TABLE protected AS
+SELECT DISTINCT {", ".join(keys)}
+FROM desired
+WHERE {rejected} AND ({known} OR _row IN ({unread}))""".strip()
     return (Step("Protect the records of rejected rows", sql, "sync_behaviour.dropped"),)
+
+
+def _about_keys(definition: SyncDefinition, mapped: Sequence[_Mapped]) -> str:
+    """Narrow errors to those that can keep a key from being read: of a calculated key, any column's."""
+    labels = [each.label for each in mapped if each.column.key_part]
+    read = {column.label for column in definition.source.columns if column.read}
+    return f' AND "column" IN ({", ".join(map(literal, labels))})' if read.issuperset(labels) else ""
 
 
 _DUPLICATE = literal(ErrorType.DUPLICATE_KEY)

@@ -106,6 +106,36 @@ def test_source_and_target_counts_hold_with_everything_mixed(here: World) -> Non
     assert done.exit_code == 2
 
 
+def test_unreadable_row_keeps_records_from_being_dropped(here: World) -> None:
+    """A malformed row may be any record's, so nothing is dropped while there is one, and the run says so."""
+    here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}}))
+    here.csv(rows(12))
+    here.run()
+    path = here.csv(rows(10))
+    path.write_text(path.read_text("utf-8") + "A11,cut off\n", "utf-8")
+
+    done = here.run()
+
+    assert (done.deleted.planned, done.ignored) == (0, 2)
+    assert ("Dropped Record Kept", 2) in {(error.error_type, error.count) for error in done.errors}
+    here.csv(rows(10))
+    assert here.run().deleted.done == 2
+
+
+def test_rejected_row_protects_its_record(here: World) -> None:
+    """A row that is there and wrong is not a dropped record."""
+    here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}}))
+    here.csv(rows(12))
+    here.run()
+    wrong = rows(11)
+    wrong[3]["revenue"] = "n/a"
+    here.csv(wrong)
+
+    done = here.run()
+
+    assert (done.deleted.done, done.ignored, done.source.rejected) == (1, 1, 1)
+
+
 def test_unsafe_plan_is_refused_and_nothing_is_written(here: World) -> None:
     """Deleting more than the limit needs a person's word."""
     here.define(accounts(sync_behaviour={"dropped": "delete"}))
