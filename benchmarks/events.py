@@ -26,7 +26,16 @@ from pathlib import Path
 from typing import Any
 
 from emulator.testing import RunningEmulator, running
-from shared.dataverse import ClientCredentials, Clock, Connection, Dataverse, HttpTransport, Request, Response
+from shared.dataverse import (
+    ClientCredentials,
+    Clock,
+    Connection,
+    Dataverse,
+    HttpTransport,
+    MetadataCache,
+    Request,
+    Response,
+)
 from shared.definitions import SyncDefinition
 from shared.events import Message
 from shared.jobs.events import EventSync, EventTools, Listeners, WarmWorkspace, run_events
@@ -66,8 +75,13 @@ class Bench:
         definition = SyncDefinition.model_validate(definition_of(emulator, strategy))
         tokens = ClientCredentials(emulator.client_id, lambda: emulator.client_secret, transport=self.transport)
         connection = Connection(service_url=emulator.service_url, parallel=16)
-        dataverse = Dataverse(connection, tokens=[tokens], transport=self.transport, clock=clock)
-        self.tools = EventTools.wired(self.state, lambda *_: dataverse, partial(WarmWorkspace.open, threads=1))
+        cache = MetadataCache()
+
+        def connect(*_: object) -> Dataverse:
+            """A client for each batch that runs at a time."""
+            return Dataverse(connection, tokens=[tokens], transport=self.transport, clock=clock, cache=cache)
+
+        self.tools = EventTools.wired(self.state, connect, partial(WarmWorkspace.open, threads=1))
         self.listeners = Listeners(syncs=(EventSync(definition=definition),))
         self.sequences: Counter[str] = Counter()
 

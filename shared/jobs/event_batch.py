@@ -213,6 +213,7 @@ class EventBatch:
                 raced.append(step)
             else:
                 yield step, failure
+        self.counts["failed"] -= len(raced)
         yield from self._isolated(raced, comparing=True)
         yield from self._isolated(followed, comparing=False)
 
