@@ -69,6 +69,11 @@ class Settings(BaseModel):
     azure_client_id: str = Field(
         default="", description="Client id of the user-assigned identity that the app runs as in Azure."
     )
+    functions_admin_key: str = Field(
+        default="",
+        repr=False,
+        description="The deployed app's master key, for `dynamics-sync start --app` alone; not set in the app.",
+    )
     # The names with two underscores are those that the Functions host itself reads for an identity-based connection.
     storage_connection: str = Field(
         default="",

@@ -14,14 +14,14 @@ from dataclasses import asdict
 
 from typer.exceptions import TyperException
 
-from shared.cli import commands, event_commands
+from shared.cli import commands, event_commands, job_commands
 from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, program
 from shared.cli.output import Output
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError
 
 __all__ = ["run"]
 
-COMMANDS = (commands, event_commands)  # each adds its commands to the program
+COMMANDS = (commands, event_commands, job_commands)  # each adds its commands to the program
 
 
 def run(arguments: Sequence[str]) -> int:

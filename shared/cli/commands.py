@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +19,11 @@ from shared.cli.frame import (
     EXIT_FAILED,
     EXIT_UNSAFE,
     AsJson,
+    Force,
+    Given,
     Name,
     OneOrAll,
+    given,
     output_of,
     program,
 )
@@ -30,7 +32,6 @@ from shared.cli.output import write_file
 from shared.cli.plan_files import PlanFile
 from shared.cli.progress import Bars
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
-from shared.errors import UserError
 
 if TYPE_CHECKING:
     from shared.jobs import PlanReport
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []  # importing the module adds its commands to the program
 
-Given = Annotated[
-    list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Override a parameter; repeatable.")
-]
 Keep = Annotated[
     Path | None, typer.Option("--keep-workspace", metavar="FILE", help="Leave the run's DuckDB database behind.")
 ]
@@ -83,7 +81,7 @@ def plan(
 ) -> int:
     """Do everything but the writing: counts, then some changes before and after."""
     output, app = output_of(context, as_json), frame.opened()
-    values = app.parameters(app.definition(name), _given(parameters))
+    values = app.parameters(app.definition(name), given(parameters))
     with Bars(output.err) as bars:
         report = app.plan(name, values, keep=keep_workspace, sample=limit, progress=bars)
     value = report.to_json()
@@ -104,7 +102,7 @@ def run(
     context: typer.Context,
     name: Name,
     parameters: Given = None,
-    force: Annotated[bool, typer.Option("--force", help="Override the safety limits.")] = False,
+    force: Force = False,
     plan_file: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan, or nothing.")
     ] = None,
@@ -112,12 +110,12 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run one sync."""
-    output, given = output_of(context, as_json), _given(parameters)
+    output, overrides = output_of(context, as_json), given(parameters)
     saved = PlanFile.read(plan_file, sync=name) if plan_file else None
     with Bars(output.err) as bars:
         done = frame.opened().run(
             name,
-            {**saved.values(), **given} if saved else given,
+            {**saved.values(), **overrides} if saved else overrides,
             force=force,
             approved=saved.checksum if saved else None,
             keep=keep_workspace,
@@ -133,7 +131,7 @@ def run(
 def explain(context: typer.Context, name: Name, parameters: Given = None, as_json: AsJson = False) -> int:
     """Print the SQL of every step."""
     output = output_of(context, as_json)
-    steps = frame.opened().explain(name, _given(parameters))
+    steps = frame.opened().explain(name, given(parameters))
     output.result(
         {"sync": name, "steps": [{"title": s.title, "origin": s.origin, "sql": s.sql} for s in steps]},
         *(
@@ -207,15 +205,3 @@ def _after_plan(report: PlanReport, out: Path | None) -> Text:
     if not report.plan.counts.changes:
         return Text("Nothing to do: the target is what the source says.")
     return Text(f"Next: dynamics-sync run {report.sync}{f' --plan {out}' if out else ''}")
-
-
-def _given(parameters: Sequence[str] | None) -> dict[str, str]:
-    """Read `-p name=value`.
-
-    Raises:
-        UserError: One has no equals sign or no name.
-    """
-    pairs = [parameter.partition("=") for parameter in parameters or ()]
-    if wrong := [name + equals + value for name, equals, value in pairs if not (name.strip() and equals)]:
-        raise UserError(f"-p {wrong[0]}: write -p NAME=VALUE")
-    return {name.strip(): value for name, _, value in pairs}

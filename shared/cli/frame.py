@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shared.cli.output import Output
+from shared.errors import UserError
 
 if TYPE_CHECKING:
     from shared.app import App
@@ -18,8 +20,11 @@ __all__ = [
     "EXIT_STOPPED",
     "EXIT_UNSAFE",
     "AsJson",
+    "Force",
+    "Given",
     "Name",
     "OneOrAll",
+    "given",
     "opened",
     "output_of",
     "program",
@@ -43,7 +48,23 @@ program = typer.Typer(
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sync definition.")]
 OneOrAll = Annotated[str | None, typer.Argument(metavar="[NAME]", help="One sync; all by default.")]
+Given = Annotated[
+    list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Override a parameter; repeatable.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Override the safety limits.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+
+
+def given(parameters: Sequence[str] | None) -> dict[str, str]:
+    """Read `-p name=value`.
+
+    Raises:
+        UserError: One has no equals sign or no name.
+    """
+    pairs = [parameter.partition("=") for parameter in parameters or ()]
+    if wrong := [name + equals + value for name, equals, value in pairs if not (name.strip() and equals)]:
+        raise UserError(f"-p {wrong[0]}: write -p NAME=VALUE")
+    return {name.strip(): value for name, _, value in pairs}
 
 
 def output_of(context: typer.Context, as_json: bool) -> Output:

@@ -1,0 +1,44 @@
+"""The command that asks the deployed app for a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from shared.cli import frame
+from shared.cli.frame import AsJson, Force, Given, Name, given, output_of, program
+from shared.errors import UserError
+
+__all__: list[str] = []  # importing the module adds its commands to the program
+
+
+@program.command()
+def start(
+    context: typer.Context,
+    name: Name,
+    parameters: Given = None,
+    force: Force = False,
+    app_url: Annotated[
+        str | None, typer.Option("--app", metavar="URL", help="The deployed app: let it look for requests now.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Ask the deployed app to run one sync at its next tick, or now."""
+    from shared.cli.job_requests import FunctionsHost, request_run  # noqa: PLC0415 - `--help` does not wait for it
+
+    output, app = output_of(context, as_json), frame.opened()
+    host = FunctionsHost(app_url, app.settings.functions_admin_key) if app_url else None
+    request = request_run(app, name, given(parameters), force=force)
+    if host:
+        try:
+            host.tick()
+        except UserError as error:
+            raise UserError(f"{error.message}. The request stays and is taken up at the app's next tick") from error
+    output.result(
+        {"request_id": request.id, "sync": name, "ticked": bool(host)},
+        Text("The app is at it." if host else "The app takes the request up at its next tick."),
+        Text(f"Next: dynamics-sync runs {name}"),
+    )
+    return 0

@@ -1,0 +1,105 @@
+"""Asking the deployed app for a run: a request in its state store, and a word to its host when nobody wants to wait."""
+
+from __future__ import annotations
+
+import platform
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import requests
+
+from shared.app import App
+from shared.dataverse.hosts import is_loopback
+from shared.definitions import SyncDefinition
+from shared.errors import UserError
+from shared.state import JobRequest
+
+__all__ = ["FunctionsHost", "request_run"]
+
+TIMER = "batch_sync"  # the function that takes requests up
+SECONDS = 30.0  # a host that sleeps needs its time to wake up
+
+
+class FunctionsHost:
+    """The host of a deployed app, which can be told to call a function now.
+
+    Args:
+        url: Where the app is, such as ``https://my-app.azurewebsites.net``.
+        key: The app's master key.
+
+    Raises:
+        UserError: The address is no app's, the key would travel unprotected, or there is no key.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme not in {"http", "https"} or not host or parts.username is not None or parts.query:
+            raise UserError("--app: write the app's address, such as https://my-app.azurewebsites.net")
+        if parts.scheme != "https" and not is_loopback(host):
+            raise UserError(f"--app: {host} must be reached by https, because a key is sent along")
+        if not key:
+            raise UserError(
+                "--app needs the app's master key in the setting FUNCTIONS_ADMIN_KEY "
+                "(az functionapp keys list --query masterKey); without --app the request waits for the next tick"
+            )
+        self._host, self._key = host, key
+        self._url = f"{url.rstrip('/')}/admin/functions/{TIMER}"
+
+    def tick(self) -> None:
+        """Let the timer's function run now.
+
+        Raises:
+            UserError: The host cannot be reached or refuses.
+        """
+        # https://learn.microsoft.com/azure/azure-functions/functions-manually-run-non-http
+        try:
+            answer = requests.post(
+                self._url,
+                json={"input": ""},
+                headers={"x-functions-key": self._key},
+                timeout=SECONDS,
+                allow_redirects=False,  # a redirect would carry the key to who knows where
+            )
+        except requests.RequestException as error:
+            raise UserError(f"{self._host} cannot be reached ({type(error).__name__})") from error
+        match answer.status_code:
+            case 200 | 202:
+                return
+            case 401 | 403:
+                raise UserError(f"{self._host} refuses the key: FUNCTIONS_ADMIN_KEY must hold the app's master key")
+            case 404:
+                raise UserError(f"{self._host} has no function {TIMER}: is it this app, deployed and started?")
+            case status:
+                raise UserError(f"{self._host} answered with status {status}")
+
+
+def request_run(app: App, name: str, parameters: Mapping[str, str], *, force: bool) -> JobRequest:
+    """Leave a request in the state store.
+
+    Whether the values fit is for the deployed app to say: a formula may read an environment that only it has.
+
+    Raises:
+        UserError: There is no such sync, or it has no such parameter.
+        DefinitionError: Its definition has problems.
+    """
+    definition = app.definition(name)
+    _check_names(definition, parameters)
+    request = JobRequest(
+        id=uuid.uuid4().hex,
+        sync=name,
+        requested=datetime.now(UTC),
+        parameters=dict(parameters),
+        force=force,
+        requested_by=f"command line on {platform.node()}",
+    )
+    app.state.request_job(request)
+    return request
+
+
+def _check_names(definition: SyncDefinition, parameters: Mapping[str, str]) -> None:
+    if unknown := sorted(parameters.keys() - definition.parameters.keys()):
+        known = ", ".join(sorted(definition.parameters)) or "none"
+        raise UserError(f"{definition.name} has no parameter {unknown[0]}; it has: {known}")

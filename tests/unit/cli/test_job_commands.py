@@ -1,0 +1,173 @@
+"""Asking the deployed app for a run: what is left in the state store, and what its host is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from shared.app import App
+from shared.cli import frame
+from shared.cli.boundary import run
+from shared.settings import Settings
+
+DEFINITION: dict[str, Any] = {
+    "name": "accounts",
+    "parameters": {"day": {"default": "today"}, "secret_place": {"formula": "ENV('ONLY_IN_THE_APP')"}},
+    "source": {"type": "delimited", "path": "@day", "columns": [{"name": "number"}]},
+    "destination": {
+        "type": "dynamics",
+        "entity": "account",
+        "service_url": "https://org.crm.dynamics.com/api/data/v9.2/",
+        "client_id": "app",
+        "client_secret": {"env": "SECRET"},
+        "id_column": "accountid",
+        "mappings": [{"source": "number", "target": "accountnumber"}],
+    },
+    "sync_behaviour": {"sync_key": ["accountnumber"]},
+}
+KEY = "the-master-key"
+
+
+class Typed(NamedTuple):
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+
+Type = Callable[..., Typed]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    (tmp_path / "syncs").mkdir()
+    (tmp_path / "syncs" / "accounts.yaml").write_text(yaml.safe_dump(DEFINITION), "utf-8")
+    values = {"SYNC_DEFINITIONS": str(tmp_path / "syncs"), "STATE_STORE": f"sqlite:///{tmp_path / 'state.db'}"}
+    opened = App(Settings.load(values | {"FUNCTIONS_ADMIN_KEY": KEY}), read_environment=dict)
+    yield opened
+    opened.state.close()
+
+
+@pytest.fixture
+def typed(app: App, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
+    monkeypatch.setattr(frame, "opened", lambda: app)
+
+    def type_in(*arguments: str) -> Typed:
+        code = run(["start", *arguments])
+        return Typed(code, *capsys.readouterr())
+
+    return type_in
+
+
+@contextmanager
+def host(status: int) -> Iterator[tuple[str, list[tuple[str, str | None, bytes]]]]:
+    """A Functions host that answers everything with one status, and keeps (path, key, body) of what it got."""
+    got: list[tuple[str, str | None, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.path, self.headers["x-functions-key"], body))
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", got
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_request_is_left_for_the_next_tick(app: App, typed: Type) -> None:
+    """With parameters as they were typed; a formula that only the app can compute does not matter."""
+    done = typed("accounts", "-p", "day=2024-01-31", "--force", "--json")
+    (request,) = app.state.job_requests()
+    assert (request.sync, request.parameters, request.force) == ("accounts", {"day": "2024-01-31"}, True)
+    assert request.requested_by.startswith("command line on ")
+    assert json.loads(done.out) == {"request_id": request.id, "sync": "accounts", "ticked": False}
+    assert done.code == 0
+
+
+def test_with_the_address_of_the_app_its_timer_runs_now(app: App, typed: Type) -> None:
+    """The host is asked as an administrator is, and the key appears nowhere else."""
+    with host(202) as (url, got):
+        done = typed("accounts", "--app", f"{url}/")
+    assert got == [("/admin/functions/batch_sync", KEY, b'{"input": ""}')]
+    assert done.code == 0
+    assert "The app is at it." in done.out
+    assert len(app.state.job_requests()) == 1
+    assert KEY not in done.out + done.err + repr(app.settings)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "refuses the key: FUNCTIONS_ADMIN_KEY must hold the app's master key"),
+        (403, "refuses the key"),
+        (404, "has no function batch_sync"),
+        (500, "answered with status 500"),
+        (307, "answered with status 307"),
+    ],
+)
+def test_a_host_that_refuses_leaves_the_request(app: App, typed: Type, status: int, said: str) -> None:
+    """The message says what is wrong and what becomes of the request; a redirect is not followed with the key."""
+    with host(status) as (url, got):
+        done = typed("accounts", "--app", url)
+    assert done.code == 1
+    assert said in " ".join(done.err.split())
+    assert "is taken up at the app's next tick" in " ".join(done.err.split())
+    assert len(app.state.job_requests()) == len(got) == 1
+
+
+def test_a_host_that_is_not_there_leaves_the_request(app: App, typed: Type) -> None:
+    """Nothing listens where something did."""
+    with host(202) as (url, _):
+        pass
+    done = typed("accounts", "--app", url)
+    assert "127.0.0.1 cannot be reached (ConnectionError)" in " ".join(done.err.split())
+    assert (done.code, len(app.state.job_requests())) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("account",), "accounts"),
+        (("accounts", "-p", "dya=1"), "accounts has no parameter dya; it has: day, secret_place"),
+        (("accounts", "--app", "my-app.azurewebsites.net"), "write the app's address"),
+        (("accounts", "--app", "https://user@my-app.azurewebsites.net"), "write the app's address"),
+        (("accounts", "--app", "http://my-app.azurewebsites.net"), "must be reached by https"),
+    ],
+)
+def test_a_mistake_in_the_command_leaves_no_request(
+    app: App, typed: Type, arguments: tuple[str, ...], said: str
+) -> None:
+    """Names and address are looked at before anything is written."""
+    done = typed(*arguments)
+    assert done.code == 1
+    assert said in " ".join(done.err.split())
+    assert app.state.job_requests() == ()
+
+
+def test_without_a_key_the_host_is_not_asked(app: App, typed: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says where the key comes from."""
+    monkeypatch.setattr(app, "settings", app.settings.model_copy(update={"functions_admin_key": ""}))
+    done = typed("accounts", "--app", "https://my-app.azurewebsites.net")
+    assert "FUNCTIONS_ADMIN_KEY" in done.err
+    assert (done.code, app.state.job_requests()) == (1, ())
