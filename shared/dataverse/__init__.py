@@ -5,6 +5,7 @@ from shared.dataverse.client import Dataverse
 from shared.dataverse.clock import Clock, SystemClock
 from shared.dataverse.connection import Connection, write_headers
 from shared.dataverse.metadata import MetadataCache
+from shared.dataverse.retry import Patience
 from shared.dataverse.service import Usage
 from shared.dataverse.tokens import ClientCredentials, CredentialTokens, TokenProvider
 from shared.dataverse.transport import HttpTransport, Request, Response, Transport
@@ -22,6 +23,7 @@ __all__ = [
     "HttpTransport",
     "MetadataCache",
     "Outcome",
+    "Patience",
     "Request",
     "Response",
     "Skipped",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.dataverse.hosts import DYNAMICS_CLOUDS
+from shared.dataverse.retry import PATIENCE, Patience
 from shared.definitions.models import KeyMatch, WriteOptions
 
 __all__ = ["Connection", "write_headers"]
@@ -22,6 +23,7 @@ class Connection:
         key_match: How the sync's keys are compared, needed where records are looked up by key.
         allowed_hosts: Patterns of hosts that may get a token.
         parallel: Most requests in flight for one application user.
+        patience: How long trouble is borne with before it is reported.
     """
 
     service_url: str
@@ -30,6 +32,7 @@ class Connection:
     key_match: KeyMatch = KeyMatch.SERVICE
     allowed_hosts: tuple[str, ...] = DYNAMICS_CLOUDS
     parallel: int = 48
+    patience: Patience = PATIENCE
     user_agent: str = "dynamics-sync"
 
     @property

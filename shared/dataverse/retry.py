@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-__all__ = ["PATIENCE", "Happened", "Patience", "Trouble", "delay", "number_in", "retry_after"]
+__all__ = ["FIRST_CONTACT_ATTEMPTS", "PATIENCE", "Happened", "Patience", "Trouble", "delay", "number_in", "retry_after"]
 
 
 class Trouble(StrEnum):
@@ -48,6 +48,8 @@ class Patience:
 
 
 PATIENCE = Patience()
+# Nothing has answered yet: more likely a wrong URL than a passing trouble, so it is told soon.
+FIRST_CONTACT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

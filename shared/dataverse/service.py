@@ -9,7 +9,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin
@@ -17,7 +17,15 @@ from urllib.parse import urljoin
 from shared.dataverse.clock import Clock
 from shared.dataverse.connection import Connection
 from shared.dataverse.hosts import AllowedHosts
-from shared.dataverse.retry import Happened, Trouble, delay, number_in, retry_after
+from shared.dataverse.retry import (
+    FIRST_CONTACT_ATTEMPTS,
+    Happened,
+    Patience,
+    Trouble,
+    delay,
+    number_in,
+    retry_after,
+)
 from shared.dataverse.service_errors import error_of, refusal, trouble
 from shared.dataverse.tokens import TokenProvider, resource_of
 from shared.dataverse.transport import Request, Response, Transport, Unsent
@@ -131,6 +139,7 @@ class Service:
         self._transport = transport
         self._hosts = AllowedHosts(connection.allowed_hosts)
         self._resource = resource_of(connection.base)
+        self._answered = False
 
     def attempt(self, call: Call, *, user: int = 0) -> Response:
         """Send once and return the answer, whatever it says; a token that is refused is renewed once.
@@ -165,6 +174,7 @@ class Service:
         response = self._transport.send(
             Request(method=call.method, url=url, headers=headers, body=call.body, timeout=self.connection.timeout)
         )
+        self._answered = True
         if response.status == TOO_MANY:
             self.meter.count("throttled")
         self.meter.hinted(response.headers)
@@ -188,6 +198,7 @@ class Service:
             left = None if deadline is None else (deadline - self.clock.now()).total_seconds()
             pause = delay(
                 Happened(trouble=happened, attempt=tries[happened], repeatable=True, asked=wait, left=left),
+                self._patience(happened),
                 jitter=random.random(),  # noqa: S311 - spreads retries, protects nothing
             )
             if pause is None:
@@ -196,6 +207,12 @@ class Service:
                 )
             self.meter.count("retries")
             self.clock.sleep(pause)
+
+    def _patience(self, happened: Trouble) -> Patience:
+        patience = self.connection.patience
+        if self._answered or happened is not Trouble.UNSENT:
+            return patience
+        return replace(patience, attempts=min(patience.attempts, FIRST_CONTACT_ATTEMPTS))
 
     def fetch_json(self, call: Call, *, user: int = 0) -> Any:
         """`fetch`, and the answer's JSON.

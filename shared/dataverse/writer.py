@@ -247,7 +247,8 @@ class Writing:
         for chunk in verdict.again:
             attempt = max(1, chunk.tries.get(trouble, 1))
             happened = Happened(trouble=trouble, attempt=attempt, repeatable=True, asked=asked)
-            wait = delay(happened, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
+            patience = self._service.connection.patience
+            wait = delay(happened, patience, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
             if wait is not None:
                 self._service.meter.count("retries")
                 # A throttled chunk waits for its lane, which is paused; another user may take it at once.

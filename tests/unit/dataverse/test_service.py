@@ -111,6 +111,19 @@ def test_patience_ends() -> None:
     assert len(transport.requests) == 7
 
 
+def test_a_host_that_never_answered_is_given_up_soon() -> None:
+    """Most likely its name is wrong; once it has answered, more patience is due."""
+    made, transport, _, clock = service(Unsent("org.crm.dynamics.com could not be reached"))
+    with pytest.raises(RetryLater, match=r"org\.crm\.dynamics\.com"):
+        made.fetch(Call(path="WhoAmI"))
+    assert (len(transport.requests), clock.seconds < 2) == (3, True)
+    known, transport, _, _ = service(GOOD, Unsent("no route"))
+    known.fetch(Call(path="WhoAmI"))
+    with pytest.raises(RetryLater):
+        known.fetch(Call(path="WhoAmI"))
+    assert len(transport.requests) == 8
+
+
 def test_a_deadline_ends_patience() -> None:
     """No wait goes beyond it."""
     made, transport, _, clock = service(refused(429, "0x80072322", retry_after="60"))
