@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from event_sync.listening import listeners, tools
 from event_sync.receiving import HostEvent, received
 from shared.app import current
 from shared.events import Message
@@ -29,7 +28,7 @@ def handle(events: Sequence[HostEvent]) -> None:
         return
     app, first = current(), messages[0]
     with said_by(partition=first.stream), span("dynamics_sync.events", events=len(messages)):
-        summary = run_events(messages, listeners(app), tools(app))
+        summary = run_events(messages, app.listeners(), app.event_tools)
         _tell(summary, messages)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.dataverse import (
     ClientCredentials,
@@ -46,6 +46,9 @@ from shared.state import StateStore
 from shared.telemetry import configure
 from shared.transform import check, check_expressions
 from shared.workspace import Step, Workspace
+
+if TYPE_CHECKING:
+    from shared.jobs.events import EventSync, EventTools, Listeners
 
 __all__ = ["App", "current", "open_app"]
 
@@ -195,6 +198,42 @@ class App:
         """
         return resolve(definition, overrides, environment=self._environment(), now=datetime.now(UTC))
 
+    # -- Real time -----------------------------------------------------------------------------------------------
+
+    def event_sync(self, definition: SyncDefinition) -> EventSync:
+        """A definition as real time takes it."""
+        from shared.jobs.events import EventSync  # noqa: PLC0415 - batches do without real time
+
+        return EventSync(definition=definition, resolve=partial(self.parameters, definition, {}))
+
+    def listeners(self) -> Listeners:
+        """The syncs that listen, as their definitions are now."""
+        from shared.jobs.events import Listeners  # noqa: PLC0415 - batches do without real time
+
+        loaded = self.definitions()
+        return Listeners(
+            syncs=tuple(
+                self.event_sync(definition)
+                for each in loaded
+                if (definition := each.definition) is not None and definition.listener and definition.listener.enabled
+            ),
+            complete=all(each.definition is not None for each in loaded),
+        )
+
+    @cached_property
+    def event_tools(self) -> EventTools:
+        """What real time works with: environments, open workspaces and metadata outlive a batch of events."""
+        from shared.jobs.events import EventTools, WarmWorkspace  # noqa: PLC0415 - batches do without real time
+
+        # A batch is a few hundred rows: more threads would only wait for each other.
+        open_workspace = partial(
+            WarmWorkspace.open,
+            memory_limit=self.settings.workspace_memory,
+            temp_folder=self.settings.workspace_temp or None,
+            threads=1,
+        )
+        return EventTools.wired(self.state, self.dataverse, open_workspace)
+
     # -- Wiring --------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -285,6 +324,7 @@ class App:
                 memory_limit=self.settings.workspace_memory,
                 temp_folder=self.settings.workspace_temp or None,
                 file=keep,
+                on_disk=True,
                 readable=source.readable,
             )
 

@@ -6,19 +6,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
 from shared.app import App
-from shared.definitions import SyncDefinition
 from shared.errors import UserError
 from shared.jobs.events import (
     EventsSummary,
-    EventSync,
-    EventTools,
     Listeners,
     Replayed,
     messages_in,
@@ -26,7 +22,6 @@ from shared.jobs.events import (
     run_events,
 )
 from shared.state import DeadLetter
-from shared.workspace import Workspace
 
 __all__ = ["feed", "letter_json", "try_again"]
 
@@ -45,7 +40,7 @@ def feed(app: App, name: str, file: str) -> EventsSummary:
     definition = app.definition(name)
     if definition.listener is None:
         raise UserError(f"{name} has no listener, so it takes no events")
-    listeners, tools = Listeners(syncs=(_sync(app, definition),)), _tools(app)
+    listeners, tools = Listeners(syncs=(app.event_sync(definition),)), app.event_tools
     with _lines(file) as lines:
         messages = messages_in(lines, stream=f"command-{uuid4().hex}")
         return _added([run_events(batch, listeners, tools) for batch in _batches(messages)])
@@ -57,13 +52,7 @@ def try_again(app: App, letters: Sequence[DeadLetter]) -> Replayed:
     Raises:
         RetryLater: Dataverse or the state store is away; nothing is lost.
     """
-    loaded = app.definitions()
-    listening = (each.definition for each in loaded if each.definition is not None and each.definition.listener)
-    listeners = Listeners(
-        syncs=tuple(_sync(app, definition) for definition in listening),
-        complete=all(each.definition is not None for each in loaded),
-    )
-    return replay(letters, listeners, _tools(app))
+    return replay(letters, app.listeners(), app.event_tools)
 
 
 def letter_json(letter: DeadLetter) -> dict[str, Any]:
@@ -82,17 +71,6 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
         "enqueued": letter.enqueued.isoformat() if letter.enqueued else None,
         "body": letter.body.decode("utf-8", "replace"),
     }
-
-
-def _sync(app: App, definition: SyncDefinition) -> EventSync:
-    return EventSync(definition=definition, resolve=partial(app.parameters, definition, {}))
-
-
-def _tools(app: App) -> EventTools:
-    memory, folder = app.settings.workspace_memory, app.settings.workspace_temp or None
-    # A batch is a few hundred rows: more threads would only wait for each other.
-    open_workspace = partial(Workspace.open, memory_limit=memory, temp_folder=folder, threads=1)
-    return EventTools.wired(app.state, app.dataverse, open_workspace)
 
 
 def _lines(file: str) -> AbstractContextManager[BinaryIO]:

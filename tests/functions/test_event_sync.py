@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from event_sync.listening import tools
 from event_sync.receiving import received
 from shared.errors import RetryLater
 from tests.functions.conftest import World
@@ -245,4 +244,4 @@ class TestReceiving:
 
 def test_tools_outlive_an_invocation(world: World) -> None:
     """Connections, metadata and open workspaces are kept as long as the app is."""
-    assert tools(world.app) is tools(world.app)
+    assert world.app.event_tools is world.app.event_tools
