@@ -13,7 +13,6 @@ import argparse
 import json
 import resource
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -138,34 +137,32 @@ def peak_mb() -> float:
 
 
 def measure(rows: int, memory: str, threads: int, *, on_disk: bool, shuffled: bool) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        file = f"{folder}/run.duckdb" if on_disk else None
-        with Workspace.open(memory_limit=memory, file=file, threads=threads) as workspace:
-            sync = definition()
-            columns = layout(sync, account())
-            stage(workspace, columns, rows, shuffled=shuffled)
-            staged = peak_mb()
-            meter = Meter()
-            for step in reconcile_steps(sync, columns, started=datetime.now(UTC), target_rows=rows):
-                workspace.run(step)
-            cost = meter.cost()
-            checks = Meter()
-            counts = PlanCounts.from_rows(workspace.query(counts_query()))
-            workspace.query(checksum_query())
-            return {
-                "rows": rows,
-                "columns": len(COLUMNS),
-                "memory_limit": memory,
-                "threads": threads,
-                "on_disk": on_disk,
-                "shuffled": shuffled,
-                "reconcile": asdict(cost),
-                "counts_and_checksum": asdict(checks.cost()),
-                "cpu_seconds_per_million": round(cost.cpu_seconds * 1_000_000 / rows, 3),
-                "peak_memory_mb_staging": staged,
-                "peak_memory_mb": peak_mb(),
-                "counts": counts.to_json(),
-            }
+    with Workspace.open(memory_limit=memory, on_disk=on_disk, threads=threads) as workspace:
+        sync = definition()
+        columns = layout(sync, account())
+        stage(workspace, columns, rows, shuffled=shuffled)
+        staged = peak_mb()
+        meter = Meter()
+        for step in reconcile_steps(sync, columns, started=datetime.now(UTC), target_rows=rows):
+            workspace.run(step)
+        cost = meter.cost()
+        checks = Meter()
+        counts = PlanCounts.from_rows(workspace.query(counts_query()))
+        workspace.query(checksum_query())
+        return {
+            "rows": rows,
+            "columns": len(COLUMNS),
+            "memory_limit": memory,
+            "threads": threads,
+            "on_disk": on_disk,
+            "shuffled": shuffled,
+            "reconcile": asdict(cost),
+            "counts_and_checksum": asdict(checks.cost()),
+            "cpu_seconds_per_million": round(cost.cpu_seconds * 1_000_000 / rows, 3),
+            "peak_memory_mb_staging": staged,
+            "peak_memory_mb": peak_mb(),
+            "counts": counts.to_json(),
+        }
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -180,7 +177,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--memory", default="512MB")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--on-disk", action="store_true", help="keep the workspace in a file instead of memory")
+    parser.add_argument("--on-disk", action="store_true", help="keep the tables in a file, as a batch does")
     parser.add_argument("--shuffled", action="store_true", help="put the records in another order than the rows")
     arguments = parser.parse_args()
     result = measure(

@@ -26,6 +26,11 @@ _CONFIGURATION = {
     "allow_community_extensions": "false",
 }
 
+# What DuckDB makes of the keyboard's interrupt while a statement runs: a RuntimeError with these words.
+_INTERRUPTED = "Query interrupted"
+
+_USE_FILE = "USE run"
+
 
 class Workspace:
     """One run's database: in memory with spilling to disk, or a file that is left behind.
@@ -41,6 +46,7 @@ class Workspace:
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
         self._connection = connection
         self._parameters: dict[str, SqlValue] = {}
+        self._on_disk = False
         self.folder = folder
         self.readable = readable
 
@@ -51,6 +57,7 @@ class Workspace:
         memory_limit: str = "512MB",
         temp_folder: str | Path | None = None,
         file: str | Path | None = None,
+        on_disk: bool = False,
         readable: Sequence[str] = (),
         threads: int | None = None,
     ) -> Self:
@@ -60,6 +67,8 @@ class Workspace:
             memory_limit: How much memory DuckDB may use before it spills, such as ``512MB``.
             temp_folder: Where the private temporary folder is made; the system's place when not given.
             file: A database file to create and leave behind; must not exist. In memory when not given.
+            on_disk: Keep the tables in the private temporary folder, compressed: what many rows need. Memory then only
+                holds what is worked on; a file that is named is on disk anyway.
             readable: Local files that may be loaded.
             threads: Threads to use; one per core when not given.
 
@@ -74,10 +83,20 @@ class Workspace:
             raise UserError(f"no temporary folder can be made in {temp_folder}: {error.strerror}") from error
         try:
             connection = _connected(file, folder, memory_limit=memory_limit, readable=readable, threads=threads)
+            workspace = cls(connection, folder=folder, readable=frozenset(readable))
+            if on_disk and file is None:
+                workspace._move_to_disk()
         except duckdb.Error as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise UserError(f"the workspace cannot be opened: {_first_line(error)}") from error
-        return cls(connection, folder=folder, readable=frozenset(readable))
+        return workspace
+
+    def _move_to_disk(self) -> None:
+        # Nobody opens this file again: what a crash leaves of it needs no log to be mended from.
+        file = literal(str(self.folder / "run.duckdb"))
+        self._connection.execute(f"ATTACH {file} AS run (RECOVERY_MODE no_wal_writes)")
+        self._connection.execute(_USE_FILE)
+        self._on_disk = True
 
     def __enter__(self) -> Self:
         """Return the workspace itself."""
@@ -100,7 +119,7 @@ class Workspace:
         Raises:
             UserError: The memory limit and the room to spill do not suffice.
         """
-        with _within_limits():
+        with _understood():
             self._connection.execute(sql, params)
 
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
@@ -109,16 +128,23 @@ class Workspace:
         Raises:
             UserError: The memory limit and the room to spill do not suffice.
         """
-        with _within_limits():
+        with _understood():
             return self._connection.execute(sql, params).fetchall()
 
     def rows(self, sql: str, size: int = 1000) -> Iterator[Row]:
-        """Stream a query's rows, fetching `size` at a time; other statements may run in between."""
+        """Stream a query's rows, fetching `size` at a time; other statements may run in between.
+
+        Raises:
+            UserError: The memory limit and the room to spill do not suffice.
+        """
         cursor = self._connection.cursor()
         try:
-            _bind(cursor, self._parameters)  # a cursor shares the tables, not the variables
-            cursor.execute(sql)
-            while block := cursor.fetchmany(size):
+            with _understood():
+                _bind(cursor, self._parameters)  # a cursor shares the tables, not the variables
+                if self._on_disk:
+                    cursor.execute(_USE_FILE)
+                cursor.execute(sql)
+            while block := _fetched(cursor, size):
                 yield from block
         finally:
             cursor.close()
@@ -130,22 +156,34 @@ class Workspace:
             UserError: The statement fails. The message names the step and its place in the definition, never a value.
         """
         try:
-            self._connection.execute(step.sql)
+            with _understood():
+                self._connection.execute(step.sql)
         except duckdb.Error as error:
             raise UserError(f"{step.origin or step.title}: {explained(error)}") from error
 
     def bind(self, values: Mapping[str, SqlValue]) -> None:
         """Make parameters known to expressions: `@name` reads the variable ``p_name``."""
         self._parameters.update(values)
-        _bind(self._connection, values)
+        with _understood():
+            _bind(self._connection, values)
 
 
 @contextmanager
-def _within_limits() -> Iterator[None]:
+def _understood() -> Iterator[None]:
+    """Tell what DuckDB means by two errors that no statement is to blame for."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
         raise UserError(explained(error)) from error
+    except RuntimeError as error:
+        if _INTERRUPTED not in str(error):
+            raise
+        raise KeyboardInterrupt from error
+
+
+def _fetched(cursor: duckdb.DuckDBPyConnection, size: int) -> list[Row]:
+    with _understood():
+        return cursor.fetchmany(size)
 
 
 def explained(error: duckdb.Error) -> str:

@@ -69,6 +69,22 @@ def test_the_folder_goes_away_on_closing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_tables_on_disk_are_tables_like_others(tmp_path: Path) -> None:
+    """They lie in the temporary folder, cursors see them, no other file is in reach, and nothing is left behind."""
+    with Workspace.open(temp_folder=tmp_path, on_disk=True) as workspace:
+        workspace.bind({"day": "today"})
+        workspace.execute("CREATE TABLE numbers AS SELECT range AS x FROM range(300000)")
+        rows = workspace.rows("SELECT x, getvariable('p_day') FROM numbers ORDER BY x")
+        assert next(rows) == (0, "today")
+        workspace.execute("DROP TABLE numbers")
+        assert (workspace.folder / "run.duckdb").stat().st_size > 100_000
+        assert workspace.query("SELECT count(*) FROM duckdb_tables()") == [(0,)]
+        with pytest.raises(UserError):
+            workspace.run(Step("Try", f"ATTACH {literal(str(tmp_path / 'other.db'))}"))
+        rows.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_kept_workspace_opens_in_any_client(tmp_path: Path) -> None:
     """The tables are there after the run; an existing file is never overwritten."""
     file = tmp_path / "run.duckdb"
