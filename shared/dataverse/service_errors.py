@@ -27,6 +27,7 @@ _ROLLED_BACK = frozenset({DEADLOCK_CODE, TIMEOUT_CODE, "0x80040255", "0x80040251
 _PRIVILEGE_CODES = frozenset({"0x80040220", "0x80040299", "0x80048306"})
 _NO_SUCH_RESOURCE = frozenset({"0x8006088a", "0x80060888", ""})
 
+_SERVER_ERROR = 500
 _GATEWAY = frozenset({502, 503, 504})
 
 _COLUMN = (
@@ -95,7 +96,8 @@ def trouble(response: Response, refused: Refusal) -> Trouble | None:
     """The kind of trouble an answer stands for; None when it is a plain yes or no.
 
     A 502 or 504, and a 503 in which neither the service itself speaks nor a `Retry-After` stands, come from a gateway
-    that may have passed the request on: the answer is lost, not negative.
+    that may have passed the request on: the answer is lost, not negative. So is any other fault of a server that does
+    not speak as the service does.
     """
     if response.status == 429:  # noqa: PLR2004 - the status is the name
         return Trouble.THROTTLED
@@ -104,6 +106,8 @@ def trouble(response: Response, refused: Refusal) -> Trouble | None:
     if response.status in _GATEWAY:
         refused_early = response.status == 503 and (refused.spoken or "retry-after" in response.headers)  # noqa: PLR2004
         return Trouble.AWAY if refused_early else Trouble.LOST
+    if response.status >= _SERVER_ERROR and not refused.spoken:
+        return Trouble.LOST
     return None
 
 

@@ -101,6 +101,11 @@ def lost(chunk: Chunk) -> Verdict:
     return Verdict(again=(chunk.tried(Trouble.LOST),), trouble=Trouble.LOST)
 
 
+def _doubted(chunk: Chunk) -> Chunk:
+    """A fault of the server should have undone the creates; if their keys are taken afterwards, it has not."""
+    return replace(chunk, lost=chunk.lost or chunk.kind is Kind.CREATE)
+
+
 def halved(chunk: Chunk) -> tuple[Chunk, ...]:
     """The chunk in two, because it was too much at once and not because of a row."""
     if len(chunk.changes) == 1:
@@ -165,7 +170,8 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
     if refused.code == TIMEOUT_CODE or refused.status == _TOO_LARGE:
         return _too_much(chunk, refused)
     if happened is not None:
-        return Verdict(again=(chunk.tried(happened),), trouble=happened)
+        doubtful = happened is not Trouble.THROTTLED
+        return Verdict(again=((_doubted(chunk) if doubtful else chunk).tried(happened),), trouble=happened)
     if _is_missing_message(chunk, refused, target):
         return Verdict(again=(chunk,), lacks=MESSAGES[chunk.kind])
     doing = "read" if chunk.step is Step.LOOK_UP else chunk.kind.value
@@ -218,7 +224,7 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
             # Two upserts of one new key: the loser is refused, and succeeds as an update.
             return Verdict(again=(chunk.tried(_AGAIN),))
     if refused.status >= _SERVER_ERROR and _AGAIN not in chunk.tries:
-        return Verdict(again=(chunk.tried(_AGAIN),))
+        return Verdict(again=(_doubted(chunk).tried(_AGAIN),))
     if len(chunk.changes) == 1:
         return _alone(chunk, refused)
     if chunk.step is Step.SINGLY:

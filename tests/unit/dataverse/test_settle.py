@@ -137,6 +137,7 @@ def test_a_batch_that_is_refused_as_a_whole_gets_smaller_until_it_is_one_row() -
         good({"Other": 1}),
         Response(status=200, body=b"<html>"),
         Response(status=502),
+        Response(status=500, body=b"<html>"),
     ],
 )
 def test_an_answer_to_creates_that_breaks_off_is_lost(response: Response) -> None:
@@ -184,6 +185,14 @@ def test_a_key_that_is_taken_after_a_lost_answer_is_looked_up_again() -> None:
     assert only(verdict).step is Step.LOOK_UP
     fresh = settle(chunk(Kind.CREATE, 1), answer(412, "0x80060892"), TARGET)
     assert [type(outcome) for outcome in fresh.outcomes] == [Failed]
+
+
+@pytest.mark.parametrize("fault", [answer(500, "0x80044150"), answer(500, "0x80040216"), answer(503, "0x1")])
+def test_a_server_that_fails_after_it_acted_is_not_believed(fault: Response) -> None:
+    """A fault that did not undo the creates shows when their keys are taken: they are looked up, not failed."""
+    again = only(settle(chunk(Kind.CREATE, 30), fault, TARGET))
+    assert again.step is Step.SEND
+    assert only(settle(again, answer(412, "0x80060892"), TARGET)).step is Step.LOOK_UP
 
 
 def test_a_lost_race_of_upserts_is_run_once_more() -> None:
