@@ -19,7 +19,7 @@ _GROUPED = f"""
                error AS type, coalesce("column", '') AS "column", _row AS row, message
         FROM source_errors
         UNION ALL
-        SELECT 'target', CASE WHEN rejected THEN 'Invalid Row' ELSE 'Invalid Column' END,
+        SELECT 'target', CASE WHEN rejected THEN 'Invalid Row' ELSE 'Kept Record' END,
                error, coalesce("column", ''), _row, message
         FROM target_errors
         UNION ALL

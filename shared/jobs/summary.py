@@ -67,8 +67,8 @@ class ErrorRow:
     """Errors of one class, type and column: a row of the execution errors.
 
     Attributes:
-        error_class: `Invalid Row` (the row was rejected), `Invalid Column` (one field was left out) or
-            `Failed Operation` (Dataverse refused the change).
+        error_class: `Invalid Row` (the row was rejected), `Invalid Column` (one field was left out), `Kept Record` (it
+            was not dropped) or `Failed Operation` (Dataverse refused the change).
         rows: The first row numbers, in order.
         count: How many rows in all.
     """

@@ -259,6 +259,13 @@ def test_a_row_without_a_key_is_rejected(workspace: Workspace) -> None:
     assert errors(workspace) == [(row, "number", "Mandatory Rule Violation", True) for row in (1, 2, 3)]
 
 
+def test_rejected_rows_protect_their_records(workspace: Workspace) -> None:
+    """By key; what is filtered out protects nothing, and neither does a row whose key is empty."""
+    sync = definition([{"name": "x", "max_length": 1}], filter="x <> 'f'", dropped="delete")
+    shaped(workspace, sync, [("A ", "long"), ("a", "long"), ("b", "f"), ("c", "x"), (None, "long"), (None, "x")])
+    assert workspace.query("SELECT _k1 FROM protected") == [("a",)]
+
+
 def test_keys_of_several_columns_and_types(workspace: Workspace) -> None:
     """All parts together make the key; a missing part rejects the row."""
     sync = definition(
