@@ -14,12 +14,17 @@ _STYLE = """
 body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } caption { text-align: left; opacity: .7; }
-th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #8884; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .7rem; border-bottom: 1px solid #8883; }
+th { font-weight: 600; font-size: .85rem; opacity: .75; background: #8881; }
+tbody tr:last-child td { border-bottom: 0; } tbody tr:hover { background: #8881; }
 td { overflow-wrap: anywhere; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 td.was, td.will { white-space: pre-wrap; }
-.wide { overflow-x: auto; } .was { color: #b3261e; } .will { color: #1b7f3b; }
+.wide { overflow-x: auto; border: 1px solid #8883; border-radius: .5rem; }
+.totals td { font-size: 1.6rem; line-height: 1.2; } .action { font-weight: 600; white-space: nowrap; }
+.action::first-letter { text-transform: uppercase; } .was { color: #b3261e; } .will { color: #1b7f3b; }
 @media (prefers-color-scheme: dark) { .was { color: #ff8a80; } .will { color: #7fd99a; } }
-.warn { border-left: 4px solid #c77700; padding: .5rem 1rem; background: #c7770022; }
+.warn { border-left: 4px solid #c77700; border-radius: .25rem; padding: .5rem 1rem; background: #c7770022; }
+@media print { body { max-width: none; margin: 0; } .wide { overflow: visible; } tr { break-inside: avoid; } }
 code { overflow-wrap: anywhere; }
 """
 _COUNTS = ("created", "updated", "deleted", "expired", "upserted", "unchanged", "ignored")
@@ -33,7 +38,7 @@ def plan_page(plan: Mapping[str, Any]) -> str:
         f"<p>Strategy {escape(plan['strategy'])}. Nothing has been written.</p>",
         *(f"<p class=warn>Refused as unsafe: {escape(violation)}</p>" for violation in plan["violations"]),
         "<h2>Records</h2>",
-        _counts(plan["planned"]),
+        f"<div class=totals>{_counts(plan['planned'])}</div>",
         "<h2>Rows</h2>",
         _rows(plan["planned"]),
         *_section("Changes", _samples(plan["sample"]), plan["sample"]),
@@ -73,7 +78,9 @@ def _samples(changes: Iterable[Mapping[str, Any]]) -> str:
         for column in change["columns"] or [{"column": "", "before": None, "after": None}]:
             rows.append([*head, column["column"], _text(column["before"]), _text(column["after"])])
             head = ["", "", ""]
-    return _table(["Action", "Row", "Key", "Column", "Before", "After"], rows, classes={4: "was", 5: "will"})
+    return _table(
+        ["Action", "Row", "Key", "Column", "Before", "After"], rows, classes={0: "action", 1: "n", 4: "was", 5: "will"}
+    )
 
 
 def _errors(errors: Iterable[Mapping[str, Any]]) -> str:
