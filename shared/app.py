@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -115,8 +115,8 @@ class App:
             name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None
         }
         try:
-            dataverse = self.dataverse(definition, self.parameters(definition, absent))
-            return check(definition, dataverse.entity(definition.destination.entity))
+            with closing(self.dataverse(definition, self.parameters(definition, absent))) as dataverse:
+                return check(definition, dataverse.entity(definition.destination.entity))
         except SyncError as error:  # the metadata cannot be had: that is this definition's problem, not the others'
             return (*check_expressions(definition), Problem(message=error.message, path="destination"))
 
@@ -139,8 +139,8 @@ class App:
         definition = self.definition(name)
         values = self.parameters(definition, parameters or {})
         job = BatchJob(definition=definition, parameters=values)
-        with self._located(definition):
-            return plan_batch(job, self._tools(definition, values, keep, progress), sample=sample)
+        with self._located(definition), self._tools(definition, values, keep, progress) as tools:
+            return plan_batch(job, tools, sample=sample)
 
     def run(  # noqa: PLR0913 - all by name; they are the options of a run
         self,
@@ -177,14 +177,14 @@ class App:
             approved=approved,
             deadline=deadline,
         )
-        with self._located(definition):
-            return run_batch(job, self._tools(definition, values, keep, progress))
+        with self._located(definition), self._tools(definition, values, keep, progress) as tools:
+            return run_batch(job, tools)
 
     def explain(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> tuple[Step, ...]:
         """The SQL of every step of a run."""
         definition = self.definition(name)
-        dataverse = self.dataverse(definition, self.parameters(definition, parameters or {}))
-        entity = dataverse.entity(definition.destination.entity)
+        with closing(self.dataverse(definition, self.parameters(definition, parameters or {}))) as dataverse:
+            entity = dataverse.entity(definition.destination.entity)
         with self._located(definition):
             return explained(definition, entity, started=datetime.now(UTC))
 
@@ -309,13 +309,14 @@ class App:
             forget_secret=lambda: self._fetch_anew(secret),
         )
 
+    @contextmanager
     def _tools(
         self,
         definition: SyncDefinition,
         values: Mapping[str, ParameterValue],
         keep: Path | None,
         progress: Progress | None,
-    ) -> Tools:
+    ) -> Iterator[Tools]:
         source = open_source(definition.source, values)
 
         def open_workspace() -> Workspace:
@@ -328,13 +329,14 @@ class App:
                 readable=source.readable,
             )
 
-        return Tools(
-            dataverse=self.dataverse(definition, values),
-            source=source,
-            state=self.state,
-            open_workspace=open_workspace,
-            progress=progress or Silent(),
-        )
+        with closing(self.dataverse(definition, values)) as dataverse:
+            yield Tools(
+                dataverse=dataverse,
+                source=source,
+                state=self.state,
+                open_workspace=open_workspace,
+                progress=progress or Silent(),
+            )
 
     @contextmanager
     def _located(self, definition: SyncDefinition) -> Iterator[None]:
