@@ -236,6 +236,8 @@ def _choice_message(attribute: AttributeMetadata) -> str:
     names = [
         f"{choice.value} {choice.labels[0]}" if choice.labels else str(choice.value) for choice in attribute.choices
     ]
+    if not names:
+        return f"no option of {attribute.name}, which has none"
     more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
     return f"no option of {attribute.name}; the options are {', '.join(names[:_MOST_LISTED])}{more}"
 
@@ -246,18 +248,19 @@ def _choice_flaw(attribute: AttributeMetadata, names: _Names) -> Flaw:
 
 
 def _choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    options = tuple(_options(attribute.choices).items())
     return Conversion(
         read=f"lower({trimmed(_as_text(kind, names.incoming))})",
-        value=names.option,
+        value=names.option if options else "CAST(NULL AS INTEGER)",
         flaws=(_choice_flaw(attribute, names),),
-        options=tuple(_options(attribute.choices).items()),
+        options=options,
     )
 
 
 def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
     """A set of options, as values or labels with semicolons or commas between them; held as `1,9`, sorted."""
     options = _options(attribute.choices)
-    known = f"[{', '.join(f'lower({literal(text)})' for text in options)}]"
+    known = f"([{', '.join(f'lower({literal(text)})' for text in options)}]::VARCHAR[])"
     values = f"([{', '.join(map(str, options.values()))}]::INTEGER[])"
     text = f"lower({trimmed(_as_text(kind, names.incoming))})"
     # A label may hold a comma, so the text as a whole and then semicolons are tried first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import pytest
 
 from shared.entities import AttributeMetadata, AttributeType, Choice
-from shared.transform import Omit, layout
+from shared.transform import Omit, desire_steps, layout, shape_steps
 from shared.transform.convert import Kind, conversion
 from shared.workspace import Workspace
-from tests.unit.transform.world import ACCOUNT, definition, errors, shaped
+from tests.unit.transform.world import ACCOUNT, definition, errors, load, shaped
 
 REFUSED = "Invalid Format Exception"
 
@@ -323,3 +324,16 @@ def test_the_id_column_is_written_only_on_demand(*, inserts: bool, writes: bool)
     destination = sync.destination.model_copy(update={"id_column_insert": inserts})
     column = layout(sync.model_copy(update={"destination": destination}), ACCOUNT)[1]
     assert column.writes is writes
+
+
+@pytest.mark.parametrize("kind", [AttributeType.PICKLIST, AttributeType.MULTI_PICKLIST])
+def test_choice_without_any_option_takes_nothing(workspace: Workspace, kind: AttributeType) -> None:
+    """A choice column that has no options yet rejects every value, and the rest of the run goes on."""
+    column = AttributeMetadata(name="bare", type=kind)
+    bare = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "bare": column})
+    sync = definition([{"name": "x"}], [{"source": "x", "target": "bare"}])
+    load(workspace, sync, [("1", "anything"), ("2", None)])
+    for step in (*shape_steps(sync), *desire_steps(sync, bare)):
+        workspace.run(step)
+    assert workspace.query("SELECT _row FROM desired") == [(2,)]
+    assert errors(workspace) == [(1, "x", "Unknown Choice", True)]
