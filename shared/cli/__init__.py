@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run `dynamics-sync` with the arguments of the process and exit with its code."""
-    from shared.cli.boundary import run  # noqa: PLC0415 - importing this package costs a program nothing
+    """Run `dynamics-sync` with the arguments of the process and exit with its code.
 
-    sys.exit(run(sys.argv[1:]))
+    Asked to end, it ends as it does from the keyboard: the run is logged as interrupted and its lease given back.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        from shared.cli.boundary import run  # noqa: PLC0415 - importing this package costs a program nothing
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # before or after the command itself, which answers with the same code
+        code = 130
+    sys.exit(code)

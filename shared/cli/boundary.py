@@ -10,6 +10,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from typer.exceptions import TyperException
@@ -17,7 +18,7 @@ from typer.exceptions import TyperException
 from shared.cli import commands, event_commands, job_commands
 from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, program
 from shared.cli.output import Output
-from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError
+from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError, UserError
 
 __all__ = ["run"]
 
@@ -43,9 +44,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _refused(error: SyncError, output: Output) -> int:
     problems = [asdict(problem) for problem in error.problems] if isinstance(error, DefinitionError) else []
-    later = f" Try again in {error.retry_after:.0f} s." if isinstance(error, RetryLater) else ""
+    message = error.message
+    if isinstance(error, RetryLater):
+        message = f"{message.rstrip('.')}. Try again in {error.retry_after:.0f} s."
     code = EXIT_UNSAFE if isinstance(error, UnsafePlanError) else EXIT_FAILED
-    return _failed(output, type(error).__name__, error.message + later, problems=problems, code=code)
+    return _failed(output, type(error).__name__, message, problems=problems, code=code)
 
 
 def _failed(
@@ -53,7 +56,8 @@ def _failed(
 ) -> int:
     output.say(f"ERROR: {message}", style="red")
     error = {"type": kind, "message": message} | ({"problems": list(problems)} if problems else {})
-    output.result({"error": error, "exit_code": code})
+    with suppress(UserError):  # where standard output is what failed, standard error has it
+        output.result({"error": error, "exit_code": code})
     return code
 
 

@@ -62,7 +62,7 @@ def validate(
     output.result(
         {"valid": not problems, "definitions": list(checked), "problems": [asdict(problem) for problem in problems]},
         *(Text(f"• {problem}") for problem in problems),
-        Text(f"{len(problems)} problems." if problems else f"No problems in {', '.join(checked) or 'no definition'}."),
+        Text(_tally(len(problems)) if problems else f"No problems in {', '.join(checked) or 'no definition'}."),
     )
     return EXIT_FAILED if problems else 0
 
@@ -186,6 +186,10 @@ def schema(context: typer.Context) -> int:
 
     output_of(context, True).result(export_schema())
     return 0
+
+
+def _tally(problems: int) -> str:
+    return "1 problem." if problems == 1 else f"{problems} problems."
 
 
 def _place(step: Step) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,21 @@ class Output:
     err: Console = field(default_factory=lambda: _console(stderr=True))
 
     def result(self, value: Mapping[str, Any], *shown: RenderableType) -> None:
-        """Print the result: the value for programs, the rest for people."""
+        """Print the result: the value for programs, the rest for people.
+
+        Raises:
+            UserError: Standard output takes no more.
+            BrokenPipeError: Nobody reads it any more, as with `| head`.
+        """
+        try:
+            self._print(value, shown)
+            self.out.file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise UserError(f"the result cannot be written to standard output: {error.strerror}") from error
+
+    def _print(self, value: Mapping[str, Any], shown: Sequence[RenderableType]) -> None:
         if self.as_json:
             # Escaped to ASCII, so that no terminal's or pipe's encoding can break it.
             self.out.file.write(json.dumps(value, indent=2) + "\n")
