@@ -1,0 +1,514 @@
+"""Every combination of rules, end to end, and what people and machines do to a run while it goes on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pytest
+
+from shared.errors import UserError
+from shared.jobs import RunState
+from shared.state.sqlite import SqliteStateStore
+from tests.acceptance.world import World, accounts, world
+
+_LIMITLESS: Final = {"max_delete": "100%", "max_update": "100%"}
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("behaviours")) as made:
+        yield made
+
+
+@pytest.fixture
+def here(shared_world: World) -> World:
+    shared_world.emulator.reset()
+    for file in (shared_world.folder / "syncs").iterdir():
+        file.unlink()
+    return shared_world
+
+
+def row(number: str, name: str = "", city: str = "", revenue: object = "") -> dict[str, object]:
+    return {"number": number, "name": name, "city": city, "revenue": revenue}
+
+
+def seeded(here: World, rows: Sequence[Mapping[str, object]]) -> None:
+    """Put records into the target with a sync of their own, duplicates and all."""
+    here.define(accounts(sync_behaviour={"strategy": "delta", "sync_key": ["accountnumber"]}), "seed")
+    here.csv(rows)
+    here.run("seed")
+
+
+def held(here: World) -> dict[str, dict[str, Any]]:
+    columns = "accountnumber,name,address1_city,revenue,new_expiredon"
+    return {record["accountnumber"]: record for record in here.records(f"accounts?$select={columns}")}
+
+
+# -- The decision table ---------------------------------------------------------------------------------------------
+
+_CONDITION: Final = {"when": "target.revenue is null or source.revenue > 2 * target.revenue"}
+_COMPOSITE: Final = {
+    "destination": {
+        "mappings": [
+            {"source": "name", "target": "name"},
+            {"source": "city", "target": "address1_city"},
+            {"source": "revenue", "target": "revenue"},
+        ]
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("new", "changed", "dropped"),
+    list(
+        product(
+            ["insert", "ignore"], ["update", "ignore", _CONDITION], ["delete", "ignore", {"expire": "new_expiredon"}]
+        )
+    ),
+    ids=str,
+)
+def test_every_combination_of_rules(here: World, new: str, changed: Any, dropped: Any) -> None:
+    """New, changed and dropped records go the way that the rules say, by a composite key, and a second run is idle."""
+    seeded(
+        here,
+        [
+            row("1", "Same", "Paris", 1),
+            row("2", "Doubled", "Paris", 10),
+            row("3", "Raised", "Paris", 10),
+            row("4", "Empty", "Paris", ""),
+            row("5", "Gone", "Paris", 5),
+            row("6", "Same", "Rome", 6),
+        ],
+    )
+    here.csv(
+        [
+            row("", "SAME", "paris ", 1),  # the same key to the service; the spelling differs
+            row("", "Doubled", "Paris", 21),
+            row("", "Raised", "Paris", 11),
+            row("", "Empty", "Paris", 3),
+            row("", "New", "Paris", 7),
+            row("", "Same", "Rome", 6),
+        ]
+    )
+    behaviour = {"sync_key": ["name", "address1_city"], "new": new, "changed": changed, "dropped": dropped}
+    definition = accounts(sync_behaviour={**behaviour, "safety": _LIMITLESS}, **_COMPOSITE)
+    definition["source"]["columns"] = definition["source"]["columns"][1:]
+    here.define(definition)
+
+    here.run()
+
+    columns = "name,address1_city,revenue,new_expiredon"
+    records = here.records(f"accounts?$select={columns}")
+    found = {(record["name"], record["address1_city"]): record for record in records}
+    assert (("New", "Paris") in found) == (new == "insert")
+    assert (("Gone", "Paris") in found) == (dropped != "delete")
+    if dropped != "delete":
+        assert (found["Gone", "Paris"]["new_expiredon"] is not None) == (dropped != "ignore")
+    moved = {"update": (21, 11, 3), "ignore": (10, 10, None)}.get(
+        changed if isinstance(changed, str) else "", (21, 10, 3)
+    )
+    assert tuple(found[name, "Paris"]["revenue"] for name in ("Doubled", "Raised", "Empty")) == moved
+    assert (("SAME", "paris ") in found) == (changed == "update")
+    assert here.plan().plan.counts.changes == 0
+
+
+_BY_ACTION: Final = {
+    "sync_behaviour": {"strategy": "delta", "sync_key": ["accountnumber"], "action_column": "action"},
+}
+
+
+def acting(**changes: Any) -> dict[str, Any]:
+    definition = accounts(**changes)
+    definition["source"]["columns"].append({"name": "action"})
+    return definition
+
+
+def test_delta_follows_the_action_column_by_alternate_key(here: World) -> None:
+    """Each row does what it says, however it spells it; a word that is no action rejects the row."""
+    seeded(here, [row("1", "One"), row("2", "Two"), row("3", "Three")])
+    here.define(acting(**_BY_ACTION))
+    here.csv(
+        [
+            {**row("1", "Uno"), "action": "update"},
+            {**row("2"), "action": " DELETE "},
+            {**row("3", "Tre"), "action": "Upsert"},
+            {**row("4", "Four"), "action": "INSERT"},
+            {**row("5", "Five"), "action": "UPSERT"},
+            {**row("6", "Six"), "action": "MERGE"},
+            {**row("7", "Seven"), "action": ""},
+        ]
+    )
+    done = here.run()
+    assert {number: record["name"] for number, record in held(here).items()} == {
+        "1": "Uno", "3": "Tre", "4": "Four", "5": "Five",
+    }  # fmt: skip
+    assert (done.created.done, done.updated.done, done.deleted.done, done.upserted.done) == (1, 1, 1, 2)
+    assert (done.source.rejected, done.failed) == (2, 0)
+
+
+def test_delta_reports_each_row_that_the_service_refuses(here: World) -> None:
+    """An insert of what is there and changes of what is not there fail alone."""
+    seeded(here, [row("1", "One")])
+    here.define(acting(**_BY_ACTION))
+    here.csv(
+        [
+            {**row("1", "Again"), "action": "INSERT"},
+            {**row("8", "Nobody"), "action": "UPDATE"},
+            {**row("9"), "action": "DELETE"},
+            {**row("2", "Two"), "action": "INSERT"},
+        ]
+    )
+    done = here.run()
+    assert {number: record["name"] for number, record in held(here).items()} == {"1": "One", "2": "Two"}
+    assert done.created.done == 1
+    assert done.failed + done.deleted.done == 3  # a record that is gone already may count as deleted
+
+
+def test_upsert_lets_the_service_decide(here: World) -> None:
+    """What is there is updated, what is not is created, and running again changes nothing."""
+    seeded(here, [row("1", "One", "Paris"), row("2", "Two")])
+    here.define(accounts(sync_behaviour={"strategy": "upsert"}))
+    here.csv([row("1", "Uno", ""), row("3", "Three")])
+    done = here.run()
+    before = held(here)
+    again = here.run()
+    assert {number: (record["name"], record["address1_city"]) for number, record in before.items()} == {
+        "1": ("Uno", None), "2": ("Two", None), "3": ("Three", None),
+    }  # fmt: skip
+    assert (done.upserted.done, again.upserted.done) == (2, 2)
+    assert [r["name"] for r in held(here).values()] == [r["name"] for r in before.values()]
+
+
+# -- Keys -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inserts", [True, False])
+def test_mapped_ids_match_always_and_are_written_only_where_asked(here: World, *, inserts: bool) -> None:
+    """An insert carries the id with `id_column_insert`; without it the id matches what is there and no more."""
+    here.define(
+        accounts(
+            destination={
+                "id_column_insert": inserts,
+                "mappings": [{"source": "number", "target": "accountid"}, {"source": "name", "target": "name"}],
+            },
+            sync_behaviour={"sync_key": ["accountid"], "new": "insert" if inserts else "ignore"},
+        )
+    )
+    ids = [f"00000000-0000-0000-0000-{number:012x}" for number in (1, 0xAB)]
+    here.csv([row(ids[0].upper(), "One"), row("{" + ids[1] + "}", "Two"), row("no id", "Three")])
+    first = here.run()
+    found = {record["accountid"]: record["name"] for record in here.records("accounts?$select=name")}
+    assert first.source.rejected == 1
+    assert found == (dict(zip(ids, ("One", "Two"), strict=True)) if inserts else {})
+    if inserts:
+        here.csv([row(ids[0], "Uno"), row(ids[1], "Two")])
+        assert (here.run().updated.done, here.plan().plan.counts.changes) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("match", "matched"),
+    [("service", {"Ábc", "ABC ", "abc"}), ("accent_sensitive", {"ABC ", "abc"}), ("exact", {"abc"})],
+)
+def test_keys_match_as_the_sync_says(here: World, match: str, matched: set[str]) -> None:
+    """Case, accents and trailing spaces count or do not, in the source as between source and target."""
+    seeded(here, [row("1", "abc")])
+    spellings = ["abc", "ABC ", "Ábc"]
+    definition = accounts(sync_behaviour={"sync_key": ["name"], "key_match": match}, **_COMPOSITE)
+    definition["source"]["columns"][1].pop("trim")
+    definition["source"]["columns"] = definition["source"]["columns"][1:]
+    here.define(definition)
+    here.csv([row("", name, "x") for name in spellings])
+    done = here.run()
+    assert done.source.rejected == len(matched) - 1
+    assert done.created.done == len(spellings) - len(matched)
+    assert here.plan().plan.counts.changes == 0
+
+
+def test_duplicates_on_both_sides_are_reported_and_left_alone(here: World) -> None:
+    """Of equal keys the first row and the oldest record count; the others are reported, and nobody is dropped."""
+    seeded(here, [row("1", "Twice", "old", 1), row("2", "twice ", "young", 2), row("3", "Gone", "x", 3)])
+    definition = accounts(
+        sync_behaviour={"sync_key": ["name"], "dropped": "delete", "safety": _LIMITLESS}, **_COMPOSITE
+    )
+    definition["source"]["columns"] = definition["source"]["columns"][1:]
+    here.define(definition)
+    here.csv([row("", "Twice", "first", 1), row("", "TWICE", "second", 1)])
+    done = here.run()
+    cities = {number: record["address1_city"] for number, record in held(here).items()}
+    assert cities == {"1": "first", "2": "young"}
+    assert (done.source.rejected, done.target.rejected, done.updated.done, done.deleted.done) == (1, 1, 1, 1)
+    assert {(e.side, e.error_type) for e in done.errors} == {("source", "Duplicate Key"), ("target", "Duplicate Key")}
+    assert here.plan().plan.counts.changes == 0
+
+
+# -- Filters and sources ----------------------------------------------------------------------------------------------
+
+_NASTY: Final = [
+    "O'Brien",
+    "x' or name ne 'x",
+    "''",
+    '"',
+    "a&$top=1",
+    "%27",
+    "100% #1",
+    "Zürich",
+    "a+b c",
+    "@region",
+    "/*",
+    "\\",
+]
+
+
+@pytest.mark.parametrize("region", _NASTY)
+def test_parameter_in_a_target_filter_stays_one_value(here: World, region: str) -> None:
+    """Whatever a parameter holds, the filter compares with exactly that and reads no other record."""
+    seeded(here, [row("1", "Mine", region), row("2", "Other", "elsewhere"), row("3", "Mine too", region)])
+    here.define(
+        accounts(
+            parameters={"region": {"default": "nowhere"}},
+            destination={"filter": "address1_city eq @region"},
+            sync_behaviour={"dropped": "delete", "safety": _LIMITLESS},
+        )
+    )
+    here.csv([row("1", "Mine", region)])
+    done = here.run(parameters={"region": region})
+    assert (done.target.processed, done.deleted.done) == (2, 1)
+    assert sorted(held(here)) == ["1", "2"]
+
+
+@pytest.mark.parametrize("value", _NASTY)
+def test_parameter_in_an_expression_stays_one_value(here: World, value: str) -> None:
+    """A parameter in SQL is a bound value: it neither ends a text nor starts one."""
+    definition = accounts(parameters={"tag": {"default": ""}})
+    definition["destination"]["mappings"][1] = {"value": "concat(name, '@tag', @tag)", "target": "name"}
+    definition["source"]["filter"] = "city = @tag"
+    here.define(definition)
+    here.csv([row("1", "N", value), row("2", "N", "other")])
+    done = here.run(parameters={"tag": value})
+    assert {number: record["name"] for number, record in held(here).items()} == {"1": f"N@tag{value}"}
+    assert done.source.filtered == 1
+
+
+def test_gzip_and_plain_files_of_a_glob_are_one_source(here: World) -> None:
+    """Files that a pattern names are read in the order of their names, compressed or not, and counted on."""
+    parts = here.folder / "parts"
+    parts.mkdir(exist_ok=True)
+    (parts / "a.csv").write_text("number,name,city,revenue\n1,One,,\n2,Two,,\n", "utf-8")
+    with gzip.open(parts / "b.csv.gz", "wt", encoding="utf-8") as file:
+        file.write("city,revenue,name,number
+x,5,Three,3
+y,6,Eins,1
+")
+    here.define(accounts())
+    done = here.run(parameters={"file_path": str(parts / "*.csv*")})
+    assert {number: record["name"] for number, record in held(here).items()} == {"1": "One", "2": "Two", "3": "Three"}
+    assert [(error.error_type, error.rows) for error in done.errors] == [("Duplicate Key", (4,))]
+
+
+def test_target_of_many_pages_is_read_to_its_end(here: World) -> None:
+    """The record behind the last full page is compared like the first."""
+    here.define(accounts(sync_behaviour={"dropped": "delete"}))
+    here.csv([row(f"N{number}", "x") for number in range(10_001)])
+    assert here.run().created.done == 10_001
+    here.csv([row(f"N{number}", "x") for number in range(10_000)] + [row("N10000", "last")])
+    done = here.run()
+    assert (done.target.processed, done.unchanged, done.updated.done, done.deleted.done) == (10_001, 10_000, 1, 0)
+
+
+def test_too_many_errors_stop_the_run(here: World) -> None:
+    """After `max_errors` refusals no more is sent; what was written stays, and the rest is skipped and said so."""
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "name eq 'bad'"}, "message": "No."})
+    here.define(accounts(sync_behaviour={"safety": {"max_errors": 10}}))
+    here.csv([row(f"{number}", "bad" if number % 2 else "good") for number in range(3000)])
+    done = here.run()
+    here.emulator.clear_faults()
+    assert done.state is RunState.FAILED
+    assert not done.completed
+    assert done.skipped > 0
+    assert done.failed > 10
+    assert len(held(here)) == done.created.done
+
+
+# -- The command line, as a process of its own --------------------------------------------------------------------------
+
+
+def environment(here: World, **changes: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        **here.environment,
+        "SYNC_DEFINITIONS": str(here.folder / "syncs"),
+        "STATE_STORE": f"sqlite:///{here.folder / 'state.db'}",
+        **changes,
+    }
+
+
+_PROGRAM: Final = [sys.executable, "-c", "from shared.cli import main; main()"]
+
+
+def command(here: World, *words: str | Path) -> tuple[int, dict[str, Any]]:
+    """Run a command to its end: its exit code and its JSON."""
+    done = subprocess.run(
+        [*_PROGRAM, *map(str, words), "--json"],
+        env=environment(here),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    value: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, value
+
+
+def started(here: World, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*_PROGRAM, *words], env=environment(here), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_approved_plan_is_applied_or_nothing_is(here: World, tmp_path: Path) -> None:
+    """A saved plan is applied with its parameters; once source or target have moved it is refused, and nothing is written."""
+    here.define(accounts())
+    other = here.csv([row("1", "One"), row("2", "Two")], "other.csv")
+    file = tmp_path / "deep" / "accounts.plan"
+    saved = command(here, "plan", "accounts", "-p", f"file_path={other}", "--out", file, "--detailed-exit-code")
+    assert (saved[0], saved[1]["planned"]["created"]) == (4, 2)
+
+    here.csv([row("1", "Uno"), row("2", "Two")], "other.csv")
+    code, refused = command(here, "run", "accounts", "--plan", file)
+    assert (code, held(here)) == (1, {})
+    assert "moved since the plan was made" in refused["error"]["message"]
+
+    here.csv([row("1", "One"), row("2", "Two")], "other.csv")
+    code, done = command(here, "run", "accounts", "--plan", file)
+    assert (code, done["created"]) == (0, {"done": 2, "planned": 2})
+
+    code, refused = command(here, "run", "accounts", "--plan", file)
+    assert (code, "moved" in refused["error"]["message"]) == (1, True)
+
+
+def test_kept_workspace_opens_with_any_client(here: World, tmp_path: Path) -> None:
+    """The tables of a run are left behind and tell what became of each row."""
+    here.define(accounts())
+    here.csv([row("1", "One", "", 5), row("2", "Two", "", "many"), row("1", "Again")])
+    kept = tmp_path / "kept.duckdb"
+    assert command(here, "run", "accounts", "--keep-workspace", kept)[0] == 2
+    with duckdb.connect(str(kept), read_only=True) as database:
+        found = database.sql("""
+            SELECT s._row, d.action::VARCHAR, o.result, e.error
+            FROM source_raw s LEFT JOIN decisions d USING (_row) LEFT JOIN changes c USING (_row)
+            LEFT JOIN outcomes o USING (_change) LEFT JOIN source_errors e USING (_row) ORDER BY 1""").fetchall()
+        assert database.sql("SELECT * FROM source_counts").fetchall() == [(3, 1, 2, 0)]
+        assert database.sql("SELECT name, revenue FROM source ORDER BY _row").fetchall() == [
+            ("One", 5),
+            ("Again", None),
+        ]
+    assert found == [
+        (1, "insert", "applied", None),
+        (2, None, None, "Invalid Format Exception"),
+        (3, None, None, "Duplicate Key"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {"dropped": "delete", "changed": _CONDITION},
+        {"dropped": {"expire": "new_expiredon"}, "key_match": "accent_sensitive"},
+        {"strategy": "upsert"},
+        {"strategy": "delta", "action_column": "action"},
+    ],
+    ids=str,
+)
+def test_explained_steps_run_in_any_duckdb(here: World, behaviour: dict[str, Any]) -> None:
+    """What `explain` prints is SQL that runs in its order, over a loaded source."""
+    definition = acting(
+        sync_behaviour={"sync_key": ["accountnumber"], **behaviour}, parameters={"tag": {"default": "it's"}}
+    )
+    definition["source"]["columns"].append({"name": "tagged", "formula": "concat(name, @tag)"})
+    here.define(definition)
+    code, explained = command(here, "explain", "accounts")
+    assert code == 0
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        names = ("number", "name", "city", "revenue", "action")
+        database.execute(f"CREATE TABLE source_raw (_row BIGINT, {', '.join(f'{name} VARCHAR' for name in names)})")
+        database.execute("INSERT INTO source_raw VALUES (1, '1', 'One', 'x', '5', 'INSERT')")
+        for step in explained["steps"]:
+            assert len(database.extract_statements(step["sql"])) == 1, step
+            database.execute(step["sql"])
+        assert database.sql("SELECT count(*) FROM changes").fetchall() == [(1,)]
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[World]:
+    """A world in which writing 3,000 rows takes seconds."""
+    with world(tmp_path, latency_ms=20, row_ms="create=2") as made:
+        made.define(accounts())
+        made.csv([row(f"A{number}", "x" * 50) for number in range(3000)])
+        yield made
+
+
+def until_written(here: World, process: subprocess.Popen[str]) -> None:
+    """Wait until the run has written something."""
+    for _ in range(600):
+        if here.emulator.stats()["rows"].get("create") or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    assert process.poll() is None, process.communicate()
+
+
+def test_two_runs_of_one_sync_are_one_run(slow: World) -> None:
+    """The second is told to wait and writes nothing; the first is not disturbed."""
+    first = started(slow, "run", "accounts", "--json")
+    until_written(slow, first)
+    code, refused = command(slow, "run", "accounts")
+    assert (code, "already running" in refused["error"]["message"]) == (1, True)
+    out, _ = first.communicate(timeout=60)
+    assert (first.returncode, json.loads(out)["created"]["done"]) == (0, 3000)
+    assert len(slow.records("accounts?$select=name")) == 3000
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_run_that_is_asked_to_end_says_so_and_can_be_run_again(slow: World, asked: signal.Signals) -> None:
+    """No traceback, its own exit code, the log says Interrupted, and the lease is free at once."""
+    run = started(slow, "run", "accounts")
+    until_written(slow, run)
+    run.send_signal(asked)
+    out, err = run.communicate(timeout=30)
+    assert (run.returncode, err.strip()) == (130, "ERROR: Stopped from the keyboard."), out
+    assert slow.emulator.stats()["in_flight"]["now"] == 0  # what was sent is settled: the next run sees it
+    assert slow.app.state.runs("accounts")[0].state == "Interrupted"
+    done = slow.run()
+    assert done.unchanged + done.created.done == len(slow.records("accounts?$select=name")) == 3000
+
+
+def test_killed_run_is_run_again(slow: World) -> None:
+    """After kill -9 the lease runs out by itself, and the next run writes what is left: nothing is lost or doubled."""
+    run = started(slow, "run", "accounts")
+    until_written(slow, run)
+    run.kill()
+    run.communicate(timeout=30)
+    while slow.emulator.stats()["in_flight"]["now"]:  # what the server was at when the client died
+        time.sleep(0.05)
+    with pytest.raises(UserError, match="already running"):
+        slow.run()
+    later = SqliteStateStore(slow.folder / "state.db", now=lambda: datetime.now(UTC) + timedelta(seconds=61))
+    slow.app.__dict__["state"] = later
+    done = slow.run()
+    records = slow.records("accounts?$select=accountnumber")
+    assert done.state is RunState.SUCCEEDED
+    assert done.unchanged > 0
+    assert len(records) == len({record["accountnumber"] for record in records}) == 3000
