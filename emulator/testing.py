@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -83,7 +84,13 @@ class RunningEmulator:
         return counts
 
     def reset(self) -> None:
-        """Empties tables, counters, limits and faults."""
+        """Empties tables, counters, limits and faults.
+
+        Requests still under way are waited for: one that a client has given up on would write into the empty tables.
+        """
+        give_up = time.monotonic() + _START_SECONDS
+        while self.stats()["in_flight"]["now"] and time.monotonic() < give_up:
+            time.sleep(0.02)
         self._call("POST", "/_emulator/reset", b"")
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:

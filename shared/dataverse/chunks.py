@@ -199,14 +199,20 @@ def _with_id(entity: EntityMetadata, change: Change) -> bytes:
 
 def lookups_of(chunk: Chunk, entity: EntityMetadata) -> Iterator[Lookup]:
     """The queries that find the records of a chunk."""
-    keys = [lookup_key(change, entity) for change in chunk.changes]
-    select = [column_in_url(entity.attributes[name]) for name in keys[0] if name in entity.attributes]
+    keys = [lookup_key(chunk.kind, change, entity) for change in chunk.changes]
+    names = dict.fromkeys(name for key in {tuple(key) for key in keys} for name in sorted(key))
+    select = [column_in_url(entity.attributes[name]) for name in names if name in entity.attributes]
     # Inside a $batch a URL may have 65,536 characters; the smaller bound of a plain GET is kept.
     return lookups(entity, keys, select=select)
 
 
-def lookup_key(change: Change, entity: EntityMetadata) -> Mapping[str, Any]:
-    """What finds a change's record: its sync key; its own id where it brings one and no key."""
+def lookup_key(kind: Kind, change: Change, entity: EntityMetadata) -> Mapping[str, Any]:
+    """What finds a change's record: its sync key; its id where it has no key, or is to be created with that id.
+
+    A record with another id is not the one that a create with an id has made, whatever its key.
+    """
+    if kind is Kind.CREATE and change.id is not None:
+        return {entity.primary_id: change.id}
     return key_values(change.key) or {entity.primary_id: change.id}
 
 

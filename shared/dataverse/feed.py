@@ -27,7 +27,7 @@ class Feed:
     def __init__(self, changes: Iterable[Change], step_of: Callable[[Change], Step]) -> None:
         self._changes = iter(changes)
         self._step_of = step_of
-        self._ready: dict[tuple[Kind, Step], deque[Change]] = {}
+        self._ready: dict[tuple[Kind, Step, bool], deque[Change]] = {}
         self._count = 0
         self._active: dict[int, Change] = {}
         self._busy: set[str] = set()
@@ -57,19 +57,25 @@ class Feed:
         self._fill(rows, senders)
         if not self._count:
             return None
-        (kind, step), ready = max(self._ready.items(), key=lambda item: len(item[1]))
+        (kind, step, lost), ready = max(self._ready.items(), key=lambda item: len(item[1]))
         size = rows(kind)
         if len(ready) < size * senders:
             size = min(size, max(ceil(len(ready) / max(1, senders)), ceil(size / 4)))
         taken = tuple(ready.popleft() for _ in range(min(size, len(ready))))
         self._count -= len(taken)
-        return Chunk(kind=kind, step=step, changes=taken)
+        return Chunk(kind=kind, step=step, changes=taken, lost=lost)
 
-    def put_back(self, kind: Kind, change: Change) -> None:
-        """Hand a change out again, with its record's id or its kind settled meanwhile."""
+    def put_back(self, kind: Kind, change: Change, *, lost: bool = False) -> None:
+        """Hand a change out again, with its record's id or its kind settled meanwhile.
+
+        Args:
+            kind: What to do now.
+            change: The change.
+            lost: The service may already have carried it out.
+        """
         self._active[change.number] = change
         self._busy |= _identities(change)
-        self._push(kind, Step.SEND, change)
+        self._push(kind, Step.SEND, change, lost=lost)
 
     def settled(self, number: int) -> None:
         """A change has its outcome: its record may be written again."""
@@ -133,8 +139,8 @@ class Feed:
         self._busy |= _identities(change)
         self._push(kind_of(change), self._step_of(change), change)
 
-    def _push(self, kind: Kind, step: Step, change: Change) -> None:
-        self._ready.setdefault((kind, step), deque()).append(change)
+    def _push(self, kind: Kind, step: Step, change: Change, *, lost: bool = False) -> None:
+        self._ready.setdefault((kind, step, lost), deque()).append(change)
         self._count += 1
 
 

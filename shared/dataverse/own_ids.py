@@ -16,7 +16,7 @@ from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.keys import key_values
 from shared.entities import EntityMetadata
 
-__all__ = ["guarded", "sequential_id"]
+__all__ = ["guarded", "named", "sequential_id"]
 
 _LAST_48_BITS = (1 << 48) - 1
 
@@ -39,6 +39,17 @@ def guarded(changes: Iterable[Change], entity: EntityMetadata, now: Callable[[],
             continue
         columns = frozenset(key_values(change.key))
         if columns not in known:
-            key = entity.key_over(columns)
-            known[columns] = key is not None and key.active
+            known[columns] = _is_guarded(columns, entity)
         yield change if known[columns] else replace(change, id=sequential_id(now()))
+
+
+def named(change: Change, entity: EntityMetadata, now: datetime) -> Change:
+    """A change that turned out to create its record, with an id where nothing else keeps it from being doubled."""
+    if change.id is not None or _is_guarded(frozenset(key_values(change.key)), entity):
+        return change
+    return replace(change, id=sequential_id(now))
+
+
+def _is_guarded(columns: frozenset[str], entity: EntityMetadata) -> bool:
+    key = entity.key_over(columns)
+    return key is not None and key.active

@@ -18,7 +18,7 @@ from typing import Any
 
 from shared.dataverse.batch_requests import decoded
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
-from shared.dataverse.chunks import MESSAGES, Chunk, Step, Target, lookup_key
+from shared.dataverse.chunks import MESSAGES, Chunk, Step, Target, lookup_key, lookups_of
 from shared.dataverse.controller import Kind
 from shared.dataverse.elastic import details_of
 from shared.dataverse.keys import column_in_url, key_text
@@ -165,12 +165,16 @@ def _failed(change: Change, blame: Refusal) -> Failed:
 
 def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target, *, dense: bool) -> Verdict:
     happened = trouble(response, refused)
+    if happened is None and chunk.step is Step.LOOK_UP and refused.status >= _SERVER_ERROR:
+        happened = Trouble.DATABASE  # to look again does no harm, and may meet a better moment
+    if target.entity.elastic and chunk.step is Step.SEND and details_of(response):
+        return _in_part(chunk, response, happened)
     if happened is Trouble.LOST:
         return lost(chunk)
     if refused.code == TIMEOUT_CODE or refused.status == _TOO_LARGE:
-        return _too_much(chunk, refused)
+        return _too_much(_doubted(chunk) if refused.status >= _SERVER_ERROR else chunk, refused)
     if happened is not None:
-        doubtful = happened is not Trouble.THROTTLED
+        doubtful = happened is not Trouble.THROTTLED or target.entity.elastic
         return Verdict(again=((_doubted(chunk) if doubtful else chunk).tried(happened),), trouble=happened)
     if _is_missing_message(chunk, refused, target):
         return Verdict(again=(chunk,), lacks=MESSAGES[chunk.kind])
@@ -179,15 +183,13 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
         error = error_of(refused, table=target.entity.logical_name, doing=doing)
         return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking records up failed: {refused}"))
     if target.entity.elastic and chunk.step is Step.SEND:
-        return _in_part(chunk, response)
+        return lost(chunk) if chunk.kind is Kind.CREATE else Verdict(again=(replace(chunk, step=Step.SINGLY),))
     return _row_refused(chunk, refused, dense=dense)
 
 
-def _in_part(chunk: Chunk, response: Response) -> Verdict:
+def _in_part(chunk: Chunk, response: Response, happened: Trouble | None) -> Verdict:
     """An elastic table wrote the rows it could: the others are sent one by one, to hear what is wrong with each."""
-    details = details_of(response)
-    if details is None:
-        return lost(chunk) if chunk.kind is Kind.CREATE else Verdict(again=(replace(chunk, step=Step.SINGLY),))
+    details = details_of(response) or {}
     written = {index: record for index, (status, record) in details.items() if status < _FIRST_REFUSAL}
     created = {Kind.CREATE: True, Kind.UPSERT: None}.get(chunk.kind, False)
     outcomes = tuple(
@@ -196,8 +198,12 @@ def _in_part(chunk: Chunk, response: Response) -> Verdict:
         if index in written
     )
     others = tuple(change for index, change in enumerate(chunk.changes) if index not in written)
-    again = (replace(chunk, changes=others, step=Step.SINGLY),) if others else ()
-    return Verdict(outcomes=outcomes, again=again)
+    if not others:
+        return Verdict(outcomes=outcomes)
+    if happened is None:
+        return Verdict(outcomes=outcomes, again=(replace(chunk, changes=others, step=Step.SINGLY),))
+    again = _undone(chunk, happened, others)
+    return Verdict(outcomes=outcomes, again=(again,), trouble=happened)
 
 
 def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
@@ -262,8 +268,9 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
 
 
 def _undone(chunk: Chunk, happened: Trouble, changes: tuple[Change, ...]) -> Chunk:
+    """Rows of a request that was answered for each row, and met trouble: whether they were written is in doubt."""
     again = replace(chunk, changes=changes)
-    return lost(again).again[0] if happened is Trouble.LOST else again.tried(happened)
+    return lost(again).again[0] if happened is Trouble.LOST else _doubted(again).tried(happened)
 
 
 def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Trouble | AbortRun:
@@ -271,7 +278,9 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
         return _applied(chunk.kind, change, answer, target)
     refused = refusal(answer)
     happened = trouble(answer, refused)
-    if happened is not None and chunk.tries.get(happened, 0) < _MOST_LOOKUPS:
+    if happened is None and refused.status >= _SERVER_ERROR and not chunk.tries:
+        happened = Trouble.DATABASE  # a fault that may have been chance: once more
+    if happened is not None and (happened is not Trouble.DATABASE or chunk.tries.get(happened, 0) < _MOST_LOOKUPS):
         return happened
     if chunk.kind is Kind.DELETE and refused.code in _GONE:
         return Applied(number=change.number, id=change.id, created=False)  # what it was to bring about is so
@@ -301,12 +310,14 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Ver
     for answer in answers:
         if answer.status >= _FIRST_REFUSAL:
             return _refused(chunk, refusal(answer), answer, target, dense=False)
+    if len(answers) < sum(1 for _ in lookups_of(chunk, target.entity)):
+        raise ValueError("a batch was answered in part")
     found = _found(answers, chunk, target)
     outcomes: list[Outcome] = []
     missing: list[Change] = []
     released: list[tuple[Kind, Change]] = []
     for change in chunk.changes:
-        record = found.get(_text(lookup_key(change, target.entity), target))
+        record = found.get(_text(lookup_key(chunk.kind, change, target.entity), target))
         if chunk.kind is Kind.CREATE:
             if record is None:
                 missing.append(change)
@@ -339,14 +350,18 @@ def _addressed(
 
 def _found(answers: Sequence[Response], chunk: Chunk, target: Target) -> Mapping[tuple[str, ...], str]:
     """Key -> id of the oldest record that has it."""
-    names = list(lookup_key(chunk.changes[0], target.entity))
+    entity = target.entity
+    # Nearly always one set of columns: only where some of the creates bring their ids there are two.
+    columns = {tuple(lookup_key(chunk.kind, change, entity)): None for change in chunk.changes}
     found: dict[tuple[str, ...], str] = {}
     for answer in answers:
         for record in json.loads(answer.body, parse_float=Decimal)["value"]:
-            values: dict[str, Any] = {name: record.get(column_in_url(target.entity.attributes[name])) for name in names}
-            found.setdefault(_text(values, target), record[target.entity.primary_id])
+            for names in columns:
+                values = {name: record.get(column_in_url(entity.attributes[name])) for name in names}
+                found.setdefault(_text(values, target), record[entity.primary_id])
     return found
 
 
 def _text(values: Mapping[str, Any], target: Target) -> tuple[str, ...]:
-    return key_text(values, sorted(values), target.connection.key_match)
+    names = sorted(values)
+    return (*names, *key_text(values, names, target.connection.key_match))

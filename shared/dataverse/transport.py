@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from time import perf_counter
+from traceback import walk_tb
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
-from urllib3.exceptions import SSLError as Urllib3SSLError
 
 from shared.errors import AbortRun, AnswerLost, RetryLater
 
@@ -154,7 +154,7 @@ def _what_happened(error: requests.RequestException) -> Unsent | AnswerLost | Ab
         return Unsent(f"{host} could not be reached in time")
     if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return AbortRun(f"the certificate of {host} is not trusted; REQUESTS_CA_BUNDLE may name a CA of your own")
-    if isinstance(error, requests.exceptions.SSLError | requests.exceptions.ProxyError):
+    if isinstance(error, requests.exceptions.ProxyError) or _in_handshake(error):
         return Unsent(f"no secure connection to {host}: {_root(error)}")
     if isinstance(error, requests.exceptions.Timeout):
         return AnswerTimedOut(f"{host} did not answer in time")
@@ -163,11 +163,23 @@ def _what_happened(error: requests.RequestException) -> Unsent | AnswerLost | Ab
     return AnswerLost(f"the connection to {host} broke before its answer was complete")
 
 
+def _in_handshake(error: BaseException) -> bool:
+    """Whether TLS failed before it could carry a request; later on, a broken record may hide an answer."""
+    if not isinstance(error, requests.exceptions.SSLError):
+        return False
+    cause: BaseException | None = error
+    while cause is not None:
+        if any(frame.f_code.co_name == "do_handshake" for frame, _ in walk_tb(cause.__traceback__)):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
 def _never_connected(error: requests.RequestException) -> bool:
     reason: object = error.args[0] if error.args else None
     if isinstance(reason, MaxRetryError):
         reason = reason.reason
-    return isinstance(reason, NewConnectionError | Urllib3SSLError)
+    return isinstance(reason, NewConnectionError)
 
 
 def _root(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from uuid import uuid4
 
 from shared.dataverse.changes import Change, Failed, Outcome, Skipped
@@ -18,7 +19,7 @@ from shared.dataverse.chunks import Chunk, Step, Target, call_of, step_of
 from shared.dataverse.controller import Deadlocked, Kind, Settled, Throttled, TooLong
 from shared.dataverse.feed import Feed
 from shared.dataverse.lanes import Lane, freest
-from shared.dataverse.own_ids import guarded
+from shared.dataverse.own_ids import guarded, named
 from shared.dataverse.retry import Happened, Trouble, delay, retry_after
 from shared.dataverse.senders import Senders
 from shared.dataverse.service import Service
@@ -56,6 +57,7 @@ class Landed:
 
     lane: Lane
     chunk: Chunk
+    target: Target  # as it was when the chunk was sent: how an answer reads depends on it
     result: Response | SyncError
     seconds: float
 
@@ -136,7 +138,7 @@ class Writing:
             if chunk is None:
                 return
             lane.depart(chunk.kind)
-            self._senders.start(lambda lane=lane, chunk=chunk: self._send(lane, chunk))  # type: ignore[misc]
+            self._senders.start(partial(self._send, lane, chunk, self.target))
 
     def _parallel(self) -> int:
         return sum(lane.controller.parallel for lane in self._lanes)
@@ -149,16 +151,16 @@ class Writing:
                 return chunk
         return None
 
-    def _send(self, lane: Lane, chunk: Chunk) -> Landed:
+    def _send(self, lane: Lane, chunk: Chunk, target: Target) -> Landed:
         """Runs in a sender's thread: touches nothing but the service."""
         started = self._clock.monotonic()
         result: Response | SyncError
         try:
-            result = self._service.attempt(call_of(chunk, self.target, f"batch_{uuid4()}"), user=lane.user)
+            result = self._service.attempt(call_of(chunk, target, f"batch_{uuid4()}"), user=lane.user)
         except SyncError as error:
             result = error
         seconds = result.seconds if isinstance(result, Response) else self._clock.monotonic() - started
-        return Landed(lane=lane, chunk=chunk, result=result, seconds=seconds)
+        return Landed(lane=lane, chunk=chunk, target=target, result=result, seconds=seconds)
 
     def _wait(self, feed: Feed, *, flying: bool) -> Iterable[Landed]:
         """Until something lands, or the next chunk may leave."""
@@ -184,7 +186,9 @@ class Writing:
             verdict = self._after_trouble(landed, verdict)
         self._again.extend(verdict.again)
         for kind, change in verdict.released:
-            feed.put_back(kind, change)
+            creates = kind is Kind.CREATE
+            again = named(change, self.target.entity, self._clock.now()) if creates else change
+            feed.put_back(kind, again, lost=creates and landed.chunk.lost)
         for outcome in verdict.outcomes:
             self._settled += 1
             self._failed += isinstance(outcome, Failed)
@@ -195,7 +199,7 @@ class Writing:
         """The verdict, and what the lane's controller learns from it."""
         match landed.result:
             case Response() as response:
-                verdict = settle(landed.chunk, response, self.target, dense=self._dense())
+                verdict = settle(landed.chunk, response, landed.target, dense=self._dense())
                 self._learn(landed, response, verdict)
                 return verdict
             case AnswerTimedOut():
@@ -253,7 +257,7 @@ class Writing:
                 self._service.meter.count("retries")
                 # A throttled chunk waits for its lane, which is paused; another user may take it at once.
                 delayed.append(replace(chunk, not_before=now if trouble is Trouble.THROTTLED else now + wait))
-            elif trouble is Trouble.DATABASE and isinstance(landed.result, Response):
+            elif trouble is Trouble.DATABASE and isinstance(landed.result, Response) and chunk.step is not Step.LOOK_UP:
                 hopeless = too_often(chunk, refusal(landed.result))
                 delayed += hopeless.again
                 verdict = replace(

@@ -22,7 +22,9 @@ Rows = dict[str, str]
 FAULTS = (
     st.builds(
         Fault,
-        kind=st.sampled_from(["status", "drop_before", "drop_after", "timeout_after", "unsent", "late"]),
+        kind=st.sampled_from(
+            ["status", "status_after", "part_after", "drop_before", "drop_after", "timeout_after", "unsent", "late"]
+        ),
         status=st.just(503),
         code=st.sampled_from(["0x80044150", "0x80044151", "0x80040216"]),
         times=st.integers(1, 2),

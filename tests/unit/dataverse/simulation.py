@@ -87,8 +87,9 @@ class Fault:
     """What happens to one write instead of success.
 
     Attributes:
-        kind: ``status``, ``drop_before``, ``drop_after``, ``timeout_after``, ``late`` (acts a second after the connection
-            broke) or ``unsent``.
+        kind: ``status``, ``status_after`` (the service acted, and says that it failed), ``part_after`` (the same for the
+            first operation of a `$batch`), ``drop_before``, ``drop_after``, ``timeout_after``, ``late`` (acts a second
+            after the connection broke) or ``unsent``.
         times: How many requests it hits.
     """
 
@@ -126,6 +127,7 @@ class Memory:
     log: list[Request] = field(default_factory=list)
     _late: list[tuple[float, Request, str]] = field(default_factory=list)
     _by_number: dict[str, str] = field(default_factory=dict)
+    _spoiled: Fault | None = None
 
     # the seam
 
@@ -149,7 +151,10 @@ class Memory:
             raise AnswerLost("connection broke")
         if fault is not None and fault.kind == "status":
             return self._error(fault.status, fault.code, fault.message, fault.headers)
+        self._spoiled = fault if fault is not None and fault.kind == "part_after" else None
         answer = self._answer(request, path)
+        if fault is not None and fault.kind == "status_after":
+            return self._error(fault.status, fault.code, fault.message, fault.headers)
         if fault is not None and fault.kind == "drop_after":
             raise AnswerLost("connection broke")
         if fault is not None and fault.kind == "timeout_after":
@@ -281,11 +286,9 @@ class Memory:
         wanted = {
             str(text).lower() for text in json.loads(path.partition("PropertyValues=")[2].partition("])")[0] + "]")
         }
-        rows = [
-            {"accountid": key, **row}
-            for key, row in self.records.items()
-            if str(row.get("accountnumber", "")).lower() in wanted
-        ]
+        column = path.partition("PropertyName='")[2].partition("'")[0]
+        every = ({"accountid": key, **row} for key, row in self.records.items())
+        rows = [row for row in every if str(row.get(column, "")).lower() in wanted]
         return self._ok(200, {"value": rows})
 
     def _refusal(self, row: Mapping[str, Any]) -> Response | None:
@@ -298,6 +301,8 @@ class Memory:
         assert boundary is not None
         assert (request.body or b"").endswith(b"--\r\n")
         answers = [self._part(part) for part in (request.body or b"").split(f"--{boundary[1]}".encode())[1:-1]]
+        if self._spoiled is not None:
+            answers[0] = self._error(self._spoiled.status, self._spoiled.code, self._spoiled.message)
         body = b"".join(
             b"--batchresponse_1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
             + f"HTTP/1.1 {answer.status} X\r\n".encode()

@@ -78,3 +78,17 @@ def test_what_was_not_handed_out_is_named_at_the_end() -> None:
     feed = Feed(changes, lambda _: Step.SEND)
     feed.take(rows, 1)
     assert sorted(feed.remaining()) == [0, 1, 2, 3, 4]
+
+
+def test_what_may_have_been_carried_out_stays_apart() -> None:
+    """Rows in doubt travel together, and their chunk says so."""
+    feed = Feed([change(number, f"K{number}", ChangeAction.INSERT) for number in range(4)], lambda _: Step.SEND)
+    first = feed.take(rows, 1)
+    assert first is not None
+    for one in first.changes:
+        feed.put_back(Kind.CREATE, one, lost=one.number % 2 == 0)
+    handed = [feed.take(rows, 1), feed.take(rows, 1)]
+    assert sorted((chunk.lost, [one.number for one in chunk.changes]) for chunk in handed if chunk is not None) == [
+        (False, [1, 3]),
+        (True, [0, 2]),
+    ]

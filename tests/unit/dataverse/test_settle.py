@@ -195,6 +195,50 @@ def test_a_server_that_fails_after_it_acted_is_not_believed(fault: Response) -> 
     assert only(settle(again, answer(412, "0x80060892"), TARGET)).step is Step.LOOK_UP
 
 
+def test_a_create_with_an_id_is_looked_up_by_it() -> None:
+    """A record of somebody else's with the same key is not the one that was made here."""
+    made = tuple(replace(change(Kind.CREATE, number), id=f"id-{number}") for number in range(2))
+    looking = Chunk(kind=Kind.CREATE, changes=(*made, change(Kind.CREATE, 2)), step=Step.LOOK_UP, lost=True)
+    body = call_of(looking, TARGET, "b").body or b""
+    assert b"PropertyName='accountid',PropertyValues=[%22id-0%22,%22id-1%22]" in body
+    assert b"PropertyName='accountnumber',PropertyValues=[%22A2%22]" in body
+    rows = [{"accountid": "id-0", "accountnumber": "other"}, {"accountid": "theirs", "accountnumber": "A1"}]
+    keyed = [{"accountid": "third", "accountnumber": "A2"}]
+    verdict = settle(looking, batch(good({"value": rows}), good({"value": keyed})), TARGET)
+    assert [getattr(outcome, "id", None) for outcome in verdict.outcomes] == ["id-0", "third"]
+    assert numbers(only(verdict).changes) == [1]
+
+
+def test_a_look_up_is_answered_in_full_or_not_at_all() -> None:
+    """A query without an answer says nothing about its records."""
+    made = (replace(change(Kind.CREATE, 0), id="id-0"), change(Kind.CREATE, 1))
+    looking = Chunk(kind=Kind.CREATE, changes=made, step=Step.LOOK_UP, lost=True)
+    assert settle(looking, batch(good({"value": []})), TARGET).trouble is Trouble.LOST
+
+
+def test_a_look_up_that_the_server_stumbles_over_is_made_again() -> None:
+    """It only reads."""
+    looking = chunk(Kind.CREATE, 3, step=Step.LOOK_UP, lost=True)
+    verdict = settle(looking, batch(answer(500, "0x80040216")), TARGET)
+    assert (only(verdict).step, verdict.trouble) == (Step.LOOK_UP, Trouble.DATABASE)
+
+
+def test_a_row_of_a_batch_is_throttled_as_often_as_it_takes() -> None:
+    """Being throttled says nothing about the row."""
+    tired = chunk(Kind.DELETE, 1).tried(Trouble.THROTTLED)
+    for _ in range(9):
+        tired = only(settle(tired, batch(answer(429, "0x80072322")), TARGET))
+    assert tired.tries == {Trouble.THROTTLED: 10}
+
+
+def test_a_row_of_a_batch_that_meets_a_fault_is_tried_once_more() -> None:
+    """Chance may have played a part; a second fault is final."""
+    again = only(settle(chunk(Kind.CREATE, 1, step=Step.SINGLY), batch(answer(500, "0x80040216")), TARGET))
+    assert again.lost
+    verdict = settle(again, batch(answer(500, "0x80040216")), TARGET)
+    assert [type(outcome) for outcome in verdict.outcomes] == [Failed]
+
+
 def test_a_lost_race_of_upserts_is_run_once_more() -> None:
     """The second try meets the record and updates it; a second refusal is final for a lone row."""
     first = settle(chunk(Kind.UPSERT, 1), answer(412, "0x80060892"), TARGET)
@@ -248,3 +292,13 @@ def test_an_elastic_table_that_does_not_say_is_asked() -> None:
     """Creates are looked up, updates repeated."""
     assert only(settle(chunk(Kind.CREATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.LOOK_UP
     assert only(settle(chunk(Kind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.SINGLY
+
+
+def test_an_elastic_table_that_is_throttled_half_way_repeats_only_the_rest() -> None:
+    """What it wrote stays written, and what it may have written is not failed for being there."""
+    listed = [{"RequestIndex": 0, "Id": "id-0", "StatusCode": 200}, {"RequestIndex": 1, "Id": "", "StatusCode": 429}]
+    details = {"@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": json.dumps(listed)}
+    verdict = settle(chunk(Kind.CREATE, 2), answer(429, "0x80072322", **details), ELASTIC)
+    assert list(verdict.outcomes) == [Applied(number=0, id="id-0", created=True)]
+    assert (numbers(only(verdict).changes), only(verdict).lost, verdict.trouble) == ([1], True, Trouble.THROTTLED)
+    assert only(settle(chunk(Kind.CREATE, 2), answer(429, "0x80072322"), ELASTIC)).lost

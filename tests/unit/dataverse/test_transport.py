@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.tls import Certificates
 from shared.dataverse.transport import AnswerTimedOut, HttpTransport, Request, Unsent
 from shared.errors import AnswerLost
 
@@ -42,6 +44,39 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def tls_then_rubbish(folder: Path) -> Iterator[tuple[str, Path]]:
+    """A server that reads a request over TLS and answers in bytes that are no TLS; yields its URL and its CA."""
+    files = Certificates.make(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate_file, files.key_file)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        with plain:
+            for step in (tls.do_handshake, lambda: tls.read(1000)):
+                while True:
+                    try:
+                        step()
+                        break
+                    except ssl.SSLWantReadError:
+                        plain.sendall(outgoing.read())
+                        incoming.write(plain.recv(65536))
+                plain.sendall(outgoing.read())
+            plain.sendall(b"rubbish" * 100)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/", files.ca_file
+    finally:
+        thread.join(5)
+        listener.close()
 
 
 @pytest.fixture
@@ -135,6 +170,16 @@ def test_plain_text_where_tls_is_spoken_was_never_sent(transport: HttpTransport)
     """A handshake that fails carries no request."""
     with serving(reply) as url, pytest.raises(Unsent, match="secure connection"):
         transport.send(get(url.replace("http:", "https:"), timeout=5))
+
+
+def test_tls_that_breaks_after_the_handshake_is_a_lost_answer(
+    transport: HttpTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request may have been read before the record that cannot be."""
+    with tls_then_rubbish(tmp_path) as (url, ca):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
+        with pytest.raises(AnswerLost):
+            transport.send(get(url, timeout=5))
 
 
 def test_silence_is_a_lost_answer(transport: HttpTransport) -> None:

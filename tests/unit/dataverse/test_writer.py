@@ -15,7 +15,7 @@ from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outc
 from shared.dataverse.transport import Request
 from shared.dataverse.writer import Bounds
 from shared.errors import AbortRun, RetryLater, SyncError
-from tests.unit.dataverse.simulation import ACCOUNT, BASE, Fault, World, inserts, world
+from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE, Fault, World, inserts, world
 
 
 def settled(outcomes: Iterable[Outcome], changes: int) -> Counter[str]:
@@ -304,3 +304,38 @@ def test_several_application_users_share_the_work() -> None:
         taken.append(here.memory.clock.seconds)
     assert taken[0] / taken[1] >= 1.8
     assert taken[0] / taken[2] >= 3.4
+
+
+UNGUARDED = replace(ACCOUNT, keys=())
+
+
+def numbers(here: World) -> Counter[str]:
+    return Counter(row["accountnumber"] for row in here.memory.records.values())
+
+
+def test_an_upsert_that_has_to_create_is_not_doubled_by_a_late_service() -> None:
+    """Without an alternate key over the sync key, the id made here refuses the second copy of an upsert too."""
+    here = world(entity=UNGUARDED, key_guarded=False, faults=[Fault(kind="late", times=2)])
+    outcomes = here.write([upsert(0, "A0", name="x")])
+    here.memory.clock.sleep(5)
+    here.memory.send(Request(method="GET", url=BASE + "accounts?$filter=PropertyValues=[])"))
+    assert settled(outcomes, 1) == {"Applied": 1}
+    assert numbers(here) == {"A0": 1}
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("code", ["0x80044150", "0x80044151", "0x80040216", "0x80040255"])
+@pytest.mark.parametrize("bulk", [True, False])
+def test_a_server_that_acted_and_says_it_failed_is_found_out(*, guarded: bool, code: str, bulk: bool) -> None:
+    """Whatever the fault claims, creates that took effect end as applied with the id that they have."""
+    kinds = ["status_after", "part_after"] if not bulk else ["status_after"]
+    here = world(
+        entity=ACCOUNT if guarded else UNGUARDED,
+        key_guarded=guarded,
+        messages=ALL_MESSAGES if bulk else frozenset(),
+        faults=[Fault(kind=kind, status=500, code=code, times=2) for kind in kinds],
+    )
+    outcomes = here.write(inserts(300))
+    assert settled(outcomes, 300) == {"Applied": 300}
+    assert {str(getattr(outcome, "id", None)) for outcome in outcomes} == set(here.memory.records)
+    assert numbers(here) == {f"A{n}": 1 for n in range(300)}
