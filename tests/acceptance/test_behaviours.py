@@ -307,10 +307,7 @@ def test_gzip_and_plain_files_of_a_glob_are_one_source(here: World) -> None:
     parts.mkdir(exist_ok=True)
     (parts / "a.csv").write_text("number,name,city,revenue\n1,One,,\n2,Two,,\n", "utf-8")
     with gzip.open(parts / "b.csv.gz", "wt", encoding="utf-8") as file:
-        file.write("city,revenue,name,number
-x,5,Three,3
-y,6,Eins,1
-")
+        file.write("city,revenue,name,number\r\nx,5,Three,3\r\ny,6,Eins,1\r\n")
     here.define(accounts())
     done = here.run(parameters={"file_path": str(parts / "*.csv*")})
     assert {number: record["name"] for number, record in held(here).items()} == {"1": "One", "2": "Two", "3": "Three"}
