@@ -32,8 +32,13 @@ class Options:
     collation: Collation
     any_token: bool = False
     tenant_id: str = _DEFAULT_TENANT
-    client_id: str = _DEFAULT_CLIENT
+    client_ids: tuple[str, ...] = (_DEFAULT_CLIENT,)
     client_secret: str = _DEFAULT_SECRET
+
+    @property
+    def client_id(self) -> str:
+        """The application that is named where only one is."""
+        return self.client_ids[0]
 
     @classmethod
     def parse(cls, arguments: list[str] | None = None) -> Self:
@@ -54,7 +59,7 @@ class Options:
                 collation=Collation.named(given.collation),
                 any_token=given.accept_any_token,
                 tenant_id=given.tenant_id,
-                client_id=given.client_id,
+                client_ids=tuple(given.client_id or [_DEFAULT_CLIENT]),
                 client_secret=given.client_secret,
             )
         except ValueError as error:
@@ -79,8 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--collation", default=DEFAULT_COLLATION, metavar="NAME", help=collation_help)
     add("--accept-any-token", action="store_true", help="take any bearer token")
     add("--tenant-id", default=_DEFAULT_TENANT, metavar="ID", help="directory of the authority")
-    add("--client-id", default=_DEFAULT_CLIENT, metavar="ID", help="the application that may sign in")
-    add("--client-secret", default=_DEFAULT_SECRET, metavar="TEXT", help="its secret")
+    add(
+        "--client-id", action="append", metavar="ID", help="an application that may sign in; may be given several times"
+    )
+    add("--client-secret", default=_DEFAULT_SECRET, metavar="TEXT", help="the secret of all of them")
     return parser
 
 

@@ -48,7 +48,9 @@ def build_application(options: Options) -> Application:
     policies = Policies(
         authority=Authority(
             tenant_id=options.tenant_id,
-            credentials=(Credentials(client_id=options.client_id, client_secret=options.client_secret),),
+            credentials=tuple(
+                Credentials(client_id=client, client_secret=options.client_secret) for client in options.client_ids
+            ),
             any_token=options.any_token,
         ),
         limits=Limits(options.limits, servers=options.servers, parallelism_hint=options.dop),
@@ -116,17 +118,19 @@ class Server(uvicorn.Server):
             )
         )
 
-    def facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, str | list[str]]:
         """Returns what a client must know."""
         scheme = "https" if self._certificates else "http"
         base_url = f"{scheme}://127.0.0.1:{self.socket.getsockname()[1]}"
-        facts = {
+        facts: dict[str, str | list[str]] = {
             "service_url": base_url + API_PATH,
             "tenant_id": self._options.tenant_id,
             "authority": base_url,
             "client_id": self._options.client_id,
             "client_secret": self._options.client_secret,
         }
+        if len(self._options.client_ids) > 1:
+            facts["client_ids"] = list(self._options.client_ids)
         if self._certificates:
             facts["ca_file"] = str(self._certificates.ca_file)
         return facts

@@ -37,6 +37,7 @@ class RunningEmulator:
     authority: str
     client_id: str
     client_secret: str
+    client_ids: Sequence[str] = ()  # where there are several applications
     ca_file: str | None = None
     pid: int | None = None
 
@@ -45,11 +46,11 @@ class RunningEmulator:
         """The address without a path, `http://127.0.0.1:5080`."""
         return self.service_url.partition("/api/")[0]
 
-    def token(self) -> str:
-        """Returns a fresh access token."""
+    def token(self, client_id: str | None = None) -> str:
+        """Returns a fresh access token, for the first application unless another is named."""
         form = {
             "grant_type": "client_credentials",
-            "client_id": self.client_id,
+            "client_id": client_id or self.client_id,
             "client_secret": self.client_secret,
             "scope": f"{self.base_url}/.default",
         }
@@ -125,7 +126,7 @@ def running(*, in_thread: bool = False, **options: Any) -> Iterator[RunningEmula
     Args:
         in_thread: Run it in this process instead of one of its own.
         **options: The command line's, with underscores: `latency_ms=5`, `limits="requests=10"`, `tls=True`,
-            `schema=[path]`, `db=path`, `servers=2`.
+            `schema=[path]`, `db=path`, `servers=2`, `client_id=["one", "two"]`.
 
     Raises:
         RuntimeError: It does not start.

@@ -5,14 +5,16 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 
-from emulator.testing import running
+from emulator.testing import RunningEmulator, running
 from tests.emulator.http_client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,3 +157,32 @@ def test_a_reset_brings_back_the_schema_and_empties_the_tables() -> None:
         assert client.names() == []
         for _ in range(2):
             assert client.send("POST", "accounts", {"name": "A", "fax": "1"}).status_code == 204
+
+
+def test_several_applications_sign_in_and_have_limits_of_their_own() -> None:
+    """Each is a user: one at its limit does not hold the other up."""
+    with running(in_thread=True, client_id=["one", "two"], limits="requests=3,window=300") as emulator:
+        assert (emulator.client_id, list(emulator.client_ids)) == ("one", ["one", "two"])
+        users = [_statuses(emulator, client, 4) for client in emulator.client_ids]
+        assert users == [[200, 200, 200, 429]] * 2
+    with running(in_thread=True) as emulator:
+        assert not emulator.client_ids
+
+
+def _statuses(emulator: RunningEmulator, client: str, count: int) -> list[int]:
+    with Client(emulator) as session:
+        session.headers = {"Authorization": f"Bearer {emulator.token(client)}"}
+        return [session.send("GET", "WhoAmI").status_code for _ in range(count)]
+
+
+def test_a_reset_waits_for_requests_that_were_given_up() -> None:
+    """What a client no longer waits for does not write into the tables of the next test."""
+    with running() as emulator, Client(emulator) as client:
+        emulator.faults({"action": "delay", "seconds": 0.4, "match": {"method": "POST"}})
+        with ThreadPoolExecutor() as pool:
+            late = pool.submit(client.send, "POST", "accounts", {"name": "Late"})
+            while not emulator.stats()["in_flight"]["now"]:
+                time.sleep(0.01)
+            emulator.reset()
+            assert late.result().status_code == 204
+        assert client.names() == []
