@@ -110,30 +110,31 @@ class Recorder:
             self._samples.append(self.look())
 
 
-def measured(program: str, local: Local, *command: str) -> tuple[Measured, Course]:
-    """Run `python -m command` against a local Dataverse to its end.
+def measured(program: str, local: Local, *command: str, patience: float | None = None) -> tuple[Measured, Course]:
+    """Run `python -m command` against a local Dataverse to its end, or until patience runs out.
 
     Raises:
         SystemExit: The program failed.
     """
     with Recorder(local) as recorder:
         begun = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            env=local.environment(),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command], env=local.environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
+        try:
+            output, _ = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            output = json.dumps({"unfinished": True, "cpu_seconds": 0.0, "peak_mb": 0.0})
         wall = time.perf_counter() - begun
-    if done.returncode:
-        raise SystemExit(f"{program} ended with {done.returncode}: {' '.join(command)}")
-    facts = json.loads(done.stdout.splitlines()[-1])
+    facts = json.loads(output.splitlines()[-1]) if output else {}
+    if process.returncode and "unfinished" not in facts:
+        raise SystemExit(f"{program} ended with {process.returncode}: {' '.join(command)}")
     course = recorder.course()
     first, last = course.samples[0], course.samples[-1]
     result = Measured(
-        program=program,
+        program=f"{program}, not finished" if "unfinished" in facts else program,
         wall_seconds=round(wall, 2),
         cpu_seconds=facts.pop("cpu_seconds"),
         peak_mb=facts.pop("peak_mb"),

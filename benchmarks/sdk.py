@@ -1,9 +1,11 @@
 """The peer: Microsoft's SDK as its documentation shows it, with pandas and chunks of 1,000 rows.
 
-    python -m benchmarks.sdk FILE create|upsert [--threads N]
+    python -m benchmarks.sdk FILE create|upsert|compare [--threads N]
 
 Sequential without `--threads`. With it, the chunks go through a thread pool, and a chunk that is refused with 429 is sent
 again after the `Retry-After` that the refusal names: what a careful user writes around the SDK on an afternoon.
+
+`compare` does what a sync does: it reads the whole table into a frame, merges it with the file, and writes what differs.
 """
 
 from __future__ import annotations
@@ -48,6 +50,24 @@ def upsert(client: DataverseClient, frame: pd.DataFrame) -> None:
     client.records.upsert("account", items)
 
 
+def compare(client: DataverseClient, frame: pd.DataFrame) -> int:
+    """Write what differs between the file and the table, and return how many rows that were."""
+    columns = list(frame.columns)
+    pages = client.records.list_pages("account", select=["accountid", *columns], page_size=5000)
+    found = pd.DataFrame.from_records([row.data for page in pages for row in page])
+    new = frame[~frame[KEY].isin(found[KEY])]
+    gone = found[~found[KEY].isin(frame[KEY])]
+    kept = frame.merge(found, on=KEY, suffixes=("", "_was"))
+    differs = pd.concat([kept[name].ne(kept[f"{name}_was"]) for name in columns if name != KEY], axis=1).any(axis=1)
+    for chunk in chunks(new):
+        client.dataframe.create("account", chunk)
+    for chunk in chunks(kept.loc[differs, ["accountid", *columns]]):
+        client.dataframe.update("account", chunk, id_column="accountid")
+    for record in gone["accountid"]:
+        client.records.delete("account", record)
+    return len(new) + int(differs.sum()) + len(gone)
+
+
 class Retrying:
     """Sends a chunk until it is let through, and counts the refusals."""
 
@@ -72,7 +92,7 @@ class Retrying:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("file", type=Path)
-    parser.add_argument("operation", choices=["create", "upsert"])
+    parser.add_argument("operation", choices=["create", "upsert", "compare"])
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     facts = os.environ
@@ -88,7 +108,9 @@ def main() -> None:
         frame = pd.read_csv(arguments.file)
         send = Retrying(partial(operation, client))
         begun = time.perf_counter()
-        if arguments.threads == 1:
+        if arguments.operation == "compare":
+            compare(client, frame)
+        elif arguments.threads == 1:
             for chunk in chunks(frame):
                 send(chunk)
         else:
