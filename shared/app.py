@@ -20,6 +20,7 @@ from shared.dataverse import (
     Dataverse,
     HttpTransport,
     MetadataCache,
+    Patience,
     TokenProvider,
     write_headers,
 )
@@ -51,6 +52,10 @@ if TYPE_CHECKING:
     from shared.jobs.events import EventSync, EventTools, Listeners
 
 __all__ = ["App", "current", "open_app"]
+
+# A batch of events that cannot be written goes back to the host: its retry policy holds the partition and waits better
+# than a function that is paid for by the second and ended at its time limit.
+_EVENTS_SECONDS = 60.0
 
 
 class App:
@@ -232,7 +237,8 @@ class App:
             temp_folder=self.settings.workspace_temp or None,
             threads=1,
         )
-        return EventTools.wired(self.state, self.dataverse, open_workspace)
+        connect = partial(self._connected, patience=Patience(seconds=_EVENTS_SECONDS))
+        return EventTools.wired(self.state, connect, open_workspace)
 
     # -- Wiring --------------------------------------------------------------------------------------------------
 
@@ -280,10 +286,16 @@ class App:
 
     def dataverse(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Dataverse:
         """A client for a definition's environment, signed in as its application users."""
-        destination = definition.destination
+        return self._connected(definition, values)
+
+    def _connected(
+        self, definition: SyncDefinition, values: Mapping[str, ParameterValue], *, patience: Patience | None = None
+    ) -> Dataverse:
+        destination, patience = definition.destination, patience or Patience()
         connection = Connection(
             service_url=_service_url(destination.service_url, values),
-            timeout=destination.timeout,
+            timeout=min(destination.timeout, patience.seconds),
+            patience=patience,
             write_headers=write_headers(destination.options),
             key_match=definition.sync_behaviour.key_match,
             allowed_hosts=self.settings.allowed_hosts,

@@ -50,6 +50,7 @@ class Chunk:
         lost: An earlier answer for these rows was lost, so the service may have acted.
         tries: How often each kind of trouble was met.
         not_before: Moment of the clock's `monotonic` before which it must not be sent.
+        since: Moment at which the first request that met trouble was sent, None while there was no trouble.
     """
 
     kind: Kind
@@ -60,6 +61,7 @@ class Chunk:
     lost: bool = False
     tries: Mapping[Trouble | str, int] = field(default_factory=dict)
     not_before: float = 0.0
+    since: float | None = None
 
     def tried(self, what: Trouble | str) -> Chunk:
         """The chunk after one more try that met `what`."""

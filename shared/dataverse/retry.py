@@ -39,12 +39,14 @@ class Patience:
         throttles: Tries of one request that are throttled before giving up.
         base: Seconds before the second try; doubled for each further one.
         longest: Most seconds between two tries, unless the service asks for more.
+        seconds: Trouble with one request is borne no longer than this, its tries and the waits between them together.
     """
 
     attempts: int = 7
     throttles: int = 60
     base: float = 0.5
     longest: float = 60.0
+    seconds: float = float("inf")
 
 
 PATIENCE = Patience()
@@ -60,6 +62,7 @@ class Happened:
         attempt: Counted from 1, among tries of this request that met this kind of trouble.
         repeatable: Acting twice does no harm.
         asked: Seconds that the service asked to wait, None when it did not.
+        spent: Seconds since the request was first sent.
         left: Seconds until the deadline, None without one.
     """
 
@@ -67,6 +70,7 @@ class Happened:
     attempt: int
     repeatable: bool
     asked: float | None = None
+    spent: float = 0.0
     left: float | None = None
 
 
@@ -86,7 +90,10 @@ def delay(happened: Happened, patience: Patience = PATIENCE, *, jitter: float = 
     wait = happened.asked
     if wait is None:
         wait = min(patience.base * 2 ** (happened.attempt - 1), patience.longest) * (0.5 + jitter / 2)
-    return None if happened.left is not None and wait >= happened.left else wait
+    left = patience.seconds - happened.spent
+    if happened.left is not None:
+        left = min(left, happened.left)
+    return None if wait >= left else wait
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

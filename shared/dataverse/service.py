@@ -189,6 +189,7 @@ class Service:
             RetryLater: The service is away or throttles beyond patience.
         """
         tries: Counter[Trouble] = Counter()
+        started = self.clock.monotonic()
         while True:
             outcome = self._outcome(call, user)
             if isinstance(outcome, Response):
@@ -196,8 +197,11 @@ class Service:
             happened, wait, reason = outcome
             tries[happened] += 1
             left = None if deadline is None else (deadline - self.clock.now()).total_seconds()
+            spent = self.clock.monotonic() - started
             pause = delay(
-                Happened(trouble=happened, attempt=tries[happened], repeatable=True, asked=wait, left=left),
+                Happened(
+                    trouble=happened, attempt=tries[happened], repeatable=True, asked=wait, spent=spent, left=left
+                ),
                 self._patience(happened),
                 jitter=random.random(),  # noqa: S311 - spreads retries, protects nothing
             )

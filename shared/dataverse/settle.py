@@ -150,7 +150,7 @@ def _rest_is_bad(chunk: Chunk) -> Verdict:
 
 def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], blame: Refusal) -> Chunk:
     """The next request in the hunt for a bad row: half of the suspects, or the last few one by one."""
-    fresh = replace(chunk, tries={}, not_before=0.0)
+    fresh = replace(chunk, tries={}, not_before=0.0, since=None)
     if len(suspects) <= _FEW:
         return replace(fresh, changes=suspects, step=Step.SINGLY, rest=(), blame=None)
     middle = len(suspects) // 2

@@ -166,13 +166,18 @@ class Writing:
         """Until something lands, or the next chunk may leave."""
         now = self._clock.monotonic()
         moments = [chunk.not_before for chunk in self._again]
-        if self._again or feed.unsettled:
+        if self._again or feed.unsettled or not flying:
             moments += [lane.controller.ready_at(now) for lane in self._lanes if lane.has_room()]
         ahead = [moment - now for moment in moments if moment > now]
         seconds = min([POLL_SECONDS, *ahead])
         if flying:
             return self._senders.wait(seconds)
-        self._clock.sleep(seconds)
+        pause = min(lane.controller.ready_at(now) for lane in self._lanes) - now
+        if pause >= self._service.connection.patience.seconds:
+            # Told so by an answer to an earlier write: waiting is left to whoever can wait better.
+            self._end = self._end or RetryLater("Dataverse throttles this application user", retry_after=pause)
+        else:
+            self._clock.sleep(seconds)
         return ()
 
     def _land(self, landed: Landed, feed: Feed) -> Iterator[Outcome]:
@@ -247,10 +252,12 @@ class Writing:
     def _after_trouble(self, landed: Landed, verdict: Verdict) -> Verdict:
         """When the chunks may be sent again; too much trouble ends the write, or a row that always deadlocks."""
         trouble, asked, now = verdict.trouble or Trouble.LOST, self._asked(landed), self._clock.monotonic()
+        since = now - landed.seconds if landed.chunk.since is None else landed.chunk.since
         delayed: list[Chunk] = []
-        for chunk in verdict.again:
+        for one in verdict.again:
+            chunk = replace(one, since=since)
             attempt = max(1, chunk.tries.get(trouble, 1))
-            happened = Happened(trouble=trouble, attempt=attempt, repeatable=True, asked=asked)
+            happened = Happened(trouble=trouble, attempt=attempt, repeatable=True, asked=asked, spent=now - since)
             patience = self._service.connection.patience
             wait = delay(happened, patience, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
             if wait is not None:

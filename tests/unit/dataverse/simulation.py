@@ -22,6 +22,7 @@ from shared.dataverse.chunks import Target
 from shared.dataverse.connection import Connection
 from shared.dataverse.controller import Controller, Sizes
 from shared.dataverse.lanes import Lane
+from shared.dataverse.retry import PATIENCE, Patience
 from shared.dataverse.service import Service
 from shared.dataverse.transport import AnswerTimedOut, Request, Response, Unsent
 from shared.dataverse.writer import Bounds, Landed, Writing
@@ -373,9 +374,10 @@ class World:
     sizes: Sizes = field(default_factory=Sizes)
     parallel: int = 8
     most_parallel: int = 48
+    patience: Patience = PATIENCE
 
     def __post_init__(self) -> None:
-        connection = Connection(service_url=BASE)
+        connection = Connection(service_url=BASE, patience=self.patience)
         tokens = [FixedToken() for _ in range(self.users)]
         self.service = Service(connection, transport=self.memory, users=tokens, clock=self.memory.clock)
         self.senders = SimulatedSenders(self.memory)

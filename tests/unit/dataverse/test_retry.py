@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -31,6 +32,14 @@ def test_retry_after_is_obeyed_to_the_second() -> None:
 def test_a_wait_beyond_the_deadline_gives_up() -> None:
     """There is no point in waiting for a try that cannot end in time."""
     assert delay(Happened(trouble=Trouble.AWAY, attempt=1, repeatable=True, asked=30.0, left=20.0)) is None
+
+
+def test_patience_may_end_after_so_many_seconds() -> None:
+    """The tries so far count, and so does the wait that the service asks for."""
+    patience = Patience(seconds=60.0)
+    throttled = Happened(trouble=Trouble.THROTTLED, attempt=1, repeatable=True, asked=30.0, spent=20.0)
+    assert delay(throttled, patience) == 30.0
+    assert delay(replace(throttled, spent=31.0), patience) is None
 
 
 def test_waits_double_up_to_a_bound_and_are_spread() -> None:

@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.retry import Patience
 from shared.dataverse.transport import Request
 from shared.dataverse.writer import Bounds
 from shared.errors import AbortRun, RetryLater, SyncError
@@ -339,3 +340,40 @@ def test_a_server_that_acted_and_says_it_failed_is_found_out(*, guarded: bool, c
     assert settled(outcomes, 300) == {"Applied": 300}
     assert {str(getattr(outcome, "id", None)) for outcome in outcomes} == set(here.memory.records)
     assert numbers(here) == {f"A{n}": 1 for n in range(300)}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(kind="status", status=429, code="0x80072322", headers={"retry-after": "17"}, times=1000),
+        Fault(kind="status", status=429, code="0x80072321", headers={"retry-after": "300"}, times=1000),
+        Fault(kind="status", status=503, code="0x80040216", times=1000),
+        Fault(kind="status", status=500, code="0x80044150", times=1000),
+        Fault(kind="drop_before", times=1000),
+        Fault(kind="unsent", times=1000),
+    ],
+)
+def test_who_has_little_patience_is_told_soon(fault: Fault) -> None:
+    """However often the service says later, after the time given the caller hears it, with every change accounted for."""
+    here = world(faults=[fault], patience=Patience(seconds=60.0, attempts=1000))
+    outcomes, error = drained(here, inserts(50))
+    assert here.memory.clock.seconds <= 75
+    if isinstance(error, RetryLater):
+        assert settled(outcomes, 50) == {"Skipped": 50}
+    else:  # the database rolled each row back time and again: that is the rows' outcome
+        assert settled(outcomes, 50) == {"Failed": 50}
+
+
+def test_a_pause_that_outlasts_patience_is_not_sat_out() -> None:
+    """What an earlier write was told holds for the next one: it raises at once, with the time to wait."""
+    throttle = Fault(kind="status", status=429, code="0x80072322", headers={"retry-after": "300"}, times=1)
+    here = world(faults=[throttle], patience=Patience(seconds=60.0))
+    assert isinstance(drained(here, inserts(5))[1], RetryLater)
+    here.memory.clock.sleep(100)
+    outcomes, error = drained(here, inserts(5))
+    assert settled(outcomes, 5) == {"Skipped": 5}
+    assert isinstance(error, RetryLater)
+    assert error.retry_after == pytest.approx(200, abs=1)
+    assert here.memory.clock.seconds == pytest.approx(100, abs=1)
+    here.memory.clock.sleep(200)
+    assert settled(here.write(inserts(5)), 5) == {"Applied": 5}

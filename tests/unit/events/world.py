@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from emulator.testing import RunningEmulator
-from shared.dataverse import ClientCredentials, Clock, Connection, Dataverse, HttpTransport, SystemClock
+from shared.dataverse import ClientCredentials, Clock, Connection, Dataverse, HttpTransport, Patience, SystemClock
 from shared.definitions import SyncDefinition
 from shared.events import Message
 from shared.jobs.events import EventsSummary, EventSync, EventTools, Listeners, WarmWorkspace, run_events
@@ -54,6 +54,7 @@ class World:
     mappings: Sequence[Mapping[str, Any]] = tuple(MAPPINGS)
     destination: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = field(default_factory=StoppedClock)
+    patience: Patience = field(default_factory=Patience)
     next: int = 0
 
     def __post_init__(self) -> None:
@@ -74,6 +75,7 @@ class World:
             timeout=10,
             key_match=definition.sync_behaviour.key_match,
             parallel=8,
+            patience=self.patience,
         )
         tokens = ClientCredentials(
             self.emulator.client_id, lambda: self.emulator.client_secret, transport=transport, clock=self.clock
