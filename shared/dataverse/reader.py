@@ -5,19 +5,21 @@ No row becomes a Python object. While one page is parsed and inserted, the next 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from shared.dataverse.keys import column_in_url, lookups
+from shared.dataverse.page_rows import rows_text
 from shared.dataverse.paging import PAGE_ROWS, Page, first_page, pages
 from shared.dataverse.ranges import cut_column, cuts, range_conditions
 from shared.dataverse.service import Service
 from shared.entities import AttributeType, EntityMetadata
-from shared.errors import UserError
+from shared.errors import AbortRun, UserError
 from shared.transform.service_values import from_service
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace, literal, quoted
@@ -37,7 +39,7 @@ DELETE FROM current WHERE _seq IN (
   WHERE copy > 1)
 """
 
-# Read as a decimal: as text a number passes through a double, which keeps about 16 digits.
+# These keep every digit; other numbers are whole, or doubles anyway.
 _EXACT = frozenset({AttributeType.DECIMAL, AttributeType.MONEY})
 
 
@@ -169,38 +171,52 @@ def _insert(
 ) -> ReadReport:
     """The pages' records, numbered on from page to page: a page holds at most `PAGE_ROWS`."""
     insert = insert_statement(entity, layout)
+    exact = [column_in_url(column.attribute) for column in layout if column.attribute.type in _EXACT]
     count = 0
     for count, page in enumerate(found, 1):
-        workspace.execute(insert, [(count - 1) * PAGE_ROWS, page.text])
+        with _laid_out(workspace, page, exact) as path:
+            workspace.execute(insert, [(count - 1) * PAGE_ROWS, path])
     ((rows,),) = workspace.query("SELECT count(*) FROM current")
     return ReadReport(rows=rows, pages=count)
 
 
+@contextmanager
+def _laid_out(workspace: Workspace, page: Page, exact: Sequence[str]) -> Iterator[str]:
+    """The page's rows as a file in the workspace's folder, for as long as they are read.
+
+    Raises:
+        AbortRun: The answer is not a page of records.
+    """
+    rows = rows_text(page.text, exact)
+    if rows is None:
+        raise AbortRun("the service answered a query with something else than records; is service_url right?")
+    # A name of its own for each page: DuckDB may keep what it has read of a file.
+    file = workspace.folder / f"page-{uuid4().hex}.json"
+    file.write_text(rows, "utf-8")
+    try:
+        yield str(file)
+    finally:
+        file.unlink()
+
+
 def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> str:
-    """The statement that turns one page into rows; parameters: number of the last row before it, text of the answer."""
+    """The statement that turns one page into rows; parameters: number of the last row before it, file of its rows."""
     by_name = {column_in_url(column.attribute): column for column in layout}
     created = "createdon" in selected(entity, layout)
-    structure = {
-        name: "DECIMAL(38,10)" if name in by_name and by_name[name].attribute.type in _EXACT else "VARCHAR"
-        for name in selected(entity, layout)
-    }
+    members = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in selected(entity, layout))
     values = [
         ("_seq", "$1 + n"),
         ("_id", f"CAST({_member(entity.primary_id)} AS UUID)"),
         *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if created else []),
-        *((column.name, from_service(column, _text(name, column))) for name, column in by_name.items()),
+        *((column.name, from_service(column, _member(name))) for name, column in by_name.items()),
     ]
     return (
         f"INSERT INTO current ({', '.join(quoted(name) for name, _ in values)})\n"
         f"SELECT {', '.join(sql for _, sql in values)}\n"
-        "FROM (SELECT unnest(rows) AS r, generate_subscripts(rows, 1) AS n\n"
-        f"  FROM (SELECT from_json($2, {literal(json.dumps({'value': [structure]}))}).value AS rows))"
+        "FROM (SELECT *, row_number() OVER () AS n\n"
+        f"  FROM read_json($2, format = 'array', columns = {{{members}}})) AS r"
     )
 
 
 def _member(name: str) -> str:
     return f"r.{quoted(name)}"
-
-
-def _text(name: str, column: TargetColumn) -> str:
-    return f"CAST({_member(name)} AS VARCHAR)" if column.attribute.type in _EXACT else _member(name)

@@ -10,10 +10,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shared.dataverse.page_rows import rows_text
 from shared.dataverse.paging import first_page
 from shared.dataverse.ranges import cut_column, cuts, range_conditions
-from shared.dataverse.reader import insert_statement, table_query
+from shared.dataverse.reader import insert_statement, read_queries, table_query
 from shared.dataverse.transport import Response
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import AbortRun
@@ -65,7 +68,10 @@ def inserted(rows: list[dict[str, Any]] | str, entity: EntityMetadata = TABLE) -
     text = rows if isinstance(rows, str) else json.dumps({"value": rows})
     with Workspace.open(threads=1) as workspace:
         workspace.run(current_table_step(LAYOUT))
-        workspace.execute(insert_statement(entity, LAYOUT), [5000, text])
+        read = rows_text(text, ["precise", "revenue"])
+        assert read is not None
+        (workspace.folder / "page.json").write_text(read, "utf-8")
+        workspace.execute(insert_statement(entity, LAYOUT), [5000, str(workspace.folder / "page.json")])
         return workspace.query(f"SELECT _seq, _id, {', '.join(KINDS)}, _created FROM current ORDER BY _seq")
 
 
@@ -171,3 +177,43 @@ def test_a_table_is_only_divided_by_a_key_that_keeps_it_unique() -> None:
     assert cut_column(TABLE, LAYOUT) == attribute("accountnumber")
     assert cut_column(replace(TABLE, keys=()), LAYOUT) is None
     assert cut_column(replace(TABLE, keys=(replace(TABLE.keys[0], active=False),)), LAYOUT) is None
+
+
+ROW = {"accountid": ID, "accountnumber": 'a "value":[1] ] } b'}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"value": [ROW]}),
+        json.dumps({"@odata.context": 'x "value":[', "value": [ROW], "@odata.nextLink": "x?$filter=In(['1'])]"}),
+        json.dumps({"value": [ROW], "@odata.count": 5, "@odata.nextLink": 'x"],"y":1}'}, indent=2),
+    ],
+)
+def test_rows_are_cut_out_whatever_the_texts_hold(text: str) -> None:
+    """Brackets, quotes and names inside texts are no members."""
+    assert json.loads(rows_text(text) or "") == [ROW]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"error": {}}', '{"value": 5}', "{}", '{"value": [1', '{"value": [1], "x": {"y": 1}}']
+)
+def test_what_is_no_page_is_told(text: str) -> None:
+    """An answer without records is not taken for an empty table."""
+    assert rows_text(text) is None
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.none()), st.text(), st.text())
+def test_any_page_is_cut_out(row: dict[str, Any], before: str, after: str) -> None:
+    """Whatever texts stand in and around the records."""
+    text = json.dumps({"@odata.context": before, "value": [row, row], "@odata.nextLink": after}, ensure_ascii=False)
+    assert json.loads(rows_text(text) or "") == [row, row]
+
+
+def test_an_answer_without_records_ends_the_read() -> None:
+    """Something in between that answers 200 with JSON of its own is no empty table."""
+    with Workspace.open(threads=1) as workspace:
+        workspace.run(current_table_step(LAYOUT))
+        dataverse, *_ = service(Response(status=200, body=b'{"message": "welcome"}'))
+        with pytest.raises(AbortRun, match="service_url"):
+            read_queries(workspace, dataverse, TABLE, LAYOUT, ["accounts"])
