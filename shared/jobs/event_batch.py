@@ -24,7 +24,7 @@ from shared.events import (
     fold,
     unfold,
 )
-from shared.jobs.event_letters import Lost
+from shared.jobs.event_letters import Lost, letter_id
 from shared.jobs.event_reread import reread
 from shared.jobs.event_rows import Failure, Shaped, shape
 from shared.jobs.event_sync import PreparedSync
@@ -75,6 +75,7 @@ class EventBatch:
         seen_before: Asks for the places of message keys.
         fresh: The messages follow those that this process has settled; otherwise some of them may have been applied
             already, and inserts are made only of what is not there.
+        kept: Asks which of some dead letters are there, by their ids. None are when a dead letter is what is tried.
     """
 
     sync: PreparedSync
@@ -84,10 +85,12 @@ class EventBatch:
     started: datetime
     seen_before: Callable[[Collection[str]], Mapping[str, Place]]
     fresh: bool = False
+    kept: Callable[[Collection[str]], Collection[str]] = lambda _: ()
     counts: Counter[str] = field(default_factory=Counter)
     _lost: dict[int, Failure] = field(default_factory=dict)
     _origins: dict[int, tuple[Message, int | None]] = field(default_factory=dict)
     _settled: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    _met: set[str] = field(default_factory=set)  # records of which a step has taken effect
 
     def apply(self, taken: Sequence[Taken]) -> Applied:
         """Apply the messages in their order.
@@ -98,7 +101,7 @@ class EventBatch:
         """
         self.workspace.bind(self.parameters)
         events = self._selected(self._decoded(taken))
-        rows = self._shaped(self._reread(events))
+        rows = self._unrefused(self._shaped(self._reread(events)))
         seen = self.seen_before({row.key for row in rows})
         folded = fold(rows, seen, self.sync.rules)
         self.counts["stale"] += len(folded.stale)
@@ -155,6 +158,15 @@ class EventBatch:
             if (record := shaped.records.get(number)) is not None
         ]
 
+    def _unrefused(self, rows: list[Row]) -> list[Row]:
+        """The rows without inserts that were refused when they came first: looked up, they would pass for made."""
+        doubtful = {row.number for row in rows if self._may_be_made(row.action)}
+        ids = {number: letter_id(self.sync.definition.name, *self._origins[number]) for number in doubtful}
+        kept = self.kept(ids.values()) if ids else ()
+        refused = {number for number, letter in ids.items() if letter in kept}
+        self.counts["stale"] += len(refused)
+        return [row for row in rows if row.number not in refused]
+
     def _shape(self, events: Mapping[int, Event]) -> Shaped:
         """Fill `wanted`; a statement that fails on one event is tried without those that it fails on."""
         try:
@@ -201,6 +213,7 @@ class EventBatch:
         return stale
 
     def _settle(self, step: Step) -> None:
+        self._met.add(step.parts[0].record)
         for row in step.parts:
             self._settled[row.key].append(row)
 
@@ -218,10 +231,14 @@ class EventBatch:
         yield from self._isolated(followed, comparing=False)
 
     def _comparing(self, step: Step) -> bool:
-        strategy = self.sync.definition.sync_behaviour.strategy
-        if strategy is Strategy.DELTA:
-            return step.action is Action.INSERT and not self.fresh
-        return strategy is Strategy.FULL
+        if self.sync.definition.sync_behaviour.strategy is Strategy.FULL:
+            return True
+        return self._may_be_made(step.action) and step.parts[0].record not in self._met
+
+    def _may_be_made(self, action: Action) -> bool:
+        """Whether an event may have made its record already, before this process could remember that it did."""
+        delta = self.sync.definition.sync_behaviour.strategy is Strategy.DELTA
+        return delta and action is Action.INSERT and not self.fresh
 
     def _isolated(self, steps: Sequence[Step], *, comparing: bool) -> Iterator[tuple[Step, Failure | None]]:
         """Apply steps; what fails without naming a row is halved until the step to blame is alone."""

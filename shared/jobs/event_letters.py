@@ -9,7 +9,7 @@ from shared.events import Message
 from shared.jobs.event_rows import Failure
 from shared.state import DeadLetter
 
-__all__ = ["UNCLAIMED", "Lost", "item_of", "letter_of", "message_of"]
+__all__ = ["UNCLAIMED", "Lost", "item_of", "letter_id", "letter_of", "message_of"]
 
 UNCLAIMED = Failure(error="Unclaimed", message="no listener takes this event: look at topic.match of the definitions")
 
@@ -29,6 +29,11 @@ class Lost:
     listener: str = ""
 
 
+def letter_id(sync: str, message: Message, item: int | None) -> str:
+    """What a letter is known by, so that an event which is given again finds its own."""
+    return f"{sync or 'unclaimed'}/{message.stream}/{message.sequence}" + (f"/{item}" if item else "")
+
+
 def letter_of(lost: Lost, sync: str, *, now: datetime, tries: int = 1) -> DeadLetter:
     """What the store keeps of an event.
 
@@ -40,7 +45,7 @@ def letter_of(lost: Lost, sync: str, *, now: datetime, tries: int = 1) -> DeadLe
     """
     message, failure = lost.message, lost.failure
     return DeadLetter(
-        id=f"{sync or 'unclaimed'}/{message.stream}/{message.sequence}" + (f"/{lost.item}" if lost.item else ""),
+        id=letter_id(sync, message, lost.item),
         sync=sync,
         body=message.body,
         partition=message.partition,

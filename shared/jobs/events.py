@@ -135,7 +135,10 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
     claimed = _claimed(messages, listeners)
     if claimed.lost:
         tools.state.add_dead_letters([letter_of(each, "", now=tools.clock.now()) for each in claimed.lost])
-    fresh = all(tools.memory.settled.get(stream) == first - 1 for stream, first in _firsts(messages).items())
+    # Forgotten until it is done: a batch that is given up half-way comes again, and is not fresh then.
+    settled = tools.memory.settled
+    follows = {stream: settled.pop(stream, None) == first - 1 for stream, first in _firsts(messages).items()}
+    fresh = all(follows.values())
     counts: dict[str, Mapping[str, int]] = {}
     lost = {"": _by_error(claimed.lost)} if claimed.lost else {}
     for sync in listeners.syncs:
@@ -145,7 +148,7 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
             if applied.lost:
                 lost[sync.name] = _by_error(applied.lost)
     for message in messages:
-        tools.memory.settled[message.stream] = message.sequence
+        settled[message.stream] = message.sequence
     return EventsSummary(received=len(messages), unclaimed=claimed.unclaimed, syncs=counts, lost=lost)
 
 
@@ -215,7 +218,9 @@ def _mark(name: str, applied: Applied, state: StateStore) -> None:
         )
 
 
-def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool) -> Applied:
+def _applied(
+    sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool, replayed: bool = False
+) -> Applied:
     """Apply messages; a definition that cannot work loses them all, with the reason."""
     try:
         values = sync.resolve()
@@ -224,7 +229,8 @@ def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fres
         raise
     except SyncError as error:
         return _all_lost(sync, taken, Failure(error="Definition", message=error.message))
-    return _isolated(_Share(sync=sync, values=values, prepared=prepared, tools=tools), taken, fresh=fresh)
+    share = _Share(sync=sync, values=values, prepared=prepared, tools=tools, replayed=replayed)
+    return _isolated(share, taken, fresh=fresh)
 
 
 def _all_lost(sync: EventSync, taken: Sequence[Taken], failure: Failure) -> Applied:
@@ -237,6 +243,7 @@ class _Share:
     """What every part of one sync's share of a batch has in common.
 
     Attributes:
+        replayed: The events are dead letters that are tried again.
         seen: Places that earlier parts of the share have reached; the store learns of them at the end.
     """
 
@@ -244,6 +251,7 @@ class _Share:
     values: Mapping[str, ParameterValue]
     prepared: PreparedSync
     tools: EventTools
+    replayed: bool = False
     seen: dict[str, Place] = field(default_factory=dict)
 
     def seen_before(self, keys: Collection[str]) -> Mapping[str, Place]:
@@ -254,6 +262,12 @@ class _Share:
             for key, at in found.items()
         }
         return {**places, **{key: self.seen[key] for key in keys if key in self.seen}}
+
+    def kept(self, ids: Collection[str]) -> Collection[str]:
+        """Which of some dead letters are there, and not only because they are tried again."""
+        if self.replayed:
+            return ()
+        return {letter.id for letter in self.tools.state.dead_letters(self.sync.name, ids=ids, limit=len(ids))}
 
 
 def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
@@ -269,6 +283,7 @@ def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
                 started=tools.clock.now(),
                 seen_before=share.seen_before,
                 fresh=fresh,
+                kept=share.kept,
             ).apply(taken)
     except SyncError:
         raise
@@ -343,7 +358,7 @@ def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools)
         )
         for message, items in messages.values()
     ]
-    applied = _applied(sync, taken, tools, fresh=False)
+    applied = _applied(sync, taken, tools, fresh=False, replayed=True)
     _mark(sync.name, applied, tools.state)
     tries = {letter.id: letter.tries for letter in letters}
     again = [letter_of(lost, sync.name, now=tools.clock.now()) for lost in applied.lost]

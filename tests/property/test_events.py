@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from emulator.testing import RunningEmulator, running
@@ -97,6 +97,19 @@ def batches(messages: Sequence[Message], sizes: Sequence[int]) -> Iterator[Seque
         start, turn = start + size, turn + 1
 
 
+# Inserts of records that are there: after a write of their own batch, and given again after they were refused.
+TWICE = [
+    b'{"op": "upsert", "number": "\\u00c9", "revenue": 1.5}',
+    b'{"op": "c", "number": "\\u00c9", "revenue": "2"}',
+    b'{"op": "u", "number": "e", "name": "one"}',
+    b'{"op": "c", "number": "e", "name": "two", "city": "Bern"}',
+    b'{"op": "d", "number": "B"}',
+    b'{"op": "c", "number": "B", "city": ""}',
+    b'{"op": "c", "number": "B", "city": "Rome"}',
+]
+AWAY_AND_THROTTLED = [{"action": "status", "status": 503}, {"action": "status", "status": 429, "retry_after": 1}]
+
+
 # Every example takes half a second: shrinking one would take minutes, and small ones are generated anyway.
 @settings(max_examples=settings().max_examples // 4, phases=(Phase.explicit, Phase.generate))
 @given(
@@ -106,6 +119,8 @@ def batches(messages: Sequence[Message], sizes: Sequence[int]) -> Iterator[Seque
     faults=FAULTS,
     again=st.booleans(),
 )
+@example(events=TWICE, sizes=[6, 2], behaviour={"strategy": "delta"}, faults=AWAY_AND_THROTTLED, again=False)
+@example(events=TWICE, sizes=[2, 1, 4], behaviour={"strategy": "delta"}, faults=[], again=True)
 def test_batches_under_faults_end_like_events_one_by_one(
     emulator: RunningEmulator,
     tmp_path_factory: pytest.TempPathFactory,

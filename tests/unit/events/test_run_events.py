@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from shared.dataverse import Change, Dataverse, Outcome, Patience, Skipped
 from shared.errors import RetryLater
 from shared.events import Message, decode
 from shared.jobs.events import EventSync, Listeners, messages_in, replay, run_events
@@ -137,6 +139,10 @@ class TestFull:
         assert (rows.pop(oldest), list(rows.values())) == ("changed", ["second"])
 
 
+def _away(*_: Any) -> None:
+    raise RetryLater("the state store is away", retry_after=5)
+
+
 class TestDeltaAndUpsert:
     def test_delta_follows_the_action(self, make: Make) -> None:
         """Insert, update and delete are sent as they come; nothing is read."""
@@ -172,6 +178,37 @@ class TestDeltaAndUpsert:
         other.deliver(batch)  # a process that knows nothing, with a store that never heard of the batch
         assert (world.accounts(), other.letters) == ({"A": {"name": "one"}}, [])
         other.state.close()
+
+    def test_an_insert_after_a_write_of_its_own_batch_is_refused_at_a_start_too(self, make: Make) -> None:
+        """The record is there because of the batch itself, so nobody needs to look: it is not taken for an update."""
+        world = make(behaviour={"strategy": "delta"})
+        world.run({"op": "upsert", "number": "É", "name": "one"}, {"op": "c", "number": "e", "name": "two"})
+        assert (world.accounts(), world.reasons) == ({"É": {"name": "one"}}, {1: "Failed Operation"})
+
+    @pytest.mark.parametrize("started", [True, False])
+    def test_an_insert_that_was_refused_changes_nothing_when_it_comes_again(self, make: Make, *, started: bool) -> None:
+        """It waits in the dead letters; looked up, it would pass for one that was made, and overwrite the record."""
+        world = make(behaviour={"strategy": "delta"})
+        world.run({"op": "c", "number": "A", "name": "one"})
+        batch = world.messages({"op": "c", "number": "A", "name": "two"})
+        world.deliver(batch)
+        world.tools = world.fresh_tools() if started else world.tools
+        assert world.deliver(batch).syncs["customers"] == {"events": 1, "stale": 1}
+        assert (world.accounts(), world.reasons) == ({"A": {"name": "one"}}, {1: "Failed Operation"})
+
+    def test_inserts_of_a_batch_that_was_given_up_are_looked_up(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The same process gets the batch again, and some of it has been made: that is no duplicate."""
+        world = make(behaviour={"strategy": "delta"})
+        world.run({"op": "c", "number": "W"})
+        batch = world.messages({"op": "c", "number": "A", "name": "one"})
+        with monkeypatch.context() as patched:
+            patched.setattr(world.state, "mark_seen", _away)
+            with pytest.raises(RetryLater):
+                world.deliver(batch)
+        world.deliver(batch)
+        assert (world.accounts(), world.letters) == ({"W": {}, "A": {"name": "one"}}, [])
 
     def test_upsert_lets_the_service_decide(self, make: Make) -> None:
         """Whatever the action says, the record is there afterwards; nothing is read."""
@@ -388,6 +425,37 @@ class TestAway:
         world.deliver(batch)
         assert (world.accounts()["A"], world.reasons) == ({"name": "one"}, {2: "Undecodable"})
 
+    def test_changes_that_were_skipped_are_never_taken_for_settled(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A writer that sent nothing, for whatever reason, makes the batch come again."""
+        world = make()
+        batch = world.messages({"op": "c", "number": "A", "name": "one"})
+
+        def skipping(_: Dataverse, entity: object, changes: Iterable[Change]) -> Iterator[Outcome]:
+            yield from (Skipped(number=change.number, reason="deadline") for change in changes)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Dataverse, "write", skipping)
+            with pytest.raises(RetryLater):
+                world.deliver(batch)
+        assert world.letters == []
+        world.deliver(batch)
+        assert world.accounts() == {"A": {"name": "one"}}
+
+    def test_a_throttled_service_is_left_to_the_host_to_wait_for(self, make: Make) -> None:
+        """A wait beyond the connection's patience raises at once, and the batch takes effect when it comes again."""
+        world = make(patience=Patience(seconds=60))
+        batch = world.messages({"op": "c", "number": "A", "name": "one"})
+        world.emulator.faults({"action": "status", "status": 429, "retry_after": 61, "match": {"path": "Multiple"}})
+        with pytest.raises(RetryLater) as away:
+            world.deliver(batch)
+        assert away.value.retry_after == 61
+        assert (world.letters, world.accounts()) == ([], {})
+        world.tools = world.fresh_tools()
+        world.deliver(batch)
+        assert world.accounts() == {"A": {"name": "one"}}
+
     def test_an_answer_that_is_lost_doubles_nothing(self, make: Make) -> None:
         """The connection breaks after the service acted: the insert is looked up, not sent again."""
         world = make()
@@ -399,12 +467,8 @@ class TestAway:
         """Nothing is settled that cannot be remembered; the batch given again takes effect once."""
         world = make()
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
-
-        def away(*_: Any) -> None:
-            raise RetryLater("the state store is away", retry_after=5)
-
         with monkeypatch.context() as patched:
-            patched.setattr(world.state, "mark_seen", away)
+            patched.setattr(world.state, "mark_seen", _away)
             with pytest.raises(RetryLater):
                 world.deliver(batch)
         world.deliver(batch)
