@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, model_validator
 
@@ -121,6 +121,7 @@ def _qualifier(text: str) -> str:
 
 def _encoding(name: str) -> str:
     try:
+        " ".encode(name)  # some codecs are none of text (base64, rot13), and say so only here
         return codecs.lookup(name).name
     except (LookupError, ValueError):
         raise ValueError("unknown encoding; write one such as utf-8, utf-16, windows-1252 or iso-8859-1") from None
@@ -154,6 +155,12 @@ class DelimitedSource(Model):
         if isinstance(data, dict) and data.get("header_rows_to_ignore") and "header" not in data:
             return {**data, "header": False}
         return data
+
+    @model_validator(mode="after")
+    def _fields_can_be_told_from_quotes(self) -> Self:
+        if self.text_qualifier and self.text_qualifier in self.delimiter:
+            raise ValueError("the delimiter and the text qualifier are the same character; text_qualifier: '' is none")
+        return self
 
 
 class EventsSource(Model):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, Strategy, SyncDefinition, in_odata
 from shared.entities import EntityMetadata
-from shared.errors import DefinitionError
+from shared.errors import DefinitionError, RequestRefused, UserError
 from shared.jobs.progress import Phase, Progress, Silent
 from shared.jobs.writing import OUTCOMES_TABLE
 from shared.reconcile import reconcile_steps
@@ -79,7 +80,12 @@ class Preparation:
         destination = self.definition.destination
         if self.definition.sync_behaviour.strategy is Strategy.FULL:
             condition = in_odata(destination.filter, self.parameters, entity) if destination.filter else None
-            self.dataverse.read(self.workspace, entity, columns, condition=condition)
+            try:
+                self.dataverse.read(self.workspace, entity, columns, condition=condition)
+            except RequestRefused as error:
+                if not condition or error.status != HTTPStatus.BAD_REQUEST:
+                    raise
+                raise UserError(f"destination.filter: {error.message}") from error  # the rest of the question is ours
         for step in current_finish_steps(columns, self.definition):
             self.workspace.run(step)
 

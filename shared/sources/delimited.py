@@ -181,7 +181,7 @@ class _Load:
         wanted = f"the definition names {len(self.columns)}"
         line = self.dialect.delimiter.join(first)
         better = max(_OTHER_DELIMITERS, key=line.count)
-        hint = f"; it looks as if the delimiter is {_OTHER_DELIMITERS[better]}" if better in line else ""
+        hint = f" It looks as if the delimiter is {_OTHER_DELIMITERS[better]}" if better in line else ""
         return UserError(f"{file.name}: {found} and {wanted}: is the delimiter {self.dialect.delimiter!r} right?{hint}")
 
     def _fast(self, path: str, header: _Header, *, skip: int = 0, compression: str = "") -> bool:

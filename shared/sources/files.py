@@ -98,6 +98,8 @@ def find_files(path: str) -> tuple[InputFile, ...]:
     Raises:
         UserError: There is none, or the place cannot be reached.
     """
+    if not path:
+        raise UserError("the source's path is empty: is the parameter that it is made of?")
     found = _remote_files(path) if is_remote(path) else _local_files(path.removeprefix("file://"))
     if not found:
         raise UserError(
@@ -110,7 +112,7 @@ def find_files(path: str) -> tuple[InputFile, ...]:
 
 def _local_files(path: str) -> tuple[InputFile, ...]:
     # The path as it is goes first: a name may hold brackets of its own.
-    names = [path] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns
+    names = [str(Path(path))] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns
     if Path(path).is_dir():
         raise UserError(f"{path} is a folder; name a file, or files by a pattern such as {path.rstrip('/')}/*.csv")
     return tuple(InputFile(name=name, path=name) for name in names if Path(name).is_file())
@@ -204,12 +206,15 @@ def _undecodable(file: InputFile, encoding: str) -> UserError:
             kept = decoder.getstate()[0]
             try:
                 lines += decoder.decode(block).count("\n")
-            except UnicodeDecodeError as error:
-                lines += (kept + block)[: error.start].count(b"\n")
-                offset += error.start - len(kept)
+            except UnicodeError as error:
+                # UTF-16 without its mark is an error without a place: it is the first byte's.
+                start = error.start if isinstance(error, UnicodeDecodeError) else 0
+                lines += (kept + block)[:start].count(b"\n")
+                offset += start - len(kept)
                 break
             offset += len(block)
-    hint = "utf-16" if first.startswith(_UTF_16_MARKS) else "windows-1252, iso-8859-1 or utf-16"
+    others = [name for name in ("utf-8", "windows-1252", "iso-8859-1", "utf-16") if name != encoding]
+    hint = "utf-16" if first.startswith(_UTF_16_MARKS) else f"{', '.join(others[:-1])} or {others[-1]}"
     return UserError(
         f"{file.name} is not {encoding}: the byte at offset {offset:,} (line {lines:,}) does not belong there; "
         f"set the source's encoding, perhaps to {hint}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,7 @@ class SqliteStateStore:
             )
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
+        weakref.finalize(self, self._db.close)  # one that is dropped unclosed leaves no file open behind it
         try:
             self._prepare()
         except (sqlite3.Error, UserError) as error:

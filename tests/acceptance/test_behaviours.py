@@ -509,3 +509,48 @@ def test_killed_run_is_run_again(slow: World) -> None:
     assert done.state is RunState.SUCCEEDED
     assert done.unchanged > 0
     assert len(records) == len({record["accountnumber"] for record in records}) == 3000
+
+
+@pytest.mark.parametrize(
+    ("source", "filtered", "said"),
+    [
+        ({"text_qualifier": ","}, "", "accounts.yaml:"),
+        ({"encoding": "base64"}, "", "unknown encoding"),
+        ({"encoding": "utf-16"}, "", "is not utf-16"),
+        ({"path": ""}, "", "empty"),
+        ({}, "name eq 'x'&$top=1", "destination.filter: "),
+        ({}, "name eq", "destination.filter: "),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_read_is_said_in_one_sentence(
+    here: World, source: dict[str, Any], filtered: str, said: str
+) -> None:
+    """A mistake that shows only in a run has its place in the message, exit code 1, and nothing is written."""
+    definition = accounts(source=source)
+    if filtered:
+        definition["destination"]["filter"] = filtered
+    here.define(definition)
+    here.csv([row("1", "One")])
+    code, answer = command(here, "run", "accounts")
+    assert code == 1
+    assert said in answer["error"]["message"]
+    assert "not prepared for" not in answer["error"]["message"]
+    assert here.emulator.stats()["rows"].get("create", 0) == 0
+
+
+def test_full_disk_behind_standard_output_is_said_on_standard_error(here: World) -> None:
+    """A result that cannot be printed is no traceback."""
+    here.define(accounts())
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*_PROGRAM, "validate", "--offline", "--json"],
+            env=environment(here),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "No space left on device" in done.stderr
