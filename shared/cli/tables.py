@@ -23,6 +23,7 @@ ROWS_SHOWN = 5
 SHOWN_CHARACTERS = 60
 SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
 STYLES = {"Succeeded": "green", "Failed": "red", "Interrupted": "yellow", "Running": "cyan"}
+_CHANGES = ("created", "updated", "deleted", "expired", "upserted")
 ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
 
 
@@ -113,22 +114,22 @@ def error_table(errors: Iterable[ErrorRow | ErrorRecord], *, whole: bool = False
 
 
 def run_table(runs: Iterable[RunRecord]) -> Table:
-    """The execution log, newest first."""
-    table = Table("Run", "Sync", "State", "Started (UTC)", title="Runs", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("Seconds", "Created", "Updated", "Deleted", "Failed"):
-        table.add_column(name, justify="right")
-    table.add_column("Message", overflow="fold")
+    """The execution log, newest first: as wide as a terminal of 80 columns, however much a run did."""
+    table = Table(title="Runs", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("Run", no_wrap=True, min_width=SHORT_ID)
+    table.add_column("Sync", overflow="fold")
+    table.add_column("Started (UTC)", no_wrap=True, min_width=len("2000-01-31 10:00:00"))
+    table.add_column("Seconds", justify="right", no_wrap=True)
+    table.add_column("State", overflow="fold", min_width=max(map(len, STYLES)))
     for run in runs:
-        done = [_done(run.counts, name) for name in ("created", "updated", "deleted")]
+        state = Text(run.state, style=STYLES.get(run.state, ""))
+        said = [Text(line, style="dim") for line in (_did(run.counts), shown(run.message)) if line]
         table.add_row(
             Text(run.run_id[:SHORT_ID]),
             Text(run.sync),
-            Text(run.state, style=STYLES.get(run.state, "")),
             f"{run.started:%Y-%m-%d %H:%M:%S}",
             f"{run.duration:,.1f}",
-            *done,
-            f"{run.counts.get('failed', 0):,}",
-            Text(shown(run.message)),
+            Text("\n").join([state, *said]),
         )
     return table
 
@@ -204,5 +205,7 @@ def _clock(seconds: float) -> str:
     return f"{hours:02d}:{minutes:02d}:{rest:06.3f}"
 
 
-def _done(counts: Mapping[str, Any], name: str) -> str:
-    return f"{counts.get(name, {}).get('done', 0):,}"
+def _did(counts: Mapping[str, Any]) -> str:
+    """What a run changed, in words; empty where it changed nothing."""
+    done = {name: counts.get(name, {}).get("done", 0) for name in _CHANGES} | {"failed": counts.get("failed", 0)}
+    return ", ".join(f"{count:,} {name}" for name, count in done.items() if count)
