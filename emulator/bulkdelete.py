@@ -29,6 +29,7 @@ _OPERATORS: Final = {
 }
 _PATTERNS: Final = {"BeginsWith": "startswith", "EndsWith": "endswith", "Contains": "contains"}
 _COMPLETED: Final = {"statecode": 3, "statuscode": 30}
+_CANCELED: Final = {"statecode": 3, "statuscode": 32}
 
 
 class BulkDeletes:
@@ -96,8 +97,11 @@ class BulkDeletes:
         ).fetchall()
 
     def _run(self, job: str, operation: str, caller: Caller, wanted: Sequence[tuple[Table, Sql]]) -> None:
-        """Deletes the rows and completes the job, all in one transaction."""
+        """Deletes the rows and completes the job, all in one transaction; does nothing where it was canceled."""
         del self._pending[job]
+        if self._is_completed(job):
+            self._complete("bulkdeleteoperation", operation, caller, {**_CANCELED, "successcount": 0})
+            return
         effects = []
         with self._environment.database.transaction():
             for table, condition in wanted:
@@ -112,6 +116,12 @@ class BulkDeletes:
             self._complete("bulkdeleteoperation", operation, caller, {"successcount": deleted})
         for effect in effects:
             self.report(effect)
+
+    def _is_completed(self, job: str) -> bool:
+        """Whether a client has set the job to completed, which is how one is canceled before it runs."""
+        rows = self._environment.rows(self._environment.schema.tables["asyncoperation"])
+        row = rows.by_id(job)
+        return row is not None and rows.fetch_many([row], ("statecode",))[row][0] == _COMPLETED["statecode"]
 
     def _complete(self, table_name: str, record_id: str, caller: Caller, values: Mapping[str, Any]) -> None:
         work = self._changes.of(self._environment.schema.tables[table_name])

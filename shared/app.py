@@ -286,16 +286,22 @@ class App:
 
     def dataverse(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Dataverse:
         """A client for a definition's environment, signed in as its application users."""
-        return self._connected(definition, values)
+        return self._connected(definition, values, bulk_delete_from=definition.destination.options.bulk_delete_from)
 
     def _connected(
-        self, definition: SyncDefinition, values: Mapping[str, ParameterValue], *, patience: Patience | None = None
+        self,
+        definition: SyncDefinition,
+        values: Mapping[str, ParameterValue],
+        *,
+        patience: Patience | None = None,
+        bulk_delete_from: int | None = None,
     ) -> Dataverse:
         destination, patience = definition.destination, patience or Patience()
         connection = Connection(
             service_url=_service_url(destination.service_url, values),
             timeout=min(destination.timeout, patience.seconds),
             patience=patience,
+            bulk_delete_from=bulk_delete_from,
             write_headers=write_headers(destination.options),
             key_match=definition.sync_behaviour.key_match,
             allowed_hosts=self.settings.allowed_hosts,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 
+from shared.dataverse.bulk_delete import Dropping
 from shared.dataverse.changes import Change, Outcome
 from shared.dataverse.chunks import MESSAGES, Target
 from shared.dataverse.clock import Clock, SystemClock
@@ -114,9 +116,16 @@ class Dataverse:
             AbortRun: Nothing more can succeed; raised after every change has had its outcome.
             RetryLater: The service is away or throttles beyond patience; likewise.
         """
+        bounds = Bounds(deadline=deadline, max_errors=max_errors, cancelled=cancelled)
+        fewest = self.service.connection.bulk_delete_from
+        if fewest is None or entity.elastic:
+            return self._written(entity, changes, bounds)
+        write = partial(self._written, entity)
+        return Dropping(self.service, entity, fewest=fewest, bounds=bounds, write=write).outcomes(changes)
+
+    def _written(self, entity: EntityMetadata, changes: Iterable[Change], bounds: Bounds) -> Iterator[Outcome]:
         lanes = self._lanes_of(entity)
         senders: ThreadSenders[Landed] = ThreadSenders(self.service.connection.parallel * len(lanes))
-        bounds = Bounds(deadline=deadline, max_errors=max_errors, cancelled=cancelled)
         writing = Writing(self.service, target=self._target(entity), lanes=lanes, senders=senders, bounds=bounds)
         try:
             yield from writing.outcomes(changes)

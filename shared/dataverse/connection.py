@@ -23,6 +23,7 @@ class Connection:
         key_match: How the sync's keys are compared, needed where records are looked up by key.
         allowed_hosts: Patterns of hosts that may get a token.
         parallel: Most requests in flight for one application user.
+        bulk_delete_from: So many deletes in one write, or more, become `BulkDelete` jobs; None for never.
         patience: How long trouble is borne with before it is reported.
     """
 
@@ -32,6 +33,7 @@ class Connection:
     key_match: KeyMatch = KeyMatch.SERVICE
     allowed_hosts: tuple[str, ...] = DYNAMICS_CLOUDS
     parallel: int = 48
+    bulk_delete_from: int | None = None
     patience: Patience = PATIENCE
     user_agent: str = "dynamics-sync"
 

@@ -115,7 +115,7 @@ def _user_id(text: str) -> str:
 
 
 class WriteOptions(Model):
-    """Optional headers of every write."""
+    """How writes are made."""
 
     bypass_custom_logic: tuple[Literal["sync", "async"], ...] = Field(
         default=(),
@@ -131,6 +131,13 @@ class WriteOptions(Model):
     )
     run_as: Annotated[Text, AfterValidator(_user_id)] | None = Field(
         default=None, description="Entra object id of the user to act for (`CallerObjectId`)."
+    )
+    bulk_delete_from: int | None = Field(
+        default=None,
+        ge=1,
+        description="A run that deletes at least so many records leaves that to the service's `BulkDelete` jobs, which"
+        " cost no requests by the row and may wait their turn; plug-ins run, the other options do not reach them. Never"
+        " when absent; elastic tables are not concerned.",
     )
 
 
@@ -184,7 +191,7 @@ class DynamicsDestination(Model):
     filter: ODataFilter | None = Field(
         default=None, description="Only these records of the table take part; without `$filter=`."
     )
-    options: WriteOptions = Field(default=WriteOptions(), description="Optional headers of every write.")
+    options: WriteOptions = Field(default=WriteOptions(), description="How writes are made.")
 
     @property
     def application_users(self) -> tuple[ApplicationUser, ...]:

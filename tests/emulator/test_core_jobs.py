@@ -47,6 +47,21 @@ def _condition(column: str, operator: str, *values: object) -> dict[str, Any]:
     return {"AttributeName": column, "Operator": operator, "Values": [{"Value": value} for value in values]}
 
 
+def test_a_job_that_is_canceled_before_it_runs_deletes_nothing(client: Client) -> None:
+    """A client cancels by completing the asyncoperation; the operation ends as canceled."""
+    client.upsert([{"accountnumber": str(number), "name": "N"} for number in range(5)])
+    job = _bulk_delete(client, "account", _condition("name", "Equal", "N"))
+    canceled = client.send("PATCH", f"asyncoperations({job})", {"statecode": 3, "statuscode": 32}, If_Match="*")
+    assert canceled.status_code == 204
+    deadline = time.monotonic() + 10
+    query = f"bulkdeleteoperations?$select=statecode,statuscode&$filter=_asyncoperationid_value eq {job}"
+    while (row := client.send("GET", query).json()["value"][0])["statecode"] != 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert row["statuscode"] == 32
+    assert len(client.names()) == 5
+
+
 def test_a_job_deletes_after_its_request_and_takes_its_time(client: Client, emulator: RunningEmulator) -> None:
     """The rows are there when the answer comes, and gone when the job says so; the statistics know of them."""
     client.upsert(

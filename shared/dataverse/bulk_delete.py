@@ -1,0 +1,250 @@
+"""Large drops through `BulkDelete`: the service deletes in jobs of its own, and the rows are looked for afterwards.
+
+A job says how many rows it deleted, not which. So each row's outcome comes from looking: what is gone is applied, and
+what is still there is deleted in the ordinary way, which succeeds or says why not. Deleting twice does no harm, so a
+job whose answer was lost is simply started again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.keys import lookups
+from shared.dataverse.service import Call, Service
+from shared.dataverse.writer import POLL_SECONDS, Bounds
+from shared.entities import EntityMetadata
+from shared.errors import RequestRefused, SyncError
+
+__all__ = ["Dropping", "Write"]
+
+Write = Callable[[Iterable[Change], Bounds], Iterator[Outcome]]
+
+ROWS_A_JOB = 5000  # Microsoft's samples show 13 to 40 seconds for a job of 100 rows: the fewer jobs the better
+IDS_A_QUERY = 500  # a query's parameters are bounded (SQL Server takes 2,100)
+JOBS_AT_ONCE = 4
+FIRST_PAUSE = 0.5  # seconds between looks at the jobs; grows while nothing happens
+LONGEST_PAUSE = 15.0
+GRACE = 10.0  # seconds before the deadline, for calling jobs off and looking at what they did
+_COMPLETED = 3  # statecode of an asyncoperation; its statuscode is then 30 succeeded, 31 failed, 32 canceled
+_CALLED_OFF = b'{"statecode":3,"statuscode":32}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    id: str
+    changes: tuple[Change, ...]
+
+
+class Dropping:
+    """One call of the writer in which many deletes become jobs.
+
+    Args:
+        service: Sends; its clock tells the time.
+        entity: A standard table.
+        fewest: So many deletes at least, or none is done by a job.
+        bounds: What ends the write early.
+        write: The ordinary writer.
+    """
+
+    def __init__(self, service: Service, entity: EntityMetadata, *, fewest: int, bounds: Bounds, write: Write) -> None:
+        self._service = service
+        self._clock = service.clock
+        self._entity = entity
+        self._fewest = fewest
+        self._bounds = bounds
+        self._write = write
+        self._failed = 0
+        self._stopped = ""
+
+    def outcomes(self, changes: Iterable[Change]) -> Iterator[Outcome]:
+        """Write; one outcome for each change.
+
+        Raises:
+            AbortRun: Nothing more can succeed; every change has had its outcome before this is raised.
+            RetryLater: The service is away; likewise.
+        """
+        rest, met = iter(changes), list[Change]()
+        yield from _accounted(self._ordinary(_until_delete(rest, met)), chain(met, rest))
+        deletes = [*met, *islice(rest, self._fewest - 1 if met else 0)]
+        rest = chain(deletes, rest)
+        in_jobs = len(deletes) >= self._fewest and all(map(_by_id, deletes))
+        yield from _accounted(self._in_jobs(rest) if in_jobs else self._ordinary(rest), rest)
+        yield from (Skipped(number=change.number, reason=self._stopped) for change in rest)
+
+    def _ordinary(self, changes: Iterable[Change]) -> Iterator[Outcome]:
+        """The ordinary writer, under what is left of the bounds."""
+        if self._stopped:
+            return
+        most = self._bounds.max_errors
+        bounds = replace(self._bounds, max_errors=None if most is None else most - self._failed)
+        for outcome in self._write(changes, bounds):
+            self._failed += isinstance(outcome, Failed)
+            if isinstance(outcome, Skipped):
+                self._stopped = outcome.reason
+            yield outcome
+        self._stop_if_due(grace=0.0)
+
+    def _stop_if_due(self, *, grace: float = GRACE) -> None:
+        if self._stopped:
+            return
+        deadline, most = self._bounds.deadline, self._bounds.max_errors
+        if most is not None and self._failed > most:
+            self._stopped = f"stopped after more than {most} errors"
+        elif self._bounds.cancelled():
+            self._stopped = "cancelled"
+        elif deadline is not None and (deadline - self._clock.now()).total_seconds() <= grace:
+            self._stopped = "deadline"
+
+    def _in_jobs(self, changes: Iterator[Change]) -> Iterator[Outcome]:
+        jobs: list[_Job] = []
+        return _accounted(self._worked(changes, jobs), (change for job in jobs for change in job.changes))
+
+    def _worked(self, changes: Iterator[Change], jobs: list[_Job]) -> Iterator[Outcome]:
+        pause = FIRST_PAUSE
+        while True:
+            self._stop_if_due()
+            while not self._stopped and len(jobs) < JOBS_AT_ONCE and (taken := tuple(islice(changes, ROWS_A_JOB))):
+                yield from self._started(taken, jobs)
+            if not jobs:
+                return
+            self._wait(pause)
+            if self._stopped:
+                break
+            done = self._done(jobs)
+            pause = FIRST_PAUSE if done else min(pause * 1.5, LONGEST_PAUSE)
+            for job in done:
+                yield from self._seen(job, jobs)
+        for job in tuple(jobs):
+            self._call_off(job)
+            yield from self._seen(job, jobs)
+
+    def _started(self, changes: tuple[Change, ...], jobs: list[_Job]) -> Iterator[Outcome]:
+        """Start a job; rows without an id, and all rows where the service will not have the job, go the other way."""
+        named = tuple(change for change in changes if _by_id(change))
+        others = [change for change in changes if not _by_id(change)]
+        jobs.append(_Job(id="", changes=changes))  # until there is one: an error leaves no change without its outcome
+        try:
+            answer = self._service.fetch_json(self._call(named)) if named else {}
+            started = [_Job(id=str(answer["JobId"]), changes=named)] if named else []
+        except (RequestRefused, KeyError, TypeError):
+            started, others = [], list(changes)
+        jobs[-1:] = started
+        if others:
+            yield from self._ordinary(others)
+
+    def _call(self, changes: Sequence[Change]) -> Call:
+        ids = [str(change.id) for change in changes]
+        parts = [ids[at : at + IDS_A_QUERY] for at in range(0, len(ids), IDS_A_QUERY)]
+        body = {
+            "JobName": f"Delete {len(ids)} {self._entity.logical_name} records",
+            "SendEmailNotification": False,
+            "ToRecipients": [],
+            "CCRecipients": [],
+            "RecurrencePattern": "",
+            "StartDateTime": f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}",
+            "QuerySet": [_query(self._entity, part) for part in parts],
+        }
+        return Call(
+            method="POST",
+            path="BulkDelete",
+            headers=self._service.connection.write_headers,
+            body=json.dumps(body).encode(),
+            table=self._entity.logical_name,
+            doing="bulk delete",
+            writes=True,
+        )
+
+    def _wait(self, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0 and not self._stopped:
+            self._clock.sleep(min(left, POLL_SECONDS))
+            self._stop_if_due()
+
+    def _done(self, jobs: Sequence[_Job]) -> list[_Job]:
+        """The jobs that have ended, well or badly; one that is not known any more has ended too."""
+        among = ",".join(f"%22{job.id}%22" for job in jobs)
+        path = (
+            "asyncoperations?$select=statecode&$filter=Microsoft.Dynamics.CRM.In"
+            f"(PropertyName='asyncoperationid',PropertyValues=[{among}])"
+        )
+        rows = self._service.fetch_json(Call(path=path, table="asyncoperation"))["value"]
+        at_work = {str(row["asyncoperationid"]).lower() for row in rows if row["statecode"] != _COMPLETED}
+        return [job for job in jobs if job.id.lower() not in at_work]
+
+    def _call_off(self, job: _Job) -> None:
+        """Keep a job from deleting after the run has ended; one that has ended cannot be kept."""
+        call = Call(
+            method="PATCH",
+            path=f"asyncoperations({job.id})",
+            headers={"If-Match": "*"},
+            body=_CALLED_OFF,
+            table="asyncoperation",
+            doing="cancel",
+            writes=True,
+        )
+        with suppress(SyncError):
+            self._service.fetch(call)
+
+    def _seen(self, job: _Job, jobs: list[_Job]) -> Iterator[Outcome]:
+        there = self._there(job.changes)
+        jobs.remove(job)
+        still = [change for change in job.changes if str(change.id).lower() in there]
+        for change in job.changes:
+            if str(change.id).lower() not in there:
+                yield Applied(number=change.number, id=change.id, created=False)
+        if still and not self._stopped:
+            yield from self._ordinary(still)
+        elif still:
+            yield from (Skipped(number=change.number, reason=self._stopped) for change in still)
+
+    def _there(self, changes: Sequence[Change]) -> frozenset[str]:
+        """Which of the records exist."""
+        primary, found = self._entity.primary_id, set[str]()
+        for query in lookups(self._entity, ({primary: str(change.id)} for change in changes)):
+            answer = self._service.fetch_json(Call(path=query.path, table=self._entity.logical_name))
+            found.update(str(row[primary]).lower() for row in answer["value"])
+        return frozenset(found)
+
+
+def _accounted(outcomes: Iterator[Outcome], left: Iterable[Change]) -> Iterator[Outcome]:
+    """The outcomes; where they end in an error, first one for each change that is left."""
+    try:
+        yield from outcomes
+    except SyncError as error:
+        yield from (Skipped(number=change.number, reason=f"aborted: {error.message}") for change in left)
+        raise
+
+
+def _until_delete(changes: Iterator[Change], met: list[Change]) -> Iterator[Change]:
+    """The changes before the first delete, which is put into `met`."""
+    for change in changes:
+        if change.action is ChangeAction.DELETE:
+            met.append(change)
+            return
+        yield change
+
+
+def _by_id(change: Change) -> bool:
+    return change.action is ChangeAction.DELETE and change.id is not None
+
+
+def _query(entity: EntityMetadata, ids: Sequence[str]) -> dict[str, object]:
+    """A QueryExpression for the records with these ids (Microsoft: "BulkDelete action")."""
+    crm = "Microsoft.Dynamics.CRM"
+    condition = {
+        "@odata.type": f"{crm}.ConditionExpression",
+        "AttributeName": entity.primary_id,
+        "Operator": "In",
+        "Values": [{"Value": record, "Type": "System.Guid"} for record in ids],
+    }
+    return {
+        "@odata.type": f"{crm}.QueryExpression",
+        "EntityName": entity.logical_name,
+        "ColumnSet": {"@odata.type": f"{crm}.ColumnSet", "AllColumns": False, "Columns": []},
+        "Criteria": {"@odata.type": f"{crm}.FilterExpression", "FilterOperator": "And", "Conditions": [condition]},
+    }

@@ -1,0 +1,241 @@
+"""Large drops through jobs, in virtual time: each delete ends with its own outcome, however the job fared."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared.dataverse.bulk_delete import IDS_A_QUERY, JOBS_AT_ONCE, ROWS_A_JOB, Dropping
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.connection import Connection
+from shared.dataverse.service import Service
+from shared.dataverse.transport import Request, Response
+from shared.dataverse.writer import Bounds
+from shared.errors import AbortRun, RetryLater, SyncError
+from tests.unit.dataverse.simulation import ACCOUNT, BASE, FixedToken, SimulatedClock
+
+
+def record(number: int) -> str:
+    return str(UUID(int=number + 1))
+
+
+class Jobs:
+    """A service that deletes in jobs, each done so many seconds after it was started."""
+
+    def __init__(self, count: int, *, seconds: float = 20.0, immovable: Iterable[int] = ()) -> None:
+        self.clock = SimulatedClock()
+        self.there = {record(number) for number in range(count)}
+        self.immovable = {record(number) for number in immovable}
+        self.seconds = seconds
+        self.bodies: list[dict[str, Any]] = []
+        self.canceled: list[str] = []
+        self.most = 0
+        self.refusal: Response | None = None
+        self._due: dict[str, tuple[float, set[str]]] = {}
+
+    def send(self, request: Request) -> Response:
+        self._work()
+        path = request.url.removeprefix(BASE)
+        if path == "BulkDelete":
+            return self.refusal or self._start(json.loads(request.body or b""))
+        if path.startswith("asyncoperations("):
+            self.canceled.append(path[16:52])
+            self._due.pop(path[16:52], None)
+            return Response(status=204)
+        if path.startswith("asyncoperations?"):
+            named = re.findall("%22(.+?)%22", path)
+            return _good([{"asyncoperationid": job, "statecode": 0 if job in self._due else 3} for job in named])
+        wanted = set(re.findall("%22(.+?)%22", path))
+        return _good([{"accountid": one.upper()} for one in sorted(wanted & self.there)])
+
+    def close(self) -> None:
+        pass
+
+    def _start(self, body: dict[str, Any]) -> Response:
+        self.bodies.append(body)
+        job = str(UUID(int=10**9 + len(self.bodies)))
+        values = [query["Criteria"]["Conditions"][0]["Values"] for query in body["QuerySet"]]
+        self._due[job] = (self.clock.seconds + self.seconds, {one["Value"] for part in values for one in part})
+        self.most = max(self.most, len(self._due))
+        return Response(status=200, body=json.dumps({"JobId": job}).encode())
+
+    def _work(self) -> None:
+        for job, (due, ids) in list(self._due.items()):
+            if due <= self.clock.seconds:
+                self.there -= ids - self.immovable
+                del self._due[job]
+
+    def write(self, changes: Iterable[Change], bounds: Bounds) -> Iterator[Outcome]:
+        """The ordinary writer, which deletes what can be deleted."""
+        failed = 0
+        for change in changes:
+            if bounds.max_errors is not None and failed > bounds.max_errors:
+                yield Skipped(number=change.number, reason="errors")
+            elif change.id in self.immovable:
+                failed += 1
+                yield Failed(number=change.number, status=400, code="0x80040265", message="Locked")
+            else:
+                self.there.discard(str(change.id))
+                yield Applied(number=change.number, id=change.id, created=False)
+
+
+def _good(rows: list[dict[str, Any]]) -> Response:
+    return Response(status=200, body=json.dumps({"value": rows}).encode())
+
+
+def deletes(count: int, *, start: int = 0) -> list[Change]:
+    return [Change(number=n, action=ChangeAction.DELETE, id=record(n)) for n in range(start, start + count)]
+
+
+def dropping(jobs: Jobs, *, fewest: int = 100, **bounds: Any) -> Dropping:
+    service = Service(Connection(service_url=BASE), transport=jobs, users=[FixedToken()], clock=jobs.clock)
+    return Dropping(service, ACCOUNT, fewest=fewest, bounds=Bounds(**bounds), write=jobs.write)
+
+
+def drained(drops: Dropping, changes: Iterable[Change]) -> tuple[dict[int, Outcome], SyncError | None]:
+    outcomes: list[Outcome] = []
+    error: SyncError | None = None
+    try:
+        outcomes.extend(drops.outcomes(iter(changes)))
+    except SyncError as raised:
+        error = raised
+    by_number = {outcome.number: outcome for outcome in outcomes}
+    assert len(by_number) == len(outcomes)
+    return by_number, error
+
+
+def kinds(outcomes: dict[int, Outcome]) -> set[type]:
+    return {type(outcome) for outcome in outcomes.values()}
+
+
+def test_many_deletes_become_few_jobs() -> None:
+    """Ids travel in queries of bounded size, several queries a job, a few jobs at once."""
+    jobs = Jobs(30_000)
+    outcomes, error = drained(dropping(jobs), deletes(30_000))
+    assert (len(outcomes), kinds(outcomes), error) == (30_000, {Applied}, None)
+    assert not jobs.there
+    assert len(jobs.bodies) == 30_000 / ROWS_A_JOB
+    assert jobs.most == JOBS_AT_ONCE
+    sizes = {len(query["Criteria"]["Conditions"][0]["Values"]) for body in jobs.bodies for query in body["QuerySet"]}
+    assert sizes == {IDS_A_QUERY}
+    assert isinstance(outcomes[7], Applied)
+    assert outcomes[7].id == record(7)
+
+
+def test_few_deletes_go_the_ordinary_way() -> None:
+    """Below the number that the definition names no job is started."""
+    jobs = Jobs(99)
+    outcomes, _ = drained(dropping(jobs), deletes(99))
+    assert (len(outcomes), kinds(outcomes), jobs.bodies) == (99, {Applied}, [])
+
+
+def test_what_comes_before_the_deletes_is_written_first() -> None:
+    """Inserts and updates keep their way and their place."""
+    jobs = Jobs(100)
+    before = [Change(number=1000 + n, action=ChangeAction.UPDATE, id=f"other-{n}") for n in range(3)]
+    outcomes, _ = drained(dropping(jobs), [*before, *deletes(100)])
+    assert list(outcomes)[:3] == [1000, 1001, 1002]
+    assert (len(outcomes), len(jobs.bodies)) == (103, 1)
+
+
+def test_what_a_job_leaves_behind_says_why_on_its_own() -> None:
+    """Records that are still there are deleted one by one: that names code and message."""
+    jobs = Jobs(200, immovable=[5, 150])
+    outcomes, _ = drained(dropping(jobs), deletes(200))
+    failed = {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, Failed)}
+    assert (len(outcomes), failed.keys()) == (200, {5, 150})
+    assert failed[5].message == "Locked"
+
+
+def test_a_delete_without_an_id_goes_the_ordinary_way() -> None:
+    """A job names its records by id."""
+    jobs = Jobs(150)
+    keyed = Change(number=999, action=ChangeAction.DELETE, key='{"accountnumber":"A"}')
+    outcomes, _ = drained(dropping(jobs), [*deletes(150), keyed])
+    assert (len(outcomes), kinds(outcomes)) == (151, {Applied})
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_job_that_the_service_will_not_have_is_no_reason_to_stop(status: int) -> None:
+    """Its rows are deleted in the ordinary way."""
+    jobs = Jobs(150)
+    body = json.dumps({"error": {"code": "0x80040203", "message": "No."}}).encode()
+    jobs.refusal = Response(status=status, body=body)
+    outcomes, error = drained(dropping(jobs), deletes(150))
+    assert (len(outcomes), kinds(outcomes), error) == (150, {Applied}, None)
+
+
+def test_a_privilege_that_is_missing_ends_the_run_with_its_name() -> None:
+    """Every delete has its outcome before."""
+    jobs = Jobs(150)
+    body = json.dumps({"error": {"code": "0x80040220", "message": "Principal is missing prvBulkDelete privilege"}})
+    jobs.refusal = Response(status=403, body=body.encode())
+    outcomes, error = drained(dropping(jobs), deletes(150))
+    assert (len(outcomes), kinds(outcomes)) == (150, {Skipped})
+    assert isinstance(error, AbortRun)
+    assert "prvBulkDelete" in error.message
+
+
+def test_a_service_that_stays_away_ends_the_run_as_retry_later() -> None:
+    """Likewise, with the jobs that were not begun."""
+    jobs = Jobs(12_000)
+    jobs.refusal = Response(status=503, body=b'{"error":{"code":"0x1","message":"away"}}')
+    outcomes, error = drained(dropping(jobs), deletes(12_000))
+    assert (len(outcomes), kinds(outcomes)) == (12_000, {Skipped})
+    assert isinstance(error, RetryLater)
+
+
+def test_the_deadline_calls_jobs_off_and_tells_what_they_did() -> None:
+    """Nothing is deleted after the run has ended; what was is applied, the rest is left for the next run."""
+    jobs = Jobs(30_000, seconds=25.0)
+    drops = dropping(jobs, deadline=jobs.clock.now() + timedelta(seconds=50))
+    outcomes, error = drained(drops, deletes(30_000))
+    applied = {number for number, outcome in outcomes.items() if isinstance(outcome, Applied)}
+    assert (len(outcomes), error) == (30_000, None)
+    assert jobs.clock.seconds <= 50
+    assert jobs.there == {record(number) for number in range(30_000) if number not in applied}
+    assert 0 < len(applied) < 30_000
+    assert {outcome.reason for outcome in outcomes.values() if isinstance(outcome, Skipped)} == {"deadline"}
+    jobs.clock.sleep(1000)
+    jobs.send(Request(method="GET", url=BASE + "accounts"))
+    assert len(jobs.there) == 30_000 - len(applied)
+
+
+def test_cancelling_calls_jobs_off() -> None:
+    """Within a second, not at the next look at the jobs."""
+    jobs = Jobs(500, seconds=1000.0)
+    outcomes, _ = drained(dropping(jobs, cancelled=lambda: jobs.clock.seconds > 100), deletes(500))
+    assert {getattr(outcome, "reason", "") for outcome in outcomes.values()} == {"cancelled"}
+    assert (len(jobs.canceled), len(jobs.there)) == (1, 500)
+    assert jobs.clock.seconds <= 101.5
+
+
+def test_too_many_errors_stop_the_rest() -> None:
+    """Failures of what jobs left behind count together."""
+    jobs = Jobs(30_000, immovable=range(0, 30_000, 100))
+    outcomes, _ = drained(dropping(jobs, max_errors=60), deletes(30_000))
+    assert len(outcomes) == 30_000
+    assert 60 < sum(isinstance(outcome, Failed) for outcome in outcomes.values()) < 300
+    assert Skipped in kinds(outcomes)
+
+
+def test_a_job_whose_answer_was_lost_is_started_again() -> None:
+    """Deleting twice does no harm."""
+    jobs = Jobs(150)
+    jobs.refusal = Response(status=502)
+    drops, outcomes = dropping(jobs), []
+    writing = drops.outcomes(iter(deletes(150)))
+    original, jobs.clock.sleep = jobs.clock.sleep, lambda seconds: _answer_again(jobs, original, seconds)  # type: ignore[method-assign,assignment]  # a service that comes back while it is waited for
+    outcomes.extend(writing)
+    assert {type(outcome) for outcome in outcomes} == {Applied}
+
+
+def _answer_again(jobs: Jobs, sleep: Any, seconds: float) -> None:
+    jobs.refusal = None
+    sleep(seconds)
