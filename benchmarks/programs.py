@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from benchmarks.dataverse import ROOT, Local
@@ -52,19 +52,32 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a run went, as the service saw it."""
+    """How a run went, as the service saw it.
+
+    Attributes:
+        finished: Whether it came to its end; otherwise its last rows say nothing about how long it took.
+    """
 
     samples: tuple[Sample, ...]
+    finished: bool = True
 
     def after(self, seconds: float) -> tuple[float, int, int]:
-        """Rows a second, requests and refusals once so many seconds have passed since the first row was written."""
+        """Rows a second, requests and refusals, from one window after the first row to the last whole window.
+
+        Whole windows, because a client that spends each window's budget at once works in bursts.
+
+        Args:
+            seconds: Length of a window.
+        """
         moving = [sample for sample in self.samples if sample.rows > self.samples[0].rows]
         if not moving:
             return 0.0, 0, 0
         late = [sample for sample in moving if sample.at >= moving[0].at + seconds]
-        end = next(sample for sample in moving if sample.rows == moving[-1].rows)
+        end = next(sample for sample in moving if sample.rows == moving[-1].rows) if self.finished else moving[-1]
         if not late or late[0].at >= end.at:
             return 0.0, 0, 0
+        whole = late[0].at + (end.at - late[0].at) // seconds * seconds
+        end = next((sample for sample in late if sample.at >= whole > late[0].at), end)
         rate = (end.rows - late[0].rows) / (end.at - late[0].at)
         return rate, end.requests - late[0].requests, end.throttled - late[0].throttled
 
@@ -131,7 +144,7 @@ def measured(program: str, local: Local, *command: str, patience: float | None =
     facts = json.loads(output.splitlines()[-1]) if output else {}
     if process.returncode and "unfinished" not in facts:
         raise SystemExit(f"{program} ended with {process.returncode}: {' '.join(command)}")
-    course = recorder.course()
+    course = replace(recorder.course(), finished="unfinished" not in facts)
     first, last = course.samples[0], course.samples[-1]
     result = Measured(
         program=f"{program}, not finished" if "unfinished" in facts else program,
