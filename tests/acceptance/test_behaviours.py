@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -369,10 +370,16 @@ def command(here: World, *words: str | Path) -> tuple[int, dict[str, Any]]:
     return done.returncode, value
 
 
-def started(here: World, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def started(here: World, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A command under way; it is gone when the block ends."""
+    with subprocess.Popen(
         [*_PROGRAM, *words], env=environment(here), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_approved_plan_is_applied_or_nothing_is(here: World, tmp_path: Path) -> None:
@@ -451,8 +458,9 @@ def test_explained_steps_run_in_any_duckdb(here: World, behaviour: dict[str, Any
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[World]:
-    """A world in which writing 3,000 rows takes seconds."""
-    with world(tmp_path, latency_ms=20, row_ms="create=2") as made:
+    """A world in which one of the first writes takes seconds, while others go on."""
+    with world(tmp_path, latency_ms=20) as made:
+        made.emulator.faults({"action": "delay", "match": {"method": "POST", "path": "accounts"}, "seconds": 4})
         made.define(accounts())
         made.csv([row(f"A{number}", "x" * 50) for number in range(3000)])
         yield made
@@ -469,11 +477,11 @@ def until_written(here: World, process: subprocess.Popen[str]) -> None:
 
 def test_two_runs_of_one_sync_are_one_run(slow: World) -> None:
     """The second is told to wait and writes nothing; the first is not disturbed."""
-    first = started(slow, "run", "accounts", "--json")
-    until_written(slow, first)
-    code, refused = command(slow, "run", "accounts")
-    assert (code, "already running" in refused["error"]["message"]) == (1, True)
-    out, _ = first.communicate(timeout=60)
+    with started(slow, "run", "accounts", "--json") as first:
+        until_written(slow, first)
+        code, refused = command(slow, "run", "accounts")
+        assert (code, "already running" in refused["error"]["message"]) == (1, True)
+        out, _ = first.communicate(timeout=60)
     assert (first.returncode, json.loads(out)["created"]["done"]) == (0, 3000)
     assert len(slow.records("accounts?$select=name")) == 3000
 
@@ -481,10 +489,10 @@ def test_two_runs_of_one_sync_are_one_run(slow: World) -> None:
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_run_that_is_asked_to_end_says_so_and_can_be_run_again(slow: World, asked: signal.Signals) -> None:
     """No traceback, its own exit code, the log says Interrupted, and the lease is free at once."""
-    run = started(slow, "run", "accounts")
-    until_written(slow, run)
-    run.send_signal(asked)
-    out, err = run.communicate(timeout=30)
+    with started(slow, "run", "accounts") as run:
+        until_written(slow, run)
+        run.send_signal(asked)
+        out, err = run.communicate(timeout=30)
     assert (run.returncode, err.strip()) == (130, "ERROR: Stopped from the keyboard."), out
     assert slow.emulator.stats()["in_flight"]["now"] == 0  # what was sent is settled: the next run sees it
     assert slow.app.state.runs("accounts")[0].state == "Interrupted"
@@ -494,10 +502,10 @@ def test_run_that_is_asked_to_end_says_so_and_can_be_run_again(slow: World, aske
 
 def test_killed_run_is_run_again(slow: World) -> None:
     """After kill -9 the lease runs out by itself, and the next run writes what is left: nothing is lost or doubled."""
-    run = started(slow, "run", "accounts")
-    until_written(slow, run)
-    run.kill()
-    run.communicate(timeout=30)
+    with started(slow, "run", "accounts") as run:
+        until_written(slow, run)
+        run.kill()
+        run.communicate(timeout=30)
     while slow.emulator.stats()["in_flight"]["now"]:  # what the server was at when the client died
         time.sleep(0.05)
     with pytest.raises(UserError, match="already running"):
