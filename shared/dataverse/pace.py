@@ -15,9 +15,11 @@ from shared.dataverse.retry import number_in
 __all__ = ["Pace"]
 
 WINDOW_SECONDS = 300.0
-SHARE = 0.97  # of the budget is used: clocks and networks differ
+SHARE = 0.97  # of the budget of time is used: clocks and networks differ
+REQUESTS_SHARE = 0.99  # of the budget of requests: each is counted for longer here than there, so none comes too soon
 RECOVERY = 1.02  # the budget grows by this in each window without a refusal
 REDUCTION = 0.95
+PROBE_WINDOWS = 10  # windows without a refusal before the budget that was refused is tried again: a 429 pauses all
 
 _REQUESTS = re.compile(r"exceeded the limit of ([\d,]+) over time window of ([\d,]+) seconds")
 _TIME = re.compile(r"exceeded limit of ([\d,]+) milliseconds over time window of ([\d,]+) seconds")
@@ -28,16 +30,33 @@ class _Budget:
 
     def __init__(self) -> None:
         self.most = float("inf")
+        self._refused = float("inf")  # so much was too much
+        self._refused_at = 0.0
         self._changed_at = 0.0
 
+    @property
+    def known(self) -> bool:
+        return self.most != float("inf")
+
     def taught(self, now: float, spent: float, named: float) -> None:
-        self.most = max(spent, named) if self.most == float("inf") else max(self.most * REDUCTION, 1e-9)
-        self._changed_at = now
+        if self.known:
+            self._refused = self.most
+            self.most = max(self.most * REDUCTION, 1e-9)
+        else:
+            self.most = max(spent, named)
+        self._refused_at = self._changed_at = now
+
+    def proven(self, spent: float) -> None:
+        """So much was accepted within one window."""
+        if self.known:
+            self.most = max(self.most, spent)
 
     def recover(self, now: float, window: float) -> None:
-        if now - self._changed_at >= window and self.most != float("inf"):
-            self.most *= RECOVERY
-            self._changed_at = now
+        if not self.known or now - self._changed_at < window:
+            return
+        grown = self.most * RECOVERY
+        if grown < self._refused or now - self._refused_at >= PROBE_WINDOWS * window:
+            self.most, self._changed_at = grown, now
 
 
 class Pace:
@@ -66,6 +85,7 @@ class Pace:
         self._entries.append((now, seconds))
         self._seconds += seconds
         self._forget(now)
+        self._requests_budget.proven(len(self._entries))
 
     def exhausted(self, now: float, message: str) -> None:
         """The service refused for a limit over a window; its message names which."""
@@ -82,7 +102,7 @@ class Pace:
         self._forget(now)
         for budget in (self._requests_budget, self._time_budget):
             budget.recover(now, self._window)
-        room = len(self._entries) + self._in_flight + 1 - SHARE * self._requests_budget.most
+        room = len(self._entries) + self._in_flight + 1 - self._requests
         seconds = self._seconds + (self._in_flight + 1) * self._expected - SHARE * self._time_budget.most
         if (room <= 0 and seconds <= 0) or not self._entries:
             return now
@@ -92,6 +112,16 @@ class Pace:
             if room <= 0 and seconds <= 0:
                 return max(now, at + self._window)
         return max(now, self._entries[-1][0] + self._window)
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether requests are what is scarce: then each had better carry as much as it can."""
+        return self._requests_budget.known
+
+    @property
+    def _requests(self) -> float:
+        most = self._requests_budget.most
+        return max(REQUESTS_SHARE * most, most - 1)
 
     def _forget(self, now: float) -> None:
         while self._entries and self._entries[0][0] <= now - self._window:

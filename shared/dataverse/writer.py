@@ -134,7 +134,8 @@ class Writing:
 
     def _launch(self, feed: Feed) -> None:
         while not self._stopped and (lane := freest(self._lanes, self._clock.monotonic())) is not None:
-            chunk = self._next_again() or feed.take(lane.controller.rows, self._parallel())
+            share = not lane.controller.pace.counts_requests
+            chunk = self._next_again() or feed.take(lane.controller.rows, self._parallel(), share=share)
             if chunk is None:
                 return
             lane.depart(chunk.kind)

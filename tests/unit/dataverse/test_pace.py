@@ -7,7 +7,7 @@ from collections import deque
 from shared.dataverse.controller import Controller, Deadlocked, Kind, Settled, Throttled, TooLong
 from shared.dataverse.pace import Pace
 from shared.dataverse.transport import Request, Response
-from tests.unit.dataverse.simulation import inserts, world
+from tests.unit.dataverse.simulation import Fault, inserts, world
 
 WINDOW = 10.0
 
@@ -130,3 +130,51 @@ def test_timeouts_halve_the_rows_and_deadlocks_the_senders() -> None:
     assert (controller.rows(Kind.CREATE), controller.parallel) == (50, 8)
     controller.observe(Deadlocked(at=0.0))
     assert (controller.rows(Kind.CREATE), controller.parallel) == (50, 4)
+
+
+REFUSED = "Number of requests exceeded the limit of 15 over time window of 300 seconds."
+
+
+def test_what_was_under_way_at_a_refusal_and_accepted_counts_for_the_budget() -> None:
+    """Several servers take more than one of them names: what was accepted within a window proves it."""
+    pace = Pace()
+    for number in range(30):
+        pace.spent(number / 10, 0.1)
+    pace.exhausted(3.0, REFUSED)
+    for number in range(15):
+        pace.spent(3.0 + number / 10, 0.1)
+    pace.spent(301.0, 0.1)  # ten have left the window
+    assert pace.free_at(301.0) == 301.0
+
+
+def test_a_level_that_was_refused_is_felt_for_only_now_and_then() -> None:
+    """Each refusal pauses every sender, so the budget stays below the last one for ten windows."""
+    pace = Pace()
+    for number in range(100):
+        pace.spent(float(number), 0.1)
+    pace.exhausted(99.0, REFUSED)
+    pace.exhausted(400.0, REFUSED)  # 100 was too much once more: 95 from now on
+
+    def room(now: float) -> int:
+        """Requests that may be sent at once into an empty window."""
+        pace.free_at(now)
+        count = 0
+        while pace.free_at(now) <= now and count < 200:
+            pace.spent(now, 0.1)
+            count += 1
+        return count
+
+    rooms = [room(400.0 + window * 301) for window in range(1, 12)]
+    assert max(rooms[:9]) < 100
+    assert rooms[-1] >= 100
+
+
+def test_where_requests_are_scarce_the_last_rows_are_not_shared_out() -> None:
+    """Requests go full until the end once their number is what limits."""
+    throttle = Fault(kind="status", status=429, code="0x80072322", message=REFUSED, headers={"retry-after": "1"})
+    here = world(parallel=8, faults=[throttle])
+    assert len(here.write(inserts(20_000))) == 20_000
+    scarce, plain = here.memory.carried[-8:], world(parallel=8)
+    plain.write(inserts(20_000))
+    assert min(scarce[:-1]) == 1000
+    assert min(plain.memory.carried[-8:]) < 500
