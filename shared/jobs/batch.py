@@ -7,7 +7,7 @@ import resource
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -157,12 +157,12 @@ class _Run:
     lease: HeldLease
     started: datetime
     begun: float
+    partial: list[RunSummary] = field(default_factory=list)  # how far the writing came, once it has begun
 
     def execute(self) -> RunSummary:
         self.tools.state.begin_run(self._record(RunState.RUNNING))
         with self._logging_failure(), self.tools.open_workspace() as workspace:
             summary = self._work(workspace)
-            self._keep_errors(workspace, summary)
         self._finish(summary)
         return summary
 
@@ -175,9 +175,13 @@ class _Run:
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
             cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
         )
-        write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress)
-        self.tools.progress.phase(Phase.FINISH)
-        return self._summary(workspace, plan)
+        try:
+            write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress)
+        finally:
+            self.tools.progress.phase(Phase.FINISH)
+            self.partial.append(self._summary(workspace, plan))
+            self._keep_errors(workspace, self.partial[-1])
+        return self.partial[-1]
 
     def _deadline(self) -> datetime | None:
         if self.job.deadline is None:
@@ -200,10 +204,10 @@ class _Run:
         try:
             yield
         except SyncError as error:
-            self._finish(self._empty(RunState.FAILED, error.message))
+            self._finish(self._ended(RunState.FAILED, error.message))
             raise
         except KeyboardInterrupt:
-            self._finish(self._empty(RunState.INTERRUPTED, "stopped from the keyboard"))
+            self._finish(self._ended(RunState.INTERRUPTED, "stopped by a person or the system"))
             raise
 
     def _summary(self, workspace: Workspace, plan: Plan) -> RunSummary:
@@ -240,7 +244,10 @@ class _Run:
             errors=error_rows(workspace),
         )
 
-    def _empty(self, state: RunState, message: str) -> RunSummary:
+    def _ended(self, state: RunState, message: str) -> RunSummary:
+        """The summary of a run that ended early: with what was written, where it came so far."""
+        if self.partial:
+            return replace(self.partial[-1], state=state, message=message, completed=False)
         usage = self.tools.dataverse.usage()
         return RunSummary(
             run_id=self.job.run_id,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from demo.customers import HEADER, customers, write_customers
-from shared.errors import UnsafePlanError, UserError
+from shared.errors import AbortRun, UnsafePlanError, UserError
 from shared.jobs import RunState
 from tests.acceptance.world import World, accounts, world
 
@@ -207,3 +207,26 @@ def test_execution_log_and_error_files_tell_what_happened(here: World) -> None:
     header, line = content.decode("utf-8").splitlines()
     assert header == "Row,Rejected,Errors"
     assert line.startswith("4,Yes,")
+
+
+def test_run_that_dataverse_ends_early_logs_what_it_wrote(here: World) -> None:
+    """Credentials that are taken away in the middle: the log has the records that were written before."""
+    here.define(accounts())
+    here.csv(rows(3000))
+    here.emulator.faults(
+        [
+            {"action": "delay", "match": {"method": "POST", "path": "CreateMultiple"}, "times": 2, "seconds": 0.05},
+            {"action": "status", "match": {"method": "POST", "path": "Multiple"}, "times": 500, "status": 403,
+             "code": "0x80040220", "message": "Principal user is missing prvCreateAccount privilege"},
+        ]
+    )  # fmt: skip
+
+    with pytest.raises(AbortRun, match="prvCreateAccount"):
+        here.run()
+
+    here.emulator.clear_faults()
+    (record,) = here.app.state.runs("accounts")
+    written = len(here.records("accounts?$select=name"))
+    assert record.state == "Failed"
+    assert record.counts["created"] == {"done": written, "planned": 3000}
+    assert 0 < written < 3000
