@@ -42,8 +42,9 @@ format: setup ## put the code into shape
 bench: setup ## the benchmarks, with their peers; minutes, not seconds
 	$(BIN)/python -m benchmarks
 
-soak: setup ## ten minutes of random work, faults and kill -9
+soak: setup ## random work, faults and kill -9: ten minutes of batches, then 100,000 events
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.soak_events
 
 start: setup ## the app in the Azure Functions host, where Core Tools are installed
 	@command -v func >/dev/null || { echo "Azure Functions Core Tools (func) are not installed. 'make demo' needs none of them."; exit 1; }

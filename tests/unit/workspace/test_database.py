@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -81,6 +82,7 @@ def test_tables_on_disk_are_tables_like_others(tmp_path: Path) -> None:
         assert workspace.query("SELECT count(*) FROM duckdb_tables()") == [(0,)]
         with pytest.raises(UserError):
             workspace.run(Step("Try", f"ATTACH {literal(str(tmp_path / 'other.db'))}"))
+        assert isinstance(rows, Generator)
         rows.close()
     assert list(tmp_path.iterdir()) == []
 
