@@ -29,8 +29,7 @@ from shared.jobs.event_reread import reread
 from shared.jobs.event_rows import Failure, Shaped, shape
 from shared.jobs.event_sync import PreparedSync
 from shared.jobs.event_waves import Wave, Written
-from shared.jobs.event_workspaces import empty
-from shared.workspace import Workspace
+from shared.jobs.event_workspaces import WarmWorkspace
 
 __all__ = ["RACED", "Applied", "EventBatch", "Taken"]
 
@@ -80,7 +79,7 @@ class EventBatch:
 
     sync: PreparedSync
     dataverse: Dataverse
-    workspace: Workspace
+    workspace: WarmWorkspace
     parameters: Mapping[str, ParameterValue]
     started: datetime
     seen_before: Callable[[Collection[str]], Mapping[str, Place]]
@@ -176,13 +175,13 @@ class EventBatch:
                 return Shaped(records={}, failures={number: _failure(error) for number in events}, filtered=frozenset())
         blamed = {number: shaped for number, event in events.items() if (shaped := self._alone(number, event)).failures}
         failures = {number: failure for shaped in blamed.values() for number, failure in shaped.failures.items()}
-        empty(self.workspace)
+        self.workspace.clear()
         sound = {number: event for number, event in events.items() if number not in failures}
         shaped = shape(sound, self.sync, self.workspace)
         return replace(shaped, failures={**failures, **shaped.failures})
 
     def _alone(self, number: int, event: Event) -> Shaped:
-        empty(self.workspace)
+        self.workspace.clear()
         return self._shape({number: event})
 
     # -- Waves ---------------------------------------------------------------------------------------------------

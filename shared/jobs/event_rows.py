@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from shared.definitions.models import ChangedWhen, ColumnType
 from shared.events import Action, Event, Fields
 from shared.jobs.event_sync import Group, PreparedSync
-from shared.jobs.event_workspaces import empty
+from shared.jobs.event_workspaces import WarmWorkspace
 from shared.transform import Omit, TargetColumn
-from shared.workspace import Workspace, literal, quoted
+from shared.workspace import literal, quoted
 
 __all__ = ["KEPT", "Failure", "Shaped", "shape"]
 
@@ -54,7 +54,7 @@ class Shaped:
     filtered: frozenset[int]
 
 
-def shape(events: Mapping[int, Event], sync: PreparedSync, workspace: Workspace) -> Shaped:
+def shape(events: Mapping[int, Event], sync: PreparedSync, workspace: WarmWorkspace) -> Shaped:
     """Fill `wanted`.
 
     Raises:
@@ -70,7 +70,7 @@ def shape(events: Mapping[int, Event], sync: PreparedSync, workspace: Workspace)
     filtered: set[int] = set()
     for place, ((carried, deletes), rows) in enumerate(groups.items()):
         if place:
-            empty(workspace, keep=KEPT)
+            workspace.clear(keep=KEPT)
         group = sync.group(carried, deletes=deletes)
         if group is None:
             failures |= dict.fromkeys(rows, _without_key(sync))
@@ -97,7 +97,7 @@ def _without_key(sync: PreparedSync) -> Failure:
 
 
 def _shape_group(
-    group: Group, rows: Mapping[int, Fields], sync: PreparedSync, workspace: Workspace
+    group: Group, rows: Mapping[int, Fields], sync: PreparedSync, workspace: WarmWorkspace
 ) -> dict[int, Failure]:
     _load(group, rows, workspace)
     for step in group.steps:
@@ -111,7 +111,7 @@ def _shape_group(
     return _failures(workspace)
 
 
-def _failures(workspace: Workspace) -> dict[int, Failure]:
+def _failures(workspace: WarmWorkspace) -> dict[int, Failure]:
     """The first error of each rejected event."""
     rejected = workspace.query(
         "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected ORDER BY _row DESC"
@@ -122,7 +122,7 @@ def _failures(workspace: Workspace) -> dict[int, Failure]:
     }
 
 
-def _load(group: Group, rows: Mapping[int, Fields], workspace: Workspace) -> None:
+def _load(group: Group, rows: Mapping[int, Fields], workspace: WarmWorkspace) -> None:
     """Fill `source_raw` with one statement: the rows travel as one JSON text."""
     names = [f"c{place}" for place, _ in enumerate(group.fields)]
     records = [

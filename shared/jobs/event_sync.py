@@ -13,20 +13,16 @@ from typing import Final
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.listener_models import Topic
-from shared.definitions.models import Mapping as Mapped
-from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
 from shared.transform import Omit, TargetColumn, check, desire_steps, layout, shape_steps
 from shared.workspace import Step
 
-__all__ = ["EVENT", "SPARED", "EventSync", "Group", "Listeners", "PreparedSync"]
+__all__ = ["SPARED", "EventSync", "Group", "Listeners", "PreparedSync"]
 
-# A key part that no two events share: `desired` keeps every event of a record, because folding comes after it.
-EVENT: Final = "_event"
 _MOST_GROUPS: Final = 500
-# What a batch needs and events do not: no two events share a key, nobody counts rows, columns are taken by name.
-# Planning a statement takes longer than running it on a few rows, so each that is left out is a millisecond saved.
+# What a batch needs and events do not: folding comes later, so every event of a record keeps its row; nobody counts
+# rows; columns are taken by name. On a few rows every statement that is left out is time saved.
 SPARED: Final = frozenset(
     {
         "Count the source's rows",
@@ -176,29 +172,11 @@ class PreparedSync:
         definition = carried_definition(self.definition, carried, targets=self._identity if deletes else None)
         if definition is None:
             return None
-        definition, entity = _one_row_an_event(definition), _with_event(self.entity)
         return Group(
             fields=tuple(column.name for column in definition.source.columns if column.read),
             steps=(
                 *shape_steps(definition),
-                *(step for step in desire_steps(definition, entity) if step.title not in SPARED),
+                *(step for step in desire_steps(definition, self.entity) if step.title not in SPARED),
             ),
-            layout=tuple(column for column in layout(definition, entity) if column.name != EVENT),
+            layout=layout(definition, self.entity),
         )
-
-
-def _one_row_an_event(definition: SyncDefinition) -> SyncDefinition:
-    """The definition with the event's number as one more part of its key."""
-    destination, behaviour = definition.destination, definition.sync_behaviour
-    mappings = (*destination.mappings, Mapped(value="ROW_NUMBER()", target=EVENT))
-    return definition.model_copy(
-        update={
-            "destination": destination.model_copy(update={"mappings": mappings}),
-            "sync_behaviour": behaviour.model_copy(update={"sync_key": (*behaviour.sync_key, EVENT)}),
-        }
-    )
-
-
-def _with_event(entity: EntityMetadata) -> EntityMetadata:
-    number = AttributeMetadata(name=EVENT, type=AttributeType.BIGINT)
-    return replace(entity, attributes={**entity.attributes, EVENT: number})

@@ -16,10 +16,10 @@ from shared.errors import AbortRun, RetryLater
 from shared.events import Action, Step
 from shared.jobs.event_rows import KEPT, Failure
 from shared.jobs.event_sync import PreparedSync
-from shared.jobs.event_workspaces import empty
+from shared.jobs.event_workspaces import WarmWorkspace
 from shared.reconcile import reconcile_steps
 from shared.transform import TargetColumn, current_finish_steps, current_table_step, to_service
-from shared.workspace import Workspace, literal, quoted
+from shared.workspace import literal, quoted
 
 __all__ = ["CHANGES", "DOUBLES", "NEEDLESS", "WRITTEN_DOWN", "Wave", "Written"]
 
@@ -76,7 +76,7 @@ class Wave:
 
     sync: PreparedSync
     dataverse: Dataverse
-    workspace: Workspace
+    workspace: WarmWorkspace
     parameters: Mapping[str, ParameterValue]
     started: datetime
 
@@ -93,7 +93,7 @@ class Wave:
             AbortRun: The service refuses everything.
             RetryLater: The service is away.
         """
-        empty(self.workspace, keep=KEPT)
+        self.workspace.clear(keep=KEPT)
         self._stage(steps)
         single = all(len(step.rows) == 1 for step in steps)
         definition = self._read(single=single) if comparing else self._follow(single=single)

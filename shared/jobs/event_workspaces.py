@@ -1,63 +1,188 @@
-"""Workspaces that outlive a batch: opening one, and parsing its statements, takes longer than an event's whole way."""
+"""Workspaces that outlive a batch: planning its statements takes longer than running them on some hundred rows."""
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import ClassVar, Final
 
 import duckdb
 
-from shared.workspace import Row, Step, Workspace
+from shared.workspace import SqlValue, Workspace, literal, quoted
 
-__all__ = ["WarmWorkspace", "Workspaces", "empty"]
+__all__ = ["WarmWorkspace", "Workspaces"]
 
-_MOST_STATEMENTS: Final = 500
+_MADE: Final = re.compile(
+    r'\s*CREATE\s+(?P<kind>TABLE|VIEW)\s+(?P<lenient>IF\s+NOT\s+EXISTS\s+)?(?P<name>\w+|"[^"]+")(?P<filled>\s+AS\b)?',
+    re.IGNORECASE,
+)
+# A variable's value becomes part of a plan, and every batch may have others.
+_VARIABLE: Final = "getvariable("
+_PLANNED: Final = frozenset(
+    {
+        duckdb.StatementType.SELECT,
+        duckdb.StatementType.INSERT,
+        duckdb.StatementType.UPDATE,
+        duckdb.StatementType.DELETE,
+    }
+)
+_NOWHERE: Final = "main"  # the search path without any table
+_MOST_TABLES: Final = 200
+_MOST_TEXTS: Final = 2000
+_TIDIED_EVERY: Final = 16  # batches; rows that were deleted are skipped by every scan until then
+_Place = tuple[str, str]  # a search path and a text: which tables a statement sees follows from the path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A table or view in a schema of its own.
+
+    Attributes:
+        fill: The statement that fills it again; empty where it is made without rows.
+        varies: It is a view that reads variables, so nothing that reads it can be planned ahead.
+    """
+
+    schema: str
+    name: str
+    fill: str
+    is_table: bool
+    varies: bool
 
 
 class WarmWorkspace(Workspace):
-    """A workspace that parses each statement once: batch after batch runs the same ones.
+    """A workspace that plans each statement once: batch after batch runs the same ones.
 
-    DuckDB plans a statement anew whenever it runs, so it sees the tables as they are; only the parser's work is kept.
+    DuckDB keeps a prepared plan as long as no table is made or dropped. So tables stay, each in a schema of its own:
+    `CREATE` of one that is known puts its schema on the search path and fills it, `clear` empties it and takes it off.
+    The path tells which tables a statement sees; path and text together name a plan.
+
+    The optimiser is off: what it makes depends on the tables' statistics and would be made anew for every run.
+
+    Attributes:
+        worn: It had better be closed than used again.
     """
 
-    _statements: dict[str, list[duckdb.Statement]] | None = None
+    _SETTINGS: ClassVar[Mapping[str, str]] = {"enable_optimizer": "false"}
 
-    def execute(self, sql: str, params: Sequence[object] | None = None) -> None:
-        """Run a statement whose result is not wanted."""
-        self._executed(sql, params)
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
+        super().__init__(connection, folder=folder, readable=readable)
+        self._made: dict[_Place, _Made] = {}
+        self._plans: dict[_Place, str] = {}  # empty for a text that came once so far
+        self._texts: dict[str, tuple[duckdb.Statement, ...]] = {}
+        self._present: tuple[_Made, ...] = ()  # newest first
+        self._path = self._path_set = _NOWHERE
+        self._numbers = count()
+        self._clears = 0
+        self.worn = False
 
-    def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
-        """Run a query and return all of its rows."""
-        return self._executed(sql, params).fetchall()
+    def clear(self, *, keep: Collection[str] = ()) -> None:
+        """Make every table and view but some as if they had never been there."""
+        for made in self._present:
+            if made.is_table and made.name not in keep:
+                self._planned(f"DELETE FROM {made.schema}.{quoted(made.name)}", ())
+        self._see(tuple(made for made in self._present if made.name in keep))
+        self._clears += 1
+        if self._clears % _TIDIED_EVERY == 0:
+            self._connection.execute("CHECKPOINT")
 
-    def run(self, step: Step) -> None:
-        """Run one step; see `Workspace.run`."""
-        try:
-            self._executed(step.sql)
-        except duckdb.Error:
-            super().run(step)  # it fails again, and is explained
+    # -- Statements ----------------------------------------------------------------------------------------------
 
     def _executed(self, sql: str, params: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
-        if self._statements is None or len(self._statements) >= _MOST_STATEMENTS:
-            self._statements = {}
-        if sql not in self._statements:
-            self._statements[sql] = self._connection.extract_statements(sql)
-        for statement in self._statements[sql]:
-            self._connection.execute(statement, params)
+        if sql not in self._texts:
+            self._texts[sql] = tuple(self._connection.extract_statements(sql))
+        for statement in self._texts[sql]:
+            if statement.type in _PLANNED:
+                self._planned(statement.query, params or ())
+            elif made := _MADE.match(statement.query):
+                self._make(made, params or ())
+            else:
+                self.worn = True
+                self._plain(statement.query, params)
         return self._connection
+
+    def _planned(self, sql: str, params: Sequence[object]) -> None:
+        """Run a statement by its plan, which is made when the statement comes for the second time."""
+        plans, place = self._plans, (self._path, sql)
+        if place not in plans or _VARIABLE in sql or any(made.varies for made in self._present):
+            plans[place] = ""
+            self._plain(sql, params)
+            return
+        if not plans[place]:
+            name = f"plan{next(self._numbers)}"
+            self._plain(f"PREPARE {name} AS {sql}", ())
+            plans[place] = name
+        values = f"({', '.join(map(_literal, params))})" if params else ""
+        self._plain(f"EXECUTE {plans[place]}{values}", ())
+
+    def _plain(self, sql: str, params: Sequence[object] | None) -> None:
+        if self._path_set != self._path:
+            self._connection.execute(f"SET search_path = '{self._path}'")
+            self._path_set = self._path
+        self._connection.execute(sql, params or None)
+
+    # -- Tables --------------------------------------------------------------------------------------------------
+
+    def _make(self, found: re.Match[str], params: Sequence[object]) -> None:
+        """Make a table or a view, or take the one that the same text made here before."""
+        name = found["name"].strip('"')
+        if any(made.name == name for made in self._present):
+            if found["lenient"]:
+                return
+            raise duckdb.CatalogException(f"Catalog Error: {name} is there already")
+        place = (self._path, found.string)
+        made = self._made.get(place)
+        if made is not None:
+            if made.fill:
+                self._planned(made.fill, params)
+            self._see((made, *self._present))
+            return
+        made = self._new(name, found)
+        self._plain(f"CREATE SCHEMA {made.schema}", ())
+        self._see((made, *self._present))
+        try:
+            self._plain(found.string, params)
+        except duckdb.Error:
+            self._see(self._present[1:])
+            raise
+        self._made[place] = made
+
+    def _new(self, name: str, found: re.Match[str]) -> _Made:
+        schema = f"s{next(self._numbers)}"
+        is_table = found["kind"].upper() == "TABLE"
+        fill = f"INSERT INTO {schema}.{quoted(name)} {found.string[found.end() :]}" if found["filled"] else ""
+        return _Made(
+            schema=schema,
+            name=name,
+            fill=fill if is_table else "",
+            is_table=is_table,
+            varies=not is_table and _VARIABLE in found.string,
+        )
+
+    def _see(self, present: tuple[_Made, ...]) -> None:
+        self._present = present
+        self._path = ",".join(made.schema for made in present) or _NOWHERE
+        self.worn |= len(self._made) > _MOST_TABLES or len(self._plans) > _MOST_TEXTS
+
+
+def _literal(value: object) -> str:
+    assert isinstance(value, SqlValue)  # noqa: S101 - real time gives texts and numbers alone
+    return literal(value)
 
 
 class Workspaces:
     """Open workspaces, kept between batches."""
 
-    def __init__(self, open_workspace: Callable[[], Workspace]) -> None:
+    def __init__(self, open_workspace: Callable[[], WarmWorkspace]) -> None:
         self._open = open_workspace
-        self._idle: deque[Workspace] = deque()
+        self._idle: deque[WarmWorkspace] = deque()
 
     @contextmanager
-    def lend(self) -> Iterator[Workspace]:
+    def lend(self) -> Iterator[WarmWorkspace]:
         """An empty workspace for one batch; one whose batch failed is closed and not used again."""
         try:
             workspace = self._idle.pop()
@@ -66,8 +191,8 @@ class Workspaces:
         sound = False
         try:
             yield workspace
-            empty(workspace)
-            sound = True
+            workspace.clear()
+            sound = not workspace.worn
         finally:
             if sound:
                 self._idle.append(workspace)
@@ -78,14 +203,3 @@ class Workspaces:
         """Close all that are idle."""
         while self._idle:
             self._idle.pop().close()
-
-
-def empty(workspace: Workspace, *, keep: Collection[str] = ()) -> None:
-    """Remove every table and view but some."""
-    found = workspace.query(
-        "SELECT 'VIEW', view_name FROM duckdb_views() WHERE NOT internal "
-        "UNION ALL SELECT 'TABLE', table_name FROM duckdb_tables()"
-    )
-    drops = [f'DROP {kind} IF EXISTS "{name}"' for kind, name in found if name not in keep]
-    if drops:
-        workspace.execute("; ".join(drops))

@@ -25,7 +25,6 @@ from shared.jobs.event_rows import Failure
 from shared.jobs.event_sync import EventSync, Listeners, PreparedSync
 from shared.jobs.event_workspaces import WarmWorkspace, Workspaces
 from shared.state import DeadLetter, Position, StateStore
-from shared.workspace import Workspace
 
 __all__ = [
     "EventMemory",
@@ -81,7 +80,7 @@ class EventTools:
     clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
-    def wired(cls, state: StateStore, connect: Connect, open_workspace: Callable[[], Workspace]) -> EventTools:
+    def wired(cls, state: StateStore, connect: Connect, open_workspace: Callable[[], WarmWorkspace]) -> EventTools:
         """Tools with an empty memory."""
         return cls(state=state, connect=connect, memory=EventMemory(Workspaces(open_workspace)))
 

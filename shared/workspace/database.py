@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import duckdb
 
@@ -42,6 +42,8 @@ class Workspace:
         folder: A private temporary folder; what is put there can be loaded, and it goes away on closing.
         readable: Files outside that folder that may be loaded.
     """
+
+    _SETTINGS: ClassVar[Mapping[str, str]] = {}  # DuckDB's, beside those that every workspace has
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
         self._connection = connection
@@ -82,7 +84,8 @@ class Workspace:
         except OSError as error:
             raise UserError(f"no temporary folder can be made in {temp_folder}: {error.strerror}") from error
         try:
-            connection = _connected(file, folder, memory_limit=memory_limit, readable=readable, threads=threads)
+            settings = {**cls._SETTINGS, "memory_limit": memory_limit}
+            connection = _connected(file, folder, settings=settings, readable=readable, threads=threads)
             workspace = cls(connection, folder=folder, readable=frozenset(readable))
             if on_disk and file is None:
                 workspace._move_to_disk()
@@ -120,7 +123,7 @@ class Workspace:
             UserError: The memory limit and the room to spill do not suffice.
         """
         with _understood():
-            self._connection.execute(sql, params)
+            self._executed(sql, params)
 
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
         """Run a query and return all of its rows: for counts and samples, not for tables.
@@ -129,7 +132,7 @@ class Workspace:
             UserError: The memory limit and the room to spill do not suffice.
         """
         with _understood():
-            return self._connection.execute(sql, params).fetchall()
+            return self._executed(sql, params).fetchall()
 
     def rows(self, sql: str, size: int = 1000) -> Iterator[Row]:
         """Stream a query's rows, fetching `size` at a time; other statements may run in between.
@@ -157,9 +160,13 @@ class Workspace:
         """
         try:
             with _understood():
-                self._connection.execute(step.sql)
+                self._executed(step.sql)
         except duckdb.Error as error:
             raise UserError(f"{step.origin or step.title}: {explained(error)}") from error
+
+    def _executed(self, sql: str, params: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
+        """The connection after it ran a text, ready to be asked for the rows."""
+        return self._connection.execute(sql, params)
 
     def bind(self, values: Mapping[str, SqlValue]) -> None:
         """Make parameters known to expressions: `@name` reads the variable ``p_name``."""
@@ -201,16 +208,21 @@ def explained(error: duckdb.Error) -> str:
 
 
 def _connected(
-    file: str | Path | None, folder: Path, *, memory_limit: str, readable: Sequence[str], threads: int | None
+    file: str | Path | None,
+    folder: Path,
+    *,
+    settings: Mapping[str, str],
+    readable: Sequence[str],
+    threads: int | None,
 ) -> duckdb.DuckDBPyConnection:
-    settings: dict[str, str | bool | int | float | list[str]] = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         **_CONFIGURATION,
-        "memory_limit": memory_limit,
+        **settings,
         "temp_directory": str(folder / "spill"),
     }
     if threads is not None:
-        settings["threads"] = str(threads)
-    connection = duckdb.connect(":memory:" if file is None else str(file), config=settings)
+        config["threads"] = str(threads)
+    connection = duckdb.connect(":memory:" if file is None else str(file), config=config)
     try:
         # Instants are kept and compared in UTC, whatever zone the machine is in.
         connection.execute("SET GLOBAL TimeZone = 'UTC'")

@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from shared.errors import UserError
-from shared.jobs.event_workspaces import WarmWorkspace, Workspaces, empty
-from shared.workspace import Step, Workspace
+from shared.jobs.event_workspaces import WarmWorkspace, Workspaces
+from shared.workspace import Step
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_a_statement_that_is_kept_sees_the_tables_as_they_are(workspace: WarmWor
         workspace.execute(f"CREATE TABLE t AS SELECT {columns}")
         workspace.run(Step("Copy", "CREATE TABLE copy AS SELECT * FROM t"))
         assert workspace.query("SELECT * FROM copy") == rows
-        empty(workspace)
+        workspace.clear()
 
 
 def test_parameters_are_those_of_the_call(workspace: WarmWorkspace) -> None:
@@ -62,7 +62,7 @@ def test_a_workspace_is_lent_empty_and_again() -> None:
 
 def test_one_whose_batch_failed_is_not_used_again() -> None:
     """Nobody knows what it was left in."""
-    workspaces = Workspaces(lambda: Workspace.open(threads=1))
+    workspaces = Workspaces(lambda: WarmWorkspace.open(threads=1))
     with pytest.raises(ZeroDivisionError), workspaces.lend() as first:
         raise ZeroDivisionError
     with workspaces.lend() as second:
@@ -72,7 +72,7 @@ def test_one_whose_batch_failed_is_not_used_again() -> None:
 
 def test_batches_side_by_side_get_one_each() -> None:
     """Two that run at a time do not share tables."""
-    workspaces = Workspaces(lambda: Workspace.open(threads=1))
+    workspaces = Workspaces(lambda: WarmWorkspace.open(threads=1))
     with workspaces.lend() as first, workspaces.lend() as second:
         assert first is not second
     workspaces.close()
