@@ -44,6 +44,7 @@ _FIRST_REFUSAL = 300
 _TOO_LARGE = 413
 _SERVER_ERROR = 500
 _MOST_LOOKUPS = 5
+_MOST_ROLLBACKS = 6  # of one operation in a `$batch`: as patient as with whole requests
 _FEW = 16  # suspects that one $batch tells apart for less than four more halvings would cost
 _AGAIN = "again"  # counts repeats of a refusal that may have been chance
 _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
@@ -243,7 +244,16 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
 
 def _alone(chunk: Chunk, refused: Refusal) -> Verdict:
     released = tuple((chunk.kind, change) for change in (*chunk.changes[1:], *chunk.rest))
+    if _may_have_acted(chunk, refused):
+        again = lost(replace(chunk, changes=chunk.changes[:1], rest=(), blame=None))
+        return replace(again, released=released)
     return Verdict(outcomes=(_failed(chunk.changes[0], refused),), released=released)
+
+
+def _may_have_acted(chunk: Chunk, refused: Refusal) -> bool:
+    """Before a create fails for a fault of the server, its record is looked for once: no later try would tell."""
+    faulty = chunk.kind is Kind.CREATE and refused.status >= _SERVER_ERROR
+    return faulty and chunk.step is not Step.LOOK_UP and Trouble.LOST not in chunk.tries
 
 
 def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
@@ -280,7 +290,7 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     happened = trouble(answer, refused)
     if happened is None and refused.status >= _SERVER_ERROR and not chunk.tries:
         happened = Trouble.DATABASE  # a fault that may have been chance: once more
-    if happened is not None and (happened is not Trouble.DATABASE or chunk.tries.get(happened, 0) < _MOST_LOOKUPS):
+    if happened is not None and (happened is not Trouble.DATABASE or chunk.tries.get(happened, 0) < _MOST_ROLLBACKS):
         return happened
     if chunk.kind is Kind.DELETE and refused.code in _GONE:
         return Applied(number=change.number, id=change.id, created=False)  # what it was to bring about is so
@@ -292,7 +302,7 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     if ends_run(refused):
         error = error_of(refused, table=target.entity.logical_name, doing=chunk.kind.value)
         return error if isinstance(error, AbortRun) else AbortRun(str(refused))
-    return _failed(change, refused)
+    return Trouble.LOST if _may_have_acted(chunk, refused) else _failed(change, refused)
 
 
 def _applied(kind: Kind, change: Change, answer: Response, target: Target) -> Applied:

@@ -231,12 +231,24 @@ def test_a_row_of_a_batch_is_throttled_as_often_as_it_takes() -> None:
     assert tired.tries == {Trouble.THROTTLED: 10}
 
 
-def test_a_row_of_a_batch_that_meets_a_fault_is_tried_once_more() -> None:
-    """Chance may have played a part; a second fault is final."""
-    again = only(settle(chunk(Kind.CREATE, 1, step=Step.SINGLY), batch(answer(500, "0x80040216")), TARGET))
+@pytest.mark.parametrize("step", [Step.SINGLY, Step.SEND])
+def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: Step) -> None:
+    """Chance may have played a part, so it is tried once more; then looked for; then the fault is final."""
+
+    def fault(at: Chunk) -> Verdict:
+        said = answer(500, "0x80040216")
+        return settle(at, batch(said) if at.step is Step.SINGLY else said, TARGET)
+
+    again = only(fault(chunk(Kind.CREATE, 1, step=step)))
     assert again.lost
-    verdict = settle(again, batch(answer(500, "0x80040216")), TARGET)
-    assert [type(outcome) for outcome in verdict.outcomes] == [Failed]
+    looking = only(fault(again))
+    assert looking.step is Step.LOOK_UP
+    found = settle(looking, batch(good({"value": [{"accountid": "id-0", "accountnumber": "A0"}]})), TARGET)
+    assert list(found.outcomes) == [Applied(number=0, id="id-0", created=True)]
+    missing = only(settle(looking, batch(good({"value": []})), TARGET))
+    final = fault(missing) if step is Step.SEND else fault(replace(missing, step=step))
+    assert [type(outcome) for outcome in final.outcomes] == [Failed]
+    assert [type(outcome) for outcome in fault(only(fault(chunk(Kind.UPDATE, 1, step=step)))).outcomes] == [Failed]
 
 
 def test_a_lost_race_of_upserts_is_run_once_more() -> None:
