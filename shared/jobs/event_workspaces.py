@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 import duckdb
 
-from shared.workspace import SqlValue, Workspace, literal, quoted
+from shared.workspace import Row, SqlValue, Workspace, literal, quoted
 
 __all__ = ["WarmWorkspace", "Workspaces"]
 
@@ -32,7 +32,7 @@ _PLANNED: Final = frozenset(
     }
 )
 _NOWHERE: Final = "main"  # the search path without any table
-_MOST_TABLES: Final = 200
+_MOST_TABLES: Final = 400
 _MOST_TEXTS: Final = 2000
 _TIDIED_EVERY: Final = 16  # batches; rows that were deleted are skipped by every scan until then
 _Place = tuple[str, str]  # a search path and a text: which tables a statement sees follows from the path
@@ -75,13 +75,21 @@ class WarmWorkspace(Workspace):
         self._plans: dict[_Place, str] = {}  # empty for a text that came once so far
         self._texts: dict[str, tuple[duckdb.Statement, ...]] = {}
         self._present: tuple[_Made, ...] = ()  # newest first
-        self._path = self._path_set = _NOWHERE
+        self._path = _NOWHERE
+        self._shown: tuple[_Made, ...] = ()  # what the connection's search path shows
+        self._wider: dict[str, tuple[_Made, ...]] = {}  # path -> what came to be beside its tables, the last time
         self._numbers = count()
         self._clears = 0
         self.worn = False
 
+    def rows(self, sql: str, size: int = 1000) -> Iterator[Row]:  # noqa: ARG002 - a batch of events is few rows
+        """The rows of a query, all fetched at once: the connection of a stream would not see the tables."""
+        yield from self.query(sql)
+
     def clear(self, *, keep: Collection[str] = ()) -> None:
         """Make every table and view but some as if they had never been there."""
+        for behind in range(len(self._present)):
+            self._wider[_path(self._present[behind:])] = self._present
         for made in self._present:
             if made.is_table and made.name not in keep:
                 self._planned(f"DELETE FROM {made.schema}.{quoted(made.name)}", ())
@@ -117,13 +125,24 @@ class WarmWorkspace(Workspace):
             self._plain(f"PREPARE {name} AS {sql}", ())
             plans[place] = name
         values = f"({', '.join(map(_literal, params))})" if params else ""
-        self._plain(f"EXECUTE {plans[place]}{values}", ())
+        if not self._present_is_shown():
+            self._show(self._wider.get(self._path, self._present))
+        self._connection.execute(f"EXECUTE {plans[place]}{values}")
 
     def _plain(self, sql: str, params: Sequence[object] | None) -> None:
-        if self._path_set != self._path:
-            self._connection.execute(f"SET search_path = '{self._path}'")
-            self._path_set = self._path
+        """Run a statement that sees what is present and nothing else."""
+        self._show(self._present)
         self._connection.execute(sql, params or None)
+
+    def _present_is_shown(self) -> bool:
+        """Whether a plan that DuckDB has to make anew would find the same tables; others beside them do no harm."""
+        shown = {made.name: made for made in reversed(self._shown)}
+        return all(shown.get(made.name) is made for made in self._present)
+
+    def _show(self, tables: tuple[_Made, ...]) -> None:
+        if self._shown != tables:
+            self._connection.execute(f"SET search_path = '{_path(tables)}'")
+            self._shown = tables
 
     # -- Tables --------------------------------------------------------------------------------------------------
 
@@ -165,8 +184,12 @@ class WarmWorkspace(Workspace):
 
     def _see(self, present: tuple[_Made, ...]) -> None:
         self._present = present
-        self._path = ",".join(made.schema for made in present) or _NOWHERE
+        self._path = _path(present)
         self.worn |= len(self._made) > _MOST_TABLES or len(self._plans) > _MOST_TEXTS
+
+
+def _path(tables: Sequence[_Made]) -> str:
+    return ",".join(made.schema for made in tables) or _NOWHERE
 
 
 def _literal(value: object) -> str:

@@ -18,18 +18,96 @@ def workspace() -> Iterator[WarmWorkspace]:
         yield opened
 
 
-def test_a_statement_that_is_kept_sees_the_tables_as_they_are(workspace: WarmWorkspace) -> None:
-    """Only the parser's work is kept: another table under the name, with other columns, is no trouble."""
-    for columns, rows in (("1 AS a", [(1,)]), ("'x' AS b, 2 AS c", [("x", 2)])):
+def test_a_statement_sees_the_tables_as_they_are(workspace: WarmWorkspace) -> None:
+    """Another table under the name, with other columns, is no trouble; nor is one that comes again, in any order."""
+    for columns, rows in [("1 AS a", [(1,)]), ("'x' AS b, 2 AS c", [("x", 2)])] * 4:
         workspace.execute(f"CREATE TABLE t AS SELECT {columns}")
         workspace.run(Step("Copy", "CREATE TABLE copy AS SELECT * FROM t"))
         assert workspace.query("SELECT * FROM copy") == rows
+        assert list(workspace.rows("SELECT * FROM copy")) == rows
         workspace.clear()
+
+
+def test_tables_that_are_kept_stay_as_they_are(workspace: WarmWorkspace) -> None:
+    """Others may come and go beside them, also one that was there under another text."""
+    for turn in range(6):
+        workspace.execute(f"CREATE TABLE kept AS SELECT {turn} AS n")
+        for name in ("a", "b", "a"):
+            workspace.execute(f"CREATE TABLE other AS SELECT '{name}' || n AS {name} FROM kept")
+            workspace.execute("CREATE VIEW seen AS SELECT * FROM other")
+            assert workspace.query("SELECT * FROM seen") == [(f"{name}{turn}",)]
+            workspace.clear(keep=("kept",))
+        assert workspace.query("SELECT count(*) FROM kept") == [(1,)]
+        workspace.clear()
+
+
+def test_what_is_gone_cannot_be_read(workspace: WarmWorkspace) -> None:
+    """A statement that is planned when its table is there fails when it is not, and a second table is refused."""
+    for _ in range(4):
+        with pytest.raises(duckdb.CatalogException):
+            workspace.query("SELECT * FROM t")
+        workspace.execute("CREATE TABLE t (a INTEGER)")
+        workspace.execute("CREATE TABLE IF NOT EXISTS t (a INTEGER)")
+        with pytest.raises(duckdb.CatalogException):
+            workspace.execute("CREATE TABLE t (a INTEGER)")
+        assert workspace.query("SELECT * FROM t") == []
+        workspace.execute("INSERT INTO t VALUES (1)")
+        workspace.clear()
+
+
+def test_variables_are_those_of_the_batch(workspace: WarmWorkspace) -> None:
+    """A plan would hold the value that a variable had, so statements with one are planned anew, through views too."""
+    for day in ("one", "two", "three", "four"):
+        workspace.bind({"day": day})
+        workspace.execute("CREATE VIEW through AS SELECT getvariable('p_day') AS day")
+        workspace.execute("CREATE TABLE made AS SELECT getvariable('p_day') AS day")
+        assert workspace.query("SELECT * FROM through") == workspace.query("SELECT * FROM made") == [(day,)]
+        workspace.clear()
+
+
+def test_a_step_that_fails_leaves_nothing(workspace: WarmWorkspace) -> None:
+    """Whether it is planned or not: what failed for one batch's rows works for those of the next."""
+    for value, works in (("1", True), ("x", False), ("2", True), ("y", False), ("3", True)):
+        workspace.execute("CREATE TABLE given AS SELECT ?::VARCHAR AS text", [value])
+        step = Step("Read", "CREATE TABLE number AS SELECT CAST(text AS INTEGER) AS n FROM given")
+        if works:
+            workspace.run(step)
+            assert workspace.query("SELECT n FROM number") == [(int(value),)]
+        else:
+            with pytest.raises(UserError):
+                workspace.run(step)
+            with pytest.raises(duckdb.CatalogException):
+                workspace.query("SELECT n FROM number")
+        workspace.clear()
+
+
+def test_one_that_was_changed_in_other_ways_is_not_used_again() -> None:
+    """Only what is made and filled can be emptied."""
+    workspaces = Workspaces(lambda: WarmWorkspace.open(threads=1))
+    with workspaces.lend() as first:
+        first.execute("CREATE TABLE t AS SELECT 1 AS a, 2 AS b")
+        first.execute("ALTER TABLE t DROP COLUMN a")
+        assert first.query("SELECT * FROM t") == [(2,)]
+    with workspaces.lend() as second:
+        assert second is not first
+    workspaces.close()
+
+
+def test_one_that_knows_too_many_statements_is_not_used_again() -> None:
+    """Senders that leave out fields at random make ever new ones."""
+    workspaces = Workspaces(lambda: WarmWorkspace.open(threads=1))
+    with workspaces.lend() as first:
+        for number in range(401):
+            first.execute(f"CREATE TABLE t{number} (a INTEGER)")
+    with workspaces.lend() as second:
+        assert second is not first
+    workspaces.close()
 
 
 def test_parameters_are_those_of_the_call(workspace: WarmWorkspace) -> None:
     """The same text with another value gives another answer."""
-    assert [workspace.query("SELECT ?::VARCHAR", [value]) for value in ("a", "b")] == [[("a",)], [("b",)]]
+    values = ["a", "b", "it's", '{"c": 1}', ""]
+    assert [workspace.query("SELECT ?::VARCHAR", [value]) for value in values] == [[(value,)] for value in values]
 
 
 def test_a_step_that_fails_is_explained_without_values(workspace: WarmWorkspace) -> None:
