@@ -41,6 +41,7 @@ format: setup ## put the code into shape
 
 bench: setup ## the benchmarks, with their peers; minutes, not seconds
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.events
 
 soak: setup ## random work, faults and kill -9: ten minutes of batches, then 100,000 events
 	$(BIN)/python -m benchmarks.soak
