@@ -35,6 +35,7 @@ _NOWHERE: Final = "main"  # the search path without any table
 _MOST_TABLES: Final = 400
 _MOST_TEXTS: Final = 2000
 _TIDIED_EVERY: Final = 16  # batches; rows that were deleted are skipped by every scan until then
+_FEW: Final = 32  # events
 _Place = tuple[str, str]  # a search path and a text: which tables a statement sees follows from the path
 
 
@@ -64,6 +65,8 @@ class WarmWorkspace(Workspace):
     The optimiser is off: what it makes depends on the tables' statistics and would be made anew for every run.
 
     Attributes:
+        few: The batch is small. A plan reserves what it needs for as many rows as were there when it was made, and one
+            that was made for hundreds takes twice as long for a single row: both kinds are kept.
         worn: It had better be closed than used again.
     """
 
@@ -72,7 +75,7 @@ class WarmWorkspace(Workspace):
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
         super().__init__(connection, folder=folder, readable=readable)
         self._made: dict[_Place, _Made] = {}
-        self._plans: dict[_Place, str] = {}  # empty for a text that came once so far
+        self._plans: dict[tuple[_Place, bool], str] = {}  # empty for a text that came once so far
         self._texts: dict[str, tuple[duckdb.Statement, ...]] = {}
         self._present: tuple[_Made, ...] = ()  # newest first
         self._path = _NOWHERE
@@ -80,6 +83,7 @@ class WarmWorkspace(Workspace):
         self._wider: dict[str, tuple[_Made, ...]] = {}  # path -> what came to be beside its tables, the last time
         self._numbers = count()
         self._clears = 0
+        self.few = False
         self.worn = False
 
     def rows(self, sql: str, size: int = 1000) -> Iterator[Row]:  # noqa: ARG002 - a batch of events is few rows
@@ -115,7 +119,7 @@ class WarmWorkspace(Workspace):
 
     def _planned(self, sql: str, params: Sequence[object]) -> None:
         """Run a statement by its plan, which is made when the statement comes for the second time."""
-        plans, place = self._plans, (self._path, sql)
+        plans, place = self._plans, ((self._path, sql), self.few)
         if place not in plans or _VARIABLE in sql or any(made.varies for made in self._present):
             plans[place] = ""
             self._plain(sql, params)
@@ -205,12 +209,13 @@ class Workspaces:
         self._idle: deque[WarmWorkspace] = deque()
 
     @contextmanager
-    def lend(self) -> Iterator[WarmWorkspace]:
-        """An empty workspace for one batch; one whose batch failed is closed and not used again."""
+    def lend(self, events: int = 1) -> Iterator[WarmWorkspace]:
+        """An empty workspace for one batch of events; one whose batch failed is closed and not used again."""
         try:
             workspace = self._idle.pop()
         except IndexError:
             workspace = self._open()
+        workspace.few = events <= _FEW
         sound = False
         try:
             yield workspace

@@ -273,7 +273,7 @@ def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
     """Apply messages; where our own program fails on one, it must not take the partition with it."""
     tools, name = share.tools, share.sync.name
     try:
-        with tools.memory.workspaces.lend() as workspace, share.prepared.connected() as dataverse:
+        with tools.memory.workspaces.lend(len(taken)) as workspace, share.prepared.connected() as dataverse:
             return EventBatch(
                 sync=share.prepared,
                 dataverse=dataverse,
