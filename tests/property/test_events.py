@@ -120,6 +120,7 @@ AWAY_AND_THROTTLED = [{"action": "status", "status": 503}, {"action": "status", 
     again=st.booleans(),
 )
 @example(events=TWICE, sizes=[6, 2], behaviour={"strategy": "delta"}, faults=AWAY_AND_THROTTLED, again=False)
+@example(events=TWICE, sizes=[1], behaviour={"strategy": "delta"}, faults=AWAY_AND_THROTTLED, again=False)
 @example(events=TWICE, sizes=[2, 1, 4], behaviour={"strategy": "delta"}, faults=[], again=True)
 def test_batches_under_faults_end_like_events_one_by_one(
     emulator: RunningEmulator,

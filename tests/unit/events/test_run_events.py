@@ -196,6 +196,24 @@ class TestDeltaAndUpsert:
         assert world.deliver(batch).syncs["customers"] == {"events": 1, "stale": 1}
         assert (world.accounts(), world.reasons) == ({"A": {"name": "one"}}, {1: "Failed Operation"})
 
+    @pytest.mark.parametrize("action", [{"action": "status", "status": 503}, {"action": "drop_before"}])
+    def test_a_fault_does_not_make_a_refused_insert_pass_for_made(self, make: Make, action: dict[str, Any]) -> None:
+        """A record with the key is found after the fault, and it is another: it was not made by this event."""
+        world = make(behaviour={"strategy": "delta"})
+        world.run({"op": "c", "number": "É", "name": "one"})
+        world.emulator.faults({"times": 1, "match": {"path": "CreateMultiple"}, **action})
+        world.run({"op": "c", "number": "É", "name": "two"})
+        assert (world.accounts(), world.reasons) == ({"É": {"name": "one"}}, {1: "Failed Operation"})
+
+    @pytest.mark.parametrize("action", ["drop_after", "drop_before"])
+    def test_an_insert_whose_answer_is_lost_is_known_by_its_id(self, make: Make, action: str) -> None:
+        """It is looked up by an id of its own: made once, and no dead letter."""
+        world = make(behaviour={"strategy": "delta"})
+        world.run({"op": "c", "number": "W"})
+        world.emulator.faults({"times": 1, "match": {"path": "CreateMultiple"}, "action": action})
+        world.run({"op": "c", "number": "A", "name": "one"})
+        assert (world.accounts(), world.letters) == ({"W": {}, "A": {"name": "one"}}, [])
+
     def test_inserts_of_a_batch_that_was_given_up_are_looked_up(
         self, make: Make, monkeypatch: pytest.MonkeyPatch
     ) -> None:
