@@ -19,7 +19,7 @@ from shared.jobs.event_rows import KEPT, Failure
 from shared.jobs.event_sync import PreparedSync
 from shared.jobs.event_workspaces import WarmWorkspace
 from shared.reconcile import reconcile_steps
-from shared.transform import TargetColumn, current_finish_steps, current_table_step, to_service
+from shared.transform import SOURCE_ERRORS, TargetColumn, current_finish_steps, current_table_step, to_service
 from shared.workspace import literal, quoted
 
 __all__ = ["CHANGES", "DOUBLES", "NEEDLESS", "WRITTEN_DOWN", "Wave", "Written"]
@@ -48,7 +48,6 @@ DOUBLES: Final = frozenset(
         "Set duplicates in the target aside",
     }
 )
-_ERRORS = 'CREATE TABLE source_errors (_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)'
 _REFUSED = "Failed Operation"
 _PAUSE = 30.0  # seconds that the host had better wait
 
@@ -134,7 +133,7 @@ class Wave:
             f"FROM (SELECT unnest(from_json(?::JSON, '{_STEP_ROWS}')) AS t)",
             [json.dumps(rows)],
         )
-        self.workspace.execute(_ERRORS)
+        self.workspace.run(SOURCE_ERRORS)
 
     def _unread(self, action: Action) -> str:
         """What a step means for a record that nobody has read."""

@@ -17,6 +17,7 @@ from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
 from shared.sources.files import InputFile, Layout, data_lines, find_files, is_remote, open_text, write_plain
 from shared.sources.records import STAND_IN, Dialect, Malformed, reader_of, records
+from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["DelimitedFiles"]
@@ -25,8 +26,6 @@ _OTHER_DELIMITERS: Final = {",": "','", ";": "';'", "\t": r"'\t'", "|": "'|'", "
 _LONGEST_LINE: Final = 16 << 20
 _LINE_ENDS: Final = {r"\r\n": "\r\n", r"\n": "\n", r"\r": "\r"}  # as DuckDB's new_line names them
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
-_ERRORS = """CREATE TABLE IF NOT EXISTS source_errors (
-  _row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ class DelimitedFiles:
         """
         names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in self._columns)
         workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
-        workspace.execute(_ERRORS)
+        workspace.run(SOURCE_ERRORS)
         for number, file in enumerate(find_files(self._path)):
             _Load(workspace, self._source, self._columns, self._dialect, number).load(file)
 

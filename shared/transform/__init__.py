@@ -5,10 +5,11 @@ from shared.transform.current import current_finish_steps, current_table_step
 from shared.transform.desire import desire_steps
 from shared.transform.keys import normalise_key
 from shared.transform.service_values import from_service, to_service
-from shared.transform.shape import shape_steps
+from shared.transform.shape import SOURCE_ERRORS, shape_steps
 from shared.transform.targets import Omit, TargetColumn, layout
 
 __all__ = [
+    "SOURCE_ERRORS",
     "Omit",
     "TargetColumn",
     "check",
