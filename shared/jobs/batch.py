@@ -211,18 +211,14 @@ class _Run:
             raise
 
     def _summary(self, workspace: Workspace, plan: Plan) -> RunSummary:
-        done, source, usage = outcome_counts(workspace), _source_counts(workspace), self.tools.dataverse.usage()
+        done, source = outcome_counts(workspace), _source_counts(workspace)
         violations = _count(workspace, "SELECT count(DISTINCT _row) FROM source_errors "
                             "WHERE error = 'Mandatory Rule Violation' AND NOT rejected")  # fmt: skip
         state, message = _verdict(done, source, violations, skip_reason(workspace))
         counts = plan.counts
-        return RunSummary(
-            run_id=self.job.run_id,
-            sync=self.job.definition.name,
-            state=state,
-            strategy=self.job.definition.sync_behaviour.strategy.value,
+        return replace(
+            self._so_far(state, message),
             completed=not done.skipped,
-            message=message,
             source=source,
             target=_target_counts(workspace),
             created=ChangeCounts(done=done.insert, planned=counts.insert),
@@ -235,12 +231,6 @@ class _Run:
             failed=done.failed,
             skipped=done.skipped,
             violations=violations,
-            requests=usage.requests,
-            writes=usage.writes,
-            throttled=usage.throttled,
-            retries=usage.retries,
-            elapsed_seconds=self.tools.clock.monotonic() - self.begun,
-            peak_memory_mb=_peak_memory_mb(),
             errors=error_rows(workspace),
         )
 
@@ -248,6 +238,10 @@ class _Run:
         """The summary of a run that ended early: with what was written, where it came so far."""
         if self.partial:
             return replace(self.partial[-1], state=state, message=message, completed=False)
+        return self._so_far(state, message)
+
+    def _so_far(self, state: RunState, message: str) -> RunSummary:
+        """What can be said of a run at any moment, whatever its tables hold."""
         usage = self.tools.dataverse.usage()
         return RunSummary(
             run_id=self.job.run_id,
