@@ -1,51 +1,26 @@
-"""A local Dataverse for the benchmarks: the emulator in a process of its own, with several application users.
-
-    python -m benchmarks.dataverse USERS [the emulator's options]
-
-Prints the emulator's line of JSON when it is ready.
-"""
+"""A local Dataverse for the benchmarks: the emulator in a process of its own, with several application users."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from ssl import create_default_context
 from typing import Any
 from uuid import UUID, uuid5
 
-from emulator.auth import Authority, Credentials
-from emulator.options import Options
-from emulator.server import Server
-from emulator.testing import RunningEmulator
+from emulator.testing import RunningEmulator, running
 
 ROOT = Path(__file__).resolve().parent.parent
 _APPLICATIONS = UUID("3d7c1a52-90be-4f6a-8c11-5e2f9a40b7d3")
 
 
-def client_ids(first: str, users: int) -> list[str]:
+def client_ids(users: int) -> list[str]:
     """The application ids that may sign in, all with the same secret."""
-    return [first, *(str(uuid5(_APPLICATIONS, str(number))) for number in range(1, users))]
-
-
-def serve(users: int, arguments: list[str]) -> None:
-    """Run an emulator that knows so many applications, until the process is stopped."""
-    options = Options.parse(arguments)
-    server = Server(options, lambda facts: print(json.dumps(facts), flush=True))
-    application: Any = server.config.app
-    credentials = tuple(
-        Credentials(client_id=client, client_secret=options.client_secret)
-        for client in client_ids(options.client_id, users)
-    )
-    authority = Authority(tenant_id=options.tenant_id, credentials=credentials)
-    application.policies = replace(application.policies, authority=authority)
-    server.run_here()
+    return [str(uuid5(_APPLICATIONS, str(number))) for number in range(users)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,22 +57,8 @@ class Local:
 @contextmanager
 def serving(*, users: int = 1, **options: Any) -> Iterator[Local]:
     """Run an emulator with TLS for the length of a `with` block; options are its command line's, with underscores."""
-    command = [sys.executable, "-m", "benchmarks.dataverse", str(users), "--port", "0", "--tls", *_arguments(options)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            if not line:
-                raise SystemExit(f"The emulator did not start: {' '.join(command)}")
-            emulator = RunningEmulator(**json.loads(line), pid=process.pid)
-            yield Local(emulator=emulator, users=tuple(client_ids(emulator.client_id, users)), pid=process.pid)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _arguments(options: Mapping[str, Any]) -> list[str]:
-    return [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-
-
-if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2:])
+    applications = client_ids(users)
+    with running(tls=True, client_id=applications, **options) as emulator:
+        if emulator.pid is None:
+            raise SystemExit("The emulator has to be a process of its own, so that its CPU time can be told from ours.")
+        yield Local(emulator=emulator, users=tuple(applications), pid=emulator.pid)
