@@ -19,13 +19,8 @@ from tests.functions.host import FunctionsHost
 __all__ = ["azurite", "storage_account"]
 
 ROOT = Path(__file__).parents[2]
-DEFINITION = """
-name: {name}
-schedule: "{schedule}"
-source:
-  type: delimited
-  path: {file}
-  columns:
+# Columns and destination of every sync here; a definition goes on behind it, in the destination.
+ACCOUNTS = """  columns:
     - {{name: number, mandatory: true, validate: true}}
     - {{name: name, max_length: 160}}
 destination:
@@ -39,9 +34,20 @@ destination:
   mappings:
     - {{source: number, target: accountnumber}}
     - {{source: name, target: name}}
-  filter: "startswith(accountnumber,'{name}-')"
+"""
+DEFINITION = (
+    """
+name: {name}
+schedule: "{schedule}"
+source:
+  type: delimited
+  path: {file}
+"""
+    + ACCOUNTS
+    + """  filter: "startswith(accountnumber,'{name}-')"
 sync_behaviour: {{sync_key: [accountnumber], dropped: delete}}
 """
+)
 
 
 @pytest.fixture(scope="session")

@@ -11,35 +11,25 @@ import pytest
 
 from event_sync.receiving import received
 from shared.errors import RetryLater
-from tests.functions.conftest import World
+from tests.functions.conftest import ACCOUNTS, World
 from tests.functions.host import FunctionsHost, Invocation
 from tests.functions.payloads import Event, events
 
 pytestmark = pytest.mark.runtime
 
-LISTENING = """
+LISTENING = (
+    """
 name: {name}
 source:
   type: events
-  columns:
-    - {{name: number, mandatory: true, validate: true}}
-    - {{name: name, max_length: 160}}
-destination:
-  type: dynamics
-  entity: account
-  service_url: {service_url}
-  tenant_id: {tenant_id}
-  client_id: {client_id}
-  client_secret: {{env: DATAVERSE_SECRET}}
-  id_column: accountid
-  mappings:
-    - {{source: number, target: accountnumber}}
-    - {{source: name, target: name}}
-sync_behaviour: {{sync_key: [accountnumber], dropped: delete}}
+"""
+    + ACCOUNTS
+    + """sync_behaviour: {{sync_key: [accountnumber], dropped: delete}}
 listener:
   name: {name} events
   topic: {topic}
 """
+)
 
 
 def listen(world: World, name: str = "customers", **topic: Any) -> None:
