@@ -125,7 +125,7 @@ class Dataverse:
 
     def _written(self, entity: EntityMetadata, changes: Iterable[Change], bounds: Bounds) -> Iterator[Outcome]:
         lanes = self._lanes_of(entity)
-        senders: ThreadSenders[Landed] = ThreadSenders(self.service.connection.parallel * len(lanes))
+        senders: ThreadSenders[Landed] = ThreadSenders(self.service.threads)
         writing = Writing(self.service, target=self._target(entity), lanes=lanes, senders=senders, bounds=bounds)
         try:
             yield from writing.outcomes(changes)

@@ -26,6 +26,7 @@ MOST_ROWS = 1000  # Microsoft: "100 - 1,000" for standard tables
 FIRST_ROWS = 100
 ELASTIC_ROWS = 100  # Microsoft: elastic tables, 100 per request
 TARGET_SECONDS = 4.0
+WORTHWHILE_SECONDS = 0.02  # below it the round trip and our own work on the request weigh more than the rows
 MOST_TIMES_HINT = 4  # beyond the recommended parallelism others measured hardly more than refusals
 CEILING_SECONDS = 60.0  # after so long the level at which concurrency was refused is tried again
 SLOWER = 1.5  # time per row against the best seen: beyond it, more senders only queue up at the server
@@ -126,6 +127,13 @@ class Controller:
     def rows(self, kind: Kind) -> int:
         """Rows that the next request of a kind should carry."""
         return int(self._rows[kind])
+
+    def fewest(self, kind: Kind) -> int:
+        """Rows below which a request is not worth making, though others wait for work."""
+        if self.pace.counts_requests:
+            return self.rows(kind)
+        fastest = self._best.get(kind, 0.0)
+        return 1 if fastest <= 0 else max(1, min(self.rows(kind), int(WORTHWHILE_SECONDS / fastest)))
 
     def seconds(self, kind: Kind) -> float:
         """How long such a request is expected to take; 0 while nothing is known."""

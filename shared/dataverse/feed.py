@@ -47,21 +47,25 @@ class Feed:
         """Whether every change has been handed out and settled."""
         return self._ended and not self._active and not self._waiting and self._held is None
 
-    def take(self, rows: Callable[[Kind], int], senders: int, *, share: bool = True) -> Chunk | None:
+    def take(
+        self, rows: Callable[[Kind], int], senders: int, *, fewest: Callable[[Kind], int] = lambda _: 1
+    ) -> Chunk | None:
         """The next chunk, None when nothing can be sent until something is settled.
+
+        The last rows are shared out among the senders, to end sooner at the price of more requests.
 
         Args:
             rows: How many rows a request of a kind should carry.
             senders: How many requests may be in flight.
-            share: Share the last rows out among the senders, to end sooner at the price of more requests.
+            fewest: Below how many rows the last ones are not shared out any further.
         """
         self._fill(rows, senders)
         if not self._count:
             return None
         (kind, step, lost), ready = max(self._ready.items(), key=lambda item: len(item[1]))
         size = rows(kind)
-        if share and len(ready) < size * senders:
-            size = min(size, max(ceil(len(ready) / max(1, senders)), ceil(size / 4)))
+        if len(ready) < size * senders:
+            size = min(size, max(ceil(len(ready) / max(1, senders)), ceil(size / 4), fewest(kind)))
         taken = tuple(ready.popleft() for _ in range(min(size, len(ready))))
         self._count -= len(taken)
         return Chunk(kind=kind, step=step, changes=taken, lost=lost)

@@ -6,7 +6,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 
 from shared.dataverse.service import Call, Service, not_dataverse
@@ -68,12 +68,12 @@ def pages(service: Service, paths: Sequence[str], *, table: str, at_once: int = 
     """
     waiting = deque(enumerate(paths))
     users = len(service.users)
-    with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="dataverse-read") as threads:
 
-        def ask(path: str, user: int) -> Future[Page]:
-            return threads.submit(first_page, service, path, table=table, user=user)
+    def ask(path: str, user: int) -> Future[Page]:
+        return service.threads.submit(first_page, service, path, table=table, user=user)
 
-        flying: set[Future[Page]] = set()
+    flying: set[Future[Page]] = set()
+    try:
         while waiting or flying:
             while waiting and len(flying) < at_once:
                 number, path = waiting.popleft()
@@ -82,3 +82,5 @@ def pages(service: Service, paths: Sequence[str], *, table: str, at_once: int = 
             arrived = [future.result() for future in done]
             flying |= {ask(page.following, page.user) for page in arrived if page.following is not None}
             yield from arrived
+    finally:
+        wait(flying)

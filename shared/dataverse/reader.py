@@ -5,6 +5,7 @@ No row becomes a Python object. While one page is parsed and inserted, the next 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from shared.dataverse.keys import column_in_url, lookups
 from shared.dataverse.page_rows import rows_text
 from shared.dataverse.paging import PAGE_ROWS, Page, first_page, pages
 from shared.dataverse.ranges import cut_column, cuts, range_conditions
-from shared.dataverse.service import Service
+from shared.dataverse.service import MOST_RANGES, Service
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import AbortRun, UserError
 from shared.transform.service_values import from_service
@@ -27,8 +28,8 @@ from shared.workspace import Workspace, literal, quoted
 __all__ = ["ReadReport", "insert_statement", "keyed_queries", "read_queries", "read_table", "table_query"]
 
 LONGEST_URL = 32_768  # characters of a GET
+FEW_CHARACTERS = 20_000  # of a page: taken apart as they are, since a file of its own costs a millisecond
 
-MOST_AT_ONCE = 8  # ranges side by side for one application user
 MOST_SEQUENTIAL = 2  # below this many at once, dividing the table gains nothing
 
 # A record that moved between ranges while they were read, or that the service orders otherwise, was read twice.
@@ -129,7 +130,7 @@ def read_table(
     """
     whole = table_query(entity, layout, condition)
     column = cut_column(entity, layout)
-    at_once = min(service.meter.parallelism, MOST_AT_ONCE) * len(service.users)
+    at_once = min(service.meter.parallelism, MOST_RANGES) * len(service.users)
     if column is None or at_once < MOST_SEQUENTIAL:
         return read_queries(workspace, service, entity, layout, [whole])
     page = first_page(service, whole, table=entity.logical_name)
@@ -170,26 +171,25 @@ def _insert(
     workspace: Workspace, entity: EntityMetadata, layout: Sequence[TargetColumn], found: Iterable[Page]
 ) -> ReadReport:
     """The pages' records, numbered on from page to page: a page holds at most `PAGE_ROWS`."""
-    insert = insert_statement(entity, layout)
     exact = [column_in_url(column.attribute) for column in layout if column.attribute.type in _EXACT]
     count = 0
     for count, page in enumerate(found, 1):
-        with _laid_out(workspace, page, exact) as path:
-            workspace.execute(insert, [(count - 1) * PAGE_ROWS, path])
-    ((rows,),) = workspace.query("SELECT count(*) FROM current")
-    return ReadReport(rows=rows, pages=count)
+        rows = rows_text(page.text, exact)
+        if rows is None:
+            raise AbortRun("the service answered a query with something else than records; is service_url right?")
+        before = (count - 1) * PAGE_ROWS
+        if len(rows) <= FEW_CHARACTERS:
+            workspace.execute(insert_statement(entity, layout, from_file=False), [before, rows])
+            continue
+        with _laid_out(workspace, rows) as path:
+            workspace.execute(insert_statement(entity, layout), [before, path])
+    ((rows_read,),) = workspace.query("SELECT count(*) FROM current")
+    return ReadReport(rows=rows_read, pages=count)
 
 
 @contextmanager
-def _laid_out(workspace: Workspace, page: Page, exact: Sequence[str]) -> Iterator[str]:
-    """The page's rows as a file in the workspace's folder, for as long as they are read.
-
-    Raises:
-        AbortRun: The answer is not a page of records.
-    """
-    rows = rows_text(page.text, exact)
-    if rows is None:
-        raise AbortRun("the service answered a query with something else than records; is service_url right?")
+def _laid_out(workspace: Workspace, rows: str) -> Iterator[str]:
+    """A page's rows as a file in the workspace's folder, for as long as they are read."""
     # A name of its own for each page: DuckDB may keep what it has read of a file.
     file = workspace.folder / f"page-{uuid4().hex}.json"
     file.write_text(rows, "utf-8")
@@ -199,22 +199,29 @@ def _laid_out(workspace: Workspace, page: Page, exact: Sequence[str]) -> Iterato
         file.unlink()
 
 
-def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> str:
-    """The statement that turns one page into rows; parameters: number of the last row before it, file of its rows."""
+def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn], *, from_file: bool = True) -> str:
+    """The statement that turns one page into rows.
+
+    Its parameters: how many rows come before the page's; the file of its rows, or their JSON.
+    """
     by_name = {column_in_url(column.attribute): column for column in layout}
-    created = "createdon" in selected(entity, layout)
-    members = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in selected(entity, layout))
+    names = selected(entity, layout)
     values = [
-        ("_seq", "$1 + n"),
+        ("_seq", "$1::BIGINT + n"),
         ("_id", f"CAST({_member(entity.primary_id)} AS UUID)"),
-        *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if created else []),
+        *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if "createdon" in names else []),
         *((column.name, from_service(column, _member(name))) for name, column in by_name.items()),
     ]
+    if from_file:
+        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+        page = f"read_json($2, format = 'array', columns = {{{columns}}})"
+    else:
+        form = literal(json.dumps([dict.fromkeys(names, "VARCHAR")]))
+        page = f"(SELECT unnest(from_json($2::VARCHAR, {form}), max_depth := 2))"
     return (
         f"INSERT INTO current ({', '.join(quoted(name) for name, _ in values)})\n"
         f"SELECT {', '.join(sql for _, sql in values)}\n"
-        "FROM (SELECT *, row_number() OVER () AS n\n"
-        f"  FROM read_json($2, format = 'array', columns = {{{members}}})) AS r"
+        f"FROM (SELECT *, row_number() OVER () AS n FROM {page}) AS r"
     )
 
 

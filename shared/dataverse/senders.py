@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
@@ -29,30 +29,35 @@ class Senders(Protocol[T]):
 
 
 class ThreadSenders(Generic[T]):
-    """A bounded pool of threads.
+    """The jobs of one write among a service's threads.
 
     Args:
-        most: Most jobs at once.
+        threads: Run the jobs; they outlive the write, since starting a thread takes longer than a small request.
     """
 
-    def __init__(self, most: int) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix="dataverse")
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
         self._done: SimpleQueue[Future[T]] = SimpleQueue()
+        self._running = 0
 
     def start(self, job: Callable[[], T]) -> None:
         """Begin a job."""
-        self._pool.submit(job).add_done_callback(self._done.put)
+        self._threads.submit(job).add_done_callback(self._done.put)
+        self._running += 1
 
     def wait(self, seconds: float) -> Iterable[T]:
         """Results that have arrived; see `Senders.wait`."""
         try:
-            results = [self._done.get(timeout=max(seconds, 0.0)).result()]
+            done = [self._done.get(timeout=max(seconds, 0.0))]
         except Empty:
             return []
         while not self._done.empty():
-            results.append(self._done.get().result())
-        return results
+            done.append(self._done.get())
+        self._running -= len(done)
+        return [future.result() for future in done]
 
     def close(self) -> None:
         """Wait for the jobs that were begun."""
-        self._pool.shutdown(wait=True)
+        while self._running:
+            self._done.get()
+            self._running -= 1

@@ -9,6 +9,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -31,7 +32,7 @@ from shared.dataverse.tokens import TokenProvider, resource_of
 from shared.dataverse.transport import Request, Response, Transport, Unsent
 from shared.errors import AbortRun, AnswerLost, RetryLater
 
-__all__ = ["Call", "Meter", "Service", "Usage", "not_dataverse"]
+__all__ = ["MOST_RANGES", "Call", "Meter", "Service", "Usage", "not_dataverse"]
 
 # `If-None-Match: null`, the literal word, stands in every sample of Microsoft's: it keeps answers out of caches.
 _BASE_HEADERS = {
@@ -45,6 +46,7 @@ UNAUTHORIZED = 401
 TOO_MANY = 429
 FIRST_REFUSAL = 300
 SERVER_ERROR = 500
+MOST_RANGES = 8  # of a table, read side by side for one application user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,9 @@ class Service:
         transport: Sends requests.
         users: A token provider for each application user; each has service limits of its own.
         clock: Time.
+
+    Attributes:
+        threads: Send the requests that go side by side; each is started when it is first needed and kept.
     """
 
     def __init__(
@@ -136,6 +141,8 @@ class Service:
         self.clock = clock
         self.meter = Meter()
         self.users = tuple(users)
+        most = max(connection.parallel, MOST_RANGES) * max(1, len(users))
+        self.threads = ThreadPoolExecutor(most, thread_name_prefix="dataverse")
         self._transport = transport
         self._hosts = AllowedHosts(connection.allowed_hosts)
         self._resource = resource_of(connection.base)
@@ -250,5 +257,6 @@ class Service:
         return happened, retry_after(response.headers, self.clock.now()), str(refused)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the threads and the connections."""
+        self.threads.shutdown()
         self._transport.close()

@@ -134,8 +134,8 @@ class Writing:
 
     def _launch(self, feed: Feed) -> None:
         while not self._stopped and (lane := freest(self._lanes, self._clock.monotonic())) is not None:
-            share = not lane.controller.pace.counts_requests
-            chunk = self._next_again() or feed.take(lane.controller.rows, self._parallel(), share=share)
+            control = lane.controller
+            chunk = self._next_again() or feed.take(control.rows, self._parallel(), fewest=control.fewest)
             if chunk is None:
                 return
             lane.depart(chunk.kind)

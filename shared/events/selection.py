@@ -101,7 +101,7 @@ class Selection:
         structs = "".join(f", {_struct(branch)} AS {name}" for name, branch in tree.items())
         return (
             f"SELECT r.n, CAST({self._filter or 'true'} AS BOOLEAN), CAST({self._key or 'NULL'} AS VARCHAR) "
-            f"FROM (SELECT r{structs} FROM (SELECT unnest(from_json(?::JSON, {literal(form)})) AS r))"
+            f"FROM (SELECT r{structs} FROM (SELECT unnest(from_json(?::VARCHAR, {literal(form)})) AS r))"
         )
 
 

@@ -131,8 +131,9 @@ def _load(group: Group, rows: Mapping[int, Fields], workspace: WarmWorkspace) ->
     ]
     form = literal(json.dumps([{"n": "BIGINT"} | dict.fromkeys(names, "VARCHAR")]))
     items = "".join(f", r.{name} AS {quoted(field)}" for name, field in zip(names, group.fields, strict=True))
+    rows_of = f"(SELECT unnest(from_json(?::VARCHAR, {form})) AS r)"
     workspace.execute(
-        f"CREATE TABLE source_raw AS SELECT r.n AS _row{items} FROM (SELECT unnest(from_json(?::JSON, {form})) AS r)",
+        f"CREATE TABLE source_raw AS SELECT r.n AS _row{items} FROM {rows_of}",
         [json.dumps(records, ensure_ascii=False)],
     )
 
@@ -141,7 +142,8 @@ def _tables(sync: PreparedSync) -> Sequence[str]:
     columns = ["_row BIGINT"]
     columns += [f"{quoted(column.name)} {column.sql_type}" for column in sync.layout]
     columns += [f"{quoted('_omit_' + column.name)} BOOLEAN DEFAULT true" for column in sync.layout]
-    columns += [f"_k{column.key_part} AS ({column.key_sql})" for column in sync.keys]
+    # A plain column, unlike that of `current`: DuckDB binds what generates a column anew for each insert.
+    columns += [f"_k{column.key_part} {column.sql_type}" for column in sync.keys]
     tables = [f"CREATE TABLE wanted ({', '.join(columns)})"]
     if _needs_source(sync):
         labels = (f"{quoted(c.label)} {_SOURCE_TYPES[c.type]}" for c in sync.definition.source.columns)
@@ -160,7 +162,8 @@ def _collect(group: Group) -> str:
     values = [quoted(column.name) for column in mapped]
     names = ["_row", *values, *(quoted("_omit_" + column.name) for column in mapped)]
     items = ["_row", *values, *(_omitted(column) for column in mapped)]
-    return f"INSERT INTO wanted ({', '.join(names)}) SELECT {', '.join(items)} FROM desired"
+    keys = [f"_k{column.key_part}" for column in mapped if column.key_part is not None]
+    return f"INSERT INTO wanted ({', '.join(names + keys)}) SELECT {', '.join(items + keys)} FROM desired"
 
 
 def _omitted(column: TargetColumn) -> str:

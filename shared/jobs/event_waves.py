@@ -108,7 +108,7 @@ class Wave:
         """Make `decisions` and `changes`; returns how many records each decision concerns."""
         counts: Counter[str] = Counter()
         spared = self._needless
-        for step in reconcile_steps(definition, self.sync.layout, started=self.started):
+        for step in reconcile_steps(definition, self.sync.layout, started=self.started, with_before=False):
             if step.title == CHANGES:
                 query = "SELECT action, count(*) FROM decisions GROUP BY action"
                 counts.update(dict(self.workspace.query(query)))
@@ -130,7 +130,7 @@ class Wave:
         ]
         self.workspace.execute(
             f"CREATE TABLE step_rows AS SELECT t.s AS _step, t.r AS _row, t.d AS _deletes, t.a AS {_ACTION} "
-            f"FROM (SELECT unnest(from_json(?::JSON, '{_STEP_ROWS}')) AS t)",
+            f"FROM (SELECT unnest(from_json(?::VARCHAR, '{_STEP_ROWS}')) AS t)",
             [json.dumps(rows)],
         )
         self.workspace.run(SOURCE_ERRORS)

@@ -198,7 +198,8 @@ def _path(tables: Sequence[_Made]) -> str:
 
 def _literal(value: object) -> str:
     assert isinstance(value, SqlValue)  # noqa: S101 - real time gives texts and numbers alone
-    return literal(value)
+    # DuckDB plans anew for each type that a parameter comes in; a bare number takes the smallest type that holds it.
+    return f"{value}::BIGINT" if type(value) is int else literal(value)
 
 
 class Workspaces:

@@ -71,12 +71,16 @@ _DESIRED = "JOIN desired ON desired._row = numbered._row"
 _TARGET = "JOIN current AS target ON target._id = numbered._id"
 
 
-def change_steps(definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime) -> tuple[Step, ...]:
+def change_steps(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime, with_before: bool = True
+) -> tuple[Step, ...]:
     """Turn `decisions` into `changes`: inserts, then updates, then what expires, then what is deleted."""
     if definition.sync_behaviour.strategy is Strategy.FULL:
         changes = _compared(definition, layout, started)
     else:
         changes = _addressed(definition, layout)
+    if not with_before:
+        changes = [replace(change, before=_NOTHING) for change in changes]
     return (_TABLE, *(change.step() for change in changes))
 
 

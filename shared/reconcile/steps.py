@@ -15,7 +15,12 @@ __all__ = ["reconcile_steps"]
 
 
 def reconcile_steps(
-    definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime, target_rows: int = 0
+    definition: SyncDefinition,
+    layout: Sequence[TargetColumn],
+    *,
+    started: datetime,
+    target_rows: int = 0,
+    with_before: bool = True,
 ) -> tuple[Step, ...]:
     """Compile the rules for new, changed and dropped records into SQL.
 
@@ -24,6 +29,7 @@ def reconcile_steps(
         layout: Its target columns, in the order of `desired` and `current`.
         started: Start of the run, with time zone: what `expire` sets.
         target_rows: The highest `_seq` in `current`, about how many records there are; many are compared in parts.
+        with_before: Keep what the records held, for a plan to show.
 
     Returns:
         Steps that make the tables `decisions` (one row a key) and `changes` (one row a write). For strategy `full`
@@ -37,4 +43,4 @@ def reconcile_steps(
         )
     else:
         decide = decide_by_source(definition)
-    return (*decide, *change_steps(definition, layout, started=started))
+    return (*decide, *change_steps(definition, layout, started=started, with_before=with_before))

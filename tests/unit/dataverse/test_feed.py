@@ -57,6 +57,15 @@ def test_the_last_rows_are_shared_out() -> None:
     assert max(sizes) <= 5
 
 
+def test_the_last_rows_are_not_shared_out_below_what_is_worth_a_request() -> None:
+    """A request of very few rows costs more than the time that it saves; the last one carries what is left."""
+    feed = Feed([change(n, f"K{n}") for n in range(20)], lambda _: Step.SEND)
+    sizes = []
+    while (chunk := feed.take(rows, 4, fewest=lambda _: 8)) is not None:
+        sizes.append(len(chunk.changes))
+    assert sizes == [8, 8, 4]
+
+
 def test_changes_are_read_only_as_far_as_needed() -> None:
     """A million rows are not taken into memory."""
     taken = 0

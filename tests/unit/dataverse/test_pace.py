@@ -178,3 +178,29 @@ def test_where_requests_are_scarce_the_last_rows_are_not_shared_out() -> None:
     plain.write(inserts(20_000))
     assert min(scarce[:-1]) == 1000
     assert min(plain.memory.carried[-8:]) < 500
+
+
+def test_quick_rows_go_together() -> None:
+    """A request should take 20 ms at least: many rows where a row takes none, one where a row alone takes longer."""
+    quick, slow = Controller(parallel=8, most_parallel=8), Controller(parallel=8, most_parallel=8)
+    assert quick.fewest(Kind.UPDATE) == 1
+    quick.observe(Settled(at=1.0, kind=Kind.UPDATE, rows=20, seconds=0.01))
+    slow.observe(Settled(at=1.0, kind=Kind.UPDATE, rows=20, seconds=1.0))
+    assert (quick.fewest(Kind.UPDATE), slow.fewest(Kind.UPDATE)) == (40, 1)
+    assert quick.fewest(Kind.CREATE) == 1
+
+
+def test_a_server_that_queues_does_not_look_slow() -> None:
+    """What counts is the best time of a row: with many requests in flight each waits for the others."""
+    controller = Controller(parallel=8, most_parallel=8)
+    for seconds in (0.01, 0.2, 0.3):
+        controller.observe(Settled(at=1.0, kind=Kind.UPDATE, rows=20, seconds=seconds))
+    assert controller.fewest(Kind.UPDATE) == 40
+
+
+def test_where_requests_are_scarce_each_is_filled() -> None:
+    """A limit on requests has been met, so no row goes in a request that another could have carried."""
+    controller = Controller(parallel=8, most_parallel=8)
+    message = "Number of requests exceeded the limit of 6,000 over time window of 300 seconds."
+    controller.observe(Throttled(at=1.0, concurrency=False, wait=1.0, message=message))
+    assert controller.fewest(Kind.UPDATE) == controller.rows(Kind.UPDATE)

@@ -65,13 +65,21 @@ LAYOUT = tuple(
 
 
 def inserted(rows: list[dict[str, Any]] | str, entity: EntityMetadata = TABLE) -> list[tuple[Any, ...]]:
+    """What a page becomes, which is the same for a short one, which is taken as it is, and a long one, a file."""
     text = rows if isinstance(rows, str) else json.dumps({"value": rows})
+    short, long = (inserted_as(text, entity, from_file=from_file) for from_file in (False, True))
+    assert short == long
+    return long
+
+
+def inserted_as(text: str, entity: EntityMetadata, *, from_file: bool) -> list[tuple[Any, ...]]:
     with Workspace.open(threads=1) as workspace:
         workspace.run(current_table_step(LAYOUT))
         read = rows_text(text, ["precise", "revenue"])
         assert read is not None
         (workspace.folder / "page.json").write_text(read, "utf-8")
-        workspace.execute(insert_statement(entity, LAYOUT), [5000, str(workspace.folder / "page.json")])
+        page = str(workspace.folder / "page.json") if from_file else read
+        workspace.execute(insert_statement(entity, LAYOUT, from_file=from_file), [5000, page])
         return workspace.query(f"SELECT _seq, _id, {', '.join(KINDS)}, _created FROM current ORDER BY _seq")
 
 
