@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ __all__ = ["SqliteStateStore"]
 
 # How long a statement waits for another process' transaction; each of ours takes milliseconds.
 PATIENCE = timedelta(seconds=30)
+LOCKED_PAUSE = 0.02  # seconds
 # What another process, a full disk or a network drive may cause and end again; extended codes carry these in a byte.
 PASSING = {
     sqlite3.SQLITE_BUSY,
@@ -43,6 +45,7 @@ class SqliteStateStore:
 
     Raises:
         UserError: The file cannot be opened or made, is no database, or was written by a newer version.
+        RetryLater: Another process holds the file for longer than `PATIENCE`.
     """
 
     def __init__(self, file: Path, *, now: Callable[[], datetime] | None = None) -> None:
@@ -61,13 +64,16 @@ class SqliteStateStore:
             self._prepare()
         except (sqlite3.Error, UserError) as error:
             self._db.close()
-            raise self._unusable(error) from error
+            raise (self._away(error) if _is_locked(error) else self._unusable(error)) from error
 
     def _unusable(self, error: Exception) -> UserError:
         return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}")
 
+    def _away(self, error: Exception) -> RetryLater:
+        return RetryLater(f"The state store {self._file} is away: {error}", retry_after=5)
+
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._use_wal()
         # An event that was put here is no longer in the hub's hands: a power cut must not lose it.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("BEGIN IMMEDIATE")
@@ -75,6 +81,22 @@ class SqliteStateStore:
             self._migrate()
         finally:
             self._db.execute("COMMIT")
+
+    def _use_wal(self) -> None:
+        """Switch to WAL mode, as often as it takes: of several that open a new file at once SQLite refuses all but one.
+
+        It does not wait for them as it does for transactions, since they might wait for each other for ever.
+        """
+        give_up = time.monotonic() + PATIENCE.total_seconds()
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if not _is_locked(error) or time.monotonic() > give_up:
+                    raise
+                time.sleep(LOCKED_PAUSE)
+            else:
+                return
 
     def _migrate(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -109,7 +131,7 @@ class SqliteStateStore:
             yield
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE in PASSING:
-                raise RetryLater(f"The state store {self._file} is away: {error}", retry_after=5) from error
+                raise self._away(error) from error
             raise AbortRun(f"The state store {self._file} cannot be used: {error}") from error
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -355,3 +377,7 @@ def _parts(values: Iterable[str], size: int) -> Iterator[list[str]]:
     rest = iter(values)
     while part := list(islice(rest, size)):
         yield part
+
+
+def _is_locked(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

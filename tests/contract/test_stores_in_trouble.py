@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,28 @@ class TestSqlite:
         other.close()
         assert store.set_watermark("s", "1", fence=1)
         store.close()
+
+    def test_a_new_file_that_another_process_is_making_is_waited_for(self, tmp_path: Path) -> None:
+        """SQLite refuses the second at once where it would wait for a transaction."""
+        other = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)
+        other.execute("CREATE TABLE t (a)")
+        other.execute("BEGIN EXCLUSIVE")
+        release = threading.Timer(0.2, other.execute, ["ROLLBACK"])
+        release.start()
+        store = SqliteStateStore(tmp_path / "state.db")
+        release.join()
+        other.close()
+        assert store.set_watermark("s", "1", fence=1)
+        store.close()
+
+    def test_a_file_that_is_never_let_go_means_later(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing is wrong with the setting, so the host's next try may succeed."""
+        monkeypatch.setattr("shared.state.sqlite.PATIENCE", timedelta(seconds=0.05))
+        other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(RetryLater, match="is away: database is locked"):
+            SqliteStateStore(tmp_path / "state.db")
+        other.close()
 
     def test_a_damaged_file_ends_the_run(self, tmp_path: Path) -> None:
         """Trying again would not mend it."""
