@@ -43,10 +43,11 @@ _GUID_IN_URL = re.compile(r"\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{
 _FIRST_REFUSAL = 300
 _TOO_LARGE = 413
 _SERVER_ERROR = 500
-_MOST_LOOKUPS = 5
+_MOST_TIMEOUTS = 5
 _MOST_ROLLBACKS = 6  # of one operation in a `$batch`: as patient as with whole requests
 _FEW = 16  # suspects that one $batch tells apart for less than four more halvings would cost
 _AGAIN = "again"  # counts repeats of a refusal that may have been chance
+_SOUGHT = "sought"  # counts look-ups for a record whose key was taken
 _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
 
 
@@ -151,7 +152,9 @@ def _rest_is_bad(chunk: Chunk) -> Verdict:
 
 def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], blame: Refusal) -> Chunk:
     """The next request in the hunt for a bad row: half of the suspects, or the last few one by one."""
-    fresh = replace(chunk, tries={}, not_before=0.0, since=None)
+    # Where a look-up has shown that the key is somebody else's, the rows need not be looked for again.
+    tries = {what: count for what, count in chunk.tries.items() if what == _SOUGHT}
+    fresh = replace(chunk, tries=tries, not_before=0.0, since=None)
     if len(suspects) <= _FEW:
         return replace(fresh, changes=suspects, step=Step.SINGLY, rest=(), blame=None)
     middle = len(suspects) // 2
@@ -210,7 +213,7 @@ def _in_part(chunk: Chunk, response: Response, happened: Trouble | None) -> Verd
 def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
     if len(chunk.changes) > 1:
         return Verdict(again=halved(chunk.tried(Trouble.DATABASE)), too_long=True)
-    if refused.status == _TOO_LARGE or chunk.tries.get(Trouble.DATABASE, 0) > _MOST_LOOKUPS:
+    if refused.status == _TOO_LARGE or chunk.tries.get(Trouble.DATABASE, 0) > _MOST_TIMEOUTS:
         return _alone(chunk, refused)
     return Verdict(again=(chunk.tried(Trouble.DATABASE),), trouble=Trouble.DATABASE, too_long=True)
 
@@ -225,8 +228,8 @@ def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
 def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
     """Refused for a row's sake: once more where chance may have played a part, then narrowed down."""
     if conflict(refused) is Conflict.KEY_TAKEN:
-        if chunk.kind is Kind.CREATE and chunk.lost and chunk.tries.get(Trouble.LOST, 0) < _MOST_LOOKUPS:
-            return lost(chunk)  # the lost request may have been carried out after it was looked for
+        if _may_be_ours(chunk):
+            return Verdict(again=(_sought(chunk),))
         if chunk.kind is Kind.UPSERT and _AGAIN not in chunk.tries:
             # Two upserts of one new key: the loser is refused, and succeeds as an update.
             return Verdict(again=(chunk.tried(_AGAIN),))
@@ -240,6 +243,20 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
     if dense:
         return Verdict(again=(replace(chunk, step=Step.SINGLY, rest=(), blame=None),), released=released)
     return Verdict(again=(_narrowed(chunk, chunk.changes, refused),), released=released)
+
+
+def _may_be_ours(chunk: Chunk) -> bool:
+    """Whether the record that has a create's key may be the one that the create has made.
+
+    Its answer was lost, and it may have been carried out after it was looked for. Now that the key is taken, whoever
+    took it is there, so one look-up for each lost answer tells.
+    """
+    sought = chunk.tries.get(_SOUGHT, 0)
+    return chunk.kind is Kind.CREATE and chunk.lost and sought <= chunk.tries.get(Trouble.LOST, 0)
+
+
+def _sought(chunk: Chunk) -> Chunk:
+    return replace(chunk, step=Step.LOOK_UP).tried(_SOUGHT)
 
 
 def _alone(chunk: Chunk, refused: Refusal) -> Verdict:
@@ -261,29 +278,32 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
     if len(answers) < len(chunk.changes):
         raise ValueError("a batch was answered in part")
     outcomes: list[Outcome] = []
-    undone: dict[Trouble, list[Change]] = {}
+    undone: dict[str, list[Change]] = {}
     end: AbortRun | None = None
     for change, answer in zip(chunk.changes, answers, strict=True):
         match _one(chunk, change, answer, target):
-            case Trouble() as happened:
+            case str() as happened:
                 undone.setdefault(happened, []).append(change)
             case AbortRun() as error:
                 end = error
             case outcome:
                 outcomes.append(outcome)
     again = [_undone(chunk, happened, tuple(changes)) for happened, changes in undone.items()]
-    worst = next(iter(undone), None)
+    worst = next((happened for happened in undone if isinstance(happened, Trouble)), None)
     rest = _rest_is_bad(chunk) if not undone and end is None else Verdict()
     return Verdict(outcomes=(*outcomes, *rest.outcomes), again=(*again, *rest.again), trouble=worst, end=end)
 
 
-def _undone(chunk: Chunk, happened: Trouble, changes: tuple[Change, ...]) -> Chunk:
+def _undone(chunk: Chunk, happened: str, changes: tuple[Change, ...]) -> Chunk:
     """Rows of a request that was answered for each row, and met trouble: whether they were written is in doubt."""
     again = replace(chunk, changes=changes)
+    if happened == _SOUGHT:
+        return _sought(again)
     return lost(again).again[0] if happened is Trouble.LOST else _doubted(again).tried(happened)
 
 
-def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Trouble | AbortRun:
+def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | str | AbortRun:
+    """What became of a row; trouble, or `_SOUGHT`, where that is not known yet."""
     if answer.status < _FIRST_REFUSAL:
         return _applied(chunk.kind, change, answer, target)
     refused = refusal(answer)
@@ -295,8 +315,8 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     if chunk.kind is Kind.DELETE and refused.code in _GONE:
         return Applied(number=change.number, id=change.id, created=False)  # what it was to bring about is so
     if conflict(refused) is Conflict.KEY_TAKEN:
-        if chunk.kind is Kind.CREATE and chunk.lost and chunk.tries.get(Trouble.LOST, 0) < _MOST_LOOKUPS:
-            return Trouble.LOST
+        if _may_be_ours(chunk):
+            return _SOUGHT
         if chunk.kind is Kind.UPSERT and not chunk.tries:
             return Trouble.DATABASE
     if ends_run(refused):

@@ -19,7 +19,7 @@ from shared.dataverse.chunks import Chunk, Step, Target, call_of, step_of
 from shared.dataverse.controller import Deadlocked, Kind, Settled, Throttled, TooLong
 from shared.dataverse.feed import Feed
 from shared.dataverse.lanes import Lane, freest
-from shared.dataverse.own_ids import guarded, named
+from shared.dataverse.own_ids import all_named, named
 from shared.dataverse.retry import Happened, Trouble, delay, retry_after
 from shared.dataverse.senders import Senders
 from shared.dataverse.service import Service
@@ -95,8 +95,8 @@ class Writing:
             AbortRun: Nothing more can succeed; every change has had its outcome before this is raised.
             RetryLater: The service is away; likewise.
         """
-        named = guarded(changes, self.target.entity, self._clock.now)
-        feed = Feed(named, lambda change: step_of(change, self.target.entity))
+        identified = all_named(changes, self.target.entity, self._clock.now)
+        feed = Feed(identified, lambda change: step_of(change, self.target.entity))
         while True:
             self._stop_if_due()
             self._launch(feed)

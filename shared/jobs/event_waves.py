@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from shared.dataverse import Applied, Change, ChangeAction, Dataverse, Failed, Skipped
-from shared.dataverse.own_ids import sequential_id
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
 from shared.definitions.models import ChangedWhen, Expire, Strategy
 from shared.errors import AbortRun, RetryLater
@@ -292,19 +291,9 @@ class Wave:
             f"FROM changes {gone if by_key else ''} ORDER BY _change"
         )
         return [
-            (self._change(n, ChangeAction(what), record, key=key, payload=payload, columns=columns), owner)
+            (Change(number=n, action=ChangeAction(what), id=record, key=key, payload=payload, columns=columns), owner)
             for n, what, record, key, payload, columns, owner in rows
         ]
-
-    def _change(self, number: int, action: ChangeAction, record: str | None, **parts: str) -> Change:
-        """A change; an insert has an id of its own.
-
-        After a fault nothing else tells the record that the insert made from one that was there and has its key: the
-        one is a success, the other a refusal, and taken for a success it would lose the event.
-        """
-        if record is None and action is ChangeAction.INSERT:
-            record = sequential_id(self.started)
-        return Change(number=number, action=action, id=record, **parts)
 
 
 def _flag(name: str) -> str:

@@ -91,6 +91,11 @@ def start(case: Case, here: World) -> list[Change]:
     ]
 
 
+def key_of(change: Change) -> str:
+    key: str = json.loads(change.key)["accountnumber"]
+    return key
+
+
 def expected(case: Case) -> list[tuple[str, str]]:
     rows = dict(case.before)
     for key, action in case.actions.items():
@@ -130,22 +135,30 @@ def made(faults: list[Fault], *, guarded: bool, bulk: bool, users: int, bounds: 
     guarded=st.booleans(),
     bulk=st.booleans(),
     users=st.integers(1, 3),
+    others=st.frozensets(st.sampled_from([f"K{n}" for n in range(60)]), max_size=20),
 )
 def test_any_faults_end_in_the_same_state(
-    *, case: Case, faults: list[Fault], guarded: bool, bulk: bool, users: int
+    *, case: Case, faults: list[Fault], guarded: bool, bulk: bool, users: int, others: frozenset[str]
 ) -> None:
-    """Throttled, away, dropped before or after the server acted, late: nothing lost, nothing doubled, one outcome each."""
+    """Throttled, away, dropped before or after the server acted, late: nothing lost, nothing doubled, one outcome each.
+
+    Somebody else has made some of the records meanwhile: where a key keeps ours out, those stay theirs.
+    """
     here = made([], guarded=guarded, bulk=bulk, users=users)
     changes = start(case, here)
+    inserted = {key for key, action in case.actions.items() if action is ChangeAction.INSERT}
+    theirs = others & inserted if guarded else frozenset()
+    for key in theirs:
+        here.memory._insert({"accountnumber": key, "name": "theirs"})
     here.memory.faults = [replace(fault) for fault in faults]
     outcomes = here.write(changes)
     here.memory.clock.sleep(10)
     here.memory._act_late()
     assert sorted(outcome.number for outcome in outcomes) == [change.number for change in changes]
-    assert found(here) == expected(case)
+    assert found(here) == sorted((dict(expected(case)) | dict.fromkeys(theirs, "theirs")).items())
     by_number = {outcome.number: outcome for outcome in outcomes}
     for change in changes:
-        refused = json.loads(change.key)["accountnumber"] in case.bad and change.action is not ChangeAction.DELETE
+        refused = key_of(change) in case.bad | theirs and change.action is not ChangeAction.DELETE
         assert isinstance(by_number[change.number], Failed if refused else Applied)
 
 
@@ -168,7 +181,7 @@ def test_a_write_that_is_cut_short_tells_the_truth(
     after = dict(found(here))
     for outcome in outcomes:
         change = changes[outcome.number]
-        key = json.loads(change.key)["accountnumber"]
+        key = key_of(change)
         if isinstance(outcome, Applied):
             assert after.get(key) == (None if change.action is ChangeAction.DELETE else "after")
         elif isinstance(outcome, Skipped):

@@ -342,6 +342,51 @@ def test_a_server_that_acted_and_says_it_failed_is_found_out(*, guarded: bool, c
     assert numbers(here) == {f"A{n}": 1 for n in range(300)}
 
 
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "timeout_after", "status_after", "late"])
+@pytest.mark.parametrize("bulk", [True, False])
+def test_somebody_elses_record_does_not_pass_for_ours(*, kind: str, bulk: bool) -> None:
+    """After a fault a record with an insert's key may be ours or another's: only ours has the id that we gave it."""
+    here = world(
+        messages=ALL_MESSAGES if bulk else frozenset(),
+        faults=[Fault(kind=kind, status=500, code="0x80040216", times=3)],
+    )
+    theirs = here.memory.send(request("POST", {"accountnumber": "A5", "name": "theirs"}, unharmed=here))
+    assert theirs.status == 204
+    outcomes = here.write(inserts(100))
+    here.memory.clock.sleep(5)
+    assert settled(outcomes, 100) == {"Applied": 99, "Failed": 1}
+    (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert (failed.number, failed.code) == (5, "0x80060892")
+    assert [row["name"] for row in here.memory.records.values() if row["accountnumber"] == "A5"] == ["theirs"]
+    assert numbers(here) == {f"A{n}": 1 for n in range(100)}
+
+
+def test_a_key_that_another_has_is_told_soon() -> None:
+    """One look-up for each lost answer shows whose the record is; waiting would not change it."""
+    here = world(faults=[Fault(kind="drop_before")])
+    here.memory.send(request("POST", {"accountnumber": "A0", "name": "theirs"}, unharmed=here))
+    began = here.memory.clock.seconds
+    assert settled(here.write(inserts(1)), 1) == {"Failed": 1}
+    assert here.memory.clock.seconds - began < 5
+    assert here.memory.requests["$batch"] <= 4
+
+
+def request(method: str, row: dict[str, str], *, unharmed: World) -> Request:
+    """A request of somebody else, whom no fault meets."""
+    unharmed.memory.faults.insert(0, Fault(kind="none"))
+    return Request(method=method, url=BASE + "accounts", body=json.dumps(row).encode())
+
+
+def test_a_create_brings_no_id_where_the_table_takes_none() -> None:
+    """Then the key alone tells what a lost request has made."""
+    fixed = replace(ACCOUNT.attributes["accountid"], creatable=False)
+    entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "accountid": fixed})
+    here = world(entity=entity, faults=[Fault(kind="drop_after", times=2)])
+    assert settled(here.write(inserts(100)), 100) == {"Applied": 100}
+    assert numbers(here) == {f"A{n}": 1 for n in range(100)}
+    assert not any(b'"accountid":' in (sent.body or b"") for sent in here.memory.log)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
