@@ -21,8 +21,14 @@ from shared.errors import UserError
 
 __all__ = ["DYNAMICS_CLOUDS", "LOCAL_STATE", "Settings", "environment", "function_time_limit"]
 
-# Dataverse hosts of the public, US government, US defence and Chinese clouds.
-DYNAMICS_CLOUDS = ("*.dynamics.com", "*.microsoftdynamics.us", "*.appsplatform.us", "*.dynamics.cn")
+# Commercial and GCC, GCC High, DoD, China: the hosts of Microsoft's discovery samples (Cloud.cs).
+DYNAMICS_CLOUDS = (
+    "*.crm.dynamics.com",
+    "*.crm#.dynamics.com",
+    "*.crm.microsoftdynamics.us",
+    "*.crm.appsplatform.us",
+    "*.crm.dynamics.cn",
+)
 LOCAL_STATE = "sqlite:///.dynamics-sync/state.db"
 LOCAL_SETTINGS_FILE = "local.settings.json"
 
@@ -58,7 +64,8 @@ class Settings(BaseModel):
     )
     allowed_hosts: tuple[str, ...] = Field(
         default=DYNAMICS_CLOUDS,
-        description="Hosts that may get a token, separated by commas, `*` for any labels. Loopback is always allowed.",
+        description="Hosts that may get a token, separated by commas; `*.` stands for any labels, `#` for digits. "
+        "Loopback is always allowed.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."

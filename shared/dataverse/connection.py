@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.dataverse.hosts import DYNAMICS_CLOUDS
 from shared.dataverse.retry import PATIENCE, Patience
 from shared.definitions.models import KeyMatch, WriteOptions
+from shared.settings import DYNAMICS_CLOUDS
 
 __all__ = ["Connection", "write_headers"]
 

@@ -13,17 +13,9 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from shared.errors import AbortRun
+from shared.settings import DYNAMICS_CLOUDS
 
-__all__ = ["DYNAMICS_CLOUDS", "LOGIN_AUTHORITIES", "AllowedHosts", "is_loopback"]
-
-# Commercial and GCC, GCC High, DoD, China: the hosts of Microsoft's discovery samples (Cloud.cs).
-DYNAMICS_CLOUDS = (
-    "*.crm.dynamics.com",
-    "*.crm#.dynamics.com",
-    "*.crm.microsoftdynamics.us",
-    "*.crm.appsplatform.us",
-    "*.crm.dynamics.cn",
-)
+__all__ = ["LOGIN_AUTHORITIES", "AllowedHosts", "is_loopback"]
 
 # Where Entra ID takes a client secret, by cloud.
 LOGIN_AUTHORITIES = (

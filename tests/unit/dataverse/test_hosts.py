@@ -42,6 +42,7 @@ def test_dynamics_clouds_and_this_machine_pass(url: str) -> None:
         "https://user@org.crm.dynamics.com/",
         "https://org.crmx.dynamics.com/",
         "https://dynamics.com/",
+        "https://org.operations.dynamics.com/",
         "https://127.0.0.1.example.org/",
         "https:///nothing",
         "ftp://org.crm.dynamics.com/",
