@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
+from emulator.tls import Certificates
+
 HERE = Path(__file__).parent
 # Accounts of one server: a test takes one that no other test has written to.
 ACCOUNTS = tuple(f"account{number}" for number in range(500))
@@ -57,9 +59,13 @@ def _install(npm: str, folder: Path) -> None:
 
 
 class Azurite:
-    """A running Azurite with blobs and tables on free loopback ports; nothing of it is kept."""
+    """A running Azurite with blobs and tables on free loopback ports; nothing of it is kept.
 
-    def __init__(self) -> None:
+    Args:
+        certificates: It speaks TLS with these, and takes tokens as well as keys.
+    """
+
+    def __init__(self, certificates: Certificates | None = None) -> None:
         folder = installed()
         self._data = tempfile.TemporaryDirectory(prefix="azurite-")
         script = folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
@@ -67,6 +73,9 @@ class Azurite:
         blob, queue, table = _free_ports(3)
         command = ["node", str(script), "--blobPort", blob, "--queuePort", queue, "--tablePort", table]
         command += ["--skipApiVersionCheck", "--silent", "--disableTelemetry", "--inMemoryPersistence"]
+        if certificates is not None:
+            command += ["--oauth", "basic", "--cert", str(certificates.certificate_file)]
+            command += ["--key", str(certificates.key_file)]
         self._process = subprocess.Popen(
             command,
             cwd=self._data.name,
@@ -97,6 +106,10 @@ class Azurite:
             f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={ACCOUNT_KEY};"
             f"BlobEndpoint=http://127.0.0.1:{self.blob}/{account};TableEndpoint=http://127.0.0.1:{self.table}/{account};"
         )
+
+    def endpoints(self, account: str) -> tuple[str, str]:
+        """URLs of the table service and the blob service of one of `ACCOUNTS`, where it speaks TLS."""
+        return f"https://127.0.0.1:{self.table}/{account}", f"https://127.0.0.1:{self.blob}/{account}"
 
     def stop(self) -> None:
         """End the process."""

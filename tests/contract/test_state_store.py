@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.state import DeadLetter, ErrorRecord, JobRequest, Lease, Position, RunRecord, StateStore
 from shared.state.azure import AzureStateStore
 from shared.state.sqlite import SqliteStateStore
+from tests.azurite.fixtures import IdentityAccount
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -35,7 +36,10 @@ def wall() -> Wall:
     return Wall()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])
+AZURE = [pytest.param(name, marks=pytest.mark.azurite) for name in ("azure", "azure by identity")]
+
+
+@pytest.fixture(params=["sqlite", *AZURE])
 def open_store(request: pytest.FixtureRequest, wall: Wall, tmp_path: Path) -> Iterator[Callable[[], StateStore]]:
     """Opens the same store again and again, as other processes would."""
     opened: list[StateStore] = []
@@ -43,13 +47,22 @@ def open_store(request: pytest.FixtureRequest, wall: Wall, tmp_path: Path) -> It
     def open_() -> StateStore:
         if request.param == "sqlite":
             opened.append(SqliteStateStore(tmp_path / "state" / "state.db", now=wall))
-        else:
+        elif request.param == "azure":
             opened.append(AzureStateStore.by_connection_string(request.getfixturevalue("storage_account"), now=wall))
+        else:
+            opened.append(by_identity(request.getfixturevalue("identity_account"), wall))
         return opened[-1]
 
     yield open_
     for store in opened:
         store.close()
+
+
+def by_identity(account: IdentityAccount, wall: Wall) -> AzureStateStore:
+    settings = account.settings
+    return AzureStateStore.by_identity(
+        tables=settings.table_endpoint, blobs=settings.blob_endpoint, credential=account.credential, now=wall
+    )
 
 
 @pytest.fixture

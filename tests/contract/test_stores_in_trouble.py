@@ -6,14 +6,16 @@ import sqlite3
 import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.credentials import AccessToken, AzureNamedKeyCredential, TokenCredential
 
 from shared.errors import AbortRun, RetryLater, UserError
 from shared.settings import Settings
 from shared.state.azure import AzureStateStore, open_azure
 from shared.state.sqlite import SqliteStateStore
+from tests.azurite.fixtures import IdentityAccount
 
 
 class TestSqlite:
@@ -125,3 +127,32 @@ class TestAzure:
         with pytest.raises(AbortRun, match="Storage Blob Data Owner"):
             store.file("r", "f")
         store.close()
+
+    @pytest.mark.azurite
+    def test_settings_without_a_key_open_the_account_by_identity(self, identity_account: IdentityAccount) -> None:
+        """As `azd up` deploys it: the account refuses keys."""
+        store = open_azure(identity_account.settings, lambda: identity_account.credential)
+        assert store.set_watermark("s", "1", fence=1)
+        store.put_file("run", "errors.csv", b"a,b")
+        assert (store.watermark("s"), store.file("run", "errors.csv")) == ("1", b"a,b")
+        store.close()
+
+    @pytest.mark.azurite
+    def test_a_token_for_something_else_is_told_the_roles(self, identity_account: IdentityAccount) -> None:
+        """The account knows the identity and does not let it in."""
+        store = open_azure(identity_account.settings, lambda: Elsewhere(identity_account.credential))
+        with pytest.raises(AbortRun, match="Storage Table Data Contributor"):
+            store.watermark("s")
+        with pytest.raises(AbortRun, match="Storage Blob Data Owner"):
+            store.file("r", "f")
+        store.close()
+
+
+class Elsewhere:
+    """A credential whose tokens are meant for another service."""
+
+    def __init__(self, credential: TokenCredential) -> None:
+        self._credential = credential
+
+    def get_token(self, *_: str, **options: Any) -> AccessToken:
+        return self._credential.get_token("https://vault.azure.net/.default", **options)

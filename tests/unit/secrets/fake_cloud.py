@@ -5,6 +5,7 @@ Entra ID's token endpoint, the managed identity endpoint of a function app, and 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import secrets
@@ -52,7 +53,7 @@ class FakeCloud:
         self.asked: Counter[str] = Counter()
         self.identities: list[str] = []
         self._tokens: set[str] = set()
-        certificates = Certificates.make(folder)
+        self.certificates = certificates = Certificates.make(folder)
         self.ca_file = certificates.ca_file
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -96,7 +97,7 @@ class FakeCloud:
         if form.get("client_secret") != self.client_secret:
             said = "AADSTS7000215: Invalid client secret provided."
             return Answer(status=401, body={"error": "invalid_client", "error_description": said})
-        body = {"token_type": "Bearer", "expires_in": 3600, "access_token": self._mint()}
+        body = {"token_type": "Bearer", "expires_in": 3600, "access_token": self._mint(CHALLENGE_RESOURCE)}
         return Answer(status=200, body=body)
 
     def _identity(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
@@ -104,7 +105,8 @@ class FakeCloud:
         self.identities.append(query.get("client_id", ""))
         if headers.get("X-IDENTITY-HEADER") != "header-of-this-app":
             return Answer(status=401, body={"message": "wrong header"})
-        body = {"access_token": self._mint(), "expires_on": str(int(time.time()) + 3600), "resource": query["resource"]}
+        resource = query["resource"]
+        body = {"access_token": self._mint(resource), "expires_on": str(int(time.time()) + 3600), "resource": resource}
         return Answer(status=200, body=body | {"token_type": "Bearer"})
 
     def _secret(self, name: str, headers: Mapping[str, str]) -> Answer:
@@ -125,10 +127,18 @@ class FakeCloud:
         where = f"{self.url}/secrets/{name}/{'0' * 32}"
         return Answer(status=200, body={"value": self.vault[name], "id": where, "attributes": {"enabled": True}})
 
-    def _mint(self) -> str:
-        token = secrets.token_urlsafe(24)
+    def _mint(self, resource: str) -> str:
+        """A token for a resource, with the claims that are looked at; nobody signs it."""
+        now = int(time.time())
+        claims = {"aud": resource, "iss": f"https://sts.windows.net/{TENANT}/", "jti": secrets.token_hex(8)}
+        times = {"iat": now, "nbf": now - 60, "exp": now + 3600}
+        token = f"{_segment({'alg': 'none', 'typ': 'JWT'})}.{_segment(claims | times)}."
         self._tokens.add(token)
         return token
+
+
+def _segment(value: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 def _error(code: str, message: str, inner: str = "") -> dict[str, Any]:
