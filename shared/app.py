@@ -395,5 +395,5 @@ def open_app(settings: Settings | None = None) -> App:
 def current() -> App:
     """The deployed process' app: one for all invocations, so that secrets, metadata and connections are kept."""
     app = open_app()
-    configure(app.settings, hosted=True)
+    configure(app.settings)
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from functools import cache
 from typing import Protocol
 
@@ -30,18 +31,16 @@ class TelemetrySettings(Protocol):
         """Where to export to; empty for nowhere."""
 
 
-def configure(settings: TelemetrySettings, *, hosted: bool) -> None:
-    """Shape the logs, and export to Application Insights when it is configured; once a process, however often called.
+def configure(settings: TelemetrySettings) -> None:
+    """Shape the logs of a process in the Functions host, and export its spans and metrics when that is configured.
 
-    Args:
-        settings: Level and connection string.
-        hosted: Whether a Functions host collects the logs: then only spans and metrics are exported from here.
+    Once a process, however often called. The logs are the host's to collect, which sends them to Application Insights.
     """
-    _configure_once(settings.log_level, settings.applicationinsights_connection_string, hosted)
+    _configure_once(settings.log_level, settings.applicationinsights_connection_string)
 
 
 @cache
-def _configure_once(level: str, connection_string: str, hosted: bool) -> None:  # noqa: FBT001 - one of the cache's keys
+def _configure_once(level: str, connection_string: str) -> None:
     for name in OURS:
         logging.getLogger(name).setLevel(level)
     for name in NOISY:
@@ -51,10 +50,10 @@ def _configure_once(level: str, connection_string: str, hosted: bool) -> None:  
         if handler.formatter is None:  # one that somebody shaped keeps its shape
             handler.setFormatter(JsonLines())
     if connection_string:
-        _export(connection_string, logs=not hosted)
+        _export(connection_string)
 
 
-def _export(connection_string: str, *, logs: bool) -> None:
+def _export(connection_string: str) -> None:
     try:
         # An extra that only the deployed app installs, and half a second of import.
         distro = importlib.import_module("azure.monitor.opentelemetry")
@@ -63,9 +62,14 @@ def _export(connection_string: str, *, logs: bool) -> None:
         return
     # Retry policies of the storage and Key Vault SDKs would each make a span of every try.
     quiet = {name: {"enabled": False} for name in ("azure_sdk", "requests", "urllib", "urllib3")}
+    # The host sends what the process logs, so a second copy is not wanted; the distribution asks the environment alone.
+    os.environ.setdefault("OTEL_LOGS_EXPORTER", "none")
     distro.configure_azure_monitor(
         connection_string=connection_string,
-        disable_logging=not logs,
-        logger_name="shared",
         instrumentation_options=quiet,
+        # A run is few spans. By default most of those that come together are left out, the failed ones too.
+        sampling_ratio=1.0,
+        # The host has both.
+        enable_live_metrics=False,
+        enable_performance_counters=False,
     )

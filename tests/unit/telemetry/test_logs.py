@@ -123,7 +123,7 @@ def test_the_handlers_of_the_host_get_json_lines_and_the_level_of_the_settings(
     handler.setFormatter(None)
     root.addHandler(handler)
     for _ in range(3):
-        configure(Told(), hosted=True)
+        configure(Told())
     logging.getLogger("shared.x").info("not said")
     logging.getLogger("azure.core").info("not said either")
     assert [line["message"] for line in handler.lines] == [
@@ -138,27 +138,5 @@ def test_a_handler_that_somebody_shaped_keeps_its_shape(root: logging.Logger) ->
     root.addHandler(shaped)
     monkey = Told()
     monkey.applicationinsights_connection_string = ""
-    configure(monkey, hosted=True)
+    configure(monkey)
     assert not isinstance(shaped.formatter, JsonLines)
-
-
-@pytest.mark.parametrize("hosted", [True, False])
-def test_the_exporter_is_configured_once_with_the_connection_string(
-    monkeypatch: pytest.MonkeyPatch,
-    root: logging.Logger,
-    hosted: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    """In the host, which collects the logs itself, only spans and metrics are exported."""
-    asked: list[dict[str, Any]] = []
-
-    class Distro:
-        @staticmethod
-        def configure_azure_monitor(**options: Any) -> None:
-            asked.append(options)
-
-    monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry", Distro)
-    configure(Told(), hosted=hosted)
-    configure(Told(), hosted=hosted)
-    assert [(options["connection_string"], options["disable_logging"]) for options in asked] == [
-        ("InstrumentationKey=x", hosted)
-    ]
