@@ -1,7 +1,7 @@
 """The edge between the program and the person at the terminal: every way a command can end, as message and exit code.
 
 0 nothing failed · 1 failed or could not start · 2 completed with rejected or failed rows · 3 refused as unsafe ·
-4 there are changes (`plan --detailed-exit-code`) · 130 stopped from the keyboard.
+4 there are changes (`plan --detailed-exit-code`) · 130 stopped, from the keyboard or by SIGTERM.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception:  # noqa: BLE001 - the boundary of the program: what nobody foresaw becomes a sentence and a file
         return _unforeseen(output)
     if code == EXIT_STOPPED:  # typer answers the keyboard with this code, and without a word
-        return _failed(output, "Stopped", "Stopped from the keyboard.", code=code)
+        return _failed(output, "Stopped", "Stopped before the end.", code=code)
     return code
 
 

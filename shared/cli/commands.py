@@ -150,7 +150,10 @@ def runs(
     as_json: AsJson = False,
 ) -> int:
     """Show the execution log, newest first."""
-    records = frame.opened().state.runs(name, limit)
+    app = frame.opened()
+    records = app.state.runs(name, limit)
+    if not records:
+        frame.expect(app, name)
     said = run_table(records) if records else Text("No runs yet.")
     output_of(context, as_json).result({"runs": [run_json(record) for record in records]}, said)
     return 0

@@ -10,6 +10,7 @@ from rich.text import Text
 from shared.cli import frame
 from shared.cli.frame import EXIT_ERRORS, AsJson, Name, OneOrAll, output_of, program
 from shared.cli.tables import events_text, letter_table
+from shared.errors import UserError
 
 __all__: list[str] = []  # importing the module adds its commands to the program
 
@@ -43,8 +44,10 @@ def dead_letters(
     """Show the events that could not be applied, and why."""
     from shared.cli.real_time import letter_json  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
-    output, state = output_of(context, as_json), frame.opened().state
-    letters, count = state.dead_letters(name, limit=limit), state.count_dead_letters(name)
+    output, app = output_of(context, as_json), frame.opened()
+    letters, count = app.state.dead_letters(name, limit=limit), app.state.count_dead_letters(name)
+    if not letters:
+        frame.expect(app, name)
     output.result(
         {"count": count, "dead_letters": [letter_json(letter) for letter in letters]},
         letter_table(letters) if letters else Text("No dead letters."),
@@ -66,6 +69,11 @@ def replay(
 
     output, app = output_of(context, as_json), frame.opened()
     letters = app.state.dead_letters(name, ids=ids or (), limit=MOST_LETTERS)
+    if missing := set(ids or ()) - {letter.id for letter in letters}:
+        of = f" of {name}" if name else ""
+        raise UserError(f"There is no dead letter {min(missing)}{of}. `dynamics-sync dead-letters` lists them")
+    if not letters:
+        frame.expect(app, name)
     done = try_again(app, letters)
     output.result(
         {"settled": done.settled, "kept": done.kept},

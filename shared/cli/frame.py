@@ -24,6 +24,7 @@ __all__ = [
     "Given",
     "Name",
     "OneOrAll",
+    "expect",
     "given",
     "opened",
     "output_of",
@@ -72,6 +73,16 @@ def output_of(context: typer.Context, as_json: bool) -> Output:
     output = context.find_object(Output) or Output()
     output.as_json = as_json
     return output
+
+
+def expect(app: App, name: str | None) -> None:
+    """Refuse the name of a sync of which nothing is known: where nothing is found for it, it may be a slip.
+
+    Raises:
+        UserError: No definition has the name; the message lists those that there are.
+    """
+    if name is not None and name not in {loaded.name for loaded in app.definitions()}:
+        app.definition(name)
 
 
 def opened() -> App:

@@ -23,6 +23,7 @@ ROWS_SHOWN = 5
 SHOWN_CHARACTERS = 60
 SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
 STYLES = {"Succeeded": "green", "Failed": "red", "Interrupted": "yellow", "Running": "cyan"}
+_FATES = {"lost": "Dead letters"}  # where a count's own name does not say what became of the events
 _CHANGES = ("created", "updated", "deleted", "expired", "upserted")
 ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
 
@@ -157,7 +158,8 @@ def events_text(done: EventsSummary) -> Text:
     lines = [f"{done.received:,} events received, {done.dead_letters:,} to the dead letters."]
     lines += [_line("Unclaimed:", f"{done.unclaimed:,}")] if done.unclaimed else []
     for name, counts in done.syncs.items():
-        lines += [f"{name}:", *(_line(f"   {what.capitalize()}:", f"{count:,}") for what, count in counts.items())]
+        listed = ((_FATES.get(what, what.capitalize()), count) for what, count in counts.items())
+        lines += [f"{name}:", *(_line(f"   {what}:", f"{count:,}") for what, count in listed)]
     for by_error in done.lost.values():
         lines += [_line(f"   {error}:", f"{count:,}", " to the dead letters") for error, count in by_error.items()]
     return _lines(lines, style="yellow" if done.dead_letters else "green")

@@ -103,21 +103,22 @@ def _resolve(service: Service, name: str) -> Mapping[str, Any]:
 
 
 def _matching(name: str, tables: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    wanted, known, by_label = name.casefold(), [], []
+    wanted, known, by_label = name.casefold(), dict[str, str](), []
     for table in tables:
         if table["LogicalName"] == name.lower() or table["EntitySetName"] == name:
             return table
         labels = [*_labels(table.get("DisplayName")), *_labels(table.get("DisplayCollectionName"))]
         if wanted in (label.casefold() for label in labels) or table["EntitySetName"].casefold() == wanted:
             by_label.append(table)
-        known += [table["LogicalName"], table["EntitySetName"], *labels]
+        called = filter(None, (table["LogicalName"], table["EntitySetName"], *labels))
+        known |= {each.casefold(): table["LogicalName"] for each in called}
     if len(by_label) == 1:
         return by_label[0]
     if by_label:
         names = ", ".join(sorted(table["LogicalName"] for table in by_label))
         raise AbortRun(f"several tables are called '{name}': name one of {names}")
-    close = difflib.get_close_matches(name, dict.fromkeys(filter(None, known)), n=3, cutoff=0.6)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
+    hint = f"; did you mean {' or '.join(dict.fromkeys(known[name] for name in close))}?" if close else ""
     raise AbortRun(f"the environment has no table '{name}'{hint}")
 
 

@@ -165,7 +165,11 @@ class Repository:
 def _load(folder: _Folder, name: str) -> Loaded:
     file = folder.shown(name)
     stem = name.rpartition(".")[0]
-    content = folder.read(name)
+    try:
+        content = folder.read(name)
+    except (FileNotFoundError, PermissionError) as error:  # this file's own trouble, unlike storage that is away
+        problem = Problem(message=f"the file cannot be read: {error.strerror or error}", file=file)
+        return Loaded(name=stem, file=file, definition=None, problems=(problem,))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -220,12 +224,15 @@ class _LocalFolder:
         if self.place.is_file():
             return [self._file(self.place)]
         return [
-            self._file(path) for path in sorted(self.place.iterdir()) if _is_definition(path.name) and path.is_file()
+            self._file(path) for path in sorted(self.place.iterdir()) if _is_definition(path.name) and not path.is_dir()
         ]
 
     @staticmethod
     def _file(path: Path) -> _File:
-        about = path.stat()
+        try:
+            about = path.stat()
+        except FileNotFoundError:  # a link to nowhere: reading it says so
+            return _File(path.name, "")
         return _File(path.name, f"{about.st_mtime_ns}-{about.st_size}-{about.st_ino}")
 
     def shown(self, name: str) -> str:

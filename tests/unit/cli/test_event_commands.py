@@ -120,6 +120,7 @@ def test_what_cannot_be_applied_is_shown_and_tried_again(typed: Type, app: App, 
     done = typed("events", "accounts", str(file))
     assert done.code == 2
     assert "2 to the dead letters" in done.out
+    assert "Lost" not in done.out
     assert "Next: dynamics-sync dead-letters accounts" in done.out
     letters = typed("dead-letters", "--json").json
     assert letters["count"] == 2
@@ -137,6 +138,31 @@ def test_without_dead_letters_nothing_is_asked_for(typed: Type) -> None:
     """An empty store is said, and is no failure."""
     assert "No dead letters." in typed("dead-letters").out
     assert typed("replay", "--json").json == {"settled": 0, "kept": 0}
+
+
+@pytest.mark.parametrize("command", ["runs", "dead-letters", "replay"])
+def test_a_name_of_which_nothing_is_known_is_a_slip(typed: Type, command: str) -> None:
+    """Of a sync that has a definition there may be nothing yet; of one that has none there never will be."""
+    done = typed(command, "acounts")
+    assert (done.code, "there is no sync acounts" in done.err, "there are: accounts" in done.err) == (1, True, True)
+    assert typed(command, "accounts").code == 0
+
+
+def test_what_is_left_of_a_sync_without_a_definition_is_shown(typed: Type, app: App, tmp_path: Path) -> None:
+    """Its dead letters outlive it."""
+    typed("events", "accounts", ndjson(tmp_path / "events.ndjson", TOO_LONG))
+    (tmp_path / "syncs" / "accounts.yaml").unlink()
+    app.__dict__.pop("_repository")
+    assert typed("dead-letters", "accounts", "--json").json["count"] == 1
+
+
+def test_a_dead_letter_that_is_not_there_is_told(typed: Type, tmp_path: Path) -> None:
+    """Nothing is replayed when one of the ids is wrong."""
+    typed("events", "accounts", ndjson(tmp_path / "events.ndjson", TOO_LONG))
+    (letter,) = typed("dead-letters", "--json").json["dead_letters"]
+    done = typed("replay", "accounts", "--id", letter["id"], "--id", "nosuch")
+    assert (done.code, "There is no dead letter nosuch of accounts" in done.err) == (1, True)
+    assert typed("dead-letters", "--json").json["dead_letters"][0]["tries"] == letter["tries"]
 
 
 def test_a_sync_without_a_listener_takes_no_events(typed: Type, tmp_path: Path) -> None:

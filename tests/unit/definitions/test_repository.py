@@ -116,6 +116,20 @@ def test_a_removed_file_is_forgotten_and_a_new_one_found(tmp_path: Path) -> None
     assert [each.name for each in repository.definitions()] == ["b"]
 
 
+def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_used(tmp_path: Path) -> None:
+    """A link to nowhere looks like a definition and is none."""
+    write(tmp_path, a=named("a"))
+    (tmp_path / "b.yaml").symlink_to(tmp_path / "gone.yaml")
+    (tmp_path / "c.yaml").mkdir()
+    good, broken = load_folder(tmp_path)
+    assert good.definition is not None
+    (problem,) = broken.problems
+    assert (problem.file, problem.message) == (
+        str(tmp_path / "b.yaml"),
+        "the file cannot be read: No such file or directory",
+    )
+
+
 def test_a_mistake_in_a_changed_file_takes_only_that_sync_away(tmp_path: Path) -> None:
     """Find says what is wrong with it."""
     clock = Clock()
