@@ -34,7 +34,9 @@ _PLANNED: Final = frozenset(
 _NOWHERE: Final = "main"  # the search path without any table
 _MOST_TABLES: Final = 400
 _MOST_TEXTS: Final = 2000
-_TIDIED_EVERY: Final = 16  # batches; rows that were deleted are skipped by every scan until then
+# Rows that were deleted are skipped by every scan until they are tidied away, which takes as long as ten statements.
+_TIDIED_EVERY: Final = 16  # batches
+_TIDIED_EVERY_FEW: Final = 512  # batches of few events
 _FEW: Final = 32  # events
 _Place = tuple[str, str]  # a search path and a text: which tables a statement sees follows from the path
 
@@ -82,7 +84,7 @@ class WarmWorkspace(Workspace):
         self._shown: tuple[_Made, ...] = ()  # what the connection's search path shows
         self._wider: dict[str, tuple[_Made, ...]] = {}  # path -> what came to be beside its tables, the last time
         self._numbers = count()
-        self._clears = 0
+        self._untidy = 0.0
         self.few = False
         self.worn = False
 
@@ -98,8 +100,12 @@ class WarmWorkspace(Workspace):
             if made.is_table and made.name not in keep:
                 self._planned(f"DELETE FROM {made.schema}.{quoted(made.name)}", ())
         self._see(tuple(made for made in self._present if made.name in keep))
-        self._clears += 1
-        if self._clears % _TIDIED_EVERY == 0:
+
+    def tidy(self) -> None:
+        """Let go of the rows that batches have left behind as deleted, where they have become many."""
+        self._untidy += 1 / (_TIDIED_EVERY_FEW if self.few else _TIDIED_EVERY)
+        if self._untidy >= 1:
+            self._untidy = 0.0
             self._connection.execute("CHECKPOINT")
 
     # -- Statements ----------------------------------------------------------------------------------------------
@@ -221,6 +227,7 @@ class Workspaces:
         try:
             yield workspace
             workspace.clear()
+            workspace.tidy()
             sound = not workspace.worn
         finally:
             if sound:
