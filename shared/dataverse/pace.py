@@ -38,12 +38,22 @@ class _Budget:
     def known(self) -> bool:
         return self.most != float("inf")
 
-    def taught(self, now: float, spent: float, named: float) -> None:
+    def taught(self, now: float, spent: float, named: float, *, exact: bool = False) -> None:
+        """So much was spent when the service refused.
+
+        Args:
+            now: The moment.
+            spent: As counted here.
+            named: The limit, as the service's message has it.
+            exact: Both sides count the same.
+        """
         if self.known:
             self._refused = self.most
             self.most = max(self.most * REDUCTION, 1e-9)
         else:
             self.most = max(spent, named)
+            if exact and named >= spent:  # one server counts, and has said how far: no need to try it out
+                self._refused = named
         self._refused_at = self._changed_at = now
 
     def proven(self, spent: float) -> None:
@@ -95,7 +105,8 @@ class Pace:
             self._time_budget.taught(now, self._seconds, (number_in(found[1]) or 0.0) / 1000)
         elif found := _REQUESTS.search(message):
             self._window = number_in(found[2]) or self._window
-            self._requests_budget.taught(now, float(len(self._entries)), number_in(found[1]) or 0.0)
+            named = number_in(found[1]) or 0.0
+            self._requests_budget.taught(now, float(len(self._entries)), named, exact=True)
 
     def free_at(self, now: float) -> float:
         """The moment from which one more request keeps within the budgets."""

@@ -32,7 +32,7 @@ from shared.dataverse.tokens import TokenProvider, resource_of
 from shared.dataverse.transport import Request, Response, Transport, Unsent
 from shared.errors import AbortRun, AnswerLost, RetryLater
 
-__all__ = ["MOST_RANGES", "Call", "Meter", "Service", "Usage", "not_dataverse"]
+__all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "not_dataverse"]
 
 # `If-None-Match: null`, the literal word, stands in every sample of Microsoft's: it keeps answers out of caches.
 _BASE_HEADERS = {

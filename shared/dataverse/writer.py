@@ -22,7 +22,7 @@ from shared.dataverse.lanes import Lane, freest
 from shared.dataverse.own_ids import all_named, named
 from shared.dataverse.retry import Happened, Trouble, delay, retry_after
 from shared.dataverse.senders import Senders
-from shared.dataverse.service import Service
+from shared.dataverse.service import FIRST_REFUSAL, Service
 from shared.dataverse.service_errors import CONCURRENCY_CODE, refusal
 from shared.dataverse.settle import Verdict, halved, lost, settle, too_often
 from shared.dataverse.transport import AnswerTimedOut, Response, Unsent
@@ -241,7 +241,7 @@ class Writing:
                 controller.observe(Throttled(at=now, concurrency=concurrency, wait=pause, message=refused.message))
             case Trouble.DATABASE:
                 controller.observe(Deadlocked(at=now))
-            case None if chunk.step is Step.SEND:
+            case None if chunk.step is Step.SEND and response.status < FIRST_REFUSAL:
                 controller.observe(Settled(at=now, kind=chunk.kind, rows=len(chunk.changes), seconds=landed.seconds))
             case _:
                 controller.pace.spent(now, landed.seconds)

@@ -68,6 +68,20 @@ def test_a_budget_of_requests_is_kept() -> None:
     assert pace.free_at(99.0) >= 300.0
 
 
+def test_a_limit_that_was_named_is_not_tried_out() -> None:
+    """Within the windows after a refusal no more is sent than the message says; much later perhaps a little."""
+    pace, limit, sent = Pace(), 40, list[float]()
+    for number in range(limit):
+        pace.spent(number / 100, 0.03)
+    pace.exhausted(0.5, f"Number of requests exceeded the limit of {limit} over time window of 10 seconds.")
+    now = 0.5
+    while now < 80.0:
+        now = max(now, pace.free_at(now)) + 0.01
+        pace.spent(now, 0.03)
+        sent.append(now)
+    assert max(sum(at - 10.0 < other <= at for other in sent) for at in sent) <= limit
+
+
 def settle(controller: Controller, *, at: float, rows: int, seconds: float) -> None:
     controller.observe(Settled(at=at, kind=Kind.CREATE, rows=rows, seconds=seconds))
 

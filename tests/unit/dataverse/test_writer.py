@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.controller import Kind
 from shared.dataverse.retry import Patience
 from shared.dataverse.transport import Request
 from shared.dataverse.writer import Bounds
@@ -266,6 +267,18 @@ def test_two_changes_of_one_record_are_never_in_flight_together() -> None:
     changes = [update(n, ids[n % 20], name=f"Version {n}") for n in range(200)]
     assert settled(here.write(changes), 200) == {"Applied": 200}
     assert here.memory.records[ids[5]]["name"] == "Version 185"
+
+
+def test_a_refusal_says_nothing_about_the_time_that_rows_take() -> None:
+    """It comes at once, and taken for speed it would keep parallelism low for good."""
+    here, ids = loaded(40, bad=lambda row: "no" if row.get("name") == "bad" else None, row_seconds=0.1)
+    here.write([update(number, record, name="good") for number, record in enumerate(ids)])
+    control = here.lanes[0].controller
+    before = control.seconds(Kind.UPDATE) / control.rows(Kind.UPDATE)
+    here.memory.row_seconds = 0.0
+    outcomes = here.write([update(number, record, name="bad") for number, record in enumerate(ids)])
+    assert settled(outcomes, 40) == {"Failed": 40}
+    assert control.seconds(Kind.UPDATE) / control.rows(Kind.UPDATE) == before
 
 
 def test_deadlocks_lower_parallelism_and_are_repeated() -> None:
