@@ -9,9 +9,8 @@ by its key, that one would pass for ours, though it holds other values.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
-from uuid import UUID, uuid4
+from os import urandom
 
 from shared.dataverse.changes import Change, ChangeAction
 from shared.entities import EntityMetadata
@@ -23,22 +22,41 @@ _LAST_48_BITS = (1 << 48) - 1
 
 def all_named(changes: Iterable[Change], entity: EntityMetadata, now: Callable[[], datetime]) -> Iterator[Change]:
     """The changes, with an id for each insert that has none."""
+    if not _takes_ids(entity):
+        yield from changes
+        return
     for change in changes:
-        yield named(change, entity, now()) if change.action is ChangeAction.INSERT else change
+        inserts = change.action is ChangeAction.INSERT and change.id is None
+        yield _with_id(change, _sequential_id(now())) if inserts else change
 
 
 def named(change: Change, entity: EntityMetadata, now: datetime) -> Change:
     """A change that creates its record, with an id; as it is where the table does not let a create bring one."""
+    return _with_id(change, _sequential_id(now)) if change.id is None and _takes_ids(entity) else change
+
+
+def _takes_ids(entity: EntityMetadata) -> bool:
     record = entity.attributes.get(entity.primary_id)
-    if change.id is not None or (record is not None and not record.creatable):
-        return change
-    return replace(change, id=_sequential_id(now))
+    return record is None or record.creatable
+
+
+def _with_id(change: Change, record: str) -> Change:
+    # Every new row comes by here; `dataclasses.replace` takes twice as long.
+    return Change(
+        number=change.number,
+        action=change.action,
+        id=record,
+        key=change.key,
+        payload=change.payload,
+        columns=change.columns,
+    )
 
 
 def _sequential_id(now: datetime) -> str:
-    """A random id whose last six bytes are the time in milliseconds.
+    """A random id (RFC 9562, version 8) whose last six bytes are the time in milliseconds.
 
     SQL Server orders ids by those bytes first, so rows join at the end of the index, as with the service's own ids.
     """
+    random = urandom(9).hex()
     milliseconds = int(now.timestamp() * 1000) & _LAST_48_BITS
-    return str(UUID(int=(uuid4().int & ~_LAST_48_BITS) | milliseconds))
+    return f"{random[:8]}-{random[8:12]}-8{random[12:15]}-a{random[15:]}-{milliseconds:012x}"
