@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.errors import UserError
 
-__all__ = ["DYNAMICS_CLOUDS", "LOCAL_STATE", "Settings", "environment", "function_time_limit"]
+__all__ = ["DYNAMICS_CLOUDS", "LOCAL_STATE", "Settings", "environment", "function_time_limit", "set_for_libraries"]
 
 # Commercial and GCC, GCC High, DoD, China: the hosts of Microsoft's discovery samples (Cloud.cs).
 DYNAMICS_CLOUDS = (
@@ -181,6 +181,11 @@ def environment(folder: Path | None = None) -> Mapping[str, str]:
         UserError: The file is there and is not what the Functions Core Tools write.
     """
     return ChainMap(dict(os.environ), _local_values((folder or Path.cwd()) / LOCAL_SETTINGS_FILE))
+
+
+def set_for_libraries(name: str, value: str) -> None:
+    """Set a variable that a library reads and takes in no other way, unless somebody has set it."""
+    os.environ.setdefault(name, value)
 
 
 def function_time_limit(values: Mapping[str, str], folder: Path) -> timedelta | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 from functools import cache
 from typing import Protocol
 
+from shared.settings import set_for_libraries
 from shared.telemetry.logs import JsonLines, RunContext
 
 __all__ = ["TelemetrySettings", "configure"]
@@ -63,7 +63,7 @@ def _export(connection_string: str) -> None:
     # Retry policies of the storage and Key Vault SDKs would each make a span of every try.
     quiet = {name: {"enabled": False} for name in ("azure_sdk", "requests", "urllib", "urllib3")}
     # The host sends what the process logs, so a second copy is not wanted; the distribution asks the environment alone.
-    os.environ.setdefault("OTEL_LOGS_EXPORTER", "none")
+    set_for_libraries("OTEL_LOGS_EXPORTER", "none")
     distro.configure_azure_monitor(
         connection_string=connection_string,
         instrumentation_options=quiet,
