@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to loa
 __all__ = ["error_table", "events_text", "letter_table", "planned", "run_table", "sample_table", "shown", "summary"]
 
 RULE = "=" * 61
+FIGURES_END = 41  # the column in which the figures of a summary end
 ROWS_SHOWN = 5
 SHOWN_CHARACTERS = 60
 SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
@@ -190,7 +191,7 @@ def _side(name: str, counts: RowCounts) -> list[str]:
 
 
 def _line(name: str, figure: str, unit: str = "") -> str:
-    return f"{name:<16}{figure:>25}{unit}"
+    return f"{name}{figure:>{max(FIGURES_END - len(name), len(figure) + 1)}}{unit}"
 
 
 def _others(counts: Sequence[tuple[str, int]]) -> list[str]:
