@@ -17,6 +17,9 @@ from shared.state.azure import AzureStateStore, open_azure
 from shared.state.sqlite import SqliteStateStore
 from tests.azurite.fixtures import IdentityAccount
 
+# azure-data-tables 12.7.0 asks an XML element for its truth value, which Python 3.12 and newer warn of.
+ELEMENT_TRUTH = pytest.mark.filterwarnings("ignore:Testing an element's truth value:DeprecationWarning")
+
 
 class TestSqlite:
     def test_a_file_that_cannot_be_made_names_the_setting(self, tmp_path: Path) -> None:
@@ -117,8 +120,7 @@ class TestAzure:
         store.close()
 
     @pytest.mark.azurite
-    # azure-data-tables 12.7.0 asks an XML element for its truth value, which Python 3.12 and newer warn of.
-    @pytest.mark.filterwarnings("ignore:Testing an element's truth value:DeprecationWarning")
+    @ELEMENT_TRUTH
     def test_a_refused_identity_is_told_the_roles(self, storage_account: str) -> None:
         """The operator learns what to assign."""
         store = AzureStateStore.by_connection_string(storage_account.replace("AccountKey=", "AccountKey=d3Jvbmc="))
@@ -138,6 +140,7 @@ class TestAzure:
         store.close()
 
     @pytest.mark.azurite
+    @ELEMENT_TRUTH
     def test_a_token_for_something_else_is_told_the_roles(self, identity_account: IdentityAccount) -> None:
         """The account knows the identity and does not let it in."""
         store = open_azure(identity_account.settings, lambda: Elsewhere(identity_account.credential))
