@@ -22,30 +22,20 @@ _LAST_48_BITS = (1 << 48) - 1
 
 def all_named(changes: Iterable[Change], entity: EntityMetadata, now: Callable[[], datetime]) -> Iterator[Change]:
     """The changes, with an id for each insert that has none."""
-    if not _takes_ids(entity):
-        yield from changes
-        return
     for change in changes:
-        inserts = change.action is ChangeAction.INSERT and change.id is None
-        yield _with_id(change, _sequential_id(now())) if inserts else change
+        yield named(change, entity, now()) if change.action is ChangeAction.INSERT else change
 
 
 def named(change: Change, entity: EntityMetadata, now: datetime) -> Change:
     """A change that creates its record, with an id; as it is where the table does not let a create bring one."""
-    return _with_id(change, _sequential_id(now)) if change.id is None and _takes_ids(entity) else change
-
-
-def _takes_ids(entity: EntityMetadata) -> bool:
     record = entity.attributes.get(entity.primary_id)
-    return record is None or record.creatable
-
-
-def _with_id(change: Change, record: str) -> Change:
+    if change.id is not None or (record is not None and not record.creatable):
+        return change
     # Every new row comes by here; `dataclasses.replace` takes twice as long.
     return Change(
         number=change.number,
         action=change.action,
-        id=record,
+        id=_sequential_id(now),
         key=change.key,
         payload=change.payload,
         columns=change.columns,

@@ -130,7 +130,7 @@ class SqliteStateStore:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE in PASSING:
+            if _code(error) in PASSING:
                 raise self._away(error) from error
             raise AbortRun(f"The state store {self._file} cannot be used: {error}") from error
 
@@ -380,4 +380,9 @@ def _parts(values: Iterable[str], size: int) -> Iterator[list[str]]:
 
 
 def _is_locked(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary code for an error; 0 where it has none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & PRIMARY_CODE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -143,6 +143,14 @@ def _away(*_: Any) -> None:
     raise RetryLater("the state store is away", retry_after=5)
 
 
+def given_up_at_the_end(world: World, batch: Sequence[Message], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliver a batch that takes effect and then cannot be remembered."""
+    with monkeypatch.context() as patched:
+        patched.setattr(world.state, "mark_seen", _away)
+        with pytest.raises(RetryLater):
+            world.deliver(batch)
+
+
 class TestDeltaAndUpsert:
     def test_delta_follows_the_action(self, make: Make) -> None:
         """Insert, update and delete are sent as they come; nothing is read."""
@@ -221,10 +229,7 @@ class TestDeltaAndUpsert:
         world = make(behaviour={"strategy": "delta"})
         world.run({"op": "c", "number": "W"})
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
-        with monkeypatch.context() as patched:
-            patched.setattr(world.state, "mark_seen", _away)
-            with pytest.raises(RetryLater):
-                world.deliver(batch)
+        given_up_at_the_end(world, batch, monkeypatch)
         world.deliver(batch)
         assert (world.accounts(), world.letters) == ({"W": {}, "A": {"name": "one"}}, [])
 
@@ -485,10 +490,7 @@ class TestAway:
         """Nothing is settled that cannot be remembered; the batch given again takes effect once."""
         world = make()
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
-        with monkeypatch.context() as patched:
-            patched.setattr(world.state, "mark_seen", _away)
-            with pytest.raises(RetryLater):
-                world.deliver(batch)
+        given_up_at_the_end(world, batch, monkeypatch)
         world.deliver(batch)
         assert world.accounts() == {"A": {"name": "one"}}
 
