@@ -43,7 +43,7 @@ class HostEvent(Protocol):
 
 def received(events: Sequence[HostEvent]) -> list[Message]:
     """The messages of a batch, in order."""
-    metadata = (events[0].metadata or {}) if events else {}
+    metadata = _object(events[0].metadata) if events else {}
     context = _object(metadata.get("PartitionContext"))
     properties, system = _array(metadata.get("PropertiesArray")), _array(metadata.get("SystemPropertiesArray"))
     return [

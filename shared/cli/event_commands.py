@@ -21,7 +21,7 @@ MOST_LETTERS = 1000
 def events(
     context: typer.Context,
     name: Name,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Events, one JSON value a line; - is standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Events as JSON; - is standard input.")],
     as_json: AsJson = False,
 ) -> int:
     """Feed events from a file through the real-time path."""

@@ -6,18 +6,17 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
 from shared.app import App
 from shared.errors import UserError
+from shared.jobs.event_files import messages_in
 from shared.jobs.events import (
     EventsSummary,
     Listeners,
     Replayed,
-    messages_in,
     replay,
     run_events,
 )
@@ -31,18 +30,18 @@ Item = TypeVar("Item")
 
 
 def feed(app: App, name: str, file: str) -> EventsSummary:
-    """Put the events of an NDJSON file through one sync's listener.
+    """Put the events of a file through one sync's listener.
 
     Raises:
-        UserError: The sync has no listener, or the file cannot be read.
+        UserError: The sync has no listener, or the file cannot be read; from some line on, where it names one.
         RetryLater: Dataverse or the state store is away; what took effect stays.
     """
     definition = app.definition(name)
     if definition.listener is None:
         raise UserError(f"{name} has no listener, so it takes no events")
     listeners, tools = Listeners(syncs=(app.event_sync(definition),)), app.event_tools
-    with _lines(file) as lines:
-        messages = messages_in(lines, stream=f"command-{uuid4().hex}")
+    with _opened(file) as content:
+        messages = messages_in(content, name=_name(file), stream=f"command-{uuid4().hex}")
         return _added([run_events(batch, listeners, tools) for batch in _batches(messages)])
 
 
@@ -73,7 +72,11 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _lines(file: str) -> AbstractContextManager[BinaryIO]:
+def _name(file: str) -> str:
+    return "standard input" if file == STANDARD_INPUT else file
+
+
+def _opened(file: str) -> AbstractContextManager[BinaryIO]:
     if file == STANDARD_INPUT:
         return nullcontext(sys.stdin.buffer)
     try:
@@ -83,8 +86,19 @@ def _lines(file: str) -> AbstractContextManager[BinaryIO]:
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
+    """The items in lists; what came before an error is handed out before it."""
+    batch: list[Item] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except UserError:
+        if batch:
+            yield batch
+        raise
+    if batch:
         yield batch
 
 

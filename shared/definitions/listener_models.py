@@ -9,7 +9,7 @@ from pydantic import Field
 
 from shared.definitions.base import Json, Model, Sql
 
-__all__ = ["EventFormat", "Listener", "ListenerStatus", "OffsetReset", "Topic"]
+__all__ = ["EventFormat", "KeyChange", "Listener", "ListenerStatus", "OffsetReset", "Topic"]
 
 
 class EventFormat(StrEnum):
@@ -26,6 +26,13 @@ class ListenerStatus(StrEnum):
 
     ENABLED = "enabled"
     DISABLED = "disabled"
+
+
+class KeyChange(StrEnum):
+    """What an event does whose record had another sync key before."""
+
+    MOVE = "move"
+    DELETE_INSERT = "delete_insert"
 
 
 class OffsetReset(StrEnum):
@@ -57,6 +64,12 @@ class Topic(Model):
     )
     message_key: Sql | None = Field(
         default=None, description="Events with the same key keep their order; over `new.*`; default the sync key."
+    )
+    key_change: KeyChange = Field(
+        default=KeyChange.MOVE,
+        description="An event that changes the sync key gives the old record the new key (`move`), or counts as a"
+        " delete of the old record and an insert of a new one (`delete_insert`). For formats that carry the record"
+        " before the change: `debezium` and `dataverse`.",
     )
 
 

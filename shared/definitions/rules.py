@@ -166,6 +166,12 @@ def _real_time(document: _Raw) -> Iterator[Mistake]:
         yield Mistake(path=("source", "type"), message="events come from a listener, and there is none")
     if events and document.get("schedule") is not None:
         yield Mistake(path=("schedule",), message="a source of events is not started by a schedule")
+    topic = _mapping(_mapping(document, "listener"), "topic")
+    if topic.get("key_change") is not None and topic.get("format", "json") in ("json", "cloudevents"):
+        yield Mistake(
+            path=("listener", "topic", "key_change"),
+            message="events of this format do not carry the record before the change, so a changed key is not seen",
+        )
     for path, column in _items(document, "source", "columns") if events else ():
         name = column.get("name")
         if isinstance(name, str) and name.startswith("$") and column.get("alias") is None:

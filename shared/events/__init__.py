@@ -1,15 +1,18 @@
 """Real time: from a hub's messages to events, and from many events of a record to the changes they add up to."""
 
+from shared.events.agenda import Agenda
 from shared.events.bodies import parse
 from shared.events.decoding import Decoded, decode
 from shared.events.extraction import Fields, Reader, carried_definition, fields_of
-from shared.events.folding import Folded, FoldRules, Row, Step, fold, unfold
-from shared.events.records import Action, Event, Message, Place, RecordReference, Undecodable
+from shared.events.folding import Before, Folded, FoldRules, Row, Step, fold, unfold
+from shared.events.records import Action, Event, Message, Place, RecordReference, Undecodable, Unusable
 from shared.events.routing import Claim, claim
 from shared.events.selection import Selected, Selection
 
 __all__ = [
     "Action",
+    "Agenda",
+    "Before",
     "Claim",
     "Decoded",
     "Event",
@@ -25,6 +28,7 @@ __all__ = [
     "Selection",
     "Step",
     "Undecodable",
+    "Unusable",
     "carried_definition",
     "claim",
     "decode",

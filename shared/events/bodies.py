@@ -1,31 +1,70 @@
-"""JSON bodies: read strictly, and turned into the text that a source column holds."""
+"""JSON bodies: read strictly and within bounds, and turned into the text that a source column holds.
+
+What is wrong with one value stays with that value: it is replaced by `Unusable`, and only an event whose definition
+reads it is lost.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from shared.events.records import Undecodable
+from shared.events.records import Undecodable, Unusable
 
-__all__ = ["as_text", "is_true", "mapping", "moment", "parse"]
+__all__ = ["as_text", "bounded", "is_true", "json_text", "mapping", "moment", "parse"]
 
+# Deep enough for any record (.NET reads no more either), and far from where recursive readers give up.
+_DEEPEST: Final = 64
+# A double needs up to 309 digits before the point and 1,074 behind it. Written out, 1e300000000 fills gigabytes.
+_LARGEST_EXPONENT: Final = 1_100
+# As many digits as the interpreter reads for a whole number.
+_MOST_DIGITS: Final = 4_300
+_TOO_LARGE: Final = Unusable(reason=f"the number has more than {_MOST_DIGITS:,} digits or an exponent beyond "
+                                    f"{_LARGEST_EXPONENT:,}")  # fmt: skip
+_HALF: Final = Unusable(reason="the text holds half of a surrogate pair, which is no character")
+_SIMPLE: Final = 30  # characters: a fraction of so few and without an exponent is within the bounds
 # A lone surrogate is legal in JSON text and in Python, and is no character: no database takes it.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+def bounded(number: Decimal) -> Decimal | Unusable:
+    """A number that can be written out without an exponent; one that is too large or too small for it is unusable."""
+    _, digits, exponent = number.as_tuple()
+    plain = isinstance(exponent, int) and max(abs(exponent), abs(number.adjusted())) <= _LARGEST_EXPONENT
+    return number if plain and len(digits) <= _MOST_DIGITS else _TOO_LARGE
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
+def _fraction(text: str) -> Decimal | Unusable:
+    if len(text) <= _SIMPLE and "e" not in text and "E" not in text:
+        return Decimal(text)
+    if len(text) > _MOST_DIGITS:
+        return _TOO_LARGE
+    try:
+        return bounded(Decimal(text))
+    except ArithmeticError:  # an exponent that no Decimal has
+        return _TOO_LARGE
+
+
+def _whole(text: str) -> int | Unusable:
+    return int(text) if len(text) <= _MOST_DIGITS else _TOO_LARGE
+
+
+def _constant(name: str) -> Unusable:
+    return Unusable(reason=f"{name} is no JSON number")
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_fraction, parse_constant=_constant)
+# For bodies with a whole number of more digits than the interpreter reads.
+_PATIENT_DECODER: Final = json.JSONDecoder(parse_float=_fraction, parse_constant=_constant, parse_int=_whole)
 
 
 def parse(body: bytes) -> Any | Undecodable:
-    """Read a body as JSON. Fractions are kept exactly (`Decimal`); NaN and Infinity are no JSON."""
+    """Read a body as JSON. Fractions are kept exactly (`Decimal`); a value that cannot be used becomes `Unusable`."""
     if not body.strip():
         return Undecodable(reason="the body is empty")
     try:
@@ -33,39 +72,107 @@ def parse(body: bytes) -> Any | Undecodable:
     except UnicodeDecodeError as error:
         return Undecodable(reason=f"the body is not UTF-8: byte {error.start} does not belong there")
     try:
-        value = _DECODER.decode(text)
-        if _SURROGATE.search(body):
-            json.dumps(value, ensure_ascii=False, default=str).encode()
+        value = _decoded(text)
     except json.JSONDecodeError as error:
         return Undecodable(reason=f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
-    except UnicodeEncodeError:
-        return Undecodable(reason="the body holds half of a surrogate pair, which is no character")
-    except ValueError as error:  # NaN, or a number of more digits than the interpreter reads
-        return Undecodable(reason=f"the body is not JSON that can be used: {error}")
     except RecursionError:
-        return Undecodable(reason="the body is nested too deeply")
-    return value
+        return _too_deep()
+    if body.count(b"[") + body.count(b"{") > _DEEPEST and _is_too_deep(value):
+        return _too_deep()
+    return _whole_characters(value) if _SURROGATE.search(body) else value
 
 
-def as_text(value: Any) -> str | None:
+def _decoded(text: str) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return _PATIENT_DECODER.decode(text)
+
+
+def _too_deep() -> Undecodable:
+    return Undecodable(reason=f"the body is nested too deeply: more than {_DEEPEST} levels")
+
+
+def _is_too_deep(value: Any) -> bool:
+    """Walked level by level: a recursion would end where the depth that it looks for begins."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inner(outer) if isinstance(inner, dict | list)]
+    return bool(level)
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _whole_characters(value: Any) -> Any:
+    """The value without texts that hold half of a character; a field whose name does is kept under a mended one."""
+    match value:
+        case str():
+            return value if _is_whole(value) else _HALF
+        case list():
+            return [_whole_characters(inner) for inner in value]
+        case dict():
+            return {
+                name if _is_whole(name) else name.encode("utf-8", "replace").decode(): (
+                    _whole_characters(inner) if _is_whole(name) else _HALF
+                )
+                for name, inner in value.items()
+            }
+        case _:
+            return value
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def as_text(value: Any) -> str | Unusable | None:
     """A JSON value as the text of a source column: objects and arrays stay JSON, empty text is null."""
     match value:
         case None | "":
             return None
-        case str():
+        case str() | Unusable():
             return value
         case bool():
             return "true" if value else "false"
         case int() | Decimal():
             return format(value, "f") if isinstance(value, Decimal) else str(value)
         case _:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_number)
+            return json_text(value)
+
+
+class _UnusableInside(Exception):  # noqa: N818 - never leaves this module: how `json` is stopped at a value
+    def __init__(self, value: Unusable) -> None:
+        super().__init__(value.reason)
+        self.value = value
+
+
+def json_text(value: Any) -> str | Unusable:
+    """A value as compact JSON; unusable where something inside it is."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_number)
+    except _UnusableInside as stopped:
+        return stopped.value
 
 
 def _number(value: object) -> float:
     """Inside nested JSON a fraction is a JSON number again."""
+    if isinstance(value, Unusable):
+        raise _UnusableInside(value)
     assert isinstance(value, Decimal)  # noqa: S101 - `parse` makes no other type that json does not know
-    return float(value)
+    number = float(value)
+    if math.isinf(number):
+        raise _UnusableInside(_TOO_LARGE)
+    return number
 
 
 def is_true(value: Any) -> bool:
@@ -79,9 +186,9 @@ def moment(value: Any) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(value)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):  # not a moment, or one that has no place in the calendar of UTC
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

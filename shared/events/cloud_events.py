@@ -10,13 +10,17 @@ from typing import Any, Final
 
 from shared.definitions.listener_models import Topic
 from shared.events.bodies import moment, parse
-from shared.events.plain_json import action_named, events_in
+from shared.events.plain_json import action_named, events_in, speaks_of_a_delete
 from shared.events.records import Action, Event, Message, Undecodable
 
 __all__ = ["attributes", "decode", "is_binary"]
 
 # AMQP binding 1.0.1 and 1.0.2 (whose prefix has an underscore because some brokers refuse the colon), Kafka, HTTP.
 _PREFIXES: Final = ("cloudevents:", "cloudevents_", "ce_", "ce-")
+_UNKNOWN_DELETE: Final = (
+    "the event's type speaks of a delete, but its verb is none that is known: say by topic.action where the action"
+    " stands, or leave the type out by topic.match"
+)
 
 
 def attributes(message: Message) -> Mapping[str, Any]:
@@ -61,9 +65,12 @@ def _one(cloud_event: Any, message: Message, topic: Topic) -> Iterator[Event | U
     if not str(cloud_event["specversion"]).startswith("1."):
         yield Undecodable(reason="the CloudEvent is not of version 1")
         return
-    body = _with_data(cloud_event)
+    body, verb = _with_data(cloud_event), action_named(cloud_event.get("type"))
     if isinstance(body, Undecodable):
         yield body
+        return
+    if verb is None and topic.action is None and speaks_of_a_delete(cloud_event.get("type")):
+        yield Undecodable(reason=_UNKNOWN_DELETE)
         return
     yield from events_in(
         body,
@@ -71,7 +78,7 @@ def _one(cloud_event: Any, message: Message, topic: Topic) -> Iterator[Event | U
         message=message,
         records=topic.records or "$.data",
         when=moment(body.get("time")),
-        otherwise=action_named(body.get("type")) or Action.UPSERT,
+        otherwise=verb or Action.UPSERT,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from shared.events.bodies import mapping, parse
 from shared.events.debezium_types import converted
+from shared.events.mongodb import described, document, document_key
 from shared.events.records import Action, Event, Message, Place, Undecodable
 
 __all__ = ["decode", "payload"]
@@ -18,6 +19,7 @@ _ACTIONS: Final = {"c": Action.INSERT, "u": Action.UPDATE, "d": Action.DELETE, "
 # PostgreSQL sends this for a large value that an update did not change and the connector did not see.
 _NOT_SENT: Final = "__debezium_unavailable_value"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = 250_000_000_000_000_000  # microseconds: the year 9892, before a moment's range ends
 
 
 def payload(body: Any) -> Any:
@@ -39,24 +41,23 @@ def decode(message: Message, body: Any) -> Iterator[Event | Undecodable]:
         case "t":
             yield Undecodable(reason="a truncate names no rows: run the batch")
         case str(op) if action := _ACTIONS.get(op):
-            yield _checked(message, body, change, action)
+            yield _event(message, body, change, action)
         case _:
             yield Undecodable(reason="the op is none of c, u, d, r")
 
 
-def _checked(message: Message, body: Any, change: Mapping[str, Any], action: Action) -> Event | Undecodable:
-    try:
-        return _event(message, body, change, action)
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-        return Undecodable(reason="a field does not hold what the event's schema says")
-
-
 def _event(message: Message, body: Any, change: Mapping[str, Any], action: Action) -> Event | Undecodable:
-    types = mapping(mapping(body).get("schema"))
-    old = converted(mapping(change.get("before")), types, "before")
-    if action is Action.DELETE and not old:
-        old = _message_key(message)
-    new = {} if action is Action.DELETE else converted(mapping(change.get("after")), types, "after")
+    schema = mapping(mapping(body).get("schema"))
+    old = _row(change, schema, "before")
+    if not old and action is Action.DELETE:
+        old = _message_key(message, change)
+    new = {} if action is Action.DELETE else _row(change, schema, "after")
+    if not new and action is Action.UPDATE and (description := mapping(change.get("updateDescription"))):
+        new = described(description, _message_key(message, change))
+    if isinstance(old, Undecodable):
+        return old
+    if isinstance(new, Undecodable):
+        return new
     if not new and not old:
         return Undecodable(reason="the change event holds no row: neither before nor after")
     if not new and action is not Action.DELETE:
@@ -69,18 +70,25 @@ def _event(message: Message, body: Any, change: Mapping[str, Any], action: Actio
     )
 
 
-def _message_key(message: Message) -> Mapping[str, Any]:
+def _row(change: Mapping[str, Any], schema: Mapping[str, Any], part: str) -> Mapping[str, Any] | Undecodable:
+    row = change.get(part)
+    return document(row) if isinstance(row, str) else converted(mapping(row), schema, part)
+
+
+def _message_key(message: Message, change: Mapping[str, Any]) -> Mapping[str, Any] | Undecodable:
     """The row's primary key, which is the message's key: all there is when the table logs no old values."""
-    key = parse((message.key or "").encode())
-    schema = mapping(key).get("schema")
-    return converted(mapping(payload(key)), {"fields": [{**mapping(schema), "field": "key"}]}, "key")
+    key = parse((message.key or "").encode("utf-8", "replace"))
+    row = mapping(payload(key))
+    if mapping(change.get("source")).get("connector") == "mongodb":
+        return document_key(row)
+    return converted(row, {"fields": [{**mapping(mapping(key).get("schema")), "field": "key"}]}, "key")
 
 
 def _when(change: Mapping[str, Any]) -> datetime | None:
-    """When the database committed it, by its own clock; 0 and null stand for unknown."""
+    """When the database committed it, by its own clock; 0, null and what no calendar has stand for unknown."""
     source = mapping(change.get("source"))
     for name, microseconds in (("ts_us", 1), ("ts_ms", 1000)):
         value = source.get(name)
-        if isinstance(value, int) and value > 0:
+        if isinstance(value, int) and 0 < value < _LATEST // microseconds:
             return _EPOCH + timedelta(microseconds=value * microseconds)
     return None

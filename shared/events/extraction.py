@@ -9,6 +9,7 @@ from shared.definitions.models import Column, SyncDefinition
 from shared.definitions.models import Mapping as Mapped
 from shared.events.bodies import as_text
 from shared.events.paths import ABSENT, finder
+from shared.events.records import Undecodable, Unusable
 from shared.workspace import parsed
 
 __all__ = ["Fields", "Reader", "carried_definition", "fields_of"]
@@ -28,10 +29,28 @@ class Reader:
         """The columns that a complete record has."""
         return frozenset(self._finders)
 
-    def fields(self, record: Mapping[str, Any]) -> Fields:
-        """Column name -> text, for the columns that the record carries: null is carried, absent is not."""
-        found = ((name, find(record)) for name, find in self._finders.items())
-        return {name: as_text(value) for name, value in found if value is not ABSENT}
+    def fields(self, record: Mapping[str, Any], names: Collection[str] | None = None) -> Fields | Undecodable:
+        """Column name -> text, for the columns that the record carries: null is carried, absent is not.
+
+        Args:
+            record: The record.
+            names: Only these columns are wanted; all when None.
+
+        Returns:
+            The fields, or the first one that holds a value which cannot be used.
+        """
+        fields: dict[str, str | None] = {}
+        for name, find in self._finders.items():
+            if names is not None and name not in names:
+                continue
+            value = find(record)
+            if value is ABSENT:
+                continue
+            text = as_text(value)
+            if isinstance(text, Unusable):
+                return Undecodable(reason=f"{name}: {text.reason}")
+            fields[name] = text
+        return fields
 
 
 def _finder(name: str) -> _Finder:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from shared.definitions.listener_models import Topic
 from shared.events.paths import ABSENT, finder
-from shared.events.records import Action, Event, Message, Place, Undecodable
+from shared.events.records import Action, Event, Message, Place, Undecodable, Unusable
 
-__all__ = ["action_named", "decode", "events_in"]
+__all__ = ["action_named", "decode", "events_in", "speaks_of_a_delete"]
 
 # What senders call the four actions; compared without regard to case.
 _WORDS: Final[Mapping[str, Action]] = {
@@ -19,18 +20,41 @@ _WORDS: Final[Mapping[str, Action]] = {
         Action.INSERT: "insert inserted create created add added new c i",
         Action.UPDATE: "update updated change changed modify modified edit edited patch patched replace replaced u",
         Action.DELETE: "delete deleted remove removed d",
-        Action.UPSERT: "upsert upserted merge merged save saved read snapshot r",
+        Action.UPSERT: "upsert upserted merge merged save saved read snapshot r undelete undeleted",
     }.items()
     for word in words.split()
 }
+_PART: Final = re.compile(r"[A-Za-z0-9]+")
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+# What stands behind the verb in a type: a version (`v2`, `v1beta1`, `2024-05-01`), or what every type is.
+_BEHIND_THE_VERB: Final = frozenset({"v", "alpha", "beta", "preview", "event", "message", "notification"})
+_DELETES: Final = ("delet", "remov")
+_MOST_OF_A_TYPE: Final = 1_000  # characters; nobody's names are as long, and splitting takes time
 
 
 def action_named(word: Any) -> Action | None:
-    """The action that a word means: alone (`DELETE`, `d`) or at the end of a type (`crm.customer.deleted`)."""
-    if not isinstance(word, str):
+    """The action that a word means: alone (`DELETE`, `d`) or as the verb that ends a type (`crm.customer.deleted`).
+
+    Behind the verb a type may have a version or say that it is an event: `customer.deleted.v2`, `BlobDeletedEvent`.
+    """
+    if not isinstance(word, str) or len(word) > _MOST_OF_A_TYPE:
         return None
-    text = word.strip().lower()
-    return _WORDS.get(text) or _WORDS.get(text.replace("/", ".").replace("_", ".").rsplit(".", 1)[-1])
+    parts = _PART.findall(word)
+    if len(parts) == 1 and parts[0].lower() in _WORDS:
+        return _WORDS[parts[0].lower()]
+    words = [(found, part) for part in parts for found in _WORD.findall(part)]
+    while words and (words[-1][0].isdigit() or words[-1][0].lower() in _BEHIND_THE_VERB):
+        words.pop()
+    if not words:
+        return None
+    verb, part = words[-1]
+    # A letter stands for an action only by itself: `orders.d`, but not `PlanD`.
+    return _WORDS.get(verb.lower()) if len(verb) > 1 or verb == part else None
+
+
+def speaks_of_a_delete(word: Any) -> bool:
+    """Whether a text has a word for deleting anywhere."""
+    return isinstance(word, str) and any(stem in word.lower() for stem in _DELETES)
 
 
 def decode(message: Message, body: Any, topic: Topic) -> Iterator[Event | Undecodable]:
@@ -94,5 +118,7 @@ def _kind(value: Any) -> str:
             return "text"
         case list():
             return "an array"
+        case Unusable(reason=reason):
+            return f"a value that cannot be used ({reason})"
         case _:
             return "a number"

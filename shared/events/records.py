@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Action", "Event", "Message", "Place", "Record", "RecordReference", "Undecodable"]
+__all__ = ["Action", "Event", "Message", "Place", "Record", "RecordReference", "Undecodable", "Unusable"]
 
 Record = Mapping[str, Any]
 
@@ -130,3 +130,14 @@ class Undecodable:
 
     reason: str
     item: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusable:
+    """Stands in a record for a value that cannot be used. It costs the event only where the definition reads it.
+
+    Attributes:
+        reason: Why, without the value.
+    """
+
+    reason: str

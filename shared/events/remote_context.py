@@ -24,8 +24,10 @@ _ACTIONS: Final = {
     "deletemultiple": Action.DELETE,
 }
 # Milliseconds count in UTC; the offset behind them only says how the sender would have shown the moment.
-_DATE: Final = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/")
+_DATE: Final = re.compile(r"/Date\((-?\d{1,17})(?:[+-]\d{4})?\)/")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Microsoft's tables that have a column `activityid` which is not their id; a column of one's own has a prefix.
+_POINTING_AT_ACTIVITIES: Final = frozenset({"activityparty", "activitymimeattachment", "emailhash"})
 # Set where the message was too large and lost its parameters and images; webhooks use a header of the second name.
 _STRIPPED: Final = frozenset({"messagemaxsizeexceeded", "x-ms-dynamics-msg-size-exceeded"})
 
@@ -83,7 +85,7 @@ def _without_target(context: _Context, body: Mapping[str, Any]) -> Event | Undec
     record = body.get("PrimaryEntityId")
     if not isinstance(record, str) or not record.strip("0-"):
         return Undecodable(reason="the message came without its target, and without a record id to read it by")
-    identity = {f"{context.entity}id": record}
+    identity = _identity(context.entity, record)
     if context.action is Action.DELETE:
         return Event(action=context.action, new={}, old={**identity, **context.images[0]}, place=context.place)
     return Event(
@@ -105,11 +107,21 @@ def _targets(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _event(context: _Context, target: Mapping[str, Any], place: Place) -> Event:
     before, after = context.images
-    identity = {f"{target.get('LogicalName') or context.entity}id": target.get("Id")}
+    identity = _identity(str(target.get("LogicalName") or context.entity), target.get("Id"))
     if context.action is Action.DELETE:
         return Event(action=context.action, new={}, old={**identity, **before}, place=place)
     new = {**identity, **after, **_attributes(target)}
     return Event(action=context.action, new=new, old=before, place=place)
+
+
+def _identity(table: str, record: Any) -> dict[str, Any]:
+    """The record's id under the name of its column: `<table>id`, but for an activity `activityid`.
+
+    A message does not say which tables are activities, and anybody can add some; so every table's id has both names,
+    except where `activityid` is a lookup of its own.
+    """
+    names = {f"{table}id"} if table in _POINTING_AT_ACTIVITIES else {f"{table}id", "activityid"}
+    return dict.fromkeys(sorted(names), record)
 
 
 def _image(images: Any) -> Mapping[str, Any]:

@@ -17,7 +17,8 @@ from typing import Any, Final
 import duckdb
 
 from shared.definitions.listener_models import Topic
-from shared.events.records import Event, Undecodable
+from shared.events.bodies import json_text
+from shared.events.records import Event, Undecodable, Unusable
 from shared.workspace import Workspace, checked, literal, quoted
 
 __all__ = ["Selected", "Selection"]
@@ -67,20 +68,24 @@ class Selection:
         """Ask the expressions for a batch."""
         if self._filter is None and self._key is None:
             return Selected(wanted=tuple(enumerate(events)), filtered=0, failed=())
-        rows = [tuple(_at(event, path) for path in self._paths) for event in events]
-        alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for index, row in enumerate(rows):
-            alike[tuple(map(_type, row))].append(index)
+        alike: dict[tuple[str, ...], dict[int, str]] = defaultdict(dict)
         answers: dict[int, tuple[bool | None, str | None] | Undecodable] = {}
-        for types, indices in alike.items():
-            answers |= self._asked(types, {index: rows[index] for index in indices}, workspace)
+        for index, event in enumerate(events):
+            values = [_at(event, path) for path in self._paths]
+            row = _document(index, values)
+            if isinstance(row, Unusable):
+                answers[index] = Undecodable(reason=f"the listener's filter or message key reads a value: {row.reason}")
+            else:
+                alike[tuple(map(_type, values))][index] = row
+        for types, rows in alike.items():
+            answers |= self._asked(types, rows, workspace)
         return _sorted_out(events, answers)
 
     def _asked(
-        self, types: Sequence[str], rows: Mapping[int, Sequence[Any]], workspace: Workspace
+        self, types: Sequence[str], rows: Mapping[int, str], workspace: Workspace
     ) -> dict[int, tuple[bool | None, str | None] | Undecodable]:
         try:
-            found = workspace.query(self._sql(types), [_document(rows)])
+            found = workspace.query(self._sql(types), [f"[{','.join(rows.values())}]"])
         except duckdb.Error:
             if len(rows) == 1:
                 reason = "the listener's filter or message key cannot be computed: a value does not fit the expression"
@@ -150,12 +155,8 @@ def _type(value: Any) -> str:
             return "VARCHAR"
 
 
-def _document(rows: Mapping[int, Sequence[Any]]) -> str:
-    records = [
-        {"n": index} | {f"f{number}": value for number, value in enumerate(row) if value is not None}
-        for index, row in rows.items()
-    ]
-    return json.dumps(records, default=float, ensure_ascii=False)
+def _document(index: int, values: Sequence[Any]) -> str | Unusable:
+    return json_text({"n": index} | {f"f{number}": value for number, value in enumerate(values) if value is not None})
 
 
 def _plant(tree: dict[str, Any], path: _Path, leaf: str) -> None:

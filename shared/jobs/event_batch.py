@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,9 +11,11 @@ from typing import Any, Final
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue
 from shared.definitions.models import Strategy
-from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater, SyncError
+from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from shared.events import (
     Action,
+    Agenda,
+    Before,
     Event,
     Message,
     Place,
@@ -24,6 +26,7 @@ from shared.events import (
     fold,
     unfold,
 )
+from shared.jobs.event_boundary import failure_of
 from shared.jobs.event_letters import Lost, letter_id
 from shared.jobs.event_reread import reread
 from shared.jobs.event_rows import Failure, Shaped, shape
@@ -101,7 +104,7 @@ class EventBatch:
         self.workspace.bind(self.parameters)
         events = self._selected(self._decoded(taken))
         rows = self._unrefused(self._shaped(self._reread(events)))
-        seen = self.seen_before({row.key for row in rows})
+        seen = self.seen_before({key for row in rows for key in row.keys})
         folded = fold(rows, seen, self.sync.rules)
         self.counts["stale"] += len(folded.stale)
         self._work(folded.steps)
@@ -142,8 +145,10 @@ class EventBatch:
                 continue
             try:
                 complete[number] = replace(event, new=reread(event.reread, self.dataverse))
-            except (RequestRefused, AbortRun) as error:
-                self._lose(number, _failure(error))
+            except (RetryLater, AnswerLost):
+                raise
+            except SyncError as error:
+                self._lose(number, failure_of(error))
         return complete
 
     def _shaped(self, events: Mapping[int, Event]) -> list[Row]:
@@ -151,11 +156,7 @@ class EventBatch:
         for number, failure in shaped.failures.items():
             self._lose(number, failure)
         self.counts["filtered"] += len(shaped.filtered)
-        return [
-            Row(number=number, record=record, key=event.key or record, action=event.action, place=event.place)
-            for number, event in events.items()
-            if (record := shaped.records.get(number)) is not None
-        ]
+        return [_row(number, event, shaped) for number, event in events.items() if number in shaped.records]
 
     def _unrefused(self, rows: list[Row]) -> list[Row]:
         """The rows without inserts that were refused when they came first: looked up, they would pass for made."""
@@ -172,7 +173,7 @@ class EventBatch:
             return shape(events, self.sync, self.workspace)
         except SyncError as error:
             if len(events) == 1:
-                return Shaped(records={}, failures={number: _failure(error) for number in events}, filtered=frozenset())
+                return Shaped(records={}, failures=dict.fromkeys(events, failure_of(error)), filtered=frozenset())
         blamed = {number: shaped for number, event in events.items() if (shaped := self._alone(number, event)).failures}
         failures = {number: failure for shaped in blamed.values() for number, failure in shaped.failures.items()}
         self.workspace.clear()
@@ -186,19 +187,17 @@ class EventBatch:
 
     # -- Waves ---------------------------------------------------------------------------------------------------
 
-    def _work(self, steps: Mapping[str, tuple[Step, ...]]) -> None:
+    def _work(self, steps: Iterable[Step]) -> None:
         """Apply the first step of every record together, then the second, and so on."""
-        queues = {record: deque(of_record) for record, of_record in steps.items()}
-        while queues:
-            wave = [queue.popleft() for queue in queues.values()]
+        agenda = Agenda(steps)
+        while wave := agenda.next():
             for step, failure in self._applied([step for step in wave if not self._overtaken(step)]):
                 if failure is None:
                     self._settle(step)
                 elif len(step.parts) > 1:
-                    queues[step.parts[0].record].extendleft(reversed(unfold(step)))
+                    agenda.put_first(unfold(step))
                 else:
                     self._lose(step.parts[0].number, failure)
-            queues = {record: queue for record, queue in queues.items() if queue}
 
     def _overtaken(self, step: Step) -> bool:
         """Whether an event that stands alone after its sum was refused is old by now."""
@@ -212,9 +211,10 @@ class EventBatch:
         return stale
 
     def _settle(self, step: Step) -> None:
-        self._met.add(step.parts[0].record)
+        self._met.update(step.records)
         for row in step.parts:
-            self._settled[row.key].append(row)
+            for key in row.keys:
+                self._settled[key].append(row)
 
     def _applied(self, steps: Sequence[Step]) -> Iterator[tuple[Step, Failure | None]]:
         compared = [step for step in steps if self._comparing(step)]
@@ -230,7 +230,7 @@ class EventBatch:
         yield from self._isolated(followed, comparing=False)
 
     def _comparing(self, step: Step) -> bool:
-        if self.sync.definition.sync_behaviour.strategy is Strategy.FULL:
+        if self.sync.definition.sync_behaviour.strategy is Strategy.FULL or step.moves:
             return True
         return self._may_be_made(step.action) and step.parts[0].record not in self._met
 
@@ -255,14 +255,14 @@ class EventBatch:
         except (RetryLater, AnswerLost):
             raise
         except AbortRun as error:
-            written = Written(failures=dict.fromkeys(range(len(steps)), _failure(error)), counts={})
+            written = Written(failures=dict.fromkeys(range(len(steps)), failure_of(error)), counts={})
         except SyncError as error:
             if len(steps) > 1:
                 middle = len(steps) // 2
                 yield from self._isolated(steps[:middle], comparing=comparing)
                 yield from self._isolated(steps[middle:], comparing=comparing)
                 return
-            written = Written(failures={0: _failure(error)}, counts={})
+            written = Written(failures={0: failure_of(error)}, counts={})
         self.counts.update(written.counts)
         yield from ((step, written.failures.get(position)) for position, step in enumerate(steps))
 
@@ -290,7 +290,13 @@ class EventBatch:
         return seen
 
 
-def _failure(error: SyncError) -> Failure:
-    if isinstance(error, RequestRefused):
-        return Failure(error="Failed Operation", message=error.message, code=error.code)
-    return Failure(error="Failed Operation" if isinstance(error, AbortRun) else "Invalid Row", message=error.message)
+def _row(number: int, event: Event, shaped: Shaped) -> Row:
+    record, before = shaped.records[number], shaped.before.get(number)
+    return Row(
+        number=number,
+        record=record,
+        key=event.key or record,
+        action=event.action,
+        place=event.place,
+        before=None if before is None else Before(record=before, key=event.key or before),
+    )

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, Final
 
+from shared.errors import AnswerLost, RetryLater, SyncError
 from shared.events import Message
 from shared.jobs.event_rows import Failure
-from shared.state import DeadLetter
+from shared.state import DeadLetter, StateStore
 
-__all__ = ["UNCLAIMED", "Lost", "item_of", "letter_id", "letter_of", "message_of"]
+__all__ = ["UNCLAIMED", "Lost", "item_of", "keep", "letter_id", "letter_of", "message_of"]
+
+log = logging.getLogger(__name__)
+
+# A letter that the store refuses as it is is cut to this: with its reason it fits into any store's record.
+_MOST_OF_A_BODY: Final = 16_384  # bytes
+_MOST_OF_A_TEXT: Final = 1_024  # characters of an error, an offset, a name
+_CUT: Final = "; the state store refused the event as it came, so it is kept without its {}"
+# JSON readers and writers, and so the stores, give up on deeper nesting than this.
+_DEEPEST: Final = 64
 
 UNCLAIMED = Failure(error="Unclaimed", message="no listener takes this event: look at topic.match of the definitions")
 
@@ -52,20 +65,77 @@ def letter_of(lost: Lost, sync: str, *, now: datetime, tries: int = 1) -> DeadLe
         sequence=message.sequence,
         offset=message.offset,
         enqueued=message.enqueued,
-        properties=dict(message.properties),
+        properties=_storable(message.properties),
         system={
             "hub": message.hub,
-            "key": message.key,
-            "content_type": message.content_type,
+            "key": _storable(message.key),
+            "content_type": _storable(message.content_type),
             "item": lost.item,
             "listener": lost.listener,
         },
         error=failure.error,
         code=failure.code,
-        message=failure.message,
+        message=_storable(failure.message),
         kept=now,
         tries=tries,
     )
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """A value as JSON can hold it: half of a character becomes a question mark, what is nested too deeply null."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case None | bool() | int() | float():
+            return value
+        case Mapping() if depth < _DEEPEST:
+            return {_storable(str(name)): _storable(inner, depth + 1) for name, inner in value.items()}
+        case list() | tuple() if depth < _DEEPEST:
+            return [_storable(inner, depth + 1) for inner in value]
+        case Mapping() | list() | tuple():
+            return None
+        case _:
+            return _storable(str(value))
+
+
+def keep(letters: Sequence[DeadLetter], state: StateStore) -> None:
+    """Put letters into the store. One that it refuses for good is kept cut, and says so; it holds up no other.
+
+    Raises:
+        RetryLater: The store is away.
+        AbortRun: The store refuses even the cut letter, so it is not the letter's fault: nothing can be kept.
+    """
+    try:
+        state.add_dead_letters(letters)
+    except (RetryLater, AnswerLost):
+        raise
+    except SyncError as error:
+        if len(letters) > 1:
+            for letter in letters:
+                keep([letter], state)
+            return
+        log.warning("a dead letter is kept cut, because the state store refuses it: %s", error.message)
+        for letter in letters:
+            _keep_cut(letter, state)
+
+
+def _keep_cut(letter: DeadLetter, state: StateStore) -> None:
+    """Keep a letter without its properties; where that is still too much, also without most of its body."""
+    said = letter.message[:_MOST_OF_A_TEXT]
+    bare = replace(
+        letter,
+        offset=letter.offset[:_MOST_OF_A_TEXT],
+        message=said + _CUT.format("properties"),
+        properties={},
+        system={name: value for name, value in letter.system.items() if len(str(value)) <= _MOST_OF_A_TEXT},
+    )
+    try:
+        state.add_dead_letters([bare])
+    except (RetryLater, AnswerLost):
+        raise
+    except SyncError:
+        body, cut = letter.body[:_MOST_OF_A_BODY], _CUT.format("properties and most of its body")
+        state.add_dead_letters([replace(bare, body=body, message=said + cut)])
 
 
 def message_of(letter: DeadLetter) -> Message:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.definitions.models import ChangedWhen, ColumnType
-from shared.events import Action, Event, Fields
+from shared.events import Action, Event, Fields, Undecodable
 from shared.jobs.event_sync import Group, PreparedSync
 from shared.jobs.event_workspaces import WarmWorkspace
 from shared.transform import Omit, TargetColumn
 from shared.workspace import literal, quoted
 
-__all__ = ["KEPT", "Failure", "Shaped", "shape"]
+__all__ = ["KEPT", "Failure", "Shaped", "before_row", "shape"]
 
 KEPT = ("wanted", "wanted_source")  # what the waves need; everything else is of one group or one wave
 _SOURCE_TYPES = {
@@ -45,6 +45,7 @@ class Shaped:
 
     Attributes:
         records: Event -> the record that it concerns: the sync key as the service compares it, as text.
+        before: Event -> the same for the record before it, where that had another sync key.
         failures: Events that were rejected.
         filtered: Events that the source's filter lets go.
     """
@@ -52,6 +53,12 @@ class Shaped:
     records: Mapping[int, str]
     failures: Mapping[int, Failure]
     filtered: frozenset[int]
+    before: Mapping[int, str] = field(default_factory=dict)
+
+
+def before_row(number: int) -> int:
+    """The row of `wanted` that has the key which an event's record had before; the event's own row has its number."""
+    return -1 - number
 
 
 def shape(events: Mapping[int, Event], sync: PreparedSync, workspace: WarmWorkspace) -> Shaped:
@@ -62,11 +69,7 @@ def shape(events: Mapping[int, Event], sync: PreparedSync, workspace: WarmWorksp
     """
     for statement in _tables(sync):
         workspace.execute(statement)
-    groups: dict[tuple[frozenset[str], bool], dict[int, Fields]] = defaultdict(dict)
-    for number, event in events.items():
-        fields = _fields(event, sync)
-        groups[frozenset(fields), event.action is Action.DELETE][number] = fields
-    failures: dict[int, Failure] = {}
+    groups, failures = _groups(events, sync)
     filtered: set[int] = set()
     for place, ((carried, deletes), rows) in enumerate(groups.items()):
         if place:
@@ -78,17 +81,46 @@ def shape(events: Mapping[int, Event], sync: PreparedSync, workspace: WarmWorksp
         rejected = _shape_group(group, rows, sync, workspace)
         failures |= rejected
         filtered |= rows.keys() - rejected.keys()
-    records: dict[int, str] = dict(workspace.query(f"SELECT _row, {_record(sync)} FROM wanted"))
-    return Shaped(records=records, failures=failures, filtered=frozenset(filtered - records.keys()))
+    found: dict[int, str] = dict(workspace.query(f"SELECT _row, {_record(sync)} FROM wanted"))
+    records = {number: record for number, record in found.items() if number >= 0}
+    before = {number: found[before_row(number)] for number in records if before_row(number) in found}
+    return Shaped(
+        records=records,
+        failures={number: failure for number, failure in failures.items() if number >= 0},
+        filtered=frozenset(number for number in filtered - records.keys() if number >= 0),
+        before={number: record for number, record in before.items() if record != records[number]},
+    )
 
 
-def _fields(event: Event, sync: PreparedSync) -> Fields:
-    """The source columns that an event carries. Those of the key may also come from the record before it."""
+_Groups = dict[tuple[frozenset[str], bool], dict[int, Fields]]  # the columns, whether it is a delete -> its rows
+
+
+def _groups(events: Mapping[int, Event], sync: PreparedSync) -> tuple[_Groups, dict[int, Failure]]:
+    """The rows of the events by the columns that they carry, and the events of which no row can be made."""
+    groups: _Groups = defaultdict(dict)
+    failures: dict[int, Failure] = {}
+    for number, event in events.items():
+        found = _fields(event, sync)
+        if isinstance(found, Undecodable):
+            failures[number] = Failure(error="Undecodable", message=found.reason)
+            continue
+        fields, before = found
+        groups[frozenset(fields), event.action is Action.DELETE][number] = fields
+        if event.action is not Action.DELETE and before.keys() == sync.key_fields and before.items() - fields.items():
+            groups[frozenset(before), True][before_row(number)] = before
+    return groups, failures
+
+
+def _fields(event: Event, sync: PreparedSync) -> tuple[Fields, Fields] | Undecodable:
+    """The source columns that an event carries, and those of the key that its record had before.
+
+    The key may also come from the record before.
+    """
     fields = sync.reader.fields(event.record)
-    if event.old and not sync.key_fields <= fields.keys():
-        before = sync.reader.fields(event.old)
-        return {**{name: before[name] for name in sync.key_fields & before.keys()}, **fields}
-    return fields
+    before = sync.reader.fields(event.old, sync.key_fields) if event.old else {}
+    if isinstance(before, Undecodable):  # of use only where the event lacks the key
+        before = {}
+    return fields if isinstance(fields, Undecodable) else ({**before, **fields}, before)
 
 
 def _without_key(sync: PreparedSync) -> Failure:

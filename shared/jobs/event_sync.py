@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SyncDefinition
-from shared.definitions.listener_models import Topic
+from shared.definitions.listener_models import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
 from shared.transform import Omit, TargetColumn, check, desire_steps, layout, shape_steps
@@ -110,7 +110,7 @@ class PreparedSync:
         if problems := check(definition, self.entity):
             raise DefinitionError(problems)
         self.reader = Reader(definition.source.columns)
-        self.rules = FoldRules.of(definition.sync_behaviour)
+        self.rules = FoldRules.of(definition.sync_behaviour, self._key_change)
         self._groups: dict[tuple[frozenset[str], bool], Group | None] = {}
         self._lock = threading.Lock()
 
@@ -125,6 +125,13 @@ class PreparedSync:
             yield dataverse
         finally:
             self._idle.append(dataverse)
+
+    @property
+    def _key_change(self) -> KeyChange:
+        """What to do about a changed key. A column that nobody can change, such as the id, cannot be moved."""
+        record = self.definition.destination.id_column
+        movable = all(column.attribute.updatable and column.name != record for column in self.keys)
+        return self.topic.key_change if movable else KeyChange.DELETE_INSERT
 
     @cached_property
     def key_fields(self) -> frozenset[str]:

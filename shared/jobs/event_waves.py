@@ -14,7 +14,7 @@ from shared.definitions import ParameterValue, SyncDefinition, in_odata
 from shared.definitions.models import ChangedWhen, Expire, Strategy
 from shared.errors import AbortRun, RetryLater
 from shared.events import Action, Step
-from shared.jobs.event_rows import KEPT, Failure
+from shared.jobs.event_rows import KEPT, Failure, before_row
 from shared.jobs.event_sync import PreparedSync
 from shared.jobs.event_workspaces import WarmWorkspace
 from shared.reconcile import reconcile_steps
@@ -25,7 +25,7 @@ __all__ = ["CHANGES", "DOUBLES", "NEEDLESS", "WRITTEN_DOWN", "Wave", "Written"]
 
 _ACTION = "_action"  # the column of `source` that says what to do, where the source decides
 _IGNORE = "IGNORE"
-_STEP_ROWS = '[{"s":"BIGINT","r":"BIGINT","d":"BOOLEAN","a":"VARCHAR"}]'
+_STEP_ROWS = '[{"s":"BIGINT","r":"BIGINT","o":"BIGINT","d":"BOOLEAN","a":"VARCHAR"}]'
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
 CHANGES: Final = "Make room for the changes"
 WRITTEN_DOWN: Final = "Write down what to {}"
@@ -94,14 +94,15 @@ class Wave:
         """
         self.workspace.clear(keep=KEPT)
         self._stage(steps)
-        single = all(len(step.rows) == 1 for step in steps)
-        definition = self._read(single=single) if comparing else self._follow(single=single)
+        single, moves = all(len(step.rows) == 1 for step in steps), any(step.moves for step in steps)
+        definition = self._read(single=single, moves=moves) if comparing else self._follow(single=single)
+        doubles = self._move() if moves else 0
         counts = self._reconcile(definition)
         if not comparing:
             self._expire()
-        counts["ignored"] += len(steps) - counts.total()
-        deletes = comparing and any(step.action is Action.DELETE for step in steps)
-        return self._write(counts, by_key=deletes)
+        counts["ignored"] += len(steps) + doubles - counts.total()
+        deletes = comparing and (moves or any(step.action is Action.DELETE for step in steps))
+        return self._write(counts, by_key=deletes, moves=moves)
 
     def _reconcile(self, definition: SyncDefinition) -> Counter[str]:
         """Make `decisions` and `changes`; returns how many records each decision concerns."""
@@ -121,14 +122,24 @@ class Wave:
     # -- Steps into rows -----------------------------------------------------------------------------------------
 
     def _stage(self, steps: Sequence[Step]) -> None:
-        """Make `step_rows`: which events each step is made of, and what it is to do."""
+        """Make `step_rows`: which events each step is made of, and what it is to do.
+
+        `_before` is the row with the key that the record had, where a step gives it a new one.
+        """
         rows = [
-            {"s": position, "r": row.number, "d": step.action is Action.DELETE, "a": self._unread(step.action)}
+            {
+                "s": position,
+                "r": before_row(row.number) if row.of_before else row.number,
+                "o": before_row(row.number) if row.before else None,
+                "d": step.action is Action.DELETE,
+                "a": self._unread(step.action),
+            }
             for position, step in enumerate(steps)
             for row in step.rows
         ]
         self.workspace.execute(
-            f"CREATE TABLE step_rows AS SELECT t.s AS _step, t.r AS _row, t.d AS _deletes, t.a AS {_ACTION} "
+            "CREATE TABLE step_rows AS "
+            f"SELECT t.s AS _step, t.r AS _row, t.o AS _before, t.d AS _deletes, t.a AS {_ACTION} "
             f"FROM (SELECT unnest(from_json(?::VARCHAR, '{_STEP_ROWS}')) AS t)",
             [json.dumps(rows)],
         )
@@ -191,10 +202,10 @@ class Wave:
 
     # -- Comparing -----------------------------------------------------------------------------------------------
 
-    def _read(self, *, single: bool) -> SyncDefinition:
+    def _read(self, *, single: bool, moves: bool) -> SyncDefinition:
         """Make `desired` and `current`: a record that is there and has no place among the desired ones was dropped."""
         self._desire("NOT _deletes", single=single)
-        definition, sync = self.sync.definition, self.sync
+        definition, sync = self._compared(moves=moves), self.sync
         if isinstance(definition.sync_behaviour.changed, ChangedWhen):
             self.workspace.execute("CREATE VIEW source AS SELECT _step AS _row, wanted_source.* EXCLUDE (_row) "
                                    "FROM step_rows JOIN wanted_source USING (_row)")  # fmt: skip
@@ -203,25 +214,53 @@ class Wave:
             definition.destination.filter, self.parameters, sync.entity
         )
         self.dataverse.read(
-            self.workspace, sync.entity, sync.layout, condition=condition, keys=self._asked(single=single)
+            self.workspace, sync.entity, sync.layout, condition=condition, keys=self._asked(single=single, moves=moves)
         )
         if definition.sync_behaviour.dropped != "ignore":
             # The service may find more than was asked for, and what was not asked for is not dropped.
             parts = ", ".join(self._keys)
             self.workspace.execute(
-                f"DELETE FROM current WHERE ({parts}) NOT IN (SELECT ({parts}) FROM step_rows JOIN wanted USING (_row))"
+                f"DELETE FROM current WHERE ({parts}) NOT IN (SELECT ({parts}) FROM {_rows_of(moves=moves)})"
             )
         for step in current_finish_steps(sync.layout, definition):
             if step.title not in self._needless:
                 self.workspace.run(step)
-        return _with(definition, strategy=Strategy.FULL)
+        return definition
 
-    def _asked(self, *, single: bool) -> list[str]:
+    def _compared(self, *, moves: bool) -> SyncDefinition:
+        """The definition for comparing. `delta` follows the action: what an event drops is deleted."""
+        definition = _with(self.sync.definition, strategy=Strategy.FULL)
+        delta = self.sync.definition.sync_behaviour.strategy is Strategy.DELTA
+        return _with(definition, dropped="delete") if delta and moves else definition
+
+    def _move(self) -> int:
+        """Let a record be found under its old key, where none has the new one: comparing gives it the new key.
+
+        Where both are there, the one with the new key takes the event and the other one was dropped.
+
+        Returns:
+            How many steps concern two records.
+        """
+        old = " AND ".join(f"current.{key} = old.{key}" for key in self._keys)
+        new = " AND ".join(f"current.{key} = desired.{key}" for key in self._keys)
+        moved = "step_rows JOIN wanted AS old ON old._row = step_rows._before"
+        has_old, has_new = (f"EXISTS (SELECT 1 FROM current WHERE {same})" for same in (old, new))
+        ((doubles,),) = self.workspace.query(
+            f"SELECT count(*) FROM desired JOIN {moved} ON desired._row = _step WHERE {has_old} AND {has_new}"
+        )
+        keys = ", ".join(f"{key} = old.{key}" for key in self._keys)
+        self.workspace.execute(
+            f"UPDATE desired SET {keys} FROM {moved} WHERE desired._row = _step AND {has_old} AND NOT {has_new}"
+        )
+        return int(doubles)
+
+    def _asked(self, *, single: bool, moves: bool) -> list[str]:
         """The keys of the wave as JSON objects, each once."""
         members = " || ',' || ".join(to_service(column, quoted(column.name)) for column in self.sync.keys)
         key = f"'{{' || {members} || '}}'"
-        several = f"SELECT any_value({key}) FROM step_rows JOIN wanted USING (_row) GROUP BY _step ORDER BY _step"
-        one = f"SELECT {key} FROM step_rows JOIN wanted USING (_row) ORDER BY _step"
+        rows = _rows_of(moves=moves)
+        several = f"SELECT any_value({key}) FROM {rows} GROUP BY _step, wanted._row < 0 ORDER BY _step"
+        one = f"SELECT {key} FROM {rows} ORDER BY _step"
         return [text for (text,) in self.workspace.query(one if single else several)]
 
     # -- Following -----------------------------------------------------------------------------------------------
@@ -247,9 +286,9 @@ class Wave:
 
     # -- Writing -------------------------------------------------------------------------------------------------
 
-    def _write(self, counts: Counter[str], *, by_key: bool) -> Written:
+    def _write(self, counts: Counter[str], *, by_key: bool, moves: bool) -> Written:
         """Send the changes; whatever has none is settled as it is."""
-        owned = self._changes(by_key=by_key)
+        owned = self._changes(by_key=by_key, moves=moves)
         refused = self._refused([change for change, _ in owned])
         failures: dict[int, Failure] = {}
         for change, step in owned:
@@ -278,12 +317,12 @@ class Wave:
             raise RetryLater(f"{len(open_)} changes were not sent", retry_after=_PAUSE)
         return refused
 
-    def _changes(self, *, by_key: bool) -> list[tuple[Change, int]]:
+    def _changes(self, *, by_key: bool, moves: bool) -> list[tuple[Change, int]]:
         """The changes, each with the position of its step: what is dropped is found by its key."""
         same = " AND ".join(f"current.{key} = wanted.{key}" for key in self._keys)
         gone = (
-            f"LEFT JOIN (SELECT current._id, _step FROM current JOIN wanted ON {same} JOIN step_rows USING (_row) "
-            "WHERE _deletes) AS gone ON gone._id = changes._id"
+            f"LEFT JOIN (SELECT current._id, _step FROM {_rows_of(moves=moves)} JOIN current ON {same} "
+            "WHERE _deletes OR wanted._row = step_rows._before) AS gone ON gone._id = changes._id"
         )
         step = "coalesce(changes._row, gone._step)" if by_key else "changes._row"
         rows = self.workspace.query(
@@ -294,6 +333,12 @@ class Wave:
             (Change(number=n, action=ChangeAction(what), id=record, key=key, payload=payload, columns=columns), owner)
             for n, what, record, key, payload, columns, owner in rows
         ]
+
+
+def _rows_of(*, moves: bool) -> str:
+    """SQL for the rows of the steps: with those of old keys where a step changes one."""
+    on = "wanted._row IN (step_rows._row, step_rows._before)" if moves else "wanted._row = step_rows._row"
+    return f"step_rows JOIN wanted ON {on}"
 
 
 def _flag(name: str) -> str:

@@ -7,7 +7,6 @@ away is, and then the host's retry policy holds the partition where it is.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,10 +15,12 @@ from typing import Any
 
 from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
-from shared.errors import AnswerLost, RetryLater, SyncError
-from shared.events import Claim, Message, Place, Undecodable, claim, parse
+from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
+from shared.events import Message, Place
 from shared.jobs.event_batch import Applied, EventBatch, Taken
-from shared.jobs.event_letters import UNCLAIMED, Lost, item_of, letter_of, message_of
+from shared.jobs.event_boundary import attempted, failure_of
+from shared.jobs.event_claims import claimed, read
+from shared.jobs.event_letters import Lost, item_of, keep, letter_of, message_of
 from shared.jobs.event_log import EventLog
 from shared.jobs.event_rows import Failure
 from shared.jobs.event_sync import EventSync, Listeners, PreparedSync
@@ -34,12 +35,9 @@ __all__ = [
     "Listeners",
     "Replayed",
     "WarmWorkspace",
-    "messages_in",
     "replay",
     "run_events",
 ]
-
-log = logging.getLogger(__name__)
 
 Connect = Callable[[SyncDefinition, Mapping[str, ParameterValue]], Dataverse]
 _LAST_ITEM = 2**31  # of a message that was seen, every event was
@@ -131,24 +129,24 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
         AnswerLost: Likewise.
         AbortRun: The state store refuses us.
     """
-    claimed = _claimed(messages, listeners)
-    if claimed.lost:
-        tools.state.add_dead_letters([letter_of(each, "", now=tools.clock.now()) for each in claimed.lost])
+    found = claimed(messages, listeners)
+    if found.lost:
+        keep([letter_of(each, "", now=tools.clock.now()) for each in found.lost], tools.state)
     # Forgotten until it is done: a batch that is given up half-way comes again, and is not fresh then.
     settled = tools.memory.settled
     follows = {stream: settled.pop(stream, None) == first - 1 for stream, first in _firsts(messages).items()}
     fresh = all(follows.values())
     counts: dict[str, Mapping[str, int]] = {}
-    lost = {"": _by_error(claimed.lost)} if claimed.lost else {}
+    lost = {"": _by_error(found.lost)} if found.lost else {}
     for sync in listeners.syncs:
-        if taken := claimed.taken[sync.name]:
+        if taken := found.taken[sync.name]:
             applied = _run(sync, taken, tools, fresh=fresh)
             counts[sync.name] = applied.counts
             if applied.lost:
                 lost[sync.name] = _by_error(applied.lost)
     for message in messages:
         settled[message.stream] = message.sequence
-    return EventsSummary(received=len(messages), unclaimed=claimed.unclaimed, syncs=counts, lost=lost)
+    return EventsSummary(received=len(messages), unclaimed=found.unclaimed, syncs=counts, lost=lost)
 
 
 def _by_error(lost: Iterable[Lost]) -> Mapping[str, int]:
@@ -162,45 +160,12 @@ def _firsts(messages: Iterable[Message]) -> dict[str, int]:
     return firsts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Claimed:
-    """Who takes which message; how many nobody takes; and those that nobody takes and that must not be forgotten."""
-
-    taken: Mapping[str, list[Taken]]
-    unclaimed: int
-    lost: tuple[Lost, ...]
-
-
-def _claimed(messages: Iterable[Message], listeners: Listeners) -> _Claimed:
-    taken: dict[str, list[Taken]] = {sync.name: [] for sync in listeners.syncs}
-    unclaimed, lost = 0, list[Lost]()
-    for message in messages:
-        body = parse(message.body)
-        claims = {sync.name: _claim(message, sync.definition, body) for sync in listeners.syncs}
-        takers = [name for name, made in claims.items() if made is Claim.TAKES]
-        for name in takers:
-            taken[name].append(Taken(message=message, body=body))
-        if takers:
-            continue
-        if isinstance(body, Undecodable) and Claim.UNKNOWN in claims.values():
-            lost.append(Lost(message=message, failure=Failure(error="Undecodable", message=body.reason)))
-        elif listeners.complete and listeners.syncs:
-            unclaimed += 1  # each of them has a `match`, so the hub is known to carry others' events
-        else:
-            lost.append(Lost(message=message, failure=UNCLAIMED))
-    return _Claimed(taken=taken, unclaimed=unclaimed, lost=tuple(lost))
-
-
-def _claim(message: Message, definition: SyncDefinition, body: Any) -> Claim:
-    return Claim.LEAVES if definition.listener is None else claim(message, definition.listener.topic, body)
-
-
 def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool) -> Applied:
     """One sync's share of a batch: applied, then the dead letters, then the positions."""
     started = tools.clock.now()
     applied = _applied(sync, taken, tools, fresh=fresh)
     if applied.lost:
-        tools.state.add_dead_letters([letter_of(each, sync.name, now=started) for each in applied.lost])
+        keep([letter_of(each, sync.name, now=started) for each in applied.lost], tools.state)
     _mark(sync.name, applied, tools.state)
     tools.memory.log.add(sync.definition, applied.counts, started=started, ended=tools.clock.now(), state=tools.state)
     return applied
@@ -221,14 +186,9 @@ def _applied(
     sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool, replayed: bool = False
 ) -> Applied:
     """Apply messages; a definition that cannot work loses them all, with the reason."""
-    try:
-        values = sync.resolve()
-        prepared = tools.memory.prepared(sync, partial(tools.connect, sync.definition, values))
-    except (RetryLater, AnswerLost):
-        raise
-    except SyncError as error:
-        return _all_lost(sync, taken, Failure(error="Definition", message=error.message))
-    share = _Share(sync=sync, values=values, prepared=prepared, tools=tools, replayed=replayed)
+    share = attempted(partial(_share, sync, tools, replayed=replayed), sync.name)
+    if isinstance(share, Failure):
+        return _all_lost(sync, taken, share)
     return _isolated(share, taken, fresh=fresh)
 
 
@@ -269,34 +229,49 @@ class _Share:
         return {letter.id for letter in self.tools.state.dead_letters(self.sync.name, ids=ids, limit=len(ids))}
 
 
-def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
-    """Apply messages; where our own program fails on one, it must not take the partition with it."""
-    tools, name = share.tools, share.sync.name
+def _share(sync: EventSync, tools: EventTools, *, replayed: bool) -> _Share | Failure:
     try:
-        with tools.memory.workspaces.lend(len(taken)) as workspace, share.prepared.connected() as dataverse:
-            return EventBatch(
-                sync=share.prepared,
-                dataverse=dataverse,
-                workspace=workspace,
-                parameters=share.values,
-                started=tools.clock.now(),
-                seen_before=share.seen_before,
-                fresh=fresh,
-                kept=share.kept,
-            ).apply(taken)
-    except SyncError:
+        values = sync.resolve()
+        prepared = tools.memory.prepared(sync, partial(tools.connect, sync.definition, values))
+    except (RetryLater, AnswerLost):
         raise
-    except Exception as error:  # the boundary of real time: what nobody foresaw becomes a dead letter
-        log.exception("%s: a batch of %d messages failed in a way nobody foresaw", name, len(taken))
-        if len(taken) == 1:
-            failure = Failure(error="Unforeseen", message=f"the program failed: {type(error).__name__}")
-            return _all_lost(share.sync, taken, failure)
+    except SyncError as error:
+        return Failure(error="Definition", message=error.message)
+    return _Share(sync=sync, values=values, prepared=prepared, tools=tools, replayed=replayed)
+
+
+def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
+    """Apply messages; those that fail together are halved until the one to blame is alone."""
+    found = attempted(partial(_together, share, taken, fresh=fresh), share.sync.name)
+    if isinstance(found, Applied):
+        return found
+    if len(taken) == 1:
+        return _all_lost(share.sync, taken, found)
     middle = len(taken) // 2
     parts = []
     for half in (taken[:middle], taken[middle:]):
         parts.append(_isolated(share, half, fresh=False))
         share.seen.update(parts[-1].seen)
     return _sum(parts)
+
+
+def _together(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
+    tools = share.tools
+    with tools.memory.workspaces.lend(len(taken)) as workspace, share.prepared.connected() as dataverse:
+        batch = EventBatch(
+            sync=share.prepared,
+            dataverse=dataverse,
+            workspace=workspace,
+            parameters=share.values,
+            started=tools.clock.now(),
+            seen_before=share.seen_before,
+            fresh=fresh,
+            kept=share.kept,
+        )
+        try:
+            return batch.apply(taken)
+        except AbortRun as error:  # no part of the batch would fare better
+            return _all_lost(share.sync, taken, failure_of(error))
 
 
 def _sum(parts: Sequence[Applied]) -> Applied:
@@ -337,7 +312,7 @@ def replay(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTool
     for name in sorted({letter.sync for letter in letters}):
         of_sync = [letter for letter in letters if letter.sync == name]
         again = _replayed(of_sync, by_name[name], tools) if name in by_name else _rerouted(of_sync, listeners, tools)
-        tools.state.add_dead_letters(again)
+        keep(again, tools.state)
         tools.state.remove_dead_letters({letter.id for letter in of_sync} - {letter.id for letter in again})
         kept += len(again)
     return Replayed(settled=len(letters) - kept, kept=kept)
@@ -352,7 +327,7 @@ def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools)
     taken = [
         Taken(
             message=message,
-            body=parse(message.body),
+            body=read(message),
             items=None if None in items else frozenset(item for item in items if item is not None),
         )
         for message, items in messages.values()
@@ -368,26 +343,10 @@ def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventT
     """Letters that no sync had taken, or whose sync is gone; returns those that still nobody takes."""
     again = []
     for letter in letters:
-        takers = [] if letter.sync else _takers(message_of(letter), listeners)
+        found = None if letter.sync else claimed([message_of(letter)], listeners)
+        takers = [(sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name]] if found else []
         for sync, taken in takers:
             _run(sync, taken, tools, fresh=False)
-        if not takers:
+        if not takers or (found and found.lost):
             again.append(replace(letter, tries=letter.tries + 1))
     return again
-
-
-def _takers(message: Message, listeners: Listeners) -> list[tuple[EventSync, list[Taken]]]:
-    claimed = _claimed([message], listeners)
-    return [(sync, claimed.taken[sync.name]) for sync in listeners.syncs if claimed.taken[sync.name]]
-
-
-def messages_in(lines: Iterable[bytes], *, stream: str) -> Iterable[Message]:
-    """The events of an NDJSON file as messages; empty lines are none.
-
-    Args:
-        lines: The file's lines.
-        stream: Names this feeding of the file: given again under another name, the events are new ones.
-    """
-    numbered = (line for line in lines if line.strip())
-    for number, line in enumerate(numbered):
-        yield Message(body=line.rstrip(b"\r\n"), partition=stream, sequence=number)

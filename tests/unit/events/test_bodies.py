@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events.bodies import as_text, moment, parse
-from shared.events.records import Undecodable
+from shared.events.records import Undecodable, Unusable
 
 
 @pytest.mark.parametrize(
@@ -20,11 +21,9 @@ from shared.events.records import Undecodable
         pytest.param(b"\xff\xfe{}", "byte 0", id="not UTF-8"),
         pytest.param(b'{"a": ', "not JSON", id="cut off"),
         pytest.param(b"hello", "line 1, column 1", id="text"),
-        pytest.param(b'{"a": NaN}', "NaN", id="NaN"),
-        pytest.param(b'{"a": -Infinity}', "Infinity", id="infinity"),
         pytest.param(b"[" * 500_000, "nested too deeply", id="deeply nested"),
-        pytest.param(b'{"a": ' + b"9" * 5000 + b"}", "not JSON that can be used", id="a number of 5000 digits"),
-        pytest.param(b'{"a": "\\ud83d"}', "surrogate", id="half a character"),
+        pytest.param(b"[" * 65 + b"]" * 65, "more than 64 levels", id="one level too many"),
+        pytest.param(b'{"x":' * 65 + b"1" + b"}" * 65, "more than 64 levels", id="one object too many"),
         pytest.param(b"x" * 1_048_576, "not JSON", id="1 MB of nothing"),
     ],
 )
@@ -34,6 +33,53 @@ def test_a_poisonous_body_is_undecodable_with_its_reason(body: bytes, says: str)
     assert isinstance(found, Undecodable)
     assert says in found.reason
     assert len(found.reason) < 200
+
+
+HUGE = "1e300000000"
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        pytest.param("NaN", "NaN is no JSON number", id="NaN"),
+        pytest.param("-Infinity", "Infinity", id="infinity"),
+        pytest.param("9" * 5000, "4,300 digits", id="a whole number of 5000 digits"),
+        pytest.param("0." + "9" * 5000, "4,300 digits", id="a fraction of 5000 digits"),
+        pytest.param(HUGE, "exponent", id="a huge exponent"),
+        pytest.param("-1E-300000000", "exponent", id="a tiny number"),
+        pytest.param("1e" + "9" * 30, "exponent", id="an exponent that no Decimal has"),
+        pytest.param('"\\ud83d"', "surrogate", id="half a character"),
+        pytest.param('{"deep": [NaN]}', "NaN", id="inside"),
+        pytest.param('{"\\udfff": 1}', "surrogate", id="half a character in a name"),
+        pytest.param("[1e999]", "exponent", id="a number inside that JSON numbers do not reach"),
+    ],
+)
+def test_a_value_that_cannot_be_used_costs_no_more_than_itself(value: str, says: str) -> None:
+    """The others are read; reading the text of this one says why, without any part of it."""
+    found: Any = parse(f'{{"bad": {value}, "good": 1}}'.encode())
+    assert found["good"] == 1
+    text = as_text(found["bad"])
+    assert isinstance(text, Unusable)
+    assert says in text.reason
+    assert len(text.reason) < 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 64 + b"]" * 64, b'{"a": ' + b"9" * 4300 + b"}", b'{"a": 5e-324}', b'{"a": 1e308}']
+)
+def test_what_is_just_within_the_bounds_is_read(body: bytes) -> None:
+    """Every double and every whole number that the interpreter reads has a text."""
+    found = parse(body)
+    text = as_text(found["a"] if isinstance(found, dict) else found)
+    assert isinstance(text, str)
+    assert len(text) <= 5_500
+
+
+@pytest.mark.parametrize("word", ["\\uD800", "\\ud83d", "x\\udc00y"])
+def test_texts_beside_half_a_character_are_kept(word: str) -> None:
+    """Only the text that holds it is lost, wherever it stands."""
+    found: Any = parse(f'{{"a": ["{word}", "\\ud83d\\ude00"], "b": 1}}'.encode())
+    assert (found["a"][1], found["b"], isinstance(found["a"][0], Unusable)) == ("\U0001f600", 1, True)
 
 
 def test_a_whole_surrogate_pair_and_a_byte_order_mark_are_fine() -> None:
@@ -80,6 +126,8 @@ def test_values_become_the_text_of_a_column(value: object, text: str | None) -> 
         ("2026-01-02T03:04:05+02:00", "2026-01-02T01:04:05+00:00"),
         ("yesterday", None),
         (17, None),
+        ("0001-01-01T00:00:00+23:59", None),
+        ("9999-12-31T23:59:59-23:59", None),
     ],
 )
 def test_a_moment_without_a_zone_is_utc(text: object, iso: str | None) -> None:

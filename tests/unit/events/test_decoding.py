@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.definitions.listener_models import EventFormat, Topic
-from shared.events import Action, Decoded, Event, Message, RecordReference, Undecodable, decode, parse
+from shared.events import Action, Decoded, Event, Message, RecordReference, Undecodable, Unusable, decode, parse
 
 
 def decoded(body: Any, *, properties: Mapping[str, Any] | None = None, content_type: str = "", key: str | None = None, **topic: Any) -> Decoded:  # fmt: skip
@@ -155,6 +155,41 @@ class TestCloudEvents:
         )
 
     @pytest.mark.parametrize(
+        ("kind", "action"),
+        [
+            ("com.example.object.deleted.v2", Action.DELETE),
+            ("com.example.object.deleted.v1beta1", Action.DELETE),
+            ("com.example.object.deleted/2024-05-01", Action.DELETE),
+            ("google.cloud.storage.object.v1.deleted", Action.DELETE),
+            ("Microsoft.Storage.BlobDeleted", Action.DELETE),
+            ("Microsoft.Storage.BlobCreated", Action.INSERT),
+            ("Microsoft.KeyVault.SecretNewVersionCreated", Action.INSERT),
+            ("Microsoft.Storage.BlobTierChanged", Action.UPDATE),
+            ("CustomerDeletedEvent", Action.DELETE),
+            ("CUSTOMER_DELETED", Action.DELETE),
+            ("crm.customer-removed.event.v3", Action.DELETE),
+            ("crm.customer.undeleted", Action.UPSERT),
+            ("crm.new.customer.shipped", Action.UPSERT),
+            ("crm.PlanD", Action.UPSERT),
+            ("orders.d", Action.DELETE),
+            ("v2", Action.UPSERT),
+            ("", Action.UPSERT),
+        ],
+    )
+    def test_the_verb_is_the_last_word_of_the_type(self, kind: str, action: Action) -> None:
+        """Words are told apart by signs and by capitals; versions and the word event stand behind the verb."""
+        assert one({**self.ATTRIBUTES, "type": kind, "data": {}}, format="cloudevents").action is action
+
+    @pytest.mark.parametrize(
+        "kind", ["com.x.deletion.requested", "Microsoft.Resources.ResourceDeleteFailure", "blobdeleted"]
+    )
+    def test_a_type_that_speaks_of_a_delete_is_never_guessed_at(self, kind: str) -> None:
+        """A record that is gone must not be written as if it were there."""
+        event = {**self.ATTRIBUTES, "type": kind, "data": {"op": "u"}}
+        assert "speaks of a delete" in reason(event, format="cloudevents")
+        assert one(event, format="cloudevents", action="$.op").action is Action.UPDATE
+
+    @pytest.mark.parametrize(
         ("change", "says"),
         [
             ({"specversion": None}, "version 1"),
@@ -255,12 +290,60 @@ class TestDebezium:
             "z": "2026-01-01T00:00:00Z",
         }
 
-    def test_a_value_that_contradicts_its_schema_is_undecodable(self) -> None:
-        """Infinity dates and the like do not take the batch with them."""
-        wrongs: tuple[dict[str, Any], ...] = ({"d": 10**12}, {"d": "x"}, {"m": "%"}, {"v": {}})
-        for wrong in wrongs:
-            body = {"schema": SCHEMA, "payload": self.change("c", after=wrong)}
-            assert "what the event's schema says" in reason(body, format="debezium")
+    @pytest.mark.parametrize(
+        ("wrong", "says"),
+        [
+            ({"d": 2_147_483_647}, "outside the years 1 to 9999"),  # PostgreSQL's date 'infinity'
+            ({"ts": 9_223_372_036_825_200_000}, "outside the years 1 to 9999"),
+            ({"d": 10**4000}, "outside the years 1 to 9999"),
+            ({"d": "x"}, "what the event's schema says"),
+            ({"ts": "x" * 1_000_000}, "what the event's schema says"),
+            ({"t": 1.5}, "what the event's schema says"),
+            ({"t": 839 * 3_600_000_000}, "outside -838:59:59"),
+            ({"m": "%"}, "what the event's schema says"),
+            ({"m": base64.b64encode(b"\x07" * 5000).decode()}, "what the event's schema says"),
+            ({"v": {}}, "what the event's schema says"),
+            ({"v": {"scale": 10**9, "value": "Bw=="}}, "exponent"),
+            ({"v": {"scale": -(10**9), "value": "Bw=="}}, "exponent"),
+        ],
+    )
+    def test_a_value_that_contradicts_its_schema_costs_no_other(self, wrong: dict[str, Any], says: str) -> None:
+        """Infinite dates and the like are unusable by themselves; the event goes on without them."""
+        event = one({"schema": SCHEMA, "payload": self.change("c", after={"n": 1, **wrong})}, format="debezium")
+        (value,) = (event.new[name] for name in wrong)
+        assert isinstance(value, Unusable)
+        assert (says in value.reason, event.new["n"]) == (True, 1)
+
+    @pytest.mark.parametrize(
+        "schema", [{"fields": [{}]}, {"fields": 5}, {"fields": [{"field": "after", "fields": [1]}]}]
+    )
+    def test_a_schema_that_debezium_does_not_write_is_undecodable(self, schema: Any) -> None:
+        """Without it nobody knows what the numbers mean."""
+        body = {"schema": schema, "payload": self.change("c", after={"n": 1})}
+        assert "schema" in reason(body, format="debezium")
+
+    @pytest.mark.parametrize(
+        ("microseconds", "text"),
+        [
+            (0, "00:00:00"),
+            (86_399_999_999, "23:59:59.999999"),
+            (86_400_000_000, "24:00:00"),
+            (90_000_000_000, "25:00:00"),
+            (-1_000_000, "-00:00:01"),
+            (-1, "-00:00:00.000001"),
+            (3_020_399_000_000, "838:59:59"),
+            (-3_020_399_000_000, "-838:59:59"),
+        ],
+    )
+    def test_a_time_never_wraps_at_midnight(self, microseconds: int, text: str) -> None:
+        """MySQL's TIME is a duration too: it keeps its hours and its sign, as MySQL writes them."""
+        body = {"schema": SCHEMA, "payload": self.change("c", after={"t": microseconds})}
+        assert one(body, format="debezium").new == {"t": text}
+
+    @pytest.mark.parametrize("ts", [10**30, -1, 2**63, "now", None, 1.5])
+    def test_a_time_of_commit_that_is_none_is_left_out(self, ts: Any) -> None:
+        """It orders events and costs none."""
+        assert one(self.change("c", after={"n": 1}, ts_ms=ts), format="debezium").place.when is None
 
     @pytest.mark.parametrize(
         ("body", "says"),
@@ -280,6 +363,80 @@ class TestDebezium:
         assert says in reason(body, format="debezium")
 
 
+class TestMongoDb:
+    SOURCE: ClassVar = {"connector": "mongodb", "collection": "customers"}
+    KEY: ClassVar = json.dumps({"id": json.dumps({"$oid": "596e275826f08b2730779e1f"})})
+
+    def change(self, op: str, **parts: Any) -> dict[str, Any]:
+        return {"op": op, "before": None, "after": None, "source": self.SOURCE, **parts}
+
+    def test_documents_come_as_text(self) -> None:
+        """Extended JSON inside the event becomes plain values."""
+        document = {
+            "_id": {"$oid": "596e275826f08b2730779e1f"},
+            "n": {"$numberLong": "1004"},
+            "price": {"$numberDecimal": "12.50"},
+            "since": {"$date": 1_700_000_000_000},
+            "until": {"$date": {"$numberLong": "253402300800000"}},
+            "at": {"$date": "2024-05-01T00:00:00Z"},
+            "tags": [{"$numberInt": "1"}, "x"],
+            "odd": {"$numberDouble": "NaN"},
+            "raw": {"$binary": {"base64": "AQI=", "subType": "00"}},
+            "nothing": {"$undefined": True},
+            "address": {"city": "Bern"},
+            "$other": {"$timestamp": {"t": 1, "i": 2}},
+        }
+        before = json.dumps({"n": 1})
+        event = one(self.change("u", after=json.dumps(document), before=before), format="debezium")
+        assert isinstance(event.new["odd"], Unusable)
+        assert isinstance(event.new["until"], Unusable)
+        assert {name: value for name, value in event.new.items() if name not in ("odd", "until")} == {
+            "_id": "596e275826f08b2730779e1f",
+            "n": 1004,
+            "price": Decimal("12.50"),
+            "since": "2023-11-14T22:13:20.000Z",
+            "at": "2024-05-01T00:00:00Z",
+            "tags": [1, "x"],
+            "raw": "AQI=",
+            "nothing": None,
+            "address": {"city": "Bern"},
+            "$other": {"$timestamp": {"t": 1, "i": 2}},
+        }
+        assert event.old == {"n": 1}
+
+    def test_a_delete_is_known_by_the_id_in_its_key(self) -> None:
+        """The key holds the id as JSON text under its own name."""
+        assert one(self.change("d"), format="debezium", key=self.KEY).old == {"_id": "596e275826f08b2730779e1f"}
+
+    def test_an_update_without_its_document_tells_the_fields_that_changed(self) -> None:
+        """Set fields, removed ones as null, and of a field that is told in part that it cannot be used."""
+        description = {
+            "updatedFields": json.dumps({"name": "x", "address.city": "Bern", "tags.0": 1}),
+            "removedFields": ["phone"],
+            "truncatedArrays": [{"field": "orders", "newSize": 2}],
+        }
+        event = one(self.change("u", updateDescription=description), format="debezium", key=self.KEY)
+        assert {name: event.new[name] for name in ("_id", "name", "phone")} == {
+            "_id": "596e275826f08b2730779e1f", "name": "x", "phone": None,
+        }  # fmt: skip
+        for name in ("address", "tags", "orders"):
+            assert "update_full" in event.new[name].reason
+
+    @pytest.mark.parametrize(
+        ("parts", "says"),
+        [
+            ({"after": "{"}, "cannot be read"),
+            ({"after": "[1]"}, "no JSON object"),
+            ({"after": "[" * 100 + "]" * 100}, "nested too deeply"),
+            ({"updateDescription": {"updatedFields": "x"}}, "cannot be read"),
+            ({"updateDescription": 5}, "neither before nor after"),
+        ],
+    )
+    def test_what_is_no_document_is_undecodable(self, parts: dict[str, Any], says: str) -> None:
+        """The text inside is read as strictly as the body."""
+        assert says in reason(self.change("u", **parts), format="debezium", key=self.KEY)
+
+
 def reference(kind: str, **fields: Any) -> dict[str, Any]:
     return {"__type": f"{kind}:http://schemas.microsoft.com/xrm/2011/Contracts", **fields}
 
@@ -289,6 +446,7 @@ def pairs(**values: Any) -> list[dict[str, Any]]:
 
 
 ACCOUNT = "0e4ecae3-0000-4000-8000-000000000001"
+IDENTITY = {"accountid": ACCOUNT, "activityid": ACCOUNT}
 
 
 def context(name: str, *, target: Any = None, **more: Any) -> dict[str, Any]:
@@ -323,6 +481,7 @@ class TestDataverse:
         assert event.action is Action.UPDATE
         assert event.new == {
             "accountid": ACCOUNT,
+            "activityid": ACCOUNT,
             "name": "A",
             "revenue": Decimal("12.5"),
             "industrycode": 7,
@@ -351,7 +510,18 @@ class TestDataverse:
         event = one(
             context("Delete", target=target, PreEntityImages=pairs(p=entity(accountnumber="A1"))), format="dataverse"
         )
-        assert (event.action, event.old) == (Action.DELETE, {"accountid": ACCOUNT, "accountnumber": "A1"})
+        assert (event.action, event.old) == (Action.DELETE, {**IDENTITY, "accountnumber": "A1"})
+
+    @pytest.mark.parametrize(
+        ("table", "column", "also"),
+        [("task", "activityid", True), ("new_visit", "activityid", True), ("activityparty", "activitypartyid", False)],
+    )
+    def test_a_delete_of_an_activity_carries_its_id(self, table: str, column: str, *, also: bool) -> None:
+        """The id of every activity is activityid; that of a table which points at one is its own."""
+        target = reference("EntityReference", Id=ACCOUNT, LogicalName=table)
+        for body in (context("Delete", target=target), context("Delete", PrimaryEntityName=table)):
+            event = one(body, format="dataverse")
+            assert (event.old[column], "activityid" in event.old) == (ACCOUNT, also)
 
     @pytest.mark.parametrize(
         ("properties", "more"),
@@ -366,12 +536,12 @@ class TestDataverse:
         """Above the size limit the parameters and images are gone: only the id says what to read."""
         event = one(context("Update", **more), format="dataverse", properties=properties)
         assert event.reread == RecordReference(entity="account", id=ACCOUNT)
-        assert event.new == {"accountid": ACCOUNT}
+        assert event.new == IDENTITY
 
     def test_a_stripped_delete_needs_no_reading(self) -> None:
         """Its id is all it ever had."""
         event = one(context("Delete"), format="dataverse")
-        assert (event.reread, event.old) == (None, {"accountid": ACCOUNT})
+        assert (event.reread, event.old) == (None, IDENTITY)
 
     def test_bulk_messages_hold_many_targets(self) -> None:
         """CreateMultiple and its like are as many events as they have targets."""

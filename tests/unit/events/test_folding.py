@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.definitions.listener_models import KeyChange
 from shared.definitions.models import SyncBehaviour
-from shared.events import Action, Folded, FoldRules, Place, Row, Step, fold, unfold
+from shared.events import Action, Agenda, Before, Folded, FoldRules, Place, Row, fold, unfold
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FULL = FoldRules(by_action=False, writes_join=True, delete_ends=True)
 
 
-def row(number: int, action: Action = Action.UPSERT, record: str = "a", **place: object) -> Row:
+def row(
+    number: int, action: Action = Action.UPSERT, record: str = "a", before: str | None = None, **place: object
+) -> Row:
     stands = Place(**{"partition": "0", "sequence": number} | place)  # type: ignore[arg-type]  # a test's shorthand
-    return Row(number=number, record=record, key=record, action=action, place=stands)
+    old = None if before in (None, record) else Before(record=str(before), key=str(before))
+    return Row(number=number, record=record, key=record, action=action, place=stands, before=old)
 
 
 def shape(folded: Folded) -> dict[str, list[tuple[str, list[int]]]]:
-    return {
-        record: [(step.action.value, [part.number for part in step.rows]) for step in steps]
-        for record, steps in folded.steps.items()
-    }
+    found: dict[str, list[tuple[str, list[int]]]] = {}
+    for step in folded.steps:
+        found.setdefault(step.records[0], []).append((step.action.value, [part.number for part in step.rows]))
+    return found
 
 
 def test_writes_of_a_record_become_one() -> None:
@@ -38,7 +43,7 @@ def test_a_delete_ends_what_came_before_and_a_write_after_it_starts_anew() -> No
     """Nothing of the old record survives in the new one."""
     folded = fold([row(1), row(2, Action.DELETE), row(3, Action.INSERT), row(4, Action.UPDATE)], {}, FULL)
     assert shape(folded) == {"a": [("DELETE", [2]), ("INSERT", [3, 4])]}
-    assert [part.number for part in folded.steps["a"][0].parts] == [1, 2]
+    assert [part.number for part in folded.steps[0].parts] == [1, 2]
 
 
 def test_a_delete_that_only_marks_ends_nothing() -> None:
@@ -66,7 +71,7 @@ def test_a_delete_that_only_marks_ends_nothing() -> None:
 def test_delta_joins_what_the_service_would_take_one_by_one(first: Action, second: Action, *, joins: bool) -> None:
     """An insert of what exists and an update of what is missing must still be refused."""
     rules = FoldRules(by_action=True, writes_join=True, delete_ends=True)
-    assert (len(fold([row(1, first), row(2, second)], {}, rules).steps["a"]) == 1) is joins
+    assert (len(fold([row(1, first), row(2, second)], {}, rules).steps) == 1) is joins
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ class TestStaleness:
     def test_what_is_overtaken_in_the_batch_is_part_of_the_step(self) -> None:
         """If the newer event is refused, the older one must get its chance."""
         folded = fold([row(1, when=START), row(2, when=START - timedelta(seconds=1))], {}, FULL)
-        (step,) = folded.steps["a"]
+        (step,) = folded.steps
         assert [part.number for part in step.rows] == [1]
         assert [single.rows[0].number for single in unfold(step)] == [1, 2]
 
@@ -124,10 +129,59 @@ class TestStaleness:
         assert shape(fold(rows, {}, FULL)) == {"a": [("UPSERT", [1, 2])]}
 
 
+class TestChangedKeys:
+    def waves(self, folded: Folded) -> list[list[tuple[str, list[int]]]]:
+        agenda, found = Agenda(folded.steps), []
+        while wave := agenda.next():
+            found.append([(step.action.value, [part.number for part in step.rows]) for step in wave])
+        return found
+
+    def test_a_move_stands_between_the_events_of_both_keys(self) -> None:
+        """What came before it under either key comes first, what comes after it waits; others are not held."""
+        rows = [row(1), row(2, record="b", before="a"), row(3), row(4, record="b"), row(5, record="c"), row(6)]
+        assert self.waves(fold(rows, {}, FULL)) == [
+            [("UPSERT", [1]), ("UPSERT", [5])],
+            [("UPSERT", [2])],
+            [("UPSERT", [3, 6]), ("UPSERT", [4])],
+        ]
+
+    def test_a_chain_of_moves_is_made_in_order(self) -> None:
+        """One after the other, and other chains beside them."""
+        rows = [row(1, record="b", before="a"), row(2, record="c", before="b"), row(3, record="y", before="x")]
+        assert self.waves(fold(rows, {}, FULL)) == [[("UPSERT", [1]), ("UPSERT", [3])], [("UPSERT", [2])]]
+
+    def test_delete_insert_drops_the_old_record_first(self) -> None:
+        """The new record may hold what only one record may hold."""
+        rules = FoldRules(by_action=True, writes_join=True, delete_ends=True, key_change=KeyChange.DELETE_INSERT)
+        folded = fold([row(1, Action.UPDATE, "b", before="a"), row(2, Action.UPDATE, "b")], {}, rules)
+        assert self.waves(folded) == [[("DELETE", [1])], [("INSERT", [1, 2])]]
+        assert [step.rows[0].of_before for step in folded.steps] == [True, False]
+
+    def test_what_is_newer_under_either_key_stays(self) -> None:
+        """A move that comes late leaves alone the key that was written since, and does the rest."""
+        move = row(5, record="b", before="a")
+        old_is_newer = fold([move], {"a": Place(partition="0", sequence=9)}, FULL)
+        assert (old_is_newer.steps[0].records, old_is_newer.steps[0].moves) == (("b",), False)
+        new_is_newer = fold([move], {"b": Place(partition="0", sequence=9)}, FULL)
+        assert [(step.action, step.records) for step in new_is_newer.steps] == [(Action.DELETE, ("a",))]
+        both = fold([move], dict.fromkeys("ab", Place(partition="0", sequence=9)), FULL)
+        assert (both.steps, [part.number for part in both.stale]) == ((), [5])
+
+    def test_a_sum_that_is_refused_stays_before_what_comes_after_it(self) -> None:
+        """Its events are tried one by one, and only then the later steps of the record."""
+        agenda = Agenda(fold([row(1), row(2), row(3, record="b", before="a")], {}, FULL).steps)
+        (first,) = agenda.next()
+        agenda.put_first(unfold(first))
+        found = []
+        while wave := agenda.next():
+            found.append([step.parts[0].number for step in wave])
+        assert found == [[1], [2], [3]]
+
+
 # -- The law: folding equals applying one by one ------------------------------------------------------------------
 
 Store = dict[str, dict[str, int | None]]
-Event = tuple[str, Action, dict[str, int | None], int]
+Event = tuple[str, Action, dict[str, int | None], int, str | None]
 
 
 def applied(store: Store, record: str, action: Action, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
@@ -147,56 +201,92 @@ def applied(store: Store, record: str, action: Action, fields: Mapping[str, int 
     return True
 
 
+def applied_row(store: Store, each: Row, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
+    """Likewise for an event that may change the key."""
+    old = each.before.record if each.before else None
+    if old is None:
+        return applied(store, each.record, each.action, fields, rules)
+    if old in store and each.record not in store and rules.key_change is KeyChange.MOVE:
+        if rules.writes_join:
+            store[each.record] = {**store.pop(old), **fields}
+        return True
+    if old in store:
+        applied(store, old, Action.DELETE, {}, rules)
+    return applied(store, each.record, each.action, fields, rules)
+
+
+def reduced(each: Row, seen: Mapping[str, Place]) -> Row | None:
+    """What is left of an event after newer ones of its keys; None where nothing is."""
+    stale = {key for key in each.keys if key in seen and each.place.is_stale_after(seen[key])}
+    if each.before is not None and each.before.key in stale:
+        each = replace(each, before=None)
+    if each.key not in stale:
+        return each
+    return None if each.before is None else each.dropped_before()
+
+
 def one_by_one(
     store: Store, rows: Iterable[Row], fields: Mapping[int, dict[str, int | None]], rules: FoldRules
 ) -> None:
     seen: dict[str, Place] = {}
-    for each in rows:
-        last = seen.get(each.key)
-        if last is not None and each.place.is_stale_after(last):
-            continue
-        if applied(store, each.record, each.action, fields[each.number], rules):
-            seen[each.key] = each.place.after(last)
+    for given_row in rows:
+        each = reduced(given_row, seen)
+        if each is not None and applied_row(store, each, fields[each.number], rules):
+            for key in each.keys:
+                seen[key] = each.place.after(seen.get(key))
 
 
 def folded_up(store: Store, rows: Iterable[Row], fields: Mapping[int, dict[str, int | None]], rules: FoldRules) -> None:
     seen: dict[str, Place] = {}
-    pending: list[Step] = [step for steps in fold(rows, {}, rules).steps.values() for step in steps]
-    while pending:
-        step = pending.pop(0)
-        last = step.parts[-1]
-        if len(step.parts) == 1 and last.key in seen and last.place.is_stale_after(seen[last.key]):
-            continue
-        values = {name: value for part in step.rows for name, value in fields[part.number].items()}
-        if applied(store, last.record, step.action, values, rules):
-            for part in step.rows:
-                seen[part.key] = part.place.after(seen.get(part.key))
-        elif len(step.parts) > 1:
-            pending[:0] = unfold(step)
+    agenda = Agenda(fold(rows, {}, rules).steps)
+    while wave := agenda.next():
+        for step in wave:
+            last = step.parts[-1]
+            if len(step.parts) == 1 and last.key in seen and last.place.is_stale_after(seen[last.key]):
+                continue
+            values = {name: value for part in step.rows for name, value in fields[part.number].items()}
+            if applied_row(store, replace(step.rows[-1], action=step.action), values, rules):
+                for part in step.rows:
+                    for key in part.keys:
+                        seen[key] = part.place.after(seen.get(key))
+            elif len(step.parts) > 1:
+                agenda.put_first(unfold(step))
 
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from("ab"),
+        st.sampled_from("abc"),
         st.sampled_from(list(Action)),
         st.dictionaries(st.sampled_from("xyz"), st.none() | st.integers(0, 3), max_size=3),
         st.integers(0, 4),
+        st.none() | st.sampled_from("abc"),
     ),
     max_size=8,
 )
-RULES = st.builds(FoldRules, by_action=st.just(False), writes_join=st.booleans(), delete_ends=st.booleans()) | st.just(
-    FoldRules(by_action=True, writes_join=True, delete_ends=True)
-)
+RULES = st.builds(
+    FoldRules,
+    by_action=st.just(False),
+    writes_join=st.booleans(),
+    delete_ends=st.booleans(),
+    key_change=st.sampled_from(KeyChange),
+) | st.just(FoldRules(by_action=True, writes_join=True, delete_ends=True))
 
 
-@given(events=EVENTS, rules=RULES, before=st.dictionaries(st.sampled_from("ab"), st.just({"x": 9}), max_size=2))
+@given(events=EVENTS, rules=RULES, before=st.dictionaries(st.sampled_from("abc"), st.just({"x": 9}), max_size=3))
 def test_folding_equals_applying_one_by_one(events: list[Event], rules: FoldRules, before: Store) -> None:
     """Whatever the events, the rules and the records there were, the end is the same."""
     rows = [
-        row(number, action, record, when=START + timedelta(seconds=seconds))
-        for number, (record, action, _, seconds) in enumerate(events)
+        row(
+            number,
+            action,
+            record,
+            # A delete has one key; and by action only the events of one key are compared with each other.
+            before=None if action is Action.DELETE or rules.by_action else old,
+            when=START + timedelta(seconds=seconds),
+        )
+        for number, (record, action, _, seconds, old) in enumerate(events)
     ]
-    fields = {number: values for number, (_, _, values, _) in enumerate(events)}
+    fields = {number: values for number, (_, _, values, _, _) in enumerate(events)}
     expected, found = ({record: dict(values) for record, values in before.items()} for _ in range(2))
     one_by_one(expected, rows, fields, rules)
     folded_up(found, rows, fields, rules)

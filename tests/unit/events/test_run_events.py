@@ -11,7 +11,7 @@ import pytest
 from shared.dataverse import Change, Dataverse, Outcome, Patience, Skipped
 from shared.errors import RetryLater
 from shared.events import Message, decode
-from shared.jobs.events import EventSync, Listeners, messages_in, replay, run_events
+from shared.jobs.events import EventSync, Listeners, replay, run_events
 from tests.unit.events.conftest import Make
 from tests.unit.events.world import COLUMNS, MAPPINGS, World
 
@@ -545,19 +545,6 @@ class TestReplay:
         world.syncs.append(sync)
         assert replay(world.letters, world.listeners, world.tools).settled == 1
         assert (set(world.accounts()), world.letters) == ({"A"}, [])
-
-
-def test_a_file_of_events_is_a_stream_of_its_own(make: Make) -> None:
-    """Empty lines are no events; fed again under another name, the events are new ones."""
-    world = make()
-    lines = [b'{"op": "c", "number": "A"}\n', b"\n", b"poison\r\n", b'{"op": "d", "number": "A"}']
-    messages = list(messages_in(lines, stream="file 1"))
-    assert [(message.sequence, message.body[:6]) for message in messages] == [
-        (0, b'{"op":'),
-        (1, b"poison"),
-        (2, b'{"op":'),
-    ]
-    assert world.deliver(messages).syncs["customers"]["lost"] == 1
 
 
 def test_the_execution_log_adds_batches_up(make: Make) -> None:

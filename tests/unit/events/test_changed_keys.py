@@ -1,0 +1,182 @@
+"""An event that changes the sync key finds the record under the old key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.jobs.events import replay
+from tests.unit.events.conftest import Make
+from tests.unit.events.world import COLUMNS, MAPPINGS, World
+
+MOVE = {"format": "debezium"}
+DELETE_INSERT = {"format": "debezium", "key_change": "delete_insert"}
+
+
+def created(number: str, **fields: Any) -> dict[str, Any]:
+    return {"op": "c", "before": None, "after": {"number": number, **fields}, "source": {}}
+
+
+def changed(old: str | None, new: str, **fields: Any) -> dict[str, Any]:
+    before = None if old is None else {"number": old, "name": "before"}
+    return {"op": "u", "before": before, "after": {"number": new, **fields}, "source": {}}
+
+
+def ids(world: World) -> dict[str, str]:
+    return {row["accountnumber"]: row["accountid"] for row in world.rows("accountid,accountnumber")}
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [{}, {"dropped": "ignore"}, {"strategy": "upsert"}, {"strategy": "delta", "dropped": "ignore"}],
+    ids=str,
+)
+def test_the_old_record_takes_the_new_key(make: Make, behaviour: dict[str, Any]) -> None:
+    """It stays the same record, with every strategy, and a batch given again changes nothing."""
+    world = make(topic=MOVE, behaviour=behaviour)
+    world.run(created("A", name="one"), created("X", name="other"))
+    before = ids(world)
+    batch = world.messages(changed("A", "B", name="two"), changed("X", "X", name="another"))
+    world.deliver(batch)
+    assert world.accounts() == {"B": {"name": "two"}, "X": {"name": "another"}}
+    assert ids(world) == {"B": before["A"], "X": before["X"]}
+    world.tools = world.fresh_tools()
+    world.deliver(batch)
+    assert (ids(world), world.letters) == ({"B": before["A"], "X": before["X"]}, [])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "left"),
+    [
+        ({}, {"B": {"name": "two"}}),
+        ({"dropped": "ignore"}, {"A": {"name": "one"}, "B": {"name": "two"}}),
+        ({"strategy": "upsert"}, {"B": {"name": "two"}}),
+        ({"strategy": "delta", "dropped": "ignore"}, {"B": {"name": "two"}}),
+    ],
+    ids=str,
+)
+def test_where_both_records_are_there_the_new_one_takes_the_event(
+    make: Make, behaviour: dict[str, Any], left: dict[str, Any]
+) -> None:
+    """The record with the new key is written, and the old one is a dropped record."""
+    world = make(topic=MOVE, behaviour=behaviour)
+    world.put(accountnumber="A", name="one")
+    kept = world.put(accountnumber="B", name="already")
+    counts = world.run(changed("A", "B", name="two"))
+    assert (world.accounts(), ids(world)["B"], world.letters) == (left, kept, [])
+    assert counts["update"] == 1
+
+
+def test_where_no_record_is_there_it_is_made(make: Make) -> None:
+    """Neither key has a record: the event says how the record is."""
+    world = make(topic=MOVE)
+    assert world.run(changed("A", "B", name="two"), changed(None, "C"))["insert"] == 2
+    assert world.accounts() == {"B": {"name": "two"}, "C": {}}
+
+
+def test_a_batch_of_moves_keeps_the_order_of_each_record(make: Make) -> None:
+    """A chain of keys, a key that is free again, and two records that swap by way of a third key."""
+    world = make(topic=MOVE)
+    world.run(created("A", name="a"), created("P", name="p"), created("Q", name="q"))
+    before = ids(world)
+    world.run(
+        changed("A", "B", name="b"),
+        changed("B", "C", name="c"),
+        created("A", name="new"),
+        changed("P", "T", name="p"),
+        changed("Q", "P", name="q"),
+        changed("T", "Q", name="p"),
+        {"op": "d", "before": {"number": "C"}, "after": None, "source": {}},
+    )
+    assert world.accounts() == {"A": {"name": "new"}, "P": {"name": "q"}, "Q": {"name": "p"}}
+    assert (ids(world)["P"], ids(world)["Q"]) == (before["Q"], before["P"])
+    assert ids(world)["A"] != before["A"]
+
+
+def test_a_key_that_the_service_compares_as_equal_is_none_that_changed(make: Make) -> None:
+    """Case and blanks are spelling; `full` follows it."""
+    world = make(topic=MOVE)
+    world.run(created("a", name="one"))
+    before = ids(world)
+    assert world.run(changed("a", "A ", name="one")).get("update") == 1
+    assert ids(world) == {"A": before["a"]}
+
+
+@pytest.mark.parametrize("behaviour", [{"changed": "ignore"}, {"changed": {"when": "source.name = 'never'"}}], ids=str)
+def test_the_rule_for_changed_records_applies(make: Make, behaviour: dict[str, Any]) -> None:
+    """A new key is a change of the record like any other."""
+    world = make(topic=MOVE, behaviour=behaviour)
+    world.put(accountnumber="A", name="one")
+    assert world.run(changed("A", "B", name="two"))["ignored"] == 1
+    assert world.accounts() == {"A": {"name": "one"}}
+
+
+def test_a_key_of_several_columns(make: Make) -> None:
+    """One part that changes is enough; an old key of which a part is unknown is none."""
+    world = make(topic=MOVE, behaviour={"sync_key": ["accountnumber", "address1_city"]})
+    world.run(created("A", city="Bern", name="one"))
+    old = {"number": "A", "city": "Bern"}
+    world.run({**changed("A", "A", city="Rome", name="two"), "before": old})
+    assert world.accounts() == {"A": {"name": "two", "city": "Rome"}}
+    world.run({**changed("A", "Z", city="Rome", name="three"), "before": {"number": "A", "city": None}})
+    assert set(world.accounts()) == {"A", "Z"}
+
+
+@pytest.mark.parametrize("behaviour", [{}, {"strategy": "upsert"}, {"strategy": "delta"}], ids=str)
+def test_delete_insert_makes_another_record(make: Make, behaviour: dict[str, Any]) -> None:
+    """The old record goes, and a new one comes, also where they share what only one record may have."""
+    world = make(topic=DELETE_INSERT, behaviour=behaviour)
+    world.run(created("A", name="one"))
+    before = ids(world)
+    world.run(changed("A", "B", name="two"), changed("B", "B", city="Bern"))
+    assert world.accounts() == {"B": {"name": "two", "city": "Bern"}}
+    assert (ids(world)["B"] != before["A"], world.letters) == (True, [])
+
+
+def test_delete_insert_follows_the_rule_for_dropped_records(make: Make) -> None:
+    """Where dropped records are left alone, so is the old one."""
+    world = make(topic=DELETE_INSERT, behaviour={"dropped": "ignore"})
+    world.run(created("A", name="one"), changed("A", "B", name="two"))
+    assert world.accounts() == {"A": {"name": "one"}, "B": {"name": "two"}}
+
+
+def test_a_move_that_is_refused_is_kept_and_made_by_a_replay(make: Make) -> None:
+    """The event waits in the dead letters; nothing is half done."""
+    world = make(topic=MOVE)
+    world.run(created("A", name="one"))
+    before = ids(world)
+    world.run(changed("A", "B", name="x" * 161), changed("C", "D", name="fine"))
+    assert (world.accounts(), len(world.letters)) == ({"A": {"name": "one"}, "D": {"name": "fine"}}, 1)
+    world.emulator.faults(
+        {"action": "refuse_rows", "times": 99, "match": {"path": "accounts", "filter": "name eq 'two'"}}
+    )
+    world.run(changed("A", "B", name="two"))
+    world.emulator.clear_faults()
+    assert ids(world)["A"] == before["A"]
+    assert replay(world.letters[1:], world.listeners, world.tools).settled == 1
+    assert (ids(world)["B"], len(world.letters)) == (before["A"], 1)
+
+
+def test_dataverse_tells_the_key_before_by_its_image(make: Make) -> None:
+    """The image before the change has the old key, the target the new one."""
+    world = make(
+        topic={"format": "dataverse"},
+        columns=[{"name": "accountnumber", "alias": "number"}, *COLUMNS[1:]],
+        mappings=MAPPINGS,
+    )
+    world.put(accountnumber="A", name="one")
+    attributes = {"accountnumber": "B", "name": "two"}
+
+    def entity(**values: Any) -> dict[str, Any]:
+        return {"Attributes": [{"key": key, "value": value} for key, value in values.items()], "LogicalName": "account"}
+
+    world.run(
+        {
+            "MessageName": "Update",
+            "PrimaryEntityName": "account",
+            "InputParameters": [{"key": "Target", "value": entity(**attributes)}],
+            "PreEntityImages": [{"key": "pre", "value": entity(accountnumber="A")}],
+        }
+    )
+    assert world.accounts() == {"B": {"name": "two"}}
