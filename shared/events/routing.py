@@ -35,7 +35,7 @@ def claim(message: Message, topic: Topic, body: Any) -> Claim:
     if not topic.match:
         return Claim.TAKES
     readable = not isinstance(body, Undecodable)
-    fields = envelope(message, topic, body) if readable else {}
+    fields = envelope(message, topic, body) if readable else None
     found = {name: _found(name, message.properties, fields) for name in topic.match}
     wrong = any(value is not ABSENT and as_text(value) != as_text(topic.match[name]) for name, value in found.items())
     if wrong or (readable and ABSENT in found.values()):
@@ -43,10 +43,11 @@ def claim(message: Message, topic: Topic, body: Any) -> Claim:
     return Claim.UNKNOWN if ABSENT in found.values() else Claim.TAKES
 
 
-def _found(name: str, properties: Mapping[str, Any], fields: Mapping[str, Any]) -> Any:
-    for place in (properties, fields):
-        if name in place:
-            return place[name]
+def _found(name: str, properties: Mapping[str, Any], fields: Mapping[str, Any] | None) -> Any:
+    if name in properties or fields is None:  # of a body that cannot be read, a path that finds nothing says nothing
+        return properties.get(name, ABSENT)
+    if name in fields:
+        return fields[name]
     if name.startswith("$"):
         return finder(name)(fields)
     value: Any = fields

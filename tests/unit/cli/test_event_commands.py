@@ -106,6 +106,20 @@ def test_events_of_a_file_take_effect(typed: Type, tmp_path: Path) -> None:
     assert "Unchanged" in again.out
 
 
+def test_a_file_that_breaks_off_is_told_with_its_place(typed: Type, tmp_path: Path) -> None:
+    """The events before it took effect; the lines after it are no dead letters."""
+    file = tmp_path / "events.json"
+    text = json.dumps(GOOD, indent=2).replace('"E-3"', "E-3")
+    file.write_text(text, "utf-8")
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if "E-3" in each)
+    done = typed("events", "accounts", str(file))
+    assert (done.code, f"events.json:{line}:" in done.err) == (1, True)
+    assert typed("dead-letters", "--json").json["count"] == 0
+    file.write_text(json.dumps(GOOD, indent=2), "utf-8")
+    counts = typed("events", "accounts", str(file), "--json").json["syncs"]["accounts"]
+    assert (counts["unchanged"], counts["insert"]) == (2, 1)
+
+
 def test_events_come_from_standard_input_too(typed: Type, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dash names it."""
     text = io.TextIOWrapper(io.BytesIO(f"{json.dumps(GOOD[0])}\n\n".encode()))

@@ -242,6 +242,16 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "listener status": ([("auto_offset_reset: latest", "status: ^on")], "listener.status", "'enabled' or 'disabled'"),
     "records": ([("records: $.data", "records: ^'$.['")], "listener.topic.records", "no JSONPath"),
     "format": ([("format: json", "format: ^jsn")], "listener.topic.format", "did you mean json?"),
+    "key change": (
+        [("format: json", "format: debezium\n    key_change: ^moved")],
+        "listener.topic.key_change",
+        "'move' or",
+    ),
+    "key change without the record before": (
+        [("format: json", "format: json\n    ^key_change: delete_insert")],
+        "listener.topic.key_change",
+        "do not carry the record before the change",
+    ),
     "events with a schedule": (
         [("type: delimited", "type: events"), ("schedule:", "^schedule:")],
         "schedule",

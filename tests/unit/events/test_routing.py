@@ -35,6 +35,8 @@ def claimed(body: Any, properties: dict[str, Any] | None = None, **topic: Any) -
         pytest.param(b"\xff", {"t": "x"}, {"match": {"t": "x"}}, Claim.TAKES, id="poison known by its properties"),
         pytest.param(b"\xff", {"t": "y"}, {"match": {"t": "x"}}, Claim.LEAVES, id="poison of others"),
         pytest.param(b"\xff", {}, {"match": {"t": "x"}}, Claim.UNKNOWN, id="poison that tells nothing"),
+        pytest.param(b"\xff", {}, {"match": {"$..t": "x"}}, Claim.UNKNOWN, id="poison and a path of many places"),
+        pytest.param(b'{"t": NaN}', {}, {"match": {"t": "NaN"}}, Claim.LEAVES, id="a value that cannot be used"),
         pytest.param(
             {"payload": {"op": "c", "source": {"table": "t"}}, "schema": None},
             {},

@@ -1,0 +1,126 @@
+"""A dead letter is kept whatever its event holds, and holds up no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from shared.errors import AbortRun, RetryLater
+from shared.jobs.events import replay
+from shared.state import DeadLetter
+from tests.unit.events.conftest import Make
+from tests.unit.events.world import World
+
+MATCHING = {"action": "$.op", "match": {"$..type": '["customer"]'}}
+
+
+def refusing(world: World, monkeypatch: pytest.MonkeyPatch, refuses: Callable[[DeadLetter], bool]) -> None:
+    """Let the store refuse some letters for good, and with them the whole call, as a table service does."""
+    add = world.state.add_dead_letters
+
+    def picky(letters: Sequence[DeadLetter]) -> None:
+        if any(map(refuses, letters)):
+            raise AbortRun("the store refused a request (413)")
+        add(letters)
+
+    monkeypatch.setattr(world.state, "add_dead_letters", picky)
+
+
+def test_a_letter_that_the_store_refuses_is_kept_without_its_properties(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its body is whole, it says what is missing, and the letters beside it are as they came."""
+    world = make()
+    refusing(world, monkeypatch, lambda letter: len(str(letter.properties)) > 1_000)
+    big = world.messages(b"poison one", properties={"p": "é" * 200_000})
+    small = world.messages(b"poison two", {"op": "c", "number": "A"}, properties={"p": "x"})
+    world.deliver([*big, *small])
+    one, two = world.letters
+    assert (one.body, one.properties) == (b"poison one", {})
+    assert "kept without its properties" in one.message
+    assert (two.body, two.properties, "kept without" in two.message) == (b"poison two", {"p": "x"}, False)
+    assert set(world.accounts()) == {"A"}
+
+
+def test_a_body_that_the_store_refuses_is_cut(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left shows what the event was, and the letter says so."""
+    world = make()
+    refusing(world, monkeypatch, lambda letter: len(letter.body) > 50_000)
+    world.run(b"x" * 100_000, {"op": "c", "number": "A"})
+    (letter,) = world.letters
+    assert letter.body == b"x" * 16_384
+    assert "most of its body" in letter.message
+    assert set(world.accounts()) == {"A"}
+
+
+@pytest.mark.parametrize("error", [AbortRun("no role"), RetryLater("away", retry_after=5)])
+def test_a_store_that_takes_nothing_is_told_to_the_host(
+    make: Make, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """An event that can be kept nowhere must come again."""
+    world = make()
+
+    def refuse(_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.state, "add_dead_letters", refuse)
+        with pytest.raises(type(error)):
+            world.run(b"poison", {"op": "c", "number": "A"}, first=0)
+    world.run(b"poison", {"op": "c", "number": "A"}, first=0)
+    assert (world.reasons, set(world.accounts())) == ({0: "Undecodable"}, {"A"})
+
+
+def test_a_match_that_meets_poison_leaves_the_events_around_it_alone(make: Make) -> None:
+    """An event that is too deep for a path is undecodable, and nothing is raised."""
+    world = make(topic=MATCHING)
+    deep = b'{"x":' + b"[" * 101 + b"]" * 101 + b"}"
+    world.run(deep, {"op": "c", "number": "A", "type": "customer"}, {"op": "c", "number": "B", "type": "other"})
+    assert (set(world.accounts()), world.reasons) == ({"A"}, {0: "Undecodable"})
+
+
+def test_a_listener_that_cannot_be_asked_gets_its_event_by_a_replay(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake of this program in one `match` loses the event for nobody; other listeners go on."""
+    world = make(topic=MATCHING)
+
+    def broken(*_: Any) -> None:
+        raise KeyError("x")
+
+    batch = world.messages({"op": "c", "number": "A", "type": "customer"})
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.jobs.event_claims.claim", broken)
+        world.deliver(batch)
+        assert (world.reasons, world.accounts()) == ({0: "Unforeseen"}, {})
+        assert replay(world.letters, world.listeners, world.tools).kept == 1
+    assert replay(world.letters, world.listeners, world.tools).settled == 1
+    assert set(world.accounts()) == {"A"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [(b"NaN", "revenue: NaN is no JSON number"), (b"1e300000000", "revenue: the number"), (b'"\\ud83d"', "surrogate")],
+)
+def test_a_bad_field_costs_the_event_only_where_the_definition_reads_it(make: Make, bad: bytes, says: str) -> None:
+    """The dead letter names the field; in a field that is not read the value does not matter."""
+    world = make()
+    unread = b'{"op": "c", "number": "A", "other": ' + bad + b"}"
+    world.run(unread, b'{"op": "c", "number": "B", "revenue": ' + bad + b"}")
+    (letter,) = world.letters
+    assert (letter.sequence, letter.error, says in letter.message) == (1, "Undecodable", True)
+    assert set(world.accounts()) == {"A"}
+
+
+def test_a_filter_that_reads_a_bad_value_says_so(make: Make) -> None:
+    """The event is kept; the others are asked as ever."""
+    world = make(topic={"action": "$.op", "filter": "new.size > 1"})
+    world.run(
+        b'{"op": "c", "number": "A", "size": 1e999999}',
+        {"op": "c", "number": "B", "size": 2},
+        {"op": "c", "number": "C", "size": 0},
+    )
+    assert set(world.accounts()) == {"B"}
+    assert "filter or message key reads a value" in world.letters[0].message
