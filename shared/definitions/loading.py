@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import ValidationError
 
+from shared.definitions.base import SYNC_NAME
 from shared.definitions.located import Mistake, Spot, mistakes_of, spots, unknown_keys
 from shared.definitions.models import SyncDefinition
 from shared.definitions.parameter_rules import Parameters, read_parameters
@@ -15,6 +18,9 @@ from shared.definitions.yaml_loader import Document, Place, YamlProblem, read_ya
 from shared.errors import DefinitionError, Problem
 
 __all__ = ["Reading", "load_definition", "read_definition"]
+
+_SYNC_NAME: Final = re.compile(rf"(?=.{{1,100}}$){SYNC_NAME}")
+_NAME_LINE: Final = re.compile(r"^name:[ \t]+[\"']?([a-z0-9-]{1,100})[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
 
 
 def load_definition(text: str, *, file: str = "") -> SyncDefinition:
@@ -39,11 +45,13 @@ class Reading:
 
     Attributes:
         definition: None when there are problems.
+        name: The name that the text gives, also where it has mistakes; empty where it gives none.
         problems: In the order of the text.
         places: Path as problems show it, such as ``destination.mappings[3].target`` -> where that key stands.
     """
 
     definition: SyncDefinition | None
+    name: str
     problems: tuple[Problem, ...]
     places: Mapping[str, Place]
 
@@ -62,7 +70,17 @@ def read_definition(text: str, *, file: str = "") -> Reading:
         problems = {Problem(message=message, file=file, line=1, column=1): None}
     ordered = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     places = {shown_path(path): place for path, place in document.keys.items()}
-    return Reading(definition=None if ordered else definition, problems=ordered, places=places)
+    name = _name(document.value, text)
+    return Reading(definition=None if ordered else definition, name=name, problems=ordered, places=places)
+
+
+def _name(value: object, text: str) -> str:
+    """The name in a text; where the text is not even YAML, what its line of the name says."""
+    if isinstance(value, dict):
+        name = value.get("name")
+        return name if isinstance(name, str) and _SYNC_NAME.fullmatch(name) else ""
+    found = _NAME_LINE.search(text)
+    return found[1] if found else ""
 
 
 def _validated(document: Document, parameters: Parameters) -> tuple[SyncDefinition | None, list[Mistake]]:

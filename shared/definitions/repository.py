@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +19,13 @@ from shared.errors import DefinitionError, Problem, UserError
 __all__ = ["Loaded", "Repository", "accepted", "load_folder"]
 
 SECONDS_BETWEEN_LOOKS: Final = 60.0
+# 3,000 columns take 100 kB. YAML is read at about that much a second, and each changed file is read within a tick.
+MOST_BYTES: Final = 1_000_000
+# What is wrong with one file, unlike a folder or a storage that is away.
+_OF_THE_FILE: Final = frozenset({
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.ENAMETOOLONG, errno.EAGAIN,
+    errno.EISDIR, errno.ENODEV,
+})  # fmt: skip
 _SUFFIXES: Final = (".yaml", ".yml")
 _Answer = TypeVar("_Answer")
 
@@ -25,7 +35,8 @@ class Loaded:
     """One file: its definition, or what is wrong with it.
 
     Attributes:
-        name: The definition's name; the file's, without ending, where the definition has mistakes.
+        name: The definition's name; the file's, without ending, where it has none that can be read or that is another
+            definition's.
         file: Path or URL.
         definition: None when there are problems.
         problems: In the order of the text.
@@ -164,11 +175,16 @@ class Repository:
 
 def _load(folder: _Folder, name: str) -> Loaded:
     file = folder.shown(name)
-    stem = name.rpartition(".")[0]
+    stem = _stem(name)
     try:
         content = folder.read(name)
-    except (FileNotFoundError, PermissionError) as error:  # this file's own trouble, unlike storage that is away
+    except OSError as error:
+        if error.errno not in _OF_THE_FILE:
+            raise
         problem = Problem(message=f"the file cannot be read: {error.strerror or error}", file=file)
+        return Loaded(name=stem, file=file, definition=None, problems=(problem,))
+    if len(content) > MOST_BYTES:
+        problem = Problem(message=f"the file is larger than {MOST_BYTES:,} bytes, which no definition needs", file=file)
         return Loaded(name=stem, file=file, definition=None, problems=(problem,))
     try:
         text = content.decode("utf-8-sig")
@@ -183,7 +199,7 @@ def _load(folder: _Folder, name: str) -> Loaded:
         return Loaded(name=stem, file=file, definition=None, problems=(problem,))
     reading = read_definition(text, file=file)
     return Loaded(
-        name=reading.definition.name if reading.definition else stem,
+        name=reading.name or stem,
         file=file,
         definition=reading.definition,
         problems=reading.problems,
@@ -191,8 +207,13 @@ def _load(folder: _Folder, name: str) -> Loaded:
     )
 
 
+def _stem(file: str) -> str:
+    """A file's name without folder and ending."""
+    return file.rpartition("/")[2].rpartition(".")[0]
+
+
 def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
-    """Refuse every definition whose name another file has too: which of them is meant, nobody can tell."""
+    """Refuse every definition whose name another file has too: it cannot be told which of them is meant."""
     entries = [*entries]
     files: dict[str, list[str]] = {}
     for entry in entries:
@@ -200,7 +221,10 @@ def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
             files.setdefault(entry.definition.name, []).append(entry.file)
     for entry in entries:
         others = [file for file in files.get(entry.name, ()) if file != entry.file]
-        if entry.definition is None or not others:
+        if entry.definition is None:
+            # A copy with a mistake must not take the name from the file that has none.
+            yield replace(entry, name=_stem(entry.file)) if others else entry
+        elif not others:
             yield entry
         else:
             problem = Problem(message=f"the name {entry.name} is taken by {', '.join(others)}", path="name")
@@ -231,15 +255,28 @@ class _LocalFolder:
     def _file(path: Path) -> _File:
         try:
             about = path.stat()
-        except FileNotFoundError:  # a link to nowhere: reading it says so
-            return _File(path.name, "")
+        except OSError as error:
+            if error.errno not in _OF_THE_FILE:
+                raise
+            return _File(path.name, "")  # a link to nowhere or in a circle: reading it says so
         return _File(path.name, f"{about.st_mtime_ns}-{about.st_size}-{about.st_ino}")
 
     def shown(self, name: str) -> str:
         return str(self.place if self.place.is_file() else self.place / name)
 
     def read(self, name: str) -> bytes:
-        return Path(self.shown(name)).read_bytes()
+        path = self.shown(name)
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a device may set it going
+            raise _not_a_file(path)
+        # A pipe that took the file's place meanwhile would block the opening, and a device may have no end.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _not_a_file(path)
+            return file.read(MOST_BYTES + 1)
+
+
+def _not_a_file(path: str) -> OSError:
+    return OSError(errno.EINVAL, "it is a pipe, a device or a socket, and a definition is a plain file", path)
 
 
 @dataclass(slots=True)
@@ -270,7 +307,7 @@ class _RemoteFolder:
         return self.url if self.url.endswith(_SUFFIXES) else f"{self.url.rstrip('/')}/{name}"
 
     def read(self, name: str) -> bytes:
-        return self._asked(lambda system, _: bytes(system.cat_file(self.paths[name])))
+        return self._asked(lambda system, _: bytes(system.cat_file(self.paths[name], start=0, end=MOST_BYTES + 1)))
 
 
 def _listed(system: Any, path: str) -> Iterator[dict[str, Any]]:

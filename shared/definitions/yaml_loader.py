@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from yaml.composer import Composer
 from yaml.error import Mark, MarkedYAMLError, YAMLError
@@ -26,7 +26,9 @@ __all__ = ["Document", "Path", "Place", "YamlProblem", "read_yaml", "shown_path"
 
 Path = tuple[str | int, ...]
 
-_MOST_NODES: Final = 100_000  # aliases may name a node again and again: ten lines could stand for a billion values
+# Ten times what a definition of 3,000 columns has; aliases may name a node again and again, so that ten lines could
+# stand for a billion values.
+_MOST_NODES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,14 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         Parser.__init__(self)
         Composer.__init__(self)
         BaseResolver.__init__(self)
+        self._composed = 0
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        """Compose one node, unless the text has too many: each costs time and memory before it is looked at."""
+        self._composed += 1
+        if self._composed > _MOST_NODES:
+            raise _TooManyNodesError
+        return super().compose_node(parent, index)
 
 
 def read_yaml(text: str) -> Document:
@@ -109,9 +119,9 @@ def read_yaml(text: str) -> Document:
     except MarkedYAMLError as error:
         document.problems.append(YamlProblem(message=_syntax_message(error), place=_marked(error)))
     except (YAMLError, ValueError):
-        _report(document, "this is no YAML")
+        _report(document, "this is not YAML")
     except (RecursionError, _TooManyNodesError):
-        _report(document, "this is nested too deeply or repeats itself too often")
+        _report(document, "this is nested too deeply, repeats itself too often or has too many values")
     if document.problems and document.value is None:
         document.values.clear()
     return document
@@ -122,7 +132,7 @@ def _report(document: Document, message: str) -> None:
 
 
 class _TooManyNodesError(Exception):
-    """An alias bomb."""
+    """More values than a definition may have, written out or named by aliases."""
 
 
 @dataclass(slots=True)

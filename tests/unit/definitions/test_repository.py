@@ -11,6 +11,7 @@ import pytest
 
 from shared.definitions import Repository, accepted, load_folder
 from shared.definitions.example import EXAMPLE
+from shared.definitions.repository import MOST_BYTES
 from shared.errors import DefinitionError, Problem, UserError
 
 
@@ -70,7 +71,7 @@ def test_every_problem_of_every_file_is_reported_at_once(tmp_path: Path) -> None
         ("d.yaml", 2, 4),
     ]
     assert [entry.name for entry in loaded if entry.definition] == ["good"]
-    assert [entry.name for entry in loaded] == ["a", "good", "c", "d"]
+    assert [entry.name for entry in loaded] == ["a", "good", "x", "d"]
 
 
 def test_a_name_that_two_files_have_is_refused_in_both(tmp_path: Path) -> None:
@@ -128,6 +129,53 @@ def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_used(t
         str(tmp_path / "b.yaml"),
         "the file cannot be read: No such file or directory",
     )
+
+
+def test_what_is_not_a_plain_file_is_told_and_never_waited_for(tmp_path: Path) -> None:
+    """A pipe that nothing writes to, a device without an end, links in a circle: one problem each, and the rest is used."""
+    write(tmp_path, a=named("a"))
+    os.mkfifo(tmp_path / "b.yaml")
+    (tmp_path / "c.yaml").symlink_to("/dev/zero")
+    (tmp_path / "d.yaml").symlink_to(tmp_path / "e.yaml")
+    (tmp_path / "e.yaml").symlink_to(tmp_path / "d.yaml")
+
+    good, *broken = load_folder(tmp_path)
+
+    assert good.definition is not None
+    assert [(each.name, each.definition) for each in broken] == [("b", None), ("c", None), ("d", None), ("e", None)]
+    pipe, device, *circle = (problem.message for each in broken for problem in each.problems)
+    assert "a definition is a plain file" in pipe
+    assert "a definition is a plain file" in device
+    assert all("symbolic links" in message for message in circle)
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_file_is_read_up_to_the_size_that_a_definition_may_have(tmp_path: Path, *, remote: bool) -> None:
+    """A larger one is refused with its size limit, also where its beginning is a definition."""
+    write(tmp_path, a=named("a"), b=named("b") + "#" * MOST_BYTES)
+
+    good, broken = load_folder(f"file://{tmp_path}" if remote else tmp_path)
+
+    assert good.definition is not None
+    assert broken.definition is None
+    assert "larger than 1,000,000 bytes" in broken.problems[0].message
+
+
+def test_a_broken_file_keeps_the_name_that_it_gives(tmp_path: Path) -> None:
+    """The sync is found by its own name, also where the text is not YAML any more."""
+    write(
+        tmp_path, a=named("first").replace("full", "ful"), b=named("second").replace("destination:", "destination: [")
+    )
+
+    assert [entry.name for entry in load_folder(tmp_path)] == ["first", "second"]
+
+
+def test_a_broken_copy_does_not_take_the_name_of_a_good_file(tmp_path: Path) -> None:
+    """It is known by its file's name, and the sync goes on."""
+    write(tmp_path, a=named("same").replace("full", "ful"), b=named("same"))
+
+    assert [entry.name for entry in load_folder(tmp_path)] == ["a", "same"]
+    assert Repository(tmp_path, clock=Clock()).find("same").name == "same"
 
 
 def test_a_mistake_in_a_changed_file_takes_only_that_sync_away(tmp_path: Path) -> None:
