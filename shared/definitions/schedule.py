@@ -1,28 +1,68 @@
-"""When a sync is due: the check of a cron expression."""
+"""Schedules: the moments that a cron expression of five fields or an NCRONTAB expression of six names."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
+from typing import Final
 
-__all__ = ["cron"]
+from shared.definitions.ncrontab import DAYS, MONTHS, Ncrontab, named_value
+
+__all__ = ["cron", "latest_moment"]
+
+# Any fixed moment does: what a schedule names comes again within a few decades, or never.
+_REFERENCE: Final = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+_WORD: Final = re.compile(r"[A-Za-z]{3,}")
 
 
 def cron(expression: str) -> str:
     """Check a five-field cron or six-field NCRONTAB expression (seconds first, as in Azure Functions).
 
     Raises:
-        ValueError: When it is neither.
+        ValueError: When it is neither, or names no moment at all.
     """
-    # Imported here: a definition without a schedule does not pay for it at a cold start.
+    try:
+        found = latest_moment(expression, _REFERENCE)
+    except ValueError as error:
+        raise ValueError(
+            f"this is not a schedule ({error}): write six NCRONTAB fields, seconds first, or five cron fields"
+        ) from None
+    if found is None:
+        raise ValueError("this schedule is never due")
+    return expression
+
+
+def latest_moment(expression: str, until: dt.datetime) -> dt.datetime | None:
+    """The last moment at or before another that a schedule names; None where there is none in the last decades.
+
+    Raises:
+        ValueError: The schedule cannot be read.
+    """
+    match len(fields := expression.split()):
+        case 6:
+            return Ncrontab.parse(expression).latest(until)
+        case 5:
+            return _latest_of_cron(fields, until)
+        case count:
+            raise ValueError(f"wrong number of fields: {count}")
+
+
+def _latest_of_cron(fields: list[str], until: dt.datetime) -> dt.datetime | None:
+    # Imported here: who has no schedule of five fields does not pay for it at a cold start.
     from cronsim import CronSim, CronSimError  # noqa: PLC0415 - see above
 
+    *times, month, weekday = fields
+    numbers = [*times, _numbered(month, MONTHS, "month", first=1), _numbered(weekday, DAYS, "day of week", first=0)]
+    # Going back, CronSim starts one second before the moment that it is given.
+    end = until.replace(microsecond=0) + dt.timedelta(seconds=1)
     try:
-        next(CronSim(expression, dt.datetime(2024, 1, 1, tzinfo=dt.UTC)))
-    except (CronSimError, ValueError) as error:
-        reason = str(error)[:1].lower() + str(error)[1:]
-        raise ValueError(
-            f"this is no schedule ({reason}): write six NCRONTAB fields, seconds first, or five cron fields"
-        ) from None
+        return next(CronSim(" ".join(numbers), end, reverse=True))
+    except CronSimError as error:
+        raise ValueError(str(error)[:1].lower() + str(error)[1:]) from None
     except StopIteration:
-        raise ValueError("this schedule is never due") from None
-    return expression
+        return None
+
+
+def _numbered(field: str, names: tuple[str, ...], what: str, *, first: int) -> str:
+    """A field with names of any length as numbers."""
+    return _WORD.sub(lambda word: str(first + named_value(word[0], names, what)), field)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.definitions.schedule import latest_moment
+
 __all__ = ["Scheduled", "due", "latest_tick"]
 
 # The host's timer may fire a moment early. What it starts then is the run of the tick that is about to come, and that
@@ -43,19 +45,15 @@ def latest_tick(schedule: str, now: datetime) -> datetime:
     """The last moment at or before `now` (or within a second after it) that the schedule names.
 
     Raises:
-        ValueError: The schedule cannot be read, or names no moment in the last fifty years.
+        ValueError: The schedule cannot be read, or names no moment in the last decades.
     """
-    # A cold start that has no schedule to look at does without it.
-    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - see above
-
-    # Going back, CronSim starts one second before the moment that it is given.
-    end = (now + EARLY).replace(microsecond=0) + timedelta(seconds=1)
     try:
-        return next(CronSim(schedule, end, reverse=True))
-    except CronSimError as error:
-        raise ValueError(f"{schedule!r} is no schedule: {error}") from error
-    except StopIteration:
-        raise ValueError(f"{schedule!r} names no moment") from None
+        found = latest_moment(schedule, now + EARLY)
+    except ValueError as error:
+        raise ValueError(f"{schedule!r} is not a schedule: {error}") from error
+    if found is None:
+        raise ValueError(f"{schedule!r} names no moment")
+    return found
 
 
 def _is_due(sync: Scheduled, now: datetime) -> bool:

@@ -82,9 +82,15 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "name": ([("name: customers", "name: ^Customers!")], "name", "a-z, 0-9 and -"),
     "name missing": ([("name: customers\n", ""), ("version:", "^version:")], "name", "this key is missing"),
     "version as a number": ([("version: 1.0.0", "version: ^1.0")], "version", "put it in quotes"),
-    "schedule": ([('"0 */15 * * * *"', "^0 61 * * * *")], "schedule", "bad minute"),
+    "schedule": ([('"0 */15 * * * *"', "^0 61 * * * *")], "schedule", "minute: '61' is not a number from 0 to 59"),
     "schedule with four fields": ([('"0 */15 * * * *"', "^0 1 * *")], "schedule", "number of fields"),
-    "schedule never due": ([('"0 */15 * * * *"', "^0 0 30 2 *")], "schedule", "no schedule"),
+    "schedule never due": ([('"0 */15 * * * *"', "^0 0 30 2 *")], "schedule", "not a schedule (bad day-of-month)"),
+    "schedule of six fields never due": ([('"0 */15 * * * *"', "^0 0 0 30 2 *")], "schedule", "never due"),
+    "schedule with a name that several days share": (
+        [('"0 */15 * * * *"', "^0 0 9 * * T")],
+        "schedule",
+        "may be Tuesday or Thursday",
+    ),
     "parameter name": ([("run_tag: {f", "run-tag: ^{f")], "parameters.run-tag", "no digit"),
     "parameter given twice": (
         [("formula: GUID()", "formula: ^GUID(), default: 1")],

@@ -1,0 +1,181 @@
+"""NCRONTAB against an oracle that knows no calendar arithmetic: it tries one moment after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from shared.definitions.ncrontab import DAYS, MONTHS
+from shared.definitions.schedule import cron, latest_moment
+
+WEDNESDAY = datetime(2026, 11, 25, 17, 30, tzinfo=UTC)
+Matches = Callable[[int], bool]
+# Field by field, in the order of the text: first value, last value, names.
+FIELDS: tuple[tuple[int, int, tuple[str, ...]], ...] = (
+    (0, 59, ()),
+    (0, 59, ()),
+    (0, 23, ()),
+    (1, 31, ()),
+    (1, 12, MONTHS),
+    (0, 6, DAYS),
+)
+
+
+def shown(value: int, first: int, names: tuple[str, ...], draw: st.DrawFn) -> str:
+    """A value as a number, or as a name in full or by its first three letters, in any case."""
+    if not names or draw(st.booleans()):
+        return str(value)
+    name = names[value - first]
+    name = name if draw(st.booleans()) else name[:3]
+    written: str = draw(st.sampled_from([name, name.upper(), name.lower()]))
+    return written
+
+
+@st.composite
+def items(draw: st.DrawFn, first: int, last: int, names: tuple[str, ...]) -> tuple[str, Matches]:
+    """One item of a field: its text, and whether a value matches it by the words of NCrontab's rules."""
+    start = draw(st.integers(first, last))
+    end = draw(st.integers(start, last))
+    step = draw(st.integers(2, last + 5))
+    low, high = shown(start, first, names, draw), shown(end, first, names, draw)
+    choice: tuple[str, Matches] = draw(
+        st.sampled_from(
+            [
+                ("*", lambda _: True),
+                (low, lambda value: value == start),
+                (f"{low}/1", lambda value: value == start),
+                (f"{low}-{high}", lambda value: start <= value <= end),
+                (f"*/{step}", lambda value: (value - first) % step == 0),
+                (f"{low}/{step}", lambda value: value >= start and (value - start) % step == 0),
+                (f"{low}-{high}/{step}", lambda value: start <= value <= end and (value - start) % step == 0),
+            ]
+        )
+    )
+    return choice
+
+
+def any_of(matches: Sequence[Matches]) -> Matches:
+    return lambda value: any(match(value) for match in matches)
+
+
+@st.composite
+def fields(draw: st.DrawFn) -> tuple[str, list[Matches]]:
+    """An expression and, field by field, what matches it."""
+    texts, matches = [], []
+    for first, last, names in FIELDS:
+        listed = draw(st.lists(items(first, last, names), min_size=1, max_size=3))
+        texts.append(",".join(text for text, _ in listed))
+        matches.append(any_of([match for _, match in listed]))
+    return " ".join(texts), matches
+
+
+def oracle(matches: list[Matches], until: datetime, days: int) -> datetime | None:
+    """The latest moment at or before another, found by trying days, then hours, minutes and seconds, backwards."""
+    second, minute, hour, day, month, weekday = matches
+    for ago in range(days):
+        midnight = until.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=ago)
+        if not (day(midnight.day) and month(midnight.month) and weekday(int(midnight.strftime("%w")))):
+            continue
+        for h in filter(hour, reversed(range(24))):
+            for m in filter(minute, reversed(range(60))):
+                for s in filter(second, reversed(range(60))):
+                    if (moment := midnight.replace(hour=h, minute=m, second=s)) <= until:
+                        return moment
+    return None
+
+
+@given(
+    expression=fields(),
+    until=st.datetimes(datetime(2023, 1, 1), datetime(2031, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - zone added
+)
+def test_the_latest_moment_is_what_trying_every_moment_finds(
+    expression: tuple[str, list[Matches]], until: datetime
+) -> None:
+    """Names, lists, ranges and steps, day AND weekday, over any two years."""
+    text, matches = expression
+    expected = oracle(matches, until, days=730)
+    found = latest_moment(text, until)
+    if expected is None:
+        assume(found is not None)
+        assert found is not None
+        assert found < until - timedelta(days=729)
+        assert all(
+            match(value)
+            for match, value in zip(
+                matches,
+                (found.second, found.minute, found.hour, found.day, found.month, int(found.strftime("%w"))),
+                strict=True,
+            )
+        )
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("schedule", "moment"),
+    [
+        ("0 0 9 1-7 * MON", "2026-11-02T09:00:00"),  # the first Monday of a month
+        ("0 0 0 13 * FRI", "2026-11-13T00:00:00"),
+        ("0 0 9 8-14 * TUE", "2026-11-10T09:00:00"),
+        ("0 0 0 29 2 Thursday", "2024-02-29T00:00:00"),
+        ("0 0 0 29 2 Friday", "2008-02-29T00:00:00"),
+        ("0 0 0 1 January *", "2026-01-01T00:00:00"),
+        ("0 0 9 * * Mon-Friday", "2026-11-25T09:00:00"),
+        ("0 0 9 * Sept,oct Su", "2026-10-25T09:00:00"),
+        ("0 0 9 * * 7", "2026-11-22T09:00:00"),
+        ("0 0 9 * * 6-7", "2026-11-22T09:00:00"),
+        ("0 5/1 * * * *", "2026-11-25T17:05:00"),
+        ("0 5/20 * * * *", "2026-11-25T17:25:00"),
+        ("0 0 9 * * 1/2", "2026-11-25T09:00:00"),
+        ("*/7 * * * * *", "2026-11-25T17:30:00"),
+        # Five fields are cron: either day counts where both are restricted, and L is the last day.
+        ("0 9 1-7 * MON", "2026-11-23T09:00:00"),
+        ("0 9 * * Wednesday", "2026-11-25T09:00:00"),
+        ("0 9 L January-March *", "2026-03-31T09:00:00"),
+    ],
+)
+def test_schedules_mean_what_they_mean_elsewhere(schedule: str, moment: str) -> None:
+    """Six fields as in Azure Functions, five as in cron."""
+    assert cron(schedule) == schedule
+    assert latest_moment(schedule, WEDNESDAY) == datetime.fromisoformat(moment).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ("0 0 9 * * T", "'T' may be Tuesday or Thursday"),
+        ("0 0 9 * Ju *", "'Ju' may be June or July"),
+        ("0 0 9 * * Mondays", "'Mondays' is not known here; the names are Sunday,"),
+        ("0 0 9 * * Fri-Mon", "day of week Fri-Mon: write the range from the earlier to the later value"),
+        ("0 0 22-2 * * *", "hour 22-2: write the range"),
+        ("0 */0 * * * *", "minute: a step is a number from 1 on"),
+        ("0 */-5 * * * *", "minute: a step is a number from 1 on"),
+        ("0 0 9 L * *", "day: 'L' is not known here; write numbers"),
+        ("0 0 9 15W * *", "day: '15W' is not a number from 1 to 31"),
+        ("0 0 9 * * MON#1", "day of week: 'MON#1' is not a number from 0 to 6"),
+        ("0 0 9 ? * *", "day: '?' is not a number from 1 to 31"),
+        ("0 0 9 0 * *", "day: '0' is not a number from 1 to 31"),
+        ("0 0 9 1,,2 * *", "day: '' is not a number"),
+        ("0 0 24 * * *", "hour: '24' is not a number from 0 to 23"),
+        (f"0 0 {'9' * 5000} * * *", "hour: '99999999999999999999' is not a number"),
+        ("0 9 * * T", "bad day-of-week"),
+        ("0 9 * * Mondays", "'Mondays' is not known here"),
+        ("* * * *", "wrong number of fields: 4"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_the_field_and_the_remedy(schedule: str, said: str) -> None:
+    """Refused at the time of writing, never at the time of running."""
+    with pytest.raises(ValueError, match="write six NCRONTAB fields, seconds first, or five cron fields") as caught:
+        cron(schedule)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("schedule", ["0 0 0 30 2 *", "0 0 0 30 2 MON", "0 0 0 31 4,6,9,11 *"])
+def test_a_schedule_without_a_moment_is_refused(schedule: str) -> None:
+    """A day that no month has, whatever day of the week is written with it."""
+    with pytest.raises(ValueError, match="never due"):
+        cron(schedule)
