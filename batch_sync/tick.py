@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from batch_sync.mistakes import report_mistakes
+from batch_sync.starting import Start, Work
 from shared.app import App, current
-from shared.errors import RetryLater, SyncError
-from shared.jobs.lease_keeping import LeaseTaken
+from shared.errors import SyncError
+from shared.jobs.attempts import MOST_ATTEMPTS, attempts, last_run, last_run_settled, not_before
 from shared.jobs.schedule import Scheduled, due
 from shared.settings import environment, function_time_limit
 from shared.state import JobRequest, RunRecord
-from shared.telemetry import PhaseSpans, record_batch, said_by, span
+from shared.telemetry import said_by
 
 __all__ = ["Tick", "run_tick"]
 
@@ -36,12 +38,20 @@ A_DAY = 86_400.0
 LONGEST_RETENTION = timedelta(days=91)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """One run to start: by the clock, or because somebody asked."""
+@dataclass(slots=True)
+class _Agenda:
+    """What a tick has to do, by sync: the runs of one sync follow each other.
 
-    sync: str
-    request: JobRequest | None = None
+    Attributes:
+        alone: Syncs whose latest run got nowhere. Their next run may take the process down, so it has no company, and
+            comes when all others have ended: fewest attempts first.
+    """
+
+    together: dict[str, list[Work]] = field(default_factory=dict)
+    alone: dict[str, list[Work]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.together) + len(self.alone)
 
 
 def run_tick(*, late: bool) -> None:
@@ -75,14 +85,19 @@ class Tick:
 
         Raises:
             RetryLater: The state store is away.
-            ExceptionGroup: Runs ended with an error that nobody foresaw; all others were finished first.
+            ExceptionGroup: Runs ended with errors that the program does not handle; all others were finished first.
         """
         self._keep_house()
-        work = self._work()
-        log.info("%d syncs to run%s", sum(map(len, work.values())), " (the timer is late)" if late else "")
-        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="sync") as pool:
-            futures = [pool.submit(self._run_all, each) for each in work.values()]
+        report_mistakes(self._app)
+        agenda = self._work()
+        log.info("%d syncs to run%s", len(agenda), " (the timer is late)" if late else "")
+        futures = self._run_side_by_side(agenda.together.values(), SIDE_BY_SIDE)
+        futures += self._run_side_by_side(agenda.alone.values(), 1)
         _raise_unforeseen(futures)
+
+    def _run_side_by_side(self, works: Iterable[Sequence[Work]], width: int) -> list[Future[None]]:
+        with ThreadPoolExecutor(width, thread_name_prefix="sync") as pool:
+            return [pool.submit(self._run_all, each) for each in works]
 
     def _keep_house(self) -> None:
         """Once a day, by one instance, forget what no event hub can deliver again."""
@@ -91,39 +106,34 @@ class Tick:
             forgotten = self._app.state.forget_seen(self._now - LONGEST_RETENTION)
             log.info("%d positions of events are forgotten", forgotten)
 
-    def _work(self) -> Mapping[str, Sequence[Work]]:
-        """What to run, by sync: the runs of one sync follow each other. Whom somebody waits for comes first."""
+    # -- What there is to do -------------------------------------------------------------------------------------
+
+    def _work(self) -> _Agenda:
+        """What to run. What was requested comes first, because a person waits for it."""
+        definitions = self._app.runnable()
+        last = {each.name: last_run_settled(self._app.state, each.name, self._now) for each in definitions}
         work: dict[str, list[Work]] = {}
         for request in self._app.state.job_requests():
-            work.setdefault(request.sync, []).append(Work(sync=request.sync, request=request))
-        for sync in due(self._scheduled(), self._now):
-            work.setdefault(sync, [Work(sync=sync)])
-        return work
+            if not self._is_held_back(request, last.get(request.sync)):
+                work.setdefault(request.sync, []).append(Work(sync=request.sync, request=request))
+        clocks = {each.name: each.schedule for each in definitions if each.enabled and each.schedule}
+        scheduled = [self._scheduled(name, schedule, last[name]) for name, schedule in clocks.items()]
+        for name in due(scheduled, self._now):
+            work.setdefault(name, [Work(sync=name, schedule=clocks[name])])
+        return _agenda(work, {name: attempts(record) for name, record in last.items()})
 
-    def _scheduled(self) -> list[Scheduled]:
-        found = []
-        for definition in self._app.runnable():
-            if definition.enabled and definition.schedule:
-                last = self._last_run(definition.name)
-                found.append(
-                    Scheduled(
-                        name=definition.name,
-                        schedule=definition.schedule,
-                        last_start=last.started if last else None,
-                        interrupted=bool(last and last.state == "Interrupted"),
-                    )
-                )
-        return found
+    def _scheduled(self, name: str, schedule: str, last: RunRecord | None) -> Scheduled:
+        return Scheduled.after(last, name=name, schedule=schedule, now=self._now)
 
-    def _last_run(self, sync: str) -> RunRecord | None:
-        """The latest run; one whose process died is marked as interrupted, so that this tick goes on with it."""
-        last = self._app.state.last_run(sync)
-        # A run holds its lease from before its first log line until after its last.
-        if last is None or last.state != "Running" or self._app.state.lease(f"sync/{sync}"):
-            return last
-        died = replace(last, state="Interrupted", ended=self._now, message="its process ended without a word")
-        self._app.state.finish_run(died)
-        return died
+    def _is_held_back(self, request: JobRequest, last: RunRecord | None) -> bool:
+        """Whether a request waits because the runs for it got nowhere; one that was made since is a new try."""
+        held = not_before(last, self._now)
+        if held is None or self._now >= held or _is_newer(request, last) or _is_hopeless(request, last):
+            return False
+        log.warning("%s was requested and is held back until %s", request.sync, held.isoformat(timespec="minutes"))
+        return True
+
+    # -- Doing it ------------------------------------------------------------------------------------------------
 
     def _run_all(self, work: Sequence[Work]) -> None:
         for each in work:
@@ -131,7 +141,11 @@ class Tick:
                 log.warning("%s waits for the next tick: no time is left", each.sync)
                 return
             with said_by(sync=each.sync):
-                self._run(each) if each.request is None else self._run_requested(each, each.request)
+                self._run_due(each) if each.request is None else self._run_requested(each, each.request)
+
+    def _run_due(self, work: Work) -> None:
+        """Run what the clock says, unless another tick has started it since this one looked."""
+        self._start(work, lambda last: bool(due([self._scheduled(work.sync, work.schedule, last)], self._now))).run()
 
     def _run_requested(self, work: Work, request: JobRequest) -> None:
         """Run what was asked for once, although two instances may see the request at a time."""
@@ -139,63 +153,43 @@ class Tick:
         claim = state.acquire_lease(f"job/{request.id}", holder=uuid.uuid4().hex, seconds=self._claim_seconds)
         if claim is None:
             return
+        done = True  # an error that the program does not handle would only come again
         try:
-            if request in state.job_requests() and self._run(work):
-                state.remove_job_request(request.id)
+            done = request in state.job_requests() and self._run_or_give_up(work, request)
+        except SyncError:  # the state store is away: whether the run has ended is not known
+            done = False
+            raise
         finally:
+            if done:
+                state.remove_job_request(request.id)
             state.release_lease(claim)
 
-    def _run(self, work: Work) -> bool:
-        """Run one sync; False where the time has not come and it is to be tried at the next tick."""
-        trigger = "job" if work.request else "timer"
-        try:
-            with span("dynamics_sync.run", sync=work.sync, trigger=trigger), PhaseSpans() as phases:
-                summary = self._app.run(
-                    work.sync,
-                    parameters=work.request.parameters if work.request else {},
-                    trigger=trigger,
-                    force=bool(work.request and work.request.force),
-                    deadline=self._deadline,
-                    progress=phases,
-                )
-        except LeaseTaken as error:
-            log.info("%s", error.message)
-            return False
-        except RetryLater as error:
-            log.warning("%s", error.message, extra={"seconds": error.retry_after})
-            return False
-        except SyncError as error:
-            log.error("%s failed: %s", work.sync, error.message)  # noqa: TRY400 - a user's mistake needs no traceback
-            self._log_start_that_failed(work.sync, trigger, error.message)
-            return True
-        record_batch(work.sync, trigger, summary.to_json())
-        log.info(
-            "%s: %s",
-            summary.state.value,
-            summary.message or "nothing failed",
-            extra={"run_id": summary.run_id, "state": summary.state.value, "seconds": summary.elapsed_seconds},
-        )
+    def _run_or_give_up(self, work: Work, request: JobRequest) -> bool:
+        last = last_run(self._app.state, work.sync, datetime.now(UTC))
+        start = self._start(work, lambda _: True)
+        if last is None or not _is_hopeless(request, last):
+            return start.run()
+        start.give_up(last)
         return True
 
-    def _log_start_that_failed(self, sync: str, trigger: str, message: str) -> None:
-        """Put a run that ended before its first log line into the execution log, so that its schedule is kept."""
-        last = self._app.state.last_run(sync)
-        known = {definition.name: definition for definition in self._app.runnable()}
-        if sync not in known or (last and last.started >= self._now):
-            return
-        moment = datetime.now(UTC)
-        self._app.state.begin_run(
-            RunRecord(
-                run_id=uuid.uuid4().hex,
-                sync=sync,
-                version=known[sync].version,
-                trigger=trigger,
-                state="Failed",
-                started=moment,
-                ended=moment,
-                message=message,
-            )
-        )
+    def _start(self, work: Work, still_due: Callable[[RunRecord | None], bool]) -> Start:
+        return Start(app=self._app, work=work, deadline=self._deadline, still_due=still_due)
+
+
+def _is_newer(request: JobRequest, last: RunRecord | None) -> bool:
+    """Whether a request was made after the sync's latest run had ended."""
+    return last is None or request.requested > (last.ended or last.started)
+
+
+def _is_hopeless(request: JobRequest, last: RunRecord | None) -> bool:
+    return attempts(last) >= MOST_ATTEMPTS and not _is_newer(request, last)
+
+
+def _agenda(work: Mapping[str, list[Work]], tried: Mapping[str, int]) -> _Agenda:
+    """Part the syncs whose latest run got nowhere from the others."""
+    alone = sorted((name for name in work if tried.get(name)), key=lambda name: tried[name])
+    together = [name for name in work if not tried.get(name)]
+    return _Agenda(together={name: work[name] for name in together}, alone={name: work[name] for name in alone})
 
 
 def _raise_unforeseen(futures: Sequence[Future[None]]) -> None:
@@ -204,4 +198,4 @@ def _raise_unforeseen(futures: Sequence[Future[None]]) -> None:
     if away:
         raise away[0]
     if errors:
-        raise BaseExceptionGroup("runs ended with errors that nobody foresaw", errors)
+        raise BaseExceptionGroup("runs ended with errors that the program does not handle", errors)

@@ -6,9 +6,10 @@ Adapters are imported where they are wired: a cold start pays for what it uses.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tool
 from shared.secrets import SecretStore
 from shared.settings import Settings, environment
 from shared.sources import open_source
-from shared.state import StateStore
+from shared.state import RunRecord, StateStore
 from shared.telemetry import configure
 from shared.transform import check, check_expressions
 from shared.workspace import Step, Workspace
@@ -158,6 +159,8 @@ class App:
         keep: Path | None = None,
         deadline: float | None = None,
         progress: Progress | None = None,
+        run_id: str | None = None,
+        still_due: Callable[[RunRecord | None], bool] = lambda _: True,
     ) -> RunSummary:
         """Run one sync; see `shared.jobs.run_batch` for what it raises.
 
@@ -170,17 +173,20 @@ class App:
             keep: A file to leave the run's workspace in.
             deadline: `time.monotonic()` at which the writer stops.
             progress: Hears of phases and rows.
+            run_id: Names the run; a new id by default.
+            still_due: Asked under the sync's lease, with its latest run, whether this run is still to be.
         """
         definition = self.definition(name)
         values = self.parameters(definition, parameters or {})
         job = BatchJob(
             definition=definition,
             parameters=values,
-            logged_parameters={key: _plain(value) for key, value in values.items()},
             trigger=trigger,
             force=force,
             approved=approved,
             deadline=deadline,
+            run_id=run_id or uuid.uuid4().hex,
+            still_due=still_due,
         )
         with self._located(definition), self._tools(definition, values, keep, progress) as tools:
             return run_batch(job, tools)
@@ -375,11 +381,6 @@ def _service_url(text: str, values: Mapping[str, ParameterValue]) -> str:
         return checked_service_url(in_text(text, values))
     except ValueError as error:
         raise UserError(f"destination.service_url: {error}") from None
-
-
-def _plain(value: ParameterValue) -> str | int | float | bool | None:
-    """A parameter's value as the execution log keeps it."""
-    return value.isoformat() if isinstance(value, date) else value
 
 
 def open_app(settings: Settings | None = None) -> App:

@@ -4,7 +4,9 @@
 SyncError
 ├── UserError            the definition, the settings or the data is wrong: tell the user where; no traceback
 │   ├── DefinitionError    one or more problems, each with file, line, column and path
-│   └── UnsafePlanError    the plan breaks a safety limit: numbers, limit, and what overrides it
+│   └── PlanRefusedError   the plan is not applied, nothing was written
+│       ├── UnsafePlanError   it breaks a safety limit: numbers, limit, and what overrides it
+│       └── StalePlanError    it is not the plan that was approved: source or target changed since
 ├── RetryLater           the other side said "not now": carries retry_after in seconds
 ├── AnswerLost           sent, no answer: the server may have acted; never blindly repeated
 ├── RequestRefused       the server answered no for this row or chunk: status, code, message, column where known
@@ -23,9 +25,11 @@ __all__ = [
     "AbortRun",
     "AnswerLost",
     "DefinitionError",
+    "PlanRefusedError",
     "Problem",
     "RequestRefused",
     "RetryLater",
+    "StalePlanError",
     "SyncError",
     "UnsafePlanError",
     "UserError",
@@ -76,8 +80,16 @@ class DefinitionError(UserError):
         self.problems = tuple(problems)
 
 
-class UnsafePlanError(UserError):
-    """The plan would change more than its limits allow; nothing was written."""
+class PlanRefusedError(UserError):
+    """The plan is not applied; nothing was written."""
+
+
+class UnsafePlanError(PlanRefusedError):
+    """The plan would change more than its limits allow."""
+
+
+class StalePlanError(PlanRefusedError):
+    """The plan is not the one that was approved."""
 
 
 class RetryLater(SyncError):  # noqa: N818 - the name says what to do next

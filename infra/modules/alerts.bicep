@@ -1,4 +1,4 @@
-// What an operator is woken for: failed runs, dead letters, throttling.
+// What an operator is woken for: failed and refused runs, runs with errors, dead letters, throttling.
 param token string
 param location string
 param tags object
@@ -8,9 +8,16 @@ param email string
 var rules = [
   {
     name: 'failed-runs'
-    text: 'A batch sync failed.'
+    text: 'A batch sync failed or was refused, or its definition has mistakes.'
     severity: 1
-    query: 'customMetrics | where name == "dynamics_sync.runs" and tostring(customDimensions.state) == "Failed"'
+    query: 'customMetrics | where name == "dynamics_sync.runs" and tostring(customDimensions.state) in ("Failed", "Refused")'
+    most: 0
+  }
+  {
+    name: 'rows-with-errors'
+    text: 'A batch sync completed with errors: rows were rejected or changes refused.'
+    severity: 3
+    query: 'customMetrics | where name == "dynamics_sync.runs" and tostring(customDimensions.state) == "Completed with errors"'
     most: 0
   }
   {

@@ -11,7 +11,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run `dynamics-sync` with the arguments of the process and exit with its code.
 
-    Asked to end, it ends as it does from the keyboard: the run is logged as interrupted and its lease given back.
+    Asked to end, it ends as it does from the keyboard: the run is logged as cancelled and its lease given back.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -12,7 +12,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from shared.cli import frame
-from shared.cli.execution_log import error_json, run_json, run_named, write_files
+from shared.cli.execution_log import error_json, latest_runs, run_json, run_named, write_files
 from shared.cli.frame import (
     EXIT_CHANGES,
     EXIT_ERRORS,
@@ -151,7 +151,7 @@ def runs(
 ) -> int:
     """Show the execution log, newest first."""
     app = frame.opened()
-    records = app.state.runs(name, limit)
+    records = latest_runs(app.state, name, limit)
     if not records:
         frame.expect(app, name)
     said = run_table(records) if records else Text("No runs yet.")

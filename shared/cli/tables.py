@@ -23,7 +23,17 @@ FIGURES_END = 41  # the column in which the figures of a summary end
 ROWS_SHOWN = 5
 SHOWN_CHARACTERS = 60
 SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
-STYLES = {"Succeeded": "green", "Failed": "red", "Interrupted": "yellow", "Running": "cyan"}
+STYLES = {
+    "Queued": "cyan",
+    "Running": "cyan",
+    "Succeeded": "green",
+    "Completed with errors": "yellow",
+    "Refused": "red",
+    "Failed": "red",
+    "Interrupted": "yellow",
+    "Lost": "yellow",
+    "Cancelled": "yellow",
+}
 _FATES = {"lost": "Dead letters"}  # where a count's own name does not say what became of the events
 _CHANGES = ("created", "updated", "deleted", "expired", "upserted")
 ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
@@ -122,7 +132,7 @@ def run_table(runs: Iterable[RunRecord]) -> Table:
     table.add_column("Sync", overflow="fold")
     table.add_column("Started (UTC)", no_wrap=True, min_width=len("2000-01-31 10:00:00"))
     table.add_column("Seconds", justify="right", no_wrap=True)
-    table.add_column("State", overflow="fold", min_width=max(map(len, STYLES)))
+    table.add_column("State", overflow="fold", min_width=max(len(word) for state in STYLES for word in state.split()))
     for run in runs:
         state = Text(run.state, style=STYLES.get(run.state, ""))
         said = [Text(line, style="dim") for line in (_did(run.counts), shown(run.message)) if line]

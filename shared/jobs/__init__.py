@@ -1,6 +1,6 @@
 """The order of a run, and nothing else: what happens first, what next, and what is written down about it."""
 
-from shared.jobs.batch import BatchJob, PlanReport, Tools, plan_batch, run_batch
+from shared.jobs.batch import BatchJob, NotDueError, PlanReport, Tools, plan_batch, run_batch
 from shared.jobs.lease_keeping import LeaseTaken
 from shared.jobs.preparation import explained
 from shared.jobs.progress import Phase, Progress, Silent
@@ -11,6 +11,7 @@ __all__ = [
     "ChangeCounts",
     "ErrorRow",
     "LeaseTaken",
+    "NotDueError",
     "Phase",
     "PlanReport",
     "Progress",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,21 +13,23 @@ from typing import Any
 from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.entities import EntityMetadata
-from shared.errors import SyncError, UserError
+from shared.errors import StalePlanError, UserError
+from shared.jobs.attempts import attempts, close_dead_run, last_run
 from shared.jobs.lease_keeping import HeldLease, holding
 from shared.jobs.preparation import Preparation
 from shared.jobs.progress import Phase, Progress, Silent
 from shared.jobs.reports import error_files, error_rows
+from shared.jobs.run_log import RunLog, end_of
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
 from shared.jobs.writing import WriteLimits, outcome_counts, skip_reason, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
 from shared.sources import Source
-from shared.state import ErrorRecord, RunRecord, StateStore
+from shared.state import RunRecord, StateStore
 from shared.telemetry import said_by
 from shared.workspace import Workspace
 
-__all__ = ["BatchJob", "PlanReport", "Tools", "plan_batch", "run_batch"]
+__all__ = ["BatchJob", "NotDueError", "PlanReport", "Tools", "plan_batch", "run_batch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +42,21 @@ class BatchJob:
         approved: Checksum of the plan that was approved; None to apply whatever the plan turns out to be.
         deadline: Monotonic time at which the writer stops, None for no limit.
         run_id: Names the run in logs and files.
+        still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
     """
 
     definition: SyncDefinition
     parameters: Mapping[str, ParameterValue]
-    logged_parameters: Mapping[str, Any] = field(default_factory=dict)
     trigger: str = "command"
     force: bool = False
     approved: str | None = None
     deadline: float | None = None
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    still_due: Callable[[RunRecord | None], bool] = lambda _: True
+
+
+class NotDueError(UserError):
+    """Another run has done meanwhile what this one was to do; nothing was begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +145,8 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
 
     Raises:
         UnsafePlanError: The plan breaks a limit; nothing was written.
+        StalePlanError: The plan is not the approved one; nothing was written.
+        NotDueError: The run is not due any more; nothing was begun.
         DefinitionError: The definition does not fit the table; nothing was written.
         UserError: The source cannot be read, or another run holds the lease; nothing was written.
         AbortRun: Dataverse refuses us; what was written before stays written and is in the log.
@@ -146,8 +154,22 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
     """
     name = job.definition.name
     with said_by(run_id=job.run_id, sync=name), holding(tools.state, name, job.run_id) as lease:
-        run = _Run(job=job, tools=tools, lease=lease, started=tools.clock.now(), begun=tools.clock.monotonic())
-        return run.execute()
+        now = tools.clock.now()
+        last = close_dead_run(tools.state, last_run(tools.state, name, now), now)
+        if not job.still_due(last):
+            raise NotDueError(f"{name} is not due any more: it has been started meanwhile")
+        run_log = RunLog(
+            state=tools.state,
+            clock=tools.clock,
+            run_id=job.run_id,
+            definition=job.definition,
+            parameters=job.parameters,
+            trigger=job.trigger,
+            started=now,
+            attempt=attempts(last) + 1,
+            fence=lease.fence,
+        )
+        return _Run(job=job, tools=tools, lease=lease, log=run_log, begun=tools.clock.monotonic()).execute()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,19 +177,19 @@ class _Run:
     job: BatchJob
     tools: Tools
     lease: HeldLease
-    started: datetime
+    log: RunLog
     begun: float
     partial: list[RunSummary] = field(default_factory=list)  # how far the writing came, once it has begun
 
     def execute(self) -> RunSummary:
-        self.tools.state.begin_run(self._record(RunState.RUNNING))
+        self.log.begin()
         with self._logging_failure(), self.tools.open_workspace() as workspace:
             summary = self._work(workspace)
-        self._finish(summary)
+        self.log.end(summary)
         return summary
 
     def _work(self, workspace: Workspace) -> RunSummary:
-        entity = _prepared(self.job, self.tools, workspace, self.started)
+        entity = _prepared(self.job, self.tools, workspace, self.log.started)
         plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
         self._refuse(plan)
         limits = WriteLimits(
@@ -180,7 +202,7 @@ class _Run:
         finally:
             self.tools.progress.phase(Phase.FINISH)
             self.partial.append(self._summary(workspace, plan))
-            self._keep_errors(workspace, self.partial[-1])
+            self.log.keep(self.partial[-1].errors, error_files(workspace, self.job.run_id))
         return self.partial[-1]
 
     def _deadline(self) -> datetime | None:
@@ -191,7 +213,7 @@ class _Run:
 
     def _refuse(self, plan: Plan) -> None:
         if self.job.approved is not None and plan.checksum != self.job.approved:
-            raise UserError(
+            raise StalePlanError(
                 "source or target moved since the plan was made: its checksum is now "
                 f"{plan.checksum[:12]}…, approved was {self.job.approved[:12]}…. Nothing was written; make a new plan"
             )
@@ -200,21 +222,20 @@ class _Run:
 
     @contextmanager
     def _logging_failure(self) -> Iterator[None]:
-        """Whatever ends a run early is in the execution log before it goes on its way."""
-        try:
+        """Whatever ends a run early, foreseen or not, is in the execution log before the caller hears of it."""
+        with ExitStack() as stack:
+            stack.push(self._log_end)
             yield
-        except SyncError as error:
-            self._finish(self._ended(RunState.FAILED, error.message))
-            raise
-        except KeyboardInterrupt:
-            self._finish(self._ended(RunState.INTERRUPTED, "stopped by a person or the system"))
-            raise
+
+    def _log_end(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            self.log.end(self._ended(*end_of(error, trigger=self.job.trigger)))
 
     def _summary(self, workspace: Workspace, plan: Plan) -> RunSummary:
         done, source = outcome_counts(workspace), _source_counts(workspace)
         violations = _count(workspace, "SELECT count(DISTINCT _row) FROM source_errors "
                             "WHERE error = 'Mandatory Rule Violation' AND NOT rejected")  # fmt: skip
-        state, message = _verdict(done, source, violations, skip_reason(workspace))
+        state, message = self._verdict(done, source, violations, skip_reason(workspace))
         counts = plan.counts
         return replace(
             self._so_far(state, message),
@@ -233,6 +254,24 @@ class _Run:
             violations=violations,
             errors=error_rows(workspace),
         )
+
+    def _verdict(self, done: Done, source: RowCounts, violations: int, skipped: str) -> tuple[RunState, str]:
+        """State and message of a run whose writing has ended, worst first."""
+        if done.skipped:
+            said = f"stopped before the end ({skipped}): {done.skipped:,} changes are left for the next run"
+            return self._stopped(skipped), said
+        parts = (
+            (done.failed, "changes were refused by Dataverse"),
+            (source.rejected, "source rows were rejected"),
+            (violations, "rows lack a mandatory value"),
+        )
+        said = ", ".join(f"{count:,} {what}" for count, what in parts if count)
+        return (RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED), said
+
+    def _stopped(self, reason: str) -> RunState:
+        if reason == "cancelled":  # by a person, or because the lease was lost
+            return RunState.CANCELLED if self.tools.cancelled() else RunState.INTERRUPTED
+        return RunState.INTERRUPTED if reason == "deadline" else RunState.FAILED
 
     def _ended(self, state: RunState, message: str) -> RunSummary:
         """The summary of a run that ended early: with what was written, where it came so far."""
@@ -257,44 +296,6 @@ class _Run:
             peak_memory_mb=_peak_memory_mb(),
         )
 
-    def _keep_errors(self, workspace: Workspace, summary: RunSummary) -> None:
-        self.tools.state.add_errors(
-            [
-                ErrorRecord(
-                    run_id=self.job.run_id,
-                    side=error.side,
-                    error_class=error.error_class,
-                    error_type=error.error_type,
-                    column=error.column,
-                    rows=error.rows,
-                    count=error.count,
-                    message=error.message,
-                )
-                for error in summary.errors
-            ]
-        )
-        for name, data in error_files(workspace, self.job.run_id):
-            self.tools.state.put_file(self.job.run_id, name, data)
-
-    def _finish(self, summary: RunSummary) -> None:
-        self.tools.state.finish_run(self._record(summary.state, summary))
-
-    def _record(self, state: RunState, summary: RunSummary | None = None) -> RunRecord:
-        return RunRecord(
-            run_id=self.job.run_id,
-            sync=self.job.definition.name,
-            version=self.job.definition.version,
-            trigger=self.job.trigger,
-            parameters=self.job.logged_parameters,
-            state=state.value,
-            started=self.started,
-            ended=self.tools.clock.now() if summary else None,
-            duration=summary.elapsed_seconds if summary else 0.0,
-            counts=json.loads(json.dumps(summary.to_json())) if summary else {},
-            message=summary.message if summary else "",
-            fence=self.lease.fence,
-        )
-
 
 def _prepared(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime) -> EntityMetadata:
     return Preparation(
@@ -316,21 +317,6 @@ def _plan(definition: SyncDefinition, workspace: Workspace, *, with_checksum: bo
         drops=behaviour.dropped != "ignore",
         checksum=workspace.query(checksum_query())[0][0] if with_checksum else "",
     )
-
-
-def _verdict(done: Done, source: RowCounts, violations: int, skipped: str) -> tuple[RunState, str]:
-    """State and message, worst first. Completed with errors counts as Failed, as users of such platforms know it."""
-    if done.skipped:
-        interrupted = skipped in {"deadline", "cancelled"}
-        state = RunState.INTERRUPTED if interrupted else RunState.FAILED
-        return state, f"stopped before the end ({skipped}): {done.skipped:,} changes are left for the next run"
-    parts = (
-        (done.failed, "changes were refused by Dataverse"),
-        (source.rejected, "source rows were rejected"),
-        (violations, "rows lack a mandatory value"),
-    )
-    said = [f"{count:,} {what}" for count, what in parts if count]
-    return (RunState.FAILED, f"completed with errors: {', '.join(said)}") if said else (RunState.SUCCEEDED, "")
 
 
 def _source_counts(workspace: Workspace) -> RowCounts:

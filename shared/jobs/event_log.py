@@ -48,7 +48,7 @@ class EventLog:
             lost = total.get("lost", 0)
             row = replace(
                 row,
-                state=(RunState.FAILED if lost else RunState.SUCCEEDED).value,
+                state=(RunState.COMPLETED_WITH_ERRORS if lost else RunState.SUCCEEDED).value,
                 message=f"{lost:,} events went to the dead letters" if lost else "",
                 ended=ended,
                 duration=row.duration + (ended - started).total_seconds(),

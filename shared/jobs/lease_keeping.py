@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from shared.errors import SyncError, UserError
 from shared.state import Lease, StateStore
 
 __all__ = ["HeldLease", "LeaseTaken", "holding"]
+
+log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
 RENEW_EVERY = 15.0
@@ -38,7 +41,7 @@ class HeldLease:
         return self._lease.fence
 
     def lost(self) -> bool:
-        """Whether somebody else may hold the lease by now, taken or just expired: the run must stop writing."""
+        """Whether another run may hold the lease by now, taken or just expired: the run must stop writing."""
         return self._lost.is_set() or time.monotonic() >= self._good_until
 
     def start(self) -> None:
@@ -46,10 +49,16 @@ class HeldLease:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop renewing and give the lease back."""
+        """Stop renewing and give the lease back.
+
+        Where the store is away the lease lapses by itself: that does not change how the run ended.
+        """
         self._over.set()
         self._thread.join(timeout=RENEW_EVERY)
-        self._store.release_lease(self._lease)
+        try:
+            self._store.release_lease(self._lease)
+        except SyncError as error:
+            log.warning("The lease %s lapses by itself: %s", self._lease.name, error.message)
 
     def _renew(self) -> None:
         while not self._over.wait(RENEW_EVERY):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 
 from shared.definitions.schedule import latest_moment
+from shared.jobs.attempts import MOST_ATTEMPTS, attempts, not_before
+from shared.state import RunRecord, RunState
 
 __all__ = ["Scheduled", "due", "latest_tick"]
 
@@ -22,20 +25,33 @@ class Scheduled:
     Attributes:
         schedule: Six NCRONTAB fields, seconds first, or five cron fields; in UTC, as on every Linux plan of Functions.
         last_start: When its latest run started, whatever set it off; None when it never ran.
-        interrupted: Whether that run ran out of time: the next tick goes on with it.
+        interrupted: Whether that run was interrupted: the next tick goes on with it.
+        not_before: Until when it is held back, because its latest runs got nowhere.
     """
 
     name: str
     schedule: str
     last_start: datetime | None = None
     interrupted: bool = False
+    not_before: datetime | None = None
+
+    @classmethod
+    def after(cls, last: RunRecord | None, *, name: str, schedule: str, now: datetime) -> Self:
+        """What a sync's latest run says of its next start."""
+        return cls(
+            name=name,
+            schedule=schedule,
+            last_start=last.started if last else None,
+            interrupted=bool(last and last.state == RunState.INTERRUPTED and attempts(last) < MOST_ATTEMPTS),
+            not_before=not_before(last, now),
+        )
 
 
 def due(syncs: Iterable[Scheduled], now: datetime) -> tuple[str, ...]:
     """The names of the syncs that are to start now, longest overdue first.
 
     A sync is due when a tick of its schedule has passed since its latest start: however many ticks were missed, they
-    count once. A sync that never ran is due at once, and so is one that was interrupted.
+    count once. A sync that never ran is due at once, and so is one that was interrupted and is not held back.
     """
     overdue = [(latest_tick(sync.schedule, now), sync.name) for sync in syncs if _is_due(sync, now)]
     return tuple(name for _, name in sorted(overdue))
@@ -57,6 +73,8 @@ def latest_tick(schedule: str, now: datetime) -> datetime:
 
 
 def _is_due(sync: Scheduled, now: datetime) -> bool:
+    if sync.not_before is not None and now < sync.not_before:
+        return False
     if sync.last_start is None or sync.interrupted:
         return True
     return sync.last_start + EARLY < latest_tick(sync.schedule, now)

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from shared.state import RunState
+
 __all__ = ["ChangeCounts", "Done", "ErrorRow", "RowCounts", "RunState", "RunSummary"]
-
-
-class RunState(StrEnum):
-    """The states of a run in the execution log."""
-
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    INTERRUPTED = "Interrupted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

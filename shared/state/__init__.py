@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.state.records import DeadLetter, ErrorRecord, JobRequest, Lease, Position, RunRecord
+from shared.state.records import DeadLetter, ErrorRecord, JobRequest, Lease, Position, RunRecord, RunState
 from shared.state.store import StateStore
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "Lease",
     "Position",
     "RunRecord",
+    "RunState",
     "StateStore",
 ]

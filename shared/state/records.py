@@ -5,9 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-__all__ = ["DeadLetter", "ErrorRecord", "JobRequest", "Lease", "Position", "RunRecord"]
+__all__ = ["DeadLetter", "ErrorRecord", "JobRequest", "Lease", "Position", "RunRecord", "RunState"]
+
+
+class RunState(StrEnum):
+    """The states of a run, the same everywhere: execution log, JSON, terminal and metrics.
+
+    Attributes:
+        QUEUED: Asked for, and not begun.
+        RUNNING: Begun; its lease holds. One whose lease has lapsed is shown as `Lost` until a tick
+            marks it as Interrupted.
+        SUCCEEDED: Every row was handled without an error.
+        COMPLETED_WITH_ERRORS: The run reached its end, and rows were rejected or changes refused.
+        REFUSED: The plan breaks a safety limit, or is not the approved one; nothing was written.
+        FAILED: It could not run, or could not go on.
+        INTERRUPTED: Stopped by the time limit, by the loss of its lease or by the end of its process: it is continued.
+        CANCELLED: Stopped by a person.
+    """
+
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    COMPLETED_WITH_ERRORS = "Completed with errors"
+    REFUSED = "Refused"
+    FAILED = "Failed"
+    INTERRUPTED = "Interrupted"
+    CANCELLED = "Cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,13 +42,14 @@ class RunRecord:
 
     Attributes:
         version: The definition's version.
-        trigger: What started the run: `timer`, `command`, `job` or `events`.
+        trigger: What started the run: `timer`, `command`, `job` or `events`; `definition` where nothing was started
+            because the definition has mistakes.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
-        state: `Running`, `Succeeded`, `Failed` or `Interrupted`.
+        state: One of `RunState`, as text.
         ended: None while the run goes on (or when its process died).
         duration: Seconds by the monotonic clock; 0 while the run goes on.
-        counts: The summary's JSON object; empty while the run goes on.
-        message: Why a run failed or was interrupted; empty otherwise.
+        counts: The summary's JSON object; while the run goes on `attempt`, which stays where the run got nowhere.
+        message: Why a run did not succeed; empty otherwise.
         fence: Fencing number of the lease that the run held; 0 for a run without a lease.
     """
 

@@ -165,10 +165,12 @@ class SqliteStateStore:
         )
         return tuple(tables.run(row) for row in rows)
 
-    def last_run(self, sync: str) -> RunRecord | None:
+    def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
         """See `StateStore.last_run`."""
-        where = "WHERE sync = ? AND \"trigger\" <> 'events' ORDER BY started DESC LIMIT 1"
-        found = self._one(f"{tables.select('runs', tables.RUN_FIELDS)} {where}", (sync,))
+        where = "WHERE sync = ? AND started <= ? AND \"trigger\" NOT IN ('events', 'definition')"
+        values = (sync, tables.text(until or datetime.max.replace(tzinfo=UTC)))
+        order = "ORDER BY started DESC LIMIT 1"
+        found = self._one(f"{tables.select('runs', tables.RUN_FIELDS)} {where} {order}", values)
         return tables.run(found) if found else None
 
     # -- Errors and files of a run -------------------------------------------------------------------------------

@@ -32,8 +32,11 @@ class StateStore(Protocol):
     def runs(self, sync: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
         """The latest rows, newest first, of one sync or of all."""
 
-    def last_run(self, sync: str) -> RunRecord | None:
-        """The latest run of the sync that a timer, command or job set off (runs by events don't count)."""
+    def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
+        """The latest run of the sync that a timer, command or job set off, of those that started by a moment.
+
+        Rows of events, and of definitions with mistakes (which started nothing), do not count.
+        """
 
     # -- Errors and files of a run -------------------------------------------------------------------------------
 

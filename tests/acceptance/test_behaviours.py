@@ -488,14 +488,14 @@ def test_two_runs_of_one_sync_are_one_run(slow: World) -> None:
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_run_that_is_asked_to_end_says_so_and_can_be_run_again(slow: World, asked: signal.Signals) -> None:
-    """No traceback, its own exit code, the log says Interrupted, and the lease is free at once."""
+    """No traceback, its own exit code, the log says Cancelled, and the lease is free at once."""
     with started(slow, "run", "accounts") as run:
         until_written(slow, run)
         run.send_signal(asked)
         out, err = run.communicate(timeout=30)
     assert (run.returncode, err.strip()) == (130, "ERROR: Stopped before the end."), out
     assert slow.emulator.stats()["in_flight"]["now"] == 0  # what was sent is settled: the next run sees it
-    assert slow.app.state.runs("accounts")[0].state == "Interrupted"
+    assert slow.app.state.runs("accounts")[0].state == "Cancelled"
     done = slow.run()
     assert done.unchanged + done.created.done == len(slow.records("accounts?$select=name")) == 3000
 

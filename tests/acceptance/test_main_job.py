@@ -102,7 +102,7 @@ def test_source_and_target_counts_hold_with_everything_mixed(here: World) -> Non
 
     assert done.source.to_json() == {"processed": 25, "verified": 21, "rejected": 3, "filtered": 1}
     assert (done.created.done, done.updated.done, done.deleted.done, done.unchanged) == (1, 1, 10, 19)
-    assert done.state is RunState.FAILED
+    assert done.state is RunState.COMPLETED_WITH_ERRORS
     assert done.exit_code == 2
 
 
@@ -201,7 +201,7 @@ def test_execution_log_and_error_files_tell_what_happened(here: World) -> None:
 
     record = here.app.state.run(done.run_id)
     assert record is not None
-    assert (record.state, record.counts["created"]["done"]) == ("Failed", 3)
+    assert (record.state, record.counts["created"]["done"]) == ("Completed with errors", 3)
     content = here.app.state.file(done.run_id, f"{done.run_id}_SourceErrors.csv")
     assert content is not None
     header, line = content.decode("utf-8").splitlines()

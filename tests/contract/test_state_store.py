@@ -123,7 +123,16 @@ class TestExecutionLog:
         store.begin_run(a_run("r1", minutes=1))
         store.begin_run(a_run("r2", minutes=2, trigger="command"))
         store.begin_run(a_run("r3", minutes=3, trigger="events"))
+        store.begin_run(a_run("r4", minutes=4, trigger="definition"))
         assert store.last_run("customers") == a_run("r2", minutes=2, trigger="command")
+
+    def test_the_last_run_that_started_by_a_moment(self, store: StateStore) -> None:
+        """A start that a wrong clock put into the future is left out."""
+        for number in (1, 2, 60 * 24 * 400):
+            store.begin_run(a_run(f"r{number}", minutes=number))
+        assert store.last_run("customers", until=NOON + timedelta(minutes=2)) == a_run("r2", minutes=2)
+        assert store.last_run("customers", until=NOON + timedelta(seconds=119)) == a_run("r1", minutes=1)
+        assert store.last_run("customers", until=NOON) is None
 
 
 class TestErrorsAndFiles:

@@ -56,6 +56,12 @@ def test_summary_in_the_docs_has_the_keys_of_the_real_one() -> None:
     assert list(json.loads(text)) == list(real)
 
 
+def test_every_state_of_a_run_is_documented() -> None:
+    """The table of states is the program's, in its order."""
+    table = COMMANDS.partition("## States of a run")[2].partition("`runs` shows")[0]
+    assert re.findall(r"^\| ([A-Z][a-z ]+) \|", table, re.MULTILINE) == [state.value for state in RunState]
+
+
 def test_every_error_of_the_tree_is_documented() -> None:
     """The table of errors is the tree."""
     tree = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)} - {"Problem", "SyncError"}

@@ -91,7 +91,7 @@ class TestTick:
         assert [run.state for run in world.app.state.runs()] == ["Succeeded", "Interrupted"]
 
     def test_syncs_run_side_by_side_and_one_failure_keeps_no_other(self, host: FunctionsHost, world: World) -> None:
-        """A missing file fails its own sync; a broken definition is no sync at all."""
+        """A missing file fails its own sync, and so does a definition with a mistake."""
         for name in ("a", "b", "c", "d", "e"):
             world.define(name)
         (world.folder / "c.csv").unlink()
@@ -99,7 +99,7 @@ class TestTick:
         tick(host)
         assert {name.partition("-")[0] for name in world.accounts()} == {"a", "b", "d", "e"}
         states = {run.sync: run.state for run in world.app.state.runs()}
-        assert states == dict.fromkeys("abde", "Succeeded") | {"c": "Failed"}
+        assert states == dict.fromkeys("abde", "Succeeded") | {"c": "Failed", "broken": "Failed"}
 
     def test_a_disabled_sync_and_one_without_schedule_do_not_run(self, host: FunctionsHost, world: World) -> None:
         """Only what has a schedule and is enabled is the timer's affair."""

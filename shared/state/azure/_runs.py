@@ -60,9 +60,11 @@ class RunTables(Storage):
         partition = EVERY_SYNC if sync is None else key(sync)
         return tuple(map(_run, self._query(RUNS, f"PartitionKey eq '{partition}'", limit=limit)))
 
-    def last_run(self, sync: str) -> RunRecord | None:
+    def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
         """See `StateStore.last_run`."""
-        condition = f"PartitionKey eq '{key(sync)}' and trigger ne 'events'"
+        condition = f"PartitionKey eq '{key(sync)}' and trigger ne 'events' and trigger ne 'definition'"
+        if until is not None:
+            condition += f" and RowKey ge '{_left(until):020}'"
         return next(map(_run, self._query(RUNS, condition, limit=1)), None)
 
     def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
@@ -101,8 +103,12 @@ class RunTables(Storage):
 
 def _newest_first(run: RunRecord) -> str:
     """A row key that sorts the latest start first."""
-    left = (END_OF_TIME - run.started) // timedelta(microseconds=1)
-    return f"{left:020}-{key(run.run_id)}"
+    return f"{_left(run.started):020}-{key(run.run_id)}"
+
+
+def _left(moment: datetime) -> int:
+    """A number that is smaller the later a moment is."""
+    return (END_OF_TIME - moment) // timedelta(microseconds=1)
 
 
 def _run(entity: Mapping[str, Any]) -> RunRecord:

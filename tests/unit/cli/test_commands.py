@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ import pytest
 from shared.cli import frame
 from shared.cli.boundary import run
 from shared.cli.plan_files import PlanFile
+from shared.cli.tables import STYLES
 from shared.definitions import ParameterValue
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
 from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunState, RunSummary
 from shared.reconcile import Action, ColumnChange, Limit, Plan, PlanCounts, SafetyLimits, SampleChange
-from shared.state import ErrorRecord, RunRecord
+from shared.state import ErrorRecord, JobRequest, Lease, RunRecord
 from shared.workspace import Step
 
 CHECKSUM = "c" * 64
@@ -61,7 +62,7 @@ def summarised(*, completed: bool = True, errors: bool = False) -> RunSummary:
     return RunSummary(
         run_id="run-1",
         sync="customers",
-        state=RunState.SUCCEEDED if completed and not errors else RunState.FAILED,
+        state=RunState.FAILED if not completed else RunState.COMPLETED_WITH_ERRORS if errors else RunState.SUCCEEDED,
         strategy="full",
         completed=completed,
         message="" if completed else "stopped before the end (errors)",
@@ -80,7 +81,7 @@ def summarised(*, completed: bool = True, errors: bool = False) -> RunSummary:
 
 @dataclass(slots=True)
 class FakeState:
-    """An execution log with two runs."""
+    """An execution log with some runs."""
 
     records: tuple[RunRecord, ...] = tuple(
         RunRecord(
@@ -96,6 +97,15 @@ class FakeState:
         )
         for run_id, state, day in (("beef02", "Failed", 2), ("beef01", "Succeeded", 1), ("cafe01", "Succeeded", 1))
     )
+
+    requests: tuple[JobRequest, ...] = ()
+    leases: dict[str, Lease] = field(default_factory=dict)
+
+    def job_requests(self) -> tuple[JobRequest, ...]:
+        return self.requests
+
+    def lease(self, name: str) -> Lease | None:
+        return self.leases.get(name)
 
     def runs(self, sync: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
         return tuple(run for run in self.records if sync in (None, run.sync))[:limit]
@@ -483,6 +493,30 @@ def test_runs_shows_the_log_newest_first(typed: Type) -> None:
     assert "cafe01" not in out
     assert typed("runs", "--json").json["runs"][0]["started"] == "2026-03-02T00:00:00+00:00"
     assert "No runs yet" in typed("runs", "orders").out
+
+
+def test_runs_shows_what_is_requested_and_what_is_lost(typed: Type, fake: FakeApp) -> None:
+    """A request is Queued; a row that says Running is Lost where its own run does not hold the lease."""
+    newest = fake.state.records[0]
+    running = [replace(newest, run_id=f"run{number}", state="Running", sync=f"s{number}") for number in range(3)]
+    fake.state.records = tuple(running)
+    fake.state.leases = {
+        f"sync/s{number}": Lease(name=f"sync/s{number}", holder=holder, fence=1, expires=newest.started)
+        for number, holder in ((0, "run0"), (1, "a later run"))
+    }
+    fake.state.requests = (JobRequest(id="job1", sync="s2", requested=newest.started + timedelta(days=1)),)
+    shown = {run["run_id"]: run["state"] for run in typed("runs", "--json").json["runs"]}
+    assert shown == {"job1": "Queued", "run0": "Running", "run1": "Lost", "run2": "Lost"}
+    assert [run["run_id"] for run in typed("runs", "s0", "--json").json["runs"]] == ["run0"]
+    out = typed("runs").out
+    assert "Queued" in out
+    assert "Lost" in out
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_every_state_has_a_colour(state: RunState) -> None:
+    """A state that is new to the table would be shown without one."""
+    assert state.value in STYLES
 
 
 def test_errors_finds_a_run_by_id_by_its_beginning_and_as_the_last(typed: Type) -> None:

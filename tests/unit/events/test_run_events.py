@@ -553,7 +553,12 @@ def test_the_execution_log_adds_batches_up(make: Make) -> None:
     world.run({"op": "c", "number": "A"})
     world.run({"op": "c", "number": "B"}, b"")
     (row,) = world.state.runs("customers")
-    assert (row.trigger, row.state, row.counts["insert"], row.counts["events"]) == ("events", "Failed", 2, 3)
+    assert (row.trigger, row.state, row.counts["insert"], row.counts["events"]) == (
+        "events",
+        "Completed with errors",
+        2,
+        3,
+    )
     assert "1 events" in row.message
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from shared.settings import Settings
+from shared.state import RunState
 from shared.telemetry import instruments
 
 ROOT = Path(__file__).parents[3]
@@ -82,5 +83,17 @@ def test_alerts_watch_metrics_that_are_recorded() -> None:
     """A renamed metric would leave an alert silent."""
     assert instruments.__doc__ is not None
     watched = re.findall(r'name == "([\w.]+)"', text("modules/alerts.bicep"))
-    assert len(watched) == 3
+    assert len(watched) == 4
     assert all(f"| `{name}` |" in instruments.__doc__ for name in watched)
+
+
+def test_alerts_name_states_that_there_are() -> None:
+    """Failed and Refused are severity 1, Completed with errors is 3; a renamed state would leave an alert silent."""
+    queries = re.findall(
+        r"severity: (\d)\n    query: '[^']*customDimensions.state\) (?:in|==) ([^']*)'", text("modules/alerts.bicep")
+    )
+    watched = {severity: set(re.findall(r'"([^"]+)"', states)) for severity, states in queries}
+    assert watched == {
+        "1": {RunState.FAILED.value, RunState.REFUSED.value},
+        "3": {RunState.COMPLETED_WITH_ERRORS.value},
+    }

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.jobs.schedule import Scheduled, due, latest_tick
+from shared.state import RunRecord
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 QUARTERLY = "0 */15 * * * *"
@@ -47,7 +48,7 @@ def test_a_sync_that_never_ran_or_was_interrupted_is_due_at_once() -> None:
 
 
 def test_the_longest_overdue_comes_first() -> None:
-    """In a small pool nobody starves."""
+    """In a small pool each has its turn."""
     last = NOON - timedelta(days=9)
     nightly = Scheduled(name="a", schedule="0 0 2 * * *", last_start=last)
     hourly = Scheduled(name="b", schedule="0 * * * *", last_start=last)
@@ -76,6 +77,33 @@ def test_what_is_no_schedule_is_refused(schedule: str) -> None:
     """A schedule that cannot be read, or never comes, says so."""
     with pytest.raises(ValueError, match=r"is not a schedule|names no moment"):
         latest_tick(schedule, NOON)
+
+
+def test_a_sync_that_is_held_back_is_not_due_before_its_moment() -> None:
+    """Neither by its schedule nor because it was interrupted."""
+    start, held = NOON - timedelta(hours=1), NOON + timedelta(minutes=5)
+    assert names(NOON, last_start=start, interrupted=True, not_before=held) == ()
+    assert names(NOON, last_start=start, not_before=held) == ()
+    assert names(held, last_start=start, not_before=held) == ("s",)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_due"),
+    [
+        ("Interrupted", True),
+        ("Cancelled", False),
+        ("Failed", False),
+        ("Refused", False),
+        ("Completed with errors", False),
+        ("Succeeded", False),
+    ],
+)
+def test_only_an_interrupted_run_is_continued_before_the_next_tick(state: str, *, is_due: bool) -> None:
+    """What a person stopped, or what failed, waits for the next moment of its schedule."""
+    last = RunRecord(run_id="r", sync="s", version="1", trigger="timer", state=state, started=NOON)
+    scheduled = Scheduled.after(last, name="s", schedule="0 0 2 * * *", now=NOON)
+    assert bool(due([scheduled], NOON + timedelta(minutes=1))) is is_due
+    assert due([scheduled], NOON + timedelta(hours=14)) == ("s",)
 
 
 @given(

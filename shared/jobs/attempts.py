@@ -1,0 +1,102 @@
+"""How often in a row a sync was begun and got nowhere, and when it may be begun again.
+
+A run whose process dies (memory that the system takes back is the usual reason) would die again at every tick, and
+take down whatever runs beside it. So each run's row counts the attempts, and the pause before the next one grows.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from shared.jobs.lease_keeping import LEASE_SECONDS
+from shared.state import RunRecord, RunState, StateStore
+
+__all__ = [
+    "CLOCK_DIFFERENCE",
+    "MOST_ATTEMPTS",
+    "attempt_number",
+    "attempts",
+    "close_dead_run",
+    "last_run",
+    "last_run_settled",
+    "not_before",
+]
+
+# After so many attempts in a row nothing is tried beside the schedule, and a requested run is given up.
+MOST_ATTEMPTS: Final = 5
+# The first repetition comes at once: a new version that was deployed during the run is the usual reason.
+FIRST_PAUSE: Final = timedelta(minutes=5)
+LONGEST_PAUSE: Final = timedelta(hours=6)
+# A start that lies further ahead was written by a wrong clock, and says nothing of when the sync ran.
+CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
+_ATTEMPT: Final = "attempt"
+
+
+def attempt_number(number: int) -> Mapping[str, Any]:
+    """What the counts of a run that got nowhere (so far) say."""
+    return {_ATTEMPT: number}
+
+
+def attempts(last: RunRecord | None) -> int:
+    """How many runs, up to a sync's latest, ended in a row without getting anywhere."""
+    if last is None or last.state not in {RunState.INTERRUPTED, RunState.FAILED}:
+        return 0
+    number = last.counts.get(_ATTEMPT)
+    return number if isinstance(number, int) and number > 0 else 0
+
+
+def not_before(last: RunRecord | None, now: datetime) -> datetime | None:
+    """The moment until which a sync is held back; None where it is not."""
+    count = attempts(last)
+    if last is None or count < 2:  # noqa: PLR2004 - the first repetition comes at once
+        return None
+    ended = last.ended if last.ended and last.ended <= now else last.started
+    return ended + _pause(count)
+
+
+def _pause(count: int) -> timedelta:
+    doubled = min(count - 2, 10)  # beyond that the longest pause holds anyway
+    return min(FIRST_PAUSE * (1 << doubled), LONGEST_PAUSE)
+
+
+def last_run(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
+    """The latest run of a sync, leaving out those whose start lies in the future."""
+    return store.last_run(sync, until=now + CLOCK_DIFFERENCE)
+
+
+def close_dead_run(store: StateStore, last: RunRecord | None, now: datetime) -> RunRecord | None:
+    """Mark a sync's latest run as interrupted where the log still calls it running; only under the sync's lease."""
+    if last is None or last.state != RunState.RUNNING:
+        return last
+    count = max(1, attempts(replace(last, state=RunState.INTERRUPTED.value)))
+    dead = replace(
+        last,
+        state=RunState.INTERRUPTED.value,
+        ended=now,
+        counts=attempt_number(count),
+        message=f"its process ended before the run did; attempt {count}",
+    )
+    if held := not_before(dead, now):
+        dead = replace(dead, message=f"{dead.message}, the next one not before {held:%Y-%m-%d %H:%M} UTC")
+    store.finish_run(dead)
+    return dead
+
+
+def last_run_settled(store: StateStore, sync: str, now: datetime) -> RunRecord | None:
+    """The latest run of a sync; one whose process died is marked as interrupted first."""
+    last = last_run(store, sync, now)
+    name = f"sync/{sync}"
+    if last is None or last.state != RunState.RUNNING or store.lease(name):
+        return last
+    lease = store.acquire_lease(name, holder=uuid.uuid4().hex, seconds=LEASE_SECONDS)
+    if lease is None:
+        return last
+    try:
+        # Asked again under the lease: the run may have ended in order in between.
+        return close_dead_run(store, last_run(store, sync, now), now)
+    finally:
+        store.release_lease(lease)

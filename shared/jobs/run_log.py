@@ -1,0 +1,135 @@
+"""What a batch run writes into the execution log: its first row, its errors and files, and its end."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+from shared.dataverse import Clock
+from shared.definitions import ParameterValue, SyncDefinition
+from shared.errors import PlanRefusedError, RetryLater, SyncError
+from shared.jobs.attempts import attempt_number
+from shared.jobs.lease_keeping import LEASE_SECONDS
+from shared.jobs.summary import ErrorRow, RunSummary
+from shared.state import ErrorRecord, RunRecord, RunState, StateStore
+
+__all__ = ["RunLog", "end_of"]
+
+log = logging.getLogger(__name__)
+
+# When a run has ended nothing is left to do but to say so, and a run that could not say it is repeated. A store that
+# restarts is back within seconds; after twice the lease's time the next tick takes the run for dead anyway.
+PATIENCE: Final = 2 * LEASE_SECONDS
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLog:
+    """One run's part of the state store.
+
+    Attributes:
+        parameters: Values of the definition's parameters; secrets are not among them.
+        attempt: This run's number among those in a row that got nowhere; 1 for the first.
+        fence: Fencing number of the run's lease.
+    """
+
+    state: StateStore
+    clock: Clock
+    run_id: str
+    definition: SyncDefinition
+    trigger: str
+    started: datetime
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    attempt: int = 1
+    fence: int = 0
+
+    def begin(self) -> None:
+        """Write the row of a run that starts.
+
+        Raises:
+            RetryLater: The state store is away; nothing has happened yet.
+        """
+        self.state.begin_run(self._record(RunState.RUNNING, counts=attempt_number(self.attempt)))
+
+    def end(self, summary: RunSummary) -> None:
+        """Write how the run ended, and wait for a state store that is away."""
+        counts = json.loads(json.dumps(summary.to_json()))
+        if summary.state == RunState.INTERRUPTED and not summary.writes:
+            counts |= attempt_number(self.attempt)
+        record = self._record(summary.state, counts=counts, ended=summary)
+        self._patiently(lambda: self.state.finish_run(record))
+
+    def keep(self, errors: Sequence[ErrorRow], files: Iterable[tuple[str, bytes]]) -> None:
+        """Keep the run's errors and error files, and wait for a state store that is away."""
+        records = [self._error(error) for error in errors]
+        self._patiently(lambda: self.state.add_errors(records))
+        for name, data in files:
+            self._keep_file(name, data)
+
+    def _keep_file(self, name: str, data: bytes) -> None:
+        self._patiently(lambda: self.state.put_file(self.run_id, name, data))
+
+    def _patiently(self, write: Callable[[], None]) -> None:
+        give_up, pause = self.clock.monotonic() + PATIENCE, FIRST_PAUSE
+        while True:
+            try:
+                return write()
+            except RetryLater as error:
+                if self.clock.monotonic() + pause > give_up:
+                    raise
+                log.warning("%s; trying again in %.1f s", error.message, pause)
+            self.clock.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _record(self, state: RunState, *, counts: Mapping[str, Any], ended: RunSummary | None = None) -> RunRecord:
+        return RunRecord(
+            run_id=self.run_id,
+            sync=self.definition.name,
+            version=self.definition.version,
+            trigger=self.trigger,
+            parameters={name: _plain(value) for name, value in self.parameters.items()},
+            state=state.value,
+            started=self.started,
+            ended=self.clock.now() if ended else None,
+            duration=ended.elapsed_seconds if ended else 0.0,
+            counts=counts,
+            message=ended.message if ended else "",
+            fence=self.fence,
+        )
+
+    def _error(self, error: ErrorRow) -> ErrorRecord:
+        return ErrorRecord(
+            run_id=self.run_id,
+            side=error.side,
+            error_class=error.error_class,
+            error_type=error.error_type,
+            column=error.column,
+            rows=error.rows,
+            count=error.count,
+            message=error.message,
+        )
+
+
+def _plain(value: ParameterValue) -> str | int | float | bool | None:
+    """A parameter's value as the execution log keeps it."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def end_of(error: BaseException, *, trigger: str) -> tuple[RunState, str]:
+    """State and message of a run that an exception ended: never a value of a row."""
+    match error:
+        case PlanRefusedError():
+            return RunState.REFUSED, error.message
+        case SyncError():
+            return RunState.FAILED, error.message
+        case KeyboardInterrupt() if trigger == "command":
+            return RunState.CANCELLED, "stopped by a person: from the keyboard, or by SIGTERM"
+        case Exception():
+            # Its message may quote what it stumbled over.
+            return RunState.FAILED, f"ended by an error that the program does not handle ({type(error).__name__})"
+        case _:
+            return RunState.INTERRUPTED, "its process was asked to end"

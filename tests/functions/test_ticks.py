@@ -1,0 +1,371 @@
+"""Ticks in trouble: overlaps, runs that end in unforeseen ways, definitions with mistakes, a state store that is away."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_sync import mistakes, starting
+from batch_sync.tick import Tick
+from shared.app import App, open_app
+from shared.errors import RetryLater
+from shared.jobs import batch
+from shared.jobs.attempts import attempts
+from shared.jobs.writing import write_changes
+from shared.state import JobRequest, RunRecord
+from shared.state.sqlite import SqliteStateStore
+from tests.functions.conftest import World
+
+NIGHTLY = "0 0 3 29 2 *"
+
+
+def tick(app: App, *, now: datetime | None = None) -> None:
+    Tick(app=app, now=now or datetime.now(UTC), seconds=None).run()
+
+
+def states(app: App, sync: str) -> list[tuple[str, str]]:
+    return [(run.trigger, run.state) for run in app.state.runs(sync)]
+
+
+def request(sync: str, *, requested: datetime | None = None) -> JobRequest:
+    return JobRequest(id=f"job-{sync}", sync=sync, requested=requested or datetime.now(UTC), requested_by="ann")
+
+
+def spoil(world: World, name: str) -> App:
+    """Give a definition a mistake, and open the app as it is a minute later."""
+    file = world.folder / "syncs" / f"{name}.yaml"
+    file.write_text(file.read_text().replace("destination:", "destination: ["))
+    return open_app()
+
+
+def died(sync: str, *, attempt: int, ended: datetime) -> RunRecord:
+    return RunRecord(
+        run_id=f"died-{sync}-{attempt}",
+        sync=sync,
+        version="1",
+        trigger="timer",
+        state="Interrupted",
+        started=ended - timedelta(seconds=1),
+        ended=ended,
+        counts={"attempt": attempt},
+    )
+
+
+class TestOverlap:
+    def test_a_tick_that_looked_earlier_does_not_start_again_what_another_has_run(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether a sync is still due is asked again under its lease."""
+        world.define("customers")
+        first, second, now = open_app(), open_app(), datetime.now(UTC)
+        work = Tick._work
+
+        def looked_then_overtaken(self: Tick) -> Any:
+            agenda = work(self)
+            monkeypatch.setattr(Tick, "_work", work)
+            tick(first, now=now)
+            return agenda
+
+        monkeypatch.setattr(Tick, "_work", looked_then_overtaken)
+        tick(second, now=now)
+        assert states(first, "customers") == [("timer", "Succeeded")]
+
+
+class TestUnforeseen:
+    def test_an_error_that_the_program_does_not_handle_is_failed_and_waits_for_its_schedule(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The row has its type and none of its words; other syncs run, and the host hears of it."""
+        world.define("odd", schedule=NIGHTLY)
+        world.define("good", schedule=NIGHTLY)
+        prepared = batch._prepared
+
+        def broken(job: batch.BatchJob, *rest: Any) -> Any:
+            if job.definition.name == "odd":
+                raise ZeroDivisionError("Zebra GmbH")
+            return prepared(job, *rest)
+
+        monkeypatch.setattr(batch, "_prepared", broken)
+        with pytest.raises(BaseExceptionGroup):
+            tick(world.app)
+        tick(world.app)
+        (run,) = world.app.state.runs("odd")
+        assert (run.state, run.message) == (
+            "Failed",
+            "ended by an error that the program does not handle (ZeroDivisionError)",
+        )
+        assert states(world.app, "good") == [("timer", "Succeeded")]
+
+    @pytest.mark.parametrize("place", ["before the run", "in the run"])
+    def test_a_request_that_ends_so_is_not_tried_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        """It is Failed, wherever the error came, and the request is gone."""
+        world.define("odd", schedule=NIGHTLY)
+        world.app.state.begin_run(died("odd", attempt=0, ended=datetime.now(UTC)))
+
+        def broken(*_: Any, **__: Any) -> Any:
+            raise ZeroDivisionError
+
+        if place == "in the run":
+            monkeypatch.setattr(batch, "_prepared", broken)
+        else:
+            monkeypatch.setattr(App, "parameters", broken)
+        world.app.state.request_job(request("odd"))
+        with pytest.raises(BaseExceptionGroup):
+            tick(world.app)
+        assert states(world.app, "odd")[0] == ("job", "Failed")
+        assert world.app.state.job_requests() == ()
+
+
+class TestMetrics:
+    def test_every_end_is_counted_with_its_state(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also of what never began: a missing secret, a mistake in the definition, a request for no sync."""
+        counted: set[tuple[str, str, str]] = set()
+
+        def count(sync: str, trigger: str, summary: Mapping[str, Any]) -> None:
+            counted.add((sync, trigger, summary["state"]))
+
+        for module in (mistakes, starting):
+            monkeypatch.setattr(module, "record_batch", count)
+        for name in ("good", "no-file", "no-secret", "broken", "odd", "some-rows"):
+            world.define(name)
+        (world.folder / "no-file.csv").unlink()
+        secret = world.folder / "syncs" / "no-secret.yaml"
+        secret.write_text(secret.read_text().replace("DATAVERSE_SECRET", "NOT_SET"))
+        world.write("some-rows", [("some-rows-1", "x" * 200), ("some-rows-2", "fine")])
+        app = spoil(world, "broken")
+        app.state.request_job(request("no-such-sync"))
+        prepared = batch._prepared
+
+        def broken(job: batch.BatchJob, *rest: Any) -> Any:
+            if job.definition.name == "odd":
+                raise ZeroDivisionError
+            return prepared(job, *rest)
+
+        monkeypatch.setattr(batch, "_prepared", broken)
+        with pytest.raises(BaseExceptionGroup):
+            tick(app)
+        assert counted == {
+            ("good", "timer", "Succeeded"),
+            ("some-rows", "timer", "Completed with errors"),
+            ("no-file", "timer", "Failed"),
+            ("no-secret", "timer", "Failed"),
+            ("odd", "timer", "Failed"),
+            ("broken", "definition", "Failed"),
+            ("no-such-sync", "job", "Failed"),
+        }
+
+
+class TestRefused:
+    def test_a_plan_over_its_limits_is_refused_in_the_log(self, world: World) -> None:
+        """Nothing was written, and it is not an error of the program."""
+        world.define("customers", rows=20)
+        tick(world.app)
+        world.write("customers", [("customers-1", "Account 1")])
+        tick(world.app, now=datetime.now(UTC) + timedelta(minutes=2))
+        assert states(world.app, "customers")[0] == ("timer", "Refused")
+        assert len(world.accounts()) == 20
+
+
+class TestStateStoreAway:
+    def test_a_run_whose_end_meets_a_store_that_restarts_is_not_repeated(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The end waits for the store, the lease lapses by itself, and the request is done."""
+        world.define("customers", schedule=NIGHTLY)
+        world.app.state.begin_run(died("customers", attempt=0, ended=datetime.now(UTC)))
+        world.app.state.request_job(request("customers"))
+        away = {"finish_run": 2, "release_lease": 1}
+
+        def restarting(method: str) -> Any:
+            real = getattr(SqliteStateStore, method)
+
+            def call(self: SqliteStateStore, given: Any) -> Any:
+                if away[method] and getattr(given, "name", "sync/").startswith("sync/"):
+                    away[method] -= 1
+                    raise RetryLater("The state store is away", retry_after=10)
+                return real(self, given)
+
+            return call
+
+        # The tick marks no dead run here: the first calls are those of the run itself.
+        for method in away:
+            monkeypatch.setattr(SqliteStateStore, method, restarting(method))
+        tick(world.app)
+        assert away == {"finish_run": 0, "release_lease": 0}
+        tick(world.app)
+        assert [run.state for run in world.app.state.runs("customers") if run.trigger == "job"] == ["Succeeded"]
+        assert world.app.state.job_requests() == ()
+
+    def test_a_request_whose_run_wrote_before_dataverse_went_away_is_done(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What was written would be written again by `delta`; a run that wrote nothing is tried again."""
+        world.define("customers", schedule=NIGHTLY)
+        write = write_changes
+        written: list[bool] = []
+
+        def away(*given: Any) -> None:
+            if written.pop():
+                write(*given)
+            raise RetryLater("Dataverse is away", retry_after=1)
+
+        monkeypatch.setattr(batch, "write_changes", away)
+        world.app.state.request_job(request("customers"))
+        written.append(False)
+        tick(world.app)
+        assert len(world.app.state.job_requests()) == 1
+        written.append(True)
+        tick(world.app)
+        assert world.app.state.job_requests() == ()
+        assert states(world.app, "customers") == [("job", "Failed"), ("job", "Failed")]
+
+
+class TestMistakes:
+    def test_a_definition_with_a_mistake_is_logged_once_and_its_schedule_goes_on_when_mended(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """An ERROR line and a Failed row with file and line; the same mistake says nothing more, another one does."""
+        world.define("beta", schedule=NIGHTLY)
+        tick(world.app)
+        file = world.folder / "syncs" / "beta.yaml"
+        good = file.read_text()
+        app = spoil(world, "beta")
+        with caplog.at_level(logging.ERROR):
+            tick(app)
+            tick(open_app())
+        (said,) = [record.getMessage() for record in caplog.records if "beta" in record.getMessage()]
+        (row, _) = app.state.runs("beta")
+        assert (row.trigger, row.state) == ("definition", "Failed")
+        assert f"{file}:" in row.message
+        assert row.message in said
+        file.write_text(good.replace("number", "nummer", 1).replace("name: beta", "name: beta\nnonsense: 1"))
+        tick(open_app())
+        assert states(app, "beta") == [("definition", "Failed"), ("definition", "Failed"), ("timer", "Succeeded")]
+        file.write_text(good)
+        tick(open_app())
+        assert len(app.state.runs("beta")) == 3  # mended: the rows of the mistakes started nothing and are no starts
+
+    def test_a_sync_that_never_ran_starts_when_its_definition_is_mended(self, world: World) -> None:
+        """The row of its mistake does not count as its first start."""
+        world.define("beta", schedule=NIGHTLY)
+        file = world.folder / "syncs" / "beta.yaml"
+        good = file.read_text()
+        tick(spoil(world, "beta"))
+        file.write_text(good)
+        app = open_app()
+        tick(app)
+        assert states(app, "beta") == [("timer", "Succeeded"), ("definition", "Failed")]
+
+    def test_a_request_for_a_definition_with_a_mistake_leaves_a_row(self, world: World) -> None:
+        """It is Failed with the reason, and gone; so is one for a sync that there is not."""
+        world.define("beta", schedule=NIGHTLY)
+        app = spoil(world, "beta")
+        for name in ("beta", "no-such-sync"):
+            app.state.request_job(request(name))
+        tick(app)
+        assert states(app, "beta") == [("job", "Failed"), ("definition", "Failed")]
+        assert f"{world.folder / 'syncs' / 'beta.yaml'}:" in app.state.runs("beta")[0].message
+        (missing,) = app.state.runs("no-such-sync")
+        assert (missing.trigger, missing.state) == ("job", "Failed")
+        assert "there is no sync no-such-sync" in missing.message
+        assert app.state.job_requests() == ()
+
+    def test_a_pipe_among_the_definitions_keeps_no_tick_from_ending(self, world: World) -> None:
+        """It is reported like any other mistake."""
+        world.define("good")
+        os.mkfifo(world.folder / "syncs" / "pipe.yaml")
+        tick(world.app)
+        assert states(world.app, "good") == [("timer", "Succeeded")]
+        assert states(world.app, "pipe") == [("definition", "Failed")]
+
+
+KILLED = """
+import os
+import shared.jobs.batch as batch
+from datetime import UTC, datetime
+from batch_sync.tick import Tick
+from shared.app import open_app
+
+prepared = batch._prepared
+
+def deadly(job, *rest):
+    if job.definition.name == "a-deadly":
+        os._exit(137)  # what the kernel does to a process that takes too much memory
+    return prepared(job, *rest)
+
+batch._prepared = deadly
+app = open_app()
+Tick(app=app, now=datetime.now(UTC), seconds=None).run()
+"""
+
+
+class TestRunsThatGetNowhere:
+    def test_a_sync_that_kills_its_process_takes_none_along_for_long(self, world: World) -> None:
+        """At its second attempt it runs alone, when all others have ended; from then on it is held back."""
+        names = [f"good-{number}" for number in range(4)]
+        world.define("a-deadly", schedule=NIGHTLY)
+        for name in names:
+            world.define(name, schedule="0 0 * * * *")
+        codes = []
+        for _ in range(4):
+            codes.append(
+                subprocess.run([sys.executable, "-c", KILLED], check=False, cwd=Path.cwd(), env=paths()).returncode
+            )
+            for name in ("a-deadly", *names):  # a minute goes by, and the leases of dead processes lapse
+                if lease := world.app.state.lease(f"sync/{name}"):
+                    world.app.state.release_lease(lease)
+        assert codes == [137, 137, 0, 0]
+        assert all(world.app.state.runs(name)[0].state == "Succeeded" for name in names)
+        deadly = world.app.state.runs("a-deadly")
+        assert [(run.state, attempts(run)) for run in deadly] == [("Interrupted", 2), ("Interrupted", 1)]
+        assert "attempt 2, the next one not before" in deadly[0].message
+
+    def test_it_is_tried_again_when_its_pause_is_over(self, world: World) -> None:
+        """Five minutes after the second attempt, not before."""
+        world.define("customers", schedule=NIGHTLY)
+        now = datetime.now(UTC)
+        world.app.state.begin_run(died("customers", attempt=2, ended=now))
+        tick(world.app, now=now + timedelta(minutes=4))
+        assert len(world.app.state.runs("customers")) == 1
+        tick(world.app, now=now + timedelta(minutes=6))
+        assert states(world.app, "customers")[0] == ("timer", "Succeeded")
+
+    def test_after_the_last_attempt_it_waits_for_its_schedule(self, world: World) -> None:
+        """However long the pause is over."""
+        world.define("customers", schedule=NIGHTLY)
+        now = datetime.now(UTC)
+        world.app.state.begin_run(died("customers", attempt=5, ended=now))
+        tick(world.app, now=now + timedelta(days=1))
+        assert len(world.app.state.runs("customers")) == 1
+
+    def test_a_request_is_held_back_given_up_and_may_be_made_anew(self, world: World) -> None:
+        """One made before the last death waits, then fails with the reason; one made since is a new try."""
+        world.define("customers", schedule=NIGHTLY)
+        now = datetime.now(UTC)
+        state = world.app.state
+        state.request_job(request("customers", requested=now - timedelta(hours=1)))
+        state.begin_run(died("customers", attempt=2, ended=now - timedelta(minutes=1)))
+        tick(world.app, now=now)
+        assert len(state.job_requests()) == 1
+        state.begin_run(died("customers", attempt=5, ended=now - timedelta(seconds=30)))
+        tick(world.app, now=now)
+        assert state.job_requests() == ()
+        assert states(world.app, "customers")[0] == ("job", "Failed")
+        assert "given up: 5 runs in a row got nowhere" in state.runs("customers")[0].message
+        state.request_job(request("customers"))
+        tick(world.app)
+        assert states(world.app, "customers")[0] == ("job", "Succeeded")
+
+
+def paths() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

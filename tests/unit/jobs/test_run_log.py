@@ -1,0 +1,183 @@
+"""How a run's end comes into the execution log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.definitions import load_definition
+from shared.definitions.example import EXAMPLE
+from shared.errors import AbortRun, RetryLater, StalePlanError, UnsafePlanError, UserError
+from shared.jobs import ErrorRow, RunState, RunSummary
+from shared.jobs.attempts import attempts
+from shared.jobs.run_log import RunLog, end_of
+from shared.state import ErrorRecord, RunRecord
+from shared.state.sqlite import SqliteStateStore
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class AwayStore(SqliteStateStore):
+    """Answers again when the clock says so."""
+
+    def __init__(self, file: Path, clock: Clock) -> None:
+        super().__init__(file)
+        self.clock, self.back = clock, 0.0
+
+    def _answer(self) -> None:
+        if self.clock.seconds < self.back:
+            raise RetryLater("The state store is away", retry_after=10)
+
+    def finish_run(self, run: RunRecord) -> None:
+        self._answer()
+        super().finish_run(run)
+
+    def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
+        self._answer()
+        super().add_errors(errors)
+
+    def put_file(self, run_id: str, name: str, data: bytes) -> None:
+        self._answer()
+        super().put_file(run_id, name, data)
+
+
+@dataclass(slots=True)
+class Logged:
+    """A run that has begun, with a store that can go away."""
+
+    store: AwayStore
+    clock: Clock
+    log: RunLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = RunLog(
+            state=self.store,
+            clock=self.clock,
+            run_id="r1",
+            definition=load_definition(EXAMPLE),
+            trigger="timer",
+            started=NOON,
+            attempt=3,
+        )
+        self.log.begin()
+
+    @property
+    def row(self) -> RunRecord:
+        row = self.store.run("r1")
+        assert row is not None
+        return row
+
+
+@pytest.fixture
+def logged(tmp_path: Path) -> Iterator[Logged]:
+    clock = Clock()
+    store = AwayStore(tmp_path / "state.db", clock)
+    yield Logged(store, clock)
+    store.close()
+
+
+def ended(state: RunState = RunState.SUCCEEDED, *, writes: int = 0) -> RunSummary:
+    return RunSummary(run_id="r1", sync="customers", state=state, strategy="full", writes=writes, message="why")
+
+
+@pytest.mark.parametrize("seconds", [0, 9, 60, 110])
+def test_the_end_waits_for_a_store_that_is_away(logged: Logged, seconds: float) -> None:
+    """For longer than a lease holds: what is not in the log would be run again."""
+    logged.store.back = seconds
+    logged.log.end(ended())
+    assert (logged.row.state, logged.row.message) == ("Succeeded", "why")
+    assert logged.clock.seconds < 130
+
+
+def test_errors_and_files_wait_too(logged: Logged) -> None:
+    """They are written before the end."""
+    logged.store.back = 30
+    error = ErrorRow(
+        side="source", error_class="Invalid Row", error_type="Duplicate Key", column="", rows=(1,), count=1
+    )
+    logged.log.keep([error], [("r1_SourceErrors.csv", b"Row")])
+    assert [each.error_type for each in logged.store.errors("r1")] == ["Duplicate Key"]
+    assert logged.store.file("r1", "r1_SourceErrors.csv") == b"Row"
+
+
+def test_a_store_that_stays_away_is_an_error_in_the_end(logged: Logged) -> None:
+    """After two minutes, so that the process can do something else."""
+    logged.store.back = float("inf")
+    with pytest.raises(RetryLater):
+        logged.log.end(ended())
+    assert 60 <= logged.clock.seconds <= 120
+    assert logged.row.state == "Running"
+
+
+def test_a_store_that_refuses_is_not_waited_for(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting would change nothing."""
+
+    def refuse(*_: object) -> None:
+        raise AbortRun("no")
+
+    monkeypatch.setattr(logged.store, "finish_run", refuse)
+    with pytest.raises(AbortRun):
+        logged.log.end(ended())
+    assert logged.clock.seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "writes", "count"),
+    [
+        (RunState.INTERRUPTED, 0, 3),
+        (RunState.INTERRUPTED, 1, 0),
+        (RunState.SUCCEEDED, 0, 0),
+        (RunState.FAILED, 0, 0),
+        (RunState.CANCELLED, 0, 0),
+    ],
+)
+def test_a_run_that_was_interrupted_before_it_wrote_counts_as_an_attempt(
+    logged: Logged, state: RunState, writes: int, count: int
+) -> None:
+    """One that wrote has come further, and the next goes on from there."""
+    assert logged.row.counts == {"attempt": 3}
+    logged.log.end(ended(state, writes=writes))
+    assert attempts(logged.row) == count
+
+
+@pytest.mark.parametrize(
+    ("error", "trigger", "state", "said"),
+    [
+        (UnsafePlanError("too many"), "timer", RunState.REFUSED, "too many"),
+        (StalePlanError("moved"), "command", RunState.REFUSED, "moved"),
+        (UserError("no file"), "timer", RunState.FAILED, "no file"),
+        (RetryLater("away", retry_after=1), "timer", RunState.FAILED, "away"),
+        (KeyboardInterrupt(), "command", RunState.CANCELLED, "stopped by a person"),
+        (KeyboardInterrupt(), "timer", RunState.INTERRUPTED, "its process was asked to end"),
+        (SystemExit(1), "timer", RunState.INTERRUPTED, "its process was asked to end"),
+        (ValueError("Zebra GmbH"), "timer", RunState.FAILED, "does not handle (ValueError)"),
+    ],
+)
+def test_whatever_ends_a_run_has_a_state_and_a_reason_without_row_values(
+    error: BaseException, trigger: str, state: RunState, said: str
+) -> None:
+    """The message of an error that the program does not handle may quote a row: its type is what is kept."""
+    found, message = end_of(error, trigger=trigger)
+    assert found is state
+    assert said in message
+    assert "Zebra" not in message
