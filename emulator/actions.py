@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from emulator.documented import check_emulated
 from emulator.environment import Environment
-from emulator.errors import invalid_argument, method_not_allowed, unknown_segment
+from emulator.errors import invalid_argument, no_resource, unknown_segment
 from emulator.messages import Planned, Request, answer
 from emulator.odata import Segment
 from emulator.schema import Action, Table
@@ -49,6 +50,7 @@ class Actions:
         """
         action = self._environment.schema.actions.get(segment.name)
         if action is None or action.bound_to is not None:
+            check_emulated(segment.name)
             raise unknown_segment(segment.name)
         return self._call(request, action, segment, "")
 
@@ -57,12 +59,13 @@ class Actions:
         name = segment.name.removeprefix("Microsoft.Dynamics.CRM.")
         action = self._environment.schema.actions.get(name)
         if action is None or action.bound_to != table.logical_name or action.bound_to_collection is to_row:
+            check_emulated(name)
             raise unknown_segment(segment.name)
         return self._call(request, action, segment, request.path.rpartition("/")[0])
 
     def _call(self, request: Request, action: Action, segment: Segment, target: str) -> Planned:
         if request.method != ("GET" if action.is_function else "POST"):
-            raise method_not_allowed(request.method)
+            raise no_resource(request.url)
         parameters = self._parameters(request, action, segment)
         content = None
         if action.response is not None:

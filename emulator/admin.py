@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from emulator.errors import ServiceError, access_denied, invalid_argument
+from emulator.errors import ServiceError, access_denied, invalid_argument, request_too_large
 from emulator.faults import Faults
 from emulator.stats import Stats
 
 __all__ = ["ADMIN_PATH", "Admin"]
 
 ADMIN_PATH: Final = "/_emulator"
+_LARGEST_BODY: Final = 1024 * 1024  # of a list of faults
 _Handler = Callable[[Request], Awaitable[object]]
 
 
@@ -56,7 +57,7 @@ class Admin:
 
     async def _add_faults(self, request: Request) -> object:
         try:
-            given = orjson.loads(await request.body())
+            given = orjson.loads(await _body(request))
         except orjson.JSONDecodeError as error:
             raise invalid_argument(f"The body is no JSON: {error}.") from error
         return {"added": self.faults.add(given)}
@@ -77,6 +78,17 @@ class Admin:
 
     async def _seed(self, request: Request) -> object:
         return {"seeded": self.seed(request.path_params["set"])}
+
+
+async def _body(request: Request) -> bytes:
+    """The body of a request, which has an end."""
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > _LARGEST_BODY:
+            raise request_too_large(_LARGEST_BODY)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _is_local(request: Request) -> bool:

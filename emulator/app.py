@@ -18,8 +18,9 @@ from starlette.applications import Starlette
 from emulator.admin import ADMIN_PATH, Admin
 from emulator.auth import Authority
 from emulator.batch import BatchRunner, Pause
-from emulator.errors import ServiceError, no_resource
+from emulator.errors import ServiceError, no_resource, request_too_large
 from emulator.faults import DroppedConnectionError, Fault, Faults, drop_connection
+from emulator.impersonation import acting_caller
 from emulator.limits import Limits
 from emulator.messages import Effect, Preferences, Request, Response, answer, refusal
 from emulator.service import Service
@@ -34,7 +35,8 @@ Send = Callable[[Any], Awaitable[None]]
 
 _ROOT: Final = re.compile(r"/api/data/v9\.\d/")
 _CALLS: Final = f"{ADMIN_PATH}/calls"  # of declared actions
-_LONGEST_URL: Final = 32768  # of a GET outside $batch
+_LONGEST_URL: Final = 32768  # outside $batch
+_LARGEST_BODY: Final = 128 * 1024 * 1024  # the bulk-operations page names 116.85 MB as the size that is too large
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,11 @@ class Application:
         if path.startswith(ADMIN_PATH):
             await self._admin(scope, receive, send)
             return
-        exchange = await _exchange(scope, receive)
+        try:
+            exchange = await _exchange(scope, receive)
+        except ServiceError as error:
+            await _send(send, refusal(error))
+            return
         if self.policies.authority.is_endpoint(path):
             await _send(send, self._authority(exchange))
             return
@@ -159,8 +165,10 @@ class Application:
         root = _ROOT.match(exchange.path)
         if root is None:
             raise no_resource(exchange.base_url + exchange.target)
-        if exchange.method == "GET" and len(exchange.base_url) + len(exchange.target) > _LONGEST_URL:
+        if len(exchange.base_url) + len(exchange.target) > _LONGEST_URL:
             raise ServiceError(414, "", "The request URI is too long.")
+        environment = self.service.environment
+        caller = environment.caller_for(application_id, exchange.user)
         return Request(
             method=exchange.method,
             path=exchange.path[root.end() :],
@@ -168,16 +176,19 @@ class Application:
             headers=exchange.headers,
             body=exchange.body,
             root=exchange.base_url + root[0],
-            caller=self.service.environment.caller_for(application_id, exchange.user),
+            caller=acting_caller(environment, caller, exchange.headers),
             row_check=self.policies.faults.row_check(exchange.method, exchange.target),
         )
 
     async def _carry_out(self, request: Request, pause: Pause) -> Response:
         if request.path.startswith("$batch"):
             return await self._batches.run(request, pause)
-        planned = self.service.plan(request)
+        database = self.service.environment.database
+        with database.within(pause.budget):
+            planned = self.service.plan(request)
         await pause.spend(self.policies.timing, planned.rows)
-        response = planned.act()
+        with database.within(pause.budget):
+            response = planned.act()
         for effect in response.effects:
             self._report(effect)
         return response
@@ -224,10 +235,13 @@ class Application:
 
 async def _exchange(scope: Scope, receive: Receive) -> _Exchange:
     parts = []
-    more = True
+    size, more = 0, True
     while more:
         message = await receive()
         parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > _LARGEST_BODY:
+            raise request_too_large(_LARGEST_BODY)
         more = message.get("more_body", False)
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     path = scope["raw_path"].decode("ascii", "replace")

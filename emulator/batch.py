@@ -10,10 +10,12 @@ from uuid import uuid4
 
 from emulator.errors import ServiceError, content_id_missing, content_id_unknown, invalid_request_body
 from emulator.faults import Faults
+from emulator.impersonation import acting_caller
 from emulator.messages import Planned, Preferences, Request, Response, refusal
 from emulator.multipart import InnerRequest, Part, boundary_of, inner_request, parts_of, written_part
 from emulator.service import Service
 from emulator.stats import Stats, kind_of
+from emulator.store import Budget
 from emulator.timing import TimeModel
 
 __all__ = ["BatchRunner", "Pause"]
@@ -30,10 +32,14 @@ _OUTER_ONLY: Final = frozenset({"content-type", "content-length", "prefer", "if-
 
 @dataclass(slots=True)
 class Pause:
-    """What the time model made one HTTP request wait: `waited` in all, `work` the part that is execution time."""
+    """What the time model made one HTTP request wait: `waited` in all, `work` the part that is execution time.
+
+    `budget` is what its statements may still take.
+    """
 
     waited: float = 0.0
     work: float = 0.0
+    budget: Budget = field(default_factory=Budget)
 
     async def spend(self, timing: TimeModel, rows: Mapping[str, int]) -> None:
         """Lets the time of a request pass."""
@@ -87,23 +93,15 @@ class BatchRunner:
         """Answers `POST $batch`.
 
         Raises:
-            ServiceError: The body is not well formed, or holds more than 1000 operations.
+            ServiceError: The content type names no boundary.
         """
         boundary = boundary_of(request.headers.get("content-type", ""))
         if boundary is None:
             raise invalid_request_body("Microsoft.OData.ODataException: A batch is of the type multipart/mixed.")
-        parts = [
-            (part, list(parts_of(part.content, inner)) if inner else None)
-            for part in parts_of(request.body, boundary, outermost=True)
-            for inner in (boundary_of(part.headers.get("content-type", "")),)
-        ]
-        if sum(1 if inner is None else len(inner) for _, inner in parts) > _MOST_REQUESTS:
-            raise ServiceError(
-                400,
-                "0x80060888",
-                f"The current request is trying to execute more than the maximum of {_MOST_REQUESTS} operations in a "
-                "batch.",
-            )
+        try:
+            parts = _parts(request, boundary)
+        except ServiceError as error:  # answered in the shape of a batch, as web-api-client-errors shows
+            return _written([_Outcome(responses=[(_refused(error), None)])], status=error.status)
         run = _Run(request, pause)
         await pause.spend(self._timing, {})
         outcomes: list[_Outcome] = []
@@ -115,14 +113,17 @@ class BatchRunner:
         return _written(outcomes, status=200)
 
     async def _single(self, run: _Run, part: Part) -> _Outcome:
-        content_id = part.headers.get("content-id")
+        content_id, inner = part.headers.get("content-id"), None
         try:
-            inner = self._prepared(run, inner_request(part))
-            planned = self._plan(inner)
+            inner = inner_request(part)
+            content_id = content_id or inner.headers.get("content-id")
+            with self._service.environment.database.within(run.pause.budget):
+                planned = self._plan(self._prepared(run, inner))
             await run.pause.execute(self._timing, planned.rows)
-            response = planned.act()
+            with self._service.environment.database.within(run.pause.budget):
+                response = planned.act()
         except ServiceError as error:
-            return _Outcome(responses=[(_refused(error, part), content_id)])
+            return _Outcome(responses=[(_refused(error, inner), content_id)])
         self._count(response)
         self._remember(run, content_id, response)
         return _Outcome(responses=[(_located(response), content_id)])
@@ -130,27 +131,34 @@ class BatchRunner:
     async def _change_set(self, run: _Run, parts: Sequence[Part]) -> _Outcome:
         """All or nothing; the time passes before, as nothing else may come between the operations."""
         responses: list[tuple[Response, str | None]] = []
-        content_id, refused = None, parts[0]
+        content_id, refused = None, None
+        database = self._service.environment.database
         try:
             inner = [inner_request(part) for part in parts]
             await run.pause.execute(self._timing, _rows(inner))
-            with self._service.environment.database.transaction():
+            with database.within(run.pause.budget), database.transaction():
                 for part, operation in zip(parts, inner, strict=True):
-                    content_id, refused = part.headers.get("content-id"), part
-                    if content_id is None:
-                        raise content_id_missing()
-                    if operation.method == "GET":
-                        raise invalid_request_body(
-                            "Microsoft.OData.ODataException: A GET operation is not allowed in a change set."
-                        )
-                    response = self._plan(self._prepared(run, operation)).act()
-                    self._remember(run, content_id, response)
+                    refused = operation
+                    # Microsoft's own SDK writes it into the operation's headers, its samples before them.
+                    content_id = part.headers.get("content-id") or operation.headers.get("content-id")
+                    response = self._within_change_set(run, operation, content_id)
                     responses.append((_located(response), content_id))
         except ServiceError as error:
             return _Outcome(responses=[(_refused(error, refused), content_id)])
         for response, _ in responses:
             self._count(response)
         return _Outcome(responses=responses, change_set=True)
+
+    def _within_change_set(self, run: _Run, operation: InnerRequest, content_id: str | None) -> Response:
+        if content_id is None:
+            raise content_id_missing()
+        if operation.method == "GET":
+            raise invalid_request_body(
+                "Microsoft.OData.ODataException: A GET operation is not allowed in a change set."
+            )
+        response = self._plan(self._prepared(run, operation)).act()
+        self._remember(run, content_id, response)
+        return response
 
     def _plan(self, inner: Request) -> Planned:
         target = f"{inner.path}?{inner.query}" if inner.query else inner.path
@@ -174,7 +182,7 @@ class BatchRunner:
             headers={**outer, **inner.headers},
             body=_REFERENCE_VALUE.sub(lambda match: _bound(run, match), inner.body),
             root=run.request.root,
-            caller=run.request.caller,
+            caller=acting_caller(self._service.environment, run.request.caller, inner.headers),
         )
 
     def _resolved(self, run: _Run, url: str) -> str:
@@ -194,6 +202,29 @@ class BatchRunner:
             self._stats.rows(effect.operation, effect.count)
             if effect.ids:
                 self._stats.wrote(effect.table, effect.ids)
+
+
+def _parts(request: Request, boundary: str) -> list[tuple[Part, list[Part] | None]]:
+    """The parts of a batch, each with those of the change set that it holds.
+
+    Raises:
+        ServiceError: The body is not well formed, or holds more than 1000 operations.
+    """
+    parts: list[tuple[Part, list[Part] | None]] = []
+    operations = 0
+    for part in parts_of(request.body, boundary, outermost=True):
+        inner = boundary_of(part.headers.get("content-type", ""))
+        change_set = list(parts_of(part.content, inner)) if inner else None
+        operations += 1 if change_set is None else len(change_set)
+        parts.append((part, change_set))
+    if operations > _MOST_REQUESTS:
+        raise ServiceError(
+            400,
+            "0x80060888",
+            f"The current request is trying to execute more than the maximum of {_MOST_REQUESTS} operations in a "
+            "batch.",
+        )
+    return parts
 
 
 def _bound(run: _Run, match: re.Match[bytes]) -> bytes:
@@ -220,11 +251,8 @@ def _rows(operations: Sequence[InnerRequest]) -> dict[str, int]:
     return rows
 
 
-def _refused(error: ServiceError, part: Part) -> Response:
-    try:
-        preferred = inner_request(part).headers.get("prefer", "")
-    except ServiceError:
-        preferred = ""
+def _refused(error: ServiceError, inner: InnerRequest | None = None) -> Response:
+    preferred = inner.headers.get("prefer", "") if inner else ""
     response = refusal(error, Preferences.parse(preferred))
     return replace(response, headers={"REQ_ID": str(uuid4()), **response.headers})
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from emulator.environment import Environment
-from emulator.errors import ServiceError, invalid_argument, invalid_property, undeclared_property
-from emulator.odata import row_reference
+from emulator.errors import ServiceError, invalid_argument, invalid_property, not_implemented, undeclared_property
+from emulator.odata import child_link, row_reference
 from emulator.references import existing_id
 from emulator.schema import Column, ColumnType, Table
 from emulator.values import converter, guid_text
@@ -46,10 +46,12 @@ class BodyReader:
             if setter is not None:
                 setter(values, value)
             elif "@" not in name or name.endswith(_BIND):
-                raise self._unknown(name, value)
+                raise self._unknown(name)
         return values
 
-    def _unknown(self, name: str, value: Any) -> ServiceError:
+    def _unknown(self, name: str) -> ServiceError:
+        if child_link(name.removesuffix(_BIND), self.table, self._environment.schema):
+            return _deep_insert(name)
         if name.endswith(_BIND):
             return undeclared_property(name.removesuffix(_BIND))
         if name in self.table.by_property:
@@ -58,8 +60,6 @@ class BodyReader:
                 "0x80048d19",
                 "CRM do not support direct update of Entity Reference properties, Use Navigation properties instead.",
             )
-        if isinstance(value, (dict, list)):
-            return invalid_argument(f"The emulator does not create related rows within a row ('{name}').")
         return invalid_property(name, self.table.logical_name)
 
     def _setters(self, *, creating: bool) -> dict[str, _Setter]:
@@ -145,6 +145,8 @@ def _clearing(column: Column) -> _Setter:
     name = column.logical_name
 
     def setter(values: Values, value: Any) -> None:
+        if isinstance(value, dict):
+            raise _deep_insert(name)
         if value is not None:
             raise undeclared_property(name)
         values[name] = None
@@ -152,6 +154,10 @@ def _clearing(column: Column) -> _Setter:
             values[f"{name}__type"] = None
 
     return setter
+
+
+def _deep_insert(name: str) -> ServiceError:
+    return not_implemented(f"Creating or linking related rows within a row ('{name}') is not emulated: deep insert.")
 
 
 def _null_refused(column: Column, table: Table) -> ServiceError:

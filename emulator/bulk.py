@@ -19,7 +19,7 @@ from emulator.errors import (
 )
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import RowKey, row_reference
-from emulator.references import absent, key_values
+from emulator.references import absent, checked_key_value, key_values
 from emulator.schema import AlternateKey, ColumnType, Table
 from emulator.values import guid_text
 
@@ -98,6 +98,8 @@ class Bulk:
             )
         address = target.get("@odata.id")
         if address is not None:
+            if not isinstance(address, str):
+                raise invalid_request_body("Microsoft.OData.ODataException: The value of '@odata.id' must be a text.")
             found, reference = row_reference(address, self._environment.schema)
             if found is not table:
                 raise invalid_argument(f"The target {address} is not a row of {table.entity_set}.")
@@ -278,7 +280,7 @@ def _identify(table: Table, item: _Item, values: Values) -> None:
     for position, part in enumerate(reference.key.columns if reference.key else ()):
         if part in values:
             raise key_column_in_body()
-        values[part] = reference.values[part]
+        values[part] = checked_key_value(table, part, reference.values[part])
         if table.columns[part].type is ColumnType.STRING:
             values[f"{part}__n"] = collated[1][position]
 

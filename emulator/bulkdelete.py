@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from emulator.changes import Changes
@@ -11,8 +13,8 @@ from emulator.messages import Caller, Effect, Planned, Request, Response, answer
 from emulator.odata import Compiler, Sql
 from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical, Membership, Negation
 from emulator.odata.nodes import Property as PropertyNode
-from emulator.odata.types import edm_type
-from emulator.schema import Table
+from emulator.odata.types import edm_type, stored_text
+from emulator.schema import Column, Table
 from emulator.store import sql_name
 from emulator.timing import TimeModel
 
@@ -59,7 +61,12 @@ class BulkDeletes:
         queries = body.get("QuerySet")
         if not isinstance(queries, list) or not queries:
             raise invalid_argument("Required field 'QuerySet' is missing")
-        wanted = [self._query(request, query) for query in queries]
+        try:
+            wanted = [self._query(request, query) for query in queries]
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise invalid_argument(
+                "A query of 'QuerySet' is refused: one of its values is of the wrong kind."
+            ) from error
         return Planned(act=lambda: self._start(request, str(body.get("JobName") or "Bulk deletion"), wanted))
 
     def _query(self, request: Request, query: Mapping[str, Any]) -> tuple[Table, Sql]:
@@ -142,6 +149,18 @@ def _criteria(criteria: Mapping[str, Any], table: Table) -> Expression | None:
     return Logical(operator="or" if criteria.get("FilterOperator") == "Or" else "and", operands=tuple(parts))
 
 
+def _literal(value: object, column: Column) -> Literal:
+    """A value as a filter has it; those of other types than text come as text too."""
+    edm = edm_type(column)
+    if isinstance(value, str) and edm == "Edm.DateTimeOffset":
+        moment = datetime.fromisoformat(value)
+        return Literal(value=moment if moment.tzinfo else moment.replace(tzinfo=UTC), edm=edm, text=value)
+    stored = stored_text(value, column) if isinstance(value, str) else value
+    if not isinstance(stored, str | int | float):
+        raise TypeError(type(stored))
+    return Literal(value=Decimal(str(stored)) if isinstance(stored, float) else stored, edm=edm, text=str(value))
+
+
 def _condition(condition: Mapping[str, Any], table: Table) -> Expression:
     name = str(condition.get("AttributeName"))
     column = table.columns.get(name)
@@ -150,7 +169,7 @@ def _condition(condition: Mapping[str, Any], table: Table) -> Expression:
     operand = PropertyNode(path=(column.property_name,))
     operator = str(condition.get("Operator"))
     values = [one.get("Value") if isinstance(one, Mapping) else one for one in condition.get("Values") or []]
-    literals = [Literal(value=value, edm=edm_type(column), text=str(value)) for value in values]
+    literals = [_literal(value, column) for value in values]
     match operator:
         case "Null" | "NotNull":
             null = Literal(value=None, edm="null", text="null")

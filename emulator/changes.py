@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emulator.bodies import BodyReader, Values
-from emulator.derived import Derivations
+from emulator.derived import CUSTOMERS, Derivations
 from emulator.environment import Environment
 from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, invalid_argument, record_not_found
 from emulator.messages import Caller
@@ -41,7 +41,9 @@ class TableChanges:
             (other, name)
             for other in environment.schema.tables.values()
             for name, column in other.columns.items()
-            if column.is_lookup and table.logical_name in column.targets and column.valid_for_update
+            if column.is_lookup
+            and table.logical_name in column.targets
+            and (column.valid_for_update or name in CUSTOMERS.values())
         ]
 
     @property
@@ -95,6 +97,8 @@ class TableChanges:
             "modifiedon": now,
             "createdby": caller.user_id,
             "modifiedby": caller.user_id,
+            "createdonbehalfby": caller.on_behalf,
+            "modifiedonbehalfby": caller.on_behalf,
         }
         if "ownerid" in self.table.columns:
             stamps["ownerid"] = stamps["owninguser"] = caller.user_id
@@ -140,6 +144,7 @@ class TableChanges:
                 self._own(row)
             row["modifiedon"] = now
             row["modifiedby"] = caller.user_id
+            row["modifiedonbehalfby"] = caller.on_behalf
             row["versionnumber"] = next_version()
             row["row_"] = number
             complete.append(row)
@@ -161,7 +166,11 @@ class TableChanges:
 
     def delete(self, row: int, record_id: str, caller: Caller) -> None:
         """Deletes a row and clears the lookups that refer to it."""
-        changed = {"modifiedon": self._environment.now(), "modifiedby": caller.user_id}
+        changed = {
+            "modifiedon": self._environment.now(),
+            "modifiedby": caller.user_id,
+            "modifiedonbehalfby": caller.on_behalf,
+        }
         for table, column in self._referring:
             self._environment.rows(table).unlink(column, record_id, changed)
         self.rows.delete(row)

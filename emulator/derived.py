@@ -1,4 +1,4 @@
-"""Values that follow from others: full names, base amounts, the state of a status."""
+"""Values that follow from others: full names, base amounts, the state of a status, the account of a contact."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -7,9 +7,12 @@ from emulator.errors import invalid_state_pair
 from emulator.schema import ColumnType, Table
 from emulator.system_rows import BASE_CURRENCY
 
-__all__ = ["Derivations"]
+__all__ = ["CUSTOMERS", "Derivations"]
 
 Values = dict[str, Any]
+_CUSTOMER: Final = "parentcustomerid"
+# A contact's account and parent contact follow from its company name, which is a lookup to either.
+CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}
 _NAME_PARTS: Final = ("firstname", "middlename", "lastname")
 
 
@@ -30,6 +33,9 @@ class Derivations:
             if column.type is ColumnType.MONEY and not column.computed and f"{name}_base" in columns
         )
         self._triggers = {*self._name_parts, *self._money}
+        self._customers = {kind: name for kind, name in CUSTOMERS.items() if _CUSTOMER in columns and name in columns}
+        if self._customers:
+            self._triggers.add(_CUSTOMER)
         if self._money:
             self._triggers.add("transactioncurrencyid")
         if table.has_state:
@@ -55,6 +61,9 @@ class Derivations:
         if not self._triggers.isdisjoint(self._name_parts) and not set(self._name_parts).isdisjoint(values):
             parts = [values.get(part, current.get(part)) for part in self._name_parts]
             values["fullname"] = " ".join([part for part in parts if part]) or None
+        if _CUSTOMER in values:
+            for kind, name in self._customers.items():
+                values[name] = values[_CUSTOMER] if values.get(f"{_CUSTOMER}__type") == kind else None
         if self._table.has_state:
             self._state(values, current)
         if self._money:

@@ -18,6 +18,7 @@ __all__ = [
     "duplicate_primary_key",
     "integer_out_of_range",
     "invalid_argument",
+    "invalid_characters",
     "invalid_entity_key",
     "invalid_literal",
     "invalid_option",
@@ -32,8 +33,11 @@ __all__ = [
     "plugin_error",
     "record_not_found",
     "record_not_found_by_key",
+    "request_too_large",
     "sql_deadlock",
+    "sql_timeout",
     "text_too_long",
+    "too_many_links",
     "unauthorized",
     "undeclared_property",
     "unknown_property",
@@ -42,6 +46,7 @@ __all__ = [
 ]
 
 NAMESPACE: Final = "Microsoft.Dynamics.CRM"
+_LONGEST_SHOWN: Final = 100  # of a refused value: an answer repeats no whole body
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -129,6 +134,11 @@ def undeclared_property(name: str) -> ServiceError:
     )
 
 
+def too_many_links() -> ServiceError:
+    """A query joins more than 15 tables (join-tables pages of OData and FetchXML)."""
+    return ServiceError(400, "0x8004430D", "Number of link entities in query exceeded maximum limit.")
+
+
 def invalid_entity_key(table: str) -> ServiceError:
     """A URL addresses a row by columns that are no key (use-alternate-key-reference-record)."""
     return ServiceError(
@@ -152,12 +162,20 @@ def invalid_request_body(reason: str) -> ServiceError:
 
 def invalid_literal(literal: object, edm_type: str) -> ServiceError:
     """A value is not of the column's type; ``edm_type`` is such as ``Edm.Int32``."""
+    shown = str(literal)
+    if len(shown) > _LONGEST_SHOWN:
+        shown = f"{shown[:_LONGEST_SHOWN]}…"
     return ServiceError(
         400,
         "0x80048d19",
         "Error identified in Payload provided by the user for Entity :'', InnerException : "
-        f"Microsoft.OData.ODataException: Cannot convert the literal '{literal}' to the expected type '{edm_type}'.",
+        f"Microsoft.OData.ODataException: Cannot convert the literal '{shown}' to the expected type '{edm_type}'.",
     )
+
+
+def invalid_characters(column: str) -> ServiceError:
+    """A text holds a character that XML cannot (error code InvalidCharactersInField)."""
+    return ServiceError(400, "0x80040278", f"The field '{column}' contains one or more invalid characters.")
 
 
 def text_too_long(column: str, table: str, limit: int) -> ServiceError:
@@ -302,6 +320,16 @@ def sql_deadlock() -> ServiceError:
         "0x80044150",
         "Generic SQL error. CRM ErrorCode: -2147204784 Sql ErrorCode: -2146232060 Sql Number: 1205",
     )
+
+
+def sql_timeout() -> ServiceError:
+    """A statement ran longer than SQL Server is given (bulk-operation-errors)."""
+    return ServiceError(500, "0x80044151", "SQL timeout expired.")
+
+
+def request_too_large(limit: int) -> ServiceError:
+    """The body is longer than any request may be."""
+    return ServiceError(413, "0x0", f"The request is too large: a body may have {limit} bytes.")
 
 
 def plugin_error(message: str) -> ServiceError:

@@ -1,5 +1,6 @@
 """A request and its answer, free of any web framework, so that the parts of a `$batch` are requests like any other."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -10,20 +11,26 @@ from typing import Any, Final, Self
 import orjson
 
 from emulator.errors import ServiceError, invalid_request_body
+from emulator.json_depth import is_too_deep
 
 __all__ = ["Caller", "Effect", "Planned", "Preferences", "Request", "Response", "answer", "refusal"]
 
 _JSON: Final = "application/json; odata.metadata=minimal"
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _OK: Final = 200
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: identifiers of the user and of the user's business unit."""
+    """Who asks: identifiers of the user and of the user's business unit.
+
+    `on_behalf` is the user that signed in, where the request acts for another one.
+    """
 
     user_id: str
     business_unit_id: str
+    on_behalf: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +68,7 @@ def _preferences(header: str) -> dict[str, Any]:
             case "return":
                 found["representation"] = value == "representation"
             case "odata.maxpagesize" | "maxpagesize":
-                found["page_size"] = int(value) if value.isdigit() else None
+                found["page_size"] = int(value) if _NUMBER.fullmatch(value) else None
             case "odata.include-annotations":
                 found["annotations"] = tuple(piece.strip() for piece in value.split(","))
             case "odata.continue-on-error":
@@ -128,6 +135,10 @@ class Request:
             raise invalid_request_body(f"Microsoft.OData.ODataException: {error}") from error
         if not isinstance(content, dict):
             raise invalid_request_body("Microsoft.OData.ODataException: A JSON object was expected.")
+        if is_too_deep(content):
+            raise invalid_request_body(
+                "Microsoft.OData.ODataException: The depth limit was reached: the JSON is nested more than 100 deep."
+            )
         return content
 
 

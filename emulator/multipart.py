@@ -1,4 +1,8 @@
-"""The `multipart/mixed` bodies of `$batch`: strict about line ends, as the service is."""
+"""The `multipart/mixed` bodies of `$batch`.
+
+The service reads line feeds as well as CRLF, but then wants two of them at the end (web-api-client-errors, "Stream was
+not readable"). That is all that is refused about line ends.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +16,10 @@ from emulator.messages import Response
 __all__ = ["InnerRequest", "Part", "boundary_of", "inner_request", "parts_of", "written_part"]
 
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,\s]+)"?', re.IGNORECASE)
-_REQUEST_LINE: Final = re.compile(r"([A-Z]+) (\S+) HTTP/1\.[01]")
+_REQUEST_LINE: Final = re.compile(r"([A-Z]+) +(\S.*?) +HTTP/1\.[01]")  # Microsoft's samples leave spaces in a URL
+_LINE_END: Final = re.compile(rb"\r?\n")
+_BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,29 +57,35 @@ def parts_of(body: bytes, boundary: str, *, outermost: bool = False) -> Iterator
     """Cuts a multipart body.
 
     Raises:
-        ServiceError: The delimiters don't end in CRLF, or the closing one is missing.
+        ServiceError: A delimiter is missing, or lines end in line feeds and the body not in two of them.
     """
     delimiter = f"--{boundary}".encode()
     pieces = re.split(rb"(?:\A|\r?\n)" + re.escape(delimiter), body)
     if len(pieces) < 2:  # noqa: PLR2004 - before the first delimiter, and after it
         raise _unreadable()
     closing = pieces.pop()
-    if not closing.startswith(b"--") or (outermost and not closing[2:].startswith((b"\r\n", b"\n\n"))):
+    if not closing.startswith(b"--") or (outermost and not _is_ended(closing[2:], pieces)):
         raise _unreadable()
     for piece in pieces[1:]:
-        if not piece.startswith(b"\r\n"):
+        begun = _LINE_END.match(piece)
+        blank = _BLANK_LINE.search(piece)
+        if begun is None or blank is None:
             raise _unreadable()
-        head, separator, content = piece[2:].partition(b"\r\n\r\n")
-        if not separator:
-            raise _unreadable()
-        yield Part(headers=_headers(head), content=content)
+        yield Part(headers=_headers(piece[begun.end() : blank.start()]), content=piece[blank.end() :])
+
+
+def _is_ended(rest: bytes, pieces: list[bytes]) -> bool:
+    """Whether the body's end is one that the service takes; `rest` follows the closing delimiter."""
+    if rest.startswith(b"\r\n") or _BLANK_LINE.match(rest):
+        return True
+    return not rest.startswith(b"\n") and all(piece.startswith(b"\r\n") for piece in pieces[1:])
 
 
 def _headers(head: bytes) -> dict[str, str]:
     headers = {}
-    for line in head.decode("utf-8", "replace").split("\r\n"):
-        name, colon, value = line.partition(":")
-        if not colon or "\n" in line:
+    for line in _LINE_END.split(head):
+        name, colon, value = line.decode("utf-8", "replace").partition(":")
+        if not colon:
             raise _unreadable()
         headers[name.strip().lower()] = value.strip()
     return headers
@@ -84,14 +97,17 @@ def inner_request(part: Part) -> InnerRequest:
     Raises:
         ServiceError: The content is none.
     """
-    head, _, body = part.content.partition(b"\r\n\r\n")
-    line, _, rest = head.partition(b"\r\n")
+    content = part.content.lstrip(b"\r\n")
+    blank = _BLANK_LINE.search(content)
+    head = content[: blank.start()] if blank else content
+    line, *rest = _LINE_END.split(head.strip(b"\r\n"), 1)
     match = _REQUEST_LINE.fullmatch(line.decode("utf-8", "replace").strip())
     if match is None:
         raise _unreadable()
-    lines = rest.strip(b"\r\n")
-    headers = _headers(lines) if lines else {}
-    return InnerRequest(method=match[1], url=match[2], headers=headers, body=body.rstrip(b"\r\n"))
+    headers = _headers(rest[0]) if rest else {}
+    body = content[blank.end() :].rstrip(b"\r\n") if blank else b""
+    # Spaces are encoded here, so that links made of this address can be followed.
+    return InnerRequest(method=match[1], url=match[2].replace(" ", "%20"), headers=headers, body=body)
 
 
 def written_part(boundary: str, response: Response, content_id: str | None = None) -> bytes:
@@ -99,7 +115,7 @@ def written_part(boundary: str, response: Response, content_id: str | None = Non
     lines = [f"--{boundary}", "Content-Type: application/http", "Content-Transfer-Encoding: binary"]
     if content_id is not None:
         lines.append(f"Content-ID: {content_id}")
-    lines += ["", f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+    lines += ["", f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}"]
     lines += [f"{name}: {value}" for name, value in response.headers.items()]
     head = "\r\n".join(lines).encode()
     return b"%s\r\n\r\n%s\r\n" % (head, response.body)

@@ -7,17 +7,18 @@ from urllib.parse import unquote
 
 import orjson
 
+from emulator.documented import check_emulated
 from emulator.environment import Environment
 from emulator.errors import method_not_allowed, record_not_found, unknown_property, unknown_segment
 from emulator.messages import Planned, Request, Response, answer
 from emulator.odata import ChildLink, Query, RowKey, Segment, Sql, child_link, parse_query, resolve_key, row_reference
 from emulator.queries import COUNT_LIMIT, collection, count_of
 from emulator.records import Records, row_address
-from emulator.references import existing_id, existing_row
+from emulator.references import absent, existing_id, existing_row
 from emulator.schema import Column, ColumnType, Table
 from emulator.store import sql_name
 
-__all__ = ["Navigation"]
+__all__ = ["Navigation", "is_keyed"]
 
 
 class Navigation:
@@ -42,6 +43,7 @@ class Navigation:
         link = child_link(name, table, self._environment.schema)
         if link is not None:
             return self._children(request, link, reference, rest)
+        check_emulated(name)
         raise unknown_property(name, table.logical_name)
 
     # Properties
@@ -145,8 +147,12 @@ class Navigation:
     def _children(self, request: Request, link: ChildLink, reference: RowKey, rest: Sequence[Segment]) -> Planned:
         parent_id = existing_id(self._environment, link.parent, reference)
         after = [segment.name for segment in rest[1:]]
-        if after == ["$ref"] and request.method != "GET":
+        if after == ["$ref"] and request.method not in {"GET", "HEAD"}:
             return self._associate(request, link, parent_id, rest[0])
+        if is_keyed(rest[0]):
+            return self._child(request, link, parent_id, rest)
+        if request.method == "POST" and not after:
+            return self._create_child(request, link, parent_id)
         query = parse_query(request.query) if request.query else Query()
         if request.method not in {"GET", "HEAD"}:
             raise method_not_allowed(request.method)
@@ -163,19 +169,54 @@ class Navigation:
             response = _references_only(request, link.table, response)
         return Planned(rows={"read": sum(effect.count for effect in response.effects)}, act=lambda: response)
 
+    def _child(self, request: Request, link: ChildLink, parent_id: str, rest: Sequence[Segment]) -> Planned:
+        """One row of a collection, `contact_customer_accounts(...)`, and what follows it."""
+        arguments = rest[0].arguments
+        if arguments is None:
+            raise unknown_segment(rest[0].name)
+        reference = resolve_key(arguments, link.table)
+        child_id = existing_id(self._environment, link.table, reference)
+        condition = _within(link, parent_id)
+        name = sql_name(link.table.logical_name)
+        belongs = self._environment.database.scalar(
+            f"SELECT 1 FROM {name} WHERE {sql_name(link.table.primary_id)} = ? AND {condition.text}",
+            (child_id, *condition.parameters),
+        )
+        if not belongs:
+            raise absent(link.table, reference)
+        if [segment.name for segment in rest[1:]] == ["$ref"]:
+            address = row_address(request, link.table, child_id)
+            response = answer({"@odata.context": f"{request.root}$metadata#$ref", "@odata.id": address})
+            return Planned(rows={"read": 1}, act=lambda: response)
+        if len(rest) > 1:
+            return self.plan(request, link.table, reference, rest[1:])
+        return self._records.plan(request, link.table, reference)
+
+    def _create_child(self, request: Request, link: ChildLink, parent_id: str) -> Planned:
+        """`POST accounts(...)/contact_customer_accounts`: a new row whose lookup leads to the parent."""
+        navigation = link.column.navigation[link.parent.logical_name]
+        body = {**request.json(), f"{navigation}@odata.bind": f"/{link.parent.entity_set}({parent_id})"}
+        return self._records.create(replace(request, body=orjson.dumps(body)), link.table)
+
     def _associate(self, request: Request, link: ChildLink, parent_id: str, segment: Segment) -> Planned:
         """Sets or clears the child's lookup: POST and PUT add, DELETE removes."""
         navigation = link.column.navigation[link.parent.logical_name]
         if request.method in {"POST", "PUT"}:
             child, reference = row_reference(str(request.json().get("@odata.id")), self._environment.schema)
             bound: str | None = f"/{link.parent.entity_set}({parent_id})"
-        elif segment.arguments is not None and segment.arguments.single is not None:
+        elif segment.arguments is not None and is_keyed(segment):
             child, reference = link.table, resolve_key(segment.arguments, link.table)
             bound = None
         else:
             child, reference = row_reference(_id_option(request), self._environment.schema)
             bound = None
         return self._change(request, child, reference, {f"{navigation}@odata.bind": bound})
+
+
+def is_keyed(segment: Segment) -> bool:
+    """Whether a segment addresses one row of its collection."""
+    arguments = segment.arguments
+    return arguments is not None and (arguments.single is not None or bool(arguments.named))
 
 
 def _id_option(request: Request) -> str:

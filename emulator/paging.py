@@ -11,8 +11,8 @@ __all__ = ["LARGEST_PAGE", "PageMark"]
 
 LARGEST_PAGE: Final = 5000  # compose-http-requests-handle-errors: odata.maxpagesize, at most 5000
 
-_COOKIE: Final = re.compile(r'pagenumber="(\d+)".*pagingcookie="([^"]*)"')
-_PLACE: Final = re.compile(r'row="(\d+)" skipped="(\d+)" version="(\d+)"')
+_COOKIE: Final = re.compile(r'pagenumber="([0-9]{1,9})"[^"]*pagingcookie="([^"]*)"')
+_PLACE: Final = re.compile(r'row="([0-9]{1,18})" skipped="([0-9]{1,18})" version="([0-9]{1,18})"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

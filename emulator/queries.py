@@ -5,7 +5,7 @@ from typing import Any, Final
 from emulator.environment import Environment
 from emulator.expansion import expand_records
 from emulator.messages import Effect, Request, Response, answer
-from emulator.odata import Compiler, Query, Sql, check_query
+from emulator.odata import Compiler, Expand, Query, Sql, check_query
 from emulator.paging import LARGEST_PAGE, PageMark
 from emulator.reading import Record, RowShape
 from emulator.schema import Table
@@ -35,9 +35,13 @@ def context_columns(query: Query, schema_set: str) -> str:
     """Returns the fragment of `@odata.context`: `accounts(name,revenue)`, or `accounts` for all columns."""
     parts = [
         *(query.select or ()),
-        *(f"{expand.name}({','.join(expand.query.select or ())})" for expand in query.expand),
+        *(_expanded_context(expand) for expand in query.expand),
     ]
     return f"{schema_set}({','.join(parts)})" if parts else schema_set
+
+
+def _expanded_context(expand: Expand) -> str:
+    return f"{expand.name}/$ref" if expand.references else f"{expand.name}({','.join(expand.query.select or ())})"
 
 
 def _condition(environment: Environment, request: Request, table: Table, query: Query, within: Sql) -> Sql:

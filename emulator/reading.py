@@ -16,6 +16,8 @@ FORMATTED: Final = "OData.Community.Display.V1.FormattedValue"
 _LOOKUP_TABLE: Final = "Microsoft.Dynamics.CRM.lookuplogicalname"
 _LOOKUP_NAVIGATION: Final = "Microsoft.Dynamics.CRM.associatednavigationproperty"
 
+_CURRENCY: Final = "_transactioncurrencyid_value"
+
 Record = dict[str, Any]
 
 
@@ -27,6 +29,13 @@ def etag(version: int, *, elastic: bool = False) -> str:
 def readable(table: Table) -> tuple[str, ...]:
     """Returns the properties of a row when none are named."""
     return tuple(column.property_name for column in table.columns.values() if column.valid_for_read)
+
+
+def _currency(table: Table, selected: Sequence[str]) -> tuple[str, ...]:
+    """Amounts of money come with their currency (select-columns page)."""
+    if _CURRENCY not in table.by_property:
+        return ()
+    return (_CURRENCY,) if any(table.by_property[name].type is ColumnType.MONEY for name in selected) else ()
 
 
 class RowShape:
@@ -41,7 +50,7 @@ class RowShape:
         self.table = table
         self._environment = environment
         selected = query.select if query.select is not None else readable(table)
-        properties = selected if table.primary_id in selected else (*selected, table.primary_id)
+        properties = dict.fromkeys((*selected, table.primary_id, *_currency(table, selected)))
         columns = [table.by_property[name] for name in properties]
         self.properties = tuple(properties)
         self._names = ("@odata.etag", *properties)

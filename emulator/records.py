@@ -7,13 +7,13 @@ from typing import Any, Self
 from emulator.bodies import Values
 from emulator.changes import Changes, TableChanges
 from emulator.environment import Environment
-from emulator.errors import matching_record_exists, record_not_found_by_key, version_mismatch
+from emulator.errors import matching_record_exists, no_resource, record_not_found_by_key, version_mismatch
 from emulator.expansion import expand_records
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import Query, RowKey, check_query, parse_query
 from emulator.queries import context_columns
 from emulator.reading import Record, RowShape, etag
-from emulator.references import absent, existing_row, find_row, key_values
+from emulator.references import absent, checked_key_value, existing_row, find_row, key_values
 from emulator.schema import ColumnType, Table
 from emulator.store import sql_name
 
@@ -116,7 +116,7 @@ class Records:
         values = work.bodies.created(body)
         for name, value in _identity(table, reference).items():
             if values.get(name) is None or reference.id is not None:
-                values[name] = value
+                values[name] = checked_key_value(table, name, value)
         _add_shadows(self._environment, table, reference, values)
         _check(request, values)
         return Planned(rows={"upsert": 1}, act=lambda: self._insert_raced(request, work, values, query, reference))
@@ -180,6 +180,22 @@ class Records:
             return answer(effects=(Effect(operation="delete", table=table.logical_name, count=1, ids=(record_id,)),))
 
         return Planned(rows={"delete": 1}, act=act)
+
+    def plan(self, request: Request, table: Table, reference: RowKey) -> Planned:
+        """Plans a request on `accounts(...)`.
+
+        Raises:
+            ServiceError: The verb is none for a row, or the operation is refused.
+        """
+        match request.method:
+            case "GET" | "HEAD":
+                return self.retrieve(request, table, reference)
+            case "PATCH":
+                return self.patch(request, table, reference)
+            case "DELETE":
+                return self.delete(request, table, reference)
+            case _:
+                raise no_resource(request.url)
 
     def retrieve(self, request: Request, table: Table, reference: RowKey) -> Planned:
         """Plans `GET accounts(...)`; a known version answers 304 (not with `$expand` or annotations).

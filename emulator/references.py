@@ -4,8 +4,9 @@ from emulator.environment import Environment
 from emulator.errors import ServiceError, record_not_found, record_not_found_by_key
 from emulator.odata import RowKey
 from emulator.schema import ColumnType, Table
+from emulator.values import converter
 
-__all__ = ["absent", "existing_id", "existing_row", "find_row", "key_values"]
+__all__ = ["absent", "checked_key_value", "existing_id", "existing_row", "find_row", "key_values"]
 
 
 def key_values(environment: Environment, table: Table, reference: RowKey) -> tuple[object, ...]:
@@ -18,6 +19,16 @@ def key_values(environment: Environment, table: Table, reference: RowKey) -> tup
         for part in reference.key.columns
         for value in (reference.values[part],)
     )
+
+
+def checked_key_value(table: Table, part: str, value: object) -> object:
+    """Returns a key's value that a new row takes from its address.
+
+    Raises:
+        ServiceError: The column does not take it: it is too long, out of range or no option.
+    """
+    column = table.columns[part]
+    return value if column.is_lookup or value is None else converter(column, table)(value)
 
 
 def find_row(environment: Environment, table: Table, reference: RowKey) -> int | None:

@@ -7,11 +7,12 @@ from emulator.bulk import MESSAGES, Bulk
 from emulator.bulkdelete import BulkDeletes
 from emulator.changes import Changes
 from emulator.csdl import metadata_document
+from emulator.documented import check_headers
 from emulator.environment import Environment
-from emulator.errors import method_not_allowed, no_resource, unknown_segment
+from emulator.errors import no_resource, unknown_segment
 from emulator.messages import Planned, Request, Response, answer
 from emulator.metadata import METADATA_ROOTS, Metadata
-from emulator.navigation import Navigation
+from emulator.navigation import Navigation, is_keyed
 from emulator.odata import Query, Segment, parse_path, parse_query, resolve_key
 from emulator.queries import COUNT_LIMIT, collection, count_of
 from emulator.records import Records
@@ -50,6 +51,7 @@ class Service:
         Raises:
             ServiceError: It can't be carried out.
         """
+        check_headers(request.headers)
         if request.path.startswith("RetrieveMetadataChanges("):
             return self.metadata.changes(request)
         aliases = parse_query(request.query).aliases if "@" in request.query or "%40" in request.query else {}
@@ -66,11 +68,15 @@ class Service:
                 body = metadata_document(self.environment.schema, annotations=annotated)
                 headers = {"Content-Type": "application/xml", "OData-Version": "4.0"}
                 return _at_once(Response(status=200, headers=headers, body=body))
+            case "WhoAmI" if request.method not in {"GET", "HEAD"}:
+                raise no_resource(request.url)
             case "WhoAmI":
                 return _at_once(self._who_am_i(request))
             case name if name in METADATA_ROOTS:
                 return self.metadata.plan(request, segments)
-            case "BulkDelete" if request.method == "POST":
+            case "BulkDelete" if request.method != "POST":
+                raise no_resource(request.url)
+            case "BulkDelete":
                 return self.bulk_deletes.plan(request)
         return self.actions.unbound(request, first)
 
@@ -92,22 +98,14 @@ class Service:
         )
 
     def _table(self, request: Request, table: Table, first: Segment, rest: list[Segment]) -> Planned:
-        if first.arguments is None or (first.arguments.single is None and not first.arguments.named):
+        if first.arguments is None or not is_keyed(first):
             return self._collection(request, table, rest)
         reference = resolve_key(first.arguments, table)
         if rest and rest[0].name.startswith(_NAMESPACE):
             return self.actions.bound(request, table, rest[0], to_row=True)
         if rest:
             return self.navigation.plan(request, table, reference, rest)
-        match request.method:
-            case "GET" | "HEAD":
-                return self.records.retrieve(request, table, reference)
-            case "PATCH":
-                return self.records.patch(request, table, reference)
-            case "DELETE":
-                return self.records.delete(request, table, reference)
-            case _:
-                raise no_resource(request.url)
+        return self.records.plan(request, table, reference)
 
     def _collection(self, request: Request, table: Table, rest: list[Segment]) -> Planned:
         if not rest:
@@ -132,7 +130,7 @@ class Service:
         message = name.removeprefix(_NAMESPACE)
         if name.startswith(_NAMESPACE) and message in MESSAGES:
             if request.method != "POST":
-                raise method_not_allowed(request.method)
+                raise no_resource(request.url)
             return self.bulk.plan(request, table, message)
         if name.startswith(_NAMESPACE):
             return self.actions.bound(request, table, rest[0], to_row=False)

@@ -22,7 +22,7 @@ from emulator.store import sql_name
 
 __all__ = ["DeltaToken", "changes_since", "changes_total", "tracked_rows"]
 
-_TOKEN: Final = re.compile(r"(\d+)!(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)")
+_TOKEN: Final = re.compile(r"([0-9]{1,18})!(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)", re.ASCII)
 _TIME: Final = "%m/%d/%Y %H:%M:%S"
 _APPLIED: Final = {"Preference-Applied": "odata.track-changes"}
 
@@ -42,9 +42,13 @@ class DeltaToken:
             ServiceError: It is none.
         """
         match = _TOKEN.fullmatch(text)
+        try:
+            given = datetime.strptime(match[2] if match else "", _TIME).replace(tzinfo=UTC)
+        except ValueError:
+            match = None
         if match is None:
             raise ServiceError(400, "0x80044353", "The version stamp associated with the client is not valid.")
-        return cls(version=int(match[1]), given=datetime.strptime(match[2], _TIME).replace(tzinfo=UTC))
+        return cls(version=int(match[1]), given=given)
 
     def check_age(self, environment: Environment) -> None:
         """Refuses a token older than the organisation keeps deletions for.

@@ -15,6 +15,7 @@ from emulator.errors import (
     decimal_out_of_range,
     integer_out_of_range,
     invalid_argument,
+    invalid_characters,
     invalid_literal,
     invalid_option,
     text_too_long,
@@ -25,7 +26,14 @@ __all__ = ["Convert", "converter", "guid_text", "service_time"]
 
 Convert = Callable[[Any], Any]
 
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# Without an offset it is UTC; a date alone is its midnight.
+_MOMENT: Final = re.compile(
+    r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,7})?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE
+)
 _UTC_SECOND: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+# What XML 1.0 can't hold: control characters but tab and line ends, halves of surrogate pairs, U+FFFE and U+FFFF.
+_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _EARLIEST_YEAR: Final = 1753  # behavior-format-date-time-attribute: the minimum of SQL Server's datetime
 _MOST_CHOICES: Final = 150
 _BYTES_OF_NON_BMP: Final = 2
@@ -75,6 +83,8 @@ def _text(column: Column, table: str) -> Convert:
             raise invalid_literal(value, "Edm.String")
         if not isinstance(value, str):
             raise invalid_literal(value, "Edm.String")
+        if not value.isprintable() and _NOT_IN_XML.search(value):
+            raise invalid_characters(name)
         if len(value) > limit or (not value.isascii() and len(value.encode("utf-16-le")) > limit * _BYTES_OF_NON_BMP):
             raise text_too_long(name, table, limit)
         if ascii_only and not value.isascii():
@@ -189,7 +199,7 @@ def _date(column: Column, table: str) -> Convert:
         if value is None:
             return None
         try:
-            parsed = date.fromisoformat(value if len(value) == len("2000-01-01") else "")
+            parsed = date.fromisoformat(value if _DATE.fullmatch(value) else "")
         except (TypeError, ValueError):
             raise invalid_literal(value, "Edm.Date") from None
         if parsed.year < _EARLIEST_YEAR:
@@ -206,16 +216,15 @@ def _moment(column: Column, table: str) -> Convert:
         if value is None:
             return None
         try:
-            moment = datetime.fromisoformat(value)
-        except (TypeError, ValueError):
+            moment = datetime.fromisoformat(value.upper() if _MOMENT.fullmatch(value) else "")
+            utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
             raise invalid_literal(value, "Edm.DateTimeOffset") from None
-        if moment.tzinfo is None and ("T" in value or len(value) != len("2000-01-01")):
-            raise invalid_literal(value, "Edm.DateTimeOffset")  # an Edm.DateTimeOffset states its offset
         if moment.year < _EARLIEST_YEAR:
             raise _too_early(value)
         if _UTC_SECOND.fullmatch(value):
             return value
-        return service_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return service_time(utc)
 
     return convert
 

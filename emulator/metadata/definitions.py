@@ -14,6 +14,63 @@ Json = dict[str, Any]
 _NO_CASCADE: Final = ("Assign", "Delete", "Archive", "Merge", "Reparent", "Share", "Unshare", "RollupView")
 
 
+# What EntityMetadata says besides, and the emulator does not tell tables apart by.
+_NOTHING: Final = (
+    *("EntityColor", "EntityHelpUrl", "ExternalName", "ExternalCollectionName", "IconLargeName", "IconMediumName"),
+    *("IconSmallName", "IconVectorName", "MobileOfflineFilters", "RecurrenceBaseEntityLogicalName", "ReportViewName"),
+    *("DataSourceId", "OwnerId", "OwnerIdType", "OwningBusinessUnit", "SettingOf", "HasChanged"),
+)
+_NO: Final = (
+    *("AutoCreateAccessTeams", "AutoRouteToOwnerQueue", "EnforceStateTransitions", "EntityHelpUrlEnabled"),
+    *(
+        "HasEmailAddresses",
+        "HasFeedback",
+        "IsAIRUpdated",
+        "IsArchivalEnabled",
+        "IsBPFEntity",
+        "IsBusinessProcessEnabled",
+    ),
+    *(
+        "IsChildEntity",
+        "IsDocumentManagementEnabled",
+        "IsDocumentRecommendationsEnabled",
+        "IsEnabledForExternalChannels",
+    ),
+    *("IsInteractionCentricEnabled", "IsKnowledgeManagementEnabled", "IsLogicalEntity", "IsMSTeamsIntegrationEnabled"),
+    *("IsOneNoteIntegrationEnabled", "IsQuickCreateEnabled", "IsRetentionEnabled", "IsRetrieveAuditEnabled"),
+    *("IsRetrieveMultipleAuditEnabled", "IsSLAEnabled", "IsStateModelAware", "UsesBusinessDataLabelTable"),
+)
+_YES: Final = (
+    *("IsAvailableOffline", "IsEnabledForCharts", "IsEnabledForTrace", "IsImportable", "IsReadingPaneEnabled"),
+    "IsSolutionAware",
+)
+_MANAGED: Final = (
+    *(
+        "CanBeInManyToMany",
+        "CanBePrimaryEntityInRelationship",
+        "CanBeRelatedEntityInRelationship",
+        "CanCreateAttributes",
+    ),
+    *("CanCreateCharts", "CanCreateForms", "CanCreateViews", "CanModifyAdditionalSettings", "IsAuditEnabled"),
+    *(
+        "IsConnectionsEnabled",
+        "IsDuplicateDetectionEnabled",
+        "IsMailMergeEnabled",
+        "IsMappable",
+        "IsOfflineInMobileClient",
+    ),
+    *("IsReadOnlyInMobileClient", "IsRenameable", "IsValidForQueue", "IsVisibleInMobile", "IsVisibleInMobileClient"),
+)
+_SAME_FOR_ALL: Final[Json] = {
+    **dict.fromkeys(_NOTHING),
+    **dict.fromkeys(_NO, False),
+    **dict.fromkeys(_YES, True),
+    **{name: managed(value=True, name=name.lower()) for name in _MANAGED},
+    "ActivityTypeMask": 0,
+    "DaysSinceRecordLastModified": 0,
+}
+
+
 def metadata_id(kind: str, name: str) -> str:
     """Returns the identifier of a definition, the same in every emulator."""
     return str(uuid5(NAMESPACE, f"{kind} {name}"))
@@ -51,9 +108,8 @@ def entity_json(table: Table) -> Json:
         "ChangeTrackingEnabled": table.change_tracking,
         "CanChangeTrackingBeEnabled": managed(value=True, name="canchangetrackingbeenabled"),
         "IsOptimisticConcurrencyEnabled": table.optimistic_concurrency,
-        "EntityColor": None,
         "IntroducedVersion": "1.0",
-        "HasChanged": None,
+        **_SAME_FOR_ALL,
     }
 
 
@@ -111,7 +167,7 @@ def relationships(schema: Schema) -> Iterator[Json]:
 def _outgoing(table: Table, schema: Schema) -> Iterator[Json]:
     for column in table.columns.values():
         for target in column.targets:
-            if target in schema.tables:
+            if target in schema.tables and target in column.navigation:
                 yield _relationship_json(table, column, target, schema.tables[target])
 
 

@@ -10,7 +10,16 @@ from emulator.metadata.definitions import entity_json, key_json, relationships, 
 from emulator.odata import Query, matches
 from emulator.schema import OPTION_TYPES, Column, ColumnType, Schema, Table
 
-__all__ = ["Node", "attribute_node", "child_nodes", "entity_node", "global_option_sets", "relationship_nodes", "shaped"]
+__all__ = [
+    "Node",
+    "attribute_node",
+    "child_nodes",
+    "entity_node",
+    "global_option_sets",
+    "matching",
+    "relationship_nodes",
+    "shaped",
+]
 
 Json = dict[str, Any]
 
@@ -85,10 +94,15 @@ def shaped(nodes: Iterable[Node], query: Query) -> list[Json]:
     Raises:
         ODataError: A property is unknown to the type.
     """
-    kept = [node for node in nodes if query.filter is None or matches(query.filter, _filterable(node.content))]
+    kept = matching(nodes, query)
     if query.top is not None:
         kept = kept[: query.top]
     return [_shape(node, query) for node in kept]
+
+
+def matching(nodes: Iterable[Node], query: Query) -> list[Node]:
+    """Returns the nodes that the query's filter keeps."""
+    return [node for node in nodes if query.filter is None or matches(query.filter, _filterable(node.content))]
 
 
 def _filterable(content: Json) -> Json:

@@ -11,8 +11,10 @@ from emulator.errors import (
     ServiceError,
     invalid_argument,
     method_not_allowed,
+    not_implemented,
     unknown_segment,
 )
+from emulator.json_depth import is_too_deep
 from emulator.messages import Planned, Request, Response, answer
 from emulator.metadata.attributes import attribute_class
 from emulator.metadata.nodes import (
@@ -21,6 +23,7 @@ from emulator.metadata.nodes import (
     child_nodes,
     entity_node,
     global_option_sets,
+    matching,
     relationship_nodes,
     shaped,
 )
@@ -38,6 +41,7 @@ METADATA_ROOTS: Final = frozenset(
     }
 )
 _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
+_WRITES: Final = frozenset({"POST", "PUT", "DELETE"})  # the service's verbs for definitions
 _COLLECTIONS: Final = frozenset(
     {"Attributes", "Keys", "ManyToOneRelationships", "OneToManyRelationships", "ManyToManyRelationships"}
 )
@@ -66,8 +70,12 @@ class Metadata:
         """Definitions come as deep JSON: what is missing or of the wrong kind in it is the client's mistake."""
         try:
             return self._write(request, segments)
-        except (SchemaFileError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise invalid_argument(f"The definition is refused: {error!r}") from error
+        except SchemaFileError as error:
+            raise invalid_argument(f"The definition is refused: {error}") from error
+        except KeyError as error:
+            raise invalid_argument(f"The definition is refused: '{error.args[0]}' is missing or unknown.") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise invalid_argument("The definition is refused: one of its values is of the wrong kind.") from error
 
     def _read(self, request: Request, segments: Sequence[Segment]) -> Response:
         first, *rest = segments
@@ -87,6 +95,8 @@ class Metadata:
                 raise unknown_segment(first.name)
         if first.arguments is not None:
             return _one(request, first.name, _addressed(nodes, first), query)
+        if _is_count(rest):
+            return _total(nodes, query)
         return _many(request, first.name, nodes, query)
 
     def _table(self, segment: Segment) -> Table:
@@ -110,6 +120,8 @@ class Metadata:
                 value = node.content[child.name]
                 return answer({"@odata.context": f"{request.root}$metadata#{context}/{child.name}", "value": value})
             raise unknown_segment(child.name)
+        if _is_count(rest):
+            return _total(child_nodes(table, child.name, schema), query)
         if child.name == "Attributes" and (rest or child.arguments is not None):
             return self._attributes(request, table, child, rest, query)
         nodes = child_nodes(table, child.name, schema)
@@ -156,6 +168,8 @@ class Metadata:
                 return answer()
             case _, "EntityDefinitions" if first.arguments is not None:
                 return self._write_table(request, self._table(first), rest)
+            case _ if request.method in _WRITES:
+                raise not_implemented(f"{request.method} of '{first.name}' is not emulated.")
             case _:
                 raise method_not_allowed(request.method)
 
@@ -175,6 +189,8 @@ class Metadata:
                 return _made(request, context, self._writes.create_key(table, request.json()))
             case "DELETE", "Keys":
                 self._writes.delete_key(table, self._child(table, rest[0])["SchemaName"])
+            case _ if request.method in _WRITES:
+                raise not_implemented(f"{request.method} of '{kind or 'EntityDefinitions'}' is not emulated.")
             case _:
                 raise method_not_allowed(request.method)
         return answer()
@@ -184,11 +200,14 @@ class Metadata:
 
     def changes(self, request: Request) -> Planned:
         """Plans `RetrieveMetadataChanges(Query=@p1)`: the tables and columns that equal the names it gives."""
-        aliases = parse_query(request.query).aliases
+        wanted = _query_parameter(request)
         try:
-            wanted = orjson.loads(next(iter(aliases.values()), "{}"))
-        except orjson.JSONDecodeError as error:
-            raise invalid_argument(f"The Query parameter is no JSON: {error}") from error
+            response = self._changes(request, wanted)
+        except (TypeError, AttributeError) as error:
+            raise invalid_argument("The Query parameter is refused: one of its values is of the wrong kind.") from error
+        return Planned(act=lambda: response)
+
+    def _changes(self, request: Request, wanted: Mapping[str, Any]) -> Response:
         schema = self._environment.schema
         entities = []
         for table in schema.tables.values():
@@ -201,7 +220,7 @@ class Metadata:
                 _projected(one, columns.get("Properties")) for one in found if _meets(one, columns.get("Criteria"))
             ]
             entities.append({**_projected(content, wanted.get("Properties")), "Attributes": found})
-        response = answer(
+        return answer(
             {
                 "@odata.context": f"{request.root}$metadata#Microsoft.Dynamics.CRM.RetrieveMetadataChangesResponse",
                 "ServerVersionStamp": str(self._environment.metadata_version),
@@ -209,7 +228,17 @@ class Metadata:
                 "DeletedMetadata": None,
             }
         )
-        return Planned(act=lambda: response)
+
+
+def _query_parameter(request: Request) -> Mapping[str, Any]:
+    text = next(iter(parse_query(request.query).aliases.values()), "{}")
+    try:
+        wanted = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise invalid_argument(f"The Query parameter is no JSON: {error}") from error
+    if not isinstance(wanted, dict) or is_too_deep(wanted):
+        raise invalid_argument("The Query parameter is no JSON object, or nested too deeply.")
+    return wanted
 
 
 def _meets(content: Mapping[str, Any], criteria: Mapping[str, Any] | None) -> bool:
@@ -262,7 +291,19 @@ def _one(request: Request, context: str, node: Node, query: Query) -> Response:
 
 
 def _many(request: Request, context: str, nodes: Sequence[Node], query: Query) -> Response:
-    return answer({"@odata.context": f"{request.root}$metadata#{context}", "value": shaped(nodes, query)})
+    content: dict[str, Any] = {"@odata.context": f"{request.root}$metadata#{context}"}
+    if query.count:
+        content["@odata.count"] = len(matching(nodes, query))
+    return answer({**content, "value": shaped(nodes, query)})
+
+
+def _is_count(rest: Sequence[Segment]) -> bool:
+    return [segment.name for segment in rest] == ["$count"]
+
+
+def _total(nodes: Sequence[Node], query: Query) -> Response:
+    headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
+    return Response(status=200, headers=headers, body=str(len(matching(nodes, query))).encode())
 
 
 def _made(request: Request, context: str, definition_id: str) -> Response:

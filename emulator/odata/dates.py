@@ -22,6 +22,11 @@ def _hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
+def _second(moment: datetime) -> datetime:
+    """The end of a span that reaches up to now: rows carry whole seconds, and the current one belongs to it."""
+    return moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
 def _week(moment: datetime) -> datetime:
     """Weeks begin on Sunday unless the organisation says otherwise."""
     return _day(moment) - timedelta(days=(moment.weekday() + 1) % 7)
@@ -46,7 +51,7 @@ NAMED: Final[dict[str, Callable[[datetime], Span]]] = {
     "Today": lambda now: (_day(now), _day(now) + _DAY),
     "Yesterday": lambda now: (_day(now) - _DAY, _day(now)),
     "Tomorrow": lambda now: (_day(now) + _DAY, _day(now) + 2 * _DAY),
-    "Last7Days": lambda now: (_day(now) - 7 * _DAY, now),
+    "Last7Days": lambda now: (_day(now) - 7 * _DAY, _second(now)),
     "Next7Days": lambda now: (now, _day(now) + 8 * _DAY),
     "LastWeek": lambda now: (_week(now) - _WEEK, _week(now)),
     "ThisWeek": lambda now: (_week(now), _week(now) + _WEEK),
@@ -61,15 +66,15 @@ NAMED: Final[dict[str, Callable[[datetime], Span]]] = {
 """Functions of now alone."""
 
 COUNTED: Final[dict[str, Callable[[datetime, int], Span]]] = {
-    "LastXHours": lambda now, count: (_hour(now) - timedelta(hours=count), now),
+    "LastXHours": lambda now, count: (_hour(now) - timedelta(hours=count), _second(now)),
     "NextXHours": lambda now, count: (now, _hour(now) + timedelta(hours=count + 1)),
-    "LastXDays": lambda now, count: (_day(now) - count * _DAY, now),
+    "LastXDays": lambda now, count: (_day(now) - count * _DAY, _second(now)),
     "NextXDays": lambda now, count: (now, _day(now) + (count + 1) * _DAY),
-    "LastXWeeks": lambda now, count: (_day(now) - count * _WEEK, now),
+    "LastXWeeks": lambda now, count: (_day(now) - count * _WEEK, _second(now)),
     "NextXWeeks": lambda now, count: (now, _day(now) + count * _WEEK + _DAY),
-    "LastXMonths": lambda now, count: (_months_off(_day(now), -count), now),
+    "LastXMonths": lambda now, count: (_months_off(_day(now), -count), _second(now)),
     "NextXMonths": lambda now, count: (now, _months_off(_day(now), count) + _DAY),
-    "LastXYears": lambda now, count: (_months_off(_day(now), -12 * count), now),
+    "LastXYears": lambda now, count: (_months_off(_day(now), -12 * count), _second(now)),
     "NextXYears": lambda now, count: (now, _months_off(_day(now), 12 * count) + _DAY),
     "OlderThanXMinutes": lambda now, count: (None, now - timedelta(minutes=count)),
     "OlderThanXHours": lambda now, count: (None, now - timedelta(hours=count)),

@@ -22,7 +22,7 @@ __all__ = [
     "QueryFunction",
 ]
 
-LiteralValue = str | int | Decimal | bool | datetime | None
+LiteralValue = str | int | Decimal | bool | datetime | list[object] | dict[str, object] | None
 
 COMPARISONS: Final = {
     "eq": "Equal",
@@ -40,8 +40,9 @@ class Literal:
     """A value as written in a URL.
 
     Attributes:
-        value: Python's form; an identifier and a date are text, a point in time is an aware `datetime` in UTC.
-        edm: The primitive type the notation implies, ``Edm.String`` and so on; ``null`` for null.
+        value: Python's form; an identifier and a date are text, a point in time is an aware `datetime` in UTC, a list
+            or a reference that a function's parameter alias holds is JSON.
+        edm: The primitive type the notation implies, ``Edm.String`` and so on; ``null`` for null, ``json`` for JSON.
         text: The notation itself.
         position: Where it begins in the expression.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import unquote_plus
 
-from emulator.errors import ODataError, not_implemented, unknown_property
+from emulator.errors import ODataError, not_implemented, too_many_links, unknown_property
 from emulator.odata.nodes import Expression, Property
 from emulator.odata.parser import FilterParser, parse_filter
 from emulator.odata.scopes import child_link
@@ -20,6 +20,8 @@ _KNOWN: Final = frozenset(
 _NOT_EMULATED: Final = frozenset({"$apply", "$compute", "$search", "fetchxml", "savedquery", "sql", "userquery"})
 _TOP_MAXIMUM: Final = 2**31 - 1
 _TOP_DIGITS: Final = 10
+_MOST_EXPANDS: Final = 15  # join-tables page: "up to 15 $expand options in a query"
+_WITHIN_EXPAND: Final = frozenset({"$select", "$filter", "$orderby", "$top", "$expand"})  # the same page's table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +55,17 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expand:
-    """One navigation property of ``$expand`` and the options in its parentheses."""
+    """One navigation property of ``$expand`` and the options in its parentheses.
+
+    Attributes:
+        name: The navigation property.
+        query: The options.
+        references: Whether ``/$ref`` follows the name, which asks for the related row's address alone.
+    """
 
     name: str
     query: Query
+    references: bool = False
 
 
 def parse_query(raw: str) -> Query:
@@ -72,6 +81,8 @@ def parse_query(raw: str) -> Query:
             continue
         name, _, value = pair.partition("=")
         name = unquote_plus(name)
+        if not name:
+            continue  # as any custom option that means nothing to the service
         if name in options:
             raise ODataError(
                 f"Query option '{name}' was specified more than once, but it must be specified at most once."
@@ -80,7 +91,8 @@ def parse_query(raw: str) -> Query:
     return _query(options)
 
 
-def _query(options: Mapping[str, str]) -> Query:
+def _query(options: Mapping[str, str], depth: int = 0) -> Query:
+    """Reads options by name; `depth` is how many ``$expand`` they stand in."""
     for name in options:
         _check_name(name)
     aliases = {name: value for name, value in options.items() if name.startswith("@")}
@@ -90,7 +102,7 @@ def _query(options: Mapping[str, str]) -> Query:
         order=tuple(_order(options["$orderby"], aliases)) if "$orderby" in options else (),
         top=_top(options["$top"]) if "$top" in options else None,
         count=_count(options.get("$count", "false")),
-        expand=tuple(_expands(options["$expand"], aliases)) if "$expand" in options else (),
+        expand=tuple(_expands(options["$expand"], aliases, depth + 1)) if "$expand" in options else (),
         skip_token=options.get("$skiptoken"),
         delta_token=options.get("$deltatoken"),
         aliases=aliases,
@@ -111,6 +123,8 @@ def _select(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
+    if len(names) > 1 and not names[-1]:
+        names.pop()  # "name," is read as "name"
     if "" in names:
         raise ODataError("Term '' is not valid in a $select or $expand expression.")
     return None if "*" in names else tuple(dict.fromkeys(names))
@@ -142,7 +156,9 @@ def _order(text: str, aliases: Mapping[str, str]) -> Iterator[Order]:
         yield Order(operand=operand, descending=words[-1] == "desc")
 
 
-def _expands(text: str, aliases: Mapping[str, str]) -> Iterator[Expand]:
+def _expands(text: str, aliases: Mapping[str, str], depth: int) -> Iterator[Expand]:
+    if depth > _MOST_EXPANDS:
+        raise too_many_links()
     for part in _split(text, ","):
         name, opened, rest = part.strip().partition("(")
         if not name or (opened and not rest.endswith(")")):
@@ -150,8 +166,14 @@ def _expands(text: str, aliases: Mapping[str, str]) -> Iterator[Expand]:
         options: dict[str, str] = dict(aliases)
         for option in _split(rest[:-1], ";") if rest else ():
             key, _, value = option.strip().partition("=")
+            if key not in _WITHIN_EXPAND:
+                raise ODataError(f"The query parameter '{key}' is not supported within $expand.")
             options[key] = value
-        yield Expand(name=name, query=_query(options))
+        bare = name.removesuffix("/$ref")
+        query = _query(options, depth)
+        if depth > 1 and (query.top is not None or query.order):
+            raise ODataError("The query parameters '$orderby' and '$top' are not supported within a nested $expand.")
+        yield Expand(name=bare, query=query, references=bare != name)
 
 
 def _split(text: str, separator: str) -> Iterator[str]:
@@ -180,12 +202,18 @@ def check_query(query: Query, table: Table, schema: Schema) -> Query:
     for name in query.select or ():
         if name not in table.by_property and name not in table.by_navigation and not child_link(name, table, schema):
             raise unknown_property(name, table.logical_name)
+    if _expansions(query) > _MOST_EXPANDS:
+        raise too_many_links()
     for expand in query.expand:
         _check_expand(expand, table, schema)
     if query.select is None:
         return query
     chosen = tuple(name for name in query.select if name in table.by_property)
     return query if chosen == query.select else replace(query, select=chosen)
+
+
+def _expansions(query: Query) -> int:
+    return sum(1 + _expansions(expand.query) for expand in query.expand)
 
 
 def _check_expand(expand: Expand, table: Table, schema: Schema) -> None:
@@ -200,4 +228,6 @@ def _check_expand(expand: Expand, table: Table, schema: Schema) -> None:
                 code="0x0",
             )
         raise unknown_property(expand.name, table.logical_name)
+    if expand.references and (link is not None or expand.query != Query(aliases=expand.query.aliases)):
+        raise ODataError("Expand with $ref is only supported on lookup type navigation property.")
     check_query(expand.query, target, schema)

@@ -244,7 +244,7 @@ class FilterParser:
 
     def _alias_text(self, token: Token) -> str:
         text = self._aliases.get(token.text)
-        if text is None or text.startswith("@"):  # An alias of an alias could point at itself.
+        if text is None or text.lstrip().startswith("@"):  # An alias of an alias could point at itself.
             raise ODataError(f"The parameter alias '{token.text}' has no value.", position=token.position)
         return text
 

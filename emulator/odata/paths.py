@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from emulator.errors import ODataError, invalid_entity_key, unknown_segment
+from emulator.odata.aliases import json_literal
 from emulator.odata.lexer import END, Token, literal_of, tokenize
 from emulator.odata.nodes import Literal
 from emulator.odata.types import Stored, fits, stored_literal
@@ -23,6 +24,7 @@ _DANGEROUS: Final = re.compile(r"[<>*%&:\\?+]")
 _GUID: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _BY_ID: Final = re.compile(rf"/?(\w+)\(({_GUID})\)")
 _BY_TEXT: Final = re.compile(r"/?(\w+)\((\w+)='([^'%]*)'\)")
+_MOST_SEGMENTS: Final = 100  # the path limit of Microsoft's OData library
 _ROOT: Final = re.compile(r"(?:https?://[^/]+)?/?(?:api/data/v\d+\.\d+/)?")
 
 
@@ -157,7 +159,9 @@ def _value(literal: Literal, name: str, table: Table) -> Stored:
 
 
 def _segments(path: str, aliases: Mapping[str, str]) -> Iterator[Segment]:
-    for part in _parts(path):
+    for number, part in enumerate(_parts(path)):
+        if number == _MOST_SEGMENTS:
+            raise ODataError("Too many segments in URI.")
         name, opened, rest = part.partition("(")
         if not name or (opened and not rest.endswith(")")):
             raise ODataError("Bad Request - Error in query syntax.")
@@ -201,7 +205,11 @@ def _arguments(text: str, aliases: Mapping[str, str]) -> Arguments:
 
 def _literal(token: Token, aliases: Mapping[str, str]) -> Literal:
     if token.kind == "alias" and token.text in aliases:
-        token = tokenize(aliases[token.text])[0]
+        text = aliases[token.text].strip()
+        if text.startswith(("[", "{")):
+            return json_literal(text)
+        tokens = tokenize(text)
+        token = tokens[0] if len(tokens) == 2 else tokens[-1]  # noqa: PLR2004 - a value and the end
     literal = literal_of(token)
     if literal is None:
         raise ODataError("Bad Request - Error in query syntax.")

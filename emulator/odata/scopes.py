@@ -1,6 +1,6 @@
 """Where names in a filter lead: columns of the row itself, of rows behind lookups, of rows in a collection."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from emulator.errors import ODataError, unknown_property
@@ -16,15 +16,17 @@ class Place:
 
     Attributes:
         table: The row's table.
-        prefix: What stands before a column's name.
-        suffix: What stands after it.
+        name: What the statement calls it.
+        sources: The tables between the queried row and this one, as they stand after FROM; empty for the row itself.
+        conditions: What ties them together, as it stands after WHERE.
         of: The column pointed at; a lookup's own column where a navigation property was named.
         is_navigation: Whether a navigation property was named, which compares with null alone.
     """
 
     table: Table
-    prefix: str
-    suffix: str = ""
+    name: str
+    sources: str = ""
+    conditions: str = ""
     of: Column | None = None
     is_navigation: bool = False
 
@@ -46,7 +48,8 @@ class Place:
         return f"dv_norm({self.sql()})"
 
     def _sql_of(self, name: str) -> str:
-        return f"{self.prefix}{sql_name(name)}{self.suffix}"
+        value = f"{self.name}.{sql_name(name)}"
+        return f"(SELECT {value} FROM {self.sources} WHERE {self.conditions})" if self.sources else value
 
     def pointed(self, name: str) -> Self:
         """The place's column by OData property or navigation property.
@@ -63,9 +66,7 @@ class Place:
         return self._with(found[0], is_navigation=True)
 
     def _with(self, column: Column, *, is_navigation: bool) -> Self:
-        return type(self)(
-            table=self.table, prefix=self.prefix, suffix=self.suffix, of=column, is_navigation=is_navigation
-        )
+        return replace(self, of=column, is_navigation=is_navigation)
 
     def followed(self, name: str, schema: Schema, alias: str) -> Self:
         """The place of the row behind a single-valued navigation property.
@@ -78,15 +79,16 @@ class Place:
         if found is None or target is None:
             raise unknown_property(name, self.table.logical_name)
         column = found[0]
-        identity = self._sql_of(column.logical_name)
+        condition = f"{alias}.{sql_name(target.primary_id)} = {self.name}.{sql_name(column.logical_name)}"
         if column.is_polymorphic:
-            kind = self._sql_of(f"{column.logical_name}__type")
-            identity = f"CASE WHEN {kind} = '{target.logical_name}' THEN {identity} END"
+            condition += f" AND {self.name}.{sql_name(f'{column.logical_name}__type')} = '{target.logical_name}'"
         source = f"{sql_name(target.logical_name)} AS {alias}"
+        # CROSS JOIN keeps the order of the path, in which every step finds one row by its identifier.
         return type(self)(
             table=target,
-            prefix=f"(SELECT {alias}.",
-            suffix=f" FROM {source} WHERE {alias}.{sql_name(target.primary_id)} = {identity})",
+            name=alias,
+            sources=f"{self.sources} CROSS JOIN {source}" if self.sources else source,
+            conditions=f"{self.conditions} AND {condition}" if self.conditions else condition,
         )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from emulator.collation import Collation
-from emulator.errors import ODataError, ServiceError
+from emulator.errors import ODataError, ServiceError, too_many_links
 from emulator.odata.functions import function_condition
 from emulator.odata.nodes import (
     COMPARISONS,
@@ -26,9 +26,9 @@ from emulator.odata.nodes import (
     Property,
     QueryFunction,
 )
-from emulator.odata.patterns import glob_pattern
 from emulator.odata.scopes import Place, Scope
 from emulator.odata.types import Stored, edm_type, fits, stored_literal
+from emulator.patterns import LONGEST_PATTERN, glob_pattern, is_simple
 from emulator.schema.model import Column, ColumnType, Schema, Table
 from emulator.store.ddl import sql_name
 
@@ -38,6 +38,7 @@ _SQL: Final = {"eq": "=", "ne": "IS NOT", "gt": ">", "ge": ">=", "lt": "<", "le"
 _TURNED: Final = {"eq": "ne", "ne": "eq", "gt": "le", "le": "gt", "ge": "lt", "lt": "ge"}
 _MIRRORED: Final = {"eq": "eq", "ne": "ne", "gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
 _MOST_CONDITIONS: Final = 500  # filter-rows page, "Condition limits"
+_MOST_LINKS: Final = 15  # fetchxml/join-tables page: a query has at most 15 link-entity elements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,7 @@ class _Filter:
     parameters: list[Stored] = field(default_factory=list)
     aliases: int = 0
     conditions: int = 0
+    links: set[tuple[str, ...]] = field(default_factory=set)
 
     def condition(self, node: Expression, scope: Scope, *, negated: bool = False) -> str:
         """Return the SQL of one expression, true or false for every row and never null where negated."""
@@ -134,8 +136,9 @@ class _Filter:
         """Look a property up, through lookups where the path asks for it."""
         self._count()
         path, scope = scope.entered(operand.path)
-        place = Place(table=scope.table, prefix=f"{sql_name(scope.name)}.")
-        for name in path[:-1]:
+        place = Place(table=scope.table, name=sql_name(scope.name))
+        for depth, name in enumerate(path[:-1], 1):
+            self._link(scope.name, *path[:depth])
             self.aliases += 1
             place = place.followed(name, self.compiler.schema, f"t{self.aliases}")
         return place.pointed(path[-1])
@@ -157,6 +160,12 @@ class _Filter:
         self.conditions += 1
         if self.conditions > _MOST_CONDITIONS:
             raise ServiceError(400, "0x8004430C", "Number of conditions in query exceeded maximum limit.")
+
+    def _link(self, *path: str) -> None:
+        """Counts a join; properties behind the same lookup share one."""
+        self.links.add(path)
+        if len(self.links) > _MOST_LINKS:
+            raise too_many_links()
 
     def _constant(self, node: Literal, *, negated: bool) -> str:
         if not isinstance(node.value, bool):
@@ -230,11 +239,15 @@ class _Filter:
                 f"No function signature for the function with name '{node.name}' matches the specified arguments. The "
                 f"function signatures considered are: {node.name}(Edm.String Nullable=true, Edm.String Nullable=true)."
             )
+        if len(node.text) > LONGEST_PATTERN:
+            raise ODataError(f"The text of '{node.name}' may have {LONGEST_PATTERN} characters.")
         pattern = glob_pattern(node.name, self.compiler.collation.fold(node.text))
         if pattern is None:
             return "1" if negated else "0"
         self.parameters.append(pattern)
-        matches = f"coalesce(dv_fold({place.sql()}) GLOB ?, 0)"
+        matches = f"coalesce(dv_like(dv_fold({place.sql()}), ?), 0)"
+        if is_simple(pattern):
+            matches = f"coalesce(dv_fold({place.sql()}) GLOB ?, 0)"
         return f"NOT {matches}" if negated else matches
 
     def _query_function(self, node: QueryFunction, scope: Scope, *, negated: bool) -> str:
@@ -246,6 +259,7 @@ class _Filter:
         path, scope = scope.entered(node.path)
         link = scope.children(path, self.compiler.schema)
         self.aliases += 1
+        self._link(scope.name, f"t{self.aliases}")
         inner = Scope(table=link.table, name=f"t{self.aliases}", variable=node.variable, outer=scope)
         condition = link.join(inner.name)
         every = node.quantifier == "all"

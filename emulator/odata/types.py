@@ -66,7 +66,7 @@ def fits(literal: Literal, edm: str) -> bool:
 def stored_literal(literal: Literal, column: Column) -> Stored:
     """Return the stored form of a literal that `fits` the column; fractions of a second are left out."""
     value = literal.value
-    if value is None:
+    if value is None or isinstance(value, list | dict):  # JSON `fits` no column
         return None
     edm = edm_type(column)
     if isinstance(value, datetime):

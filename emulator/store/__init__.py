@@ -1,7 +1,7 @@
 """Rows in SQLite: one SQL table per Dataverse table, in memory or in a file."""
 
-from emulator.store.database import Database
+from emulator.store.database import Budget, Database
 from emulator.store.ddl import key_column, sql_name
 from emulator.store.rows import Rows
 
-__all__ = ["Database", "Rows", "key_column", "sql_name"]
+__all__ = ["Budget", "Database", "Rows", "key_column", "sql_name"]

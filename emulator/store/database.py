@@ -1,21 +1,34 @@
 """The SQLite database: one connection, transactions and the row version counter."""
 
+import math
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from emulator.collation import Collation
+from emulator.errors import sql_timeout
+from emulator.patterns import wildcard_match
 from emulator.schema import Schema, Table
 from emulator.store.ddl import SYSTEM_TABLES, create_statements, index_statements, key_column, missing_columns, sql_name
 from emulator.store.rows import Rows
 
-__all__ = ["Database"]
+__all__ = ["Budget", "Database"]
 
 _FIRST_VERSION: Final = 500_000
 _STATEMENTS_KEPT: Final = 512
+_STEPS_BETWEEN_LOOKS: Final = 100_000  # SQLite's steps between two looks at the clock: about a millisecond's
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many seconds the statements of one request may still run; SQL Server is given two minutes for each."""
+
+    left: float = 120.0
 
 
 class Database:
@@ -34,6 +47,9 @@ class Database:
         )
         weakref.finalize(self, self.connection.close)  # a server that ends in a thread leaves nothing open
         collation.register(self.connection)
+        self.connection.create_function("dv_like", 2, wildcard_match, deterministic=True)
+        self._deadline = math.inf
+        self.connection.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_LOOKS)
         self.connection.execute("PRAGMA journal_mode = WAL" if path else "PRAGMA journal_mode = MEMORY")
         self.connection.execute("PRAGMA synchronous = NORMAL" if path else "PRAGMA synchronous = OFF")
         self.connection.execute("PRAGMA cache_size = -65536")
@@ -116,6 +132,25 @@ class Database:
         return row[0] if row else None
 
     @contextmanager
+    def within(self, budget: Budget) -> Iterator[None]:
+        """Lets the statements inside run as long as the budget allows, and takes what they used off it.
+
+        Raises:
+            ServiceError: They took longer; what they did is undone where a transaction was open.
+        """
+        begun = time.monotonic()
+        self._deadline = begun + budget.left
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise
+            raise sql_timeout() from error
+        finally:
+            self._deadline = math.inf
+            budget.left -= time.monotonic() - begun
+
+    @contextmanager
     def transaction(self) -> Iterator[None]:
         """Makes what happens inside all or nothing; inner transactions can fail alone."""
         depth = self._depth
@@ -129,9 +164,10 @@ class Database:
         try:
             yield
         except BaseException:
-            self.connection.execute(undo)
-            if depth:
-                self.connection.execute(commit)
+            if self.connection.in_transaction:  # SQLite itself rolls back where it interrupts a write
+                self.connection.execute(undo)
+                if depth:
+                    self.connection.execute(commit)
             raise
         else:
             self.connection.execute(commit)

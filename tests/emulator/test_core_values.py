@@ -117,19 +117,32 @@ def test_decimals_are_rounded_to_their_precision(value: float, stored: float) ->
         ("2024-02-03T10:00:00-08:00", "2024-02-03T18:00:00Z"),
         ("1753-01-01T00:00:00Z", "1753-01-01T00:00:00Z"),
         ("2024-02-03", "2024-02-03T00:00:00Z"),
+        ("2024-02-03T10:00:00", "2024-02-03T10:00:00Z"),
+        ("2024-02-03T10:00", "2024-02-03T10:00:00Z"),
         (None, None),
     ],
 )
 def test_points_in_time_become_utc_seconds(value: Any, stored: Any) -> None:
-    """Offsets are applied, fractions dropped."""
+    """Offsets are applied, without one it is UTC, fractions are dropped."""
     assert _stored(_column(ColumnType.DATETIME, date_behavior=DateBehavior.USER_LOCAL), value) == stored
 
 
 @pytest.mark.parametrize(
-    "value", ["2024-02-30T00:00:00Z", "2024-02-03T10:00:00", "yesterday", 5, True, "", "2024-02-03T25:00:00Z"]
+    "value",
+    [
+        "2024-02-30T00:00:00Z",
+        "20240203",
+        "2024-W05-6",
+        "9999-12-31T23:59:59-14:00",
+        "yesterday",
+        5,
+        True,
+        "",
+        "2024-02-03T25:00:00Z",
+    ],
 )
 def test_other_texts_are_no_points_in_time(value: Any) -> None:
-    """A point in time states its offset."""
+    """Other spellings of ISO 8601, days that are none and points beyond the calendar are refused."""
     assert _code(_column(ColumnType.DATETIME, date_behavior=DateBehavior.USER_LOCAL), value) == "0x80048d19"
 
 

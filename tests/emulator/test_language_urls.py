@@ -166,7 +166,7 @@ def test_query_options_are_read() -> None:
         ("$select=a&$select=b", "Query option '$select' was specified more than once"),
         ("$sellect=a", "The query parameter '$sellect' is not supported."),
         ("$select=Name", "Could not find a property named 'Name' on type 'Microsoft.Dynamics.CRM.new_thing'."),
-        ("$select=new_name,", "Term '' is not valid in a $select or $expand expression."),
+        ("$select=new_name,,new_code", "Term '' is not valid in a $select or $expand expression."),
         ("$expand=new_name", "Property 'new_name' on type 'Microsoft.Dynamics.CRM.new_thing' is not a navigation"),
         ("$expand=Nothing", "Could not find a property named 'Nothing'"),
         ("$expand=new_ParentId($select=Name)", "Could not find a property named 'Name'"),
