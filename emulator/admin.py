@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from emulator.errors import ServiceError, access_denied, invalid_argument, request_too_large
 from emulator.faults import Faults
+from emulator.json_depth import is_too_deep
 from emulator.stats import Stats
 
 __all__ = ["ADMIN_PATH", "Admin"]
@@ -60,6 +61,8 @@ class Admin:
             given = orjson.loads(await _body(request))
         except orjson.JSONDecodeError as error:
             raise invalid_argument(f"The body is no JSON: {error}.") from error
+        if is_too_deep(given):
+            raise invalid_argument("The body is nested too deeply for a list of faults.")
         return {"added": self.faults.add(given)}
 
     async def _clear_faults(self, _: Request) -> object:

@@ -1,0 +1,200 @@
+"""Small requests that ask for much: each is refused, or answered with little work."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from emulator.errors import ServiceError
+from emulator.options import Options
+from emulator.patterns import glob_pattern, wildcard_match
+from emulator.server import build_application
+from emulator.store import Budget
+from emulator.testing import RunningEmulator, running
+from tests.emulator.http_client import Client
+
+GUID = "00000000-0000-0000-0000-000000000001"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[RunningEmulator]:
+    with running(in_thread=True, limits="none") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def client(emulator: RunningEmulator) -> Iterator[Client]:
+    emulator.reset()
+    with Client(emulator) as client:
+        yield client
+
+
+def _error(answer: requests.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def _path(depth: int) -> str:
+    """A path over polymorphic lookups, which lead from contact to contact."""
+    return "parentcustomerid_contact/" * depth + "lastname"
+
+
+@pytest.mark.parametrize(("depth", "status"), [(1, 200), (15, 200), (16, 400), (1000, 400)])
+def test_a_filter_follows_fifteen_lookups(client: Client, depth: int, status: int) -> None:
+    """One more join is refused as the service refuses it, and fifteen cost no more than fifteen."""
+    answer = client.send("GET", f"contacts?$filter={_path(depth)} eq 'x'")
+    assert answer.status_code == status
+    if status == 400:
+        assert _error(answer) == (400, "0x8004430D")
+
+
+def test_a_path_of_lookups_finds_the_row_at_its_end(client: Client) -> None:
+    """The statement that a deep path becomes follows each lookup to the row it names, by its kind."""
+    ids: list[str] = []
+    for number in range(4):
+        bound = {"parentcustomerid_contact@odata.bind": f"/contacts({ids[-1]})"} if ids else {}
+        answer = client.send("POST", "contacts", {"lastname": f"n{number}", **bound})
+        ids.append(answer.headers["OData-EntityId"][-37:-1])
+    found = client.send("GET", f"contacts?$select=lastname&$filter={_path(3)} eq 'N0'").json()["value"]
+    assert [row["lastname"] for row in found] == ["n3"]
+    other = "parentcustomerid_account/name"
+    assert client.send("GET", f"contacts?$filter={other} ne null").json()["value"] == []
+
+
+def test_paths_of_one_prefix_share_their_joins(client: Client) -> None:
+    """Forty conditions behind one lookup are one join; sixteen different lookups are sixteen."""
+    shared = " or ".join(f"primarycontactid/lastname eq 'n{number}'" for number in range(40))
+    assert client.send("GET", f"accounts?$filter={shared}").status_code == 200
+    children = " or ".join(["contact_customer_accounts/any(c:c/lastname eq 'x')"] * 16)
+    assert _error(client.send("GET", f"accounts?$filter={children}")) == (400, "0x8004430D")
+
+
+@pytest.mark.parametrize("path", [_path(3000).replace("/lastname", ""), "/".join(["parentcustomerid_contact"] * 101)])
+def test_a_path_has_a_hundred_segments(client: Client, path: str) -> None:
+    """Longer ones are refused and not followed."""
+    answer = client.send("GET", f"contacts({GUID})/{path}"[:30_000])
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "Too many segments in URI."
+
+
+@pytest.mark.parametrize(("count", "status"), [(15, 200), (16, 400)])
+def test_a_query_has_fifteen_expands(client: Client, count: int, status: int) -> None:
+    """Nested ones count as well."""
+    nested = "createdby"
+    for _ in range(count - 1):
+        nested = f"createdby($expand={nested})"
+    assert client.send("GET", f"accounts?$expand={nested}").status_code == status
+    beside = ",".join(["createdby", "primarycontactid", "modifiedby"] * 6)
+    assert client.send("GET", f"accounts?$expand={beside[: beside.index(',', 1)]}").status_code == 200
+    assert client.send("GET", f"accounts?$expand={beside}").status_code == 400
+
+
+def test_deeply_nested_expands_are_refused(client: Client) -> None:
+    """Thousands of levels in one URL do no work."""
+    text = "createdby($expand=" * 1600
+    assert _error(client.send("GET", f"accounts?$expand={text}{')' * 1600}")) == (400, "0x8004430D")
+
+
+def test_an_answer_holds_a_bounded_number_of_rows(client: Client) -> None:
+    """Relationships that lead back and forth do not multiply rows without end."""
+    owner = client.send("POST", "accounts", {"name": "A"}).headers["OData-EntityId"][-37:-1]
+    rows = [
+        {"@odata.type": "Microsoft.Dynamics.CRM.contact", "parentcustomerid_account@odata.bind": f"/accounts({owner})"}
+        for _ in range(400)
+    ]
+    assert client.send("POST", "contacts/Microsoft.Dynamics.CRM.CreateMultiple", {"Targets": rows}).status_code == 200
+    back = "contact_customer_accounts($select=lastname;$expand=parentcustomerid_account($select=name{}))"
+    once = back.format("")
+    assert client.send("GET", f"accounts?$select=name&$expand={once}").status_code == 200
+    twice = back.format(f";$expand={back.format('')}")
+    answer = client.send("GET", f"accounts?$select=name&$expand={twice}")
+    assert _error(answer) == (400, "0x80060888")
+    assert "more than 100000 rows" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("depth", [101, 1000, 5000])
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+def test_json_is_nested_a_hundred_deep(client: Client, depth: int, method: str) -> None:
+    """Deeper bodies are refused, whatever the operation."""
+    body = b'{"name":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+    path = {"POST": "accounts", "PATCH": f"accounts({GUID})", "PUT": f"accounts({GUID})/name"}[method]
+    for address in (path, "BulkDelete") if method == "POST" else (path,):
+        answer = client.session.request(
+            method, f"{client.base}/api/data/v9.2/{address}", data=body, headers=client.headers, timeout=60
+        )
+        assert _error(answer) == (400, "0x80048d19"), address
+
+
+def test_a_refusal_repeats_no_whole_body(client: Client) -> None:
+    """A value of the wrong kind is quoted in part."""
+    answer = client.send("POST", "accounts", {"name": ["x" * 100_000]})
+    assert answer.status_code == 400
+    assert len(answer.content) < 1000
+
+
+def test_a_body_has_a_bounded_size() -> None:
+    """What is too large is refused while it comes in, and nothing of it is kept."""
+    app = build_application(Options.parse(["--limits", "none"]))
+    pieces = [b"x" * (16 * 1024 * 1024)] * 20
+    taken: list[int] = []
+    sent: list[dict[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        taken.append(1)
+        return {"type": "http.request", "body": pieces[len(taken) - 1], "more_body": True}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/data/v9.2/accounts", "raw_path": b"/api/data/v9.2/accounts",
+        "query_string": b"", "scheme": "http", "headers": [],
+    }  # fmt: skip
+    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 413
+    assert len(taken) == 9
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "POST"])
+def test_an_address_has_a_bounded_length(client: Client, method: str) -> None:
+    """Whatever the verb."""
+    answer = client.send(method, f"accounts?$filter=name eq '{'x' * 40_000}'", {})
+    assert answer.status_code == 414
+
+
+def test_a_statement_that_takes_too_long_is_ended() -> None:
+    """The client is told what SQL Server's timeout is told, and the next request works."""
+    app = build_application(Options.parse(["--limits", "none"]))
+    database = app.service.environment.database
+    slow = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    with pytest.raises(ServiceError) as caught, database.within(Budget(left=0.0)), database.transaction():
+        database.connection.execute(slow)
+    assert (caught.value.status, caught.value.code) == (500, "0x80044151")
+    with database.within(Budget()), database.transaction():
+        assert database.scalar("SELECT 1") == 1
+
+
+def test_many_wildcards_cost_little(client: Client) -> None:
+    """A pattern that divides a text in very many ways is answered at once."""
+    client.send("POST", "accounts", {"name": "a" * 160})
+    pattern = quote("%a" * 60 + "%b")
+    assert client.send("GET", f"accounts?$filter=contains(name,'{pattern}')").json()["value"] == []
+    pattern = quote("%a" * 60 + "%")
+    assert len(client.send("GET", f"accounts?$filter=contains(name,'{pattern}')").json()["value"]) == 1
+
+
+@pytest.mark.parametrize("text", ["", "a", "ab", "aab", "abb", "ba", "a-b", "]", "b^", "a*b", "axxbxxb"])
+@pytest.mark.parametrize(
+    "pattern", ["a%b", "%a%b%", "a%", "%b", "_%_", "[a-c]%[^a]", "[^a]%b", "a%%b", "%[*]%", "%^", "%[x-]%b"]
+)
+def test_both_ways_to_match_wildcards_agree(text: str, pattern: str) -> None:
+    """The linear matcher gives what SQLite's GLOB gives."""
+    for function in ("contains", "startswith", "endswith"):
+        glob = glob_pattern(function, pattern)
+        assert glob is not None
+        with sqlite3.connect(":memory:") as connection:
+            expected = connection.execute("SELECT ? GLOB ?", (text, glob)).fetchone()[0]
+        connection.close()
+        assert wildcard_match(text, glob) is bool(expected), (function, glob)

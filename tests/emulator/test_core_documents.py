@@ -1,0 +1,454 @@
+"""Requests as Microsoft's documents and clients write them, and what is said of those that are not served."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from emulator.environment import Environment
+from emulator.messages import Request
+from emulator.schema.loader import builtin_schema
+from emulator.service import Service
+from emulator.testing import RunningEmulator, running
+from tests.emulator.http_client import Client
+
+ENTRA = "11111111-2222-4333-8444-555555555555"
+RESERVED = "/<>*%&:\\?+#"
+ACTIONS = """
+actions:
+  new_Sum: {function: true, parameters: {p: {type: Collection(Edm.String)}, q: {type: mscrm.account}}, response: {Total: 1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
+    file = tmp_path_factory.mktemp("schema") / "actions.yaml"
+    file.write_text(ACTIONS, encoding="utf-8")
+    with running(in_thread=True, limits="none", schema=[file]) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def client(emulator: RunningEmulator) -> Iterator[Client]:
+    emulator.reset()
+    with Client(emulator) as client:
+        yield client
+
+
+def _made(client: Client, entity_set: str, **body: Any) -> str:
+    answer = client.send("POST", entity_set, body)
+    assert answer.status_code == 204, answer.text
+    return answer.headers["OData-EntityId"][-37:-1]
+
+
+def _error(answer: requests.Response) -> tuple[int, str, str]:
+    error = answer.json()["error"]
+    return answer.status_code, error["code"], error["message"]
+
+
+# Queries
+
+
+def test_a_comma_at_the_end_of_select_says_nothing(client: Client) -> None:
+    """The columns before it are read."""
+    _made(client, "accounts", name="A")
+    assert client.send("GET", "accounts?$select=name,").json()["value"][0]["name"] == "A"
+    assert client.send("GET", "accounts?$select=").status_code == 400
+
+
+@pytest.mark.parametrize("query", ["=x", "&", "&=&$top=1", "%20=1"])
+def test_an_option_without_a_name_says_nothing(client: Client, query: str) -> None:
+    """As any option that the service does not know and that has no dollar sign."""
+    assert client.send("GET", f"accounts?{query}").status_code == 200
+
+
+def test_expand_with_ref_gives_addresses(client: Client) -> None:
+    """On a lookup; the documented refusal comes for a collection."""
+    contact = _made(client, "contacts", lastname="L")
+    account = _made(client, "accounts", name="A", **{"primarycontactid@odata.bind": f"contacts({contact})"})
+    _made(client, "accounts", name="B")
+    answer = client.send("GET", "accounts?$select=name&$orderby=name&$expand=primarycontactid/$ref").json()
+    first, second = answer["value"]
+    assert first["primarycontactid"] == {"@odata.id": f"{client.base}/api/data/v9.2/contacts({contact})"}
+    assert second["primarycontactid"] is None
+    assert answer["@odata.context"].endswith("#accounts(name,primarycontactid/$ref)")
+    one = client.send("GET", f"accounts({account})?$select=name&$expand=primarycontactid/$ref").json()
+    assert one["primarycontactid"] == first["primarycontactid"]
+    refused = client.send("GET", "accounts?$expand=contact_customer_accounts/$ref")
+    message = "Expand with $ref is only supported on lookup type navigation property."
+    assert _error(refused) == (400, "0x80060888", message)
+
+
+@pytest.mark.parametrize(
+    "expand",
+    [
+        "createdby($count=true)", "createdby($levels=2)", "createdby($search=x)", "createdby($skip=1)", "createdby(x=1)",
+        "createdby($select=fullname;)", "primarycontactid($expand=Contact_Tasks($top=1))",
+        "primarycontactid($expand=Contact_Tasks($orderby=subject))",
+    ],
+)  # fmt: skip
+def test_options_that_expand_does_not_take_are_refused(client: Client, expand: str) -> None:
+    """The join-tables page names those it takes, and which of them not in a nested expand."""
+    assert client.send("GET", f"accounts?$expand={expand}").status_code == 400
+
+
+def test_money_comes_with_its_currency(client: Client) -> None:
+    """Whoever selects an amount is told the currency, in lists, single rows and related ones."""
+    account = _made(client, "accounts", name="A", revenue=5)
+    row = client.send("GET", "accounts?$select=revenue").json()["value"][0]
+    assert row["_transactioncurrencyid_value"]
+    assert client.send("GET", f"accounts({account})?$select=revenue").json()["_transactioncurrencyid_value"]
+    assert "_transactioncurrencyid_value" not in client.send("GET", "accounts?$select=name").json()["value"][0]
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        ("Last7Days(PropertyName='overriddencreatedon')", True),
+        ("LastXHours(PropertyName='overriddencreatedon',PropertyValue=1)", True),
+        ("LastXDays(PropertyName='overriddencreatedon',PropertyValue=1)", True),
+        ("LastXMonths(PropertyName='overriddencreatedon',PropertyValue=1)", True),
+        ("NextXHours(PropertyName='overriddencreatedon',PropertyValue=1)", True),
+        ("Next7Days(PropertyName='overriddencreatedon')", True),
+        ("OlderThanXMinutes(PropertyName='overriddencreatedon',PropertyValue=1)", False),
+    ],
+)
+def test_the_current_second_belongs_to_now(function: str, found: bool) -> None:  # noqa: FBT001 - a column of the table
+    """A row of this second is within the last and the next hours, at any fraction of the second."""
+    moments = [datetime(2026, 3, 1, 12, tzinfo=UTC)]
+    environment = Environment(builtin_schema(), clock=lambda: moments[0])
+    service = Service(environment)
+    work = service.changes.of(environment.schema.tables["account"])
+    work.create([work.bodies.created({"name": "A"})], environment.system)
+    for fraction in (0, 1, 999_999):
+        moments[0] = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(microseconds=fraction)
+        query = f"$filter=Microsoft.Dynamics.CRM.{function}".replace("overriddencreatedon", "createdon")
+        request = Request(
+            method="GET", path="accounts", query=query, headers={}, body=b"", root="/", caller=environment.system
+        )
+        assert (b'"A"' in service.plan(request).act().body) is found
+
+
+# Rows
+
+
+def test_a_moment_without_an_offset_is_utc(client: Client) -> None:
+    """As Microsoft's SDK and pages write them."""
+    task = _made(client, "tasks", subject="T", scheduledend="2026-03-01T10:30:00")
+    assert client.send("GET", f"tasks({task})").json()["scheduledend"] == "2026-03-01T10:30:00Z"
+
+
+@pytest.mark.parametrize("char", ["\0", "\x0b", "\x1f", "\ufffe"])
+def test_characters_that_xml_cannot_hold_are_refused(client: Client, char: str) -> None:
+    """By the field's name, wherever the text stands: body, bulk message, or the key of a new row."""
+    refused = (400, "0x80040278", "The field 'name' contains one or more invalid characters.")
+    assert _error(client.send("POST", "accounts", {"name": f"a{char}b"})) == refused
+    target = {"@odata.type": "Microsoft.Dynamics.CRM.account", "name": f"a{char}b"}
+    bulk = "accounts/Microsoft.Dynamics.CRM.CreateMultiple"
+    assert _error(client.send("POST", bulk, {"Targets": [target]})) == refused
+    keyed = {
+        "@odata.type": "Microsoft.Dynamics.CRM.account", "@odata.id": f"accounts(accountnumber='a{char}b')", "name": "A",
+    }  # fmt: skip
+    answer = client.send("POST", "accounts/Microsoft.Dynamics.CRM.UpsertMultiple", {"Targets": [keyed]})
+    assert _error(answer)[1] == "0x80040278"
+    assert client.send("POST", "accounts", {"name": "tab\tline\r\nend é 😀"}).status_code == 204
+
+
+def test_a_key_of_a_new_row_meets_its_column(client: Client) -> None:
+    """An address whose key value is longer than the column is refused as a body is."""
+    answer = client.send("PATCH", f"accounts(accountnumber='{'x' * 200}')", {"name": "A"})
+    assert _error(answer)[1] == "0x80044331"
+
+
+@pytest.mark.parametrize("char", RESERVED)
+@pytest.mark.parametrize("encoded", [True, False])
+def test_references_in_bodies_hold_any_key_value(client: Client, char: str, encoded: bool) -> None:  # noqa: FBT001 - both ways
+    """Binds and `@odata.id` find a row by a value that no URL may hold, percent-encoded or as it is."""
+    number = f"A{char}1{char}"
+    written = requests.utils.quote(number, safe="") if encoded else number
+    account = _made(client, "accounts", name="A", accountnumber=number)
+    contact = _made(
+        client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"/accounts(accountnumber='{written}')"}
+    )  # fmt: skip
+    assert client.send("GET", f"contacts({contact})").json()["_parentcustomerid_value"] == account
+    target = {
+        "@odata.type": "Microsoft.Dynamics.CRM.account", "@odata.id": f"accounts(accountnumber='{written}')", "name": "B",
+    }  # fmt: skip
+    answer = client.send("POST", "accounts/Microsoft.Dynamics.CRM.UpsertMultiple", {"Targets": [target]})
+    assert answer.status_code == 204
+    assert client.names() == ["B"]
+
+
+@pytest.mark.parametrize("address", [5, None, True, [], {}, ["accounts(x)"]])
+def test_an_id_that_is_no_text_is_refused(client: Client, address: Any) -> None:
+    """In bulk messages (where null says nothing) and in references."""
+    target = {"@odata.type": "Microsoft.Dynamics.CRM.account", "@odata.id": address, "name": "A"}
+    answer = client.send("POST", "accounts/Microsoft.Dynamics.CRM.UpsertMultiple", {"Targets": [target]})
+    assert answer.status_code == (204 if address is None else 400)
+    account = _made(client, "accounts", name="A")
+    for path in ("primarycontactid/$ref", "contact_customer_accounts/$ref"):
+        assert client.send("POST", f"accounts({account})/{path}", {"@odata.id": address}).status_code in {204, 400, 404}
+
+
+def test_a_contact_tells_its_account(client: Client) -> None:
+    """`accountid` and `parentcontactid` follow from the company name, and go with it."""
+    account, parent = _made(client, "accounts", name="A"), _made(client, "contacts", lastname="P")
+    contact = _made(client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
+    path = f"contacts({contact})?$select=_accountid_value,_parentcontactid_value"
+
+    def both() -> tuple[str | None, str | None]:
+        row = client.send("GET", path).json()
+        return row["_accountid_value"], row["_parentcontactid_value"]
+
+    assert both() == (account, None)
+    bound = {"parentcustomerid_contact@odata.bind": f"contacts({parent})"}
+    assert client.send("PATCH", f"contacts({contact})", bound).status_code == 204
+    assert both() == (None, parent)
+    assert client.send("DELETE", f"contacts({parent})").status_code == 204
+    assert both() == (None, None)
+
+
+def test_a_business_unit_tells_whether_it_is_disabled(client: Client) -> None:
+    """The root one is not."""
+    assert [row["isdisabled"] for row in client.send("GET", "businessunits?$select=isdisabled").json()["value"]] == [
+        False
+    ]
+
+
+# Paths behind a row
+
+
+def test_a_row_is_made_within_a_collection(client: Client) -> None:
+    """`POST` to a collection-valued navigation property creates a row that refers to the parent."""
+    account = _made(client, "accounts", name="A")
+    contact = _made(client, f"accounts({account})/contact_customer_accounts", lastname="L")
+    assert client.send("GET", f"contacts({contact})").json()["_parentcustomerid_value"] == account
+    answer = client.send(
+        "POST", f"accounts({account})/contact_customer_accounts?$select=lastname", {"lastname": "M"},
+        Prefer="return=representation",
+    )  # fmt: skip
+    assert (answer.status_code, answer.json()["lastname"]) == (201, "M")
+
+
+def test_a_key_after_a_collection_addresses_one_of_its_rows(client: Client) -> None:
+    """It can be read, changed, followed and deleted there; a row of another parent is not found."""
+    account, other = _made(client, "accounts", name="A"), _made(client, "accounts", name="B")
+    contact = _made(client, f"accounts({account})/contact_customer_accounts", lastname="L")
+    within = f"accounts({account})/contact_customer_accounts({contact})"
+    assert client.send("GET", f"{within}?$select=lastname").json()["lastname"] == "L"
+    assert client.send("GET", f"{within}/lastname").json()["value"] == "L"
+    assert client.send("GET", f"{within}/parentcustomerid_account/name").json()["value"] == "A"
+    reference = client.send("GET", f"{within}/$ref").json()["@odata.id"]
+    assert reference.endswith(f"/contacts({contact})")
+    assert client.send("GET", f"accounts({other})/contact_customer_accounts({contact})").status_code == 404
+    assert client.send("PATCH", within, {"lastname": "M"}).status_code == 204
+    assert client.send("DELETE", f"{within}/$ref").status_code == 204
+    assert client.send("GET", within).status_code == 404
+    assert client.send("GET", f"contacts({contact})").json()["lastname"] == "M"
+
+
+# Functions
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '@p0=["a"]&@p1={"@odata.id":"accounts(x)"}', "@p0=['a','O''Brian']&@p1={'@odata.id':'accounts(x)'}",
+        "@p0=[]&@p1={}", "@p0=%5B%22a%22%5D&@p1=%7B%7D",
+    ],
+)  # fmt: skip
+def test_aliases_hold_lists_and_references(client: Client, emulator: RunningEmulator, query: str) -> None:
+    """In double quotes as JSON has them, or in single ones as Microsoft's pages write them."""
+    answer = client.send("GET", f"new_Sum(p=@p0,q=@p1)?{query}")
+    assert answer.json()["Total"] == 1
+    call = emulator.calls()[-1]["parameters"]
+    assert isinstance(call["p"], list)
+    assert isinstance(call["q"], dict)
+
+
+@pytest.mark.parametrize(
+    "query", ["@p0=[", "@p0=" + "[" * 500 + "]" * 500, "@p0=@p0", "@p0=%20@p0", "@p0={'a", "@p0=[a]", ""]
+)
+def test_aliases_that_hold_no_value_are_refused(client: Client, query: str) -> None:
+    """Half JSON, deep JSON, and an alias of itself."""
+    assert client.send("GET", f"new_Sum(p=@p0)?{query}").status_code == 400
+    assert client.send("GET", f"accounts?$filter=name eq @p0&{query}").status_code == 400
+    inner = "Microsoft.Dynamics.CRM.In(PropertyName='name',PropertyValues=@p0)"
+    assert client.send("GET", f"accounts?$filter={inner}&{query}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "WhoAmI"), ("POST", "new_Sum"), ("GET", "BulkDelete"),
+        ("GET", "accounts/Microsoft.Dynamics.CRM.CreateMultiple"),
+    ],
+)  # fmt: skip
+def test_functions_and_actions_have_their_verb(client: Client, method: str, path: str) -> None:
+    """With another one there is no such resource (web-api-client-errors)."""
+    status, code, message = _error(client.send(method, path, {} if method == "POST" else None))
+    assert (status, code) == (404, "")
+    assert message == f"No HTTP resource was found that matches the request URI '{client.base}/api/data/v9.2/{path}'."
+
+
+# Impersonation
+
+
+@pytest.mark.parametrize(("header", "by_entra"), [("CallerObjectId", True), ("MSCRMCallerID", False)])
+def test_a_request_acts_for_another_user(client: Client, header: str, by_entra: bool) -> None:  # noqa: FBT001 - a column
+    """That user owns and made the row, on whose behalf is told, and a later change by the caller himself clears it."""
+    caller = client.send("GET", "WhoAmI").json()["UserId"]
+    user = _made(client, "systemusers", firstname="Jo", azureactivedirectoryobjectid=ENTRA)
+    named = {header: ENTRA if by_entra else user}
+    assert client.send("GET", "WhoAmI", **named).json()["UserId"] == user
+    answer = client.send("POST", "accounts", {"name": "A"}, **named)
+    path = f"accounts({answer.headers['OData-EntityId'][-37:-1]})"
+    row = client.send("GET", path).json()
+    makers = [row[f"_{name}_value"] for name in ("createdby", "modifiedby", "ownerid", "owninguser")]
+    assert makers == [user] * 4
+    assert row["_createdonbehalfby_value"] == row["_modifiedonbehalfby_value"] == caller
+    client.send("PATCH", path, {"name": "B"})
+    row = client.send("GET", path).json()
+    assert (row["_modifiedby_value"], row["_modifiedonbehalfby_value"]) == (caller, None)
+    assert row["_createdonbehalfby_value"] == caller
+
+
+def test_users_that_cannot_be_acted_for(client: Client) -> None:
+    """Unknown ones, disabled ones and such as are no identifier are refused, and nothing is done."""
+    disabled = _made(client, "systemusers", firstname="Jo", isdisabled=True)
+    refused = [
+        ({"CallerObjectId": ENTRA}, 403, "0x80072560"),
+        ({"MSCRMCallerID": ENTRA}, 404, "0x80040217"),
+        ({"MSCRMCallerID": disabled}, 403, "0x80040225"),
+        ({"CallerObjectId": "Jo"}, 400, "0x80048d19"),
+    ]
+    for headers, status, code in refused:
+        assert _error(client.send("POST", "accounts", {"name": "A"}, **headers))[:2] == (status, code)
+    assert client.names() == []
+
+
+# Metadata
+
+
+def test_definitions_are_counted(client: Client) -> None:
+    """By `$count=true` and by `/$count`, with and without a filter."""
+    listed = client.send("GET", "EntityDefinitions?$select=LogicalName&$count=true").json()
+    assert listed["@odata.count"] == len(listed["value"])
+    assert client.send("GET", "EntityDefinitions/$count").text == str(len(listed["value"]))
+    one = "LogicalName eq 'account'"
+    assert client.send("GET", f"EntityDefinitions/$count?$filter={one}").text == "1"
+    columns = client.send("GET", "EntityDefinitions(LogicalName='team')/Attributes?$select=LogicalName").json()["value"]
+    assert client.send("GET", "EntityDefinitions(LogicalName='team')/Attributes/$count").text == str(len(columns))
+
+
+def test_definitions_have_the_documented_properties(client: Client) -> None:
+    """Those that clients select beside the usual ones."""
+    names = "IconVectorName,IsAuditEnabled,IsValidForQueue,HasFeedback,EntityColor,DataSourceId,IsRenameable"
+    answer = client.send("GET", f"EntityDefinitions(LogicalName='account')?$select={names}").json()
+    assert set(names.split(",")) <= answer.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("EntityDefinitions", {"SchemaName": "new_X", "Attributes": [{"SchemaName": "new_Y", "AttributeType": "Foo"}]}),
+        ("EntityDefinitions", {"SchemaName": "new_X", "Attributes": [{}]}),
+        ("EntityDefinitions", {"SchemaName": "new_X", "Attributes": [1]}),
+        ("EntityDefinitions(LogicalName='account')/Keys", {"SchemaName": "x"}),
+        ("EntityDefinitions(LogicalName='account')/Attributes", {"SchemaName": "new_Y", "AttributeType": "Lookup"}),
+        ("RelationshipDefinitions", {"Lookup": 1, "ReferencingEntity": "account", "ReferencedEntity": "contact"}),
+        ("CreateEntities", {"Entities": [1]}),
+        ("BulkDelete", {"QuerySet": [1]}),
+        ("BulkDelete", {"QuerySet": [{"EntityName": "account", "Criteria": {"Conditions": [1]}}]}),
+    ],
+)
+def test_refusals_use_no_word_of_the_program(client: Client, path: str, body: Any) -> None:
+    """What is wrong is said in the words of the request."""
+    status, _, message = _error(client.send("POST", path, body))
+    assert status == 400
+    for word in ("SchemaFileError", "KeyError", "TypeError", "AttributeError", "object has no", "NoneType", "Error("):
+        assert word not in message
+
+
+# What is not emulated
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "named"),
+    [
+        ("GET", "incidents", "table 'incidents'"),
+        ("POST", "emails", "table 'emails'"),
+        ("GET", "annotations(00000000-0000-0000-0000-000000000001)", "table 'annotations'"),
+        ("GET", "RetrieveVersion()", "function 'RetrieveVersion'"),
+        ("GET", "RetrieveTotalRecordCount(EntityNames=@p)?@p=['account']", "function 'RetrieveTotalRecordCount'"),
+        ("POST", "PublishAllXml", "action 'PublishAllXml'"),
+        ("POST", "QualifyLead", "action 'QualifyLead'"),
+        ("POST", "accounts(00000000-0000-0000-0000-000000000001)/Microsoft.Dynamics.CRM.Merge", "action 'Merge'"),
+        ("GET", "accounts?fetchXml=<fetch/>", "query option 'fetchXml'"),
+        ("GET", "accounts?$apply=aggregate($count as n)", "query option '$apply'"),
+        ("GET", "teams(00000000-0000-0000-0000-000000000001)/teammembership_association", "teammembership_association"),
+        ("PUT", "EntityDefinitions(LogicalName='account')", "PUT of 'EntityDefinitions'"),
+        ("POST", "GlobalOptionSetDefinitions", "POST of 'GlobalOptionSetDefinitions'"),
+    ],
+)
+def test_what_is_not_emulated_is_named(client: Client, method: str, path: str, named: str) -> None:
+    """501 with one sentence, for paths, functions, actions, tables and options of the documented service."""
+    status, _, message = _error(client.send(method, path, {} if method != "GET" else None))
+    assert (status, message.count("."), named in message) == (501, 1 + named.count("."), True)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("MSCRM.SuppressDuplicateDetection", "false", 501),
+        ("MSCRM.SuppressDuplicateDetection", "true", 204),
+        ("MSCRM.SolutionUniqueName", "Mine", 501),
+        ("AutoDisassociate", "true", 501),
+        ("x-ms-transfer-mode", "chunked", 501),
+        ("MSCRM.BypassCustomPluginExecution", "true", 204),
+        ("MSCRM.SuppressCallbackRegistrationExpanderJob", "true", 204),
+        ("Consistency", "Strong", 204),
+    ],
+)
+def test_headers_are_honoured_or_refused(client: Client, header: str, value: str, status: int) -> None:
+    """One that would change what happens is not passed over; what leaves out plug-ins has nothing to leave out."""
+    answer = client.send("POST", "accounts", {"name": "A"}, **{header: value})
+    assert answer.status_code == status
+    if status == 501:
+        assert header in answer.json()["error"]["message"]
+        assert client.names() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"primarycontactid": {"lastname": "L"}},
+        {"contact_customer_accounts": [{"lastname": "L"}]},
+        {"contact_customer_accounts@odata.bind": ["contacts(00000000-0000-0000-0000-000000000001)"]},
+    ],
+)
+def test_deep_insert_is_called_by_its_name(client: Client, body: Any) -> None:
+    """It is not emulated, and no undeclared property."""
+    status, _, message = _error(client.send("POST", "accounts", body))
+    assert status == 501
+    assert "deep insert" in message
+
+
+def test_names_that_are_not_documented_are_not_found(client: Client) -> None:
+    """A name with a mistake is 404 as in the service."""
+    for path in ("Account", "incidentss", "RetrieveVersions()", "accounts/Microsoft.Dynamics.CRM.Foo"):
+        assert client.send("GET", path).status_code == 404
+
+
+def test_the_list_names_nothing_that_is_emulated() -> None:
+    """Every built-in table, and what the emulator answers itself, is missing from the list."""
+    environment = Environment(builtin_schema())
+    service = Service(environment)
+    for path in ("WhoAmI", *(table.entity_set for table in environment.schema.tables.values())):
+        request = Request(
+            method="GET", path=path, query="$top=1" if path != "WhoAmI" else "", headers={}, body=b"", root="/",
+            caller=environment.system,
+        )  # fmt: skip
+        assert service.plan(request).act().status == 200
