@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from emulator.documented import check_emulated
@@ -10,6 +11,7 @@ from emulator.environment import Environment
 from emulator.errors import invalid_argument, no_resource, unknown_segment
 from emulator.messages import Planned, Request, answer
 from emulator.odata import Segment
+from emulator.odata.nodes import LiteralValue
 from emulator.schema import Action, Table
 
 __all__ = ["Actions", "Call"]
@@ -81,7 +83,7 @@ class Actions:
     def _parameters(self, request: Request, action: Action, segment: Segment) -> dict[str, Any]:
         if action.is_function:
             named = segment.arguments.named if segment.arguments else {}
-            given: dict[str, Any] = {name: literal.value for name, literal in named.items()}
+            given: dict[str, Any] = {name: _plain(literal.value) for name, literal in named.items()}
         else:
             given = request.json() if request.body.strip() else {}
         known = {parameter.name for parameter in action.parameters}
@@ -95,3 +97,8 @@ class Actions:
         if missing:
             raise invalid_argument(f"Required field '{missing[0]}' is missing")
         return given
+
+
+def _plain(value: LiteralValue) -> Any:
+    """A literal's value as JSON has it."""
+    return float(value) if isinstance(value, Decimal) else value

@@ -97,9 +97,9 @@ class TableChanges:
             "modifiedon": now,
             "createdby": caller.user_id,
             "modifiedby": caller.user_id,
-            "createdonbehalfby": caller.on_behalf,
-            "modifiedonbehalfby": caller.on_behalf,
         }
+        if caller.on_behalf is not None:
+            stamps["createdonbehalfby"] = stamps["modifiedonbehalfby"] = caller.on_behalf
         if "ownerid" in self.table.columns:
             stamps["ownerid"] = stamps["owninguser"] = caller.user_id
             stamps["ownerid__type"] = "systemuser"

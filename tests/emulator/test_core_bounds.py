@@ -127,6 +127,14 @@ def test_json_is_nested_a_hundred_deep(client: Client, depth: int, method: str) 
         assert _error(answer) == (400, "0x80048d19"), address
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 500 + b"]" * 500, b'{"action":"status","message":"' + b"x" * 2_000_000 + b'"}']
+)
+def test_lists_of_faults_are_bounded_too(client: Client, body: bytes) -> None:
+    """The emulator's own paths refuse what is too deep or too large."""
+    assert client.session.post(f"{client.base}/_emulator/faults", data=body, timeout=60).status_code in {400, 413}
+
+
 def test_a_refusal_repeats_no_whole_body(client: Client) -> None:
     """A value of the wrong kind is quoted in part."""
     answer = client.send("POST", "accounts", {"name": ["x" * 100_000]})
@@ -152,7 +160,7 @@ def test_a_body_has_a_bounded_size() -> None:
         "type": "http", "method": "POST", "path": "/api/data/v9.2/accounts", "raw_path": b"/api/data/v9.2/accounts",
         "query_string": b"", "scheme": "http", "headers": [],
     }  # fmt: skip
-    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(app(scope, receive, send))
     assert sent[0]["status"] == 413
     assert len(taken) == 9
 

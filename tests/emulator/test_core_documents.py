@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -167,7 +168,7 @@ def test_a_key_of_a_new_row_meets_its_column(client: Client) -> None:
 def test_references_in_bodies_hold_any_key_value(client: Client, char: str, encoded: bool) -> None:  # noqa: FBT001 - both ways
     """Binds and `@odata.id` find a row by a value that no URL may hold, percent-encoded or as it is."""
     number = f"A{char}1{char}"
-    written = requests.utils.quote(number, safe="") if encoded else number
+    written = quote(number, safe="") if encoded else number
     account = _made(client, "accounts", name="A", accountnumber=number)
     contact = _made(
         client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"/accounts(accountnumber='{written}')"}
@@ -266,6 +267,15 @@ def test_aliases_hold_lists_and_references(client: Client, emulator: RunningEmul
     call = emulator.calls()[-1]["parameters"]
     assert isinstance(call["p"], list)
     assert isinstance(call["q"], dict)
+
+
+def test_every_kind_of_literal_is_recorded(client: Client, emulator: RunningEmulator) -> None:
+    """The list of calls shows numbers, days and truth values as JSON does."""
+    for text in ("1.5", "1", "2026-01-01", "true", "null", "'a'"):
+        client.send("GET", f"new_Sum(p={text})")
+    assert [call["parameters"]["p"] for call in emulator.calls()] == [
+        1.5, 1, "2026-01-01", True, None, "a",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -68,13 +68,14 @@ HEADERS = (
 
 
 METHODS = ("GET", "GET", "POST", "POST", "PATCH", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS")
+OPERANDS: tuple[Any, ...] = ([1], ["x"], [{"Value": []}], [{"Value": "2026-01-01"}], [None], 5, [])
 CRITERIA: tuple[Any, ...] = (
     1, [], {"Conditions": [1]}, {"Conditions": {"a": 1}}, {"Filters": [1]}, {"Filters": [{"Filters": [{}]}]},
     *(
         {"Conditions": [{"AttributeName": name, "Operator": operator, "Values": values}]}
         for name in ("name", "accountid", "revenue", "createdon", "donotfax", "x")
         for operator in ("Equal", "In", "Null", "BeginsWith", "Foo")
-        for values in ([1], ["x"], [{"Value": []}], [{"Value": "2026-01-01"}], [None], 5, [])
+        for values in OPERANDS
     ),
 )  # fmt: skip
 
