@@ -113,10 +113,12 @@ def _scaled(digits: int, most: int) -> st.SearchStrategy[Cell]:
 
 
 def _texts(most: int) -> st.SearchStrategy[Cell]:
-    characters = st.characters(exclude_categories=["Cs"])
+    # What XML cannot hold, the service refuses: a case of its own.
+    refused = "".join(map(chr, {*range(0x20), 0xFFFE, 0xFFFF} - {0x09, 0x0A, 0x0D}))
+    characters = st.characters(exclude_categories=["Cs"], exclude_characters=refused)
     special = st.sampled_from(
         [
-            *("  ", "a ", " a", "A", "á", "a\u0301", "ﬁ", "ß", "İ", "😀", "👩\u200d👩\u200d👧", "\ufeffx", "a\x00b"),
+            *("  ", "a ", " a", "A", "á", "a\u0301", "ﬁ", "ß", "İ", "😀", "👩\u200d👩\u200d👧", "\ufeffx"),
             *(
                 '"',
                 '""',
@@ -128,7 +130,7 @@ def _texts(most: int) -> st.SearchStrategy[Cell]:
                 "\n",
                 "line\r\nline",
                 "\u2028",
-                "\x1f\x7f",
+                "\x7f",
             ),
             *("null", "NULL", "None", "true", "0012", "1e5", "-0", "=1+1", "\\", "\\N", "\\u0041"),
             *("{}", "[1]", "{{ x }}", "@name", "%41", "</a>"),
