@@ -13,7 +13,8 @@ SyncError
 └── AbortRun             no point in going on: credentials, privilege, missing table, host not allowed
 ```
 
-A message says what is wrong and what to do. It never holds a secret or a whole record.
+A message says what is wrong and what to do. It never holds a secret or a whole record: secrets that an answer of the
+other side repeats are replaced here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.redaction import cleaned
+
 __all__ = [
+    "SDK_MISREADS",
     "AbortRun",
     "AnswerLost",
     "DefinitionError",
@@ -36,12 +40,16 @@ __all__ = [
 ]
 
 
+# What a library of another maker raises over an answer whose shape it did not expect.
+SDK_MISREADS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
 class SyncError(Exception):
     """The root: every error that this program raises on purpose."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = cleaned(message)
+        super().__init__(self.message)
 
 
 class UserError(SyncError):
@@ -65,6 +73,10 @@ class Problem:
     line: int = 0
     column: int = 0
     path: str = ""
+
+    def __post_init__(self) -> None:
+        """Take secrets out of the message."""
+        object.__setattr__(self, "message", cleaned(self.message))
 
     def __str__(self) -> str:
         """Render as ``file:line:column: path: message``, leaving out what is unknown."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from shared.dataverse.answers import Answer
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior
 
 __all__ = ["OPTION_CASTS", "attribute_of", "choices_of"]
@@ -22,8 +22,11 @@ _BEHAVIORS = {str(behavior): behavior for behavior in DateBehavior}
 _TYPES = {kind.value: kind for kind in AttributeType}
 
 
+_MOST_DIGITS = 38  # of a decimal; the service has 10 behind the point
+
+
 def attribute_of(
-    column: Mapping[str, Any],
+    column: Answer,
     choices: Mapping[str, tuple[Choice, ...]],
     navigation: Mapping[str, Mapping[str, str]],
 ) -> AttributeMetadata | None:
@@ -33,50 +36,57 @@ def attribute_of(
         column: One element of `EntityDefinitions(...)/Attributes`, with the members of its derived type.
         choices: Logical name -> options.
         navigation: Logical name of a lookup -> target table -> navigation property.
+
+    Raises:
+        UnexpectedAnswer: A member is of another type than Dataverse gives.
     """
-    if column.get("AttributeOf"):
+    if column.member("AttributeOf").value:
         return None
-    name = column["LogicalName"]
-    behavior = str((column.get("DateTimeBehavior") or {}).get("Value", ""))
+    name = column.member("LogicalName").name()
     return AttributeMetadata(
         name=name,
         type=_type(column),
-        display_name=_label(column.get("DisplayName")),
-        max_length=column.get("MaxLength"),
-        precision=column.get("Precision"),
-        min_value=column.get("MinValue"),
-        max_value=column.get("MaxValue"),
-        date_behavior=_BEHAVIORS.get(behavior),
+        display_name=_label(column.member("DisplayName")),
+        max_length=column.member("MaxLength").whole_or_none(low=0, high=2**31 - 1),
+        precision=column.member("Precision").whole_or_none(low=0, high=_MOST_DIGITS),
+        min_value=column.member("MinValue").number_or_none(),
+        max_value=column.member("MaxValue").number_or_none(),
+        date_behavior=_BEHAVIORS.get(column.member("DateTimeBehavior").part("Value").text("")),
         choices=choices.get(name, ()),
-        targets=tuple(column.get("Targets") or ()),
+        targets=tuple(target.name() for target in column.member("Targets").items()),
         navigation=dict(navigation.get(name, {})),
-        required=(column.get("RequiredLevel") or {}).get("Value", "None"),
-        creatable=bool(column.get("IsValidForCreate", True)),
-        updatable=bool(column.get("IsValidForUpdate", True)),
-        readable=bool(column.get("IsValidForRead", True)),
+        required=column.member("RequiredLevel").part("Value").text("None"),
+        creatable=column.member("IsValidForCreate").flag(default=True),
+        updatable=column.member("IsValidForUpdate").flag(default=True),
+        readable=column.member("IsValidForRead").flag(default=True),
     )
 
 
-def _type(column: Mapping[str, Any]) -> AttributeType:
+def _type(column: Answer) -> AttributeType:
     """`AttributeTypeName` tells images, files and multi-choices apart, which `AttributeType` calls Virtual."""
-    named = str((column.get("AttributeTypeName") or {}).get("Value", "")).removesuffix("Type")
-    return _TYPES.get(named) or _TYPES.get(str(column.get("AttributeType", ""))) or AttributeType.VIRTUAL
+    named = column.member("AttributeTypeName").part("Value").text("").removesuffix("Type")
+    return _TYPES.get(named) or _TYPES.get(column.member("AttributeType").text("")) or AttributeType.VIRTUAL
 
 
-def _label(label: Mapping[str, Any] | None) -> str:
-    localized = (label or {}).get("UserLocalizedLabel") or {}
-    return str(localized.get("Label") or "")
+def _label(label: Answer) -> str:
+    return label.part("UserLocalizedLabel").part("Label").text("")
 
 
-def choices_of(column: Mapping[str, Any]) -> tuple[Choice, ...]:
-    """The options of a choice column, local or global; the two of a boolean one."""
-    options = column.get("OptionSet") or column.get("GlobalOptionSet") or {}
-    listed = options.get("Options")
-    if listed is None:
-        listed = [option for option in (options.get("FalseOption"), options.get("TrueOption")) if option]
-    return tuple(Choice(value=int(option["Value"]), labels=_labels_of(option)) for option in listed)
+def choices_of(column: Answer) -> tuple[Choice, ...]:
+    """The options of a choice column, local or global; the two of a boolean one.
+
+    Raises:
+        UnexpectedAnswer: A member is of another type than Dataverse gives.
+    """
+    local, shared = column.member("OptionSet"), column.member("GlobalOptionSet")
+    options = local if local.value else shared
+    listed = options.part("Options")
+    if listed.value is None:
+        two = (options.part("FalseOption"), options.part("TrueOption"))
+        return tuple(_choice(option) for option in two if option.value is not None)
+    return tuple(map(_choice, listed.items()))
 
 
-def _labels_of(option: Mapping[str, Any]) -> tuple[str, ...]:
-    labels = (option.get("Label") or {}).get("LocalizedLabels") or ()
-    return tuple(dict.fromkeys(str(label["Label"]) for label in labels if label.get("Label")))
+def _choice(option: Answer) -> Choice:
+    labels = (label.member("Label").text("") for label in option.member("Label").part("LocalizedLabels").items())
+    return Choice(value=option.member("Value").whole(), labels=tuple(dict.fromkeys(filter(None, labels))))

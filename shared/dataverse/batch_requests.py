@@ -16,6 +16,7 @@ __all__ = ["MOST_PARTS", "Part", "decoded", "encoded"]
 
 MOST_PARTS = 1000  # more are refused
 _LINE = b"\r\n"
+_STATUS_LINE = re.compile(r"HTTP/[0-9.]+ ([1-5][0-9][0-9])(?: |$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +75,12 @@ def _answer(part: bytes) -> Response:
     _, _, http = part.lstrip(_LINE).partition(_LINE * 2)
     head, _, body = http.partition(_LINE * 2)
     status_line, *lines = head.decode("utf-8", errors="replace").split("\r\n")
+    status = _STATUS_LINE.match(status_line)
+    if status is None:
+        raise ValueError("a part of a batch is no HTTP answer")
     fields = (line.partition(":") for line in lines if line)
     return Response(
-        status=int(status_line.split()[1]),
+        status=int(status[1]),
         headers={name.strip().lower(): value.strip() for name, _, value in fields},
         body=body.removesuffix(_LINE),
     )

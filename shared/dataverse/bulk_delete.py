@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
+from shared.dataverse.answers import UnexpectedAnswer
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
 from shared.dataverse.keys import lookups
 from shared.dataverse.service import Call, Service
@@ -129,13 +130,16 @@ class Dropping:
         others = [change for change in changes if not _by_id(change)]
         jobs.append(_Job(id="", changes=changes))  # until there is one: an error leaves no change without its outcome
         try:
-            answer = self._service.fetch_json(self._call(named)) if named else {}
-            started = [_Job(id=str(answer["JobId"]), changes=named)] if named else []
-        except (RequestRefused, KeyError, TypeError):
+            started = [_Job(id=self._job_of(named), changes=named)] if named else []
+        except (RequestRefused, UnexpectedAnswer):
             started, others = [], list(changes)
         jobs[-1:] = started
         if others:
             yield from self._ordinary(others)
+
+    def _job_of(self, changes: Sequence[Change]) -> str:
+        """Start a job and return its id."""
+        return self._service.fetch_json(self._call(changes)).member("JobId").guid()
 
     def _call(self, changes: Sequence[Change]) -> Call:
         ids = [str(change.id) for change in changes]
@@ -172,9 +176,11 @@ class Dropping:
             "asyncoperations?$select=statecode&$filter=Microsoft.Dynamics.CRM.In"
             f"(PropertyName='asyncoperationid',PropertyValues=[{among}])"
         )
-        rows = self._service.fetch_json(Call(path=path, table="asyncoperation"))["value"]
-        at_work = {str(row["asyncoperationid"]).lower() for row in rows if row["statecode"] != _COMPLETED}
-        return [job for job in jobs if job.id.lower() not in at_work]
+        rows = self._service.fetch_json(Call(path=path, table="asyncoperation")).rows()
+        at_work = {
+            row.member("asyncoperationid").guid() for row in rows if row.member("statecode").whole() != _COMPLETED
+        }
+        return [job for job in jobs if job.id not in at_work]
 
     def _call_off(self, job: _Job) -> None:
         """Keep a job from deleting after the run has ended; one that has ended cannot be kept."""
@@ -207,7 +213,7 @@ class Dropping:
         primary, found = self._entity.primary_id, set[str]()
         for query in lookups(self._entity, ({primary: str(change.id)} for change in changes)):
             answer = self._service.fetch_json(Call(path=query.path, table=self._entity.logical_name))
-            found.update(str(row[primary]).lower() for row in answer["value"])
+            found.update(row.member(primary).guid() for row in answer.rows())
         return frozenset(found)
 
 

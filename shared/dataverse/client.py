@@ -156,7 +156,7 @@ class Dataverse:
             f"&$filter=primaryobjecttypecode eq '{entity.logical_name}' and ({among})"
         )
         answer = self.service.fetch_json(Call(path=quote(path, safe="/?&=$,()'"), table="sdkmessagefilter"))
-        found = frozenset(row["sdkmessageid"]["name"] for row in answer["value"])
+        found = frozenset(row.member("sdkmessageid").member("name").text() for row in answer.rows())
         # "Create and Update supported implies Upsert": UpsertMultiple has no row of its own on standard tables.
         return found | {"UpsertMultiple"} if found >= {"CreateMultiple", "UpdateMultiple"} else found
 

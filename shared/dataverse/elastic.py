@@ -6,10 +6,9 @@ for, as a JSON list inside a string annotation of the error.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
+from shared.dataverse.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.transport import Response
 
 __all__ = ["DETAILS_WANTED", "details_of"]
@@ -22,14 +21,19 @@ _NAME = "Plugin.BulkApiErrorDetails"
 def details_of(response: Response) -> Mapping[int, tuple[int, str]] | None:
     """Index of a row in the request -> its status and the record's id; None where the answer holds no such list."""
     try:
-        error = response.json()["error"]
-        listed = next(value for name, value in error.items() if name.endswith(_NAME))
-        return {int(one["RequestIndex"]): (int(one["StatusCode"]), str(one.get("Id") or "")) for one in _list(listed)}
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        error = parsed(response.body, "a bulk request").member("error")
+        named = [name for name in error.members() if name.endswith(_NAME)]
+        return dict(map(_detail, _list(error.member(named[0])))) if named else None
+    except UnexpectedAnswer:
         return None
 
 
-def _list(value: object) -> list[Mapping[str, Any]]:
+def _detail(one: Answer) -> tuple[int, tuple[int, str]]:
+    record = one.member("Id")
+    status = one.member("StatusCode").whole(low=100, high=599)
+    return one.member("RequestIndex").whole(low=0), (status, record.guid() if record.value else "")
+
+
+def _list(details: Answer) -> Iterator[Answer]:
     """The details are a string that holds JSON; a list as such is taken too."""
-    parsed: Any = json.loads(value) if isinstance(value, str) else value
-    return list(parsed)
+    return (parsed(details.value, details.asked) if isinstance(details.value, str) else details).items()

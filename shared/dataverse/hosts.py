@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from shared.errors import AbortRun
 from shared.settings import DYNAMICS_CLOUDS
 
-__all__ = ["LOGIN_AUTHORITIES", "AllowedHosts", "is_loopback"]
+__all__ = ["LOGIN_AUTHORITIES", "AllowedHosts", "is_direct", "is_loopback", "origin_of"]
 
 # Where Entra ID takes a client secret, by cloud.
 LOGIN_AUTHORITIES = (
@@ -37,6 +37,31 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=64)
+def is_direct(host: str) -> bool:
+    """Whether a host is reached without a proxy: this machine, and addresses of its own network segment.
+
+    Azure gives the tokens of a managed identity at such an address, 169.254.169.254.
+    """
+    try:
+        return is_loopback(host) or ip_address(host).is_link_local
+    except ValueError:
+        return False
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL.
+
+    Raises:
+        AbortRun: It is no URL.
+    """
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise AbortRun("an address that the service or the definition names is no URL") from None
 
 
 def _expression(pattern: str) -> str:
@@ -62,14 +87,14 @@ class AllowedHosts:
         Raises:
             AbortRun: The URL is not `https`, or its host is not on the list, or it holds a user name.
         """
+        scheme, host, _ = origin_of(url)
         parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
         if parts.username is not None or not host:
             raise AbortRun(f"'{host or url}' is no service URL: it needs a host and must not hold a user name")
         if is_loopback(host):
             return
-        if parts.scheme != "https":
-            raise AbortRun(f"{parts.scheme}://{host} is refused: tokens only travel over https")
+        if scheme != "https":
+            raise AbortRun(f"{scheme}://{host} is refused: tokens only travel over https")
         if not self._matches(host):
             raise AbortRun(
                 f"host {host} is refused: it is not on the list of hosts that may get a token. "

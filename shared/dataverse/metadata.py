@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
+from shared.dataverse.answers import Answer, UnexpectedAnswer
 from shared.dataverse.attributes import OPTION_CASTS, attribute_of, choices_of
 from shared.dataverse.service import Call, Service
-from shared.entities import AlternateKey, Choice, EntityMetadata
+from shared.entities import AlternateKey, AttributeMetadata, Choice, EntityMetadata
 from shared.errors import AbortRun, RequestRefused
 
 __all__ = ["MetadataCache", "read_entity"]
@@ -62,7 +62,7 @@ def read_entity(service: Service, name: str, cache: MetadataCache) -> EntityMeta
     if known is not None and known.version and known.version == _version_of(service, known.entity):
         return known.entity
     found = _resolve(service, name)
-    version = _version(service, found["EntitySetName"], found["PrimaryIdAttribute"])  # before what it is to stand for
+    version = _version(service, found.entity_set, found.primary_id)  # before what it is to stand for
     entity = _read(service, found)
     cache.put(base, name, _Kept(version, entity))
     return entity
@@ -78,56 +78,78 @@ def _version(service: Service, entity_set: str, primary_id: str) -> str:
     prefer = 'odata.include-annotations="Microsoft.Dynamics.CRM.globalmetadataversion"'
     try:
         answer = service.fetch_json(Call(path=path, headers={**_HEADERS, "Prefer": prefer}, table=entity_set))
+    except UnexpectedAnswer:
+        raise
     except (RequestRefused, AbortRun):
         return ""  # the table may be written but not read: then its metadata is read each time
-    return str(answer.get(_VERSION, ""))
+    return answer.member(_VERSION).text("")
 
 
-def _get(service: Service, path: str, *, table: str) -> Mapping[str, Any]:
-    answer: Mapping[str, Any] = service.fetch_json(
-        Call(path=path, headers=_HEADERS, table=table, doing="read the metadata of")
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A table among all, each of its names checked: they become parts of addresses."""
+
+    table: str
+    entity_set: str
+    primary_id: str
+    primary_name: str
+    labels: tuple[str, ...]
+    elastic: bool
+
+
+def _get(service: Service, path: str, *, table: str) -> Answer:
+    return service.fetch_json(Call(path=path, headers=_HEADERS, table=table, doing="read the metadata of"))
+
+
+def _found(table: Answer) -> _Found:
+    primary_name = table.member("PrimaryNameAttribute")
+    return _Found(
+        table=table.member("LogicalName").name(),
+        entity_set=table.member("EntitySetName").name(),
+        primary_id=table.member("PrimaryIdAttribute").name(),
+        primary_name=primary_name.name() if primary_name.value else "",
+        labels=(*_labels(table.member("DisplayName")), *_labels(table.member("DisplayCollectionName"))),
+        elastic=table.member("TableType").text("") == "Elastic",
     )
-    return answer
 
 
-def _resolve(service: Service, name: str) -> Mapping[str, Any]:
+def _resolve(service: Service, name: str) -> _Found:
     """One request where the name is a logical name; otherwise the list of all tables is searched."""
     if name == name.lower() and name.isidentifier():
         path = f"EntityDefinitions?$select={_ENTITY_COLUMNS}&$filter=LogicalName eq {_text(name)}"
-        answer = _get(service, _encoded(path), table=name)
-        if answer["value"]:
-            found: Mapping[str, Any] = answer["value"][0]
-            return found
+        if rows := _get(service, _encoded(path), table=name).rows():
+            return _found(rows[0])
     answer = _get(service, f"EntityDefinitions?$select={_ENTITY_COLUMNS}", table=name)
-    return _matching(name, answer["value"])
+    # Some tables of the service itself have no set in the Web API: they cannot be synced.
+    usable = (row for row in answer.rows() if row.member("EntitySetName").value is not None)
+    return _matching(name, [_found(row) for row in usable])
 
 
-def _matching(name: str, tables: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _matching(name: str, tables: Iterable[_Found]) -> _Found:
     wanted, known, by_label = name.casefold(), dict[str, str](), []
-    for table in tables:
-        if table["LogicalName"] == name.lower() or table["EntitySetName"] == name:
-            return table
-        labels = [*_labels(table.get("DisplayName")), *_labels(table.get("DisplayCollectionName"))]
-        if wanted in (label.casefold() for label in labels) or table["EntitySetName"].casefold() == wanted:
-            by_label.append(table)
-        called = filter(None, (table["LogicalName"], table["EntitySetName"], *labels))
-        known |= {each.casefold(): table["LogicalName"] for each in called}
+    for each in tables:
+        if each.table == name.lower() or each.entity_set == name:
+            return each
+        if wanted in (label.casefold() for label in each.labels) or each.entity_set.casefold() == wanted:
+            by_label.append(each)
+        called = (each.table, each.entity_set, *each.labels)
+        known |= {one.casefold(): each.table for one in called}
     if len(by_label) == 1:
         return by_label[0]
     if by_label:
-        names = ", ".join(sorted(table["LogicalName"] for table in by_label))
+        names = ", ".join(sorted(each.table for each in by_label))
         raise AbortRun(f"several tables are called '{name}': name one of {names}")
     close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
     hint = f"; did you mean {' or '.join(dict.fromkeys(known[name] for name in close))}?" if close else ""
     raise AbortRun(f"the environment has no table '{name}'{hint}")
 
 
-def _labels(label: Mapping[str, Any] | None) -> list[str]:
-    return [one["Label"] for one in (label or {}).get("LocalizedLabels") or () if one.get("Label")]
+def _labels(label: Answer) -> list[str]:
+    return [text for one in label.part("LocalizedLabels").items() if (text := one.member("Label").text(""))]
 
 
-def _read(service: Service, found: Mapping[str, Any]) -> EntityMetadata:
-    table = str(found["LogicalName"])
+def _read(service: Service, found: _Found) -> EntityMetadata:
+    table = found.table
     address = f"EntityDefinitions(LogicalName={_text(table)})"
     relations = "$select=ReferencingEntityNavigationPropertyName,ReferencedEntity,ReferencingAttribute"
     answers = _get(
@@ -135,25 +157,36 @@ def _read(service: Service, found: Mapping[str, Any]) -> EntityMetadata:
         _encoded(f"{address}?$select=LogicalName&$expand=Keys,ManyToOneRelationships({relations})"),
         table=table,
     )
-    columns = _get(service, f"{address}/Attributes", table=table)["value"]
+    columns = _get(service, f"{address}/Attributes", table=table).rows()
     choices = _choices(service, address, table, {_cast(column) for column in columns})
-    navigation = _navigation(answers.get("ManyToOneRelationships") or ())
-    attributes = [attribute_of(column, choices, navigation) for column in columns]
-    display = found.get("DisplayName") or {}
+    navigation = _navigation(answers.member("ManyToOneRelationships").items())
     return EntityMetadata(
         logical_name=table,
-        entity_set=found["EntitySetName"],
-        display_name=next(iter(_labels(display)), table),
-        primary_id=found["PrimaryIdAttribute"],
-        primary_name=found.get("PrimaryNameAttribute") or "",
-        attributes={attribute.name: attribute for attribute in attributes if attribute is not None},
-        keys=tuple(_keys(answers.get("Keys") or ())),
-        elastic=found.get("TableType") == "Elastic",
+        entity_set=found.entity_set,
+        display_name=next(iter(found.labels), table),
+        primary_id=found.primary_id,
+        primary_name=found.primary_name,
+        attributes=_attributes(columns, choices, navigation, found),
+        keys=tuple(_keys(answers.member("Keys").items())),
+        elastic=found.elastic,
     )
 
 
-def _cast(column: Mapping[str, Any]) -> str:
-    return str(column.get("@odata.type", "")).rpartition(".")[2]
+def _attributes(
+    columns: Sequence[Answer],
+    choices: Mapping[str, tuple[Choice, ...]],
+    navigation: Mapping[str, Mapping[str, str]],
+    found: _Found,
+) -> Mapping[str, AttributeMetadata]:
+    listed = [attribute_of(column, choices, navigation) for column in columns]
+    attributes = {attribute.name: attribute for attribute in listed if attribute is not None}
+    if found.primary_id not in attributes:
+        raise UnexpectedAnswer(f"the metadata of {found.table} lists no column {found.primary_id}, its primary key")
+    return attributes
+
+
+def _cast(column: Answer) -> str:
+    return column.member("@odata.type").text("").rpartition(".")[2]
 
 
 def _choices(service: Service, address: str, table: str, casts: set[str]) -> Mapping[str, tuple[Choice, ...]]:
@@ -163,24 +196,28 @@ def _choices(service: Service, address: str, table: str, casts: set[str]) -> Map
         if cast in casts:
             expand = "$select=LogicalName&$expand=OptionSet,GlobalOptionSet"
             path = f"{address}/Attributes/Microsoft.Dynamics.CRM.{cast}?{expand}"
-            for column in _get(service, path, table=table)["value"]:
-                found[column["LogicalName"]] = choices_of(column)
+            for column in _get(service, path, table=table).rows():
+                found[column.member("LogicalName").name()] = choices_of(column)
     return found
 
 
-def _navigation(relations: Iterable[Mapping[str, Any]]) -> Mapping[str, Mapping[str, str]]:
+def _navigation(relations: Iterable[Answer]) -> Mapping[str, Mapping[str, str]]:
     """Lookup column -> referenced table -> navigation property, case kept: that is what a write has to name."""
     found: dict[str, dict[str, str]] = {}
     for relation in relations:
-        targets = found.setdefault(relation["ReferencingAttribute"], {})
-        targets[relation["ReferencedEntity"]] = relation["ReferencingEntityNavigationPropertyName"]
+        # Relationships that the Web API does not show have no navigation property.
+        if relation.member("ReferencingEntityNavigationPropertyName").value is not None:
+            targets = found.setdefault(relation.member("ReferencingAttribute").name(), {})
+            navigation = relation.member("ReferencingEntityNavigationPropertyName").name()
+            targets[relation.member("ReferencedEntity").name()] = navigation
     return found
 
 
-def _keys(keys: Iterable[Mapping[str, Any]]) -> Iterable[AlternateKey]:
+def _keys(keys: Iterable[Answer]) -> Iterable[AlternateKey]:
     for key in keys:
-        status = str(key.get("EntityKeyIndexStatus", ""))
-        yield AlternateKey(name=key["LogicalName"], columns=tuple(key["KeyAttributes"]), active=status == "Active")
+        columns = tuple(column.name() for column in key.member("KeyAttributes").items())
+        active = key.member("EntityKeyIndexStatus").text("") == "Active"
+        yield AlternateKey(name=key.member("LogicalName").name(), columns=columns, active=active)
 
 
 def _text(value: str) -> str:

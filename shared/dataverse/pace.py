@@ -15,6 +15,7 @@ from shared.dataverse.retry import number_in
 __all__ = ["Pace"]
 
 WINDOW_SECONDS = 300.0
+LONGEST_WINDOW = 3600.0  # a message that names a longer one is not believed: requests would wait for its end
 SHARE = 0.97  # of the budget of time is used: clocks and networks differ
 REQUESTS_SHARE = 0.99  # of the budget of requests: each is counted for longer here than there, so none comes too soon
 RECOVERY = 1.02  # the budget grows by this in each window without a refusal
@@ -101,12 +102,17 @@ class Pace:
         """The service refused for a limit over a window; its message names which."""
         self._forget(now)
         if found := _TIME.search(message):
-            self._window = number_in(found[2]) or self._window
+            self._believe(found[2])
             self._time_budget.taught(now, self._seconds, (number_in(found[1]) or 0.0) / 1000)
         elif found := _REQUESTS.search(message):
-            self._window = number_in(found[2]) or self._window
+            self._believe(found[2])
             named = number_in(found[1]) or 0.0
             self._requests_budget.taught(now, float(len(self._entries)), named, exact=True)
+
+    def _believe(self, window: str) -> None:
+        seconds = number_in(window) or 0.0
+        if 0 < seconds <= LONGEST_WINDOW:
+            self._window = seconds
 
     def free_at(self, now: float) -> float:
         """The moment from which one more request keeps within the budgets."""

@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["rows_text"]
+__all__ = ["exact_digits", "rows_text", "split_page"]
 
 # Inside a JSON string quotes are escaped, so these can only be members of the answer or of its records.
 _START: Final = re.compile(r'"value"\s*:\s*(?=\[)')
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 # Behind the array stand members of plain values alone, such as @odata.nextLink.
 _END: Final = re.compile(rf'\](?:\s*,\s*{_STRING}\s*:\s*(?:{_STRING}|[^\s,"\[\]{{}}]+))*\s*\}}\s*\Z')
+# Behind the array a link and a few numbers stand. Each bracket in them is tried, so their number is bounded.
+_MOST_BRACKETS: Final = 10_000
 _LONG: Final = 16  # digits that a double may not keep
 
 
@@ -25,21 +27,34 @@ def rows_text(text: str, exact: Iterable[str] = ()) -> str | None:
 
     Args:
         text: The answer, as it came.
-        exact: Members whose numbers must keep every digit: as numbers they would pass through a double, so long ones
-            are put into quotes.
+        exact: Members whose numbers must keep every digit; see `exact_digits`.
 
     Returns:
         The JSON array, or None where the answer is not a page of records.
     """
+    parts = split_page(text)
+    return None if parts is None else exact_digits(parts[0], exact)
+
+
+def split_page(text: str) -> tuple[str, str] | None:
+    """The array of records, and the answer around it with an empty array in its place; None where there is no array."""
     start = _START.search(text)
     if start is None:
         return None
-    end = text.rfind("]")
-    while end > start.end() and _END.match(text, end) is None:
+    end = len(text)
+    for _ in range(_MOST_BRACKETS):
         end = text.rfind("]", start.end(), end)
-    if end <= start.end():
+        if end < 0:
+            return None
+        if _END.match(text, end) is not None:
+            break
+    else:
         return None
-    rows = text[start.end() : end + 1]
-    for name in exact:
+    return text[start.end() : end + 1], f"{text[: start.end()]}[]{text[end + 1 :]}"
+
+
+def exact_digits(rows: str, names: Iterable[str]) -> str:
+    """Put long numbers of some members into quotes: as numbers they would pass through a double and lose digits."""
+    for name in names:
         rows = re.sub(rf'("{re.escape(name)}"\s*:\s*)(-?[0-9][0-9.eE+-]{{{_LONG - 1},}})', r'\1"\2"', rows)
     return rows

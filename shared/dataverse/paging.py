@@ -2,22 +2,66 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import blake2b
 
-from shared.dataverse.service import Call, Service, not_dataverse
-from shared.errors import AbortRun
+from shared.dataverse.answers import Answer, UnexpectedAnswer, parsed
+from shared.dataverse.page_rows import split_page
+from shared.dataverse.service import Call, Service, asked_for
 
-__all__ = ["PAGE_ROWS", "Page", "first_page", "pages"]
+__all__ = ["PAGE_ROWS", "Page", "first_page", "following_pages", "pages"]
 
 PAGE_ROWS = 5000  # the most that the service gives
 
-# Inside a JSON string the quotes would be escaped, so this can only be the member itself.
-_NEXT_LINK = re.compile(r'"@odata\.nextLink"\s*:\s*("(?:[^"\\]|\\.)*")')
+# Of one query. With full pages these are a thousand million records, more than a run could hold; the service fills its
+# pages, unless a filter runs through a virtual table.
+MOST_PAGES = 200_000
+# One after the other without a record: a service that still looks for records gives a few of them.
+MOST_EMPTY = 1000
+_NEXT = "@odata.nextLink"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trail:
+    """What a query's pages were so far, to know a page that was there before.
+
+    Attributes:
+        links: Digests of the links that were followed.
+        contents: Digests of the records of each page; ids stand in them, so no two pages are alike.
+    """
+
+    user: int = 0
+    links: set[bytes] = field(default_factory=set)
+    contents: set[bytes] = field(default_factory=set)
+    pages: int = 0
+    empty: int = 0
+
+    def note(self, link: str, rows: str, asked: str) -> None:
+        """Take a page down.
+
+        Raises:
+            UnexpectedAnswer: It was there before, or there are too many.
+        """
+        self.pages += 1
+        self.empty = 0 if rows.strip("[] \t\r\n") else self.empty + 1
+        known = len(self.links) + len(self.contents)
+        self.links.add(_digest(link))
+        if not self.empty:
+            self.contents.add(_digest(rows))
+        if len(self.links) + len(self.contents) < known + (1 if self.empty else 2):
+            raise UnexpectedAnswer(
+                f"the pages of {asked} lead in a circle: the service names a next page that was read already. If "
+                "it happens again, report it to Microsoft with the table and destination.filter"
+            )
+        if self.pages > MOST_PAGES or self.empty > MOST_EMPTY:
+            raise UnexpectedAnswer(f"the pages of {asked} do not end: {self.pages:,} pages were read")
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,30 +69,46 @@ class Page:
     """One answer to a query.
 
     Attributes:
-        text: The JSON as it came.
+        rows: The JSON array of its records, as it came.
         following: URL of the next page, None on the last.
-        user: Index of the application user that reads this query.
+        trail: The pages before it.
     """
 
-    text: str
+    rows: str
     following: str | None
-    user: int = 0
+    trail: _Trail
 
 
 def first_page(service: Service, path: str, *, table: str, user: int = 0) -> Page:
-    """Ask for one page; its links keep the page size, which has to be asked for again each time.
+    """Ask for the first page of a query.
 
     Raises:
         RequestRefused: The service refuses the query.
-        AbortRun: No privilege, no such table.
+        AbortRun: No privilege, no such table, or the answer is no page.
         RetryLater: The service is away.
     """
+    return _page(service, path, table, _Trail(user=user))
+
+
+def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
+    """Ask for one page; its links keep the page size, which has to be asked for again each time."""
     headers = {"Prefer": f"odata.maxpagesize={PAGE_ROWS}"}
-    text = service.fetch(Call(path=path, headers=headers, table=table), user=user).text
-    if not text.startswith("{"):
-        raise AbortRun(not_dataverse(path))
-    found = _NEXT_LINK.search(text)
-    return Page(text=text, following=None if found is None else json.loads(found[1]), user=user)
+    text = service.fetch(Call(path=path, headers=headers, table=table), user=trail.user).text
+    asked = asked_for(path)
+    rows, around = split_page(text) or ("", text)
+    envelope = parsed(around, asked)
+    envelope.rows()  # without the array of records there is one error for all that it may be instead
+    trail.note(path, rows, asked)
+    return Page(rows=rows, following=_following(envelope.member(_NEXT)), trail=trail)
+
+
+def _following(link: Answer) -> str | None:
+    if link.value is None:
+        return None
+    url = link.text()
+    if not url or not url.isprintable() or " " in url:
+        raise link.unexpected("a URL")
+    return url
 
 
 def pages(service: Service, paths: Sequence[str], *, table: str, at_once: int = 1) -> Iterator[Page]:
@@ -59,28 +119,36 @@ def pages(service: Service, paths: Sequence[str], *, table: str, at_once: int = 
 
     Args:
         service: Sends.
-        paths: Queries, relative; or next links.
+        paths: Queries, relative.
         table: Logical name, for messages.
         at_once: How many queries are read side by side.
 
     Raises:
         RequestRefused, AbortRun, RetryLater: As `first_page`.
     """
-    waiting = deque(enumerate(paths))
     users = len(service.users)
+    return _all(service, [(path, _Trail(user=at % users)) for at, path in enumerate(paths)], table, at_once)
 
-    def ask(path: str, user: int) -> Future[Page]:
-        return service.threads.submit(first_page, service, path, table=table, user=user)
+
+def following_pages(service: Service, page: Page, *, table: str) -> Iterator[Page]:
+    """The pages that come after one; see `pages`."""
+    return _all(service, [] if page.following is None else [(page.following, page.trail)], table, 1)
+
+
+def _all(service: Service, asked: Sequence[tuple[str, _Trail]], table: str, at_once: int) -> Iterator[Page]:
+    waiting = deque(asked)
+
+    def ask(path: str, trail: _Trail) -> Future[Page]:
+        return service.threads.submit(_page, service, path, table, trail)
 
     flying: set[Future[Page]] = set()
     try:
         while waiting or flying:
             while waiting and len(flying) < at_once:
-                number, path = waiting.popleft()
-                flying.add(ask(path, number % users))
+                flying.add(ask(*waiting.popleft()))
             done, flying = wait(flying, return_when=FIRST_COMPLETED)
             arrived = [future.result() for future in done]
-            flying |= {ask(page.following, page.user) for page in arrived if page.following is not None}
+            flying |= {ask(page.following, page.trail) for page in arrived if page.following is not None}
             yield from arrived
     finally:
         wait(flying)

@@ -14,13 +14,16 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import duckdb
+
+from shared.dataverse.answers import UnexpectedAnswer
 from shared.dataverse.keys import column_in_url, lookups
-from shared.dataverse.page_rows import rows_text
-from shared.dataverse.paging import PAGE_ROWS, Page, first_page, pages
+from shared.dataverse.page_rows import exact_digits
+from shared.dataverse.paging import PAGE_ROWS, Page, first_page, following_pages, pages
 from shared.dataverse.ranges import cut_column, cuts, range_conditions
 from shared.dataverse.service import MOST_RANGES, Service
 from shared.entities import AttributeType, EntityMetadata
-from shared.errors import AbortRun, UserError
+from shared.errors import UserError
 from shared.transform.service_values import from_service
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace, literal, quoted
@@ -136,7 +139,7 @@ def read_table(
     page = first_page(service, whole, table=entity.logical_name)
     at = cuts(workspace, column, at_once * 2) if page.following is not None else ()
     if not at:
-        rest = () if page.following is None else pages(service, [page.following], table=entity.logical_name)
+        rest = following_pages(service, page, table=entity.logical_name)
         return _insert(workspace, entity, layout, chain([page], rest))
     ranges = [
         table_query(entity, layout, f"({condition}) and {part}" if condition else part)
@@ -174,17 +177,30 @@ def _insert(
     exact = [column_in_url(column.attribute) for column in layout if column.attribute.type in _EXACT]
     count = 0
     for count, page in enumerate(found, 1):
-        rows = rows_text(page.text, exact)
-        if rows is None:
-            raise AbortRun("the service answered a query with something else than records; is service_url right?")
+        rows = exact_digits(page.rows, exact)
         before = (count - 1) * PAGE_ROWS
-        if len(rows) <= FEW_CHARACTERS:
-            workspace.execute(insert_statement(entity, layout, from_file=False), [before, rows])
-            continue
-        with _laid_out(workspace, rows) as path:
-            workspace.execute(insert_statement(entity, layout), [before, path])
-    ((rows_read,),) = workspace.query("SELECT count(*) FROM current")
+        with _values_fit(entity):
+            if len(rows) <= FEW_CHARACTERS:
+                workspace.execute(insert_statement(entity, layout, from_file=False), [before, rows])
+                continue
+            with _laid_out(workspace, rows) as path:
+                workspace.execute(insert_statement(entity, layout), [before, path])
+    ((rows_read, named),) = workspace.query("SELECT count(*), count(_id) FROM current")
+    if named < rows_read:
+        raise UnexpectedAnswer(f"the service gave records of {entity.logical_name} without {entity.primary_id}")
     return ReadReport(rows=rows_read, pages=count)
+
+
+@contextmanager
+def _values_fit(entity: EntityMetadata) -> Iterator[None]:
+    """Tell what it means when a page cannot be taken in; DuckDB's own words would repeat a value."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise UnexpectedAnswer(
+            f"the service gave records of {entity.logical_name} that are not as its metadata describes them: a value "
+            "does not fit the type of its column, or a record is not an object"
+        ) from error
 
 
 @contextmanager

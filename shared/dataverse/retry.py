@@ -50,6 +50,10 @@ class Patience:
 
 
 PATIENCE = Patience()
+# A wait that the service asks for and that a run takes upon itself. Service protection limits look back over five
+# minutes, so an hour is more than they need; a longer wait is left to the schedule.
+LONGEST_ASKED = 3600.0
+LONGEST_TOLD = 86_400.0  # what is passed on to whoever tries again: a date in another century is a mistake
 # Nothing has answered yet: more likely a wrong URL than a passing trouble, so it is told soon.
 FIRST_CONTACT_ATTEMPTS = 3
 
@@ -88,6 +92,8 @@ def delay(happened: Happened, patience: Patience = PATIENCE, *, jitter: float = 
     if happened.attempt >= most:
         return None
     wait = happened.asked
+    if wait is not None and wait > LONGEST_ASKED:
+        return None
     if wait is None:
         wait = min(patience.base * 2 ** (happened.attempt - 1), patience.longest) * (0.5 + jitter / 2)
     left = patience.seconds - happened.spent
@@ -97,21 +103,24 @@ def delay(happened: Happened, patience: Patience = PATIENCE, *, jitter: float = 
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds from a `Retry-After` header, which holds seconds or an HTTP date (RFC 9110, 10.2.3); None without one."""
+    """Seconds from a `Retry-After` header, which holds seconds or an HTTP date (RFC 9110, 10.2.3).
+
+    None without one, and where it is neither; never negative, and never more than a day.
+    """
     text = headers.get("retry-after", "").strip()
     if not text:
         return None
     seconds = number_in(text)
-    if seconds is not None:
-        return max(0.0, seconds)
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
+    if seconds is None:
+        try:
+            when = parsedate_to_datetime(text)
+            seconds = (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds()
+        except (ValueError, TypeError, IndexError, OverflowError):  # dates that do not exist raise all of them
+            return None
+    return min(max(0.0, seconds), LONGEST_TOLD)
 
 
 def number_in(text: str) -> float | None:
     """A number as the service's headers write it, thousands separators included: ``1,200.00``; None if it is none."""
     plain = text.strip().replace(",", "")
-    return float(plain) if re.fullmatch(r"-?\d+(\.\d+)?", plain) else None
+    return float(plain) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", plain) else None

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from urllib.parse import urljoin
 
+from shared.dataverse.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.clock import Clock
 from shared.dataverse.connection import Connection
-from shared.dataverse.hosts import AllowedHosts
+from shared.dataverse.hosts import AllowedHosts, origin_of
 from shared.dataverse.retry import (
     FIRST_CONTACT_ATTEMPTS,
     Happened,
@@ -30,9 +30,9 @@ from shared.dataverse.retry import (
 from shared.dataverse.service_errors import error_of, refusal, trouble
 from shared.dataverse.tokens import TokenProvider, resource_of
 from shared.dataverse.transport import Request, Response, Transport, Unsent
-from shared.errors import AbortRun, AnswerLost, RetryLater
+from shared.errors import AnswerLost, RetryLater
 
-__all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "not_dataverse"]
+__all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for"]
 
 # `If-None-Match: null`, the literal word, stands in every sample of Microsoft's: it keeps answers out of caches.
 _BASE_HEADERS = {
@@ -46,6 +46,7 @@ UNAUTHORIZED = 401
 TOO_MANY = 429
 FIRST_REFUSAL = 300
 SERVER_ERROR = 500
+MOST_PARALLEL = 1000  # requests at once; a recommendation beyond it is a mistake
 MOST_RANGES = 8  # of a table, read side by side for one application user
 
 
@@ -82,7 +83,7 @@ class Meter:
     def hinted(self, headers: Mapping[str, str]) -> None:
         """Keep the degree of parallelism that the service recommends (`x-ms-dop-hint`)."""
         hint = number_in(headers.get("x-ms-dop-hint", ""))
-        if hint is not None and hint >= 1:
+        if hint is not None and 1 <= hint <= MOST_PARALLEL:
             self._parallelism = int(hint)
 
     @property
@@ -116,9 +117,9 @@ class Call:
     writes: bool = False
 
 
-def not_dataverse(path: str) -> str:
-    """The message for an answer that no Dataverse gives."""
-    return f"the answer to {path.partition('?')[0]} is no JSON: is service_url the Web API of a Dataverse environment?"
+def asked_for(path: str) -> str:
+    """What a request asked for, for messages: its address without the query, which may hold values."""
+    return path.partition("?")[0]
 
 
 class Service:
@@ -146,6 +147,7 @@ class Service:
         self._transport = transport
         self._hosts = AllowedHosts(connection.allowed_hosts)
         self._resource = resource_of(connection.base)
+        self._origin = origin_of(connection.base)
         self._answered = False
 
     def attempt(self, call: Call, *, user: int = 0) -> Response:
@@ -156,18 +158,34 @@ class Service:
             AnswerLost: The service may have acted.
             AbortRun: The host is not allowed, or the credentials are refused.
         """
-        self._hosts.check(urljoin(self.connection.base, call.path))
+        url = self._checked(call.path)
         tokens = self.users[user]
         token = tokens.token(self._resource)
-        response = self._send(call, token)
+        response = self._send(call, url, token)
         if response.status == UNAUTHORIZED:
             if tokens.token(self._resource) == token:  # otherwise another thread has renewed it already
                 tokens.forget()
-            response = self._send(call, tokens.token(self._resource))
+            response = self._send(call, url, tokens.token(self._resource))
         return response
 
-    def _send(self, call: Call, token: str) -> Response:
-        url = urljoin(self.connection.base, call.path)
+    def _checked(self, path: str) -> str:
+        """The whole URL, after proving that a token may go there: to the service's own host, and to no other.
+
+        A next link, which the service writes, could name any host, such as that of another environment.
+        """
+        try:
+            url = urljoin(self.connection.base, path)
+        except ValueError:
+            raise UnexpectedAnswer("the service names an address that is no URL") from None
+        self._hosts.check(url)
+        if origin_of(url) != self._origin:
+            raise UnexpectedAnswer(
+                f"the service names an address on the host {origin_of(url)[1]}, which is not its own; no token is sent "
+                "there. Is service_url the URL under which the environment knows itself?"
+            )
+        return url
+
+    def _send(self, call: Call, url: str, token: str) -> Response:
         headers = {
             **_BASE_HEADERS,
             "User-Agent": self.connection.user_agent,
@@ -213,9 +231,7 @@ class Service:
                 jitter=random.random(),  # noqa: S311 - spreads retries, protects nothing
             )
             if pause is None:
-                raise RetryLater(
-                    f"Dataverse did not answer after {tries.total()} tries: {reason}", retry_after=wait or 30
-                )
+                raise RetryLater(_gave_up(happened, tries.total(), reason), retry_after=wait or 30)
             self.meter.count("retries")
             self.clock.sleep(pause)
 
@@ -225,17 +241,13 @@ class Service:
             return patience
         return replace(patience, attempts=min(patience.attempts, FIRST_CONTACT_ATTEMPTS))
 
-    def fetch_json(self, call: Call, *, user: int = 0) -> Any:
-        """`fetch`, and the answer's JSON.
+    def fetch_json(self, call: Call, *, user: int = 0, exact: bool = False) -> Answer:
+        """`fetch`, and the answer's JSON for typed readers; `exact` keeps every digit of numbers.
 
         Raises:
-            AbortRun: The answer is no JSON, so this is not Dataverse.
+            UnexpectedAnswer: The answer is no JSON, so this is not Dataverse.
         """
-        response = self.fetch(call, user=user)
-        try:
-            return response.json()
-        except ValueError as error:
-            raise AbortRun(not_dataverse(call.path)) from error
+        return parsed(self.fetch(call, user=user).body, asked_for(call.path), exact=exact)
 
     def _outcome(self, call: Call, user: int) -> Response | tuple[Trouble, float | None, str]:
         try:
@@ -260,3 +272,17 @@ class Service:
         """Let go of the threads and the connections."""
         self.threads.shutdown()
         self._transport.close()
+
+
+_GAVE_UP = {
+    Trouble.UNSENT: "Dataverse could not be reached in {tries}",
+    Trouble.LOST: "Dataverse did not answer in {tries}",
+    Trouble.THROTTLED: "Dataverse throttles this application user, and refused {tries}; try again later",
+    Trouble.AWAY: "Dataverse is away, and answered so in {tries}",
+    Trouble.DATABASE: "Dataverse's database failed in {tries}",
+}
+
+
+def _gave_up(happened: Trouble, tries: int, reason: str) -> str:
+    said = _GAVE_UP[happened].format(tries="one try" if tries == 1 else f"{tries} tries")
+    return f"{said}: {reason}"

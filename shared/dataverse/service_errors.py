@@ -10,9 +10,11 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.dataverse.answers import UnexpectedAnswer, parsed
 from shared.dataverse.retry import Trouble
 from shared.dataverse.transport import Response
 from shared.errors import AbortRun, RequestRefused
+from shared.redaction import cleaned
 
 __all__ = ["CONCURRENCY_CODE", "Conflict", "Refusal", "conflict", "error_of", "refusal", "trouble"]
 
@@ -25,6 +27,11 @@ TIMEOUT_CODE = "0x80044151"  # SQL timeout: a smaller request may pass
 _ROLLED_BACK = frozenset({DEADLOCK_CODE, TIMEOUT_CODE, "0x80040255", "0x80040251"})
 
 _PRIVILEGE_CODES = frozenset({"0x80040220", "0x80040299", "0x80048306"})
+# About the application user itself: no privilege would help (Microsoft: "Web service error codes").
+_NOT_A_MEMBER = frozenset({"0x80072560"})
+_DISABLED = frozenset({"0x80040225"})
+_NOT_A_MEMBER_TEXT = re.compile(r"not a member of the organi[sz]ation", re.IGNORECASE)
+_DISABLED_TEXT = re.compile(r"\buser\b.{0,80}\b(?:is|has been) (?:either )?disabled", re.IGNORECASE)
 _NO_SUCH_RESOURCE = frozenset({"0x8006088a", "0x80060888", ""})
 
 _SERVER_ERROR = 500
@@ -39,6 +46,7 @@ _COLUMN = (
 )
 _PRIVILEGE = re.compile(r"\bprv[A-Z]\w+")
 _LONGEST_MESSAGE = 1000
+_LONGEST_CODE = 60  # most have ten characters; some are names
 
 
 class Conflict(StrEnum):
@@ -73,15 +81,22 @@ class Refusal:
 
 
 def refusal(response: Response) -> Refusal:
-    """Read the error object of an answer; an answer without one is told by its status."""
+    """Read the error object of an answer; an answer without one is told by its status.
+
+    Secrets that the service repeats are taken out first: a text that is cut afterwards could hold half of one.
+    """
+    told = Refusal(status=response.status, code="", message=f"HTTP {response.status}", spoken=False)
     try:
-        error = response.json()["error"]
-        code, message = str(error.get("code") or "").lower(), str(error.get("message") or "")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return Refusal(status=response.status, code="", message=f"HTTP {response.status}", spoken=False)
+        error = parsed(response.body, "a request").member("error")
+        code, message = (cleaned(str(error.member(name).value or "")) for name in ("code", "message"))
+    except UnexpectedAnswer:
+        return told
     message = " ".join(message.split())[:_LONGEST_MESSAGE]
     return Refusal(
-        status=response.status, code=code, message=message or f"HTTP {response.status}", column=_column(message)
+        status=response.status,
+        code=code.lower()[:_LONGEST_CODE],
+        message=message or told.message,
+        column=_column(message),
     )
 
 
@@ -129,11 +144,35 @@ def ends_run(refused: Refusal) -> bool:
         case 301 | 302 | 303 | 307 | 308 | 401:
             return True  # a redirect leads to a page for people, never to the Web API
         case 403:
+            if _is_about_the_user(refused):
+                return True
             # An access check (0x80048306) may be about one record; a privilege by name is about the whole table.
             return bool(_PRIVILEGE.search(refused.message)) or refused.code not in _PRIVILEGE_CODES
         case 404:
             return refused.code in _NO_SUCH_RESOURCE or not refused.spoken
     return False
+
+
+def _is_about_the_user(refused: Refusal) -> bool:
+    return bool(_user_trouble(refused))
+
+
+def _user_trouble(refused: Refusal) -> str:
+    """What is wrong with the application user itself, and what to do; empty where a privilege is what it lacks.
+
+    Some messages name both, such as a user that is disabled or has no licence: the code decides where it can.
+    """
+    if refused.code in _NOT_A_MEMBER or _NOT_A_MEMBER_TEXT.search(refused.message):
+        return (
+            "this environment has no application user for the application: add one (Power Platform admin center, "
+            "environment, Settings, Application users) and give it a security role, or correct client_id or service_url"
+        )
+    if refused.code in _DISABLED or _DISABLED_TEXT.search(refused.message):
+        return (
+            "the application user of this environment is disabled, or belongs to no business unit: enable it (Power "
+            "Platform admin center, environment, Settings, Application users)"
+        )
+    return ""
 
 
 def error_of(refused: Refusal, *, table: str, doing: str) -> AbortRun | RequestRefused:
@@ -152,8 +191,13 @@ def error_of(refused: Refusal, *, table: str, doing: str) -> AbortRun | RequestR
                 "the service refuses the token: is the application registered as an application user of this "
                 f"environment? ({refused})"
             )
+        case 403 if said := _user_trouble(refused):
+            return AbortRun(f"{said}. ({refused})")
         case 403:
             found = _PRIVILEGE.search(refused.message)
             needs = f"it needs {found[0]}" if found else "a privilege is missing"
             return AbortRun(f"the application user may not {doing} {table} records: {needs}. ({refused})")
-    return AbortRun(f"the service does not know this address: check service_url and the table {table}. ({refused})")
+    return AbortRun(
+        f"the service does not know this address: check service_url, the API version in it, and the table {table}. "
+        f"({refused})"
+    )

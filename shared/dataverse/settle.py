@@ -9,13 +9,12 @@ judged by an answer of its own, and every good row lands.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
+from shared.dataverse.answers import UnexpectedAnswer, parsed
 from shared.dataverse.batch_requests import decoded
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
 from shared.dataverse.chunks import MESSAGES, Chunk, Step, Target, lookup_key, lookups_of
@@ -91,8 +90,9 @@ def settle(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fa
         if chunk.step is Step.SINGLY or MESSAGES[chunk.kind] not in target.messages:
             return _each(chunk, decoded(response), target)
         return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is Kind.CREATE else ())
-    except ValueError:
-        # A good status with a body that breaks off: the answer is as lost as if the connection had gone.
+    except (ValueError, UnexpectedAnswer):
+        # A good status with a body that breaks off, or says something else: the answer is as lost as if the connection
+        # had gone.
         return lost(chunk)
 
 
@@ -127,9 +127,8 @@ def too_often(chunk: Chunk, refused: Refusal) -> Verdict:
 
 
 def _ids(response: Response, count: int) -> Sequence[str]:
-    content = response.json()
-    ids = content.get("Ids") if isinstance(content, dict) else None
-    if not isinstance(ids, list) or len(ids) != count:
+    ids = [each.guid() for each in parsed(response.body, "a bulk request").member("Ids").items()]
+    if len(ids) != count:
         raise ValueError("the answer does not name an id for each row")
     return ids
 
@@ -331,7 +330,8 @@ def _applied(kind: Kind, change: Change, answer: Response, target: Target) -> Ap
         return Applied(number=change.number, id=found[1] if found else change.id, created=True)
     if kind is Kind.UPSERT and answer.body:
         created = answer.status == 201  # noqa: PLR2004 - Created
-        return Applied(number=change.number, id=answer.json().get(target.entity.primary_id), created=created)
+        record = parsed(answer.body, "an upsert").member(target.entity.primary_id).guid()
+        return Applied(number=change.number, id=record, created=created)
     return Applied(number=change.number, id=change.id, created=None if kind is Kind.UPSERT else False)
 
 
@@ -385,10 +385,10 @@ def _found(answers: Sequence[Response], chunk: Chunk, target: Target) -> Mapping
     columns = {tuple(lookup_key(chunk.kind, change, entity)): None for change in chunk.changes}
     found: dict[tuple[str, ...], str] = {}
     for answer in answers:
-        for record in json.loads(answer.body, parse_float=Decimal)["value"]:
+        for record in parsed(answer.body, "a look-up", exact=True).rows():
             for names in columns:
-                values = {name: record.get(column_in_url(entity.attributes[name])) for name in names}
-                found.setdefault(_text(values, target), record[entity.primary_id])
+                values = {name: record.value.get(column_in_url(entity.attributes[name])) for name in names}
+                found.setdefault(_text(values, target), record.member(entity.primary_id).guid())
     return found
 
 

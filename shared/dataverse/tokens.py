@@ -11,12 +11,14 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from shared.dataverse.clock import Clock, SystemClock
-from shared.dataverse.hosts import LOGIN_AUTHORITIES, AllowedHosts, is_loopback
+from shared.dataverse.hosts import LOGIN_AUTHORITIES, AllowedHosts, is_loopback, origin_of
+from shared.dataverse.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly, checked_token
 from shared.dataverse.transport import Request, Transport
-from shared.errors import AbortRun, RetryLater
+from shared.errors import SDK_MISREADS, AbortRun, RetryLater
+from shared.redaction import register_secret
 
 __all__ = ["ClientCredentials", "CredentialTokens", "TokenProvider", "resource_of"]
 
@@ -67,6 +69,7 @@ class _Kept:
             if not self._token or self._resource != resource_url or self._clock.monotonic() >= self._until:
                 asked_at = self._clock.monotonic()
                 self._token, lasts = self._fetch(resource_url)
+                register_secret(self._token)
                 self._resource = resource_url
                 # A token that lasts less than the margin is still used for half its life.
                 self._until = asked_at + max(lasts - EARLY_SECONDS, lasts / 2)
@@ -99,8 +102,21 @@ class CredentialTokens:
         self._kept.forget()
 
     def _fetch(self, resource_url: str) -> tuple[str, float]:
-        answer = self._credential.get_token(f"{resource_url}/.default")
-        return answer.token, answer.expires_on - self._clock.now().timestamp()
+        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError  # noqa: PLC0415 - only managed identities need it
+
+        try:
+            answer = self._credential.get_token(f"{resource_url}/.default")
+            return checked_token(answer.token), float(answer.expires_on) - self._clock.now().timestamp()
+        except (ServiceRequestError, ServiceResponseError) as error:
+            raise RetryLater("the endpoint of the managed identity could not be reached", retry_after=5) from error
+        except AzureError as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise AbortRun(
+                f"the managed identity gives no token: {first}. Does the app have this identity, and is it the "
+                "application user of the environment?"
+            ) from error
+        except SDK_MISREADS as error:
+            raise AbortRun("the endpoint of the managed identity answered with something else than a token") from error
 
 
 class ClientCredentials:
@@ -143,19 +159,24 @@ class ClientCredentials:
     def _fetch(self, resource_url: str) -> tuple[str, float]:
         authority = self._checked_authority(resource_url)
         answer = self._ask(authority, resource_url)
-        if answer.get("error") in {"invalid_client", "unauthorized_client"}:
+        if answer.get("error") in ("invalid_client", "unauthorized_client"):
             self._forget_secret()
             answer = self._ask(authority, resource_url)
         if "access_token" not in answer:
             raise AbortRun(_why_refused(answer, self._client_id))
-        return str(answer["access_token"]), float(answer.get("expires_in", 3600))
+        return answer["access_token"], answer.get("expires_in", TOKEN_SECONDS)
+
+    def _current_secret(self) -> str:
+        secret = self._secret()
+        register_secret(secret)
+        return secret
 
     def _checked_authority(self, resource_url: str) -> str:
         """The authority, found and allowed: the secret is sent there, so the service may not name just anyone."""
         if self._authority is None:
             self._authority = discovered_authority(self._transport, resource_url)
         service_is_local = is_loopback(urlsplit(resource_url).hostname or "")
-        if is_loopback(urlsplit(self._authority).hostname or "") and not service_is_local:
+        if is_loopback(origin_of(self._authority)[1]) and not service_is_local:
             raise AbortRun("the service names this machine as its sign-in authority; refused")
         AllowedHosts(LOGIN_AUTHORITIES).check(self._authority)
         return self._authority
@@ -163,32 +184,8 @@ class ClientCredentials:
     def _ask(self, authority: str, resource_url: str) -> Mapping[str, Any]:
         scope = f"{resource_url}/.default"
         if urlsplit(authority).scheme == "http":
-            return self._ask_plainly(authority, scope)
-        return _ask_msal(self._client_id, self._secret(), authority, scope)
-
-    def _ask_plainly(self, authority: str, scope: str) -> Mapping[str, Any]:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._client_id,
-            "client_secret": self._secret(),
-            "scope": scope,
-        }
-        response = self._transport.send(
-            Request(
-                method="POST",
-                url=f"{authority.rstrip('/')}/oauth2/v2.0/token",
-                headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
-                body=urlencode(form).encode(),
-                timeout=30,
-            )
-        )
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise RetryLater(f"the token endpoint answered {response.status}", retry_after=5)
-        return answer
+            return ask_plainly(self._client_id, self._current_secret(), authority, scope, self._transport)
+        return ask_msal(self._client_id, self._current_secret(), authority, scope, self._transport)
 
 
 def discovered_authority(transport: Transport, resource_url: str) -> str:
@@ -205,54 +202,6 @@ def discovered_authority(transport: Transport, resource_url: str) -> str:
             "is service_url the URL of a Dataverse environment? If it is, set tenant_id"
         )
     return re.sub(r"/oauth2(/v2\.0)?/authorize/?$", "", found[1])
-
-
-def _ask_msal(client_id: str, secret: str, authority: str, scope: str) -> Mapping[str, Any]:
-    # Imported where first used: a cold start must not pay for it.
-    import msal  # type: ignore[import-untyped]  # noqa: PLC0415 - see above; msal has no type information
-    import requests  # noqa: PLC0415 - for the type of what msal lets through
-
-    try:
-        application = msal.ConfidentialClientApplication(
-            client_id,
-            authority=authority,
-            client_credential=_credential(secret),
-            # Discovery would only tell msal what the allow-list already settles, through one more host.
-            instance_discovery=False,
-            timeout=30,
-        )
-        answer: Mapping[str, Any] | None = application.acquire_token_for_client(scopes=[scope])
-    except requests.exceptions.SSLError as error:
-        raise AbortRun(
-            f"no secure connection to {urlsplit(authority).hostname}: its certificate is not trusted"
-        ) from error
-    except requests.RequestException as error:
-        raise RetryLater(f"{urlsplit(authority).hostname} could not be reached for a token", retry_after=5) from error
-    except ValueError as error:
-        raise AbortRun(
-            f"{urlsplit(authority).hostname} does not know this tenant, or the certificate is not usable: "
-            "check tenant_id and the credentials"
-        ) from error
-    return answer or {}
-
-
-def _credential(secret: str) -> str | dict[str, str]:
-    """A secret as it is; PEM text with a private key and a certificate in the form that msal takes."""
-    if "-----BEGIN" not in secret:
-        return secret
-    certificate = re.search(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", secret, re.DOTALL)
-    key = re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----", secret, re.DOTALL)
-    if certificate is None or key is None:
-        raise AbortRun("the client certificate must hold a private key and a certificate, both in PEM")
-    return {"private_key": key[0], "thumbprint": _thumbprint(certificate[0]), "public_certificate": certificate[0]}
-
-
-def _thumbprint(certificate: str) -> str:
-    import hashlib  # noqa: PLC0415 - only certificates need these two
-    import ssl  # noqa: PLC0415
-
-    # Entra ID names certificates by their SHA-1 thumbprint; it protects nothing here.
-    return hashlib.sha1(ssl.PEM_cert_to_DER_cert(certificate), usedforsecurity=False).hexdigest()
 
 
 def _why_refused(answer: Mapping[str, Any], client_id: str) -> str:

@@ -2,11 +2,12 @@
 
 An implementation answers, or says which of two things happened: the request never left (`Unsent`), or it left and no
 whole answer came back (`AnswerLost`). Everything about what to do next lies above it.
+
+An answer is bounded: in the time that it takes as a whole, and in the bytes that it has when it is unpacked.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -16,12 +17,25 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
+from shared.dataverse.deadlines import AnswerTooLargeError, DeadlineAdapter, answered_within
+from shared.dataverse.hosts import is_direct
 from shared.errors import AbortRun, AnswerLost, RetryLater
 
-__all__ = ["AnswerTimedOut", "HttpTransport", "Request", "Response", "Transport", "Unsent"]
+__all__ = ["MOST_BYTES", "AnswerTimedOut", "HttpTransport", "Request", "Response", "Transport", "Unsent"]
+
+# Of one answer, unpacked. A page of 5,000 records has 1 to 20 MB; one with long texts in every record some 100 MB. What
+# is larger does not fit into the memory of a function (512 MB and more), since it is held as bytes and as text.
+MOST_BYTES = 128 * 2**20
+_MOST_TRAVELLING = MOST_BYTES + 2**20  # with headers and the marks between chunks
+# An answer as a whole may take this many times its timeout: the service ends its work on a request after two minutes,
+# so with the default of 100 s there is as long again for the bytes of the largest answer, at half a megabyte a second.
+_WHOLE = 3
+_PIECE = 2**16  # bytes that are unpacked at a time
+# Also bounds what is unpacked: other codings, and several on top of one another, are not asked for and not undone.
+_CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+_NO_PROXY = {"http": "", "https": "", "all": ""}
 
 
 class Unsent(RetryLater):
@@ -41,7 +55,8 @@ class Request:
 
     Attributes:
         url: Absolute and percent-encoded.
-        timeout: Seconds to wait for a connection, and for each piece of the answer.
+        timeout: Seconds to wait for a connection, and for each piece of the answer; the whole answer has three times
+            as long.
     """
 
     method: str
@@ -70,14 +85,6 @@ class Response:
         """The body as text."""
         return self.body.decode("utf-8", errors="replace")
 
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            ValueError: The body is no JSON.
-        """
-        return json.loads(self.body)
-
 
 class Transport(Protocol):
     """Sends one request and returns its answer, whatever its status; follows no redirect and keeps no cookie."""
@@ -88,7 +95,7 @@ class Transport(Protocol):
         Raises:
             Unsent: The server cannot have seen the request.
             AnswerLost: The server may have acted, and its answer is not known.
-            AbortRun: The server's certificate is not trusted.
+            AbortRun: The server's certificate is not trusted, or its answer is too large to be read.
         """
         ...
 
@@ -106,7 +113,8 @@ class HttpTransport:
     """Pooled connections, safe to share between threads.
 
     Cookies are refused: the ARRAffinity cookie would pin every request to one web server, and service protection
-    limits are counted per server. Redirects are not followed, so a token never travels to a host that nobody checked.
+    limits are counted per server. Redirects are not followed, so a token never travels to a host that was not checked.
+    What is meant for this machine goes there directly, whatever proxy the environment names: a proxy would see it.
 
     Args:
         connections: Most connections that are kept open to the service.
@@ -115,7 +123,8 @@ class HttpTransport:
     def __init__(self, *, connections: int = 64) -> None:
         self._session = requests.Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
+        self._session.headers["Accept-Encoding"] = "gzip, deflate"
+        adapter = DeadlineAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -123,22 +132,31 @@ class HttpTransport:
         """Send one request; see `Transport.send`."""
         started = perf_counter()
         try:
-            answer = self._session.request(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                data=request.body,
-                timeout=request.timeout,
-                allow_redirects=False,
-                auth=_keep_headers,
-            )
-        except requests.RequestException as error:
-            raise _what_happened(error) from error
+            with answered_within(_WHOLE * request.timeout, _MOST_TRAVELLING), self._asked(request) as answer:
+                body = _body(answer)
+        except AnswerTooLargeError:
+            raise _too_large(request.url) from None
+        except (requests.RequestException, UnicodeError) as error:
+            raise _what_happened(error, request.url) from error
         return Response(
             status=answer.status_code,
             headers={name.lower(): value for name, value in answer.headers.items()},
-            body=answer.content,
+            body=body,
             seconds=perf_counter() - started,
+        )
+
+    def _asked(self, request: Request) -> requests.Response:
+        """The answer up to its headers."""
+        return self._session.request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            data=request.body,
+            timeout=request.timeout,
+            allow_redirects=False,
+            auth=_keep_headers,
+            stream=True,
+            proxies=dict(_NO_PROXY) if is_direct(urlsplit(request.url).hostname or "") else None,
         )
 
     def close(self) -> None:
@@ -146,17 +164,43 @@ class HttpTransport:
         self._session.close()
 
 
-def _what_happened(error: requests.RequestException) -> Unsent | AnswerLost | AbortRun:
+def _body(answer: requests.Response) -> bytes:
+    """The body, unpacked piece by piece, so that a small answer cannot fill the memory.
+
+    Raises:
+        AbortRun: It is too large, or packed in a way that was not asked for.
+    """
+    host = urlsplit(answer.url).hostname or "the service"
+    if answer.headers.get("Content-Encoding", "").strip().lower() not in _CODINGS:
+        raise AbortRun(f"{host} packs its answers in a way that was not asked for; is service_url right?")
+    pieces, size = [], 0
+    for piece in answer.iter_content(_PIECE):
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise _too_large(answer.url)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(url: str) -> AbortRun:
+    return AbortRun(
+        f"an answer of {urlsplit(url).hostname} has more than {MOST_BYTES // 2**20} MB: map fewer columns of long "
+        "text, or narrow the records down with destination.filter"
+    )
+
+
+def _what_happened(error: Exception, url: str) -> Unsent | AnswerLost | AbortRun:
     """Tell apart what never left from what may have been acted upon; when in doubt, it may have been."""
-    url = error.request.url if error.request is not None else None
-    host = urlsplit(url or "").hostname or "the service"
+    host = urlsplit(url).hostname or "the service"
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError)):
+        return AbortRun(f"a request to {host} cannot be written as HTTP: its address or its token is not valid")
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return Unsent(f"{host} could not be reached in time")
     if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return AbortRun(f"the certificate of {host} is not trusted; REQUESTS_CA_BUNDLE may name a CA of your own")
     if isinstance(error, requests.exceptions.ProxyError) or _in_handshake(error):
         return Unsent(f"no secure connection to {host}: {_root(error)}")
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout) or _read_timed_out(error):
         return AnswerTimedOut(f"{host} did not answer in time")
     if _never_connected(error):
         return Unsent(f"{host} could not be reached: {_root(error)}")
@@ -175,7 +219,12 @@ def _in_handshake(error: BaseException) -> bool:
     return False
 
 
-def _never_connected(error: requests.RequestException) -> bool:
+def _read_timed_out(error: Exception) -> bool:
+    """Whether the body stopped: requests calls that a broken connection."""
+    return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
+
+
+def _never_connected(error: Exception) -> bool:
     reason: object = error.args[0] if error.args else None
     if isinstance(reason, MaxRetryError):
         reason = reason.reason

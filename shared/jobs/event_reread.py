@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,6 +29,6 @@ def reread(reference: RecordReference, dataverse: Dataverse) -> dict[str, Any]:
     except ValueError:
         raise RequestRefused("the message was too large and names no record to read instead", status=400) from None
     entity = dataverse.entity(reference.entity)
-    answer = dataverse.service.fetch(Call(path=f"{entity.entity_set}({record})", table=entity.logical_name))
-    fields: dict[str, Any] = json.loads(answer.text, parse_float=Decimal)
+    call = Call(path=f"{entity.entity_set}({record})", table=entity.logical_name)
+    fields = dataverse.service.fetch_json(call, exact=True).members()
     return {_LOOKUP.sub(r"\1", name): value for name, value in fields.items() if "@" not in name}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from shared.errors import UserError
+from shared.redaction import register_secret
 
 __all__ = ["EnvironmentSecrets"]
 
@@ -27,4 +28,5 @@ class EnvironmentSecrets:
                 f"The secret {{env: {name}}} is not set: set the environment variable {name}, "
                 "or add it to Values in local.settings.json"
             )
+        register_secret(value)
         return value

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import AbortRun, RetryLater, SyncError, UserError
+from shared.errors import SDK_MISREADS, AbortRun, RetryLater, SyncError, UserError
+from shared.redaction import register_secret
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -100,8 +101,11 @@ class KeyVaultSecrets:
             value = self._client(place.vault).get_secret(place.name, place.version or None).value
         except AzureError as error:
             raise _explained(error, place) from error
-        if value is None:
+        except SDK_MISREADS as error:
+            raise AbortRun(f"{place.vault} answered with something else than a secret: is it a Key Vault?") from error
+        if not isinstance(value, str) or not value:
             raise UserError(f"The secret {place.name!r} in {place.vault} has no value")
+        register_secret(value)
         return value
 
     def _client(self, vault: str) -> SecretClient:

@@ -45,7 +45,7 @@ def changes(action: ChangeAction, ids: dict[int, str] | None = None, *, bad: int
 
 
 def numbers(client: Dataverse, entity_set: str) -> Counter[str]:
-    answer: dict[str, Any] = client.service.fetch(Call(path=f"{entity_set}?$select=demo_number")).json()
+    answer: dict[str, Any] = client.service.fetch_json(Call(path=f"{entity_set}?$select=demo_number")).value
     return Counter(row["demo_number"] for row in answer["value"])
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from shared.dataverse.answers import Answer
 from shared.dataverse.attributes import attribute_of, choices_of
 from shared.entities import AttributeType, Choice, DateBehavior
 
 
-def column(name: str = "x", **members: Any) -> dict[str, Any]:
-    return {"LogicalName": name, **members}
+def column(name: str = "x", **members: Any) -> Answer:
+    return Answer({"LogicalName": name, **members}, "the columns")
 
 
 def labels(*texts: str) -> dict[str, Any]:

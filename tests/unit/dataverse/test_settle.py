@@ -156,8 +156,12 @@ def test_lost_updates_are_simply_sent_again() -> None:
 def test_a_look_up_settles_what_is_there_and_sends_the_rest() -> None:
     """Creates that took effect are applied with their ids."""
     looking = chunk(Kind.CREATE, 3, step=Step.LOOK_UP, lost=True)
-    verdict = settle(looking, batch(good({"value": [{"accountid": "id-1", "accountnumber": "a1 "}]})), TARGET)
-    assert list(verdict.outcomes) == [Applied(number=1, id="id-1", created=True)]
+    verdict = settle(
+        looking,
+        batch(good({"value": [{"accountid": "00000000-0000-4000-8000-000000000001", "accountnumber": "a1 "}]})),
+        TARGET,
+    )
+    assert list(verdict.outcomes) == [Applied(number=1, id="00000000-0000-4000-8000-000000000001", created=True)]
     assert numbers(only(verdict).changes) == [0, 2]
     assert only(verdict).step is Step.SEND
 
@@ -165,9 +169,14 @@ def test_a_look_up_settles_what_is_there_and_sends_the_rest() -> None:
 def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
     """The query asks for the oldest first."""
     looking = Chunk(kind=Kind.UPDATE, changes=(replace(change(Kind.UPDATE, 1), id=None),), step=Step.LOOK_UP)
-    rows = [{"accountid": "old", "accountnumber": "A1"}, {"accountid": "new", "accountnumber": "A1"}]
+    rows = [
+        {"accountid": "00000000-0000-4000-8000-0000000000aa", "accountnumber": "A1"},
+        {"accountid": "00000000-0000-4000-8000-0000000000bb", "accountnumber": "A1"},
+    ]
     verdict = settle(looking, batch(good({"value": rows})), TARGET)
-    assert [(kind, change.id) for kind, change in verdict.released] == [(Kind.UPDATE, "old")]
+    assert [(kind, change.id) for kind, change in verdict.released] == [
+        (Kind.UPDATE, "00000000-0000-4000-8000-0000000000aa")
+    ]
     call = call_of(looking, TARGET, "b")
     assert b"$orderby=createdon%20asc" in (call.body or b"")
 
@@ -197,21 +206,32 @@ def test_a_server_that_fails_after_it_acted_is_not_believed(fault: Response) -> 
 
 def test_a_create_with_an_id_is_looked_up_by_it() -> None:
     """A record of somebody else's with the same key is not the one that was made here."""
-    made = tuple(replace(change(Kind.CREATE, number), id=f"id-{number}") for number in range(2))
+    made = tuple(
+        replace(change(Kind.CREATE, number), id=f"00000000-0000-4000-8000-00000000000{number}") for number in range(2)
+    )
     looking = Chunk(kind=Kind.CREATE, changes=(*made, change(Kind.CREATE, 2)), step=Step.LOOK_UP, lost=True)
     body = call_of(looking, TARGET, "b").body or b""
-    assert b"PropertyName='accountid',PropertyValues=[%22id-0%22,%22id-1%22]" in body
+    assert (
+        b"PropertyName='accountid',PropertyValues=[%2200000000-0000-4000-8000-000000000000%22,%2200000000-0000-4000-8000-000000000001%22]"
+        in body
+    )
     assert b"PropertyName='accountnumber',PropertyValues=[%22A2%22]" in body
-    rows = [{"accountid": "id-0", "accountnumber": "other"}, {"accountid": "theirs", "accountnumber": "A1"}]
-    keyed = [{"accountid": "third", "accountnumber": "A2"}]
+    rows = [
+        {"accountid": "00000000-0000-4000-8000-000000000000", "accountnumber": "other"},
+        {"accountid": "00000000-0000-4000-8000-0000000000cc", "accountnumber": "A1"},
+    ]
+    keyed = [{"accountid": "00000000-0000-4000-8000-0000000000dd", "accountnumber": "A2"}]
     verdict = settle(looking, batch(good({"value": rows}), good({"value": keyed})), TARGET)
-    assert [getattr(outcome, "id", None) for outcome in verdict.outcomes] == ["id-0", "third"]
+    assert [getattr(outcome, "id", None) for outcome in verdict.outcomes] == [
+        "00000000-0000-4000-8000-000000000000",
+        "00000000-0000-4000-8000-0000000000dd",
+    ]
     assert numbers(only(verdict).changes) == [1]
 
 
 def test_a_look_up_is_answered_in_full_or_not_at_all() -> None:
     """A query without an answer says nothing about its records."""
-    made = (replace(change(Kind.CREATE, 0), id="id-0"), change(Kind.CREATE, 1))
+    made = (replace(change(Kind.CREATE, 0), id="00000000-0000-4000-8000-000000000000"), change(Kind.CREATE, 1))
     looking = Chunk(kind=Kind.CREATE, changes=made, step=Step.LOOK_UP, lost=True)
     assert settle(looking, batch(good({"value": []})), TARGET).trouble is Trouble.LOST
 
@@ -243,8 +263,12 @@ def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: Step) 
     assert again.lost
     looking = only(fault(again))
     assert looking.step is Step.LOOK_UP
-    found = settle(looking, batch(good({"value": [{"accountid": "id-0", "accountnumber": "A0"}]})), TARGET)
-    assert list(found.outcomes) == [Applied(number=0, id="id-0", created=True)]
+    found = settle(
+        looking,
+        batch(good({"value": [{"accountid": "00000000-0000-4000-8000-000000000000", "accountnumber": "A0"}]})),
+        TARGET,
+    )
+    assert list(found.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
     missing = only(settle(looking, batch(good({"value": []})), TARGET))
     final = fault(missing) if step is Step.SEND else fault(replace(missing, step=step))
     assert [type(outcome) for outcome in final.outcomes] == [Failed]
@@ -293,10 +317,13 @@ def test_creates_of_a_batch_whose_answer_a_gateway_swallowed_are_looked_up() -> 
 
 def test_an_elastic_table_says_which_rows_it_wrote() -> None:
     """Those are applied; the others are sent one by one, for their own messages."""
-    listed = [{"RequestIndex": 0, "Id": "id-0", "StatusCode": 200}, {"RequestIndex": 1, "Id": "", "StatusCode": 400}]
+    listed = [
+        {"RequestIndex": 0, "Id": "00000000-0000-4000-8000-000000000000", "StatusCode": 200},
+        {"RequestIndex": 1, "Id": "", "StatusCode": 400},
+    ]
     details = {"@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": json.dumps(listed)}
     verdict = settle(chunk(Kind.CREATE, 2), answer(400, "0x80044331", **details), ELASTIC)
-    assert list(verdict.outcomes) == [Applied(number=0, id="id-0", created=True)]
+    assert list(verdict.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
     assert (only(verdict).step, numbers(only(verdict).changes)) == (Step.SINGLY, [1])
 
 
@@ -308,9 +335,12 @@ def test_an_elastic_table_that_does_not_say_is_asked() -> None:
 
 def test_an_elastic_table_that_is_throttled_half_way_repeats_only_the_rest() -> None:
     """What it wrote stays written, and what it may have written is not failed for being there."""
-    listed = [{"RequestIndex": 0, "Id": "id-0", "StatusCode": 200}, {"RequestIndex": 1, "Id": "", "StatusCode": 429}]
+    listed = [
+        {"RequestIndex": 0, "Id": "00000000-0000-4000-8000-000000000000", "StatusCode": 200},
+        {"RequestIndex": 1, "Id": "", "StatusCode": 429},
+    ]
     details = {"@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": json.dumps(listed)}
     verdict = settle(chunk(Kind.CREATE, 2), answer(429, "0x80072322", **details), ELASTIC)
-    assert list(verdict.outcomes) == [Applied(number=0, id="id-0", created=True)]
+    assert list(verdict.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
     assert (numbers(only(verdict).changes), only(verdict).lost, verdict.trouble) == ([1], True, Trouble.THROTTLED)
     assert only(settle(chunk(Kind.CREATE, 2), answer(429, "0x80072322"), ELASTIC)).lost

@@ -105,7 +105,7 @@ def test_status_headers_and_body_come_back(transport: HttpTransport) -> None:
     """Header names are in lower case; the time taken is measured."""
     with serving(lambda handler: reply(handler, b'{"a":1}', 404, X_Ms_Dop_Hint="7")) as url:
         response = transport.send(get(url))
-    assert (response.status, response.json(), response.headers["x-ms-dop-hint"]) == (404, {"a": 1}, "7")
+    assert (response.status, response.text, response.headers["x-ms-dop-hint"]) == (404, '{"a":1}', "7")
     assert response.seconds > 0
 
 

@@ -1,0 +1,196 @@
+"""Asking Entra ID for a token: through msal, and on loopback, where msal refuses plain http, by the same request.
+
+Both go through our transport, so that an answer is bounded, a redirect is not followed, and what is meant for this
+machine passes no proxy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from shared.dataverse.answers import UnexpectedAnswer, parsed
+from shared.dataverse.hosts import LOGIN_AUTHORITIES, AllowedHosts
+from shared.dataverse.transport import Request, Response, Transport
+from shared.errors import SDK_MISREADS, AbortRun, AnswerLost, RetryLater, SyncError
+
+__all__ = ["TOKEN_SECONDS", "MsalRequests", "ask_msal", "ask_plainly", "checked_token"]
+
+# A token is renewed after a day at the latest, whatever it says of itself: Entra ID's last an hour, and up to 28 hours
+# where access is evaluated continuously (Microsoft: "Access tokens in the Microsoft identity platform").
+LONGEST_SECONDS = 86_400.0
+TOKEN_SECONDS = 3600.0  # where the endpoint does not say it
+_LONGEST_TOKEN = 65_536  # characters: what a header can hold
+
+_TIMEOUT = 30.0
+_GOOD = 200
+_TOO_MANY = 429
+_SERVER_ERROR = 500
+
+
+def ask_plainly(client_id: str, secret: str, authority: str, scope: str, transport: Transport) -> dict[str, Any]:
+    """The client-credentials request, written by hand.
+
+    Returns:
+        `access_token` and `expires_in`, or `error` and `error_description`.
+
+    Raises:
+        RetryLater: The endpoint is away.
+        AbortRun: It gave a token that cannot be used.
+    """
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret, "scope": scope}
+    return _token_answer(_posted(transport, f"{authority.rstrip('/')}/oauth2/v2.0/token", form, {}))
+
+
+def ask_msal(client_id: str, secret: str, authority: str, scope: str, transport: Transport) -> Mapping[str, Any]:
+    """The same through msal, which also signs in with certificates; see `ask_plainly`."""
+    # Imported where first used: a cold start must not pay for it.
+    import msal  # type: ignore[import-untyped]  # noqa: PLC0415 - see above; msal has no type information
+
+    try:
+        application = msal.ConfidentialClientApplication(
+            client_id,
+            authority=authority,
+            client_credential=_credential(secret),
+            # Discovery would only tell msal what the allow-list already settles, through one more host.
+            instance_discovery=False,
+            http_client=MsalRequests(transport),
+        )
+        answer: Mapping[str, Any] | None = application.acquire_token_for_client(scopes=[scope])
+    except SyncError:
+        raise
+    except SDK_MISREADS as error:
+        raise AbortRun(
+            f"{urlsplit(authority).hostname} does not know this tenant, or the certificate is not usable: "
+            "check tenant_id and the credentials"
+        ) from error
+    return answer or {}
+
+
+def _posted(transport: Transport, url: str, form: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    """A form that carries a secret goes to a known authority only.
+
+    Raises:
+        RetryLater: No answer came; asking for a token again does no harm.
+    """
+    AllowedHosts(LOGIN_AUTHORITIES).check(url)
+    plain = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    request = Request(
+        method="POST", url=url, headers={**headers, **plain}, body=urlencode(form).encode(), timeout=_TIMEOUT
+    )
+    return _answered(transport, request)
+
+
+def _answered(transport: Transport, request: Request) -> Response:
+    try:
+        return transport.send(request)
+    except AnswerLost as error:
+        raise RetryLater(error.message, retry_after=5) from error
+
+
+def _away(status: int) -> RetryLater:
+    return RetryLater(f"the token endpoint answered {status}", retry_after=5)
+
+
+def _token_answer(response: Response) -> dict[str, Any]:
+    """What a token endpoint said, each member checked: a token with its seconds, or an error with its description.
+
+    Raises:
+        RetryLater: It is no answer of a token endpoint, such as a gateway's page while the endpoint is away.
+        AbortRun: It holds no token that could be sent.
+    """
+    if response.status == _TOO_MANY or response.status >= _SERVER_ERROR:
+        raise _away(response.status)
+    try:
+        answer = parsed(response.body, "the request for a token")
+        error, described, token = (answer.member(name) for name in ("error", "error_description", "access_token"))
+    except UnexpectedAnswer:
+        raise _away(response.status) from None
+    if token.value is None:
+        return {"error": error.text("") or "no reason given", "error_description": described.text("")}
+    lasts = answer.member("expires_in")
+    seconds = TOKEN_SECONDS if lasts.value is None else lasts.number()
+    return {"access_token": checked_token(token.value), "expires_in": min(max(seconds, 0.0), LONGEST_SECONDS)}
+
+
+def checked_token(token: object) -> str:
+    """A token that can stand in a header: printable ASCII.
+
+    Raises:
+        AbortRun: It cannot.
+    """
+    if isinstance(token, str) and 0 < len(token) <= _LONGEST_TOKEN and re.fullmatch(r"[!-~]+", token):
+        return token
+    raise AbortRun("the token endpoint gave a token that no request can carry: is it the one of Entra ID?")
+
+
+@dataclass(frozen=True, slots=True)
+class _MsalResponse:
+    """An answer as msal reads it."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
+
+    def raise_for_status(self) -> None:
+        """Called where there is nothing to read."""
+        raise _away(self.status_code)
+
+
+class MsalRequests:
+    """The HTTP client that msal is given: our transport, and answers whose shape is checked before msal sees them."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, **_: Any) -> _MsalResponse:
+        """Read the authority's description of itself."""
+        AllowedHosts(LOGIN_AUTHORITIES).check(url)
+        response = _answered(
+            self._transport, Request(method="GET", url=url, headers=dict(headers or {}), timeout=_TIMEOUT)
+        )
+        if response.status == _GOOD:
+            described = parsed(response.body, "the question for the sign-in authority")
+            for name in ("authorization_endpoint", "token_endpoint", "issuer"):
+                described.member(name).text()
+        return _MsalResponse(response.status, response.headers, response.text)
+
+    def post(
+        self,
+        url: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **_: Any,
+    ) -> _MsalResponse:
+        """Ask for a token."""
+        response = _posted(self._transport, url, data or {}, headers or {})
+        answer = _token_answer(response)
+        text = json.dumps({"token_type": "Bearer", **answer, "expires_in": int(answer.get("expires_in", 0))})
+        return _MsalResponse(response.status, response.headers, text)
+
+    def close(self) -> None:
+        """The transport is its owner's to close."""
+
+
+def _credential(secret: str) -> str | dict[str, str]:
+    """A secret as it is; PEM text with a private key and a certificate in the form that msal takes."""
+    if "-----BEGIN" not in secret:
+        return secret
+    certificate = re.search(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", secret, re.DOTALL)
+    key = re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----", secret, re.DOTALL)
+    if certificate is None or key is None:
+        raise AbortRun("the client certificate must hold a private key and a certificate, both in PEM")
+    return {"private_key": key[0], "thumbprint": _thumbprint(certificate[0]), "public_certificate": certificate[0]}
+
+
+def _thumbprint(certificate: str) -> str:
+    import hashlib  # noqa: PLC0415 - only certificates need these two
+    import ssl  # noqa: PLC0415
+
+    # Entra ID names certificates by their SHA-1 thumbprint; it protects nothing here.
+    return hashlib.sha1(ssl.PEM_cert_to_DER_cert(certificate), usedforsecurity=False).hexdigest()
