@@ -26,6 +26,8 @@ from shared.dataverse import (
     write_headers,
 )
 from shared.dataverse.authority import authority_of
+from shared.dataverse.connection import service_url_of
+from shared.dataverse.hosts import direct_hosts
 from shared.definitions import (
     ApplicationUser,
     EnvironmentSecret,
@@ -38,15 +40,17 @@ from shared.definitions import (
     in_text,
     resolve,
 )
-from shared.definitions.service_url import checked_service_url
-from shared.errors import DefinitionError, Problem, SyncError, UserError
+from shared.definitions.environment import secret_variables
+from shared.errors import DefinitionError, Problem, SyncError
 from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tools, explained, plan_batch, run_batch
+from shared.jobs.validation import online_problems
+from shared.redaction import register_secret
 from shared.secrets import SecretStore
-from shared.settings import Settings, environment
+from shared.settings import Settings, environment, reach_directly
 from shared.sources import open_source
 from shared.state import RunRecord, StateStore
 from shared.telemetry import configure
-from shared.transform import check, check_expressions
+from shared.transform import check_expressions
 from shared.workspace import Step, Workspace
 
 if TYPE_CHECKING:
@@ -70,6 +74,7 @@ class App:
     def __init__(self, settings: Settings, *, read_environment: Callable[[], Mapping[str, str]] = environment) -> None:
         self.settings = settings
         self._environment = read_environment
+        register_secret(*settings.secrets())
         self._metadata = MetadataCache()
 
     # -- Definitions ---------------------------------------------------------------------------------------------
@@ -121,8 +126,9 @@ class App:
             name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None
         }
         try:
-            with closing(self.dataverse(definition, self.parameters(definition, absent))) as dataverse:
-                return check(definition, dataverse.entity(definition.destination.entity))
+            values = self.parameters(definition, absent)
+            with closing(self.dataverse(definition, values)) as dataverse:
+                return online_problems(definition, dataverse, values, absent.keys())
         except SyncError as error:  # the metadata cannot be had: that is this definition's problem, not the others'
             return (*check_expressions(definition), Problem(message=error.message, path="destination"))
 
@@ -207,7 +213,10 @@ class App:
         Raises:
             UserError: An override is unknown, or a parameter has no value.
         """
-        return resolve(definition, overrides, environment=self._environment(), now=datetime.now(UTC))
+        variables = self._environment()
+        secrets = {*secret_variables(self.runnable()), *Settings.secret_names()}
+        register_secret(*(variables.get(name, "") for name in secrets))
+        return resolve(definition, overrides, environment=variables, now=datetime.now(UTC), secrets=secrets)
 
     # -- Real time -----------------------------------------------------------------------------------------------
 
@@ -304,7 +313,7 @@ class App:
     ) -> Dataverse:
         destination, patience = definition.destination, patience or Patience()
         connection = Connection(
-            service_url=_service_url(destination.service_url, values),
+            service_url=service_url_of(destination.service_url, values),
             timeout=min(destination.timeout, patience.seconds),
             patience=patience,
             bulk_delete_from=bulk_delete_from,
@@ -371,24 +380,13 @@ class App:
             raise DefinitionError(self._placed(definition, error.problems)) from None
 
 
-def _service_url(text: str, values: Mapping[str, ParameterValue]) -> str:
-    """The Web API's address; with a parameter in it, it can only be checked now.
-
-    Raises:
-        UserError: It is no service URL.
-    """
-    try:
-        return checked_service_url(in_text(text, values))
-    except ValueError as error:
-        raise UserError(f"destination.service_url: {error}") from None
-
-
 def open_app(settings: Settings | None = None) -> App:
     """The program with the given settings, or with those of the environment.
 
     Raises:
         UserError: A setting cannot be used.
     """
+    reach_directly(direct_hosts(environment()))
     return App(settings or Settings.load())
 
 

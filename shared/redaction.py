@@ -96,9 +96,10 @@ def _base64_of(data: bytes) -> Iterator[str]:
 _known = Redactor()
 
 
-def register_secret(secret: str) -> None:
-    """Replace a secret in every text from now on."""
-    _known.add(secret)
+def register_secret(*secrets: str) -> None:
+    """Replace secrets in every text from now on."""
+    for secret in secrets:
+        _known.add(secret)
 
 
 def cleaned(text: str) -> str:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.errors import UserError
 
-__all__ = ["DYNAMICS_CLOUDS", "LOCAL_STATE", "Settings", "environment", "function_time_limit", "set_for_libraries"]
+__all__ = [
+    "DYNAMICS_CLOUDS",
+    "LOCAL_SETTINGS_FILE",
+    "LOCAL_STATE",
+    "Settings",
+    "environment",
+    "function_time_limit",
+    "reach_directly",
+    "set_for_libraries",
+]
 
 # Commercial and GCC, GCC High, DoD, China: the hosts of Microsoft's discovery samples (Cloud.cs).
 DYNAMICS_CLOUDS = (
@@ -31,6 +40,9 @@ DYNAMICS_CLOUDS = (
 )
 LOCAL_STATE = "sqlite:///.dynamics-sync/state.db"
 LOCAL_SETTINGS_FILE = "local.settings.json"
+
+# The secret parts of a connection string; others, such as AccountName, are known anyway.
+_KEYS = re.compile(r"(?:Key|Signature|Password)=([^;]+)", re.IGNORECASE)
 
 # Without a `functionTimeout` the host gives an app on Flex Consumption 30 minutes.
 DEFAULT_TIME_LIMIT = timedelta(minutes=30)
@@ -169,6 +181,16 @@ class Settings(BaseModel):
             raise UserError("\n".join(_said(problem) for problem in error.errors(include_input=False))) from None
 
     @classmethod
+    def secret_names(cls) -> tuple[str, ...]:
+        """The environment variables that hold secrets of the app itself; they are left out of its `repr`."""
+        return tuple(field.alias or name for name, field in cls.model_fields.items() if not field.repr)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Their values, whole and by their parts: a message may repeat the key of a connection string alone."""
+        values = (getattr(self, name) for name, field in type(self).model_fields.items() if not field.repr)
+        return tuple(secret for value in values for secret in (value, *_KEYS.findall(value)))
+
+    @classmethod
     def names(cls) -> tuple[str, ...]:
         """The environment variables that are read, in order of declaration."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
@@ -181,6 +203,14 @@ def environment(folder: Path | None = None) -> Mapping[str, str]:
         UserError: The file is there and is not what the Functions Core Tools write.
     """
     return ChainMap(dict(os.environ), _local_values((folder or Path.cwd()) / LOCAL_SETTINGS_FILE))
+
+
+def reach_directly(hosts: Iterable[str]) -> None:
+    """Let libraries reach hosts without the proxy that the environment names, beside those that it excepts already."""
+    for name in ("NO_PROXY", "no_proxy"):  # both are read, the lower case first where it is set
+        known = [each.strip() for each in os.environ.get(name, "").split(",") if each.strip()]
+        if name in os.environ or name.isupper():
+            os.environ[name] = ",".join(dict.fromkeys([*known, *hosts]))
 
 
 def set_for_libraries(name: str, value: str) -> None:

@@ -19,6 +19,7 @@ from shared.cli import commands, event_commands, job_commands
 from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, program
 from shared.cli.output import Output
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError, UserError
+from shared.redaction import cleaned
 
 __all__ = ["run"]
 
@@ -66,7 +67,7 @@ def _unforeseen(output: Output) -> int:
     with tempfile.NamedTemporaryFile(
         "w", prefix="dynamics-sync-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
-        file.write(traceback.format_exc())
+        file.write(cleaned(traceback.format_exc()))
     kind = sys.exc_info()[0]
     name = kind.__name__ if kind else "Error"
     return _failed(

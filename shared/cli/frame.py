@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,5 +93,8 @@ def opened() -> App:
         UserError: A setting cannot be used.
     """
     from shared import app as composition  # noqa: PLC0415 - wires all adapters: `--help` does not wait for them
+    from shared.telemetry import RunContext  # noqa: PLC0415 - likewise
 
+    if logging.lastResort is not None:  # where warnings of libraries go that no handler takes: standard error
+        logging.lastResort.addFilter(RunContext())
     return composition.open_app()

@@ -16,7 +16,7 @@ from shared.dataverse.controller import ELASTIC_ROWS, Controller, Sizes
 from shared.dataverse.keys import key_values
 from shared.dataverse.lanes import Lane
 from shared.dataverse.metadata import MetadataCache, read_entity
-from shared.dataverse.reader import ReadReport, keyed_queries, read_queries, read_table
+from shared.dataverse.reader import ReadReport, keyed_queries, read_queries, read_table, table_query
 from shared.dataverse.senders import ThreadSenders
 from shared.dataverse.service import Call, Service, Usage
 from shared.dataverse.tokens import TokenProvider
@@ -64,6 +64,22 @@ class Dataverse:
     def entity(self, name: str) -> EntityMetadata:
         """A table by logical name, entity set name or display name; see `read_entity`."""
         return read_entity(self.service, name, self._cache)
+
+    def try_filter(self, entity: EntityMetadata, condition: str) -> None:
+        """Ask for one record that a filter lets through, to hear whether the service understands it.
+
+        Args:
+            entity: The table.
+            condition: An OData filter, as `read` takes it.
+
+        Raises:
+            UserError: The filter is too long for a URL.
+            RequestRefused: The service refuses the filter.
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        path = f"{table_query(entity, (), condition)}&$top=1"
+        self.service.fetch(Call(path=path, table=entity.logical_name))
 
     def read(
         self,

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.dataverse.retry import PATIENCE, Patience
-from shared.definitions.models import KeyMatch, WriteOptions
+from shared.definitions.models import KeyMatch, ParameterValue, WriteOptions
+from shared.definitions.parameters import in_text
+from shared.definitions.service_url import checked_service_url
+from shared.errors import UserError
 from shared.settings import DYNAMICS_CLOUDS
 
-__all__ = ["Connection", "write_headers"]
+__all__ = ["Connection", "service_url_of", "write_headers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +62,15 @@ def write_headers(options: WriteOptions) -> dict[str, str]:
     if options.run_as:
         headers["CallerObjectId"] = options.run_as
     return headers
+
+
+def service_url_of(text: str, values: Mapping[str, ParameterValue]) -> str:
+    """The Web API's address; with a parameter in it, it can only be checked now.
+
+    Raises:
+        UserError: It is no service URL.
+    """
+    try:
+        return checked_service_url(in_text(text, values))
+    except ValueError as error:
+        raise UserError(f"destination.service_url: {error}") from None

@@ -7,7 +7,8 @@ must not carry one away. Patterns are anchored at both ends, so `crm.dynamics.co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from shared.errors import AbortRun
 from shared.settings import DYNAMICS_CLOUDS
 
-__all__ = ["LOGIN_AUTHORITIES", "AllowedHosts", "is_direct", "is_loopback", "origin_of"]
+__all__ = ["LOGIN_AUTHORITIES", "AllowedHosts", "direct_hosts", "is_direct", "is_loopback", "origin_of"]
 
 # Where Entra ID takes a client secret, by cloud.
 LOGIN_AUTHORITIES = (
@@ -49,6 +50,19 @@ def is_direct(host: str) -> bool:
         return is_loopback(host) or ip_address(host).is_link_local
     except ValueError:
         return False
+
+
+def direct_hosts(variables: Mapping[str, str]) -> Iterator[str]:
+    """What no proxy may see: this machine, and where Azure gives out the tokens of a managed identity.
+
+    Args:
+        variables: The environment, in which the platform names that place.
+    """
+    yield from ("localhost", "127.0.0.1", "::1", "169.254.169.254")
+    for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT"):
+        with suppress(ValueError):  # a value that is no URL names no host
+            if host := urlsplit(variables.get(name, "")).hostname:
+                yield host
 
 
 def origin_of(url: str) -> tuple[str, str, int]:

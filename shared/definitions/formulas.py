@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 from uuid import UUID
 
+from shared.definitions.environment import holds_secret
 from shared.definitions.models import ParameterValue
 from shared.definitions.secret_models import VAULT_SECRET
 
-__all__ = ["Call", "Formula", "Literal", "Name", "Scope", "evaluate", "names_of", "parse_formula", "secret_of"]
+__all__ = [
+    "Call",
+    "Formula",
+    "Literal",
+    "Name",
+    "Scope",
+    "evaluate",
+    "names_of",
+    "parse_formula",
+    "secret_of",
+    "secret_variable",
+    "variables_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,24 @@ def names_of(formula: Formula) -> Iterator[str]:
                 yield from names_of(argument)
 
 
+def variables_of(formula: Formula) -> Iterator[str]:
+    """The environment variables that a formula reads."""
+    match formula:
+        case Call("ENV", (Literal(name),)):
+            yield name
+        case Call(_, arguments):
+            for argument in arguments:
+                yield from variables_of(argument)
+
+
+def secret_variable(name: str) -> str:
+    """The message for a variable that no formula may read."""
+    return (
+        f"the environment variable {name} holds a secret, which ENV does not read; where a secret belongs, write"
+        f" {{env: {name}}}"
+    )
+
+
 def secret_of(formula: Formula) -> str | None:
     """The secret's name, when the formula is `SECRET('name')`."""
     match formula:
@@ -166,12 +197,14 @@ class Scope:
         environment: Environment variables.
         now: Start of the run, UTC.
         guid: Makes a new id.
+        secrets: Names of environment variables that are used as secrets.
     """
 
     values: Mapping[str, ParameterValue]
     environment: Mapping[str, str]
     now: dt.datetime
     guid: Callable[[], UUID]
+    secrets: Collection[str] = ()
 
 
 def evaluate(formula: Formula, scope: Scope) -> ParameterValue:
@@ -192,6 +225,8 @@ def evaluate(formula: Formula, scope: Scope) -> ParameterValue:
         case Call("ENV", (Literal(name),)):
             if name not in scope.environment:
                 raise ValueError(f"the environment variable {name} is not set")
+            if holds_secret(name, scope.environment, scope.secrets):
+                raise ValueError(secret_variable(name))
             return scope.environment[name]
         case Call("FILENAME" | "FILEPATH" as function, (path, pattern)):
             return _found(function, _text(path, scope), _text(pattern, scope))

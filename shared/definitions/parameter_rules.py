@@ -8,7 +8,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from shared.definitions.base import Language
-from shared.definitions.formulas import Formula, names_of, parse_formula, secret_of
+from shared.definitions.environment import env_references, named_as_secret
+from shared.definitions.formulas import Formula, names_of, parse_formula, secret_of, secret_variable, variables_of
 from shared.definitions.located import Mistake, Spot, close_to
 from shared.definitions.names import names_in
 
@@ -64,7 +65,16 @@ def read_parameters(document: Mapping[str, Any]) -> Parameters:
                 mistakes.append(_at(name, str(error)))
     secrets = {name: secret for name, each in formulas.items() if (secret := secret_of(each)) is not None}
     mistakes += _references(formulas, entries.keys(), secrets)
+    mistakes += _secret_variables(formulas, env_references(document))
     return Parameters(names=frozenset(entries), secrets=secrets, mistakes=tuple(mistakes))
+
+
+def _secret_variables(formulas: Mapping[str, Formula], references: Collection[str]) -> Iterator[Mistake]:
+    """Formulas that read what is a secret by its name; by its value it is only known at the start of a run."""
+    for name, formula in formulas.items():
+        for variable in variables_of(formula):
+            if named_as_secret(variable, references):
+                yield _at(name, secret_variable(variable))
 
 
 def _at(name: str, message: str) -> Mistake:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from graphlib import TopologicalSorter
 from typing import Final
@@ -17,8 +17,9 @@ from shared.definitions.formulas import Scope, evaluate, names_of, parse_formula
 from shared.definitions.models import Parameter, ParameterValue, SyncDefinition
 from shared.definitions.names import references
 from shared.errors import UserError
+from shared.redaction import cleaned
 
-__all__ = ["ParameterValue", "in_json", "in_text", "in_url", "resolve", "shown"]
+__all__ = ["ParameterValue", "in_json", "in_text", "in_url", "logged", "resolve", "shown"]
 
 
 def resolve(
@@ -28,6 +29,7 @@ def resolve(
     environment: Mapping[str, str],
     now: dt.datetime,
     guid: Callable[[], UUID] = uuid4,
+    secrets: Collection[str] = (),
 ) -> dict[str, ParameterValue]:
     """Give every parameter its value for one run.
 
@@ -37,6 +39,7 @@ def resolve(
         environment: What `ENV` reads.
         now: The start of the run, with a time zone; what `NOW` gives.
         guid: What `GUID` calls.
+        secrets: Names of environment variables that are used as secrets, which `ENV` does not read.
 
     Returns:
         Values in the definition's order. Parameters that name a secret have none: where one is used there stands a
@@ -48,13 +51,13 @@ def resolve(
     formulas = {
         name: parse_formula(each.formula) for name, each in definition.parameters.items() if each.formula is not None
     }
-    secrets = {name for name, formula in formulas.items() if secret_of(formula) is not None}
-    problems = [*_refused(definition.parameters, overrides, secrets)]
+    hidden = {name for name, formula in formulas.items() if secret_of(formula) is not None}
+    problems = [*_refused(definition.parameters, overrides, hidden)]
     values: dict[str, ParameterValue] = {}
-    scope = Scope(values=values, environment=environment, now=now, guid=guid)
+    scope = Scope(values=values, environment=environment, now=now, guid=guid, secrets=secrets)
     needs = {name: names_of(formulas[name]) if name in formulas else () for name in definition.parameters}
     for name in TopologicalSorter(needs).static_order():
-        if name in secrets:
+        if name in hidden:
             continue
         parameter, formula = definition.parameters[name], formulas.get(name)
         try:
@@ -122,6 +125,13 @@ def shown(value: ParameterValue) -> str:
         case dt.date():
             return value.isoformat()
     return str(value)
+
+
+def logged(value: ParameterValue) -> str | int | float | bool | None:
+    """A value as the execution log keeps it: ready for JSON, and without the secrets that are known."""
+    if isinstance(value, str):
+        return cleaned(value)
+    return value.isoformat() if isinstance(value, dt.date) else value
 
 
 def utc(value: dt.datetime) -> dt.datetime:

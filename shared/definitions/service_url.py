@@ -10,7 +10,9 @@ from shared.definitions.names import names_in
 
 __all__ = ["checked_service_url"]
 
-_API_PATH: Final = re.compile(r"/api/data/v[0-9]+\.[0-9]+/?", re.IGNORECASE)
+# The versions that there are: https://learn.microsoft.com/power-apps/developer/data-platform/webapi/compose-http-requests-handle-errors
+_VERSIONS: Final = ("8.0", "8.1", "8.2", "9.0", "9.1", "9.2")
+_API_PATH: Final = re.compile(r"/api/data/v([0-9]+\.[0-9]+)/?", re.IGNORECASE)
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _FORM: Final = "write it as https://org.api.crm.dynamics.com/api/data/v9.2/"
 
@@ -39,6 +41,8 @@ def checked_service_url(url: str) -> str:
         raise ValueError("a service URL starts with https://; http:// is for an emulator on this machine only")
     if parts.query or parts.fragment or (parts.path not in {"", "/"} and not _API_PATH.fullmatch(parts.path)):
         raise ValueError(f"a service URL ends with the Web API's path; {_FORM}")
+    if (version := _API_PATH.fullmatch(parts.path)) and version[1] not in _VERSIONS:
+        raise ValueError(f"the Web API has no version v{version[1]}: there are v{', v'.join(_VERSIONS)}; {_FORM}")
     place = f"[{host}]" if ":" in host else host
     path = parts.path if parts.path not in {"", "/"} else "/api/data/v9.2/"
     return f"{parts.scheme}://{place}{f':{port}' if port is not None else ''}{path.rstrip('/')}/"

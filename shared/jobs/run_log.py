@@ -6,11 +6,12 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
+from shared.definitions.parameters import logged
 from shared.errors import PlanRefusedError, RetryLater, SyncError
 from shared.jobs.attempts import attempt_number
 from shared.jobs.lease_keeping import LEASE_SECONDS
@@ -91,7 +92,7 @@ class RunLog:
             sync=self.definition.name,
             version=self.definition.version,
             trigger=self.trigger,
-            parameters={name: _plain(value) for name, value in self.parameters.items()},
+            parameters={name: logged(value) for name, value in self.parameters.items()},
             state=state.value,
             started=self.started,
             ended=self.clock.now() if ended else None,
@@ -112,11 +113,6 @@ class RunLog:
             count=error.count,
             message=error.message,
         )
-
-
-def _plain(value: ParameterValue) -> str | int | float | bool | None:
-    """A parameter's value as the execution log keeps it."""
-    return value.isoformat() if isinstance(value, date) else value
 
 
 def end_of(error: BaseException, *, trigger: str) -> tuple[RunState, str]:

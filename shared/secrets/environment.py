@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from shared.errors import UserError
-from shared.redaction import register_secret
 
 __all__ = ["EnvironmentSecrets"]
 
@@ -28,5 +27,4 @@ class EnvironmentSecrets:
                 f"The secret {{env: {name}}} is not set: set the environment variable {name}, "
                 "or add it to Values in local.settings.json"
             )
-        register_secret(value)
         return value

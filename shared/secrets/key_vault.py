@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import SDK_MISREADS, AbortRun, RetryLater, SyncError, UserError
-from shared.redaction import register_secret
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -105,7 +104,6 @@ class KeyVaultSecrets:
             raise AbortRun(f"{place.vault} answered with something else than a secret: is it a Key Vault?") from error
         if not isinstance(value, str) or not value:
             raise UserError(f"The secret {place.name!r} in {place.vault} has no value")
-        register_secret(value)
         return value
 
     def _client(self, vault: str) -> SecretClient:

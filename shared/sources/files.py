@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from shared.errors import UserError
+from shared.sources.places import check_local, check_system
 
 __all__ = ["InputFile", "Layout", "data_lines", "find_files", "is_remote", "open_text", "write_plain"]
 
@@ -111,10 +112,13 @@ def find_files(path: str) -> tuple[InputFile, ...]:
 
 
 def _local_files(path: str) -> tuple[InputFile, ...]:
+    check_local(path)
     # The path as it is goes first: a name may hold brackets of its own.
     names = [str(Path(path))] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns
     if Path(path).is_dir():
         raise UserError(f"{path} is a folder; name a file, or files by a pattern such as {path.rstrip('/')}/*.csv")
+    for name in names:
+        check_local(name)
     return tuple(InputFile(name=name, path=name) for name in names if Path(name).is_file())
 
 
@@ -124,7 +128,10 @@ def _remote_files(url: str) -> tuple[InputFile, ...]:
 
     with _reaching(url):
         system, path = url_to_fs(url)
+        check_system(system, path)
         names = sorted(system.glob(path)) if _MAGIC & set(path) else [path] if system.exists(path) else []
+        for name in names:
+            check_system(system, str(name))
         return tuple(
             InputFile(name=system.unstrip_protocol(name), path=str(name), system=system)
             for name in names
@@ -136,6 +143,8 @@ def _remote_files(url: str) -> tuple[InputFile, ...]:
 def _reaching(url: str) -> Iterator[None]:
     try:
         yield
+    except UserError:
+        raise
     except ImportError as error:
         raise UserError(f"{url}: the driver for this kind of URL is not installed ({error})") from error
     except Exception as error:  # the boundary to fsspec: every driver raises errors of its own

@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.errors import SyncError
+from shared.redaction import cleaned
 
-__all__ = ["FIELDS", "JsonLines", "RunContext", "said_by"]
+__all__ = ["FIELDS", "JsonLines", "RunContext", "hide_secrets", "said_by"]
 
 # What a line may say besides its message. Anything else that a caller hangs on a record is not written.
 FIELDS = ("run_id", "sync", "phase", "trigger", "state", "rows", "seconds", "partition", "events", "code", "counts")
@@ -34,14 +35,31 @@ def said_by(**fields: Any) -> Iterator[None]:
 
 
 class RunContext(logging.Filter):
-    """Hangs the fields of `said_by` on every record, where exporters find them as well."""
+    """Hangs the fields of `said_by` on every record, where exporters find them as well, and takes secrets out of it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add what the record does not say itself; let everything through."""
+        hide_secrets(record)
         for name, value in _context.get().items():
             if not hasattr(record, name):
                 setattr(record, name, value)
         return True
+
+
+def hide_secrets(record: logging.LogRecord) -> None:
+    """Replace known secrets in a record, whoever wrote it and whatever formats it: libraries log what they received."""
+    try:
+        said = record.getMessage()
+    except (TypeError, ValueError, LookupError):  # its arguments do not fit; logging reports that itself
+        return
+    if record.exc_info and cleaned(traced := _PLAIN.formatException(record.exc_info)) != traced:
+        # The exception has the secret in its message, which exporters and formatters repeat.
+        said, record.exc_info, record.exc_text = f"{said} ({type(record.exc_info[1]).__name__})", None, None
+    if (safe := cleaned(said)) != record.getMessage():
+        record.msg, record.args = safe, ()
+
+
+_PLAIN = logging.Formatter()
 
 
 class JsonLines(logging.Formatter):
@@ -62,7 +80,7 @@ class JsonLines(logging.Formatter):
         line |= {name: getattr(record, name) for name in FIELDS if getattr(record, name, None) not in (None, "")}
         if record.exc_info and (error := record.exc_info[1]):
             line["error"] = _told(error)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return cleaned(json.dumps(line, ensure_ascii=False, default=str))
 
 
 def _told(error: BaseException) -> dict[str, Any]:

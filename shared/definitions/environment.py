@@ -1,0 +1,68 @@
+"""Which environment variables `ENV('NAME')` may read: none that holds a secret.
+
+The value of a parameter stands in the execution log, in saved plans and perhaps in a record. So a variable is refused
+
+- when its name is used as a secret: as `client_secret: {env: NAME}` of any definition, or by a secret setting;
+- when its name says that it holds one, such as `…_SECRET`, `…_PASSWORD` or `…_CONNECTIONSTRING`;
+- when its value is that of such a variable or holds it, or has the form of a secret, such as a connection string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from shared.definitions.models import EnvironmentSecret, SyncDefinition
+
+__all__ = ["env_references", "holds_secret", "named_as_secret", "secret_variables"]
+
+_NAMES: Final = re.compile(
+    r"secret|passw|_pwd|pwd_|token|credential|connection_?string|connstr|"
+    r"(?:private|api|access|account|admin|master|encryption|signing|shared|function|host)_?key|"
+    r"(?:^|_)sas(?:$|_)|^identity_header$",
+    re.IGNORECASE,
+)
+_VALUES: Final = re.compile(
+    r"(?:accountkey|sharedaccesskey|sharedaccesssignature|sharedsecret|password|pwd|client_secret)\s*=|[?&]sig=|"
+    r"://[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY|^eyJ[\w-]+\.[\w-]+\.",
+    re.IGNORECASE,
+)
+_SHORTEST: Final = 8  # characters of a secret that is looked for in other values; shorter ones stand in any text
+
+
+def named_as_secret(name: str, references: Collection[str]) -> bool:
+    """Whether a variable's name is known to stand for a secret, or says so."""
+    return name.casefold() in {each.casefold() for each in references} or _NAMES.search(name) is not None
+
+
+def holds_secret(name: str, environment: Mapping[str, str], references: Collection[str]) -> bool:
+    """Whether a variable may not be read by a formula.
+
+    Args:
+        name: The variable.
+        environment: All variables.
+        references: Names that are used as secrets.
+    """
+    value = environment.get(name, "")
+    if named_as_secret(name, references) or _VALUES.search(value):
+        return True
+    known = (environment.get(each, "") for each in references)
+    return any(len(secret) >= _SHORTEST and secret in value for secret in known)
+
+
+def env_references(document: Mapping[str, Any]) -> frozenset[str]:
+    """The variables that a raw document uses as secrets: `client_secret: {env: NAME}`, one or several."""
+    destination = document.get("destination")
+    found = destination.get("client_secret") if isinstance(destination, dict) else None
+    references = found if isinstance(found, list) else [found]
+    names = (reference.get("env") for reference in references if isinstance(reference, dict))
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def secret_variables(definitions: Iterable[SyncDefinition]) -> Iterator[str]:
+    """The variables that definitions use as secrets."""
+    for definition in definitions:
+        for user in definition.destination.application_users:
+            if isinstance(user.client_secret, EnvironmentSecret):
+                yield user.client_secret.env

@@ -1,0 +1,58 @@
+"""What only the service can say about a definition: whether it fits the table, and whether its filter is understood."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from http import HTTPStatus
+
+from shared.dataverse import Dataverse
+from shared.definitions import Language, ParameterValue, SyncDefinition, in_odata, names_in
+from shared.entities import EntityMetadata
+from shared.errors import Problem, RequestRefused, UserError
+from shared.transform import check
+
+__all__ = ["online_problems"]
+
+_FILTER = "destination.filter"
+
+
+def online_problems(
+    definition: SyncDefinition,
+    dataverse: Dataverse,
+    values: Mapping[str, ParameterValue],
+    absent: Collection[str],
+) -> tuple[Problem, ...]:
+    """Every mistake that the definition and the environment show together.
+
+    Args:
+        definition: A loaded definition.
+        dataverse: Its environment.
+        values: Values of its parameters.
+        absent: Parameters whose value only a run knows; a filter that needs one is not tried.
+
+    Raises:
+        SyncError: The environment cannot be asked.
+    """
+    entity = dataverse.entity(definition.destination.entity)
+    return (*check(definition, entity), *_filter_problems(definition, dataverse, entity, values, absent))
+
+
+def _filter_problems(
+    definition: SyncDefinition,
+    dataverse: Dataverse,
+    entity: EntityMetadata,
+    values: Mapping[str, ParameterValue],
+    absent: Collection[str],
+) -> Iterator[Problem]:
+    """The service is asked for one record: it alone knows its columns, its functions and its forms of values."""
+    condition = definition.destination.filter
+    if condition is None or any(name in absent for name in names_in(condition, Language.ODATA)):
+        return
+    try:
+        dataverse.try_filter(entity, in_odata(condition, values, entity))
+    except UserError as error:
+        yield Problem(message=error.message, path=_FILTER)
+    except RequestRefused as error:
+        if error.status != HTTPStatus.BAD_REQUEST:
+            raise
+        yield Problem(message=f"Dataverse refuses this filter: {error.message}", path=_FILTER)

@@ -1,0 +1,62 @@
+"""Places that no source may be read from: they hold what the process knows, such as its environment with secrets."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+from shared.errors import UserError
+from shared.settings import LOCAL_SETTINGS_FILE
+
+__all__ = ["check_local", "check_system"]
+
+# What the kernel shows of itself and its processes, devices, and where containers are given their secrets.
+_SYSTEM: Final = tuple(map(Path, ("/proc", "/sys", "/dev", "/run/secrets", "/var/run/secrets")))
+_DATA: Final = Path("/dev/shm")  # noqa: S108 - a folder in memory, for ordinary files
+# Of fsspec: these keep copies and leave the path as it is. Others over local files could lead to another path.
+_CACHES: Final = frozenset({"simplecache", "filecache", "blockcache", "cached"})
+_LOCAL: Final = frozenset({"file", "local"})
+
+
+def check_local(path: str) -> None:
+    """Let a local path pass that is not there, or is an ordinary file of data.
+
+    Raises:
+        UserError: It is something else, or leads to it by links.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        about = target.stat()
+    except (OSError, ValueError):
+        return
+    if any(target.is_relative_to(place) for place in _SYSTEM) and not target.is_relative_to(_DATA):
+        raise UserError(f"{path} is refused: it is a file of the system, which may hold secrets of this process")
+    if target.name.casefold() == LOCAL_SETTINGS_FILE:
+        raise UserError(f"{path} is refused: it holds this app's settings and secrets")
+    if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
+        raise UserError(
+            f"{path} is not an ordinary file (it is a pipe, a socket or a device): write the data to a file"
+        )
+
+
+def check_system(system: Any, path: str) -> None:
+    """The same for a path of an fsspec file system, where local files lie below it.
+
+    Raises:
+        UserError: As `check_local`; or local files are named through something that changes paths.
+    """
+    while not _protocols(system) & _LOCAL:
+        below = getattr(system, "fs", None)
+        if below is None:
+            return
+        if not _protocols(system) & _CACHES and _protocols(below) & _LOCAL:
+            raise UserError(f"{path}: name a local file by its path alone")
+        system = below
+    check_local(path)
+
+
+def _protocols(system: Any) -> frozenset[str]:
+    named = getattr(system, "protocol", ())
+    return frozenset((named,) if isinstance(named, str) else named)
