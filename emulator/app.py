@@ -33,7 +33,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
 
-_ROOT: Final = re.compile(r"/api/data/v9\.\d/")
+_ROOT: Final = re.compile(r"/api/data/v9\.[0-2]/")
 _CALLS: Final = f"{ADMIN_PATH}/calls"  # of declared actions
 _LONGEST_URL: Final = 32768  # outside $batch
 _LARGEST_BODY: Final = 128 * 1024 * 1024  # the bulk-operations page names 116.85 MB as the size that is too large

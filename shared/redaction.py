@@ -18,8 +18,8 @@ __all__ = ["HIDDEN", "Redactor", "cleaned", "register_secret"]
 
 HIDDEN: Final = "[hidden]"
 
-# Shorter texts are words of ordinary messages; the secrets and tokens that services issue have 16 characters and more.
-_SHORTEST: Final = 8
+# Shorter texts are parts of ordinary words; the secrets and tokens that services issue have 16 characters and more.
+_SHORTEST: Final = 6
 # A token lasts an hour or more. With ten application users these are the tokens of some days; the oldest go first, and
 # a client secret is registered anew whenever it is used.
 _MOST: Final = 1000
@@ -43,7 +43,7 @@ class Redactor:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[str, ...]] = {}
-        self._texts: tuple[str, ...] = ()
+        self._texts: tuple[str, ...] | None = ()
 
     def add(self, secret: str) -> None:
         """Replace a secret from now on; one that is too short to be told from words is left out."""
@@ -52,22 +52,27 @@ class Redactor:
         with self._lock:
             kept = self._known.pop(secret, None)
             self._known[secret] = kept or tuple(dict.fromkeys(_forms_of(secret)))
-            if kept is not None:
-                return
+            if kept is None:
+                self._texts = None
             while len(self._known) > _MOST:
                 del self._known[next(iter(self._known))]
-            # Longest first: a form may hold another one.
-            every = {form for forms in self._known.values() for form in forms}
-            self._texts = tuple(sorted(every, key=len, reverse=True))
 
     def clean(self, text: str) -> str:
         """The text without secrets."""
-        for secret in self._texts:
+        for secret in self._all():
             if secret in text:
                 text = text.replace(secret, HIDDEN)
         for form in _FORMS:
             text = form.sub(rf"\1{HIDDEN}", text)
         return text
+
+    def _all(self) -> tuple[str, ...]:
+        """All forms of all secrets, longest first: one may hold another."""
+        if (texts := self._texts) is None:
+            with self._lock:
+                every = {form for forms in self._known.values() for form in forms}
+                texts = self._texts = tuple(sorted(every, key=len, reverse=True))
+        return texts
 
 
 def _forms_of(secret: str) -> Iterator[str]:

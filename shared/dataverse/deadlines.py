@@ -3,7 +3,7 @@
 A timeout of a socket starts anew with every byte. So a server that sends one byte now and then, in its headers or in
 its body, could hold a thread for days. Here each read from the socket may take no longer than what is left for the
 answer.
-Lines of a chunked answer have no bound in the libraries above, so the bytes are counted here as well.
+Lines behind a chunked answer have no bound in the libraries above, so the bytes are counted here as well.
 """
 
 from __future__ import annotations

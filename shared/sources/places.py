@@ -36,9 +36,7 @@ def check_local(path: str) -> None:
     if target.name.casefold() == LOCAL_SETTINGS_FILE:
         raise UserError(f"{path} is refused: it holds this app's settings and secrets")
     if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
-        raise UserError(
-            f"{path} is not an ordinary file (it is a pipe, a socket or a device): write the data to a file"
-        )
+        raise UserError(f"{path} is a pipe, a socket or a device: write the data to an ordinary file")
 
 
 def check_system(system: Any, path: str) -> None:

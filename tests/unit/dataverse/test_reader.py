@@ -225,3 +225,34 @@ def test_an_answer_without_records_ends_the_read() -> None:
         dataverse, *_ = service(Response(status=200, body=b'{"message": "welcome"}'))
         with pytest.raises(AbortRun, match="service_url"):
             read_queries(workspace, dataverse, TABLE, LAYOUT, ["accounts"])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"value": [1]},
+        {"value": [None]},
+        {"value": [[1]]},
+        {"value": [{"accountid": "x"}]},
+        {"value": [{"accountid": None}]},
+        {"value": [{"accountnumber": "A1"}]},
+        {"value": [{"accountid": ID, "revenue": "abc"}]},
+        {"value": [{"accountid": ID, "revenue": [1]}]},
+        {"value": [{"accountid": ID, "modifiedon": "soon"}]},
+        {"value": [{"accountid": ID, "big": 10**60}]},
+        {"value": [{"accountid": ID}], "@odata.nextLink": []},
+        {"value": {"accountid": ID}},
+        {"error": {"value": [{"accountid": ID}]}},
+        [{"accountid": ID}],
+        [],
+    ],
+)
+def test_records_of_another_shape_end_the_read_without_their_values(answer: Any) -> None:
+    """An id that is no id, a text where a number belongs, records that are no objects."""
+    with Workspace.open(threads=1) as workspace:
+        workspace.run(current_table_step(LAYOUT))
+        dataverse, *_ = service(Response(status=200, body=json.dumps(answer).encode()))
+        with pytest.raises(AbortRun) as caught:
+            read_queries(workspace, dataverse, TABLE, LAYOUT, ["accounts"])
+    assert ID not in caught.value.message
+    assert "abc" not in caught.value.message

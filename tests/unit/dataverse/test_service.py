@@ -162,3 +162,54 @@ def test_a_token_never_goes_to_another_host() -> None:
         elsewhere.fetch(Call(path="WhoAmI"))
     assert not transport.requests
     assert not token.forgotten
+
+
+@pytest.mark.parametrize("asked", ["99999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "7200"])
+def test_a_wait_beyond_reason_is_left_to_the_schedule(asked: str) -> None:
+    """The run ends at once, and whoever tries again is told no more than a day."""
+    made, transport, _, clock = service(refused(429, "0x80072322", "Number of requests exceeded", retry_after=asked))
+    if asked == "9" * 400:  # more digits than a number has: as if there were none
+        with pytest.raises(RetryLater, match="throttles"):
+            made.fetch(Call(path="accounts"))
+        return
+    with pytest.raises(RetryLater, match=r"throttles.*one try") as caught:
+        made.fetch(Call(path="accounts"))
+    assert 3600 < caught.value.retry_after <= 86_400
+    assert (len(transport.requests), clock.seconds) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"),
+    [("-5", 0.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None), ("Thu, 99 Foo 9999 99:99:99 GMT", None)],
+)
+def test_a_wait_that_is_none_is_read_as_what_it_can_mean(asked: str, waits: float | None) -> None:
+    """A moment that has passed is no wait; what cannot be read counts as not said."""
+    made, transport, _, clock = service(refused(503, "0x80040216", "busy", retry_after=asked), GOOD)
+    made.fetch(Call(path="accounts"))
+    assert len(transport.requests) == 2
+    assert clock.seconds == waits if waits is not None else 0 < clock.seconds < 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda: refused(429, "0x80072322", "Number of requests exceeded", retry_after="1"), "throttles"),
+        (lambda: refused(503, "0x80040216", "The service is unavailable."), "is away"),
+        (lambda: Response(status=504), "did not answer"),
+        (lambda: Unsent("no route"), "could not be reached"),
+        (lambda: refused(500, "0x80044150", "Generic SQL error."), "database failed"),
+    ],
+)
+def test_each_trouble_is_told_as_what_it_is(answer: Callable[[], Answer], said: str) -> None:
+    """A service that refuses has answered."""
+    made, _, _, _ = service(answer())
+    with pytest.raises(RetryLater, match=said):
+        made.fetch(Call(path="accounts"))
+
+
+def test_a_hint_beyond_reason_is_not_taken() -> None:
+    """The number of threads hangs on it."""
+    for hint in ("9" * 400, "100000", "-1", "many"):
+        made, _, _, _ = service(Response(status=200, headers={"x-ms-dop-hint": hint}, body=b"{}"))
+        made.fetch(Call(path="WhoAmI"))
+        assert made.meter.parallelism == 0

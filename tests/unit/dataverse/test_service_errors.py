@@ -10,6 +10,7 @@ from shared.dataverse.retry import Trouble
 from shared.dataverse.service_errors import Conflict, conflict, error_of, refusal, trouble
 from shared.dataverse.transport import Response
 from shared.errors import AbortRun, RequestRefused
+from shared.redaction import register_secret
 
 
 def answer(status: int, code: str = "", message: str = "", **headers: str) -> Response:
@@ -119,3 +120,29 @@ def test_an_answer_that_is_not_the_services_is_survived(body: bytes) -> None:
 def test_endless_messages_are_shortened() -> None:
     """A plug-in's stack trace does not fill the log."""
     assert len(refusal(answer(400, "0x80040265", "x\n" * 5000)).message) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "said"),
+    [
+        ("0x80072560", "The user is not a member of the organization.", "add one"),
+        ("", "The user is not a member of the organization.", "add one"),
+        ("0x80040225", "The specified user(Id = x) is disabled. Consider enabling this user.", "enable it"),
+        ("0x80040225", "The specified user is either disabled or is not a member of any business unit.", "enable it"),
+    ],
+)
+def test_trouble_with_the_application_user_is_no_missing_privilege(code: str, message: str, said: str) -> None:
+    """No role would help; the message says what does, and ends the run."""
+    refused = refusal(answer(403, code, message))
+    error = error_of(refused, table="account", doing="read")
+    assert isinstance(error, AbortRun)
+    assert said in error.message
+    assert "privilege" not in error.message
+
+
+def test_a_secret_in_a_refusal_is_replaced_before_the_message_is_cut() -> None:
+    """Otherwise a half of it would be left at the end."""
+    token = "a-token-of-this-test-" + "0123456789" * 20
+    register_secret(token)
+    refused = refusal(answer(400, token, "x" * 900 + token))
+    assert "0123456789" not in refused.message + refused.code

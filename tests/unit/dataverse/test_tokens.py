@@ -179,3 +179,167 @@ def test_a_managed_identity_gives_tokens_through_azure_identity() -> None:
 def test_the_resource_is_scheme_and_host() -> None:
     """Tokens are for an environment, not for a path."""
     assert resource_of("https://org.crm.dynamics.com/api/data/v9.2/") == "https://org.crm.dynamics.com"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"access_token":"abc","expires_in":"soon"}',
+        b'{"access_token":"abc","expires_in":[1]}',
+        b'{"access_token":"abc","expires_in":1e400}',
+        '{"access_token":"t\u20acn"}'.encode(),
+        b'{"access_token":"a\\r\\nX-Other: 1"}',
+        b'{"access_token":5}',
+        b'{"access_token":""}',
+        b'{"access_token":["abc"]}',
+        b'{"error":{"code":"0x0"}}',
+        b"[]",
+        b"null",
+        b"5",
+        b"[" * 100_000,
+    ],
+)
+def test_a_token_answer_of_another_shape_is_an_error_of_its_own(body: bytes) -> None:
+    """No token that cannot be sent is kept, and no time that is none is reckoned with."""
+    endpoint = Endpoint()
+    endpoint._json = lambda status, value: Response(status=200, body=body)  # type: ignore[method-assign]
+    with pytest.raises((AbortRun, RetryLater)):
+        credentials(endpoint).token(RESOURCE)
+
+
+@pytest.mark.parametrize(("lasts", "used_for"), [("3600", 3200), (10**12, 80_000), (-5, 0)])
+def test_how_long_a_token_lasts_is_read_within_reason(lasts: Any, used_for: float) -> None:
+    """Some endpoints write the seconds as text; a token is renewed after a day at the latest."""
+    endpoint, clock = Endpoint(lasts=lasts), SimulatedClock()
+    tokens = credentials(endpoint, clock=clock)
+    tokens.token(RESOURCE)
+    clock.sleep(used_for)
+    assert tokens.token(RESOURCE) == ("token-1" if used_for else "token-2")
+    clock.sleep(86_400)
+    assert tokens.token(RESOURCE) != "token-1"
+
+
+def test_a_secret_that_the_endpoint_repeats_is_replaced() -> None:
+    """As a form writes it."""
+    endpoint = Endpoint()
+    endpoint._json = lambda status, value: Response(  # type: ignore[method-assign]
+        status=400, body=b'{"error":"invalid_client","error_description":"client_id=1 wrong%2Fsecret+of+this+test"}'
+    )
+    with pytest.raises(AbortRun) as caught:
+        credentials(endpoint, lambda: "wrong/secret of this test").token(RESOURCE)
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "challenge", ["Bearer authorization_uri=http://[::1/x", "Bearer authorization_uri=x", "Bearer"]
+)
+def test_a_challenge_that_names_no_address_is_an_error_of_its_own(challenge: str) -> None:
+    """The secret goes nowhere."""
+    endpoint = Endpoint()
+    endpoint.challenge = challenge
+    with pytest.raises(AbortRun):
+        credentials(endpoint).token(RESOURCE)
+    assert not endpoint.asked
+
+
+class Authority:
+    """Entra ID's description of itself and its token endpoint, as msal asks for them."""
+
+    def __init__(
+        self, *, token_endpoint: Any = None, token: bytes = b"", status: int = 200, described: Any = None
+    ) -> None:
+        place = "https://login.microsoftonline.com/tenant"
+        self.described = described or {
+            "authorization_endpoint": f"{place}/oauth2/v2.0/authorize",
+            "token_endpoint": token_endpoint or f"{place}/oauth2/v2.0/token",
+            "issuer": f"{place}/v2.0",
+        }
+        self.token, self.status = token, status
+        self.asked: list[Request] = []
+
+    def send(self, request: Request) -> Response:
+        self.asked.append(request)
+        if request.method == "GET":
+            return Response(status=200, body=json.dumps(self.described).encode())
+        return Response(status=self.status, body=self.token)
+
+    def close(self) -> None:
+        pass
+
+
+def by_msal(authority: Authority) -> str:
+    tokens = ClientCredentials(
+        "app-1",
+        lambda: "a-secret-for-msal",
+        transport=authority,
+        authority="https://login.microsoftonline.com/tenant",
+    )
+    return tokens.token("https://org.crm.dynamics.com")
+
+
+def test_msal_goes_through_the_same_transport() -> None:
+    """So its answers have the same bounds, and its requests pass the same hosts."""
+    authority = Authority(token=b'{"access_token":"abc","expires_in":3600,"token_type":"Bearer"}')
+    assert by_msal(authority) == "abc"
+    assert b"a-secret-for-msal" in (authority.asked[-1].body or b"")
+
+
+def test_msal_sends_the_secret_to_a_known_authority_only() -> None:
+    """The authority's own description names the address."""
+    authority = Authority(token_endpoint="https://evil.example.org/token", token=b"{}")
+    with pytest.raises(AbortRun, match=r"evil\.example\.org"):
+        by_msal(authority)
+    assert not [request for request in authority.asked if request.body]
+
+
+@pytest.mark.parametrize(
+    "authority",
+    [
+        Authority(described=[1]),
+        Authority(described={"token_endpoint": 5}),
+        Authority(token_endpoint="http://[::1"),
+        Authority(token=b'{"access_token":"abc","expires_in":"soon"}'),
+        Authority(token=b"[1]"),
+        Authority(token=b"<html>"),
+        Authority(token=b"null", status=503),
+        Authority(token=b'{"error":"invalid_client","error_description":["a-secret-for-msal"]}', status=400),
+    ],
+)
+def test_msal_meets_answers_of_another_shape(authority: Authority) -> None:
+    """Each is an error of its own."""
+    with pytest.raises((AbortRun, RetryLater)) as caught:
+        by_msal(authority)
+    assert "a-secret-for-msal" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "trouble", [ValueError("soon"), KeyError("expires_in"), TypeError("None"), AttributeError("x")]
+)
+def test_an_identity_endpoint_of_another_shape_is_an_error_of_its_own(trouble: Exception) -> None:
+    """What the library raises over it is not what a user reads."""
+
+    class Credential:
+        def get_token(self, scope: str) -> Any:
+            raise trouble
+
+    with pytest.raises(AbortRun, match="managed identity"):
+        CredentialTokens(Credential()).token("https://org.crm.dynamics.com")
+
+
+def test_an_identity_that_is_refused_or_away_is_told() -> None:
+    """The library has a tree of its own."""
+    from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+
+    class Credential:
+        def __init__(self, trouble: Exception) -> None:
+            self.trouble = trouble
+
+        def get_token(self, scope: str) -> Any:
+            raise self.trouble
+
+    with pytest.raises(AbortRun, match="Identity not found"):
+        CredentialTokens(Credential(ClientAuthenticationError("Identity not found"))).token(
+            "https://o.crm.dynamics.com"
+        )
+    with pytest.raises(RetryLater):
+        CredentialTokens(Credential(ServiceRequestError("no route"))).token("https://o.crm.dynamics.com")

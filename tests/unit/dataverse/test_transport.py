@@ -6,8 +6,10 @@ import gzip
 import socket
 import ssl
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 
 from emulator.tls import Certificates
 from shared.dataverse.transport import AnswerTimedOut, HttpTransport, Request, Unsent
-from shared.errors import AnswerLost
+from shared.errors import AbortRun, AnswerLost
 
 
 @contextmanager
@@ -209,3 +211,104 @@ def test_a_broken_connection_is_a_lost_answer(said: str, transport: HttpTranspor
 
     with serving(answer) as url, pytest.raises(AnswerLost):
         transport.send(get(url, timeout=5))
+
+
+def trickle(handler: BaseHTTPRequestHandler, start: bytes, piece: bytes, most: int = 2000) -> None:
+    """Send a start, then a piece every 20 ms, until the client hangs up or there were enough of them."""
+    with suppress(OSError):
+        handler.wfile.write(start)
+        for _ in range(most):
+            handler.wfile.write(piece)
+            handler.wfile.flush()
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1", b";"),
+        (b"", b"H"),
+    ],
+)
+def test_an_answer_that_trickles_has_a_deadline(transport: HttpTransport, start: bytes, piece: bytes) -> None:
+    """Each piece comes in time and the whole never: in the body, a header, the size of a chunk, the first line.
+
+    The server would go on for 40 s; without a deadline for the whole this test would have to wait for its end.
+    """
+    sent = Counter[str]()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        trickle(handler, start, piece)
+        sent["ended"] += 1
+
+    with serving(answer) as url, pytest.raises(AnswerTimedOut):
+        transport.send(get(url, timeout=0.3))
+
+
+def test_a_small_answer_cannot_unpack_to_gigabytes(transport: HttpTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpacking stops at the bound, and the message says what to do."""
+    monkeypatch.setattr("shared.dataverse.transport.MOST_BYTES", 2**20)
+    bomb = gzip.compress(bytes(2**26))
+    with (
+        serving(lambda handler: reply(handler, bomb, Content_Encoding="gzip")) as url,
+        pytest.raises(AbortRun, match=r"more than 1 MB.*filter"),
+    ):
+        transport.send(get(url))
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "br", "x-unknown"])
+def test_a_coding_that_was_not_asked_for_is_refused(transport: HttpTransport, coding: str) -> None:
+    """Two layers would unpack to a million times their size."""
+    body = gzip.compress(gzip.compress(b"{}"))
+    with serving(lambda handler: reply(handler, body, Content_Encoding=coding)) as url, pytest.raises(AbortRun):
+        transport.send(get(url))
+
+
+def test_endless_lines_behind_the_last_chunk_are_cut_off(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library that reads chunks takes any number of them."""
+    monkeypatch.setattr("shared.dataverse.transport._MOST_TRAVELLING", 2**20)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        with suppress(OSError):
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+            for _ in range(2**16):
+                handler.wfile.write(b"Trailer: x\r\n" * 2**10)
+
+    with serving(answer) as url, pytest.raises(AbortRun, match="MB"):
+        transport.send(get(url))
+
+
+def test_what_is_meant_for_this_machine_passes_no_proxy(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy of the environment would see the token."""
+    seen = []
+
+    def proxy(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(handler.headers.get("Authorization"))
+        reply(handler, status=502)
+
+    with serving(proxy) as through, serving(lambda handler: reply(handler, b"{}")) as url:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, through)
+        request = Request(method="GET", url=url, headers={"Authorization": "Bearer secret"})
+        assert transport.send(request).status == 200
+        elsewhere = Request(method="GET", url="http://dataverse.example.org/", headers={"Authorization": "Bearer x"})
+        assert transport.send(elsewhere).status == 502
+    assert seen == ["Bearer x"]
+
+
+@pytest.mark.parametrize("token", ["t€cn", "line\r\nX-Other: 1"])
+def test_a_header_that_http_cannot_carry_is_an_error_of_its_own(transport: HttpTransport, token: str) -> None:
+    """Nothing is sent."""
+    request = Request(method="GET", url="http://127.0.0.1:9/", headers={"Authorization": f"Bearer {token}"})
+    with pytest.raises(AbortRun, match="token"):
+        transport.send(request)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.definitions import KeyVaultSecret, SyncDefinition, load_definition
+from shared.definitions.environment import holds_secret
 from shared.definitions.example import EXAMPLE
 from shared.errors import DefinitionError
 
@@ -151,3 +152,59 @@ def test_a_bad_secret_formula_is_not_repeated(formula: str) -> None:
     report = said(with_parameter("client_secret: '@password'", formula))
 
     assert "hunter2" not in report
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DYNAMICS_CLIENT_SECRET",
+        "db_password",
+        "MyConnectionString",
+        "SQLCONNSTR_MAIN",
+        "GITHUB_TOKEN",
+        "API_KEY",
+        "X_PWD",
+    ],
+)
+def test_a_variable_that_is_a_secret_by_its_name_is_refused_in_its_place(name: str) -> None:
+    """Before any run, with line and column."""
+    with pytest.raises(DefinitionError) as caught:
+        load_definition(with_parameter("client_secret: {env: OTHER}", f"ENV('{name}')"), file="a.yaml")
+    (problem,) = caught.value.problems
+    assert problem.path == "parameters.password.formula"
+    assert problem.line > 0
+    assert name in problem.message
+
+
+def test_a_variable_that_the_definition_uses_as_its_secret_is_refused() -> None:
+    """Whatever its name; inside another formula too."""
+    for formula in ("ENV('PLAIN')", "FILENAME(ENV('PLAIN'), '.*')"):
+        with pytest.raises(DefinitionError, match="holds a secret"):
+            load_definition(with_parameter("client_secret: {env: PLAIN}", formula))
+
+
+@pytest.mark.parametrize(
+    "name", ["PWD", "HOME", "SOURCE", "DYNAMICS_URL", "KEY_COLUMN", "REGION", "DYNAMICS_CLIENT_ID"]
+)
+def test_ordinary_variables_are_read(name: str) -> None:
+    """Paths, addresses, names of columns and ids are no secrets."""
+    load_definition(with_parameter("client_secret: {env: OTHER}", f"ENV('{name}')"))
+    assert not holds_secret(name, {name: "/home/x", "OTHER": "a-secret"}, {"OTHER"})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=abc==",
+        "Endpoint=sb://x;SharedAccessKeyName=k;SharedAccessKey=abc",
+        "Server=x;User Id=y;Password=z",
+        "https://x.blob.core.windows.net/c?sv=1&sig=abc",
+        "postgres://user:word@host/db",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "the-secret-of-another-definition and more",
+    ],
+)
+def test_a_value_that_is_or_holds_a_secret_is_refused(value: str) -> None:
+    """A variable may have any name."""
+    environment = {"PLACE": value, "OTHER": "the-secret-of-another-definition"}
+    assert holds_secret("PLACE", environment, {"OTHER"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -250,3 +251,17 @@ class TestRefusals:
         with pytest.raises(AbortRun) as caught:
             store.get("client-secret", fresh=True)
         assert "s3cr3t" not in repr(caught.value) + repr(vars(store))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [[], [1], 5, None, "text", {}, {"value": None}, {"value": [1]}, {"value": {}}, {"id": 5, "value": "x"},
+     {"value": "x", "attributes": [1]}, {"value": "x", "attributes": {"exp": "soon"}, "id": "http://[::1"}],
+)  # fmt: skip
+def test_an_answer_of_another_shape_is_an_error_of_its_own(
+    store: KeyVaultSecrets, cloud: FakeCloud, body: object
+) -> None:
+    """Whatever the SDK makes of it; some of these it takes for texts."""
+    cloud.failures = [Answer(status=200, body=body)]
+    with suppress(SyncError):
+        assert isinstance(store.get("client-secret"), str)

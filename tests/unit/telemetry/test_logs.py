@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.errors import UserError
+from shared.redaction import register_secret
 from shared.telemetry import JsonLines, PhaseSpans, RunContext, configure, said_by
 from shared.telemetry.exporting import NOISY, OURS, _configure_once
 
@@ -140,3 +141,38 @@ def test_a_handler_that_somebody_shaped_keeps_its_shape(root: logging.Logger) ->
     monkey.applicationinsights_connection_string = ""
     configure(monkey)
     assert not isinstance(shaped.formatter, JsonLines)
+
+
+def test_secrets_are_taken_out_of_every_record() -> None:
+    """In the text, in arguments, in the message of an exception; also for handlers with a format of their own."""
+    register_secret("a-secret-in-a-log")
+    lines: list[str] = []
+
+    class Plain(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(self.format(record))
+
+    log = logging.getLogger("shared.test.secrets")
+    log.setLevel(logging.DEBUG)
+    handlers = [Plain(), Lines()]
+    handlers[0].addFilter(RunContext())
+    for handler in handlers:
+        log.addHandler(handler)
+    log.info("it said %s and %d", "a-secret-in-a-log", 5)
+    log.info("it said a-secret-in-a-log", extra={"counts": {"message": "a-secret-in-a-log"}})
+    try:
+        int("a-secret-in-a-log")
+    except ValueError:
+        log.exception("it broke")
+    for handler in handlers:
+        log.removeHandler(handler)
+    said = "".join(lines) + json.dumps(handlers[1].lines)  # type: ignore[attr-defined]
+    assert "a-secret-in-a-log" not in said
+    assert "it said [hidden] and 5" in said
+    assert "it broke (ValueError)" in said
+
+
+def test_a_record_whose_arguments_do_not_fit_is_let_through() -> None:
+    """Logging reports it; whoever wrote the line goes on."""
+    record = logging.LogRecord("x", logging.INFO, "x.py", 1, "%d rows", ("many",), None)
+    assert RunContext().filter(record)
