@@ -207,10 +207,11 @@ def environment(folder: Path | None = None) -> Mapping[str, str]:
 
 def reach_directly(hosts: Iterable[str]) -> None:
     """Let libraries reach hosts without the proxy that the environment names, beside those that it excepts already."""
+    added = tuple(hosts)
     for name in ("NO_PROXY", "no_proxy"):  # both are read, the lower case first where it is set
         known = [each.strip() for each in os.environ.get(name, "").split(",") if each.strip()]
         if name in os.environ or name.isupper():
-            os.environ[name] = ",".join(dict.fromkeys([*known, *hosts]))
+            os.environ[name] = ",".join(dict.fromkeys([*known, *added]))
 
 
 def set_for_libraries(name: str, value: str) -> None:

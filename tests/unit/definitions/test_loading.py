@@ -411,3 +411,14 @@ def test_problems_come_in_the_order_of_the_text_and_once() -> None:
     found = problems(changed(("{source: Name, target: name}", "{source: Nam, target: name, x: 1, y: 2}")))
 
     assert [each.path for each in found] == [f"destination.mappings[1].{key}" for key in ("source", "x", "y")]
+
+
+@pytest.mark.parametrize("version", ["v9.9", "v10.0", "v9.3", "v7.0"])
+def test_a_version_of_the_web_api_that_does_not_exist_is_refused(version: str) -> None:
+    """The message lists those that there are."""
+    with pytest.raises(DefinitionError, match=r"no version.*v9\.2"):
+        load_definition(
+            changed(
+                ("https://org.api.crm.dynamics.com/api/data/v9.2/", f"https://x.crm.dynamics.com/api/data/{version}/")
+            )
+        )
