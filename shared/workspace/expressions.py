@@ -9,55 +9,34 @@ from __future__ import annotations
 
 import difflib
 import functools
-import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-import duckdb
+from typing import Final
 
 from shared.errors import DefinitionError, Problem
-
-__all__ = ["Expression", "checked", "new_cursor", "parsed"]
-
-Node = dict[str, Any]
-
-_ALLOWED: Final = frozenset(
-    {
-        "BETWEEN",
-        "CASE",
-        "CAST",
-        "COLLATE",
-        "COLUMN_REF",
-        "COMPARISON",
-        "CONJUNCTION",
-        "CONSTANT",
-        "FUNCTION",
-        "LAMBDA",
-        "OPERATOR",
-        "TYPE",
-    }
+from shared.workspace.functions import (
+    AGGREGATES,
+    CLOCKS,
+    FUNCTIONS,
+    LAMBDA_TAKERS,
+    LIST_AGGREGATES,
+    RANDOM,
+    TYPES,
+    WITHOUT_BOUND,
 )
-_REFUSALS: Final[Mapping[str, str]] = {
-    "SUBQUERY": "a subquery is not allowed: an expression sees its own row alone",
-    "WINDOW": "window functions are not allowed: an expression sees its own row alone",
-    "STAR": "* is not allowed: name the columns",
-    "PARAMETER": "$ and ? parameters are not allowed: write @name",
-    "POSITIONAL_REFERENCE": "#1 is not allowed: name the column",
-}
-# Words that SQL lets stand without parentheses.
-_CLOCK_WORDS: Final = frozenset({"current_date", "current_timestamp", "localtimestamp"})
-_CLOCKS: Final = frozenset({"now", "today", "get_current_timestamp", "transaction_timestamp"})
-# Another value at every call: a run that uses them would never find its target up to date.
-_RANDOM: Final = frozenset({"gen_random_uuid", "random", "uuid", "uuidv4", "uuidv7"})
-# Consistent by DuckDB's account, yet about the database and its settings and not about the row.
-_ABOUT_THE_DATABASE: Final = re.compile(
-    r"__.*|pg_.*|has_.*_privilege|inet_.*|current_.*|session_user|user|getenv|getvariable|version|write_log|sleep_ms"
-    r"|json_(de)?serialize_.*|json_execute.*|parse_duckdb_log_message|get_block_size|.*_description|format_pg_type"
-    r"|error|stats|index_key|enum_.*|can_cast_implicitly|finalize|combine|invoke|txid_current|in_search_path"
-)
+from shared.workspace.growth import check_format, counted, growth, written_text
+from shared.workspace.tree import TOO_DEEP, Node, NotAllowedError, new_cursor, read_tree, rebuilt, written
+
+__all__ = ["Expression", "checked", "parsed"]
+
+_Bound = tuple[frozenset[str], ...]
+_FAMILIAR: Final = frozenset({"row_number", "isnull", "hash"})
+_NOT_SQL: Final = "not an SQL expression"
 _DIGESTS: Final[Mapping[str, str]] = {"sha256": "sha256", "sha1": "sha1", "md5": "md5"}
+_COLLATION: Final = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
+# Lambdas in lambdas multiply the lengths of lists that only the row knows.
+_MOST_LAMBDAS: Final = 2
 
 # Text in quotes and comments first, so that an @ inside them is left alone.
 _PARAMETER: Final = re.compile(
@@ -75,10 +54,12 @@ class Expression:
     Attributes:
         sql: The SQL to run, written from the checked tree.
         columns: The columns that it reads, spelled as they were declared.
+        growth: How many times a text of the row its result can be as long as; see `shared.workspace.growth`.
     """
 
     sql: str
     columns: frozenset[str]
+    growth: int = 1
 
 
 def checked(expression: str, *, names: Collection[str], origin: str) -> str:
@@ -99,42 +80,20 @@ def parsed(expression: str, *, names: Collection[str], origin: str) -> Expressio
     Raises:
         DefinitionError: It is no single scalar expression, uses something that is not allowed, or an unknown column.
     """
-    check = _Check(known={name.lower(): name for name in names}, origin=origin)
-    tree = _tree(_PARAMETER.sub(_bound, expression), check)
-    select = tree["statements"][0]["node"]
-    select["select_list"] = [check.node(select["select_list"][0], frozenset())]
-    sql = new_cursor().execute("SELECT json_deserialize_sql(?)", [json.dumps(tree)]).fetchall()[0][0]
-    return Expression(sql=f"({sql.removeprefix('SELECT ')})", columns=frozenset(check.columns))
-
-
-@functools.cache
-def _parser() -> duckdb.DuckDBPyConnection:
-    """A database without rows, to parse and to bind with."""
-    return duckdb.connect(
-        ":memory:",
-        config={"threads": 1, "enable_external_access": "false", "autoload_known_extensions": "false"},
-    )
-
-
-def new_cursor() -> duckdb.DuckDBPyConnection:
-    """Return a connection of one's own to the database that expressions are parsed with."""
-    return _parser().cursor()
-
-
-@functools.cache
-def _functions() -> frozenset[str]:
-    """The scalar functions whose result depends on their arguments alone."""
-    rows = (
-        _parser()
-        .cursor()
-        .execute(
-            """SELECT lower(function_name) FROM duckdb_functions()
-           WHERE function_type = 'scalar' AND stability = 'CONSISTENT' OR function_type = 'macro'
-           EXCEPT SELECT lower(function_name) FROM duckdb_functions() WHERE function_type IN ('aggregate', 'window')"""
-        )
-    )
-    # A name with a scalar form beside the aggregate one would be lost by EXCEPT; DuckDB 2 has none.
-    return frozenset(name for (name,) in rows.fetchall() if not _ABOUT_THE_DATABASE.fullmatch(name))
+    check = _Check(known={name.lower(): name for name in names})
+    text = _PARAMETER.sub(_bound, expression)
+    try:
+        tree = read_tree(text)
+        found = check.node(tree["statements"][0]["node"]["select_list"][0], ())
+        size = growth(found)
+        sql = written(tree, found)
+    except NotAllowedError as error:
+        message = f"{error}{check.reserved(text) if str(error).startswith(_NOT_SQL) else ''}"
+    except RecursionError:
+        message = TOO_DEEP
+    else:
+        return Expression(sql=sql, columns=frozenset(check.columns), growth=size)
+    raise DefinitionError([Problem(message=message, path=origin)])
 
 
 @functools.cache
@@ -153,151 +112,164 @@ def _bound(match: re.Match[str]) -> str:
     return match["kept"] or f" getvariable('p_{match['name']}') "
 
 
-def _tree(text: str, check: _Check) -> Node:
-    """Parse one expression; statements, clauses and further expressions are refused here."""
-    answer = new_cursor().execute("SELECT json_serialize_sql(?)", [f"SELECT {text}"]).fetchall()[0][0]
-    tree: Node = json.loads(answer)
-    if tree["error"]:
-        if tree.get("error_type") == "not implemented":
-            raise check.refused("statements are not allowed: write one SQL expression")
-        raise check.refused(f"not an SQL expression: {tree['error_message']}{check.reserved(text)}")
-    nodes = [statement["node"] for statement in tree["statements"]]
-    if len(nodes) != 1 or not _bare(nodes[0]):
-        raise check.refused("statements and clauses such as FROM are not allowed: write one SQL expression")
-    if len(nodes[0]["select_list"]) != 1:
-        raise check.refused("several expressions are not allowed: write one")
-    return tree
-
-
-def _bare(select: Node) -> bool:
-    """Whether a SELECT consists of its list alone."""
-    return (
-        select["type"] == "SELECT_NODE"
-        and select["from_table"]["type"] == "EMPTY"
-        and not select["cte_map"]["map"]
-        and not any(select[part] for part in ("modifiers", "where_clause", "group_expressions", "group_sets"))
-        and not any(select[part] for part in ("having", "sample", "qualify"))
-        and not any(item["alias"] for item in select["select_list"])
-    )
-
-
 class _Check:
-    """Walks one expression's tree, refuses what is not allowed and rewrites the familiar functions."""
+    """Walks one expression's tree, refuses what is not allowed and rewrites the familiar functions.
 
-    def __init__(self, *, known: Mapping[str, str], origin: str) -> None:
+    `bound` are the names that the lambdas around a node give, one set a lambda.
+    """
+
+    def __init__(self, *, known: Mapping[str, str]) -> None:
         self._known = known
-        self._origin = origin
         self.columns: set[str] = set()
-
-    def refused(self, message: str) -> DefinitionError:
-        return DefinitionError([Problem(message=message, path=self._origin)])
 
     def reserved(self, text: str) -> str:
         """A hint where a column's name is a word of SQL, such as full or order, which has to stand in quotes."""
         words = {word.lower() for word in re.findall(r"\w+", text)} & self._known.keys() & _reserved()
         return "".join(f'; {word} is a word of SQL: write "{word}" with quotes' for word in sorted(words))
 
-    def node(self, node: Node, bound: frozenset[str]) -> Node:
-        """Check one expression node; `bound` are the parameters of the lambdas around it."""
-        kind = node["class"]
-        if kind not in _ALLOWED:
-            raise self.refused(_REFUSALS.get(kind, f"{kind.lower().replace('_', ' ')} is not allowed here"))
-        match kind:
+    def node(self, node: Node, bound: _Bound) -> Node:
+        """Check one node with all that is in it."""
+        if node["class"] == "FUNCTION":
+            return self._function(node, bound)
+        if node["class"] == "LAMBDA" and node["syntax_type"] != "SINGLE_ARROW":
+            raise NotAllowedError("a lambda stands in list_transform() and list_filter() alone, behind the list")
+        built = rebuilt(node, lambda each: self.node(each, bound))
+        match built["class"]:
             case "COLUMN_REF":
-                return self._column(node, bound)
-            case "FUNCTION":
-                return self._function(node, bound)
-            case "LAMBDA":
-                return self._lambda(node, bound)
-            case "TYPE" if node["schema"] or node["catalog"]:
-                raise self.refused(f"unknown type {node['schema']}.{node['type_name']}")
-            case _:
-                return {key: self._part(value, bound) for key, value in node.items()}
+                self._column(built, bound)
+            case "TYPE":
+                _check_type(built)
+            case "COLLATE" if not _COLLATION.fullmatch(built["collation"]):
+                raise NotAllowedError("a collation is a name such as NOCASE or de")
+        return built
 
-    def _part(self, value: Any, bound: frozenset[str]) -> Any:
-        if isinstance(value, list):
-            return [self._part(item, bound) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if "class" in value:
-            return self.node(value, bound)
-        return {key: self._part(item, bound) for key, item in value.items()}
-
-    def _column(self, node: Node, bound: frozenset[str]) -> Node:
+    def _column(self, node: Node, bound: _Bound) -> None:
         path: list[str] = node["column_names"]
-        if path[0].lower() in bound:
-            return node
-        written = ".".join(path)
-        if written.lower() in self._known:
-            self.columns.add(self._known[written.lower()])
-            return node
-        if written.lower() in _CLOCK_WORDS:
-            return node
-        raise self.refused(f"unknown column {written}{self._suggestion(written)}")
+        if any(path[0].lower() in names for names in bound):
+            return
+        name = ".".join(path)
+        if name.lower() in self._known:
+            self.columns.add(self._known[name.lower()])
+            return
+        if name.lower() in CLOCKS:
+            raise _clock(name)
+        raise NotAllowedError(f"unknown column {name}{self._suggestion(name)}")
 
-    def _suggestion(self, written: str) -> str:
-        close = difflib.get_close_matches(written.lower(), self._known, n=1, cutoff=0.6)
+    def _suggestion(self, name: str) -> str:
+        close = difflib.get_close_matches(name.lower(), self._known, n=1, cutoff=0.6)
         if close:
             return f"; did you mean {self._known[close[0]]}?"
         return f"; the columns are {', '.join(sorted(self._known.values())[:20])}"
 
-    def _function(self, node: Node, bound: frozenset[str]) -> Node:
+    def _function(self, node: Node, bound: _Bound) -> Node:
         name = node["function_name"].lower()
         if node["schema"] or node["catalog"]:
-            raise self.refused(f"write {name}(…) with the value as its first argument, without a dot before the name")
+            raise NotAllowedError(
+                f"write {name}(…) with the value as its first argument, without a dot before the name"
+            )
         if name == "getvariable" and _is_parameter(node):
-            return node
-        arguments = [self.node(argument["expression"], bound) for argument in node["arguments"]]
+            return rebuilt(node, lambda each: each)
+        if name in LAMBDA_TAKERS:
+            return rebuilt(node, lambda each: self._over_list(each, bound))
+        if name not in FUNCTIONS and name not in _FAMILIAR:
+            raise _refused(name)
+        built = rebuilt(node, lambda each: self.node(each, bound))
+        arguments = [argument["expression"] for argument in built["arguments"]]
         match name:
             case "row_number" if not arguments:
                 return _column_node("_row")
             case "isnull":
-                return self._isnull(arguments)
+                return _isnull(arguments)
             case "hash":
-                return self._hash(arguments)
-            case _:
-                self._allow(name, node)
-                return {key: self._part(value, bound) for key, value in node.items()}
+                return _hash(arguments)
+        _allow(name, built, arguments)
+        for argument, value in zip(built["arguments"], counted(name, arguments), strict=True):
+            argument["expression"] = value
+        return built
 
-    def _allow(self, name: str, node: Node) -> None:
-        if name in _RANDOM:
-            raise self.refused(
-                f"{name}() gives another value at every call, so that every run would find every row changed; "
-                "define a parameter with the formula GUID() and use it as @name"
-            )
-        if name in _functions() or name in _CLOCKS:
-            if node["filter"] or node["distinct"] or node["order_bys"]["orders"]:
-                raise self.refused(f"FILTER, DISTINCT and ORDER BY are not allowed in {name}()")
-            return
-        if name in _aggregates():
-            raise self.refused(f"{name} looks at many rows; an expression sees its own row alone")
-        close = difflib.get_close_matches(name, _functions(), n=1, cutoff=0.75)
-        raise self.refused(
-            f"{name}() is not allowed: only scalar functions are, and only those that look at nothing but their "
-            f"arguments{f'; did you mean {close[0]}()?' if close else ''}"
+    def _over_list(self, node: Node, bound: _Bound) -> Node:
+        """An argument of a function that takes a list and a lambda."""
+        if node["class"] != "LAMBDA" or node["syntax_type"] == "SINGLE_ARROW":
+            return self.node(node, bound)
+        if len(bound) == _MOST_LAMBDAS:
+            raise NotAllowedError(f"at most {_MOST_LAMBDAS} lambdas stand in each other: split it over several columns")
+        given, names = node["lhs"], frozenset(_lambda_names(node["lhs"]))
+        return rebuilt(node, lambda each: rebuilt(each, _name) if each is given else self.node(each, (*bound, names)))
+
+
+def _name(node: Node) -> Node:
+    """One of several names on a lambda's left side."""
+    return rebuilt(node, _name)
+
+
+def _allow(name: str, node: Node, arguments: Sequence[Node]) -> None:
+    if name in _FAMILIAR:  # not in the form that is known here
+        raise _refused(name)
+    if node["distinct"]:
+        raise NotAllowedError("FILTER, DISTINCT and ORDER BY are not allowed in a function")
+    if name in {"format", "printf"}:
+        check_format(name, arguments)
+    if name == "age" and len(arguments) == 1:
+        raise _clock("age() of one moment")
+    if name in LIST_AGGREGATES:
+        _check_aggregate(name, arguments)
+
+
+def _refused(name: str) -> NotAllowedError:
+    if name in RANDOM:
+        return NotAllowedError(
+            f"{name}() gives another value at every call, so that every run would find every row changed; "
+            "define a parameter with the formula GUID() and use it as @name"
         )
+    if name in CLOCKS:
+        return _clock(f"{name}()")
+    if name in WITHOUT_BOUND:
+        return NotAllowedError(f"{name}() is not allowed: {WITHOUT_BOUND[name]}")
+    if name in _aggregates():
+        return NotAllowedError(f"{name} looks at many rows; an expression sees its own row alone")
+    close = difflib.get_close_matches(name, FUNCTIONS, n=1, cutoff=0.75)
+    return NotAllowedError(
+        f"{name}() is not allowed: only scalar functions are, and only those that look at nothing but their "
+        f"arguments{f'; did you mean {close[0]}()?' if close else ''}"
+    )
 
-    def _isnull(self, arguments: list[Node]) -> Node:
-        if len(arguments) != 2:  # noqa: PLR2004 - the value, and what stands in for it
-            raise self.refused("ISNULL takes two values: ISNULL(a, b) is b where a is null")
-        return {"class": "OPERATOR", "type": "OPERATOR_COALESCE", "children": arguments}
 
-    def _hash(self, arguments: list[Node]) -> Node:
-        if len(arguments) != 2 or arguments[0]["class"] != "CONSTANT":  # noqa: PLR2004 - algorithm and value
-            raise self.refused("HASH takes an algorithm and a value, as in HASH('SHA256', name)")
-        algorithm = str(arguments[0]["literal"]["text"])
-        digest = _DIGESTS.get(algorithm.lower().replace("-", ""))
-        if digest is None:
-            raise self.refused(f"HASH knows {', '.join(_DIGESTS).upper()}, not {algorithm}")
-        text = {"class": "CAST", "type": "OPERATOR_CAST", "child": arguments[1], "try_cast": False, "type_expr": _TEXT}
-        return _function_node(digest, text)
+def _clock(name: str) -> NotAllowedError:
+    return NotAllowedError(
+        f"{name} gives another value at every run; define a parameter with the formula NOW() and use it as @name"
+    )
 
-    def _lambda(self, node: Node, bound: frozenset[str]) -> Node:
-        names = frozenset(_lambda_names(node["lhs"]))
-        if node["syntax_type"] == "SINGLE_ARROW" and names & (self._known.keys() | bound):
-            # `a -> '$.b'`: not a lambda but the extraction from JSON text, which DuckDB writes alike.
-            return node | {"lhs": self.node(node["lhs"], bound), "expr": self.node(node["expr"], bound)}
-        return node | {"expr": self.node(node["expr"], bound | names)}
+
+def _check_aggregate(name: str, arguments: Sequence[Node]) -> None:
+    text = written_text(arguments[1]) if len(arguments) > 1 else None
+    if text is None or text.lower() not in AGGREGATES:
+        known = ", ".join(sorted(AGGREGATES))
+        raise NotAllowedError(f"{name}() takes the name of what it computes as a text, one of {known}")
+
+
+def _check_type(node: Node) -> None:
+    name = ".".join(filter(None, (node.get("catalog"), node.get("schema"), node["type_name"])))
+    if name.lower() == "array":
+        raise NotAllowedError("a list of fixed size is not allowed: write the type as in VARCHAR[]")
+    if name.lower() not in TYPES:
+        raise NotAllowedError(f"unknown type {name}")
+
+
+def _isnull(arguments: list[Node]) -> Node:
+    if len(arguments) != 2:  # noqa: PLR2004 - the value, and what stands in for it
+        raise NotAllowedError("ISNULL takes two values: ISNULL(a, b) is b where a is null")
+    return {"class": "OPERATOR", "type": "OPERATOR_COALESCE", "children": arguments}
+
+
+def _hash(arguments: list[Node]) -> Node:
+    if len(arguments) != 2 or arguments[0]["class"] != "CONSTANT":  # noqa: PLR2004 - algorithm and value
+        raise NotAllowedError("HASH takes an algorithm and a value, as in HASH('SHA256', name)")
+    algorithm = str(arguments[0]["literal"].get("text", ""))
+    digest = _DIGESTS.get(algorithm.lower().replace("-", ""))
+    if digest is None:
+        raise NotAllowedError(f"HASH knows {', '.join(_DIGESTS).upper()}, not {algorithm[:20]}")
+    text = {"class": "CAST", "type": "OPERATOR_CAST", "child": arguments[1], "try_cast": False, "type_expr": _TEXT}
+    return _function_node(digest, text)
 
 
 _TEXT: Final[Node] = {"class": "TYPE", "type": "TYPE", "type_name": "VARCHAR", "children": []}
@@ -324,8 +296,11 @@ def _is_parameter(node: Node) -> bool:
 
 
 def _lambda_names(node: Node) -> Iterator[str]:
-    if node["class"] == "COLUMN_REF":
+    """The names on a lambda's left side: one, or a row of them."""
+    if node["class"] == "COLUMN_REF" and len(node["column_names"]) == 1:
         yield node["column_names"][0].lower()
     elif node["class"] == "FUNCTION" and node["function_name"] == "row":
         for argument in node["arguments"]:
             yield from _lambda_names(argument["expression"])
+    else:
+        raise NotAllowedError("a lambda gives names to what it takes, as in lambda x, i: x || i")

@@ -8,8 +8,8 @@ import duckdb
 
 from shared.errors import Problem
 from shared.workspace.database import explained
-from shared.workspace.expressions import new_cursor
 from shared.workspace.sql import quoted
+from shared.workspace.tree import new_cursor
 
 __all__ = ["Trial"]
 
