@@ -40,7 +40,7 @@ class BatchJob:
         trigger: `timer`, `command` or `job`.
         force: Whether the safety limits are overridden.
         approved: Checksum of the plan that was approved; None to apply whatever the plan turns out to be.
-        deadline: Monotonic time at which the writer stops, None for no limit.
+        deadline: Monotonic time at which the planning is given up or the writer stops, None for no limit.
         run_id: Names the run in logs and files.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
     """
@@ -189,8 +189,9 @@ class _Run:
         return summary
 
     def _work(self, workspace: Workspace) -> RunSummary:
-        entity = _prepared(self.job, self.tools, workspace, self.log.started)
-        plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
+        with workspace.until(self._left if self.job.deadline is not None else None):
+            entity = _prepared(self.job, self.tools, workspace, self.log.started)
+            plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
         self._refuse(plan)
         limits = WriteLimits(
             deadline=self._deadline(),
@@ -210,6 +211,10 @@ class _Run:
             return None
         clock = self.tools.clock
         return clock.now() + timedelta(seconds=self.job.deadline - clock.monotonic())
+
+    def _left(self) -> float:
+        """Seconds until the deadline."""
+        return (self.job.deadline or 0.0) - self.tools.clock.monotonic()
 
     def _refuse(self, plan: Plan) -> None:
         if self.job.approved is not None and plan.checksum != self.job.approved:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections import abc
+from collections.abc import Iterable, Iterator, Sequence
 
 from shared.definitions.models import (
     ChangedWhen,
@@ -22,7 +23,7 @@ from shared.transform.dates import read_format
 from shared.transform.desire import value_sql
 from shared.transform.shape import NUMBER, shape_of
 from shared.transform.targets import source_columns
-from shared.workspace import Trial, literal, parsed
+from shared.workspace import Trial, literal, parsed, too_long
 
 __all__ = ["check", "check_expressions"]
 
@@ -35,15 +36,16 @@ def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, 
 
 def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
     """Return the mistakes in the definition's column names, SQL expressions and date formats; needs no metadata."""
-    problems = list(_names(definition))
+    problems, sizes = list(_names(definition)), dict[str, int]()
     try:
-        shape_of(definition)
+        sizes = shape_of(definition).sizes
     except DefinitionError as error:
         problems.extend(error.problems)
+    labels = [column.label for column in definition.source.columns]
     for place, mapping in enumerate(definition.destination.mappings):
         if mapping.value is not None:
-            problems.extend(_refused(definition, mapping.value, f"destination.mappings[{place}].value"))
-    problems.extend(_condition(definition))
+            problems.extend(_refused(mapping.value, labels, f"destination.mappings[{place}].value", sizes))
+    problems.extend(_condition(definition, sizes))
     return tuple(problems) or tuple(_unbindable(definition))
 
 
@@ -65,9 +67,13 @@ _UNFIT = {
 }
 
 
-def _unbindable(definition: SyncDefinition) -> Iterator[Problem]:
+def _unbindable(definition: SyncDefinition) -> list[Problem]:
     """What is well written and yet makes no sense to DuckDB: wrong arguments, unknown types, bad patterns."""
     trial = Trial({column.label: _TYPES[column.type] for column in definition.source.columns})
+    return trial.watched(_tried(definition, trial))
+
+
+def _tried(definition: SyncDefinition, trial: Trial) -> Iterator[Problem]:
     for sql, origin in _patterns(definition):
         if (problem := trial.problem(sql, origin)) is not None:
             yield problem
@@ -122,15 +128,16 @@ def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, ColumnType, 
             yield mapping.value, ColumnType.TEXT, f"destination.mappings[{place}].value"
 
 
-def _refused(definition: SyncDefinition, value: str, origin: str) -> Iterable[Problem]:
+def _refused(text: str, names: Sequence[str], origin: str, sizes: abc.Mapping[str, int]) -> Iterable[Problem]:
+    """What is wrong with an expression over columns, some of which are calculated and have a size of their own."""
     try:
-        value_sql(definition, value, origin)
+        message = too_long(parsed(text, names=names, origin=origin).size(sizes))
     except DefinitionError as error:
         return error.problems
-    return ()
+    return (Problem(message=message, path=origin),) if message else ()
 
 
-def _condition(definition: SyncDefinition) -> Iterable[Problem]:
+def _condition(definition: SyncDefinition, sizes: abc.Mapping[str, int]) -> Iterable[Problem]:
     changed = definition.sync_behaviour.changed
     if not isinstance(changed, ChangedWhen):
         return ()
@@ -138,11 +145,8 @@ def _condition(definition: SyncDefinition) -> Iterable[Problem]:
     names += [f"target.{mapping.target}" for mapping in definition.destination.mappings]
     if isinstance(definition.sync_behaviour.dropped, Expire):
         names.append(f"target.{definition.sync_behaviour.dropped.expire}")
-    try:
-        parsed(changed.when, names=names, origin="sync_behaviour.changed.when")
-    except DefinitionError as error:
-        return error.problems
-    return ()
+    qualified = {f"source.{name}": size for name, size in sizes.items()}
+    return _refused(changed.when, names, "sync_behaviour.changed.when", qualified)
 
 
 def _names(definition: SyncDefinition) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from shared.errors import DefinitionError, Problem
 from shared.transform.blanks import trimmed
 from shared.transform.dates import iso_timestamp, read_format
 from shared.transform.rules import ErrorType, Rule, RuleSet
-from shared.workspace import Expression, Step, literal, parsed, quoted
+from shared.workspace import Expression, Step, literal, parsed, quoted, too_long
 
 __all__ = ["NUMBER", "PASSES", "SOURCE_ERRORS", "Shape", "boolean", "number", "shape_of", "shape_steps"]
 
@@ -47,11 +47,13 @@ class Shape:
         rules: The rules of the columns and of the filter.
         doubts: Column -> the rules that, when broken, leave its value unknown: its own, and those of every column that
             it is calculated from.
+        sizes: Calculated text column -> how many times as long as a text of the row it can be.
     """
 
     sql: str
     rules: RuleSet
     doubts: dict[str, tuple[Rule, ...]]
+    sizes: dict[str, int]
 
 
 def shape_steps(definition: SyncDefinition) -> tuple[Step, ...]:
@@ -89,7 +91,7 @@ def shape_of(definition: SyncDefinition) -> Shape:
     rules = RuleSet("_broken", compiler.rules)
     labels = ", ".join(quoted(column.label) for column in definition.source.columns)
     final = f"SELECT _row, {labels},\n    {rules.select()},\n    {compiler.passes} AS {PASSES}\nFROM ({sql})"
-    return Shape(sql=final, rules=rules, doubts=compiler.doubts)
+    return Shape(sql=final, rules=rules, doubts=compiler.doubts, sizes=compiler.sizes)
 
 
 def number(text: str, sql_type: str = NUMBER) -> str:
@@ -118,6 +120,7 @@ class _Compiler:
         self._places = {column.label: f"source.columns[{n}]" for n, column in enumerate(self._columns)}
         self.rules: list[Rule] = []
         self.doubts: dict[str, tuple[Rule, ...]] = {}
+        self.sizes: dict[str, int] = {}
         self.problems: list[Problem] = []
         self.passes = "true"
 
@@ -197,15 +200,18 @@ class _Compiler:
         place = self._places[column.label]
         if column.formula is not None:
             return self._expression(column.formula, f"{place}.formula")
-        branches, read = [], set[str]()
+        branches, read, sizes = [], set[str](), []
         for number_, case in enumerate(column.cases):
             when = self._expression(case.when, f"{place}.cases[{number_}].when")
             then = self._expression(case.then, f"{place}.cases[{number_}].then")
             branches.append(f"WHEN {when.sql} THEN {then.sql}")
             read |= when.columns | then.columns
+            sizes.append(then.growth)
         otherwise = self._expression(column.default or "NULL", f"{place}.default")
         return Expression(
-            sql=f"CASE {' '.join(branches)} ELSE {otherwise.sql} END", columns=frozenset(read | otherwise.columns)
+            sql=f"CASE {' '.join(branches)} ELSE {otherwise.sql} END",
+            columns=frozenset(read | otherwise.columns),
+            growth=max(*sizes, otherwise.growth),
         )
 
     def _levels(self) -> Iterator[list[tuple[Column, Expression]]]:
@@ -220,9 +226,20 @@ class _Compiler:
                     self._places[waiting[0][0].label], f"these columns are calculated from each other: {names}"
                 )
                 return
+            for column, formula in ready:
+                self._measure(column, formula)
             yield ready
             known |= {column.label for column, _ in ready}
             waiting = [(column, formula) for column, formula in waiting if column.label not in known]
+
+    def _measure(self, column: Column, formula: Expression) -> None:
+        """Note how long a calculated text can be: columns that are calculated from each other multiply."""
+        size = formula.size(self.sizes)
+        if message := too_long(size):
+            inner = "formula" if column.formula is not None else "cases"
+            self._problem(f"{self._places[column.label]}.{inner}", message)
+        if column.type is ColumnType.TEXT:
+            self.sizes[column.label] = size
 
     def _calculated(self, sql: str, columns: Sequence[tuple[Column, Expression]]) -> str:
         # TRY gives null where an expression fails on a row; within a list a failure differs from a value that is null.
@@ -247,6 +264,8 @@ class _Compiler:
         if self._filter is None:
             return sql
         condition = self._expression(self._filter, "source.filter")
+        if message := too_long(condition.size(self.sizes)):
+            self._problem("source.filter", message)
         self.passes = 'coalesce("filter:"[1], false)'
         self.rules.append(
             Rule(

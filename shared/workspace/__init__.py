@@ -2,7 +2,20 @@
 
 from shared.workspace.database import Row, Workspace
 from shared.workspace.expressions import Expression, checked, parsed
+from shared.workspace.growth import too_long
 from shared.workspace.sql import SqlValue, Step, literal, quoted
 from shared.workspace.trial import Trial
 
-__all__ = ["Expression", "Row", "SqlValue", "Step", "Trial", "Workspace", "checked", "literal", "parsed", "quoted"]
+__all__ = [
+    "Expression",
+    "Row",
+    "SqlValue",
+    "Step",
+    "Trial",
+    "Workspace",
+    "checked",
+    "literal",
+    "parsed",
+    "quoted",
+    "too_long",
+]

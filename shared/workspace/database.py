@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import duckdb
 
 from shared.errors import UserError
+from shared.workspace.limits import OverdueError, within
 from shared.workspace.sql import SqlValue, Step, literal, quoted
 
 __all__ = ["Row", "Workspace"]
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 # Nothing is fetched from a registry during a run, whatever an SQL text asks for.
 _CONFIGURATION = {
@@ -49,6 +51,8 @@ class Workspace:
         self._connection = connection
         self._parameters: dict[str, SqlValue] = {}
         self._on_disk = False
+        self._left: Callable[[], float] | None = None
+        self._stuck = False
         self.folder = folder
         self.readable = readable
 
@@ -113,32 +117,46 @@ class Workspace:
 
     def close(self) -> None:
         """Close the database and remove the temporary folder; closing twice is fine."""
-        self._connection.close()
+        if not self._stuck:  # closing would wait for the statement that is still at work
+            self._connection.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def until(self, left: Callable[[], float] | None) -> Iterator[None]:
+        """Give the statements in a block a common time limit.
+
+        Args:
+            left: How many seconds are left; None for no limit.
+        """
+        outer, self._left = self._left, left
+        try:
+            yield
+        finally:
+            self._left = outer
 
     def execute(self, sql: str, params: Sequence[object] | None = None) -> None:
         """Run a statement whose result is not wanted.
 
         Raises:
-            UserError: The memory limit and the room to spill do not suffice.
+            UserError: The memory limit and the room to spill do not suffice, or the time is over.
         """
         with _understood():
-            self._executed(sql, params)
+            self._timed(self._connection, lambda: self._executed(sql, params))
 
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
         """Run a query and return all of its rows: for counts and samples, not for tables.
 
         Raises:
-            UserError: The memory limit and the room to spill do not suffice.
+            UserError: The memory limit and the room to spill do not suffice, or the time is over.
         """
         with _understood():
-            return self._executed(sql, params).fetchall()
+            return self._timed(self._connection, lambda: self._executed(sql, params).fetchall())
 
     def rows(self, sql: str, size: int = 1000) -> Iterator[Row]:
         """Stream a query's rows, fetching `size` at a time; other statements may run in between.
 
         Raises:
-            UserError: The memory limit and the room to spill do not suffice.
+            UserError: The memory limit and the room to spill do not suffice, or the time is over.
         """
         cursor = self._connection.cursor()
         try:
@@ -146,23 +164,43 @@ class Workspace:
                 _bind(cursor, self._parameters)  # a cursor shares the tables, not the variables
                 if self._on_disk:
                     cursor.execute(_USE_FILE)
-                cursor.execute(sql)
-            while block := _fetched(cursor, size):
+                self._timed(cursor, lambda: cursor.execute(sql))
+            while block := self._fetched(cursor, size):
                 yield from block
         finally:
-            cursor.close()
+            if not self._stuck:
+                cursor.close()
+
+    def _fetched(self, cursor: duckdb.DuckDBPyConnection, size: int) -> list[Row]:
+        with _understood():
+            return self._timed(cursor, lambda: cursor.fetchmany(size))
 
     def run(self, step: Step) -> None:
         """Run one step of a run.
 
         Raises:
-            UserError: The statement fails. The message names the step and its place in the definition, never a value.
+            UserError: The statement fails, or the time is over. The message names the step and its place in the
+                definition, never a value.
         """
         try:
             with _understood():
-                self._executed(step.sql)
+                self._timed(self._connection, lambda: self._executed(step.sql), step.origin or step.title)
         except duckdb.Error as error:
             raise UserError(f"{step.origin or step.title}: {explained(error)}") from error
+
+    def _timed(self, connection: duckdb.DuckDBPyConnection, work: Callable[[], T], place: str = "") -> T:
+        """Do some work on a connection within what is left of the time."""
+        if self._left is None:
+            return work()
+        try:
+            return within(self._left, work, connection.interrupt)
+        except OverdueError as error:
+            self._stuck |= error.stuck
+            where = f"{place}: " if place else ""
+            raise UserError(
+                f"{where}the time of the run was over before this step was done; nothing was written. "
+                "Make its expressions simpler or its source smaller, or give the app more time"
+            ) from error
 
     def _executed(self, sql: str, params: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
         """The connection after it ran a text, ready to be asked for the rows."""
@@ -186,11 +224,6 @@ def _understood() -> Iterator[None]:
         if _INTERRUPTED not in str(error):
             raise
         raise KeyboardInterrupt from error
-
-
-def _fetched(cursor: duckdb.DuckDBPyConnection, size: int) -> list[Row]:
-    with _understood():
-        return cursor.fetchmany(size)
 
 
 def explained(error: duckdb.Error) -> str:

@@ -61,6 +61,10 @@ class Expression:
     columns: frozenset[str]
     growth: int = 1
 
+    def size(self, columns: Mapping[str, int]) -> int:
+        """The same where columns that it reads are calculated and have such a size themselves."""
+        return self.growth * max((columns.get(name, 1) for name in self.columns), default=1)
+
 
 def checked(expression: str, *, names: Collection[str], origin: str) -> str:
     """Return the SQL of a user's expression after checking it; see `parsed`."""

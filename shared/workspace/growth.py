@@ -15,7 +15,7 @@ from typing import Final
 from shared.workspace.functions import LAMBDA_TAKERS, LIST_AGGREGATES
 from shared.workspace.tree import Node, NotAllowedError, children
 
-__all__ = ["COMPUTED_COUNT", "MOST", "check_format", "counted", "growth", "written_text"]
+__all__ = ["COMPUTED_COUNT", "MOST", "check_format", "counted", "growth", "too_long", "written_text"]
 
 # Texts of a row have some hundred characters, and DuckDB works on 2,048 rows at a time: some gigabytes at the worst.
 MOST: Final = 10_000
@@ -36,7 +36,7 @@ _FACTORS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("bin", "to_binary"), 8),
     **dict.fromkeys(("encode", "from_base64", "from_hex", "unhex", "from_binary", "unbin", "json_pretty"), 4),
     **dict.fromkeys(("base64", "to_base64", "hex", "to_hex", "regexp_escape", "url_encode"), 3),
-    **dict.fromkeys(("to_json", "json_quote", "json_object", "json_array", "row_to_json", "array_to_json"), 2),
+    **dict.fromkeys(("to_json", "json_quote", "json_object", "json_array", "row_to_json", "array_to_json"), 3),
     **dict.fromkeys(("list_value", "list_pack", "row", "struct_pack", "map"), 2),
 }
 _DIGESTS: Final = frozenset({"md5", "sha1", "sha256", "md5_number"})
@@ -100,12 +100,19 @@ def growth(node: Node) -> int:
     return _checked(found)
 
 
+def too_long(size: int) -> str:
+    """Why a result of such a size is refused; empty where it is not."""
+    if size <= MOST:
+        return ""
+    return (
+        f"the result can become {size:,} times as long as a text of the row, and {MOST:,} times is the most: "
+        "repeat(), range(), replace(), lists, lambdas and calculated columns multiply each other"
+    )
+
+
 def _checked(found: int) -> int:
-    if found > MOST:
-        raise NotAllowedError(
-            f"the result can become {found:,} times as long as a text of the row, and {MOST:,} times is the most: "
-            "repeat(), range(), replace(), lists and lambdas multiply each other"
-        )
+    if message := too_long(found):
+        raise NotAllowedError(message)
     return found
 
 

@@ -92,14 +92,14 @@ def test_names_that_sql_cannot_tell_apart() -> None:
     ("column", "message"),
     [
         ({"formula": "upper(number, 1)"}, "formula: No function matches the given name and argument types"),
-        ({"formula": "CAST(number AS nonsense)"}, "formula: Type with name nonsense does not exist"),
+        ({"formula": "CAST(number AS nonsense)"}, "formula: unknown type nonsense"),
         (
             {"formula": "DATE '2024-01-31'", "type": "number"},
             "formula: the result is a DATE, where a number is expected",
         ),
         ({"formula": "n * n * n", "type": "number"}, "formula: the product of so many exact numbers leaves 8 digits"),
         ({"formula": "1.5", "type": "date"}, "formula: the result is a DECIMAL"),
-        ({"cases": [{"when": "now()", "then": "1"}]}, "cases[0].when: the result is a TIMESTAMP"),
+        ({"cases": [{"when": "@now::TIMESTAMP", "then": "1"}]}, "cases[0].when: the result is a TIMESTAMP"),
         ({"replace": [{"pattern": "(?=x)"}]}, "replace[0]: invalid perl operator: (?="),
         ({"type": "date", "input_format": "%Q"}, "input_format: "),
     ],
@@ -185,3 +185,51 @@ def test_an_unknown_action_column() -> None:
     assert "sync_behaviour.action_column: the source has no column act" in said(
         definition(strategy="delta", action_column="act")
     )
+
+
+FORBIDDEN = [
+    ("(SELECT 1) -> '$'", "a subquery is not allowed: an expression sees its own row alone"),
+    ("(sum(1) OVER ()) -> '$'", "window functions are not allowed: an expression sees its own row alone"),
+    ("TRY(getenv('HOME'))", "getenv() is not allowed"),
+    ("unnest([1]) -> '$'", "unnest() is not allowed"),
+    ("now() > DATE '2024-01-01'", "now() gives another value at every run"),
+    ("repeat('x', 1000000000)", "the result can become 1,000,000,000 times as long as a text of the row"),
+]
+PLACES: dict[str, Any] = {
+    "source.filter": lambda text: definition([{"name": "x"}], filter=text),
+    "source.columns[1].formula": lambda text: definition([{"name": "x", "formula": text}]),
+    "source.columns[1].cases[0].when": lambda text: definition([{"name": "x", "cases": [{"when": text, "then": "1"}]}]),
+    "source.columns[1].cases[0].then": lambda text: definition(
+        [{"name": "x", "cases": [{"when": "true", "then": text}]}]
+    ),
+    "source.columns[1].default": lambda text: definition(
+        [{"name": "x", "cases": [{"when": "true", "then": "1"}], "default": text}]
+    ),
+    "destination.mappings[1].value": lambda text: definition([], [{"value": text, "target": "name"}]),
+    "sync_behaviour.changed.when": lambda text: definition([], changed={"when": text}),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("text", "message"), FORBIDDEN)
+def test_what_is_not_allowed_is_refused_alike_in_every_place(place: str, text: str, message: str) -> None:
+    """There is one check, and `validate` runs it wherever an expression stands."""
+    (problem,) = check_expressions(PLACES[place](text))
+    assert problem.path == place
+    assert problem.message.startswith(message)
+
+
+def test_calculated_columns_cannot_multiply_each_other_without_end() -> None:
+    """Each doubles the one before it: the bound holds for all together, in every place that reads them."""
+    doubled = [{"name": "c0", "formula": "number || number"}]
+    doubled += [{"name": f"c{n}", "formula": f"c{n - 1} || c{n - 1}"} for n in range(1, 14)]
+    assert [problem.path for problem in check_expressions(definition(doubled))] == ["source.columns[14].formula"]
+    sync = definition(
+        doubled[:12],
+        [{"value": "repeat(c11, 2)", "target": "name"}],
+        filter="repeat(c11, 2) = 'x'",
+        changed={"when": "repeat(source.c11, 2) = 'x'"},
+    )
+    assert check_expressions(sync) == ()
+    sync = definition(doubled[:12], [{"value": "repeat(c11, 3)", "target": "name"}])
+    assert [problem.path for problem in check_expressions(sync)] == ["destination.mappings[1].value"]
