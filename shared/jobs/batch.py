@@ -27,7 +27,7 @@ from shared.reconcile import samples as read_samples
 from shared.sources import Source
 from shared.state import RunRecord, StateStore
 from shared.telemetry import said_by
-from shared.workspace import Workspace
+from shared.workspace import OutOfTimeError, Workspace
 
 __all__ = ["BatchJob", "NotDueError", "PlanReport", "Tools", "plan_batch", "run_batch"]
 
@@ -189,9 +189,12 @@ class _Run:
         return summary
 
     def _work(self, workspace: Workspace) -> RunSummary:
-        with workspace.until(self._left if self.job.deadline is not None else None):
-            entity = _prepared(self.job, self.tools, workspace, self.log.started)
-            plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
+        try:
+            with workspace.until(self._left if self.job.deadline is not None else None):
+                entity = _prepared(self.job, self.tools, workspace, self.log.started)
+                plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
+        except OutOfTimeError as error:
+            return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
         self._refuse(plan)
         limits = WriteLimits(
             deadline=self._deadline(),

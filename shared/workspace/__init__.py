@@ -1,6 +1,6 @@
 """The run's database: DuckDB under limits, the steps that run in it, and the sandbox of user expressions."""
 
-from shared.workspace.database import Row, Workspace
+from shared.workspace.database import OutOfTimeError, Row, Workspace
 from shared.workspace.expressions import Expression, checked, parsed
 from shared.workspace.growth import too_long
 from shared.workspace.sql import SqlValue, Step, literal, quoted
@@ -8,6 +8,7 @@ from shared.workspace.trial import Trial
 
 __all__ = [
     "Expression",
+    "OutOfTimeError",
     "Row",
     "SqlValue",
     "Step",

@@ -16,7 +16,7 @@ from shared.errors import UserError
 from shared.workspace.limits import OverdueError, within
 from shared.workspace.sql import SqlValue, Step, literal, quoted
 
-__all__ = ["Row", "Workspace"]
+__all__ = ["OutOfTimeError", "Row", "Workspace"]
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -32,6 +32,10 @@ _CONFIGURATION = {
 _INTERRUPTED = "Query interrupted"
 
 _USE_FILE = "USE run"
+
+
+class OutOfTimeError(UserError):
+    """The time that was given to some statements was over before they were done."""
 
 
 class Workspace:
@@ -138,7 +142,8 @@ class Workspace:
         """Run a statement whose result is not wanted.
 
         Raises:
-            UserError: The memory limit and the room to spill do not suffice, or the time is over.
+            UserError: The memory limit and the room to spill do not suffice.
+            OutOfTimeError: The time is over; see `until`.
         """
         with _understood():
             self._timed(self._connection, lambda: self._executed(sql, params))
@@ -147,7 +152,8 @@ class Workspace:
         """Run a query and return all of its rows: for counts and samples, not for tables.
 
         Raises:
-            UserError: The memory limit and the room to spill do not suffice, or the time is over.
+            UserError: The memory limit and the room to spill do not suffice.
+            OutOfTimeError: The time is over; see `until`.
         """
         with _understood():
             return self._timed(self._connection, lambda: self._executed(sql, params).fetchall())
@@ -156,7 +162,8 @@ class Workspace:
         """Stream a query's rows, fetching `size` at a time; other statements may run in between.
 
         Raises:
-            UserError: The memory limit and the room to spill do not suffice, or the time is over.
+            UserError: The memory limit and the room to spill do not suffice.
+            OutOfTimeError: The time is over; see `until`.
         """
         cursor = self._connection.cursor()
         try:
@@ -179,8 +186,8 @@ class Workspace:
         """Run one step of a run.
 
         Raises:
-            UserError: The statement fails, or the time is over. The message names the step and its place in the
-                definition, never a value.
+            UserError: The statement fails. The message names the step and its place in the definition, never a value.
+            OutOfTimeError: The time is over; the message names the same.
         """
         try:
             with _understood():
@@ -197,8 +204,8 @@ class Workspace:
         except OverdueError as error:
             self._stuck |= error.stuck
             where = f"{place}: " if place else ""
-            raise UserError(
-                f"{where}the time of the run was over before this step was done; nothing was written. "
+            raise OutOfTimeError(
+                f"{where}the time of the run was over before this step was done. "
                 "Make its expressions simpler or its source smaller, or give the app more time"
             ) from error
 
