@@ -29,18 +29,32 @@ COMMANDS = (commands, event_commands, job_commands)  # each adds its commands to
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; no exception gets past here, and no traceback to a user."""
     output = Output()
+    output.as_json = "--json" in arguments  # until the options are read, and where they are not read to their end
     try:
+        _check_text(arguments)
         code = int(program(list(arguments) or ["--help"], standalone_mode=False, obj=output) or 0)
     except SyncError as error:
         return _refused(error, output)
     except TyperException as error:
-        output.as_json = "--json" in arguments  # the options were not read to their end
         return _failed(output, "UsageError", f"{error.format_message().rstrip('.')}. Try --help.")
     except Exception:  # noqa: BLE001 - the boundary of the program: what nobody foresaw becomes a sentence and a file
         return _unforeseen(output)
     if code == EXIT_STOPPED:  # typer answers the keyboard with this code, and without a word
         return _failed(output, "Stopped", "Stopped before the end.", code=code)
     return code
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: Python hands them over as halves of characters, which nothing can write again.
+
+    Raises:
+        UserError: An argument has some.
+    """
+    for place, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
+            raise UserError(f"argument {place} ({argument}) holds bytes that are no text in UTF-8") from None
 
 
 def _refused(error: SyncError, output: Output) -> int:

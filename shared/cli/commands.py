@@ -18,6 +18,7 @@ from shared.cli.frame import (
     EXIT_ERRORS,
     EXIT_FAILED,
     EXIT_UNSAFE,
+    MOST_SHOWN,
     AsJson,
     Force,
     Given,
@@ -74,7 +75,7 @@ def plan(
     parameters: Given = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, to run exactly it.")] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the plan as a web page.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Changes of each kind to show.")] = 5,
+    limit: Annotated[int, typer.Option("--limit", min=0, max=MOST_SHOWN, help="Changes of each kind to show.")] = 5,
     detailed_exit_code: Annotated[bool, typer.Option("--detailed-exit-code", help="4 when there are changes.")] = False,
     keep_workspace: Keep = None,
     as_json: AsJson = False,
@@ -146,7 +147,7 @@ def explain(context: typer.Context, name: Name, parameters: Given = None, as_jso
 def runs(
     context: typer.Context,
     name: OneOrAll = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Runs to show.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, help="Runs to show.")] = 20,
     as_json: AsJson = False,
 ) -> int:
     """Show the execution log, newest first."""

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from shared.cli import frame
-from shared.cli.frame import EXIT_ERRORS, AsJson, Name, OneOrAll, output_of, program
+from shared.cli.frame import EXIT_ERRORS, MOST_SHOWN, AsJson, Name, OneOrAll, output_of, program
 from shared.cli.tables import events_text, letter_table
 from shared.errors import UserError
 
@@ -38,7 +38,7 @@ def events(
 def dead_letters(
     context: typer.Context,
     name: OneOrAll = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Events to show.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, help="Events to show.")] = 50,
     as_json: AsJson = False,
 ) -> int:
     """Show the events that could not be applied, and why."""

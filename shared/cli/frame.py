@@ -20,6 +20,7 @@ __all__ = [
     "EXIT_FAILED",
     "EXIT_STOPPED",
     "EXIT_UNSAFE",
+    "MOST_SHOWN",
     "AsJson",
     "Force",
     "Given",
@@ -37,6 +38,8 @@ EXIT_ERRORS = 2
 EXIT_UNSAFE = 3
 EXIT_CHANGES = 4
 EXIT_STOPPED = 130  # 128 + SIGINT, as shells have it
+
+MOST_SHOWN = 10_000  # lines of a table that are shown at once: they are held in memory, and no person reads more
 
 program = typer.Typer(
     name="dynamics-sync",

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from shared.visible import for_terminal
+
 __all__ = ["plan_page"]
 
 _STYLE = """
@@ -99,7 +101,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]], *, classes: Mappi
 
 def _cells(tag: str, texts: Iterable[str], kinds: Mapping[int, str]) -> str:
     classes = {place: f" class={kind}" for place, kind in kinds.items()}
-    return "".join(f"<{tag}{classes.get(place, '')}>{escape(text)}</{tag}>" for place, text in enumerate(texts))
+    return "".join(
+        f"<{tag}{classes.get(place, '')}>{escape(for_terminal(text))}</{tag}>" for place, text in enumerate(texts)
+    )
 
 
 def _text(value: Any) -> str:

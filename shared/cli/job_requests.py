@@ -6,7 +6,7 @@ import platform
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 
@@ -34,9 +34,9 @@ class FunctionsHost:
     """
 
     def __init__(self, url: str, key: str) -> None:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if parts.scheme not in {"http", "https"} or not host or parts.username is not None or parts.query:
+        parts = _split(url)
+        host = (parts.hostname or "") if parts else ""
+        if not parts or parts.scheme not in {"http", "https"} or not host or parts.username is not None or parts.query:
             raise UserError("--app: write the app's address, such as https://my-app.azurewebsites.net")
         if parts.scheme != "https" and not is_loopback(host):
             raise UserError(f"--app: {host} must be reached by https, because a key is sent along")
@@ -63,7 +63,7 @@ class FunctionsHost:
                 timeout=SECONDS,
                 allow_redirects=False,  # a redirect would carry the key to who knows where
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # a ValueError for a host that cannot be a name
             raise UserError(f"{self._host} cannot be reached ({type(error).__name__})") from error
         match answer.status_code:
             case 200 | 202:
@@ -74,6 +74,16 @@ class FunctionsHost:
                 raise UserError(f"{self._host} has no function {TIMER}: is it this app, deployed and started?")
             case status:
                 raise UserError(f"{self._host} answered with status {status}")
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of an address; None where it is none."""
+    try:
+        parts = urlsplit(url)
+        parts.hostname, parts.port  # noqa: B018 - they are read now, because they may be none
+    except ValueError:
+        return None
+    return parts
 
 
 def request_run(app: App, name: str, parameters: Mapping[str, str], *, force: bool) -> JobRequest:

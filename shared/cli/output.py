@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from shared.errors import UserError
+from shared.visible import for_terminal, in_json
 
 __all__ = ["Output", "write_file"]
 
@@ -47,7 +51,7 @@ class Output:
     def _print(self, value: Mapping[str, Any], shown: Sequence[RenderableType]) -> None:
         if self.as_json:
             # Escaped to ASCII, so that no terminal's or pipe's encoding can break it.
-            self.out.file.write(json.dumps(value, indent=2) + "\n")
+            self.out.file.write(in_json(json.dumps(value, indent=2)) + "\n")
             return
         for each in shown:
             self.out.print(each)
@@ -57,8 +61,20 @@ class Output:
         self.err.print(text, style=style)
 
 
+class _CleanConsole(Console):
+    """A console that lets no text send commands to the terminal: the one place that all words pass."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render something; the terminal obeys what rich itself says, and nothing that stands in a text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(for_terminal(segment.text), segment.style)
+
+
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # a terminal without umlauts shows them in another way
+    console = _CleanConsole(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = max(console.width, PIPE_WIDTH)
     return console

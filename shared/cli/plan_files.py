@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import UserError
+from shared.visible import in_json
 
 __all__ = ["PlanFile"]
 
@@ -75,7 +76,7 @@ class PlanFile(_File):
 
     def to_text(self) -> str:
         """The file's text."""
-        return self.model_dump_json(indent=2) + "\n"
+        return in_json(self.model_dump_json(indent=2)) + "\n"
 
 
 def _saved(value: Value) -> Saved:

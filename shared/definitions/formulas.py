@@ -12,6 +12,7 @@ from uuid import UUID
 
 from shared.definitions.environment import holds_secret
 from shared.definitions.models import ParameterValue
+from shared.definitions.patterns import check_pattern, first_found
 from shared.definitions.secret_models import VAULT_SECRET
 
 __all__ = [
@@ -141,15 +142,8 @@ def _checked(call: Call) -> Call:
         case Call("SECRET", (Literal(name),)) if not re.fullmatch(VAULT_SECRET, name):
             raise ValueError("SECRET takes a secret's name or URI in Key Vault (what stands here is not shown)")
         case Call("FILENAME" | "FILEPATH", (_, Literal(pattern))):
-            _compiled(pattern)
+            check_pattern(pattern)
     return call
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError):
-        raise ValueError("the second argument is no regular expression") from None
 
 
 def names_of(formula: Formula) -> Iterator[str]:
@@ -240,8 +234,8 @@ def _text(formula: Formula, scope: Scope) -> str:
     return value
 
 
-def _found(function: str, path: str, pattern: str) -> str | None:
+def _found(function: str, path: str, pattern: str) -> str:
     subject = re.split(r"[/\\]", path)[-1] if function == "FILENAME" else path
-    if (found := _compiled(pattern).search(subject)) is None:
+    if (found := first_found(pattern, subject)) is None:
         raise ValueError(f"{function} finds nothing in {subject!r}")
-    return found[1] if found.re.groups else found[0]
+    return found

@@ -171,10 +171,16 @@ def _text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+# A double has 309 digits before its point and some hundred after it. `1e30000000` would be thirty megabytes of zeros.
+_MOST_DIGITS: Final = 400
+
+
 def _number(value: ParameterValue) -> Decimal:
     number = Decimal(shown(value).strip())
     if not number.is_finite() or isinstance(value, bool):
         raise ValueError("not a number")
+    if max(abs(number.adjusted()), len(number.as_tuple().digits)) > _MOST_DIGITS:
+        raise ValueError("too long a number")
     return number
 
 

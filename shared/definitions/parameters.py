@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
@@ -62,9 +63,9 @@ def resolve(
         parameter, formula = definition.parameters[name], formulas.get(name)
         try:
             if name in overrides:
-                values[name] = _given(parameter, overrides[name])
+                values[name] = _usable(_given(parameter, overrides[name]))
             else:
-                values[name] = _default(parameter) if formula is None else evaluate(formula, scope)
+                values[name] = _usable(_default(parameter) if formula is None else evaluate(formula, scope))
         except KeyError:
             continue  # it refers to a parameter without a value, and that one is reported
         except ValueError as error:
@@ -100,10 +101,44 @@ def _given(parameter: Parameter, value: ParameterValue) -> ParameterValue:
     reader, meant = _READERS[kind]
     try:
         return reader(value.strip())
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         raise ValueError(f"its default is {meant}, and the given text is not") from None
 
 
+# What DuckDB's widest exact numbers hold; Dataverse's hold less.
+_MOST_DIGITS: Final = 38
+# A request's address may have 32 KB in all, a memo column a million characters, a command line two million.
+_LONGEST_TEXT: Final = 100_000
+
+
+def _usable(value: ParameterValue) -> ParameterValue:
+    """Refuse values that cannot be written down where they are used.
+
+    Raises:
+        ValueError: A number without a size, a number or text that is too long, a moment outside the calendar.
+    """
+    match value:
+        case float() if not math.isfinite(value):
+            raise ValueError("its value is not a finite number")
+        case int() if abs(value) >= 10**_MOST_DIGITS:
+            raise ValueError(f"its value has more than {_MOST_DIGITS} digits")
+        case str() if len(value) > _LONGEST_TEXT:
+            raise ValueError(f"its value has {len(value):,} characters; {_LONGEST_TEXT:,} are the most")
+        case str() if not value.isprintable() and _HALF.search(value):
+            raise ValueError("its value holds half of a surrogate pair, which is no character")
+        case dt.datetime():
+            _in_calendar(value)
+    return value
+
+
+def _in_calendar(value: dt.datetime) -> None:
+    try:
+        utc(value)
+    except OverflowError:
+        raise ValueError("its value is before the year 1 or after the year 9999 in UTC") from None
+
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _READERS: Final[Mapping[type, tuple[Callable[[str], ParameterValue], str]]] = {
     bool: (lambda text: {"true": True, "false": False}[text.lower()], "true or false"),
     int: (int, "a whole number"),

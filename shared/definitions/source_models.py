@@ -13,6 +13,8 @@ from shared.definitions.base import Model, Pattern, Sql, Text
 
 __all__ = ["Case", "Column", "ColumnType", "DelimitedSource", "EventsSource", "Replacement", "Source"]
 
+_MOST = 1_000_000_000  # characters or lines: more than any file has, and less than what overflows
+
 
 class ColumnType(StrEnum):
     """What a source column holds."""
@@ -62,7 +64,9 @@ class Column(Model):
         " is left out.",
     )
     trim: bool = Field(default=False, description="Remove white space at both ends.")
-    max_length: int | None = Field(default=None, ge=1, description="A longer value rejects the row (characters).")
+    max_length: int | None = Field(
+        default=None, ge=1, le=_MOST, description="A longer value rejects the row (characters)."
+    )
     replace: tuple[Replacement, ...] = Field(default=(), description="Replacements, applied in order.")
     input_format: str | None = Field(
         default=None,
@@ -144,8 +148,10 @@ class DelimitedSource(Model):
         description="Whether a line of names stands above the data; without it columns are taken by their place."
         " Default true; false where `header_rows_to_ignore` is given.",
     )
-    header_rows_to_ignore: int = Field(default=0, ge=0, description="Lines to skip at the start of every file.")
-    footer_rows_to_ignore: int = Field(default=0, ge=0, description="Lines to skip at the end of every file.")
+    header_rows_to_ignore: int = Field(
+        default=0, ge=0, le=_MOST, description="Lines to skip at the start of every file."
+    )
+    footer_rows_to_ignore: int = Field(default=0, ge=0, le=_MOST, description="Lines to skip at the end of each file.")
     columns: tuple[Column, ...] = Field(min_length=1, description="The columns to read and to calculate.")
     filter: Sql | None = Field(default=None, description="Only rows for which this holds are synced.")
 

@@ -199,7 +199,8 @@ class _Builder:
 
 
 _PLAIN_TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
-_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,400})")
+# No number of the program has more digits than DuckDB's widest exact one; what is longer is an id and stays text.
+_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,37})")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP: Final = re.compile(
@@ -224,9 +225,11 @@ def plain_scalar(text: str) -> object:
         if _DATE.fullmatch(text):
             return dt.date.fromisoformat(text)
         if _TIMESTAMP.fullmatch(text):
-            return dt.datetime.fromisoformat(text.upper())
-    except ValueError:
-        return text  # 2024-13-45 is no date
+            moment = dt.datetime.fromisoformat(text.upper())
+            moment.astimezone(dt.UTC)
+            return moment
+    except (ValueError, OverflowError):
+        return text  # 2024-13-45 is no date, and 0001-01-01T00:00:00+14:00 is outside the calendar
     return text
 
 

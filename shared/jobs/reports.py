@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 
 from shared.jobs.summary import ErrorRow
+from shared.visible import for_spreadsheet
 from shared.workspace import Workspace
 
 __all__ = ["error_files", "error_rows"]
@@ -70,7 +71,18 @@ def error_files(workspace: Workspace, run_id: str) -> Iterator[tuple[str, bytes]
         writer.writerow(header)
         written = 0
         for row in workspace.rows(query):
-            writer.writerow(["" if value is None else value for value in row])
+            writer.writerow([_cell(value) for value in row])
             written += 1
         if written:
             yield f"{run_id}_{kind}.csv", text.getvalue().encode("utf-8")
+
+
+def _cell(value: str | int | None) -> str | int:
+    """What stands in a cell: these files are opened in spreadsheets."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return for_spreadsheet(value)
+        case _:
+            return value

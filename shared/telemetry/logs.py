@@ -14,6 +14,7 @@ from typing import Any
 
 from shared.errors import SyncError
 from shared.redaction import cleaned
+from shared.visible import in_json
 
 __all__ = ["FIELDS", "JsonLines", "RunContext", "hide_secrets", "said_by"]
 
@@ -80,7 +81,7 @@ class JsonLines(logging.Formatter):
         line |= {name: getattr(record, name) for name in FIELDS if getattr(record, name, None) not in (None, "")}
         if record.exc_info and (error := record.exc_info[1]):
             line["error"] = _told(error)
-        return cleaned(json.dumps(line, ensure_ascii=False, default=str))
+        return in_json(cleaned(json.dumps(line, ensure_ascii=False, default=str)))
 
 
 def _told(error: BaseException) -> dict[str, Any]:
