@@ -38,7 +38,7 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
         attribute = entity.attributes.get(_LOOKUP_VALUE.sub(r"\1", operand))
         try:
             literal = _own(value, operand) if attribute is None else _typed(value, attribute)
-        except (ValueError, InvalidOperation):
+        except (ValueError, InvalidOperation, OverflowError):
             raise UserError(f"in a filter {operand} is compared with @{found.name}, whose value does not fit") from None
         parts += [condition[position : found.start], literal]
         position = found.end
@@ -217,5 +217,5 @@ def _moment(value: ParameterValue, *, date_only: bool) -> str:
         value = dt.date.fromisoformat(text) if len(text) <= len("2024-01-31") else dt.datetime.fromisoformat(text)
     if isinstance(value, dt.datetime):
         moment = utc(value)
-        return moment.date().isoformat() if date_only else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return moment.date().isoformat() if date_only else f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}Z"
     return value.isoformat() if date_only else f"{value.isoformat()}T00:00:00Z"

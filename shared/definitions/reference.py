@@ -54,7 +54,7 @@ Formulas of parameters:
 
 | formula | value |
 |---|---|
-| `FILENAME(path, 'regex')` | what the expression finds in the file's name: its first group, or all of it |
+| `FILENAME(path, 'regex')` | what the expression (RE2 syntax) finds in the file's name: its first group, or all of it |
 | `FILEPATH(path, 'regex')` | the same in the whole path |
 | `GUID()` | a new id for every run |
 | `NOW()` | the start of the run, UTC |

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.definitions import Language, names_in, references
 from shared.definitions.formulas import Call, Literal, Name, names_of, parse_formula, secret_of
+from shared.definitions.patterns import check_pattern, first_found
 
 
 def test_a_formula_is_a_call_of_texts_names_and_calls() -> None:
@@ -96,3 +97,32 @@ def test_a_reference_says_where_it_stands() -> None:
     text = "x@{ab}y @cd"
 
     assert [(each.name, text[each.start : each.end]) for each in references(text)] == [("ab", "@{ab}"), ("cd", "@cd")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("_([0-9]+)", "12"),
+        ("[0-9]+", "12"),
+        ("(?:_)([0-9])(.)", "1"),
+        ("(?P<n>[0-9]+)", "12"),
+        ("(x)?_", ""),
+        (r"\.csv$", ".csv"),
+        ("nothing", None),
+    ],
+)
+def test_a_pattern_finds_its_first_group_or_all_of_it(pattern: str, found: str | None) -> None:
+    """Where it has a group that took no part, the result is empty."""
+    assert first_found(pattern, "ab_12.csv") == found
+
+
+def test_a_pattern_never_explodes() -> None:
+    """What takes other engines years is read once from left to right."""
+    assert first_found("(a+)+$", "a" * 50_000 + "b") is None
+
+
+@pytest.mark.parametrize("pattern", ["(", "a(?=b)", r"(a)\1", "a{5000}", "\udcff"])
+def test_what_is_no_pattern_is_refused_before_the_run(pattern: str) -> None:
+    """Also what would need to look back or ahead."""
+    with pytest.raises(ValueError, match="no regular expression in RE2 syntax"):
+        check_pattern(pattern)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -153,3 +154,30 @@ def test_no_text_leaves_its_quotes(value: str, condition: str) -> None:
     assert literal[0] == literal[-1] == "'"
     assert literal[1:-1].replace("''", "") == value.replace("'", "")
     assert literal[1:-1].replace("''", "'") == value
+
+
+@given(
+    st.sampled_from(COLUMNS),
+    st.one_of(
+        st.text(max_size=30),
+        st.sampled_from(["1e30000000", "-1e-30000000", "9" * 5000, "nan", "0001-01-01T00:00:00+14:00", "0001-01-01"]),
+        st.builds("{}e{}".format, st.integers(), st.integers()),
+        st.datetimes(timezones=st.just(dt.timezone(dt.timedelta(hours=-14)))).map(dt.datetime.isoformat),
+    ),
+)
+def test_any_text_becomes_a_short_literal_or_a_mistake(column: AttributeMetadata, text: str) -> None:
+    """A number with a large exponent is not written out, and no value ends as an unforeseen error."""
+    with suppress(UserError):
+        assert len(in_odata(f"{column.name} eq @odd", {"odd": text}, ENTITY)) < 6000
+
+
+@pytest.mark.parametrize("text", ["1e30000000", "1e-30000000", "9" * 401])
+def test_a_number_without_a_sensible_length_is_a_mistake(text: str) -> None:
+    """The message names the parameter and the column's type."""
+    with pytest.raises(UserError, match="odd"):
+        in_odata("revenue eq @odd", {"odd": text}, ENTITY)
+
+
+def test_the_first_year_has_four_digits() -> None:
+    """As the service writes and reads it."""
+    assert in_odata("modified ge @odd", {"odd": "0001-01-01T00:00:00Z"}, ENTITY) == "modified ge 0001-01-01T00:00:00Z"

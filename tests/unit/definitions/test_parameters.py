@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -196,3 +197,29 @@ def test_in_json_numbers_booleans_null_and_dates_are_json_values() -> None:
     assert json.loads(body) == {
         "n": 5, "y": True, "z": None, "d": "2024-01-02", "t": "2024-05-06T07:08:09Z", "q": '"5'
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("default", "given", "said"),
+    [
+        (1, "9" * 39, "more than 38 digits"),
+        (1, "9" * 5000, "its default is a whole number"),
+        (1.5, "1e400", "not a finite number"),
+        (1.5, "nan", "not a finite number"),
+        ("x", "x" * 100_001, "100,001 characters; 100,000 are the most"),
+        ("x", "a\udcff", "half of a surrogate pair"),
+        (dt.datetime(2024, 1, 1, tzinfo=dt.UTC), "0001-01-01T00:00:00+14:00", "before the year 1"),
+        (dt.datetime(2024, 1, 1, tzinfo=dt.UTC), "9999-12-31T23:59:59-14:00", "after the year 9999"),
+        (dt.datetime.fromisoformat("0001-01-01T00:00:00+14:00"), None, "before the year 1"),
+        (10**38, None, "more than 38 digits"),
+    ],
+)
+def test_a_value_that_cannot_be_written_down_is_refused(default: ParameterValue, given: str | None, said: str) -> None:
+    """Whether the run gives it or the definition: a sentence names the parameter."""
+    document = yaml.safe_load(EXAMPLE)
+    document["parameters"]["odd"] = {"default": "x"}
+    loaded = load_definition(yaml.safe_dump(document, sort_keys=False))
+    odd = loaded.parameters["odd"].model_copy(update={"default": default})
+    definition = loaded.model_copy(update={"parameters": {"odd": odd}})
+    with pytest.raises(UserError, match=f"^parameter odd: .*{said}"):
+        resolve(definition, {} if given is None else {"odd": given}, environment={}, now=dt.datetime.now(dt.UTC))
