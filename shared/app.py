@@ -107,17 +107,18 @@ class App:
             names: Names of syncs; none means all.
             offline: Leave out the checks against Dataverse's metadata.
         """
-        unknown = set(names) - {loaded.name for loaded in self.definitions()}
-        for name in unknown:
+        from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
+
+        for name in set(names) - {loaded.name for loaded in self.definitions()}:
             self._repository.find(name)
         problems: list[Problem] = []
         for loaded in self.definitions():
-            if names and loaded.name not in names:
-                continue
-            problems += loaded.problems
-            if loaded.definition is not None:
-                found = check_expressions if offline else self._metadata_problems
-                problems += self._placed(loaded.definition, found(loaded.definition))
+            wanted = not names or loaded.name in names
+            problems += loaded.problems if wanted else ()
+            if wanted and loaded.definition is not None:
+                check_ = check_expressions if offline else self._metadata_problems
+                found = (*check_(loaded.definition), *listener_problems(loaded.definition))
+                problems += self._placed(loaded.definition, found)
         return problems
 
     def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:

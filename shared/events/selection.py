@@ -17,11 +17,13 @@ from typing import Any, Final
 import duckdb
 
 from shared.definitions.listener_models import Topic
+from shared.definitions.models import SyncDefinition
+from shared.errors import DefinitionError, Problem
 from shared.events.bodies import json_text
 from shared.events.records import Event, Undecodable, Unusable
 from shared.workspace import Workspace, checked, literal, quoted
 
-__all__ = ["Selected", "Selection"]
+__all__ = ["Selected", "Selection", "listener_problems"]
 
 _QUOTED_TEXT: Final = re.compile(r"'(?:[^']|'')*'")
 _NAME: Final = re.compile(r'\b(new|old)((?:\s*\.\s*(?:[A-Za-z_]\w*|"(?:[^"]|"")*"))+)', re.IGNORECASE)
@@ -108,6 +110,15 @@ class Selection:
             f"SELECT r.n, CAST({self._filter or 'true'} AS BOOLEAN), CAST({self._key or 'NULL'} AS VARCHAR) "
             f"FROM (SELECT r{structs} FROM (SELECT unnest(from_json(?::VARCHAR, {literal(form)})) AS r))"
         )
+
+
+def listener_problems(definition: SyncDefinition) -> tuple[Problem, ...]:
+    """What is wrong with the expressions of a definition's listener; empty where it has none."""
+    try:
+        Selection(definition.listener.topic if definition.listener else Topic())
+    except DefinitionError as error:
+        return error.problems
+    return ()
 
 
 def _sorted_out(

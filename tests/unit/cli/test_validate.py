@@ -1,0 +1,59 @@
+"""`validate` refuses the expressions of a listener as it refuses all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared.cli.boundary import run
+
+LISTENER = """
+name: heard
+source:
+  type: events
+  columns: [{{name: number}}]
+destination:
+  type: dynamics
+  entity: account
+  service_url: https://contoso.crm.dynamics.com/api/data/v9.2
+  client_id: {{env: CLIENT_ID}}
+  client_secret: {{env: CLIENT_SECRET}}
+  id_column: accountid
+  mappings: [{{source: number, target: accountnumber}}]
+sync_behaviour: {{sync_key: [accountnumber]}}
+listener:
+  name: l
+  topic:
+    format: json
+    {place}: "{text}"
+"""
+
+
+@pytest.mark.parametrize("place", ["filter", "message_key"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("(SELECT max(x) FROM t) -> '$'", "a subquery is not allowed: an expression sees its own row alone"),
+        ("new.a -> (SELECT 1)", "a subquery is not allowed: an expression sees its own row alone"),
+        ("TRY(duckdb_settings()) -> '$'", "duckdb_settings() is not allowed"),
+        ("new.a -> sum(new.b)", "sum looks at many rows"),
+        ("list_transform([1], lambda x: random())", "random() gives another value at every call"),
+    ],
+)
+def test_a_listeners_expressions_are_checked(
+    place: str,
+    text: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With file, line and path, before an event comes."""
+    (tmp_path / "heard.yaml").write_text(LISTENER.format(place=place, text=text))
+    monkeypatch.setenv("SYNC_DEFINITIONS", str(tmp_path))
+    monkeypatch.setenv("STATE_STORE", f"sqlite:///{tmp_path}/state.db")
+    assert run(["validate", "--offline"]) == 1
+    said = capsys.readouterr().out
+    assert f"listener.topic.{place}: {message}" in said
+    assert "heard.yaml:19:" in said
