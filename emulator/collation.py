@@ -1,8 +1,8 @@
 """Text comparison as the environment's SQL collation does it.
 
-Every Dataverse environment compares text without regard to case, and most without regard to accents; SQL Server also
-ignores trailing spaces. A collation here is the function that maps a text to the form under which equal texts are
-identical, so that an ordinary unique index or ``=`` in SQLite gives the service's answer.
+Every Dataverse environment compares text without regard to case, width and kana, and most without regard to accents;
+SQL Server also ignores trailing spaces. A collation here is the function that maps a text to the form under which equal
+texts are identical, so that an ordinary unique index or ``=`` in SQLite gives the service's answer.
 """
 
 import sqlite3
@@ -16,8 +16,12 @@ __all__ = ["DEFAULT_COLLATION", "Collation"]
 DEFAULT_COLLATION: Final = "Latin1_General_CI_AI"
 
 
+# Katakana stand in the order of hiragana.
+_TO_KATAKANA: Final = {place: place + 0x60 for place in (*range(0x3041, 0x3097), 0x309D, 0x309E)}
+
+
 def _without_marks(text: str) -> str:
-    return "".join([char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char)])
+    return "".join([char for char in text if not unicodedata.combining(char)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,15 @@ class Collation:
         name: SQL Server's name of the collation, such as ``Latin1_General_CI_AI``.
         case_sensitive: Whether ``a`` and ``A`` differ (``_CS``).
         accent_sensitive: Whether ``e`` and ``é`` differ (``_AS``).
+        kana_sensitive: Whether hiragana and katakana differ (``_KS``); no environment's collation says so.
+        width_sensitive: Whether full width and half width differ (``_WS``); likewise.
     """
 
     name: str = DEFAULT_COLLATION
     case_sensitive: bool = False
     accent_sensitive: bool = False
+    kana_sensitive: bool = False
+    width_sensitive: bool = False
 
     @classmethod
     def named(cls, name: str) -> Self:
@@ -46,7 +54,13 @@ class Collation:
             raise ValueError(
                 f"{name!r} is no collation: its name must say CI or CS, and AI or AS, as {DEFAULT_COLLATION} does"
             )
-        return cls(name=name, case_sensitive="CS" in parts, accent_sensitive="AS" in parts)
+        return cls(
+            name=name,
+            case_sensitive="CS" in parts,
+            accent_sensitive="AS" in parts,
+            kana_sensitive="KS" in parts,
+            width_sensitive="WS" in parts,
+        )
 
     def normalise(self, text: str) -> str:
         """Return the form of ``text`` under which texts equal to the service are identical.
@@ -62,9 +76,11 @@ class Collation:
         if text.isascii():
             return text if self.case_sensitive else text.lower()
         folded = text if self.case_sensitive else text.casefold()
-        bare = unicodedata.normalize("NFKC", folded) if self.accent_sensitive else _without_marks(folded)
+        whole = unicodedata.normalize("NFC" if self.width_sensitive else "NFKC", folded)
+        bare = whole if self.accent_sensitive else _without_marks(unicodedata.normalize("NFD", whole))
         # Folding again: a compatibility form may open up to a capital letter (U+2122 to "TM").
-        return bare if self.case_sensitive else bare.casefold()
+        again = bare if self.case_sensitive else bare.casefold()
+        return again if self.kana_sensitive else again.translate(_TO_KATAKANA)
 
     def register(self, connection: sqlite3.Connection) -> None:
         """Make ``dv_norm`` (`normalise`) and ``dv_fold`` (`fold`) known to SQLite, as compiled filters call both."""

@@ -7,15 +7,15 @@ upsert by that or by `@odata.id` with an alternate key.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from json import JSONDecoder
 
-from shared.dataverse.changes import Change
+from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.keys import key_values, predicate
 from shared.entities import EntityMetadata
 
-__all__ = ["NAMESPACE", "create_body", "delete_body", "update_body", "upsert_body", "without_key"]
+__all__ = ["NAMESPACE", "create_body", "delete_body", "new_record", "update_body", "upsert_body", "without_key"]
 
 NAMESPACE = "Microsoft.Dynamics.CRM"
 
@@ -23,8 +23,21 @@ _DECODER = JSONDecoder()
 
 
 def create_body(entity: EntityMetadata, changes: Iterable[Change]) -> bytes:
-    """`CreateMultiple`: the payloads; an id only where the change brings one."""
-    return _targets(entity, changes, lambda change: "" if change.id is None else _id(entity, change.id))
+    """`CreateMultiple`: the new records, each with what names its type."""
+    kind = _type(entity)
+    return _joined(_item(kind, new_record(entity, change)) for change in changes)
+
+
+def new_record(entity: EntityMetadata, change: Change) -> str:
+    """The body of a create: the payload, with the id where the change brings one.
+
+    An upsert whose record was looked for and is not there brings its key as well: what is sent with an alternate key
+    never repeats the key, so its payload may lack it.
+    """
+    head = "" if change.id is None else _id(entity, change.id)
+    if change.action is not ChangeAction.UPSERT or not key_values(change.key):
+        return _item(head, change.payload)
+    return _item(f"{head}{change.key.strip()[1:-1]},", without_key(entity, change))
 
 
 def update_body(entity: EntityMetadata, changes: Iterable[Change]) -> bytes:
@@ -33,7 +46,8 @@ def update_body(entity: EntityMetadata, changes: Iterable[Change]) -> bytes:
     Items may carry different columns: the message takes each as its own update, so one request holds rows of any mix
     and no request is spent on sorting them.
     """
-    return _targets(entity, changes, lambda change: _id(entity, str(change.id)))
+    kind = _type(entity)
+    return _joined(_item(kind + _id(entity, str(change.id)), change.payload) for change in changes)
 
 
 def delete_body(entity: EntityMetadata, changes: Iterable[Change]) -> bytes:
@@ -55,11 +69,6 @@ def _upsert_item(entity: EntityMetadata, change: Change) -> str:
         return _item(_type(entity) + _id(entity, change.id), change.payload)
     address = json.dumps(f"{entity.entity_set}({predicate(entity, key_values(change.key))})", ensure_ascii=False)
     return _item(f'{_type(entity)}"@odata.id":{address},', without_key(entity, change))
-
-
-def _targets(entity: EntityMetadata, changes: Iterable[Change], identity: Callable[[Change], str]) -> bytes:
-    kind = _type(entity)
-    return _joined(_item(kind + identity(change), change.payload) for change in changes)
 
 
 def _joined(items: Iterable[str]) -> bytes:

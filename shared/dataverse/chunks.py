@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from urllib.parse import quote, urlsplit
 
 from shared.dataverse.batch_requests import Part, encoded
-from shared.dataverse.bulk import NAMESPACE, create_body, delete_body, update_body, upsert_body, without_key
+from shared.dataverse.bulk import NAMESPACE, create_body, delete_body, new_record, update_body, upsert_body, without_key
 from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.connection import Connection
 from shared.dataverse.controller import Kind
@@ -48,6 +48,7 @@ class Chunk:
         rest: Rows put aside while a failure is narrowed down: one of `changes` and `rest` together is bad.
         blame: Why a request that held `changes` and `rest` was refused.
         lost: An earlier answer for these rows was lost, so the service may have acted.
+        apart: Each row is looked up by a query of its own: the service holds keys equal that are not so here.
         tries: How often each kind of trouble was met.
         not_before: Moment of the clock's `monotonic` before which it must not be sent.
         since: Moment at which the first request that met trouble was sent, None while there was no trouble.
@@ -59,6 +60,7 @@ class Chunk:
     rest: tuple[Change, ...] = ()
     blame: Refusal | None = None
     lost: bool = False
+    apart: bool = False
     tries: Mapping[Trouble | str, int] = field(default_factory=dict)
     not_before: float = 0.0
     since: float | None = None
@@ -167,7 +169,7 @@ def _part(target: Target, kind: Kind, change: Change) -> Part:
     entity, headers = target.entity, dict(target.connection.write_headers)
     match kind:
         case Kind.CREATE:
-            body = _with_id(entity, change)
+            body = new_record(entity, change).encode()
             return Part(method="POST", path=_path(target, entity.entity_set), headers=headers, body=body)
         case Kind.UPDATE:
             path = _path(target, f"{entity.entity_set}({change.id})")
@@ -191,21 +193,14 @@ def _upsert_part(target: Target, change: Change, headers: dict[str, str]) -> Par
     return Part(method="PATCH", path=path, headers=headers, body=payload.encode())
 
 
-def _with_id(entity: EntityMetadata, change: Change) -> bytes:
-    if change.id is None:
-        return change.payload.encode()
-    members = change.payload.strip()[1:]
-    comma = "" if members.lstrip() == "}" else ","
-    return f'{{"{entity.primary_id}":"{change.id}"{comma}{members}'.encode()
-
-
 def lookups_of(chunk: Chunk, entity: EntityMetadata) -> Iterator[Lookup]:
     """The queries that find the records of a chunk."""
     keys = [lookup_key(chunk.kind, change, entity) for change in chunk.changes]
     names = dict.fromkeys(name for key in {tuple(key) for key in keys} for name in sorted(key))
     select = [column_in_url(entity.attributes[name]) for name in names if name in entity.attributes]
     # Inside a $batch a URL may have 65,536 characters; the smaller bound of a plain GET is kept.
-    return lookups(entity, keys, select=select)
+    for asked in ([key] for key in keys) if chunk.apart else (keys,):
+        yield from lookups(entity, asked, select=select)
 
 
 def lookup_key(kind: Kind, change: Change, entity: EntityMetadata) -> Mapping[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +16,7 @@ from urllib.parse import quote
 
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+from shared.transform.keys import folded
 
 __all__ = ["KeyText", "Lookup", "key_text", "key_values", "lookups", "predicate"]
 
@@ -87,13 +87,7 @@ def _comparable(value: object, match: KeyMatch) -> str:
             return str(value).lower()
         case int() | float() | Decimal():
             return format(Decimal(str(value)).normalize(), "f")
-    text = str(value)
-    if match is KeyMatch.EXACT:
-        return text
-    text = text.rstrip(" ").casefold()
-    if match is KeyMatch.SERVICE and not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
-    return text
+    return folded(str(value), match)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,17 +10,16 @@ judged by an answer of its own, and every good row lands.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from shared.dataverse.answers import UnexpectedAnswer, parsed
 from shared.dataverse.batch_requests import decoded
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
-from shared.dataverse.chunks import MESSAGES, Chunk, Step, Target, lookup_key, lookups_of
+from shared.dataverse.chunks import MESSAGES, Chunk, Step, Target, lookups_of
 from shared.dataverse.controller import Kind
 from shared.dataverse.elastic import details_of
-from shared.dataverse.keys import column_in_url, key_text
+from shared.dataverse.lookup_answers import found_records
 from shared.dataverse.retry import Trouble
 from shared.dataverse.service_errors import (
     TIMEOUT_CODE,
@@ -342,22 +341,27 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Ver
             return _refused(chunk, refusal(answer), answer, target, dense=False)
     if len(answers) < sum(1 for _ in lookups_of(chunk, target.entity)):
         raise ValueError("a batch was answered in part")
-    found = _found(answers, chunk, target)
+    found, strays = found_records(answers, chunk, target)
     outcomes: list[Outcome] = []
     missing: list[Change] = []
+    doubtful: list[Change] = []
     released: list[tuple[Kind, Change]] = []
     for change in chunk.changes:
-        record = found.get(_text(lookup_key(chunk.kind, change, target.entity), target))
-        if chunk.kind is Kind.CREATE:
+        record = found.get(change.number)
+        if record is None and strays:
+            doubtful.append(change)
+        elif chunk.kind is Kind.CREATE:
             if record is None:
                 missing.append(change)
             else:
                 outcomes.append(Applied(number=change.number, id=record, created=True))
         else:
             _addressed(change, record, outcomes, released)
+    again = [replace(chunk, changes=tuple(doubtful), apart=True)] if doubtful else []
     if missing:
-        again = replace(chunk, changes=tuple(missing), step=Step.SEND)
-        return Verdict(outcomes=tuple(outcomes), again=(again,))
+        again.append(replace(chunk, changes=tuple(missing), step=Step.SEND))
+    if again:
+        return Verdict(outcomes=tuple(outcomes), again=again, released=tuple(released))
     rest = _rest_is_bad(replace(chunk, step=Step.SEND))
     return Verdict(outcomes=(*outcomes, *rest.outcomes), again=rest.again, released=tuple(released))
 
@@ -376,22 +380,3 @@ def _addressed(
     else:
         message = "A record with the specified key values does not exist"
         outcomes.append(Failed(number=change.number, status=404, code="0x80060891", message=message))
-
-
-def _found(answers: Sequence[Response], chunk: Chunk, target: Target) -> Mapping[tuple[str, ...], str]:
-    """Key -> id of the oldest record that has it."""
-    entity = target.entity
-    # Nearly always one set of columns: only where some of the creates bring their ids there are two.
-    columns = {tuple(lookup_key(chunk.kind, change, entity)): None for change in chunk.changes}
-    found: dict[tuple[str, ...], str] = {}
-    for answer in answers:
-        for record in parsed(answer.body, "a look-up", exact=True).rows():
-            for names in columns:
-                values = {name: record.value.get(column_in_url(entity.attributes[name])) for name in names}
-                found.setdefault(_text(values, target), record.member(entity.primary_id).guid())
-    return found
-
-
-def _text(values: Mapping[str, Any], target: Target) -> tuple[str, ...]:
-    names = sorted(values)
-    return (*names, *key_text(values, names, target.connection.key_match))

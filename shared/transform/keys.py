@@ -1,41 +1,116 @@
-"""Keys as they are compared: by the service's collation, by that with accents, or exactly."""
+"""Keys as they are compared: by the service's collation, by that with accents, or exactly.
+
+The collations of Dataverse's databases disregard kana and width (Microsoft, "Collation and Unicode support": they would
+say `_KS` and `_WS`). So full width and half width are folded here, no-break and ideographic spaces, superscripts,
+ligatures, hiragana and katakana. To fold too much would take two records for one, so whatever is in doubt stays apart:
+where the service holds more keys equal, it refuses a key as taken, and the record is adopted.
+"""
 
 from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Final
 
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType
 from shared.transform.blanks import without_trailing_spaces
+from shared.workspace import literal
 
-__all__ = ["normalise_key"]
+__all__ = ["folded", "normalise_key"]
+
+_WIDTHS: Final = frozenset({"<wide>", "<narrow>"})
+_VARIANTS: Final = frozenset({"<noBreak>", "<super>", "<sub>"})
+_SINGLE: Final = 2  # parts of a decomposition into one character: the kind, the character
+_TO_KATAKANA: Final = 0x60  # katakana stand in the order of hiragana, so much higher
+
+
+def _plain(kinds: frozenset[str], *places: Iterable[int]) -> dict[str, str]:
+    """Each character that Unicode calls a variant of one other, in lower case as the keys are by then."""
+    parts = ((chr(place), unicodedata.decomposition(chr(place)).split()) for place in chain(*places))
+    return {
+        char: chr(int(found[1], 16)).lower()
+        for char, found in parts
+        if len(found) == _SINGLE and found[0] in kinds and char == char.lower()
+    }
+
+
+# Several small tables: the time that DuckDB's translate takes for a text grows faster than its table.
+_TABLES: Final[tuple[Mapping[str, str], ...]] = (
+    _plain(_VARIANTS, range(0xA0, 0x100), range(0x2000, 0x20A0)) | {"\u3000": " "},
+    _plain(_WIDTHS, range(0xFF01, 0xFF61), range(0xFFE0, 0xFFEF)),
+    _plain(_WIDTHS, range(0xFF61, 0xFFE0)),
+    {chr(place): chr(place + _TO_KATAKANA) for place in (*range(0x3041, 0x3097), 0x309D, 0x309E)},
+)
+_EXPANSIONS: Final[Mapping[str, str]] = {
+    "ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st",
+    "ĳ": "ij", "ǆ": "dž", "ǉ": "lj", "ǌ": "nj", "ǳ": "dz",
+}  # fmt: skip
+_UNFOLDED: Final = str.maketrans({char: plain for table in (*_TABLES, _EXPANSIONS) for char, plain in table.items()})
+
+# Where any of these can be: the tables are for the few texts that need them.
+_FOLDABLE: Final = (
+    r"[\x{00A0}-\x{00BA}\x{0132}\x{0133}\x{01C4}-\x{01CC}\x{01F1}-\x{01F3}\x{2007}\x{2011}\x{202F}\x{2070}-\x{209C}"
+    r"\x{3000}\x{3041}-\x{309E}\x{FB00}-\x{FB06}\x{FF01}-\x{FFEE}]"
+)
+# Vowel signs and the like, in which words of some scripts differ alone: DuckDB's strip_accents takes them for accents.
+# Ranges that hold a mark without a combining class; the letters between them do no harm.
+_SIGNS: Final = (
+    r"[\x{034F}\x{0488}\x{0489}\x{07A6}-\x{07B0}\x{0900}-\x{109D}\x{1712}-\x{1C36}\x{1CE1}-\x{1CF7}\x{20DD}-\x{20E4}"
+    r"\x{A670}-\x{A672}\x{A802}-\x{ABEC}\x{FE00}-\x{FE0F}\x{10A01}-\x{1DAAF}\x{E0100}-\x{E01EF}]"
+)
+_HAS_SIGNS: Final = re.compile(re.sub(r"\\x\{(\w+)\}", lambda found: re.escape(chr(int(found[1], 16))), _SIGNS))
 
 
 def normalise_key(attribute: AttributeMetadata, sql: str, key_match: KeyMatch) -> str:
     """Return the SQL of a value's form under which equal keys are identical.
 
-    Dataverse compares text without regard to case, in most languages without regard to accents, and SQL Server ignores
-    spaces at the end. A text of spaces alone is therefore an empty key, which is null. Other types compare as they are.
+    Dataverse compares text without regard to case, width and kana, in most languages without regard to accents, and SQL
+    Server ignores spaces at the end. A text of spaces alone is therefore an empty key, which is null. Other types
+    compare as they are.
 
     Args:
         attribute: The key's column.
         sql: The typed value.
         key_match: How keys of this sync are compared.
     """
-    if attribute.type not in {AttributeType.STRING, AttributeType.MEMO}:
+    if key_match is KeyMatch.EXACT or attribute.type not in {AttributeType.STRING, AttributeType.MEMO}:
         return sql
-    bare = without_trailing_spaces(sql)
-    match key_match:
-        case KeyMatch.EXACT:
-            return sql
-        case KeyMatch.ACCENT_SENSITIVE:
-            return _folded(bare, f"nfc_normalize({bare})")
-        case KeyMatch.SERVICE:
-            return _folded(bare, f"strip_accents({bare})")
+    # A text with as many bytes as characters is plain ASCII, and most keys are.
+    return f"""nullif(CASE
+    WHEN strlen({sql}) = length({sql}) THEN lower({without_trailing_spaces(sql)})
+    WHEN regexp_matches({sql}, {literal(_FOLDABLE)}) THEN {_bare(sql, _widened(f"lower({sql})"), key_match)}
+    ELSE {_bare(sql, f"lower({sql})", key_match)} END, '')"""
 
 
-def _folded(plain: str, accents: str) -> str:
-    """Fold case; sharp s and final sigma are the two letters whose lower case is not unique.
+def _widened(sql: str) -> str:
+    for table in _TABLES:
+        sql = f"translate({sql}, {literal(''.join(table))}, {literal(''.join(table.values()))})"
+    for char, several in _EXPANSIONS.items():
+        sql = f"replace({sql}, {literal(char)}, {literal(several)})"
+    return sql
 
-    A text with as many bytes as characters is plain ASCII, and most keys are.
-    """
-    beyond = f"replace(replace(lower({accents}), 'ß', 'ss'), 'ς', 'σ')"
-    return f"nullif(CASE WHEN strlen({plain}) = length({plain}) THEN lower({plain}) ELSE {beyond} END, '')"
+
+def _bare(sql: str, text: str, key_match: KeyMatch) -> str:
+    """Without accents where they do not count; sharp s and final sigma are two letters whose lower case is not one."""
+    plain = f"nfc_normalize({text})"
+    if key_match is KeyMatch.SERVICE:
+        plain = f"CASE WHEN regexp_matches({sql}, {literal(_SIGNS)}) THEN {plain} ELSE strip_accents({text}) END"
+    return f"rtrim(replace(replace({plain}, 'ß', 'ss'), 'ς', 'σ'), ' ')"
+
+
+def folded(text: str, key_match: KeyMatch) -> str:
+    """The form that `normalise_key` gives to a text, for the few keys that come one by one."""
+    if key_match is KeyMatch.EXACT:
+        return text
+    if text.isascii():
+        return text.lower().rstrip(" ")
+    plain = text.replace("İ", "i").lower().translate(_UNFOLDED)
+    if key_match is KeyMatch.ACCENT_SENSITIVE or _HAS_SIGNS.search(text):
+        plain = unicodedata.normalize("NFC", plain)
+    else:
+        plain = "".join(c for c in unicodedata.normalize("NFD", plain) if not unicodedata.category(c).startswith("M"))
+        plain = unicodedata.normalize("NFC", plain)
+    return plain.replace("ß", "ss").replace("ς", "σ").rstrip(" ")

@@ -1,0 +1,51 @@
+"""What the answers to look-ups say: which change's record has which id. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import chain
+from typing import Any
+
+from shared.dataverse.chunks import Chunk, Target, lookup_key
+from shared.dataverse.keys import column_in_url, key_text
+from shared.dataverse.transport import Response
+from shared.definitions.models import KeyMatch
+
+__all__ = ["found_records"]
+
+
+def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> tuple[Mapping[int, str], bool]:
+    """Change -> id of the oldest record that has its key; and whether there are strays.
+
+    Strays are records whose key was not asked for: the service holds it equal to one that was, and does not say to
+    which. Where the sync compares keys more strictly than the service, it means what it says, and there are none.
+    """
+    pages = [json.loads(answer.body, parse_float=Decimal)["value"] for answer in answers]
+    record = target.entity.primary_id
+    if chunk.apart:
+        asked = zip(chunk.changes, pages, strict=True)
+        return {change.number: records[0][record] for change, records in asked if records}, False
+    keys = {change.number: _text(lookup_key(chunk.kind, change, target.entity), target) for change in chunk.changes}
+    # Nearly always one set of columns: only where some of the creates bring their ids there are two.
+    columns = {tuple(lookup_key(chunk.kind, change, target.entity)): None for change in chunk.changes}
+    found: dict[tuple[str, ...], str] = {}
+    strays = False
+    wanted = frozenset(keys.values())
+    lenient = target.connection.key_match is KeyMatch.SERVICE
+    for each in chain.from_iterable(pages):
+        texts = [_text(_values(each, names, target), target) for names in columns]
+        strays |= lenient and wanted.isdisjoint(texts)
+        for text in texts:
+            found.setdefault(text, each[record])
+    return {number: found[text] for number, text in keys.items() if text in found}, strays
+
+
+def _values(record: Mapping[str, Any], names: Sequence[str], target: Target) -> Mapping[str, Any]:
+    return {name: record.get(column_in_url(target.entity.attributes[name])) for name in names}
+
+
+def _text(values: Mapping[str, Any], target: Target) -> tuple[str, ...]:
+    names = sorted(values)
+    return (*names, *key_text(values, names, target.connection.key_match))
