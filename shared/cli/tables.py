@@ -53,7 +53,13 @@ def summary(run: RunSummary) -> Text:
         "Reconciliation:",
         *(_line(f"   {name}:", f"{change.done:,}/{change.planned:,}", " records") for name, change in changes),
         *_others(
-            (("Unchanged", run.unchanged), ("Ignored", run.ignored), ("Failed", run.failed), ("Left", run.skipped))
+            (
+                ("Adopted", run.adopted),
+                ("Unchanged", run.unchanged),
+                ("Ignored", run.ignored),
+                ("Failed", run.failed),
+                ("Left", run.skipped),
+            )
         ),
         "-" * 47,
         f" Total elapsed time         : {_clock(run.elapsed_seconds)}",
@@ -220,5 +226,6 @@ def _clock(seconds: float) -> str:
 
 def _did(counts: Mapping[str, Any]) -> str:
     """What a run changed, in words; empty where it changed nothing."""
-    done = {name: counts.get(name, {}).get("done", 0) for name in _CHANGES} | {"failed": counts.get("failed", 0)}
+    done = {name: counts.get(name, {}).get("done", 0) for name in _CHANGES}
+    done |= {name: counts.get(name, 0) for name in ("adopted", "failed")}
     return ", ".join(f"{count:,} {name}" for name, count in done.items() if count)

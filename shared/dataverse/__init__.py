@@ -1,6 +1,6 @@
 """The only package that speaks to Dataverse: sign-in, transport, limits, errors, metadata, reader, writer."""
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.changes import KEY_TAKEN, Applied, Change, ChangeAction, Failed, Outcome, Skipped
 from shared.dataverse.client import Dataverse
 from shared.dataverse.clock import Clock, SystemClock
 from shared.dataverse.connection import Connection, write_headers
@@ -11,6 +11,7 @@ from shared.dataverse.tokens import ClientCredentials, CredentialTokens, TokenPr
 from shared.dataverse.transport import HttpTransport, Request, Response, Transport
 
 __all__ = [
+    "KEY_TAKEN",
     "Applied",
     "Change",
     "ChangeAction",

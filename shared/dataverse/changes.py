@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["Applied", "Change", "ChangeAction", "Failed", "Outcome", "Skipped"]
+__all__ = ["KEY_TAKEN", "Applied", "Change", "ChangeAction", "Failed", "Outcome", "Skipped"]
+
+# Another record has these values of an alternate key, or this id. The service uses both codes for both.
+KEY_TAKEN: Final = frozenset({"0x80060892", "0x80040237"})
 
 
 class ChangeAction(StrEnum):

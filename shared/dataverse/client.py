@@ -13,6 +13,7 @@ from shared.dataverse.chunks import MESSAGES, Target
 from shared.dataverse.clock import Clock, SystemClock
 from shared.dataverse.connection import Connection
 from shared.dataverse.controller import ELASTIC_ROWS, Controller, Sizes
+from shared.dataverse.holders import read_holders
 from shared.dataverse.keys import key_values
 from shared.dataverse.lanes import Lane
 from shared.dataverse.metadata import MetadataCache, read_entity
@@ -110,6 +111,30 @@ class Dataverse:
         queries = list(keyed_queries(entity, layout, map(key_values, keys), condition))
         return read_queries(workspace, self.service, entity, layout, queries)
 
+    def read_holders(
+        self,
+        workspace: Workspace,
+        entity: EntityMetadata,
+        layout: Sequence[TargetColumn],
+        keys: Iterable[tuple[int, str]],
+        *,
+        condition: str | None = None,
+    ) -> None:
+        """Read who has some keys, as the service compares them, into the workspace's table `holders`.
+
+        Args:
+            workspace: The run's database.
+            entity: The table.
+            layout: Columns to read.
+            keys: Number of a change, and its key as in `Change.key`.
+            condition: Only records that pass this filter, as for `read`.
+
+        Raises:
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        read_holders(workspace, self.service, entity, layout, ((n, key_values(key)) for n, key in keys), condition)
+
     def write(
         self,
         entity: EntityMetadata,
@@ -118,6 +143,7 @@ class Dataverse:
         deadline: datetime | None = None,
         max_errors: int | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        adopting: bool = False,
     ) -> Iterator[Outcome]:
         """Write changes; yields exactly one outcome for each, as they settle.
 
@@ -127,12 +153,13 @@ class Dataverse:
             deadline: No chunk is sent that is not expected to be answered before; the rest is skipped.
             max_errors: More failures than this skip the rest.
             cancelled: Asked about twice a second; True skips the rest.
+            adopting: Inserts whose key is taken do not count as failures here: their records are looked for afterwards.
 
         Raises:
             AbortRun: Nothing more can succeed; raised after every change has had its outcome.
             RetryLater: The service is away or throttles beyond patience; likewise.
         """
-        bounds = Bounds(deadline=deadline, max_errors=max_errors, cancelled=cancelled)
+        bounds = Bounds(deadline=deadline, max_errors=max_errors, cancelled=cancelled, adopting=adopting)
         fewest = self.service.connection.bulk_delete_from
         if fewest is None or entity.elastic:
             return self._written(entity, changes, bounds)

@@ -18,7 +18,7 @@ from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.transform.keys import folded
 
-__all__ = ["KeyText", "Lookup", "key_text", "key_values", "lookups", "predicate"]
+__all__ = ["KeyText", "Lookup", "equals", "key_text", "key_values", "lookups", "predicate"]
 
 KeyText = tuple[str, ...]  # a key's parts, comparable: column order as in the key object
 
@@ -158,8 +158,10 @@ def _piece(entity: EntityMetadata, values: Mapping[str, Any]) -> tuple[_Form, st
             start = f"Microsoft.Dynamics.CRM.In(PropertyName='{name}',PropertyValues=["
             # A JSON array: in double quotes an apostrophe is plain text (Microsoft: filter rows, manage single quotes).
             return _Form(start, ",", "])"), json.dumps(value, ensure_ascii=False)
-    tests = (
-        f"{column_in_url(entity.attributes[name])} eq {literal(entity.attributes[name], value)}"
-        for name, value in values.items()
-    )
-    return _ALTERNATIVES, f"({' and '.join(tests)})"
+    return _ALTERNATIVES, f"({equals(entity, values)})"
+
+
+def equals(entity: EntityMetadata, values: Mapping[str, Any]) -> str:
+    """An OData filter for the records that have a key, as the service compares it; not percent-encoded."""
+    columns = ((entity.attributes[name], value) for name, value in values.items())
+    return " and ".join(f"{column_in_url(attribute)} eq {literal(attribute, value)}" for attribute, value in columns)

@@ -28,7 +28,16 @@ from shared.transform.service_values import from_service
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["ReadReport", "insert_statement", "keyed_queries", "read_queries", "read_table", "table_query"]
+__all__ = [
+    "ReadReport",
+    "insert_statement",
+    "keyed_queries",
+    "read_queries",
+    "read_table",
+    "selected",
+    "table_query",
+    "typed_members",
+]
 
 LONGEST_URL = 32_768  # characters of a GET
 FEW_CHARACTERS = 20_000  # of a page: taken apart as they are, since a file of its own costs a millisecond
@@ -220,14 +229,8 @@ def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn], *, 
 
     Its parameters: how many rows come before the page's; the file of its rows, or their JSON.
     """
-    by_name = {column_in_url(column.attribute): column for column in layout}
     names = selected(entity, layout)
-    values = [
-        ("_seq", "$1::BIGINT + n"),
-        ("_id", f"CAST({_member(entity.primary_id)} AS UUID)"),
-        *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if "createdon" in names else []),
-        *((column.name, from_service(column, _member(name))) for name, column in by_name.items()),
-    ]
+    values = [("_seq", "$1::BIGINT + n"), *typed_members(entity, layout)]
     if from_file:
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
         page = f"read_json($2, format = 'array', columns = {{{columns}}})"
@@ -239,6 +242,16 @@ def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn], *, 
         f"SELECT {', '.join(sql for _, sql in values)}\n"
         f"FROM (SELECT *, row_number() OVER () AS n FROM {page}) AS r"
     )
+
+
+def typed_members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> list[tuple[str, str]]:
+    """The columns of `current` that come with a record, each with the SQL of its value from the members of `r`."""
+    by_name = {column_in_url(column.attribute): column for column in layout}
+    return [
+        ("_id", f"CAST({_member(entity.primary_id)} AS UUID)"),
+        *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if "createdon" in selected(entity, layout) else []),
+        *((column.name, from_service(column, _member(name))) for name, column in by_name.items()),
+    ]
 
 
 def _member(name: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.dataverse.answers import UnexpectedAnswer, parsed
+from shared.dataverse.changes import KEY_TAKEN
 from shared.dataverse.retry import Trouble
 from shared.dataverse.transport import Response
 from shared.errors import AbortRun, RequestRefused
@@ -128,9 +129,9 @@ def trouble(response: Response, refused: Refusal) -> Trouble | None:
 
 def conflict(refused: Refusal) -> Conflict | None:
     """What a refusal is in conflict with; None when it is about something else."""
+    if refused.code in KEY_TAKEN:
+        return Conflict.KEY_TAKEN
     match refused.code:
-        case "0x80060892" | "0x80040237":
-            return Conflict.KEY_TAKEN
         case "0x80040333":
             return Conflict.RULE
         case "0x80060882":

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
-from shared.dataverse.changes import Change, Failed, Outcome, Skipped
+from shared.dataverse.changes import KEY_TAKEN, Change, ChangeAction, Failed, Outcome, Skipped
 from shared.dataverse.chunks import Chunk, Step, Target, call_of, step_of
 from shared.dataverse.controller import Deadlocked, Kind, Settled, Throttled, TooLong
 from shared.dataverse.feed import Feed
@@ -44,11 +44,19 @@ class Bounds:
         deadline: No chunk is sent that is not expected to be answered before.
         max_errors: More failures than this stop the rest; None for no limit.
         cancelled: Asked between chunks.
+        adopting: An insert whose key is taken is no error yet: the caller looks for the record that has the key.
     """
 
     deadline: datetime | None = None
     max_errors: int | None = None
     cancelled: Callable[[], bool] = lambda: False
+    adopting: bool = False
+
+    def counts(self, outcome: Outcome, change: Change) -> bool:
+        """Whether an outcome is one of the errors that are limited."""
+        if not isinstance(outcome, Failed):
+            return False
+        return not (self.adopting and change.action is ChangeAction.INSERT and outcome.code in KEY_TAKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,7 @@ class Writing:
         self._again: deque[Chunk] = deque()
         self._settled = 0
         self._failed = 0
+        self._errors = 0
         self._stopped = ""
         self._end: SyncError | None = None
 
@@ -115,7 +124,7 @@ class Writing:
             return
         if self._end is not None:
             self._stopped = f"aborted: {self._end.message}"
-        elif self._bounds.max_errors is not None and self._failed > self._bounds.max_errors:
+        elif self._bounds.max_errors is not None and self._errors > self._bounds.max_errors:
             self._stopped = f"stopped after more than {self._bounds.max_errors} errors"
         elif self._bounds.cancelled():
             self._stopped = "cancelled"
@@ -198,6 +207,7 @@ class Writing:
         for outcome in verdict.outcomes:
             self._settled += 1
             self._failed += isinstance(outcome, Failed)
+            self._errors += self._bounds.counts(outcome, feed.unsettled[outcome.number])
             feed.settled(outcome.number)
             yield outcome
 

@@ -14,6 +14,7 @@ from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import StalePlanError, UserError
+from shared.jobs.adoption import Adoption
 from shared.jobs.attempts import attempts, close_dead_run, last_run
 from shared.jobs.lease_keeping import HeldLease, holding
 from shared.jobs.preparation import Preparation
@@ -202,10 +203,11 @@ class _Run:
             cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
         )
         try:
-            write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress)
+            adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
+            write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, adoption)
         finally:
             self.tools.progress.phase(Phase.FINISH)
-            self.partial.append(self._summary(workspace, plan))
+            self.partial.append(self._summary(workspace))
             self.log.keep(self.partial[-1].errors, error_files(workspace, self.job.run_id))
         return self.partial[-1]
 
@@ -239,12 +241,12 @@ class _Run:
         if error is not None:
             self.log.end(self._ended(*end_of(error, trigger=self.job.trigger)))
 
-    def _summary(self, workspace: Workspace, plan: Plan) -> RunSummary:
+    def _summary(self, workspace: Workspace) -> RunSummary:
         done, source = outcome_counts(workspace), _source_counts(workspace)
         violations = _count(workspace, "SELECT count(DISTINCT _row) FROM source_errors "
                             "WHERE error = 'Mandatory Rule Violation' AND NOT rejected")  # fmt: skip
         state, message = self._verdict(done, source, violations, skip_reason(workspace))
-        counts = plan.counts
+        counts = _counts(workspace)  # as the plan is now: no drop of an adopted record is left in it
         return replace(
             self._so_far(state, message),
             completed=not done.skipped,
@@ -257,6 +259,7 @@ class _Run:
             upserted=ChangeCounts(done=done.upsert, planned=counts.upsert),
             unchanged=counts.unchanged,
             ignored=counts.ignored,
+            adopted=done.adopted,
             failed=done.failed,
             skipped=done.skipped,
             violations=violations,
@@ -320,11 +323,15 @@ def _prepared(job: BatchJob, tools: Tools, workspace: Workspace, started: dateti
 def _plan(definition: SyncDefinition, workspace: Workspace, *, with_checksum: bool) -> Plan:
     behaviour = definition.sync_behaviour
     return Plan(
-        counts=PlanCounts.from_rows(workspace.query(counts_query())),
+        counts=_counts(workspace),
         limits=SafetyLimits.from_definition(behaviour.safety),
         drops=behaviour.dropped != "ignore",
         checksum=workspace.query(checksum_query())[0][0] if with_checksum else "",
     )
+
+
+def _counts(workspace: Workspace) -> PlanCounts:
+    return PlanCounts.from_rows(workspace.query(counts_query()))
 
 
 def _source_counts(workspace: Workspace) -> RowCounts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from shared.dataverse import Dataverse
+from shared.dataverse import KEY_TAKEN, Dataverse
 from shared.definitions import ParameterValue
 from shared.definitions.models import Strategy
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
@@ -37,7 +37,7 @@ from shared.jobs.event_workspaces import WarmWorkspace
 __all__ = ["RACED", "Applied", "EventBatch", "Taken"]
 
 # Somebody else made the record (or one with its key), or deleted it, after it was looked for: worth a second look.
-RACED: Final = frozenset({"0x80060892", "0x80040237", "0x80060891", "0x80040217"})
+RACED: Final = KEY_TAKEN | {"0x80060891", "0x80040217"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

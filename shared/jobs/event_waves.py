@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
 
-from shared.dataverse import Applied, Change, ChangeAction, Dataverse, Failed, Skipped
+from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
 from shared.definitions.models import ChangedWhen, Expire, Strategy
-from shared.errors import AbortRun, RetryLater
 from shared.events import Action, Step
+from shared.jobs.adoption import Adoption
 from shared.jobs.event_rows import KEPT, Failure, before_row
 from shared.jobs.event_sync import PreparedSync
 from shared.jobs.event_workspaces import WarmWorkspace
+from shared.jobs.event_writing import WaveWriting
 from shared.reconcile import reconcile_steps
 from shared.transform import SOURCE_ERRORS, TargetColumn, current_finish_steps, current_table_step, to_service
 from shared.workspace import literal, quoted
@@ -47,8 +48,6 @@ DOUBLES: Final = frozenset(
         "Set duplicates in the target aside",
     }
 )
-_REFUSED = "Failed Operation"
-_PAUSE = 30.0  # seconds that the host had better wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ class Written:
 
     Attributes:
         failures: Position of a step -> why it was refused.
-        counts: Records by what was done to them: the names of the decisions, and `failed`.
+        counts: Records by what was done to them: the names of the decisions, `adopted` and `failed`.
     """
 
     failures: Mapping[int, Failure]
@@ -102,7 +101,8 @@ class Wave:
             self._expire()
         counts["ignored"] += len(steps) + doubles - counts.total()
         deletes = comparing and (moves or any(step.action is Action.DELETE for step in steps))
-        return self._write(counts, by_key=deletes, moves=moves)
+        adoption = self._adoption() if comparing else None
+        return self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
 
     def _reconcile(self, definition: SyncDefinition) -> Counter[str]:
         """Make `decisions` and `changes`; returns how many records each decision concerns."""
@@ -210,11 +210,12 @@ class Wave:
             self.workspace.execute("CREATE VIEW source AS SELECT _step AS _row, wanted_source.* EXCLUDE (_row) "
                                    "FROM step_rows JOIN wanted_source USING (_row)")  # fmt: skip
         self.workspace.run(current_table_step(sync.layout))
-        condition = definition.destination.filter and in_odata(
-            definition.destination.filter, self.parameters, sync.entity
-        )
         self.dataverse.read(
-            self.workspace, sync.entity, sync.layout, condition=condition, keys=self._asked(single=single, moves=moves)
+            self.workspace,
+            sync.entity,
+            sync.layout,
+            condition=self._condition(),
+            keys=self._asked(single=single, moves=moves),
         )
         if definition.sync_behaviour.dropped != "ignore":
             # The service may find more than was asked for, and what was not asked for is not dropped.
@@ -254,6 +255,23 @@ class Wave:
         )
         return int(doubles)
 
+    def _condition(self) -> str | None:
+        """The target's filter in OData."""
+        condition = self.sync.definition.destination.filter
+        return condition and in_odata(condition, self.parameters, self.sync.entity)
+
+    def _adoption(self) -> Adoption | None:
+        """How records are adopted; not by `delta`, whose inserts are orders also where they are looked up first."""
+        if self.sync.definition.sync_behaviour.strategy is not Strategy.FULL:
+            return None
+        return Adoption(
+            definition=self.sync.definition,
+            dataverse=self.dataverse,
+            entity=self.sync.entity,
+            columns=self.sync.layout,
+            condition=self._condition(),
+        )
+
     def _asked(self, *, single: bool, moves: bool) -> list[str]:
         """The keys of the wave as JSON objects, each once."""
         members = " || ',' || ".join(to_service(column, quoted(column.name)) for column in self.sync.keys)
@@ -286,36 +304,21 @@ class Wave:
 
     # -- Writing -------------------------------------------------------------------------------------------------
 
-    def _write(self, counts: Counter[str], *, by_key: bool, moves: bool) -> Written:
+    def _write(self, counts: Counter[str], *, by_key: bool, moves: bool, adoption: Adoption | None) -> Written:
         """Send the changes; whatever has none is settled as it is."""
         owned = self._changes(by_key=by_key, moves=moves)
-        refused = self._refused([change for change, _ in owned])
+        writing = WaveWriting(
+            dataverse=self.dataverse, entity=self.sync.entity, workspace=self.workspace, adoption=adoption
+        )
+        fates = writing.write([change for change, _ in owned])
         failures: dict[int, Failure] = {}
         for change, step in owned:
-            if change.number in refused:
-                failures[step] = refused[change.number]
-                counts.update({change.action.value: -1, "failed": 1})
+            fate = fates.get(change.number)
+            if isinstance(fate, Failure):
+                failures[step] = fate
+            if fate is not None:
+                counts.update({change.action.value: -1, "failed" if isinstance(fate, Failure) else fate: 1})
         return Written(failures=failures, counts=+counts)
-
-    def _refused(self, changes: Sequence[Change]) -> dict[int, Failure]:
-        """Write; number of a change -> why it was not made."""
-        refused: dict[int, Failure] = {}
-        open_ = {change.number for change in changes}
-        try:
-            for outcome in self.dataverse.write(self.sync.entity, changes) if changes else ():
-                match outcome:
-                    case Applied(number=number):
-                        open_.discard(number)
-                    case Failed(number=number):
-                        open_.discard(number)
-                        refused[number] = Failure(error=_REFUSED, message=outcome.message, code=outcome.code)
-                    case Skipped():
-                        pass
-        except AbortRun as error:
-            return refused | dict.fromkeys(open_, Failure(error=_REFUSED, message=error.message))
-        if open_:
-            raise RetryLater(f"{len(open_)} changes were not sent", retry_after=_PAUSE)
-        return refused
 
     def _changes(self, *, by_key: bool, moves: bool) -> list[tuple[Change, int]]:
         """The changes, each with the position of its step: what is dropped is found by its key."""

@@ -43,13 +43,14 @@ class ChangeCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """Outcomes of a run: applied changes by action, and the changes that failed or were skipped."""
+    """Outcomes of a run: applied changes by action, and the changes that adopted a record, failed or were skipped."""
 
     insert: int = 0
     update: int = 0
     delete: int = 0
     expire: int = 0
     upsert: int = 0
+    adopted: int = 0
     failed: int = 0
     skipped: int = 0
 
@@ -91,6 +92,7 @@ class RunSummary:
     """One run from start to end.
 
     Attributes:
+        adopted: Records that the service named as having the key of a planned insert, and that took its place.
         completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`.
         elapsed_seconds: Wall-clock time.
         peak_memory_mb: Highest resident memory of the process.
@@ -111,6 +113,7 @@ class RunSummary:
     upserted: ChangeCounts = field(default_factory=ChangeCounts)
     unchanged: int = 0
     ignored: int = 0
+    adopted: int = 0
     failed: int = 0
     skipped: int = 0
     violations: int = 0
@@ -152,6 +155,7 @@ class RunSummary:
             "upserted": self.upserted.to_json(),
             "unchanged": self.unchanged,
             "ignored": self.ignored,
+            "adopted": self.adopted,
             "failed": self.failed,
             "skipped": self.skipped,
             "violations": self.violations,

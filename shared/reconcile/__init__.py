@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.reconcile.adoption import adoption_steps
 from shared.reconcile.plan import Action, ColumnChange, Limit, Plan, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
 from shared.reconcile.steps import reconcile_steps
@@ -14,6 +15,7 @@ __all__ = [
     "PlanCounts",
     "SafetyLimits",
     "SampleChange",
+    "adoption_steps",
     "checksum_query",
     "columns_query",
     "counts_query",

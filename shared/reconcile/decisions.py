@@ -12,7 +12,15 @@ from shared.reconcile.plan import Action
 from shared.transform import TargetColumn
 from shared.workspace import Step, checked, literal, quoted
 
-__all__ = ["ACTION_TYPE", "decide_by_comparing", "decide_by_source", "spare_protected"]
+__all__ = [
+    "ACTION_TYPE",
+    "CONDITION",
+    "decide_by_comparing",
+    "decide_by_source",
+    "looks_at_source",
+    "met",
+    "spare_protected",
+]
 
 ACTION_TYPE = f"ENUM({', '.join(literal(action) for action in Action)})"  # one byte a key instead of sixteen
 CONDITION = "sync_behaviour.changed.when"
@@ -33,9 +41,8 @@ def decide_by_comparing(
     sides to disk row by row, which takes longer than all the comparing; so a part of the records is joined at a time.
     A condition may look at any column of the source, which is typed anew for each query: then one query it is.
     """
-    changes_when = isinstance(definition.sync_behaviour.changed, ChangedWhen)
     rows = max(1, VALUES_AT_ONCE // (len(layout) + len(key_columns(layout))))
-    if target_rows <= rows or changes_when:
+    if target_rows <= rows or looks_at_source(definition):
         return (_decide_at_once(definition, layout),)
     bounds = [None, *range(rows + 1, target_rows + 1, rows), None]
     parts = (_decide_part(definition, layout, *bound) for bound in pairwise(bounds))
@@ -45,7 +52,7 @@ def decide_by_comparing(
 def _decide_at_once(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> Step:
     behaviour = definition.sync_behaviour
     # Only a condition may look at source columns that are not mapped; without one the join would be paid for nothing.
-    row = "LEFT JOIN source ON source._row = desired._row" if isinstance(behaviour.changed, ChangedWhen) else ""
+    row = "LEFT JOIN source ON source._row = desired._row" if looks_at_source(definition) else ""
     return Step(
         title="Decide what becomes of each key",
         sql=f"""
@@ -100,15 +107,26 @@ WHERE NOT EXISTS (SELECT 1 FROM decisions WHERE decisions._row = desired._row)""
 
 def _known(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     """The branches of the decision on a key that the target has."""
-    compared = on_update(layout, definition.destination.id_column)
-    different = "\n      OR ".join(differs(column) for column in compared) or "false"
     return f"""
     -- in the target, not in the source: dropped
     WHEN desired._row IS NULL THEN {_dropped(definition.sync_behaviour)}
+    {met(definition, layout)}""".strip()
+
+
+def met(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """The branches of the decision on a row and the record that has its key."""
+    compared = on_update(layout, definition.destination.id_column)
+    different = "\n      OR ".join(differs(column) for column in compared) or "false"
+    return f"""
     -- in both, and equal
     WHEN NOT ({different}) THEN {literal(Action.UNCHANGED)}
     -- in both, and different: changed
     ELSE {_changed(definition, layout)}""".strip()
+
+
+def looks_at_source(definition: SyncDefinition) -> bool:
+    """Whether a decision needs source columns that may not be mapped: only a condition does."""
+    return isinstance(definition.sync_behaviour.changed, ChangedWhen)
 
 
 def _same_key(layout: Sequence[TargetColumn]) -> str:

@@ -29,7 +29,7 @@ __all__ = ["record_batch", "record_dead_letters", "record_events", "span"]
 SCOPE = "dynamics_sync"
 # Counts of a run's summary that are rows, by the name they have there.
 DONE = ("created", "updated", "deleted", "expired", "upserted")
-PLAIN = ("unchanged", "ignored", "failed", "skipped")
+PLAIN = ("unchanged", "ignored", "adopted", "failed", "skipped")
 TRAFFIC = ("requests", "throttled", "retries")
 
 

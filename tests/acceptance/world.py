@@ -27,7 +27,7 @@ def accounted_for(done: RunSummary) -> RunSummary:
         assert side.processed == side.verified + side.rejected + side.filtered, side
     changes = (done.created, done.updated, done.deleted, done.expired, done.upserted)
     planned, applied = sum(change.planned for change in changes), sum(change.done for change in changes)
-    assert planned == applied + done.failed + done.skipped, changes
+    assert planned == applied + done.adopted + done.failed + done.skipped, changes
     if done.strategy == "full":
         assert done.source.verified >= done.created.planned + done.updated.planned
     return done

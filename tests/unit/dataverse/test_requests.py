@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dataverse.batch_requests import Part, decoded, encoded
-from shared.dataverse.bulk import create_body, delete_body, update_body, upsert_body, without_key
+from shared.dataverse.bulk import create_body, delete_body, new_record, update_body, upsert_body, without_key
 from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.connection import write_headers
 from shared.dataverse.keys import key_text, key_values, literal, lookups, predicate
@@ -35,6 +35,16 @@ def test_every_item_names_its_type() -> None:
         '{"Targets":[{"@odata.type":"Microsoft.Dynamics.CRM.account","name":"Ü \\"q\\"","revenue":1.10},'
         '{"@odata.type":"Microsoft.Dynamics.CRM.account"}]}'
     )
+
+
+def test_an_upsert_that_creates_brings_its_whole_key() -> None:
+    """Planned payloads lack the key; one that has it does not send it twice. An insert is sent as it is."""
+    key = '{"accountnumber":"A/1","revenue":1.10}'
+    for payload in ('{"name":"x"}', '{"accountnumber":"A/1","name":"x"}'):
+        one = change(payload, key=key, id=ID)
+        assert new_record(ACCOUNT, one) == f'{{"accountid":"{ID}","accountnumber":"A/1","revenue":1.10,"name":"x"}}'
+    assert new_record(ACCOUNT, change("{}", key=key)) == key
+    assert new_record(ACCOUNT, replace(change(key=key), action=ChangeAction.INSERT)) == '{"name":"x"}'
 
 
 def test_updates_and_deletes_carry_the_id() -> None:

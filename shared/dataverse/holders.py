@@ -1,0 +1,144 @@
+"""Who has a key: each key is asked for by itself, so that the service's own comparison decides."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+from shared.dataverse.batch_requests import Part, decoded, encoded
+from shared.dataverse.keys import equals
+from shared.dataverse.reader import selected, typed_members
+from shared.dataverse.retry import Happened, Trouble, delay
+from shared.dataverse.service import FIRST_REFUSAL, Call, Service, not_dataverse
+from shared.dataverse.service_errors import refusal, trouble
+from shared.dataverse.transport import Response
+from shared.entities import EntityMetadata
+from shared.errors import AbortRun, RetryLater
+from shared.transform.targets import TargetColumn
+from shared.workspace import Workspace, literal, quoted
+
+__all__ = ["read_holders"]
+
+KEYS_A_BATCH: Final = 100  # a tenth of what a $batch may hold: it is answered well within the time that a request has
+LONGEST_URL: Final = 60_000  # characters; 65,536 are possible inside a $batch
+MOST_HOLDERS: Final = 2  # tells one from several
+_SERVER_ERROR: Final = 500
+_PLAIN: Final = "/=$,()'@:"
+
+
+def read_holders(
+    workspace: Workspace,
+    service: Service,
+    entity: EntityMetadata,
+    layout: Sequence[TargetColumn],
+    keys: Iterable[tuple[int, Mapping[str, Any]]],
+    condition: str | None,
+) -> None:
+    """Make the table `holders`: `current`'s columns, where `_seq` is the number of the change whose key the record has.
+
+    A key has at most two rows. A key that the service does not want to be asked for has none.
+
+    Raises:
+        AbortRun: No privilege, no such table.
+        RetryLater: The service is away.
+    """
+    workspace.execute("CREATE TABLE holders AS SELECT * FROM current LIMIT 0")
+    statement, rest = _insert_statement(entity, layout), iter(keys)
+    while taken := list(islice(rest, KEYS_A_BATCH)):
+        asked = {number: _path(service, entity, layout, values, condition) for number, values in taken}
+        sent = {number: path for number, path in asked.items() if len(path) <= LONGEST_URL}
+        records = list(_records(_answers(service, entity, sent)))
+        if records:
+            workspace.execute(statement, [json.dumps(records, ensure_ascii=False)])
+
+
+def _path(
+    service: Service,
+    entity: EntityMetadata,
+    layout: Sequence[TargetColumn],
+    values: Mapping[str, Any],
+    condition: str | None,
+) -> str:
+    wanted = f"({equals(entity, values)})" + (f" and ({condition})" if condition else "")
+    return (
+        f"{urlsplit(service.connection.base).path}{entity.entity_set}?$select={','.join(selected(entity, layout))}"
+        f"&$top={MOST_HOLDERS}&$filter={quote(wanted, safe=_PLAIN)}"
+    )
+
+
+def _records(answers: Mapping[int, Response]) -> Iterator[dict[str, Any]]:
+    for number, answer in answers.items():
+        if answer.status < FIRST_REFUSAL:
+            for record in _page(answer):
+                yield {**record, "_seq": str(number)}
+
+
+def _page(answer: Response) -> list[dict[str, Any]]:
+    try:
+        # Numbers stay as they are written: as numbers of Python's they would lose digits.
+        page: list[dict[str, Any]] = json.loads(answer.body, parse_float=str, parse_int=str)["value"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise AbortRun(not_dataverse("$batch")) from error
+    return page
+
+
+def _answers(service: Service, entity: EntityMetadata, paths: Mapping[int, str]) -> Mapping[int, Response]:
+    """The answer to each query; a query that met trouble is asked again."""
+    answers: dict[int, Response] = {}
+    started, attempt = service.clock.monotonic(), 0
+    while missing := [number for number in paths if number not in answers]:
+        if attempt:
+            _pause(service, attempt, service.clock.monotonic() - started)
+        attempt += 1
+        answers |= _settled(service, entity, {number: paths[number] for number in missing})
+    return answers
+
+
+def _settled(service: Service, entity: EntityMetadata, paths: Mapping[int, str]) -> Mapping[int, Response]:
+    boundary = f"batch_{uuid4()}"
+    call = Call(
+        method="POST",
+        path="$batch",
+        headers={
+            "Content-Type": f'multipart/mixed; boundary="{boundary}"',
+            "Prefer": "odata.continue-on-error",
+        },
+        body=encoded([Part(method="GET", path=path) for path in paths.values()], boundary),
+        table=entity.logical_name,
+        doing="read",
+    )
+    try:
+        answers = decoded(service.fetch(call))
+    except ValueError:
+        return {}  # broken off: as good as no answer
+    return {number: answer for number, answer in zip(paths, answers, strict=False) if not _in_trouble(answer)}
+
+
+def _in_trouble(answer: Response) -> bool:
+    if answer.status < FIRST_REFUSAL:
+        return False
+    return answer.status >= _SERVER_ERROR or trouble(answer, refusal(answer)) is not None
+
+
+def _pause(service: Service, attempt: int, spent: float) -> None:
+    happened = Happened(trouble=Trouble.AWAY, attempt=attempt, repeatable=True, asked=None, spent=spent)
+    wait = delay(happened, service.connection.patience, jitter=random.random())  # noqa: S311 - spreads retries
+    if wait is None:
+        raise RetryLater(f"Dataverse did not tell who has a key in {attempt} tries", retry_after=30)
+    service.meter.count("retries")
+    service.clock.sleep(wait)
+
+
+def _insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> str:
+    values = [("_seq", "CAST(r._seq AS BIGINT)"), *typed_members(entity, layout)]
+    form = literal(json.dumps([dict.fromkeys(("_seq", *selected(entity, layout)), "VARCHAR")]))
+    return (
+        f"INSERT INTO holders ({', '.join(quoted(name) for name, _ in values)})\n"
+        f"SELECT {', '.join(sql for _, sql in values)}\n"
+        f"FROM (SELECT unnest(from_json($1::VARCHAR, {form}), max_depth := 2)) AS r"
+    )

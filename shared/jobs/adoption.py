@@ -1,0 +1,98 @@
+"""Adopting: where the service says that a new record's key is taken, the record that has it takes its place.
+
+Our comparison of keys is never quite the service's. Where the service holds more keys equal, a plan makes a new record
+and drops the old one, though they are the same. The service refuses the first half; what is here mends the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.dataverse import Change, ChangeAction, Dataverse
+from shared.definitions import ParameterValue, Strategy, SyncDefinition, in_odata
+from shared.entities import EntityMetadata
+from shared.reconcile import adoption_steps
+from shared.transform import TargetColumn, layout
+from shared.workspace import Workspace
+
+__all__ = ["ADOPTED", "TAKEN", "Adoption"]
+
+# Results in the table `outcomes`.
+TAKEN: Final = "taken"  # for now: an insert that was refused because another record has its key
+ADOPTED: Final = "adopted"
+
+_TAKEN_KEYS: Final = (
+    f"SELECT _change, key FROM outcomes JOIN changes USING (_change) WHERE result = '{TAKEN}' ORDER BY _change"
+)
+_SETTLED_AT_ONCE: Final = f"""
+UPDATE outcomes SET result = '{ADOPTED}', id = adoptions._id, status = NULL, code = NULL, message = NULL
+FROM adoptions
+WHERE adoptions._change = outcomes._change AND result = '{TAKEN}' AND adoptions.action <> 'update'""".strip()
+# Of these the update's outcome is the insert's.
+_SETTLED_LATER: Final = f"DELETE FROM outcomes WHERE result = '{TAKEN}' AND _change IN (SELECT _change FROM adoptions)"
+_REFUSED: Final = f"UPDATE outcomes SET result = 'failed' WHERE result = '{TAKEN}'"
+_UPDATES: Final = (
+    "SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.columns "
+    "FROM adoptions JOIN changes USING (_change) WHERE adoptions.action = 'update' ORDER BY _change"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """How one sync adopts records.
+
+    Attributes:
+        columns: The target columns.
+        condition: The target's filter in OData: a record outside of it is not this sync's, and is not adopted.
+    """
+
+    definition: SyncDefinition
+    dataverse: Dataverse
+    entity: EntityMetadata
+    columns: Sequence[TargetColumn]
+    condition: str | None
+
+    @classmethod
+    def of(
+        cls,
+        definition: SyncDefinition,
+        dataverse: Dataverse,
+        entity: EntityMetadata,
+        parameters: Mapping[str, ParameterValue],
+    ) -> Adoption | None:
+        """The adoption of a batch; None where the strategy compares nothing: then an insert is an order to insert."""
+        if definition.sync_behaviour.strategy is not Strategy.FULL:
+            return None
+        condition = definition.destination.filter and in_odata(definition.destination.filter, parameters, entity)
+        return cls(
+            definition=definition,
+            dataverse=dataverse,
+            entity=entity,
+            columns=layout(definition, entity),
+            condition=condition,
+        )
+
+    def decide(self, workspace: Workspace) -> list[Change]:
+        """Settle the inserts that are `TAKEN` in `outcomes`, and plan no drop of a record that has one of their keys.
+
+        Returns:
+            Updates of adopted records, each under the number of its insert: what becomes of them becomes of it. The
+            other inserts are `ADOPTED` or failed now.
+
+        Raises:
+            UserError: The condition on changed records fails on one of them.
+            AbortRun: The records cannot be looked up.
+            RetryLater: Dataverse is away.
+        """
+        keys = workspace.query(_TAKEN_KEYS)
+        self.dataverse.read_holders(workspace, self.entity, self.columns, keys, condition=self.condition)
+        for step in adoption_steps(self.definition, self.columns):
+            workspace.run(step)
+        for statement in (_SETTLED_AT_ONCE, _SETTLED_LATER, _REFUSED):
+            workspace.execute(statement)
+        return [
+            Change(number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, columns=columns)
+            for n, record, key, payload, columns in workspace.query(_UPDATES)
+        ]

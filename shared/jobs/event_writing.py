@@ -1,0 +1,97 @@
+"""The writing half of a wave: changes go out, and what became of them otherwise than planned comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.dataverse import KEY_TAKEN, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
+from shared.entities import EntityMetadata
+from shared.errors import AbortRun, RetryLater
+from shared.jobs.adoption import ADOPTED, Adoption
+from shared.jobs.event_rows import Failure
+from shared.jobs.writing import OUTCOMES_TABLE, keep_outcomes
+from shared.workspace import Workspace
+
+__all__ = ["Fate", "WaveWriting"]
+
+Fate = str | Failure  # the name of a count, or why a change was not made
+
+_SPARED: Final = "ignored"
+_REFUSED: Final = "Failed Operation"
+_PAUSE: Final = 30.0  # seconds that the host had better wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveWriting:
+    """Writes the changes of one wave.
+
+    Attributes:
+        workspace: Has the wave's tables.
+        adoption: How records are adopted; None where an insert is an order to insert.
+    """
+
+    dataverse: Dataverse
+    entity: EntityMetadata
+    workspace: Workspace
+    adoption: Adoption | None = None
+
+    def write(self, changes: Sequence[Change]) -> Mapping[int, Fate]:
+        """Write; number of a change -> what became of it, where that is not what was planned.
+
+        Raises:
+            AbortRun: The records to adopt cannot be looked up.
+            RetryLater: The service is away.
+        """
+        inserts = [change for change in changes if change.action is ChangeAction.INSERT]
+        if self.adoption is None or not inserts:
+            return _failures(self._outcomes(changes))
+        others = [change for change in changes if change.action is not ChangeAction.INSERT]
+        outcomes = self._outcomes(inserts, adopting=True)
+        if any(isinstance(outcome, Failed) and outcome.code in KEY_TAKEN for outcome in outcomes.values()):
+            return self._adopting(self.adoption, outcomes, others)
+        return _failures(outcomes | self._outcomes(others))
+
+    def _adopting(
+        self, adoption: Adoption, outcomes: Mapping[int, Outcome], others: Sequence[Change]
+    ) -> Mapping[int, Fate]:
+        """Adopt the records that have the keys of inserts before anything else is sent: none of them is dropped."""
+        self.workspace.execute(OUTCOMES_TABLE)
+        keep_outcomes(self.workspace, tuple(outcomes.values()), adopting=True)
+        updates = adoption.decide(self.workspace)
+        adopted, planned = self._numbers("adoptions"), self._numbers("changes")
+        kept = [change for change in others if change.number in planned]
+        fates: dict[int, Fate] = dict.fromkeys((change.number for change in others), _SPARED)
+        for change in kept:
+            del fates[change.number]
+        fates |= dict.fromkeys(adopted, ADOPTED)
+        refused = {number: outcome for number, outcome in outcomes.items() if number not in adopted}
+        return fates | _failures(refused | self._outcomes([*updates, *kept]))
+
+    def _numbers(self, table: str) -> frozenset[int]:
+        return frozenset(number for (number,) in self.workspace.query(f"SELECT _change FROM {table}"))
+
+    def _outcomes(self, changes: Sequence[Change], *, adopting: bool = False) -> dict[int, Outcome]:
+        """Write; number of a change -> its outcome."""
+        outcomes: dict[int, Outcome] = {}
+        try:
+            for outcome in self.dataverse.write(self.entity, changes, adopting=adopting) if changes else ():
+                if not isinstance(outcome, Skipped):
+                    outcomes[outcome.number] = outcome
+        except AbortRun as error:
+            for change in changes:
+                failed = Failed(number=change.number, status=0, code="", message=error.message)
+                outcomes.setdefault(change.number, failed)
+            return outcomes
+        if len(outcomes) < len(changes):
+            raise RetryLater(f"{len(changes) - len(outcomes)} changes were not sent", retry_after=_PAUSE)
+        return outcomes
+
+
+def _failures(outcomes: Mapping[int, Outcome]) -> dict[int, Fate]:
+    return {
+        number: Failure(error=_REFUSED, message=outcome.message, code=outcome.code)
+        for number, outcome in outcomes.items()
+        if isinstance(outcome, Failed)
+    }

@@ -1,0 +1,67 @@
+"""Records that have the key of a planned insert: the service holds their keys equal, and the plan did not.
+
+Such a record is adopted: it takes the place of the new one, and the rules for changed records apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.definitions.models import SyncDefinition
+from shared.reconcile.columns import differs, names, on_update, payload
+from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
+from shared.reconcile.plan import Action
+from shared.transform import TargetColumn
+from shared.workspace import Step, literal
+
+__all__ = ["adoption_steps"]
+
+_DROPS = f"({literal(Action.DELETE)}, {literal(Action.EXPIRE)})"
+
+
+def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """The steps from `holders` to `adoptions`, after which nothing that has a row's key is dropped.
+
+    They need `desired`, `decisions`, `changes` and `outcomes`, a condition `source` too. `holders` has the records that
+    the service named; their `_seq` is the number of the insert whose key they have. `adoptions` has one row for each
+    insert that is adopted: `_change`, `_id`, `action` (update, unchanged or ignored), `payload`, `columns`.
+    """
+    held = "SELECT _id FROM holders"
+    # A plan that dropped the record and made a new one has been wrong twice: the record is one that stays.
+    return (
+        Step("Adopt the records that have the keys of new ones", _adoptions(definition, layout), CONDITION),
+        Step(
+            "Drop no record that has the key of a row",
+            f"DELETE FROM changes WHERE action IN {_DROPS} AND _id IN ({held})",
+        ),
+        Step(
+            "Plan no drop of a record that has the key of a row",
+            f"DELETE FROM decisions WHERE action IN {_DROPS} AND _id IN ({held})",
+        ),
+    )
+
+
+def _adoptions(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """One row for each insert whose key exactly one record has, unless another row has that record.
+
+    Where two rows have it, their keys are equal to the service: the first one counts, as elsewhere.
+    """
+    columns = on_update(layout, definition.destination.id_column)
+    row = "LEFT JOIN source ON source._row = changes._row" if looks_at_source(definition) else ""
+    return f"""
+CREATE TABLE adoptions AS
+SELECT changes._change, target._id,
+  CAST(CASE
+    {met(definition, layout)}
+  END AS {ACTION_TYPE}) AS action,
+  {payload(columns, differs)} AS payload,
+  {names(columns, differs)} AS columns
+FROM (
+  SELECT *, count(*) OVER (PARTITION BY _seq) AS several, row_number() OVER (PARTITION BY _id ORDER BY _seq) AS claim
+  FROM holders) AS target
+JOIN changes ON changes._change = target._seq
+JOIN desired ON desired._row = changes._row
+{row}
+WHERE target.several = 1 AND target.claim = 1
+  AND NOT EXISTS (SELECT 1 FROM decisions WHERE decisions._id = target._id AND decisions._row IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.id = target._id AND outcomes.created)""".strip()

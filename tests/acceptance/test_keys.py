@@ -1,0 +1,235 @@
+"""Keys as the service compares them: written whatever characters they have, and adopted where it holds more equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from shared.dataverse import Dataverse
+from shared.errors import RetryLater
+from shared.jobs import RunState, RunSummary, writing
+from tests.acceptance.world import World, accounts, world
+
+# What does not work in the URL of a keyed request, and a key that does.
+RESERVED: Final = (*(f"A{character}{number}" for number, character in enumerate("/<>*%&:\\?+#")), "A12", "O'B")
+# Keys of a record and of a row that the service's collation holds equal, and so do we.
+EQUAL: Final = {
+    "ABC-1": "ＡＢＣ－１", "A B": "A\u00a0B", "C D": "C\u3000D", "E F": "E\u202fF", "office": "oﬃce", "m2": "m²", "H2O": "H₂O",
+    "ガラス": "ｶﾞﾗｽ", "ひらがな": "ヒラガナ", "ﾊﾟﾝ": "ぱん", "Tail": "tail\u00a0 ", "Straße": "STRASSE",
+}  # fmt: skip
+# The emulator's collation holds these equal too, ours does not.
+MISSED: Final = {"A1": "A①", "IV": "Ⅳ", "kg": "㎏", "x": "𝐱"}
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("keys")) as made:
+        yield made
+
+
+@pytest.fixture
+def here(shared_world: World) -> World:
+    shared_world.emulator.reset()
+    return shared_world
+
+
+def rows(*keys: str, name: str = "x", **more: object) -> list[dict[str, object]]:
+    return [{"number": key, "name": name, "city": "", "revenue": "", **more} for key in keys]
+
+
+def ids(here: World) -> dict[str, str]:
+    return {record["accountid"]: record["accountnumber"] for record in here.records("accounts?$select=accountnumber")}
+
+
+def field(here: World, column: str = "name") -> dict[str, Any]:
+    return {r["accountnumber"]: r[column] for r in here.records(f"accounts?$select=accountnumber,{column}")}
+
+
+def seeded(here: World, *keys: str, name: str = "x") -> dict[str, str]:
+    """Records with these keys; returns their ids."""
+    here.define(accounts(sync_behaviour={"strategy": "delta"}), "seed")
+    here.csv(rows(*keys, name=name))
+    assert here.run("seed").created.done == len(keys)
+    return ids(here)
+
+
+def mirrored(here: World, *keys: str, name: str = "x", filter_: str | None = None, **behaviour: Any) -> RunSummary:
+    """Run a sync over these keys that drops what it does not see."""
+    safety = {"max_delete": "100%", **behaviour.pop("safety", {})}
+    definition = accounts(sync_behaviour={"dropped": "delete", "safety": safety, **behaviour})
+    if filter_:
+        definition["destination"]["filter"] = filter_
+    here.define(definition)
+    here.csv(rows(*keys, name=name))
+    return here.run()
+
+
+# -- Reserved characters --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "delta"])
+def test_a_key_with_reserved_characters_is_written_and_found_again(here: World, strategy: str) -> None:
+    """The first run makes each record with its key, the second updates it and makes none."""
+    definition = accounts(sync_behaviour={"strategy": strategy})
+    if strategy == "delta":
+        definition["source"]["columns"].append({"name": "what"})
+        definition["sync_behaviour"]["action_column"] = "what"
+    here.define(definition)
+    for name in ("one", "two"):
+        here.csv(rows(*RESERVED, name=name, what="UPSERT"))
+        done = here.run()
+        assert (done.upserted.done, done.failed) == (len(RESERVED), 0)
+        assert field(here) == dict.fromkeys(RESERVED, name)
+    here.csv(rows(*RESERVED, what="DELETE"))
+    if strategy == "delta":
+        assert (here.run().deleted.done, field(here)) == (len(RESERVED), {})
+
+
+@pytest.mark.parametrize("what", ["UPDATE", "UPSERT", "DELETE"])
+def test_a_record_is_found_by_a_key_that_only_the_service_holds_equal(here: World, what: str) -> None:
+    """The service finds it and does not say by which key: each key that is left is asked for by itself."""
+    seeded(here, *MISSED, "other/1", name="old")
+    definition = accounts(sync_behaviour={"strategy": "delta", "action_column": "what"})
+    definition["source"]["columns"].append({"name": "what"})
+    here.define(definition)
+    keys = [*(f"{key}" for key in MISSED.values()), "other/1"]
+    here.csv(rows(*keys, name="new", what=what))
+    done = here.run()
+    assert done.failed == 0
+    assert field(here) == ({} if what == "DELETE" else dict.fromkeys([*MISSED, "other/1"], "new"))
+
+
+# -- Keys that both hold equal ----------------------------------------------------------------------------------------
+
+
+def test_equal_keys_meet_whatever_their_width_and_kana(here: World) -> None:
+    """Nothing is made or dropped; the records take the source's spelling, and then there is nothing to do."""
+    before = seeded(here, *EQUAL)
+    done = mirrored(here, *EQUAL.values())
+    assert (done.updated.done, done.created.planned, done.deleted.planned, done.adopted) == (len(EQUAL), 0, 0, 0)
+    assert ids(here).keys() == before.keys()
+    assert here.plan().plan.counts.changes == 0
+
+
+# -- Adopting ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_whose_key_the_service_alone_holds_equal_is_adopted(here: World) -> None:
+    """It is updated and not dropped, counts as adopted, and the next run knows it."""
+    before = seeded(here, *MISSED, "gone", name="old")
+    done = mirrored(here, *MISSED.values(), "fresh", name="new")
+    assert (done.state, done.adopted, done.failed) == (RunState.SUCCEEDED, len(MISSED), 0)
+    assert (done.created.done, done.created.planned, done.deleted.done, done.deleted.planned) == (1, 5, 1, 1)
+    after = ids(here)
+    assert {before[record] for record in before.keys() & after.keys()} == set(MISSED)
+    assert field(here) == dict.fromkeys([*MISSED.values(), "fresh"], "new")
+    assert done.to_json()["adopted"] == len(MISSED)
+    assert here.plan().plan.counts.changes == 0
+
+
+@pytest.mark.parametrize("changed", ["ignore", {"when": "source.name = 'old'"}])
+def test_the_rules_for_changed_records_apply_to_adopted_ones(here: World, changed: Any) -> None:
+    """What may not be changed is left as it is; each run adopts it again and drops nothing."""
+    before = seeded(here, *MISSED, name="old")
+    for _ in range(2):
+        done = mirrored(here, *MISSED.values(), name="new", changed=changed)
+        assert (done.state, done.adopted, done.deleted.done) == (RunState.SUCCEEDED, len(MISSED), 0)
+        assert ids(here) == before
+        assert set(field(here).values()) == {"old"}
+
+
+def test_a_condition_on_changes_lets_an_adopted_record_be_updated(here: World) -> None:
+    """The condition is asked of the row and of the record that was adopted."""
+    seeded(here, *MISSED, name="old")
+    done = mirrored(here, *MISSED.values(), name="new", changed={"when": "target.name = 'old' AND source.name = 'new'"})
+    assert (done.adopted, set(field(here).values())) == (len(MISSED), {"new"})
+
+
+def test_an_adopted_record_is_not_expired(here: World) -> None:
+    """A drop that only marks the record is taken out of the plan as well."""
+    seeded(here, *MISSED)
+    done = mirrored(here, *MISSED.values(), dropped={"expire": "new_expiredon"})
+    assert (done.adopted, done.expired.planned) == (len(MISSED), 0)
+    assert set(field(here, "new_expiredon").values()) == {None}
+
+
+def test_adopting_goes_on_in_rounds(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many keys are taken, each insert has one outcome."""
+    monkeypatch.setattr(writing, "TAKEN_AT_ONCE", 1)
+    seeded(here, *MISSED)
+    done = mirrored(here, *MISSED.values(), "n1", "n2", safety={"max_errors": 1})
+    assert (done.adopted, done.created.done, done.deleted.done, done.failed) == (len(MISSED), 2, 0, 0)
+
+
+def test_a_record_that_another_row_has_is_not_adopted(here: World) -> None:
+    """Two rows with one key, as the service sees it: the second is refused, and neither record nor row is lost."""
+    seeded(here, "A1", name="old")
+    for _ in range(2):
+        done = mirrored(here, "A1", "A①", name="new")
+        assert (done.adopted, done.failed, done.deleted.done) == (0, 1, 0)
+        assert field(here) == {"A1": "new"}
+    done = mirrored(here, "A1", "B2", "B②", name="new")
+    assert (done.created.done, done.adopted, done.failed, field(here)) == (1, 0, 1, {"A1": "new", "B2": "new"})
+
+
+def test_of_two_rows_with_one_records_key_the_first_adopts_it(here: World) -> None:
+    """The other is refused, in this run and in the next one."""
+    seeded(here, "A1", name="old")
+    done = mirrored(here, "A①", "A𝟏", name="new")
+    assert (done.adopted, done.failed, done.deleted.done, field(here)) == (1, 1, 0, {"A①": "new"})
+
+
+def test_a_record_outside_of_the_target_filter_is_not_adopted(here: World) -> None:
+    """It is not this sync's: the refusal is reported, and nobody's record is touched."""
+    seeded(here, "A1", name="theirs")
+    done = mirrored(here, "A①", name="ours", filter_="name eq 'ours'")
+    assert (done.adopted, done.failed, field(here)) == (0, 1, {"A1": "theirs"})
+    assert [error.error_type for error in done.errors] == ["INSERT 0x80060892"]
+
+
+def test_an_adopted_record_that_cannot_be_updated_fails_and_stays(here: World) -> None:
+    """The update's refusal is the insert's outcome; the record was in the source, so it is not dropped."""
+    seeded(here, "A1", name="old")
+    refusal = {"status": 400, "code": "0x80040265", "message": "A plug-in says no."}
+    here.emulator.faults({"action": "status", "match": {"path": "accounts/Microsoft.Dynamics.CRM.Update"}, **refusal})
+    done = mirrored(here, "A①", name="new")
+    assert (done.adopted, done.failed, done.deleted.planned, field(here)) == (0, 1, 0, {"A1": "old"})
+
+
+def test_a_key_taken_for_another_column_is_reported(here: World) -> None:
+    """The sync key is free: the service says no for another key, and there is nothing to adopt."""
+    here.define(
+        accounts(
+            sync_behaviour={"sync_key": ["name"], "dropped": "delete", "safety": {"max_delete": "100%"}},
+        ),
+    )
+    seeded(here, "A1", name="first")
+    here.csv([*rows("A1", name="first"), *rows("A1", name="second")])
+    done = here.run("accounts")
+    assert (done.adopted, done.failed, field(here)) == (0, 1, {"A1": "first"})
+
+
+def test_where_the_holders_cannot_be_looked_up_nothing_is_dropped(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the run between inserts and drops: every change has its outcome, and no record is lost."""
+    before = seeded(here, *MISSED)
+
+    def away(*_: object, **__: object) -> None:
+        raise RetryLater("Dataverse is away", retry_after=1)
+
+    monkeypatch.setattr(Dataverse, "read_holders", away)
+    with pytest.raises(RetryLater):
+        mirrored(here, *MISSED.values(), "fresh")
+    counts = next(iter(here.app.state.runs(sync="accounts", limit=1))).counts
+    assert (counts["created"]["done"], counts["adopted"], counts["deleted"]["done"]) == (1, 0, 0)
+    assert counts["skipped"] == 2 * len(MISSED)
+    assert before.items() <= ids(here).items()
+
+
+def test_an_insert_of_a_delta_is_an_order_and_adopts_nothing(here: World) -> None:
+    """`delta` compares nothing: the source says that the record is new, and the service that it is not."""
+    before = seeded(here, "A1", name="old")
+    here.csv(rows("A①", name="new"))
+    done = here.run("seed")
+    assert (done.adopted, done.failed, ids(here)) == (0, 1, before)
