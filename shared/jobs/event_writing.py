@@ -48,7 +48,7 @@ class WaveWriting:
         if self.adoption is None or not inserts:
             return _failures(self._outcomes(changes))
         others = [change for change in changes if change.action is not ChangeAction.INSERT]
-        outcomes = self._outcomes(inserts, adopting=True)
+        outcomes = self._outcomes(inserts)
         if any(isinstance(outcome, Failed) and outcome.code in KEY_TAKEN for outcome in outcomes.values()):
             return self._adopting(self.adoption, outcomes, others)
         return _failures(outcomes | self._outcomes(others))
@@ -72,11 +72,11 @@ class WaveWriting:
     def _numbers(self, table: str) -> frozenset[int]:
         return frozenset(number for (number,) in self.workspace.query(f"SELECT _change FROM {table}"))
 
-    def _outcomes(self, changes: Sequence[Change], *, adopting: bool = False) -> dict[int, Outcome]:
+    def _outcomes(self, changes: Sequence[Change]) -> dict[int, Outcome]:
         """Write; number of a change -> its outcome."""
         outcomes: dict[int, Outcome] = {}
         try:
-            for outcome in self.dataverse.write(self.entity, changes, adopting=adopting) if changes else ():
+            for outcome in self.dataverse.write(self.entity, changes) if changes else ():
                 if not isinstance(outcome, Skipped):
                     outcomes[outcome.number] = outcome
         except AbortRun as error:

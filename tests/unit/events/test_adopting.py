@@ -1,0 +1,82 @@
+"""Real time and keys: reserved characters, and keys that only the service holds equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.events.conftest import Make
+from tests.unit.events.world import World
+
+RESERVED = [f"A{character}{number}" for number, character in enumerate("/<>*%&:\\?+#")]
+
+
+def held(world: World) -> dict[str, str]:
+    """Id of each record -> its key."""
+    return {row["accountid"]: row["accountnumber"] for row in world.rows("accountid,accountnumber")}
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "delta"])
+def test_upserts_with_reserved_characters_bring_their_key(make: Make, strategy: str) -> None:
+    """The first event makes the record with its key; the second updates it."""
+    world = make(behaviour={"strategy": strategy})
+    for name in ("one", "two"):
+        world.run(*({"op": "upsert", "number": key, "name": name} for key in RESERVED))
+        assert world.accounts() == {key: {"name": name} for key in RESERVED}
+    assert world.letters == []
+
+
+def test_a_record_whose_key_the_service_alone_holds_equal_is_adopted(make: Make) -> None:
+    """The event updates it, counts as adopted, and the next one finds it by its new key."""
+    world = make()
+    record = world.put(accountnumber="A1", name="old", address1_city="Bern")
+    counts = world.run({"op": "c", "number": "A①", "name": "new"}, {"op": "c", "number": "B", "name": "other"})
+    assert (counts["adopted"], counts["insert"], "failed" in counts) == (1, 1, False)
+    assert world.accounts() == {"A①": {"name": "new", "city": "Bern"}, "B": {"name": "other"}}
+    assert world.run({"op": "u", "number": "A①", "name": "new"})["unchanged"] == 1
+    assert record in held(world)
+
+
+@pytest.mark.parametrize("changed", ["ignore", {"when": "source.name = 'x'"}])
+def test_the_rules_for_changed_records_apply_to_adopted_ones(make: Make, changed: Any) -> None:
+    """What may not be changed is left as it is."""
+    world = make(behaviour={"changed": changed})
+    world.put(accountnumber="A1", name="old")
+    for _ in range(2):
+        assert world.run({"op": "u", "number": "A①", "name": "new"})["adopted"] == 1
+        assert (world.accounts(), world.letters) == ({"A1": {"name": "old"}}, [])
+
+
+def test_an_adopted_record_is_not_dropped_by_the_same_batch(make: Make) -> None:
+    """A source that spells a key anew drops the old spelling: to the service the record is one."""
+    world = make()
+    record = world.put(accountnumber="A1", name="old")
+    counts = world.run({"op": "d", "number": "A1"}, {"op": "c", "number": "A①", "name": "new"})
+    assert (counts["adopted"], counts["ignored"]) == (1, 1)
+    assert held(world) == {record: "A①"}
+
+
+def test_two_events_with_one_key_to_the_service_end_in_one_record(make: Make) -> None:
+    """The second finds the record of the first taken, and then adopts it."""
+    world = make()
+    world.run({"op": "c", "number": "A1", "name": "one"}, {"op": "c", "number": "A①", "name": "two"})
+    assert (world.accounts(), world.letters) == ({"A①": {"name": "two"}}, [])
+
+
+def test_a_record_outside_of_the_target_filter_is_not_adopted(make: Make) -> None:
+    """The refusal goes to the dead letters, and the record is left alone."""
+    world = make(destination={"filter": "name eq 'ours'"})
+    world.put(accountnumber="A1", name="theirs")
+    world.run({"op": "c", "number": "A①", "name": "ours"})
+    assert (world.accounts(), world.reasons) == ({"A1": {"name": "theirs"}}, {0: "Failed Operation"})
+
+
+def test_an_adopted_record_that_cannot_be_updated_is_a_dead_letter(make: Make) -> None:
+    """The refusal of the update is the event's."""
+    world = make()
+    world.put(accountnumber="A1", name="old")
+    refusal = {"action": "status", "status": 400, "code": "0x80040265", "times": 5}
+    world.emulator.faults({"match": {"path": "accounts/Microsoft.Dynamics.CRM.UpdateMultiple"}, **refusal})
+    counts = world.run({"op": "c", "number": "A①", "name": "new"})
+    assert (counts["lost"], "adopted" in counts, world.accounts()) == (1, False, {"A1": {"name": "old"}})
