@@ -269,13 +269,13 @@ class SyncBehaviour(Model):
     )
     key_match: KeyMatch = Field(
         default=KeyMatch.SERVICE,
-        description="How keys are compared: as the service does (no case, no accents, no trailing spaces), with"
-        " accents, or exactly.",
+        description="How keys are compared: as the service does (no case, accents, width, kana, trailing spaces),"
+        " with accents, or exactly.",
     )
     new: Literal["insert", "ignore"] = Field(default="insert", description="Rows that the target does not have.")
     changed: Annotated[
         Annotated[Literal["update", "ignore"], Tag("text")] | Annotated[ChangedWhen, Tag("mapping")], SHAPE
-    ] = Field(default="update", description="Rows that differ from their record.")
+    ] = Field(default="update", description="Rows that differ from their record, adopted ones included.")
     dropped: Annotated[
         Annotated[Literal["delete", "ignore"], Tag("text")] | Annotated[Expire, Tag("mapping")], SHAPE
     ] = Field(default="ignore", description="Records that the source does not have.")
