@@ -101,6 +101,18 @@ def test_a_record_is_found_by_a_key_that_only_the_service_holds_equal(here: Worl
     assert field(here) == ({} if what == "DELETE" else dict.fromkeys([*MISSED, "other/1"], "new"))
 
 
+@pytest.mark.parametrize("match", ["exact", "accent_sensitive"])
+def test_keys_that_the_sync_tells_apart_are_not_asked_for_by_the_services_comparison(here: World, match: str) -> None:
+    """A sync that compares more strictly means what it says: the record of another key is not deleted."""
+    seeded(here, "abc")
+    definition = accounts(sync_behaviour={"strategy": "delta", "action_column": "what", "key_match": match})
+    definition["source"]["columns"].append({"name": "what"})
+    here.define(definition)
+    here.csv(rows("ábc", what="DELETE"))
+    here.run()
+    assert field(here) == {"abc": "x"}
+
+
 # -- Keys that both hold equal ----------------------------------------------------------------------------------------
 
 

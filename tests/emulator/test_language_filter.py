@@ -391,3 +391,17 @@ def test_an_accent_sensitive_collation_tells_accents_apart() -> None:
     assert strict.normalise("É") == "é" != strict.normalise("e")
     with pytest.raises(ValueError, match="is no collation"):
         type(COLLATION).named("Latin1")
+
+
+@pytest.mark.parametrize("accents", ["CI_AI", "CI_AS"])
+def test_width_and_kana_are_one_unless_the_collation_says_otherwise(accents: str) -> None:
+    """Full and half width, no-break spaces, ligatures, superscripts; hiragana and katakana."""
+    pairs = ["ＡＢＣ ABC", "A\u00a0B A\u3000B", "oﬃce office", "m² m2", "ｶﾞﾗｽ ガラス", "ひらがな ヒラガナ", "ゝゞ ヽヾ"]
+    both = [tuple(pair.split(" ")) for pair in pairs]
+    plain = type(COLLATION).named(f"Latin1_General_{accents}")
+    assert [plain.normalise(one) == plain.normalise(other) for one, other in both] == [True] * len(both)
+    kana = type(COLLATION).named(f"Japanese_{accents}_KS")
+    width = type(COLLATION).named(f"Japanese_{accents}_WS")
+    assert kana.normalise("ひ") != kana.normalise("ヒ") == kana.normalise("ﾋ")
+    assert width.normalise("Ａ") != width.normalise("a") == width.normalise("A")
+    assert width.normalise("ひ") == width.normalise("ヒ") != width.normalise("ﾋ")

@@ -374,6 +374,17 @@ def test_somebody_elses_record_does_not_pass_for_ours(*, kind: str, bulk: bool) 
     assert numbers(here) == {f"A{n}": 1 for n in range(100)}
 
 
+@pytest.mark.parametrize("adopting", [True, False])
+def test_taken_keys_do_not_stop_a_writer_whose_caller_adopts(*, adopting: bool) -> None:
+    """It looks for the records first; without that they are failures like any other, and the limit stops the rest."""
+    here = world(bounds=Bounds(max_errors=1, adopting=adopting))
+    for number in range(20):
+        here.memory.send(request("POST", {"accountnumber": f"A{number}", "name": "theirs"}, unharmed=here))
+    ends = settled(here.write(inserts(3000)), 3000)
+    assert (ends == {"Applied": 2980, "Failed": 20}) is adopting
+    assert ("Skipped" in ends) is not adopting
+
+
 def test_a_key_that_another_has_is_told_soon() -> None:
     """One look-up for each lost answer shows whose the record is; waiting would not change it."""
     here = world(faults=[Fault(kind="drop_before")])
