@@ -515,6 +515,8 @@ class SyncMachine(RuleBasedStateMachine):
         assert (done.source.verified, done.source.rejected) == (len(self.rows), self.blank_rows)
         ours = sum(record.ours for record in before.values())
         assert (done.target.processed, done.target.verified) == (ours, len(oldest(before)))
+        # Whatever is inside the filter was read, and its keys are known: a key that is taken is a lost answer's or others'.
+        assert done.adopted == 0
         changes = (done.created, done.updated, done.deleted, done.expired)
         assert sum(c.planned for c in changes) == sum(c.done for c in changes) + done.failed + done.skipped
         assert len(self.rows.keys() | oldest(before).keys()) == (
