@@ -46,13 +46,13 @@ _TABLES: Final[tuple[Mapping[str, str], ...]] = (
 )
 _EXPANSIONS: Final[Mapping[str, str]] = {
     "ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st",
-    "ĳ": "ij", "ǆ": "dž", "ǉ": "lj", "ǌ": "nj", "ǳ": "dz",
 }  # fmt: skip
-_UNFOLDED: Final = str.maketrans({char: plain for table in (*_TABLES, _EXPANSIONS) for char, plain in table.items()})
+_FOLDED: Final = str.maketrans({char: plain for table in (*_TABLES, _EXPANSIONS) for char, plain in table.items()})
+_SPACES_AND_SUPERSCRIPTS: Final = str.maketrans(dict(_TABLES[0]))
 
 # Where any of these can be: the tables are for the few texts that need them.
 _FOLDABLE: Final = (
-    r"[\x{00A0}-\x{00BA}\x{0132}\x{0133}\x{01C4}-\x{01CC}\x{01F1}-\x{01F3}\x{2007}\x{2011}\x{202F}\x{2070}-\x{209C}"
+    r"[\x{00A0}-\x{00BA}\x{2007}\x{2011}\x{202F}\x{2070}-\x{209C}"
     r"\x{3000}\x{3041}-\x{309E}\x{FB00}-\x{FB06}\x{FF01}-\x{FFEE}]"
 )
 # Vowel signs and the like, in which words of some scripts differ alone: DuckDB's strip_accents takes them for accents.
@@ -78,27 +78,42 @@ def normalise_key(attribute: AttributeMetadata, sql: str, key_match: KeyMatch) -
     """
     if key_match is KeyMatch.EXACT or attribute.type not in {AttributeType.STRING, AttributeType.MEMO}:
         return sql
+    small = f"lower({sql})"
     # A text with as many bytes as characters is plain ASCII, and most keys are.
     return f"""nullif(CASE
     WHEN strlen({sql}) = length({sql}) THEN lower({without_trailing_spaces(sql)})
-    WHEN regexp_matches({sql}, {literal(_FOLDABLE)}) THEN {_bare(sql, _widened(f"lower({sql})"), key_match)}
-    ELSE {_bare(sql, f"lower({sql})", key_match)} END, '')"""
+    {_readable(sql, key_match)}
+    WHEN regexp_matches({sql}, {literal(_FOLDABLE)}) THEN {_ended(_bare(_widened(small), key_match))}
+    ELSE {_ended(_bare(small, key_match))} END, '')"""
+
+
+def _readable(sql: str, key_match: KeyMatch) -> str:
+    """The branch of texts from which accents must not be taken; what is folded in them are spaces and superscripts."""
+    if key_match is not KeyMatch.SERVICE:
+        return ""
+    plain = f"nfc_normalize({_translated(f'lower({sql})', _TABLES[0])})"
+    return f"WHEN regexp_matches({sql}, {literal(_SIGNS)}) THEN {_ended(plain)}"
+
+
+def _translated(sql: str, table: Mapping[str, str]) -> str:
+    return f"translate({sql}, {literal(''.join(table))}, {literal(''.join(table.values()))})"
 
 
 def _widened(sql: str) -> str:
     for table in _TABLES:
-        sql = f"translate({sql}, {literal(''.join(table))}, {literal(''.join(table.values()))})"
+        sql = _translated(sql, table)
     for char, several in _EXPANSIONS.items():
         sql = f"replace({sql}, {literal(char)}, {literal(several)})"
     return sql
 
 
-def _bare(sql: str, text: str, key_match: KeyMatch) -> str:
-    """Without accents where they do not count; sharp s and final sigma are two letters whose lower case is not one."""
-    plain = f"nfc_normalize({text})"
-    if key_match is KeyMatch.SERVICE:
-        plain = f"CASE WHEN regexp_matches({sql}, {literal(_SIGNS)}) THEN {plain} ELSE strip_accents({text}) END"
-    return f"rtrim(replace(replace({plain}, 'ß', 'ss'), 'ς', 'σ'), ' ')"
+def _bare(sql: str, key_match: KeyMatch) -> str:
+    return f"strip_accents({sql})" if key_match is KeyMatch.SERVICE else f"nfc_normalize({sql})"
+
+
+def _ended(sql: str) -> str:
+    """Sharp s and final sigma are two letters whose lower case is not one; spaces at the end do not count."""
+    return f"rtrim(replace(replace({sql}, 'ß', 'ss'), 'ς', 'σ'), ' ')"
 
 
 def folded(text: str, key_match: KeyMatch) -> str:
@@ -107,10 +122,13 @@ def folded(text: str, key_match: KeyMatch) -> str:
         return text
     if text.isascii():
         return text.lower().rstrip(" ")
-    plain = text.replace("İ", "i").lower().translate(_UNFOLDED)
-    if key_match is KeyMatch.ACCENT_SENSITIVE or _HAS_SIGNS.search(text):
-        plain = unicodedata.normalize("NFC", plain)
+    plain = text.replace("İ", "i").lower()
+    if key_match is KeyMatch.SERVICE and _HAS_SIGNS.search(text):
+        plain = unicodedata.normalize("NFC", plain.translate(_SPACES_AND_SUPERSCRIPTS))
+    elif key_match is KeyMatch.SERVICE:
+        letters = unicodedata.normalize("NFD", plain.translate(_FOLDED))
+        bare = "".join(letter for letter in letters if not unicodedata.category(letter).startswith("M"))
+        plain = unicodedata.normalize("NFC", bare)
     else:
-        plain = "".join(c for c in unicodedata.normalize("NFD", plain) if not unicodedata.category(c).startswith("M"))
-        plain = unicodedata.normalize("NFC", plain)
+        plain = unicodedata.normalize("NFC", plain.translate(_FOLDED))
     return plain.replace("ß", "ss").replace("ς", "σ").rstrip(" ")
