@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
+from shared.dataverse.answers import parsed
 from shared.dataverse.batch_requests import Part, decoded, encoded
 from shared.dataverse.keys import equals
 from shared.dataverse.reader import selected, typed_members
 from shared.dataverse.retry import Happened, Trouble, delay
-from shared.dataverse.service import FIRST_REFUSAL, Call, Service, not_dataverse
+from shared.dataverse.service import FIRST_REFUSAL, Call, Service
 from shared.dataverse.service_errors import refusal, trouble
 from shared.dataverse.transport import Response
 from shared.entities import EntityMetadata
-from shared.errors import AbortRun, RetryLater
+from shared.errors import RetryLater
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace, literal, quoted
 
@@ -54,7 +56,7 @@ def read_holders(
         sent = {number: path for number, path in asked.items() if len(path) <= LONGEST_URL}
         records = list(_records(_answers(service, entity, sent)))
         if records:
-            workspace.execute(statement, [json.dumps(records, ensure_ascii=False)])
+            workspace.execute(statement, [json.dumps(records, ensure_ascii=False, default=_plain)])
 
 
 def _path(
@@ -78,13 +80,13 @@ def _records(answers: Mapping[int, Response]) -> Iterator[dict[str, Any]]:
                 yield {**record, "_seq": str(number)}
 
 
-def _page(answer: Response) -> list[dict[str, Any]]:
-    try:
-        # Numbers stay as they are written: as numbers of Python's they would lose digits.
-        page: list[dict[str, Any]] = json.loads(answer.body, parse_float=str, parse_int=str)["value"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise AbortRun(not_dataverse("$batch")) from error
-    return page
+def _page(answer: Response) -> list[Mapping[str, Any]]:
+    return [dict(record.members()) for record in parsed(answer.body, "a look-up", exact=True).rows()]
+
+
+def _plain(number: object) -> str:
+    """A number as it is written: as one of Python's it would lose digits."""
+    return format(number, "f") if isinstance(number, Decimal) else str(number)
 
 
 def _answers(service: Service, entity: EntityMetadata, paths: Mapping[int, str]) -> Mapping[int, Response]:

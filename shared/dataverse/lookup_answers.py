@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+from shared.dataverse.answers import parsed
 from shared.dataverse.chunks import Chunk, Target, lookup_key
 from shared.dataverse.keys import column_in_url, key_text
 from shared.dataverse.transport import Response
@@ -21,12 +20,15 @@ def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> 
 
     Strays are records whose key was not asked for: the service holds it equal to one that was, and does not say to
     which. Where the sync compares keys more strictly than the service, it means what it says, and there are none.
+
+    Raises:
+        UnexpectedAnswer: An answer is not one that Dataverse gives.
     """
-    pages = [json.loads(answer.body, parse_float=Decimal)["value"] for answer in answers]
+    pages = [parsed(answer.body, "a look-up", exact=True).rows() for answer in answers]
     record = target.entity.primary_id
     if chunk.apart:
         asked = zip(chunk.changes, pages, strict=True)
-        return {change.number: records[0][record] for change, records in asked if records}, False
+        return {change.number: records[0].member(record).guid() for change, records in asked if records}, False
     keys = {change.number: _text(lookup_key(chunk.kind, change, target.entity), target) for change in chunk.changes}
     # Nearly always one set of columns: only where some of the creates bring their ids there are two.
     columns = {tuple(lookup_key(chunk.kind, change, target.entity)): None for change in chunk.changes}
@@ -35,10 +37,10 @@ def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> 
     wanted = frozenset(keys.values())
     lenient = target.connection.key_match is KeyMatch.SERVICE
     for each in chain.from_iterable(pages):
-        texts = [_text(_values(each, names, target), target) for names in columns]
+        texts = [_text(_values(each.members(), names, target), target) for names in columns]
         strays |= lenient and wanted.isdisjoint(texts)
         for text in texts:
-            found.setdefault(text, each[record])
+            found.setdefault(text, each.member(record).guid())
     return {number: found[text] for number, text in keys.items() if text in found}, strays
 
 
