@@ -1,9 +1,14 @@
 """The function app: two triggers over one core."""
 
-import azure.functions as func
+from shared.deployment import check_when_deployed
 
-from batch_sync.function import blueprint as batch_sync
-from event_sync.function import blueprint as event_sync
+# First of all: where a package cannot be imported, this says why.
+check_when_deployed()
+
+import azure.functions as func  # noqa: E402 - see above
+
+from batch_sync.function import blueprint as batch_sync  # noqa: E402 - see above
+from event_sync.function import blueprint as event_sync  # noqa: E402 - see above
 
 app = func.FunctionApp()
 app.register_functions(batch_sync)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from shared.deployment import is_deployed
 from shared.errors import UserError
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "environment",
     "function_time_limit",
     "reach_directly",
-    "set_for_libraries",
 ]
 
 # Commercial and GCC, GCC High, DoD, China: the hosts of Microsoft's discovery samples (Cloud.cs).
@@ -173,7 +173,7 @@ class Settings(BaseModel):
         """
         found = environment(folder) if values is None else values
         chosen: dict[str, Any] = {name: found[name] for name in cls.names() if found.get(name)}
-        if _deployed(found):
+        if is_deployed(found):
             chosen.setdefault("STATE_STORE", "azure")
         try:
             return cls.model_validate(chosen)
@@ -214,11 +214,6 @@ def reach_directly(hosts: Iterable[str]) -> None:
             os.environ[name] = ",".join(dict.fromkeys([*known, *added]))
 
 
-def set_for_libraries(name: str, value: str) -> None:
-    """Set a variable that a library reads and takes in no other way, unless somebody has set it."""
-    os.environ.setdefault(name, value)
-
-
 def function_time_limit(values: Mapping[str, str], folder: Path) -> timedelta | None:
     """How long one invocation may take: `functionTimeout` of the host's configuration.
 
@@ -241,11 +236,6 @@ def function_time_limit(values: Mapping[str, str], folder: Path) -> timedelta | 
         raise UserError(f"functionTimeout is {text!r}: write hours:minutes:seconds, such as 00:30:00, or -1 for none")
     days, hours, minutes, seconds = (int(part or 0) for part in span.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-def _deployed(values: Mapping[str, str]) -> bool:
-    """Whether this is Azure: App Service and Flex Consumption name the site; the Core Tools say Development."""
-    return bool(values.get("WEBSITE_SITE_NAME")) and values.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development"
 
 
 def _local_values(file: Path) -> dict[str, str]:

@@ -13,12 +13,11 @@ from tests.functions.host import FunctionsHost
 
 ROOT = Path(__file__).parents[2]
 COLD = """
-import sys, time
-begun = time.perf_counter()
+import sys
 import function_app
-print(time.perf_counter() - begun, *sorted(sys.modules))
+print(*sys.modules)
 """
-# Each takes longer than everything that an import of the app may load together, or is most of it.
+# Each takes longer to load than all that the import of the app needs.
 HEAVY = {
     "duckdb",
     "pydantic",
@@ -39,15 +38,9 @@ def test_the_app_has_two_functions(host: FunctionsHost) -> None:
 
 
 def test_a_cold_import_is_quick() -> None:
-    """Half a second at most, because what is heavy is loaded where it is first used."""
-    tries = [
-        subprocess.run(
-            [sys.executable, "-c", COLD], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.split()
-        for _ in range(3)
-    ]
-    assert min(float(seconds) for seconds, *_ in tries) <= 0.5
-    assert HEAVY & set(tries[0]) == set()
+    """What is heavy is loaded where it is first used; in Azure it is loaded ahead, see `shared.deployment`."""
+    done = subprocess.run([sys.executable, "-c", COLD], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert HEAVY & set(done.stdout.split()) == set()
 
 
 def test_the_hosts_file_is_as_the_app_needs_it() -> None:
@@ -65,9 +58,3 @@ def test_the_example_sets_what_the_host_has_no_default_for() -> None:
     """Every %NAME% of a trigger is in local.settings.example.json."""
     values = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
     assert {"BATCH_SYNC_SCHEDULE", "EVENT_HUB_NAME", "EVENT_HUB_CONSUMER_GROUP"} <= values.keys()
-
-
-@pytest.mark.parametrize("path", ["tests", "emulator", "benchmarks", "demo", "infra", "requirements", "docs"])
-def test_what_only_developers_need_is_not_deployed(path: str) -> None:
-    """.funcignore keeps the package small."""
-    assert f"{path}/" in (ROOT / ".funcignore").read_text().splitlines()
