@@ -1,11 +1,13 @@
 # Everything a person types. `make demo` and `make test` set up what they need.
 PYTHON ?= python3
 UV ?= uv
+# The version that infra/ deploys with; requirements.txt is for it alone.
+DEPLOYED_PYTHON := 3.13
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo test check format bench soak start lock clean
+.PHONY: setup demo test package check format bench soak start lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -27,6 +29,10 @@ demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few even
 
 test: setup ## all tests
 	@$(BIN)/pytest -n auto
+
+package: setup ## the zips that are deployed, in dist/: without packages for the remote build, and with them
+	$(BIN)/python scripts/package.py
+	$(BIN)/python scripts/package.py --with-packages
 
 check: setup ## style, types, import rules, budgets
 	$(BIN)/ruff check .
@@ -52,8 +58,8 @@ start: setup ## the app in the Azure Functions host, where Core Tools are instal
 	PATH="$(CURDIR)/$(BIN):$$PATH" func start
 
 lock: ## renew the lock files from pyproject.toml (needs uv)
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --extra azure pyproject.toml --output-file requirements.txt
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --group build --group emulator --group test --group lint --constraints requirements.txt pyproject.toml --output-file requirements/dev.lock
+	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --all-extras --group build --group emulator --group test --group lint pyproject.toml --output-file requirements/dev.lock
+	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet --extra azure --constraints requirements/dev.lock pyproject.toml --output-file requirements.txt
 
 clean: ## what the other targets made
-	rm -rf $(VENV) .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) dist .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

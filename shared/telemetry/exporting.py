@@ -7,7 +7,6 @@ import logging
 from functools import cache
 from typing import Protocol
 
-from shared.settings import set_for_libraries
 from shared.telemetry.logs import JsonLines, RunContext
 
 __all__ = ["TelemetrySettings", "configure"]
@@ -54,22 +53,28 @@ def _configure_once(level: str, connection_string: str) -> None:
 
 
 def _export(connection_string: str) -> None:
+    """Send spans and metrics to Application Insights. The host sends what the process logs, so logs stay out.
+
+    With `APPLICATIONINSIGHTS_AUTHENTICATION_STRING` the exporters sign in with the managed identity that it names.
+    """
     try:
         # An extra that only the deployed app installs, and half a second of import.
-        distro = importlib.import_module("azure.monitor.opentelemetry")
+        azure = importlib.import_module("azure.monitor.opentelemetry.exporter")
     except ImportError:
-        log.warning("APPLICATIONINSIGHTS_CONNECTION_STRING is set, but azure-monitor-opentelemetry is not installed")
+        log.warning(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING is set, but azure-monitor-opentelemetry-exporter is not installed"
+        )
         return
-    # Retry policies of the storage and Key Vault SDKs would each make a span of every try.
-    quiet = {name: {"enabled": False} for name in ("azure_sdk", "requests", "urllib", "urllib3")}
-    # The host sends what the process logs, so a second copy is not wanted; the distribution asks the environment alone.
-    set_for_libraries("OTEL_LOGS_EXPORTER", "none")
-    distro.configure_azure_monitor(
-        connection_string=connection_string,
-        instrumentation_options=quiet,
-        # A run is few spans. By default most of those that come together are left out, the failed ones too.
-        sampling_ratio=1.0,
-        # The host has both.
-        enable_live_metrics=False,
-        enable_performance_counters=False,
-    )
+    from opentelemetry import metrics, trace  # noqa: PLC0415 - loaded with the exporter
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415 - as above
+
+    # A run is few spans: none is left out, whatever the environment says of sampling.
+    spans = TracerProvider(sampler=ALWAYS_ON)
+    spans.add_span_processor(BatchSpanProcessor(azure.AzureMonitorTraceExporter(connection_string=connection_string)))
+    trace.set_tracer_provider(spans)
+    reader = PeriodicExportingMetricReader(azure.AzureMonitorMetricExporter(connection_string=connection_string))
+    metrics.set_meter_provider(MeterProvider([reader]))

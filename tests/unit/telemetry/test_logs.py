@@ -119,7 +119,7 @@ def test_the_handlers_of_the_host_get_json_lines_and_the_level_of_the_settings(
     monkeypatch: pytest.MonkeyPatch, root: logging.Logger
 ) -> None:
     """A missing exporter is told once and stops nothing."""
-    monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry", None)  # means: not there
+    monkeypatch.setitem(sys.modules, "azure.monitor.opentelemetry.exporter", None)  # means: not there
     handler = Lines()
     handler.setFormatter(None)
     root.addHandler(handler)
@@ -128,7 +128,7 @@ def test_the_handlers_of_the_host_get_json_lines_and_the_level_of_the_settings(
     logging.getLogger("shared.x").info("not said")
     logging.getLogger("azure.core").info("not said either")
     assert [line["message"] for line in handler.lines] == [
-        "APPLICATIONINSIGHTS_CONNECTION_STRING is set, but azure-monitor-opentelemetry is not installed"
+        "APPLICATIONINSIGHTS_CONNECTION_STRING is set, but azure-monitor-opentelemetry-exporter is not installed"
     ]
 
 
