@@ -45,6 +45,7 @@ from shared.errors import DefinitionError, Problem, SyncError
 from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tools, explained, plan_batch, run_batch
 from shared.jobs.validation import online_problems
 from shared.redaction import register_secret
+from shared.remote import RemoteFiles
 from shared.secrets import SecretStore
 from shared.settings import Settings, environment, reach_directly
 from shared.sources import open_source
@@ -81,7 +82,9 @@ class App:
 
     @cached_property
     def _repository(self) -> Repository:
-        return Repository(self.settings.sync_definitions, clock=time.monotonic)
+        return Repository(
+            self.settings.sync_definitions, clock=time.monotonic, open_url=RemoteFiles.of(self.settings).open
+        )
 
     def definitions(self) -> tuple[Loaded, ...]:
         """Every definition file: its definition, or the problems that it has."""
@@ -351,7 +354,7 @@ class App:
         keep: Path | None,
         progress: Progress | None,
     ) -> Iterator[Tools]:
-        source = open_source(definition.source, values)
+        source = open_source(definition.source, values, open_url=RemoteFiles.of(self.settings).open)
 
         def open_workspace() -> Workspace:
             # A source whose files are missing says so here: inside the run, so that the log has it.

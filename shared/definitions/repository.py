@@ -15,6 +15,7 @@ from shared.definitions.loading import read_definition
 from shared.definitions.models import SyncDefinition
 from shared.definitions.yaml_loader import Place
 from shared.errors import DefinitionError, Problem, UserError
+from shared.remote import OpenUrl, is_remote, open_without_account
 
 __all__ = ["Loaded", "Repository", "accepted", "load_folder"]
 
@@ -117,10 +118,14 @@ class Repository:
     Args:
         place: A local path, or an fsspec URL.
         clock: Monotonic seconds.
+        open_url: Turns a URL into its file system and path.
     """
 
-    def __init__(self, place: str | Path, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, place: str | Path, *, clock: Callable[[], float], open_url: OpenUrl = open_without_account
+    ) -> None:
         self._place = str(place)
+        self._open_url = open_url
         self._clock = clock
         self._lock = threading.Lock()
         self._looked = float("-inf")
@@ -163,7 +168,7 @@ class Repository:
 
     def _look(self) -> tuple[Loaded, ...]:
         try:
-            folder = _folder(self._place)
+            folder = self._folder()
             self._read = {file: self._read.get(file) or _load(folder, file.name) for file in folder.files()}
         except OSError as error:
             if self._loaded is not None:
@@ -171,6 +176,9 @@ class Repository:
             reason = error.strerror or str(error)
             raise UserError(f"the definitions in {self._place} cannot be read: {reason}") from error
         return tuple(_with_unique_names(self._read.values()))
+
+    def _folder(self) -> _Folder:
+        return _RemoteFolder(self._place, self._open_url) if is_remote(self._place) else _LocalFolder(Path(self._place))
 
 
 def _load(folder: _Folder, name: str) -> Loaded:
@@ -231,11 +239,6 @@ def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
             yield replace(entry, definition=None, problems=entry.placed([problem]))
 
 
-def _folder(place: str) -> _Folder:
-    # C:\folder is no URL; fsspec's chained and schemed addresses all hold "://" or "::".
-    return _RemoteFolder(place) if "://" in place or "::" in place else _LocalFolder(Path(place))
-
-
 def _is_definition(name: str) -> bool:
     return name.endswith(_SUFFIXES) and not name.startswith(".")
 
@@ -284,14 +287,12 @@ class _RemoteFolder:
     """A folder behind an fsspec URL. Whatever its driver raises becomes an OSError."""
 
     url: str
+    open_url: OpenUrl
     paths: dict[str, str] = field(default_factory=dict)
 
     def _asked(self, question: Callable[[Any, str], _Answer]) -> _Answer:
-        # Imported here: who keeps definitions on disk does not pay for it at a cold start.
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - see above; it ships no types
-
         try:
-            return question(*url_to_fs(self.url))
+            return question(*self.open_url(self.url))
         except OSError:
             raise
         # A driver raises what it likes: azure.core, botocore and aiohttp each have a tree of their own.

@@ -15,7 +15,8 @@ import duckdb
 
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
-from shared.sources.files import InputFile, Layout, data_lines, find_files, is_remote, open_text, write_plain
+from shared.remote import OpenUrl, is_remote, open_without_account
+from shared.sources.files import InputFile, Layout, data_lines, find_files, open_text, write_plain
 from shared.sources.records import STAND_IN, Dialect, Malformed, reader_of, records
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
@@ -48,9 +49,10 @@ class _Header:
 class DelimitedFiles:
     """The files of a `delimited` source."""
 
-    def __init__(self, source: DelimitedSource, *, path: str) -> None:
+    def __init__(self, source: DelimitedSource, *, path: str, open_url: OpenUrl = open_without_account) -> None:
         self._source = source
         self._path = path
+        self._open_url = open_url
         self._columns = [column for column in source.columns if column.read]
         self._dialect = Dialect(delimiter=source.delimiter, quote=source.text_qualifier)
 
@@ -72,7 +74,7 @@ class DelimitedFiles:
         names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in self._columns)
         workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
         workspace.run(SOURCE_ERRORS)
-        for number, file in enumerate(find_files(self._path)):
+        for number, file in enumerate(find_files(self._path, self._open_url)):
             _Load(workspace, self._source, self._columns, self._dialect, number).load(file)
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from shared.errors import UserError
+from shared.remote import OpenUrl, is_remote, open_without_account
 from shared.sources.places import check_local, check_system
 
-__all__ = ["InputFile", "Layout", "data_lines", "find_files", "is_remote", "open_text", "write_plain"]
+__all__ = ["InputFile", "Layout", "data_lines", "find_files", "open_text", "write_plain"]
 
 _BLOCK: Final = 1 << 20
 _COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
@@ -88,20 +89,19 @@ class InputFile:
             return cast("IO[bytes]", self.system.open(self.path, "rb"))
 
 
-def is_remote(path: str) -> bool:
-    """Tell a URL from a local path."""
-    return "://" in path and not path.startswith("file://")
-
-
-def find_files(path: str) -> tuple[InputFile, ...]:
+def find_files(path: str, open_url: OpenUrl = open_without_account) -> tuple[InputFile, ...]:
     """Return the files that a path, URL or glob names, in the order of their names.
+
+    Args:
+        path: What the source says.
+        open_url: Turns a URL into its file system and path.
 
     Raises:
         UserError: There is none, or the place cannot be reached.
     """
     if not path:
         raise UserError("the source's path is empty: is the parameter that it is made of?")
-    found = _remote_files(path) if is_remote(path) else _local_files(path.removeprefix("file://"))
+    found = _remote_files(path, open_url) if is_remote(path) else _local_files(path.removeprefix("file://"))
     if not found:
         raise UserError(
             f"{path} names no file: no such file exists; check the path"
@@ -122,12 +122,9 @@ def _local_files(path: str) -> tuple[InputFile, ...]:
     return tuple(InputFile(name=name, path=name) for name in names if Path(name).is_file())
 
 
-def _remote_files(url: str) -> tuple[InputFile, ...]:
-    # fsspec ships no types. Imported here: only remote sources pay for it at a cold start.
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
-
+def _remote_files(url: str, open_url: OpenUrl) -> tuple[InputFile, ...]:
     with _reaching(url):
-        system, path = url_to_fs(url)
+        system, path = open_url(url)
         check_system(system, path)
         names = sorted(system.glob(path)) if _MAGIC & set(path) else [path] if system.exists(path) else []
         for name in names:

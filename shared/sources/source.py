@@ -9,6 +9,7 @@ from shared.definitions.models import DelimitedSource, EventsSource, ParameterVa
 from shared.definitions.models import Source as SourceDefinition
 from shared.definitions.parameters import in_text
 from shared.errors import UserError
+from shared.remote import OpenUrl, open_without_account
 from shared.sources.delimited import DelimitedFiles
 from shared.workspace import Workspace
 
@@ -36,19 +37,22 @@ class Source(Protocol):
         ...
 
 
-def open_source(source: SourceDefinition, parameters: Mapping[str, ParameterValue]) -> Source:
+def open_source(
+    source: SourceDefinition, parameters: Mapping[str, ParameterValue], *, open_url: OpenUrl = open_without_account
+) -> Source:
     """Return the source that a definition describes; nothing is opened yet.
 
     Args:
         source: The definition's source.
         parameters: Resolved parameters, for its paths.
+        open_url: Turns a URL into its file system and path.
 
     Raises:
         UserError: The source is for real time alone.
     """
     match source:
         case DelimitedSource():
-            return DelimitedFiles(source, path=in_text(source.path, parameters))
+            return DelimitedFiles(source, path=in_text(source.path, parameters), open_url=open_url)
         case EventsSource():
             raise UserError("source type events gets its rows from the listener: this sync cannot run as a batch")
         case unknown:

@@ -1,0 +1,113 @@
+"""Files behind URLs: one place turns a URL into a file system, with the app's own storage account for Azure.
+
+| URL | storage account | sign-in |
+|---|---|---|
+| `abfs://container/path` | the app's own (`AzureWebJobsStorage…`) | its identity or connection string |
+| `abfs://container@account.dfs.core.windows.net/path` | `account` | the app's identity |
+| any other that fsspec knows, such as `s3://bucket/path` | | as its driver finds it in the environment |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, Self
+from urllib.parse import urlsplit
+
+__all__ = ["OpenUrl", "RemoteFiles", "is_remote", "open_without_account"]
+
+# A URL -> its fsspec file system, and the path in it. fsspec ships no types.
+OpenUrl = Callable[[str], tuple[Any, str]]
+
+_AZURE: Final = frozenset({"abfs", "abfss", "az"})
+_WITH_ACCOUNT: Final = re.compile(r"[^@/]+@[^/]+")
+
+
+def is_remote(path: str) -> bool:
+    """Tell a URL from a local path."""
+    return "://" in path and not path.startswith("file://")
+
+
+class StorageSettings(Protocol):
+    """The part of the settings that is read here; all may be empty."""
+
+    @property
+    def storage_account(self) -> str:
+        """Name of the app's storage account."""
+
+    @property
+    def blob_endpoint(self) -> str:
+        """URL of its blob service."""
+
+    @property
+    def storage_connection(self) -> str:
+        """Its connection string."""
+
+    @property
+    def azure_client_id(self) -> str:
+        """Client id of the app's user-assigned identity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFiles:
+    """Opens URLs.
+
+    Attributes:
+        account: Name of the app's storage account; empty where it has none.
+        blob_endpoint: URL of its blob service, such as `https://account.blob.core.windows.net`.
+        connection_string: Used instead of an identity where it is set.
+        client_id: Client id of the user-assigned identity; empty for the default one.
+    """
+
+    account: str = ""
+    blob_endpoint: str = ""
+    connection_string: str = field(default="", repr=False)
+    client_id: str = ""
+
+    @classmethod
+    def of(cls, settings: StorageSettings) -> Self:
+        """For the storage account and the identity that the settings name."""
+        return cls(
+            account=settings.storage_account,
+            blob_endpoint=settings.blob_endpoint,
+            connection_string=settings.storage_connection,
+            client_id=settings.azure_client_id,
+        )
+
+    def open(self, url: str) -> tuple[Any, str]:
+        """Return the file system that a URL names, and the path in it.
+
+        Raises:
+            ValueError: The URL names no storage account and the app has none, or no driver knows its scheme.
+            ImportError: The driver is not installed.
+            OSError: The storage cannot be reached.
+        """
+        # Imported here: who keeps files on disk does not pay for it at a cold start.
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
+
+        system, path = url_to_fs(url, **self._options(url))
+        return system, str(path)
+
+    def _options(self, url: str) -> Mapping[str, Any]:
+        parts = urlsplit(url)
+        if parts.scheme not in _AZURE:
+            return {}
+        identity = {"anon": False} | ({"managed_identity_client_id": self.client_id} if self.client_id else {})
+        if _WITH_ACCOUNT.fullmatch(parts.netloc):
+            return identity
+        if self.connection_string:
+            return {"connection_string": self.connection_string}
+        if not self.blob_endpoint:
+            raise ValueError(
+                f"it names no storage account: write {parts.scheme}://{parts.netloc}@ACCOUNT.dfs.core.windows.net"
+                f"{parts.path}, or set AzureWebJobsStorage__accountName"
+            )
+        host = self.blob_endpoint.removeprefix("https://").rstrip("/")
+        # The name alone would do, but for the client library's check that there is one.
+        return identity | {"account_name": self.account or host.partition(".")[0], "account_host": host}
+
+
+def open_without_account(url: str) -> tuple[Any, str]:
+    """Open a URL where the app has no storage account; see `RemoteFiles.open`."""
+    return RemoteFiles().open(url)

@@ -1,0 +1,31 @@
+"""Run in the environment of the deployed app: load the package in Microsoft's runtime and fire both triggers.
+
+    python program.py FOLDER TESTS
+
+FOLDER holds the unpacked package with its packages in `.python_packages`, TESTS is the folder above `tests`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+folder, tests = Path(sys.argv[1]), sys.argv[2]
+# As the worker does: the app's packages come before its own, and the app before both.
+sys.path[:0] = [str(folder), str(folder / ".python_packages" / "lib" / "site-packages")]
+sys.path.append(tests)
+
+from tests.functions.host import FunctionsHost  # noqa: E402 - needs the path above
+from tests.functions.payloads import Event, events, timer  # noqa: E402 - needs the path above
+
+begun = time.perf_counter()
+with FunctionsHost(folder) as host:
+    print(f"loaded in {time.perf_counter() - begun:.1f} s", sorted(host.names))  # noqa: T201 - read by the test
+    body = b'{"op": "c", "number": "live-1", "name": "From an event"}'
+    for name, payload in (("batch_sync", timer()), ("event_sync", events([Event(body=body)]))):
+        done = host.fire(name, payload)
+        assert done.succeeded, done.error + done.trace
+import shared  # noqa: E402 - after the host has put the app on the path
+
+assert Path(shared.__file__ or "").is_relative_to(folder), shared.__file__
