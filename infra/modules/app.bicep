@@ -13,8 +13,14 @@ param vaultUrl string
 @secure()
 param insightsConnection string
 param subnetId string
-param schedule string
 param mostInstances int
+param instanceMemory int
+
+@description('Settings that main.bicep names one by one.')
+param options object
+
+@description('Further settings; they win over all others.')
+param moreSettings object
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: 'plan-${token}'
@@ -50,15 +56,15 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
           }
         }
       }
-      // Three runs side by side, each with half a gigabyte of workspace.
-      scaleAndConcurrency: { maximumInstanceCount: mostInstances, instanceMemoryMB: 4096 }
+      scaleAndConcurrency: { maximumInstanceCount: mostInstances, instanceMemoryMB: instanceMemory }
       runtime: { name: 'python', version: '3.13' }
     }
   }
 
   resource settings 'config' = {
     name: 'appsettings'
-    properties: {
+    // Every setting is written here: one that is made by hand is gone after the next provisioning.
+    properties: union({
       AzureWebJobsStorage__accountName: storageName
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: identityClientId
@@ -67,16 +73,15 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       EventHubConnection__clientId: identityClientId
       AZURE_CLIENT_ID: identityClientId
       APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
+      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       KEY_VAULT_URL: vaultUrl
       STATE_STORE: 'azure'
-      SYNC_DEFINITIONS: 'syncs'
-      BATCH_SYNC_SCHEDULE: schedule
       EVENT_HUB_NAME: hubName
       EVENT_HUB_CONSUMER_GROUP: consumerGroup
-      LOG_LEVEL: 'INFO'
-    }
+    }, options, moreSettings)
   }
 }
 
 output name string = app.name
+output id string = app.id
 output url string = 'https://${app.properties.defaultHostName}'

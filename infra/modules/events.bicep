@@ -2,12 +2,12 @@
 param name string
 param location string
 param tags object
-param openToInternet bool
+param isPrivate bool
+@description('Who gets roles here: appId, developerId (may be empty), developerType.')
+param access object
 
 @description('Events of one partition are handled in order, by one instance at a time.')
-@minValue(1)
-@maxValue(32)
-param partitions int = 8
+param partitions int
 
 resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
   name: name
@@ -19,7 +19,7 @@ resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
     minimumTlsVersion: '1.2'
     isAutoInflateEnabled: true
     maximumThroughputUnits: 4
-    publicNetworkAccess: openToInternet ? 'Enabled' : 'Disabled'
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
   }
 
   resource hub 'eventhubs' = {
@@ -34,6 +34,31 @@ resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
       name: 'event-sync'
       properties: {}
     }
+  }
+}
+
+var dataReceiver = 'a638d3c7-ab3a-418d-83e6-5f17a39d4fde'
+var dataSender = '2b629674-e913-4c01-ae53-ef4638d8f975'
+
+resource appMay 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in [dataReceiver, dataSender]: {
+    name: guid(namespace.id, access.appId, role)
+    scope: namespace
+    properties: {
+      principalId: access.appId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+    }
+  }
+]
+
+resource developerMay 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(access.developerId)) {
+  name: guid(namespace.id, access.developerId, dataSender)
+  scope: namespace
+  properties: {
+    principalId: access.developerId
+    principalType: access.developerType
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataSender)
   }
 }
 

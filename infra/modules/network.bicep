@@ -2,6 +2,9 @@
 param token string
 param location string
 param tags object
+param prefix string
+param appPrefix string
+param endpointsPrefix string
 param storageId string
 param namespaceId string
 param vaultId string
@@ -13,23 +16,41 @@ var targets = [
   { name: 'vault', service: vaultId, zone: 'privatelink.vaultcore.azure.net' }
 ]
 
+// Dataverse can be told to admit certain addresses only: everything that the app sends leaves by this one.
+resource egress 'Microsoft.Network/publicIPAddresses@2024-05-01' = {
+  name: 'pip-${token}'
+  location: location
+  tags: tags
+  sku: { name: 'Standard' }
+  properties: { publicIPAllocationMethod: 'Static' }
+}
+
+resource gateway 'Microsoft.Network/natGateways@2024-05-01' = {
+  name: 'ng-${token}'
+  location: location
+  tags: tags
+  sku: { name: 'Standard' }
+  properties: { publicIpAddresses: [{ id: egress.id }], idleTimeoutInMinutes: 10 }
+}
+
 resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   name: 'vnet-${token}'
   location: location
   tags: tags
   properties: {
-    addressSpace: { addressPrefixes: ['10.0.0.0/16'] }
+    addressSpace: { addressPrefixes: [prefix] }
     subnets: [
       {
         name: 'app'
         properties: {
-          addressPrefix: '10.0.0.0/24'
+          addressPrefix: appPrefix
+          natGateway: { id: gateway.id }
           delegations: [{ name: 'flex', properties: { serviceName: 'Microsoft.App/environments' } }]
         }
       }
       {
         name: 'endpoints'
-        properties: { addressPrefix: '10.0.1.0/24', privateEndpointNetworkPolicies: 'Disabled' }
+        properties: { addressPrefix: endpointsPrefix, privateEndpointNetworkPolicies: 'Disabled' }
       }
     ]
   }
@@ -84,3 +105,4 @@ resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@202
 ]
 
 output appSubnetId string = appSubnet.id
+output egressAddress string = egress.properties.ipAddress

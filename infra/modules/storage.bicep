@@ -1,25 +1,79 @@
-// The app's storage account: its package, the host's leases and checkpoints, and the state store.
+// The app's storage account: its package, the host's leases and checkpoints, the state store, and definitions.
 param name string
 param location string
 param tags object
-param openToInternet bool
+param sku string
+param isPrivate bool
+param addresses array
+param retentionDays int
+@description('Who gets roles here: appId, developerId (may be empty), developerType.')
+param access object
 
 var packages = 'app-package'
+var state = 'dynamics-sync'
+var definitions = 'definitions'
+
+// Regions with availability zones and zone-redundant storage (Azure regions list). Elsewhere one place is all there is.
+var zoned = [
+  'australiaeast'
+  'austriaeast'
+  'belgiumcentral'
+  'brazilsouth'
+  'canadacentral'
+  'centralindia'
+  'centralus'
+  'chilecentral'
+  'eastasia'
+  'eastus'
+  'eastus2'
+  'francecentral'
+  'germanywestcentral'
+  'indonesiacentral'
+  'israelcentral'
+  'italynorth'
+  'japaneast'
+  'japanwest'
+  'koreacentral'
+  'malaysiawest'
+  'mexicocentral'
+  'newzealandnorth'
+  'northeurope'
+  'norwayeast'
+  'polandcentral'
+  'qatarcentral'
+  'southafricanorth'
+  'southcentralus'
+  'southeastasia'
+  'spaincentral'
+  'swedencentral'
+  'switzerlandnorth'
+  'uaenorth'
+  'uksouth'
+  'westeurope'
+  'westus2'
+  'westus3'
+]
+var place = toLower(replace(location, ' ', ''))
+var chosenSku = !empty(sku) ? sku : contains(zoned, place) ? 'Standard_ZRS' : 'Standard_LRS'
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   name: name
   location: location
   tags: tags
   kind: 'StorageV2'
-  sku: { name: 'Standard_ZRS' }
+  sku: { name: chosenSku }
   properties: {
     allowSharedKeyAccess: false
     allowBlobPublicAccess: false
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: openToInternet ? 'Enabled' : 'Disabled'
-    networkAcls: { defaultAction: openToInternet ? 'Allow' : 'Deny', bypass: 'AzureServices' }
+    publicNetworkAccess: isPrivate && empty(addresses) ? 'Disabled' : 'Enabled'
+    networkAcls: {
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+      bypass: 'AzureServices'
+      ipRules: [for address in addresses: { value: address, action: 'Allow' }]
+    }
   }
 
   resource blobs 'blobServices' = {
@@ -35,13 +89,67 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     }
 
     // Dead letters and error files; the tables are made by the app itself.
-    resource state 'containers' = {
-      name: 'dynamics-sync'
+    resource stateFiles 'containers' = {
+      name: state
+      properties: { publicAccess: 'None' }
+    }
+
+    resource definitionFiles 'containers' = {
+      name: definitions
       properties: { publicAccess: 'None' }
     }
   }
+
+  // The app prunes what it keeps after RETENTION_DAYS. This removes the files that a stopped app leaves behind.
+  resource policy 'managementPolicies' = {
+    name: 'default'
+    properties: {
+      policy: {
+        rules: [
+          {
+            name: 'state-files'
+            enabled: true
+            type: 'Lifecycle'
+            definition: {
+              filters: { blobTypes: ['blockBlob'], prefixMatch: ['${state}/runs/', '${state}/dead-letters/'] }
+              actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: retentionDays + 30 } } }
+            }
+          }
+        ]
+      }
+    }
+    dependsOn: [blobs]
+  }
 }
+
+var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+var tableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
+
+resource appMay 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in [blobDataOwner, tableDataContributor]: {
+    name: guid(account.id, access.appId, role)
+    scope: account
+    properties: {
+      principalId: access.appId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+    }
+  }
+]
+
+resource developerMay 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in [blobDataOwner, tableDataContributor]: if (!empty(access.developerId)) {
+    name: guid(account.id, access.developerId, role)
+    scope: account
+    properties: {
+      principalId: access.developerId
+      principalType: access.developerType
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+    }
+  }
+]
 
 output id string = account.id
 output name string = account.name
 output packageContainer string = '${account.properties.primaryEndpoints.blob}${packages}'
+output definitionsUrl string = 'abfs://${definitions}/syncs'
