@@ -5,13 +5,19 @@ UV ?= uv
 DEPLOYED_PYTHON := 3.13
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS_VENV := .venv-tools
+TOOLS_BIN := $(TOOLS_VENV)/bin
+TOOLS := $(TOOLS_VENV)/.set-up
+# Licences that may be in the deployed package. A package of another licence is looked at before it gets in.
+LICENCES := MIT;Apache;BSD;Mozilla Public License 2.0;MPL-2.0;Python Software Foundation;PSF;ISC;Public Domain
+DEPLOYED_PACKAGES = $(shell sed -nE 's/^([A-Za-z0-9_.-]+)==.*/\1/p' requirements.txt)
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo test package check format bench soak start lock clean
+.PHONY: setup demo test package check check-infra site audit sbom format bench soak start lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## the virtual environment, from the lock files
 
@@ -24,6 +30,12 @@ $(STAMP): requirements/dev.lock requirements/runtime.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(TOOLS): requirements/tools.lock
+	@test -x $(TOOLS_BIN)/pip || $(PYTHON) -m venv $(TOOLS_VENV)
+	@echo "Setting up $(TOOLS_VENV) (once) ..."
+	@$(TOOLS_BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/tools.lock
+	@touch $@
+
 demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few events
 	@$(BIN)/python -m demo
 
@@ -34,12 +46,27 @@ package: setup ## the zips that are deployed, in dist/: without packages for the
 	$(BIN)/python scripts/package.py
 	$(BIN)/python scripts/package.py --with-packages
 
-check: setup ## style, types, import rules, budgets
+check: setup check-infra site ## style, types, import rules, budgets, infrastructure, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/budgets.py
+
+check-infra: $(TOOLS) ## the Bicep files against checkov's rules
+	@# checkov's own log is about a service that it is not used with.
+	LOG_LEVEL=CRITICAL $(TOOLS_BIN)/checkov --config-file infra/.checkov.yaml
+
+site: $(TOOLS) ## the documentation as a site in dist/site; a broken link is an error
+	@$(TOOLS_BIN)/zensical build --strict
+
+audit: setup $(TOOLS) ## known vulnerabilities and licences of the locked packages
+	$(TOOLS_BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.txt
+	$(TOOLS_BIN)/pip-licenses --python $(BIN)/python --partial-match --allow-only "$(LICENCES)" --packages $(DEPLOYED_PACKAGES)
+
+sbom: $(TOOLS) ## the bill of materials of the deployed packages, dist/sbom.json
+	@mkdir -p dist
+	$(TOOLS_BIN)/cyclonedx-py requirements --output-reproducible -o dist/sbom.json requirements.txt
 
 format: setup ## put the code into shape
 	$(BIN)/ruff check --fix .
@@ -59,7 +86,8 @@ start: setup ## the app in the Azure Functions host, where Core Tools are instal
 
 lock: ## renew the lock files from pyproject.toml (needs uv)
 	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --all-extras --group build --group emulator --group test --group lint pyproject.toml --output-file requirements/dev.lock
+	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --group tools --output-file requirements/tools.lock
 	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet --extra azure --constraints requirements/dev.lock pyproject.toml --output-file requirements.txt
 
 clean: ## what the other targets made
-	rm -rf $(VENV) dist .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(TOOLS_VENV) dist .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
