@@ -80,7 +80,9 @@ class Listener(Model):
     connector: Literal["event_hub"] = Field(default="event_hub", description="Where events come from.")
     status: ListenerStatus = Field(default=ListenerStatus.ENABLED, description="Whether it takes events.")
     auto_offset_reset: OffsetReset = Field(
-        default=OffsetReset.LATEST, description="Where reading starts when there is no checkpoint yet."
+        default=OffsetReset.LATEST,
+        description="Which events a new listener takes: `latest` those that the hub took after this app first saw"
+        " the listener, `earliest` all that the hub still has; `none` is `earliest`.",
     )
     topic: Topic = Field(default=Topic(), description="The events' form and selection.")
 

@@ -25,6 +25,7 @@ from shared.jobs.event_log import EventLog
 from shared.jobs.event_rows import Failure
 from shared.jobs.event_sync import EventSync, Listeners, PreparedSync
 from shared.jobs.event_workspaces import WarmWorkspace, Workspaces
+from shared.jobs.listening import ListeningSince
 from shared.state import DeadLetter, Position, StateStore
 
 __all__ = [
@@ -49,11 +50,13 @@ class EventMemory:
 
     Attributes:
         settled: Stream -> sequence number of the last message that this process has settled.
+        listening: From when on each listener takes events.
     """
 
     workspaces: Workspaces
     settled: dict[str, int] = field(default_factory=dict)
     log: EventLog = field(default_factory=EventLog)
+    listening: ListeningSince = field(default_factory=ListeningSince)
     _syncs: dict[str, PreparedSync] = field(default_factory=dict)
 
     def prepared(self, sync: EventSync, connect: Callable[[], Dataverse]) -> PreparedSync:
@@ -139,14 +142,26 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
     counts: dict[str, Mapping[str, int]] = {}
     lost = {"": _by_error(found.lost)} if found.lost else {}
     for sync in listeners.syncs:
-        if taken := found.taken[sync.name]:
+        earlier, taken = _parted(sync, found.taken[sync.name], tools)
+        if earlier:
+            counts[sync.name] = {"events": earlier, "before_listening": earlier}
+        if taken:
             applied = _run(sync, taken, tools, fresh=fresh)
-            counts[sync.name] = applied.counts
+            counts[sync.name] = Counter(counts.get(sync.name, {})) + Counter(applied.counts)
             if applied.lost:
                 lost[sync.name] = _by_error(applied.lost)
     for message in messages:
         settled[message.stream] = message.sequence
     return EventsSummary(received=len(messages), unclaimed=found.unclaimed, syncs=counts, lost=lost)
+
+
+def _parted(sync: EventSync, taken: Sequence[Taken], tools: EventTools) -> tuple[int, Sequence[Taken]]:
+    """How many messages the hub took before the listener was there, and the others."""
+    since = tools.memory.listening.of(sync.definition, tools.state, now=tools.clock.now()) if taken else None
+    if since is None:
+        return 0, taken
+    later = [each for each in taken if each.message.enqueued is None or each.message.enqueued >= since]
+    return len(taken) - len(later), later
 
 
 def _by_error(lost: Iterable[Lost]) -> Mapping[str, int]:

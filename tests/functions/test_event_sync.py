@@ -27,6 +27,7 @@ source:
     + """sync_behaviour: {{sync_key: [accountnumber], dropped: delete}}
 listener:
   name: {name} events
+  auto_offset_reset: earliest
   topic: {topic}
 """
 )

@@ -40,6 +40,7 @@ source:
     + """sync_behaviour: {{sync_key: [accountnumber]}}
 listener:
   name: live events
+  auto_offset_reset: earliest
   topic: {{action: $.op}}
 """
 )

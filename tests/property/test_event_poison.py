@@ -147,7 +147,7 @@ class HostEvent:
         self.sequence_number = number
         self.offset = "-1"
         self.partition_key = key
-        self.enqueued_time = datetime(2026, 1, 1)  # noqa: DTZ001 - as the host gives it
+        self.enqueued_time = datetime(2126, 1, 1)  # noqa: DTZ001 - as the host gives it; after the listener was seen
         self.metadata = metadata
 
     def get_body(self) -> bytes:

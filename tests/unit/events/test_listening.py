@@ -1,0 +1,65 @@
+"""From when on a listener takes events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.definitions import SyncDefinition
+from shared.jobs.events import EventSync
+from tests.unit.events.conftest import Make
+from tests.unit.events.world import World
+
+BEFORE, AFTER = timedelta(hours=-1), timedelta(hours=1)
+
+
+def listen(world: World, **listener: Any) -> None:
+    """Change the listener of the world's sync."""
+    described = world.definition.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    described["listener"] |= listener
+    world.syncs = [EventSync(definition=SyncDefinition.model_validate(described))]
+
+
+def run_enqueued(world: World, when: timedelta, number: str) -> dict[str, int]:
+    """Give an event that the hub took at a moment; returns the counts of the sync."""
+    event = {"op": "c", "number": number, "name": number}
+    return world.run(event, enqueued=datetime.now(UTC) + when)
+
+
+@pytest.mark.parametrize(("reset", "expected"), [("latest", {"B"}), ("earliest", {"A", "B"}), ("none", {"A", "B"})])
+def test_what_a_new_listener_takes(make: Make, reset: str, expected: set[str]) -> None:
+    """`latest` begins when the app first sees the listener, the others with all that the hub has."""
+    world = make()
+    listen(world, auto_offset_reset=reset)
+    run_enqueued(world, BEFORE, "A")
+    run_enqueued(world, AFTER, "B")
+    assert world.accounts().keys() == expected
+
+
+def test_skipped_events_are_counted_and_leave_no_letter(make: Make) -> None:
+    """They are told apart from those that a filter leaves out."""
+    world = make()
+    assert run_enqueued(world, BEFORE, "A") == {"events": 1, "before_listening": 1}
+    assert world.state.dead_letters() == ()
+
+
+def test_the_moment_outlives_the_process_and_never_moves(make: Make) -> None:
+    """A second process, started later, skips what the first would have skipped and nothing else."""
+    world = make()
+    first_seen = datetime.now(UTC)
+    world.tools.memory.listening.note([world.definition], world.state, now=first_seen)
+    world.tools = world.fresh_tools()
+    world.tools.memory.listening.note([world.definition], world.state, now=first_seen + timedelta(days=1))
+    run_enqueued(world, timedelta(minutes=1), "A")
+    assert world.accounts().keys() == {"A"}
+
+
+def test_a_disabled_listener_has_no_moment_yet(make: Make) -> None:
+    """It begins when it is switched on."""
+    world = make()
+    listen(world, status="disabled")
+    (sync,) = world.syncs
+    assert world.tools.memory.listening.of(sync.definition, world.state, now=datetime.now(UTC)) is None
+    assert world.state.watermark("listener/customers") is None
