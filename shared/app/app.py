@@ -1,7 +1,4 @@
-"""The composition root: settings become wired objects. The only place that names adapters.
-
-Adapters are imported where they are wired: a cold start pays for what it uses.
-"""
+"""The program as the functions and the command line see it: definitions, batches, real time."""
 
 from __future__ import annotations
 
@@ -12,41 +9,17 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shared.dataverse import (
-    ClientCredentials,
-    Connection,
-    CredentialTokens,
-    Dataverse,
-    HttpTransport,
-    MetadataCache,
-    Patience,
-    TokenProvider,
-    write_headers,
-)
-from shared.dataverse.authority import authority_of
-from shared.dataverse.connection import service_url_of
+from shared.app.wiring import Wiring
+from shared.dataverse import Dataverse, Patience
 from shared.dataverse.hosts import direct_hosts
-from shared.definitions import (
-    ApplicationUser,
-    EnvironmentSecret,
-    KeyVaultSecret,
-    Loaded,
-    ParameterValue,
-    Repository,
-    SecretReference,
-    SyncDefinition,
-    in_text,
-    resolve,
-)
+from shared.definitions import Loaded, ParameterValue, Repository, SecretReference, SyncDefinition, resolve
 from shared.definitions.environment import secret_variables
 from shared.errors import DefinitionError, Problem, SyncError
 from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tools, explained, plan_batch, run_batch
 from shared.jobs.validation import online_problems
 from shared.redaction import register_secret
-from shared.remote import RemoteFiles
-from shared.secrets import SecretStore
 from shared.settings import Settings, environment, reach_directly
 from shared.sources import open_source
 from shared.state import RunRecord, StateStore
@@ -76,15 +49,13 @@ class App:
         self.settings = settings
         self._environment = read_environment
         register_secret(*settings.secrets())
-        self._metadata = MetadataCache()
+        self._wiring = Wiring(settings, read_environment)
 
     # -- Definitions ---------------------------------------------------------------------------------------------
 
     @cached_property
     def _repository(self) -> Repository:
-        return Repository(
-            self.settings.sync_definitions, clock=time.monotonic, open_url=RemoteFiles.of(self.settings).open
-        )
+        return Repository(self.settings.sync_definitions, clock=time.monotonic, open_url=self._wiring.open_url)
 
     def definitions(self) -> tuple[Loaded, ...]:
         """Every definition file: its definition, or the problems that it has."""
@@ -256,7 +227,7 @@ class App:
             temp_folder=self.settings.workspace_temp or None,
             threads=1,
         )
-        connect = partial(self._connected, patience=Patience(seconds=_EVENTS_SECONDS))
+        connect = partial(self._wiring.connected, patience=Patience(seconds=_EVENTS_SECONDS))
         return EventTools.wired(self.state, connect, open_workspace)
 
     # -- Wiring --------------------------------------------------------------------------------------------------
@@ -264,86 +235,16 @@ class App:
     @cached_property
     def state(self) -> StateStore:
         """The state store that the settings name."""
-        if self.settings.state_store == "azure":
-            from shared.state.azure import open_azure  # noqa: PLC0415 - the Azure SDKs load slowly
-
-            return open_azure(self.settings, self._azure_credential)
-        from shared.state.sqlite import SqliteStateStore  # noqa: PLC0415 - loaded where it is used
-
-        return SqliteStateStore(Path(self.settings.state_store.removeprefix("sqlite:///")))
-
-    @cached_property
-    def _vault(self) -> SecretStore:
-        from shared.secrets.key_vault import KeyVaultSecrets  # noqa: PLC0415 - the Azure SDKs load slowly
-
-        return KeyVaultSecrets(self.settings.key_vault_url, self._azure_credential)
-
-    @cached_property
-    def _environment_secrets(self) -> SecretStore:
-        from shared.secrets.environment import EnvironmentSecrets  # noqa: PLC0415 - loaded where it is used
-
-        return EnvironmentSecrets(self._environment)
-
-    def _azure_credential(self) -> Any:
-        """Who the app is in Azure: its managed identity, or the developer who signed in."""
-        from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - takes half a second to load
-
-        identity = self.settings.azure_client_id or None
-        return DefaultAzureCredential(managed_identity_client_id=identity)
+        return self._wiring.open_state()
 
     def secret(self, reference: SecretReference, *, fresh: bool = False) -> str:
         """The value behind a reference; see `SecretStore.get` for what it raises."""
-        match reference:
-            case KeyVaultSecret(key_vault=name):
-                return self._vault.get(name, fresh=fresh)
-            case EnvironmentSecret(env=name):
-                return self._environment_secrets.get(name, fresh=fresh)
-
-    def _fetch_anew(self, reference: SecretReference) -> None:
-        """A secret was refused: it may have been rotated since it was cached."""
-        self.secret(reference, fresh=True)
+        return self._wiring.secret(reference, fresh=fresh)
 
     def dataverse(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Dataverse:
         """A client for a definition's environment, signed in as its application users."""
-        return self._connected(definition, values, bulk_delete_from=definition.destination.options.bulk_delete_from)
-
-    def _connected(
-        self,
-        definition: SyncDefinition,
-        values: Mapping[str, ParameterValue],
-        *,
-        patience: Patience | None = None,
-        bulk_delete_from: int | None = None,
-    ) -> Dataverse:
-        destination, patience = definition.destination, patience or Patience()
-        connection = Connection(
-            service_url=service_url_of(destination.service_url, values),
-            timeout=min(destination.timeout, patience.seconds),
-            patience=patience,
-            bulk_delete_from=bulk_delete_from,
-            write_headers=write_headers(destination.options),
-            key_match=definition.sync_behaviour.key_match,
-            allowed_hosts=self.settings.allowed_hosts,
-        )
-        authority = authority_of(
-            destination.tenant_id and in_text(destination.tenant_id, values), connection.service_url
-        )
-        users = [self._application_user(user, authority) for user in destination.application_users]
-        return Dataverse(connection, tokens=users, cache=self._metadata)
-
-    def _application_user(self, user: ApplicationUser, authority: str | None) -> TokenProvider:
-        client_id = user.client_id if isinstance(user.client_id, str | None) else self.secret(user.client_id)
-        if client_id is None or user.client_secret is None:
-            from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
-
-            return CredentialTokens(ManagedIdentityCredential(client_id=client_id))
-        secret = user.client_secret
-        return ClientCredentials(
-            client_id,
-            partial(self.secret, secret),
-            transport=HttpTransport(),
-            authority=authority,
-            forget_secret=lambda: self._fetch_anew(secret),
+        return self._wiring.connected(
+            definition, values, bulk_delete_from=definition.destination.options.bulk_delete_from
         )
 
     @contextmanager
@@ -354,7 +255,7 @@ class App:
         keep: Path | None,
         progress: Progress | None,
     ) -> Iterator[Tools]:
-        source = open_source(definition.source, values, open_url=RemoteFiles.of(self.settings).open)
+        source = open_source(definition.source, values, open_url=self._wiring.open_url)
 
         def open_workspace() -> Workspace:
             # A source whose files are missing says so here: inside the run, so that the log has it.

@@ -1,0 +1,7 @@
+"""The composition root and the program that it makes."""
+
+from __future__ import annotations
+
+from shared.app.app import App, current, open_app
+
+__all__ = ["App", "current", "open_app"]

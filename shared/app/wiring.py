@@ -1,0 +1,146 @@
+"""The composition root: settings become wired objects. The only place that names adapters.
+
+Adapters are imported where they are wired: a cold start pays for what it uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from shared.dataverse import (
+    ClientCredentials,
+    Connection,
+    CredentialTokens,
+    Dataverse,
+    HttpTransport,
+    MetadataCache,
+    Patience,
+    TokenProvider,
+    write_headers,
+)
+from shared.dataverse.authority import authority_of
+from shared.dataverse.connection import service_url_of
+from shared.definitions import (
+    ApplicationUser,
+    EnvironmentSecret,
+    KeyVaultSecret,
+    ParameterValue,
+    SecretReference,
+    SyncDefinition,
+    in_text,
+)
+from shared.remote import OpenUrl, RemoteFiles
+from shared.secrets import SecretStore
+from shared.settings import Settings
+from shared.state import StateStore
+
+__all__ = ["Wiring"]
+
+
+class Wiring:
+    """Makes state stores, secret stores and clients.
+
+    Args:
+        settings: What the environment says.
+        read_environment: Gives the environment as it is now; what `{env: NAME}` reads.
+    """
+
+    def __init__(self, settings: Settings, read_environment: Callable[[], Mapping[str, str]]) -> None:
+        self._settings = settings
+        self._environment = read_environment
+        self._metadata = MetadataCache()
+        self.open_url: OpenUrl = RemoteFiles.of(settings).open
+
+    def open_state(self) -> StateStore:
+        """Open the state store that the settings name."""
+        if self._settings.state_store == "azure":
+            from shared.state.azure import open_azure  # noqa: PLC0415 - the Azure SDKs load slowly
+
+            return open_azure(self._settings, self._azure_credential)
+        from shared.state.sqlite import SqliteStateStore  # noqa: PLC0415 - loaded where it is used
+
+        return SqliteStateStore(Path(self._settings.state_store.removeprefix("sqlite:///")))
+
+    @cached_property
+    def _vault(self) -> SecretStore:
+        from shared.secrets.key_vault import KeyVaultSecrets  # noqa: PLC0415 - the Azure SDKs load slowly
+
+        return KeyVaultSecrets(self._settings.key_vault_url, self._azure_credential)
+
+    @cached_property
+    def _environment_secrets(self) -> SecretStore:
+        from shared.secrets.environment import EnvironmentSecrets  # noqa: PLC0415 - loaded where it is used
+
+        return EnvironmentSecrets(self._environment)
+
+    def _azure_credential(self) -> Any:
+        """Who the app is in Azure: its managed identity, or the developer who signed in."""
+        from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - takes half a second to load
+
+        identity = self._settings.azure_client_id or None
+        return DefaultAzureCredential(managed_identity_client_id=identity)
+
+    def secret(self, reference: SecretReference, *, fresh: bool = False) -> str:
+        """The value behind a reference; see `SecretStore.get` for what it raises."""
+        match reference:
+            case KeyVaultSecret(key_vault=name):
+                return self._vault.get(name, fresh=fresh)
+            case EnvironmentSecret(env=name):
+                return self._environment_secrets.get(name, fresh=fresh)
+
+    def _fetch_anew(self, reference: SecretReference) -> None:
+        """A secret was refused: it may have been rotated since it was cached."""
+        self.secret(reference, fresh=True)
+
+    def connected(
+        self,
+        definition: SyncDefinition,
+        values: Mapping[str, ParameterValue],
+        *,
+        patience: Patience | None = None,
+        bulk_delete_from: int | None = None,
+    ) -> Dataverse:
+        """A client for a definition's environment, signed in as its application users.
+
+        Args:
+            definition: Names the environment.
+            values: Values of the definition's parameters.
+            patience: How long trouble is waited out; the default for None.
+            bulk_delete_from: From how many deletes on a job of the service makes them; None for never.
+
+        Raises:
+            UserError: The address of the service cannot be used.
+        """
+        destination, patience = definition.destination, patience or Patience()
+        connection = Connection(
+            service_url=service_url_of(destination.service_url, values),
+            timeout=min(destination.timeout, patience.seconds),
+            patience=patience,
+            bulk_delete_from=bulk_delete_from,
+            write_headers=write_headers(destination.options),
+            key_match=definition.sync_behaviour.key_match,
+            allowed_hosts=self._settings.allowed_hosts,
+        )
+        authority = authority_of(
+            destination.tenant_id and in_text(destination.tenant_id, values), connection.service_url
+        )
+        users = [self._application_user(user, authority) for user in destination.application_users]
+        return Dataverse(connection, tokens=users, cache=self._metadata)
+
+    def _application_user(self, user: ApplicationUser, authority: str | None) -> TokenProvider:
+        client_id = user.client_id if isinstance(user.client_id, str | None) else self.secret(user.client_id)
+        if client_id is None or user.client_secret is None:
+            from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
+
+            return CredentialTokens(ManagedIdentityCredential(client_id=client_id))
+        secret = user.client_secret
+        return ClientCredentials(
+            client_id,
+            partial(self.secret, secret),
+            transport=HttpTransport(),
+            authority=authority,
+            forget_secret=lambda: self._fetch_anew(secret),
+        )
