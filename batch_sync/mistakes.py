@@ -78,4 +78,4 @@ def _write(app: App, sync: str, message: str) -> None:
         message=message,
     )
     app.state.begin_run(row)
-    record_batch(sync, TRIGGER, {"state": row.state})
+    record_batch(sync, TRIGGER, {"state": row.state}, error="DefinitionError")

@@ -87,7 +87,7 @@ class Start:
         log.error("%s: %s", self.work.sync, row.message)
         # The attempts stay counted: the schedule, if there is one, goes on holding the sync back.
         self.app.state.begin_run(replace(row, counts=attempt_number(count)))
-        record_batch(row.sync, row.trigger, {"state": row.state})
+        record_batch(row.sync, row.trigger, {"state": row.state}, error="GivenUp")
 
     def _run(self) -> RunSummary:
         work = self.work
@@ -122,9 +122,11 @@ class Start:
         if row is None and not isinstance(error, RetryLater):
             row = self._row(*end_of(error, trigger=self.work.trigger))
             self.app.state.begin_run(row)
+        if not isinstance(error, SyncError):
+            log.error("%s failed: %s", self.work.sync, row.message if row else type(error).__name__, exc_info=error)
         if row is not None:
             counted = {**row.counts, "state": row.state, "elapsed_seconds": row.duration}
-            record_batch(row.sync, row.trigger, counted)
+            record_batch(row.sync, row.trigger, counted, error=type(error).__name__)
 
     def _row(self, state: RunState, message: str) -> RunRecord:
         """The row of a run that never began."""

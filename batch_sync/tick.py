@@ -16,10 +16,10 @@ from batch_sync.starting import Start, Work
 from shared.app import App, current
 from shared.errors import SyncError
 from shared.jobs.attempts import MOST_ATTEMPTS, attempts, last_run, last_run_settled, not_before
-from shared.jobs.schedule import Scheduled, due
+from shared.jobs.schedule import Scheduled, due, overdue_seconds
 from shared.settings import environment, function_time_limit
 from shared.state import JobRequest, RunRecord
-from shared.telemetry import said_by
+from shared.telemetry import record_tick, said_by
 
 __all__ = ["Tick", "run_tick"]
 
@@ -89,6 +89,7 @@ class Tick:
         """
         self._keep_house()
         report_mistakes(self._app)
+        self._note_listeners()
         agenda = self._work()
         log.info("%d syncs to run%s", len(agenda), " (the timer is late)" if late else "")
         futures = self._run_side_by_side(agenda.together.values(), SIDE_BY_SIDE)
@@ -106,6 +107,12 @@ class Tick:
             forgotten = self._app.state.forget_seen(self._now - LONGEST_RETENTION)
             log.info("%d positions of events are forgotten", forgotten)
 
+    def _note_listeners(self) -> None:
+        """Keep the moment from which on a new listener takes events, although no event may come for days."""
+        listening = [each for each in self._app.runnable() if each.listener]
+        if listening:  # who has no real time does without loading it
+            self._app.event_tools.memory.listening.note(listening, self._app.state, now=self._now)
+
     # -- What there is to do -------------------------------------------------------------------------------------
 
     def _work(self) -> _Agenda:
@@ -118,6 +125,7 @@ class Tick:
                 work.setdefault(request.sync, []).append(Work(sync=request.sync, request=request))
         clocks = {each.name: each.schedule for each in definitions if each.enabled and each.schedule}
         scheduled = [self._scheduled(name, schedule, last[name]) for name, schedule in clocks.items()]
+        record_tick({each.name: late for each in scheduled if (late := overdue_seconds(each, self._now))})
         for name in due(scheduled, self._now):
             work.setdefault(name, [Work(sync=name, schedule=clocks[name])])
         return _agenda(work, {name: attempts(record) for name, record in last.items()})

@@ -53,7 +53,7 @@ def _tell(summary: EventsSummary, messages: Sequence[Message]) -> None:
     enqueued = messages[-1].enqueued
     lag = (datetime.now(UTC) - enqueued).total_seconds() if enqueued else None
     for sync, counts in summary.syncs.items():
-        record_events(sync, counts, lag_seconds=lag)
+        record_events(sync, counts, lag_seconds=lag, traffic=summary.traffic.get(sync, {}))
     for sync, by_error in summary.lost.items():
         for error, count in by_error.items():
             record_dead_letters(sync, error, count)

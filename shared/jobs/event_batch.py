@@ -62,11 +62,13 @@ class Applied:
         counts: Events that are stale, filtered, or lost; records that were inserted, updated …
         lost: What goes to the dead letters.
         seen: Message key -> place of its last event that took effect.
+        traffic: Requests, and those of them that were throttled or sent again.
     """
 
     counts: Mapping[str, int]
     lost: tuple[Lost, ...]
     seen: Mapping[str, Place]
+    traffic: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from shared.dataverse import Clock, Dataverse, SystemClock
+from shared.dataverse import Clock, Dataverse, SystemClock, Usage
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from shared.events import Message, Place
@@ -95,12 +95,14 @@ class EventsSummary:
         unclaimed: Messages that no listener takes and that are not kept, because the hub carries others' too.
         syncs: Sync -> its counts: events, stale, filtered, lost, and records by what was done to them.
         lost: Sync -> error -> how many events went to the dead letters; no sync's name is empty.
+        traffic: Sync -> requests to Dataverse, and those of them that were throttled or sent again.
     """
 
     received: int
     unclaimed: int
     syncs: Mapping[str, Mapping[str, int]]
     lost: Mapping[str, Mapping[str, int]]
+    traffic: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def dead_letters(self) -> int:
@@ -140,6 +142,7 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
     follows = {stream: settled.pop(stream, None) == first - 1 for stream, first in _firsts(messages).items()}
     fresh = all(follows.values())
     counts: dict[str, Mapping[str, int]] = {}
+    traffic: dict[str, Mapping[str, int]] = {}
     lost = {"": _by_error(found.lost)} if found.lost else {}
     for sync in listeners.syncs:
         earlier, taken = _parted(sync, found.taken[sync.name], tools)
@@ -148,11 +151,12 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
         if taken:
             applied = _run(sync, taken, tools, fresh=fresh)
             counts[sync.name] = Counter(counts.get(sync.name, {})) + Counter(applied.counts)
+            traffic[sync.name] = applied.traffic
             if applied.lost:
                 lost[sync.name] = _by_error(applied.lost)
     for message in messages:
         settled[message.stream] = message.sequence
-    return EventsSummary(received=len(messages), unclaimed=found.unclaimed, syncs=counts, lost=lost)
+    return EventsSummary(received=len(messages), unclaimed=found.unclaimed, syncs=counts, lost=lost, traffic=traffic)
 
 
 def _parted(sync: EventSync, taken: Sequence[Taken], tools: EventTools) -> tuple[int, Sequence[Taken]]:
@@ -283,19 +287,29 @@ def _together(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
             fresh=fresh,
             kept=share.kept,
         )
+        before = dataverse.usage()
         try:
-            return batch.apply(taken)
+            applied = batch.apply(taken)
         except AbortRun as error:  # no part of the batch would fare better
-            return _all_lost(share.sync, taken, failure_of(error))
+            applied = _all_lost(share.sync, taken, failure_of(error))
+        return replace(applied, traffic=_traffic(before, dataverse.usage()))
+
+
+def _traffic(before: Usage, after: Usage) -> Counter[str]:
+    """What a batch asked of Dataverse, under the names that a run's summary has for it."""
+    names = ("requests", "throttled", "retries")
+    return Counter({name: getattr(after, name) - getattr(before, name) for name in names})
 
 
 def _sum(parts: Sequence[Applied]) -> Applied:
-    counts: Counter[str] = Counter()
+    counts, traffic = Counter[str](), Counter[str]()
     seen: dict[str, Place] = {}
     for part in parts:
         counts.update(part.counts)
+        traffic.update(part.traffic)
         seen.update(part.seen)
-    return Applied(counts=counts, lost=tuple(lost for part in parts for lost in part.lost), seen=seen)
+    lost = tuple(lost for part in parts for lost in part.lost)
+    return Applied(counts=counts, lost=lost, seen=seen, traffic=traffic)
 
 
 # -- Dead letters -------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from shared.definitions.schedule import latest_moment
 from shared.jobs.attempts import MOST_ATTEMPTS, attempts, not_before
 from shared.state import RunRecord, RunState
 
-__all__ = ["Scheduled", "due", "latest_tick"]
+__all__ = ["Scheduled", "due", "latest_tick", "overdue_seconds"]
 
 # The host's timer may fire a moment early. What it starts then is the run of the tick that is about to come, and that
 # tick must not start another.
@@ -55,6 +55,23 @@ def due(syncs: Iterable[Scheduled], now: datetime) -> tuple[str, ...]:
     """
     overdue = [(latest_tick(sync.schedule, now), sync.name) for sync in syncs if _is_due(sync, now)]
     return tuple(name for _, name in sorted(overdue))
+
+
+def overdue_seconds(sync: Scheduled, now: datetime) -> float:
+    """For how long a sync has been due: since the first tick of its schedule after its latest start.
+
+    Zero for one that is not due, and for one that never ran: since when it has been due is not known.
+    """
+    if sync.last_start is None or not _is_due(sync, now):
+        return 0.0
+    first, behind = sync.last_start + EARLY, now
+    while behind - first > timedelta(seconds=1):  # the first moment by which a tick has passed lies between the two
+        middle = first + (behind - first) / 2
+        if latest_tick(sync.schedule, middle) > sync.last_start + EARLY:
+            behind = middle
+        else:
+            first = middle
+    return (now - behind).total_seconds()
 
 
 def latest_tick(schedule: str, now: datetime) -> datetime:

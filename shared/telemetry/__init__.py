@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.telemetry.exporting import configure
-from shared.telemetry.instruments import record_batch, record_dead_letters, record_events, span
+from shared.telemetry.instruments import record_batch, record_dead_letters, record_events, record_tick, span
 from shared.telemetry.logs import JsonLines, RunContext, said_by
 from shared.telemetry.phases import PhaseSpans
 
@@ -15,6 +15,7 @@ __all__ = [
     "record_batch",
     "record_dead_letters",
     "record_events",
+    "record_tick",
     "said_by",
     "span",
 ]

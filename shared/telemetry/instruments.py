@@ -2,7 +2,9 @@
 
 | metric | unit | attributes |
 |---|---|---|
-| `dynamics_sync.runs` | runs | sync, trigger, state |
+| `dynamics_sync.ticks` | ticks | |
+| `dynamics_sync.overdue` | s | sync |
+| `dynamics_sync.runs` | runs | sync, trigger, state, error |
 | `dynamics_sync.run.duration` | s | sync, trigger, state |
 | `dynamics_sync.rows` | rows | sync, action |
 | `dynamics_sync.requests` | requests | sync |
@@ -18,19 +20,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram
     from opentelemetry.trace import Span
 
-__all__ = ["record_batch", "record_dead_letters", "record_events", "span"]
+__all__ = ["record_batch", "record_dead_letters", "record_events", "record_tick", "span"]
 
 SCOPE = "dynamics_sync"
 # Counts of a run's summary that are rows, by the name they have there.
 DONE = ("created", "updated", "deleted", "expired", "upserted")
 PLAIN = ("unchanged", "ignored", "adopted", "failed", "skipped")
 TRAFFIC = ("requests", "throttled", "retries")
+NO_TRAFFIC: Mapping[str, int] = MappingProxyType({})
 
 
 @contextmanager
@@ -60,16 +64,28 @@ def _mark(current: Span, kind: type[BaseException] | None, *_: object) -> None:
         current.set_status(Status(StatusCode.ERROR, kind.__name__))
 
 
-def record_batch(sync: str, trigger: str, summary: Mapping[str, Any]) -> None:
+def record_tick(overdue: Mapping[str, float]) -> None:
+    """Count one tick of the timer.
+
+    Args:
+        overdue: Sync -> seconds for which it has been due, of those that are due.
+    """
+    _counter("ticks").add(1)
+    for sync, seconds in overdue.items():
+        _histogram("overdue", "s").record(seconds, {"sync": sync})
+
+
+def record_batch(sync: str, trigger: str, summary: Mapping[str, Any], *, error: str = "") -> None:
     """Count one batch run.
 
     Args:
         sync: Name of the sync.
         trigger: What set it off.
         summary: The object that `run --json` prints.
+        error: Class of the error that ended the run; empty for a run that reached its end.
     """
     of = {"sync": sync, "trigger": trigger, "state": str(summary.get("state", ""))}
-    _counter("runs").add(1, of)
+    _counter("runs").add(1, of | {"error": error})
     _histogram("run.duration", "s").record(float(summary.get("elapsed_seconds", 0.0)), of)
     rows = {action: summary.get(action, {}).get("done", 0) for action in DONE}
     rows |= {action: summary.get(action, 0) for action in PLAIN}
@@ -77,13 +93,31 @@ def record_batch(sync: str, trigger: str, summary: Mapping[str, Any]) -> None:
     for action, count in rows.items():
         if count:
             _counter("rows").add(count, {"sync": sync, "action": action})
+    _record_traffic(sync, summary)
+
+
+def _record_traffic(sync: str, counts: Mapping[str, Any]) -> None:
     for name in TRAFFIC:
-        if summary.get(name):
-            _counter(name).add(summary[name], {"sync": sync})
+        if counts.get(name):
+            _counter(name).add(counts[name], {"sync": sync})
 
 
-def record_events(sync: str, results: Mapping[str, int], *, lag_seconds: float | None = None) -> None:
-    """Count events of one sync by what became of them, and how long the latest waited in the hub."""
+def record_events(
+    sync: str,
+    results: Mapping[str, int],
+    *,
+    lag_seconds: float | None = None,
+    traffic: Mapping[str, int] = NO_TRAFFIC,
+) -> None:
+    """Count events of one sync by what became of them, the requests for them, and how long the latest waited.
+
+    Args:
+        sync: Name of the sync.
+        results: What became of the events.
+        lag_seconds: How long the latest event waited in the hub; None where that is not known.
+        traffic: `requests`, `throttled` and `retries`.
+    """
+    _record_traffic(sync, traffic)
     for result, count in results.items():
         if count:
             _counter("events").add(count, {"sync": sync, "result": result})

@@ -88,6 +88,12 @@ class World:
         lines = ["number,name", *(",".join(row) for row in rows)]
         (self.folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
 
+    def put(self, number: str) -> None:
+        """Create an account."""
+        headers = {"Authorization": f"Bearer {self.emulator.token()}"}
+        url = f"{self.emulator.service_url}accounts"
+        requests.post(url, json={"accountnumber": number}, headers=headers, timeout=10).raise_for_status()
+
     def accounts(self, prefix: str = "") -> dict[str, str]:
         """Names of the accounts in Dataverse by their number."""
         condition = quote(f"startswith(accountnumber,'{prefix}')")

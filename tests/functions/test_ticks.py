@@ -23,6 +23,7 @@ from shared.jobs.writing import write_changes
 from shared.state import JobRequest, RunRecord
 from shared.state.sqlite import SqliteStateStore
 from tests.functions.conftest import World
+from tests.functions.test_event_sync import listen
 
 NIGHTLY = "0 0 3 29 2 *"
 
@@ -131,7 +132,8 @@ class TestMetrics:
         """Also of what never began: a missing secret, a mistake in the definition, a request for no sync."""
         counted: set[tuple[str, str, str]] = set()
 
-        def count(sync: str, trigger: str, summary: Mapping[str, Any]) -> None:
+        def count(sync: str, trigger: str, summary: Mapping[str, Any], *, error: str = "") -> None:
+            assert bool(error) == (summary["state"] == "Failed")
             counted.add((sync, trigger, summary["state"]))
 
         for module in (mistakes, starting):
@@ -369,3 +371,18 @@ class TestRunsThatGetNowhere:
 
 def paths() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def test_a_tick_keeps_the_moment_of_a_new_listener(world: World) -> None:
+    """It is there before the first event comes, so that this event is taken."""
+    listen(world, "live")
+    app = open_app()
+    first = datetime.now(UTC)
+    tick(app, now=first)
+    assert app.state.watermark("listener/live") is None  # this one takes all events
+    path = world.folder / "syncs" / "live.yaml"
+    path.write_text(path.read_text().replace("auto_offset_reset: earliest", "auto_offset_reset: latest"))
+    app = open_app()
+    tick(app, now=first)
+    tick(app, now=first + timedelta(hours=1))
+    assert app.state.watermark("listener/live") == first.isoformat()

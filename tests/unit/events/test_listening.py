@@ -63,3 +63,15 @@ def test_a_disabled_listener_has_no_moment_yet(make: Make) -> None:
     (sync,) = world.syncs
     assert world.tools.memory.listening.of(sync.definition, world.state, now=datetime.now(UTC)) is None
     assert world.state.watermark("listener/customers") is None
+
+
+def test_the_requests_of_a_batch_are_counted(make: Make) -> None:
+    """Throttled ones too, so that real time shows in the metrics what batches do."""
+    world = make()
+    world.emulator.faults(
+        {"action": "status", "status": 429, "retry_after": 1, "match": {"method": "POST"}, "times": 1}
+    )
+    summary = world.deliver(world.messages({"op": "c", "number": "A", "name": "one"}))
+    traffic = summary.traffic["customers"]
+    assert (traffic["throttled"], traffic["retries"]) == (1, 1)
+    assert traffic["requests"] >= 2

@@ -34,7 +34,7 @@ def test_every_file_parses(file: Path) -> None:
 def test_every_module_is_used() -> None:
     """main.bicep deploys each module once."""
     used = re.findall(r"^module \w+ '(modules/\w+\.bicep)'", text("main.bicep"), re.MULTILINE)
-    assert sorted(used) == sorted(f"modules/{file.name}" for file in (INFRA / "modules").iterdir())
+    assert sorted(used) == sorted(f"modules/{file.name}" for file in (INFRA / "modules").glob("*.bicep"))
 
 
 def test_azd_finds_its_files_and_parameters() -> None:
@@ -52,10 +52,27 @@ def test_azd_finds_its_files_and_parameters() -> None:
 def test_the_app_gets_settings_that_it_knows() -> None:
     """Every app setting is read by this program or listed among those of the host, and those of the triggers are set."""
     section = text("modules/app.bicep").partition("name: 'appsettings'")[2].partition("output")[0]
-    settings = set(re.findall(r"^      (\w+): ", section, re.MULTILINE))
+    options = text("main.bicep").partition("options: {")[2].partition("}")[0]
+    settings = set(re.findall(r"^      (\w+): ", section + options, re.MULTILINE))
     documented = set(re.findall(r"`([A-Za-z_]+)`", (ROOT / "docs" / "settings.md").read_text("utf-8")))
     assert settings <= documented | set(Settings.names())
     assert {"BATCH_SYNC_SCHEDULE", "EVENT_HUB_NAME", "EVENT_HUB_CONSUMER_GROUP", "STATE_STORE"} <= settings
+
+
+def test_settings_of_azd_reach_the_app_and_win() -> None:
+    """APP_SETTINGS is merged last, so that provisioning again keeps every setting."""
+    assert json.loads(text("main.parameters.json"))["parameters"]["appSettings"] == {"value": "${APP_SETTINGS=}"}
+    assert "moreSettings: values.outputs.settings" in text("main.bicep")
+    assert "}, options, moreSettings)" in text("modules/app.bicep")
+
+
+def test_every_role_is_given_on_one_resource() -> None:
+    """No role assignment stands in a scope wider than its resource."""
+    for file in FILES:
+        found = re.findall(
+            r"roleAssignments@[\d-]+'.*?\n}\n|roleAssignments@[\d-]+'.*?\n]\n", file.read_text("utf-8"), re.DOTALL
+        )
+        assert all("scope: " in each for each in found), file
 
 
 def test_the_options_of_a_deployment_are_documented() -> None:
@@ -82,18 +99,52 @@ def test_it_runs_on_flex_consumption_with_the_deployment_target() -> None:
 def test_alerts_watch_metrics_that_are_recorded() -> None:
     """A renamed metric would leave an alert silent."""
     assert instruments.__doc__ is not None
-    watched = re.findall(r'name == "([\w.]+)"', text("modules/alerts.bicep"))
-    assert len(watched) == 4
+    watched = set(
+        re.findall(
+            r'name == "(dynamics_sync[\w.]+)"',
+            text("modules/alerts.bicep") + text("modules/workbook.json").replace("\\", ""),
+        )
+    )
+    assert len(watched) > 5
     assert all(f"| `{name}` |" in instruments.__doc__ for name in watched)
 
 
 def test_alerts_name_states_that_there_are() -> None:
-    """Failed and Refused are severity 1, Completed with errors is 3; a renamed state would leave an alert silent."""
-    queries = re.findall(
-        r"severity: (\d)\n    query: '[^']*customDimensions.state\) (?:in|==) ([^']*)'", text("modules/alerts.bicep")
+    """A renamed state would leave an alert silent."""
+    named = re.findall(r"customDimensions\.state\) (?:in|==) (\(.*?\)|\"[^\"]*\")", text("modules/alerts.bicep"))
+    states = {state for each in named for state in re.findall(r'"([^"]+)"', each)}
+    assert states <= {state.value for state in RunState}
+    assert {RunState.FAILED.value, RunState.REFUSED.value, RunState.INTERRUPTED.value} <= states
+
+
+def test_every_alert_is_explained() -> None:
+    """docs/monitoring.md says for each rule, with its severity, what to do."""
+    found = re.findall(r"name: '([\w-]+)'\n.*?severity: (\d)", text("modules/alerts.bicep"), re.DOTALL)
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    assert found
+    assert [f"| `{name}` | {severity} |" for name, severity in found] == re.findall(
+        r"^\| `[\w-]+` \| \d \|", page, re.MULTILINE
     )
-    watched = {severity: set(re.findall(r'"([^"]+)"', states)) for severity, states in queries}
-    assert watched == {
-        "1": {RunState.FAILED.value, RunState.REFUSED.value},
-        "3": {RunState.COMPLETED_WITH_ERRORS.value},
-    }
+
+
+def test_every_metric_is_documented() -> None:
+    """The table of docs/monitoring.md is that of the code."""
+    assert instruments.__doc__ is not None
+    table = [line for line in instruments.__doc__.splitlines() if line.startswith("| `dynamics_sync")]
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8").splitlines()
+    assert [line for line in page if line.startswith("| `dynamics_sync")] == table
+
+
+def test_outputs_that_the_docs_use_exist() -> None:
+    """Every `azd env get-value NAME` of the docs is an output."""
+    outputs = set(re.findall(r"^output (\w+) ", text("main.bicep"), re.MULTILINE))
+    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs").glob("*.md"))
+    used = set(re.findall(r"azd env get-value\s+(\w+)", pages))
+    assert used
+    assert used <= outputs
+
+
+def test_the_hub_is_read_from_its_start() -> None:
+    """A host that begins at the end passes over the event that woke it."""
+    host = json.loads((ROOT / "host.json").read_text("utf-8"))
+    assert host["extensions"]["eventHubs"]["initialOffsetOptions"] == {"type": "fromStart"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.schedule import Scheduled, due, latest_tick
+from shared.jobs.schedule import Scheduled, due, latest_tick, overdue_seconds
 from shared.state import RunRecord
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -120,3 +120,20 @@ def test_every_tick_is_run_exactly_once_by_a_timer_of_every_minute(seconds: int,
             ran.append(now)
     ticks = {latest_tick(schedule, now) for now in ran[1:]}
     assert len(ticks) == len(ran) - 1
+
+
+@pytest.mark.parametrize(
+    ("last_start", "schedule", "expected"),
+    [
+        (NOON - timedelta(minutes=20), QUARTERLY, 900),  # the tick at 11:45 was missed
+        (NOON - timedelta(minutes=16), QUARTERLY, 900),
+        (NOON - timedelta(minutes=15), QUARTERLY, 0),  # due this moment
+        (NOON - timedelta(hours=3), "0 0 11 * * *", 3600),
+        (NOON - timedelta(minutes=2), QUARTERLY, 0),
+        (None, QUARTERLY, 0),  # since when it has been due is not known
+    ],
+)
+def test_the_time_since_a_sync_is_due(last_start: datetime | None, schedule: str, expected: float) -> None:
+    """Counted from the first tick after the latest start, not from the last one."""
+    sync = Scheduled(name="s", schedule=schedule, last_start=last_start)
+    assert overdue_seconds(sync, NOON) == pytest.approx(expected, abs=2)

@@ -28,12 +28,15 @@ provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(spans))
 trace.set_tracer_provider(provider)
 
-from shared.telemetry import PhaseSpans, record_batch, record_dead_letters, record_events, span
+from shared.telemetry import PhaseSpans, record_batch, record_dead_letters, record_events, record_tick, span
 
 summary = {"state": "Succeeded", "elapsed_seconds": 1.5, "created": {"done": 2}, "updated": {"done": 0},
            "unchanged": 7, "failed": 1, "source": {"rejected": 3}, "requests": 9, "throttled": 4, "retries": 5}
 record_batch("customers", "timer", summary)
+record_batch("orders", "timer", {"state": "Failed"}, error="AbortRun")
+record_tick({"orders": 90.0})
 record_events("customers", {"applied": 6, "ignored": 0}, lag_seconds=2.5)
+record_events("live", {}, traffic={"requests": 3, "throttled": 2})
 record_dead_letters("customers", "Undecodable", 8)
 try:
     with span("dynamics_sync.run", sync="customers"), PhaseSpans() as phases:
@@ -79,8 +82,8 @@ def test_a_batch_counts_rows_by_action_and_requests(exported: dict[str, Any]) ->
     assert rows == {"created": 2, "unchanged": 7, "failed": 1, "rejected": 3}
     assert value(exported, "dynamics_sync.runs", sync="customers", trigger="timer", state="Succeeded") == 1
     assert value(exported, "dynamics_sync.run.duration", sync="customers") == 1.5
-    assert value(exported, "dynamics_sync.requests") == 9
-    assert value(exported, "dynamics_sync.throttled") == 4
+    assert value(exported, "dynamics_sync.requests", sync="customers") == 9
+    assert value(exported, "dynamics_sync.throttled", sync="customers") == 4
     assert value(exported, "dynamics_sync.retries") == 5
 
 
@@ -101,8 +104,26 @@ def test_spans_nest_by_run_and_phase_and_fail_without_values(exported: dict[str,
 
 
 def test_every_metric_is_documented(exported: dict[str, Any]) -> None:
-    """The module's table and the page on deployment list what is recorded."""
-    page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    """The module's table and the page on monitoring list what is recorded."""
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
     for name, _, _ in exported["points"]:
         assert f"| `{name}` |" in str(instruments.__doc__)
         assert f"| `{name}` |" in page
+
+
+def test_a_run_that_failed_has_the_class_of_its_error(exported: dict[str, Any]) -> None:
+    """Also one that failed before it began: its summary is the state alone."""
+    assert value(exported, "dynamics_sync.runs", sync="orders", state="Failed", error="AbortRun") == 1
+    assert value(exported, "dynamics_sync.runs", sync="customers", state="Succeeded", error="") == 1
+
+
+def test_ticks_and_waiting_syncs_are_recorded(exported: dict[str, Any]) -> None:
+    """The alerts on a silent timer and on late syncs look at these."""
+    assert value(exported, "dynamics_sync.ticks") == 1
+    assert value(exported, "dynamics_sync.overdue", sync="orders") == 90
+
+
+def test_requests_of_real_time_are_counted_like_those_of_batches(exported: dict[str, Any]) -> None:
+    """Under the same names, by sync."""
+    assert value(exported, "dynamics_sync.requests", sync="live") == 3
+    assert value(exported, "dynamics_sync.throttled", sync="live") == 2
