@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import difflib
-import functools
+import logging
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,34 +16,22 @@ import duckdb
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
 from shared.remote import OpenUrl, is_remote, open_without_account
-from shared.sources.files import InputFile, Layout, data_lines, find_files, open_text, write_plain
-from shared.sources.records import STAND_IN, Dialect, Malformed, reader_of, records
+from shared.sources.files import InputFile, find_files
+from shared.sources.header import Header, read_header
+from shared.sources.kinds import refuse_other_kinds
+from shared.sources.packed import check_zstd
+from shared.sources.plain import Layout, mapped, write_plain, writing
+from shared.sources.records import MOST_BYTES, Dialect, Malformed, records
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["DelimitedFiles"]
 
-_OTHER_DELIMITERS: Final = {",": "','", ";": "';'", "\t": r"'\t'", "|": "'|'", "\x01": "U+0001"}
-_LONGEST_LINE: Final = 16 << 20
-_LINE_ENDS: Final = {r"\r\n": "\r\n", r"\n": "\n", r"\r": "\r"}  # as DuckDB's new_line names them
+log = logging.getLogger(__name__)
+
+# Each field stands in quotes there, and its own quotes are doubled: three bytes at most for one of the record.
+_LONGEST_LINE: Final = 3 * MOST_BYTES + (1 << 10)
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Header:
-    """What the first lines of a file say.
-
-    Attributes:
-        width: Fields of a record.
-        places: The 0-based place of each column that is read.
-        lines: Physical lines above the data.
-        newline: How lines end; DuckDB's own guess is led astray by another line end within quotes.
-    """
-
-    width: int
-    places: tuple[int, ...]
-    lines: int
-    newline: str
 
 
 class DelimitedFiles:
@@ -91,18 +79,17 @@ class _Load:
     def load(self, file: InputFile) -> None:
         if file.compression == "zstd":
             file = self._unpacked(file)
-        header = self._header(file)
+        refuse_other_kinds(file, self.source.encoding)
+        header = read_header(file, self.source, self.dialect)
         if header is None:
             return
-        layout = Layout(encoding=self.source.encoding, head=header.lines, foot=self.source.footer_rows_to_ignore)
-        if self._in_place(file, header):
-            if not self._fast(file.path, header, skip=header.lines, compression=file.compression):
-                self._exact(file, layout, header)
+        if self._in_place(file, header) and self._verified(file, header):
             return
         plain = self.workspace.folder / f"source-{self.number}.csv"
+        layout = Layout(encoding=self.source.encoding, head=header.lines, foot=self.source.footer_rows_to_ignore)
         write_plain(file, layout, plain)
-        if not self._fast(str(plain), header):
-            self._exact(InputFile(name=file.name, path=str(plain)), Layout(), header)
+        if self._in_place(file, header) or not self._fast(str(plain), header):
+            self._exact(file, plain, header)
         plain.unlink()
 
     def _unpacked(self, file: InputFile) -> InputFile:
@@ -111,23 +98,39 @@ class _Load:
             raise UserError(
                 f"{file.name}: a zstd file must be utf-8, not {self.source.encoding}; compress it with gzip"
             )
+        with file.stored() as stored:
+            check_zstd(stored, file.name)
         packed = self.workspace.folder / f"source-{self.number}.zst"
         lines = self.workspace.folder / f"source-{self.number}.lines"
-        with file.stored() as stored, packed.open("wb") as copy:
+        with file.stored() as stored, writing(self.workspace.folder), packed.open("wb") as copy:
             shutil.copyfileobj(stored, copy)
-        plain = "delim = '\x1f\x1e\x1f', quote = '', escape = ''"
-        try:
-            self.workspace.execute(
-                f"COPY (SELECT line FROM read_csv({literal(str(packed))}, compression = 'zstd', auto_detect = false, "
-                f"header = false, columns = {{'line': 'VARCHAR'}}, {plain}, max_line_size = {_LONGEST_LINE})) "
-                f"TO {literal(str(lines))} (FORMAT csv, header false, {plain.replace(' =', '')})"
+        if not self._lines(packed, lines, r"\n") and (
+            self._lines(packed, lines, r"\r") or not self._lines(packed, lines, "")
+        ):
+            raise UserError(
+                f"{file.name} cannot be read: it is damaged, or a line is longer than {MOST_BYTES >> 20} MB, or its "
+                "lines (also within quotes) do not all end with LF, or all with CR LF; compress it with gzip instead"
             )
-        except duckdb.Error as error:
-            raise UserError(f"{file.name} cannot be read: it is no zstd file, or it is damaged") from error
         packed.unlink()
         return InputFile(name=file.name, path=str(lines))
 
-    def _in_place(self, file: InputFile, header: _Header) -> bool:
+    def _lines(self, packed: Path, lines: Path, newline: str) -> bool:
+        """Write a zstd file's lines. DuckDB takes but one kind of line end here, so none is changed."""
+        plain = "delim = '\x1f\x1e\x1f', quote = '', escape = ''"
+        # Told of no line end, DuckDB finds out; line feeds or carriage returns alone were tried before.
+        told, end = (f"new_line = '{newline}', ", "") if newline else ("", " || chr(13)")
+        try:
+            self.workspace.execute(
+                f"COPY (SELECT coalesce(line, ''){end} FROM read_csv({literal(str(packed))}, compression = 'zstd', "
+                f"auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}}, {told}{plain}, "
+                f"max_line_size = {MOST_BYTES})) "
+                f"TO {literal(str(lines))} (FORMAT csv, header false, {plain.replace(' =', '')})"
+            )
+        except duckdb.Error:
+            return False
+        return lines.stat().st_size > 0
+
+    def _in_place(self, file: InputFile, header: Header) -> bool:
         """Whether DuckDB can read the file where it is: it counts lines to skip by records, so one line at most."""
         return (
             file.path in self.workspace.readable
@@ -135,6 +138,15 @@ class _Load:
             and header.lines <= 1
             and not self.source.footer_rows_to_ignore
         )
+
+    def _verified(self, file: InputFile, header: Header) -> bool:
+        """Load a file where it is; DuckDB compares no checksum, so what is compressed is verified meanwhile."""
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            verified = beside.submit(file.verify) if file.compression else None
+            loaded = self._fast(file.path, header, skip=header.lines, compression=file.compression)
+            if verified:
+                verified.result()
+        return loaded
 
     def _last_row(self) -> int:
         return int(
@@ -144,49 +156,22 @@ class _Load:
             )[0][0]
         )
 
-    def _header(self, file: InputFile) -> _Header | None:
-        """Read the lines above the data; None for a file that is empty and need not have a header."""
-        with open_text(file, self.source.encoding) as text:
-            for _ in range(self.source.header_rows_to_ignore):
-                text.readline()
-            first, lines, newline = _first_record(text, self.dialect)
-        if not self.source.header:
-            return self._by_place(file, first, newline) if first else None
-        if not first:
-            raise UserError(f"{file.name} is empty: it has no line of column names; set header: false if that is right")
-        return replace(self._by_name(file, first, newline), lines=self.source.header_rows_to_ignore + lines)
-
-    def _by_place(self, file: InputFile, first: list[str], newline: str) -> _Header:
-        if len(first) < len(self.columns):
-            raise self._too_narrow(file, first, f"the first row has {len(first)} fields")
-        return _Header(
-            width=len(first),
-            places=tuple(range(len(self.columns))),
-            lines=self.source.header_rows_to_ignore,
-            newline=newline,
-        )
-
-    def _by_name(self, file: InputFile, names: list[str], newline: str) -> _Header:
-        names = [name.strip() for name in names]
-        if len(names) == 1 and len(self.columns) > 1:
-            raise self._too_narrow(file, names, "the header has one column")
-        if twice := [column.name for column in self.columns if names.count(column.name) > 1]:
-            raise UserError(f"{file.name} has several columns named {', '.join(twice)}; give each a name of its own")
-        missing = [column.name for column in self.columns if _place(column.name, names) is None]
-        if missing:
-            raise UserError("\n".join(_unknown(file, name, names) for name in missing))
-        places = tuple(place for column in self.columns if (place := _place(column.name, names)) is not None)
-        return _Header(width=len(names), places=places, lines=1, newline=newline)
-
-    def _too_narrow(self, file: InputFile, first: list[str], found: str) -> UserError:
-        wanted = f"the definition names {len(self.columns)}"
-        line = self.dialect.delimiter.join(first)
-        better = max(_OTHER_DELIMITERS, key=line.count)
-        hint = f" It looks as if the delimiter is {_OTHER_DELIMITERS[better]}" if better in line else ""
-        return UserError(f"{file.name}: {found} and {wanted}: is the delimiter {self.dialect.delimiter!r} right?{hint}")
-
-    def _fast(self, path: str, header: _Header, *, skip: int = 0, compression: str = "") -> bool:
+    def _fast(self, path: str, header: Header, *, skip: int = 0, compression: str = "") -> bool:
         """Load with DuckDB's reader; False when the file has something that it refuses, and nothing is loaded then."""
+        chosen = ", ".join(f"c{place}" for place in header.places)
+        rows, before = self._reading(path, header, skip, compression), self._last_row()
+        try:
+            self.workspace.execute(
+                f"INSERT INTO source_raw SELECT {before} + row_number() OVER (), {chosen} FROM {rows}"
+            )
+        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException):
+            return False
+        if self._last_row() == before:
+            return False  # with some mixtures of line ends DuckDB finds no row at all, without a word
+        self._without_blank_rows(path, header, rows, before)
+        return True
+
+    def _reading(self, path: str, header: Header, skip: int, compression: str) -> str:
         fields = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(header.width))
         quote = literal(self.dialect.quote)
         options = [
@@ -195,36 +180,57 @@ class _Load:
             f"skip = {skip}, columns = {{{fields}}}, delim = {literal(self.dialect.delimiter)}",
             f"quote = {quote}, escape = {quote}",
         ]
-        # Told of line ends with a carriage return, DuckDB 2.0 in strict mode finds no row at all, without a word.
-        options += [f"new_line = {literal(header.newline)}"] if header.newline == r"\n" else []
+        # DuckDB's own guess is led astray by another line end within quotes. But told of line ends with a carriage
+        # return, DuckDB 2.0 in strict mode finds no row at all, without a word.
+        options += [r"new_line = '\n'"] if header.newline == "\n" else []
         options += [f"compression = {literal(compression)}"] if compression else []
-        chosen = ", ".join(f"c{place}" for place in header.places)
-        try:
-            self.workspace.execute(
-                f"INSERT INTO source_raw SELECT {self._last_row()} + row_number() OVER (), {chosen} "
-                f"FROM read_csv({', '.join(options)})"
-            )
-        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException):
-            return False
-        return True
+        return f"read_csv({', '.join(options)})"
 
-    def _exact(self, file: InputFile, layout: Layout, header: _Header) -> None:
+    def _without_blank_rows(self, path: str, header: Header, rows: str, before: int) -> None:
+        """Drop the rows that hold no value in any column, read or not; their numbers stay unused."""
+        read = ", ".join(quoted(column.name) for column in self.columns)
+        empty = f"_row > {before} AND coalesce({read}) IS NULL"
+        if not self._count(f"SELECT count(*) FROM source_raw WHERE {empty}"):
+            return
+        if len(header.places) < header.width:  # which is rare, and why all columns are only read now
+            every = ", ".join(f"c{number}" for number in range(header.width))
+            empty += (
+                f" AND _row IN (SELECT {before} + n FROM (SELECT row_number() OVER () AS n, coalesce({every}) AS held "
+                f"FROM {rows}) WHERE held IS NULL)"
+            )
+        self._tell_of_blank_rows(path, self._count(f"SELECT count(*) FROM source_raw WHERE {empty}"))
+        self.workspace.execute(f"DELETE FROM source_raw WHERE {empty}")
+
+    def _count(self, sql: str) -> int:
+        return int(self.workspace.query(sql)[0][0])
+
+    def _tell_of_blank_rows(self, path: str, count: int) -> None:
+        if count:
+            log.info("%s: %d rows without any value were skipped", Path(path).name, count, extra={"rows": count})
+
+    def _exact(self, file: InputFile, plain: Path, header: Header) -> None:
         """Tell the records apart one by one; good ones go on as clean text, the others become errors."""
-        folder, number = self.workspace.folder, self._last_row()
+        folder, number, blank = self.workspace.folder, self._last_row(), 0
         good, bad = folder / f"source-{self.number}.good", folder / f"source-{self.number}.bad"
         with (
-            data_lines(file, layout) as text,
+            writing(folder),
+            mapped(plain) as text,
             good.open("w", encoding="utf-8", newline="") as goods,
             bad.open("w", encoding="utf-8", newline="") as bads,
         ):
             # All in quotes: with other settings Python 3.11 leaves a carriage return bare.
             write_good = csv.writer(goods, lineterminator="\n", quoting=csv.QUOTE_ALL)
             write_bad = csv.writer(bads, lineterminator="\n", quoting=csv.QUOTE_ALL)
-            for number, record in enumerate(records(text, self.dialect, header.width), start=number + 1):  # noqa: B020
+            found = records(text, self.dialect, header.width, header.line_end)
+            for number, record in enumerate(found, start=number + 1):  # noqa: B020
                 if isinstance(record, Malformed):
-                    write_bad.writerow([number, record.message])
-                else:
+                    place = f"line {header.lines + record.line:,} of {Path(file.name).name}"
+                    write_bad.writerow([number, f"{record.message} ({place})"])
+                elif any(record):
                     write_good.writerow([number, *(record[place] for place in header.places)])
+                else:
+                    blank += 1
+        self._tell_of_blank_rows(file.name, blank)
         self._take(good, "source_raw", ["_row", *(column.name for column in self.columns)], "*")
         self._take(bad, "source_errors", ["_row", "message"], "_row, '', 'Malformed Row', true, message")
 
@@ -236,37 +242,3 @@ class _Load:
             f"new_line = '\\n', max_line_size = {_LONGEST_LINE})"
         )
         path.unlink()
-
-
-def _first_record(lines: Iterable[str], dialect: Dialect) -> tuple[list[str], int, str]:
-    """Return the first record that is not blank, how many lines it took with those before it, and how they end."""
-    taken: list[str] = []
-
-    def noted() -> Iterable[str]:
-        for line in lines:
-            taken.append(line)
-            yield line.replace(dialect.delimiter, STAND_IN)
-
-    reader = reader_of(noted(), delimiter=STAND_IN, quote=dialect.quote, strict=False)
-    first = next((fields for fields in reader if fields), [])
-    last = taken[-1] if taken else ""
-    newline = next((end for end in (r"\r\n", r"\n", r"\r") if last.endswith(_LINE_ENDS[end])), r"\n")
-    return first, len(taken), newline
-
-
-@functools.cache
-def _folded(name: str) -> str:
-    return " ".join(name.split()).casefold()
-
-
-def _place(name: str, names: list[str]) -> int | None:
-    """The place of a column by its name as written, else by its name without regard to case and blanks."""
-    if name in names:
-        return names.index(name)
-    return next((place for place, other in enumerate(names) if _folded(other) == _folded(name)), None)
-
-
-def _unknown(file: InputFile, name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(names[:30])}"
-    return f"{file.name} has no column {name}; {hint}"

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import mmap
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
-__all__ = ["STAND_IN", "Dialect", "Malformed", "reader_of", "records"]
+__all__ = ["MOST_BYTES", "Broken", "Dialect", "LineEnd", "Malformed", "Record", "Scanner", "records"]
 
-_MOST_CHARACTERS: Final = 8 << 20  # of one record; beyond that a quote was left open
-STAND_IN: Final = "\ufdd0"  # a noncharacter: no text holds it, and the csv module wants one character as delimiter
+# Of one record, as UTF-8. A text column of Dataverse holds a million characters at most, which is 4 MB. What is longer
+# than several of them is no row of a table, and holding it takes several times as much memory.
+MOST_BYTES: Final = 16 << 20
+_BYTE_ORDER_MARK: Final = codecs.BOM_UTF8
+_BLOCK: Final = 1 << 20
+_UNPAIRED: Final = "its quotes do not pair up"
+_TOO_LONG: Final = f"it is longer than {MOST_BYTES >> 20} MB"
+
+Text = bytes | mmap.mmap
+
+
+class LineEnd(Enum):
+    """What ends a line: the bytes to look for first, and those that end none but look as if they did."""
+
+    LINE_FEED = (rb"\r?\n", b"\r", "a carriage return stands outside quotes and ends no line")
+    CARRIAGE_RETURN = (rb"\r\n?", b"\n", "a line feed stands outside quotes, but lines end with a carriage return")
+    ANY = (rb"\r\n|\r|\n", b"", "")
+
+    def __init__(self, pattern: bytes, stray: bytes, complaint: str) -> None:
+        self.pattern = re.compile(pattern)
+        self.stray = stray
+        self.complaint = complaint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,114 +47,209 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A record that cannot be told apart, and what is wrong with it."""
+    """A record that cannot be told apart: what is wrong with it, and its first line, counted from 1."""
 
     message: str
+    line: int
 
 
-class _Lines:
-    """Lines with push-back, and a note of those that belong to the record being read."""
+@dataclass(slots=True)  # not frozen: there is one a row, and it would take four times as long to make
+class Record:
+    """A record: its first fields, how many it has (empty ones at its end count only up to the width), and its end."""
 
-    def __init__(self, lines: Iterable[str], dialect: Dialect) -> None:
-        self._lines = iter(lines)
-        self._waiting: deque[str] = deque()
-        self._delimiter = dialect.delimiter if len(dialect.delimiter) > 1 else ""
-        self.taken: list[str] = []
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if self.taken and sum(map(len, self.taken)) > _MOST_CHARACTERS:
-            raise csv.Error("a quote is not closed")
-        line = self._waiting.popleft() if self._waiting else next(self._lines)
-        self.taken.append(line)
-        return line.replace(self._delimiter, STAND_IN) if self._delimiter else line
-
-    def give_back(self) -> None:
-        """Keep the record's first line as read; what follows starts anew."""
-        self._waiting.extendleft(reversed(self.taken[1:]))
+    fields: list[str]
+    count: int
+    end: int
 
 
-def records(lines: Iterable[str], dialect: Dialect, width: int) -> Iterator[list[str] | Malformed]:
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What is wrong with a record, and where the next one is looked for."""
+
+    reason: str
+    end: int
+
+
+def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iterator[list[str] | Malformed]:
     """Yield the fields of every record, or why it has none; blank lines are no records.
 
     A quote that is never closed spoils the line on which it opens and no other one.
 
     Args:
-        lines: Physical lines with their ends.
+        text: UTF-8, with or without a byte order mark.
         dialect: How fields are separated and quoted.
         width: How many fields a record has. More are fine when they are empty, as the fast reader has it too.
+        line_end: What ends a line.
     """
-    csv.field_size_limit(_MOST_CHARACTERS)
-    source, replaced = _Lines(lines, dialect), len(dialect.delimiter) > 1
-    while True:
-        reader = _reader(source, dialect)
-        try:
-            for fields in reader:
-                restored = [field.replace(STAND_IN, dialect.delimiter) for field in fields] if replaced else fields
-                yield from _judged(restored, source.taken, dialect, width)
-                source.taken.clear()
-        except csv.Error:
-            yield _tolerant("".join(source.taken), dialect, width) or _broken(source)
-            source.taken.clear()
-        else:
-            return
+    scanner, lines = Scanner(text, dialect, width, line_end), _Lines(text, line_end)
+    place = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
+    while place < len(text):
+        found = scanner.record(place)
+        if isinstance(found, Broken):
+            yield Malformed(found.reason, lines.at(place))
+        elif found.count == width:
+            yield found.fields
+        elif found.count > 1 or found.fields[0].strip():
+            yield Malformed(f"{found.count} fields instead of {width}", lines.at(place))
+        place = found.end
 
 
-def _broken(source: _Lines) -> Malformed:
-    source.give_back()
-    return Malformed("its quotes do not pair up")
+class _Lines:
+    """Counts lines on the way through a text."""
+
+    def __init__(self, text: Text, line_end: LineEnd) -> None:
+        self._text = text
+        self._end = b"\r" if line_end is LineEnd.CARRIAGE_RETURN else b"\n"
+        self._place, self._line = 0, 1
+
+    def at(self, place: int) -> int:
+        """The line of a place that lies behind the last one that was asked for."""
+        while self._place < place:
+            block = self._text[self._place : min(place, self._place + _BLOCK)]
+            self._line += block.count(self._end)
+            self._place += len(block)
+        return self._line
 
 
-def _reader(source: _Lines, dialect: Dialect) -> Iterator[list[str]]:
-    delimiter = dialect.delimiter if len(dialect.delimiter) == 1 else STAND_IN
-    return reader_of(source, delimiter=delimiter, quote=dialect.quote, strict=True)
+class _OneLine:
+    """One line at a time for the csv module: making a reader for each takes longer than reading."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+
+    def reader(self, dialect: Dialect) -> Iterator[list[str]]:
+        """Return a reader that takes one line for each record, and fails where that is not enough."""
+        return csv.reader(self, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self.text is None:
+            raise StopIteration
+        text, self.text = self.text, None
+        return text
 
 
-def reader_of(lines: Iterable[str], *, delimiter: str, quote: str, strict: bool) -> Iterator[list[str]]:
-    """Return the csv module's reader; no quote character means that nothing is quoted."""
-    if not quote:
-        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=strict)
-    return csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=strict)
+class Scanner:
+    """Finds where a record ends and what its fields are.
 
+    Time is linear in the text, whatever its quotes are like. Where a quote opens and its record is broken only lines
+    later, the lines between are read again. Each of them may leave a quote open at its end; but the text behind it is
+    the same, and is known to be broken. So it is not searched a second time: see `_hopeless`.
+    """
 
-def _judged(fields: list[str], taken: list[str], dialect: Dialect, width: int) -> Iterator[list[str] | Malformed]:
-    if dialect.quote and any(field.startswith(" ") and field.lstrip(" ").startswith(dialect.quote) for field in fields):
-        yield _tolerant("".join(taken), dialect, width) or Malformed("its quotes do not pair up")
-        return
-    if len(fields) == width:
-        yield (
-            [field.replace(STAND_IN, dialect.delimiter) for field in fields] if len(dialect.delimiter) > 1 else fields
-        )
-    elif len(fields) <= 1 and not "".join(fields).strip():
-        if width == 1:
-            yield [""]
-    elif len(fields) > width and not any(fields[width:]):
-        yield fields[:width]
-    else:
-        yield Malformed(f"{len(fields)} fields instead of {width}")
+    def __init__(self, text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> None:
+        self._text, self._size, self._width, self._line_end = text, len(text), width, line_end
+        self._separator, self._delimiter = dialect.delimiter, dialect.delimiter.encode()
+        self._quote = dialect.quote.encode()
+        self._stop = re.compile(b"|".join([re.escape(self._delimiter), rb"\r\n", rb"\r", rb"\n"]))
+        # Blanks around quotes are no part of the field, as the fast reader has it.
+        self._blanks = re.compile(b"" if b" " in self._delimiter + self._quote else b" *")
+        self._one_line = _OneLine()
+        self._reader = None if len(dialect.delimiter) > 1 or not dialect.quote else self._one_line.reader(dialect)
+        quote, delimiter = re.escape(self._quote), re.escape(self._delimiter)
+        # What the csv module reads in another way: blanks around quotes, and line ends that are none here.
+        self._unlike_csv = re.compile(rb"[\r\n]|(?:^|%b) +%b|%b +(?:%b|$)" % (delimiter, quote, quote, delimiter))
+        self._hopeless = 0  # within quotes at a line end before this place, a record is broken
+        self._line_known = (0, -1)
 
+    def record(self, place: int) -> Record | Broken:
+        """Read the record that begins at a place."""
+        end, following = self._line(place)
+        if end - place > MOST_BYTES:
+            quoted = bool(self._quote) and self._text.find(self._quote, place, end) >= 0
+            return self._quoted(place) if quoted else Broken(_TOO_LONG, following)
+        line = self._text[place:end]
+        if self._quote and self._quote in line:
+            return self._within(line, following) or self._quoted(place)
+        if self._line_end.stray and self._line_end.stray in line:
+            return Broken(self._line_end.complaint, following)
+        fields, count = line.decode().split(self._separator, self._width), line.count(self._delimiter) + 1
+        if count > self._width and not fields.pop().replace(self._separator, ""):
+            count = self._width
+        return Record(fields, count, following)
 
-def _tolerant(record: str, dialect: Dialect, width: int) -> list[str] | None:
-    """Read a record that has blanks around its quotes, as the fast reader does; None when it is broken."""
-    quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
-    if not quote:
-        return None
-    field = re.compile(
-        rf" *{quote}(?P<quoted>(?:[^{quote}]|{quote}{quote})*){quote} *(?={delimiter}|$)"
-        rf"|(?P<plain>(?:(?!{delimiter}).)*)",
-        re.DOTALL,
-    )
-    text, place, fields = record.rstrip("\r\n"), 0, []
-    while (match := field.match(text, place)) is not None:
-        plain = match["plain"]
-        if plain is not None and plain.lstrip(" ").startswith(dialect.quote):
+    def _within(self, line: bytes, following: int) -> Record | None:
+        """Read a record that ends with its line, as nearly all do, by the csv module; None for any other."""
+        if self._reader is None or self._unlike_csv.search(line):
             return None
-        doubled = dialect.quote * 2
-        fields.append(plain if plain is not None else match["quoted"].replace(doubled, dialect.quote))
-        place = match.end()
-        if place >= len(text):
-            break
-        place += len(dialect.delimiter)
-    return fields[:width] if len(fields) >= width and not any(fields[width:]) else None
+        self._one_line.text = line.decode()
+        try:
+            fields = next(self._reader)
+        except csv.Error:
+            return None
+        surplus = any(fields[self._width :])
+        return Record(fields[: self._width], len(fields) if surplus else min(len(fields), self._width), following)
+
+    def _line(self, place: int) -> tuple[int, int]:
+        """Where the line at a place ends, without and with its line end."""
+        if self._line_end is not LineEnd.LINE_FEED:
+            match = self._line_end.pattern.search(self._text, place)
+            return match.span() if match else (self._size, self._size)
+        end = self._text.find(b"\n", place)
+        if end < 0:
+            return self._size, self._size
+        return end - (end > place and self._text[end - 1] == ord("\r")), end + 1
+
+    def _quoted(self, place: int) -> Record | Broken:
+        spans: list[tuple[int, int, bool]] = []
+        count, surplus, at = 0, False, place
+        while True:
+            begin = self._matched_blanks(at)
+            quoted = self._text[begin : begin + 1] == self._quote
+            if quoted:
+                begin += 1
+                end = self._closing(begin)
+                stop = self._matched_blanks(end + 1)
+                found = self._stop.match(self._text, stop)
+                if end < 0 or (found is None and stop < self._size):
+                    return self._broken(place, self._size if end < 0 else stop, _UNPAIRED)
+            else:
+                begin = at
+                found = self._stop.search(self._text, at)
+                end = found.start() if found else self._size
+            count += 1
+            if count <= self._width:
+                spans.append((begin, end, quoted))
+            else:
+                surplus = surplus or begin < end
+            if found is None or found[0] != self._delimiter:
+                break
+            at = found.end()
+        if found and found[0] == self._line_end.stray:
+            return self._broken(place, found.start(), self._line_end.complaint)
+        following = found.end() if found else self._size
+        if following - place > MOST_BYTES:
+            return Broken(_TOO_LONG, following)
+        return Record(list(map(self._field, spans)), count if surplus else min(count, self._width), following)
+
+    def _matched_blanks(self, place: int) -> int:
+        match = self._blanks.match(self._text, place)
+        return match.end() if match else place
+
+    def _field(self, span: tuple[int, int, bool]) -> str:
+        begin, end, quoted = span
+        value = self._text[begin:end]
+        return (value.replace(self._quote * 2, self._quote) if quoted else value).decode()
+
+    def _closing(self, place: int) -> int:
+        """Where the quote is that closes a field, or -1."""
+        stop = self._size
+        if place < self._hopeless:
+            begin, end = self._line_known
+            if not begin <= place <= end:
+                end = self._line(place)[0]
+                self._line_known = (place, end)
+            stop = end if end < self._hopeless else stop
+        while (end := self._text.find(self._quote, place, stop)) >= 0:
+            if self._text[end + 1 : end + 2] != self._quote:
+                break
+            place = end + 2
+        return end
+
+    def _broken(self, place: int, at: int, reason: str) -> Broken:
+        end, following = self._line(place)
+        if at > end:
+            self._hopeless = max(self._hopeless, at)
+        return Broken(reason, following)

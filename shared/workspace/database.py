@@ -31,6 +31,13 @@ _CONFIGURATION = {
 # What DuckDB makes of the keyboard's interrupt while a statement runs: a RuntimeError with these words.
 _INTERRUPTED = "Query interrupted"
 
+# What the system says when a file cannot grow. DuckDB writes to the workspace alone.
+_DISK_IS_FULL = ("No space left", "Disk quota exceeded", "File too large", "not enough space on the disk")
+_NO_ROOM = (
+    "the workspace's disk is full; free disk space, or let WORKSPACE_TEMP name a folder on another disk. "
+    "The source is not at fault"
+)
+
 _USE_FILE = "USE run"
 
 
@@ -142,7 +149,7 @@ class Workspace:
         """Run a statement whose result is not wanted.
 
         Raises:
-            UserError: The memory limit and the room to spill do not suffice.
+            UserError: The memory limit and the room to spill do not suffice, or the disk is full.
             OutOfTimeError: The time is over; see `until`.
         """
         with _understood():
@@ -152,7 +159,7 @@ class Workspace:
         """Run a query and return all of its rows: for counts and samples, not for tables.
 
         Raises:
-            UserError: The memory limit and the room to spill do not suffice.
+            UserError: The memory limit and the room to spill do not suffice, or the disk is full.
             OutOfTimeError: The time is over; see `until`.
         """
         with _understood():
@@ -162,7 +169,7 @@ class Workspace:
         """Stream a query's rows, fetching `size` at a time; other statements may run in between.
 
         Raises:
-            UserError: The memory limit and the room to spill do not suffice.
+            UserError: The memory limit and the room to spill do not suffice, or the disk is full.
             OutOfTimeError: The time is over; see `until`.
         """
         cursor = self._connection.cursor()
@@ -222,11 +229,15 @@ class Workspace:
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    """Tell what DuckDB means by two errors that no statement is to blame for."""
+    """Tell what DuckDB means by errors that no statement is to blame for."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
         raise UserError(explained(error)) from error
+    except duckdb.IOException as error:
+        if not any(words in str(error) for words in _DISK_IS_FULL):
+            raise
+        raise UserError(_NO_ROOM) from error
     except RuntimeError as error:
         if _INTERRUPTED not in str(error):
             raise

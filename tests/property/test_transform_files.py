@@ -35,7 +35,7 @@ class Loader:
     path: Path
 
     def load(self, data: bytes, **options: Any) -> tuple[list[list[str]], list[int]]:
-        """Cells with null as empty text, in order; and the numbers of malformed rows."""
+        """Cells with null as empty text, in order; and the numbers of malformed rows. Rows without a value are left out."""
         self.path.write_bytes(data)
         names = [{"name": name} for name in "abc"]
         described = {"type": "delimited", "path": str(self.path), "columns": names, **options}
@@ -44,7 +44,7 @@ class Loader:
         open_source(DelimitedSource.model_validate(described), {}).load(self.workspace)
         rows = self.workspace.query("SELECT * FROM source_raw ORDER BY _row")
         bad = [row for (row,) in self.workspace.query("SELECT _row FROM source_errors ORDER BY _row")]
-        assert sorted([row for row, *_ in rows] + bad) == list(range(1, len(rows) + len(bad) + 1))
+        assert len({row for row, *_ in rows} | set(bad)) == len(rows) + len(bad)
         return [[cell or "" for cell in row] for _, *row in rows], bad
 
 
@@ -73,7 +73,8 @@ def test_what_a_csv_writer_writes_is_what_is_loaded(
     end, quoting = style
     writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
     writer.writerows([list("abc"), *rows])
-    assert loader.load(text.getvalue().encode(encoding), delimiter=delimiter, encoding=encoding) == (rows, [])
+    loaded = loader.load(text.getvalue().encode(encoding), delimiter=delimiter, encoding=encoding)
+    assert loaded == ([row for row in rows if any(row)], [])
 
 
 @settings(deadline=None, max_examples=60)
@@ -94,4 +95,5 @@ def test_malformed_rows_are_reported_and_the_others_loaded(
     for line in bad:
         lines.insert(data.draw(st.integers(0, len(lines))), (f"{line}\n", False))
     expected = [number for number, (_, good) in enumerate(lines, start=1) if not good]
-    assert loader.load(("a,b,c\n" + "".join(line for line, _ in lines)).encode()) == (rows, expected)
+    loaded = loader.load(("a,b,c\n" + "".join(line for line, _ in lines)).encode())
+    assert loaded == ([row for row in rows if any(row)], expected)

@@ -1,0 +1,147 @@
+"""The text of a file: decoded block by block, and written to the workspace as UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+import mmap
+import re
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shared.errors import UserError
+from shared.sources.files import BLOCK, InputFile
+from shared.sources.kinds import utf_16_of
+
+__all__ = ["Layout", "mapped", "text_blocks", "write_plain", "writing"]
+
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_LINE_END_BYTES: Final = re.compile(rb"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What of a file is not data: its encoding, and lines above and below."""
+
+    encoding: str = "utf-8"
+    head: int = 0
+    foot: int = 0
+
+
+def text_blocks(file: InputFile, encoding: str, *, head: int = 0) -> Generator[str, None, None]:
+    """Yield a file's text, decompressed, line ends kept as they are, without the lines above the data.
+
+    Raises:
+        UserError: It cannot be read, or is not in this encoding; the message says where.
+    """
+    return _without_first(_decoded(file, encoding), head) if head else _decoded(file, encoding)
+
+
+def write_plain(file: InputFile, layout: Layout, target: Path) -> None:
+    """Write a file's data lines to a local UTF-8 file with a byte order mark, streaming.
+
+    Raises:
+        UserError: It cannot be read, is not in its encoding, or the workspace's folder has no room for it.
+    """
+    # With a byte order mark: readers drop one, and the data may begin with that character itself.
+    with (
+        writing(target.parent),
+        closing(text_blocks(file, layout.encoding, head=layout.head)) as blocks,
+        target.open("w", encoding="utf-8-sig", newline="") as out,
+    ):
+        out.writelines(blocks)
+    if layout.foot:
+        _cut_last(target, layout.foot)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Tell what hinders writing to the workspace's folder: it is not the source's fault."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the workspace's folder {folder} cannot be written: {error.strerror or type(error).__name__}; free disk "
+            "space there, or let WORKSPACE_TEMP name another folder. The source is not at fault"
+        ) from error
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[bytes | mmap.mmap]:
+    """Open a file of the workspace as one run of bytes that is not held in memory; others may cut theirs meanwhile."""
+    with path.open("rb") as stream:
+        if not path.stat().st_size:
+            yield b""
+            return
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            yield content
+
+
+def _decoded(file: InputFile, encoding: str) -> Generator[str, None, None]:
+    decoder = codecs.getincrementaldecoder(_marked(encoding))()
+    with file.content() as stream:
+        try:
+            while block := stream.read(BLOCK):
+                yield decoder.decode(block)
+            yield decoder.decode(b"", final=True)
+        except UnicodeError as error:
+            raise _undecodable(file, encoding) from error
+
+
+def _without_first(blocks: Iterator[str], count: int) -> Generator[str, None, None]:
+    held = ""  # a carriage return that ends a block: the next one may begin with its line feed
+    for part in blocks:
+        if not count:
+            yield part
+            continue
+        block, held, place = held + part, "", 0
+        if block.endswith("\r"):
+            block, held = block[:-1], "\r"
+        while count and (match := _LINE_END.search(block, place)):
+            count, place = count - 1, match.end()
+        if not count:
+            yield block[place:] + held
+
+
+def _cut_last(path: Path, count: int) -> None:
+    """Take the last lines from a file."""
+    begins = deque([0], maxlen=count)
+    with mapped(path) as content:
+        for match in _LINE_END_BYTES.finditer(content):
+            if match.end() < len(content):
+                begins.append(match.end())
+    with writing(path.parent), path.open("r+b") as stream:
+        stream.truncate(begins[0])
+
+
+def _marked(encoding: str) -> str:
+    """UTF-8 with or without a byte order mark reads alike."""
+    return "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
+
+
+def _undecodable(file: InputFile, encoding: str) -> UserError:
+    """Find the place where a file leaves its encoding: byte offset and line, both in what is decompressed."""
+    decoder = codecs.getincrementaldecoder(_marked(encoding))()
+    offset, lines, first = 0, 1, b""
+    with file.content() as stream:
+        while block := stream.read(BLOCK):
+            first = first or block
+            kept = decoder.getstate()[0]
+            try:
+                lines += decoder.decode(block).count("\n")
+            except UnicodeError as error:
+                # UTF-16 without its mark is an error without a place: it is the first byte's.
+                start = error.start if isinstance(error, UnicodeDecodeError) else 0
+                lines += (kept + block)[:start].count(b"\n")
+                offset += start - len(kept)
+                break
+            offset += len(block)
+    others = [name for name in ("utf-8", "windows-1252", "iso-8859-1", "utf-16") if name != encoding]
+    hint = utf_16_of(first) or f"{', '.join(others[:-1])} or {others[-1]}"
+    return UserError(
+        f"{file.name} is not {encoding}: the byte at offset {offset:,} (line {lines:,}) does not belong there; "
+        f"set the source's encoding, perhaps to {hint}"
+    )
