@@ -20,7 +20,7 @@ from shared.sources.files import InputFile, find_files
 from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
-from shared.sources.plain import Layout, mapped, write_plain, writing
+from shared.sources.plain import Layout, has_strays, mapped, write_plain, writing
 from shared.sources.records import MOST_BYTES, Dialect, Malformed, records
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
@@ -83,12 +83,13 @@ class _Load:
         header = read_header(file, self.source, self.dialect)
         if header is None:
             return
-        if self._in_place(file, header) and self._verified(file, header):
+        in_place = self._in_place(file, header)
+        if in_place and self._fast(file, header, skip=header.lines):
             return
         plain = self.workspace.folder / f"source-{self.number}.csv"
         layout = Layout(encoding=self.source.encoding, head=header.lines, foot=self.source.footer_rows_to_ignore)
         write_plain(file, layout, plain)
-        if self._in_place(file, header) or not self._fast(str(plain), header):
+        if in_place or not self._fast(InputFile(name=file.name, path=str(plain)), header):
             self._exact(file, plain, header)
         plain.unlink()
 
@@ -139,15 +140,6 @@ class _Load:
             and not self.source.footer_rows_to_ignore
         )
 
-    def _verified(self, file: InputFile, header: Header) -> bool:
-        """Load a file where it is; DuckDB compares no checksum, so what is compressed is verified meanwhile."""
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            verified = beside.submit(file.verify) if file.compression else None
-            loaded = self._fast(file.path, header, skip=header.lines, compression=file.compression)
-            if verified:
-                verified.result()
-        return loaded
-
     def _last_row(self) -> int:
         return int(
             self.workspace.query(
@@ -156,26 +148,36 @@ class _Load:
             )[0][0]
         )
 
-    def _fast(self, path: str, header: Header, *, skip: int = 0, compression: str = "") -> bool:
+    def _fast(self, file: InputFile, header: Header, *, skip: int = 0) -> bool:
         """Load with DuckDB's reader; False when the file has something that it refuses, and nothing is loaded then."""
+        rows, before = self._reading(file, header, skip), self._last_row()
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            strays = beside.submit(has_strays, file, header.line_end)
+            loaded = self._inserted(header, rows, before)
+            # With some mixtures of line ends DuckDB finds no row at all, without a word.
+            if not strays.result() and loaded and self._last_row() > before:
+                self._without_blank_rows(file, header, rows, before)
+                return True
+        self.workspace.execute(f"DELETE FROM source_raw WHERE _row > {before}")
+        return False
+
+    def _inserted(self, header: Header, rows: str, before: int) -> bool:
         chosen = ", ".join(f"c{place}" for place in header.places)
-        rows, before = self._reading(path, header, skip, compression), self._last_row()
+        # A blank line is no record. To DuckDB it is one where there is but one column.
+        condition = " WHERE c0 IS NOT NULL" if header.width == 1 else ""
         try:
             self.workspace.execute(
-                f"INSERT INTO source_raw SELECT {before} + row_number() OVER (), {chosen} FROM {rows}"
+                f"INSERT INTO source_raw SELECT {before} + row_number() OVER (), {chosen} FROM {rows}{condition}"
             )
         except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException):
             return False
-        if self._last_row() == before:
-            return False  # with some mixtures of line ends DuckDB finds no row at all, without a word
-        self._without_blank_rows(path, header, rows, before)
         return True
 
-    def _reading(self, path: str, header: Header, skip: int, compression: str) -> str:
+    def _reading(self, file: InputFile, header: Header, skip: int) -> str:
         fields = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(header.width))
         quote = literal(self.dialect.quote)
         options = [
-            literal(path),
+            literal(file.path),
             "auto_detect = false, header = false, strict_mode = true, nullstr = ''",
             f"skip = {skip}, columns = {{{fields}}}, delim = {literal(self.dialect.delimiter)}",
             f"quote = {quote}, escape = {quote}",
@@ -183,10 +185,10 @@ class _Load:
         # DuckDB's own guess is led astray by another line end within quotes. But told of line ends with a carriage
         # return, DuckDB 2.0 in strict mode finds no row at all, without a word.
         options += [r"new_line = '\n'"] if header.newline == "\n" else []
-        options += [f"compression = {literal(compression)}"] if compression else []
+        options += [f"compression = {literal(file.compression)}"] if file.compression else []
         return f"read_csv({', '.join(options)})"
 
-    def _without_blank_rows(self, path: str, header: Header, rows: str, before: int) -> None:
+    def _without_blank_rows(self, file: InputFile, header: Header, rows: str, before: int) -> None:
         """Drop the rows that hold no value in any column, read or not; their numbers stay unused."""
         read = ", ".join(quoted(column.name) for column in self.columns)
         empty = f"_row > {before} AND coalesce({read}) IS NULL"
@@ -198,15 +200,15 @@ class _Load:
                 f" AND _row IN (SELECT {before} + n FROM (SELECT row_number() OVER () AS n, coalesce({every}) AS held "
                 f"FROM {rows}) WHERE held IS NULL)"
             )
-        self._tell_of_blank_rows(path, self._count(f"SELECT count(*) FROM source_raw WHERE {empty}"))
+        self._tell_of_blank_rows(file, self._count(f"SELECT count(*) FROM source_raw WHERE {empty}"))
         self.workspace.execute(f"DELETE FROM source_raw WHERE {empty}")
 
     def _count(self, sql: str) -> int:
         return int(self.workspace.query(sql)[0][0])
 
-    def _tell_of_blank_rows(self, path: str, count: int) -> None:
+    def _tell_of_blank_rows(self, file: InputFile, count: int) -> None:
         if count:
-            log.info("%s: %d rows without any value were skipped", Path(path).name, count, extra={"rows": count})
+            log.info("%s: %d rows without any value were skipped", Path(file.name).name, count, extra={"rows": count})
 
     def _exact(self, file: InputFile, plain: Path, header: Header) -> None:
         """Tell the records apart one by one; good ones go on as clean text, the others become errors."""
@@ -230,7 +232,7 @@ class _Load:
                     write_good.writerow([number, *(record[place] for place in header.places)])
                 else:
                     blank += 1
-        self._tell_of_blank_rows(file.name, blank)
+        self._tell_of_blank_rows(file, blank)
         self._take(good, "source_raw", ["_row", *(column.name for column in self.columns)], "*")
         self._take(bad, "source_errors", ["_row", "message"], "_row, '', 'Malformed Row', true, message")
 

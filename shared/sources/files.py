@@ -68,16 +68,6 @@ class InputFile:
             return Path(self.path).open("rb")
         return cast("IO[bytes]", self.system.open(self.path, "rb"))
 
-    def verify(self) -> None:
-        """Read the content to its end.
-
-        Raises:
-            UserError: It cannot be read, or it is damaged.
-        """
-        with self.content() as stream:
-            while stream.read(BLOCK):
-                pass
-
 
 class _Stored(io.RawIOBase):
     """A file's bytes. What fails in reading them is the file's fault; what fails in using them is not."""

@@ -67,6 +67,8 @@ def utf_16_of(first: bytes) -> str:
         return "utf-32"
     if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
+    if 0 not in first[:4]:
+        return ""  # a zero byte further on may be data
     half = len(first) // 2 or 1
     even, odd = first[0::2].count(0) / half, first[1::2].count(0) / half
     return next((name for name, (a, b), (c, d) in _WIDE if a <= even <= b and c <= odd <= d), "")

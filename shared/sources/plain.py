@@ -15,8 +15,9 @@ from typing import Final
 from shared.errors import UserError
 from shared.sources.files import BLOCK, InputFile
 from shared.sources.kinds import utf_16_of
+from shared.sources.records import LineEnd
 
-__all__ = ["Layout", "mapped", "text_blocks", "write_plain", "writing"]
+__all__ = ["Layout", "has_strays", "mapped", "text_blocks", "write_plain", "writing"]
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _LINE_END_BYTES: Final = re.compile(rb"\r\n|\r|\n")
@@ -55,6 +56,24 @@ def write_plain(file: InputFile, layout: Layout, target: Path) -> None:
         out.writelines(blocks)
     if layout.foot:
         _cut_last(target, layout.foot)
+
+
+def has_strays(file: InputFile, line_end: LineEnd) -> bool:
+    """Whether a file has line breaks that end no line, within quotes or not; DuckDB takes some of them for line ends.
+
+    When there is none the file was read to its end, so that a checksum of its compression was compared.
+
+    Raises:
+        UserError: It cannot be read, or it is damaged.
+    """
+    held = b""  # a carriage return that ends a block: the next one may begin with its line feed
+    with file.content() as stream:
+        while block := stream.read(BLOCK):
+            block, held = held + block, block[-1:] if block.endswith(b"\r") else b""
+            whole = block[: len(block) - len(held)]
+            if line_end.stray in whole and whole.count(line_end.stray) > whole.count(b"\r\n"):
+                return True
+    return held == line_end.stray
 
 
 @contextmanager

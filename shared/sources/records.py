@@ -34,6 +34,8 @@ class LineEnd(Enum):
     def __init__(self, pattern: bytes, stray: bytes, complaint: str) -> None:
         self.pattern = re.compile(pattern)
         self.stray = stray
+        self.strays = re.compile(b"(?:%b)+(?:%b|\\Z)" % (stray, pattern))
+        self.strays = re.compile(b"(?:%b)+(?:%b|\\Z)" % (stray, pattern))
         self.complaint = complaint
 
 
@@ -88,7 +90,8 @@ def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iter
         if isinstance(found, Broken):
             yield Malformed(found.reason, lines.at(place))
         elif found.count == width:
-            yield found.fields
+            if width > 1 or found.fields[0]:
+                yield found.fields
         elif found.count > 1 or found.fields[0].strip():
             yield Malformed(f"{found.count} fields instead of {width}", lines.at(place))
         place = found.end
@@ -163,9 +166,11 @@ class Scanner:
         line = self._text[place:end]
         if self._quote and self._quote in line:
             return self._within(line, following) or self._quoted(place)
+        text = line.decode()
         if self._line_end.stray and self._line_end.stray in line:
-            return Broken(self._line_end.complaint, following)
-        fields, count = line.decode().split(self._separator, self._width), line.count(self._delimiter) + 1
+            blank = not text.strip(None if self._width > 1 else "\r\n")
+            return Record([""], 1, following) if blank else Broken(self._line_end.complaint, following)
+        fields, count = text.split(self._separator, self._width), line.count(self._delimiter) + 1
         if count > self._width and not fields.pop().replace(self._separator, ""):
             count = self._width
         return Record(fields, count, following)
@@ -218,7 +223,10 @@ class Scanner:
                 break
             at = found.end()
         if found and found[0] == self._line_end.stray:
-            return self._broken(place, found.start(), self._line_end.complaint)
+            # Where nothing follows on the line, the record ends there all the same.
+            ended = self._line_end.strays.match(self._text, found.start())
+            complaint = self._line_end.complaint
+            return Broken(complaint, ended.end()) if ended else self._broken(place, found.start(), complaint)
         following = found.end() if found else self._size
         if following - place > MOST_BYTES:
             return Broken(_TOO_LONG, following)

@@ -84,7 +84,7 @@ TEXT = "A,B,C\né,ß,3\n"
         (TEXT.encode("cp1252"), {"encoding": "windows-1252"}, ACCENTS),
         (TEXT.encode("utf-16"), {"encoding": "utf-16"}, ACCENTS),
         (TEXT.encode("utf-8-sig"), {"encoding": "utf-8-sig"}, ACCENTS),
-        ("A\n1\n\n2\n", {"columns": ("A",)}, ([(1, "1"), (3, "2")], [])),
+        ("A\n1\n\n2\n", {"columns": ("A",)}, ([(1, "1"), (2, "2")], [])),
         ("   \n,\nA,B,C\n1,2,3\n", {}, ONE),
         ("A,B,C\r\r\n1,2,3\r\r\n", {}, ONE),
     ],
@@ -111,7 +111,7 @@ BROKEN = "Malformed Row"
         ("A||B||C\n1||2\n4||5||6\n", {"delimiter": "||"}, [2], [1]),
         ("A,B,C\n1,2,3,,\n4,5,6,,x\n", {}, [1], [2]),
         ("A,B,C\n1,2\n4,5,6\n", {"text_qualifier": ""}, [2], [1]),
-        ('A\n1\n\n"2"x\n3\n', {"columns": ("A",)}, [1, 4], [3]),
+        ('A\n1\n\n"2"x\n3\n', {"columns": ("A",)}, [1, 3], [2]),
     ],
 )
 def test_a_malformed_row_costs_no_other_row(
