@@ -120,6 +120,8 @@ def _qualifier(text: str) -> str:
     characters = _characters(text)
     if len(characters) > 1 or not characters.isascii():
         raise ValueError("a text qualifier is one ASCII character, or empty for none")
+    if characters and characters in "\r\n\0":
+        raise ValueError("a line break or NUL cannot be the text qualifier")
     return characters
 
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final, TypeGuard
+from typing import Final
 
 from shared.definitions.models import DelimitedSource
 from shared.errors import UserError
@@ -52,12 +52,21 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One of a file's first rows, with the numbers of its first line and of the line behind it."""
+    """One of a file's first rows.
+
+    Attributes:
+        fields: Its fields; the line as it is where it cannot be told apart.
+        line: The number of its first line.
+        following: The number of the line behind it.
+        newline: How it ends.
+        broken: Why it cannot be told apart into fields; empty for a row that can.
+    """
 
     fields: list[str]
     line: int
     following: int
-    newline: str
+    newline: str = "\n"
+    broken: str = ""
 
 
 def read_header(file: InputFile, source: DelimitedSource, dialect: Dialect) -> Header | None:
@@ -81,9 +90,11 @@ class _Reader:
 
     def by_place(self) -> Header | None:
         """Take columns by their place: a file without a line of names."""
-        first = self._first
-        if first is None:
+        if self._first is None:
             return None
+        first = next((row for row in self._rows(_LINES_LOOKED_AT) if not row.broken), self._first)
+        if first.broken:
+            raise self._apart(first)
         if len(first.fields) < len(self._columns):
             raise self._other_text(first) or self._too_narrow(first, f"the first row has {len(first.fields)} fields")
         places = tuple(range(len(self._columns)))
@@ -97,7 +108,7 @@ class _Reader:
             )
         names = _Names(self._first.fields)
         missing = [name for name in self._columns if not names.places(name)]
-        if missing:
+        if missing or self._first.broken:
             raise self._unlike(self._first, names, missing)
         if several := [name for name in self._columns if len(names.places(name)) > 1]:
             raise UserError("\n".join(f"{self._name} has several columns {names.alike(name)}" for name in several))
@@ -116,9 +127,9 @@ class _Reader:
         while place < len(data) and len(found) < most:
             record = scanner.record(place)
             following = line + len(re.findall(rb"\r\n|\r|\n", data[place : record.end]))
-            if isinstance(record, Broken) and not found:
-                raise UserError(f"{self._name}: line {line} cannot be told apart into columns: {record.reason}")
-            if _holds_a_value(record):
+            if isinstance(record, Broken):
+                found.append(_Row([_first_line(data, place)], line, following, broken=record.reason))
+            elif _holds_a_value(record):
                 self._refuse_wide(record, line)
                 end = re.search(rb"(\r\n|\r|\n)?\Z", data[max(0, record.end - 2) : record.end])
                 newline = end[0].decode() if end and end[0] else "\n"
@@ -133,6 +144,8 @@ class _Reader:
     def _unlike(self, first: _Row, names: _Names, missing: Sequence[str]) -> UserError:
         if other := self._other_text(first) or self._names_below(first):
             return other
+        if first.broken:
+            return self._apart(first)
         if len(first.fields) == 1 and len(self._columns) > 1:
             return self._too_narrow(first, "the header has one column")
         return UserError("\n".join(f"{self._name} has no column {name}; {names.hint(name)}" for name in missing))
@@ -141,7 +154,9 @@ class _Reader:
         """The names may stand below a title, a comment, or the line that tells Excel of the delimiter."""
         text = self._dialect.delimiter.join(first.fields)
         told = _SEPARATOR_LINE.fullmatch(text)
-        for row in self._rows(_LINES_LOOKED_AT)[1:]:
+        for row in self._rows(_LINES_LOOKED_AT):
+            if row.line == first.line or row.broken:
+                continue
             fields = row.fields[0].split(told[1]) if told and len(row.fields) == 1 else row.fields
             names = _Names(fields)
             if all(len(names.places(name)) == 1 for name in self._columns):
@@ -151,6 +166,12 @@ class _Reader:
                     f"{_shown(text)}; set header_rows_to_ignore: {row.line - 1} and header: true{delimiter}"
                 )
         return None
+
+    def _apart(self, row: _Row) -> UserError:
+        return UserError(
+            f"{self._name}: line {row.line} cannot be told apart into columns: {row.broken}. It begins: "
+            f"{_shown(row.fields[0])}"
+        )
 
     def _other_text(self, first: _Row) -> UserError | None:
         line = self._dialect.delimiter.join(first.fields)
@@ -239,6 +260,8 @@ def _has_row(data: bytes, dialect: Dialect) -> bool:
     scanner, place = _scanner(data, dialect), 0
     while place < len(data):
         record = scanner.record(place)
+        if isinstance(record, Broken):
+            return False
         if _holds_a_value(record):
             return record.end < len(data)
         place = record.end
@@ -250,8 +273,12 @@ def _scanner(data: bytes, dialect: Dialect) -> Scanner:
     return Scanner(data, dialect, _MOST_COLUMNS + 1, LineEnd.ANY)
 
 
-def _holds_a_value(record: Record | Broken) -> TypeGuard[Record]:
-    return isinstance(record, Record) and any(field.strip() for field in record.fields)
+def _holds_a_value(record: Record) -> bool:
+    return any(field.strip() for field in record.fields)
+
+
+def _first_line(data: bytes, place: int) -> str:
+    return re.split(r"[\r\n]", data[place : place + 4 * _SHOWN].decode(errors="ignore"), maxsplit=1)[0]
 
 
 @functools.cache

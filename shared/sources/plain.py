@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import AnyStr, Final
 
 from shared.errors import UserError
 from shared.sources.files import BLOCK, InputFile
@@ -150,17 +150,22 @@ def _undecodable(file: InputFile, encoding: str) -> UserError:
             first = first or block
             kept = decoder.getstate()[0]
             try:
-                lines += decoder.decode(block).count("\n")
+                lines += _lines_of(decoder.decode(block), "\n", "\r")
             except UnicodeError as error:
                 # UTF-16 without its mark is an error without a place: it is the first byte's.
                 start = error.start if isinstance(error, UnicodeDecodeError) else 0
-                lines += (kept + block)[:start].count(b"\n")
+                lines += _lines_of((kept + block)[:start], b"\n", b"\r")
                 offset += start - len(kept)
                 break
             offset += len(block)
-    others = [name for name in ("utf-8", "windows-1252", "iso-8859-1", "utf-16") if name != encoding]
+    spoken = ("utf-8", "windows-1252", "iso-8859-1", "utf-16")
+    others = [name for name in spoken if codecs.lookup(name).name != codecs.lookup(encoding).name]
     hint = utf_16_of(first) or f"{', '.join(others[:-1])} or {others[-1]}"
     return UserError(
         f"{file.name} is not {encoding}: the byte at offset {offset:,} (line {lines:,}) does not belong there; "
         f"set the source's encoding, perhaps to {hint}"
     )
+
+
+def _lines_of(text: AnyStr, line_feed: AnyStr, carriage_return: AnyStr) -> int:
+    return max(text.count(line_feed), text.count(carriage_return))

@@ -51,6 +51,7 @@ class Dialect:
     encoding: str
     delimiter: str
     newline: str  # as `open` takes it: what ends a line is what ends the first one
+    padded: bool  # blanks before quotes: the loader does not count them as part of the field, csv does unless told
 
 
 def compare(path: Path) -> Verdict:
@@ -75,7 +76,8 @@ def compare(path: Path) -> Verdict:
         opened = open_source(described, {})
         with Workspace.open(readable=opened.readable) as workspace:
             opened.load(workspace)
-            return _compared(workspace, _python_rows(path, dialect), width)
+            strip = " " if dialect.padded else ""
+            return _compared(workspace, _python_rows(path, dialect), width, strip)
     except UserError as error:
         return Verdict("refused", error.message)
 
@@ -96,6 +98,7 @@ def _guessed(path: Path) -> Dialect:
     return Dialect(
         encoding=encoding,
         delimiter=delimiter if delimiter in line else ",",
+        padded=re.search(r'(?:^|[,;\t|]) +"', text, re.MULTILINE) is not None,
         newline="" if re.match(r"\r(?!\n)", text[len(line) :]) else "\n",
     )
 
@@ -107,7 +110,8 @@ def _python_rows(path: Path, dialect: Dialect) -> Iterator[list[str] | csv.Error
     with path.open(encoding=encoding, errors="replace", newline=dialect.newline) as text:
         width = 0
         try:
-            for row in csv.reader(text, delimiter=dialect.delimiter, strict=True):
+            reader = csv.reader(text, delimiter=dialect.delimiter, strict=True, skipinitialspace=dialect.padded)
+            for row in reader:
                 if len(row) > 1 or (row and (row[0] if width == 1 else row[0].strip())):
                     width = width or len(row)
                     yield row
@@ -115,7 +119,7 @@ def _python_rows(path: Path, dialect: Dialect) -> Iterator[list[str] | csv.Error
             yield error
 
 
-def _compared(workspace: Workspace, expected: Iterator[list[str] | csv.Error], width: int) -> Verdict:
+def _compared(workspace: Workspace, expected: Iterator[list[str] | csv.Error], width: int, strip: str) -> Verdict:
     bad = {row for (row,) in workspace.query("SELECT _row FROM source_errors")}
     rows = workspace.rows("SELECT * FROM source_raw ORDER BY _row")
     loaded = next(rows, None)
@@ -127,7 +131,7 @@ def _compared(workspace: Workspace, expected: Iterator[list[str] | csv.Error], w
             return Verdict("unread", f"the csv module gives up at row {number}: {row}")
         good = len(row) == width or (len(row) > width and not any(row[width:]))
         if loaded is not None and loaded[0] == number:
-            cells = [cell or "" for cell in loaded[1:]]
+            cells = [(cell or "").lstrip(strip) for cell in loaded[1:]]
             if not good or cells != row[:width]:
                 return Verdict("different", f"row {number}: {_first_difference(cells, row)}")
             loaded = next(rows, None)

@@ -18,6 +18,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "latin.csv": ("a,b\né,2\n".encode("latin-1"), "equal"),
     "marked.csv": ("\ufeffa,b\n\ufeff1,2\n", "equal"),
     "wide.csv": ("a,b\n1,2\n3,4\n".encode("utf-16"), "equal"),
+    "padded.csv": ('a,b\n 1, "2,3"\n', "equal"),
     "short.csv": ("a,b\n1\n1,2,3\n1,2,,\n", "equal"),
     "doubled.csv": ("a,b\r\r\n1,2\r\r\n", "equal"),
     "mixed.csv": ("a,b\r\n1,x\r\r\n3,4\n", "rejected"),
@@ -50,7 +51,7 @@ def test_the_summary_counts_the_files(folder: Path, capsys: pytest.CaptureFixtur
     assert main([str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(FILES) + 1
-    assert lines[-1].startswith(f"{len(FILES)} files: 10 equal")
+    assert lines[-1].startswith(f"{len(FILES)} files: 11 equal")
 
 
 def test_a_difference_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

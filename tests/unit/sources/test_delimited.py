@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +10,10 @@ import duckdb
 import fsspec  # type: ignore[import-untyped]  # fsspec ships no types
 import pytest
 
-from shared.definitions.models import DelimitedSource, EventsSource
+from shared.definitions.models import EventsSource
 from shared.errors import UserError
 from shared.sources import open_source
-from shared.workspace import Workspace
-
-Loaded = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
-
-
-def source(path: str, columns: Sequence[str] = ("A", "B", "C"), **options: Any) -> DelimitedSource:
-    named = [{"name": name} for name in columns]
-    return DelimitedSource.model_validate({"type": "delimited", "path": path, "columns": named, **options})
-
-
-def loaded(described: DelimitedSource, *, in_place: bool = True) -> Loaded:
-    """Rows and errors, both in order."""
-    opened = open_source(described, {})
-    with Workspace.open(readable=opened.readable if in_place else ()) as workspace:
-        opened.load(workspace)
-        rows = workspace.query("SELECT * FROM source_raw ORDER BY _row")
-        return rows, workspace.query("SELECT _row, error, message FROM source_errors ORDER BY _row")
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Any:
-    """Writes a file and loads it."""
-
-    def write_and_load(data: str | bytes, name: str = "a.csv", **options: Any) -> Loaded:
-        (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
-        return loaded(source(str(tmp_path / name), **options))
-
-    return write_and_load
-
+from tests.unit.sources.conftest import Loaded, described, load_source
 
 ONE: Loaded = ([(1, "1", "2", "3")], [])
 ACCENTS: Loaded = ([(1, "é", "ß", "3")], [])
@@ -144,22 +115,22 @@ def test_fast_and_slow_way_agree(tmp_path: Path) -> None:
     clean = "A,B,C\n" + "".join(f'{n},"x{n}\n""y""",z \n' for n in range(1, 3000))
     (tmp_path / "clean.csv").write_text(clean)
     (tmp_path / "bad.csv").write_text(clean + "oops\n")
-    rows, errors = loaded(source(str(tmp_path / "bad.csv")))
-    assert loaded(source(str(tmp_path / "clean.csv"))) == (rows, [])
+    rows, errors = load_source(described(str(tmp_path / "bad.csv")))
+    assert load_source(described(str(tmp_path / "clean.csv"))) == (rows, [])
     assert errors == [(3000, BROKEN, "1 fields instead of 3 (line 6,000 of bad.csv)")]
 
 
 def test_a_file_that_may_not_be_read_in_place_is_copied(tmp_path: Path) -> None:
     """The same rows come out."""
     (tmp_path / "a.csv").write_text("A,B,C\n1,2,3\n")
-    assert loaded(source(str(tmp_path / "a.csv")), in_place=False) == ONE
+    assert load_source(described(str(tmp_path / "a.csv")), in_place=False) == ONE
 
 
 def test_rows_are_numbered_on_from_file_to_file(tmp_path: Path) -> None:
     """Files come in the order of their names; each has its own header; malformed rows keep their numbers."""
     (tmp_path / "x2.csv").write_text("C,B,A\n9,8,7\n")
     (tmp_path / "x1.csv").write_text("A,B,C\n1,2,3\n1,2\n")
-    rows, errors = loaded(source(str(tmp_path / "x*.csv")))
+    rows, errors = load_source(described(str(tmp_path / "x*.csv")))
     assert rows == [(1, "1", "2", "3"), (3, "7", "8", "9")]
     assert [row for row, *_ in errors] == [2]
 
@@ -168,14 +139,14 @@ def test_a_last_row_that_is_malformed_counts_for_the_next_file(tmp_path: Path) -
     """No two rows have one number."""
     (tmp_path / "x1.csv").write_text("A,B,C\n1,2\n")
     (tmp_path / "x2.csv").write_text("A,B,C\n1\n1,2,3\n")
-    rows, errors = loaded(source(str(tmp_path / "x?.csv")))
+    rows, errors = load_source(described(str(tmp_path / "x?.csv")))
     assert ([row for row, *_ in rows], [row for row, *_ in errors]) == ([3], [1, 2])
 
 
 def test_parameters_stand_in_paths(tmp_path: Path) -> None:
     """As plain text."""
     (tmp_path / "20240131.csv").write_text("A,B,C\n1,2,3\n")
-    opened = open_source(source(f"{tmp_path}/@day.csv"), {"day": 20240131})
+    opened = open_source(described(f"{tmp_path}/@day.csv"), {"day": 20240131})
     assert opened.readable == (f"{tmp_path}/20240131.csv",)
 
 
@@ -184,9 +155,9 @@ def test_compressed_files(tmp_path: Path, load: Any) -> None:
     assert load(gzip.compress(b'A,B,C\n1,"2\n",3\n', mtime=0), "a.csv.gz") == ([(1, "1", "2\n", "3")], [])
     packed = tmp_path / "a.csv.zst"
     duckdb.connect().execute(f"COPY (SELECT 1 AS A, '2\n' AS B, 3 AS C) TO '{packed}' (FORMAT csv, COMPRESSION zstd)")
-    assert loaded(source(str(packed))) == ([(1, "1", "2\n", "3")], [])
+    assert load_source(described(str(packed))) == ([(1, "1", "2\n", "3")], [])
     with pytest.raises(UserError, match="must be utf-8"):
-        loaded(source(str(packed), encoding="latin-1"))
+        load_source(described(str(packed), encoding="latin-1"))
 
 
 def test_remote_files() -> None:
@@ -194,8 +165,8 @@ def test_remote_files() -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe("/in/a.csv", b"A,B,C\n1,2,3\n")
     memory.pipe("/in/b.csv.gz", gzip.compress(b"A,B,C\n4,5,6\n7,8\n", mtime=0))
-    assert loaded(source("memory://in/a.csv")) == ONE
-    rows, errors = loaded(source("memory://in/*"))
+    assert load_source(described("memory://in/a.csv")) == ONE
+    rows, errors = load_source(described("memory://in/*"))
     assert rows == [(1, "1", "2", "3"), (2, "4", "5", "6")]
     assert [row for row, *_ in errors] == [3]
 
@@ -274,7 +245,7 @@ def test_a_byte_that_does_not_belong_is_found_behind_the_first_block(load: Any) 
 def test_a_path_that_leads_nowhere(tmp_path: Path, path: str, message: str) -> None:
     """Each in its own words."""
     with pytest.raises(UserError, match=message):
-        loaded(source(path.format(folder=tmp_path)))
+        load_source(described(path.format(folder=tmp_path)))
 
 
 def test_a_long_field_is_no_malformed_row(load: Any) -> None:

@@ -1,0 +1,194 @@
+"""Files that are damaged, cut short, or something else than their name says; and a disk that is full."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import random
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import fsspec  # type: ignore[import-untyped]  # fsspec ships no types
+import pytest
+
+from shared.errors import UserError
+from shared.sources import open_source
+from shared.workspace import Workspace
+from tests.unit.sources.conftest import described, load_source
+
+Load = Callable[..., tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]]
+TEXT = b"A,B,C\n" + b"".join(b"%d,name %d,%d\n" % (n, n * n, n % 7) for n in range(20_000))
+PACKED = gzip.compress(TEXT, mtime=0)
+
+
+def changed(data: bytes, place: int) -> bytes:
+    """The same bytes but one bit."""
+    return data[:place] + bytes([data[place] ^ 1]) + data[place:][1:]
+
+
+DAMAGED = {
+    "checksum": (changed(PACKED, len(PACKED) - 8), "does not have the checksum that the file states"),
+    "length": (changed(PACKED, len(PACKED) - 4), "does not have the length that the file states"),
+    "no trailer": (PACKED[:-8], "it ends before its compressed data does"),
+    "half": (PACKED[: len(PACKED) // 2], "it ends before its compressed data does"),
+    "garbage": (PACKED + b"garbage", "something else follows behind its compressed data"),
+    "half of a second part": (PACKED + PACKED[:-100], "it ends before its compressed data does"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+@pytest.mark.parametrize("place", ["in place", "copied", "remote"])
+def test_a_damaged_gzip_file_is_refused(tmp_path: Path, kind: str, place: str) -> None:
+    """Wherever it is: not a row of it counts."""
+    data, message = DAMAGED[kind]
+    (tmp_path / "a.csv.gz").write_bytes(data)
+    fsspec.filesystem("memory").pipe("/damaged/a.csv.gz", data)
+    path = "memory://damaged/a.csv.gz" if place == "remote" else str(tmp_path / "a.csv.gz")
+    with pytest.raises(UserError, match=rf"a\.csv\.gz cannot be read: .*{message}"):
+        load_source(described(path), in_place=place == "in place")
+
+
+def test_damage_anywhere_in_a_gzip_file_is_found(load: Load) -> None:
+    """One bit is enough."""
+    some = random.Random(1)
+    for place in [some.randrange(20, len(PACKED) - 8) for _ in range(25)]:
+        with pytest.raises(UserError, match=r"damaged|before its compressed data does|something else follows"):
+            load(changed(PACKED, place), "a.csv.gz")
+
+
+def test_a_gzip_file_may_have_several_parts_and_zeros_behind(load: Load) -> None:
+    """As tools that append or work in parallel write it."""
+    parts = gzip.compress(b"A,B,C\n1,2,3\n", mtime=0) + gzip.compress(b"4,5,6\n", mtime=0) + bytes(512)
+    assert load(parts, "a.csv.gz") == ([(1, "1", "2", "3"), (2, "4", "5", "6")], [])
+
+
+@pytest.fixture
+def zstd(tmp_path: Path) -> Callable[[str], bytes]:
+    """Compresses text line by line as it is."""
+
+    def packed(text: str) -> bytes:
+        target = tmp_path / "packed.zst"
+        lines = ", ".join(f"({line!r})" for line in text.removesuffix("\n").split("\n")).replace(
+            "\\r", "' || chr(13) || '"
+        )
+        duckdb.connect().execute(
+            f"COPY (FROM (VALUES {lines})) TO '{target}' "
+            "(FORMAT csv, COMPRESSION zstd, HEADER false, QUOTE '', ESCAPE '', DELIM '\x1f\x1e\x1f')"
+        )
+        return target.read_bytes()
+
+    return packed
+
+
+def test_a_zstd_file_that_is_cut_short_is_refused(load: Load, zstd: Callable[[str], bytes]) -> None:
+    """Its reader does not tell."""
+    data = zstd(TEXT.decode())
+    assert len(load(data, "a.csv.zst")[0]) == 20_000
+    for end in (5, 20, len(data) // 2, len(data) - 4, len(data) - 1):
+        with pytest.raises(UserError, match="it ends before its compressed data does"):
+            load(data[:end], "a.csv.zst")
+    with pytest.raises(UserError, match="something else follows behind its compressed data"):
+        load(data + b"garbage", "a.csv.zst")
+
+
+def test_line_ends_of_a_zstd_file_are_kept_or_it_is_refused(load: Load, zstd: Callable[[str], bytes]) -> None:
+    """It is decompressed line by line; a value never changes on the way."""
+    assert load(zstd('A,B,C\r\n1,"2\r\n",3\r\n'), "a.csv.zst") == ([(1, "1", "2\r\n", "3")], [])
+    assert load(zstd('A,B,C\n1,"2\n",3\n'), "b.csv.zst") == ([(1, "1", "2\n", "3")], [])
+    for mixed in ('A,B,C\n1,"2\r\n",3\n', 'A,B,C\r\n1,"2\n",3\r\n', 'A,B,C\n1,"2\r",3\n'):
+        with pytest.raises(UserError, match="do not all end with LF, or all with CR LF; compress it with gzip"):
+            load(zstd(mixed), "c.csv.zst")
+
+
+def zipped(*names: str) -> bytes:
+    """A zip file with these names in it."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in names:
+            archive.writestr(name, "content")
+    return target.getvalue()
+
+
+def parquet(folder: Path) -> bytes:
+    """A small Parquet file."""
+    duckdb.connect().execute(f"COPY (SELECT 1 AS a) TO '{folder / 'x.parquet'}' (FORMAT parquet)")
+    return (folder / "x.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (PACKED, "a gzip file; give it a name that ends in .gz"),
+        (bz2.compress(TEXT), "a bzip2 file; unpack it"),
+        (lzma.compress(TEXT), "an xz file; unpack it"),
+        (zipped("a.csv"), "a zip file; unpack it"),
+        (zipped("[Content_Types].xml", "xl/workbook.xml"), "an Excel file (xlsx); export it as delimited text"),
+        (zipped("[Content_Types].xml", "word/document.xml"), "a Word file (docx); export it"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an Excel file (xls) or another Office file; export it"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document; export it"),
+        (b"\x28\xb5\x2f\xfd\x00\x58", "a zstd file; give it a name that ends in .zst"),
+    ],
+)
+def test_what_is_no_text_is_told(load: Load, data: bytes, kind: str, *, header: bool) -> None:
+    """Under the name of a text file, with a header or without."""
+    with pytest.raises(UserError) as caught:
+        load(data, header=header, encoding="windows-1252")
+    assert f"a.csv is not delimited text: by its content it is {kind}" in caught.value.message
+
+
+def test_a_parquet_file_is_told(load: Load, tmp_path: Path) -> None:
+    """Also when a text begins like one, it is none."""
+    with pytest.raises(UserError, match=r"by its content it is a Parquet file; export it as delimited text"):
+        load(parquet(tmp_path))
+    assert load("PAR1,B\n1,2\n", columns=("PAR1", "B")) == ([(1, "1", "2")], [])
+
+
+def test_what_is_packed_twice_is_told(load: Load) -> None:
+    """The content of a gzip file is looked at, too."""
+    with pytest.raises(UserError, match="by its content it is a gzip file"):
+        load(gzip.compress(PACKED), "a.csv.gz")
+
+
+def test_zero_bytes_in_the_data_are_no_other_encoding(load: Load) -> None:
+    """They are values, however odd."""
+    assert load("A,B,C\n\0,\0,3\n") == ([(1, "\0", "\0", "3")], [])
+
+
+@pytest.mark.parametrize(("data", "in_place"), [("A,B,C\n1,2,3\n4,5\n", True), ("A,B,C\n1,2,3\n", False)])
+def test_a_full_disk_is_not_blamed_on_the_source(tmp_path: Path, data: str, *, in_place: bool) -> None:
+    """Whether a file is copied or its rows are written: the message names the workspace's folder and its setting."""
+    (tmp_path / "a.csv").write_text(data)
+    opened = open_source(described(str(tmp_path / "a.csv")), {})
+    with Workspace.open(readable=opened.readable if in_place else ()) as workspace:
+        (workspace.folder / "source-0.csv").symlink_to("/dev/full")
+        with pytest.raises(UserError, match=r"No space left on device.*WORKSPACE_TEMP") as caught:
+            opened.load(workspace)
+    assert "a.csv" not in caught.value.message
+
+
+def test_a_full_disk_of_the_database_is_told(tmp_path: Path) -> None:
+    """DuckDB's own words name a file that nobody knows."""
+    with Workspace.open(readable=["/dev/full"]) as workspace:
+        (workspace.folder / "x.csv").symlink_to("/dev/full")
+        with pytest.raises(UserError, match=r"the workspace's disk is full.*WORKSPACE_TEMP"):
+            workspace.execute(f"COPY (FROM range(100000)) TO '{workspace.folder / 'x.csv'}' (FORMAT csv)")
+
+
+class _Breaks(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise ConnectionResetError("the connection was reset")
+
+
+def test_a_file_that_breaks_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver's error in the middle of a file names the file."""
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/breaks/a.csv", b"A,B,C\n1,2,3\n")
+    monkeypatch.setattr(type(memory), "open", lambda *_args, **_options: _Breaks())
+    with pytest.raises(UserError, match=r"memory:///breaks/a.csv cannot be reached: the connection was reset"):
+        load_source(described("memory://breaks/a.csv"))

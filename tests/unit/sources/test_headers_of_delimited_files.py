@@ -1,0 +1,119 @@
+"""Names of columns that are not quite those of the definition, and lines above them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared.errors import UserError
+
+Loaded = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
+Load = Callable[..., Loaded]
+ROW: Loaded = ([(1, "1", "2")], [])
+
+
+def refusal(load: Load, data: str | bytes, columns: tuple[str, ...] = ("number", "name"), **options: Any) -> str:
+    """The message that a file is refused with."""
+    with pytest.raises(UserError) as caught:
+        load(data, columns=columns, **options)
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "number,na\u200bme",
+        "\ufeff\ufeffnumber,name",
+        "NUMBER, Name ",
+        "number,\u2060name\u00ad",
+        "number\u200e,\u00a0name\u00a0",
+    ],
+)
+def test_names_that_look_alike_are_the_same(load: Load, header: str) -> None:
+    """Case, blanks and characters that nobody sees make no other name."""
+    assert load(f"{header}\n1,2\n", columns=("number", "name")) == ROW
+
+
+def test_accents_may_be_written_in_two_ways(load: Load) -> None:
+    """As one character or as a letter and its accent."""
+    assert load("number,nàme\n1,2\n", columns=("number", "na\u0300me")) == ROW
+    assert load("number,na\u0300me\n1,2\n", columns=("number", "nàme")) == ROW
+
+
+@pytest.mark.parametrize("header", ["Name,NAME", "name ,Name", "na\u200bme,NAME", "Full  Name,full name"])
+def test_of_several_columns_that_a_name_may_mean_none_is_taken(load: Load, header: str) -> None:
+    """The message lists them, with what is not seen in them."""
+    name = "FULL NAME" if "Full" in header else "nAme"
+    message = refusal(load, f"{header}\n1,2\n", columns=(name,))
+    assert f"has several columns that {name} may mean: " in message
+    assert "write the name in the definition exactly as it is in the file" in message
+    assert ("[U+200B]" in message) == ("\u200b" in header)
+
+
+def test_a_name_as_it_is_written_goes_before_those_alike(load: Load) -> None:
+    """The definition says which one it means."""
+    assert load("Name,name,NAME\n1,2,3\n", columns=("name",)) == ([(1, "2")], [])
+
+
+def test_one_column_of_the_file_is_not_taken_for_two(load: Load) -> None:
+    """The other one is missing."""
+    message = refusal(load, "Full Name,x\n1,2\n", columns=("Full Name", "Full  Name"))
+    assert "has one column Full Name for several of the definition: Full Name, Full  Name" in message
+
+
+@pytest.mark.parametrize(
+    ("above", "line", "shown"),
+    [
+        ("sep=,\n", 2, "sep=,"),
+        ("# generated\n", 2, "# generated"),
+        ("Report of\x1b[31m January\n\n", 3, "Report of[U+001B][31m January"),
+        ('it\'s "quoted" "\n', 2, 'it\'s "quoted" "'),
+        ('"never closed\n', 2, '"never closed'),
+        ("x" * 500 + "\n", 2, "x" * 60 + "…"),
+        ("Title,of,many\nand another\n", 3, "Title,of,many"),
+    ],
+)
+def test_a_line_above_the_names_is_shown(load: Load, above: str, line: int, shown: str) -> None:
+    """With what to write into the definition; doing so mends it."""
+    data = f"{above}number,name\n1,2\n"
+    message = refusal(load, data)
+    assert f"the names of the columns are in line {line}, below line 1: {shown};" in message
+    assert f"set header_rows_to_ignore: {line - 1} and header: true" in message
+    assert load(data, columns=("number", "name"), header_rows_to_ignore=line - 1, header=True) == ROW
+
+
+def test_the_line_that_tells_excel_of_the_delimiter_names_it(load: Load) -> None:
+    """Where the definition has another one."""
+    message = refusal(load, "sep=;\nnumber;name\n1;2\n")
+    assert "set header_rows_to_ignore: 1 and header: true and delimiter: ';'" in message
+
+
+@pytest.mark.parametrize("above", ["   \n", "\n\n", ",\n", '"",\n', "\r\n \r\n"])
+def test_blank_lines_above_the_names_are_passed_over(load: Load, above: str) -> None:
+    """Whatever they are made of, as long as it is no value."""
+    assert load(f"{above}number,name\n1,2\n", columns=("number", "name")) == ROW
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        ("<!DOCTYPE html>\n<html><body>Sign in, please</body></html>\n", "an HTML page"),
+        ("  <html>\n", "an HTML page"),
+        ('<?xml version="1.0"?>\n<a/>\n', "XML"),
+        ('{"a": 1, "b": 2}\n', "JSON"),
+        ('[{"a": 1}]\n', "JSON"),
+    ],
+)
+def test_a_page_instead_of_a_file_is_told(load: Load, data: str, kind: str) -> None:
+    """What was downloaded is often a page that asks to log in."""
+    message = refusal(load, data)
+    assert f"it looks like {kind}. Line 1: " in message
+    assert "header_rows_to_ignore" in message
+
+
+def test_a_line_that_has_too_few_fields_is_shown(load: Load) -> None:
+    """It may be no line of the data."""
+    message = refusal(load, "nothing to see\n1,2\n")
+    assert "header_rows_to_ignore. Line 1: nothing to see" in message

@@ -1,0 +1,168 @@
+"""Rows that spoil others unless they are told apart with care: stray line ends and quotes, blank rows, endless rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, SupportsIndex
+
+import pytest
+
+from shared.errors import UserError
+from shared.sources.records import MOST_BYTES, Dialect, LineEnd, Malformed, records
+
+Load = Callable[..., tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]]
+STRAY = "a carriage return stands outside quotes and ends no line"
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize(
+    ("data", "rows", "line"),
+    [
+        ("A,B\r\n1,hello\rworld\r\n2,b\r\n", [(2, "2", "b")], 2),
+        ("A,B\n1,hello\rworld\n2,b\n", [(2, "2", "b")], 2),
+        ("A,B\n2,b\n1,hello\r", [(1, "2", "b")], 3),
+        ('A,B\r\n2,b\r\n1,hello\r"x",1\r\n', [(1, "2", "b")], 3),
+        ('A,B\n2,b\n1,"x"\ry\n', [(1, "2", "b")], 3),
+        ("A,B\r2,b\r1,hello\nworld\r", [(1, "2", "b")], 3),
+    ],
+)
+def test_a_value_is_never_cut_at_a_stray_line_break(
+    load: Load, data: str, rows: list[tuple[Any, ...]], line: int, *, in_place: bool
+) -> None:
+    """Its row is malformed, with its line, and the others land."""
+    found, errors = load(data, columns=("A", "B"), in_place=in_place)
+    assert found == rows
+    assert [message.endswith(f"(line {line} of a.csv)") for *_, message in errors] == [True]
+
+
+def test_a_row_of_one_column_is_never_cut_either(load: Load) -> None:
+    """Each part would be a row of its own."""
+    assert load("A\r\nx\ry\r\nz\r\n", columns=("A",)) == (
+        [(2, "z")],
+        [(1, "Malformed Row", f"{STRAY} (line 2 of a.csv)")],
+    )
+
+
+def test_line_breaks_of_all_kinds_may_stand_within_quotes(load: Load) -> None:
+    """They are the value's."""
+    value = "a\rb\nc\r\nd"
+    for end in ("\n", "\r\n", "\r"):
+        assert load(f'A,B{end}1,"{value}"{end}2,b{end}', columns=("A", "B")) == ([(1, "1", value), (2, "2", "b")], [])
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("bad", ["", "4,5\n"])
+def test_rows_without_any_value_are_blank_rows(
+    load: Load, caplog: pytest.LogCaptureFixture, bad: str, *, in_place: bool
+) -> None:
+    """As spreadsheets write them below the data: skipped and logged, by the fast way and the slow one."""
+    caplog.set_level(logging.INFO, "shared.sources")
+    rows, errors = load(f'A,B,C\n1,2,3\n,,\n7,8,9\n,"",\n,,,,\n{bad}', in_place=in_place)
+    assert rows == [(1, "1", "2", "3"), (3, "7", "8", "9")]
+    assert len(errors) == bool(bad)
+    assert "a.csv: 3 rows without any value were skipped" in caplog.text
+
+
+@pytest.mark.parametrize("bad", ["", "4,5\n"])
+def test_a_row_with_a_value_that_is_not_read_is_no_blank_row(load: Load, bad: str) -> None:
+    """It lacks what the definition asks for, and that has to be reported."""
+    rows, _ = load(f"A,B,C\n1,2,3\n,,3\n,,\n , ,\n{bad}", columns=("A", "B"))
+    assert rows == [(1, "1", "2"), (2, None, None), (4, " ", " ")]
+
+
+@pytest.mark.parametrize(
+    ("row", "lines"),
+    [
+        ("1," + "x" * MOST_BYTES, 1),
+        ("1," + 'x"' * (2 * MOST_BYTES), 1),
+        ('1,"' + "x\n" * (MOST_BYTES // 2) + '"', MOST_BYTES // 2 + 1),
+        ('1,"' + "5,6\n" * (MOST_BYTES // 4) + '"', MOST_BYTES // 4 + 1),
+    ],
+)
+def test_a_row_that_is_too_long_costs_no_other_row(load: Load, row: str, lines: int) -> None:
+    """It is malformed as a whole, whether it is one line or many; what it quotes is not read as rows."""
+    found, errors = load(f"A,B\n0,a\n{row}\n2,b\n3\n", columns=("A", "B"))
+    assert found == [(1, "0", "a"), (3, "2", "b")]
+    assert [message for *_, message in errors] == [
+        "it is longer than 16 MB (line 3 of a.csv)",
+        f"1 fields instead of 2 (line {lines + 4:,} of a.csv)",
+    ]
+
+
+def test_the_longest_row_is_loaded(load: Load) -> None:
+    """Whatever it is made of: its quotes are doubled on the way."""
+    value = "a" + '"' * (MOST_BYTES - 4)
+    rows, errors = load(f"A,B\n1,{value}\n2\n", columns=("A", "B"))
+    assert rows == [(1, "1", value)]
+    assert len(errors) == 1
+
+
+def test_a_file_without_a_line_end_is_refused(load: Load) -> None:
+    """The first lines are held in memory, and have their bound."""
+    with pytest.raises(UserError, match=r"line 1 cannot be told apart into columns: it is longer than 16 MB"):
+        load("x" * (MOST_BYTES + 1))
+    with pytest.raises(UserError, match=r"line 1 cannot be told apart into columns: its quotes do not pair up"):
+        load('"A,B,C\n1,2,3\n')
+    with pytest.raises(UserError, match=r"line 1 has 12,001 fields; 10,000 are the most"):
+        load("A," * 12_000 + "\n")
+
+
+class Counted(bytes):
+    """Text that counts how many of its bytes are looked at."""
+
+    looked_at = 0
+
+    def find(self, wanted: Any, start: SupportsIndex | None = 0, stop: SupportsIndex | None = None, /) -> int:
+        found = super().find(wanted, start, stop)
+        end = found if found >= 0 else len(self) if stop is None else int(stop)
+        self.looked_at += end - int(start or 0)
+        return found
+
+    def __getitem__(self, key: Any) -> Any:
+        taken = super().__getitem__(key)
+        self.looked_at += 1 if isinstance(taken, int) else len(taken)
+        return taken
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '1,"x\n' + "2,b\n" * 5000,
+        'a","b\n' * 5000,
+        '1,"x\n2,"y\n' * 2500,
+        '"""\n' * 5000,
+        '1,""\n' * 5000 + '1,"\n',
+        '1,"""x\n' * 5000,
+        '1,"x" y\n' * 5000,
+        '"' * 20_000,
+        '1,"a' + '""' * 10_000 + "\n2,b\n",
+        " " * 10_000 + '"\n' + "2,b\n" * 2500,
+    ],
+)
+def test_stray_quotes_take_no_more_than_linear_time(text: str) -> None:
+    """No byte is looked at more than a few times, wherever quotes open and never close."""
+    counted = Counted(text.encode())
+    found = list(records(counted, Dialect(), 2, LineEnd.LINE_FEED))
+    assert any(isinstance(record, Malformed) for record in found)
+    assert counted.looked_at < 12 * len(text)
+
+
+def test_an_unclosed_quote_spoils_its_line_alone(load: Load) -> None:
+    """Also where other quotes follow, which only look as if they closed it."""
+    lines = [f"{number},name {number}" for number in range(3000)]
+    lines[3], lines[2000] = '3,"name', '2000,"x"y'
+    rows, errors = load("A,B\n" + "\n".join(lines) + "\n", columns=("A", "B"))
+    assert len(rows) == 2998
+    assert [message for *_, message in errors] == [
+        "its quotes do not pair up (line 5 of a.csv)",
+        "its quotes do not pair up (line 2,002 of a.csv)",
+    ]
+
+
+def test_a_first_row_longer_than_one_block_has_its_columns(load: Load) -> None:
+    """Without a header the first row may be a long one, over many lines."""
+    value = "x\n" * 1_000_000
+    rows, errors = load(f'1,"{value}",3\n4,5,6\n', header=False)
+    assert ([row[0] for row in rows], errors) == ([1, 2], [])
+    assert rows[0][2] == value
