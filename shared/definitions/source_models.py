@@ -148,6 +148,7 @@ class DelimitedSource(Model):
     header: bool = Field(
         default=True,
         description="Whether a line of names stands above the data; without it columns are taken by their place."
+        " Names are compared without regard to case, blanks and characters that are not seen."
         " Default true; false where `header_rows_to_ignore` is given.",
     )
     header_rows_to_ignore: int = Field(

@@ -82,6 +82,7 @@ def read_header(file: InputFile, source: DelimitedSource, dialect: Dialect) -> H
 class _Reader:
     def __init__(self, file: InputFile, source: DelimitedSource, dialect: Dialect) -> None:
         self._name = file.name
+        self._header = source.header
         self._dialect = dialect
         self._ignored = source.header_rows_to_ignore
         self._columns = [column.name for column in source.columns if column.read]
@@ -169,9 +170,12 @@ class _Reader:
 
     def _apart(self, row: _Row) -> UserError:
         return UserError(
-            f"{self._name}: line {row.line} cannot be told apart into columns: {row.broken}. It begins: "
-            f"{_shown(row.fields[0])}"
+            f"{self._name}: line {row.line} cannot be told apart into columns: {row.broken}{self._line(row)}"
         )
+
+    def _line(self, row: _Row) -> str:
+        """The beginning of a line that should hold names; one of data is never shown."""
+        return f". Line {row.line}: {_shown(self._dialect.delimiter.join(row.fields))}" if self._header else ""
 
     def _other_text(self, first: _Row) -> UserError | None:
         line = self._dialect.delimiter.join(first.fields)
@@ -180,7 +184,7 @@ class _Reader:
         if not kind:
             return None
         return UserError(
-            f"{self._name} is not delimited text: it looks like {kind}. Line {first.line}: {_shown(line)}. Look at "
+            f"{self._name} is not delimited text: it looks like {kind}{self._line(first)}. Look at "
             "where the file comes from: a page that asks to log in, or an error, may be there instead of the file. "
             "If the data is below, count the lines above it in header_rows_to_ignore"
         )
@@ -192,8 +196,8 @@ class _Reader:
         hint = f" It looks as if the delimiter is {_OTHER_DELIMITERS[better]}" if better in line else ""
         above = "" if hint else " If it is no line of the data, count it in header_rows_to_ignore"
         return UserError(
-            f"{self._name}: {found} and {wanted}: is the delimiter {self._dialect.delimiter!r} right?{hint}{above}. "
-            f"Line {first.line}: {_shown(line)}"
+            f"{self._name}: {found} and {wanted}: is the delimiter {self._dialect.delimiter!r} right?{hint}{above}"
+            f"{self._line(first)}"
         )
 
     def _taken_twice(self, places: Sequence[int], names: _Names) -> list[str]:

@@ -124,6 +124,11 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "no character": ([('delimiter: ","', "delimiter: ^U+D800")], "source.delimiter", "no such Unicode"),
     "line break": ([('delimiter: ","', 'delimiter: ^"\\n"')], "source.delimiter", "line break"),
     "qualifier": ([("text_qualifier: '\"'", "text_qualifier: ^ab")], "source.text_qualifier", "one ASCII"),
+    "qualifier that ends lines": (
+        [("text_qualifier: '\"'", "text_qualifier: ^U+000A")],
+        "source.text_qualifier",
+        "cannot be the text qualifier",
+    ),
     "encoding": ([("encoding: utf-8", "encoding: ^utf-9")], "source.encoding", "unknown encoding"),
     "boolean": ([("header: true", "header: ^maybe")], "source.header", "boolean"),
     "key twice": (

@@ -160,6 +160,10 @@ def test_zero_bytes_in_the_data_are_no_other_encoding(load: Load) -> None:
     assert load("A,B,C\n\0,\0,3\n") == ([(1, "\0", "\0", "3")], [])
 
 
+full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+
+
+@full_disk
 @pytest.mark.parametrize(("data", "in_place"), [("A,B,C\n1,2,3\n4,5\n", True), ("A,B,C\n1,2,3\n", False)])
 def test_a_full_disk_is_not_blamed_on_the_source(tmp_path: Path, data: str, *, in_place: bool) -> None:
     """Whether a file is copied or its rows are written: the message names the workspace's folder and its setting."""
@@ -172,6 +176,7 @@ def test_a_full_disk_is_not_blamed_on_the_source(tmp_path: Path, data: str, *, i
     assert "a.csv" not in caught.value.message
 
 
+@full_disk
 def test_a_full_disk_of_the_database_is_told(tmp_path: Path) -> None:
     """DuckDB's own words name a file that nobody knows."""
     with Workspace.open(readable=["/dev/full"]) as workspace:

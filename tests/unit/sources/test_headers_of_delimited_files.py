@@ -117,3 +117,9 @@ def test_a_line_that_has_too_few_fields_is_shown(load: Load) -> None:
     """It may be no line of the data."""
     message = refusal(load, "nothing to see\n1,2\n")
     assert "header_rows_to_ignore. Line 1: nothing to see" in message
+
+
+def test_a_line_of_data_is_never_shown(load: Load) -> None:
+    """A file without names has a record in its first line."""
+    for data in ("secret\n1,2\n", '"secret\n', '{"secret": 1}\n'):
+        assert "secret" not in refusal(load, data, header=False)
