@@ -221,5 +221,6 @@ _SPECIAL: Final[Mapping[tuple[str, str], Callable[[Any], Node]]] = {
     ("FUNCTION", "filter"): _no_filter,
     ("FUNCTION", "order_bys"): _no_order,
     ("FUNCTION", "qualified_name"): _left_out,
+    ("FUNCTION", "is_legacy_function_call"): _left_out,  # since 2.0.1; how the call was written
     ("TYPE", "qualified_name"): _left_out,
 }

@@ -16,7 +16,7 @@ from shared.sources.files import find_files
     "path",
     [
         "/proc/self/environ",
-        f"/proc/{os.getpid()}/environ",
+        pytest.param(f"/proc/{os.getpid()}/environ", id="the number of the process"),
         "/proc/*/environ",
         "/proc/self/../self/environ",
         "file:///proc/self/environ",

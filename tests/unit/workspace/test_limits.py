@@ -11,7 +11,7 @@ from shared.errors import Problem, UserError
 from shared.workspace import Step, Trial, Workspace, limits
 from shared.workspace.limits import OverdueError, within
 
-ENDLESS = "SELECT count(*) FROM range(1000000000000) AS a(x) WHERE x % 7 = 8"
+ENDLESS = "SELECT count(*) FROM range(1000000000000) AS a(x) WHERE hash(x) = 7"  # nothing that an optimizer can foresee
 
 
 def test_work_that_ends_in_time_gives_its_value() -> None:
