@@ -70,6 +70,7 @@ class AttributeMetadata:
         precision: Digits behind the decimal point, for decimal, money and double.
         min_value: Smallest number allowed, None when unlimited.
         choices: The options of a choice, state, status or boolean column.
+        has_default: Whether the service fills in a value where a new record brings none.
         targets: Logical names of the tables a lookup may point to.
         navigation: Target table -> the navigation property that writes the lookup (case kept).
         required: `ApplicationRequired`, `SystemRequired`, `Recommended` or `None`.
@@ -84,12 +85,18 @@ class AttributeMetadata:
     max_value: float | None = None
     date_behavior: DateBehavior | None = None
     choices: tuple[Choice, ...] = ()
+    has_default: bool = False
     targets: tuple[str, ...] = ()
     navigation: Mapping[str, str] = field(default_factory=dict)
     required: str = "None"
     creatable: bool = True
     updatable: bool = True
     readable: bool = True
+
+    @property
+    def clearable(self) -> bool:
+        """Whether the service takes null; state and status always have a value."""
+        return self.required != "SystemRequired" and self.type not in {AttributeType.STATE, AttributeType.STATUS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ def attribute_of(
         max_value=column.member("MaxValue").number_or_none(),
         date_behavior=_BEHAVIORS.get(column.member("DateTimeBehavior").part("Value").text("")),
         choices=choices.get(name, ()),
+        has_default=_has_default(column),
         targets=tuple(target.name() for target in column.member("Targets").items()),
         navigation=dict(navigation.get(name, {})),
         required=column.member("RequiredLevel").part("Value").text("None"),
@@ -60,6 +61,11 @@ def attribute_of(
         updatable=column.member("IsValidForUpdate").flag(default=True),
         readable=column.member("IsValidForRead").flag(default=True),
     )
+
+
+def _has_default(column: Answer) -> bool:
+    """Two options nearly always have a default; a choice without one says -1 or nothing."""
+    return column.member("DefaultValue").value is not None or column.member("DefaultFormValue").value not in {None, -1}
 
 
 def _type(column: Answer) -> AttributeType:

@@ -8,15 +8,15 @@ __all__ = ["trimmed", "without_trailing_spaces"]
 
 # What .NET's Trim removes and data has: blanks, tabs, line breaks, no-break space, byte order mark.
 _BLANKS: Final = "E' \\t\\r\\n\\x0B\\x0C' || chr(160) || chr(65279)"
+_PLAIN_ENDS: Final = "'^[!-~](.*[!-~])?$'"
 
 
 def trimmed(text: str) -> str:
-    """SQL for a text without blanks at its ends; `text` is best a column, for it is read several times.
+    """SQL for a text without blanks at its ends; `text` is a column, for it is read several times.
 
-    DuckDB's trim with a set of characters costs five times this look at the ends, and most texts have no blanks there.
+    DuckDB's trim with a set of characters costs four times this look at the ends, and most texts have no blanks there.
     """
-    plain_ends = f"left({text}, 1) BETWEEN '!' AND '~' AND right({text}, 1) BETWEEN '!' AND '~'"
-    return f"CASE WHEN {plain_ends} THEN {text} ELSE trim({text}, {_BLANKS}) END"
+    return f"CASE WHEN regexp_matches({text}, {_PLAIN_ENDS}) THEN {text} ELSE trim({text}, {_BLANKS}) END"
 
 
 def without_trailing_spaces(text: str) -> str:

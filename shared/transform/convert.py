@@ -13,7 +13,7 @@ from shared.transform.blanks import trimmed
 from shared.transform.dates import iso_timestamp
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import canonical_double
-from shared.transform.shape import NUMBER, boolean, number
+from shared.transform.shape import NUMBER, boolean, looked_up, number
 from shared.transform.targets import CHOICES, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
@@ -40,28 +40,34 @@ class Flaw:
     Attributes:
         rejects: Whether the row is rejected for it; None where the column's `validate` decides.
         broken: SQL condition, over the same columns as `Conversion.value`.
+        detail: SQL of a text that goes before the message, over the same columns; empty for none.
     """
 
     error: ErrorType
     message: str
     broken: str
     rejects: bool | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
     """How the values of one kind become values of one column.
 
+    Each step is a layer of the query, so that none is written, planned and computed twice.
+
     Attributes:
-        read: A first step over the incoming value; the query names its result.
+        read: A step over the incoming value; the query names its result.
         value: The target value, over that result.
         flaws: What can be wrong, over that result and the value.
+        incoming: A step before, which replaces the incoming value; empty for none.
         options: Rows of (folded text, value) that are joined where the texts are equal; empty when nothing is joined.
     """
 
     read: str
     value: str
     flaws: tuple[Flaw, ...]
+    incoming: str = ""
     options: tuple[tuple[str, int], ...] = ()
 
 
@@ -118,7 +124,7 @@ def _as_text(kind: Kind, incoming: str) -> str:
 
 
 def _text(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    flaws = []
+    flaws = [_character_flaw(names.value)] if kind is Kind.TEXT else []
     if attribute.max_length is not None:
         flaws.append(
             Flaw(
@@ -129,6 +135,23 @@ def _text(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion
             )
         )
     return Conversion(read=_as_text(kind, names.incoming), value=names.read, flaws=tuple(flaws))
+
+
+# XML 1.0 has no place for these, and the service refuses them (0x80040278).
+_REFUSED_CHARACTERS: Final = r"\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}"
+
+
+def _character_flaw(text: str) -> Flaw:
+    """Text that the service would refuse; says which character it is, and where."""
+    before = f"length(regexp_extract({text}, '^[^{_REFUSED_CHARACTERS}]*'))"
+    code = f"unicode(substring({text}, {before} + 1, 1))"
+    return Flaw(
+        error=ErrorType.INVALID_FORMAT,
+        message="which Dataverse refuses in text; remove it in the source, or with `replace`",
+        broken=f"regexp_matches({text}, '[{_REFUSED_CHARACTERS}]')",
+        detail=f"printf('character %d is U+%04X, ', {before} + 1, {code})",
+        rejects=True,
+    )
 
 
 def _longer(text: str, limit: int) -> str:
@@ -144,7 +167,12 @@ def _as_number(kind: Kind, incoming: str) -> str:
         case Kind.BOOL:
             return f"CAST(CAST({incoming} AS INTEGER) AS {NUMBER})"
         case _:
-            return number(trimmed(incoming))
+            return number(incoming)
+
+
+def _blanks(kind: Kind, incoming: str) -> str:
+    """The step that takes the blanks from a text's ends, where they mean nothing."""
+    return trimmed(incoming) if kind is Kind.TEXT else ""
 
 
 _WHOLE_RANGES: Final = {
@@ -169,6 +197,7 @@ def _within(sql: str, attribute: AttributeMetadata) -> tuple[str, str]:
 def _whole(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
     within, words = _within(names.read, attribute)
     return Conversion(
+        incoming=_blanks(kind, names.incoming),
         read=_as_number(kind, names.incoming),
         value=f"CASE WHEN {names.read} = trunc({names.read}) AND {within} THEN "
         f"TRY_CAST({names.read} AS {sql_type(attribute)}) END",
@@ -177,10 +206,16 @@ def _whole(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversio
 
 
 def _decimal(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    """Rounded half away from zero at the column's precision, so that the service has nothing left to round."""
-    rounded = f"CAST({_as_number(kind, names.incoming)} AS {sql_type(attribute)})"
+    """Rounded half away from zero at the column's precision, so that the service has nothing left to round.
+
+    Rounded once: a text is read at that precision, for rounding 0.00499999999999 at ten digits first gives 0.01.
+    """
+    target = sql_type(attribute)
+    incoming = names.incoming
+    rounded = number(incoming, target) if kind is Kind.TEXT else f"CAST({incoming} AS {target})"
     within, words = _within(names.read, attribute)
     return Conversion(
+        incoming=_blanks(kind, incoming),
         read=rounded,
         value=f"CASE WHEN {within} THEN {names.read} END",
         flaws=(_format_flaw(f"not a number{words}", names),),
@@ -188,11 +223,13 @@ def _decimal(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Convers
 
 
 def _double(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    source = number(trimmed(names.incoming), "DOUBLE") if kind is Kind.TEXT else _as_number(kind, names.incoming)
-    within, words = _within(names.read, attribute)
+    source = number(names.incoming, "DOUBLE") if kind is Kind.TEXT else _as_number(kind, names.incoming)
+    value = canonical_double(names.read, precision(attribute))
+    within, words = _within(value, attribute)
     return Conversion(
-        read=canonical_double(f"CAST({source} AS DOUBLE)", precision(attribute)),
-        value=f"CASE WHEN isfinite({names.read}) AND {within} THEN {names.read} END",
+        incoming=_blanks(kind, names.incoming),
+        read=f"CAST({source} AS DOUBLE)",
+        value=f"CASE WHEN isfinite({names.read}) AND {within} THEN {value} END",
         flaws=(_format_flaw(f"not a number{words}", names),),
     )
 
@@ -202,25 +239,22 @@ def _format_flaw(message: str, names: _Names) -> Flaw:
 
 
 def _boolean(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    """The column's own labels come first: an organisation may call the true value whatever it likes."""
+    labels = [(label, bool(choice.value)) for choice in attribute.choices for label in choice.labels]
     match kind:
         case Kind.BOOL:
             value = names.incoming
         case Kind.NUMBER:
             value = f"CASE {names.incoming} WHEN 1 THEN true WHEN 0 THEN false END"
         case _:
-            value = _labelled(attribute, f"lower({trimmed(names.incoming)})", boolean(trimmed(names.incoming)))
-    labels = [label for choice in attribute.choices for label in choice.labels]
-    listed = ", ".join(dict.fromkeys((*labels, "true", "false", "yes", "no", "1", "0")))
-    return Conversion(read=value, value=names.read, flaws=(_format_flaw(f"not one of: {listed}", names),))
-
-
-def _labelled(attribute: AttributeMetadata, folded: str, otherwise: str) -> str:
-    """The column's own labels first: an organisation may call the true value whatever it likes."""
-    labels = {label: bool(choice.value) for choice in attribute.choices for label in choice.labels}
-    if not labels:
-        return otherwise
-    cases = " ".join(f"WHEN lower({literal(label)}) THEN {literal(truth)}" for label, truth in labels.items())
-    return f"CASE {folded} {cases} ELSE {otherwise} END"
+            value = boolean(names.incoming, labels)
+    listed = ", ".join(dict.fromkeys((*(label for label, _ in labels), "true", "false", "yes", "no", "1", "0")))
+    return Conversion(
+        incoming=_blanks(kind, names.incoming),
+        read=value,
+        value=names.read,
+        flaws=(_format_flaw(f"not one of: {listed}", names),),
+    )
 
 
 def _options(choices: tuple[Choice, ...]) -> dict[str, int]:
@@ -242,47 +276,78 @@ def _choice_message(attribute: AttributeMetadata) -> str:
     return f"no option of {attribute.name}; the options are {', '.join(names[:_MOST_LISTED])}{more}"
 
 
-def _choice_flaw(attribute: AttributeMetadata, names: _Names) -> Flaw:
-    message = _choice_message(attribute)
-    return Flaw(error=ErrorType.UNKNOWN_CHOICE, message=message, broken=_missed(names), rejects=True)
+_MOST_LOOKED_UP: Final = 64  # texts of options that are compared one after the other; more are joined
 
 
 def _choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
     options = tuple(_options(attribute.choices).items())
+    value = names.option
+    if len(options) <= _MOST_LOOKED_UP:
+        value = looked_up(names.read, options, "INTEGER") if options else "CAST(NULL AS INTEGER)"
     return Conversion(
-        read=f"lower({trimmed(_as_text(kind, names.incoming))})",
-        value=names.option if options else "CAST(NULL AS INTEGER)",
-        flaws=(_choice_flaw(attribute, names),),
-        options=options,
+        incoming=_blanks(kind, names.incoming),
+        read=f"lower({_as_text(kind, names.incoming)})",
+        value=value,
+        flaws=(
+            Flaw(
+                error=ErrorType.UNKNOWN_CHOICE,
+                message=_choice_message(attribute),
+                broken=_missed(names),
+                rejects=True,
+            ),
+        ),
+        options=options if len(options) > _MOST_LOOKED_UP else (),
     )
+
+
+_MOST_SHOWN: Final = 40  # characters of a choice that is not known: enough to find it in the row
 
 
 def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    """A set of options, as values or labels with semicolons or commas between them; held as `1,9`, sorted."""
+    """A set of options, as values or labels with semicolons or commas between them; held as `1,9`, sorted.
+
+    A JSON array is taken as well, and a separator at the end, which forms write.
+    """
     options = _options(attribute.choices)
-    known = f"([{', '.join(f'lower({literal(text)})' for text in options)}]::VARCHAR[])"
-    values = f"([{', '.join(map(str, options.values()))}]::INTEGER[])"
-    text = f"lower({trimmed(_as_text(kind, names.incoming))})"
-    # A label may hold a comma, so the text as a whole and then semicolons are tried first.
-    parts = (
-        f"CASE WHEN list_contains({known}, {text}) THEN [{text}] "
-        f"ELSE string_split({text}, CASE WHEN contains({text}, ';') THEN ';' ELSE ',' END) END"
-    )
-    found = f"list_transform({parts}, lambda part: {values}[list_position({known}, trim(part))])"
-    joined = f"array_to_string(list_sort(list_distinct({names.read})), ',')"
+    known = f"[{', '.join(f'lower({literal(text)})' for text in options)}]::VARCHAR[]"
+    text = names.incoming
+    value = looked_up("part", tuple(options.items()), "INTEGER") if options else "CAST(NULL AS INTEGER)"
+    chosen = f"list_sort(list_distinct(list_transform({names.read}, lambda part: {value})))"
+    unknown = f"list_filter({names.read}, lambda part: NOT list_contains({known}, part))"
     return Conversion(
-        read=found,
-        value=f"CASE WHEN list_position({names.read}, NULL) IS NULL THEN {joined} END",
-        flaws=(_choice_flaw(attribute, names),),
+        incoming=f"lower({trimmed(text) if kind is Kind.TEXT else _as_text(kind, text)})",
+        read=f"list_transform({_parts(text, known)}, lambda part: trim(coalesce(part, '')))",
+        value=f"CASE WHEN len({names.read}) > 0 THEN array_to_string({chosen}, ',') END",
+        flaws=(
+            Flaw(
+                error=ErrorType.UNKNOWN_CHOICE,
+                message=_choice_message(attribute),
+                broken=f"len({unknown}) > 0",
+                detail=f"'\"' || left({unknown}[1], {_MOST_SHOWN}) || '\" is '",
+                rejects=True,
+            ),
+        ),
+    )
+
+
+def _parts(text: str, known: str) -> str:
+    """SQL for the list that a text stands for. A label may hold a comma: the text as a whole and semicolons go first."""
+    listed = f"rtrim({text}, ';, ')"
+    return (
+        f"CASE WHEN list_contains({known}, {text}) THEN [{text}] "
+        f"WHEN starts_with({text}, '[') AND TRY_CAST({text} AS JSON) IS NOT NULL "
+        f"THEN TRY_CAST(TRY_CAST({text} AS JSON) AS VARCHAR[]) "
+        f"WHEN {listed} = '' THEN [] "
+        f"ELSE string_split({listed}, CASE WHEN contains({text}, ';') THEN ';' ELSE ',' END) END"
     )
 
 
 def _moment(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    moment = names.incoming if kind is Kind.DATE else iso_timestamp(trimmed(names.incoming))
     target = sql_type(attribute)
     value = f"CAST({names.read} AS DATE)" if target == "DATE" else f"date_trunc('second', {names.read})"
     return Conversion(
-        read=moment,
+        incoming=_blanks(kind, names.incoming),
+        read=names.incoming if kind is Kind.DATE else iso_timestamp(names.incoming),
         value=f"CASE WHEN {names.read} >= TIMESTAMP '{_EARLIEST}' AND {names.read} < TIMESTAMP '{_AFTER_LATEST}' "
         f"THEN {value} END",
         flaws=(_format_flaw("not a date between 1753-01-01 and 9999-12-31", names),),
@@ -290,9 +355,10 @@ def _moment(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversi
 
 
 def _guid(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    del kind, attribute  # text alone is accepted, and every id is of one form
+    del attribute  # every id is of one form
     return Conversion(
-        read=f"TRY_CAST({trimmed(names.incoming)} AS UUID)",
+        incoming=_blanks(kind, names.incoming),
+        read=f"TRY_CAST({names.incoming} AS UUID)",
         value=names.read,
         flaws=(_format_flaw("not an id such as 00000000-0000-0000-0000-000000000000", names),),
     )

@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.workspace import literal
 
-__all__ = ["DateFormat", "iso_timestamp", "read_format"]
+__all__ = ["DateFormat", "in_calendar", "iso_timestamp", "read_format"]
 
 # .NET custom format -> strptime of DuckDB, and the number of characters where it is fixed.
 _TOKENS: Final[dict[str, tuple[str, int | None]]] = {
@@ -82,12 +82,17 @@ def read_format(text: str) -> DateFormat:
 
 
 def iso_timestamp(text: str) -> str:
-    """SQL for the moment that an ISO 8601 text names, in UTC; NULL where it names none.
+    """SQL for the moment that an ISO 8601 text names, in UTC; NULL where it names none. `text` is a column.
 
     A time without an offset is taken as UTC. Words that DuckDB would take for dates (`epoch`, `infinity`) are none.
+    The year may have more than four digits; see `in_calendar`.
     """
-    moment = f"CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
-    return f"CASE WHEN {text} BETWEEN '0' AND ':' AND {moment} >= {_FIRST} AND {moment} < {_LAST} THEN {moment} END"
+    return f"CASE WHEN {text} BETWEEN '0' AND ':' THEN CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) END"
+
+
+def in_calendar(moment: str) -> str:
+    """SQL for a moment of the years 1 to 9999; NULL for any other. `moment` is a column."""
+    return f"CASE WHEN {moment} >= {_FIRST} AND {moment} < {_LAST} THEN {moment} END"
 
 
 def _part(match: re.Match[str]) -> tuple[str, int | None]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.definitions.models import SyncDefinition
-from shared.entities import EntityMetadata
+from shared.definitions.source_models import Column, ColumnType
+from shared.entities import AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.convert import Conversion, Kind, conversion
 from shared.transform.current import key_parts
 from shared.transform.rules import ErrorType, Rule, RuleSet
-from shared.transform.shape import PASSES, Shape, shape_of
+from shared.transform.shape import PASSES, Shape, shape_of, written
 from shared.transform.targets import Omit, TargetColumn, layout, source_columns
 from shared.workspace import Expression, Step, literal, parsed, quoted
 
@@ -136,15 +137,45 @@ def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn) -> _
     if source is None:
         message = f"the source has no column {mapping.source}"
         raise DefinitionError([Problem(message=message, path=f"destination.mappings[{place}].source")])
+    exact = source.read and source.type is ColumnType.NUMBER and column.attribute.type in _FRACTIONS
     fitted = conversion(Kind(source.type.value), column.attribute)
     return _Mapped(
         column=column,
-        incoming=quoted(source.label),
+        incoming=_rounded_once(source, column) if exact else quoted(source.label),
         label=source.label,
         conversion=fitted,
-        rules=_rules(fitted, source.label, rejects=source.validate_),
+        rules=(
+            *_rules(fitted, source.label, rejects=source.validate_),
+            *_never_empty(column, source.label, rejects=source.validate_),
+        ),
         doubts=_kept(shape.doubts.get(source.label, ())),
     )
+
+
+_FRACTIONS = frozenset({AttributeType.DECIMAL, AttributeType.MONEY, AttributeType.DOUBLE})
+_AT_MOST_TEN_DIGITS = r"'^[+-]?[0-9]*\.?[0-9]{0,10}$'"
+
+
+def _rounded_once(source: Column, column: TargetColumn) -> str:
+    """A number as the target's type, from its text where that has more digits than a number column keeps (ten).
+
+    Rounded twice, 0.00499999999999 would become 0.01. Reading every text a second time would double the cost.
+    """
+    text, number = written(source), quoted(source.label)
+    kept = f"regexp_matches({text}, {_AT_MOST_TEN_DIGITS})"
+    return f"CASE WHEN {kept} THEN CAST({number} AS {column.sql_type}) ELSE TRY_CAST({text} AS {column.sql_type}) END"
+
+
+def _never_empty(column: TargetColumn, label: str, *, rejects: bool) -> Iterator[Rule]:
+    """The service refuses to clear some columns, at every run anew: it is told of before anything is sent."""
+    if column.clears and not column.attribute.clearable:
+        yield Rule(
+            column=label,
+            error=ErrorType.MANDATORY,
+            rejects=rejects,
+            message=f"{column.name} cannot be empty; give a value, or set on_null: keep",
+            broken=f"{quoted(f'in:{column.name}')} IS NULL",
+        )
 
 
 def _of_expression(column: TargetColumn, expression: Expression, shape: Shape) -> _Mapped:
@@ -163,7 +194,7 @@ def _of_expression(column: TargetColumn, expression: Expression, shape: Shape) -
         attempt=f"TRY([CAST({expression.sql} AS VARCHAR)])",
         label=column.name,
         conversion=fitted,
-        rules=(failed, *_rules(fitted, column.name, rejects=False)),
+        rules=(failed, *_rules(fitted, column.name, rejects=False), *_never_empty(column, column.name, rejects=False)),
         doubts=_kept(rule for name in sorted(expression.columns) for rule in shape.doubts.get(name, ())),
     )
 
@@ -181,6 +212,7 @@ def _rules(fitted: Conversion, label: str, *, rejects: bool) -> tuple[Rule, ...]
             rejects=rejects if flaw.rejects is None else flaw.rejects,
             message=flaw.message,
             broken=flaw.broken,
+            detail=flaw.detail,
         )
         for flaw in fitted.flaws
     )
@@ -207,6 +239,9 @@ def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: 
     tries = "".join(f", {_name('try', each)}" for each in mapped if each.attempt)
     incoming = ", ".join(f"{_believed(each, shape)} AS {_name('in', each)}" for each in mapped)
     incoming = f"SELECT _row, {judged}{tries}, {incoming}\n  FROM (SELECT *{attempts} FROM shaped)"
+    prepared = [f"{each.conversion.incoming} AS {_name('in', each)}" for each in mapped if each.conversion.incoming]
+    if prepared:
+        incoming = f"SELECT * REPLACE ({', '.join(prepared)})\n  FROM ({incoming})"
     read = ", ".join(f"{each.conversion.read} AS {_name('read', each)}" for each in mapped)
     joins = "".join(_option_join(each) for each in mapped if each.conversion.options)
     values = ", ".join(f"{each.conversion.value} AS {quoted(each.column.name)}" for each in mapped)
@@ -214,10 +249,11 @@ def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: 
     keys = ", ".join(f"{column.key_sql} AS _k{column.key_part}" for column in key_parts(columns))
     keyed = f"SELECT *, {keys}\n  FROM ({typed})"
     omitted = f"{shape.rules.rejected()} OR NOT {PASSES}"
-    items = ["_row", *(_value(column) for column in columns), *_omits(mapped, shape)]
+    items = ["_row", *(_value(column) for column in columns), *_omits(mapped, shape, missing)]
     items += [f"_k{column.key_part}" for column in key_parts(columns)]
-    items += [judged, missing.select(unless=omitted)]
-    return "CREATE TABLE desired AS\nSELECT " + ",\n    ".join(items) + f"\n  FROM ({keyed})"
+    items += [judged, *missing.found()]
+    missed = f"SELECT *, {missing.select(unless=omitted)}\n  FROM ({keyed})"
+    return "CREATE TABLE desired AS\nSELECT " + ",\n    ".join(items) + f"\n  FROM ({missed})"
 
 
 def _name(stage: str, each: _Mapped) -> str:
@@ -245,15 +281,14 @@ def _option_join(each: _Mapped) -> str:
     return f"\n  LEFT JOIN (VALUES {rows}) AS {name}(text, value) ON given.{_name('read', each)} = {name}.text"
 
 
-def _omits(mapped: Sequence[_Mapped], shape: Shape) -> list[str]:
+def _omits(mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet) -> list[str]:
     """`_omit_<target>`: the field is in error and the row is not rejected for it."""
     items = []
     for each in mapped:
         if each.column.omit is not Omit.FLAGGED:
             continue
-        tests = [rule.broken for rule in each.rules if not rule.rejects]
-        flag = " OR ".join(f"({test})" for test in (shape.rules.any_of(each.doubts), *tests))
-        items.append(f"coalesce({flag}, false) AS {quoted(f'_omit_{each.column.name}')}")
+        missed = missing.any_of([rule for rule in each.rules if not rule.rejects])
+        items.append(f"({shape.rules.any_of(each.doubts)} OR {missed}) AS {quoted(f'_omit_{each.column.name}')}")
     return items
 
 

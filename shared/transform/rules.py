@@ -36,6 +36,8 @@ class Rule:
         rejects: Whether the row is rejected for it; otherwise the field alone is left out, or the fact is counted.
         message: What was expected; never what was found.
         broken: SQL condition over the row.
+        detail: SQL of a text that goes before the message where the rule is broken: which part of the value is at
+            fault. Empty for none.
     """
 
     column: str
@@ -43,10 +45,14 @@ class Rule:
     rejects: bool
     message: str
     broken: str
+    detail: str = ""
 
 
 class RuleSet:
-    """The rules of one stage, kept as bits in the columns ``<name>0``, ``<name>1`` and so on."""
+    """The rules of one stage, kept as bits in the columns ``<name>0``, ``<name>1`` and so on.
+
+    What a rule says of the value itself is a column of its own, which is null in sound rows.
+    """
 
     def __init__(self, name: str, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
@@ -55,18 +61,31 @@ class RuleSet:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The quoted names of the columns that hold the bits."""
+        """The quoted names of the columns that hold the bits and what was found."""
+        return (*self._bits, *(self._said(rule) for rule in self.rules if rule.detail))
+
+    @property
+    def _bits(self) -> tuple[str, ...]:
         return tuple(quoted(f"{self._name}{number}") for number in range(len(self._words)))
+
+    def _said(self, rule: Rule) -> str:
+        return quoted(f"{self._name}:{self.rules.index(rule)}")
 
     def select(self, *, unless: str = "") -> str:
         """SQL items that compute the bits; zero for rows that meet the condition `unless`."""
         items = []
-        for column, rules in zip(self.columns, self._words, strict=True):
+        for column, rules in zip(self._bits, self._words, strict=True):
             bits = [f"CASE WHEN {rule.broken} THEN {1 << bit} ELSE 0 END" for bit, rule in enumerate(rules)]
             word = f"({' | '.join(bits) or '0'})"
             word = f"CASE WHEN {unless} THEN 0 ELSE {word} END" if unless else word
             items.append(f"CAST({word} AS BIGINT) AS {column}")
         return ",\n    ".join(items)
+
+    def found(self) -> tuple[str, ...]:
+        """SQL items that keep the bits, and compute from them what is said of the values at fault."""
+        told = ((rule, self.any_of([rule])) for rule in self.rules if rule.detail)
+        details = (f"CASE WHEN {broken} THEN {rule.detail} END AS {self._said(rule)}" for rule, broken in told)
+        return (*self._bits, *details)
 
     def rejected(self) -> str:
         """SQL condition: a broken rule rejects the row."""
@@ -79,7 +98,7 @@ class RuleSet:
 
     def _any_of(self, wanted: Callable[[Rule], bool]) -> str:
         tests = []
-        for column, rules in zip(self.columns, self._words, strict=True):
+        for column, rules in zip(self._bits, self._words, strict=True):
             mask = sum(1 << bit for bit, rule in enumerate(rules) if wanted(rule))
             if mask:
                 tests.append(f"{column} & {mask} <> 0")
@@ -90,14 +109,18 @@ class RuleSet:
         return [
             f"""
 INSERT INTO source_errors
-SELECT _row, rule."column", rule.error, rule.rejected, rule.message
+SELECT _row, rule."column", rule.error, rule.rejected, {self._message(rules)}
 FROM {table} JOIN (VALUES
     {_values(rules)}
   ) AS rule(bit, "column", error, rejected, message) ON {column} & rule.bit <> 0
 WHERE {column} <> 0""".strip()
-            for column, rules in zip(self.columns, self._words, strict=True)
+            for column, rules in zip(self._bits, self._words, strict=True)
             if rules
         ]
+
+    def _message(self, rules: Sequence[Rule]) -> str:
+        said = "".join(f" WHEN {1 << bit} THEN {self._said(rule)}" for bit, rule in enumerate(rules) if rule.detail)
+        return f"concat(CASE rule.bit{said} END, rule.message)" if said else "rule.message"
 
 
 def _values(rules: Sequence[Rule]) -> str:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions.models import Column, ColumnType, SyncDefinition
 from shared.errors import DefinitionError, Problem
 from shared.transform.blanks import trimmed
-from shared.transform.dates import iso_timestamp, read_format
+from shared.transform.dates import in_calendar, iso_timestamp, read_format
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.workspace import Expression, Step, literal, parsed, quoted, too_long
 
-__all__ = ["NUMBER", "PASSES", "SOURCE_ERRORS", "Shape", "boolean", "number", "shape_of", "shape_steps"]
+__all__ = [
+    "NUMBER",
+    "PASSES",
+    "SOURCE_ERRORS",
+    "Shape",
+    "boolean",
+    "looked_up",
+    "number",
+    "shape_of",
+    "shape_steps",
+    "written",
+]
 
 NUMBER: Final = "DECIMAL(38, 10)"  # exact for every number that a Dataverse column can hold
 PASSES: Final = quoted("_passes")
@@ -65,7 +76,7 @@ def shape_steps(definition: SyncDefinition) -> tuple[Step, ...]:
         DefinitionError: An expression or a date format cannot be read; all of them at once.
     """
     shape = shape_of(definition)
-    hidden = ", ".join((*shape.rules.columns, PASSES))
+    hidden = ", ".join((*shape.rules.columns, PASSES, *_numbers(definition)))
     source = f"""
 CREATE VIEW source AS
 SELECT * EXCLUDE ({hidden})
@@ -89,9 +100,14 @@ def shape_of(definition: SyncDefinition) -> Shape:
     if compiler.problems:
         raise DefinitionError(compiler.problems)
     rules = RuleSet("_broken", compiler.rules)
-    labels = ", ".join(quoted(column.label) for column in definition.source.columns)
+    labels = ", ".join((*(quoted(column.label) for column in definition.source.columns), *_numbers(definition)))
     final = f"SELECT _row, {labels},\n    {rules.select()},\n    {compiler.passes} AS {PASSES}\nFROM ({sql})"
     return Shape(sql=final, rules=rules, doubts=compiler.doubts, sizes=compiler.sizes)
+
+
+def _numbers(definition: SyncDefinition) -> Iterator[str]:
+    """The texts of numbers; a view computes only what is asked of it."""
+    return (written(c) for c in definition.source.columns if c.read and c.type is ColumnType.NUMBER)
 
 
 def number(text: str, sql_type: str = NUMBER) -> str:
@@ -100,14 +116,30 @@ def number(text: str, sql_type: str = NUMBER) -> str:
     return f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {sql_type}) END"
 
 
-def boolean(text: str) -> str:
-    """SQL for the truth value that a text names; NULL where it names none."""
-    words = [
-        f"WHEN {literal(word)} THEN {truth}"
-        for words, truth in ((TRUE_WORDS, "true"), (FALSE_WORDS, "false"))
-        for word in words
-    ]
-    return f"CASE lower({text}) {' '.join(words)} END"
+def boolean(text: str, labels: Iterable[tuple[str, bool]] = ()) -> str:
+    """SQL for the truth value that a text names; NULL where it names none.
+
+    Args:
+        text: SQL of the text.
+        labels: Further names and what they stand for; they win over the usual words.
+    """
+    words = ((word, word in TRUE_WORDS) for word in (*TRUE_WORDS, *FALSE_WORDS))
+    return looked_up(f"lower({text})", (*labels, *words), "BOOLEAN")
+
+
+def looked_up(folded: str, known: Iterable[tuple[str, bool | int]], sql_type: str) -> str:
+    """SQL for the value of the first word that equals a text in lower case; NULL where none does.
+
+    A CASE would write the text's expression once for each word.
+    """
+    words, values = zip(*known, strict=True)
+    listed = ", ".join(f"lower({literal(word)})" for word in words)
+    return f"([{', '.join(map(literal, values))}]::{sql_type}[])[list_position([{listed}]::VARCHAR[], {folded})]"
+
+
+def written(column: Column) -> str:
+    """The name in `shaped` under which a number that is read keeps every digit: its text."""
+    return _text(column)
 
 
 class _Compiler:
@@ -126,10 +158,12 @@ class _Compiler:
 
     def query(self) -> str:
         read = [column for column in self._columns if column.read]
-        texts = ", ".join(f"{_cleaned(column, quoted(column.name))} AS {_text(column)}" for column in read)
-        sql = f"SELECT _row, {texts}\n  FROM source_raw" if texts else "SELECT _row FROM source_raw"
-        typed = ", ".join(f"{self._typed(column)} AS {quoted(column.label)}" for column in read)
-        sql = _layer(sql, typed)
+        texts = "".join(f", {_cleaned(column, quoted(column.name))} AS {_text(column)}" for column in read)
+        sql = f"SELECT _row{texts}\n  FROM source_raw"
+        sql = _replaced(sql, [(f"nullif({_text(column)}, '')", _text(column)) for column in read])
+        sql = _layer(sql, ", ".join(f"{self._typed(column)} AS {quoted(column.label)}" for column in read))
+        dates = [quoted(column.label) for column in read if column.type is ColumnType.DATE and not column.input_format]
+        sql = _replaced(sql, [(in_calendar(date), date) for date in dates])
         for column in read:
             self._rules_of_read(column)
         for columns in self._levels():
@@ -245,6 +279,10 @@ class _Compiler:
         # TRY gives null where an expression fails on a row; within a list a failure differs from a value that is null.
         sql = _layer(sql, ", ".join(f"TRY([{formula.sql}]) AS {_result(column)}" for column, formula in columns))
         sql = _layer(sql, ", ".join(f"{_cast(column)} AS {quoted(column.label)}" for column, _ in columns))
+        texts = [column for column, _ in columns if column.type is ColumnType.TEXT]
+        cleaned = [(_cleaned(column, quoted(column.label)), quoted(column.label)) for column in texts]
+        sql = _replaced(sql, [(value, label) for value, label in cleaned if value != label])
+        sql = _replaced(sql, [(f"nullif({quoted(column.label)}, '')", quoted(column.label)) for column in texts])
         for column, formula in columns:
             inherited = (rule for name in sorted(formula.columns) for rule in self.doubts.get(name, ()))
             self.doubts[column.label] = tuple(dict.fromkeys(inherited))
@@ -283,6 +321,16 @@ def _layer(sql: str, items: str) -> str:
     return f"SELECT *, {items}\n  FROM ({sql})" if items else sql
 
 
+def _replaced(sql: str, items: Sequence[tuple[str, str]]) -> str:
+    """One more layer in which columns have new values.
+
+    Each step of a value is a layer of its own: an expression that is written twice is planned and computed twice, and
+    with hundreds of columns the planning takes longer than the work.
+    """
+    listed = ", ".join(f"{value} AS {name}" for value, name in items)
+    return f"SELECT * REPLACE ({listed})\n  FROM ({sql})" if items else sql
+
+
 def _text(column: Column) -> str:
     return quoted(f"text:{column.label}")
 
@@ -292,13 +340,13 @@ def _result(column: Column) -> str:
 
 
 def _cleaned(column: Column, raw: str) -> str:
-    """The text as the rules see it: trimmed where asked or where blanks mean nothing, and null when it is empty."""
+    """The text as the rules see it: trimmed where asked or where blanks mean nothing. `raw` is a column."""
     text = raw
     if column.trim or column.type is not ColumnType.TEXT:
         text = trimmed(text)
     for replacement in column.replace:
         text = f"regexp_replace({text}, {literal(replacement.pattern)}, {literal(replacement.with_)}, 'g')"
-    return f"nullif({text}, '')"
+    return text
 
 
 def _cast(column: Column) -> str:
@@ -306,7 +354,7 @@ def _cast(column: Column) -> str:
     value = f"{_result(column)}[1]"
     match column.type:
         case ColumnType.TEXT:
-            return _cleaned(column, f"CAST({value} AS VARCHAR)")
+            return f"CAST({value} AS VARCHAR)"
         case ColumnType.NUMBER:
             return f"TRY_CAST({value} AS {NUMBER})"
         case ColumnType.BOOL:

@@ -60,6 +60,7 @@ class TargetColumn:
         omit: When a row leaves the column alone; FLAGGED means that `desired` has ``_omit_<name>``.
         key_part: 1-based place in the sync key.
         writes: Whether its value may be sent at all; False for what is only matched or read.
+        clears: Whether a row without a value empties it.
         key_sql: The key part as it is compared (`_k<n>`), over the column itself; empty when it is no key part.
     """
 
@@ -70,6 +71,7 @@ class TargetColumn:
     omit: Omit = Omit.NEVER
     key_part: int | None = None
     writes: bool = True
+    clears: bool = False
     key_sql: str = ""
 
 
@@ -114,6 +116,7 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
     attribute, behaviour = _attribute(entity, mapping.target), definition.sync_behaviour
     key = behaviour.sync_key.index(mapping.target) + 1 if mapping.target in behaviour.sync_key else None
     own = quoted(mapping.target)
+    identifies = key is not None or attribute.name == entity.primary_id
     return TargetColumn(
         name=mapping.target,
         attribute=attribute,
@@ -122,6 +125,7 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
         omit=_omit(definition, mapping, attribute),
         key_part=key,
         writes=_writes(definition, entity, attribute),
+        clears=mapping.on_null is NullPolicy.CLEAR and not identifies,
         key_sql=normalise_key(attribute, own, behaviour.key_match) if key else "",
     )
 
@@ -142,6 +146,8 @@ def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMeta
         return Omit.FLAGGED  # a column that it is calculated from may be in error
     if column is None or column.validate_:
         return Omit.NEVER
+    if not attribute.clearable:
+        return Omit.FLAGGED
     # Text that was read cannot be wrong in itself, and a choice that is missed rejects the row.
     rejecting = TEXTS | CHOICES | {AttributeType.MULTI_PICKLIST}
     return Omit.NEVER if column.type is ColumnType.TEXT and attribute.type in rejecting else Omit.FLAGGED

@@ -148,8 +148,10 @@ def test_an_unknown_choice_lists_the_options_up_to_a_limit() -> None:
 def test_a_value_counts_before_a_label_that_looks_like_it(workspace: Workspace) -> None:
     """A label 2 of the option 1 does not hide the option 2."""
     choices = (Choice(value=1, labels=("2", "One")), Choice(value=2, labels=("One",)))
-    found = dict(conversion(Kind.TEXT, AttributeMetadata(name="x", type=AttributeType.STATUS, choices=choices)).options)
-    assert found == {"1": 1, "2": 2, "one": 1}
+    fitted = conversion(Kind.TEXT, AttributeMetadata(name="x", type=AttributeType.STATUS, choices=choices))
+    given = "(SELECT unnest(['1', '2', 'One']) AS \"in:x\")"
+    found = workspace.query(f'SELECT {fitted.value} FROM (SELECT {fitted.read} AS "read:x" FROM {given})')
+    assert found == [(1,), (2,), (1,)]
 
 
 def test_an_id_is_read_in_any_spelling(workspace: Workspace) -> None:
