@@ -182,6 +182,7 @@ def _state_columns(states: Mapping[int, Any]) -> Description:
             "type": "State",
             "label": "Status",
             "required": "SystemRequired",
+            "valid_for_create": False,
             "options": {
                 value: {"label": state["label"], "default_status": next(iter(state["statuses"]))}
                 for value, state in states.items()

@@ -32,6 +32,8 @@ class Change:
         key: JSON object of the sync key's columns and values; may be empty when `id` is given.
         payload: JSON object text as the Web API takes it, without the id.
         columns: Names of the columns sent, joined by commas.
+        later: What is written once the record is there, as a second request: what the service does not take from a
+            create. A JSON object like `payload`; empty for nothing. The change has one outcome, after both.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Change:
     key: str = ""
     payload: str = "{}"
     columns: str = ""
+    later: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +61,18 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The service refused this change for good; nothing of it was written."""
+    """The service refused this change for good; nothing of it was written, unless it says so.
+
+    Attributes:
+        id: The record's id where a first request has written it and a second one was refused.
+    """
 
     number: int
     status: int
     code: str
     message: str
     column: str = ""
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ def named(change: Change, entity: EntityMetadata, now: datetime) -> Change:
         key=change.key,
         payload=change.payload,
         columns=change.columns,
+        later=change.later,
     )
 
 

@@ -71,7 +71,7 @@ class ReadReport:
 
 def selected(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
     """Only what the run needs: the id and the layout's columns; when created, where duplicates of the key may exist."""
-    columns = [entity.primary_id, *(column_in_url(column.attribute) for column in layout)]
+    columns = [entity.primary_id, *(column_in_url(column.held) for column in layout)]
     if _may_hold_duplicates(entity, layout) and "createdon" in entity.attributes:
         columns.append("createdon")
     return tuple(dict.fromkeys(columns))
@@ -183,7 +183,7 @@ def _insert(
     workspace: Workspace, entity: EntityMetadata, layout: Sequence[TargetColumn], found: Iterable[Page]
 ) -> ReadReport:
     """The pages' records, numbered on from page to page: a page holds at most `PAGE_ROWS`."""
-    exact = [column_in_url(column.attribute) for column in layout if column.attribute.type in _EXACT]
+    exact = [column_in_url(column.held) for column in layout if column.attribute.type in _EXACT]
     count = 0
     for count, page in enumerate(found, 1):
         rows = exact_digits(page.rows, exact)
@@ -246,11 +246,10 @@ def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn], *, 
 
 def typed_members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> list[tuple[str, str]]:
     """The columns of `current` that come with a record, each with the SQL of its value from the members of `r`."""
-    by_name = {column_in_url(column.attribute): column for column in layout}
     return [
         ("_id", f"CAST({_member(entity.primary_id)} AS UUID)"),
         *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if "createdon" in selected(entity, layout) else []),
-        *((column.name, from_service(column, _member(name))) for name, column in by_name.items()),
+        *((column.name, from_service(column, _member(column_in_url(column.held)))) for column in layout),
     ]
 
 

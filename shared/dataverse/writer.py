@@ -21,6 +21,7 @@ from shared.dataverse.feed import Feed
 from shared.dataverse.lanes import Lane, freest
 from shared.dataverse.own_ids import all_named, named
 from shared.dataverse.retry import Happened, Trouble, delay, retry_after
+from shared.dataverse.second_steps import SecondSteps
 from shared.dataverse.senders import Senders
 from shared.dataverse.service import FIRST_REFUSAL, Service
 from shared.dataverse.service_errors import CONCURRENCY_CODE, refusal
@@ -91,6 +92,7 @@ class Writing:
         self._senders = senders
         self._bounds = bounds
         self._again: deque[Chunk] = deque()
+        self._steps = SecondSteps()
         self._settled = 0
         self._failed = 0
         self._errors = 0
@@ -204,12 +206,21 @@ class Writing:
             creates = kind is Kind.CREATE
             again = named(change, self.target.entity, self._clock.now()) if creates else change
             feed.put_back(kind, again, lost=creates and landed.chunk.lost)
-        for outcome in verdict.outcomes:
+        for outcome in map(self._steps.whole, self._finished(verdict.outcomes, feed)):
             self._settled += 1
             self._failed += isinstance(outcome, Failed)
             self._errors += self._bounds.counts(outcome, feed.unsettled[outcome.number])
             feed.settled(outcome.number)
             yield outcome
+
+    def _finished(self, outcomes: Iterable[Outcome], feed: Feed) -> Iterator[Outcome]:
+        """The outcomes of changes that are at their end; the others go back for their second request."""
+        for outcome in outcomes:
+            second = self._steps.next(feed.unsettled[outcome.number], outcome)
+            if second is None:
+                yield outcome
+            else:
+                feed.put_back(*second)
 
     def _judge(self, landed: Landed) -> Verdict:
         """The verdict, and what the lane's controller learns from it."""

@@ -35,6 +35,7 @@ NEEDLESS: Final = frozenset(
     {
         "Drop nothing while rows cannot be read",
         "Report records without a key",
+        "Report what only a new record can be given",
         "Report what is not dropped for unreadable rows",
     }
 )
@@ -298,7 +299,7 @@ class Wave:
         moment = f"{literal(self.started.replace(microsecond=0))}::{column.sql_type}"
         payload = f"'{{' || {to_service(column, moment)} || '}}'"
         self.workspace.execute(
-            f"UPDATE changes SET payload = {payload}, columns = {literal(column.name)} "
+            f"UPDATE changes SET payload = {payload}, later = '', columns = {literal(column.name)} "
             "WHERE _row IN (SELECT _step FROM step_rows WHERE _deletes)"
         )
 
@@ -329,12 +330,17 @@ class Wave:
         )
         step = "coalesce(changes._row, gone._step)" if by_key else "changes._row"
         rows = self.workspace.query(
-            f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, {step} "
+            f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, later, {step} "
             f"FROM changes {gone if by_key else ''} ORDER BY _change"
         )
         return [
-            (Change(number=n, action=ChangeAction(what), id=record, key=key, payload=payload, columns=columns), owner)
-            for n, what, record, key, payload, columns, owner in rows
+            (
+                Change(
+                    number=n, action=ChangeAction(what), id=record, key=key, payload=sent, columns=names, later=later
+                ),
+                owner,
+            )
+            for n, what, record, key, sent, names, later, owner in rows
         ]
 
 

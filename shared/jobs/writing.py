@@ -32,7 +32,7 @@ _KEEP = """
         '[{"n":"BIGINT","result":"VARCHAR","id":"UUID","created":"BOOLEAN","status":"INTEGER",
            "code":"VARCHAR","message":"VARCHAR"}]')) AS r)
 """
-_CHANGES = "SELECT _change, action, _id, key, payload, columns FROM changes WHERE {} ORDER BY _change"
+_CHANGES = "SELECT _change, action, _id, key, payload, later, columns FROM changes WHERE {} ORDER BY _change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +212,7 @@ def skip_reason(workspace: Workspace) -> str:
 
 
 def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
-    for number, action, record, key, payload, columns in workspace.rows(_CHANGES.format(condition)):
+    for number, action, record, key, payload, later, columns in workspace.rows(_CHANGES.format(condition)):
         yield Change(
             number=number,
             action=ChangeAction(action),
@@ -220,6 +220,7 @@ def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
             key=key,
             payload=payload,
             columns=columns,
+            later=later,
         )
 
 
@@ -230,7 +231,9 @@ def _row(outcome: Outcome, *, adopting: bool, applied: str) -> dict[str, object]
         case Failed():
             return {
                 "n": outcome.number,
-                "result": TAKEN if adopting and outcome.code in KEY_TAKEN else "failed",
+                # With an id the create was made, and what came after it was refused.
+                "result": TAKEN if adopting and not outcome.id and outcome.code in KEY_TAKEN else "failed",
+                "id": outcome.id,
                 "status": outcome.status,
                 "code": outcome.code,
                 "message": outcome.message,

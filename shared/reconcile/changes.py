@@ -12,6 +12,8 @@ from shared.reconcile.columns import (
     always,
     before,
     differs,
+    fixed,
+    given,
     key_of,
     names,
     on_insert,
@@ -20,6 +22,7 @@ from shared.reconcile.columns import (
     present,
 )
 from shared.reconcile.decisions import ACTION_TYPE
+from shared.reconcile.later import Later
 from shared.reconcile.plan import Action
 from shared.transform import TargetColumn, to_service
 from shared.workspace import Step, literal, quoted
@@ -31,7 +34,7 @@ _TABLE = Step(
     sql=f"""
 CREATE TABLE changes (
   _change BIGINT, action {ACTION_TYPE}, _row BIGINT, _id UUID,
-  key VARCHAR, payload VARCHAR, columns VARCHAR, before VARCHAR)""".strip(),
+  key VARCHAR, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR)""".strip(),
 )
 _NOTHING = "'{}'"
 
@@ -45,6 +48,7 @@ class _Change:
     id: str
     key: str
     payload: str = _NOTHING
+    later: str = "''"
     columns: str = "''"
     before: str = _NOTHING
 
@@ -61,6 +65,7 @@ SELECT numbered._change, numbered.action, numbered._row,
   {self.id} AS _id,
   {self.key} AS key,
   {self.payload} AS payload,
+  coalesce({self.later}, '') AS later,
   {self.columns} AS columns,
   {self.before} AS before
 FROM numbered {self.rows}""".strip(),
@@ -100,16 +105,22 @@ def _compared(definition: SyncDefinition, layout: Sequence[TargetColumn], starte
 
 
 def _insert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
-    columns = on_insert(layout, id_column)
+    columns, later = on_insert(layout, id_column), Later(layout, id_column)
+    first = later.first(present)
     own_id = any(column.name == id_column and column.writes for column in layout)
     return _Change(
         action=Action.INSERT,
         rows=_DESIRED,
         id=f"desired.{quoted(id_column)}" if own_id else "NULL",
         key=key_of(layout, "desired"),
-        payload=payload(columns, present),
-        columns=names(columns, present),
+        payload=payload(columns, first),
+        later=later.payload,
+        columns=_both(names(columns, first), later.names),
     )
+
+
+def _both(first: str, second: str) -> str:
+    return f"concat_ws(',', nullif({first}, ''), {second})"
 
 
 def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
@@ -160,15 +171,15 @@ def _held(column: TargetColumn) -> str:
 def _addressed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> list[_Change]:
     """Strategies `delta` and `upsert`: all columns, addressed by the id where the row has one, else by the key."""
     behaviour, id_column = definition.sync_behaviour, definition.destination.id_column
-    inserts, writes = _insert(layout, id_column), _blind(layout, id_column)
+    inserts, writes, upserts = _insert(layout, id_column), _blind(layout, id_column), _upsert(layout, id_column)
     if behaviour.strategy is Strategy.UPSERT:
-        return [replace(writes, action=Action.UPSERT)]
+        return [upserts]
     if behaviour.action_column is None:
         return [inserts]
     return [
         inserts,
-        replace(writes, action=Action.UPDATE),
-        replace(writes, action=Action.UPSERT),
+        writes,
+        upserts,
         replace(writes, action=Action.DELETE, payload=_NOTHING, columns="''"),
     ]
 
@@ -186,6 +197,29 @@ def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
         key=key_of(layout, "desired"),
         payload=payload(columns, condition),
         columns=names(columns, condition),
+    )
+
+
+def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
+    """A change of a record that may be new.
+
+    Columns that only a create may set are sent as well: for a record that is there the service passes them over
+    without a word (Microsoft: entity attribute metadata, `IsValidForUpdate`). What only an update may set follows.
+    """
+    change, later = _blind(layout, id_column), Later(layout, id_column)
+    columns = (*on_update(layout, id_column), *fixed(layout, id_column))
+    mapped = _unless_key(f"{change.id} IS NOT NULL")
+
+    def condition(column: TargetColumn) -> str:
+        return mapped(column) if column.attribute.updatable else given(column)
+
+    first = later.first(condition)
+    return replace(
+        change,
+        action=Action.UPSERT,
+        payload=payload(columns, first),
+        later=later.payload,
+        columns=_both(names(columns, first), later.names),
     )
 
 

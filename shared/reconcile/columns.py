@@ -15,6 +15,8 @@ __all__ = [
     "always",
     "before",
     "differs",
+    "fixed",
+    "given",
     "key_columns",
     "key_of",
     "names",
@@ -22,6 +24,7 @@ __all__ = [
     "on_update",
     "payload",
     "present",
+    "sent",
 ]
 
 Condition = Callable[[TargetColumn], str]
@@ -43,6 +46,12 @@ def on_update(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetCol
     return tuple(c for c in layout if c.writes and c.attribute.updatable and c.name != id_column)
 
 
+def fixed(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
+    """The columns whose value a record keeps from its creation on; a key's spelling is nobody's concern."""
+    created = on_insert(layout, id_column)
+    return tuple(column for column in created if not column.attribute.updatable and column.key_part is None)
+
+
 def sent(column: TargetColumn) -> str:
     """SQL condition: the source has a say on this column."""
     match column.omit:
@@ -61,7 +70,17 @@ def differs(column: TargetColumn) -> str:
 
 
 def present(column: TargetColumn) -> str:
-    """SQL condition: a new record gets a value; it has nothing to clear, so a null is left out."""
+    """SQL condition: a new record gets a value; it has nothing to clear, so a null is left out.
+
+    Unless the service would fill in a default: only a null that is sent leaves such a column empty.
+    """
+    if column.attribute.has_default and column.clears and column.attribute.clearable:
+        return sent(column)
+    return given(column)
+
+
+def given(column: TargetColumn) -> str:
+    """SQL condition: the source has a value for this column."""
     return _both(sent(column), f"desired.{quoted(column.name)} IS NOT NULL")
 
 

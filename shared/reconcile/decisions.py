@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final, assert_never
 
 from shared.definitions.models import ChangedWhen, Expire, Strategy, SyncBehaviour, SyncDefinition
-from shared.reconcile.columns import differs, key_columns, on_update
+from shared.reconcile.columns import differs, fixed, key_columns, on_update
 from shared.reconcile.plan import Action
 from shared.transform import TargetColumn
 from shared.workspace import Step, checked, literal, quoted
@@ -19,6 +19,7 @@ __all__ = [
     "decide_by_source",
     "looks_at_source",
     "met",
+    "report_fixed",
     "spare_protected",
 ]
 
@@ -171,6 +172,29 @@ WHERE {dropped}
         Step(title="Leave alone what is protected", sql=spare, origin=origin),
         Step(title="Report what is not dropped for unreadable rows", sql=report, origin=origin),
         Step(title="Drop nothing while rows cannot be read", sql=spare_all, origin=origin),
+    )
+
+
+def report_fixed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """Tell of values that differ and stay: those of columns that the service takes only when a record is created."""
+    behaviour = definition.sync_behaviour
+    columns = fixed(layout, definition.destination.id_column) if behaviour.changed != "ignore" else ()
+    if not columns:
+        return ()
+    differing = "\n  UNION ALL\n".join(
+        f"  SELECT decisions._row, {literal(column.name)}, 'Create-Only Column', false,\n"
+        f"    {literal(f'{column.name} can be set only when a record is created; the record keeps the value it has')}\n"
+        "  FROM decisions JOIN desired ON desired._row = decisions._row\n"
+        "  JOIN current AS target ON target._id = decisions._id\n"
+        f"  WHERE {differs(column)}"
+        for column in columns
+    )
+    return (
+        Step(
+            title="Report what only a new record can be given",
+            sql=f"INSERT INTO source_errors\n{differing}",
+            origin="destination.mappings",
+        ),
     )
 
 

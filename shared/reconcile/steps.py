@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.reconcile.changes import change_steps
-from shared.reconcile.decisions import decide_by_comparing, decide_by_source, spare_protected
+from shared.reconcile.decisions import decide_by_comparing, decide_by_source, report_fixed, spare_protected
 from shared.transform import TargetColumn
 from shared.workspace import Step
 
@@ -40,6 +40,7 @@ def reconcile_steps(
         decide: tuple[Step, ...] = (
             *decide_by_comparing(definition, layout, target_rows=target_rows),
             *spare_protected(definition, layout),
+            *report_fixed(definition, layout),
         )
     else:
         decide = decide_by_source(definition)

@@ -306,7 +306,8 @@ _MOST_SHOWN: Final = 40  # characters of a choice that is not known: enough to f
 def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
     """A set of options, as values or labels with semicolons or commas between them; held as `1,9`, sorted.
 
-    A JSON array is taken as well, and a separator at the end, which forms write.
+    A JSON array is taken as well. What stands between two separators, or after the last, may be empty: forms end their
+    lists with one.
     """
     options = _options(attribute.choices)
     known = f"[{', '.join(f'lower({literal(text)})' for text in options)}]::VARCHAR[]"
@@ -316,7 +317,7 @@ def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Co
     unknown = f"list_filter({names.read}, lambda part: NOT list_contains({known}, part))"
     return Conversion(
         incoming=f"lower({trimmed(text) if kind is Kind.TEXT else _as_text(kind, text)})",
-        read=f"list_transform({_parts(text, known)}, lambda part: trim(coalesce(part, '')))",
+        read=f"list_filter(list_transform({_parts(text, known)}, lambda part: trim(part)), lambda part: part <> '')",
         value=f"CASE WHEN len({names.read}) > 0 THEN array_to_string({chosen}, ',') END",
         flaws=(
             Flaw(
@@ -331,14 +332,12 @@ def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Co
 
 
 def _parts(text: str, known: str) -> str:
-    """SQL for the list that a text stands for. A label may hold a comma: the text as a whole and semicolons go first."""
-    listed = f"rtrim({text}, ';, ')"
+    """SQL for the list that a text stands for; the text as a whole and semicolons go first: labels hold commas."""
     return (
         f"CASE WHEN list_contains({known}, {text}) THEN [{text}] "
         f"WHEN starts_with({text}, '[') AND TRY_CAST({text} AS JSON) IS NOT NULL "
         f"THEN TRY_CAST(TRY_CAST({text} AS JSON) AS VARCHAR[]) "
-        f"WHEN {listed} = '' THEN [] "
-        f"ELSE string_split({listed}, CASE WHEN contains({text}, ';') THEN ';' ELSE ',' END) END"
+        f"ELSE string_split({text}, CASE WHEN contains({text}, ';') THEN ';' ELSE ',' END) END"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -73,6 +73,15 @@ class TargetColumn:
     writes: bool = True
     clears: bool = False
     key_sql: str = ""
+
+    @property
+    def held(self) -> AttributeMetadata:
+        """The column of the table in which the value is found once the record is there.
+
+        Of a record that brings its date of creation the service keeps that as `createdon`, and the day of the import in
+        its place (Microsoft: import auditing data).
+        """
+        return replace(self.attribute, name="createdon") if self.name == "overriddencreatedon" else self.attribute
 
 
 def layout(definition: SyncDefinition, entity: EntityMetadata) -> tuple[TargetColumn, ...]:

@@ -120,7 +120,8 @@ def test_a_value_that_its_column_cannot_hold_is_left_out_or_rejects(
         ("segment", "Unheard of", "Unknown Choice"),
         ("segment", "3", "Unknown Choice"),
         ("segments", "1,3", "Unknown Choice"),
-        ("segments", "1,,2", "Unknown Choice"),
+        ("segments", "Finance;Pink", "Unknown Choice"),
+        ("segments", '["Finance","Pink"]', "Unknown Choice"),
     ],
 )
 def test_a_text_too_long_or_an_unknown_choice_rejects_the_row(

@@ -1,0 +1,44 @@
+"""Changes that take two requests: the record first, then what the service does not take from a create. Pure.
+
+Microsoft's metadata has columns with `IsValidForCreate` false, `statecode` among them: a create passes their values
+over without a word, and refuses a status of another state (0x80048408). So the record is created, then updated, and the
+change has one outcome when both are settled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
+from shared.dataverse.controller import Kind
+
+__all__ = ["SecondSteps"]
+
+
+class SecondSteps:
+    """The second requests of one write that are not settled yet; no more of them than there are rows in flight."""
+
+    def __init__(self) -> None:
+        self._first: dict[int, Applied] = {}
+
+    def next(self, change: Change, outcome: Outcome) -> tuple[Kind, Change] | None:
+        """What is to be written now that the first request has settled; None where the change is at its end."""
+        if not change.later or not isinstance(outcome, Applied):
+            return None
+        self._first[change.number] = outcome
+        record = outcome.id or change.id
+        # Without an id the record is named by its key, as in the first request.
+        kind, action = (Kind.UPDATE, ChangeAction.UPDATE) if record else (Kind.UPSERT, ChangeAction.UPSERT)
+        return kind, replace(change, action=action, id=record, payload=change.later, later="")
+
+    def whole(self, outcome: Outcome) -> Outcome:
+        """The outcome of the change as a whole."""
+        first = self._first.pop(outcome.number, None)
+        match outcome:
+            case Applied() if first is not None:
+                return replace(outcome, id=first.id or outcome.id, created=first.created)
+            case Failed() if first is not None:
+                done = "created" if first.created else "written"
+                message = f"the record was {done}, but a part of it was refused: {outcome.message}"
+                return replace(outcome, id=first.id, message=message)
+        return outcome
