@@ -14,6 +14,13 @@ __all__ = ["error_files", "error_rows"]
 
 ROWS_SHOWN = 100  # row numbers kept with a group of errors; the CSV files have all of them
 
+# Kinds of message that are told apart for one side, class, type and column. With a different message for each row, a
+# log of a million lines would tell less than this; the CSV files have them all.
+MOST_KINDS = 10
+_FURTHER = "further messages, which the CSV files have"
+# Messages are of one kind where they differ only in ids and numbers.
+_KIND = r"regexp_replace(message, '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+', '#', 'g')"
+
 _GROUPED = f"""
     WITH found AS (
         SELECT 'source' AS side, CASE WHEN rejected THEN 'Invalid Row' ELSE 'Invalid Column' END AS class,
@@ -26,9 +33,23 @@ _GROUPED = f"""
         UNION ALL
         SELECT 'sync', 'Failed Operation', upper(c.action) || ' ' || o.code, '', c._row, o.message
         FROM outcomes o JOIN changes c USING (_change) WHERE o.result = 'failed'
+    ), messages AS (
+        SELECT side, class, type, "column", message, list(row ORDER BY row)[:{ROWS_SHOWN}] AS rows, min(row) AS first,
+               count(*) AS count
+        FROM found GROUP BY side, class, type, "column", message
+    ), kinds AS (
+        SELECT side, class, type, "column", {_KIND} AS kind, arg_min(message, coalesce(first, 0)) AS message,
+               list_sort(flatten(list(rows)))[:{ROWS_SHOWN}] AS rows, sum(count) AS count
+        FROM messages GROUP BY side, class, type, "column", kind
+    ), ranked AS (
+        SELECT *, row_number() OVER (PARTITION BY side, class, type, "column" ORDER BY count DESC, message) AS place
+        FROM kinds
     )
-    SELECT side, class, type, "column", list(row ORDER BY row)[:{ROWS_SHOWN}], count(*), min(message)
-    FROM found GROUP BY ALL ORDER BY side, count(*) DESC, type, "column"
+    SELECT side, class, type, "column", list_sort(flatten(list(rows)))[:{ROWS_SHOWN}], sum(count)::BIGINT,
+           CASE WHEN least(place, {MOST_KINDS + 1}) <= {MOST_KINDS} THEN any_value(message)
+                ELSE count(*) || ' {_FURTHER}' END
+    FROM ranked GROUP BY side, class, type, "column", least(place, {MOST_KINDS + 1})
+    ORDER BY side, sum(count) DESC, type, "column", least(place, {MOST_KINDS + 1})
 """
 
 _ROW_ERRORS = """
@@ -48,7 +69,7 @@ _FILES = {
 
 
 def error_rows(workspace: Workspace) -> tuple[ErrorRow, ...]:
-    """Group all errors of the run by side, class, type and column."""
+    """Group all errors of the run by side, class, type, column and kind of message, the most frequent first."""
     return tuple(
         ErrorRow(
             side=side,

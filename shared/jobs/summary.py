@@ -57,13 +57,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRow:
-    """Errors of one class, type and column: a row of the execution errors.
+    """Errors of one class, type, column and kind of message: a row of the execution errors.
 
     Attributes:
         error_class: `Invalid Row` (the row was rejected), `Invalid Column` (one field was left out), `Kept Record` (it
             was not dropped) or `Failed Operation` (Dataverse refused the change).
         rows: The first row numbers, in order.
         count: How many rows in all.
+        message: Of the first row; other rows of the kind may name another record or number.
     """
 
     side: str

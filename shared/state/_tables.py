@@ -16,6 +16,7 @@ __all__ = [
     "RUN_FIELDS",
     "SCHEMA",
     "SCHEMA_VERSION",
+    "UPGRADES",
     "error",
     "insert",
     "job",
@@ -28,18 +29,30 @@ __all__ = [
     "text",
 ]
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+SCHEMA_VERSION = 2
+_ERRORS = """
+CREATE TABLE errors(
+    run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
+    "column" TEXT NOT NULL, "rows" TEXT NOT NULL, count INTEGER NOT NULL, message TEXT NOT NULL,
+    PRIMARY KEY (run_id, side, error_class, error_type, "column", message)) WITHOUT ROWID;
+"""
+# Version -> what makes the next one of it.
+UPGRADES = {
+    1: f"""
+ALTER TABLE errors RENAME TO errors_without_messages;
+{_ERRORS}
+INSERT INTO errors SELECT * FROM errors_without_messages;
+DROP TABLE errors_without_messages
+"""
+}
+SCHEMA = f"""
 CREATE TABLE runs(
     run_id TEXT PRIMARY KEY, sync TEXT NOT NULL, version TEXT NOT NULL, "trigger" TEXT NOT NULL, state TEXT NOT NULL,
     started TEXT NOT NULL, ended TEXT, duration REAL NOT NULL, parameters TEXT NOT NULL, counts TEXT NOT NULL,
     message TEXT NOT NULL, fence INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX runs_by_sync ON runs(sync, started);
 CREATE INDEX runs_by_start ON runs(started);
-CREATE TABLE errors(
-    run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
-    "column" TEXT NOT NULL, "rows" TEXT NOT NULL, count INTEGER NOT NULL, message TEXT NOT NULL,
-    PRIMARY KEY (run_id, side, error_class, error_type, "column")) WITHOUT ROWID;
+{_ERRORS}
 CREATE TABLE files(run_id TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (run_id, name));
 CREATE TABLE leases(
     name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, expires TEXT NOT NULL) WITHOUT ROWID;

@@ -69,7 +69,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRecord:
-    """Errors of one run that share side, class, type and column: one row of the execution errors.
+    """Errors of one run that share side, class, type, column and message: one row of the execution errors.
 
     Attributes:
         side: `source`, `target` or `sync`.
@@ -78,7 +78,7 @@ class ErrorRecord:
         column: The column's name; empty where the error is the row's.
         rows: The first row numbers, in order.
         count: How many rows in all.
-        message: What went wrong, without any value of the row.
+        message: What went wrong, without a whole value of the row.
     """
 
     run_id: str

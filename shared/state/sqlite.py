@@ -105,9 +105,12 @@ class SqliteStateStore:
                 f"it was written by a newer version of this program (schema {version}, "
                 f"this one knows {tables.SCHEMA_VERSION}): update the program or name another file"
             )
-        if version == 0:
-            for statement in tables.SCHEMA.split(";"):
-                self._db.execute(statement)
+        texts = [tables.SCHEMA]
+        if version:
+            texts = [tables.UPGRADES[old] for old in range(version, tables.SCHEMA_VERSION)]
+        for statement in ";".join(texts).split(";"):
+            self._db.execute(statement)
+        if version != tables.SCHEMA_VERSION:
             self._db.execute(f"PRAGMA user_version = {tables.SCHEMA_VERSION}")
 
     @contextmanager
@@ -186,7 +189,7 @@ class SqliteStateStore:
     def errors(self, run_id: str) -> tuple[ErrorRecord, ...]:
         """See `StateStore.errors`."""
         select = tables.select("errors", tables.ERROR_FIELDS)
-        order = 'count DESC, side, error_class, error_type, "column"'
+        order = 'count DESC, side, error_class, error_type, "column", message'
         return tuple(tables.error(row) for row in self._all(f"{select} WHERE run_id = ? ORDER BY {order}", (run_id,)))
 
     def put_file(self, run_id: str, name: str, data: bytes) -> None:

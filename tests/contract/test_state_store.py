@@ -137,7 +137,7 @@ class TestExecutionLog:
 
 class TestErrorsAndFiles:
     def test_errors_come_back_with_most_rows_first(self, store: StateStore) -> None:
-        """One row a class, type and column; written twice it is there once."""
+        """One row a class, type, column and message; written twice it is there once."""
         few = ErrorRecord(run_id="r1", error_class="Invalid Row", error_type="Duplicate Key", rows=(104, 105), count=2)
         many = ErrorRecord(
             run_id="r1",
@@ -149,9 +149,10 @@ class TestErrorsAndFiles:
             count=900,
             message="longer than 160",
         )
-        store.add_errors([few, many])
+        other = replace(many, message="a character that Dataverse refuses", count=3)
+        store.add_errors([few, many, other])
         store.add_errors([few])
-        assert store.errors("r1") == (many, few)
+        assert store.errors("r1") == (many, other, few)
         assert store.errors("r2") == ()
 
     def test_no_errors_at_all_is_fine(self, store: StateStore) -> None:

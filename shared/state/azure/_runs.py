@@ -75,7 +75,7 @@ class RunTables(Storage):
     def errors(self, run_id: str) -> tuple[ErrorRecord, ...]:
         """See `StateStore.errors`."""
         found = [_error(entity) for entity in self._query(ERRORS, f"PartitionKey eq '{key(run_id)}'")]
-        return tuple(sorted(found, key=lambda one: (-one.count, one.side, one.error_class, one.error_type, one.column)))
+        return tuple(sorted(found, key=lambda one: (-one.count, *_identity(one))))
 
     def put_file(self, run_id: str, name: str, data: bytes) -> None:
         """See `StateStore.put_file`."""
@@ -123,8 +123,12 @@ def _error_key(error: ErrorRecord) -> tuple[str, str]:
 
 
 def _error_keys(error: ErrorRecord) -> dict[str, str]:
-    what = f"{error.side}\x00{error.error_class}\x00{error.error_type}\x00{error.column}"
+    what = "\x00".join(_identity(error))
     return {"PartitionKey": key(error.run_id), "RowKey": hashlib.sha256(what.encode()).hexdigest()}
+
+
+def _identity(error: ErrorRecord) -> tuple[str, ...]:
+    return error.side, error.error_class, error.error_type, error.column, error.message
 
 
 def _error(entity: Mapping[str, Any]) -> ErrorRecord:
