@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import yaml
 
+from emulator.bodies import Values
+from emulator.changes import TableChanges
 from emulator.errors import ServiceError, invalid_argument
 from emulator.schema import Column, ColumnType, Schema, Table
 from emulator.service import Service
@@ -44,9 +46,18 @@ def load_seed(service: Service, file: Path) -> dict[str, int]:
         for table, rows in _tables(service.environment.schema, file):
             work = service.changes.of(table)
             while chunk := list(islice(rows, _CHUNK)):
-                work.create([work.bodies.created(row) for row in chunk], caller)
+                work.create([_values(work, row) for row in chunk], caller)
                 counts[table.entity_set] = counts.get(table.entity_set, 0) + len(chunk)
     return counts
+
+
+def _values(work: TableChanges, row: Mapping[str, Any]) -> Values:
+    """The SQL columns of a row; unlike a POST, a seed may say which state a row is in."""
+    state = {name: row[name] for name in ("statecode", "statuscode") if row.get(name) is not None}
+    return {
+        **work.bodies.created({name: value for name, value in row.items() if name not in state}),
+        **work.bodies.updated(state),
+    }
 
 
 def _tables(schema: Schema, file: Path) -> Iterator[tuple[Table, Iterator[Mapping[str, Any]]]]:

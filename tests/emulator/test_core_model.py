@@ -164,11 +164,13 @@ def test_what_is_written_in_bulk_is_what_is_written_one_by_one(client: Client, e
         "new_dueon": "2024-02-29",
         "creditonhold": True,
         "industrycode": 3,
-        "statecode": 1,
         "fax": "",
     }
     assert client.send("PATCH", "accounts(accountnumber='single')", body).status_code == 204
     assert client.upsert([{"accountnumber": "bulk", **body}]).status_code == 204
+    inactive = {"statecode": 1}  # which a new row cannot be
+    assert client.send("PATCH", "accounts(accountnumber='single')", inactive).status_code == 204
+    assert client.upsert([{"accountnumber": "bulk", **inactive}]).status_code == 204
     columns = "name,revenue,revenue_base,new_segments,new_expiredon,new_dueon,creditonhold,industrycode,statecode,statuscode,fax,_ownerid_value,donotphone"
     single, bulk = client.send("GET", f"accounts?$select={columns}&$orderby=accountnumber desc").json()["value"]
     for row in (single, bulk):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.definitions import SyncDefinition
-from shared.entities import AttributeMetadata, AttributeType, DateBehavior
+from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior
 from shared.errors import DefinitionError
 from shared.reconcile import (
     PlanCounts,
@@ -35,7 +35,8 @@ OTHER_ID = "00000000-0000-0000-0000-00000000009{}"
 def column(
     name: str, kind: AttributeType = AttributeType.STRING, sql_type: str = "VARCHAR", **more: Any
 ) -> TargetColumn:
-    facts = {name: more.pop(name) for name in ("creatable", "updatable", "date_behavior") if name in more}
+    names = ("creatable", "updatable", "date_behavior", "choices", "has_default", "required")
+    facts = {name: more.pop(name) for name in names if name in more}
     attribute = AttributeMetadata(name=name, type=kind, **facts)
     return TargetColumn(name=name, attribute=attribute, sql_type=sql_type, source_sql="", **more)
 
@@ -96,9 +97,10 @@ def reconcile(workspace: Workspace, layout: tuple[TargetColumn, ...], **behaviou
     """Run the steps and return the changes in their order."""
     for step in reconcile_steps(definition(**behaviour), layout, started=STARTED):
         workspace.run(step)
-    names = ("_change", "action", "_row", "_id", "key", "payload", "columns", "before")
+    names = ("_change", "action", "_row", "_id", "key", "payload", "later", "columns", "before")
     rows = workspace.query(
-        "SELECT _change, action::VARCHAR, _row, _id::VARCHAR, key, payload, columns, before FROM changes ORDER BY _change"
+        "SELECT _change, action::VARCHAR, _row, _id::VARCHAR, key, payload, later, columns, before "
+        "FROM changes ORDER BY _change"
     )
     return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -285,13 +287,101 @@ def test_an_id_is_matched_and_never_written_unless_inserts_carry_it(workspace: W
     assert (insert["_id"], insert["payload"]) == (None, '{"number":"new"}')
 
 
-def test_columns_that_only_a_new_record_takes_are_not_compared(workspace: Workspace) -> None:
-    """What no update can write would be planned for ever; what no insert can write is left to the next run."""
-    once, later = column("name", updatable=False), column("size", creatable=False)
+ONCE, AFTERWARDS = column("name", updatable=False), column("size", creatable=False)
+
+
+def test_what_only_an_update_takes_follows_the_insert(workspace: Workspace) -> None:
+    """A new record has two requests; what no update can write is not compared, or it would be planned at every run."""
     table(workspace, "desired", DESIRED, (1, "new", "n", 1, "new"), (2, "old", "changed", 2, "old"))
     table(workspace, "current", CURRENT, (1, ID.format(1), None, "old", "o", 1, "old"))
-    insert, update = reconcile(workspace, (NUMBER, once, later))
-    assert (insert["columns"], update["columns"]) == ("number,name", "size")
+    insert, update = reconcile(workspace, (NUMBER, ONCE, AFTERWARDS))
+    assert (insert["columns"], update["columns"]) == ("number,name,size", "size")
+    assert (insert["payload"], insert["later"], update["later"]) == (
+        '{"number":"new","name":"n"}', '{"size":1.00}', "",
+    )  # fmt: skip
+    samples_ = samples(workspace.query(sample_query(5)))
+    assert [(c.column, c.after) for c in samples_[0].columns] == [("number", "new"), ("name", "n"), ("size", 1)]
+
+
+def test_a_value_that_an_existing_record_cannot_take_is_reported(workspace: Workspace) -> None:
+    """The record keeps what it has, and the run says so; a record that agrees is not spoken of."""
+    table(workspace, "desired", DESIRED, (1, "a", "changed", 1, "a"), (2, "b", "same", 2, "b"), (3, "c", "new", 3, "c"))
+    table(
+        workspace, "current", CURRENT,
+        (1, ID.format(1), None, "a", "was", 1, "a"), (2, ID.format(2), None, "b", "same", 2, "b"),
+    )  # fmt: skip
+    assert [change["action"] for change in reconcile(workspace, (NUMBER, ONCE, SIZE))] == ["insert"]
+    assert workspace.query("SELECT * FROM source_errors") == [
+        (1, "name", "Create-Only Column", False,
+         "name can be set only when a record is created; the record keeps the value it has")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("behaviour", [{"changed": "ignore"}, {"strategy": "upsert"}])
+def test_where_nobody_compares_nothing_is_said_of_kept_values(workspace: Workspace, behaviour: Any) -> None:
+    """A run that leaves changed records alone, or does not look, has nothing to report."""
+    table(workspace, "desired", DESIRED, (1, "a", "changed", 1, "a"))
+    table(workspace, "current", CURRENT, (1, ID.format(1), None, "a", "was", 1, "a"))
+    reconcile(workspace, (NUMBER, ONCE, SIZE), **behaviour)
+    assert workspace.query("SELECT * FROM source_errors") == []
+
+
+def test_an_upsert_has_what_only_a_create_takes_and_then_what_only_an_update_takes(workspace: Workspace) -> None:
+    """An update passes the first over; a create would pass the second over."""
+    table(workspace, "desired", DESIRED, (1, "a", "n", 1, "a"), (2, "b", None, None, "b"))
+    full, empty = reconcile(workspace, (NUMBER, ONCE, AFTERWARDS), strategy="upsert")
+    assert (full["payload"], full["later"]) == ('{"name":"n"}', '{"size":1.00}')
+    assert (empty["payload"], empty["later"]) == ('{"size":null}', "")
+
+
+USUAL = tuple(Choice(value=value, labels=(str(value),)) for value in (0, 1))
+PRODUCT = tuple(Choice(value=value, labels=(str(value),)) for value in (0, 1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("choices", "state", "status", "payload", "later"),
+    [
+        (USUAL, 0, 1, {"number": "a", "status": 1}, {}),
+        (USUAL, 1, 2, {"number": "a"}, {"state": 1, "status": 2}),
+        (USUAL, 1, None, {"number": "a"}, {"state": 1}),
+        (USUAL, None, 1, {"number": "a", "status": 1}, {}),
+        (PRODUCT, 0, 1, {"number": "a"}, {"state": 0, "status": 1}),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["full", "upsert"])
+def test_a_state_follows_unless_new_records_have_it(
+    workspace: Workspace,
+    strategy: str,
+    choices: tuple[Choice, ...],
+    state: int | None,
+    status: int | None,
+    payload: dict[str, Any],
+    later: dict[str, Any],
+) -> None:
+    """A status goes with its state. Where a table has more states than two, which one new records have is not known."""
+    layout = (
+        NUMBER,
+        column("state", AttributeType.STATE, "INTEGER", creatable=False, choices=choices, omit=Omit.WHEN_NULL),
+        column("status", AttributeType.STATUS, "INTEGER", omit=Omit.WHEN_NULL),
+    )
+    columns = "number VARCHAR, state INTEGER, status INTEGER, _k1 VARCHAR"
+    table(workspace, "desired", f"_row BIGINT, {columns}", (1, "a", state, status, "a"))
+    table(workspace, "current", f"_seq BIGINT, _id UUID, _created TIMESTAMP, {columns}")
+    (change,) = reconcile(workspace, layout, strategy=strategy)
+    if strategy == "upsert":  # by its key, which the payload then lacks; a state that new records have may be sent too
+        payload = {name: value for name, value in payload.items() if name != "number"}
+        payload |= {"state": state} if state is not None and not later else {}
+    assert json.loads(change["payload"]) == payload
+    assert json.loads(change["later"] or "{}") == later
+
+
+def test_an_empty_value_is_sent_where_the_service_would_fill_in_a_default(workspace: Workspace) -> None:
+    """Left out, the record would have the default, and the next run would plan to clear it."""
+    filled = column("name", has_default=True, clears=True)
+    table(workspace, "desired", DESIRED, (1, "a", None, None, "a"))
+    table(workspace, "current", CURRENT)
+    (insert,) = reconcile(workspace, (NUMBER, filled, SIZE))
+    assert insert["payload"] == '{"number":"a","name":null}'
 
 
 def test_upsert_sends_every_row_by_its_key_without_the_key_in_the_body(workspace: Workspace) -> None:

@@ -340,3 +340,103 @@ def test_choice_without_any_option_takes_nothing(workspace: Workspace, kind: Att
         workspace.run(step)
     assert workspace.query("SELECT _row FROM desired") == [(2,)]
     assert errors(workspace) == [(1, "x", "Unknown Choice", True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Consulting;Finance;", "1,2"),
+        ("Consulting, Finance,", "1,2"),
+        ("Consulting;;Finance", "1,2"),
+        ('["Finance","Consulting"]', "1,2"),
+        ("[2, 1]", "1,2"),
+        ("Two, too;", "7"),
+        ("[]", None),
+        (";", None),
+    ],
+)
+def test_choices_are_read_as_forms_and_services_write_them(workspace: Workspace, text: str, value: str | None) -> None:
+    """A separator at the end and a JSON array; an empty list is no value, and no row is rejected."""
+    assert mapped(workspace, "segments", text) == [value]
+    assert errors(workspace) == []
+
+
+def message(workspace: Workspace) -> str:
+    ((said,),) = workspace.query("SELECT message FROM source_errors")
+    return str(said)
+
+
+def test_the_unknown_part_of_choices_is_named(workspace: Workspace) -> None:
+    """Which of a dozen it is, cut short where it is long."""
+    mapped(workspace, "segments", f"Consulting; Pink {'x' * 100}")
+    shown = f"pink {'x' * 100}"[:40]
+    assert message(workspace).startswith(f'"{shown}" is no option of segments; the options are 1 Consulting')
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\x00b", "character 2 is U+0000"),
+        ("ab\x0b", "character 3 is U+000B"),
+        ("\ufffe", "character 1 is U+FFFE"),
+        ("é😀\x1f", "character 3 is U+001F"),
+    ],
+)
+@pytest.mark.parametrize("target", ["name", "notes"])
+def test_a_character_that_the_service_refuses_rejects_the_row(
+    workspace: Workspace, target: str, text: str, said: str
+) -> None:
+    """Known before anything is sent; the message tells which character it is and where."""
+    assert mapped(workspace, target, text) == [None]
+    assert errors(workspace) == [(1, "x", REFUSED, True)]
+    assert message(workspace).startswith(f"{said}, which Dataverse refuses in text")
+
+
+def test_tabs_and_line_breaks_are_text_like_any_other(workspace: Workspace) -> None:
+    """The three control characters that XML has a place for."""
+    assert mapped(workspace, "notes", "a\tb\r\nc\x7f") == ["a\tb\r\nc\x7f"]
+
+
+@pytest.mark.parametrize("kind", ["text", "number"])
+@pytest.mark.parametrize(
+    ("target", "text", "value"),
+    [
+        ("revenue", "0.00499999999999999999", Decimal("0.00")),
+        ("revenue", "-0.00499999999999999999", Decimal("0.00")),
+        ("revenue", "4.99999999999999999e-3", Decimal("0.00")),
+        ("revenue", "0.005", Decimal("0.01")),
+        ("rate", "1.23449999999999999", Decimal("1.234")),
+        ("latitude", "0.00000499999999999", 0.0),
+    ],
+)
+def test_a_number_is_rounded_once(workspace: Workspace, kind: str, target: str, text: str, value: object) -> None:
+    """However many digits it is written with."""
+    assert mapped(workspace, target, text, kind=kind) == [value]
+
+
+STATE = AttributeMetadata(
+    name="state", type=AttributeType.STATE, choices=(Choice(value=0, labels=("Active",)),), creatable=False
+)
+OWNED = AttributeMetadata(name="owned", type=AttributeType.STRING, required="SystemRequired")
+
+
+@pytest.mark.parametrize("attribute", [STATE, OWNED], ids=["state", "required"])
+@pytest.mark.parametrize(
+    ("validates", "policy", "wrong", "rows"),
+    [(False, "clear", [False], 1), (True, "clear", [True], 0), (False, "keep", [], 1)],
+)
+def test_an_empty_value_for_a_column_that_is_never_empty(
+    workspace: Workspace, attribute: AttributeMetadata, policy: str, wrong: list[bool], rows: int, *, validates: bool
+) -> None:
+    """It is told of and left out, or rejects a row that is validated; `on_null: keep` asks for nothing else."""
+    entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, attribute.name: attribute})
+    sync = definition(
+        [{"name": "x", "validate": validates}], [{"source": "x", "target": attribute.name, "on_null": policy}]
+    )
+    load(workspace, sync, [("1", "")])
+    for step in (*shape_steps(sync), *desire_steps(sync, entity)):
+        workspace.run(step)
+    assert errors(workspace) == [(1, "x", "Mandatory Rule Violation", rejected) for rejected in wrong]
+    assert workspace.query("SELECT count(*) FROM desired") == [(rows,)]
+    if rows and wrong:
+        assert workspace.query(f'SELECT "_omit_{attribute.name}" FROM desired') == [(True,)]
