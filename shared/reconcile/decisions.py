@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from shared.definitions.models import ChangedWhen, Expire, Strategy, SyncBehaviour, SyncDefinition
 from shared.reconcile.columns import differs, fixed, key_columns, on_update
 from shared.reconcile.plan import Action
-from shared.transform import TargetColumn
+from shared.transform import ErrorType, TargetColumn
 from shared.workspace import Step, checked, literal, quoted
 
 __all__ = [
@@ -182,7 +182,7 @@ def report_fixed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
     if not columns:
         return ()
     differing = "\n  UNION ALL\n".join(
-        f"  SELECT decisions._row, {literal(column.name)}, 'Create-Only Column', false,\n"
+        f"  SELECT decisions._row, {literal(column.name)}, {literal(ErrorType.CREATE_ONLY)}, false,\n"
         f"    {literal(f'{column.name} can be set only when a record is created; the record keeps the value it has')}\n"
         "  FROM decisions JOIN desired ON desired._row = decisions._row\n"
         "  JOIN current AS target ON target._id = decisions._id\n"

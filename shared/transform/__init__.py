@@ -4,12 +4,14 @@ from shared.transform.check import check, check_expressions
 from shared.transform.current import current_finish_steps, current_table_step
 from shared.transform.desire import desire_steps
 from shared.transform.keys import folded, normalise_key
+from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, to_service
 from shared.transform.shape import SOURCE_ERRORS, shape_steps
 from shared.transform.targets import Omit, TargetColumn, layout
 
 __all__ = [
     "SOURCE_ERRORS",
+    "ErrorType",
     "Omit",
     "TargetColumn",
     "check",

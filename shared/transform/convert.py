@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -181,17 +181,24 @@ _WHOLE_RANGES: Final = {
 }
 
 
-def _within(sql: str, attribute: AttributeMetadata) -> tuple[str, str]:
-    """SQL condition that a number is in the column's range, and the range in words."""
+def _within(sql: str, attribute: AttributeMetadata, sql_type_: str = NUMBER, digits: int = 10) -> tuple[str, str]:
+    """SQL condition that a number of a type with so many digits is in the column's range, and the range in words."""
     least, most = _WHOLE_RANGES.get(attribute.type, (Decimal("-Infinity"), Decimal("Infinity")))
     # repr: metadata gives doubles, and 0.1 means 0.1.
     low = least if attribute.min_value is None else max(least, Decimal(repr(attribute.min_value)))
     high = most if attribute.max_value is None else min(most, Decimal(repr(attribute.max_value)))
     # Bounds of the values' own type: beside a bare BIGINT the values would be cast to it, and overflow.
-    tests = [f"{sql} >= CAST({low:f} AS {NUMBER})"] if low.is_finite() else []
-    tests += [f"{sql} <= CAST({high:f} AS {NUMBER})"] if high.is_finite() else []
+    bounds = ((">=", low, ROUND_CEILING), ("<=", high, ROUND_FLOOR))
+    tests = [
+        f"{sql} {sign} CAST({bound.quantize(Decimal(1).scaleb(-digits), rounding, _EXACT):f} AS {sql_type_})"
+        for sign, bound, rounding in bounds
+        if bound.is_finite()
+    ]
     words = f" between {low.normalize():,f} and {high.normalize():,f}" if low.is_finite() and high.is_finite() else ""
     return " AND ".join(tests) or "true", words
+
+
+_EXACT: Final = Context(prec=60)  # more digits than a bound can have
 
 
 def _whole(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
@@ -213,7 +220,7 @@ def _decimal(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Convers
     target = sql_type(attribute)
     incoming = names.incoming
     rounded = number(incoming, target) if kind is Kind.TEXT else f"CAST({incoming} AS {target})"
-    within, words = _within(names.read, attribute)
+    within, words = _within(names.read, attribute, target, precision(attribute))
     return Conversion(
         incoming=_blanks(kind, incoming),
         read=rounded,

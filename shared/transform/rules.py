@@ -23,6 +23,7 @@ class ErrorType(StrEnum):
     INPUT_FORMAT = "Input Format Exception"
     MAX_LENGTH = "Max Length Violation"
     MANDATORY = "Mandatory Rule Violation"
+    CREATE_ONLY = "Create-Only Column"
     UNRESOLVED_LINK = "Unresolved Link"
     UNKNOWN_CHOICE = "Unknown Choice"
 

@@ -139,7 +139,16 @@ def _texts(most: int) -> st.SearchStrategy[Cell]:
     )
     long = _wrong("x" * (most + 1), "😀" * (most // 2) + "x", " " * (most + 1), fate=Fate.REJECTS)
     short = st.text(characters, min_size=1, max_size=most // 2)
-    return st.one_of(short.map(lambda text: Cell(text, text)), special.map(lambda text: Cell(text, text)), long)
+    return st.one_of(short.map(_as_it_is), special.map(_as_it_is), long)
+
+
+def _as_it_is(text: str) -> Cell:
+    """Text stays as it is, unless it has a character that XML has no place for, which the service refuses."""
+    refused = any(character in _NOT_IN_XML for character in text)
+    return Cell(text, Fate.REJECTS if refused else text)
+
+
+_NOT_IN_XML: Final = frozenset({*map(chr, range(0x20)), "\ufffe", "\uffff"} - {"\t", "\n", "\r"})
 
 
 def _any_case(text: str) -> st.SearchStrategy[str]:
@@ -163,7 +172,8 @@ _several = st.lists(_spelled, min_size=1, max_size=5).map(
 _choices = st.one_of(
     _padded(_several),
     st.sampled_from([Cell("7,1", "1,7"), Cell("1, gold", "1"), Cell("100000000,2", "2,100000000")]),
-    _wrong("1;3", "Golden", "1;;7", fate=Fate.REJECTS),
+    st.sampled_from([Cell("1;;7", "1,7"), Cell("gold;", "1"), Cell('["Silver, dull", "1"]', "1,2")]),
+    _wrong("1;3", "Golden", '["Golden"]', "{}", fate=Fate.REJECTS),
 )
 _words = st.sampled_from(
     [(word, truth) for words, truth in (("true yes y t 1", True), ("false no n f 0", False)) for word in words.split()]

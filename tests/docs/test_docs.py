@@ -14,6 +14,7 @@ from shared.cli import boundary  # noqa: F401 - importing it registers every com
 from shared.cli.frame import program
 from shared.definitions import load_definition
 from shared.jobs import RunState, RunSummary
+from shared.transform import ErrorType
 from shared.workspace import checked
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
@@ -70,7 +71,8 @@ def test_every_error_of_the_tree_is_documented() -> None:
 
 def test_every_error_type_in_the_code_is_documented() -> None:
     """An error type that a run can report has a line in the docs."""
-    kinds = set(re.findall(r"^\| ([A-Z][A-Za-z ]+) \|", ERRORS, re.MULTILINE))
+    kinds = set(re.findall(r"^\| ([A-Z][A-Za-z -]+) \|", ERRORS, re.MULTILINE))
+    assert {kind.value for kind in ErrorType} <= kinds
     pattern = r"""["']((?:Duplicate|Malformed|Invalid Format|Input Format|Max Length|Mandatory Rule|Unresolved|Unknown)
                   \ (?:Key|Row|Exception|Violation|Link|Choice))["']"""
     for source in Path("shared").rglob("*.py"):

@@ -1,0 +1,180 @@
+"""Columns that a create or an update does not take, that are never empty, or that the service fills in: over HTTP, twice.
+
+The emulator says of each column what Dataverse's metadata says, and passes over what is not valid for an operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from shared.jobs import RunSummary
+from tests.acceptance.world import World, accounts, world
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("columns")) as made:
+        yield made
+
+
+@pytest.fixture
+def here(shared_world: World) -> World:
+    shared_world.emulator.reset()
+    shared_world.emulator.clear_faults()
+    return shared_world
+
+
+def define(here: World, columns: Mapping[str, str], kinds: Mapping[str, str] | None = None, **behaviour: Any) -> None:
+    """A sync of accounts by number, with further columns: name in the file -> target column."""
+    kinds = kinds or {}
+    read = [{"name": name, "type": kinds.get(name, "text")} for name in columns]
+    definition = accounts(
+        source={"columns": [{"name": "number", "mandatory": True, "validate": True}, *read]},
+        destination={
+            "mappings": [
+                {"source": "number", "target": "accountnumber"},
+                *({"source": name, "target": target} for name, target in columns.items()),
+            ]
+        },
+        sync_behaviour={"sync_key": ["accountnumber"], **behaviour},
+    )
+    here.define(definition)
+
+
+def run(here: World, rows: Sequence[Mapping[str, object]]) -> RunSummary:
+    here.csv(rows)
+    return here.run()
+
+
+def assert_settled(here: World) -> None:
+    """Another run over the same source plans nothing."""
+    again = here.run()
+    planned = (again.created, again.updated, again.deleted)
+    assert [change.planned for change in planned] == [0, 0, 0], again.errors
+
+
+def held(here: World, columns: str) -> dict[str, Any]:
+    found = here.records(f"accounts?$select=accountnumber,{columns}")
+    return {record["accountnumber"]: [record[name] for name in columns.split(",")] for record in found}
+
+
+STATES = {"state": "statecode", "status": "statuscode", "name": "name"}
+ROWS = [
+    {"number": "A1", "name": "one", "state": "Active", "status": "Active"},
+    {"number": "A2", "name": "two", "state": "Inactive", "status": "Inactive"},
+    {"number": "A3", "name": "three", "state": "1", "status": "2"},
+]
+WANTED = {"A1": [0, 1, "one"], "A2": [1, 2, "two"], "A3": [1, 2, "three"]}
+
+
+@pytest.mark.parametrize("columns", [STATES, {"state": "statecode", "name": "name"}], ids=["pair", "state alone"])
+def test_inactive_records_are_created_and_made_inactive_in_one_run(here: World, columns: Mapping[str, str]) -> None:
+    """One row, one outcome: created, once both requests are answered."""
+    define(here, columns)
+    done = run(here, [{name: row[name] for name in ("number", *columns)} for row in ROWS])
+    assert (done.state.value, done.created.done, done.failed) == ("Succeeded", 3, 0)
+    assert held(here, "statecode,statuscode,name") == WANTED
+    assert_settled(here)
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "delta"])
+def test_without_reading_the_target_inactive_records_come_out_the_same(here: World, strategy: str) -> None:
+    """New records are inactive after one run, and an upsert of records that are there keeps them so."""
+    define(here, STATES, strategy=strategy)
+    for number in range(2 if strategy == "upsert" else 1):
+        done = run(here, ROWS)
+        assert (done.state.value, done.failed) == ("Succeeded", 0), number
+        assert held(here, "statecode,statuscode,name") == WANTED
+    define(here, STATES)
+    assert_settled(here)
+
+
+def test_an_upsert_makes_records_active_and_inactive_again(here: World) -> None:
+    """The state is written on records that are there, in either direction."""
+    define(here, STATES, strategy="upsert")
+    run(here, ROWS)
+    run(here, [{**row, "state": int(row["number"] == "A1"), "status": 1 + (row["number"] == "A1")} for row in ROWS])
+    assert held(here, "statecode,statuscode") == {"A1": [1, 2], "A2": [0, 1], "A3": [0, 1]}
+
+
+def test_a_state_that_is_refused_fails_the_row_and_names_its_record(here: World) -> None:
+    """It is counted as failed and not as created, the others land, and the next run goes on from there."""
+    define(here, STATES)
+    refusing = {"action": "refuse_rows", "match": {"filter": "statecode eq 1"}, "message": "Not inactive."}
+    here.emulator.faults([refusing])
+    done = run(here, ROWS)
+    assert (done.created.done, done.created.planned, done.failed) == (1, 3, 2)
+    (error,) = done.errors
+    assert error.message == "the record was created, but a part of it was refused: Not inactive."
+    assert held(here, "statecode") == {"A1": [0], "A2": [0], "A3": [0]}
+    here.emulator.clear_faults()
+    again = here.run()
+    assert (again.created.planned, again.updated.done, again.failed) == (0, 2, 0)
+    assert held(here, "statecode,statuscode,name") == WANTED
+
+
+SINCE = {"since": "overriddencreatedon", "batch": "importsequencenumber"}
+KINDS = {"since": "date", "batch": "number"}
+
+
+@pytest.mark.parametrize("strategy", ["full", "upsert", "delta"])
+def test_what_only_a_create_takes_reaches_new_records(here: World, strategy: str) -> None:
+    """The date of creation and the number of the import are those of the source, whatever the strategy."""
+    define(here, SINCE, KINDS, strategy=strategy)
+    done = run(here, [{"number": "A1", "since": "2001-02-03", "batch": 7}])
+    assert done.state.value == "Succeeded"
+    assert held(here, "createdon,importsequencenumber") == {"A1": ["2001-02-03T00:00:00Z", 7]}
+    define(here, SINCE, KINDS)
+    again = here.run()
+    assert (again.updated.planned, again.errors) == (0, ())
+
+
+@pytest.mark.parametrize("strategy", ["full", "upsert"])
+def test_what_only_a_create_takes_stays_and_the_run_says_so(here: World, strategy: str) -> None:
+    """A record that is there keeps its values; a run that compares tells which rows differ, and does not fail for it."""
+    define(here, SINCE, KINDS, strategy=strategy)
+    run(here, [{"number": "A1", "since": "2001-02-03", "batch": 7}, {"number": "A2", "since": "", "batch": 8}])
+    done = run(here, [{"number": "A1", "since": "2002-02-03", "batch": 9}, {"number": "A2", "since": "", "batch": 8}])
+    assert done.state.value == "Succeeded"
+    assert held(here, "createdon,importsequencenumber")["A1"] == ["2001-02-03T00:00:00Z", 7]
+    told = {(error.error_type, error.column, error.rows) for error in done.errors}
+    if strategy == "full":
+        assert {("Create-Only Column", "importsequencenumber", (1,))} <= told
+        assert ("Create-Only Column", (1,)) in {(kind, rows[:1]) for kind, column, rows in told if column != "batch"}
+    else:
+        assert told == set()
+
+
+def test_an_empty_value_is_no_default(here: World) -> None:
+    """New records hold what the source says: nothing. The service's default is for who says nothing about the column."""
+    columns = {"hold": "creditonhold", "rating": "accountratingcode"}
+    define(here, columns)
+    run(here, [{"number": "A1", "hold": "", "rating": ""}, {"number": "A2", "hold": "yes", "rating": "1"}])
+    assert held(here, "creditonhold,accountratingcode") == {"A1": [None, None], "A2": [True, 1]}
+    assert_settled(here)
+
+
+def test_a_column_that_is_never_empty_is_told_of_before_anything_is_sent(here: World) -> None:
+    """The rest of the row is synced, no change is refused, and the second run plans nothing."""
+    define(here, {"name": "name", "state": "statecode"})
+    run(here, [{"number": "A1", "name": "one", "state": "1"}])
+    done = run(here, [{"number": "A1", "name": "uno", "state": ""}])
+    assert (done.updated.done, done.failed, done.violations) == (1, 0, 1)
+    (error,) = done.errors
+    assert (error.error_type, error.column) == ("Mandatory Rule Violation", "state")
+    assert held(here, "name,statecode") == {"A1": ["uno", 1]}
+    assert_settled(here)
+
+
+def test_a_plan_names_the_character_that_the_service_would_refuse(here: World) -> None:
+    """Before anything is sent, with its place in the text."""
+    define(here, {"name": "name"})
+    here.csv([{"number": "A1", "name": "bell\x07"}, {"number": "A2", "name": "fine"}])
+    report = here.plan()
+    assert (report.plan.counts.insert, report.source.rejected) == (1, 1)
+    done = here.run()
+    (error,) = done.errors
+    assert (error.rows, error.message.partition(",")[0]) == ((1,), "character 5 is U+0007")
