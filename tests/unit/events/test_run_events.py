@@ -29,6 +29,19 @@ class TestFull:
         assert world.run({"op": "d", "number": "B"})["delete"] == 1
         assert world.accounts() == {"A": {"name": "uno"}}
 
+    @pytest.mark.parametrize("strategy", ["full", "upsert", "delta"])
+    def test_a_new_record_may_be_inactive(self, make: Make, strategy: str) -> None:
+        """It is created and then made inactive: one event, one outcome."""
+        mapping = {"source": "state", "target": "statecode"}
+        behaviour = {"strategy": strategy} | ({"dropped": "ignore"} if strategy == "delta" else {})
+        world = make(columns=(*COLUMNS, {"name": "state"}), mappings=(*MAPPINGS, mapping), behaviour=behaviour)
+        done = world.run({"op": "c", "number": "A", "state": "Inactive"}, {"op": "c", "number": "B", "state": "Active"})
+        assert sum(done[name] for name in ("insert", "upsert") if name in done) == 2
+        assert {row["accountnumber"]: row["statecode"] for row in world.rows("accountnumber,statecode")} == {
+            "A": 1,
+            "B": 0,
+        }
+
     def test_a_field_that_is_absent_is_left_alone_and_null_clears(self, make: Make) -> None:
         """Partial events touch only the fields that they carry."""
         world = make()

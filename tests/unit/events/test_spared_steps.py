@@ -10,11 +10,14 @@ from shared.jobs.event_waves import CHANGES, DOUBLES, NEEDLESS, WRITTEN_DOWN
 from shared.reconcile import reconcile_steps
 from shared.transform import current_finish_steps, desire_steps, layout
 from tests.unit.events.conftest import Make
+from tests.unit.events.world import COLUMNS, MAPPINGS
 
 
 def test_every_title_that_is_left_out_exists(make: Make) -> None:
     """A step that got another title would be run again, and its time would be lost unnoticed."""
-    world = make()
+    created = {"name": "batch", "type": "number"}  # what only a create takes
+    mapping = {"source": "batch", "target": "importsequencenumber"}
+    world = make(columns=(*COLUMNS, created), mappings=(*MAPPINGS, mapping))
     definition: SyncDefinition = world.definition
     entity = world.connect(definition).entity("account")
     columns = layout(definition, entity)
