@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -58,6 +58,7 @@ class RuleSet:
     def __init__(self, name: str, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
         self._name = name
+        self._places = {id(rule): place for place, rule in enumerate(self.rules)}
         self._words = [self.rules[start : start + _BITS] for start in range(0, max(len(self.rules), 1), _BITS)]
 
     @property
@@ -70,7 +71,7 @@ class RuleSet:
         return tuple(quoted(f"{self._name}{number}") for number in range(len(self._words)))
 
     def _said(self, rule: Rule) -> str:
-        return quoted(f"{self._name}:{self.rules.index(rule)}")
+        return quoted(f"{self._name}:{self._places[id(rule)]}")
 
     def select(self, *, unless: str = "") -> str:
         """SQL items that compute the bits; zero for rows that meet the condition `unless`."""
@@ -84,25 +85,25 @@ class RuleSet:
 
     def found(self) -> tuple[str, ...]:
         """SQL items that keep the bits, and compute from them what is said of the values at fault."""
-        told = ((rule, self.any_of([rule])) for rule in self.rules if rule.detail)
-        details = (f"CASE WHEN {broken} THEN {rule.detail} END AS {self._said(rule)}" for rule, broken in told)
+        details = (
+            f"CASE WHEN {column} & {1 << bit} <> 0 THEN {rule.detail} END AS {self._said(rule)}"
+            for column, rules in zip(self._bits, self._words, strict=True)
+            for bit, rule in enumerate(rules)
+            if rule.detail
+        )
         return (*self._bits, *details)
 
     def rejected(self) -> str:
         """SQL condition: a broken rule rejects the row."""
-        return self._any_of(lambda rule: rule.rejects)
+        return self.any_of([rule for rule in self.rules if rule.rejects])
 
     def any_of(self, rules: Sequence[Rule]) -> str:
         """SQL condition: one of these rules is broken."""
-        wanted = {id(rule) for rule in rules}
-        return self._any_of(lambda rule: id(rule) in wanted)
-
-    def _any_of(self, wanted: Callable[[Rule], bool]) -> str:
-        tests = []
-        for column, rules in zip(self._bits, self._words, strict=True):
-            mask = sum(1 << bit for bit, rule in enumerate(rules) if wanted(rule))
-            if mask:
-                tests.append(f"{column} & {mask} <> 0")
+        masks: dict[int, int] = {}
+        for word, bit in sorted({divmod(self._places[id(rule)], _BITS) for rule in rules}):
+            masks[word] = masks.get(word, 0) | 1 << bit
+        names = self._bits if masks else ()
+        tests = [f"{names[word]} & {mask} <> 0" for word, mask in masks.items()]
         return f"({' OR '.join(tests)})" if tests else "false"
 
     def report(self, table: str) -> list[str]:
