@@ -15,7 +15,7 @@ from shared.definitions.loading import read_definition
 from shared.definitions.models import SyncDefinition
 from shared.definitions.yaml_loader import Place
 from shared.errors import DefinitionError, Problem, UserError
-from shared.remote import OpenUrl, is_remote, open_without_account
+from shared.remote import OpenUrl, open_without_account
 
 __all__ = ["Loaded", "Repository", "accepted", "load_folder"]
 
@@ -178,7 +178,8 @@ class Repository:
         return tuple(_with_unique_names(self._read.values()))
 
     def _folder(self) -> _Folder:
-        return _RemoteFolder(self._place, self._open_url) if is_remote(self._place) else _LocalFolder(Path(self._place))
+        # C:\\folder is a path; every URL holds "://".
+        return _RemoteFolder(self._place, self._open_url) if "://" in self._place else _LocalFolder(Path(self._place))
 
 
 def _load(folder: _Folder, name: str) -> Loaded:
