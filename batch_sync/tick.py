@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
+from batch_sync.housekeeping import keep_house
 from batch_sync.mistakes import report_mistakes
 from batch_sync.starting import Start, Work
 from shared.app import App, current
@@ -33,9 +34,6 @@ SPARE_SHARE, SPARE_MOST = 0.1, 120.0
 CLAIM_SECONDS = 3600.0
 # Where host.json lies.
 APP_FOLDER = Path(__file__).resolve().parents[1]
-A_DAY = 86_400.0
-# Event Hubs keeps events for 90 days at most (premium and dedicated tiers; 7 days otherwise).
-LONGEST_RETENTION = timedelta(days=91)
 
 
 @dataclass(slots=True)
@@ -87,7 +85,7 @@ class Tick:
             RetryLater: The state store is away.
             ExceptionGroup: Runs ended with errors that the program does not handle; all others were finished first.
         """
-        self._keep_house()
+        keep_house(self._app, self._now)
         report_mistakes(self._app)
         self._note_listeners()
         agenda = self._work()
@@ -99,13 +97,6 @@ class Tick:
     def _run_side_by_side(self, works: Iterable[Sequence[Work]], width: int) -> list[Future[None]]:
         with ThreadPoolExecutor(width, thread_name_prefix="sync") as pool:
             return [pool.submit(self._run_all, each) for each in works]
-
-    def _keep_house(self) -> None:
-        """Once a day, by one instance, forget what no event hub can deliver again."""
-        # Nobody gives this lease back: it lapses when the next day's turn has come.
-        if self._app.state.acquire_lease("housekeeping", holder=uuid.uuid4().hex, seconds=A_DAY):
-            forgotten = self._app.state.forget_seen(self._now - LONGEST_RETENTION)
-            log.info("%d positions of events are forgotten", forgotten)
 
     def _note_listeners(self) -> None:
         """Keep the moment from which on a new listener takes events, although no event may come for days."""

@@ -6,7 +6,8 @@ SyncError
 │   ├── DefinitionError    one or more problems, each with file, line, column and path
 │   └── PlanRefusedError   the plan is not applied, nothing was written
 │       ├── UnsafePlanError   it breaks a safety limit: numbers, limit, and what overrides it
-│       └── StalePlanError    it is not the plan that was approved: source or target changed since
+│       ├── StalePlanError    it is not the plan that was approved: source or target changed since
+│       └── UsedPlanError     it is a saved plan that a run has applied already
 ├── RetryLater           the other side said "not now": carries retry_after in seconds
 ├── AnswerLost           sent, no answer: the server may have acted; never blindly repeated
 ├── RequestRefused       the server answered no for this row or chunk: status, code, message, column where known
@@ -36,6 +37,7 @@ __all__ = [
     "StalePlanError",
     "SyncError",
     "UnsafePlanError",
+    "UsedPlanError",
     "UserError",
 ]
 
@@ -102,6 +104,10 @@ class UnsafePlanError(PlanRefusedError):
 
 class StalePlanError(PlanRefusedError):
     """The plan is not the one that was approved."""
+
+
+class UsedPlanError(PlanRefusedError):
+    """The saved plan has been applied already."""
 
 
 class RetryLater(SyncError):  # noqa: N818 - the name says what to do next

@@ -74,6 +74,13 @@ class Settings(BaseModel):
     workspace_temp: str = Field(
         default="", description="Folder that runs spill to. Empty: the system's temporary folder."
     )
+    retention_days: int = Field(
+        default=90,
+        ge=1,
+        le=36_500,
+        description="How many days runs with their errors and files, and dead letters, are kept. "
+        "The last run of each sync is always kept.",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         default=DYNAMICS_CLOUDS,
         description="Hosts that may get a token, separated by commas; `*.` stands for any labels, `#` for digits. "

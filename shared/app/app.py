@@ -137,6 +137,7 @@ class App:
         trigger: str = "command",
         force: bool = False,
         approved: str | None = None,
+        plan_id: str = "",
         keep: Path | None = None,
         deadline: float | None = None,
         progress: Progress | None = None,
@@ -151,6 +152,7 @@ class App:
             trigger: `command`, `timer` or `job`.
             force: Override the safety limits.
             approved: Checksum of the plan to apply, exactly it or nothing.
+            plan_id: Identifies that plan, which is then applied once; empty where it was not saved.
             keep: A file to leave the run's workspace in.
             deadline: `time.monotonic()` at which the writer stops.
             progress: Hears of phases and rows.
@@ -165,6 +167,7 @@ class App:
             trigger=trigger,
             force=force,
             approved=approved,
+            plan_id=plan_id,
             deadline=deadline,
             run_id=run_id or uuid.uuid4().hex,
             still_due=still_due,

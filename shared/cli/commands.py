@@ -119,6 +119,7 @@ def run(
             {**saved.values(), **overrides} if saved else overrides,
             force=force,
             approved=saved.checksum if saved else None,
+            plan_id=saved.id if saved else "",
             keep=keep_workspace,
             progress=bars,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -36,12 +37,14 @@ class PlanFile(_File):
     """The file's content. It names the changes by their checksum and holds no more rows than the plan showed.
 
     Attributes:
+        id: Identifies the plan: a saved plan is applied once, and a copy of the file is the same plan.
         parameters: The value of every parameter when the plan was made, also of those that `NOW()` or `GUID()`
             would give another: with them `run --plan` comes to the same changes. Secrets are not among them.
         plan: What `plan --json` prints, for whoever has to approve it.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
+    id: str = Field(pattern=r"^[0-9a-f]{32}$")
     sync: str
     checksum: str = Field(pattern=r"^[0-9a-f]{64}$")
     parameters: dict[str, Saved] = Field(default_factory=dict)
@@ -51,7 +54,7 @@ class PlanFile(_File):
     def of(cls, plan: Mapping[str, Any], parameters: Mapping[str, Value]) -> Self:
         """Make the file of what `plan --json` prints."""
         saved = {name: _saved(value) for name, value in parameters.items()}
-        return cls(sync=plan["sync"], checksum=plan["checksum"], parameters=saved, plan=dict(plan))
+        return cls(id=uuid.uuid4().hex, sync=plan["sync"], checksum=plan["checksum"], parameters=saved, plan=dict(plan))
 
     @classmethod
     def read(cls, path: Path, *, sync: str) -> Self:
@@ -65,6 +68,8 @@ class PlanFile(_File):
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
         except ValidationError as error:
+            if any(problem["loc"] == ("format",) for problem in error.errors()):
+                raise UserError(f"{path}: another version of this program wrote this plan: make a new plan") from error
             raise UserError(f"{path}: is no plan that `dynamics-sync plan --out` has written") from error
         if saved.sync != sync:
             raise UserError(f"{path}: is a plan of {saved.sync}, not of {sync}")

@@ -178,7 +178,7 @@ class Repository:
         return tuple(_with_unique_names(self._read.values()))
 
     def _folder(self) -> _Folder:
-        # C:\\folder is a path; every URL holds "://".
+        # C:\folder is a path; every URL holds "://".
         return _RemoteFolder(self._place, self._open_url) if "://" in self._place else _LocalFolder(Path(self._place))
 
 

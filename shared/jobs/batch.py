@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,12 +21,13 @@ from shared.jobs.preparation import Preparation
 from shared.jobs.progress import Phase, Progress, Silent
 from shared.jobs.reports import error_files, error_rows
 from shared.jobs.run_log import RunLog, end_of
+from shared.jobs.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
 from shared.jobs.writing import WriteLimits, outcome_counts, skip_reason, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
 from shared.sources import Source
-from shared.state import RunRecord, StateStore
+from shared.state import PlanUse, RunRecord, StateStore
 from shared.telemetry import said_by
 from shared.workspace import OutOfTimeError, Workspace
 
@@ -41,6 +42,7 @@ class BatchJob:
         trigger: `timer`, `command` or `job`.
         force: Whether the safety limits are overridden.
         approved: Checksum of the plan that was approved; None to apply whatever the plan turns out to be.
+        plan_id: Identifies the saved plan that was approved, so that it is applied once; empty where none was saved.
         deadline: Monotonic time at which the planning is given up or the writer stops, None for no limit.
         run_id: Names the run in logs and files.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
@@ -51,6 +53,7 @@ class BatchJob:
     trigger: str = "command"
     force: bool = False
     approved: str | None = None
+    plan_id: str = ""
     deadline: float | None = None
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
@@ -147,6 +150,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
     Raises:
         UnsafePlanError: The plan breaks a limit; nothing was written.
         StalePlanError: The plan is not the approved one; nothing was written.
+        UsedPlanError: The saved plan was applied already; nothing was written.
         NotDueError: The run is not due any more; nothing was begun.
         DefinitionError: The definition does not fit the table; nothing was written.
         UserError: The source cannot be read, or another run holds the lease; nothing was written.
@@ -190,6 +194,7 @@ class _Run:
         return summary
 
     def _work(self, workspace: Workspace) -> RunSummary:
+        refuse_used_plan(self.tools.state, self.job.plan_id)
         try:
             with workspace.until(self._left if self.job.deadline is not None else None):
                 entity = _prepared(self.job, self.tools, workspace, self.log.started)
@@ -204,12 +209,23 @@ class _Run:
         )
         try:
             adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
-            write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, adoption)
+            with self._using_plan():
+                write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, adoption)
         finally:
             self.tools.progress.phase(Phase.FINISH)
             self.partial.append(self._summary(workspace))
             self.log.keep(self.partial[-1].errors, error_files(workspace, self.job.run_id))
         return self.partial[-1]
+
+    def _using_plan(self) -> AbstractContextManager[None]:
+        use = PlanUse(
+            plan_id=self.job.plan_id,
+            checksum=self.job.approved or "",
+            sync=self.job.definition.name,
+            run_id=self.job.run_id,
+            used=self.tools.clock.now(),
+        )
+        return using_plan(self.tools.state, use, wrote=lambda: self.tools.dataverse.usage().writes > 0)
 
     def _deadline(self) -> datetime | None:
         if self.job.deadline is None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.errors import SyncError, UserError
 from shared.state import Lease, StateStore
+from shared.state.machine import since_boot
 
 __all__ = ["HeldLease", "LeaseTaken", "holding"]
 
@@ -29,7 +29,7 @@ class HeldLease:
     def __init__(self, store: StateStore, lease: Lease, *, asked_at: float) -> None:
         self._store = store
         self._lease = lease
-        # Counted by this machine's own clock from before the store was asked, so that it never ends late.
+        # Counted by this machine alone, its sleep included, from before the store was asked: so it never ends late.
         self._good_until = asked_at + LEASE_SECONDS
         self._over = threading.Event()
         self._lost = threading.Event()
@@ -42,7 +42,7 @@ class HeldLease:
 
     def lost(self) -> bool:
         """Whether another run may hold the lease by now, taken or just expired: the run must stop writing."""
-        return self._lost.is_set() or time.monotonic() >= self._good_until
+        return self._lost.is_set() or since_boot() >= self._good_until
 
     def start(self) -> None:
         """Begin to renew."""
@@ -62,7 +62,7 @@ class HeldLease:
 
     def _renew(self) -> None:
         while not self._over.wait(RENEW_EVERY):
-            asked_at = time.monotonic()
+            asked_at = since_boot()
             try:
                 renewed = self._store.renew_lease(self._lease, seconds=LEASE_SECONDS)
             except SyncError:
@@ -82,11 +82,11 @@ def holding(store: StateStore, sync: str, run_id: str) -> Iterator[HeldLease]:
         LeaseTaken: Another run holds it.
     """
     name = f"sync/{sync}"
-    asked_at = time.monotonic()
+    asked_at = since_boot()
     lease = store.acquire_lease(name, holder=run_id, seconds=LEASE_SECONDS)
     if lease is None:
         holder = store.lease(name)
-        until = f" (its lease holds until {holder.expires:%H:%M:%S} UTC unless renewed)" if holder else ""
+        until = f" (its lease holds until about {holder.expires:%H:%M:%S} UTC unless renewed)" if holder else ""
         raise LeaseTaken(f"{sync} is already running{until}: wait for that run to end, then try again")
     held = HeldLease(store, lease, asked_at=asked_at)
     held.start()

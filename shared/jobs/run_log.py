@@ -59,6 +59,8 @@ class RunLog:
     def end(self, summary: RunSummary) -> None:
         """Write how the run ended, and wait for a state store that is away."""
         counts = json.loads(json.dumps(summary.to_json()))
+        # They are rows of their own: hundreds of columns may have errors, and the log is read many runs at a time.
+        del counts["errors"]
         if summary.state == RunState.INTERRUPTED and not summary.writes:
             counts |= attempt_number(self.attempt)
         record = self._record(summary.state, counts=counts, ended=summary)

@@ -8,7 +8,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["DeadLetter", "ErrorRecord", "JobRequest", "Lease", "Position", "RunRecord", "RunState"]
+__all__ = [
+    "DeadLetter",
+    "ErrorRecord",
+    "JobRequest",
+    "Lease",
+    "PlanUse",
+    "Position",
+    "Pruned",
+    "RunRecord",
+    "RunState",
+]
 
 
 class RunState(StrEnum):
@@ -99,7 +109,8 @@ class Lease:
         name: What is leased, such as `sync/customers`.
         holder: Who holds it: any text that is unique to the process and run.
         fence: Grows with every acquisition of the name; a writer with a lower number is a holder who lost it.
-        expires: When it lapses unless renewed.
+        expires: About when it lapses unless renewed, for people to read: the store decides by a clock that no machine's
+            own time has a say in.
     """
 
     name: str
@@ -179,3 +190,34 @@ class JobRequest:
     parameters: Mapping[str, str] = field(default_factory=dict)
     force: bool = False
     requested_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanUse:
+    """That a saved plan was applied, and by which run: it is applied once.
+
+    Attributes:
+        plan_id: Identifies the saved plan.
+        checksum: The plan's checksum.
+        used: When the run began to write.
+    """
+
+    plan_id: str
+    checksum: str
+    sync: str
+    run_id: str
+    used: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What one call of `StateStore.prune` removed.
+
+    Attributes:
+        more: Whether there may be more of it: call again.
+    """
+
+    runs: int = 0
+    dead_letters: int = 0
+    leases: int = 0
+    more: bool = False

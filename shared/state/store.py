@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from shared.state.records import DeadLetter, ErrorRecord, JobRequest, Lease, Position, RunRecord
+from shared.state.records import DeadLetter, ErrorRecord, JobRequest, Lease, PlanUse, Position, Pruned, RunRecord
 
 __all__ = ["StateStore"]
 
@@ -14,8 +14,9 @@ __all__ = ["StateStore"]
 class StateStore(Protocol):
     """Keeps what outlives a run. Every method may be called from any thread.
 
-    Every method raises `RetryLater` when the store is away or busy beyond patience and `AbortRun` when it refuses us;
-    a method that raised has either done all of its work or may be called again with the same arguments.
+    Every method raises `RetryLater` when the store is away or busy beyond patience and `AbortRun` when it refuses us or
+    holds a row that cannot be read; a method that raised has either done all of its work or may be called again with
+    the same arguments. What is too large for a record is kept cut, and the record says so.
     """
 
     # -- Execution log -------------------------------------------------------------------------------------------
@@ -58,7 +59,10 @@ class StateStore(Protocol):
     # -- Leases --------------------------------------------------------------------------------------------------
 
     def acquire_lease(self, name: str, *, holder: str, seconds: float) -> Lease | None:
-        """Take a lease that nobody holds, or whose holder let it expire.
+        """Take a lease that is free: never held, given back, or not renewed for the time that its holder asked for.
+
+        That time is counted by the store, or by the machine that all users of the store share. What the clock of the
+        holder or of the caller says decides nothing, and a lease that was given back is free whatever any clock says.
 
         Returns:
             The lease with a fencing number higher than any before, or None while somebody else holds it. A holder who
@@ -128,6 +132,39 @@ class StateStore(Protocol):
 
     def forget_seen(self, before: datetime) -> int:
         """Forget positions that were written before a moment; returns how many. For keeping the store small."""
+
+    # -- Saved plans ---------------------------------------------------------------------------------------------
+
+    def use_plan(self, use: PlanUse) -> PlanUse:
+        """Write down that a run applies a saved plan, unless another run has it already: called under the sync's lease.
+
+        Returns:
+            Who has the plan: `use`, or the earlier use by another run.
+        """
+
+    def plan_use(self, plan_id: str) -> PlanUse | None:
+        """Which run applied a saved plan; None where none did."""
+
+    def return_plan(self, use: PlanUse) -> None:
+        """Forget that this run has the plan, because it wrote nothing: the plan may be applied."""
+
+    # -- Retention -----------------------------------------------------------------------------------------------
+
+    def prune(self, before: datetime, *, limit: int) -> Pruned:
+        """Remove what is older than a moment, in a bounded amount of work.
+
+        Removed are runs that started before it with their errors and files, dead letters kept before it, and leases of
+        job requests that nobody holds. The last run of each sync stays whatever its age (schedules are decided by it),
+        and so does the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied
+        again after some time would not be applied once, and a row is written only where a person saved a plan.
+
+        Args:
+            before: The moment.
+            limit: How much of each kind is removed at most.
+
+        Returns:
+            What is gone. A call that was cut short is made good by the next one.
+        """
 
     # -- Job requests --------------------------------------------------------------------------------------------
 

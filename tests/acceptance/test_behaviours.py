@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.jobs import RunState
+from shared.state.machine import Machine, since_boot
 from shared.state.sqlite import SqliteStateStore
 from tests.acceptance.world import World, accounts, world
 
@@ -400,7 +401,34 @@ def test_approved_plan_is_applied_or_nothing_is(here: World, tmp_path: Path) -> 
     assert (code, done["created"]) == (0, {"done": 2, "planned": 2})
 
     code, refused = command(here, "run", "accounts", "--plan", file)
-    assert (code, "moved" in refused["error"]["message"]) == (1, True)
+    assert code == 1
+    assert f"applied already, by run {done['run_id']}" in refused["error"]["message"]
+
+
+def test_saved_plan_of_changes_is_applied_once(here: World, tmp_path: Path) -> None:
+    """Where the changes do not depend on the target, a second run of the file, or of a copy, would write them again."""
+    mappings = [{"source": "number", "target": "telephone1"}, {"source": "name", "target": "name"}]
+    definition = accounts(sync_behaviour={"strategy": "delta", "sync_key": ["telephone1"]})
+    definition["destination"]["mappings"] = mappings
+    here.define(definition)
+    here.csv([row("1", "One"), row("2", "Two")])
+    file = tmp_path / "accounts.plan"
+    command(here, "plan", "accounts", "--out", file)
+    copy = tmp_path / "copy.plan"
+    copy.write_bytes(file.read_bytes())
+    code, done = command(here, "run", "accounts", "--plan", file)
+    assert (code, done["created"]["done"]) == (0, 2)
+    for again in (file, copy):
+        code, refused = command(here, "run", "accounts", "--plan", again)
+        assert code == 1
+        assert f"applied already, by run {done['run_id']}" in refused["error"]["message"]
+    assert len(here.records("accounts?$select=name")) == 2
+    _, log = command(here, "runs", "accounts")
+    assert [run["state"] for run in log["runs"][:3]] == ["Refused", "Refused", "Succeeded"]
+
+    command(here, "plan", "accounts", "--out", file)
+    assert command(here, "run", "accounts", "--plan", file)[0] == 0
+    assert len(here.records("accounts?$select=name")) == 4
 
 
 def test_kept_workspace_opens_with_any_client(here: World, tmp_path: Path) -> None:
@@ -510,7 +538,8 @@ def test_killed_run_is_run_again(slow: World) -> None:
         time.sleep(0.05)
     with pytest.raises(UserError, match="already running"):
         slow.run()
-    later = SqliteStateStore(slow.folder / "state.db", now=lambda: datetime.now(UTC) + timedelta(seconds=61))
+    in_a_minute = replace(Machine.this(), seconds=lambda: since_boot() + 61)
+    later = SqliteStateStore(slow.folder / "state.db", machine=in_a_minute)
     slow.app.__dict__["state"] = later
     done = slow.run()
     records = slow.records("accounts?$select=accountnumber")

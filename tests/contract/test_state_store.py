@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.state import DeadLetter, ErrorRecord, JobRequest, Lease, Position, RunRecord, StateStore
+from shared.state import DeadLetter, ErrorRecord, JobRequest, PlanUse, Position, Pruned, RunRecord, StateStore
 from shared.state.azure import AzureStateStore
 from shared.state.sqlite import SqliteStateStore
 from tests.azurite.fixtures import IdentityAccount
@@ -41,17 +42,17 @@ AZURE = [pytest.param(name, marks=pytest.mark.azurite) for name in ("azure", "az
 
 
 @pytest.fixture(params=["sqlite", *AZURE])
-def open_store(request: pytest.FixtureRequest, wall: Wall, tmp_path: Path) -> Iterator[Callable[[], StateStore]]:
+def open_store(request: pytest.FixtureRequest, wall: Wall, tmp_path: Path) -> Iterator[Callable[..., StateStore]]:
     """Opens the same store again and again, as other processes would."""
     opened: list[StateStore] = []
 
-    def open_() -> StateStore:
+    def open_(now: Callable[[], datetime] = wall) -> StateStore:
         if request.param == "sqlite":
-            opened.append(SqliteStateStore(tmp_path / "state" / "state.db", now=wall))
+            opened.append(SqliteStateStore(tmp_path / "state" / "state.db", now=now))
         elif request.param == "azure":
-            opened.append(AzureStateStore.by_connection_string(request.getfixturevalue("storage_account"), now=wall))
+            opened.append(AzureStateStore.by_connection_string(request.getfixturevalue("storage_account"), now=now))
         else:
-            opened.append(by_identity(request.getfixturevalue("identity_account"), wall))
+            opened.append(by_identity(request.getfixturevalue("identity_account"), now))
         return opened[-1]
 
     yield open_
@@ -59,16 +60,28 @@ def open_store(request: pytest.FixtureRequest, wall: Wall, tmp_path: Path) -> It
         store.close()
 
 
-def by_identity(account: IdentityAccount, wall: Wall) -> AzureStateStore:
+def by_identity(account: IdentityAccount, now: Callable[[], datetime]) -> AzureStateStore:
     settings = account.settings
     return AzureStateStore.by_identity(
-        tables=settings.table_endpoint, blobs=settings.blob_endpoint, credential=account.credential, now=wall
+        tables=settings.table_endpoint, blobs=settings.blob_endpoint, credential=account.credential, now=now
     )
 
 
 @pytest.fixture
-def store(open_store: Callable[[], StateStore]) -> StateStore:
+def store(open_store: Callable[..., StateStore]) -> StateStore:
     return open_store()
+
+
+# Seconds of a lease that a test lets lapse.
+SHORT = 0.5
+
+
+def eventually(done: Callable[[], bool]) -> None:
+    """Wait until something is so, far longer than it takes."""
+    give_up = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
 
 
 def a_run(run_id: str, *, minutes: int = 0, sync: str = "customers", trigger: str = "timer") -> RunRecord:
@@ -135,6 +148,27 @@ class TestExecutionLog:
         assert store.last_run("customers", until=NOON + timedelta(seconds=119)) == a_run("r1", minutes=1)
         assert store.last_run("customers", until=NOON) is None
 
+    def test_a_run_with_any_number_of_figures_fits_into_the_log(self, store: StateStore) -> None:
+        """The figures stay; what is too large is left out, and the row says so."""
+        kinds = [{"column": f"c{number}", "rows": list(range(100_000, 100_100))} for number in range(600)]
+        counts = {"created": {"done": 3, "planned": 4}, "attempt": 2}
+        parameters = {"list": "x" * 200_000, "region": "Zürich"}
+        wide = replace(a_run("r1"), counts={**counts, "errors": kinds}, message="m" * 100_000)
+        store.begin_run(wide)
+        found = store.run("r1")
+        assert found is not None
+        assert found.counts == {**counts, "error_kinds": 600}
+        assert found.message.endswith("(cut)")
+        assert found.parameters == wide.parameters
+        store.finish_run(replace(wide, parameters=parameters, counts={**counts, "odd": "y" * 200_000}))
+        assert "cut" in store.runs("customers")[0].parameters
+        assert store.runs()[0].counts == {"attempt": 2}
+
+    def test_any_number_of_runs_can_be_asked_for(self, store: StateStore) -> None:
+        """More than the store can count is all of them."""
+        store.begin_run(a_run("r1"))
+        assert [run.run_id for run in store.runs(limit=99_999_999_999_999_999_999)] == ["r1"]
+
 
 class TestErrorsAndFiles:
     def test_errors_come_back_with_most_rows_first(self, store: StateStore) -> None:
@@ -156,6 +190,14 @@ class TestErrorsAndFiles:
         assert store.errors("r1") == (many, other, few)
         assert store.errors("r2") == ()
 
+    def test_long_names_of_columns_and_messages_are_kept_cut(self, store: StateStore) -> None:
+        """A header of a megabyte is no reason to lose the log."""
+        error = ErrorRecord(run_id="r1", error_class="Row", error_type="T", count=1, column="c" * 600_000)
+        store.add_errors([replace(error, message="m" * 600_000)])
+        (found,) = store.errors("r1")
+        assert found.column.endswith("(cut)")
+        assert found.message.endswith("(cut)")
+
     def test_no_errors_at_all_is_fine(self, store: StateStore) -> None:
         """An empty list writes nothing."""
         store.add_errors([])
@@ -174,7 +216,7 @@ class TestErrorsAndFiles:
 
 
 class TestLeases:
-    def test_only_one_holder_at_a_time(self, open_store: Callable[[], StateStore]) -> None:
+    def test_only_one_holder_at_a_time(self, open_store: Callable[..., StateStore]) -> None:
         """A second holder gets nothing until the first gives back, and then a higher number."""
         one, other = open_store(), open_store()
         first = one.acquire_lease("sync/customers", holder="a", seconds=60)
@@ -193,12 +235,11 @@ class TestLeases:
         assert store.acquire_lease("sync/a", holder="x", seconds=60)
         assert store.acquire_lease("sync/b", holder="x", seconds=60)
 
-    def test_an_expired_lease_can_be_taken_and_its_old_holder_is_told(self, store: StateStore, wall: Wall) -> None:
-        """Who let a lease expire can neither renew nor release it once another has it."""
-        old = store.acquire_lease("sync/a", holder="a", seconds=60)
+    def test_a_lapsed_lease_can_be_taken_and_its_old_holder_is_told(self, store: StateStore) -> None:
+        """Who let a lease lapse can neither renew nor release it once another has it."""
+        old = store.acquire_lease("sync/a", holder="a", seconds=SHORT)
         assert old is not None
-        wall.pass_(61)
-        assert store.lease("sync/a") is None
+        eventually(lambda: store.lease("sync/a") is None)
         new = store.acquire_lease("sync/a", holder="b", seconds=60)
         assert new is not None
         assert new.fence == old.fence + 1
@@ -206,22 +247,55 @@ class TestLeases:
         assert not store.release_lease(old)
         assert store.lease("sync/a") == new
 
-    def test_renewing_moves_the_end(self, store: StateStore, wall: Wall) -> None:
+    def test_renewing_moves_the_end(self, store: StateStore) -> None:
         """A renewed lease holds past its first end, and keeps its number."""
-        lease = store.acquire_lease("sync/a", holder="a", seconds=60)
+        lease = store.acquire_lease("sync/a", holder="a", seconds=SHORT)
+        lapsing = store.acquire_lease("sync/b", holder="a", seconds=SHORT)
         assert lease is not None
-        wall.pass_(50)
-        renewed = store.renew_lease(lease, seconds=60)
-        assert renewed == Lease(name="sync/a", holder="a", fence=lease.fence, expires=NOON + timedelta(seconds=110))
-        wall.pass_(20)
+        assert lapsing is not None
+        renewed = store.renew_lease(lease, seconds=600)
+        assert renewed is not None
+        assert (renewed.holder, renewed.fence) == ("a", lease.fence)
+        eventually(lambda: store.lease("sync/b") is None)
         assert store.acquire_lease("sync/a", holder="b", seconds=60) is None
 
-    def test_an_expired_lease_that_nobody_took_is_renewed(self, store: StateStore, wall: Wall) -> None:
+    def test_a_lapsed_lease_that_nobody_took_is_renewed(self, store: StateStore) -> None:
         """A pause between two renewals costs nothing as long as nobody came in between."""
-        lease = store.acquire_lease("sync/a", holder="a", seconds=60)
+        lease = store.acquire_lease("sync/a", holder="a", seconds=SHORT)
         assert lease is not None
-        wall.pass_(100)
+        eventually(lambda: store.lease("sync/a") is None)
         assert store.renew_lease(lease, seconds=60) is not None
+        assert store.acquire_lease("sync/a", holder="b", seconds=60) is None
+
+    @pytest.mark.parametrize("hours", [-36, 36])
+    def test_no_clock_of_a_holder_or_taker_decides(self, open_store: Callable[..., StateStore], hours: int) -> None:
+        """A host whose clock is hours away takes no living lease, and its own is neither taken nor without end."""
+        here, there = open_store(), open_store(lambda: NOON + timedelta(hours=hours))
+        kept, short = (here.acquire_lease(name, holder="here", seconds=60) for name in ("sync/a", "sync/b"))
+        assert kept is not None
+        assert short is not None
+        assert there.acquire_lease("sync/a", holder="there", seconds=60) is None
+        assert there.lease("sync/a") == kept
+        theirs = there.acquire_lease("sync/c", holder="there", seconds=60)
+        assert theirs is not None
+        assert here.acquire_lease("sync/c", holder="here", seconds=60) is None
+        assert here.renew_lease(kept, seconds=60) is not None
+        assert there.acquire_lease("sync/a", holder="there", seconds=60) is None
+        there.renew_lease(theirs, seconds=SHORT)
+        eventually(lambda: here.acquire_lease("sync/c", holder="here", seconds=60) is not None)
+
+    @pytest.mark.parametrize("hours", [-36, 36])
+    def test_a_lease_that_was_given_back_is_free_whatever_the_clock_says(
+        self, open_store: Callable[..., StateStore], hours: int
+    ) -> None:
+        """At once, for hosts whose clocks are behind and ahead."""
+        here, there = open_store(), open_store(lambda: NOON + timedelta(hours=hours))
+        theirs = there.acquire_lease("sync/a", holder="there", seconds=6000)
+        assert theirs is not None
+        assert there.release_lease(theirs)
+        ours = here.acquire_lease("sync/a", holder="here", seconds=60)
+        assert ours is not None
+        assert ours.fence == theirs.fence + 1
 
     def test_a_released_lease_is_not_renewed(self, store: StateStore) -> None:
         """Giving back is final."""
@@ -299,6 +373,142 @@ class TestDeadLetters:
         assert store.count_dead_letters() == 50
         assert store.remove_dead_letters([]) == 0
 
+    def test_a_letter_of_any_size_is_kept(self, store: StateStore) -> None:
+        """What is too large for a row of a table comes back whole, beside others."""
+        large = a_letter(
+            1,
+            body=b"\x00\xff" * 600_000,
+            properties={"text": "é" * 200_000, "quotes": '"\\' * 100_000},
+            system={"key": "k" * 50_000},
+        )
+        many = [a_letter(number, body=b'"' * 29_000, properties={"p": '"' * 40_000}) for number in range(2, 130)]
+        store.add_dead_letters([large, *many])
+        assert store.dead_letters(ids=[large.id]) == (large,)
+        assert store.count_dead_letters() == 129
+        assert store.dead_letters(limit=1) == (large,)
+        store.add_dead_letters([replace(large, tries=2, kept=NOON + timedelta(days=1))])
+        assert store.dead_letters(limit=2) == (replace(large, tries=2), many[0])
+        assert store.remove_dead_letters([large.id]) == 1
+        assert store.dead_letters(ids=[large.id]) == ()
+
+    def test_what_no_store_can_hold_is_kept_cut_and_says_so(self, store: StateStore) -> None:
+        """A letter is never refused for what is in it: its event would hold up all behind it."""
+        deep: list[object] = []
+        for _ in range(100_000):
+            deep = [deep]
+        letter = a_letter(1, properties={"deep": deep}, message="half \ud800 " + "long " * 10_000, offset="9" * 5000)
+        huge = a_letter(2, body=b"x" * 40_000_000, system={"all": "y" * 40_000_000})
+        store.add_dead_letters([letter, huge])
+        first, second = store.dead_letters()
+        assert (first.body, first.properties) == (letter.body, {})
+        assert first.message.startswith("half ? long long")
+        assert first.message.endswith("too large to be kept whole, so it is kept without its properties")
+        assert huge.body.startswith(second.body)
+        assert (len(second.body) > 30_000_000, second.system) == (True, {})
+        assert "32" in second.message
+        assert "of 40,000,000 bytes" in second.message
+
+    def test_letters_of_which_some_are_there_are_kept_and_removed(self, store: StateStore) -> None:
+        """New ones beside known ones, in one call."""
+        store.add_dead_letters([a_letter(number) for number in range(0, 60, 2)])
+        store.add_dead_letters([a_letter(number, tries=2) for number in range(60)])
+        assert [letter.tries for letter in store.dead_letters()] == [2] * 60
+        store.remove_dead_letters([f"customers/hub/0/{number}" for number in range(0, 60, 3)])
+        assert store.remove_dead_letters([f"customers/hub/0/{number}" for number in range(60)]) == 40
+        assert store.count_dead_letters() == 0
+
+
+class TestSavedPlans:
+    def test_one_run_has_a_plan(self, open_store: Callable[..., StateStore]) -> None:
+        """The second is told who has it; the first may ask again."""
+        one, other = open_store(), open_store()
+        first = PlanUse(plan_id="p1", checksum="c" * 64, sync="customers", run_id="r1", used=NOON)
+        second = replace(first, run_id="r2", used=NOON + timedelta(hours=1))
+        assert one.plan_use("p1") is None
+        assert one.use_plan(first) == first
+        assert one.use_plan(first) == first
+        assert other.use_plan(second) == first
+        assert other.plan_use("p1") == first
+        assert other.plan_use("p2") is None
+
+    def test_a_plan_that_is_given_back_can_be_used(self, store: StateStore) -> None:
+        """Only the run that has it gives it back."""
+        first = PlanUse(plan_id="p/1 ä", checksum="c" * 64, sync="customers", run_id="r1", used=NOON)
+        second = replace(first, run_id="r2")
+        store.use_plan(first)
+        store.return_plan(second)
+        assert store.plan_use("p/1 ä") == first
+        store.return_plan(first)
+        store.return_plan(first)
+        assert store.use_plan(second) == second
+
+
+class TestRetention:
+    def test_old_runs_go_with_their_errors_and_files(self, store: StateStore) -> None:
+        """What is younger stays whole."""
+        for number in range(4):
+            store.begin_run(a_run(f"r{number}", minutes=number))
+            store.add_errors([ErrorRecord(run_id=f"r{number}", error_class="Row", error_type="T", count=1)])
+            store.put_file(f"r{number}", "a.csv", b"1")
+        assert store.prune(NOON + timedelta(minutes=2), limit=100) == Pruned(runs=2)
+        assert [run.run_id for run in store.runs()] == ["r3", "r2"]
+        assert [run.run_id for run in store.runs("customers")] == ["r3", "r2"]
+        assert (store.run("r1"), store.errors("r1"), store.files("r1")) == (None, (), ())
+        assert (len(store.errors("r2")), store.files("r2")) == (1, ("a.csv",))
+        assert store.prune(NOON + timedelta(minutes=2), limit=100) == Pruned()
+
+    def test_the_last_run_of_each_sync_stays(self, store: StateStore) -> None:
+        """Whether a sync is due is decided by it, however old it is, and whatever its events did since."""
+        for number, (sync, trigger) in enumerate(
+            [
+                ("a", "timer"),
+                ("a", "command"),
+                ("b/ü", "job"),
+                ("a", "events"),
+                ("a", "definition"),
+                ("a", "events"),
+                ("c", "events"),
+            ]
+        ):
+            store.begin_run(a_run(f"r{number}", minutes=number, sync=sync, trigger=trigger))
+        removed = store.prune(NOON + timedelta(days=100), limit=100)
+        assert removed == Pruned(runs=3)
+        assert [run.run_id for run in store.runs()] == ["r6", "r5", "r2", "r1"]
+        last = store.last_run("a")
+        assert last is not None
+        assert last.run_id == "r1"
+
+    def test_a_call_does_a_bounded_amount_of_work_and_the_next_goes_on(self, store: StateStore) -> None:
+        """Also where the rows that stay are more than a call removes."""
+        for number in range(12):
+            store.begin_run(a_run(f"old{number}", minutes=number, sync=f"s{number}"))
+            store.begin_run(a_run(f"older{number}", minutes=number - 100, sync=f"s{number}"))
+        store.add_dead_letters([a_letter(number) for number in range(7)])
+        found = [store.prune(NOON + timedelta(days=1), limit=5) for _ in range(3)]
+        assert [(one.runs, one.dead_letters, one.more) for one in found] == [(5, 5, True), (5, 2, True), (2, 0, False)]
+        assert {run.run_id for run in store.runs()} == {f"old{number}" for number in range(12)}
+
+    def test_old_dead_letters_go_with_all_that_is_theirs(self, store: StateStore) -> None:
+        """Large ones too; younger ones stay."""
+        old = [a_letter(1), a_letter(2, body=b"x" * 100_000, properties={"p": "y" * 200_000})]
+        young = a_letter(3, kept=NOON + timedelta(seconds=1))
+        store.add_dead_letters([*old, young])
+        assert store.prune(NOON + timedelta(seconds=1), limit=100) == Pruned(dead_letters=2)
+        assert store.dead_letters() == (young,)
+
+    def test_leases_of_requests_go_and_others_stay(self, store: StateStore) -> None:
+        """A request's id never comes again; a sync's fencing number must go on growing."""
+        for name in ("job/1", "job/2", "sync/a", "jobs"):
+            lease = store.acquire_lease(name, holder="a", seconds=600)
+            assert lease is not None
+            assert name == "job/2" or store.release_lease(lease)
+        long_after = datetime.now(UTC) + timedelta(days=3650)
+        assert store.prune(long_after, limit=100) == Pruned(leases=1)
+        again = store.acquire_lease("sync/a", holder="b", seconds=60)
+        assert again is not None
+        assert again.fence == 2
+        assert store.lease("job/2") is not None
+
 
 class TestSeenPositions:
     def test_positions_are_remembered_by_sync_and_key(self, store: StateStore) -> None:
@@ -324,7 +534,7 @@ class TestSeenPositions:
         store.mark_seen("customers", {"a": Position(partition="2", sequence=1)})
         assert store.seen("customers", ["a"])["a"] == Position(partition="2", sequence=1)
 
-    def test_two_owners_at_once_keep_the_later_position(self, open_store: Callable[[], StateStore]) -> None:
+    def test_two_owners_at_once_keep_the_later_position(self, open_store: Callable[..., StateStore]) -> None:
         """Whoever read first and writes last does not win by that."""
         one, other = open_store(), open_store()
         one.mark_seen("s", {"a": Position(partition="1", sequence=1)})

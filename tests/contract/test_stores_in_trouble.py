@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential, TokenCredential
+from azure.data.tables import TableServiceClient, UpdateMode
 
 from shared.errors import AbortRun, RetryLater, UserError
 from shared.settings import Settings
+from shared.state import DeadLetter, ErrorRecord, JobRequest, PlanUse, Position, RunRecord, StateStore
 from shared.state.azure import AzureStateStore, open_azure
+from shared.state.machine import Machine
 from shared.state.sqlite import SqliteStateStore
 from tests.azurite.fixtures import IdentityAccount
 
@@ -76,7 +79,7 @@ class TestSqlite:
 
     def test_a_file_that_is_never_let_go_means_later(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing is wrong with the setting, so the host's next try may succeed."""
-        monkeypatch.setattr("shared.state.sqlite.PATIENCE", timedelta(seconds=0.05))
+        monkeypatch.setattr("shared.state.sqlite._database.PATIENCE", timedelta(seconds=0.05))
         other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(RetryLater, match="is away: database is locked"):
@@ -91,8 +94,201 @@ class TestSqlite:
             store.watermark("s")
         store.close()
 
+    def test_a_database_of_another_program_is_left_as_it_is(self, tmp_path: Path) -> None:
+        """Where a table of the same name is in the way, none of ours is made beside it."""
+        with sqlite3.connect(tmp_path / "state.db") as other:
+            other.execute("CREATE TABLE watermarks (mine)")
+        with pytest.raises(UserError, match=r"STATE_STORE: .*watermarks already exists"):
+            SqliteStateStore(tmp_path / "state.db")
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("watermarks",)]
+        other.execute("PRAGMA user_version = -7")
+        with pytest.raises(UserError, match="another program"):
+            SqliteStateStore(tmp_path / "state.db")
+        other.close()
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ("UPDATE runs SET counts = 'many'", "table runs, row 'r1': counts is no JSON object"),
+            ("UPDATE runs SET parameters = '[1]'", "table runs, row 'r1': parameters is no JSON object"),
+            ("UPDATE runs SET started = 'at noon'", "started"),
+            ("UPDATE runs SET started = '2026-01-01T00:00:00'", "started has no time zone"),
+            ("UPDATE runs SET duration = 'long'", "duration"),
+            ("UPDATE runs SET message = x'ff00'", "message"),
+            ("ALTER TABLE runs DROP COLUMN version", "no such column"),
+            ("DROP TABLE runs", "no such table"),
+            ("UPDATE leases SET expires = 'later'", "table leases, row 'sync/a': expires"),
+            ("UPDATE leases SET fence = 'high'", "table leases, row 'sync/a': fence"),
+            ("UPDATE dead_letters SET properties = 'p'", "table dead_letters, row 'l1': properties is no JSON object"),
+            ("UPDATE dead_letters SET sequence = 'first'", "table dead_letters, row 'l1': sequence"),
+            ("UPDATE job_requests SET parameters = '{'", "table job_requests, row 'j1': parameters is no JSON object"),
+            ("UPDATE errors SET rows = 'all'", "table errors, row 'r1'"),
+            ("UPDATE seen SET sequence = 'last'", "table seen, row 'k'"),
+            ("UPDATE clock SET moment = 'now'", "table clock"),
+        ],
+    )
+    def test_a_row_that_others_changed_is_named(self, tmp_path: Path, change: str, said: str) -> None:
+        """An error of its own, which says where to look; none of Python's."""
+        fill(SqliteStateStore(tmp_path / "state.db"))
+        with sqlite3.connect(tmp_path / "state.db") as other:
+            other.execute(change)
+        other.close()
+        with pytest.raises(AbortRun) as caught:
+            read(SqliteStateStore(tmp_path / "state.db"))
+        assert said in caught.value.message
+
+    def test_what_the_store_cannot_hold_is_refused(self, tmp_path: Path) -> None:
+        """Half of a character is no text, and a number may be too large."""
+        store = SqliteStateStore(tmp_path / "state.db")
+        with pytest.raises(AbortRun, match="cannot keep"):
+            store.set_watermark("s", "\ud800", fence=1)
+        with pytest.raises(AbortRun, match="cannot keep"):
+            store.set_watermark("s", "1", fence=2**70)
+        store.close()
+
+    def test_no_lease_outlives_the_machine(self, tmp_path: Path) -> None:
+        """After a restart no holder is left, however the count of seconds and the clock stand."""
+        before = Machine(boot="first", seconds=lambda: 1_000_000.0)
+        store = SqliteStateStore(tmp_path / "state.db", machine=before)
+        held = store.acquire_lease("sync/a", holder="a", seconds=60)
+        assert held is not None
+        store.close()
+        after = Machine(boot="second", seconds=lambda: 3.0)
+        store = SqliteStateStore(tmp_path / "state.db", machine=after, now=lambda: NOON - timedelta(days=9999))
+        assert store.lease("sync/a") is None
+        taken = store.acquire_lease("sync/a", holder="b", seconds=60)
+        assert taken is not None
+        assert taken.fence == held.fence + 1
+        store.close()
+
+    def test_a_lease_is_counted_by_the_machine(self, tmp_path: Path) -> None:
+        """To the second, in every process, and while it sleeps."""
+        seconds = 100.0
+        machine = Machine(boot="this", seconds=lambda: seconds)
+        one = SqliteStateStore(tmp_path / "state.db", machine=machine)
+        seconds += 50
+        other = SqliteStateStore(tmp_path / "state.db", machine=machine, now=lambda: NOON)
+        assert one.acquire_lease("sync/a", holder="a", seconds=60)
+        seconds += 59.9
+        assert other.acquire_lease("sync/a", holder="b", seconds=60) is None
+        seconds += 0.2
+        assert other.acquire_lease("sync/a", holder="b", seconds=60)
+        one.close()
+        other.close()
+
+    def test_a_machine_that_names_no_start_counts_by_the_time_of_day(self, tmp_path: Path) -> None:
+        """Leases hold and lapse there too."""
+        store = SqliteStateStore(tmp_path / "state.db", machine=Machine(boot="", seconds=lambda: 0.0))
+        assert store.acquire_lease("sync/a", holder="a", seconds=-1)
+        assert store.acquire_lease("sync/a", holder="b", seconds=60)
+        assert store.acquire_lease("sync/a", holder="c", seconds=60) is None
+        store.close()
+
+    @pytest.mark.parametrize("version", [1, 2])
+    def test_a_file_of_an_older_version_is_taken_over(self, tmp_path: Path, version: int) -> None:
+        """With all that is in it."""
+        fill(SqliteStateStore(tmp_path / "state.db"))
+        with sqlite3.connect(tmp_path / "state.db") as old:
+            old.execute("DROP TABLE clock")
+            old.execute("DROP TABLE used_plans")
+            old.execute(f"PRAGMA user_version = {version}")
+        old.close()
+        store = SqliteStateStore(tmp_path / "state.db")
+        use = PlanUse(plan_id="p", checksum="c", sync="a", run_id="r1", used=NOON)
+        assert store.use_plan(use) == use
+        read(store)
+
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def fill(store: StateStore) -> None:
+    """Write a row of each kind."""
+    run = RunRecord(run_id="r1", sync="a", version="1", trigger="timer", state="Running", started=NOON)
+    letter = DeadLetter(
+        id="l1", sync="a", body=b"x", partition="0", sequence=1, error="Unclaimed", message="none", kept=NOON
+    )
+    store.begin_run(run)
+    store.add_errors([ErrorRecord(run_id="r1", error_class="Row", error_type="T", count=1, rows=(1,))])
+    store.acquire_lease("sync/a", holder="r1", seconds=600)
+    store.add_dead_letters([letter])
+    store.request_job(JobRequest(id="j1", sync="a", requested=NOON))
+    store.mark_seen("a", {"k": Position(partition="0", sequence=1)})
+    store.close()
+
+
+def read(store: StateStore) -> None:
+    """Read all of them."""
+    try:
+        assert store.runs()
+        assert store.errors("r1")
+        assert store.lease("sync/a")
+        assert store.dead_letters()
+        assert store.job_requests()
+        assert store.seen("a", ["k"])
+    finally:
+        store.close()
+
 
 class TestAzure:
+    @pytest.mark.azurite
+    @pytest.mark.parametrize(
+        ("table", "place", "change", "said"),
+        [
+            ("runs", ("h.all", ""), {"json00": "{"}, "JSONDecodeError"),
+            ("runs", ("h.all", ""), {"json00": '{"run_id": "r1"}'}, "sync: Field required"),
+            ("errors", ("r1", ""), {"json00": "[]"}, "table dynamicssyncerrors"),
+            ("leases", ("", "lease"), {"fence": "high"}, "fence"),
+            ("leases", ("", "lease"), {"expires": "later"}, "expires"),
+            ("leases", ("", "lease"), {"seconds": "long"}, "could not convert"),
+            ("deadletters", ("", ""), {"json00": "{}"}, "Field required"),
+            ("jobs", ("job", ""), {"json00": '{"id": "1"}'}, "Field required"),
+            ("seen", ("", ""), {"sequence": "last"}, "sequence"),
+        ],
+    )
+    def test_a_row_that_others_changed_is_named(
+        self, storage_account: str, table: str, place: tuple[str, str], change: dict[str, str], said: str
+    ) -> None:
+        """An error of its own, which says where to look; none of Python's."""
+        fill(AzureStateStore.by_connection_string(storage_account))
+        with TableServiceClient.from_connection_string(storage_account) as service:
+            client = service.get_table_client(f"dynamicssync{table}")
+            for entity in list(client.list_entities()):
+                if place[0] in ("", entity["PartitionKey"]):
+                    client.update_entity({**entity, **change}, mode=UpdateMode.MERGE)
+        with pytest.raises(AbortRun) as caught:
+            read(AzureStateStore.by_connection_string(storage_account))
+        assert said in caught.value.message
+        assert table in caught.value.message
+
+    @pytest.mark.azurite
+    def test_rows_of_an_older_version_are_read(self, storage_account: str) -> None:
+        """A letter whose body is a blob, and a lease without its length: an older instance may still be running."""
+        fill(AzureStateStore.by_connection_string(storage_account))
+        soon = datetime.now(UTC) + timedelta(hours=1)
+        with TableServiceClient.from_connection_string(storage_account) as service:
+            letters = service.get_table_client("dynamicssyncdeadletters")
+            (letter,) = letters.list_entities()
+            old = {name: value for name, value in letter.items() if name not in {"body", "order"}}
+            letters.upsert_entity(old, mode=UpdateMode.REPLACE)
+            leases = service.get_table_client("dynamicssyncleases")
+            (lease,) = leases.list_entities()
+            old = {name: value for name, value in lease.items() if name != "seconds"} | {"expires": soon.isoformat()}
+            leases.upsert_entity(old, mode=UpdateMode.REPLACE)
+        store = AzureStateStore.by_connection_string(storage_account)
+        store._put_file(f"dead-letters/{letter['RowKey']}", b"x")
+        assert [found.body for found in store.dead_letters()] == [b"x"]
+        assert store.acquire_lease("sync/a", holder="b", seconds=1) is None
+        read(store)
+
+    @pytest.mark.azurite
+    def test_what_does_not_fit_into_a_row_is_refused_with_its_size(self, storage_account: str) -> None:
+        """The service would answer that the entity is too large, and not which."""
+        store = AzureStateStore.by_connection_string(storage_account)
+        with pytest.raises(AbortRun, match="a value of 600,002 characters"):
+            store.set_watermark("s", "x" * 600_000, fence=1)
+        store.close()
+
     def test_settings_that_name_no_account_say_which_to_set(self) -> None:
         """Both ways to name an account are told."""
         with pytest.raises(UserError, match="AzureWebJobsStorage__accountName"):

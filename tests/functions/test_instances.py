@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 
 from batch_sync.tick import Tick
 from shared.app import App, open_app
-from shared.state import JobRequest, Position
+from shared.errors import AbortRun, RetryLater
+from shared.state import JobRequest, Position, RunRecord
 from tests.functions.conftest import World
 
 NIGHTLY = "0 0 3 29 2 *"
@@ -88,6 +90,45 @@ def test_positions_that_no_hub_can_deliver_again_are_forgotten_once_a_day(
     app.state.release_lease(housekeeping)
     Tick(app=app, now=long_after, seconds=600).run()
     assert not app.state.seen("customers", ["a"])
+    app.state.close()
+
+
+def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(
+    world: World, instance: Callable[[], App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log, its errors and files do not grow without end; the last run of each sync stays."""
+    monkeypatch.setattr("batch_sync.housekeeping.A_TICK", 4)
+    app, now = instance(), datetime.now(UTC)
+    for number in range(6):
+        at = now - timedelta(days=91, minutes=number)
+        row = RunRecord(run_id=f"r{number}", sync="gone", version="1", trigger="timer", state="Failed", started=at)
+        app.state.begin_run(row)
+        app.state.put_file(row.run_id, "errors.csv", b"Row")
+    young = RunRecord(
+        run_id="young", sync="b", version="1", trigger="timer", state="Failed", started=now - timedelta(days=89)
+    )
+    app.state.begin_run(young)
+    Tick(app=app, now=now, seconds=600).run()
+    assert len(app.state.runs("gone")) == 2
+    assert app.state.lease("housekeeping") is None  # there is more to do
+    Tick(app=app, now=now, seconds=600).run()
+    assert [run.run_id for run in app.state.runs()] == ["young", "r0"]
+    assert [app.state.files(f"r{number}") for number in range(6)] == [("errors.csv",), (), (), (), (), ()]
+    assert app.state.lease("housekeeping") is not None
+    app.state.close()
+
+
+def test_housekeeping_that_fails_keeps_no_sync_from_running(
+    world: World, instance: Callable[[], App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be removed is logged, and tried again: soon where the store was away, else the next day."""
+    world.define("customers", rows=2)
+    app = instance()
+    for error, soon in ((RetryLater("away", retry_after=1), True), (AbortRun("a row cannot be read"), False)):
+        monkeypatch.setattr(app.state, "prune", Mock(side_effect=error))
+        Tick(app=app, now=datetime.now(UTC), seconds=600).run()
+        assert (app.state.lease("housekeeping") is None) is soon
+    assert [run.state for run in app.state.runs("customers")] == ["Succeeded"]
     app.state.close()
 
 

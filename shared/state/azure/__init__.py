@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import UserError
 from shared.settings import Settings
-from shared.state.azure._events import EventTables
-from shared.state.azure._leases import LeaseTables
+from shared.state.azure._retention import Retention
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["AzureStateStore", "open_azure"]
 
 
-class AzureStateStore(LeaseTables, EventTables):
+class AzureStateStore(Retention):
     """Keeps state in the app's storage account; every instance of the app may use it at once.
 
     Races are settled by ETags: of two writers who read the same row one is refused, and reads again.

@@ -1,18 +1,22 @@
-"""Dead letters and positions of events, in tables; the events' bodies in blobs."""
+"""Dead letters and positions of events, in tables; what is too large for a row in blobs."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from azure.data.tables import TableEntity, TableTransactionError
+from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
 
 from shared.errors import RetryLater
+from shared.state._bounds import fitting_letter, json_text
+from shared.state._reading import json_object, reading, record
 from shared.state.azure._runs import RunTables
-from shared.state.azure._storage import document, explained, key, parts, read_document
+from shared.state.azure._storage import document, groups, key, parts, read_document
 from shared.state.records import DeadLetter, Position
 
 __all__ = ["EventTables"]
@@ -23,6 +27,9 @@ ROWS_A_FILTER = 14
 # Positions of one sync spread over this many partitions: few enough to fill transactions, enough to share the load.
 BUCKETS = 4
 TURNS = 10
+# A binary property holds 64 KiB, and a transaction 4 MiB: most events are smaller than this.
+SMALL_BODY = 30_000  # bytes
+SMALL_DOCUMENT = 100_000  # characters
 
 
 class EventTables(RunTables):
@@ -30,38 +37,90 @@ class EventTables(RunTables):
 
     def add_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """See `StateStore.add_dead_letters`."""
-        self._each(self._add_dead_letter, {letter.id: letter for letter in letters}.values())
+        rows = self._each(self._letter_row, {letter.id: letter for letter in letters}.values())
+        self._each(self._add_letters, groups(rows))
 
-    def _add_dead_letter(self, letter: DeadLetter) -> None:
-        place = _letter_place(letter.id)
-        with explained():  # the body first: a row is never without its body
-            self._files().upload_blob(_body_path(place[1]), letter.body, overwrite=True)
-        before = self._get(LETTERS, *place)
+    def _letter_row(self, letter: DeadLetter) -> dict[str, Any]:
+        """The row of a letter; what is too large for a row is put into blobs first: a row is never without them."""
+        letter = fitting_letter(letter)
+        partition, row = _letter_place(letter.id)
         of = asdict(letter)
-        del of["body"]
-        of["kept"] = before["kept"] if before else letter.kept.isoformat()
-        shown = {"sync": letter.sync, "error": letter.error, "kept": of["kept"]}
-        self._put(LETTERS, {"PartitionKey": place[0], "RowKey": place[1], **shown, **document(of)})
+        del of["body"], of["kept"]
+        text = json_text(of)
+        entity: dict[str, Any] = {
+            "PartitionKey": partition,
+            "RowKey": row,
+            "sync": letter.sync,
+            "error": letter.error,
+            "kept": letter.kept.isoformat(),
+            "order": json_text((letter.partition, letter.sequence, letter.id)),
+        }
+        if small_body := len(letter.body) <= SMALL_BODY:
+            entity["body"] = letter.body
+        else:
+            self._put_file(_body_path(row), letter.body)
+        if small_document := len(text) <= SMALL_DOCUMENT:
+            entity |= document(of)
+        else:
+            self._put_file(_document_path(row), text.encode())
+        return {**entity, "whole": small_body and small_document}
+
+    def _add_letters(self, rows: list[dict[str, Any]]) -> None:
+        """Add letters of one partition; as a rule all of them are new."""
+        try:
+            self._submit(LETTERS, [("create", row) for row in rows])
+        except TableTransactionError:
+            known = self._known(rows)
+            again = [{**row, "kept": known[row["RowKey"]]["kept"]} if row["RowKey"] in known else row for row in rows]
+            self._submit(LETTERS, [("upsert", row, {"mode": UpdateMode.REPLACE}) for row in again])
+
+    def _known(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, TableEntity]:
+        """Those of some rows of one partition that are there, by row key: when they were kept, and whether whole."""
+        names = {row["RowKey"] for row in rows}
+        condition = (
+            f"PartitionKey eq '{rows[0]['PartitionKey']}' and RowKey ge '{min(names)}' and RowKey le '{max(names)}'"
+        )
+        found = self._each_of(LETTERS, condition, select=["PartitionKey", "RowKey", "kept", "whole"])
+        return {row["RowKey"]: row for row in found if row["RowKey"] in names}
 
     def dead_letters(
         self, sync: str | None = None, *, ids: Collection[str] = (), limit: int = 1000
     ) -> tuple[DeadLetter, ...]:
         """See `StateStore.dead_letters`."""
-        rows = self._letter_rows(ids) if ids else self._query(LETTERS, _of(sync))
-        found = [read_document(row) for row in rows if sync is None or row["sync"] == sync]
-        found.sort(key=lambda of: (of["partition"], of["sequence"], of["id"]))
-        return tuple(letter for letter in self._each(self._letter, found[:limit]) if letter is not None)
+        if ids:
+            places = {_letter_place(one) for one in ids}
+        else:
+            rows = self._query(LETTERS, _of(sync), select=["PartitionKey", "RowKey", "order"])
+            places = self._first(rows, limit)
+        found = [letter for letter in self._each(self._letter, places) if letter and sync in (None, letter.sync)]
+        return tuple(sorted(found, key=attrgetter("partition", "sequence", "id"))[:limit])
 
-    def _letter_rows(self, ids: Collection[str]) -> list[TableEntity]:
-        found = self._each(lambda one: self._get(LETTERS, *_letter_place(one)), set(ids))
-        return [row for row in found if row is not None]
+    def _first(self, rows: Sequence[TableEntity], limit: int) -> set[tuple[str, str]]:
+        """The places of the first letters in order of partition and sequence number."""
+        with reading(LETTERS, "all"):
+            ordered = sorted((json.loads(self._order(row)), row["PartitionKey"], row["RowKey"]) for row in rows)
+        return {(partition, row) for _, partition, row in ordered[:limit]}
 
-    def _letter(self, of: dict[str, Any]) -> DeadLetter | None:
-        body = self._read_file(_body_path(_letter_place(of["id"])[1]))
-        if body is None:
-            return None  # removed by another instance just now
-        moments = {name: datetime.fromisoformat(of[name]) for name in ("enqueued", "kept") if of[name]}
-        return DeadLetter(**of | moments, body=body)
+    def _order(self, row: TableEntity) -> str:
+        """Partition, sequence number and id of a letter as JSON; an older version did not write them apart."""
+        if "order" in row:
+            return str(row["order"])
+        letter = self._letter((row["PartitionKey"], row["RowKey"]))
+        return json_text((letter.partition, letter.sequence, letter.id) if letter else ("", 0, ""))
+
+    def _letter(self, place: tuple[str, str]) -> DeadLetter | None:
+        """A letter; None where it is not there, or was removed by another instance just now."""
+        row = self._get(LETTERS, *place)
+        if row is None:
+            return None
+        body = row["body"] if "body" in row else self._read_file(_body_path(place[1]))
+        with reading(LETTERS, place[1]):
+            of = read_document(row) if "json00" in row else self._read_letter_document(place[1])
+            return None if body is None or of is None else record(DeadLetter, of | {"kept": row["kept"], "body": body})
+
+    def _read_letter_document(self, row: str) -> dict[str, Any] | None:
+        text = self._read_file(_document_path(row))
+        return None if text is None else json_object(text, "document")
 
     def count_dead_letters(self, sync: str | None = None) -> int:
         """See `StateStore.count_dead_letters`."""
@@ -69,12 +128,21 @@ class EventTables(RunTables):
 
     def remove_dead_letters(self, ids: Collection[str]) -> int:
         """See `StateStore.remove_dead_letters`."""
-        rows = self._letter_rows(ids)
-        self._delete(LETTERS, rows)
-        with explained():
-            for part in parts((_body_path(row["RowKey"]) for row in rows), 256):  # the most that one request deletes
-                self._files().delete_blobs(*part, raise_on_any_failure=False)
-        return len(rows)
+        return self._remove_letters({_letter_place(one) for one in ids})
+
+    def _remove_letters(self, places: Collection[tuple[str, str]]) -> int:
+        keys = [{"PartitionKey": partition, "RowKey": row} for partition, row in places]
+        gone = [row for group in self._each(self._remove_group, groups(keys)) for row in group]
+        apart = [row["RowKey"] for row in gone if not row.get("whole")]
+        self._delete_files(path for row in apart for path in (_body_path(row), _document_path(row)))
+        return len(gone)
+
+    def _remove_group(self, keys: Sequence[Mapping[str, str]]) -> list[TableEntity]:
+        """Remove letters of one partition; the rows of those that were there."""
+        known = list(self._known(keys).values())
+        if known:
+            self._delete_group(LETTERS, known)
+        return known
 
     def seen(self, sync: str, keys: Collection[str]) -> Mapping[str, Position]:
         """See `StateStore.seen`."""
@@ -142,8 +210,12 @@ def _seen_place(sync: str, name: str) -> tuple[str, str]:
     return f"{key(sync)}.{int(digest[0], 16) % BUCKETS}", digest
 
 
-def _body_path(digest: str) -> str:
-    return f"dead-letters/{digest}"
+def _body_path(row: str) -> str:
+    return f"dead-letters/{row}"
+
+
+def _document_path(row: str) -> str:
+    return f"dead-letters/{row}.json"
 
 
 def _of(sync: str | None) -> str:
@@ -158,8 +230,9 @@ def _is_row(row: str) -> str:
 
 
 def _position(row: Mapping[str, Any]) -> Position:
-    when = datetime.fromisoformat(row["when"]) if row["when"] else None
-    return Position(partition=row["partition"], sequence=int(row["sequence"]), when=when)
+    with reading(SEEN, f"{row['PartitionKey']}/{row['RowKey']}"):
+        of = {"partition": row["partition"], "sequence": row["sequence"], "when": row["when"] or None}
+        return record(Position, of)
 
 
 def _is_after(position: Position, there: Position) -> bool:

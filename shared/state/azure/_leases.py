@@ -1,4 +1,4 @@
-"""Leases, watermarks and job requests: rows that many instances want to change at once."""
+"""Leases, watermarks, used plans and job requests: rows that many instances want to change at once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from azure.data.tables import TableEntity
+
 from shared.errors import RetryLater
-from shared.state.azure._storage import Storage, document, key, read_document
-from shared.state.records import JobRequest, Lease
+from shared.state._reading import reading, record
+from shared.state.azure._storage import Storage, document, key, read_document, read_record
+from shared.state.records import JobRequest, Lease, PlanUse
 
 __all__ = ["LeaseTables"]
 
-LEASES, WATERMARKS, JOBS = "leases", "watermarks", "jobs"
+LEASES, WATERMARKS, JOBS, PLANS = "leases", "watermarks", "jobs", "usedplans"
+# The time in an answer and that in a row may come from two machines of the service, which keeps its clocks together.
+CLOCKS_OF_THE_SERVICE = timedelta(seconds=2)
 # Each turn means that somebody else's write got through in between.
 TURNS = 10
 
@@ -21,14 +26,18 @@ TURNS = 10
 class LeaseTables(Storage):
     """The part of the state store that settles who may do what."""
 
+    # A lease is counted by the service: it writes into each row when it was last written, and into each answer what
+    # time it is. No clock of ours has a part in it, and one look tells whether a lease is free: a process that was just
+    # started need not watch a row for as long as the lease lasts.
+
     def acquire_lease(self, name: str, *, holder: str, seconds: float) -> Lease | None:
         """See `StateStore.acquire_lease`."""
-        row = self._get(LEASES, key(name), "lease")
-        found = _lease(row) if row else None
-        if found and found.expires > self._now():
+        row, time = self._get_with_time(LEASES, key(name), "lease")
+        if row and _is_held(row, time):
             return None
-        lease = Lease(name=name, holder=holder, fence=found.fence + 1 if found else 1, expires=self._after(seconds))
-        if self._put_after(LEASES, _lease_row(lease), row):
+        fence = _lease(row).fence + 1 if row else 1
+        lease = Lease(name=name, holder=holder, fence=fence, expires=self._after(seconds))
+        if self._put_after(LEASES, _lease_row(lease, seconds), row):
             return lease
         # Refused: somebody was faster, unless it was our own first try, whose answer got lost on the way.
         row = self._get(LEASES, key(name), "lease")
@@ -37,26 +46,26 @@ class LeaseTables(Storage):
     def renew_lease(self, lease: Lease, *, seconds: float) -> Lease | None:
         """See `StateStore.renew_lease`."""
         renewed = replace(lease, expires=self._after(seconds))
-        return renewed if self._change(lease, renewed) else None
+        return renewed if self._change(lease, _lease_row(renewed, seconds)) else None
 
     def release_lease(self, lease: Lease) -> bool:
         """See `StateStore.release_lease`."""
         # The row stays, so that the fencing number goes on growing.
-        return self._change(lease, replace(lease, holder="", expires=self._now()))
+        return self._change(lease, _lease_row(replace(lease, holder="", expires=self._now()), 0.0))
 
     def lease(self, name: str) -> Lease | None:
         """See `StateStore.lease`."""
-        row = self._get(LEASES, key(name), "lease")
-        found = _lease(row) if row else None
-        return found if found and found.holder and found.expires > self._now() else None
+        row, time = self._get_with_time(LEASES, key(name), "lease")
+        return _lease(row) if row and _is_held(row, time) else None
 
-    def _change(self, lease: Lease, wanted: Lease) -> bool:
+    def _change(self, lease: Lease, wanted: Mapping[str, Any]) -> bool:
         """Change a lease that is held; a refused write means that another took it, or that our own got through."""
         for _ in range(TURNS):
             row = self._get(LEASES, key(lease.name), "lease")
-            if row is None or (row["holder"], int(row["fence"])) != (lease.holder, lease.fence):
+            found = _lease(row) if row else None
+            if found is None or (found.holder, found.fence) != (lease.holder, lease.fence):
                 return False
-            if self._put_after(LEASES, _lease_row(wanted), row):
+            if self._put_after(LEASES, wanted, row):
                 return True
         raise RetryLater(f"The lease {lease.name!r} is being changed by others", retry_after=1)
 
@@ -66,7 +75,10 @@ class LeaseTables(Storage):
     def watermark(self, sync: str) -> str | None:
         """See `StateStore.watermark`."""
         row = self._get(WATERMARKS, key(sync), "watermark")
-        return str(read_document(row)) if row else None
+        if row is None:
+            return None
+        with reading(WATERMARKS, sync):
+            return str(read_document(row))
 
     def set_watermark(self, sync: str, value: str, *, fence: int) -> bool:
         """See `StateStore.set_watermark`."""
@@ -85,6 +97,23 @@ class LeaseTables(Storage):
                 return True
         raise RetryLater(f"The watermark of {sync!r} is being changed by others", retry_after=1)
 
+    def use_plan(self, use: PlanUse) -> PlanUse:
+        """See `StateStore.use_plan`."""
+        entity = {"PartitionKey": key(use.plan_id), "RowKey": "plan", "sync": use.sync, **document(asdict(use))}
+        # Where it is refused, another run was first, or our own first try, whose answer got lost on the way.
+        return use if self._put_after(PLANS, entity, None) else self.plan_use(use.plan_id) or use
+
+    def plan_use(self, plan_id: str) -> PlanUse | None:
+        """See `StateStore.plan_use`."""
+        row = self._get(PLANS, key(plan_id), "plan")
+        return read_record(PlanUse, PLANS, row) if row else None
+
+    def return_plan(self, use: PlanUse) -> None:
+        """See `StateStore.return_plan`."""
+        found = self.plan_use(use.plan_id)
+        if found is not None and found.run_id == use.run_id:
+            self._delete(PLANS, [{"PartitionKey": key(use.plan_id), "RowKey": "plan"}])
+
     def request_job(self, request: JobRequest) -> None:
         """See `StateStore.request_job`."""
         keys = {"PartitionKey": "job", "RowKey": key(request.id)}
@@ -92,7 +121,10 @@ class LeaseTables(Storage):
 
     def job_requests(self) -> tuple[JobRequest, ...]:
         """See `StateStore.job_requests`."""
-        found = [_job(entity) for entity in self._query(JOBS, "PartitionKey eq 'job' and taken eq false")]
+        found = [
+            read_record(JobRequest, JOBS, entity)
+            for entity in self._query(JOBS, "PartitionKey eq 'job' and taken eq false")
+        ]
         return tuple(sorted(found, key=lambda request: (request.requested, request.id)))
 
     def remove_job_request(self, request_id: str) -> bool:
@@ -106,21 +138,31 @@ class LeaseTables(Storage):
 
 
 def _lease(row: Mapping[str, Any]) -> Lease:
-    expires = datetime.fromisoformat(row["expires"])
-    return Lease(name=row["name"], holder=row["holder"], fence=int(row["fence"]), expires=expires)
+    with reading(LEASES, row["PartitionKey"]):
+        return record(Lease, {name: row[name] for name in ("name", "holder", "fence", "expires")})
 
 
-def _lease_row(lease: Lease) -> dict[str, str]:
+def _is_held(row: TableEntity, time: datetime | None) -> bool:
+    """Whether the holder of a lease has it still; `time` is the service's."""
+    lease = _lease(row)
+    if not lease.holder:
+        return False  # given back, whatever any clock says
+    written = row.metadata["timestamp"]
+    if time is None or written is None:
+        return True
+    if "seconds" not in row:  # written by an older version, which may still be running
+        return lease.expires > time
+    with reading(LEASES, lease.name):
+        return bool(time < written + timedelta(seconds=float(row["seconds"])) + CLOCKS_OF_THE_SERVICE)
+
+
+def _lease_row(lease: Lease, seconds: float) -> dict[str, Any]:
     return {
         "PartitionKey": key(lease.name),
         "RowKey": "lease",
         "name": lease.name,
         "holder": lease.holder,
         "fence": str(lease.fence),
+        "seconds": float(seconds),
         "expires": lease.expires.isoformat(),
     }
-
-
-def _job(entity: Mapping[str, Any]) -> JobRequest:
-    of = read_document(entity)
-    return JobRequest(**of | {"requested": datetime.fromisoformat(of["requested"])})

@@ -8,12 +8,11 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
-
-from shared.state.azure._storage import Storage, document, explained, key, read_document
+from shared.state._bounds import fitting_error, fitting_run
+from shared.state.azure._storage import Storage, document, explained, key, read_record
 from shared.state.records import ErrorRecord, RunRecord
 
-__all__ = ["RunTables"]
+__all__ = ["ERRORS", "EVERY_SYNC", "RUNS", "RUN_PLACES", "RunTables", "folder", "left"]
 
 RUNS, RUN_PLACES, ERRORS = "runs", "runplaces", "errors"
 EVERY_SYNC = "h.all"
@@ -37,6 +36,7 @@ class RunTables(Storage):
 
     def finish_run(self, run: RunRecord) -> None:
         """See `StateStore.finish_run`."""
+        run = fitting_run(run)
         shown = {
             "sync": run.sync,
             "state": run.state,
@@ -64,57 +64,57 @@ class RunTables(Storage):
         """See `StateStore.last_run`."""
         condition = f"PartitionKey eq '{key(sync)}' and trigger ne 'events' and trigger ne 'definition'"
         if until is not None:
-            condition += f" and RowKey ge '{_left(until):020}'"
+            condition += f" and RowKey ge '{left(until):020}'"
         return next(map(_run, self._query(RUNS, condition, limit=1)), None)
 
     def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
         """See `StateStore.add_errors`."""
-        entities = {_error_key(error): {**_error_keys(error), **document(asdict(error))} for error in errors}
+        entities = {
+            _error_key(error): {**_error_keys(error), **document(asdict(error))} for error in map(fitting_error, errors)
+        }
         self._transact(ERRORS, [("upsert", entity, {"mode": "replace"}) for entity in entities.values()])
 
     def errors(self, run_id: str) -> tuple[ErrorRecord, ...]:
         """See `StateStore.errors`."""
-        found = [_error(entity) for entity in self._query(ERRORS, f"PartitionKey eq '{key(run_id)}'")]
+        found = [
+            read_record(ErrorRecord, ERRORS, entity)
+            for entity in self._query(ERRORS, f"PartitionKey eq '{key(run_id)}'")
+        ]
         return tuple(sorted(found, key=lambda one: (-one.count, *_identity(one))))
 
     def put_file(self, run_id: str, name: str, data: bytes) -> None:
         """See `StateStore.put_file`."""
-        with explained():
-            self._files().upload_blob(f"runs/{run_id}/{name}", data, overwrite=True)
+        self._put_file(f"{folder(run_id)}{name}", data)
 
     def file(self, run_id: str, name: str) -> bytes | None:
         """See `StateStore.file`."""
-        return self._read_file(f"runs/{run_id}/{name}")
+        return self._read_file(f"{folder(run_id)}{name}")
 
     def files(self, run_id: str) -> tuple[str, ...]:
         """See `StateStore.files`."""
-        folder = f"runs/{run_id}/"
+        start = folder(run_id)
         with explained():
-            names = list(self._files().list_blob_names(name_starts_with=folder))
-        return tuple(sorted(name.removeprefix(folder) for name in names))
-
-    def _read_file(self, path: str) -> bytes | None:
-        with explained():
-            try:
-                return self._files().download_blob(path).readall()
-            except ResourceNotFoundError:
-                return None
+            names = list(self._files().list_blob_names(name_starts_with=start))
+        return tuple(sorted(name.removeprefix(start) for name in names))
 
 
 def _newest_first(run: RunRecord) -> str:
     """A row key that sorts the latest start first."""
-    return f"{_left(run.started):020}-{key(run.run_id)}"
+    return f"{left(run.started):020}-{key(run.run_id)}"
 
 
-def _left(moment: datetime) -> int:
+def folder(run_id: str) -> str:
+    """Where the files of a run are."""
+    return f"runs/{run_id}/"
+
+
+def left(moment: datetime) -> int:
     """A number that is smaller the later a moment is."""
     return (END_OF_TIME - moment) // timedelta(microseconds=1)
 
 
 def _run(entity: Mapping[str, Any]) -> RunRecord:
-    of = read_document(entity)
-    of |= {name: datetime.fromisoformat(of[name]) for name in ("started", "ended") if of[name]}
-    return RunRecord(**of)
+    return read_record(RunRecord, RUNS, entity)
 
 
 def _error_key(error: ErrorRecord) -> tuple[str, str]:
@@ -129,8 +129,3 @@ def _error_keys(error: ErrorRecord) -> dict[str, str]:
 
 def _identity(error: ErrorRecord) -> tuple[str, ...]:
     return error.side, error.error_class, error.error_type, error.column, error.message
-
-
-def _error(entity: Mapping[str, Any]) -> ErrorRecord:
-    of = read_document(entity)
-    return ErrorRecord(**of | {"rows": tuple(of["rows"])})

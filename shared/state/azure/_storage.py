@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -26,12 +28,14 @@ from azure.data.tables import TableEntity, TableServiceClient, TableTransactionE
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from shared.errors import AbortRun, RetryLater, SyncError, UserError
+from shared.state._bounds import json_text
+from shared.state._reading import reading, record
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableClient
 
-__all__ = ["Storage", "document", "explained", "key", "parts", "read_document"]
+__all__ = ["Storage", "document", "explained", "groups", "key", "parts", "read_document", "read_record"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,11 +46,21 @@ CONTAINER = "dynamics-sync"
 CHUNK = 30_000
 # An entity group transaction holds 100 entities of one partition.
 TRANSACTION = 100
+# … and 4 MiB of JSON, in which a character takes a byte, or two where it has to be escaped.
+TRANSACTION_SIZE = 1_500_000
+# A row holds 1 MiB, and each character of a text two bytes. The rest is for the other properties.
+MOST_IN_A_ROW = 450_000
+# The service answers a query with at most so many rows a page.
+PAGE = 1000
+# The most that one request deletes.
+FILES_AT_ONCE = 256
 # The SDK's connection pool keeps ten connections.
 PARALLEL = 8
 # Together a few seconds: longer patience is the caller's affair.
 PATIENCE: dict[str, Any] = {"retry_total": 4, "retry_backoff_factor": 0.3, "connection_timeout": 10, "read_timeout": 30}
 REFUSED = frozenset({401, 403})
+# A row is there, is gone, or was changed meanwhile.
+CONDITION_FAILED = frozenset({404, 409, 412})
 PASSING = frozenset({408, 429})
 SERVER_ERROR = 500
 
@@ -57,7 +71,7 @@ class Storage:
     Args:
         tables: Client of the table service.
         blobs: Client of the blob service.
-        now: Tells the time (aware, UTC), for leases and ages.
+        now: Tells the time (aware, UTC), for ages.
     """
 
     def __init__(
@@ -130,15 +144,32 @@ class Storage:
             except ResourceNotFoundError:
                 return None
 
+    def _get_with_time(self, table: str, partition: str, row: str) -> tuple[TableEntity | None, datetime | None]:
+        """An entity, and when the service answered by its own clock; None for what there is not."""
+        answered: list[datetime | None] = []
+        with explained():
+            try:
+                found = self._table(table).get_entity(
+                    partition, row, raw_response_hook=lambda answer: answered.append(_time_of(answer))
+                )
+            except ResourceNotFoundError:
+                return None, None
+        return found, answered[-1] if answered else None
+
     def _query(
         self, table: str, condition: str, *, select: list[str] | None = None, limit: int | None = None
     ) -> list[TableEntity]:
         """Entities that meet an OData condition, in order of partition and row."""
+        most = None if limit is None else min(limit, sys.maxsize)
+        return list(islice(self._each_of(table, condition, select=select, page=limit), most))
+
+    def _each_of(
+        self, table: str, condition: str, *, select: list[str] | None = None, page: int | None = None
+    ) -> Iterator[TableEntity]:
+        """The same, one after the other, for as long as the caller wants more."""
         with explained():
-            found = self._table(table).query_entities(
-                condition, select=select, results_per_page=min(limit or 1000, 1000)
-            )
-            return list(islice(found, limit))
+            client = self._table(table)
+            yield from client.query_entities(condition, select=select, results_per_page=min(page or PAGE, PAGE))
 
     def _put(self, table: str, entity: Mapping[str, Any]) -> None:
         """Write an entity, whatever was there."""
@@ -171,7 +202,37 @@ class Storage:
         return ("update", entity, {"mode": UpdateMode.REPLACE, **condition})
 
     def _delete(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
-        self._transact(table, [("delete", entity) for entity in entities])
+        """Delete rows; one that is gone already is no error."""
+        self._each(lambda part: self._delete_group(table, part), groups(entities))
+
+    def _delete_group(self, table: str, entities: Sequence[Mapping[str, Any]]) -> None:
+        try:
+            self._submit(table, [("delete", entity) for entity in entities])
+        except TableTransactionError:  # one of them is gone already
+            with explained():
+                for entity in entities:
+                    self._table(table).delete_entity(entity["PartitionKey"], entity["RowKey"])
+
+    def _put_file(self, path: str, data: bytes) -> None:
+        """Write a blob, whatever was there."""
+        with explained():
+            self._files().upload_blob(path, data, overwrite=True)
+
+    def _read_file(self, path: str) -> bytes | None:
+        with explained():
+            try:
+                return self._files().download_blob(path).readall()
+            except ResourceNotFoundError:
+                return None
+
+    def _delete_files(self, paths: Iterable[str]) -> None:
+        """Delete blobs; one that is gone already is no error."""
+
+        def remove(part: list[str]) -> None:
+            with explained():
+                self._files().delete_blobs(*part, raise_on_any_failure=False)
+
+        self._each(remove, parts(paths, FILES_AT_ONCE))
 
     def _transact(self, table: str, operations: Sequence[tuple[Any, ...]]) -> None:
         """Do writes in transactions of one partition each, side by side; an entity may occur once.
@@ -179,19 +240,15 @@ class Storage:
         Raises:
             TableTransactionError: A condition of one write was not met; nothing of its transaction was written.
         """
-        groups: dict[str, list[tuple[Any, ...]]] = {}
-        for operation in operations:
-            groups.setdefault(operation[1]["PartitionKey"], []).append(operation)
-        client = self._table(table)
+        self._each(lambda part: self._submit(table, part), groups(operations, row=lambda operation: operation[1]))
 
-        def send(part: list[tuple[Any, ...]]) -> None:
-            with explained():
-                client.submit_transaction(part)
-
-        self._each(send, [part for group in groups.values() for part in parts(group, TRANSACTION)])
+    def _submit(self, table: str, operations: Iterable[tuple[Any, ...]]) -> None:
+        """Do one transaction."""
+        with explained():
+            self._table(table).submit_transaction(operations)
 
     def _each(self, work: Callable[[T], R], values: Iterable[T]) -> list[R]:
-        """Work on all values side by side; results in order."""
+        """Work on all values side by side; results in order. The work may not call this: it would wait for itself."""
         return list(self._pool.map(work, values))
 
 
@@ -201,14 +258,32 @@ def key(text: str) -> str:
 
 
 def document(value: Any) -> dict[str, str]:
-    """A JSON value as properties of an entity, in as many pieces as it takes."""
-    text = json.dumps(value, default=str)
+    """A JSON value as properties of an entity, in as many pieces as it takes.
+
+    Raises:
+        AbortRun: It is too large for a row.
+    """
+    text = json_text(value)
+    if len(text) > MOST_IN_A_ROW:
+        raise AbortRun(
+            f"The state store cannot keep a value of {len(text):,} characters: a row of a table holds {MOST_IN_A_ROW:,}"
+        )
     return {f"json{at // CHUNK:02}": text[at : at + CHUNK] for at in range(0, len(text), CHUNK)}
 
 
 def read_document(entity: Mapping[str, Any]) -> Any:
-    """The JSON value that `document` put into an entity."""
+    """The JSON value that `document` put into an entity; to be called where the row is being read."""
     return json.loads("".join(entity[name] for name in sorted(entity) if re.fullmatch(r"json\d\d", name)))
+
+
+def read_record(kind: type[R], table: str, entity: Mapping[str, Any], **more: Any) -> R:
+    """The record that `document` put into an entity, with the fields in `more` that lie elsewhere.
+
+    Raises:
+        AbortRun: The row cannot be read.
+    """
+    with reading(f"{PREFIX}{table}", f"{entity['PartitionKey']}/{entity['RowKey']}"):
+        return record(kind, {**read_document(entity), **more})
 
 
 def parts(values: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -216,6 +291,34 @@ def parts(values: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(values)
     while part := list(islice(rest, size)):
         yield part
+
+
+def groups(
+    values: Iterable[T],
+    *,
+    row: Callable[[T], Mapping[str, Any]] = lambda value: value,  # type: ignore[assignment,return-value]
+) -> list[list[T]]:
+    """Values for rows, in groups that a transaction can hold: of one partition, few and small enough."""
+    groups: list[list[T]] = []
+    latest: dict[str, tuple[list[T], int]] = {}  # by partition the group that is being filled, and its size
+    for value in values:
+        entity = row(value)
+        size = sum(len(each) for each in entity.values() if isinstance(each, str | bytes))
+        group, filled = latest.get(entity["PartitionKey"], ([], TRANSACTION_SIZE))
+        if len(group) == TRANSACTION or filled + size > TRANSACTION_SIZE:
+            group, filled = [], 0
+            groups.append(group)
+        group.append(value)
+        latest[entity["PartitionKey"]] = (group, filled + size)
+    return groups
+
+
+def _time_of(answer: Any) -> datetime | None:
+    """When the service sent an answer, by its own clock: whole seconds, cut off."""
+    try:
+        return parsedate_to_datetime(answer.http_response.headers["Date"]).replace(tzinfo=UTC)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _for_blobs() -> dict[str, Any]:
@@ -235,8 +338,12 @@ def explained() -> Iterator[None]:
     """Errors of the storage SDKs as what to do next; those that callers decide on go through."""
     try:
         yield
-    except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError, TableTransactionError):
+    except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
         raise
+    except TableTransactionError as error:
+        if error.status_code in CONDITION_FAILED:
+            raise
+        raise _told(error) from error
     except AzureError as error:
         raise _told(error) from error
 

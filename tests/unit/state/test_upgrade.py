@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from shared.state import ErrorRecord
-from shared.state._tables import SCHEMA, SCHEMA_VERSION
 from shared.state.sqlite import SqliteStateStore
+from shared.state.sqlite._tables import SCHEMA, SCHEMA_VERSION
 
 FOUND = ErrorRecord(
     run_id="r1", error_class="Invalid Row", error_type="Unknown Choice", column="c", rows=(1, 2), count=2, message="old"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from shared.state.records import DeadLetter, ErrorRecord, JobRequest, RunRecord
+from shared.state import _reading
+from shared.state._bounds import json_text
+from shared.state.records import DeadLetter, ErrorRecord, JobRequest, PlanUse, RunRecord
 
 __all__ = [
     "ERROR_FIELDS",
     "JOB_FIELDS",
     "LETTER_FIELDS",
+    "PLAN_FIELDS",
     "RUN_FIELDS",
     "SCHEMA",
     "SCHEMA_VERSION",
@@ -21,7 +24,7 @@ __all__ = [
     "insert",
     "job",
     "letter",
-    "moment",
+    "plan_use",
     "replace",
     "row",
     "run",
@@ -29,12 +32,21 @@ __all__ = [
     "text",
 ]
 
-SCHEMA_VERSION = 2
+R = TypeVar("R")
+
+SCHEMA_VERSION = 3
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
     "column" TEXT NOT NULL, "rows" TEXT NOT NULL, count INTEGER NOT NULL, message TEXT NOT NULL,
     PRIMARY KEY (run_id, side, error_class, error_type, "column", message)) WITHOUT ROWID;
+"""
+# What leases are counted by: `moment` was, when the machine's count since its start stood at `seconds`.
+_CLOCK = "CREATE TABLE IF NOT EXISTS clock(boot TEXT NOT NULL, seconds REAL NOT NULL, moment TEXT NOT NULL)"
+_USED_PLANS = """
+CREATE TABLE IF NOT EXISTS used_plans(
+    plan_id TEXT PRIMARY KEY, checksum TEXT NOT NULL, sync TEXT NOT NULL, run_id TEXT NOT NULL,
+    used TEXT NOT NULL) WITHOUT ROWID
 """
 # Version -> what makes the next one of it.
 UPGRADES = {
@@ -43,7 +55,8 @@ ALTER TABLE errors RENAME TO errors_without_messages;
 {_ERRORS}
 INSERT INTO errors SELECT * FROM errors_without_messages;
 DROP TABLE errors_without_messages
-"""
+""",
+    2: f"{_CLOCK};{_USED_PLANS}",
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -69,6 +82,8 @@ CREATE INDEX seen_by_age ON seen(written);
 CREATE TABLE job_requests(
     id TEXT PRIMARY KEY, sync TEXT NOT NULL, requested TEXT NOT NULL, parameters TEXT NOT NULL, force INTEGER NOT NULL,
     requested_by TEXT NOT NULL) WITHOUT ROWID;
+{_CLOCK};
+{_USED_PLANS}
 """
 RUN_FIELDS = (
     "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",
@@ -79,6 +94,10 @@ LETTER_FIELDS = (
     "id", "sync", "body", "partition", "sequence", "offset", "error", "code", "message", "tries", "enqueued", "kept",
     "properties", "system",
 )  # fmt: skip
+PLAN_FIELDS = ("plan_id", "checksum", "sync", "run_id", "used")
+# Columns that hold JSON, whatever the table.
+_OBJECTS = frozenset({"parameters", "counts", "properties", "system"})
+_LISTS = frozenset({"rows"})
 JOB_FIELDS = ("id", "sync", "requested", "parameters", "force", "requested_by")
 
 
@@ -107,40 +126,42 @@ def text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def moment(text: str | None) -> datetime | None:
-    """The moment that `text` wrote."""
-    return datetime.fromisoformat(text) if text else None
-
-
 def run(values: Sequence[Any]) -> RunRecord:
     """The run of a row."""
-    of = dict(zip(RUN_FIELDS, values, strict=True))
-    of |= {"started": moment(of["started"]), "ended": moment(of["ended"])}
-    return RunRecord(**of | {"parameters": json.loads(of["parameters"]), "counts": json.loads(of["counts"])})
+    return _read(RunRecord, "runs", RUN_FIELDS, values)
 
 
 def error(values: Sequence[Any]) -> ErrorRecord:
     """The error of a row."""
-    of = dict(zip(ERROR_FIELDS, values, strict=True))
-    return ErrorRecord(**of | {"rows": tuple(json.loads(of["rows"]))})
+    return _read(ErrorRecord, "errors", ERROR_FIELDS, values)
 
 
 def letter(values: Sequence[Any]) -> DeadLetter:
     """The dead letter of a row."""
-    of = dict(zip(LETTER_FIELDS, values, strict=True))
-    of |= {"enqueued": moment(of["enqueued"]), "kept": moment(of["kept"])}
-    return DeadLetter(**of | {"properties": json.loads(of["properties"]), "system": json.loads(of["system"])})
+    return _read(DeadLetter, "dead_letters", LETTER_FIELDS, values)
 
 
 def job(values: Sequence[Any]) -> JobRequest:
     """The job request of a row."""
-    of = dict(zip(JOB_FIELDS, values, strict=True))
-    of |= {"requested": moment(of["requested"]), "force": bool(of["force"])}
-    return JobRequest(**of | {"parameters": json.loads(of["parameters"])})
+    return _read(JobRequest, "job_requests", JOB_FIELDS, values)
+
+
+def plan_use(values: Sequence[Any]) -> PlanUse:
+    """The use of a saved plan of a row."""
+    return _read(PlanUse, "used_plans", PLAN_FIELDS, values)
+
+
+def _read(kind: type[R], table: str, fields: Sequence[str], values: Sequence[Any]) -> R:
+    of = dict(zip(fields, values, strict=True))
+    with _reading.reading(table, str(values[0])):
+        of |= {name: _reading.json_object(of[name], name) for name in _OBJECTS & of.keys()}
+        of |= {name: json.loads(of[name]) for name in _LISTS & of.keys()}
+        return _reading.record(kind, of)
 
 
 def _columns(fields: Sequence[str]) -> str:
-    return ", ".join(f'"{field}"' for field in fields)
+    # In brackets: a name in double quotes that is no column is a text to SQLite, and so its own value.
+    return ", ".join(f"[{field}]" for field in fields)
 
 
 def _stored(value: object) -> object:
@@ -148,7 +169,7 @@ def _stored(value: object) -> object:
         case datetime():
             return text(value)
         case Mapping() | tuple():
-            return json.dumps(value if isinstance(value, tuple) else dict(value), ensure_ascii=False, default=str)
+            return json_text(value if isinstance(value, tuple) else dict(value))
         case bool():
             return int(value)
         case _:

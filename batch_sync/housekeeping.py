@@ -1,0 +1,54 @@
+"""The daily housekeeping: what is older than it has to be kept is removed from the state store."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.app import App
+from shared.errors import RetryLater, SyncError
+
+__all__ = ["keep_house"]
+
+log = logging.getLogger(__name__)
+
+A_DAY: Final = 86_400.0
+# Event Hubs keeps events for 90 days at most (premium and dedicated tiers; 7 days otherwise).
+LONGEST_REPLAY: Final = timedelta(days=91)
+# Runs, letters and leases that one tick removes: a few seconds of its time. The next tick goes on where there is more;
+# at a tick a minute that is 720,000 runs a day.
+A_TICK: Final = 500
+
+
+def keep_house(app: App, now: datetime) -> None:
+    """Once a day, by one instance, remove what is old; a tick that cannot finish leaves the rest to the next one.
+
+    What goes wrong here is logged and keeps no sync from running.
+    """
+    try:
+        lease = app.state.acquire_lease("housekeeping", holder=uuid.uuid4().hex, seconds=A_DAY)
+        # A lease that is not given back lapses when the next day's turn has come.
+        if lease is not None and _is_unfinished(app, now):
+            app.state.release_lease(lease)
+    except SyncError as error:
+        log.warning("The daily housekeeping did not come to its end: %s", error.message)
+
+
+def _is_unfinished(app: App, now: datetime) -> bool:
+    """Remove what a tick can; whether there is more to do."""
+    try:
+        removed = app.state.prune(now - timedelta(days=app.settings.retention_days), limit=A_TICK)
+        forgotten = 0 if removed.more else app.state.forget_seen(now - LONGEST_REPLAY)
+    except RetryLater as error:
+        log.warning("The daily housekeeping is tried again at the next tick: %s", error.message)
+        return True
+    log.info(
+        "housekeeping removed %d runs, %d dead letters, %d leases and %d positions of events",
+        removed.runs,
+        removed.dead_letters,
+        removed.leases,
+        forgotten,
+    )
+    return removed.more

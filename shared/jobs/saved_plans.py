@@ -1,0 +1,59 @@
+"""A saved plan is applied once: those of `delta` and `upsert` do not depend on the target, so nothing else tells."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from shared.errors import SyncError, UsedPlanError
+from shared.state import PlanUse, StateStore
+
+__all__ = ["refuse_used_plan", "using_plan"]
+
+log = logging.getLogger(__name__)
+
+
+def refuse_used_plan(state: StateStore, plan_id: str) -> None:
+    """Refuse a saved plan that a run has applied, before anything is read for it.
+
+    Raises:
+        UsedPlanError: It was applied.
+    """
+    if plan_id and (found := state.plan_use(plan_id)):
+        raise _refused(found)
+
+
+@contextmanager
+def using_plan(state: StateStore, use: PlanUse, *, wrote: Callable[[], bool]) -> Iterator[None]:
+    """Have a saved plan while its changes are written. It is given back where nothing was sent to Dataverse.
+
+    A run that dies in between keeps it: what it wrote is not known. A use without a plan's id has no plan.
+
+    Raises:
+        UsedPlanError: Another run has it.
+    """
+    if not use.plan_id:
+        yield
+        return
+    if (found := state.use_plan(use)).run_id != use.run_id:
+        raise _refused(found)
+    try:
+        yield
+    finally:
+        if not wrote():
+            _give_back(state, use)
+
+
+def _give_back(state: StateStore, use: PlanUse) -> None:
+    try:
+        state.return_plan(use)
+    except SyncError as error:
+        log.warning("The saved plan counts as applied, although nothing was written: %s", error.message)
+
+
+def _refused(use: PlanUse) -> UsedPlanError:
+    return UsedPlanError(
+        f"this saved plan was applied already, by run {use.run_id} on {use.used:%Y-%m-%d at %H:%M} UTC, and the target "
+        "has moved since. A saved plan is applied once: nothing was written; make a new plan"
+    )

@@ -1,0 +1,108 @@
+"""How much a store keeps of one record: what is larger is cut, and says so.
+
+The bounds are those of the narrowest store, Azure Tables (1 MiB a row, two bytes a character), so that a state can be
+moved from one store to another. Nothing that the service or a person writes comes near them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from shared.state.records import DeadLetter, ErrorRecord, RunRecord
+
+__all__ = ["fitting_error", "fitting_letter", "fitting_run", "json_text"]
+
+# Two rows a run in Azure Tables, and `runs` reads many at once: a fifth of what a row may hold.
+MOST_OF_A_RUN: Final = 100_000  # characters of JSON
+# A message of a run or a letter is read by a person.
+MOST_OF_A_MESSAGE: Final = 16_384  # characters
+MOST_OF_A_NAME: Final = 1_024  # characters
+# An event hub takes events of 1 MB, the dedicated tier of 20 MB, properties included.
+MOST_OF_A_BODY: Final = 32 * 1024 * 1024  # bytes
+MOST_OF_PROPERTIES: Final = 32 * 1024 * 1024  # characters of JSON
+CUT: Final = " … (cut)"
+
+
+def json_text(value: Any) -> str:
+    """A value as ASCII JSON; what JSON does not know becomes text."""
+    return json.dumps(value, default=str)
+
+
+def fitting_run(run: RunRecord) -> RunRecord:
+    """The row of a run, so small that it fits."""
+    if _size(run) <= MOST_OF_A_RUN:
+        return run
+    # The errors are rows of their own, read by the run's id.
+    errors = run.counts.get("errors")
+    kinds = {"error_kinds": len(errors)} if isinstance(errors, list | Mapping) else {}
+    counts = {name: value for name, value in run.counts.items() if name != "errors"} | kinds
+    run = replace(run, counts=counts, message=_cut(run.message, MOST_OF_A_MESSAGE))
+    if _size(run) <= MOST_OF_A_RUN:
+        return run
+    run = replace(run, parameters={"cut": f"{len(run.parameters):,} parameters are too large to be kept"})
+    if _size(run) <= MOST_OF_A_RUN:
+        return run
+    numbers = {name[:MOST_OF_A_NAME]: value for name, value in run.counts.items() if isinstance(value, int | float)}
+    run = replace(run, counts=numbers)
+    return run if _size(run) <= MOST_OF_A_RUN else replace(run, counts={"cut": "too large to be kept"})
+
+
+def fitting_error(error: ErrorRecord) -> ErrorRecord:
+    """The row of an error, so small that it fits."""
+    if max(len(error.column), len(error.error_class), len(error.error_type)) <= MOST_OF_A_NAME and (
+        len(error.message) <= MOST_OF_A_MESSAGE
+    ):
+        return error
+    return replace(
+        error,
+        error_class=_cut(error.error_class, MOST_OF_A_NAME),
+        error_type=_cut(error.error_type, MOST_OF_A_NAME),
+        column=_cut(error.column, MOST_OF_A_NAME),
+        message=_cut(error.message, MOST_OF_A_MESSAGE),
+    )
+
+
+def fitting_letter(letter: DeadLetter) -> DeadLetter:
+    """A dead letter, so small that it fits; its message says what is missing."""
+    missing = []
+    if len(letter.body) > MOST_OF_A_BODY:
+        missing.append(f"its body but for the first {MOST_OF_A_BODY:,} of {len(letter.body):,} bytes")
+        letter = replace(letter, body=letter.body[:MOST_OF_A_BODY])
+    if _size_of(letter.properties) > MOST_OF_PROPERTIES:
+        missing.append("its properties")
+        letter = replace(letter, properties={})
+    if _size_of(letter.system) > MOST_OF_PROPERTIES:
+        missing.append("its system properties")
+        letter = replace(letter, system={})
+    said = f"; the event is too large to be kept whole, so it is kept without {' and '.join(missing)}"
+    return replace(
+        letter,
+        message=_cut(_text(letter.message), MOST_OF_A_MESSAGE) + (said if missing else ""),
+        error=_cut(_text(letter.error), MOST_OF_A_NAME),
+        code=_cut(_text(letter.code), MOST_OF_A_NAME),
+        offset=_cut(_text(letter.offset), MOST_OF_A_NAME),
+        partition=_cut(_text(letter.partition), MOST_OF_A_NAME),
+    )
+
+
+def _size(run: RunRecord) -> int:
+    return _size_of(asdict(run))
+
+
+def _size_of(value: Any) -> int:
+    try:
+        return len(json_text(value))
+    except (RecursionError, TypeError, ValueError):
+        return MOST_OF_PROPERTIES + 1  # no JSON text at all: nested too deeply, or with keys that are no text
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - len(CUT)] + CUT
+
+
+def _text(text: str) -> str:
+    """Text that UTF-8 can write: half of a character becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()

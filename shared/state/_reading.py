@@ -1,0 +1,101 @@
+"""Rows of a store as records. A row is checked as it is read: a state store may have been changed by others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.errors import AbortRun
+
+__all__ = ["json_object", "moment", "reading", "record"]
+
+R = TypeVar("R")
+_checkers: dict[Any, TypeAdapter[Any]] = {}  # made at first use
+SHOWN = 100  # characters of a row's key
+
+
+@contextmanager
+def reading(table: str, row: str) -> Iterator[None]:
+    """Reads one row; what makes that impossible is told with the row's place.
+
+    Raises:
+        AbortRun: The row does not hold what this program writes.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise AbortRun(
+            f"A row of the state store cannot be read: table {table}, row {row[:SHOWN]!r}: {_reason(error)}. It was "
+            "not written by this version of the program: mend or remove the row, or restore the state store"
+        ) from error
+
+
+def record(kind: type[R], fields: Mapping[str, Any]) -> R:
+    """A record with the fields of a row: every field there and of its type, every moment with its time zone.
+
+    Raises:
+        ValueError: A field is missing or of another type.
+    """
+    made: R = _checker(kind).validate_python(dict(fields))
+    for name in fields:
+        value = getattr(made, name, None)
+        if isinstance(value, datetime):
+            _with_zone(value, name)
+    return made
+
+
+def moment(text: object) -> datetime:
+    """The moment of an ISO text with a time zone.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        raise ValueError("what should be a moment is none") from None  # Python's own words repeat the value
+    return _with_zone(found, "a moment")
+
+
+def json_object(text: object, name: str) -> dict[str, Any]:
+    """The object of a JSON text.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        value = json.loads(text) if isinstance(text, str | bytes) else None
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is no JSON object")  # noqa: TRY004 - the text is wrong, not the call
+    return value
+
+
+def _checker(kind: Any) -> TypeAdapter[Any]:
+    if kind not in _checkers:
+        _checkers[kind] = TypeAdapter(kind)
+    return _checkers[kind]
+
+
+def _with_zone(value: datetime, name: str) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError(f"{name} has no time zone")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, without the values of the row."""
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    if isinstance(error, ValueError) and type(error) is ValueError:
+        return str(error)[:SHOWN]
+    return type(error).__name__

@@ -1,0 +1,79 @@
+"""Removing what is older than the time that it is kept for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from azure.data.tables import TableEntity
+
+from shared.state.azure._events import LETTERS, EventTables
+from shared.state.azure._leases import LEASES, LeaseTables
+from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left
+from shared.state.azure._storage import key, read_record
+from shared.state.records import Pruned, RunRecord
+
+__all__ = ["Retention"]
+
+KEYS: Final = ["PartitionKey", "RowKey"]
+# Rows that no schedule is decided by; see `StateStore.last_run`.
+APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
+
+
+class Retention(LeaseTables, EventTables):
+    """The part of the state store that keeps it small."""
+
+    def prune(self, before: datetime, *, limit: int) -> Pruned:
+        """See `StateStore.prune`."""
+        runs = list(islice(self._old_runs(before), limit))
+        self._remove_runs(runs)
+        kept = f"kept lt '{before.isoformat()}'"
+        letters = self._query(LETTERS, kept, select=KEYS, limit=limit)
+        self._remove_letters({(row["PartitionKey"], row["RowKey"]) for row in letters})
+        leases = self._old_leases(before, limit)
+        self._delete(LEASES, leases)
+        more = max(len(runs), len(letters), len(leases)) >= limit
+        return Pruned(runs=len(runs), dead_letters=len(letters), leases=len(leases), more=more)
+
+    def _old_runs(self, before: datetime) -> Iterator[dict[str, str]]:
+        """The keys of the rows of runs that may go, among those of all syncs, with their sync."""
+        condition = f"PartitionKey eq '{EVERY_SYNC}' and RowKey ge '{left(before) + 1:020}'"
+        followed: set[tuple[str, bool]] = set()
+        for row in self._each_of(RUNS, condition, select=[*KEYS, "sync", "trigger"]):
+            kind = (row["sync"], row["trigger"] in {"events", "definition"})
+            # They come newest first, so what follows the first of a kind has a later one.
+            if kind in followed or self._has_later(row, apart=kind[1]):
+                yield {name: row[name] for name in (*KEYS, "sync")}
+            followed.add(kind)
+
+    def _has_later(self, row: Mapping[str, Any], *, apart: bool) -> bool:
+        kind = APART if apart else f"not {APART}"
+        condition = f"PartitionKey eq '{key(row['sync'])}' and RowKey lt '{row['RowKey']}' and {kind}"
+        return bool(self._query(RUNS, condition, select=KEYS, limit=1))
+
+    def _remove_runs(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Remove runs with all that belongs to them; the row that they are found by goes last."""
+        runs = [row["RowKey"].partition("-")[2] for row in rows]
+        errors = self._each(lambda run: self._query(ERRORS, f"PartitionKey eq '{run}'", select=KEYS), runs)
+        self._delete(ERRORS, [error for found in errors for error in found])
+        files = self._each(self._files_of, rows)
+        self._delete_files(path for found in files for path in found)
+        self._delete(RUN_PLACES, [{"PartitionKey": run, "RowKey": "run"} for run in runs])
+        self._delete(RUNS, [{"PartitionKey": key(row["sync"]), "RowKey": row["RowKey"]} for row in rows])
+        self._delete(RUNS, [{name: row[name] for name in KEYS} for row in rows])
+
+    def _files_of(self, row: Mapping[str, str]) -> list[str]:
+        run_id = row["RowKey"].partition("-")[2]
+        if run_id.startswith("h."):  # a digest: the row has the id
+            found = self._get(RUNS, row["PartitionKey"], row["RowKey"])
+            run_id = read_record(RunRecord, RUNS, found).run_id if found else run_id
+        return [f"{folder(run_id)}{name}" for name in self.files(run_id)]
+
+    def _old_leases(self, before: datetime, limit: int) -> list[TableEntity]:
+        """Leases of job requests: their ids never come again, so nothing is lost with their fencing numbers."""
+        written = before.isoformat().replace("+00:00", "Z")
+        condition = f"name ge 'job/' and name lt 'job0' and Timestamp lt datetime'{written}'"
+        rows = self._query(LEASES, condition, limit=limit)
+        return [row for row in rows if self.lease(row["name"]) is None]

@@ -1,0 +1,50 @@
+"""Time as this machine counts it: nobody can set it, all processes see the same, and it goes on while it sleeps.
+
+A clock of the wall is set, by people and by the network; a lease that is counted by it is lost or never ends. The
+count since the machine started has no such steps. It means nothing to another machine, and nothing after a restart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Machine", "since_boot"]
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def since_boot() -> float:
+    """Seconds since the machine started, its sleep included where the system counts that.
+
+    A run that slept has to see that its lease has lapsed meanwhile, which `time.monotonic` does not tell on Linux.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+def _boot() -> str:
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The machine that a process runs on.
+
+    Attributes:
+        boot: Names the time since its last start; empty where the system has no name for it.
+        seconds: Tells the seconds since then.
+    """
+
+    boot: str
+    seconds: Callable[[], float] = since_boot
+
+    @classmethod
+    def this(cls) -> Machine:
+        """The machine as it is now."""
+        return cls(boot=_boot())

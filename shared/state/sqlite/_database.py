@@ -1,0 +1,197 @@
+"""One SQLite file that several processes of one machine use: opening it, its transactions, its errors."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from shared.errors import AbortRun, RetryLater, UserError
+from shared.state._reading import moment, reading
+from shared.state.machine import Machine
+from shared.state.sqlite import _tables as tables
+
+__all__ = ["MOST_ROWS", "MOST_VALUES", "Database", "marks", "of_sync"]
+
+# How long a statement waits for another process' transaction; each of ours takes milliseconds.
+PATIENCE = timedelta(seconds=30)
+LOCKED_PAUSE = 0.02  # seconds
+# What another process, a full disk or a network drive may cause and end again; extended codes carry these in a byte.
+PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+}
+PRIMARY_CODE = 0xFF
+# SQLite takes at most 32,766 bound values in a statement.
+MOST_VALUES = 10_000
+# What SQLite counts rows with.
+MOST_ROWS = 2**63 - 1
+
+
+class Database:
+    """A file in WAL mode; several processes may use it at once.
+
+    Args:
+        file: The database file; its folder is made when it is missing.
+        now: Tells the time (aware, UTC), for ages.
+        machine: What leases are counted by; the machine that this process runs on.
+
+    Raises:
+        UserError: The file cannot be opened or made, is no database, or was written by a newer version.
+        RetryLater: Another process holds the file for longer than `PATIENCE`.
+    """
+
+    def __init__(
+        self, file: Path, *, now: Callable[[], datetime] | None = None, machine: Machine | None = None
+    ) -> None:
+        self._file = file
+        self._now = now or (lambda: datetime.now(UTC))
+        self._machine = machine or Machine.this()
+        self._lock = threading.RLock()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                file, timeout=PATIENCE.total_seconds(), isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
+        weakref.finalize(self, self._db.close)  # one that is dropped unclosed leaves no file open behind it
+        try:
+            self._prepare()
+        except (sqlite3.Error, UserError) as error:
+            self._db.close()
+            raise (self._away(error) if _is_locked(error) else self._unusable(error)) from error
+
+    def _unusable(self, error: Exception) -> UserError:
+        return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}")
+
+    def _away(self, error: Exception) -> RetryLater:
+        return RetryLater(f"The state store {self._file} is away: {error}", retry_after=5)
+
+    def _prepare(self) -> None:
+        self._use_wal()
+        # An event that was put here is no longer in the hub's hands: a power cut must not lose it.
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("BEGIN IMMEDIATE")
+        with ExitStack() as undo:
+            undo.callback(self._roll_back)
+            self._migrate()
+            self._zero = self._clock()
+            self._db.execute("COMMIT")
+
+    def _use_wal(self) -> None:
+        """Switch to WAL mode, as often as it takes: of several that open a new file at once SQLite refuses all but one.
+
+        It does not wait for them as it does for transactions, since they might wait for each other for ever.
+        """
+        give_up = time.monotonic() + PATIENCE.total_seconds()
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if not _is_locked(error) or time.monotonic() > give_up:
+                    raise
+                time.sleep(LOCKED_PAUSE)
+            else:
+                return
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > tables.SCHEMA_VERSION:
+            raise UserError(
+                f"it was written by a newer version of this program (schema {version}, "
+                f"this one knows {tables.SCHEMA_VERSION}): update the program or name another file"
+            )
+        if version < 0:
+            raise UserError(f"it is a database of another program (schema {version}): name another file")
+        texts = [tables.SCHEMA]
+        if version:
+            texts = [tables.UPGRADES[old] for old in range(version, tables.SCHEMA_VERSION)]
+        for statement in ";".join(texts).split(";"):
+            self._db.execute(statement)
+        if version != tables.SCHEMA_VERSION:
+            self._db.execute(f"PRAGMA user_version = {tables.SCHEMA_VERSION}")
+
+    def _clock(self) -> datetime:
+        """When the machine's count of seconds stood at 0, as leases have it: the same for all processes of the machine.
+
+        A file in WAL mode is shared by the processes of one machine alone. So where it was last used before the machine
+        was started anew, no holder of a lease is left.
+        """
+        found = self._db.execute("SELECT boot, seconds, moment FROM clock").fetchone()
+        seconds = self._machine.seconds()
+        if found is None or found[0] != self._machine.boot:
+            if found is not None:
+                self._db.execute("UPDATE leases SET holder = ''")
+            found = (self._machine.boot, seconds, tables.text(self._now()))
+            self._db.execute("DELETE FROM clock")
+            self._db.execute("INSERT INTO clock VALUES (?, ?, ?)", found)
+        with reading("clock", str(found[0])):
+            return moment(found[2]) - timedelta(seconds=float(found[1]))
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that sees no other writer; nothing of it stays when it fails."""
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            with ExitStack() as undo:
+                undo.callback(self._roll_back)
+                yield self._db
+                self._db.execute("COMMIT")
+                undo.pop_all()
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if _code(error) in PASSING:
+                raise self._away(error) from error
+            raise AbortRun(f"The state store {self._file} cannot be used: {error}") from error
+        except (OverflowError, UnicodeError) as error:
+            raise AbortRun(f"The state store cannot keep such a value: {type(error).__name__}") from error
+
+    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._lock, self._explained():
+            return self._db.execute(sql, values).fetchall()
+
+    def _one(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        return next(iter(self._all(sql, values)), None)
+
+    def close(self) -> None:
+        """See `StateStore.close`."""
+        with self._lock:
+            self._db.close()
+
+
+def of_sync(sync: str | None) -> tuple[str, tuple[Any, ...]]:
+    """The WHERE clause that keeps to one sync."""
+    return (" WHERE sync = ?", (sync,)) if sync is not None else ("", ())
+
+
+def marks(values: Collection[str]) -> str:
+    """One placeholder a value."""
+    return ", ".join("?" * len(values))
+
+
+def _is_locked(error: Exception) -> bool:
+    return _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary code for an error; 0 where it has none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & PRIMARY_CODE

@@ -1,0 +1,47 @@
+"""Removing what is older than the time that it is kept for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.state.records import Pruned
+from shared.state.sqlite import _tables as tables
+from shared.state.sqlite._database import MOST_ROWS, marks
+from shared.state.sqlite._leases import LeaseRows
+from shared.state.sqlite._runs import RunRows
+
+__all__ = ["Retention"]
+
+# Runs in one transaction: other processes wait for it, and a run's files may hold megabytes.
+TOGETHER = 25
+OLD_RUNS = """
+    SELECT run_id FROM runs AS old WHERE started < ? AND EXISTS (
+        SELECT 1 FROM runs AS later WHERE later.sync = old.sync AND later.started > old.started
+        AND (later."trigger" IN ('events', 'definition')) = (old."trigger" IN ('events', 'definition')))
+    ORDER BY started LIMIT ?
+"""
+OLD_LEASES = "SELECT name FROM leases WHERE name >= 'job/' AND name < 'job0' AND expires < ? LIMIT ?"
+
+
+class Retention(LeaseRows, RunRows):
+    """The part of the state store that keeps it small."""
+
+    def prune(self, before: datetime, *, limit: int) -> Pruned:
+        """See `StateStore.prune`."""
+        moment, most = tables.text(before), min(limit, MOST_ROWS)
+        runs = [str(run_id) for (run_id,) in self._all(OLD_RUNS, (moment, most))]
+        for at in range(0, len(runs), TOGETHER):
+            self._remove_runs(runs[at : at + TOGETHER])
+        leases = [name for (name,) in self._all(OLD_LEASES, (moment, most)) if self.lease(name) is None]
+        with self._writing() as db:
+            sql = "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE kept < ? LIMIT ?)"
+            letters = db.execute(sql, (moment, most)).rowcount
+            db.executemany("DELETE FROM leases WHERE name = ?", [(name,) for name in leases])
+        more = max(len(runs), letters, len(leases)) >= limit
+        return Pruned(runs=len(runs), dead_letters=letters, leases=len(leases), more=more)
+
+    def _remove_runs(self, run_ids: Sequence[str]) -> None:
+        with self._writing() as db:
+            for table in ("errors", "files", "runs"):
+                db.execute(f"DELETE FROM {table} WHERE run_id IN ({marks(run_ids)})", run_ids)

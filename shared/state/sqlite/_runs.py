@@ -1,0 +1,76 @@
+"""Execution log, error rows and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from shared.state._bounds import fitting_error, fitting_run
+from shared.state.records import ErrorRecord, RunRecord
+from shared.state.sqlite import _tables as tables
+from shared.state.sqlite._database import MOST_ROWS, Database, of_sync
+
+__all__ = ["RunRows"]
+
+
+class RunRows(Database):
+    """The part of the state store that a run writes its log to."""
+
+    def begin_run(self, run: RunRecord) -> None:
+        """See `StateStore.begin_run`."""
+        with self._writing() as db:
+            db.execute(tables.replace("runs", tables.RUN_FIELDS), tables.row(fitting_run(run), tables.RUN_FIELDS))
+
+    def finish_run(self, run: RunRecord) -> None:
+        """See `StateStore.finish_run`."""
+        self.begin_run(run)
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """See `StateStore.run`."""
+        found = self._one(f"{tables.select('runs', tables.RUN_FIELDS)} WHERE run_id = ?", (run_id,))
+        return tables.run(found) if found else None
+
+    def runs(self, sync: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
+        """See `StateStore.runs`."""
+        where, values = of_sync(sync)
+        rows = self._all(
+            f"{tables.select('runs', tables.RUN_FIELDS)}{where} ORDER BY started DESC LIMIT ?",
+            (*values, min(limit, MOST_ROWS)),
+        )
+        return tuple(tables.run(row) for row in rows)
+
+    def last_run(self, sync: str, *, until: datetime | None = None) -> RunRecord | None:
+        """See `StateStore.last_run`."""
+        where = "WHERE sync = ? AND started <= ? AND \"trigger\" NOT IN ('events', 'definition')"
+        values = (sync, tables.text(until or datetime.max.replace(tzinfo=UTC)))
+        order = "ORDER BY started DESC LIMIT 1"
+        found = self._one(f"{tables.select('runs', tables.RUN_FIELDS)} {where} {order}", values)
+        return tables.run(found) if found else None
+
+    def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
+        """See `StateStore.add_errors`."""
+        with self._writing() as db:
+            db.executemany(
+                tables.replace("errors", tables.ERROR_FIELDS),
+                [tables.row(fitting_error(error), tables.ERROR_FIELDS) for error in errors],
+            )
+
+    def errors(self, run_id: str) -> tuple[ErrorRecord, ...]:
+        """See `StateStore.errors`."""
+        select = tables.select("errors", tables.ERROR_FIELDS)
+        order = 'count DESC, side, error_class, error_type, "column", message'
+        return tuple(tables.error(row) for row in self._all(f"{select} WHERE run_id = ? ORDER BY {order}", (run_id,)))
+
+    def put_file(self, run_id: str, name: str, data: bytes) -> None:
+        """See `StateStore.put_file`."""
+        with self._writing() as db:
+            db.execute(tables.replace("files", ("run_id", "name", "data")), (run_id, name, data))
+
+    def file(self, run_id: str, name: str) -> bytes | None:
+        """See `StateStore.file`."""
+        found = self._one("SELECT data FROM files WHERE run_id = ? AND name = ?", (run_id, name))
+        return bytes(found[0]) if found else None
+
+    def files(self, run_id: str) -> tuple[str, ...]:
+        """See `StateStore.files`."""
+        return tuple(row[0] for row in self._all("SELECT name FROM files WHERE run_id = ? ORDER BY name", (run_id,)))

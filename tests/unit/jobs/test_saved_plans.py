@@ -1,0 +1,74 @@
+"""A saved plan is applied once, and given back by a run that wrote nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from shared.errors import RetryLater, UsedPlanError
+from shared.jobs.saved_plans import refuse_used_plan, using_plan
+from shared.state import PlanUse
+from shared.state.sqlite import SqliteStateStore
+
+MINE = PlanUse(plan_id="p1", checksum="c" * 64, sync="a", run_id="r1", used=datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
+OTHER = replace(MINE, run_id="r2")
+
+
+class Away(SqliteStateStore):
+    """A store that cannot be reached when the plan is to be given back."""
+
+    def return_plan(self, use: PlanUse) -> None:
+        raise RetryLater("away", retry_after=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStateStore]:
+    opened = SqliteStateStore(tmp_path / "state.db")
+    yield opened
+    opened.close()
+
+
+def test_a_plan_that_was_written_is_used(store: SqliteStateStore) -> None:
+    """The next run is refused, with a sentence that names the first."""
+    refuse_used_plan(store, "p1")
+    with using_plan(store, MINE, wrote=lambda: True):
+        pass
+    said = "applied already, by run r1 on 2026-03-01 at 12:30 UTC"
+    with pytest.raises(UsedPlanError, match=said):
+        refuse_used_plan(store, "p1")
+    with pytest.raises(UsedPlanError, match=said), using_plan(store, OTHER, wrote=lambda: False):
+        pytest.fail("the second run wrote")
+    assert store.plan_use("p1") == MINE
+
+
+@pytest.mark.parametrize("error", [RetryLater("away", retry_after=1), KeyboardInterrupt(), ZeroDivisionError()])
+@pytest.mark.parametrize("wrote", [True, False])
+def test_a_run_that_fails_gives_the_plan_back_where_it_wrote_nothing(
+    store: SqliteStateStore, error: BaseException, *, wrote: bool
+) -> None:
+    """Whatever ends it; where something was sent the plan stays used."""
+    with pytest.raises(type(error)), using_plan(store, MINE, wrote=lambda: wrote):
+        raise error
+    assert store.plan_use("p1") == (MINE if wrote else None)
+
+
+def test_a_plan_that_cannot_be_given_back_changes_nothing_of_how_the_run_ended(tmp_path: Path) -> None:
+    """The error that ended the run is the one that is told."""
+    store = Away(tmp_path / "state.db")
+    with pytest.raises(ZeroDivisionError), using_plan(store, MINE, wrote=lambda: False):
+        raise ZeroDivisionError
+    store.close()
+
+
+def test_a_run_without_a_saved_plan_leaves_no_trace(store: SqliteStateStore) -> None:
+    """Runs by the clock have none."""
+    none = replace(MINE, plan_id="")
+    for _ in range(2):
+        refuse_used_plan(store, "")
+        with using_plan(store, none, wrote=lambda: True):
+            pass
+    assert store.plan_use("") is None
