@@ -153,7 +153,7 @@ class _Writing:
 
     def _note(self, outcome: Outcome, *, adopting: bool) -> None:
         match outcome:
-            case Failed() if adopting and outcome.code in KEY_TAKEN:
+            case Failed() if adopting and _is_taken(outcome):
                 self._taken += 1
             case Failed():
                 self._failed += 1
@@ -224,6 +224,11 @@ def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
         )
 
 
+def _is_taken(outcome: Failed) -> bool:
+    """Whether another record has the key of an insert; with an id the create was made, and what follows it failed."""
+    return not outcome.id and outcome.code in KEY_TAKEN
+
+
 def _row(outcome: Outcome, *, adopting: bool, applied: str) -> dict[str, object]:
     match outcome:
         case Applied():
@@ -231,8 +236,7 @@ def _row(outcome: Outcome, *, adopting: bool, applied: str) -> dict[str, object]
         case Failed():
             return {
                 "n": outcome.number,
-                # With an id the create was made, and what came after it was refused.
-                "result": TAKEN if adopting and not outcome.id and outcome.code in KEY_TAKEN else "failed",
+                "result": TAKEN if adopting and _is_taken(outcome) else "failed",
                 "id": outcome.id,
                 "status": outcome.status,
                 "code": outcome.code,
