@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse, Patience
-from shared.dataverse.hosts import direct_hosts
+from shared.dataverse.http.hosts import direct_hosts
 from shared.definitions import Loaded, ParameterValue, Repository, SecretReference, SyncDefinition, resolve
 from shared.definitions.environment import secret_variables
 from shared.errors import DefinitionError, Problem, SyncError

@@ -21,8 +21,8 @@ from shared.dataverse import (
     TokenProvider,
     write_headers,
 )
-from shared.dataverse.authority import authority_of
-from shared.dataverse.connection import service_url_of
+from shared.dataverse.http.authority import authority_of
+from shared.dataverse.http.connection import service_url_of
 from shared.definitions import (
     ApplicationUser,
     EnvironmentSecret,

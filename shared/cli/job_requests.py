@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 
 from shared.app import App
-from shared.dataverse.hosts import is_loopback
+from shared.dataverse.http.hosts import is_loopback
 from shared.definitions import SyncDefinition
 from shared.errors import UserError
 from shared.state import JobRequest

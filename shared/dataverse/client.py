@@ -7,22 +7,22 @@ from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
-from shared.dataverse.bulk_delete import Dropping
+from shared.clock import Clock, SystemClock
 from shared.dataverse.changes import Change, Outcome
-from shared.dataverse.chunks import MESSAGES, Target
-from shared.dataverse.clock import Clock, SystemClock
-from shared.dataverse.connection import Connection
-from shared.dataverse.controller import ELASTIC_ROWS, Controller, Sizes
-from shared.dataverse.holders import read_holders
-from shared.dataverse.keys import key_values
-from shared.dataverse.lanes import Lane
-from shared.dataverse.metadata import MetadataCache, read_entity
-from shared.dataverse.reader import ReadReport, keyed_queries, read_queries, read_table, table_query
-from shared.dataverse.senders import ThreadSenders
-from shared.dataverse.service import Call, Service, Usage
-from shared.dataverse.tokens import TokenProvider
-from shared.dataverse.transport import HttpTransport, Transport
-from shared.dataverse.writer import Bounds, Landed, Writing
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.keys import key_values
+from shared.dataverse.http.service import Call, Service, Usage
+from shared.dataverse.http.tokens import TokenProvider
+from shared.dataverse.http.transport import HttpTransport, Transport
+from shared.dataverse.metadata.tables import MetadataCache, read_entity
+from shared.dataverse.read.holders import read_holders
+from shared.dataverse.read.reader import ReadReport, keyed_queries, read_queries, read_table, table_query
+from shared.dataverse.write.bulk_delete import Dropping
+from shared.dataverse.write.chunks import MESSAGES, Target
+from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
+from shared.dataverse.write.lanes import Lane
+from shared.dataverse.write.senders import ThreadSenders
+from shared.dataverse.write.writer import Bounds, Landed, Writing
 from shared.entities import EntityMetadata
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace

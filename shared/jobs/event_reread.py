@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from shared.dataverse import Dataverse
-from shared.dataverse.service import Call
+from shared.dataverse.http.service import Call
 from shared.errors import RequestRefused
 from shared.events import RecordReference
 

@@ -163,7 +163,7 @@ class TestAway:
     ) -> None:
         """Only then does the function throw; nothing is lost and nothing doubled."""
         listen(world)
-        monkeypatch.setattr("shared.dataverse.clock.time.sleep", lambda _: None)
+        monkeypatch.setattr("shared.clock.time.sleep", lambda _: None)
         world.emulator.faults({"action": "status", "status": 503, "times": 10_000})
         batch = ({"op": "c", "number": "A", "name": "one"}, b"")
         assert "RetryLater" in fire(host, *batch).trace

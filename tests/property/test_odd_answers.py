@@ -29,7 +29,7 @@ from shared.dataverse import (
     Response,
     Transport,
 )
-from shared.dataverse.answers import guid_of
+from shared.dataverse.http.answers import guid_of
 from shared.errors import SyncError
 from shared.transform import current_table_step
 from shared.workspace import Workspace

@@ -32,9 +32,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from emulator.testing import RunningEmulator, running
 from shared.app import App
 from shared.dataverse import Dataverse, MetadataCache
-from shared.dataverse.controller import Controller, Sizes
-from shared.dataverse.lanes import Lane
-from shared.dataverse.transport import Request, Response, Transport
+from shared.dataverse.http.transport import Request, Response, Transport
+from shared.dataverse.write.controller import Controller, Sizes
+from shared.dataverse.write.lanes import Lane
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.errors import SyncError
 from shared.jobs import RunState, RunSummary

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Skipped
-from shared.dataverse.controller import Sizes
-from shared.dataverse.writer import Bounds
+from shared.dataverse.write.controller import Sizes
+from shared.dataverse.write.writer import Bounds
 from shared.errors import SyncError
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, Fault, World, world
 

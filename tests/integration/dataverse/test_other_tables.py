@@ -12,7 +12,7 @@ import pytest
 
 from emulator.testing import RunningEmulator, running
 from shared.dataverse import Applied, Change, ChangeAction, Dataverse, Failed
-from shared.dataverse.service import Call
+from shared.dataverse.http.service import Call
 from tests.integration.dataverse.conftest import Connect
 
 ROWS = 250

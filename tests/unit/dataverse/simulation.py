@@ -18,14 +18,14 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid5
 
 from shared.dataverse.changes import Change, ChangeAction, Outcome
-from shared.dataverse.chunks import Target
-from shared.dataverse.connection import Connection
-from shared.dataverse.controller import Controller, Sizes
-from shared.dataverse.lanes import Lane
-from shared.dataverse.retry import PATIENCE, Patience
-from shared.dataverse.service import Service
-from shared.dataverse.transport import AnswerTimedOut, Request, Response, Unsent
-from shared.dataverse.writer import Bounds, Landed, Writing
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.retry import PATIENCE, Patience
+from shared.dataverse.http.service import Service
+from shared.dataverse.http.transport import AnswerTimedOut, Request, Response, Unsent
+from shared.dataverse.write.chunks import Target
+from shared.dataverse.write.controller import Controller, Sizes
+from shared.dataverse.write.lanes import Lane
+from shared.dataverse.write.writer import Bounds, Landed, Writing
 from shared.entities import AlternateKey, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import AnswerLost
 

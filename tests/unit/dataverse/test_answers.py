@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dataverse.answers import Answer, UnexpectedAnswer, guid_of, parsed
+from shared.dataverse.http.answers import Answer, UnexpectedAnswer, guid_of, parsed
 
 ID = "11111111-2222-3333-4444-555555555555"
 JSON = st.recursive(

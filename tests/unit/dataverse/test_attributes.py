@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.dataverse.answers import Answer
-from shared.dataverse.attributes import attribute_of, choices_of
+from shared.dataverse.http.answers import Answer
+from shared.dataverse.metadata.attributes import attribute_of, choices_of
 from shared.entities import AttributeType, Choice, DateBehavior
 
 

@@ -11,12 +11,12 @@ from uuid import UUID
 
 import pytest
 
-from shared.dataverse.bulk_delete import IDS_A_QUERY, JOBS_AT_ONCE, ROWS_A_JOB, Dropping
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
-from shared.dataverse.connection import Connection
-from shared.dataverse.service import Service
-from shared.dataverse.transport import Request, Response
-from shared.dataverse.writer import Bounds
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.service import Service
+from shared.dataverse.http.transport import Request, Response
+from shared.dataverse.write.bulk_delete import IDS_A_QUERY, JOBS_AT_ONCE, ROWS_A_JOB, Dropping
+from shared.dataverse.write.writer import Bounds
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from tests.unit.dataverse.simulation import ACCOUNT, BASE, FixedToken, SimulatedClock
 

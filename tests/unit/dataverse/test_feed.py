@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dataverse.changes import Change, ChangeAction
-from shared.dataverse.chunks import Step, kind_of
-from shared.dataverse.controller import Kind
-from shared.dataverse.feed import Feed
+from shared.dataverse.write.chunks import Step, kind_of
+from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.feed import Feed
 
 ACTIONS = st.sampled_from(list(ChangeAction))
 

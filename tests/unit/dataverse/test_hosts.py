@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.dataverse.hosts import AllowedHosts
+from shared.dataverse.http.hosts import AllowedHosts
 from shared.errors import AbortRun
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from shared.dataverse import paging
-from shared.dataverse.connection import Connection
-from shared.dataverse.paging import first_page, following_pages, pages
-from shared.dataverse.service import Service
-from shared.dataverse.transport import Request, Response
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.service import Service
+from shared.dataverse.http.transport import Request, Response
+from shared.dataverse.read import paging
+from shared.dataverse.read.paging import first_page, following_pages, pages
 from shared.errors import AbortRun
 from tests.unit.dataverse.simulation import BASE, FixedToken, SimulatedClock
 

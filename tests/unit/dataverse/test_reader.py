@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dataverse.page_rows import rows_text
-from shared.dataverse.paging import first_page
-from shared.dataverse.ranges import cut_column, cuts, range_conditions
-from shared.dataverse.reader import insert_statement, read_queries, table_query
-from shared.dataverse.transport import Response
+from shared.dataverse.http.transport import Response
+from shared.dataverse.read.page_rows import rows_text
+from shared.dataverse.read.paging import first_page
+from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
+from shared.dataverse.read.reader import insert_statement, read_queries, table_query
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import AbortRun
 from shared.transform import TargetColumn, current_table_step

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
-from shared.dataverse.writer import Bounds
+from shared.dataverse.write.writer import Bounds
 from tests.unit.dataverse.simulation import ALL_MESSAGES, Fault, World, inserts, world
 
 REFUSED = "the state cannot be set"

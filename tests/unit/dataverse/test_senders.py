@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.dataverse.senders import ThreadSenders
+from shared.dataverse.write.senders import ThreadSenders
 from shared.errors import AnswerLost
 
 

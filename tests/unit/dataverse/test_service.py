@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.dataverse.connection import Connection
-from shared.dataverse.service import Call, Service
-from shared.dataverse.transport import Request, Response, Unsent
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.service import Call, Service
+from shared.dataverse.http.transport import Request, Response, Unsent
 from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater
 from tests.unit.dataverse.simulation import BASE, FixedToken, SimulatedClock
 

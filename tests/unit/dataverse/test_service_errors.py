@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from shared.dataverse.retry import Trouble
-from shared.dataverse.service_errors import Conflict, conflict, error_of, refusal, trouble
-from shared.dataverse.transport import Response
+from shared.dataverse.http.retry import Trouble
+from shared.dataverse.http.service_errors import Conflict, conflict, error_of, refusal, trouble
+from shared.dataverse.http.transport import Response
 from shared.errors import AbortRun, RequestRefused
 from shared.redaction import register_secret
 

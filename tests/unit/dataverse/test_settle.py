@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
-from shared.dataverse.chunks import Chunk, Step, Target, call_of
-from shared.dataverse.connection import Connection
-from shared.dataverse.controller import Kind
-from shared.dataverse.retry import Trouble
-from shared.dataverse.settle import Verdict, settle
-from shared.dataverse.transport import Response
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.retry import Trouble
+from shared.dataverse.http.transport import Response
+from shared.dataverse.write.chunks import Chunk, Step, Target, call_of
+from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.settle import Verdict, settle
 from shared.errors import AbortRun
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE
 

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from shared.dataverse.tokens import ClientCredentials, CredentialTokens, resource_of
-from shared.dataverse.transport import Request, Response
+from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, resource_of
+from shared.dataverse.http.transport import Request, Response
 from shared.errors import AbortRun, RetryLater
 from tests.unit.dataverse.simulation import SimulatedClock
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from emulator.tls import Certificates
-from shared.dataverse.transport import AnswerTimedOut, HttpTransport, Request, Unsent
+from shared.dataverse.http.transport import AnswerTimedOut, HttpTransport, Request, Unsent
 from shared.errors import AbortRun, AnswerLost
 
 
@@ -250,7 +250,7 @@ def test_an_answer_that_trickles_has_a_deadline(transport: HttpTransport, start:
 
 def test_a_small_answer_cannot_unpack_to_gigabytes(transport: HttpTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unpacking stops at the bound, and the message says what to do."""
-    monkeypatch.setattr("shared.dataverse.transport.MOST_BYTES", 2**20)
+    monkeypatch.setattr("shared.dataverse.http.transport.MOST_BYTES", 2**20)
     bomb = gzip.compress(bytes(2**26))
     with (
         serving(lambda handler: reply(handler, bomb, Content_Encoding="gzip")) as url,
@@ -271,7 +271,7 @@ def test_endless_lines_behind_the_last_chunk_are_cut_off(
     transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The library that reads chunks takes any number of them."""
-    monkeypatch.setattr("shared.dataverse.transport._MOST_TRAVELLING", 2**20)
+    monkeypatch.setattr("shared.dataverse.http.transport._MOST_TRAVELLING", 2**20)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True

@@ -12,10 +12,10 @@ from datetime import timedelta
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
-from shared.dataverse.controller import Kind
-from shared.dataverse.retry import Patience
-from shared.dataverse.transport import Request
-from shared.dataverse.writer import Bounds
+from shared.dataverse.http.retry import Patience
+from shared.dataverse.http.transport import Request
+from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.writer import Bounds
 from shared.errors import AbortRun, RetryLater, SyncError
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE, Fault, World, inserts, world
 

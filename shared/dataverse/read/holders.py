@@ -11,14 +11,14 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-from shared.dataverse.answers import parsed
-from shared.dataverse.batch_requests import Part, decoded, encoded
-from shared.dataverse.keys import equals
-from shared.dataverse.reader import selected, typed_members
-from shared.dataverse.retry import Happened, Trouble, delay
-from shared.dataverse.service import FIRST_REFUSAL, Call, Service
-from shared.dataverse.service_errors import refusal, trouble
-from shared.dataverse.transport import Response
+from shared.dataverse.http.answers import parsed
+from shared.dataverse.http.batch_requests import Part, decoded, encoded
+from shared.dataverse.http.keys import equals
+from shared.dataverse.http.retry import Happened, Trouble, delay
+from shared.dataverse.http.service import FIRST_REFUSAL, Call, Service
+from shared.dataverse.http.service_errors import refusal, trouble
+from shared.dataverse.http.transport import Response
+from shared.dataverse.read.reader import selected, typed_members
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
 from shared.transform.targets import TargetColumn

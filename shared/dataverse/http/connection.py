@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.dataverse.retry import PATIENCE, Patience
+from shared.dataverse.http.retry import PATIENCE, Patience
 from shared.definitions.models import KeyMatch, ParameterValue, WriteOptions
 from shared.definitions.parameters import in_text
 from shared.definitions.service_url import checked_service_url

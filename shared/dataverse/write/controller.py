@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from shared.dataverse.pace import Pace
+from shared.dataverse.write.pace import Pace
 
 __all__ = ["Controller", "Deadlocked", "Event", "Kind", "Settled", "Sizes", "Throttled", "TooLong"]
 

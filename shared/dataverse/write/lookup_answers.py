@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from shared.dataverse.answers import parsed
-from shared.dataverse.chunks import Chunk, Target, lookup_key
-from shared.dataverse.keys import column_in_url, key_text
-from shared.dataverse.transport import Response
+from shared.dataverse.http.answers import parsed
+from shared.dataverse.http.keys import column_in_url, key_text
+from shared.dataverse.http.transport import Response
+from shared.dataverse.write.chunks import Chunk, Target, lookup_key
 from shared.definitions.models import KeyMatch
 
 __all__ = ["found_records"]

@@ -13,15 +13,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared.dataverse.answers import UnexpectedAnswer, parsed
-from shared.dataverse.batch_requests import decoded
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
-from shared.dataverse.chunks import MESSAGES, Chunk, Step, Target, lookups_of
-from shared.dataverse.controller import Kind
-from shared.dataverse.elastic import details_of
-from shared.dataverse.lookup_answers import found_records
-from shared.dataverse.retry import Trouble
-from shared.dataverse.service_errors import (
+from shared.dataverse.http.answers import UnexpectedAnswer, parsed
+from shared.dataverse.http.batch_requests import decoded
+from shared.dataverse.http.retry import Trouble
+from shared.dataverse.http.service_errors import (
     TIMEOUT_CODE,
     Conflict,
     Refusal,
@@ -31,7 +27,11 @@ from shared.dataverse.service_errors import (
     refusal,
     trouble,
 )
-from shared.dataverse.transport import Response
+from shared.dataverse.http.transport import Response
+from shared.dataverse.write.chunks import MESSAGES, Chunk, Step, Target, lookups_of
+from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.elastic import details_of
+from shared.dataverse.write.lookup_answers import found_records
 from shared.errors import AbortRun
 
 __all__ = ["Verdict", "halved", "lost", "settle", "too_often"]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import ceil
 
 from shared.dataverse.changes import Change
-from shared.dataverse.chunks import Chunk, Step, kind_of
-from shared.dataverse.controller import Kind
+from shared.dataverse.write.chunks import Chunk, Step, kind_of
+from shared.dataverse.write.controller import Kind
 
 __all__ = ["Feed"]
 

@@ -8,9 +8,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from shared.dataverse.answers import Answer, UnexpectedAnswer, parsed
-from shared.dataverse.page_rows import split_page
-from shared.dataverse.service import Call, Service, asked_for
+from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
+from shared.dataverse.http.service import Call, Service, asked_for
+from shared.dataverse.read.page_rows import split_page
 
 __all__ = ["PAGE_ROWS", "Page", "first_page", "following_pages", "pages"]
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from shared.dataverse.clock import Clock, SystemClock
-from shared.dataverse.hosts import LOGIN_AUTHORITIES, AllowedHosts, is_loopback, origin_of
-from shared.dataverse.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly, checked_token
-from shared.dataverse.transport import Request, Transport
+from shared.clock import Clock, SystemClock
+from shared.dataverse.http.hosts import LOGIN_AUTHORITIES, AllowedHosts, is_loopback, origin_of
+from shared.dataverse.http.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly, checked_token
+from shared.dataverse.http.transport import Request, Transport
 from shared.errors import SDK_MISREADS, AbortRun, RetryLater
 from shared.redaction import register_secret
 

@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.dataverse.answers import UnexpectedAnswer, parsed
 from shared.dataverse.changes import KEY_TAKEN
-from shared.dataverse.retry import Trouble
-from shared.dataverse.transport import Response
+from shared.dataverse.http.answers import UnexpectedAnswer, parsed
+from shared.dataverse.http.retry import Trouble
+from shared.dataverse.http.transport import Response
 from shared.errors import AbortRun, RequestRefused
 from shared.redaction import cleaned
 

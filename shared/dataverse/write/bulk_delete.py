@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from shared.dataverse.answers import UnexpectedAnswer
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
-from shared.dataverse.keys import lookups
-from shared.dataverse.service import Call, Service
-from shared.dataverse.writer import POLL_SECONDS, Bounds
+from shared.dataverse.http.answers import UnexpectedAnswer
+from shared.dataverse.http.keys import lookups
+from shared.dataverse.http.service import Call, Service
+from shared.dataverse.write.writer import POLL_SECONDS, Bounds
 from shared.entities import EntityMetadata
 from shared.errors import RequestRefused, SyncError
 

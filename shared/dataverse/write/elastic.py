@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from shared.dataverse.answers import Answer, UnexpectedAnswer, parsed
-from shared.dataverse.transport import Response
+from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
+from shared.dataverse.http.transport import Response
 
 __all__ = ["DETAILS_WANTED", "details_of"]
 

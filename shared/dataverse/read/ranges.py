@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from shared.dataverse.keys import literal
+from shared.dataverse.http.keys import literal
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace, quoted

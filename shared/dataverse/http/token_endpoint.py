@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from shared.dataverse.answers import UnexpectedAnswer, parsed
-from shared.dataverse.hosts import LOGIN_AUTHORITIES, AllowedHosts
-from shared.dataverse.transport import Request, Response, Transport
+from shared.dataverse.http.answers import UnexpectedAnswer, parsed
+from shared.dataverse.http.hosts import LOGIN_AUTHORITIES, AllowedHosts
+from shared.dataverse.http.transport import Request, Response, Transport
 from shared.errors import SDK_MISREADS, AbortRun, AnswerLost, RetryLater, SyncError
 
 __all__ = ["TOKEN_SECONDS", "MsalRequests", "ask_msal", "ask_plainly", "checked_token"]

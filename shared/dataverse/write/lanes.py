@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.dataverse.controller import Controller, Kind
+from shared.dataverse.write.controller import Controller, Kind
 
 __all__ = ["Lane", "freest"]
 

@@ -15,18 +15,18 @@ from functools import partial
 from uuid import uuid4
 
 from shared.dataverse.changes import KEY_TAKEN, Change, ChangeAction, Failed, Outcome, Skipped
-from shared.dataverse.chunks import Chunk, Step, Target, call_of, step_of
-from shared.dataverse.controller import Deadlocked, Kind, Settled, Throttled, TooLong
-from shared.dataverse.feed import Feed
-from shared.dataverse.lanes import Lane, freest
-from shared.dataverse.own_ids import all_named, named
-from shared.dataverse.retry import Happened, Trouble, delay, retry_after
-from shared.dataverse.second_steps import SecondSteps
-from shared.dataverse.senders import Senders
-from shared.dataverse.service import FIRST_REFUSAL, Service
-from shared.dataverse.service_errors import CONCURRENCY_CODE, refusal
-from shared.dataverse.settle import Verdict, halved, lost, settle, too_often
-from shared.dataverse.transport import AnswerTimedOut, Response, Unsent
+from shared.dataverse.http.retry import Happened, Trouble, delay, retry_after
+from shared.dataverse.http.service import FIRST_REFUSAL, Service
+from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
+from shared.dataverse.http.transport import AnswerTimedOut, Response, Unsent
+from shared.dataverse.write.chunks import Chunk, Step, Target, call_of, step_of
+from shared.dataverse.write.controller import Deadlocked, Kind, Settled, Throttled, TooLong
+from shared.dataverse.write.feed import Feed
+from shared.dataverse.write.lanes import Lane, freest
+from shared.dataverse.write.own_ids import all_named, named
+from shared.dataverse.write.second_steps import SecondSteps
+from shared.dataverse.write.senders import Senders
+from shared.dataverse.write.settle import Verdict, halved, lost, settle, too_often
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 
 __all__ = ["Bounds", "Landed", "Writing"]

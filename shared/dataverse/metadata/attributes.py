@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.dataverse.answers import Answer
+from shared.dataverse.http.answers import Answer
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior
 
 __all__ = ["OPTION_CASTS", "attribute_of", "choices_of"]

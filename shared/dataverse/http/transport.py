@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
-from shared.dataverse.deadlines import AnswerTooLargeError, DeadlineAdapter, answered_within
-from shared.dataverse.hosts import is_direct
+from shared.dataverse.http.deadlines import AnswerTooLargeError, DeadlineAdapter, answered_within
+from shared.dataverse.http.hosts import is_direct
 from shared.errors import AbortRun, AnswerLost, RetryLater
 
 __all__ = ["MOST_BYTES", "AnswerTimedOut", "HttpTransport", "Request", "Response", "Transport", "Unsent"]

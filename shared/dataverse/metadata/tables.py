@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from shared.dataverse.answers import Answer, UnexpectedAnswer
-from shared.dataverse.attributes import OPTION_CASTS, attribute_of, choices_of
-from shared.dataverse.service import Call, Service
+from shared.dataverse.http.answers import Answer, UnexpectedAnswer
+from shared.dataverse.http.service import Call, Service
+from shared.dataverse.metadata.attributes import OPTION_CASTS, attribute_of, choices_of
 from shared.entities import AlternateKey, AttributeMetadata, Choice, EntityMetadata
 from shared.errors import AbortRun, RequestRefused
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from json import JSONDecoder
 
 from shared.dataverse.changes import Change, ChangeAction
-from shared.dataverse.keys import key_values, predicate
+from shared.dataverse.http.keys import key_values, predicate
 from shared.entities import EntityMetadata
 
 __all__ = ["NAMESPACE", "create_body", "delete_body", "new_record", "update_body", "upsert_body", "without_key"]

@@ -8,16 +8,24 @@ from enum import StrEnum
 from typing import Any, assert_never
 from urllib.parse import quote, urlsplit
 
-from shared.dataverse.batch_requests import Part, encoded
-from shared.dataverse.bulk import NAMESPACE, create_body, delete_body, new_record, update_body, upsert_body, without_key
 from shared.dataverse.changes import Change, ChangeAction
-from shared.dataverse.connection import Connection
-from shared.dataverse.controller import Kind
-from shared.dataverse.elastic import DETAILS_WANTED
-from shared.dataverse.keys import Lookup, column_in_url, key_values, lookups, predicate
-from shared.dataverse.retry import Trouble
-from shared.dataverse.service import Call
-from shared.dataverse.service_errors import Refusal
+from shared.dataverse.http.batch_requests import Part, encoded
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.keys import Lookup, column_in_url, key_values, lookups, predicate
+from shared.dataverse.http.retry import Trouble
+from shared.dataverse.http.service import Call
+from shared.dataverse.http.service_errors import Refusal
+from shared.dataverse.write.bulk import (
+    NAMESPACE,
+    create_body,
+    delete_body,
+    new_record,
+    update_body,
+    upsert_body,
+    without_key,
+)
+from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.elastic import DETAILS_WANTED
 from shared.entities import EntityMetadata
 
 __all__ = ["MESSAGES", "Chunk", "Step", "Target", "call_of", "kind_of", "lookups_of", "step_of"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
-from shared.dataverse.controller import Kind
+from shared.dataverse.write.controller import Kind
 
 __all__ = ["SecondSteps"]
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urljoin
 
-from shared.dataverse.answers import Answer, UnexpectedAnswer, parsed
-from shared.dataverse.clock import Clock
-from shared.dataverse.connection import Connection
-from shared.dataverse.hosts import AllowedHosts, origin_of
-from shared.dataverse.retry import (
+from shared.clock import Clock
+from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.hosts import AllowedHosts, origin_of
+from shared.dataverse.http.retry import (
     FIRST_CONTACT_ATTEMPTS,
     Happened,
     Patience,
@@ -27,9 +27,9 @@ from shared.dataverse.retry import (
     number_in,
     retry_after,
 )
-from shared.dataverse.service_errors import error_of, refusal, trouble
-from shared.dataverse.tokens import TokenProvider, resource_of
-from shared.dataverse.transport import Request, Response, Transport, Unsent
+from shared.dataverse.http.service_errors import error_of, refusal, trouble
+from shared.dataverse.http.tokens import TokenProvider, resource_of
+from shared.dataverse.http.transport import Request, Response, Transport, Unsent
 from shared.errors import AnswerLost, RetryLater
 
 __all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for"]
