@@ -1,6 +1,5 @@
 """What a user writes: models, the YAML loader that places every mistake, parameters, the JSON Schema."""
 
-from shared.definitions.base import Language
 from shared.definitions.loading import load_definition
 from shared.definitions.models import (
     ApplicationUser,
@@ -33,12 +32,13 @@ from shared.definitions.models import (
     Topic,
     WriteOptions,
 )
-from shared.definitions.names import names_in, references
+from shared.definitions.models.base import Language
+from shared.definitions.models.names import names_in, references
+from shared.definitions.models.service_url import checked_service_url
 from shared.definitions.odata import in_odata
 from shared.definitions.parameters import in_json, in_text, in_url, resolve
 from shared.definitions.repository import Loaded, Repository, accepted, load_folder
 from shared.definitions.schema import export_schema
-from shared.definitions.service_url import checked_service_url
 
 __all__ = [
     "ApplicationUser",

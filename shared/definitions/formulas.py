@@ -12,8 +12,8 @@ from uuid import UUID
 
 from shared.definitions.environment import holds_secret
 from shared.definitions.models import ParameterValue
+from shared.definitions.models.secrets import VAULT_SECRET
 from shared.definitions.patterns import check_pattern, first_found
-from shared.definitions.secret_models import VAULT_SECRET
 
 __all__ = [
     "Call",

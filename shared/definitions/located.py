@@ -11,8 +11,8 @@ from typing import Any, Final, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
-from shared.definitions.base import FORMS, Language, Model
-from shared.definitions.secret_models import REFERENCE_REMEDY, SecretPlace
+from shared.definitions.models.base import FORMS, Language, Model
+from shared.definitions.models.secrets import REFERENCE_REMEDY, SecretPlace
 from shared.definitions.yaml_loader import Path
 
 __all__ = ["Mistake", "Spot", "close_to", "mistakes_of", "spots", "unknown_keys"]

@@ -9,9 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 from uuid import UUID
 
-from shared.definitions.base import Language
 from shared.definitions.models import ParameterValue
-from shared.definitions.names import references
+from shared.definitions.models.base import Language
+from shared.definitions.models.names import references
 from shared.definitions.parameters import shown, utc, value_of
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import UserError

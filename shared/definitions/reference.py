@@ -16,11 +16,11 @@ from typing import Any, Final, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from shared.definitions.base import Language, Model
 from shared.definitions.example import EXAMPLE
 from shared.definitions.models import SyncDefinition
+from shared.definitions.models.base import Language, Model
+from shared.definitions.models.secrets import SecretPlace
 from shared.definitions.schema import schema_text
-from shared.definitions.secret_models import SecretPlace
 
 __all__ = ["reference_page"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from shared.definitions.listener_models import Topic
+from shared.definitions.models.listener import Topic
 from shared.events.bodies import moment, parse
 from shared.events.plain_json import action_named, events_in, speaks_of_a_delete
 from shared.events.records import Action, Event, Message, Undecodable

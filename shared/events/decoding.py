@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, assert_never
 
-from shared.definitions.listener_models import EventFormat, Topic
+from shared.definitions.models.listener import EventFormat, Topic
 from shared.events import cloud_events, debezium, plain_json, remote_context
 from shared.events.bodies import mapping
 from shared.events.records import Event, Message, Undecodable

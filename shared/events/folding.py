@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from shared.definitions.listener_models import KeyChange
 from shared.definitions.models import Strategy, SyncBehaviour
+from shared.definitions.models.listener import KeyChange
 from shared.events.records import Action, Place
 
 __all__ = ["Before", "FoldRules", "Folded", "Row", "Step", "fold", "unfold"]

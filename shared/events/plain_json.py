@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from shared.definitions.listener_models import Topic
+from shared.definitions.models.listener import Topic
 from shared.events.paths import ABSENT, finder
 from shared.events.records import Action, Event, Message, Place, Undecodable, Unusable
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from shared.definitions.listener_models import Topic
+from shared.definitions.models.listener import Topic
 from shared.events.bodies import as_text
 from shared.events.decoding import envelope
 from shared.events.paths import ABSENT, finder

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import duckdb
 
-from shared.definitions.listener_models import Topic
 from shared.definitions.models import SyncDefinition
+from shared.definitions.models.listener import Topic
 from shared.errors import DefinitionError, Problem
 from shared.events.bodies import json_text
 from shared.events.records import Event, Undecodable, Unusable

@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SyncDefinition
-from shared.definitions.listener_models import KeyChange, Topic
+from shared.definitions.models.listener import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
 from shared.transform import Omit, TargetColumn, check, desire_steps, layout, shape_steps

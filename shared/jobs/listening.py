@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from shared.definitions import SyncDefinition
-from shared.definitions.listener_models import OffsetReset
+from shared.definitions.models.listener import OffsetReset
 from shared.state import StateStore
 
 __all__ = ["ListeningSince"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from shared.definitions.schedule import latest_moment
+from shared.definitions.models.schedule import latest_moment
 from shared.jobs.attempts import MOST_ATTEMPTS, attempts, not_before
 from shared.state import RunRecord, RunState
 

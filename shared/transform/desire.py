@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.definitions.models import SyncDefinition
-from shared.definitions.source_models import Column, ColumnType
+from shared.definitions.models.source import Column, ColumnType
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.convert import Conversion, Kind, conversion

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.definitions.models import Column, Expire, Mapping, NullPolicy, SyncDefinition
-from shared.definitions.source_models import ColumnType
+from shared.definitions.models.source import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.keys import normalise_key

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from emulator.testing import RunningEmulator, running
 from event_sync.receiving import received
-from shared.definitions.listener_models import EventFormat
+from shared.definitions.models.listener import EventFormat
 from shared.events import Message
 from tests.unit.events.world import COLUMNS, MAPPINGS, World
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from shared.dataverse.http.retry import PATIENCE, Patience
 from shared.definitions.models import KeyMatch, ParameterValue, WriteOptions
+from shared.definitions.models.service_url import checked_service_url
 from shared.definitions.parameters import in_text
-from shared.definitions.service_url import checked_service_url
 from shared.errors import UserError
 from shared.settings import DYNAMICS_CLOUDS
 

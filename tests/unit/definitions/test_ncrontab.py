@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.definitions.ncrontab import DAYS, MONTHS
-from shared.definitions.schedule import cron, latest_moment
+from shared.definitions.models.ncrontab import DAYS, MONTHS
+from shared.definitions.models.schedule import cron, latest_moment
 
 WEDNESDAY = datetime(2026, 11, 25, 17, 30, tzinfo=UTC)
 Matches = Callable[[int], bool]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.definitions.listener_models import EventFormat, Topic
+from shared.definitions.models.listener import EventFormat, Topic
 from shared.events import Action, Decoded, Event, Message, RecordReference, Undecodable, Unusable, decode, parse
 
 

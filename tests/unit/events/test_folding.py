@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.definitions.listener_models import KeyChange
 from shared.definitions.models import SyncBehaviour
+from shared.definitions.models.listener import KeyChange
 from shared.events import Action, Agenda, Before, Folded, FoldRules, Place, Row, fold, unfold
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

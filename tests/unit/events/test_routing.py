@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.definitions.listener_models import Topic
+from shared.definitions.models.listener import Topic
 from shared.events import Claim, Message, claim, parse
 
 

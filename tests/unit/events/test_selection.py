@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.definitions.listener_models import Topic
+from shared.definitions.models.listener import Topic
 from shared.errors import DefinitionError
 from shared.events import Action, Event, Place, Selected, Selection
 from shared.workspace import Workspace

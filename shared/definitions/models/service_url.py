@@ -6,7 +6,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-from shared.definitions.names import names_in
+from shared.definitions.models.names import names_in
 
 __all__ = ["checked_service_url"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.definitions.base import Json, Model, Sql
+from shared.definitions.models.base import Json, Model, Sql
 
 __all__ = ["EventFormat", "KeyChange", "Listener", "ListenerStatus", "OffsetReset", "Topic"]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, model_validator
 
-from shared.definitions.base import Model, Pattern, Sql, Text
+from shared.definitions.models.base import Model, Pattern, Sql, Text
 
 __all__ = ["Case", "Column", "ColumnType", "DelimitedSource", "EventsSource", "Replacement", "Source"]
 

@@ -1,7 +1,7 @@
 """A sync definition as a value: what a user wrote, parsed and checked as far as the text alone allows.
 
 The models say which keys there are, what each may hold and what it means: the JSON Schema and the reference page are
-made from them. Rules between keys are in `rules.py`, where each mistake gets its own place.
+made from them. Rules between keys are in `loading/rules.py`, where each mistake gets its own place.
 """
 
 from __future__ import annotations
@@ -14,58 +14,46 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, Tag
 
-from shared.definitions.base import PARAMETER_NAME, SHAPE, SHARE, SYNC_NAME, Model, ODataFilter, Seconds, Sql, Text
-from shared.definitions.listener_models import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
-from shared.definitions.names import names_in
-from shared.definitions.schedule import cron
-from shared.definitions.secret_models import (
+from shared.definitions.models.base import (
+    PARAMETER_NAME,
+    SHAPE,
+    SHARE,
+    SYNC_NAME,
+    Model,
+    ODataFilter,
+    Seconds,
+    Sql,
+    Text,
+)
+from shared.definitions.models.listener import Listener
+from shared.definitions.models.names import names_in
+from shared.definitions.models.schedule import cron
+from shared.definitions.models.secrets import (
     ONE_OR_MANY,
     ClientId,
     EnvironmentSecret,
     KeyVaultSecret,
     SecretReference,
 )
-from shared.definitions.service_url import checked_service_url
-from shared.definitions.source_models import (
-    Case,
-    Column,
-    ColumnType,
-    DelimitedSource,
-    EventsSource,
-    Replacement,
+from shared.definitions.models.service_url import checked_service_url
+from shared.definitions.models.source import (
     Source,
 )
 
 __all__ = [
     "ApplicationUser",
-    "Case",
     "ChangedWhen",
-    "Column",
-    "ColumnType",
-    "DelimitedSource",
     "DynamicsDestination",
-    "EnvironmentSecret",
-    "EventFormat",
-    "EventsSource",
     "Expire",
     "KeyMatch",
-    "KeyVaultSecret",
-    "Listener",
-    "ListenerStatus",
     "Mapping",
-    "Model",
     "NullPolicy",
-    "OffsetReset",
     "Parameter",
     "ParameterValue",
-    "Replacement",
     "Safety",
-    "SecretReference",
-    "Source",
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
-    "Topic",
     "WriteOptions",
 ]
 

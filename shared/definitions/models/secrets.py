@@ -8,7 +8,7 @@ from typing import Annotated, Final, cast
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo
 
-from shared.definitions.base import Model, Text
+from shared.definitions.models.base import Model, Text
 
 __all__ = [
     "ONE_OR_MANY",

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from shared.definitions.base import Language
+from shared.definitions.models.base import Language
 
 __all__ = ["Reference", "names_in", "references"]
 

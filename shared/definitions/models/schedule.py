@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from typing import Final
 
-from shared.definitions.ncrontab import DAYS, MONTHS, Ncrontab, named_value
+from shared.definitions.models.ncrontab import DAYS, MONTHS, Ncrontab, named_value
 
 __all__ = ["cron", "latest_moment"]
 
