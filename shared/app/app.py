@@ -15,7 +15,7 @@ from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse, Patience
 from shared.dataverse.http.hosts import direct_hosts
 from shared.definitions import Loaded, ParameterValue, Repository, SecretReference, SyncDefinition, resolve
-from shared.definitions.environment import secret_variables
+from shared.definitions.parameters.environment import secret_variables
 from shared.errors import DefinitionError, Problem, SyncError
 from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tools, explained, plan_batch, run_batch
 from shared.jobs.validation import online_problems

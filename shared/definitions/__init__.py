@@ -35,8 +35,7 @@ from shared.definitions.models import (
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import names_in, references
 from shared.definitions.models.service_url import checked_service_url
-from shared.definitions.odata import in_odata
-from shared.definitions.parameters import in_json, in_text, in_url, resolve
+from shared.definitions.parameters import in_json, in_odata, in_text, in_url, resolve
 from shared.definitions.repository import Loaded, Repository, accepted, load_folder
 from shared.definitions.schema import export_schema
 

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from shared.definitions.environment import env_references, named_as_secret
-from shared.definitions.formulas import Formula, names_of, parse_formula, secret_of, secret_variable, variables_of
 from shared.definitions.located import Mistake, Spot, close_to
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import names_in
+from shared.definitions.parameters.environment import env_references, named_as_secret
+from shared.definitions.parameters.formulas import (
+    Formula,
+    names_of,
+    parse_formula,
+    secret_of,
+    secret_variable,
+    variables_of,
+)
 
 __all__ = ["Parameters", "read_parameters"]
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.definitions import Language, names_in, references
-from shared.definitions.formulas import Call, Literal, Name, names_of, parse_formula, secret_of
-from shared.definitions.patterns import check_pattern, first_found
+from shared.definitions.parameters.formulas import Call, Literal, Name, names_of, parse_formula, secret_of
+from shared.definitions.parameters.patterns import check_pattern, first_found
 
 
 def test_a_formula_is_a_call_of_texts_names_and_calls() -> None:

@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from typing import Final
 from uuid import UUID
 
-from shared.definitions.environment import holds_secret
 from shared.definitions.models import ParameterValue
 from shared.definitions.models.secrets import VAULT_SECRET
-from shared.definitions.patterns import check_pattern, first_found
+from shared.definitions.parameters.environment import holds_secret
+from shared.definitions.parameters.patterns import check_pattern, first_found
 
 __all__ = [
     "Call",

@@ -12,7 +12,7 @@ from uuid import UUID
 from shared.definitions.models import ParameterValue
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import references
-from shared.definitions.parameters import shown, utc, value_of
+from shared.definitions.parameters.values import shown, utc, value_of
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import UserError
 

@@ -13,10 +13,10 @@ from typing import Final
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
-from shared.definitions.formulas import Scope, evaluate, names_of, parse_formula, secret_of
 from shared.definitions.models import Parameter, ParameterValue, SyncDefinition
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import references
+from shared.definitions.parameters.formulas import Scope, evaluate, names_of, parse_formula, secret_of
 from shared.errors import UserError
 from shared.redaction import cleaned
 
