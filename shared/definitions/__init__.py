@@ -1,6 +1,6 @@
 """What a user writes: models, the YAML loader that places every mistake, parameters, the JSON Schema."""
 
-from shared.definitions.loading import load_definition
+from shared.definitions.loading import Loaded, Repository, accepted, load_definition, load_folder
 from shared.definitions.models import (
     ApplicationUser,
     Case,
@@ -36,7 +36,6 @@ from shared.definitions.models.base import Language
 from shared.definitions.models.names import names_in, references
 from shared.definitions.models.service_url import checked_service_url
 from shared.definitions.parameters import in_json, in_odata, in_text, in_url, resolve
-from shared.definitions.repository import Loaded, Repository, accepted, load_folder
 from shared.definitions.schema import export_schema
 
 __all__ = [

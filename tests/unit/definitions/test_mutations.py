@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.definitions import load_definition
 from shared.definitions.example import EXAMPLE
-from shared.definitions.loading import read_definition
+from shared.definitions.loading.definition import read_definition
 from shared.errors import DefinitionError
 
 _SCRAPS = st.one_of(

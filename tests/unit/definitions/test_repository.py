@@ -11,7 +11,7 @@ import pytest
 
 from shared.definitions import Repository, accepted, load_folder
 from shared.definitions.example import EXAMPLE
-from shared.definitions.repository import MOST_BYTES
+from shared.definitions.loading.repository import MOST_BYTES
 from shared.errors import DefinitionError, Problem, UserError
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from shared.definitions.yaml_loader import Place, plain_scalar, read_yaml, shown_path
+from shared.definitions.loading.yaml_loader import Place, plain_scalar, read_yaml, shown_path
 
 
 @pytest.mark.parametrize(

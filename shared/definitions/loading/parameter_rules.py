@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from shared.definitions.located import Mistake, Spot, close_to
+from shared.definitions.loading.located import Mistake, Spot, close_to
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import names_in
 from shared.definitions.parameters.environment import env_references, named_as_secret

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from shared.definitions.located import Mistake, close_to
-from shared.definitions.yaml_loader import Path
+from shared.definitions.loading.located import Mistake, close_to
+from shared.definitions.loading.yaml_loader import Path
 
 __all__ = ["between_keys"]
 

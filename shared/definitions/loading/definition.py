@@ -9,12 +9,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from shared.definitions.located import Mistake, Spot, mistakes_of, spots, unknown_keys
+from shared.definitions.loading.located import Mistake, Spot, mistakes_of, spots, unknown_keys
+from shared.definitions.loading.parameter_rules import Parameters, read_parameters
+from shared.definitions.loading.rules import between_keys
+from shared.definitions.loading.yaml_loader import Document, Place, YamlProblem, read_yaml, shown_path
 from shared.definitions.models import SyncDefinition
 from shared.definitions.models.base import SYNC_NAME
-from shared.definitions.parameter_rules import Parameters, read_parameters
-from shared.definitions.rules import between_keys
-from shared.definitions.yaml_loader import Document, Place, YamlProblem, read_yaml, shown_path
 from shared.errors import DefinitionError, Problem
 
 __all__ = ["Reading", "load_definition", "read_definition"]

@@ -11,9 +11,9 @@ from typing import Any, Final, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
+from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import FORMS, Language, Model
 from shared.definitions.models.secrets import REFERENCE_REMEDY, SecretPlace
-from shared.definitions.yaml_loader import Path
 
 __all__ = ["Mistake", "Spot", "close_to", "mistakes_of", "spots", "unknown_keys"]
 

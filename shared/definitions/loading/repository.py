@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from shared.definitions.loading import read_definition
+from shared.definitions.loading.definition import read_definition
+from shared.definitions.loading.yaml_loader import Place
 from shared.definitions.models import SyncDefinition
-from shared.definitions.yaml_loader import Place
 from shared.errors import DefinitionError, Problem, UserError
 from shared.remote import OpenUrl, open_without_account
 
