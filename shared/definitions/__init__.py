@@ -36,7 +36,7 @@ from shared.definitions.models.base import Language
 from shared.definitions.models.names import names_in, references
 from shared.definitions.models.service_url import checked_service_url
 from shared.definitions.parameters import in_json, in_odata, in_text, in_url, resolve
-from shared.definitions.schema import export_schema
+from shared.definitions.reference.schema import export_schema
 
 __all__ = [
     "ApplicationUser",

@@ -14,7 +14,7 @@ from shared.definitions import (
     Strategy,
     load_definition,
 )
-from shared.definitions.example import EXAMPLE
+from shared.definitions.reference.example import EXAMPLE
 from shared.errors import DefinitionError, Problem
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.definitions import load_definition
-from shared.definitions.example import EXAMPLE
 from shared.definitions.loading.definition import read_definition
+from shared.definitions.reference.example import EXAMPLE
 from shared.errors import DefinitionError
 
 _SCRAPS = st.one_of(

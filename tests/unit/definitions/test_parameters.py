@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.definitions import ParameterValue, SyncDefinition, in_json, in_text, in_url, load_definition, resolve
-from shared.definitions.example import EXAMPLE
+from shared.definitions.reference.example import EXAMPLE
 from shared.errors import UserError
 
 NOW = dt.datetime(2024, 5, 6, 7, 8, 9, tzinfo=dt.UTC)

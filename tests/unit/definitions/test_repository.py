@@ -10,8 +10,8 @@ import fsspec  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from shared.definitions import Repository, accepted, load_folder
-from shared.definitions.example import EXAMPLE
 from shared.definitions.loading.repository import MOST_BYTES
+from shared.definitions.reference.example import EXAMPLE
 from shared.errors import DefinitionError, Problem, UserError
 
 

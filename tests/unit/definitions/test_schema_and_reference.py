@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from shared.definitions import export_schema
-from shared.definitions.example import EXAMPLE
 from shared.definitions.models import SyncDefinition
-from shared.definitions.reference import reference_page
-from shared.definitions.schema import schema_text
+from shared.definitions.reference.example import EXAMPLE
+from shared.definitions.reference.page import reference_page
+from shared.definitions.reference.schema import schema_text
 
 ROOT = Path(__file__).parents[3]
 

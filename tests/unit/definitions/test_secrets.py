@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.definitions import KeyVaultSecret, SyncDefinition, load_definition
-from shared.definitions.example import EXAMPLE
 from shared.definitions.parameters.environment import holds_secret
+from shared.definitions.reference.example import EXAMPLE
 from shared.errors import DefinitionError
 
 SECRET = "Zq8~hunter2.Xy"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.definitions import load_definition
-from shared.definitions.example import EXAMPLE
+from shared.definitions.reference.example import EXAMPLE
 from shared.errors import AbortRun, RetryLater, StalePlanError, UnsafePlanError, UserError
 from shared.jobs import ErrorRow, RunState, RunSummary
 from shared.jobs.attempts import attempts

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import sys
 import types
 import typing
 from collections.abc import Iterator
@@ -16,11 +15,10 @@ from typing import Any, Final, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from shared.definitions.example import EXAMPLE
 from shared.definitions.models import SyncDefinition
 from shared.definitions.models.base import Language, Model
 from shared.definitions.models.secrets import SecretPlace
-from shared.definitions.schema import schema_text
+from shared.definitions.reference.example import EXAMPLE
 
 __all__ = ["reference_page"]
 
@@ -161,7 +159,3 @@ def _default(info: FieldInfo) -> str:
         case Enum():
             return f"`{info.default.value}`"
     return f"`{info.default}`"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(schema_text() if sys.argv[1:] == ["schema"] else reference_page())
