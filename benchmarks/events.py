@@ -39,7 +39,7 @@ from shared.dataverse import (
 )
 from shared.definitions import SyncDefinition
 from shared.events import Message
-from shared.jobs.events import EventSync, EventTools, Listeners, WarmWorkspace, run_events
+from shared.jobs.real_time.events import EventSync, EventTools, Listeners, WarmWorkspace, run_events
 from shared.state.sqlite import SqliteStateStore
 
 COLUMNS = {

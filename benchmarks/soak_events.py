@@ -26,7 +26,7 @@ from emulator.testing import RunningEmulator, running
 from shared.dataverse import SystemClock
 from shared.errors import AnswerLost, RetryLater
 from shared.events import Message
-from shared.jobs.events import EventMemory, EventTools, run_events
+from shared.jobs.real_time.events import EventMemory, EventTools, run_events
 
 FIELDS = {"name": "name", "revenue": "revenue", "city": "address1_city", "phone": "telephone1"}
 FAULTS: Sequence[dict[str, Any]] = (

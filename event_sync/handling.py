@@ -12,7 +12,7 @@ from functools import cache
 from event_sync.receiving import HostEvent, received
 from shared.app import current
 from shared.events import Message
-from shared.jobs.events import EventsSummary, run_events
+from shared.jobs.real_time.events import EventsSummary, run_events
 from shared.telemetry import record_dead_letters, record_events, said_by, span
 
 __all__ = ["handle"]

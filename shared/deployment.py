@@ -24,7 +24,7 @@ __all__ = ["NEEDED", "check_when_deployed", "import_all", "is_deployed"]
 NEEDED: Final = (
     "batch_sync.tick",
     "event_sync.handling",
-    "shared.jobs.events",
+    "shared.jobs.real_time.events",
     "shared.secrets.key_vault",
     "shared.state.azure",
     "duckdb",

@@ -28,7 +28,7 @@ from shared.transform import check_expressions
 from shared.workspace import Step, Workspace
 
 if TYPE_CHECKING:
-    from shared.jobs.events import EventSync, EventTools, Listeners
+    from shared.jobs.real_time.events import EventSync, EventTools, Listeners
 
 __all__ = ["App", "current", "open_app"]
 
@@ -200,13 +200,13 @@ class App:
 
     def event_sync(self, definition: SyncDefinition) -> EventSync:
         """A definition as real time takes it."""
-        from shared.jobs.events import EventSync  # noqa: PLC0415 - batches do without real time
+        from shared.jobs.real_time.events import EventSync  # noqa: PLC0415 - batches do without real time
 
         return EventSync(definition=definition, resolve=partial(self.parameters, definition, {}))
 
     def listeners(self) -> Listeners:
         """The syncs that listen, as their definitions are now."""
-        from shared.jobs.events import Listeners  # noqa: PLC0415 - batches do without real time
+        from shared.jobs.real_time.events import Listeners  # noqa: PLC0415 - batches do without real time
 
         loaded = self.definitions()
         return Listeners(
@@ -221,7 +221,7 @@ class App:
     @cached_property
     def event_tools(self) -> EventTools:
         """What real time works with: environments, open workspaces and metadata outlive a batch of events."""
-        from shared.jobs.events import EventTools, WarmWorkspace  # noqa: PLC0415 - batches do without real time
+        from shared.jobs.real_time.events import EventTools, WarmWorkspace  # noqa: PLC0415 - batches do without real time
 
         # A batch is a few hundred rows: more threads would only wait for each other.
         open_workspace = partial(

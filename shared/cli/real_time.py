@@ -12,14 +12,14 @@ from uuid import uuid4
 
 from shared.app import App
 from shared.errors import UserError
-from shared.jobs.event_files import messages_in
-from shared.jobs.events import (
+from shared.jobs.real_time.events import (
     EventsSummary,
     Listeners,
     Replayed,
     replay,
     run_events,
 )
+from shared.jobs.real_time.files import messages_in
 from shared.state import DeadLetter
 
 __all__ = ["feed", "letter_json", "try_again"]

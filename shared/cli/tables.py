@@ -12,7 +12,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to load
     from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary
-    from shared.jobs.events import EventsSummary
+    from shared.jobs.real_time.events import EventsSummary
     from shared.reconcile import SampleChange
     from shared.state import DeadLetter, ErrorRecord, RunRecord
 

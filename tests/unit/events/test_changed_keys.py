@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.jobs.events import replay
+from shared.jobs.real_time.events import replay
 from tests.unit.events.conftest import Make
 from tests.unit.events.world import COLUMNS, MAPPINGS, World
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import UserError
-from shared.jobs import event_files
-from shared.jobs.event_files import messages_in
+from shared.jobs.real_time import files
+from shared.jobs.real_time.files import messages_in
 
 EVENTS = [
     {"number": "1", "name": "a[{"},
@@ -98,7 +98,7 @@ def test_where_a_value_breaks_off_the_place_is_named(content: bytes, given: int,
 
 def test_an_event_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a line without an end nor an event without one fills the memory."""
-    monkeypatch.setattr(event_files, "_LARGEST", 100)
+    monkeypatch.setattr(files, "_LARGEST", 100)
     assert "line is longer than 100 bytes" in read(b'{"n": 1}\n{"n": "' + b"x" * 200 + b'"}')[1]
     assert "larger than 100 bytes" in read(b'{\n"a": "' + b"x" * 60 + b'",\n"b": "' + b"x" * 60 + b'"\n}')[1]
     assert len(read(b"[\n" + b'{"n": 1},\n' * 50 + b"1]")[0]) == 51

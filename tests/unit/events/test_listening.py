@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.definitions import SyncDefinition
-from shared.jobs.events import EventSync
+from shared.jobs.real_time.events import EventSync
 from tests.unit.events.conftest import Make
 from tests.unit.events.world import World
 

@@ -11,7 +11,7 @@ import pytest
 from shared.dataverse import Change, Dataverse, Outcome, Patience, Skipped
 from shared.errors import RetryLater
 from shared.events import Message, decode
-from shared.jobs.events import EventSync, Listeners, replay, run_events
+from shared.jobs.real_time.events import EventSync, Listeners, replay, run_events
 from tests.unit.events.conftest import Make
 from tests.unit.events.world import COLUMNS, MAPPINGS, World
 
@@ -391,7 +391,7 @@ class TestPoison:
                 raise ZeroDivisionError
             return decode(message, *rest)
 
-        monkeypatch.setattr("shared.jobs.event_batch.decode", failing)
+        monkeypatch.setattr("shared.jobs.real_time.event_batch.decode", failing)
         world.run(*({"op": "u", "number": "A", "name": str(n)} for n in range(5)))
         assert (world.reasons, world.accounts()) == ({2: "Unforeseen"}, {"A": {"name": "4"}})
 

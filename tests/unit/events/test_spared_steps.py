@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from shared.definitions import SyncDefinition
-from shared.jobs.event_sync import SPARED
-from shared.jobs.event_waves import CHANGES, DOUBLES, NEEDLESS, WRITTEN_DOWN
+from shared.jobs.real_time.sync import SPARED
+from shared.jobs.real_time.waves import CHANGES, DOUBLES, NEEDLESS, WRITTEN_DOWN
 from shared.reconcile import reconcile_steps
 from shared.transform import current_finish_steps, desire_steps, layout
 from tests.unit.events.conftest import Make

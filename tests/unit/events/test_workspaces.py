@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from shared.errors import UserError
-from shared.jobs.event_workspaces import WarmWorkspace, Workspaces
+from shared.jobs.real_time.workspaces import WarmWorkspace, Workspaces
 from shared.workspace import Step
 
 

@@ -17,7 +17,7 @@ from emulator.testing import RunningEmulator
 from shared.dataverse import ClientCredentials, Clock, Connection, Dataverse, HttpTransport, Patience, SystemClock
 from shared.definitions import SyncDefinition
 from shared.events import Message
-from shared.jobs.events import EventsSummary, EventSync, EventTools, Listeners, WarmWorkspace, run_events
+from shared.jobs.real_time.events import EventsSummary, EventSync, EventTools, Listeners, WarmWorkspace, run_events
 from shared.state import DeadLetter, StateStore
 from shared.state.sqlite import SqliteStateStore
 

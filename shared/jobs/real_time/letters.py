@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.errors import AnswerLost, RetryLater, SyncError
 from shared.events import Message
-from shared.jobs.event_rows import Failure
+from shared.jobs.real_time.rows import Failure
 from shared.state import DeadLetter, StateStore
 
 __all__ = ["UNCLAIMED", "Lost", "item_of", "keep", "letter_id", "letter_of", "message_of"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from shared.definitions.models import ChangedWhen, ColumnType
 from shared.events import Action, Event, Fields, Undecodable
-from shared.jobs.event_sync import Group, PreparedSync
-from shared.jobs.event_workspaces import WarmWorkspace
+from shared.jobs.real_time.sync import Group, PreparedSync
+from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.transform import Omit, TargetColumn
 from shared.workspace import literal, quoted
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater, SyncError
-from shared.jobs.event_rows import Failure
+from shared.jobs.real_time.rows import Failure
 
 __all__ = ["attempted", "failure_of"]
 

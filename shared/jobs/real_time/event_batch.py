@@ -26,13 +26,13 @@ from shared.events import (
     fold,
     unfold,
 )
-from shared.jobs.event_boundary import failure_of
-from shared.jobs.event_letters import Lost, letter_id
-from shared.jobs.event_reread import reread
-from shared.jobs.event_rows import Failure, Shaped, shape
-from shared.jobs.event_sync import PreparedSync
-from shared.jobs.event_waves import Wave, Written
-from shared.jobs.event_workspaces import WarmWorkspace
+from shared.jobs.real_time.boundary import failure_of
+from shared.jobs.real_time.letters import Lost, letter_id
+from shared.jobs.real_time.reread import reread
+from shared.jobs.real_time.rows import Failure, Shaped, shape
+from shared.jobs.real_time.sync import PreparedSync
+from shared.jobs.real_time.waves import Wave, Written
+from shared.jobs.real_time.workspaces import WarmWorkspace
 
 __all__ = ["RACED", "Applied", "EventBatch", "Taken"]
 

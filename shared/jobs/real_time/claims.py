@@ -9,11 +9,11 @@ from typing import Any
 
 from shared.definitions import SyncDefinition
 from shared.events import Claim, Message, Undecodable, claim, parse
-from shared.jobs.event_batch import Taken
-from shared.jobs.event_boundary import attempted
-from shared.jobs.event_letters import UNCLAIMED, Lost
-from shared.jobs.event_rows import Failure
-from shared.jobs.event_sync import Listeners
+from shared.jobs.real_time.boundary import attempted
+from shared.jobs.real_time.event_batch import Taken
+from shared.jobs.real_time.letters import UNCLAIMED, Lost
+from shared.jobs.real_time.rows import Failure
+from shared.jobs.real_time.sync import Listeners
 
 __all__ = ["Claimed", "claimed", "read"]
 

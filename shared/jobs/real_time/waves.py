@@ -14,10 +14,10 @@ from shared.definitions import ParameterValue, SyncDefinition, in_odata
 from shared.definitions.models import ChangedWhen, Expire, Strategy
 from shared.events import Action, Step
 from shared.jobs.adoption import Adoption
-from shared.jobs.event_rows import KEPT, Failure, before_row
-from shared.jobs.event_sync import PreparedSync
-from shared.jobs.event_workspaces import WarmWorkspace
-from shared.jobs.event_writing import WaveWriting
+from shared.jobs.real_time.rows import KEPT, Failure, before_row
+from shared.jobs.real_time.sync import PreparedSync
+from shared.jobs.real_time.workspaces import WarmWorkspace
+from shared.jobs.real_time.writing import WaveWriting
 from shared.reconcile import reconcile_steps
 from shared.transform import SOURCE_ERRORS, TargetColumn, current_finish_steps, current_table_step, to_service
 from shared.workspace import literal, quoted

@@ -17,15 +17,15 @@ from shared.dataverse import Clock, Dataverse, SystemClock, Usage
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from shared.events import Message, Place
-from shared.jobs.event_batch import Applied, EventBatch, Taken
-from shared.jobs.event_boundary import attempted, failure_of
-from shared.jobs.event_claims import claimed, read
-from shared.jobs.event_letters import Lost, item_of, keep, letter_of, message_of
-from shared.jobs.event_log import EventLog
-from shared.jobs.event_rows import Failure
-from shared.jobs.event_sync import EventSync, Listeners, PreparedSync
-from shared.jobs.event_workspaces import WarmWorkspace, Workspaces
-from shared.jobs.listening import ListeningSince
+from shared.jobs.real_time.boundary import attempted, failure_of
+from shared.jobs.real_time.claims import claimed, read
+from shared.jobs.real_time.event_batch import Applied, EventBatch, Taken
+from shared.jobs.real_time.letters import Lost, item_of, keep, letter_of, message_of
+from shared.jobs.real_time.listening import ListeningSince
+from shared.jobs.real_time.log import EventLog
+from shared.jobs.real_time.rows import Failure
+from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
+from shared.jobs.real_time.workspaces import WarmWorkspace, Workspaces
 from shared.state import DeadLetter, Position, StateStore
 
 __all__ = [
