@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.app import App
 from shared.definitions import Loaded
-from shared.jobs.attempts import CLOCK_DIFFERENCE
+from shared.jobs.batch.attempts import CLOCK_DIFFERENCE
 from shared.state import RunRecord, RunState
 from shared.telemetry import record_batch
 

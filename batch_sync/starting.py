@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from shared.app import App
 from shared.errors import RetryLater, SyncError
 from shared.jobs import LeaseTaken, NotDueError, RunSummary
-from shared.jobs.attempts import attempt_number, attempts
-from shared.jobs.run_log import end_of
+from shared.jobs.batch.attempts import attempt_number, attempts
+from shared.jobs.batch.run_log import end_of
 from shared.state import JobRequest, RunRecord, RunState
 from shared.telemetry import PhaseSpans, record_batch, span
 

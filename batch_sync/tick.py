@@ -16,8 +16,8 @@ from batch_sync.mistakes import report_mistakes
 from batch_sync.starting import Start, Work
 from shared.app import App, current
 from shared.errors import SyncError
-from shared.jobs.attempts import MOST_ATTEMPTS, attempts, last_run, last_run_settled, not_before
-from shared.jobs.schedule import Scheduled, due, overdue_seconds
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, last_run, last_run_settled, not_before
+from shared.jobs.batch.schedule import Scheduled, due, overdue_seconds
 from shared.settings import environment, function_time_limit
 from shared.state import JobRequest, RunRecord
 from shared.telemetry import record_tick, said_by

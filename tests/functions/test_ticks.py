@@ -17,8 +17,8 @@ from batch_sync import mistakes, starting
 from batch_sync.tick import Tick
 from shared.app import App, open_app
 from shared.errors import RetryLater
-from shared.jobs import batch
-from shared.jobs.attempts import attempts
+from shared.jobs.batch import run as batch
+from shared.jobs.batch.attempts import attempts
 from shared.jobs.writing import write_changes
 from shared.state import JobRequest, RunRecord
 from shared.state.sqlite import SqliteStateStore
@@ -293,7 +293,7 @@ class TestMistakes:
 
 KILLED = """
 import os
-import shared.jobs.batch as batch
+import shared.jobs.batch.run as batch
 from datetime import UTC, datetime
 from batch_sync.tick import Tick
 from shared.app import open_app

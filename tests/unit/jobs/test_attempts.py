@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.jobs.attempts import attempts, close_dead_run, last_run, last_run_settled, not_before
+from shared.jobs.batch.attempts import attempts, close_dead_run, last_run, last_run_settled, not_before
 from shared.state import RunRecord
 from shared.state.sqlite import SqliteStateStore
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.jobs.reports import MOST_KINDS, error_files, error_rows
+from shared.jobs.batch.reports import MOST_KINDS, error_files, error_rows
 from shared.workspace import Workspace
 
 RECORD = "00000000-0000-0000-0000-{:012d}"

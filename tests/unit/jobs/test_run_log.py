@@ -13,8 +13,8 @@ from shared.definitions import load_definition
 from shared.definitions.reference.example import EXAMPLE
 from shared.errors import AbortRun, RetryLater, StalePlanError, UnsafePlanError, UserError
 from shared.jobs import ErrorRow, RunState, RunSummary
-from shared.jobs.attempts import attempts
-from shared.jobs.run_log import RunLog, end_of
+from shared.jobs.batch.attempts import attempts
+from shared.jobs.batch.run_log import RunLog, end_of
 from shared.state import ErrorRecord, RunRecord
 from shared.state.sqlite import SqliteStateStore
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.schedule import Scheduled, due, latest_tick, overdue_seconds
+from shared.jobs.batch.schedule import Scheduled, due, latest_tick, overdue_seconds
 from shared.state import RunRecord
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -13,8 +13,8 @@ from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
 from shared.errors import PlanRefusedError, RetryLater, SyncError
-from shared.jobs.attempts import attempt_number
-from shared.jobs.lease_keeping import LEASE_SECONDS
+from shared.jobs.batch.attempts import attempt_number
+from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
 from shared.state import ErrorRecord, RunRecord, RunState, StateStore
 

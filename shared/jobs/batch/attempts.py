@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shared.jobs.lease_keeping import LEASE_SECONDS
+from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.state import RunRecord, RunState, StateStore
 
 __all__ = [

@@ -15,13 +15,13 @@ from shared.definitions import ParameterValue, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import StalePlanError, UserError
 from shared.jobs.adoption import Adoption
-from shared.jobs.attempts import attempts, close_dead_run, last_run
-from shared.jobs.lease_keeping import HeldLease, holding
-from shared.jobs.preparation import Preparation
+from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
+from shared.jobs.batch.lease_keeping import HeldLease, holding
+from shared.jobs.batch.preparation import Preparation
+from shared.jobs.batch.reports import error_files, error_rows
+from shared.jobs.batch.run_log import RunLog, end_of
+from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.progress import Phase, Progress, Silent
-from shared.jobs.reports import error_files, error_rows
-from shared.jobs.run_log import RunLog, end_of
-from shared.jobs.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
 from shared.jobs.writing import WriteLimits, outcome_counts, skip_reason, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from shared.definitions.models.schedule import latest_moment
-from shared.jobs.attempts import MOST_ATTEMPTS, attempts, not_before
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, not_before
 from shared.state import RunRecord, RunState
 
 __all__ = ["Scheduled", "due", "latest_tick", "overdue_seconds"]
