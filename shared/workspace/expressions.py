@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from shared.definitions.models.base import Language
+from shared.definitions.models.names import Reference, replaced
 from shared.errors import DefinitionError, Problem
 from shared.workspace.functions import (
     AGGREGATES,
@@ -37,14 +39,6 @@ _DIGESTS: Final[Mapping[str, str]] = {"sha256": "sha256", "sha1": "sha1", "md5":
 _COLLATION: Final = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
 # Lambdas in lambdas multiply the lengths of lists that only the row knows.
 _MOST_LAMBDAS: Final = 2
-
-# Text in quotes and comments first, so that an @ inside them is left alone.
-_PARAMETER: Final = re.compile(
-    r"""(?P<kept>[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
-        | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ | --[^\n]* | /\*.*?\*/)
-      | @(?P<name>[A-Za-z_]\w*)""",
-    re.VERBOSE | re.DOTALL,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +79,7 @@ def parsed(expression: str, *, names: Collection[str], origin: str) -> Expressio
         DefinitionError: It is no single scalar expression, uses something that is not allowed, or an unknown column.
     """
     check = _Check(known={name.lower(): name for name in names})
-    text = _PARAMETER.sub(_bound, expression)
+    text = replaced(expression, _variable, Language.SQL)
     try:
         tree = read_tree(text)
         found = check.node(tree["statements"][0]["node"]["select_list"][0], ())
@@ -112,8 +106,8 @@ def _aggregates() -> frozenset[str]:
     return frozenset(name for (name,) in rows.fetchall()) | {"count_star"}
 
 
-def _bound(match: re.Match[str]) -> str:
-    return match["kept"] or f" getvariable('p_{match['name']}') "
+def _variable(found: Reference) -> str:
+    return f" getvariable('p_{found.name}') "
 
 
 class _Check:

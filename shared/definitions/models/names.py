@@ -10,13 +10,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions.models.base import Language
 
-__all__ = ["Reference", "names_in", "references"]
+__all__ = ["Reference", "names_in", "references", "replaced"]
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _TEXT: Final = re.compile(rf"@@|@\{{(?P<braced>{_NAME})\}}|(?P<glued>(?<=\w))?@(?P<name>{_NAME})")
@@ -28,7 +28,7 @@ _SQL: Final = re.compile(
     | "[^"]*"?                               # quoted identifier
     | --[^\n]*
     | /\*.*?(?:\*/|\Z)
-    | \$(?P<tag>[A-Za-z_]*)\$.*?(?:\$(?P=tag)\$|\Z)
+    | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
     | <@ | @>
     | @(?P<name>{_NAME})
     """,
@@ -65,3 +65,21 @@ def references(text: str, language: Language = Language.TEXT, defined: Collectio
 def names_in(text: str, language: Language = Language.TEXT, defined: Collection[str] = ()) -> tuple[str, ...]:
     """The names of the parameters that a text refers to, each once, in order."""
     return tuple(dict.fromkeys(found.name for found in references(text, language, defined) if found.name))
+
+
+def replaced(
+    text: str, by: Callable[[Reference], str], language: Language = Language.TEXT, defined: Collection[str] = ()
+) -> str:
+    """Write a text with something else in the place of each reference that `references` finds.
+
+    Args:
+        text: An expression, filter or text of a definition.
+        by: Gives the new text for a reference.
+        language: What it is written in.
+        defined: Names of the parameters there are; decides about `a@b` in plain text.
+    """
+    parts, position = [], 0
+    for found in references(text, language, defined):
+        parts += [text[position : found.start], by(found)]
+        position = found.end
+    return "".join([*parts, text[position:]])

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from shared.definitions.models import ParameterValue
 from shared.definitions.models.base import Language
-from shared.definitions.models.names import references
+from shared.definitions.models.names import Reference, replaced
 from shared.definitions.parameters.values import shown, utc, value_of
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import UserError
@@ -31,18 +31,17 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
     """
     tokens = [*_TOKEN.finditer(condition)]
     places = {token.start(): index for index, token in enumerate(tokens)}
-    parts, position = [], 0
-    for found in references(condition, Language.ODATA):
+
+    def by(found: Reference) -> str:
         value = value_of(found.name, values)
         operand = _operand([token[0] for token in tokens], places[found.start])
         attribute = entity.attributes.get(_LOOKUP_VALUE.sub(r"\1", operand))
         try:
-            literal = _own(value, operand) if attribute is None else _typed(value, attribute)
+            return _own(value, operand) if attribute is None else _typed(value, attribute)
         except (ValueError, InvalidOperation, OverflowError):
             raise UserError(f"in a filter {operand} is compared with @{found.name}, whose value does not fit") from None
-        parts += [condition[position : found.start], literal]
-        position = found.end
-    return "".join([*parts, condition[position:]])
+
+    return replaced(condition, by, Language.ODATA)
 
 
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|@[A-Za-z_]\w*|[A-Za-z_][\w./]*|[^\s]", re.ASCII)

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from shared.definitions.models import Parameter, ParameterValue, SyncDefinition
 from shared.definitions.models.base import Language
-from shared.definitions.models.names import references
+from shared.definitions.models.names import Reference, replaced
 from shared.definitions.parameters.formulas import Scope, evaluate, names_of, parse_formula, secret_of
 from shared.errors import UserError
 from shared.redaction import cleaned
@@ -214,12 +214,10 @@ def _json_value(value: ParameterValue) -> str:
 
 
 def _filled(text: str, values: Mapping[str, ParameterValue], render: Callable[[ParameterValue], str]) -> str:
-    parts, position = [], 0
-    for found in references(text, Language.TEXT, values):
-        parts.append(text[position : found.start])
-        parts.append(render(value_of(found.name, values)) if found.name else "@")
-        position = found.end
-    return "".join([*parts, text[position:]])
+    def by(found: Reference) -> str:
+        return render(value_of(found.name, values)) if found.name else "@"
+
+    return replaced(text, by, Language.TEXT, values)
 
 
 def value_of(name: str, values: Mapping[str, ParameterValue]) -> ParameterValue:

@@ -73,6 +73,8 @@ def test_any_text_is_a_formula_or_a_value_error(text: str) -> None:
         ("1 /* @p */ + @q", ("q",)),
         ("$$ @p $$ || $x$ @p $$ $x$ || @q", ("q",)),
         ("list @> other and list <@ @q", ("q",)),
+        ("[1] <@items and @q", ("q",)),
+        ("$a1$ @p $a1$ || @q", ("q",)),
         ("'never closed @p", ()),
         ("@1 + @ x", ()),
         ("concat(@p,@q)", ("p", "q")),

@@ -28,6 +28,7 @@ def sql(text: str) -> str:
         ("city -> '$.a'", "(city -> '$.a')"),
         ("city -- a comment", "city"),
         ("/* ' */ city", "city"),
+        ("[1] <@city", "(list_value(1) <@ city)"),  # an operator of DuckDB, and no parameter
     ],
 )
 def test_an_expression_is_written_from_its_checked_tree(text: str, meaning: str) -> None:
@@ -139,6 +140,7 @@ def test_what_an_expression_may_not_hold(text: str, why: str) -> None:
         ("'it''s @tag ' || @tag", "it's @tag T"),
         ("E'\\'@tag' || @tag", "'@tagT"),
         ("$$@tag$$ || @tag", "@tagT"),
+        ("$a1$@tag$a1$ || @tag", "@tagT"),
         ("@tag -- @other", "T"),
         ("/* @other */ @tag||@tag", "TT"),
         ("CASE WHEN @tag='T' THEN 'same' END", "same"),
