@@ -1,4 +1,8 @@
-"""What a definition and a table's metadata say about each other: every mistake, before a row is read."""
+"""What a definition and a table's metadata say about each other: every mistake, before a row is read.
+
+Rules that need neither SQL nor metadata, such as those for names and mappings, are checked when a definition is loaded:
+`shared/definitions/loading/rules.py`.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +39,8 @@ def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, 
 
 
 def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
-    """Return the mistakes in the definition's column names, SQL expressions and date formats; needs no metadata."""
-    problems, sizes = list(_names(definition)), dict[str, int]()
+    """Return the mistakes in the definition's SQL expressions and date formats; needs no metadata."""
+    problems, sizes = list[Problem](), dict[str, int]()
     try:
         sizes = shape_of(definition).sizes
     except DefinitionError as error:
@@ -149,36 +153,14 @@ def _condition(definition: SyncDefinition, sizes: abc.Mapping[str, int]) -> Iter
     return _refused(changed.when, names, "sync_behaviour.changed.when", qualified)
 
 
-def _names(definition: SyncDefinition) -> Iterator[Problem]:
-    """SQL does not tell `Name` from `name`, and a few names are the program's own."""
-    for place, column in enumerate(definition.source.columns):
-        path = f"source.columns[{place}]"
-        earlier = {other.label.lower() for other in definition.source.columns[:place]}
-        if column.label.lower() in earlier:
-            yield Problem(message=f"{column.label} names a second column; give it another alias", path=path)
-        if {column.label.lower(), column.name.lower()} & {"_row"}:
-            yield Problem(message="_row is the row's number and cannot name a column; give it an alias", path=path)
-
-
 def _mappings(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
-    seen: set[str] = set()
     for place, mapping in enumerate(definition.destination.mappings):
         path = f"destination.mappings[{place}]"
-        yield from _mapping_source(definition, mapping, f"{path}.source")
-        if mapping.target in seen:
-            yield Problem(message=f"{mapping.target} is mapped twice", path=f"{path}.target")
-        seen.add(mapping.target)
         attribute = entity.attributes.get(mapping.target)
         if attribute is None:
             yield Problem(message=_unknown(mapping.target, entity), path=f"{path}.target")
         else:
             yield from _target(definition, entity, mapping, attribute, path)
-
-
-def _mapping_source(definition: SyncDefinition, mapping: Mapping, path: str) -> Iterator[Problem]:
-    columns = source_columns(definition)
-    if mapping.source is not None and mapping.source not in columns:
-        yield Problem(message=f"the source has no column {mapping.source}{_close(mapping.source, columns)}", path=path)
 
 
 def _target(
@@ -223,15 +205,9 @@ def _id_column(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[P
 
 
 def _sync_key(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
-    mapped = {mapping.target for mapping in definition.destination.mappings}
     for place, name in enumerate(definition.sync_behaviour.sync_key):
-        path = f"sync_behaviour.sync_key[{place}]"
-        if name in definition.sync_behaviour.sync_key[:place]:
-            yield Problem(message=f"{name} stands twice in the sync key", path=path)
-        elif name not in entity.attributes:
-            yield Problem(message=_unknown(name, entity), path=path)
-        elif name not in mapped:
-            yield Problem(message=f"{name} is in the sync key but not mapped; map a source column to it", path=path)
+        if name not in entity.attributes:
+            yield Problem(message=_unknown(name, entity), path=f"sync_behaviour.sync_key[{place}]")
 
 
 def _expire(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
@@ -253,12 +229,6 @@ def _strategy(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Pr
     addressed = behaviour.strategy is Strategy.UPSERT or (
         behaviour.strategy is Strategy.DELTA and behaviour.action_column is not None
     )
-    columns = source_columns(definition)
-    if behaviour.action_column is not None and behaviour.action_column not in columns:
-        close = _close(behaviour.action_column, columns)
-        yield Problem(
-            message=f"the source has no column {behaviour.action_column}{close}", path="sync_behaviour.action_column"
-        )
     if not addressed or _id_is_mapped(definition.destination):
         return
     key, said = entity.key_over(frozenset(behaviour.sync_key)), ", ".join(behaviour.sync_key)

@@ -66,9 +66,14 @@ def _columns(document: _Raw) -> Iterator[Mistake]:
             yield Mistake(path=(*path, "default"), message="a default is for a column with cases")
         if column.get("input_format") is not None and column.get("type") != "date":
             yield Mistake(path=(*path, "input_format"), message="an input_format is for a column of type date")
-        if column.get("name") == "_row" or column.get("alias") == "_row":
-            key = "alias" if column.get("alias") == "_row" else "name"
-            yield Mistake(path=(*path, key), message="_row is the row's number; choose another name")
+        reserved = [key for key in ("alias", "name") if _is_row_number(column.get(key))]
+        if reserved:
+            yield Mistake(path=(*path, reserved[0]), message="_row is the row's number; choose another name")
+
+
+def _is_row_number(name: object) -> bool:
+    """Whether a name is that of the row's number; SQL does not regard case."""
+    return isinstance(name, str) and name.lower() == "_row"
 
 
 def _unique_columns(document: _Raw) -> Iterator[Mistake]:

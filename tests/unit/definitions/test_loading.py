@@ -139,6 +139,8 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "same name": ([("name: Name,", "^name: customer no,")], "source.columns[1].name", "source.columns[0] has"),
     "same alias": ([("alias: revenue", "^alias: NUMBER")], "source.columns[2].alias", "source.columns[0] has"),
     "row number": ([("alias: revenue", "^alias: _row")], "source.columns[2].alias", "another name"),
+    "row number in other case": ([("alias: revenue", "^alias: _ROW")], "source.columns[2].alias", "another name"),
+    "row number as name": ([("name: Name,", "^name: _Row,")], "source.columns[1].name", "another name"),
     "max_length": ([("max_length: 20", "max_length: ^0")], "source.columns[0].max_length", "greater than"),
     "format of a text": (
         [("type: date, input_format", "type: text, ^input_format")],
@@ -212,6 +214,11 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     ),
     "same target": (
         [("source: revenue, target: revenue", "source: revenue, ^target: name")],
+        "destination.mappings[2].target",
+        "destination.mappings[1] has",
+    ),
+    "same target in other case": (
+        [("source: revenue, target: revenue", "source: revenue, ^target: Name")],
         "destination.mappings[2].target",
         "destination.mappings[1] has",
     ),
