@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from shared.transform import Omit, TargetColumn, to_service
+from shared.transform import Omit, TargetColumn, key_columns, to_service
 from shared.workspace import literal, quoted
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "differs",
     "fixed",
     "given",
-    "key_columns",
     "key_of",
     "names",
     "on_insert",
@@ -28,12 +27,6 @@ __all__ = [
 ]
 
 Condition = Callable[[TargetColumn], str]
-
-
-def key_columns(layout: Sequence[TargetColumn]) -> tuple[TargetColumn, ...]:
-    """The columns of the sync key, in the key's order."""
-    parts = {column.key_part: column for column in layout if column.key_part is not None}
-    return tuple(parts[number] for number in sorted(parts))
 
 
 def on_insert(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Final, assert_never
 
 from shared.definitions.models import ChangedWhen, Expire, Strategy, SyncBehaviour, SyncDefinition
-from shared.reconcile.columns import differs, fixed, key_columns, on_update
+from shared.reconcile.columns import differs, fixed, on_update
 from shared.reconcile.plan import Action
-from shared.transform import ErrorType, TargetColumn
+from shared.transform import ErrorType, TargetColumn, key_columns
 from shared.workspace import Step, checked, literal, quoted
 
 __all__ = [

@@ -7,7 +7,7 @@ from shared.transform.keys import folded, normalise_key
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, to_service
 from shared.transform.shape import SOURCE_ERRORS, shape_steps
-from shared.transform.targets import Omit, TargetColumn, layout
+from shared.transform.targets import Omit, TargetColumn, key_columns, layout
 
 __all__ = [
     "SOURCE_ERRORS",
@@ -21,6 +21,7 @@ __all__ = [
     "desire_steps",
     "folded",
     "from_service",
+    "key_columns",
     "layout",
     "normalise_key",
     "shape_steps",

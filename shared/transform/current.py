@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
-from shared.transform.targets import TargetColumn
+from shared.transform.targets import TargetColumn, key_columns
 from shared.workspace import Step, literal, quoted
 
-__all__ = ["TARGET_ERRORS", "current_finish_steps", "current_table_step", "key_parts"]
+__all__ = ["TARGET_ERRORS", "current_finish_steps", "current_table_step"]
 
 TARGET_ERRORS = """CREATE TABLE IF NOT EXISTS target_errors (
   _row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR, _id UUID)"""
-
-
-def key_parts(layout: Sequence[TargetColumn]) -> tuple[TargetColumn, ...]:
-    """Return the columns of the sync key in the key's order."""
-    return tuple(sorted((c for c in layout if c.key_part), key=lambda column: column.key_part or 0))
 
 
 def current_table_step(layout: Sequence[TargetColumn]) -> Step:
@@ -26,7 +21,7 @@ def current_table_step(layout: Sequence[TargetColumn]) -> Step:
     """
     columns = ["_seq BIGINT", "_id UUID", "_created TIMESTAMP"]
     columns += [f"{quoted(column.name)} {column.sql_type}" for column in layout]
-    columns += [f"_k{column.key_part} AS ({column.key_sql})" for column in key_parts(layout)]
+    columns += [f"_k{column.key_part} AS ({column.key_sql})" for column in key_columns(layout)]
     listed = ",\n  ".join(columns)
     return Step("Make room for the target's records", f"CREATE TABLE current (\n  {listed})")
 
@@ -37,7 +32,7 @@ def current_finish_steps(layout: Sequence[TargetColumn], definition: SyncDefinit
     Of records with one key the oldest stays. A record without a key matches no row, so it can neither be equal to one
     nor be missing from the source: it is not ours.
     """
-    keys = key_parts(layout)
+    keys = key_columns(layout)
     names = ", ".join(f"_k{column.key_part}" for column in keys)
     present = " AND ".join(f"_k{column.key_part} IS NOT NULL" for column in keys)
     columns = literal(", ".join(definition.sync_behaviour.sync_key))

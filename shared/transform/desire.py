@@ -10,10 +10,9 @@ from shared.definitions.models.source import Column, ColumnType
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.convert import Conversion, Kind, conversion
-from shared.transform.current import key_parts
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.shape import PASSES, Shape, shape_of, written
-from shared.transform.targets import Omit, TargetColumn, layout, source_columns
+from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns
 from shared.workspace import Expression, Step, literal, parsed, quoted
 
 __all__ = ["desire_steps", "value_sql"]
@@ -83,7 +82,7 @@ def _protect_rejected(
     """
     if definition.sync_behaviour.dropped == "ignore":
         return ()
-    keys = [f"_k{column.key_part}" for column in key_parts(columns)]
+    keys = [f"_k{column.key_part}" for column in key_columns(columns)]
     known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
     unread = f"""
 SELECT _row FROM source_errors WHERE error <> {literal(ErrorType.MANDATORY)}{_about_keys(definition, mapped)}""".strip()
@@ -246,11 +245,11 @@ def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: 
     joins = "".join(_option_join(each) for each in mapped if each.conversion.options)
     values = ", ".join(f"{each.conversion.value} AS {quoted(each.column.name)}" for each in mapped)
     typed = f"SELECT given.*, {values}\n  FROM (SELECT *, {read}\n  FROM ({incoming})) AS given{joins}"
-    keys = ", ".join(f"{column.key_sql} AS _k{column.key_part}" for column in key_parts(columns))
+    keys = ", ".join(f"{column.key_sql} AS _k{column.key_part}" for column in key_columns(columns))
     keyed = f"SELECT *, {keys}\n  FROM ({typed})"
     omitted = f"{shape.rules.rejected()} OR NOT {PASSES}"
     items = ["_row", *(_value(column) for column in columns), *_omits(mapped, shape, missing)]
-    items += [f"_k{column.key_part}" for column in key_parts(columns)]
+    items += [f"_k{column.key_part}" for column in key_columns(columns)]
     items += [judged, *missing.found()]
     missed = f"SELECT *, {missing.select(unless=omitted)}\n  FROM ({keyed})"
     return "CREATE TABLE desired AS\nSELECT " + ",\n    ".join(items) + f"\n  FROM ({missed})"
@@ -293,7 +292,7 @@ def _omits(mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet) -> list[st
 
 
 def _duplicates(columns: Sequence[TargetColumn]) -> str:
-    keys = key_parts(columns)
+    keys = key_columns(columns)
     names = ", ".join(f"_k{column.key_part}" for column in keys)
     same = " AND ".join(f"desired._k{column.key_part} = twice._k{column.key_part}" for column in keys)
     said = literal(", ".join(column.name for column in keys))

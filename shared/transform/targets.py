@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -14,7 +14,17 @@ from shared.errors import DefinitionError, Problem
 from shared.transform.keys import normalise_key
 from shared.workspace import quoted
 
-__all__ = ["CHOICES", "TEXTS", "Omit", "TargetColumn", "layout", "precision", "source_columns", "sql_type"]
+__all__ = [
+    "CHOICES",
+    "TEXTS",
+    "Omit",
+    "TargetColumn",
+    "key_columns",
+    "layout",
+    "precision",
+    "source_columns",
+    "sql_type",
+]
 
 TEXTS: Final = frozenset({AttributeType.STRING, AttributeType.MEMO})
 CHOICES: Final = frozenset({AttributeType.PICKLIST, AttributeType.STATE, AttributeType.STATUS})
@@ -92,6 +102,11 @@ def layout(definition: SyncDefinition, entity: EntityMetadata) -> tuple[TargetCo
     """
     return (*(_mapped(definition, entity, mapping) for mapping in definition.destination.mappings),
             *_expire_column(definition, entity))  # fmt: skip
+
+
+def key_columns(layout: Sequence[TargetColumn]) -> tuple[TargetColumn, ...]:
+    """Return the columns of the sync key, in the key's order."""
+    return tuple(sorted((c for c in layout if c.key_part), key=lambda column: column.key_part or 0))
 
 
 def source_columns(definition: SyncDefinition) -> dict[str, Column]:

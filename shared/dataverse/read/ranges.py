@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from shared.dataverse.http.keys import literal
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
-from shared.transform.targets import TargetColumn
+from shared.transform.targets import TargetColumn, key_columns
 from shared.workspace import Workspace, quoted
 
 __all__ = ["cut_column", "cuts", "range_conditions"]
@@ -30,7 +30,7 @@ def cut_column(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> Attrib
 
     Without such a key there may be duplicates, which are told apart by the order they are read in.
     """
-    parts = sorted((column for column in layout if column.key_part), key=lambda column: column.key_part or 0)
+    parts = key_columns(layout)
     key = entity.key_over(frozenset(column.name for column in parts))
     if key is None or not key.active or parts[0].attribute.type is not AttributeType.STRING:
         return None

@@ -15,7 +15,7 @@ from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.models.listener import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
-from shared.transform import Omit, TargetColumn, check, desire_steps, layout, shape_steps
+from shared.transform import Omit, TargetColumn, check, desire_steps, key_columns, layout, shape_steps
 from shared.workspace import Step
 
 __all__ = ["SPARED", "EventSync", "Group", "Listeners", "PreparedSync"]
@@ -155,8 +155,7 @@ class PreparedSync:
     @cached_property
     def keys(self) -> tuple[TargetColumn, ...]:
         """The columns of the sync key, in its order."""
-        parts = {column.key_part: column for column in self.layout if column.key_part is not None}
-        return tuple(parts[number] for number in sorted(parts))
+        return key_columns(self.layout)
 
     @cached_property
     def unique(self) -> bool:
