@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+from shared.odata import odata_text
 from shared.transform.keys import folded
 
 __all__ = ["KeyText", "Lookup", "equals", "key_text", "key_values", "lookups", "predicate"]
@@ -50,7 +51,7 @@ def literal(attribute: AttributeMetadata, value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str() if attribute.type in _TEXT or attribute.type is AttributeType.MULTI_PICKLIST:
-            return "'" + value.replace("'", "''") + "'"
+            return odata_text(value)
     return str(value)
 
 

@@ -13,6 +13,7 @@ from shared.dataverse.http.service import Call, Service
 from shared.dataverse.metadata.attributes import OPTION_CASTS, attribute_of, choices_of
 from shared.entities import AlternateKey, AttributeMetadata, Choice, EntityMetadata
 from shared.errors import AbortRun, RequestRefused
+from shared.odata import odata_text
 
 __all__ = ["MetadataCache", "read_entity"]
 
@@ -116,7 +117,7 @@ def _found(table: Answer) -> _Found:
 def _resolve(service: Service, name: str) -> _Found:
     """One request where the name is a logical name; otherwise the list of all tables is searched."""
     if name == name.lower() and name.isidentifier():
-        path = f"EntityDefinitions?$select={_ENTITY_COLUMNS}&$filter=LogicalName eq {_text(name)}"
+        path = f"EntityDefinitions?$select={_ENTITY_COLUMNS}&$filter=LogicalName eq {odata_text(name)}"
         if rows := _get(service, _encoded(path), table=name).rows():
             return _found(rows[0])
     answer = _get(service, f"EntityDefinitions?$select={_ENTITY_COLUMNS}", table=name)
@@ -150,7 +151,7 @@ def _labels(label: Answer) -> list[str]:
 
 def _read(service: Service, found: _Found) -> EntityMetadata:
     table = found.table
-    address = f"EntityDefinitions(LogicalName={_text(table)})"
+    address = f"EntityDefinitions(LogicalName={odata_text(table)})"
     relations = "$select=ReferencingEntityNavigationPropertyName,ReferencedEntity,ReferencingAttribute"
     answers = _get(
         service,
@@ -218,10 +219,6 @@ def _keys(keys: Iterable[Answer]) -> Iterable[AlternateKey]:
         columns = tuple(column.name() for column in key.member("KeyAttributes").items())
         active = key.member("EntityKeyIndexStatus").text("") == "Active"
         yield AlternateKey(name=key.member("LogicalName").name(), columns=columns, active=active)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _encoded(path: str) -> str:

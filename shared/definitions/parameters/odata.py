@@ -15,6 +15,7 @@ from shared.definitions.models.names import Reference, replaced
 from shared.definitions.parameters.values import shown, utc, value_of
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import UserError
+from shared.odata import odata_text
 
 __all__ = ["in_odata"]
 
@@ -144,7 +145,7 @@ def _typed(value: ParameterValue, attribute: AttributeMetadata) -> str:
         return str(UUID(shown(value).strip()))
     if kind is AttributeType.DATETIME:
         return _moment(value, date_only=attribute.date_behavior is DateBehavior.DATE_ONLY)
-    return _text(shown(value))
+    return odata_text(shown(value))
 
 
 def _own(value: ParameterValue, operand: str) -> str:
@@ -156,18 +157,14 @@ def _own(value: ParameterValue, operand: str) -> str:
     if value is None:
         return "null"
     if operand == _LISTED or (operand == _NAMED and isinstance(value, dt.date)):
-        return _text(shown(value))
+        return odata_text(shown(value))
     if isinstance(value, str):
         is_id = operand.endswith("id") and _GUID.fullmatch(value)
-        return value if is_id else _text(value)
+        return value if is_id else odata_text(value)
     return shown(value)
 
 
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 # A double has 309 digits before its point and some hundred after it. `1e30000000` would be thirty megabytes of zeros.

@@ -13,6 +13,7 @@ from typing import Any
 from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
 
 from shared.errors import RetryLater
+from shared.odata import odata_text
 from shared.state._bounds import fitting_letter, json_text
 from shared.state._reading import json_object, reading, record
 from shared.state.azure._runs import RunTables
@@ -221,8 +222,7 @@ def _document_path(row: str) -> str:
 def _of(sync: str | None) -> str:
     if sync is None:
         return "PartitionKey ge ''"
-    quoted = sync.replace("'", "''")
-    return f"sync eq '{quoted}'"
+    return f"sync eq {odata_text(sync)}"
 
 
 def _is_row(row: str) -> str:
