@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 import unicodedata
@@ -16,6 +15,7 @@ from shared.errors import UserError
 from shared.sources.files import BLOCK, InputFile
 from shared.sources.plain import text_blocks
 from shared.sources.records import MOST_BYTES, Broken, Dialect, LineEnd, Record, Scanner
+from shared.suggestions import did_you_mean
 
 __all__ = ["Header", "read_header"]
 
@@ -234,10 +234,8 @@ class _Names:
 
     def hint(self, name: str) -> str:
         """What to write instead of a name that is not there."""
-        close = difflib.get_close_matches(name, self.names, n=1)
-        if close:
-            return f"did you mean {_shown(close[0])}?"
-        return f"it has {', '.join(map(_shown, self.names[:_NAMES_SHOWN]))}"
+        it_has = f"it has {', '.join(map(_shown, self.names[:_NAMES_SHOWN]))}"
+        return did_you_mean(name, self.names, shown=_shown) or it_has
 
 
 def _beginning(file: InputFile, source: DelimitedSource, dialect: Dialect) -> bytes:

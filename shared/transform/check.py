@@ -6,7 +6,6 @@ Rules that need neither SQL nor metadata, such as those for names and mappings, 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import abc
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +21,7 @@ from shared.definitions.models import (
 )
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
+from shared.suggestions import did_you_mean
 from shared.transform.convert import Kind, fits
 from shared.transform.dates import read_format
 from shared.transform.desire import value_sql
@@ -248,11 +248,5 @@ def _id_is_mapped(destination: DynamicsDestination) -> bool:
 
 def _unknown(name: str, entity: EntityMetadata) -> str:
     shown = next((a.name for a in entity.attributes.values() if a.display_name.lower() == name.lower()), None)
-    hint = f"; did you mean {shown}?" if shown else _close(name, entity.attributes)
+    hint = f"; did you mean {shown}?" if shown else did_you_mean(name, entity.attributes, before="; ")
     return f"{entity.logical_name} has no column {name}{hint}"
-
-
-def _close(name: str, known: Iterable[str]) -> str:
-    spelled = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.6)
-    return f"; did you mean {spelled[close[0]]}?" if close else ""

@@ -7,7 +7,6 @@ can carry anything past the check.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Final
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import Reference, replaced
 from shared.errors import DefinitionError, Problem
+from shared.suggestions import did_you_mean
 from shared.workspace.functions import (
     AGGREGATES,
     CLOCKS,
@@ -154,10 +154,8 @@ class _Check:
         raise NotAllowedError(f"unknown column {name}{self._suggestion(name)}")
 
     def _suggestion(self, name: str) -> str:
-        close = difflib.get_close_matches(name.lower(), self._known, n=1, cutoff=0.6)
-        if close:
-            return f"; did you mean {self._known[close[0]]}?"
-        return f"; the columns are {', '.join(sorted(self._known.values())[:20])}"
+        names = sorted(self._known.values())
+        return did_you_mean(name, names, before="; ") or f"; the columns are {', '.join(names[:20])}"
 
     def _function(self, node: Node, bound: _Bound) -> Node:
         name = node["function_name"].lower()
@@ -225,10 +223,10 @@ def _refused(name: str) -> NotAllowedError:
         return NotAllowedError(f"{name}() is not allowed: {WITHOUT_BOUND[name]}")
     if name in _aggregates():
         return NotAllowedError(f"{name} looks at many rows; an expression sees its own row alone")
-    close = difflib.get_close_matches(name, FUNCTIONS, n=1, cutoff=0.75)
+    hint = did_you_mean(name, FUNCTIONS, before="; ", cutoff=0.75, shown="{}()".format)
     return NotAllowedError(
         f"{name}() is not allowed: only scalar functions are, and only those that look at nothing but their "
-        f"arguments{f'; did you mean {close[0]}()?' if close else ''}"
+        f"arguments{hint}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from shared.dataverse.metadata.attributes import OPTION_CASTS, attribute_of, cho
 from shared.entities import AlternateKey, AttributeMetadata, Choice, EntityMetadata
 from shared.errors import AbortRun, RequestRefused
 from shared.odata import odata_text
+from shared.suggestions import closest
 
 __all__ = ["MetadataCache", "read_entity"]
 
@@ -140,8 +140,8 @@ def _matching(name: str, tables: Iterable[_Found]) -> _Found:
     if by_label:
         names = ", ".join(sorted(each.table for each in by_label))
         raise AbortRun(f"several tables are called '{name}': name one of {names}")
-    close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
-    hint = f"; did you mean {' or '.join(dict.fromkeys(known[name] for name in close))}?" if close else ""
+    suggested = " or ".join(dict.fromkeys(known[called] for called in closest(wanted, known, most=3)))
+    hint = f"; did you mean {suggested}?" if suggested else ""
     raise AbortRun(f"the environment has no table '{name}'{hint}")
 
 

@@ -6,7 +6,6 @@ import types
 import typing
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final, get_args, get_origin
 
 from pydantic_core import ErrorDetails
@@ -14,6 +13,7 @@ from pydantic_core import ErrorDetails
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import FORMS, Language, Model
 from shared.definitions.models.secrets import REFERENCE_REMEDY, SecretPlace
+from shared.suggestions import did_you_mean
 
 __all__ = ["Mistake", "Spot", "close_to", "mistakes_of", "spots", "unknown_keys"]
 
@@ -137,11 +137,8 @@ def unknown_keys(found: Sequence[Spot]) -> Iterator[Mistake]:
 def close_to(word: object, known: Collection[str]) -> str:
     """A hint at what may have been meant; the word itself is not repeated."""
     names = sorted(known)
-    lowered = {name.lower(): name for name in names}
-    close = get_close_matches(str(word).lower(), lowered, n=1)
-    if close:
-        return f"did you mean {lowered[close[0]]}?"
-    return f"there are: {', '.join(names)}" if names else "there are none"
+    there_are = f"there are: {', '.join(names)}" if names else "there are none"
+    return did_you_mean(str(word), names) or there_are
 
 
 def mistakes_of(errors: Sequence[ErrorDetails], document: object, found: Sequence[Spot]) -> Iterator[Mistake]:
@@ -209,8 +206,7 @@ def _message(error: ErrorDetails, value: object) -> str:
 
 def _one_of(expected: str, value: object) -> str:
     words = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-    close = get_close_matches(str(value).lower(), words, n=1)
-    return f"one of {expected} is needed here" + (f"; did you mean {close[0]}?" if close else "")
+    return f"one of {expected} is needed here{did_you_mean(str(value), words, before='; ')}"
 
 
 def _found(value: object, kind: str) -> str:

@@ -6,7 +6,6 @@ import datetime as dt
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from shared.definitions.models import ParameterValue
 from shared.definitions.models.secrets import VAULT_SECRET
 from shared.definitions.parameters.environment import holds_secret
 from shared.definitions.parameters.patterns import check_pattern, first_found
+from shared.suggestions import did_you_mean
 
 __all__ = [
     "Call",
@@ -128,8 +128,7 @@ class _Parser:
 def _checked(call: Call) -> Call:
     expected = _SIGNATURES.get(call.function)
     if expected is None:
-        close = get_close_matches(call.function, _SIGNATURES, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(_SIGNATURES)}"
+        hint = did_you_mean(call.function, _SIGNATURES) or f"there are {', '.join(_SIGNATURES)}"
         raise ValueError(f"there is no formula {call.function}; {hint}")
     if len(call.arguments) != len(expected):
         raise ValueError(f"write it as {call.function}({', '.join(expected)})")

@@ -7,7 +7,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from difflib import get_close_matches
 from graphlib import TopologicalSorter
 from typing import Final
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from shared.definitions.models.names import Reference, replaced
 from shared.definitions.parameters.formulas import Scope, evaluate, names_of, parse_formula, secret_of
 from shared.errors import UserError
 from shared.redaction import cleaned
+from shared.suggestions import did_you_mean
 
 __all__ = ["ParameterValue", "in_json", "in_text", "in_url", "logged", "resolve", "shown"]
 
@@ -82,8 +82,7 @@ def _refused(
         if name in secrets:
             yield f"parameter {name} names a secret; a run cannot give it another value"
         elif name not in parameters:
-            close = get_close_matches(name, parameters, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(parameters) or 'none'}"
+            hint = did_you_mean(name, parameters) or f"there are: {', '.join(parameters) or 'none'}"
             yield f"there is no parameter {name}; {hint}"
 
 
