@@ -6,11 +6,12 @@ from shared.transform.desire import desire_steps
 from shared.transform.keys import folded, normalise_key
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, to_service
-from shared.transform.shape import SOURCE_ERRORS, shape_steps
+from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout
 
 __all__ = [
     "SOURCE_ERRORS",
+    "SOURCE_TYPES",
     "ErrorType",
     "Omit",
     "TargetColumn",

@@ -25,7 +25,7 @@ from shared.suggestions import did_you_mean
 from shared.transform.convert import Kind, fits
 from shared.transform.dates import read_format
 from shared.transform.desire import value_sql
-from shared.transform.shape import NUMBER, shape_of
+from shared.transform.shape import SOURCE_TYPES, shape_of
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, literal, parsed, too_long
 
@@ -53,14 +53,6 @@ def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
     return tuple(problems) or tuple(_unbindable(definition))
 
 
-_TYPES = {
-    ColumnType.TEXT: "VARCHAR",
-    ColumnType.NUMBER: NUMBER,
-    ColumnType.DATE: "TIMESTAMP",
-    ColumnType.BOOL: "BOOLEAN",
-}
-
-
 # The product of two number columns; each further factor takes ten more of the 38 digits.
 _MOST_SCALE = 20
 # DuckDB has such casts fail on every row and not before.
@@ -73,7 +65,7 @@ _UNFIT = {
 
 def _unbindable(definition: SyncDefinition) -> list[Problem]:
     """What is well written and yet makes no sense to DuckDB: wrong arguments, unknown types, bad patterns."""
-    trial = Trial({column.label: _TYPES[column.type] for column in definition.source.columns})
+    trial = Trial({column.label: SOURCE_TYPES[column.type] for column in definition.source.columns})
     return trial.watched(_tried(definition, trial))
 
 
@@ -86,7 +78,7 @@ def _tried(definition: SyncDefinition, trial: Trial) -> Iterator[Problem]:
         problem = trial.problem(sql, origin)
         if problem is None and (message := _type_problem(trial.type_of(sql), kind)):
             problem = Problem(message=message, path=origin)
-        problem = problem or trial.problem(f"CAST({sql} AS {_TYPES[kind]})", origin)
+        problem = problem or trial.problem(f"CAST({sql} AS {SOURCE_TYPES[kind]})", origin)
         if problem is not None:
             yield problem
 

@@ -17,6 +17,7 @@ __all__ = [
     "NUMBER",
     "PASSES",
     "SOURCE_ERRORS",
+    "SOURCE_TYPES",
     "Shape",
     "boolean",
     "looked_up",
@@ -27,6 +28,13 @@ __all__ = [
 ]
 
 NUMBER: Final = "DECIMAL(38, 10)"  # exact for every number that a Dataverse column can hold
+SOURCE_TYPES: Final = {
+    ColumnType.TEXT: "VARCHAR",
+    ColumnType.NUMBER: NUMBER,
+    ColumnType.DATE: "TIMESTAMP",
+    ColumnType.BOOL: "BOOLEAN",
+}
+"""The DuckDB type of a source column's values in `shaped` and `source`."""
 PASSES: Final = quoted("_passes")
 TRUE_WORDS: Final = ("true", "yes", "y", "t", "1")
 FALSE_WORDS: Final = ("false", "no", "n", "f", "0")

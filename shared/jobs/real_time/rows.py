@@ -7,22 +7,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.definitions.models import ChangedWhen, ColumnType
+from shared.definitions.models import ChangedWhen
 from shared.events import Action, Event, Fields, Undecodable
 from shared.jobs.real_time.sync import Group, PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
-from shared.transform import Omit, TargetColumn
+from shared.transform import SOURCE_TYPES, Omit, TargetColumn
 from shared.workspace import literal, quoted
 
 __all__ = ["KEPT", "Failure", "Shaped", "before_row", "shape"]
 
 KEPT = ("wanted", "wanted_source")  # what the waves need; everything else is of one group or one wave
-_SOURCE_TYPES = {
-    ColumnType.TEXT: "VARCHAR",
-    ColumnType.NUMBER: "DECIMAL(38, 10)",
-    ColumnType.DATE: "TIMESTAMP",
-    ColumnType.BOOL: "BOOLEAN",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +172,7 @@ def _tables(sync: PreparedSync) -> Sequence[str]:
     columns += [f"_k{column.key_part} {column.sql_type}" for column in sync.keys]
     tables = [f"CREATE TABLE wanted ({', '.join(columns)})"]
     if _needs_source(sync):
-        labels = (f"{quoted(c.label)} {_SOURCE_TYPES[c.type]}" for c in sync.definition.source.columns)
+        labels = (f"{quoted(c.label)} {SOURCE_TYPES[c.type]}" for c in sync.definition.source.columns)
         tables.append(f"CREATE TABLE wanted_source (_row BIGINT, {', '.join(labels)})")
     return tables
 
