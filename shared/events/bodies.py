@@ -74,7 +74,7 @@ def parse(body: bytes) -> Any | Undecodable:
     try:
         value = _decoded(text)
     except json.JSONDecodeError as error:
-        return Undecodable(reason=f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
+        return Undecodable(reason=f"the body is not JSON: see line {error.lineno}, column {error.colno}")
     except RecursionError:
         return _too_deep()
     if body.count(b"[") + body.count(b"{") > _DEEPEST and _is_too_deep(value):
