@@ -8,7 +8,7 @@ from emulator.errors import ServiceError, invalid_argument, invalid_property, no
 from emulator.odata import child_link, row_reference
 from emulator.references import existing_id
 from emulator.schema import Column, ColumnType, Table
-from emulator.values import converter, guid_text
+from emulator.store.values import converter, guid_text
 
 __all__ = ["BodyReader", "Values"]
 

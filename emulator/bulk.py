@@ -21,7 +21,7 @@ from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import RowKey, row_reference
 from emulator.references import absent, checked_key_value, key_values
 from emulator.schema import AlternateKey, ColumnType, Table
-from emulator.values import guid_text
+from emulator.store.values import guid_text
 
 __all__ = ["MESSAGES", "Bulk"]
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from emulator.errors import invalid_state_pair
 from emulator.schema import ColumnType, Table
-from emulator.system_rows import BASE_CURRENCY
+from emulator.store.system_rows import BASE_CURRENCY
 
 __all__ = ["CUSTOMERS", "Derivations"]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from emulator.collation import Collation
 from emulator.messages import Caller
 from emulator.schema import Schema, Table
 from emulator.store import Database, Rows
-from emulator.system_rows import SYSTEM_USER, add_system_rows, business_unit_id, organization_id
-from emulator.values import service_time
+from emulator.store.collation import Collation
+from emulator.store.system_rows import SYSTEM_USER, add_system_rows, business_unit_id, organization_id
+from emulator.store.values import service_time
 
 __all__ = ["Environment"]
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 from urllib.parse import unquote
 
-from emulator.collation import Collation
 from emulator.errors import ServiceError, invalid_argument, plugin_error, sql_deadlock
 from emulator.odata.evaluate import matches
 from emulator.odata.nodes import Expression
 from emulator.odata.parser import parse_filter
+from emulator.store.collation import Collation
 
 __all__ = ["DroppedConnectionError", "Fault", "Faults", "drop_connection"]
 

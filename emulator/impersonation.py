@@ -6,7 +6,7 @@ from typing import Final
 from emulator.environment import Environment
 from emulator.errors import ServiceError, record_not_found
 from emulator.messages import Caller
-from emulator.values import guid_text
+from emulator.store.values import guid_text
 
 __all__ = ["acting_caller"]
 

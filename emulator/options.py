@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from emulator.collation import DEFAULT_COLLATION, Collation
 from emulator.limits import LimitSettings
+from emulator.store.collation import DEFAULT_COLLATION, Collation
 from emulator.timing import TimeModel
 
 __all__ = ["Options"]

@@ -4,7 +4,7 @@ from emulator.environment import Environment
 from emulator.errors import ServiceError, record_not_found, record_not_found_by_key
 from emulator.odata import RowKey
 from emulator.schema import ColumnType, Table
-from emulator.values import converter
+from emulator.store.values import converter
 
 __all__ = ["absent", "checked_key_value", "existing_id", "existing_row", "find_row", "key_values"]
 

@@ -6,7 +6,7 @@ from uuid import uuid5
 
 from emulator.schema import OPTION_TYPES, Column, ColumnType, DateBehavior, Option, Table
 from emulator.schema.columns import DEFAULT_LANGUAGE
-from emulator.system_rows import NAMESPACE
+from emulator.store.system_rows import NAMESPACE
 
 __all__ = ["BASE_PROPERTIES", "attribute_class", "attribute_json", "label_json", "managed", "option_set_json"]
 

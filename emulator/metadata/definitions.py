@@ -6,7 +6,7 @@ from uuid import uuid5
 
 from emulator.metadata.attributes import label_json, managed
 from emulator.schema import AlternateKey, Column, Schema, Table
-from emulator.system_rows import NAMESPACE
+from emulator.store.system_rows import NAMESPACE
 
 __all__ = ["Json", "entity_json", "key_json", "metadata_id", "relationships", "relationships_of"]
 

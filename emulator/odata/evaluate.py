@@ -5,7 +5,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from emulator.collation import Collation
 from emulator.errors import ODataError
 from emulator.odata.nodes import (
     Call,
@@ -20,6 +19,7 @@ from emulator.odata.nodes import (
     QueryFunction,
 )
 from emulator.odata.types import instant_text
+from emulator.store.collation import Collation
 
 __all__ = ["matches"]
 

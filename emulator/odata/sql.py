@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from emulator.collation import Collation
 from emulator.errors import ODataError, ServiceError, too_many_links
 from emulator.odata.functions import function_condition
 from emulator.odata.nodes import (
@@ -28,9 +27,10 @@ from emulator.odata.nodes import (
 )
 from emulator.odata.scopes import Place, Scope
 from emulator.odata.types import Stored, edm_type, fits, stored_literal
-from emulator.patterns import LONGEST_PATTERN, glob_pattern, is_simple
 from emulator.schema.model import Column, ColumnType, Schema, Table
+from emulator.store.collation import Collation
 from emulator.store.ddl import sql_name
+from emulator.store.patterns import LONGEST_PATTERN, glob_pattern, is_simple
 
 __all__ = ["Compiler", "Order", "Sql"]
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from emulator.collation import Collation
 from emulator.errors import sql_timeout
-from emulator.patterns import wildcard_match
 from emulator.schema import Schema, Table
+from emulator.store.collation import Collation
 from emulator.store.ddl import SYSTEM_TABLES, create_statements, index_statements, key_column, missing_columns, sql_name
+from emulator.store.patterns import wildcard_match
 from emulator.store.rows import Rows
 
 __all__ = ["Budget", "Database"]

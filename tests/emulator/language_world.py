@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from emulator.collation import Collation
 from emulator.odata import Compiler, Order, check_query, parse_query
 from emulator.schema import Schema, Table
 from emulator.schema.loader import schema_from
 from emulator.store import Database
+from emulator.store.collation import Collation
 
 NOW = datetime(2026, 3, 18, 14, 30, tzinfo=UTC)  # A Wednesday.
 USER = "00000000-0000-0000-0000-0000000000aa"

@@ -10,9 +10,9 @@ import requests
 
 from emulator.errors import ServiceError
 from emulator.options import Options
-from emulator.patterns import glob_pattern, wildcard_match
 from emulator.server import build_application
 from emulator.store import Budget
+from emulator.store.patterns import glob_pattern, wildcard_match
 from emulator.testing import RunningEmulator, running
 from tests.emulator.http_client import Client
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from emulator.errors import ServiceError
 from emulator.schema import Column, ColumnType, DateBehavior, Option, Table
 from emulator.schema.loader import builtin_schema
-from emulator.values import Convert, converter, guid_text
+from emulator.store.values import Convert, converter, guid_text
 
 ACCOUNT = builtin_schema().tables["account"]
 WRITABLE = sorted(name for name, column in ACCOUNT.columns.items() if not column.is_lookup and column.type != "Virtual")

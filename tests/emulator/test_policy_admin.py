@@ -9,10 +9,10 @@ import pytest
 from starlette.applications import Starlette
 
 from emulator.admin import Admin
-from emulator.collation import Collation
 from emulator.errors import ServiceError
 from emulator.faults import Faults
 from emulator.stats import Stats
+from emulator.store.collation import Collation
 
 
 class Call:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from emulator.collation import Collation
 from emulator.errors import ServiceError
 from emulator.faults import DroppedConnectionError, Faults
 from emulator.stats import LogEntry, Stats, kind_of
+from emulator.store.collation import Collation
 
 PATH = "/api/data/v9.2/accounts?$top=1"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.collation import Collation
+from emulator.store.collation import Collation
 from shared.definitions.models import KeyMatch
 from shared.entities import AttributeMetadata, AttributeType
 from shared.transform import folded, normalise_key
