@@ -6,7 +6,7 @@ from emulator.environment import Environment
 from emulator.expansion import expand_records
 from emulator.messages import Effect, Request, Response, answer
 from emulator.odata import Compiler, Expand, Query, Sql, check_query
-from emulator.paging import LARGEST_PAGE, PageMark
+from emulator.odata.paging import LARGEST_PAGE, PageMark
 from emulator.reading import Record, RowShape
 from emulator.schema import Table
 from emulator.store import sql_name

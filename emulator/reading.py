@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from emulator.environment import Environment
-from emulator.formats import formatter
 from emulator.messages import Preferences
 from emulator.odata import Query
+from emulator.odata.formats import formatter
 from emulator.schema import ColumnType, Table
 from emulator.store import sql_name
 

@@ -14,7 +14,7 @@ from emulator.environment import Environment
 from emulator.errors import ServiceError
 from emulator.messages import Effect, Request, Response, answer
 from emulator.odata import Query, check_query
-from emulator.paging import LARGEST_PAGE, PageMark
+from emulator.odata.paging import LARGEST_PAGE, PageMark
 from emulator.queries import context_columns
 from emulator.reading import Record, RowShape
 from emulator.schema import Table
