@@ -6,12 +6,12 @@ from emulator.actions import Actions
 from emulator.bulk import MESSAGES, Bulk
 from emulator.bulkdelete import BulkDeletes
 from emulator.changes import Changes
-from emulator.csdl import metadata_document
 from emulator.documented import check_headers
 from emulator.environment import Environment
 from emulator.errors import no_resource, unknown_segment
 from emulator.messages import Planned, Request, Response, answer
 from emulator.metadata import METADATA_ROOTS, Metadata
+from emulator.metadata.csdl import metadata_document
 from emulator.navigation import Navigation, is_keyed
 from emulator.odata import Query, Segment, parse_path, parse_query, resolve_key
 from emulator.queries import COUNT_LIMIT, collection, count_of

@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from emulator.csdl import metadata_document
+from emulator.metadata.csdl import metadata_document
 from emulator.schema import Action, ActionParameter, Schema
 from tests.emulator.language_world import SCHEMA
 
