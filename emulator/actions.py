@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from emulator.documented import check_emulated
 from emulator.environment import Environment
 from emulator.errors import invalid_argument, no_resource, unknown_segment
 from emulator.messages import Planned, Request, answer
 from emulator.odata import Segment
 from emulator.odata.nodes import LiteralValue
 from emulator.schema import Action, Table
+from emulator.schema.documented import check_emulated
 
 __all__ = ["Actions", "Call"]
 

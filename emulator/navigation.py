@@ -7,7 +7,6 @@ from urllib.parse import unquote
 
 import orjson
 
-from emulator.documented import check_emulated
 from emulator.environment import Environment
 from emulator.errors import method_not_allowed, record_not_found, unknown_property, unknown_segment
 from emulator.messages import Planned, Request, Response, answer
@@ -16,6 +15,7 @@ from emulator.queries import COUNT_LIMIT, collection, count_of
 from emulator.records import Records, row_address
 from emulator.references import absent, existing_id, existing_row
 from emulator.schema import Column, ColumnType, Table
+from emulator.schema.documented import check_emulated
 from emulator.store import sql_name
 
 __all__ = ["Navigation", "is_keyed"]

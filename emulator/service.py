@@ -6,7 +6,6 @@ from emulator.actions import Actions
 from emulator.bulk import MESSAGES, Bulk
 from emulator.bulkdelete import BulkDeletes
 from emulator.changes import Changes
-from emulator.documented import check_headers
 from emulator.environment import Environment
 from emulator.errors import no_resource, unknown_segment
 from emulator.messages import Planned, Request, Response, answer
@@ -17,6 +16,7 @@ from emulator.odata import Query, Segment, parse_path, parse_query, resolve_key
 from emulator.queries import COUNT_LIMIT, collection, count_of
 from emulator.records import Records
 from emulator.schema import Table
+from emulator.schema.documented import check_headers
 from emulator.tracking import changes_since, changes_total, tracked_rows
 
 __all__ = ["Service"]

@@ -30,7 +30,7 @@ _HEADERS: Final[Mapping[str, tuple[str, str | None]]] = {
 @cache
 def _names() -> Mapping[str, str]:
     """Name to the kind of thing it is."""
-    content = yaml.safe_load((files("emulator") / "documented.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((files("emulator.schema") / "documented.yaml").read_text(encoding="utf-8"))
     return {name: kind for group, kind in _KINDS.items() for name in content[group].split()}
 
 
