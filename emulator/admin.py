@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from emulator.errors import ServiceError, access_denied, invalid_argument, request_too_large
-from emulator.faults import Faults
 from emulator.json_depth import is_too_deep
-from emulator.stats import Stats
+from emulator.policies.faults import Faults
+from emulator.policies.stats import Stats
 
 __all__ = ["ADMIN_PATH", "Admin"]
 

@@ -16,16 +16,16 @@ import orjson
 from starlette.applications import Starlette
 
 from emulator.admin import ADMIN_PATH, Admin
-from emulator.auth import Authority
 from emulator.batch import BatchRunner, Pause
 from emulator.errors import ServiceError, no_resource, request_too_large
-from emulator.faults import DroppedConnectionError, Fault, Faults, drop_connection
-from emulator.impersonation import acting_caller
-from emulator.limits import Limits
 from emulator.messages import Effect, Preferences, Request, Response, answer, refusal
+from emulator.policies.auth import Authority
+from emulator.policies.faults import DroppedConnectionError, Fault, Faults, drop_connection
+from emulator.policies.impersonation import acting_caller
+from emulator.policies.limits import Limits
+from emulator.policies.stats import LogEntry, Stats, kind_of
+from emulator.policies.timing import TimeModel
 from emulator.service import Service
-from emulator.stats import LogEntry, Stats, kind_of
-from emulator.timing import TimeModel
 
 __all__ = ["Application", "Policies"]
 

@@ -14,9 +14,9 @@ from emulator.odata import Compiler, Sql
 from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical, Membership, Negation
 from emulator.odata.nodes import Property as PropertyNode
 from emulator.odata.types import edm_type, stored_text
+from emulator.policies.timing import TimeModel
 from emulator.schema import Column, Table
 from emulator.store import sql_name
-from emulator.timing import TimeModel
 
 __all__ = ["BulkDeletes"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from emulator.limits import LimitSettings
+from emulator.policies.limits import LimitSettings
+from emulator.policies.timing import TimeModel
 from emulator.store.collation import DEFAULT_COLLATION, Collation
-from emulator.timing import TimeModel
 
 __all__ = ["Options"]
 

@@ -10,18 +10,18 @@ import uvicorn
 
 from emulator import API_PATH
 from emulator.app import Application, Policies
-from emulator.auth import Authority, Credentials
 from emulator.environment import Environment
 from emulator.errors import ServiceError
-from emulator.faults import Faults
-from emulator.limits import Limits
 from emulator.options import Options
+from emulator.policies.auth import Authority, Credentials
+from emulator.policies.faults import Faults
+from emulator.policies.limits import Limits
+from emulator.policies.stats import Stats
 from emulator.schema import Schema
 from emulator.schema.entity_definitions import read_entity_definitions
 from emulator.schema.loader import builtin_schema, read_schema_file
 from emulator.seed import load_seed
 from emulator.service import Service
-from emulator.stats import Stats
 from emulator.tls import Certificates
 
 __all__ = ["Server", "build_application"]

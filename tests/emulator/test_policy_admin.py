@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 
 from emulator.admin import Admin
 from emulator.errors import ServiceError
-from emulator.faults import Faults
-from emulator.stats import Stats
+from emulator.policies.faults import Faults
+from emulator.policies.stats import Stats
 from emulator.store.collation import Collation
 
 

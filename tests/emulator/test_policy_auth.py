@@ -5,8 +5,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from emulator.auth import Authority, Credentials
 from emulator.errors import ServiceError
+from emulator.policies.auth import Authority, Credentials
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT = "99999999-0000-0000-0000-000000000001"

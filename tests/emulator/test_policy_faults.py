@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from emulator.errors import ServiceError
-from emulator.faults import DroppedConnectionError, Faults
-from emulator.stats import LogEntry, Stats, kind_of
+from emulator.policies.faults import DroppedConnectionError, Faults
+from emulator.policies.stats import LogEntry, Stats, kind_of
 from emulator.store.collation import Collation
 
 PATH = "/api/data/v9.2/accounts?$top=1"

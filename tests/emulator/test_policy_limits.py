@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.limits import Limits, LimitSettings, ThrottledError
-from emulator.timing import TimeModel
+from emulator.policies.limits import Limits, LimitSettings, ThrottledError
+from emulator.policies.timing import TimeModel
 
 
 class Clock:
