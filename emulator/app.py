@@ -89,7 +89,7 @@ class Application:
         self.policies = policies
         self._batches = BatchRunner(service, policies.faults, policies.stats, policies.timing)
         service.bulk_deletes.report = self._report
-        service.bulk_deletes.timing = policies.timing
+        service.bulk_deletes.execution = policies.timing.execution
         admin = Admin(faults=policies.faults, stats=policies.stats, reset=reset, seed=seed)
         self._admin = Starlette(routes=admin.routes())
 

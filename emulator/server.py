@@ -12,6 +12,7 @@ from emulator import API_PATH
 from emulator.app import Application, Policies
 from emulator.environment import Environment
 from emulator.errors import ServiceError
+from emulator.operations.seed import load_seed
 from emulator.options import Options
 from emulator.policies.auth import Authority, Credentials
 from emulator.policies.faults import Faults
@@ -20,7 +21,6 @@ from emulator.policies.stats import Stats
 from emulator.schema import Schema
 from emulator.schema.entity_definitions import read_entity_definitions
 from emulator.schema.loader import builtin_schema, read_schema_file
-from emulator.seed import load_seed
 from emulator.service import Service
 from emulator.tls import Certificates
 
@@ -69,7 +69,7 @@ def build_application(options: Options) -> Application:
     def seed(name: str) -> dict[str, int]:
         if name not in seeds:
             raise ServiceError(404, "0x0", f"There is no seed '{name}': start with --seed {name}=FILE.")
-        return load_seed(service, seeds[name])
+        return load_seed(environment, service.changes, seeds[name])
 
     return Application(service, policies, reset=reset, seed=seed)
 

@@ -2,22 +2,22 @@
 
 from typing import Final
 
-from emulator.actions import Actions
-from emulator.bulk import MESSAGES, Bulk
-from emulator.bulkdelete import BulkDeletes
-from emulator.changes import Changes
 from emulator.environment import Environment
 from emulator.errors import no_resource, unknown_segment
 from emulator.messages import Planned, Request, Response, answer
 from emulator.metadata import METADATA_ROOTS, Metadata
 from emulator.metadata.csdl import metadata_document
-from emulator.navigation import Navigation, is_keyed
 from emulator.odata import Query, Segment, parse_path, parse_query, resolve_key
-from emulator.queries import COUNT_LIMIT, collection, count_of
-from emulator.records import Records
+from emulator.operations.actions import Actions
+from emulator.operations.bulk import MESSAGES, Bulk
+from emulator.operations.bulk_delete import BulkDeletes
+from emulator.operations.changes import Changes
+from emulator.operations.navigation import Navigation, is_keyed
+from emulator.operations.queries import COUNT_LIMIT, collection, count_of
+from emulator.operations.records import Records
+from emulator.operations.tracking import changes_since, changes_total, tracked_rows
 from emulator.schema import Table
 from emulator.schema.documented import check_headers
-from emulator.tracking import changes_since, changes_total, tracked_rows
 
 __all__ = ["Service"]
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import yaml
 
-from emulator.bodies import Values
-from emulator.changes import TableChanges
+from emulator.environment import Environment
 from emulator.errors import ServiceError, invalid_argument
+from emulator.operations.bodies import Values
+from emulator.operations.changes import Changes, TableChanges
 from emulator.schema import Column, ColumnType, Schema, Table
-from emulator.service import Service
 
 __all__ = ["load_seed"]
 
@@ -34,17 +34,17 @@ _READERS: Final[Mapping[ColumnType, Callable[[str], Any]]] = {
 }
 
 
-def load_seed(service: Service, file: Path) -> dict[str, int]:
+def load_seed(environment: Environment, changes: Changes, file: Path) -> dict[str, int]:
     """Creates the rows of a file in one transaction and returns how many there were, by table.
 
     Raises:
         ServiceError: The file can't be read, or a row is refused; nothing is created then.
     """
     counts: dict[str, int] = {}
-    caller = service.environment.system
-    with service.environment.database.transaction():
-        for table, rows in _tables(service.environment.schema, file):
-            work = service.changes.of(table)
+    caller = environment.system
+    with environment.database.transaction():
+        for table, rows in _tables(environment.schema, file):
+            work = changes.of(table)
             while chunk := list(islice(rows, _CHUNK)):
                 work.create([_values(work, row) for row in chunk], caller)
                 counts[table.entity_set] = counts.get(table.entity_set, 0) + len(chunk)

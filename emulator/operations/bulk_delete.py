@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from emulator.changes import Changes
 from emulator.environment import Environment
 from emulator.errors import invalid_argument
 from emulator.messages import Caller, Effect, Planned, Request, Response, answer
@@ -14,7 +13,7 @@ from emulator.odata import Compiler, Sql
 from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical, Membership, Negation
 from emulator.odata.nodes import Property as PropertyNode
 from emulator.odata.types import edm_type, stored_text
-from emulator.policies.timing import TimeModel
+from emulator.operations.changes import Changes
 from emulator.schema import Column, Table
 from emulator.store import sql_name
 
@@ -38,11 +37,15 @@ class BulkDeletes:
     """The bulk delete jobs of one environment; each appears in `asyncoperations` and `bulkdeleteoperations`."""
 
     def __init__(self, environment: Environment, changes: Changes) -> None:
-        """Starts with no jobs; `report` is told of the rows that jobs delete."""
+        """Starts with no jobs.
+
+        `report` is called with the rows that a job deleted, `execution` returns the seconds that a job takes for its
+        rows by operation; the server sets both.
+        """
         self._environment = environment
         self._changes = changes
         self.report: Callable[[Effect], None] = lambda _: None
-        self.timing = TimeModel()
+        self.execution: Callable[[Mapping[str, int]], float] = lambda _: 0.0
         self._pending: dict[str, asyncio.TimerHandle] = {}
 
     def cancel(self) -> None:
@@ -91,7 +94,7 @@ class BulkDeletes:
                 [{"name": name, "asyncoperationid": job, "statecode": 0, "statuscode": 0}], request.caller
             )[0]
         rows = sum(len(self._matching(table, condition)) for table, condition in wanted)
-        delay = max(self.timing.execution({"delete": rows}), _SOONEST)
+        delay = max(self.execution({"delete": rows}), _SOONEST)
         loop = asyncio.get_running_loop()
         self._pending[job] = loop.call_later(delay, self._run, job, operation, request.caller, wanted)
         context = f"{request.root}$metadata#Microsoft.Dynamics.CRM.BulkDeleteResponse"

@@ -6,8 +6,6 @@ from typing import Any, Final
 
 import orjson
 
-from emulator.bodies import Values
-from emulator.changes import Changes, TableChanges
 from emulator.environment import Environment
 from emulator.errors import (
     ServiceError,
@@ -19,7 +17,9 @@ from emulator.errors import (
 )
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import RowKey, row_reference
-from emulator.references import absent, checked_key_value, key_values
+from emulator.operations.bodies import Values
+from emulator.operations.changes import Changes, TableChanges
+from emulator.operations.references import absent, checked_key_value, key_values
 from emulator.schema import AlternateKey, ColumnType, Table
 from emulator.store.values import guid_text
 

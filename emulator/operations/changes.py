@@ -4,11 +4,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emulator.bodies import BodyReader, Values
-from emulator.derived import CUSTOMERS, Derivations
 from emulator.environment import Environment
 from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, invalid_argument, record_not_found
 from emulator.messages import Caller
+from emulator.operations.bodies import BodyReader, Values
+from emulator.operations.derived import CUSTOMERS, Derivations
 from emulator.schema import Table
 from emulator.store import Rows, key_column
 

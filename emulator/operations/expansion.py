@@ -9,7 +9,7 @@ from emulator.environment import Environment
 from emulator.errors import ServiceError
 from emulator.messages import Request
 from emulator.odata import ChildLink, Compiler, Expand, Query, child_link
-from emulator.reading import Record, RowShape
+from emulator.operations.reading import Record, RowShape
 from emulator.schema import Table
 from emulator.store import sql_name
 

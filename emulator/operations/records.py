@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from emulator.bodies import Values
-from emulator.changes import Changes, TableChanges
 from emulator.environment import Environment
 from emulator.errors import matching_record_exists, no_resource, record_not_found_by_key, version_mismatch
-from emulator.expansion import expand_records
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import Query, RowKey, check_query, parse_query
-from emulator.queries import context_columns
-from emulator.reading import Record, RowShape, etag
-from emulator.references import absent, checked_key_value, existing_row, find_row, key_values
+from emulator.operations.bodies import Values
+from emulator.operations.changes import Changes, TableChanges
+from emulator.operations.expansion import expand_records
+from emulator.operations.queries import context_columns
+from emulator.operations.reading import Record, RowShape, etag
+from emulator.operations.references import absent, checked_key_value, existing_row, find_row, key_values
 from emulator.schema import ColumnType, Table
 from emulator.store import sql_name
 

@@ -15,8 +15,8 @@ from emulator.errors import ServiceError
 from emulator.messages import Effect, Request, Response, answer
 from emulator.odata import Query, check_query
 from emulator.odata.paging import LARGEST_PAGE, PageMark
-from emulator.queries import context_columns
-from emulator.reading import Record, RowShape
+from emulator.operations.queries import context_columns
+from emulator.operations.reading import Record, RowShape
 from emulator.schema import Table
 from emulator.store import sql_name
 

@@ -11,9 +11,9 @@ from emulator.environment import Environment
 from emulator.errors import method_not_allowed, record_not_found, unknown_property, unknown_segment
 from emulator.messages import Planned, Request, Response, answer
 from emulator.odata import ChildLink, Query, RowKey, Segment, Sql, child_link, parse_query, resolve_key, row_reference
-from emulator.queries import COUNT_LIMIT, collection, count_of
-from emulator.records import Records, row_address
-from emulator.references import absent, existing_id, existing_row
+from emulator.operations.queries import COUNT_LIMIT, collection, count_of
+from emulator.operations.records import Records, row_address
+from emulator.operations.references import absent, existing_id, existing_row
 from emulator.schema import Column, ColumnType, Table
 from emulator.schema.documented import check_emulated
 from emulator.store import sql_name

@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from emulator.environment import Environment
-from emulator.expansion import expand_records
 from emulator.messages import Effect, Request, Response, answer
 from emulator.odata import Compiler, Expand, Query, Sql, check_query
 from emulator.odata.paging import LARGEST_PAGE, PageMark
-from emulator.reading import Record, RowShape
+from emulator.operations.expansion import expand_records
+from emulator.operations.reading import Record, RowShape
 from emulator.schema import Table
 from emulator.store import sql_name
 

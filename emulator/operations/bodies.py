@@ -6,7 +6,7 @@ from typing import Any, Final
 from emulator.environment import Environment
 from emulator.errors import ServiceError, invalid_argument, invalid_property, not_implemented, undeclared_property
 from emulator.odata import child_link, row_reference
-from emulator.references import existing_id
+from emulator.operations.references import existing_id
 from emulator.schema import Column, ColumnType, Table
 from emulator.store.values import converter, guid_text
 
