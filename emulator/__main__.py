@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.options import Options
+from emulator.http.options import Options
+from emulator.http.server import Server
 from emulator.schema.faults import SchemaFileError
-from emulator.server import Server
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,8 +18,8 @@ from ssl import SSLContext, create_default_context
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from emulator.options import Options
-from emulator.server import Server
+from emulator.http.options import Options
+from emulator.http.server import Server
 
 __all__ = ["RunningEmulator", "running"]
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-from emulator.tls import Certificates
+from emulator.http.tls import Certificates
 
 HERE = Path(__file__).parent
 # Accounts of one server: a test takes one that no other test has written to.

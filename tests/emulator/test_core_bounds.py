@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from emulator.errors import ServiceError
-from emulator.options import Options
-from emulator.server import build_application
+from emulator.http.options import Options
+from emulator.http.server import build_application
 from emulator.store import Budget
 from emulator.store.patterns import glob_pattern, wildcard_match
 from emulator.testing import RunningEmulator, running

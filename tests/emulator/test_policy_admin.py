@@ -8,8 +8,8 @@ import orjson
 import pytest
 from starlette.applications import Starlette
 
-from emulator.admin import Admin
 from emulator.errors import ServiceError
+from emulator.http.admin import Admin
 from emulator.policies.faults import Faults
 from emulator.policies.stats import Stats
 from emulator.store.collation import Collation

@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pytest
 
-from emulator.app import Application
-from emulator.options import Options
+from emulator.http.app import Application
+from emulator.http.options import Options
+from emulator.http.server import build_application
 from emulator.schema import Schema
-from emulator.server import build_application
 
 ROOT = "/api/data/v9.2/"
 GUID = "00000000-0000-0000-0000-00000000000"

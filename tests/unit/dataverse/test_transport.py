@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.tls import Certificates
+from emulator.http.tls import Certificates
 from shared.dataverse.http.transport import AnswerTimedOut, HttpTransport, Request, Unsent
 from shared.errors import AbortRun, AnswerLost
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from emulator.tls import Certificates
+from emulator.http.tls import Certificates
 
 TENANT = "contoso.example"
 CHALLENGE_RESOURCE = "https://vault.azure.net"

@@ -15,9 +15,9 @@ from uuid import uuid4
 import orjson
 from starlette.applications import Starlette
 
-from emulator.admin import ADMIN_PATH, Admin
-from emulator.batch import BatchRunner, Pause
 from emulator.errors import ServiceError, no_resource, request_too_large
+from emulator.http.admin import ADMIN_PATH, Admin
+from emulator.http.batch import BatchRunner, Pause
 from emulator.messages import Effect, Preferences, Request, Response, answer, refusal
 from emulator.policies.auth import Authority
 from emulator.policies.faults import DroppedConnectionError, Fault, Faults, drop_connection

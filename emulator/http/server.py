@@ -9,11 +9,12 @@ from typing import Any
 import uvicorn
 
 from emulator import API_PATH
-from emulator.app import Application, Policies
 from emulator.environment import Environment
 from emulator.errors import ServiceError
+from emulator.http.app import Application, Policies
+from emulator.http.options import Options
+from emulator.http.tls import Certificates
 from emulator.operations.seed import load_seed
-from emulator.options import Options
 from emulator.policies.auth import Authority, Credentials
 from emulator.policies.faults import Faults
 from emulator.policies.limits import Limits
@@ -22,7 +23,6 @@ from emulator.schema import Schema
 from emulator.schema.entity_definitions import read_entity_definitions
 from emulator.schema.loader import builtin_schema, read_schema_file
 from emulator.service import Service
-from emulator.tls import Certificates
 
 __all__ = ["Server", "build_application"]
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from emulator.errors import ServiceError, content_id_missing, content_id_unknown, invalid_request_body
+from emulator.http.multipart import InnerRequest, Part, boundary_of, inner_request, parts_of, written_part
 from emulator.messages import Planned, Preferences, Request, Response, refusal
-from emulator.multipart import InnerRequest, Part, boundary_of, inner_request, parts_of, written_part
 from emulator.policies.faults import Faults
 from emulator.policies.impersonation import acting_caller
 from emulator.policies.stats import Stats, kind_of

@@ -1,0 +1,1 @@
+"""The service over HTTP: command line, server, application, batches and the paths of the emulator itself."""
