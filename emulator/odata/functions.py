@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from emulator.errors import NAMESPACE, ODataError
 from emulator.odata.dates import COUNTED, NAMED, Span
@@ -10,9 +10,6 @@ from emulator.odata.nodes import Property, QueryFunction
 from emulator.odata.scopes import Place, Scope
 from emulator.odata.types import Stored, edm_type, instant_text, stored_text
 from emulator.schema.model import Column, ColumnType
-
-if TYPE_CHECKING:
-    from emulator.odata.sql import Compiler
 
 __all__ = ["function_condition"]
 
@@ -23,11 +20,24 @@ _DATES: Final = frozenset({"On", "NotOn", "OnOrAfter", "OnOrBefore"}) | NAMED.ke
 _LISTS: Final = frozenset({"In", "NotIn", "ContainValues", "DoesNotContainValues", "Between", "NotBetween"})
 
 
+class _Request(Protocol):
+    """What a function needs to know of the request: its time, its user and the user's business unit."""
+
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def business_unit_id(self) -> str: ...
+
+
 class _Work(Protocol):
     """What a function needs of the compilation it is part of."""
 
-    compiler: "Compiler"
-    parameters: list[Stored]
+    @property
+    def compiler(self) -> _Request: ...
+    @property
+    def parameters(self) -> list[Stored]: ...
 
     def place(self, operand: Property, scope: Scope) -> Place: ...
     def comparable(self, place: Place) -> str: ...

@@ -15,7 +15,7 @@ from emulator.schema import Schema, Table
 from emulator.store.collation import Collation
 from emulator.store.ddl import SYSTEM_TABLES, create_statements, index_statements, key_column, missing_columns, sql_name
 from emulator.store.patterns import wildcard_match
-from emulator.store.rows import Rows
+from emulator.store.rows import Rows, scalar
 
 __all__ = ["Budget", "Database"]
 
@@ -77,7 +77,7 @@ class Database:
             self._fill_shadows(table)
         for statement in index_statements(table) if present else create_statements(table):
             self.connection.execute(statement)
-        self._rows[table.logical_name] = Rows(self, table)
+        self._rows[table.logical_name] = Rows(self.connection, table, self.next_version)
 
     def _fill_shadows(self, table: Table) -> None:
         """Gives existing rows the collated forms that a new key compares by."""
@@ -128,8 +128,7 @@ class Database:
 
     def scalar(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Returns the first value of the first row, or None."""
-        row = self.connection.execute(statement, parameters).fetchone()
-        return row[0] if row else None
+        return scalar(self.connection, statement, parameters)
 
     @contextmanager
     def within(self, budget: Budget) -> Iterator[None]:

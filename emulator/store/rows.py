@@ -2,29 +2,32 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emulator.schema import AlternateKey, Table
 from emulator.store.ddl import key_column, sql_name
 
-if TYPE_CHECKING:
-    from emulator.store.database import Database
-
-__all__ = ["Rows"]
+__all__ = ["Rows", "scalar"]
 
 Values = dict[str, Any]
 
 
-class Rows:
-    """The rows of one table; `row_` numbers identify them in here."""
+def scalar(connection: sqlite3.Connection, statement: str, parameters: Sequence[Any] = ()) -> Any:
+    """Returns the first value of the first row, or None."""
+    row = connection.execute(statement, parameters).fetchone()
+    return row[0] if row else None
 
-    def __init__(self, database: "Database", table: Table) -> None:
-        """Prepares the statements' texts."""
+
+class Rows:
+    """The rows of one table; the SQL column `row_` holds their numbers."""
+
+    def __init__(self, connection: sqlite3.Connection, table: Table, next_version: Callable[[], int]) -> None:
+        """Prepares the statements' texts; `next_version` returns a new row version of the environment."""
         self.table = table
-        self._database = database
-        self._connection: sqlite3.Connection = database.connection
+        self._connection = connection
+        self._next_version = next_version
         self._name = sql_name(table.logical_name)
         self._id = sql_name(table.primary_id)
         self._partition = ' AND "partitionid" IS ?' if table.elastic else ""
@@ -32,8 +35,8 @@ class Rows:
     def by_id(self, record_id: str, partition: str | None = None) -> int | None:
         """Returns the number of the row with this identifier."""
         parameters = (record_id, partition) if self.table.elastic else (record_id,)
-        row: int | None = self._database.scalar(
-            f'SELECT "row_" FROM {self._name} WHERE {self._id} = ?{self._partition}', parameters
+        row: int | None = scalar(
+            self._connection, f'SELECT "row_" FROM {self._name} WHERE {self._id} = ?{self._partition}', parameters
         )
         return row
 
@@ -49,7 +52,8 @@ class Rows:
     def by_key(self, key: AlternateKey, values: Sequence[Any]) -> int | None:
         """Returns the number of the row with these key values (text already collated)."""
         condition = " AND ".join(f"{sql_name(key_column(self.table.columns[part]))} = ?" for part in key.columns)
-        row: int | None = self._database.scalar(f'SELECT "row_" FROM {self._name} WHERE {condition}', values)
+        statement = f'SELECT "row_" FROM {self._name} WHERE {condition}'
+        row: int | None = scalar(self._connection, statement, values)
         return row
 
     def by_single_key(self, key: AlternateKey, values: Sequence[Any]) -> dict[Any, int]:
@@ -115,7 +119,7 @@ class Rows:
         self._connection.execute(f'DELETE FROM {self._name} WHERE "row_" = ?', (row,))
         self._connection.execute(
             'INSERT INTO "_deleted" ("version", "entity", "id", "partition") VALUES (?, ?, ?, ?)',
-            (self._database.next_version(), self.table.logical_name, found[0], found[1] if len(found) > 1 else None),
+            (self._next_version(), self.table.logical_name, found[0], found[1] if len(found) > 1 else None),
         )
 
     def unlink(self, column: str, record_id: str, changed: Mapping[str, Any]) -> None:
@@ -127,6 +131,5 @@ class Rows:
         if self.table.columns[column].is_polymorphic:
             cleared[f"{column}__type"] = None
         self.update(
-            {**cleared, **changed, "versionnumber": self._database.next_version(), "row_": number}
-            for (number,) in numbers
+            {**cleared, **changed, "versionnumber": self._next_version(), "row_": number} for (number,) in numbers
         )
