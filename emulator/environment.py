@@ -7,6 +7,7 @@ from typing import Final
 from uuid import uuid4
 
 from emulator.messages import Caller
+from emulator.odata import Compiler
 from emulator.schema import Schema, Table
 from emulator.store import Database, Rows
 from emulator.store.collation import Collation
@@ -66,6 +67,16 @@ class Environment:
     def rows(self, table: Table) -> Rows:
         """Returns the row access of a table."""
         return self.database.rows(table)
+
+    def compiler(self, caller: Caller) -> Compiler:
+        """Returns what compiles the filters of a caller's request."""
+        return Compiler(
+            schema=self.schema,
+            collation=self.collation,
+            now=self.clock(),
+            user_id=caller.user_id,
+            business_unit_id=caller.business_unit_id,
+        )
 
     def new_id(self) -> str:
         """Returns a fresh identifier; one after the other sorts upwards, which keeps the index's inserts cheap."""

@@ -13,7 +13,7 @@ import orjson
 from emulator.errors import ServiceError, invalid_request_body
 from emulator.json_depth import is_too_deep
 
-__all__ = ["Caller", "Effect", "Planned", "Preferences", "Request", "Response", "answer", "refusal"]
+__all__ = ["Caller", "Effect", "Planned", "Preferences", "Request", "Response", "answer", "plain_text", "refusal"]
 
 _JSON: Final = "application/json; odata.metadata=minimal"
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -123,11 +123,15 @@ class Request:
         """The whole address."""
         return f"{self.root}{self.path}{'?' if self.query else ''}{self.query}"
 
+    def context(self, fragment: str) -> str:
+        """Returns the value of `@odata.context`: the address of `$metadata` with this fragment."""
+        return f"{self.root}$metadata#{fragment}"
+
     def json(self) -> dict[str, Any]:
         """Returns the body, a JSON object.
 
         Raises:
-            ServiceError: It is none.
+            ServiceError: The body is not a JSON object.
         """
         try:
             content = orjson.loads(self.body)
@@ -191,6 +195,12 @@ def answer(
         return Response(status=204 if status == _OK else status, headers=common, effects=effects)
     body = orjson.dumps(content)
     return Response(status=status, headers={"Content-Type": _JSON, **common}, body=body, effects=effects)
+
+
+def plain_text(value: object) -> Response:
+    """Returns an answer of plain text, such as the number that `$count` asks for."""
+    headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
+    return Response(status=200, headers=headers, body=str(value).encode())
 
 
 def refusal(error: ServiceError, preferences: Preferences | None = None) -> Response:

@@ -4,16 +4,17 @@ from typing import Final
 
 from emulator.environment import Environment
 from emulator.errors import no_resource, unknown_segment
-from emulator.messages import Planned, Request, Response, answer
+from emulator.messages import Planned, Request, Response, answer, plain_text
 from emulator.metadata import METADATA_ROOTS, Metadata
 from emulator.metadata.csdl import metadata_document
-from emulator.odata import Query, Segment, parse_path, parse_query, resolve_key
+from emulator.odata import Segment, parse_path, parse_query, resolve_key
 from emulator.operations.actions import Actions
 from emulator.operations.bulk import MESSAGES, Bulk
 from emulator.operations.bulk_delete import BulkDeletes
 from emulator.operations.changes import Changes
 from emulator.operations.navigation import Navigation, is_keyed
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
+from emulator.operations.reading import TableQuery
 from emulator.operations.records import Records
 from emulator.operations.tracking import changes_since, changes_total, tracked_rows
 from emulator.schema import Table
@@ -90,7 +91,7 @@ class Service:
     def _who_am_i(self, request: Request) -> Response:
         return answer(
             {
-                "@odata.context": f"{request.root}$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse",
+                "@odata.context": request.context("Microsoft.Dynamics.CRM.WhoAmIResponse"),
                 "BusinessUnitId": request.caller.business_unit_id,
                 "UserId": request.caller.user_id,
                 "OrganizationId": self.environment.organization_id,
@@ -111,22 +112,16 @@ class Service:
         if not rest:
             match request.method:
                 case "GET" | "HEAD":
-                    query = parse_query(request.query) if request.query else Query()
-                    return _at_once(self._rows(request, table, query))
+                    return _at_once(self._rows(self._asked(request, table)))
                 case "POST":
                     return self.records.create(request, table)
                 case _:
                     raise no_resource(request.url)
         name = rest[0].name
         if name == "$count" and request.method == "GET":
-            query = parse_query(request.query) if request.query else Query()
-            found = (
-                changes_total(self.environment, table, query)
-                if query.delta_token
-                else min(count_of(self.environment, request, table, query), COUNT_LIMIT)
-            )
-            headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
-            return _at_once(Response(status=200, headers=headers, body=str(found).encode()))
+            asked = self._asked(request, table)
+            found = changes_total(asked) if asked.query.delta_token else min(count_of(asked), COUNT_LIMIT)
+            return _at_once(plain_text(found))
         message = name.removeprefix(_NAMESPACE)
         if name.startswith(_NAMESPACE) and message in MESSAGES:
             if request.method != "POST":
@@ -136,12 +131,16 @@ class Service:
             return self.actions.bound(request, table, rest[0], to_row=False)
         raise unknown_segment(name)
 
-    def _rows(self, request: Request, table: Table, query: Query) -> Response:
-        if query.delta_token is not None:
-            return changes_since(self.environment, request, table, query)
-        if request.preferences.track_changes:
-            return tracked_rows(self.environment, request, table, query)
-        return collection(self.environment, request, table, query)
+    def _rows(self, asked: TableQuery) -> Response:
+        if asked.query.delta_token is not None:
+            return changes_since(asked)
+        if asked.request.preferences.track_changes:
+            return tracked_rows(asked)
+        return collection(asked)
+
+    def _asked(self, request: Request, table: Table) -> TableQuery:
+        query = parse_query(request.query)
+        return TableQuery(environment=self.environment, request=request, table=table, query=query)
 
     def reset(self) -> None:
         """Removes all rows but the organisation's own."""

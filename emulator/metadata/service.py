@@ -15,7 +15,7 @@ from emulator.errors import (
     unknown_segment,
 )
 from emulator.json_depth import is_too_deep
-from emulator.messages import Planned, Request, Response, answer
+from emulator.messages import Planned, Request, Response, answer, plain_text
 from emulator.metadata.attributes import attribute_class
 from emulator.metadata.nodes import (
     Node,
@@ -79,7 +79,7 @@ class Metadata:
 
     def _read(self, request: Request, segments: Sequence[Segment]) -> Response:
         first, *rest = segments
-        query = parse_query(request.query) if request.query else Query()
+        query = parse_query(request.query)
         nodes: list[Node]
         match first.name:
             case "EntityDefinitions" if first.arguments is not None:
@@ -118,7 +118,7 @@ class Metadata:
             node = entity_node(table, schema)
             if child.name in node.content and not rest:
                 value = node.content[child.name]
-                return answer({"@odata.context": f"{request.root}$metadata#{context}/{child.name}", "value": value})
+                return answer({"@odata.context": request.context(f"{context}/{child.name}"), "value": value})
             raise unknown_segment(child.name)
         if _is_count(rest):
             return _total(child_nodes(table, child.name, schema), query)
@@ -222,7 +222,7 @@ class Metadata:
             entities.append({**_projected(content, wanted.get("Properties")), "Attributes": found})
         return answer(
             {
-                "@odata.context": f"{request.root}$metadata#Microsoft.Dynamics.CRM.RetrieveMetadataChangesResponse",
+                "@odata.context": request.context("Microsoft.Dynamics.CRM.RetrieveMetadataChangesResponse"),
                 "ServerVersionStamp": str(self._environment.metadata_version),
                 "EntityMetadata": entities,
                 "DeletedMetadata": None,
@@ -287,11 +287,11 @@ def _without_type(node: Node) -> Node:
 
 def _one(request: Request, context: str, node: Node, query: Query) -> Response:
     content = shaped([node], replace(query, filter=None, top=None))[0]
-    return answer({"@odata.context": f"{request.root}$metadata#{context}/$entity", **content})
+    return answer({"@odata.context": request.context(f"{context}/$entity"), **content})
 
 
 def _many(request: Request, context: str, nodes: Sequence[Node], query: Query) -> Response:
-    content: dict[str, Any] = {"@odata.context": f"{request.root}$metadata#{context}"}
+    content: dict[str, Any] = {"@odata.context": request.context(context)}
     if query.count:
         content["@odata.count"] = len(matching(nodes, query))
     return answer({**content, "value": shaped(nodes, query)})
@@ -302,8 +302,7 @@ def _is_count(rest: Sequence[Segment]) -> bool:
 
 
 def _total(nodes: Sequence[Node], query: Query) -> Response:
-    headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
-    return Response(status=200, headers=headers, body=str(len(matching(nodes, query))).encode())
+    return plain_text(len(matching(nodes, query)))
 
 
 def _made(request: Request, context: str, definition_id: str) -> Response:

@@ -75,6 +75,8 @@ def parse_query(raw: str) -> Query:
         ODataError: An option is unknown, given twice, not supported by the service, or not well formed.
         ServiceError: The option exists in the service and not in this emulator (501).
     """
+    if not raw:
+        return Query()
     options: dict[str, str] = {}
     for pair in raw.split("&"):
         if not pair:

@@ -71,7 +71,7 @@ class Actions:
         parameters = self._parameters(request, action, segment)
         content = None
         if action.response is not None:
-            context = f"{request.root}$metadata#Microsoft.Dynamics.CRM.{action.name}Response"
+            context = request.context(f"Microsoft.Dynamics.CRM.{action.name}Response")
             content = {"@odata.context": context, **action.response}
 
         def act() -> Any:

@@ -18,9 +18,10 @@ from emulator.errors import (
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import RowKey, row_reference
 from emulator.operations.bodies import Values
-from emulator.operations.changes import Changes, TableChanges
-from emulator.operations.references import absent, checked_key_value, key_values
-from emulator.schema import AlternateKey, ColumnType, Table
+from emulator.operations.changes import Changes, TableChanges, written
+from emulator.operations.reading import session_token
+from emulator.operations.references import absent, drop_key_columns, identity, key_values, take_identity
+from emulator.schema import AlternateKey, Table
 from emulator.store.values import guid_text
 
 __all__ = ["MESSAGES", "Bulk"]
@@ -173,9 +174,7 @@ class Bulk:
         if message == "DeleteMultiple":
             return {}
         values = work.bodies.updated(item.body)
-        for part in item.reference.key.columns if item.reference and item.reference.key else ():
-            for name in (part, f"{part}__n", f"{part}__type"):
-                values.pop(name, None)
+        drop_key_columns(values, item.reference)
         return values
 
     def _act_together(self, request: Request, work: TableChanges, message: str, steps: "_Steps") -> Response:
@@ -187,7 +186,11 @@ class Bulk:
                 work.update(steps.updates, request.caller)
             for row, record_id in steps.deletes:
                 work.delete(row, record_id, request.caller)
-        effects = _effects(work.table, ids, updated, [record_id for _, record_id in steps.deletes])
+        effects = (
+            *written(work.table, "create", ids),
+            *written(work.table, "update", updated),
+            *written(work.table, "delete", [record_id for _, record_id in steps.deletes]),
+        )
         return self._answer(request, work.table, message, ids, effects)
 
     def _ids_of(self, work: TableChanges, steps: "_Steps") -> list[str]:
@@ -200,12 +203,10 @@ class Bulk:
     def _answer(
         self, request: Request, table: Table, message: str, ids: Sequence[str], effects: tuple[Effect, ...]
     ) -> Response:
-        headers = (
-            {"x-ms-session-token": "240:8#144035050#7=-1"} if table.elastic and message != "DeleteMultiple" else {}
-        )
+        headers = {} if message == "DeleteMultiple" else session_token(table)
         if message != "CreateMultiple":
             return answer(headers=headers, effects=effects)
-        context = f"{request.root}$metadata#Microsoft.Dynamics.CRM.CreateMultipleResponse"
+        context = request.context("Microsoft.Dynamics.CRM.CreateMultipleResponse")
         return answer({"@odata.context": context, "Ids": ids}, headers=headers, effects=effects)
 
     def _act_separately(self, request: Request, work: TableChanges, message: str, items: Sequence[_Item]) -> Response:
@@ -273,23 +274,13 @@ def _identify(table: Table, item: _Item, values: Values) -> None:
     reference = item.reference
     if reference is None:
         return
-    if reference.id is not None:
-        values[table.primary_id] = reference.id
-        return
-    collated = item.identity
-    for position, part in enumerate(reference.key.columns if reference.key else ()):
-        if part in values:
-            raise key_column_in_body()
-        values[part] = checked_key_value(table, part, reference.values[part])
-        if table.columns[part].type is ColumnType.STRING:
-            values[f"{part}__n"] = collated[1][position]
+    if reference.key is not None and not values.keys().isdisjoint(reference.key.columns):
+        raise key_column_in_body()
+    take_identity(table, reference, item.identity[1] if reference.key is not None else (), values)
 
 
 def _named_identity(table: Table, item: _Item) -> Values:
-    reference = item.reference
-    if reference is None:
-        return {}
-    return {table.primary_id: reference.id} if reference.id is not None else dict(reference.values)
+    return {} if item.reference is None else identity(table, item.reference)
 
 
 def _shown_id(table: Table, item: _Item) -> str:
@@ -300,14 +291,3 @@ def _absent(table: Table, item: _Item) -> ServiceError:
     if item.reference is None:
         return invalid_argument(f"An item of 'Targets' names no row: {table.primary_id} is missing.")
     return absent(table, item.reference)
-
-
-def _effects(
-    table: Table, created: Sequence[str], updated: Sequence[str], deleted: Sequence[str]
-) -> tuple[Effect, ...]:
-    by_operation = {"create": created, "update": updated, "delete": deleted}
-    return tuple(
-        Effect(operation=operation, table=table.logical_name, count=len(ids), ids=ids)
-        for operation, ids in by_operation.items()
-        if ids
-    )

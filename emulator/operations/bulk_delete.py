@@ -9,11 +9,11 @@ from typing import Any, Final
 from emulator.environment import Environment
 from emulator.errors import invalid_argument
 from emulator.messages import Caller, Effect, Planned, Request, Response, answer
-from emulator.odata import Compiler, Sql
+from emulator.odata import Sql
 from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical, Membership, Negation
 from emulator.odata.nodes import Property as PropertyNode
 from emulator.odata.types import edm_type, stored_text
-from emulator.operations.changes import Changes
+from emulator.operations.changes import Changes, written
 from emulator.schema import Column, Table
 from emulator.store import sql_name
 
@@ -76,12 +76,7 @@ class BulkDeletes:
         table = self._environment.schema.tables.get(str(query.get("EntityName")))
         if table is None:
             raise invalid_argument(f"The entity with a name = '{query.get('EntityName')}' was not found.")
-        compiler = Compiler(
-            schema=self._environment.schema,
-            collation=self._environment.collation,
-            now=self._environment.clock(),
-            user_id=request.caller.user_id,
-        )
+        compiler = self._environment.compiler(request.caller)
         expression = _criteria(query.get("Criteria") or {}, table)
         return table, compiler.filter(expression, table) if expression else Sql(text="1")
 
@@ -97,7 +92,7 @@ class BulkDeletes:
         delay = max(self.execution({"delete": rows}), _SOONEST)
         loop = asyncio.get_running_loop()
         self._pending[job] = loop.call_later(delay, self._run, job, operation, request.caller, wanted)
-        context = f"{request.root}$metadata#Microsoft.Dynamics.CRM.BulkDeleteResponse"
+        context = request.context("Microsoft.Dynamics.CRM.BulkDeleteResponse")
         return answer({"@odata.context": context, "JobId": job})
 
     def _matching(self, table: Table, condition: Sql) -> list[tuple[int, str]]:
@@ -112,7 +107,7 @@ class BulkDeletes:
         if self._is_completed(job):
             self._complete("bulkdeleteoperation", operation, caller, {**_CANCELED, "successcount": 0})
             return
-        effects = []
+        effects: list[Effect] = []
         with self._environment.database.transaction():
             for table, condition in wanted:
                 work = self._changes.of(table)
@@ -120,7 +115,7 @@ class BulkDeletes:
                 for row, record_id in rows:
                     work.delete(row, record_id, caller)
                 ids = [record_id for _, record_id in rows]
-                effects.append(Effect(operation="delete", table=table.logical_name, count=len(ids), ids=ids))
+                effects += written(table, "delete", ids)
             deleted = sum(effect.count for effect in effects)
             self._complete("asyncoperation", job, caller, {"completedon": self._environment.now()})
             self._complete("bulkdeleteoperation", operation, caller, {"successcount": deleted})

@@ -6,15 +6,20 @@ from typing import Any
 
 from emulator.environment import Environment
 from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, invalid_argument, record_not_found
-from emulator.messages import Caller
+from emulator.messages import Caller, Effect
 from emulator.operations.bodies import BodyReader, Values
 from emulator.operations.derived import CUSTOMERS, Derivations
 from emulator.schema import Table
 from emulator.store import Rows, key_column
 
-__all__ = ["Changes", "TableChanges"]
+__all__ = ["Changes", "TableChanges", "written"]
 
 _SERVER_SET = frozenset({"ownerid", "statecode", "statuscode"})
+
+
+def written(table: Table, operation: str, ids: Sequence[str]) -> tuple[Effect, ...]:
+    """Returns the effect of writing these rows: `operation` is create, update or delete; no rows have none."""
+    return (Effect(operation=operation, table=table.logical_name, count=len(ids), ids=ids),) if ids else ()
 
 
 class TableChanges:

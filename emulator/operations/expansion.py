@@ -1,16 +1,13 @@
 """`$expand`: the rows behind lookups, and those that refer to a row, put into its JSON."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
-from emulator.environment import Environment
 from emulator.errors import ServiceError
-from emulator.messages import Request
-from emulator.odata import ChildLink, Compiler, Expand, Query, child_link
-from emulator.operations.reading import Record, RowShape
-from emulator.schema import Table
+from emulator.odata import ChildLink, Expand, child_link
+from emulator.operations.reading import Record, RowShape, TableQuery
 from emulator.store import sql_name
 
 __all__ = ["expand_records"]
@@ -21,9 +18,7 @@ _MOST_ROWS: Final = 100_000
 _Sizes = list[int]
 
 
-def expand_records(
-    environment: Environment, request: Request, table: Table, query: Query, records: Sequence[Record]
-) -> _Sizes:
+def expand_records(asked: TableQuery, records: Sequence[Record]) -> _Sizes:
     """Adds to each record the related rows that the query asks for, and returns how many rows each then holds.
 
     Raises:
@@ -32,12 +27,12 @@ def expand_records(
     sizes = [1] * len(records)
     if not records:
         return sizes
-    for expand in query.expand:
-        if expand.name in table.by_navigation:
-            added = _expand_lookup(environment, request, table, expand, records)
+    for expand in asked.query.expand:
+        if expand.name in asked.table.by_navigation:
+            added = _expand_lookup(asked, expand, records)
         else:
-            link = child_link(expand.name, table, environment.schema)
-            added = _expand_children(environment, request, link, expand, records) if link else [0] * len(records)
+            link = child_link(expand.name, asked.table, asked.environment.schema)
+            added = _expand_children(asked, link, expand, records) if link else [0] * len(records)
         sizes = [size + more for size, more in zip(sizes, added, strict=True)]
         if sum(sizes) > _MOST_ROWS:
             raise _too_many_rows()
@@ -50,23 +45,21 @@ def _too_many_rows() -> ServiceError:
     )
 
 
-def _expand_lookup(
-    environment: Environment, request: Request, table: Table, expand: Expand, records: Sequence[Record]
-) -> _Sizes:
+def _expand_lookup(asked: TableQuery, expand: Expand, records: Sequence[Record]) -> _Sizes:
+    table = asked.table
     column, target_name = table.by_navigation[expand.name]
-    target = environment.schema.tables[target_name]
-    name = sql_name(table.logical_name)
-    found = environment.database.connection.execute(
-        f"SELECT {sql_name(table.primary_id)}, {sql_name(column.logical_name)} FROM {name}"
+    target = asked.environment.schema.tables[target_name]
+    found = asked.fetch(
+        f"SELECT {sql_name(table.primary_id)}, {sql_name(column.logical_name)} FROM {asked.sql_table}"
         f" WHERE {sql_name(table.primary_id)} IN (SELECT value FROM json_each(?))"
         + (f" AND {sql_name(column.logical_name + '__type')} = ?" if column.is_polymorphic else ""),
         (_json([record[table.primary_id] for record in records]), *((target_name,) if column.is_polymorphic else ())),
     )
-    references = dict(found.fetchall())
+    references: dict[str, str | None] = dict(found)
     wanted = sorted({one for one in references.values() if one})
-    related = _rows(environment, request, target, expand.query, wanted)
+    related = _rows(asked.related(target, expand.query), wanted)
     if expand.references:
-        addresses = {one: {"@odata.id": f"{request.root}{target.entity_set}({one})"} for one in wanted}
+        addresses = {one: {"@odata.id": f"{asked.request.root}{target.entity_set}({one})"} for one in wanted}
         related = {one: (addresses[one], 1) for one in related}
     chosen = [related.get(references.get(record[table.primary_id]) or "", (None, 0)) for record in records]
     for record, (row, _) in zip(records, chosen, strict=True):
@@ -74,57 +67,55 @@ def _expand_lookup(
     return [size for _, size in chosen]
 
 
-def _rows(
-    environment: Environment, request: Request, table: Table, query: Query, ids: Sequence[str]
-) -> dict[str, tuple[Record, int]]:
+def _rows(asked: TableQuery, ids: Sequence[str]) -> dict[str, tuple[Record | None, int]]:
     """The rows with these identifiers, each with the number of rows it holds."""
-    shape = RowShape(environment, table, query, request.preferences)
-    rows = environment.database.connection.execute(
-        f"SELECT {shape.columns} FROM {sql_name(table.logical_name)}"
-        f" WHERE {sql_name(table.primary_id)} IN (SELECT value FROM json_each(?))",
-        (_json(ids),),
-    ).fetchall()
-    records = shape.records(rows)
-    sizes = expand_records(environment, request, table, query, records)
-    return {record[table.primary_id]: (record, size) for record, size in zip(records, sizes, strict=True)}
-
-
-def _expand_children(
-    environment: Environment, request: Request, link: ChildLink, expand: Expand, records: Sequence[Record]
-) -> _Sizes:
-    table, query = link.table, expand.query
-    name = sql_name(table.logical_name)
-    compiler = Compiler(
-        schema=environment.schema,
-        collation=environment.collation,
-        now=environment.clock(),
-        user_id=request.caller.user_id,
+    primary_id = asked.table.primary_id
+    shape = RowShape(asked)
+    records = shape.records(
+        asked.fetch(
+            f"SELECT {shape.columns} FROM {asked.sql_table}"
+            f" WHERE {sql_name(primary_id)} IN (SELECT value FROM json_each(?))",
+            (_json(ids),),
+        )
     )
-    shape = RowShape(environment, table, query, request.preferences)
+    sizes = expand_records(asked, records)
+    return {record[primary_id]: (record, size) for record, size in zip(records, sizes, strict=True)}
+
+
+def _expand_children(asked: TableQuery, link: ChildLink, expand: Expand, records: Sequence[Record]) -> _Sizes:
+    parent_id = link.parent.primary_id
+    asked = asked.related(link.table, expand.query)
+    rows, children = _children(asked, link, [record[parent_id] for record in records])
+    sizes = expand_records(asked, children)
+    grouped: dict[str, list[tuple[Record, int]]] = {}
+    for row, child, size in zip(rows, children, sizes, strict=True):
+        grouped.setdefault(row[-1], []).append((child, size))
+    chosen = [grouped.get(record[parent_id], [])[: expand.query.top] for record in records]
+    for record, found in zip(records, chosen, strict=True):
+        record[expand.name] = [child for child, _ in found]
+    return [sum(size for _, size in found) for found in chosen]
+
+
+def _children(asked: TableQuery, link: ChildLink, parents: Sequence[str]) -> tuple[list[tuple[Any, ...]], list[Record]]:
+    """The rows whose lookup names one of the parents: as read, the parent's identifier last, and as JSON."""
+    query, name = asked.query, asked.sql_table
+    compiler, shape = asked.compiler, RowShape(asked)
     column = f"{name}.{sql_name(link.column.logical_name)}"
     text = f"SELECT {shape.columns}, {column} FROM {name} WHERE {column} IN (SELECT value FROM json_each(?))"
-    parameters: list[object] = [_json([record[link.parent.primary_id] for record in records])]
+    parameters: list[object] = [_json(parents)]
     if link.column.is_polymorphic:
         text += f" AND {name}.{sql_name(link.column.logical_name + '__type')} = ?"
         parameters.append(link.parent.logical_name)
     if query.filter is not None:
-        condition = compiler.filter(query.filter, table)
+        condition = compiler.filter(query.filter, asked.table)
         text += f" AND {condition.text}"
         parameters.extend(condition.parameters)
-    order = compiler.order(query.order, table)
-    text += f' ORDER BY {order + ", " if order else ""}{name}."row_"'
-    rows = environment.database.connection.execute(text, parameters).fetchmany(_MOST_ROWS + 1)
+    order = compiler.order(query.order, asked.table)
+    text += f' ORDER BY {order + ", " if order else ""}{name}."row_" LIMIT {_MOST_ROWS + 1}'
+    rows = asked.fetch(text, parameters)
     if len(rows) > _MOST_ROWS:
         raise _too_many_rows()
-    children = shape.records(rows)
-    sizes = expand_records(environment, request, table, query, children)
-    grouped: dict[str, list[tuple[Record, int]]] = {}
-    for row, child, size in zip(rows, children, sizes, strict=True):
-        grouped.setdefault(row[-1], []).append((child, size))
-    chosen = [grouped.get(record[link.parent.primary_id], [])[: query.top] for record in records]
-    for record, found in zip(records, chosen, strict=True):
-        record[expand.name] = [child for child, _ in found]
-    return [sum(size for _, size in found) for found in chosen]
+    return rows, shape.records(rows)
 
 
 def _json(values: Sequence[str]) -> str:

@@ -9,9 +9,10 @@ import orjson
 
 from emulator.environment import Environment
 from emulator.errors import method_not_allowed, record_not_found, unknown_property, unknown_segment
-from emulator.messages import Planned, Request, Response, answer
-from emulator.odata import ChildLink, Query, RowKey, Segment, Sql, child_link, parse_query, resolve_key, row_reference
+from emulator.messages import Planned, Request, Response, answer, plain_text
+from emulator.odata import ChildLink, RowKey, Segment, Sql, child_link, parse_query, resolve_key, row_reference
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
+from emulator.operations.reading import TableQuery
 from emulator.operations.records import Records, row_address
 from emulator.operations.references import absent, existing_id, existing_row
 from emulator.schema import Column, ColumnType, Table
@@ -70,9 +71,8 @@ class Navigation:
         if value is None:
             return answer()
         if raw:
-            headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
-            return Response(status=200, headers=headers, body=str(value).encode())
-        context = f"{request.root}$metadata#{table.entity_set}({found[1]})/{column.property_name}"
+            return plain_text(value)
+        context = request.context(f"{table.entity_set}({found[1]})/{column.property_name}")
         return answer({"@odata.context": context, "value": value})
 
     def _change(self, request: Request, table: Table, reference: RowKey, body: Mapping[str, Any]) -> Planned:
@@ -140,7 +140,7 @@ class Navigation:
         if related_id is None:
             return answer()
         address = row_address(request, target, related_id)
-        return answer({"@odata.context": f"{request.root}$metadata#$ref", "@odata.id": address})
+        return answer({"@odata.context": request.context("$ref"), "@odata.id": address})
 
     # Collections
 
@@ -153,18 +153,19 @@ class Navigation:
             return self._child(request, link, parent_id, rest)
         if request.method == "POST" and not after:
             return self._create_child(request, link, parent_id)
-        query = parse_query(request.query) if request.query else Query()
+        asked = TableQuery(
+            environment=self._environment, request=request, table=link.table, query=parse_query(request.query)
+        )
         if request.method not in {"GET", "HEAD"}:
             raise method_not_allowed(request.method)
         within = _within(link, parent_id)
         if after == ["$count"]:
-            found = min(count_of(self._environment, request, link.table, query, within), COUNT_LIMIT)
-            headers = {"Content-Type": "text/plain", "OData-Version": "4.0"}
-            text = Response(status=200, headers=headers, body=str(found).encode())
+            found = min(count_of(asked, within), COUNT_LIMIT)
+            text = plain_text(found)
             return Planned(rows={"read": 1}, act=lambda: text)
         if after not in ([], ["$ref"]):
             raise unknown_segment(after[0])
-        response = collection(self._environment, request, link.table, query, within=within)
+        response = collection(asked, within=within)
         if after:
             response = _references_only(request, link.table, response)
         return Planned(rows={"read": sum(effect.count for effect in response.effects)}, act=lambda: response)
@@ -186,7 +187,7 @@ class Navigation:
             raise absent(link.table, reference)
         if [segment.name for segment in rest[1:]] == ["$ref"]:
             address = row_address(request, link.table, child_id)
-            response = answer({"@odata.context": f"{request.root}$metadata#$ref", "@odata.id": address})
+            response = answer({"@odata.context": request.context("$ref"), "@odata.id": address})
             return Planned(rows={"read": 1}, act=lambda: response)
         if len(rest) > 1:
             return self.plan(request, link.table, reference, rest[1:])
@@ -236,5 +237,5 @@ def _within(link: ChildLink, parent_id: str) -> Sql:
 def _references_only(request: Request, table: Table, response: Response) -> Response:
     records = orjson.loads(response.body)["value"]
     references = [{"@odata.id": row_address(request, table, record[table.primary_id])} for record in records]
-    content = {"@odata.context": f"{request.root}$metadata#Collection($ref)", "value": references}
+    content = {"@odata.context": request.context("Collection($ref)"), "value": references}
     return replace(answer(content), effects=response.effects)

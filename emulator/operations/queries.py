@@ -2,16 +2,14 @@
 
 from typing import Any, Final
 
-from emulator.environment import Environment
-from emulator.messages import Effect, Request, Response, answer
-from emulator.odata import Compiler, Expand, Query, Sql, check_query
+from emulator.messages import Request, Response, answer
+from emulator.odata import Sql
 from emulator.odata.paging import LARGEST_PAGE, PageMark
 from emulator.operations.expansion import expand_records
-from emulator.operations.reading import Record, RowShape
-from emulator.schema import Table
+from emulator.operations.reading import Record, RowShape, TableQuery
 from emulator.store import sql_name
 
-__all__ = ["COUNT_LIMIT", "collection", "compiler", "context_columns", "count_of"]
+__all__ = ["COUNT_LIMIT", "collection", "count_of"]
 
 COUNT_LIMIT: Final = 5000
 _TOTAL: Final = "Microsoft.Dynamics.CRM.totalrecordcount"
@@ -20,71 +18,44 @@ _METADATA_VERSION: Final = "Microsoft.Dynamics.CRM.globalmetadataversion"
 EVERYTHING: Final = Sql(text="1")
 
 
-def compiler(environment: Environment, request: Request) -> Compiler:
-    """Returns the filter compiler of one request."""
-    return Compiler(
-        schema=environment.schema,
-        collation=environment.collation,
-        now=environment.clock(),
-        user_id=request.caller.user_id,
-        business_unit_id=request.caller.business_unit_id,
-    )
-
-
-def context_columns(query: Query, schema_set: str) -> str:
-    """Returns the fragment of `@odata.context`: `accounts(name,revenue)`, or `accounts` for all columns."""
-    parts = [
-        *(query.select or ()),
-        *(_expanded_context(expand) for expand in query.expand),
-    ]
-    return f"{schema_set}({','.join(parts)})" if parts else schema_set
-
-
-def _expanded_context(expand: Expand) -> str:
-    return f"{expand.name}/$ref" if expand.references else f"{expand.name}({','.join(expand.query.select or ())})"
-
-
-def _condition(environment: Environment, request: Request, table: Table, query: Query, within: Sql) -> Sql:
-    if query.filter is None:
+def _condition(asked: TableQuery, within: Sql) -> Sql:
+    if asked.query.filter is None:
         return within
-    compiled = compiler(environment, request).filter(query.filter, table)
+    compiled = asked.compiler.filter(asked.query.filter, asked.table)
     if within is EVERYTHING:
         return compiled
     return Sql(text=f"({within.text}) AND {compiled.text}", parameters=(*within.parameters, *compiled.parameters))
 
 
-def count_of(environment: Environment, request: Request, table: Table, query: Query, within: Sql = EVERYTHING) -> int:
+def count_of(asked: TableQuery, within: Sql = EVERYTHING) -> int:
     """Returns how many rows match, without any limit."""
-    condition = _condition(environment, request, table, query, within)
-    return int(
-        environment.database.scalar(
-            f"SELECT count(*) FROM {sql_name(table.logical_name)} WHERE {condition.text}", condition.parameters
-        )
-    )
+    condition = _condition(asked, within)
+    statement = f"SELECT count(*) FROM {asked.sql_table} WHERE {condition.text}"
+    return int(asked.environment.database.scalar(statement, condition.parameters))
 
 
 class _Page:
     """The rows of one page and where the next one begins."""
 
-    def __init__(self, environment: Environment, request: Request, table: Table, query: Query, within: Sql) -> None:
-        preferred = request.preferences.page_size
+    def __init__(self, asked: TableQuery, within: Sql) -> None:
+        preferred = asked.request.preferences.page_size
         # QueryData, "Use the $top query option": with a page size, $top is ignored.
-        top = None if preferred else query.top
+        top = None if preferred else asked.query.top
         self.size = min(preferred or (LARGEST_PAGE if top is None else top), LARGEST_PAGE)
-        self.mark = PageMark.parse(query.skip_token)
-        shape = RowShape(environment, table, query, request.preferences)
-        name = sql_name(table.logical_name)
-        condition = _condition(environment, request, table, query, within)
-        order = compiler(environment, request).order(query.order, table)
+        self.mark = PageMark.parse(asked.query.skip_token)
+        shape = RowShape(asked)
+        name = asked.sql_table
+        condition = _condition(asked, within)
+        order = asked.compiler.order(asked.query.order, asked.table)
         text = f'SELECT {shape.columns}, {name}."row_" FROM {name} WHERE {condition.text}'
         parameters: tuple[Any, ...] = condition.parameters
         if order:
-            text += f" ORDER BY {order}, {name}.{sql_name(table.primary_id)} LIMIT ? OFFSET ?"
+            text += f" ORDER BY {order}, {name}.{sql_name(asked.table.primary_id)} LIMIT ? OFFSET ?"
             parameters = (*parameters, self.size + 1, self.mark.skipped)
         else:
             text += f' AND {name}."row_" > ? ORDER BY {name}."row_" LIMIT ?'
             parameters = (*parameters, self.mark.row, self.size + 1)
-        rows = environment.database.connection.execute(text, parameters).fetchall()
+        rows = asked.fetch(text, parameters)
         self.more = len(rows) > self.size and (top is None or top > LARGEST_PAGE)
         rows = rows[: self.size]
         self.records = shape.records(rows)
@@ -95,45 +66,37 @@ class _Page:
         )
 
 
-def collection(
-    environment: Environment,
-    request: Request,
-    table: Table,
-    query: Query,
-    *,
-    within: Sql = EVERYTHING,
-) -> Response:
+def collection(asked: TableQuery, *, within: Sql = EVERYTHING) -> Response:
     """Answers a query on a table's rows, or on those `within` a condition.
 
     Raises:
         ServiceError: A name in the query is unknown, or an option is not supported.
     """
-    query = check_query(query, table, environment.schema)
-    page = _Page(environment, request, table, query, within)
-    expand_records(environment, request, table, query, page.records)
-    content: Record = {"@odata.context": f"{request.root}$metadata#{context_columns(query, table.entity_set)}"}
-    content |= _totals(environment, request, table, query, within)
-    content["value"] = page.records
+    asked = asked.checked()
+    page = _Page(asked, within)
+    expand_records(asked, page.records)
+    content: Record = {"@odata.context": asked.context(), **_totals(asked, within), "value": page.records}
     if page.more:
-        last_id = page.records[-1][table.primary_id]
-        content["@odata.nextLink"] = page.next_mark.link(request.url, table.primary_id, last_id)
-    effects = (Effect(operation="read", table=table.logical_name, count=len(page.records)),)
-    return answer(content, headers=_applied(request), effects=effects)
+        primary_id = asked.table.primary_id
+        last_id = page.records[-1][primary_id]
+        content["@odata.nextLink"] = page.next_mark.link(asked.request.url, primary_id, last_id)
+    return answer(content, headers=_applied(asked.request), effects=asked.read(len(page.records)))
 
 
-def _totals(environment: Environment, request: Request, table: Table, query: Query, within: Sql) -> Record:
-    wants = request.preferences.wants
-    found = count_of(environment, request, table, query, within) if query.count else None
+def _totals(asked: TableQuery, within: Sql) -> Record:
+    preferences = asked.request.preferences
+    wants = preferences.wants
+    found = count_of(asked, within) if asked.query.count else None
     content: Record = {}
     if found is not None:
         content["@odata.count"] = min(found, COUNT_LIMIT)
-    if request.preferences.annotations:
+    if preferences.annotations:
         if wants(_TOTAL):
             content[f"@{_TOTAL}"] = -1 if found is None else min(found, COUNT_LIMIT)
         if wants(_LIMIT_EXCEEDED):
             content[f"@{_LIMIT_EXCEEDED}"] = found is not None and found > COUNT_LIMIT
         if wants(_METADATA_VERSION):
-            content[f"@{_METADATA_VERSION}"] = str(environment.metadata_version)
+            content[f"@{_METADATA_VERSION}"] = str(asked.environment.metadata_version)
     return content
 
 

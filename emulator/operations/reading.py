@@ -1,21 +1,23 @@
-"""Rows into JSON: which columns a request reads, and what stands beside the values."""
+"""What a request reads: a query on a table, and the JSON of its rows with their annotations."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 from emulator.environment import Environment
-from emulator.messages import Preferences
-from emulator.odata import Query
+from emulator.messages import Effect, Request
+from emulator.odata import Compiler, Expand, Query, check_query
 from emulator.odata.formats import formatter
 from emulator.schema import ColumnType, Table
 from emulator.store import sql_name
 
-__all__ = ["FORMATTED", "Record", "RowShape", "etag", "readable"]
+__all__ = ["FORMATTED", "Record", "RowShape", "TableQuery", "etag", "readable", "session_token"]
 
 FORMATTED: Final = "OData.Community.Display.V1.FormattedValue"
 _LOOKUP_TABLE: Final = "Microsoft.Dynamics.CRM.lookuplogicalname"
 _LOOKUP_NAVIGATION: Final = "Microsoft.Dynamics.CRM.associatednavigationproperty"
 
+_ELASTIC_VERSION: Final = "-0000-0200-0000-67af80e80000"  # what follows the row version in an elastic table's ETag
 _CURRENCY: Final = "_transactioncurrencyid_value"
 
 Record = dict[str, Any]
@@ -23,7 +25,12 @@ Record = dict[str, Any]
 
 def etag(version: int, *, elastic: bool = False) -> str:
     """Returns the ETag of a row version; elastic tables have the form of their own store."""
-    return f'W/"{version:08x}-0000-0200-0000-67af80e80000"' if elastic else f'W/"{version}"'
+    return f'W/"{version:08x}{_ELASTIC_VERSION}"' if elastic else f'W/"{version}"'
+
+
+def session_token(table: Table) -> dict[str, str]:
+    """Returns the header that answers a write to an elastic table; other tables have none."""
+    return {"x-ms-session-token": "240:8#144035050#7=-1"} if table.elastic else {}
 
 
 def readable(table: Table) -> tuple[str, ...]:
@@ -38,17 +45,68 @@ def _currency(table: Table, selected: Sequence[str]) -> tuple[str, ...]:
     return (_CURRENCY,) if any(table.by_property[name].type is ColumnType.MONEY for name in selected) else ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableQuery:
+    """A query on one table, with the request that asks and the environment that answers."""
+
+    environment: Environment
+    request: Request
+    table: Table
+    query: Query
+
+    def checked(self) -> Self:
+        """Returns the same with every name of the query looked up, except those of the filter.
+
+        Raises:
+            ODataError: A name is unknown.
+        """
+        return replace(self, query=check_query(self.query, self.table, self.environment.schema))
+
+    def related(self, table: Table, query: Query) -> Self:
+        """Returns what the same request asks of another table."""
+        return replace(self, table=table, query=query)
+
+    @property
+    def sql_table(self) -> str:
+        """The table's name in SQL."""
+        return sql_name(self.table.logical_name)
+
+    @property
+    def compiler(self) -> Compiler:
+        """What turns filter and order into SQL."""
+        return self.environment.compiler(self.request.caller)
+
+    def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Returns the rows of an SQL statement."""
+        return self.environment.database.connection.execute(statement, parameters).fetchall()
+
+    def context(self, ending: str = "") -> str:
+        """Returns `@odata.context`: `…$metadata#accounts(name,revenue)`, or `…#accounts` for all columns."""
+        parts = [*(self.query.select or ()), *(_expanded_context(expand) for expand in self.query.expand)]
+        columns = f"({','.join(parts)})" if parts else ""
+        return self.request.context(f"{self.table.entity_set}{columns}{ending}")
+
+    def read(self, count: int) -> tuple[Effect, ...]:
+        """Returns the effect of reading so many rows."""
+        return (Effect(operation="read", table=self.table.logical_name, count=count),)
+
+
+def _expanded_context(expand: Expand) -> str:
+    return f"{expand.name}/$ref" if expand.references else f"{expand.name}({','.join(expand.query.select or ())})"
+
+
 class RowShape:
-    """How the rows of one request are read.
+    """How the rows of one query are read.
 
     `columns` is the list after SELECT; `records` makes JSON objects of what it returns. The primary key comes with
     every row, asked for or not.
     """
 
-    def __init__(self, environment: Environment, table: Table, query: Query, preferences: Preferences) -> None:
+    def __init__(self, asked: TableQuery) -> None:
         """Decides on columns and annotations."""
+        table, query, preferences = asked.table, asked.query, asked.request.preferences
         self.table = table
-        self._environment = environment
+        self._environment = asked.environment
         selected = query.select if query.select is not None else readable(table)
         properties = dict.fromkeys((*selected, table.primary_id, *_currency(table, selected)))
         columns = [table.by_property[name] for name in properties]
@@ -71,7 +129,7 @@ class RowShape:
         table_name = sql_name(table.logical_name)
         version = f"'W/\"' || {table_name}.\"versionnumber\" || '\"'"
         if table.elastic:
-            version = f"'W/\"' || printf('%08x', {table_name}.\"versionnumber\") || '-0000-0200-0000-67af80e80000\"'"
+            version = f"'W/\"' || printf('%08x', {table_name}.\"versionnumber\") || '{_ELASTIC_VERSION}\"'"
         names = [*(column.logical_name for column in columns)]
         if self._lookups:
             names += [f"{column.logical_name}__type" for column in self._kinds]

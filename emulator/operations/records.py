@@ -7,14 +7,21 @@ from typing import Any, Self
 from emulator.environment import Environment
 from emulator.errors import matching_record_exists, no_resource, record_not_found_by_key, version_mismatch
 from emulator.messages import Effect, Planned, Request, Response, answer
-from emulator.odata import Query, RowKey, check_query, parse_query
+from emulator.odata import RowKey, parse_query
 from emulator.operations.bodies import Values
-from emulator.operations.changes import Changes, TableChanges
+from emulator.operations.changes import Changes, TableChanges, written
 from emulator.operations.expansion import expand_records
-from emulator.operations.queries import context_columns
-from emulator.operations.reading import Record, RowShape, etag
-from emulator.operations.references import absent, checked_key_value, existing_row, find_row, key_values
-from emulator.schema import ColumnType, Table
+from emulator.operations.reading import Record, RowShape, TableQuery, etag, session_token
+from emulator.operations.references import (
+    absent,
+    drop_key_columns,
+    existing_row,
+    find_row,
+    identity,
+    key_values,
+    take_identity,
+)
+from emulator.schema import Table
 from emulator.store import sql_name
 
 __all__ = ["Conditions", "Records", "row_address"]
@@ -58,24 +65,20 @@ class Records:
     def create(self, request: Request, table: Table) -> Planned:
         """Plans `POST accounts`."""
         work = self._changes.of(table)
-        query = self._query(request, table)
+        asked = self._asked(request, table)
         values = work.bodies.created(request.json())
         _check(request, values)
-        return Planned(rows={"create": 1}, act=lambda: self._create(request, work, values, query))
+        return Planned(rows={"create": 1}, act=lambda: self._create(asked, work, values))
 
     def _create(
-        self, request: Request, work: TableChanges, values: Values, query: Query, reference: RowKey | None = None
+        self, asked: TableQuery, work: TableChanges, values: Values, reference: RowKey | None = None
     ) -> Response:
-        table = work.table
         with self._environment.database.transaction():
-            record_id = work.create([values], request.caller)[0]
-            effects = (Effect(operation="create", table=table.logical_name, count=1, ids=(record_id,)),)
-            if request.preferences.representation:
-                return self._representation(request, table, record_id, query, created=True, effects=effects)
-        address = row_address(request, table, record_id)
-        if reference is not None and reference.key is not None:
-            address = request.root + request.path  # the service echoes the key URL (use-upsert-insert-update-record)
-        return answer(headers={"OData-EntityId": address, **_session(table)}, effects=effects)
+            record_id = work.create([values], asked.request.caller)[0]
+            effects = written(work.table, "create", (record_id,))
+            if asked.request.preferences.representation:
+                return _representation(asked, record_id, created=True, effects=effects)
+        return _address(asked, reference, record_id, effects)
 
     def patch(self, request: Request, table: Table, reference: RowKey) -> Planned:
         """Plans `PATCH accounts(...)`: an upsert, or less where the conditions say so.
@@ -85,27 +88,27 @@ class Records:
         """
         conditions = Conditions.of(request)
         reference = _with_partition(request, table, reference)
-        query = self._query(request, table)
+        asked = self._asked(request, table)
         row = find_row(self._environment, table, reference)
-        body = request.json()
         if row is None:
-            return self._plan_insert(request, table, reference, body, query)
+            return self._plan_insert(asked, reference)
+        body = request.json()
         if conditions.must_not_exist:
             raise matching_record_exists()
         work = self._changes.of(table)
         values = work.bodies.updated(body)
-        _drop_key_columns(values, reference)
+        drop_key_columns(values, reference)
         if table.elastic and not conditions.must_exist:
             values = {**_emptied(table), **values}  # an elastic upsert overwrites the whole row
-        _check(request, {**_identity(table, reference), **values})
+        _check(request, {**identity(table, reference), **values})
         return Planned(
             rows={"update" if conditions.must_exist else "upsert": 1},
-            act=lambda: self._update(request, work, reference, row, values, query),
+            act=lambda: self._update(asked, work, reference, row, values),
         )
 
-    def _plan_insert(
-        self, request: Request, table: Table, reference: RowKey, body: Mapping[str, Any], query: Query
-    ) -> Planned:
+    def _plan_insert(self, asked: TableQuery, reference: RowKey) -> Planned:
+        request, table = asked.request, asked.table
+        body = request.json()
         conditions = Conditions.of(request)
         if conditions.must_exist:
             raise absent(table, reference)
@@ -114,37 +117,27 @@ class Records:
             raise record_not_found_by_key(table.logical_name)
         work = self._changes.of(table)
         values = work.bodies.created(body)
-        for name, value in _identity(table, reference).items():
-            if values.get(name) is None or reference.id is not None:
-                values[name] = checked_key_value(table, name, value)
-        _add_shadows(self._environment, table, reference, values)
+        take_identity(table, reference, key_values(self._environment, table, reference), values)
         _check(request, values)
-        return Planned(rows={"upsert": 1}, act=lambda: self._insert_raced(request, work, values, query, reference))
+        return Planned(rows={"upsert": 1}, act=lambda: self._insert_raced(asked, work, values, reference))
 
-    def _insert_raced(
-        self, request: Request, work: TableChanges, values: Values, query: Query, reference: RowKey
-    ) -> Response:
-        """Creates what was not there on arrival; who comes second to a new key is told that it exists by now."""
+    def _insert_raced(self, asked: TableQuery, work: TableChanges, values: Values, reference: RowKey) -> Response:
+        """Creates the row, unless another request has created it since this one arrived."""
         if find_row(self._environment, work.table, reference) is not None:
             raise matching_record_exists()
-        return self._create(request, work, values, query, reference)
+        return self._create(asked, work, values, reference)
 
-    def _update(
-        self, request: Request, work: TableChanges, reference: RowKey, row: int, values: Values, query: Query
-    ) -> Response:
-        table = work.table
+    def _update(self, asked: TableQuery, work: TableChanges, reference: RowKey, row: int, values: Values) -> Response:
+        request, table = asked.request, asked.table
         with self._environment.database.transaction():
             self._check_version(request, table, reference, row)
             record_id = self._id_of(table, reference, row)
             if values:
                 work.update([(row, values)], request.caller)
-            effects = (Effect(operation="update", table=table.logical_name, count=1, ids=(record_id,)),)
+            effects = written(table, "update", (record_id,))
             if request.preferences.representation:
-                return self._representation(request, table, record_id, query, created=False, effects=effects)
-        address = row_address(request, table, record_id)
-        if reference.key is not None:
-            address = request.root + request.path
-        return answer(headers={"OData-EntityId": address, **_session(table)}, effects=effects)
+                return _representation(asked, record_id, created=False, effects=effects)
+        return _address(asked, reference, record_id, effects)
 
     def _id_of(self, table: Table, reference: RowKey, row: int) -> str:
         found = self._environment.rows(table).fetch(row, (table.primary_id,))
@@ -177,7 +170,7 @@ class Records:
                 self._check_version(request, table, reference, row)
                 record_id = self._id_of(table, reference, row)
                 work.delete(row, record_id, request.caller)
-            return answer(effects=(Effect(operation="delete", table=table.logical_name, count=1, ids=(record_id,)),))
+            return answer(effects=written(table, "delete", (record_id,)))
 
         return Planned(rows={"delete": 1}, act=act)
 
@@ -203,56 +196,61 @@ class Records:
         Raises:
             ServiceError: There is no such row (404).
         """
-        query = self._query(request, table)
+        asked = self._asked(request, table)
         reference = _with_partition(request, table, reference)
-        row = existing_row(self._environment, table, reference)
-        record = self.record(request, table, row, query)
+        record = _record(asked, existing_row(self._environment, table, reference))
         known = Conditions.of(request).known_version
-        plain = not query.expand and not request.preferences.annotations
+        plain = not asked.query.expand and not request.preferences.annotations
         headers = {"ETag": record["@odata.etag"]}
         if known == record["@odata.etag"] and table.optimistic_concurrency and plain:
             response = Response(status=304, headers={"OData-Version": "4.0", **headers})
         else:
-            effects = (Effect(operation="read", table=table.logical_name, count=1),)
-            response = answer(_in_context(request, table, query, record), headers=headers, effects=effects)
+            response = answer(_in_context(asked, record), headers=headers, effects=asked.read(1))
         return Planned(rows={"read": 1}, act=lambda: response)
 
-    def record(self, request: Request, table: Table, row: int, query: Query) -> Record:
-        """Returns one row as JSON, with related rows."""
-        shape = RowShape(self._environment, table, query, request.preferences)
-        rows = self._environment.database.connection.execute(
-            f'SELECT {shape.columns} FROM {sql_name(table.logical_name)} WHERE "row_" = ?', (row,)
-        ).fetchall()
-        records = shape.records(rows)
-        expand_records(self._environment, request, table, query, records)
-        return records[0]
+    def _asked(self, request: Request, table: Table) -> TableQuery:
+        query = parse_query(request.query)
+        return TableQuery(environment=self._environment, request=request, table=table, query=query).checked()
 
-    def _query(self, request: Request, table: Table) -> Query:
-        query = parse_query(request.query) if request.query else Query()
-        return check_query(query, table, self._environment.schema)
 
-    def _representation(
-        self,
-        request: Request,
-        table: Table,
-        record_id: str,
-        query: Query,
-        *,
-        created: bool,
-        effects: tuple[Effect, ...],
-    ) -> Response:
-        rows = self._environment.database.connection.execute(
-            f'SELECT max("row_") FROM {sql_name(table.logical_name)} WHERE {sql_name(table.primary_id)} = ?',
-            (record_id,),
-        )
-        record = self.record(request, table, rows.fetchone()[0], replace(query, expand=()) if not created else query)
-        headers = {"ETag": record["@odata.etag"], "Preference-Applied": "return=representation", **_session(table)}
-        return answer(
-            _in_context(request, table, query, record),
-            status=201 if created else 200,
-            headers=headers,
-            effects=effects,
-        )
+def _record(asked: TableQuery, row: int) -> Record:
+    """One row as JSON, with related rows."""
+    shape = RowShape(asked)
+    rows = asked.fetch(f'SELECT {shape.columns} FROM {asked.sql_table} WHERE "row_" = ?', (row,))
+    records = shape.records(rows)
+    expand_records(asked, records)
+    return records[0]
+
+
+def _representation(asked: TableQuery, record_id: str, *, created: bool, effects: tuple[Effect, ...]) -> Response:
+    """The answer with the row as it is after the write; related rows come only after a create."""
+    row = asked.environment.database.scalar(
+        f'SELECT max("row_") FROM {asked.sql_table} WHERE {sql_name(asked.table.primary_id)} = ?', (record_id,)
+    )
+    read = asked if created else asked.related(asked.table, replace(asked.query, expand=()))
+    record = _record(read, row)
+    return answer(
+        _in_context(asked, record),
+        status=201 if created else 200,
+        headers={
+            "ETag": record["@odata.etag"],
+            "Preference-Applied": "return=representation",
+            **session_token(asked.table),
+        },
+        effects=effects,
+    )
+
+
+def _address(asked: TableQuery, reference: RowKey | None, record_id: str, effects: tuple[Effect, ...]) -> Response:
+    """The answer with the address of the row: the request's own URL where it names an alternate key.
+
+    (use-upsert-insert-update-record)
+    """
+    request = asked.request
+    address = row_address(request, asked.table, record_id)
+    if reference is not None and reference.key is not None:
+        address = request.root + request.path
+    return answer(headers={"OData-EntityId": address, **session_token(asked.table)}, effects=effects)
 
 
 def _check(request: Request, values: Mapping[str, Any]) -> None:
@@ -260,46 +258,19 @@ def _check(request: Request, values: Mapping[str, Any]) -> None:
         request.row_check(values)
 
 
-def _in_context(request: Request, table: Table, query: Query, record: Record) -> Record:
-    return {"@odata.context": f"{request.root}$metadata#{context_columns(query, table.entity_set)}/$entity", **record}
+def _in_context(asked: TableQuery, record: Record) -> Record:
+    return {"@odata.context": asked.context("/$entity"), **record}
 
 
 def _with_partition(request: Request, table: Table, reference: RowKey) -> RowKey:
     """Elastic rows are addressed with `?partitionId='x'` as well (use-elastic-tables)."""
     if not table.elastic or "partitionid" in reference.values or reference.id is None:
         return reference
-    given = parse_query(request.query).custom if request.query else {}
+    given = parse_query(request.query).custom
     partition = next((value for name, value in given.items() if name.lower() == "partitionid"), None)
     if partition is None:
         return reference
     return replace(reference, values={"partitionid": partition.strip("'").replace("''", "'")})
-
-
-def _identity(table: Table, reference: RowKey) -> Values:
-    """The columns that a reference says something about."""
-    if reference.id is not None:
-        return {table.primary_id: reference.id, **reference.values}
-    return dict(reference.values)
-
-
-def _add_shadows(environment: Environment, table: Table, reference: RowKey, values: Values) -> None:
-    for part, value in zip(
-        reference.key.columns if reference.key else (), key_values(environment, table, reference), strict=True
-    ):
-        column = table.columns[part]
-        if column.type is ColumnType.STRING:
-            values.setdefault(f"{part}__n", value)
-            if values[f"{part}__n"] is None:
-                values[f"{part}__n"] = value
-        if column.is_polymorphic:
-            values.setdefault(f"{part}__type", column.targets[0])
-
-
-def _drop_key_columns(values: Values, reference: RowKey) -> None:
-    """On an update by alternate key the key's columns in the body are passed over."""
-    for part in reference.key.columns if reference.key else ():
-        for name in (part, f"{part}__n", f"{part}__type"):
-            values.pop(name, None)
 
 
 def _emptied(table: Table) -> Values:
@@ -310,7 +281,3 @@ def _emptied(table: Table) -> Values:
         and not column.primary_id
         and name not in {"ownerid", "statecode", "statuscode", "partitionid"}
     }
-
-
-def _session(table: Table) -> dict[str, str]:
-    return {"x-ms-session-token": "240:8#144035050#7=-1"} if table.elastic else {}

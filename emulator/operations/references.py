@@ -1,4 +1,6 @@
-"""From a reference to a row: by primary key or by alternate key, found or refused."""
+"""From a reference to a row, by primary key or by alternate key: find it, refuse it, or give it to a new row."""
+
+from typing import Any
 
 from emulator.environment import Environment
 from emulator.errors import ServiceError, record_not_found, record_not_found_by_key
@@ -6,7 +8,16 @@ from emulator.odata import RowKey
 from emulator.schema import ColumnType, Table
 from emulator.store.values import converter
 
-__all__ = ["absent", "checked_key_value", "existing_id", "existing_row", "find_row", "key_values"]
+__all__ = [
+    "absent",
+    "drop_key_columns",
+    "existing_id",
+    "existing_row",
+    "find_row",
+    "identity",
+    "key_values",
+    "take_identity",
+]
 
 
 def key_values(environment: Environment, table: Table, reference: RowKey) -> tuple[object, ...]:
@@ -21,14 +32,43 @@ def key_values(environment: Environment, table: Table, reference: RowKey) -> tup
     )
 
 
-def checked_key_value(table: Table, part: str, value: object) -> object:
-    """Returns a key's value that a new row takes from its address.
+def identity(table: Table, reference: RowKey) -> dict[str, Any]:
+    """Returns the columns that a reference states, with their values."""
+    if reference.id is not None:
+        return {table.primary_id: reference.id, **reference.values}
+    return dict(reference.values)
+
+
+def take_identity(table: Table, reference: RowKey, collated: tuple[object, ...], values: dict[str, Any]) -> None:
+    """Gives a new row the identity that its reference states.
+
+    Args:
+        table: The table.
+        reference: The reference. Its primary key replaces that of the body; its alternate key fills columns that the
+            body leaves out.
+        collated: What `key_values` returns for the reference.
+        values: The SQL columns of the new row, which this changes.
 
     Raises:
-        ServiceError: The column does not take it: it is too long, out of range or no option.
+        ServiceError: A column does not take its value: it is too long, out of range or not an option.
     """
-    column = table.columns[part]
-    return value if column.is_lookup or value is None else converter(column, table)(value)
+    for name, value in identity(table, reference).items():
+        if values.get(name) is None or reference.id is not None:
+            column = table.columns[name]
+            values[name] = value if column.is_lookup or value is None else converter(column, table)(value)
+    for part, value in zip(reference.key.columns if reference.key else (), collated, strict=True):
+        column = table.columns[part]
+        if column.type is ColumnType.STRING and values.get(f"{part}__n") is None:
+            values[f"{part}__n"] = value
+        if column.is_polymorphic:
+            values.setdefault(f"{part}__type", column.targets[0])
+
+
+def drop_key_columns(values: dict[str, Any], reference: RowKey | None) -> None:
+    """Removes the key's columns from an update by alternate key: the service ignores them in the body."""
+    for part in reference.key.columns if reference and reference.key else ():
+        for name in (part, f"{part}__n", f"{part}__type"):
+            values.pop(name, None)
 
 
 def find_row(environment: Environment, table: Table, reference: RowKey) -> int | None:

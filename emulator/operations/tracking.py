@@ -12,11 +12,10 @@ from urllib.parse import quote, unquote
 
 from emulator.environment import Environment
 from emulator.errors import ServiceError
-from emulator.messages import Effect, Request, Response, answer
-from emulator.odata import Query, check_query
+from emulator.messages import Request, Response, answer
+from emulator.odata import Query
 from emulator.odata.paging import LARGEST_PAGE, PageMark
-from emulator.operations.queries import context_columns
-from emulator.operations.reading import Record, RowShape
+from emulator.operations.reading import Record, RowShape, TableQuery
 from emulator.schema import Table
 from emulator.store import sql_name
 
@@ -90,109 +89,99 @@ def _page_size(request: Request) -> int:
     return min(request.preferences.page_size or LARGEST_PAGE, LARGEST_PAGE)
 
 
-def _select(environment: Environment, table: Table, shape: RowShape, text: str, parameters: Sequence[Any]) -> list[Any]:
-    name = sql_name(table.logical_name)
-    return environment.database.connection.execute(
-        f'SELECT {shape.columns}, {name}."versionnumber", {name}."row_" FROM {name} WHERE {text}', parameters
-    ).fetchall()
+def _select(asked: TableQuery, shape: RowShape, text: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    name = asked.sql_table
+    statement = f'SELECT {shape.columns}, {name}."versionnumber", {name}."row_" FROM {name} WHERE {text}'
+    return asked.fetch(statement, parameters)
 
 
-def tracked_rows(environment: Environment, request: Request, table: Table, query: Query) -> Response:
+def _answer(asked: TableQuery, content: Record) -> Response:
+    return answer(content, headers=_APPLIED, effects=asked.read(len(content["value"])))
+
+
+def tracked_rows(asked: TableQuery) -> Response:
     """Answers the first request: all rows, and on the last page the delta link.
 
     Raises:
         ServiceError: The table is not tracked, or the query filters or sorts.
     """
-    query = check_query(query, table, environment.schema)
-    _check(table, query)
-    mark = PageMark.parse(query.skip_token)
+    asked = asked.checked()
+    _check(asked.table, asked.query)
+    environment, request = asked.environment, asked.request
+    mark = PageMark.parse(asked.query.skip_token)
     version = mark.version or environment.database.version
     size = _page_size(request)
-    shape = RowShape(environment, table, query, request.preferences)
-    rows = _select(environment, table, shape, '"row_" > ? ORDER BY "row_" LIMIT ?', (mark.row, size + 1))
+    shape = RowShape(asked)
+    rows = _select(asked, shape, '"row_" > ? ORDER BY "row_" LIMIT ?', (mark.row, size + 1))
     records = shape.records(rows[:size])
-    content: Record = {
-        "@odata.context": f"{request.root}$metadata#{context_columns(query, table.entity_set)}",
-        "value": records,
-    }
+    content: Record = {"@odata.context": asked.context(), "value": records}
     if len(rows) > size:
         following = PageMark(number=mark.number + 1, row=rows[size - 1][-1], version=version)
-        content["@odata.nextLink"] = following.link(request.url, table.primary_id, records[-1][table.primary_id])
+        primary_id = asked.table.primary_id
+        content["@odata.nextLink"] = following.link(request.url, primary_id, records[-1][primary_id])
     else:
         content["@odata.deltaLink"] = DeltaToken(version=version, given=environment.clock()).link(request)
-    return _answer(table, content)
+    return _answer(asked, content)
 
 
-def _answer(table: Table, content: Record) -> Response:
-    effects = (Effect(operation="read", table=table.logical_name, count=len(content["value"])),)
-    return answer(content, headers=_APPLIED, effects=effects)
-
-
-def changes_since(environment: Environment, request: Request, table: Table, query: Query) -> Response:
+def changes_since(asked: TableQuery) -> Response:
     """Answers a delta link: changed rows by version, then deletions.
 
     Raises:
-        ServiceError: The token is too old or none, or the query filters or sorts.
+        ServiceError: The token is too old or not valid, or the query filters or sorts.
     """
-    query = check_query(query, table, environment.schema)
-    _check(table, query)
-    token = DeltaToken.parse(query.delta_token or "")
+    asked = asked.checked()
+    _check(asked.table, asked.query)
+    environment, request = asked.environment, asked.request
+    token = DeltaToken.parse(asked.query.delta_token or "")
     token.check_age(environment)
-    mark = PageMark.parse(query.skip_token)
+    mark = PageMark.parse(asked.query.skip_token)
     until = mark.version or environment.database.version
-    size = _page_size(request)
-    records, following = _changed(environment, request, table, query, (token, mark, size))
-    content: Record = {
-        "@odata.context": f"{request.root}$metadata#{context_columns(query, table.entity_set)}/$delta",
-        "value": records,
-    }
+    records, following = _changed(asked, token, mark)
+    content: Record = {"@odata.context": asked.context("/$delta"), "value": records}
     if following is not None:
         following = PageMark(number=mark.number + 1, row=following.row, skipped=following.skipped, version=until)
-        content["@odata.nextLink"] = following.link(request.url, table.primary_id, "")
+        content["@odata.nextLink"] = following.link(request.url, asked.table.primary_id, "")
     else:
         content["@odata.deltaLink"] = DeltaToken(version=until, given=environment.clock()).link(request)
-    return _answer(table, content)
+    return _answer(asked, content)
 
 
-def _changed(
-    environment: Environment, request: Request, table: Table, query: Query, span: tuple[DeltaToken, PageMark, int]
-) -> tuple[list[Record], PageMark | None]:
+def _changed(asked: TableQuery, token: DeltaToken, mark: PageMark) -> tuple[list[Record], PageMark | None]:
     """One page and where it ended; a mark's `row` is the last changed version, `skipped` the last deleted one."""
-    token, mark, size = span
-    shape = RowShape(environment, table, query, request.preferences)
+    size = _page_size(asked.request)
+    shape = RowShape(asked)
     records: list[Record] = []
     last = max(mark.row, token.version)
     if not mark.skipped:
-        rows = _select(
-            environment, table, shape, '"versionnumber" > ? ORDER BY "versionnumber" LIMIT ?', (last, size + 1)
-        )
+        rows = _select(asked, shape, '"versionnumber" > ? ORDER BY "versionnumber" LIMIT ?', (last, size + 1))
         records = shape.records(rows[:size])
         if len(rows) > size:
             return records, PageMark(row=rows[size - 1][-2])
     room = size - len(records)
-    deleted = _deletions(environment, table, max(mark.skipped, token.version), room + 1)
-    context = f"{request.root}$metadata#{table.entity_set}/$deletedEntity"
+    deleted = _deletions(asked, max(mark.skipped, token.version), room + 1)
+    context = asked.request.context(f"{asked.table.entity_set}/$deletedEntity")
     records += [{"@odata.context": context, "id": one[1], "reason": "deleted"} for one in deleted[:room]]
     if len(deleted) > room:
         return records, PageMark(row=last, skipped=deleted[room - 1][0] if room else token.version)
     return records, None
 
 
-def _deletions(environment: Environment, table: Table, after: int, limit: int) -> list[tuple[int, str]]:
+def _deletions(asked: TableQuery, after: int, limit: int) -> list[tuple[Any, ...]]:
     """Deletions by version; rows that exist again are no deletions."""
-    name, identity = sql_name(table.logical_name), sql_name(table.primary_id)
-    return environment.database.connection.execute(
+    return asked.fetch(
         'SELECT max("version"), "id" FROM "_deleted" WHERE "entity" = ? AND "version" > ?'
-        f' AND "id" NOT IN (SELECT {identity} FROM {name}) GROUP BY "id" ORDER BY 1 LIMIT ?',
-        (table.logical_name, after, limit),
-    ).fetchall()
-
-
-def changes_total(environment: Environment, table: Table, query: Query) -> int:
-    """Returns how many changes and deletions a delta link would list."""
-    token = DeltaToken.parse(query.delta_token or "")
-    token.check_age(environment)
-    changed = environment.database.scalar(
-        f'SELECT count(*) FROM {sql_name(table.logical_name)} WHERE "versionnumber" > ?', (token.version,)
+        f' AND "id" NOT IN (SELECT {sql_name(asked.table.primary_id)} FROM {asked.sql_table})'
+        ' GROUP BY "id" ORDER BY 1 LIMIT ?',
+        (asked.table.logical_name, after, limit),
     )
-    return int(changed) + len(_deletions(environment, table, token.version, -1))
+
+
+def changes_total(asked: TableQuery) -> int:
+    """Returns how many changes and deletions a delta link would list."""
+    token = DeltaToken.parse(asked.query.delta_token or "")
+    token.check_age(asked.environment)
+    changed = asked.environment.database.scalar(
+        f'SELECT count(*) FROM {asked.sql_table} WHERE "versionnumber" > ?', (token.version,)
+    )
+    return int(changed) + len(_deletions(asked, token.version, -1))
