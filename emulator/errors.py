@@ -42,6 +42,7 @@ __all__ = [
     "undeclared_property",
     "unknown_property",
     "unknown_segment",
+    "value_required",
     "version_mismatch",
 ]
 
@@ -231,6 +232,14 @@ def invalid_state_pair(status: int, state: int, table: str) -> ServiceError:
 def invalid_argument(message: str) -> ServiceError:
     """The general refusal of an argument."""
     return ServiceError(400, "0x80040203", message)
+
+
+def value_required(column: str, table: str) -> ServiceError:
+    """A column that must have a value is given none (error code InvalidArgument)."""
+    return invalid_argument(
+        f"A validation error occurred.  The '{column}' attribute of the '{table}' entity is required and cannot be "
+        "null."
+    )
 
 
 def key_column_in_body() -> ServiceError:

@@ -9,7 +9,7 @@ from emulator.metadata import METADATA_ROOTS, Metadata
 from emulator.metadata.csdl import metadata_document
 from emulator.odata import Segment, parse_path, parse_query, resolve_key
 from emulator.operations.actions import Actions
-from emulator.operations.bulk import MESSAGES, Bulk
+from emulator.operations.bulk import Bulk
 from emulator.operations.bulk_delete import BulkDeletes
 from emulator.operations.changes import Changes
 from emulator.operations.navigation import Navigation, is_keyed
@@ -17,7 +17,7 @@ from emulator.operations.queries import COUNT_LIMIT, collection, count_of
 from emulator.operations.reading import TableQuery
 from emulator.operations.records import Records
 from emulator.operations.tracking import changes_since, changes_total, tracked_rows
-from emulator.schema import Table
+from emulator.schema import BULK_MESSAGES, Table
 from emulator.schema.documented import check_headers
 
 __all__ = ["Service"]
@@ -123,7 +123,7 @@ class Service:
             found = changes_total(asked) if asked.query.delta_token else min(count_of(asked), COUNT_LIMIT)
             return _at_once(plain_text(found))
         message = name.removeprefix(_NAMESPACE)
-        if name.startswith(_NAMESPACE) and message in MESSAGES:
+        if name.startswith(_NAMESPACE) and message in BULK_MESSAGES:
             if request.method != "POST":
                 raise no_resource(request.url)
             return self.bulk.plan(request, table, message)

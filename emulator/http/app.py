@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from emulator.errors import ServiceError, no_resource, request_too_large
 from emulator.http.admin import ADMIN_PATH, Admin
 from emulator.http.batch import BatchRunner, Pause
-from emulator.messages import Effect, Preferences, Request, Response, answer, refusal
+from emulator.messages import Preferences, Request, Response, answer, refusal
 from emulator.policies.auth import Authority
 from emulator.policies.faults import DroppedConnectionError, Fault, Faults, drop_connection
 from emulator.policies.impersonation import acting_caller
@@ -88,7 +88,7 @@ class Application:
         self.service = service
         self.policies = policies
         self._batches = BatchRunner(service, policies.faults, policies.stats, policies.timing)
-        service.bulk_deletes.report = self._report
+        service.bulk_deletes.report = policies.stats.touched
         service.bulk_deletes.execution = policies.timing.execution
         admin = Admin(faults=policies.faults, stats=policies.stats, reset=reset, seed=seed)
         self._admin = Starlette(routes=admin.routes())
@@ -190,13 +190,8 @@ class Application:
         with database.within(pause.budget):
             response = planned.act()
         for effect in response.effects:
-            self._report(effect)
+            self.policies.stats.touched(effect)
         return response
-
-    def _report(self, effect: Effect) -> None:
-        self.policies.stats.rows(effect.operation, effect.count)
-        if effect.ids:
-            self.policies.stats.wrote(effect.table, effect.ids)
 
     def _leave(self, exchange: _Exchange, response: Response) -> None:
         relative = _ROOT.sub("", exchange.path, count=1)

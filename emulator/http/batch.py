@@ -199,9 +199,7 @@ class BatchRunner:
 
     def _count(self, response: Response) -> None:
         for effect in response.effects:
-            self._stats.rows(effect.operation, effect.count)
-            if effect.ids:
-                self._stats.wrote(effect.table, effect.ids)
+            self._stats.touched(effect)
 
 
 def _parts(request: Request, boundary: str) -> list[tuple[Part, list[Part] | None]]:

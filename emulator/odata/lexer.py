@@ -9,15 +9,15 @@ from typing import Final
 from emulator.errors import ODataError
 from emulator.odata.nodes import Literal
 
-__all__ = ["END", "Token", "literal_of", "tokenize"]
+__all__ = ["END", "GUID", "Token", "literal_of", "tokenize"]
 
 END: Final = "end"
-_GUID: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+GUID: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _PATTERN: Final = re.compile(
     rf"""(?P<space>\s+)
     |(?P<string>'(?:[^']|'')*')
     |(?P<quoted>"(?:[^"\\]|\\.)*")
-    |(?P<guid>{_GUID}(?![\w-]))
+    |(?P<guid>{GUID}(?![\w-]))
     |(?P<datetime>\d{{4}}-\d\d-\d\d[Tt]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?(?!\w))
     |(?P<date>\d{{4}}-\d\d-\d\d(?![\w-]))
     |(?P<number>-?(?:[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[LlMmDdFf]?(?!\w))

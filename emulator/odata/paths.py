@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from emulator.errors import ODataError, invalid_entity_key, unknown_segment
 from emulator.odata.aliases import json_literal
-from emulator.odata.lexer import END, Token, literal_of, tokenize
+from emulator.odata.lexer import END, GUID, Token, literal_of, tokenize
 from emulator.odata.nodes import Literal
 from emulator.odata.types import Stored, fits, stored_literal
 from emulator.odata.types import edm_type as type_of
@@ -21,8 +21,7 @@ _NO_ALIASES: Final[Mapping[str, str]] = MappingProxyType({})
 # What ASP.NET refuses in a path before Dataverse sees it; "/" cuts the path in two and "+" is refused with it
 # (use-alternate-key-reference-record page, the list of characters that do not work).
 _DANGEROUS: Final = re.compile(r"[<>*%&:\\?+]")
-_GUID: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-_BY_ID: Final = re.compile(rf"/?(\w+)\(({_GUID})\)")
+_BY_ID: Final = re.compile(rf"/?(\w+)\(({GUID})\)")
 _BY_TEXT: Final = re.compile(r"/?(\w+)\((\w+)='([^'%]*)'\)")
 _MOST_SEGMENTS: Final = 100  # the path limit of Microsoft's OData library
 _ROOT: Final = re.compile(r"(?:https?://[^/]+)?/?(?:api/data/v\d+\.\d+/)?")

@@ -6,8 +6,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from emulator.errors import ODataError
+from emulator.odata.lexer import GUID
 from emulator.odata.nodes import Literal
 from emulator.schema.model import Column, ColumnType, DateBehavior
+from emulator.store.values import service_time
 
 __all__ = ["Stored", "edm_type", "fits", "instant_text", "stored_literal", "stored_text"]
 
@@ -36,7 +38,7 @@ _EDM: Final = {
 _NUMBERS: Final = frozenset({"Edm.Int32", "Edm.Int64", "Edm.Decimal", "Edm.Double"})
 _OPTION: Final = re.compile(r"-?[0-9]{1,10}")
 _INT64_DIGITS: Final = 20
-_GUID: Final = re.compile(r"\{?([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})\}?")
+_GUID: Final = re.compile(rf"\{{?({GUID})\}}?")
 
 
 def edm_type(column: Column) -> str:
@@ -124,7 +126,7 @@ def _parsed(text: str, edm: str) -> Stored:
 
 def instant_text(moment: datetime) -> str:
     """Return a point in time as it is stored: ISO 8601 in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    return service_time(moment).rjust(20, "0")  # SQLite compares texts: the year 999 needs its zero
 
 
 def _sorted_options(text: str) -> str:

@@ -4,15 +4,22 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from emulator.environment import Environment
-from emulator.errors import ServiceError, invalid_argument, invalid_property, not_implemented, undeclared_property
+from emulator.errors import (
+    ServiceError,
+    invalid_argument,
+    invalid_property,
+    not_implemented,
+    undeclared_property,
+    value_required,
+)
 from emulator.odata import child_link, row_reference
 from emulator.operations.references import existing_id
 from emulator.schema import Column, ColumnType, Table
+from emulator.store import Values
 from emulator.store.values import converter, guid_text
 
-__all__ = ["BodyReader", "Values"]
+__all__ = ["BodyReader"]
 
-Values = dict[str, Any]
 _Setter = Callable[[Values, Any], None]
 _BIND: Final = "@odata.bind"
 
@@ -90,7 +97,7 @@ class BodyReader:
         def setter(values: Values, value: Any) -> None:
             stored = convert(value)
             if stored is None and refuse_null:
-                raise _null_refused(column, self.table)
+                raise value_required(name, self.table.logical_name)
             values[name] = stored
 
         return setter
@@ -158,10 +165,3 @@ def _clearing(column: Column) -> _Setter:
 
 def _deep_insert(name: str) -> ServiceError:
     return not_implemented(f"Creating or linking related rows within a row ('{name}') is not emulated: deep insert.")
-
-
-def _null_refused(column: Column, table: Table) -> ServiceError:
-    return invalid_argument(
-        f"A validation error occurred.  The '{column.logical_name}' attribute of the '{table.logical_name}' entity "
-        "is required and cannot be null."
-    )

@@ -17,16 +17,15 @@ from emulator.errors import (
 )
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import RowKey, row_reference
-from emulator.operations.bodies import Values
 from emulator.operations.changes import Changes, TableChanges, written
 from emulator.operations.reading import session_token
 from emulator.operations.references import absent, drop_key_columns, identity, key_values, take_identity
 from emulator.schema import AlternateKey, Table
+from emulator.store import Values
 from emulator.store.values import guid_text
 
-__all__ = ["MESSAGES", "Bulk"]
+__all__ = ["Bulk"]
 
-MESSAGES: Final = ("CreateMultiple", "UpdateMultiple", "UpsertMultiple", "DeleteMultiple")
 _DETAILS: Final = "Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails"
 _OPERATIONS: Final = {
     "CreateMultiple": "create",

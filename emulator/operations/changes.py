@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emulator.environment import Environment
-from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, invalid_argument, record_not_found
+from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, record_not_found, value_required
 from emulator.messages import Caller, Effect
-from emulator.operations.bodies import BodyReader, Values
+from emulator.operations.bodies import BodyReader
 from emulator.operations.derived import CUSTOMERS, Derivations
 from emulator.schema import Table
-from emulator.store import Rows, key_column
+from emulator.store import Rows, Values, key_column
 
 __all__ = ["Changes", "TableChanges", "written"]
 
@@ -127,10 +127,7 @@ class TableChanges:
         row["owninguser"] = None if by_team else row["ownerid"]
 
     def _missing(self, name: str) -> ServiceError:
-        return invalid_argument(
-            f"A validation error occurred.  The '{name}' attribute of the '{self.table.logical_name}' entity is "
-            "required and cannot be null."
-        )
+        return value_required(name, self.table.logical_name)
 
     def update(self, rows: Sequence[tuple[int, Values]], caller: Caller) -> None:
         """Updates rows by number with values from `BodyReader.updated`.

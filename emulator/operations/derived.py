@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from emulator.errors import invalid_state_pair
 from emulator.schema import ColumnType, Table
+from emulator.store import Values
 from emulator.store.system_rows import BASE_CURRENCY
 
 __all__ = ["CUSTOMERS", "Derivations"]
 
-Values = dict[str, Any]
 _CUSTOMER: Final = "parentcustomerid"
 # A contact's account and parent contact follow from its company name, which is a lookup to either.
 CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}

@@ -8,7 +8,6 @@ from emulator.environment import Environment
 from emulator.errors import matching_record_exists, no_resource, record_not_found_by_key, version_mismatch
 from emulator.messages import Effect, Planned, Request, Response, answer
 from emulator.odata import RowKey, parse_query
-from emulator.operations.bodies import Values
 from emulator.operations.changes import Changes, TableChanges, written
 from emulator.operations.expansion import expand_records
 from emulator.operations.reading import Record, RowShape, TableQuery, etag, session_token
@@ -22,7 +21,7 @@ from emulator.operations.references import (
     take_identity,
 )
 from emulator.schema import Table
-from emulator.store import sql_name
+from emulator.store import Values, sql_name
 
 __all__ = ["Conditions", "Records", "row_address"]
 

@@ -1,11 +1,10 @@
 """From a reference to a row, by primary key or by alternate key: find it, refuse it, or give it to a new row."""
 
-from typing import Any
-
 from emulator.environment import Environment
 from emulator.errors import ServiceError, record_not_found, record_not_found_by_key
 from emulator.odata import RowKey
 from emulator.schema import ColumnType, Table
+from emulator.store import Values
 from emulator.store.values import converter
 
 __all__ = [
@@ -32,14 +31,14 @@ def key_values(environment: Environment, table: Table, reference: RowKey) -> tup
     )
 
 
-def identity(table: Table, reference: RowKey) -> dict[str, Any]:
+def identity(table: Table, reference: RowKey) -> Values:
     """Returns the columns that a reference states, with their values."""
     if reference.id is not None:
         return {table.primary_id: reference.id, **reference.values}
     return dict(reference.values)
 
 
-def take_identity(table: Table, reference: RowKey, collated: tuple[object, ...], values: dict[str, Any]) -> None:
+def take_identity(table: Table, reference: RowKey, collated: tuple[object, ...], values: Values) -> None:
     """Gives a new row the identity that its reference states.
 
     Args:
@@ -64,7 +63,7 @@ def take_identity(table: Table, reference: RowKey, collated: tuple[object, ...],
             values.setdefault(f"{part}__type", column.targets[0])
 
 
-def drop_key_columns(values: dict[str, Any], reference: RowKey | None) -> None:
+def drop_key_columns(values: Values, reference: RowKey | None) -> None:
     """Removes the key's columns from an update by alternate key: the service ignores them in the body."""
     for part in reference.key.columns if reference and reference.key else ():
         for name in (part, f"{part}__n", f"{part}__type"):

@@ -14,9 +14,9 @@ import yaml
 
 from emulator.environment import Environment
 from emulator.errors import ServiceError, invalid_argument
-from emulator.operations.bodies import Values
 from emulator.operations.changes import Changes, TableChanges
 from emulator.schema import Column, ColumnType, Schema, Table
+from emulator.store import Values
 
 __all__ = ["load_seed"]
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from emulator.messages import Effect
+from emulator.schema import BULK_MESSAGES
+
 __all__ = ["LogEntry", "Stats", "kind_of"]
 
 _LOG_LENGTH: Final = 2000
 _REPEATED_SHOWN: Final = 1000
 _METADATA: Final = ("EntityDefinitions", "RelationshipDefinitions", "GlobalOptionSetDefinitions", "$metadata")
-_BULK: Final = ("CreateMultiple", "UpdateMultiple", "UpsertMultiple", "DeleteMultiple")
 _LIMIT_OF: Final = {"0x80072322": "requests", "0x80072321": "time", "0x80072326": "concurrency"}
 
 
@@ -102,6 +104,12 @@ class Stats:
         """Count a write of each record of ``table``: create, update or delete, once committed."""
         self._writes.setdefault(table, Counter()).update(ids)
 
+    def touched(self, effect: Effect) -> None:
+        """Count the rows that a request read or wrote, once committed."""
+        self.rows(effect.operation, effect.count)
+        if effect.ids:
+            self.wrote(effect.table, effect.ids)
+
     def log(self) -> list[dict[str, Any]]:
         """Return the last requests, oldest first."""
         return [asdict(entry) for entry in self._log]
@@ -156,7 +164,7 @@ def kind_of(method: str, path: str, *, if_match: bool = False) -> str:
         return "metadata"
     if last.startswith("Microsoft.Dynamics.CRM."):
         name = last.removeprefix("Microsoft.Dynamics.CRM.").partition("(")[0]
-        return name if name in _BULK else "operation"
+        return name if name in BULK_MESSAGES else "operation"
     if last.startswith("$ref"):
         return "association"
     match method:

@@ -1,6 +1,7 @@
 """The schema of the emulated environment: model, built-in tables, files and metadata imports."""
 
 from emulator.schema.model import (
+    BULK_MESSAGES,
     LOOKUP_TYPES,
     OPTION_TYPES,
     Action,
@@ -15,6 +16,7 @@ from emulator.schema.model import (
 )
 
 __all__ = [
+    "BULK_MESSAGES",
     "LOOKUP_TYPES",
     "OPTION_TYPES",
     "Action",

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 __all__ = [
+    "BULK_MESSAGES",
     "LOOKUP_TYPES",
     "OPTION_TYPES",
     "Action",
@@ -18,6 +20,8 @@ __all__ = [
     "Schema",
     "Table",
 ]
+
+BULK_MESSAGES: Final = ("CreateMultiple", "UpdateMultiple", "UpsertMultiple", "DeleteMultiple")
 
 
 class ColumnType(StrEnum):

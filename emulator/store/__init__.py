@@ -2,6 +2,6 @@
 
 from emulator.store.database import Budget, Database
 from emulator.store.ddl import key_column, sql_name
-from emulator.store.rows import Rows
+from emulator.store.rows import Rows, Values
 
-__all__ = ["Budget", "Database", "Rows", "key_column", "sql_name"]
+__all__ = ["Budget", "Database", "Rows", "Values", "key_column", "sql_name"]

@@ -9,9 +9,10 @@ from typing import Any
 from emulator.schema import AlternateKey, Table
 from emulator.store.ddl import key_column, sql_name
 
-__all__ = ["Rows", "scalar"]
+__all__ = ["Rows", "Values", "scalar"]
 
 Values = dict[str, Any]
+"""A row in SQL: values by column."""
 
 
 def scalar(connection: sqlite3.Connection, statement: str, parameters: Sequence[Any] = ()) -> Any:
