@@ -1,4 +1,4 @@
-"""`python -m emulator`: prints one line of JSON when it is ready, and serves until it is stopped."""
+"""`python -m emulator`: prints one line of JSON when it is ready, and runs until it is stopped."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""What every operation needs: rows, schema, the time and the rows the service itself brings along."""
+"""What every operation needs: the rows, the schema, the clock and the rows that an organisation has from the start."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ class Environment:
 
     @property
     def system(self) -> Caller:
-        """The user that programs without a name of their own act as."""
+        """The user of requests without an application user, such as seeds."""
         return Caller(user_id=SYSTEM_USER, business_unit_id=business_unit_id())
 
     @property
@@ -61,7 +61,7 @@ class Environment:
         return organization_id()
 
     def now(self) -> str:
-        """The time as rows carry it."""
+        """The time in the form that rows store."""
         return service_time(self.clock())
 
     def rows(self, table: Table) -> Rows:
@@ -79,7 +79,7 @@ class Environment:
         )
 
     def new_id(self) -> str:
-        """Returns a fresh identifier; one after the other sorts upwards, which keeps the index's inserts cheap."""
+        """Returns a new identifier; each is greater than the one before, which makes inserts into the index cheap."""
         self._serial += 1
         return f"{self._serial:08x}{self._tail}"
 
@@ -105,19 +105,19 @@ class Environment:
         return Caller(user_id=user_id, business_unit_id=business_unit_id())
 
     def change(self, schema: Schema, *changed: Table) -> None:
-        """Takes a changed schema over: `changed` are its tables that are new or not what they were."""
+        """Replaces the schema; `changed` are its tables that are new or different."""
         self.database.adopt(schema, *changed)
         self.metadata_version += 1
         add_system_rows(self.database, self.now())
 
     def drop(self, table: Table) -> None:
-        """Removes a table, its rows and the lookups that lead to it."""
+        """Removes a table with its rows."""
         kept = {name: other for name, other in self.schema.tables.items() if name != table.logical_name}
         self.database.drop(table, Schema(tables=kept, actions=self.schema.actions))
         self.metadata_version += 1
 
     def reset(self) -> None:
-        """Goes back to the start: the schema as it was, and no rows but the organisation's own."""
+        """Restores the first schema, and removes all rows except those that the organisation has from the start."""
         for table in list(self.schema.tables.values()):
             if table.logical_name not in self._initial.tables:
                 self.drop(table)

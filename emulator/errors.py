@@ -1,6 +1,6 @@
-"""The service's refusals: HTTP status, error code and wording as Dataverse documents or was seen to answer them.
+"""Error answers: HTTP status, error code and message as Dataverse documents them or as a real organisation gave them.
 
-Every refusal is a `ServiceError`; the functions below make the documented ones, so that a code is written once.
+Every one is a `ServiceError`; the functions below make the documented ones, so that each code is written once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,17 +47,17 @@ __all__ = [
 ]
 
 NAMESPACE: Final = "Microsoft.Dynamics.CRM"
-_LONGEST_SHOWN: Final = 100  # of a refused value: an answer repeats no whole body
+_LONGEST_SHOWN: Final = 100  # characters of a refused value: an answer does not repeat a whole body
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ServiceError(Exception):
-    """A refusal that becomes an HTTP answer.
+    """An error that becomes an HTTP answer.
 
     Attributes:
         status: HTTP status.
         code: The code as the body carries it, such as ``0x80040217``, ``0x0`` or an empty text.
-        message: The sentence a client sees.
+        message: The text that a client sees.
         headers: Headers to add to the answer, such as ``Retry-After``.
     """
 
@@ -75,16 +75,16 @@ class ServiceError(Exception):
 
 
 class ODataError(ServiceError):
-    """A URL or query option the service's OData layer refuses before it looks at any row.
+    """A URL or query option that the service's OData layer refuses before it reads rows.
 
     Attributes:
-        position: Where in the text the trouble was found, counted from 0, or None.
+        position: Index of the error in the text, from 0, or None.
     """
 
     def __init__(
         self, message: str, *, status: int = 400, code: str = "0x80060888", position: int | None = None
     ) -> None:
-        """Default to the code the service gives a URL it could not parse."""
+        """Use by default the code that the service gives to a URL that it cannot parse."""
         super().__init__(status, code, message)
         self.position = position
 
@@ -93,37 +93,37 @@ class ODataError(ServiceError):
 
 
 def unknown_segment(segment: str) -> ServiceError:
-    """Nothing of that name is published (SupportArticles, web-api-client-errors)."""
+    """There is no resource of that name (SupportArticles, web-api-client-errors)."""
     return ServiceError(404, "0x8006088a", f"Resource not found for the segment '{segment}'.")
 
 
 def no_resource(url: str) -> ServiceError:
-    """The path exists, but not for this verb (SupportArticles, web-api-client-errors)."""
+    """The path exists, but not for this method (SupportArticles, web-api-client-errors)."""
     return ServiceError(404, "", f"No HTTP resource was found that matches the request URI '{url}'.")
 
 
 def method_not_allowed(method: str) -> ServiceError:
-    """The verb is not offered for this resource."""
+    """The resource does not support the method."""
     return ServiceError(405, "0x0", f"The requested resource does not support http method '{method}'.")
 
 
 def not_implemented(message: str) -> ServiceError:
-    """A message the service answers 501 to, such as DeleteMultiple on a standard table."""
+    """A message that the service answers with 501, such as DeleteMultiple on a standard table."""
     return ServiceError(501, "0x80040800", message)
 
 
 def unknown_property(name: str, table: str) -> ODataError:
-    """A query names a property the type does not have; names are case-sensitive."""
+    """A query names a property that the type does not have; names are case-sensitive."""
     return ODataError(f"Could not find a property named '{name}' on type '{NAMESPACE}.{table}'.", code="0x0")
 
 
 def invalid_property(name: str, table: str) -> ServiceError:
-    """A body names a property the type does not have."""
+    """A body names a property that the type does not have."""
     return ServiceError(400, "0x0", f"Invalid property '{name}' was found in entity '{NAMESPACE}.{table}'.")
 
 
 def undeclared_property(name: str) -> ServiceError:
-    """A body binds ``name@odata.bind`` where ``name`` is no navigation property (SupportArticles)."""
+    """A body binds ``name@odata.bind`` where ``name`` is not a navigation property (SupportArticles)."""
     return ServiceError(
         400,
         "0x80048d19",
@@ -141,7 +141,7 @@ def too_many_links() -> ServiceError:
 
 
 def invalid_entity_key(table: str) -> ServiceError:
-    """A URL addresses a row by columns that are no key (use-alternate-key-reference-record)."""
+    """A URL addresses a row by columns that do not form a key (use-alternate-key-reference-record)."""
     return ServiceError(
         400,
         "0x80060888",
@@ -155,14 +155,14 @@ def invalid_entity_key(table: str) -> ServiceError:
 
 
 def invalid_request_body(reason: str) -> ServiceError:
-    """The body is no JSON, or no JSON the operation understands."""
+    """The body is not JSON, or the operation cannot use it."""
     return ServiceError(
         400, "0x80048d19", f"Error identified in Payload provided by the user for Entity :'', InnerException : {reason}"
     )
 
 
 def invalid_literal(literal: object, edm_type: str) -> ServiceError:
-    """A value is not of the column's type; ``edm_type`` is such as ``Edm.Int32``."""
+    """A value is not of the column's type; ``edm_type`` is for example ``Edm.Int32``."""
     shown = str(literal)
     if len(shown) > _LONGEST_SHOWN:
         shown = f"{shown[:_LONGEST_SHOWN]}…"
@@ -175,12 +175,12 @@ def invalid_literal(literal: object, edm_type: str) -> ServiceError:
 
 
 def invalid_characters(column: str) -> ServiceError:
-    """A text holds a character that XML cannot (error code InvalidCharactersInField)."""
+    """A text holds a character that XML does not allow (error code InvalidCharactersInField)."""
     return ServiceError(400, "0x80040278", f"The field '{column}' contains one or more invalid characters.")
 
 
 def text_too_long(column: str, table: str, limit: int) -> ServiceError:
-    """The sample of the batch page, with its two spaces."""
+    """A text is longer than its column allows; the message is the sample of the batch page, with its two spaces."""
     return ServiceError(
         400,
         "0x80044331",
@@ -190,7 +190,7 @@ def text_too_long(column: str, table: str, limit: int) -> ServiceError:
 
 
 def integer_out_of_range(column: str, table: str) -> ServiceError:
-    """A whole number outside the column's bounds."""
+    """A whole number is outside the column's range."""
     return ServiceError(
         400,
         "0x8004432f",
@@ -200,7 +200,7 @@ def integer_out_of_range(column: str, table: str) -> ServiceError:
 
 
 def decimal_out_of_range(column: str, table: str) -> ServiceError:
-    """A decimal, money or floating-point number outside the column's bounds."""
+    """A decimal, money or floating-point number is outside the column's range."""
     return ServiceError(
         400,
         "0x80044330",
@@ -210,7 +210,7 @@ def decimal_out_of_range(column: str, table: str) -> ServiceError:
 
 
 def invalid_option(value: object, column: str, table: str, valid: Sequence[int]) -> ServiceError:
-    """A choice column is given a value it does not have."""
+    """A choice column gets a value that is not one of its options."""
     known = ", ".join(str(option) for option in valid)
     return ServiceError(
         400,
@@ -221,7 +221,7 @@ def invalid_option(value: object, column: str, table: str, valid: Sequence[int])
 
 
 def invalid_state_pair(status: int, state: int, table: str) -> ServiceError:
-    """A status reason that does not belong to the state."""
+    """A status reason does not belong to the state."""
     return ServiceError(
         400,
         "0x80048408",
@@ -230,12 +230,12 @@ def invalid_state_pair(status: int, state: int, table: str) -> ServiceError:
 
 
 def invalid_argument(message: str) -> ServiceError:
-    """The general refusal of an argument."""
+    """An argument is not valid, for any reason without a code of its own."""
     return ServiceError(400, "0x80040203", message)
 
 
 def value_required(column: str, table: str) -> ServiceError:
-    """A column that must have a value is given none (error code InvalidArgument)."""
+    """A required column has no value (error code InvalidArgument)."""
     return invalid_argument(
         f"A validation error occurred.  The '{column}' attribute of the '{table}' entity is required and cannot be "
         "null."
@@ -243,7 +243,7 @@ def value_required(column: str, table: str) -> ServiceError:
 
 
 def key_column_in_body() -> ServiceError:
-    """UpsertMultiple creating a row whose key stands in both ``@odata.id`` and the body."""
+    """UpsertMultiple creates a row, and both its ``@odata.id`` and its body state a key column."""
     return ServiceError(400, "0x80040216", "An unexpected error occurred.")
 
 
@@ -251,22 +251,22 @@ def key_column_in_body() -> ServiceError:
 
 
 def record_not_found(table: str, record_id: str) -> ServiceError:
-    """No row with that primary key (A12: 404, ObjectDoesNotExist)."""
+    """There is no row with that primary key (ObjectDoesNotExist)."""
     return ServiceError(404, "0x80040217", f"{table} With Id = {record_id} Does Not Exist")
 
 
 def record_not_found_by_key(table: str) -> ServiceError:
-    """No row with those alternate-key values."""
+    """There is no row with those values of the alternate key."""
     return ServiceError(404, "0x80060891", f"A record with the specified key values does not exist in {table} entity")
 
 
 def matching_record_exists() -> ServiceError:
-    """``If-None-Match: *`` met a row, or two upserts raced for one new key."""
+    """``If-None-Match: *`` found a row, or two upserts created the same key at the same time."""
     return ServiceError(412, "0x80060892", "A record with matching key values already exists.")
 
 
 def duplicate_primary_key() -> ServiceError:
-    """A create gave the identifier of a row that exists."""
+    """A create states the identifier of an existing row."""
     return ServiceError(412, "0x80040237", "Cannot insert duplicate key.")
 
 
@@ -286,7 +286,7 @@ def duplicate_key(columns: Sequence[str], key: str) -> ServiceError:
 
 
 def version_mismatch() -> ServiceError:
-    """``If-Match`` carried an ETag the row no longer has."""
+    """``If-Match`` states another ETag than the row has now."""
     return ServiceError(
         412,
         "0x80060882",
@@ -298,12 +298,12 @@ def version_mismatch() -> ServiceError:
 
 
 def content_id_missing() -> ServiceError:
-    """An operation of a change set without a Content-ID."""
+    """An operation of a change set has no Content-ID."""
     return ServiceError(400, "0x80060888", "Content-ID header not present")
 
 
 def content_id_unknown(reference: str) -> ServiceError:
-    """A reference to an operation that has not run, such as ``$1`` before it."""
+    """A reference names an operation that has not run yet, such as ``$1``."""
     return ServiceError(400, "0x80060888", f"Content-ID Reference: '{reference}' does not exist in the batch context.")
 
 
@@ -311,7 +311,7 @@ def content_id_unknown(reference: str) -> ServiceError:
 
 
 def unauthorized(challenge: str) -> ServiceError:
-    """No usable token; ``challenge`` is the value of ``WWW-Authenticate``."""
+    """The token is missing or not valid; ``challenge`` is the value of ``WWW-Authenticate``."""
     return ServiceError(
         401, "0x0", "Authorization has been denied for this request.", headers={"WWW-Authenticate": challenge}
     )
@@ -332,15 +332,15 @@ def sql_deadlock() -> ServiceError:
 
 
 def sql_timeout() -> ServiceError:
-    """A statement ran longer than SQL Server is given (bulk-operation-errors)."""
+    """A statement took longer than SQL Server's time limit (bulk-operation-errors)."""
     return ServiceError(500, "0x80044151", "SQL timeout expired.")
 
 
 def request_too_large(limit: int) -> ServiceError:
-    """The body is longer than any request may be."""
+    """The body is longer than the largest one allowed."""
     return ServiceError(413, "0x0", f"The request is too large: a body may have {limit} bytes.")
 
 
 def plugin_error(message: str) -> ServiceError:
-    """A plug-in threw (ISV code aborted the operation); the message is the plug-in's."""
+    """A plug-in raised an error (ISV code aborted the operation); the message is the plug-in's."""
     return ServiceError(400, "0x80040265", message)

@@ -1,4 +1,4 @@
-"""How deep JSON may be nested, as Microsoft's OData library limits it."""
+"""The limit of Microsoft's OData library for the nesting of JSON."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ _DEEPEST: Final = 100  # the library's ODataMessageQuotas.MaxNestingDepth
 
 
 def is_too_deep(content: object) -> bool:
-    """Whether objects and lists are nested beyond the limit; looks at each value once, level by level."""
+    """Whether objects and lists are nested beyond the limit; visits each value once, level by level."""
     level = [content]
     for _ in range(_DEEPEST):
         level = [

@@ -1,4 +1,4 @@
-"""A request and its answer, free of any web framework, so that the parts of a `$batch` are requests like any other."""
+"""A request and its answer without a web framework: a part of a `$batch` is such a request too."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: identifiers of the user and of the user's business unit.
+    """The user of a request: identifiers of the user and of the user's business unit.
 
-    `on_behalf` is the user that signed in, where the request acts for another one.
+    `on_behalf` is the user that signed in, if the request acts for another user.
     """
 
     user_id: str
@@ -46,11 +46,11 @@ class Preferences:
 
     @classmethod
     def parse(cls, header: str) -> Self:
-        """Reads the header; what is not known is ignored, as preferences are."""
+        """Reads the header; unknown preferences are ignored."""
         return cls(**_preferences(header)) if header else cls()
 
     def wants(self, annotation: str) -> bool:
-        """Whether an annotation was asked for; a leading minus excludes, the last match counts."""
+        """Whether an annotation was requested; a pattern with a leading minus excludes, the last match counts."""
         wanted = False
         for pattern in self.annotations:
             if fnmatchcase(annotation, pattern.removeprefix("-")):
@@ -96,12 +96,12 @@ class Request:
     """One operation.
 
     Attributes:
-        method: In capitals.
-        path: What follows `/api/data/v9.2/`, still percent-encoded.
-        query: The query string, still percent-encoded.
+        method: HTTP method in upper case.
+        path: The path after `/api/data/v9.2/`, percent-encoded.
+        query: The query string, percent-encoded.
         headers: Names in lower case.
-        row_check: Called with the values of each row before it is written; raises what a plug-in would.
-        root: The service root as the client knows it, `http://127.0.0.1:5080/api/data/v9.2/`.
+        row_check: Called with the values of each row before it is written; raises the error of a plug-in.
+        root: The address of the service as the client wrote it, `http://127.0.0.1:5080/api/data/v9.2/`.
     """
 
     method: str
@@ -120,7 +120,7 @@ class Request:
 
     @property
     def url(self) -> str:
-        """The whole address."""
+        """The whole URL."""
         return f"{self.root}{self.path}{'?' if self.query else ''}{self.query}"
 
     def context(self, fragment: str) -> str:
@@ -158,7 +158,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One answer; header names as they are written."""
+    """One answer."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -168,14 +168,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """An operation that was understood and can be carried out.
+    """An operation that was checked and can be executed.
 
-    What the service decides on arrival (which rows exist) is decided when this is made; `act` writes. Between the two
-    the time model may let other requests pass, as they do in the real service.
+    What the service decides when a request arrives (which rows exist) is decided when this is made; `act` writes.
+    Between the two the time model can let other requests run, as in the real service.
 
     Attributes:
         rows: How many rows it touches, by operation (`create`, `update`, `upsert`, `delete`, `read`).
-        act: Carries it out, in a transaction of its own, and answers.
+        act: Executes the operation in a transaction and returns the answer.
     """
 
     act: Callable[[], Response]
@@ -204,7 +204,7 @@ def plain_text(value: object) -> Response:
 
 
 def refusal(error: ServiceError, preferences: Preferences | None = None) -> Response:
-    """Returns the answer a refusal becomes, with the details a client prefers to see."""
+    """Returns the answer for an error, with the details that the client's preferences request."""
     content = error.body()
     if preferences is not None and preferences.annotations:
         details = {name: value for name, value in _details(error).items() if preferences.wants(name)}
@@ -213,7 +213,7 @@ def refusal(error: ServiceError, preferences: Preferences | None = None) -> Resp
 
 
 def _details(error: ServiceError) -> dict[str, str]:
-    """What compose-http-requests-handle-errors shows under "Include more details with errors"; all are texts."""
+    """What compose-http-requests-handle-errors shows under "Include more details with errors"; all values are texts."""
     return {
         "Microsoft.PowerApps.CDS.ErrorDetails.OperationStatus": "0",
         "Microsoft.PowerApps.CDS.ErrorDetails.SubErrorCode": "2146233088",

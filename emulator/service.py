@@ -1,4 +1,4 @@
-"""From a path to the operation it asks for."""
+"""From the path of a request to the operation."""
 
 from typing import Final
 
@@ -33,10 +33,10 @@ def _at_once(response: Response) -> Planned:
 
 
 class Service:
-    """The Web API of one environment, without HTTP around it."""
+    """The Web API of one environment, without HTTP."""
 
     def __init__(self, environment: Environment) -> None:
-        """Puts the operations together."""
+        """Creates the operations."""
         self.environment = environment
         self.changes = Changes(environment)
         self.records = Records(environment, self.changes)
@@ -47,10 +47,10 @@ class Service:
         self.bulk_deletes = BulkDeletes(environment, self.changes)
 
     def plan(self, request: Request) -> Planned:
-        """Understands a request.
+        """Checks a request and plans its operation.
 
         Raises:
-            ServiceError: It can't be carried out.
+            ServiceError: The request is refused.
         """
         check_headers(request.headers)
         if request.path.startswith("RetrieveMetadataChanges("):
@@ -143,7 +143,7 @@ class Service:
         return TableQuery(environment=self.environment, request=request, table=table, query=query)
 
     def reset(self) -> None:
-        """Removes all rows but the organisation's own."""
+        """Restores the first schema and rows, and forgets jobs and recorded calls."""
         self.bulk_deletes.cancel()
         self.environment.reset()
         self.actions.clear()

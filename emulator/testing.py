@@ -1,7 +1,7 @@
-"""An emulator for tests: started, spoken to and stopped from Python.
+"""An emulator for tests: start it, call it and stop it from Python.
 
-It runs as a program of its own and is met over HTTP, as users meet it; `in_thread=True` keeps it in this process, which
-starts faster and suits property tests.
+It runs as a separate process and tests call it over HTTP, as users do. With `in_thread=True` it runs in the process of
+the test, which starts faster and is useful for property tests.
 """
 
 import json
@@ -30,14 +30,14 @@ _STOP_SECONDS: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningEmulator:
-    """What a client must know of an emulator, and its `/_emulator` paths."""
+    """The address and credentials of an emulator, and its `/_emulator` paths as methods."""
 
     service_url: str
     tenant_id: str
     authority: str
     client_id: str
     client_secret: str
-    client_ids: Sequence[str] = ()  # where there are several applications
+    client_ids: Sequence[str] = ()  # only if there are several applications
     ca_file: str | None = None
     pid: int | None = None
 
@@ -47,7 +47,7 @@ class RunningEmulator:
         return self.service_url.partition("/api/")[0]
 
     def token(self, client_id: str | None = None) -> str:
-        """Returns a fresh access token, for the first application unless another is named."""
+        """Returns a new access token, by default for the first application."""
         form = {
             "grant_type": "client_credentials",
             "client_id": client_id or self.client_id,
@@ -71,7 +71,7 @@ class RunningEmulator:
         self._call("POST", "/_emulator/faults", json.dumps(faults).encode())
 
     def clear_faults(self) -> None:
-        """Forgets all faults."""
+        """Removes all faults."""
         self._call("DELETE", "/_emulator/faults")
 
     def calls(self) -> list[dict[str, Any]]:
@@ -80,14 +80,15 @@ class RunningEmulator:
         return recorded
 
     def seed(self, name: str) -> dict[str, int]:
-        """Loads a set of rows and returns how many there were, by table."""
+        """Loads a set of rows and returns the number of rows by table."""
         counts: dict[str, int] = self._call("POST", f"/_emulator/seed/{name}", b"")["seeded"]
         return counts
 
     def reset(self) -> None:
-        """Empties tables, counters, limits and faults.
+        """Removes all rows, counters, used limits and faults.
 
-        Requests still under way are waited for: one that a client has given up on would write into the empty tables.
+        Waits first until no request is running: a request that its client has abandoned could otherwise write rows
+        after the reset.
         """
         give_up = time.monotonic() + _START_SECONDS
         while self.stats()["in_flight"]["now"] and time.monotonic() < give_up:
@@ -124,12 +125,12 @@ def running(*, in_thread: bool = False, **options: Any) -> Iterator[RunningEmula
     """Runs an emulator on a free port for the length of a `with` block.
 
     Args:
-        in_thread: Run it in this process instead of one of its own.
-        **options: The command line's, with underscores: `latency_ms=5`, `limits="requests=10"`, `tls=True`,
-            `schema=[path]`, `db=path`, `servers=2`, `client_id=["one", "two"]`.
+        in_thread: Run it in this process instead of a separate one.
+        **options: The options of the command line, with underscores: `latency_ms=5`,
+            `limits="requests=10"`, `tls=True`, `schema=[path]`, `db=path`, `servers=2`, `client_id=["one", "two"]`.
 
     Raises:
-        RuntimeError: It does not start.
+        RuntimeError: The emulator does not start.
     """
     arguments = _arguments({"port": 0, **options})
     with _thread(arguments) if in_thread else _process(arguments) as emulator:
@@ -139,7 +140,7 @@ def running(*, in_thread: bool = False, **options: Any) -> Iterator[RunningEmula
 @contextmanager
 def _process(arguments: Sequence[str]) -> Iterator[RunningEmulator]:
     command = [sys.executable, "-m", "emulator", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=_ROOT, text=True) as process:  # noqa: S603 - our own program
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=_ROOT, text=True) as process:  # noqa: S603 - the emulator itself
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line:

@@ -1,4 +1,4 @@
-"""The emulator's own paths, ``/_emulator/*``: faults, figures, log, reset and seeds. No token, loopback only."""
+"""The emulator's own paths, ``/_emulator/*``: faults, counters, log, reset and seeds. No token, loopback only."""
 
 import ipaddress
 from collections.abc import Awaitable, Callable
@@ -18,20 +18,20 @@ from emulator.policies.stats import Stats
 __all__ = ["ADMIN_PATH", "Admin"]
 
 ADMIN_PATH: Final = "/_emulator"
-_LARGEST_BODY: Final = 1024 * 1024  # of a list of faults
+_LARGEST_BODY: Final = 1024 * 1024  # bytes of a list of faults
 _Handler = Callable[[Request], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admin:
-    """What the paths act on.
+    """The routes and what they use.
 
     Attributes:
         faults: The queue of faults.
         stats: The counters.
-        reset: Empties tables, counters, limits and faults, and puts back what the environment starts with.
-        seed: Loads the named set and returns how many rows that were, by table; raises `ServiceError` 404 for an
-            unknown one.
+        reset: Removes rows, counters, used limits and faults, and restores the first state of the environment.
+        seed: Loads the named set and returns the number of rows by table; raises `ServiceError` 404 if the name is
+            unknown.
     """
 
     faults: Faults
@@ -40,7 +40,7 @@ class Admin:
     seed: Callable[[str], dict[str, int]]
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes, to stand before all others."""
+        """Return the routes."""
         handlers: list[tuple[str, str, _Handler]] = [
             ("GET", "/faults", self._list_faults),
             ("POST", "/faults", self._add_faults),
@@ -60,7 +60,7 @@ class Admin:
         try:
             given = orjson.loads(await _body(request))
         except orjson.JSONDecodeError as error:
-            raise invalid_argument(f"The body is no JSON: {error}.") from error
+            raise invalid_argument(f"The body is not valid JSON: {error}.") from error
         if is_too_deep(given):
             raise invalid_argument("The body is nested too deeply for a list of faults.")
         return {"added": self.faults.add(given)}
@@ -84,7 +84,7 @@ class Admin:
 
 
 async def _body(request: Request) -> bytes:
-    """The body of a request, which has an end."""
+    """The body of a request, up to the size limit."""
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
@@ -98,7 +98,7 @@ def _is_local(request: Request) -> bool:
     host = request.client.host if request.client else ""
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # A socket file or a test's own transport has no address.
+    except ValueError:  # A Unix socket or the transport of a test has no address.
         return host in {"", "testclient"}
 
 

@@ -1,8 +1,8 @@
 """HTTP around the service: an ASGI application.
 
-Each request passes, in order: the emulator's own paths, the authority, the token, faults that strike before, the
-limits, the time model, the operation, faults that strike after. It is plain ASGI, as a dropped connection must reach
-the server's own `send`, and every layer in between would cost rows per second.
+Each request passes, in order: the emulator's own paths, the authority, the token, faults before the operation, the
+limits, the time model, the operation, faults after the operation. The application is plain ASGI: to drop a connection
+it needs the `send` of the server itself, and every layer between costs rows per second.
 """
 
 import re
@@ -34,14 +34,14 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
 
 _ROOT: Final = re.compile(r"/api/data/v9\.[0-2]/")
-_CALLS: Final = f"{ADMIN_PATH}/calls"  # of declared actions
-_LONGEST_URL: Final = 32768  # outside $batch
-_LARGEST_BODY: Final = 128 * 1024 * 1024  # the bulk-operations page names 116.85 MB as the size that is too large
+_CALLS: Final = f"{ADMIN_PATH}/calls"  # lists the calls of declared actions
+_LONGEST_URL: Final = 32768  # characters, outside $batch
+_LARGEST_BODY: Final = 128 * 1024 * 1024  # bytes; 116.85 MB is too large for the service (bulk-operations page)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """What stands between a client and the service."""
+    """What each request passes before it reaches the service."""
 
     authority: Authority
     limits: Limits
@@ -52,7 +52,7 @@ class Policies:
 
 @dataclass(slots=True)
 class _Exchange:
-    """One HTTP request on its way through."""
+    """One HTTP request, with what becomes known of it."""
 
     method: str
     target: str
@@ -67,7 +67,7 @@ class _Exchange:
     fault: str = ""
 
     def rows(self) -> Iterable[Mapping[str, Any]]:
-        """The rows in the body, for faults that look at them."""
+        """The rows in the body, for faults with a filter."""
         try:
             content = orjson.loads(self.body) if self.body else {}
         except orjson.JSONDecodeError:
@@ -84,7 +84,14 @@ class Application:
     def __init__(
         self, service: Service, policies: Policies, *, reset: Callable[[], None], seed: Callable[[str], dict[str, int]]
     ) -> None:
-        """Puts the policies around the service."""
+        """Connects the policies with the service.
+
+        Args:
+            service: The operations.
+            policies: What each request passes first.
+            reset: Restores the first state, for `POST /_emulator/reset`.
+            seed: Loads a set of rows by name and returns their number by table.
+        """
         self.service = service
         self.policies = policies
         self._batches = BatchRunner(service, policies.faults, policies.stats, policies.timing)
@@ -118,8 +125,8 @@ class Application:
             response = await self._answer(exchange)
         except DroppedConnectionError:
             response, dropped = Response(status=0), True
-        finally:  # also where something fails that nobody foresaw: uvicorn answers 500 then
-            self._leave(exchange, response)
+        finally:  # also after an unexpected error: uvicorn then answers 500
+            self._record(exchange, response)
         if dropped:
             await drop_connection(receive, send)
         else:
@@ -193,7 +200,7 @@ class Application:
             self.policies.stats.touched(effect)
         return response
 
-    def _leave(self, exchange: _Exchange, response: Response) -> None:
+    def _record(self, exchange: _Exchange, response: Response) -> None:
         relative = _ROOT.sub("", exchange.path, count=1)
         self.policies.stats.left(
             LogEntry(
@@ -211,7 +218,7 @@ class Application:
         )
 
     def _finished(self, exchange: _Exchange, response: Response) -> Response:
-        """Adds the headers that every answer of the service carries."""
+        """Adds the headers of every answer of the service."""
         first, second = uuid4(), uuid4()
         limits = self.policies.limits
         headers = {
@@ -263,7 +270,7 @@ def _cookies(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _code(response: Response) -> str:
-    if response.status < 400 or not response.body:  # noqa: PLR2004 - where refusals begin
+    if response.status < 400 or not response.body:  # noqa: PLR2004 - the first status of an error
         return ""
     try:
         return str(orjson.loads(response.body)["error"]["code"])

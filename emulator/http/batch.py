@@ -1,4 +1,4 @@
-"""`$batch`: up to 1000 operations one after the other, change sets all or nothing (execute-batch-operations)."""
+"""`$batch`: up to 1000 operations in order; a change set is one transaction (execute-batch-operations)."""
 
 import asyncio
 import re
@@ -26,15 +26,18 @@ _SERVICE_ROOT: Final = re.compile(r"^(?:https?://[^/]+)?/?api/data/v9\.\d/")
 _REFERENCE_URL: Final = re.compile(r"^/?\$([A-Za-z0-9_-]+)(?=/|$)")
 _REFERENCE_VALUE: Final = re.compile(rb'"(@odata\.id|[^"]+@odata\.bind)"(\s*:\s*)"/?\$([A-Za-z0-9_-]+)"')
 _REFUSED: Final = 400
-# Headers of the outer request that do not pass on to its parts.
+# Headers of the outer request that its parts do not inherit.
 _OUTER_ONLY: Final = frozenset({"content-type", "content-length", "prefer", "if-match", "if-none-match"})
 
 
 @dataclass(slots=True)
 class Pause:
-    """What the time model made one HTTP request wait: `waited` in all, `work` the part that is execution time.
+    """The seconds that the time model let one HTTP request wait.
 
-    `budget` is what its statements may still take.
+    Attributes:
+        waited: All of them.
+        work: Those that are execution time.
+        budget: The time that is left for SQL statements.
     """
 
     waited: float = 0.0
@@ -42,7 +45,7 @@ class Pause:
     budget: Budget = field(default_factory=Budget)
 
     async def spend(self, timing: TimeModel, rows: Mapping[str, int]) -> None:
-        """Lets the time of a request pass."""
+        """Waits as long as a request with these rows takes."""
         if timing.is_instant:
             return
         work = await timing.spend(rows)
@@ -50,7 +53,7 @@ class Pause:
         self.waited += timing.latency + work
 
     async def execute(self, timing: TimeModel, rows: Mapping[str, int]) -> None:
-        """Lets the execution time alone pass: the parts of a batch share one journey."""
+        """Waits for the execution time only: the parts of a batch share one latency."""
         work = timing.execution(rows)
         if work:
             await asyncio.sleep(work)
@@ -60,7 +63,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """The answer to one part; for a change set that succeeded those to its operations, with their Content-IDs."""
+    """The answer to one part; for a change set that succeeded the answers to its operations, with their Content-IDs."""
 
     responses: Sequence[tuple[Response, str | None]]
     change_set: bool = False
@@ -72,7 +75,7 @@ class _Outcome:
 
 @dataclass(slots=True)
 class _Run:
-    """One batch on its way."""
+    """One batch that is running; `addresses` maps Content-IDs to the URLs of created rows."""
 
     request: Request
     pause: Pause
@@ -93,7 +96,7 @@ class BatchRunner:
         """Answers `POST $batch`.
 
         Raises:
-            ServiceError: The content type names no boundary.
+            ServiceError: The content type states no boundary.
         """
         boundary = boundary_of(request.headers.get("content-type", ""))
         if boundary is None:
@@ -129,7 +132,7 @@ class BatchRunner:
         return _Outcome(responses=[(_located(response), content_id)])
 
     async def _change_set(self, run: _Run, parts: Sequence[Part]) -> _Outcome:
-        """All or nothing; the time passes before, as nothing else may come between the operations."""
+        """Runs a change set in one transaction; it waits first, as no other request may run between the operations."""
         responses: list[tuple[Response, str | None]] = []
         content_id, refused = None, None
         database = self._service.environment.database
@@ -139,7 +142,7 @@ class BatchRunner:
             with database.within(run.pause.budget), database.transaction():
                 for part, operation in zip(parts, inner, strict=True):
                     refused = operation
-                    # Microsoft's own SDK writes it into the operation's headers, its samples before them.
+                    # Microsoft's SDK writes it into the operation's headers, Microsoft's samples into the part's.
                     content_id = part.headers.get("content-id") or operation.headers.get("content-id")
                     response = self._within_change_set(run, operation, content_id)
                     responses.append((_located(response), content_id))
@@ -169,7 +172,7 @@ class BatchRunner:
         return self._service.plan(replace(inner, row_check=self._faults.row_check(inner.method, target)))
 
     def _prepared(self, run: _Run, inner: InnerRequest) -> Request:
-        """Makes a request of a part: its URL relative to the service, its references resolved."""
+        """Returns a part as a request: the URL relative to the service, references resolved."""
         url = self._resolved(run, inner.url)
         if len(url) > _LONGEST_URL:
             raise ServiceError(414, "", "The request URI is too long.")
@@ -203,7 +206,7 @@ class BatchRunner:
 
 
 def _parts(request: Request, boundary: str) -> list[tuple[Part, list[Part] | None]]:
-    """The parts of a batch, each with those of the change set that it holds.
+    """The parts of a batch, each with the parts of its change set.
 
     Raises:
         ServiceError: The body is not well formed, or holds more than 1000 operations.
@@ -233,7 +236,7 @@ def _bound(run: _Run, match: re.Match[bytes]) -> bytes:
 
 
 def _rows(operations: Sequence[InnerRequest]) -> dict[str, int]:
-    """Counts the operations of a change set by what they most likely do; their plans depend on one another."""
+    """Counts the operations of a change set by kind, from their methods: they cannot be planned before they run."""
     rows: dict[str, int] = {}
     for operation in operations:
         match operation.method:

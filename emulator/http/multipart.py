@@ -1,7 +1,7 @@
 """The `multipart/mixed` bodies of `$batch`.
 
-The service reads line feeds as well as CRLF, but then wants two of them at the end (web-api-client-errors, "Stream was
-not readable"). That is all that is refused about line ends.
+The service accepts line feeds instead of CRLF, but then requires two of them at the end (web-api-client-errors, "Stream
+was not readable"). This is the only rule about line ends.
 """
 
 import re
@@ -16,7 +16,7 @@ from emulator.messages import Response
 __all__ = ["InnerRequest", "Part", "boundary_of", "inner_request", "parts_of", "written_part"]
 
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,\s]+)"?', re.IGNORECASE)
-_REQUEST_LINE: Final = re.compile(r"([A-Z]+) +(\S.*?) +HTTP/1\.[01]")  # Microsoft's samples leave spaces in a URL
+_REQUEST_LINE: Final = re.compile(r"([A-Z]+) +(\S.*?) +HTTP/1\.[01]")  # Microsoft's samples have spaces in URLs
 _LINE_END: Final = re.compile(rb"\r?\n")
 _BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InnerRequest:
-    """The HTTP request that a part holds."""
+    """The HTTP request in a part."""
 
     method: str
     url: str
@@ -41,7 +41,7 @@ class InnerRequest:
 
 
 def boundary_of(content_type: str) -> str | None:
-    """Returns the boundary of a multipart content type, or None for any other one."""
+    """Returns the boundary of a multipart content type, or None for another content type."""
     if not content_type.lower().startswith("multipart/mixed"):
         return None
     match = _BOUNDARY.search(content_type)
@@ -49,19 +49,19 @@ def boundary_of(content_type: str) -> str | None:
 
 
 def _unreadable() -> ServiceError:
-    """What a batch with bare line feeds is told (SupportArticles, web-api-client-errors)."""
+    """The answer to a batch with bare line feeds (SupportArticles, web-api-client-errors)."""
     return invalid_request_body("System.ArgumentException: Stream was not readable.")
 
 
 def parts_of(body: bytes, boundary: str, *, outermost: bool = False) -> Iterator[Part]:
-    """Cuts a multipart body.
+    """Splits a multipart body.
 
     Raises:
-        ServiceError: A delimiter is missing, or lines end in line feeds and the body not in two of them.
+        ServiceError: A delimiter is missing, or lines end in line feeds and the body does not end in two of them.
     """
     delimiter = f"--{boundary}".encode()
     pieces = re.split(rb"(?:\A|\r?\n)" + re.escape(delimiter), body)
-    if len(pieces) < 2:  # noqa: PLR2004 - before the first delimiter, and after it
+    if len(pieces) < 2:  # noqa: PLR2004 - the text before and after the first delimiter
         raise _unreadable()
     closing = pieces.pop()
     if not closing.startswith(b"--") or (outermost and not _is_ended(closing[2:], pieces)):
@@ -75,7 +75,7 @@ def parts_of(body: bytes, boundary: str, *, outermost: bool = False) -> Iterator
 
 
 def _is_ended(rest: bytes, pieces: list[bytes]) -> bool:
-    """Whether the body's end is one that the service takes; `rest` follows the closing delimiter."""
+    """Whether the service accepts the end of the body; `rest` follows the closing delimiter."""
     if rest.startswith(b"\r\n") or _BLANK_LINE.match(rest):
         return True
     return not rest.startswith(b"\n") and all(piece.startswith(b"\r\n") for piece in pieces[1:])
@@ -95,7 +95,7 @@ def inner_request(part: Part) -> InnerRequest:
     """Reads the HTTP request in a part.
 
     Raises:
-        ServiceError: The content is none.
+        ServiceError: The content is not an HTTP request.
     """
     content = part.content.lstrip(b"\r\n")
     blank = _BLANK_LINE.search(content)
@@ -106,12 +106,12 @@ def inner_request(part: Part) -> InnerRequest:
         raise _unreadable()
     headers = _headers(rest[0]) if rest else {}
     body = content[blank.end() :].rstrip(b"\r\n") if blank else b""
-    # Spaces are encoded here, so that links made of this address can be followed.
+    # Spaces are encoded, so that clients can follow links that are made from this URL.
     return InnerRequest(method=match[1], url=match[2].replace(" ", "%20"), headers=headers, body=body)
 
 
 def written_part(boundary: str, response: Response, content_id: str | None = None) -> bytes:
-    """Returns a part of an answer, its delimiter in front."""
+    """Returns a part of an answer, with the delimiter before it."""
     lines = [f"--{boundary}", "Content-Type: application/http", "Content-Transfer-Encoding: binary"]
     if content_id is not None:
         lines.append(f"Content-ID: {content_id}")

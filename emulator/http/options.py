@@ -13,12 +13,12 @@ __all__ = ["Options"]
 
 _DEFAULT_TENANT: Final = "8f1a2b3c-4d5e-4f60-8a7b-9c0d1e2f3a4b"
 _DEFAULT_CLIENT: Final = "0b8f6c7e-2d4a-4c1b-9e3f-5a6d7c8b9e0f"
-_DEFAULT_SECRET: Final = "emulator-secret"  # noqa: S105 - it opens a local emulator to whoever started it
+_DEFAULT_SECRET: Final = "emulator-secret"  # noqa: S105 - the default of a local emulator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How an emulator is to run."""
+    """The options of an emulator, as on the command line."""
 
     port: int = 5080
     schema: tuple[Path, ...] = ()
@@ -37,12 +37,12 @@ class Options:
 
     @property
     def client_id(self) -> str:
-        """The application that is named where only one is."""
+        """The first application."""
         return self.client_ids[0]
 
     @classmethod
     def parse(cls, arguments: list[str] | None = None) -> Self:
-        """Reads the command line; ends the program with a message where it is not understood."""
+        """Reads the command line; ends the program with a message if an option is not valid."""
         parser = _parser()
         given = parser.parse_args(arguments)
         try:
@@ -76,18 +76,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency-ms", type=float, default=0.0, metavar="N", help="time a request takes (default: 0)")
     add("--row-ms", default="0", metavar="N", help="time each row takes: 2, or create=2,upsert=3,read=0.05")
     add("--dop", type=int, default=4, metavar="N", help="what x-ms-dop-hint recommends (default: 4)")
-    add("--servers", type=int, default=1, metavar="N", help="web servers to play, each with limits of its own")
-    add("--tls", action="store_true", help="serve https with a certificate made for the occasion")
+    add(
+        "--servers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="simulated web servers, each with its own limits",
+    )
+    add("--tls", action="store_true", help="serve https with a new certificate")
     add("--limits", metavar="LIMITS", help="requests=6000,time=1200,concurrency=52,window=300, or none")
     add("--seed", action="append", default=[], metavar="SET=FILE", help="rows to load with POST /_emulator/seed/SET")
     collation_help = f"how text compares (default: {DEFAULT_COLLATION})"
     add("--collation", default=DEFAULT_COLLATION, metavar="NAME", help=collation_help)
-    add("--accept-any-token", action="store_true", help="take any bearer token")
-    add("--tenant-id", default=_DEFAULT_TENANT, metavar="ID", help="directory of the authority")
-    add(
-        "--client-id", action="append", metavar="ID", help="an application that may sign in; may be given several times"
-    )
-    add("--client-secret", default=_DEFAULT_SECRET, metavar="TEXT", help="the secret of all of them")
+    add("--accept-any-token", action="store_true", help="accept any bearer token")
+    add("--tenant-id", default=_DEFAULT_TENANT, metavar="ID", help="tenant (directory) of the authority")
+    add("--client-id", action="append", metavar="ID", help="an application that can sign in; can be repeated")
+    add("--client-secret", default=_DEFAULT_SECRET, metavar="TEXT", help="the secret of all applications")
     return parser
 
 

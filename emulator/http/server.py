@@ -1,4 +1,4 @@
-"""Everything put together, and served by uvicorn on 127.0.0.1."""
+"""Builds the application from the options, and serves it with uvicorn on 127.0.0.1."""
 
 import socket
 import tempfile
@@ -41,7 +41,7 @@ def build_application(options: Options) -> Application:
     """Returns the ASGI application that the options describe.
 
     Raises:
-        SchemaFileError: A schema file is refused.
+        SchemaFileError: A schema file is not valid.
     """
     environment = Environment(_schema(options.schema), collation=options.collation, path=options.db)
     service = Service(environment)
@@ -68,7 +68,7 @@ def build_application(options: Options) -> Application:
 
     def seed(name: str) -> dict[str, int]:
         if name not in seeds:
-            raise ServiceError(404, "0x0", f"There is no seed '{name}': start with --seed {name}=FILE.")
+            raise ServiceError(404, "0x0", f"There is no seed '{name}': start the emulator with --seed {name}=FILE.")
         return load_seed(environment, service.changes, seeds[name])
 
     return Application(service, policies, reset=reset, seed=seed)
@@ -77,8 +77,8 @@ def build_application(options: Options) -> Application:
 def _listening(port: int) -> socket.socket:
     """Binds a port of 127.0.0.1.
 
-    The protocol is named because asyncio switches Nagle's algorithm off only on sockets that say they are TCP: with it,
-    head and body of a short answer would arrive 40 milliseconds apart.
+    The socket states its protocol because asyncio disables Nagle's algorithm only on sockets that state TCP. With the
+    algorithm, the body of a short answer arrives 40 milliseconds after its headers.
     """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -92,10 +92,15 @@ def _listening(port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """Serves an emulator and tells, once it answers, where and with which credentials."""
+    """Serves an emulator, and announces its address and credentials when it accepts requests."""
 
     def __init__(self, options: Options, announce: Announce) -> None:
-        """Binds the port, so that it is known before anything is served."""
+        """Binds the port, so that the address is known before the first request.
+
+        Args:
+            options: How the emulator runs.
+            announce: Called once with the address and credentials.
+        """
         self._options = options
         self._announce = announce
         self._folder = tempfile.TemporaryDirectory(prefix="emulator-")
@@ -112,14 +117,14 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_keep_alive=120,
                 timeout_graceful_shutdown=1,
-                h11_max_incomplete_event_size=256 * 1024,  # URLs in requests reach 32 KB
+                h11_max_incomplete_event_size=256 * 1024,  # bytes; URLs can have 32 KB
                 ssl_certfile=self._certificates.certificate_file if self._certificates else None,
                 ssl_keyfile=self._certificates.key_file if self._certificates else None,
             )
         )
 
     def facts(self) -> dict[str, str | list[str]]:
-        """Returns what a client must know."""
+        """Returns the address and credentials that a client needs."""
         scheme = "https" if self._certificates else "http"
         base_url = f"{scheme}://127.0.0.1:{self.socket.getsockname()[1]}"
         facts: dict[str, str | list[str]] = {
@@ -136,13 +141,13 @@ class Server(uvicorn.Server):
         return facts
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Announces the service as soon as it accepts requests."""
+        """Starts, then announces the address and credentials."""
         await super().startup(sockets)
         if self.started:
             self._announce(self.facts())
 
     def run_here(self) -> None:
-        """Serves until it is told to stop."""
+        """Serves in this thread until the server is stopped."""
         try:
             self.run(sockets=[self.socket])
         finally:

@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1, signed by an authority that is made with it and trusted by nobody else."""
+"""A certificate for 127.0.0.1 and a new certificate authority that signs it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ class Certificates:
 
     @classmethod
     def make(cls, folder: Path) -> Self:
-        """Writes fresh ones into `folder`, good for a day."""
+        """Writes new certificates into `folder`, valid for one day."""
         authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         issuer = _name("Dataverse emulator authority")
         authority = (

@@ -1,4 +1,4 @@
-"""Columns into the JSON of AttributeMetadata and its derived types, and their option sets."""
+"""Columns as JSON of AttributeMetadata and its derived types, and their option sets."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -49,7 +49,7 @@ def attribute_class(column: Column) -> str:
 
 
 def attribute_json(table: Table, column: Column) -> Json:
-    """Returns the column with the properties of its derived type; option sets are asked for separately."""
+    """Returns the column with the properties of its derived type; option sets are added by `$expand`."""
     return {
         "@odata.type": f"#Microsoft.Dynamics.CRM.{attribute_class(column)}",
         **_base(table, column),
@@ -101,7 +101,7 @@ BASE_PROPERTIES: Final = frozenset(
         *("SourceType", "IntroducedVersion", "HasChanged"),
     }
 )
-"""What `AttributeMetadata` itself has; anything else can only be selected after a cast."""
+"""The properties of `AttributeMetadata`; others can only be selected after a cast."""
 
 
 def _specific(table: Table, column: Column) -> Json:

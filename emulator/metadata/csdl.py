@@ -1,4 +1,4 @@
-"""``$metadata``: the schema as a CSDL document (OData 4.0), laid out as Dataverse lays out its own."""
+"""``$metadata``: the schema as a CSDL document (OData 4.0), with the structure of Dataverse's document."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def metadata_document(schema: Schema, *, annotations: bool = False) -> bytes:
 
     Args:
         schema: The tables and actions to describe.
-        annotations: Whether to add descriptions and permissions, as ``?annotations=true`` asks.
+        annotations: Whether to add descriptions and permissions, as for ``?annotations=true``.
     """
     root = Element("edmx:Edmx", {"Version": "4.0", "xmlns:edmx": _EDMX})
     services = SubElement(root, "edmx:DataServices")
@@ -45,7 +45,7 @@ def metadata_document(schema: Schema, *, annotations: bool = False) -> bytes:
 
 
 def _incoming(schema: Schema) -> Mapping[str, list[_Incoming]]:
-    """The collections of each table, found from the other side's lookups."""
+    """The collection-valued navigation properties of each table, from the lookups of the other tables."""
     found: defaultdict[str, list[_Incoming]] = defaultdict(list)
     for table in schema.tables.values():
         for column in table.columns.values():

@@ -1,4 +1,4 @@
-"""Schema into the JSON of `EntityDefinitions`: EntityMetadata, EntityKeyMetadata and relationships."""
+"""The schema as JSON of `EntityDefinitions`: EntityMetadata, EntityKeyMetadata and relationships."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 _NO_CASCADE: Final = ("Assign", "Delete", "Archive", "Merge", "Reparent", "Share", "Unshare", "RollupView")
 
 
-# What EntityMetadata says besides, and the emulator does not tell tables apart by.
+# Properties of EntityMetadata with the same value for every table of the emulator.
 _NOTHING: Final = (
     *("EntityColor", "EntityHelpUrl", "ExternalName", "ExternalCollectionName", "IconLargeName", "IconMediumName"),
     *("IconSmallName", "IconVectorName", "MobileOfflineFilters", "RecurrenceBaseEntityLogicalName", "ReportViewName"),
@@ -77,7 +77,7 @@ def metadata_id(kind: str, name: str) -> str:
 
 
 def entity_json(table: Table) -> Json:
-    """Returns the table's own properties; columns, keys and relationships are expanded."""
+    """Returns the table's own properties; columns, keys and relationships are added by `$expand`."""
     return {
         "MetadataId": metadata_id("table", table.logical_name),
         "LogicalName": table.logical_name,

@@ -1,4 +1,4 @@
-"""Definitions as a client sees them: selected, filtered and expanded like rows, but made from the schema."""
+"""Definitions that are selected, filtered and expanded like rows, but are made from the schema."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One definition: its JSON, what can be selected of it, and what hangs on it, made when asked for."""
+    """One definition: its JSON, the properties that can be selected, and related definitions, made on demand."""
 
     content: Json
     type_name: str
@@ -78,7 +78,7 @@ def relationship_nodes(schema: Schema) -> list[Node]:
 
 
 def global_option_sets(schema: Schema) -> list[Node]:
-    """Returns the option sets that several columns may share, each once."""
+    """Returns the global option sets, each once."""
     found: dict[str, Node] = {}
     for table in schema.tables.values():
         for column in table.columns.values():
@@ -106,7 +106,7 @@ def matching(nodes: Iterable[Node], query: Query) -> list[Node]:
 
 
 def _filterable(content: Json) -> Json:
-    """Managed properties are addressed as `IsCustomizable/Value`."""
+    """Adds the parts of managed properties, which filters name as `IsCustomizable/Value`."""
     nested = {
         f"{name}/{inner}": deep
         for name, value in content.items()

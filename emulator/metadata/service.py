@@ -1,4 +1,4 @@
-"""`EntityDefinitions`, `RelationshipDefinitions`, `GlobalOptionSetDefinitions` and what hangs on them."""
+"""`EntityDefinitions`, `RelationshipDefinitions`, `GlobalOptionSetDefinitions` and their parts, over HTTP."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,7 +41,7 @@ METADATA_ROOTS: Final = frozenset(
     }
 )
 _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
-_WRITES: Final = frozenset({"POST", "PUT", "DELETE"})  # the service's verbs for definitions
+_WRITES: Final = frozenset({"POST", "PUT", "DELETE"})  # the methods that change definitions
 _COLLECTIONS: Final = frozenset(
     {"Attributes", "Keys", "ManyToOneRelationships", "OneToManyRelationships", "ManyToManyRelationships"}
 )
@@ -59,15 +59,15 @@ class Metadata:
         """Plans a metadata request.
 
         Raises:
-            ServiceError: There is no such definition, or it can't be changed so.
+            ServiceError: There is no such definition, or the change is not possible.
         """
         if request.method in {"GET", "HEAD"}:
             response = self._read(request, segments)
             return Planned(act=lambda: response)
-        return Planned(act=lambda: self._understood(request, segments))
+        return Planned(act=lambda: self._write_checked(request, segments))
 
-    def _understood(self, request: Request, segments: Sequence[Segment]) -> Response:
-        """Definitions come as deep JSON: what is missing or of the wrong kind in it is the client's mistake."""
+    def _write_checked(self, request: Request, segments: Sequence[Segment]) -> Response:
+        """Writes a definition; JSON that lacks a property or has a wrong type in it answers 400."""
         try:
             return self._write(request, segments)
         except SchemaFileError as error:
@@ -75,7 +75,7 @@ class Metadata:
         except KeyError as error:
             raise invalid_argument(f"The definition is refused: '{error.args[0]}' is missing or unknown.") from error
         except (TypeError, ValueError, AttributeError) as error:
-            raise invalid_argument("The definition is refused: one of its values is of the wrong kind.") from error
+            raise invalid_argument("The definition is refused: one of its values has the wrong type.") from error
 
     def _read(self, request: Request, segments: Sequence[Segment]) -> Response:
         first, *rest = segments
@@ -132,7 +132,7 @@ class Metadata:
     def _attributes(
         self, request: Request, table: Table, segment: Segment, rest: Sequence[Segment], query: Query
     ) -> Response:
-        """Columns behind a cast, by name, or both; and the option set of one."""
+        """Columns by cast, by name, or by both; and the option set of a column."""
         context = f"EntityDefinitions('{table.logical_name}')/Attributes"
         cast = rest[0].name.removeprefix(_NAMESPACE) if rest and rest[0].name.startswith(_NAMESPACE) else None
         schema = self._environment.schema
@@ -199,12 +199,12 @@ class Metadata:
         return _addressed(child_nodes(table, segment.name, self._environment.schema), segment).content
 
     def changes(self, request: Request) -> Planned:
-        """Plans `RetrieveMetadataChanges(Query=@p1)`: the tables and columns that equal the names it gives."""
+        """Plans `RetrieveMetadataChanges(Query=@p1)`: the tables and columns that meet its criteria."""
         wanted = _query_parameter(request)
         try:
             response = self._changes(request, wanted)
         except (TypeError, AttributeError) as error:
-            raise invalid_argument("The Query parameter is refused: one of its values is of the wrong kind.") from error
+            raise invalid_argument("The Query parameter is refused: one of its values has the wrong type.") from error
         return Planned(act=lambda: response)
 
     def _changes(self, request: Request, wanted: Mapping[str, Any]) -> Response:
@@ -235,9 +235,9 @@ def _query_parameter(request: Request) -> Mapping[str, Any]:
     try:
         wanted = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise invalid_argument(f"The Query parameter is no JSON: {error}") from error
+        raise invalid_argument(f"The Query parameter is not valid JSON: {error}") from error
     if not isinstance(wanted, dict) or is_too_deep(wanted):
-        raise invalid_argument("The Query parameter is no JSON object, or nested too deeply.")
+        raise invalid_argument("The Query parameter is not a JSON object, or is nested too deeply.")
     return wanted
 
 
@@ -246,7 +246,7 @@ def _meets(content: Mapping[str, Any], criteria: Mapping[str, Any] | None) -> bo
     for condition in conditions:
         if condition.get("ConditionOperator") != "Equals":
             raise invalid_argument(
-                f"The emulator compares metadata by Equals, not {condition.get('ConditionOperator')}."
+                f"The emulator compares definitions by Equals, not by {condition.get('ConditionOperator')}."
             )
         if str(content.get(condition.get("PropertyName"))) != str((condition.get("Value") or {}).get("Value")):
             return False
@@ -262,7 +262,7 @@ def _projected(content: Mapping[str, Any], properties: Mapping[str, Any] | None)
 
 
 def _named(segment: Segment) -> dict[str, Any]:
-    """What a key predicate names: `(LogicalName='account')`, `(Name='x')` or a MetadataId."""
+    """The values in a key predicate: `(LogicalName='account')`, `(Name='x')` or a MetadataId."""
     arguments = segment.arguments
     if arguments is None:
         return {}

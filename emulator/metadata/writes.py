@@ -1,4 +1,4 @@
-"""Changes of the schema through metadata requests: tables, columns, keys and relationships come and go at once."""
+"""Changes of the schema by metadata requests: tables, columns, keys and relationships, effective at once."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +21,8 @@ Json = Mapping[str, Any]
 class MetadataWrites:
     """Changes the schema of an environment.
 
-    Besides the refusals named below, JSON that lacks what it must hold raises `SchemaFileError`, `KeyError` and such.
+    JSON that lacks a property or has a wrong type in it raises `SchemaFileError`, `KeyError`, `TypeError`, `ValueError`
+    or `AttributeError`.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -32,7 +33,7 @@ class MetadataWrites:
         """Adds a table and returns its MetadataId.
 
         Raises:
-            ServiceError: There is such a table, or the definition is refused.
+            ServiceError: The table exists already, or the definition is not valid.
         """
         name = str(entity.get("SchemaName") or "")
         schema = self._environment.schema
@@ -49,7 +50,7 @@ class MetadataWrites:
         """Removes a custom table.
 
         Raises:
-            ServiceError: It is one of the system's own.
+            ServiceError: It is a system table.
         """
         if not table.custom:
             raise ServiceError(403, "0x80044177", f"The {table.logical_name} entity cannot be deleted.")
@@ -72,7 +73,7 @@ class MetadataWrites:
         return extended(table, {"columns": {schema_name: settings}}, self._environment.schema.tables)
 
     def replace_column(self, table: Table, logical_name: str, attribute: Json) -> None:
-        """Changes a column's definition: its options stay where the new one names none."""
+        """Changes a column's definition: its options stay if the new definition has none."""
         old = table.columns[logical_name]
         changed = build_column(table.schema_name, old.schema_name, column_description(attribute), {})
         kept = replace(
@@ -89,7 +90,7 @@ class MetadataWrites:
         """Removes a custom column and its values.
 
         Raises:
-            ServiceError: It is one of the system's own, or part of a key.
+            ServiceError: It is a system column, or part of a key.
         """
         column = table.columns[logical_name]
         if not column.custom or column.primary_id or logical_name == table.primary_name:
@@ -113,7 +114,7 @@ class MetadataWrites:
         columns = described["columns"]
         missing = [column for column in columns if column not in table.columns]
         if missing:
-            raise invalid_argument(f"The key {name} names columns that {table.logical_name} lacks: {missing}")
+            raise invalid_argument(f"The key {name} names columns that {table.logical_name} does not have: {missing}")
         added = AlternateKey(name=name, columns=tuple(columns), display_name=name)
         self._adopt(replace(table, keys=(*table.keys, added)))
         return metadata_id("key", f"{table.logical_name}.{name}")
@@ -132,7 +133,7 @@ class MetadataWrites:
         referencing = self._environment.schema.tables.get(str(relationship.get("ReferencingEntity")))
         referenced = str(relationship.get("ReferencedEntity"))
         if lookup is None or referencing is None or referenced not in self._environment.schema.tables:
-            raise invalid_argument("The emulator makes one-to-many relationships between tables it knows.")
+            raise invalid_argument("The emulator creates only one-to-many relationships between known tables.")
         schema_name = str(lookup["SchemaName"])
         name = str(relationship["SchemaName"])
         settings = {

@@ -1,9 +1,9 @@
-"""The query language: from the text of a URL to SQLite conditions.
+"""The query language: paths and query options of a URL, and their SQLite conditions.
 
-In the order a request needs it: `parse_path` cuts the path into segments and `resolve_key` says which row one
-addresses; `parse_query` reads the query string and `check_query` looks its names up; `Compiler.filter` and
-`Compiler.order` turn the filter and the order into SQL. `row_reference` does path and key at once for the references
-in bodies; `matches` evaluates a filter on a JSON object instead of a table.
+In the order of a request: `parse_path` splits the path into segments, and `resolve_key` returns the key of a row;
+`parse_query` reads the query string, and `check_query` checks its names; `Compiler.filter` and `Compiler.order` return
+SQL for the filter and the order. `row_reference` reads path and key of a reference in a body; `matches` evaluates a
+filter on a JSON object instead of a table.
 """
 
 from emulator.odata.evaluate import matches

@@ -1,4 +1,4 @@
-"""JSON in parameter aliases: the lists and references that functions take, ``@p1={'@odata.id':'accounts(…)'}``."""
+"""JSON in parameter aliases: lists and references as arguments of functions, ``@p1={'@odata.id':'accounts(…)'}``."""
 
 import re
 from typing import Final
@@ -11,7 +11,7 @@ from emulator.odata.nodes import Literal
 
 __all__ = ["json_literal"]
 
-# Microsoft's pages write texts in single quotes as well, doubled inside as in any OData literal.
+# Microsoft's pages also have texts in single quotes, with two quotes for one inside, as in OData literals.
 _TEXT: Final = re.compile(r"""\"(?:[^"\\]|\\.)*\"|'(?:[^']|'')*'""")
 
 
@@ -19,7 +19,7 @@ def json_literal(text: str) -> Literal:
     """Return the value of an alias that holds a list or an object.
 
     Raises:
-        ODataError: It is no JSON, or nested too deeply.
+        ODataError: It is not JSON, or is nested too deeply.
     """
     try:
         value = orjson.loads(_TEXT.sub(_in_double_quotes, text))

@@ -1,4 +1,4 @@
-"""The spans of time that Dataverse's date functions name, such as ``LastXDays`` or ``ThisWeek``, in UTC."""
+"""The periods of Dataverse's date functions, such as ``LastXDays`` or ``ThisWeek``, in UTC."""
 
 import calendar
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["COUNTED", "NAMED", "Span"]
 
 Span = tuple[datetime | None, datetime | None]
-"""From (inclusive) and to (exclusive); None is unbounded."""
+"""Start (inclusive) and end (exclusive); None for no limit."""
 
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(weeks=1)
@@ -23,12 +23,12 @@ def _hour(moment: datetime) -> datetime:
 
 
 def _second(moment: datetime) -> datetime:
-    """The end of a span that reaches up to now: rows carry whole seconds, and the current one belongs to it."""
+    """The end of a period up to now: rows have whole seconds, and the current second is part of the period."""
     return moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _week(moment: datetime) -> datetime:
-    """Weeks begin on Sunday unless the organisation says otherwise."""
+    """Weeks begin on Sunday, the default of an organisation."""
     return _day(moment) - timedelta(days=(moment.weekday() + 1) % 7)
 
 
@@ -63,7 +63,7 @@ NAMED: Final[dict[str, Callable[[datetime], Span]]] = {
     "ThisYear": lambda now: (_year(now), _year(now, 1)),
     "NextYear": lambda now: (_year(now, 1), _year(now, 2)),
 }
-"""Functions of now alone."""
+"""Functions without a parameter: the period at a time."""
 
 COUNTED: Final[dict[str, Callable[[datetime, int], Span]]] = {
     "LastXHours": lambda now, count: (_hour(now) - timedelta(hours=count), _second(now)),
@@ -83,4 +83,4 @@ COUNTED: Final[dict[str, Callable[[datetime, int], Span]]] = {
     "OlderThanXMonths": lambda now, count: (None, _months_off(now, -count)),
     "OlderThanXYears": lambda now, count: (None, _months_off(now, -12 * count)),
 }
-"""Functions of now and a count."""
+"""Functions with a count: the period at a time."""

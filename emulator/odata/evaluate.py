@@ -1,4 +1,4 @@
-"""Evaluates a filter on rows that are in no table: metadata, the rows of a request a fault is to refuse."""
+"""Evaluates a filter on JSON objects instead of a table: definitions, and the rows in the body of a request."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,12 +27,12 @@ _DEFAULT: Final = Collation()
 
 
 def matches(expression: Expression, row: Mapping[str, Any], collation: Collation = _DEFAULT) -> bool:
-    """Whether a JSON object satisfies a filter; a property it does not have is null.
+    """Whether a JSON object satisfies a filter; a missing property is null.
 
-    Texts compare by ``collation`` and without wildcards; of Dataverse's own functions only ``In`` and ``NotIn`` work.
+    Texts compare by ``collation``, without wildcards; of Dataverse's query functions only ``In`` and ``NotIn`` work.
 
     Raises:
-        ODataError: The filter needs a function or a lambda that only tables offer.
+        ODataError: The filter uses a function or a lambda that works only on tables.
     """
     match expression:
         case Logical(operator="and"):

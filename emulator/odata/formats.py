@@ -1,4 +1,4 @@
-"""How values look to people: the formatted values of annotations, as an English (United States) user sees them."""
+"""Formatted values of annotations, for a user with English (United States)."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +13,7 @@ _NOON: Final = 12
 
 
 def formatter(column: Column) -> Format | None:
-    """Returns the function that formats a stored value, or None where the service gives no formatted value."""
+    """Returns the function that formats a stored value, or None if the service gives none."""
     labels = {option.value: option.label for option in column.options}
     match column.type:
         case ColumnType.PICKLIST | ColumnType.STATE | ColumnType.STATUS:

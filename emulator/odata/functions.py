@@ -1,4 +1,4 @@
-"""Dataverse's own query functions, ``Microsoft.Dynamics.CRM.In`` and its kin, as SQLite conditions."""
+"""Dataverse's query functions, such as ``Microsoft.Dynamics.CRM.In``, as SQLite conditions."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -21,7 +21,7 @@ _LISTS: Final = frozenset({"In", "NotIn", "ContainValues", "DoesNotContainValues
 
 
 class _Request(Protocol):
-    """What a function needs to know of the request: its time, its user and the user's business unit."""
+    """What a function reads of the request: the time, the user and the user's business unit."""
 
     @property
     def now(self) -> datetime: ...
@@ -32,7 +32,7 @@ class _Request(Protocol):
 
 
 class _Work(Protocol):
-    """What a function needs of the compilation it is part of."""
+    """What a function needs of the compilation."""
 
     @property
     def compiler(self) -> _Request: ...
@@ -46,10 +46,10 @@ class _Work(Protocol):
 
 
 def function_condition(node: QueryFunction, scope: Scope, work: _Work) -> str:
-    """Return the SQL of a query function; a null column is in no list, no span and equal to nobody.
+    """Return the SQL for a query function; null is not in a list or period, and is not equal to a user.
 
     Raises:
-        ODataError: The function is not known or not emulated, or its parameters do not suit it or the column.
+        ODataError: The function is unknown or not emulated, or its parameters do not fit the function or column.
     """
     if node.name not in _LISTS | _DATES | _IDENTITIES:
         raise ODataError(
@@ -66,14 +66,14 @@ def function_condition(node: QueryFunction, scope: Scope, work: _Work) -> str:
 
 
 def _place(node: QueryFunction, scope: Scope, work: _Work) -> Place:
-    """The column a function is about: named as an attribute, so a lookup goes without its underscores too."""
+    """The column of a function, by its logical name: a lookup has no underscores here."""
     name = _single(node, "PropertyName")
     _, entered = scope.entered((*node.subject, name))
     column = entered.table.columns.get(name)
     path = (*node.subject, column.property_name if column else name)
     place = work.place(Property(path=path, position=node.position), scope)
     if place.is_navigation:
-        raise ODataError(f"'{name}' is no column that {node.name} can compare.", position=node.position)
+        raise ODataError(f"'{name}' is not a column that {node.name} can compare.", position=node.position)
     return place
 
 
@@ -103,7 +103,7 @@ def _list_condition(node: QueryFunction, place: Place, work: _Work) -> str:
     values = [stored_text(text, place.column) for text in texts]
     if node.name.endswith("In"):
         return work.among(place, values, negated=negated)
-    if len(values) != 2:  # noqa: PLR2004 - a span has two ends
+    if len(values) != 2:  # noqa: PLR2004 - a period has two ends
         raise ODataError(f"The function '{NAMESPACE}.{node.name}' needs two values.", position=node.position)
     ends = " AND ".join(work.bound(value, place.column) for value in values)
     between = f"coalesce({work.comparable(place)} BETWEEN {ends}, 0)"
@@ -111,7 +111,7 @@ def _list_condition(node: QueryFunction, place: Place, work: _Work) -> str:
 
 
 def _choices(texts: Sequence[str], place: Place, work: _Work, *, negated: bool) -> str:
-    """Any of the options is chosen: the stored text is their sorted list, ``"1,9"``."""
+    """Whether one of the options is selected; the stored text is the sorted list of options, ``"1,9"``."""
     if place.column.type is not ColumnType.MULTI_PICKLIST:
         raise ODataError("The column of ContainValues must be a multi-select choice.")
     tests: list[str] = []
@@ -141,7 +141,7 @@ def _date_condition(node: QueryFunction, place: Place, work: _Work) -> str:
     for moment, operator in ((start, ">="), (end, "<")):
         if moment is not None:
             work.parameters.append(instant_text(moment)[: 10 if edm == "Edm.Date" else 20])
-            # A date-only column compares by days: the day an open span ends in still belongs to it.
+            # A date-only column compares by days: the last day of the period is part of it.
             inclusive = operator == "<" and edm == "Edm.Date" and moment.time() != moment.min.time()
             tests.append(f"{place.sql()} {'<=' if inclusive else operator} ?")
     condition = f"coalesce({' AND '.join(tests)}, 0)"
@@ -154,11 +154,11 @@ def _span(node: QueryFunction, place: Place, now: datetime) -> Span:
     value = _single(node, "PropertyValue")
     if node.name in COUNTED:
         if not value.isdecimal() or len(value) > _COUNT_DIGITS or int(value) < 1:
-            raise ODataError(f"'{value}' is no count for '{NAMESPACE}.{node.name}'.", position=node.position)
+            raise ODataError(f"'{value}' is not a count for '{NAMESPACE}.{node.name}'.", position=node.position)
         try:
             return COUNTED[node.name](now, int(value))
         except (OverflowError, ValueError) as error:
-            raise ODataError(f"'{value}' reaches beyond the calendar.", position=node.position) from error
+            raise ODataError(f"'{value}' is too large for a date.", position=node.position) from error
     text = stored_text(value, place.column)
     day = datetime.combine(date.fromisoformat(str(text)[:10]), datetime.min.time(), tzinfo=now.tzinfo)
     match node.name:

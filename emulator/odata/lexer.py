@@ -1,4 +1,4 @@
-"""Splits an OData expression into tokens that remember where they stood."""
+"""Splits an OData expression into tokens with their positions."""
 
 import re
 from dataclasses import dataclass
@@ -41,10 +41,10 @@ class Token:
 
 
 def tokenize(text: str) -> list[Token]:
-    """Return the tokens of ``text``, blanks left out, closed by one of kind `END`.
+    """Return the tokens of ``text`` without spaces, followed by a token of kind `END`.
 
     Raises:
-        ODataError: A text literal has no end, or a character belongs to no token.
+        ODataError: A text literal has no end, or a character is not part of a token.
     """
     tokens: list[Token] = []
     position = 0
@@ -70,10 +70,10 @@ def _refused(text: str, position: int) -> ODataError:
 
 
 def literal_of(token: Token) -> Literal | None:
-    """Return the value a token stands for, or None where it is no literal.
+    """Return the value of a literal, or None for another token.
 
     Raises:
-        ODataError: The token has a literal's form and no meaning, such as the 30th of February.
+        ODataError: The token has the form of a literal but no valid value, such as the 30th of February.
     """
     match token.kind:
         case "string":
@@ -92,7 +92,7 @@ def literal_of(token: Token) -> Literal | None:
             return None
 
 
-def _made(token: Token, value: str | int | Decimal | bool | datetime | None, edm: str) -> Literal:  # noqa: FBT001 - a literal may be one
+def _made(token: Token, value: str | int | Decimal | bool | datetime | None, edm: str) -> Literal:  # noqa: FBT001 - a literal can be a truth value
     return Literal(value=value, edm=edm, text=token.text, position=token.position)
 
 
@@ -101,7 +101,7 @@ def _word(token: Token) -> Literal | None:
         return _made(token, token.text == "true", "Edm.Boolean")
     if token.text == "null":
         return _made(token, None, "null")
-    if token.text.endswith("'"):  # An enumeration's member, Microsoft.Dynamics.CRM.Kind'Value'.
+    if token.text.endswith("'"):  # the member of an enumeration, Microsoft.Dynamics.CRM.Kind'Value'
         name, _, value = token.text.partition("'")
         return _made(token, value[:-1], name)
     return None
@@ -121,7 +121,7 @@ def _number(token: Token) -> Literal:
     kind = "Edm.Double" if suffix in "df" or "e" in digits.lower() else "Edm.Decimal"
     try:
         return _made(token, Decimal(digits), kind)
-    except InvalidOperation as error:  # An exponent beyond even Decimal.
+    except InvalidOperation as error:  # the exponent is too large for Decimal
         raise _unrecognized(kind, token) from error
 
 

@@ -1,4 +1,4 @@
-"""What a filter expression is made of after parsing: values without behaviour."""
+"""The nodes of a parsed filter expression."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,19 +32,19 @@ COMPARISONS: Final = {
     "lt": "LessThan",
     "le": "LessThanOrEqual",
 }
-"""The comparison operators and the names OData's messages give them."""
+"""The comparison operators with their names in OData's messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Literal:
-    """A value as written in a URL.
+    """A literal of a URL.
 
     Attributes:
-        value: Python's form; an identifier and a date are text, a point in time is an aware `datetime` in UTC, a list
-            or a reference that a function's parameter alias holds is JSON.
-        edm: The primitive type the notation implies, ``Edm.String`` and so on; ``null`` for null, ``json`` for JSON.
-        text: The notation itself.
-        position: Where it begins in the expression.
+        value: The Python value. An identifier or a date is text, a point in time is an aware `datetime` in UTC, a list
+            or a reference from a parameter alias is JSON.
+        edm: The primitive type of the notation, ``Edm.String`` and so on; ``null`` for null, ``json`` for JSON.
+        text: The literal as written.
+        position: Index of its first character in the expression.
     """
 
     value: LiteralValue
@@ -55,7 +55,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
-    """A property, perhaps of a related row: ``name``, ``primarycontactid/fullname``, ``t/statecode`` in a lambda."""
+    """A property of the row or a related row: ``name``, ``primarycontactid/fullname``, ``t/statecode`` in a lambda."""
 
     path: tuple[str, ...]
     position: int = 0
@@ -92,12 +92,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryFunction:
-    """A function of Dataverse's own, ``Microsoft.Dynamics.CRM.In(PropertyName='x',PropertyValues=['1'])``.
+    """A query function of Dataverse, ``Microsoft.Dynamics.CRM.In(PropertyName='x',PropertyValues=['1'])``.
 
     Attributes:
         name: Without the namespace.
-        parameters: By name; a list parameter is a tuple of texts, every other one a text.
-        subject: The navigation path in front of it, such as the variable of a lambda.
+        parameters: By name; a list is a tuple of texts, another value a text.
+        subject: The path before the function, such as the variable of a lambda.
     """
 
     name: str
@@ -108,7 +108,7 @@ class QueryFunction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lambda:
-    """``Account_Tasks/any(t:t/statecode eq 1)``; without a predicate it asks whether there is any row."""
+    """``Account_Tasks/any(t:t/statecode eq 1)``; without a predicate it is true if there is any row."""
 
     path: tuple[str, ...]
     quantifier: str
@@ -119,7 +119,7 @@ class Lambda:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logical:
-    """Two or more expressions joined by the same ``and`` or ``or``: flat, as long lists are common."""
+    """Two or more expressions joined by the same ``and`` or ``or``, in one list, as long lists are common."""
 
     operator: str
     operands: "tuple[Expression, ...]"
@@ -133,4 +133,4 @@ class Negation:
 
 
 Expression = Comparison | Membership | Call | QueryFunction | Lambda | Logical | Negation | Property | Literal
-"""Anything a filter can be; a `Property` or `Literal` alone must be boolean."""
+"""A filter or a part of it; a `Property` or `Literal` alone must be boolean."""

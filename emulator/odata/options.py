@@ -1,4 +1,4 @@
-"""Query options: ``$select``, ``$filter``, ``$orderby``, ``$top``, ``$count``, ``$expand`` and the tokens of paging."""
+"""Query options: ``$select``, ``$filter``, ``$orderby``, ``$top``, ``$count``, ``$expand`` and the tokens of pages."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,19 +26,19 @@ _WITHIN_EXPAND: Final = frozenset({"$select", "$filter", "$orderby", "$top", "$e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """The options of one request, names not yet looked up.
+    """The query options of one request; `check_query` checks the names.
 
     Attributes:
-        select: The properties asked for, in order; None asks for all.
+        select: The requested properties, in order; None for all.
         filter: The parsed ``$filter``, or None.
         order: The terms of ``$orderby``.
-        top: At most so many rows, or None.
-        count: Whether the number of all matching rows is asked for.
-        expand: The navigation properties to follow.
+        top: The largest number of rows, or None.
+        count: Whether the answer must contain the number of all matching rows.
+        expand: The navigation properties to expand.
         skip_token: The decoded ``$skiptoken`` of a next page, or None.
         delta_token: The decoded ``$deltatoken``, or None.
         aliases: Parameter aliases with their at-sign, as text.
-        custom: Options without a dollar sign, such as ``tag`` or ``partitionId``.
+        custom: Options without a dollar sign by name, such as ``tag`` or ``partitionId``.
     """
 
     select: tuple[str, ...] | None = None
@@ -60,7 +60,7 @@ class Expand:
     Attributes:
         name: The navigation property.
         query: The options.
-        references: Whether ``/$ref`` follows the name, which asks for the related row's address alone.
+        references: Whether ``/$ref`` follows the name: the answer then has only the address of the related row.
     """
 
     name: str
@@ -69,11 +69,11 @@ class Expand:
 
 
 def parse_query(raw: str) -> Query:
-    """Parse a URL's query string, still percent-encoded, without its question mark.
+    """Parse the query string of a URL, percent-encoded, without the question mark.
 
     Raises:
-        ODataError: An option is unknown, given twice, not supported by the service, or not well formed.
-        ServiceError: The option exists in the service and not in this emulator (501).
+        ODataError: An option is unknown, repeated, not supported by the service, or not well formed.
+        ServiceError: The service has the option and the emulator does not (501).
     """
     if not raw:
         return Query()
@@ -84,7 +84,7 @@ def parse_query(raw: str) -> Query:
         name, _, value = pair.partition("=")
         name = unquote_plus(name)
         if not name:
-            continue  # as any custom option that means nothing to the service
+            continue  # ignored, as any unknown custom option
         if name in options:
             raise ODataError(
                 f"Query option '{name}' was specified more than once, but it must be specified at most once."
@@ -94,7 +94,7 @@ def parse_query(raw: str) -> Query:
 
 
 def _query(options: Mapping[str, str], depth: int = 0) -> Query:
-    """Reads options by name; `depth` is how many ``$expand`` they stand in."""
+    """Reads options by name; `depth` is the number of ``$expand`` around them."""
     for name in options:
         _check_name(name)
     aliases = {name: value for name, value in options.items() if name.startswith("@")}
@@ -150,11 +150,11 @@ def _count(text: str) -> bool:
 def _order(text: str, aliases: Mapping[str, str]) -> Iterator[Order]:
     for part in _split(text, ","):
         words = part.split()
-        if not words or len(words) > 2 or (len(words) == 2 and words[1] not in {"asc", "desc"}):  # noqa: PLR2004 - name, way
+        if not words or len(words) > 2 or (len(words) == 2 and words[1] not in {"asc", "desc"}):  # noqa: PLR2004 - name and direction
             raise ODataError(f"Syntax error at position {len(words[0]) if words else 0} in '{text}'.")
         operand = FilterParser(words[0], aliases).operand()
         if not isinstance(operand, Property):
-            raise ODataError(f"Rows are ordered by properties: '{words[0]}' is none.")
+            raise ODataError(f"Rows are ordered by properties: '{words[0]}' is not a property.")
         yield Order(operand=operand, descending=words[-1] == "desc")
 
 
@@ -179,7 +179,7 @@ def _expands(text: str, aliases: Mapping[str, str], depth: int) -> Iterator[Expa
 
 
 def _split(text: str, separator: str) -> Iterator[str]:
-    """Cut at a separator that stands outside quotes and parentheses."""
+    """Split at the separators outside quotes and parentheses."""
     depth, quoted, start = 0, False, 0
     for position, char in enumerate(text):
         if char == "'":
@@ -193,13 +193,13 @@ def _split(text: str, separator: str) -> Iterator[str]:
 
 
 def check_query(query: Query, table: Table, schema: Schema) -> Query:
-    """Look up every name outside the filter, which the compiler checks itself.
+    """Check every name of a query, except those of the filter, which the compiler checks.
 
     Returns:
-        The query, its ``select`` without navigation properties, as those bring no value of their own.
+        The query; its ``select`` has no navigation properties, as these have no value.
 
     Raises:
-        ODataError: A property is not the table's, or a property to expand is no navigation property.
+        ODataError: The table does not have a property, or a property to expand is not a navigation property.
     """
     for name in query.select or ():
         if name not in table.by_property and name not in table.by_navigation and not child_link(name, table, schema):

@@ -1,4 +1,4 @@
-"""Pages and their cookies: where a page ended, carried in `$skiptoken` in the shape the service gives it."""
+"""Pages and their cookies: where a page ended, in `$skiptoken`, in the form of the service."""
 
 import re
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ _PLACE: Final = re.compile(r'row="([0-9]{1,18})" skipped="([0-9]{1,18})" version
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageMark:
-    """Where the next page begins: after row number `row`, or, in an order of the client's, after `skipped` rows.
+    """Where the next page begins: after row number `row`, or with `$orderby` after `skipped` rows.
 
-    `version` is the row version that a tracked read began at.
+    `version` is the row version at the start of a read with change tracking.
     """
 
     number: int = 1
@@ -32,7 +32,7 @@ class PageMark:
         """Reads a decoded `$skiptoken`.
 
         Raises:
-            ODataError: It is not one of ours.
+            ODataError: It was not made by `link`.
         """
         if token is None:
             return cls()
@@ -43,7 +43,7 @@ class PageMark:
         return cls(number=int(cookie[1]), row=int(place[1]), skipped=int(place[2]), version=int(place[3]))
 
     def link(self, url: str, primary_id: str, last_id: str) -> str:
-        """Returns the next link: `url` without a token of its own, and this mark."""
+        """Returns the next link: `url` with this mark as `$skiptoken`."""
         cookie = (
             f'<cookie page="{self.number - 1}"><{primary_id} last="{{{last_id.upper()}}}" row="{self.row}" '
             f'skipped="{self.skipped}" version="{self.version}" /></cookie>'

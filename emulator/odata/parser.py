@@ -1,6 +1,6 @@
-"""Reads ``$filter`` expressions: recursive descent over the lexer's tokens.
+"""Parses ``$filter`` expressions by recursive descent.
 
-The messages are those of Microsoft's OData library, which the service passes through unchanged.
+The messages are those of Microsoft's OData library, which the service returns unchanged.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from emulator.odata.nodes import (
 __all__ = ["FilterParser", "parse_filter"]
 
 _TEXT_FUNCTIONS: Final = frozenset({"contains", "startswith", "endswith"})
-_DEEPEST: Final = 100  # OData's library stops at this depth too ("Recursion depth exceeded allowed limit").
+_DEEPEST: Final = 100  # the limit of Microsoft's OData library
 _NO_ALIASES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -35,23 +35,23 @@ def parse_filter(text: str, aliases: Mapping[str, str] = _NO_ALIASES) -> Express
     """Parse the value of ``$filter``.
 
     Args:
-        text: The expression, percent-decoding done.
+        text: The expression, percent-decoded.
         aliases: Values of parameter aliases by name, ``{"@p1": "'A1'"}``.
 
     Returns:
-        The expression; names in it are not yet looked up in any table.
+        The expression; its names are not checked.
 
     Raises:
-        ODataError: The expression is not well formed, or calls a function nobody knows.
+        ODataError: The expression is not well formed, or calls an unknown function.
     """
     return FilterParser(text, aliases).parse()
 
 
 class FilterParser:
-    """One pass over one expression."""
+    """The parser of one expression."""
 
     def __init__(self, text: str, aliases: Mapping[str, str] = _NO_ALIASES) -> None:
-        """Split the text; nothing is parsed yet."""
+        """Split the text into tokens."""
         self._text = text
         self._aliases = aliases
         self._tokens = tokenize(text)
@@ -79,14 +79,14 @@ class FilterParser:
         return Property(path=self._path(), position=token.position)
 
     def take_mark(self, mark: str) -> bool:
-        """Consume the punctuation mark if it comes next."""
+        """Consume this punctuation mark if it is the next token."""
         token = self._peek()
         if token.kind == "mark" and token.text == mark:
             self._next += 1
             return True
         return False
 
-    # Logic, loosest binding first
+    # Logic, by rising precedence
 
     def _disjunction(self) -> Expression:
         self._depth += 1
@@ -123,7 +123,7 @@ class FilterParser:
     def _compared(self, left: Expression, operator: str) -> Expression:
         right = self._primary()
         if isinstance(right, Literal) and isinstance(right.value, bool) and not isinstance(left, Property | Literal):
-            # "contains(name,'x') eq true": a truth value needs no comparison.
+            # "contains(name,'x') eq true": the comparison with a truth value is left out
             return left if right.value is (operator == "eq") else Negation(operand=left)
         if not isinstance(left, Property | Literal) or not isinstance(right, Property | Literal):
             raise ODataError(
@@ -215,7 +215,7 @@ class FilterParser:
         return QueryFunction(name=function, parameters=parameters, subject=path[:-1], position=position)
 
     def _parameter(self) -> str | tuple[str, ...]:
-        """A function's argument: a literal, a list in brackets, or an alias of either."""
+        """An argument of a function: a literal, a list in brackets, or an alias."""
         token = self._peek()
         if token.kind == "alias":
             self._take()
@@ -244,7 +244,7 @@ class FilterParser:
 
     def _alias_text(self, token: Token) -> str:
         text = self._aliases.get(token.text)
-        if text is None or text.lstrip().startswith("@"):  # An alias of an alias could point at itself.
+        if text is None or text.lstrip().startswith("@"):  # an alias of an alias could refer to itself
             raise ODataError(f"The parameter alias '{token.text}' has no value.", position=token.position)
         return text
 
@@ -285,7 +285,7 @@ class FilterParser:
 
 
 def _as_text(token: Token, whole: str) -> str:
-    """A function's values are texts, whatever the column's type: the service parses them by the column."""
+    """Values of query functions are texts for every type of column: the service parses them by the column."""
     if token.kind == "quoted":
         return token.text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     literal = literal_of(token)

@@ -1,4 +1,4 @@
-"""Resource paths: ``accounts(accountnumber='A1')/primarycontactid/$ref`` and the references that bodies hold."""
+"""Resource paths: ``accounts(accountnumber='A1')/primarycontactid/$ref`` and the references in bodies."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,18 +18,18 @@ from emulator.schema.model import AlternateKey, Schema, Table
 __all__ = ["Arguments", "RowKey", "Segment", "parse_path", "parse_reference", "resolve_key", "row_reference"]
 
 _NO_ALIASES: Final[Mapping[str, str]] = MappingProxyType({})
-# What ASP.NET refuses in a path before Dataverse sees it; "/" cuts the path in two and "+" is refused with it
+# ASP.NET refuses these characters in a path before Dataverse reads it; "/" splits the path
 # (use-alternate-key-reference-record page, the list of characters that do not work).
 _DANGEROUS: Final = re.compile(r"[<>*%&:\\?+]")
 _BY_ID: Final = re.compile(rf"/?(\w+)\(({GUID})\)")
 _BY_TEXT: Final = re.compile(r"/?(\w+)\((\w+)='([^'%]*)'\)")
-_MOST_SEGMENTS: Final = 100  # the path limit of Microsoft's OData library
+_MOST_SEGMENTS: Final = 100  # the limit of Microsoft's OData library
 _ROOT: Final = re.compile(r"(?:https?://[^/]+)?/?(?:api/data/v\d+\.\d+/)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """What stands in a segment's parentheses: one unnamed value, or values by name; both empty for ``()``."""
+    """The values in the parentheses of a segment: one without a name, or several by name; none for ``()``."""
 
     single: Literal | None = None
     named: Mapping[str, Literal] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One step of a path; `arguments` is None where no parentheses follow the name."""
+    """One segment of a path; `arguments` is None without parentheses."""
 
     name: str
     arguments: Arguments | None = None
@@ -45,13 +45,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowKey:
-    """How a path addresses a row.
+    """The key by which a path addresses a row.
 
     Attributes:
         id: The primary key, in lower case, or None.
         key: The alternate key, or None.
-        values: Stored values by the logical names of the alternate key's columns, not folded; next to an `id` the
-            partition of an elastic table's row.
+        values: Stored values of the alternate key by logical column name, not in normal form; with an `id`, the
+            partition of a row of an elastic table.
     """
 
     id: str | None = None
@@ -60,10 +60,10 @@ class RowKey:
 
 
 def parse_path(raw: str, aliases: Mapping[str, str] = _NO_ALIASES) -> tuple[Segment, ...]:
-    """Parse the path of a request, the part after ``/api/data/v9.2/``, still percent-encoded.
+    """Parse the path of a request, the part after ``/api/data/v9.2/``, percent-encoded.
 
     Raises:
-        ODataError: The path is not well formed, or holds a character the service's web server refuses in a path.
+        ODataError: The path is not well formed, or contains a character that the web server refuses in a path.
     """
     path = unquote(raw)
     refused = _DANGEROUS.search(path)
@@ -72,7 +72,7 @@ def parse_path(raw: str, aliases: Mapping[str, str] = _NO_ALIASES) -> tuple[Segm
             f"A potentially dangerous Request.Path value was detected from the client ({refused.group()}).", code="0x0"
         )
     for segment in path.split("/"):
-        if segment.count("'") % 2:  # A slash within quotes: the service cuts there all the same.
+        if segment.count("'") % 2:  # a slash within quotes: the service splits the path there too
             raise ODataError(
                 "URL was not parsed due to an ODataUnrecognizedPathException. Resource not found for the segment "
                 "provided in the URL.",
@@ -92,10 +92,10 @@ def parse_reference(text: str) -> tuple[Segment, ...]:
 
 
 def row_reference(text: str, schema: Schema) -> tuple[Table, RowKey]:
-    """Return the table and key that an ``@odata.bind`` or ``@odata.id`` names; fast for the usual forms.
+    """Return the table and key of an ``@odata.bind`` or ``@odata.id``; the usual forms do not need the parser.
 
     Raises:
-        ServiceError: There is no such table, or its rows are not addressed so.
+        ServiceError: There is no such table, or no such key.
     """
     match = _BY_ID.fullmatch(text)
     if match is not None and match[1] in schema.by_entity_set:
@@ -121,10 +121,10 @@ def row_reference(text: str, schema: Schema) -> tuple[Table, RowKey]:
 
 
 def resolve_key(arguments: Arguments, table: Table) -> RowKey:
-    """Say which row of ``table`` a key predicate addresses.
+    """Return the key of a row of ``table`` from a key predicate.
 
     Raises:
-        ServiceError: The names are no key of the table (400), or the key's index is not active yet (404).
+        ServiceError: The names do not form a key of the table (400), or the index of the key is not active (404).
     """
     if arguments.single is not None:
         return RowKey(id=_identifier(arguments.single, table))
@@ -168,7 +168,7 @@ def _segments(path: str, aliases: Mapping[str, str]) -> Iterator[Segment]:
 
 
 def _parts(path: str) -> Iterator[str]:
-    """Cut at the slashes outside quotes."""
+    """Split at the slashes outside quotes."""
     if "'" not in path:
         yield from filter(None, path.strip("/").split("/"))
         return

@@ -1,4 +1,4 @@
-"""Where names in a filter lead: columns of the row itself, of rows behind lookups, of rows in a collection."""
+"""The names in a filter: columns of the row itself, of related rows, and of rows in a collection."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -12,15 +12,15 @@ __all__ = ["ChildLink", "Place", "Scope", "child_link"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A row, or a column of it, and the SQL that reaches it.
+    """A row, or a column of it, and the SQL for it.
 
     Attributes:
         table: The row's table.
-        name: What the statement calls it.
-        sources: The tables between the queried row and this one, as they stand after FROM; empty for the row itself.
-        conditions: What ties them together, as it stands after WHERE.
-        of: The column pointed at; a lookup's own column where a navigation property was named.
-        is_navigation: Whether a navigation property was named, which compares with null alone.
+        name: Its name in the statement.
+        sources: The FROM clause with the tables between the queried row and this one; empty for the queried row.
+        conditions: The WHERE clause that joins them.
+        of: The column; for a navigation property the column of the lookup.
+        is_navigation: Whether it is a navigation property, which can only be compared with null.
     """
 
     table: Table
@@ -32,17 +32,17 @@ class Place:
 
     @property
     def column(self) -> Column:
-        """The column pointed at."""
+        """The column."""
         if self.of is None:
             raise ODataError("A filter compares single values.")
         return self.of
 
     def sql(self) -> str:
-        """The SQL of the column's value."""
+        """The SQL for the value of the column."""
         return self._sql_of(self.column.logical_name)
 
     def folded_sql(self) -> str:
-        """The SQL of a text in folded form, which tables keep beside the columns of their alternate keys."""
+        """The SQL for the normal form of a text, which is stored for the columns of alternate keys."""
         if any(self.column.logical_name in key.columns for key in self.table.keys):
             return self._sql_of(key_column(self.column))
         return f"dv_norm({self.sql()})"
@@ -52,7 +52,7 @@ class Place:
         return f"(SELECT {value} FROM {self.sources} WHERE {self.conditions})" if self.sources else value
 
     def pointed(self, name: str) -> Self:
-        """The place's column by OData property or navigation property.
+        """The place of a column of this row, by OData property or navigation property.
 
         Raises:
             ODataError: The table has no such property.
@@ -69,7 +69,7 @@ class Place:
         return replace(self, of=column, is_navigation=is_navigation)
 
     def followed(self, name: str, schema: Schema, alias: str) -> Self:
-        """The place of the row behind a single-valued navigation property.
+        """The place of the row that a single-valued navigation property refers to.
 
         Raises:
             ODataError: The table has no such navigation property.
@@ -83,7 +83,7 @@ class Place:
         if column.is_polymorphic:
             condition += f" AND {self.name}.{sql_name(f'{column.logical_name}__type')} = '{target.logical_name}'"
         source = f"{sql_name(target.logical_name)} AS {alias}"
-        # CROSS JOIN keeps the order of the path, in which every step finds one row by its identifier.
+        # CROSS JOIN keeps the order of the path, so that SQLite finds each row by its identifier.
         return type(self)(
             table=target,
             name=alias,
@@ -94,14 +94,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildLink:
-    """A collection-valued navigation property: the rows of `table` whose lookup `column` names the parent's row."""
+    """A collection-valued navigation property: the rows of `table` whose lookup `column` refers to the parent's row."""
 
     table: Table
     column: Column
     parent: Table
 
     def join(self, alias: str, parent: str | None = None) -> str:
-        """The SQL condition that ties the child ``alias`` to the parent's row."""
+        """The SQL condition that joins the child ``alias`` with the parent's row."""
         outer = f"{sql_name(parent or self.parent.logical_name)}.{sql_name(self.parent.primary_id)}"
         condition = f"{alias}.{sql_name(self.column.logical_name)} = {outer}"
         if self.column.is_polymorphic:
@@ -110,7 +110,7 @@ class ChildLink:
 
 
 def child_link(name: str, parent: Table, schema: Schema) -> ChildLink | None:
-    """Find a collection-valued navigation property, which bears the relationship's schema name."""
+    """Find a collection-valued navigation property; its name is the schema name of the relationship."""
     for table in schema.tables.values():
         for column in table.columns.values():
             if column.relationships.get(parent.logical_name) == name:
@@ -120,12 +120,12 @@ def child_link(name: str, parent: Table, schema: Schema) -> ChildLink | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The row that names refer to: the queried one, or a lambda's variable.
+    """The row that names refer to: the queried row, or the variable of a lambda.
 
     Attributes:
         table: The row's table.
         name: Its name in the SQL statement.
-        variable: What the lambda calls it; empty for the queried row.
+        variable: The variable of the lambda; empty for the queried row.
         outer: The scope around a lambda.
     """
 
@@ -136,11 +136,11 @@ class Scope:
 
     @classmethod
     def of(cls, table: Table) -> Self:
-        """The scope of a query's own rows."""
+        """The scope of the queried rows."""
         return cls(table=table, name=table.logical_name)
 
     def entered(self, path: tuple[str, ...]) -> "tuple[tuple[str, ...], Scope]":
-        """Resolve a leading variable: the rest of the path, and the scope it belongs to."""
+        """Resolve a variable at the start: return the rest of the path, and the scope of the variable."""
         scope: Scope | None = self
         while scope is not None:
             if not scope.variable:
@@ -151,10 +151,10 @@ class Scope:
         return path, self
 
     def children(self, path: tuple[str, ...], schema: Schema) -> "_Bound":
-        """The collection a lambda runs over.
+        """The collection of a lambda.
 
         Raises:
-            ODataError: There is no such collection, or it hangs on a lookup, which the service refuses too.
+            ODataError: There is no such collection, or the path has a lookup, which the service refuses too.
         """
         link = child_link(path[0], self.table, schema) if len(path) == 1 else None
         if link is None:
@@ -164,7 +164,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """A collection of one particular row in a statement."""
+    """The collection of one row in a statement."""
 
     link: ChildLink
     parent: str
@@ -175,5 +175,5 @@ class _Bound:
         return self.link.table
 
     def join(self, alias: str) -> str:
-        """The SQL condition that ties the child to its parent."""
+        """The SQL condition that joins the child with its parent."""
         return self.link.join(alias, self.parent)

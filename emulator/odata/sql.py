@@ -1,8 +1,8 @@
-"""Turns parsed filters and orders into SQLite conditions on the emulator's own tables.
+"""SQLite conditions on the emulator's tables from parsed filters and orders.
 
-Nulls follow the service, which runs filters as SQL conditions on single columns: a comparison with a null column is
-false, except ``ne``, ``not contains`` and the like, which are true of it; ``not`` turns the operator it stands before
-(``not (x gt 1)`` is ``x le 1``), so that it leaves out null columns where the turned operator does.
+Nulls are treated as in the service, which runs filters as SQL conditions on single columns: a comparison with a null
+column is false, except for ``ne``, ``not contains`` and similar ones, which are true. ``not`` negates the operator
+(``not (x gt 1)`` is ``x le 1``), so it is false for a null column if the negated operator is.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from emulator.store.patterns import LONGEST_PATTERN, glob_pattern, is_simple
 __all__ = ["Compiler", "Order", "Sql"]
 
 _SQL: Final = {"eq": "=", "ne": "IS NOT", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_TURNED: Final = {"eq": "ne", "ne": "eq", "gt": "le", "le": "gt", "ge": "lt", "lt": "ge"}
+_NEGATED: Final = {"eq": "ne", "ne": "eq", "gt": "le", "le": "gt", "ge": "lt", "lt": "ge"}
 _MIRRORED: Final = {"eq": "eq", "ne": "ne", "gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
 _MOST_CONDITIONS: Final = 500  # filter-rows page, "Condition limits"
 _MOST_LINKS: Final = 15  # fetchxml/join-tables page: a query has at most 15 link-entity elements
@@ -43,7 +43,7 @@ _MOST_LINKS: Final = 15  # fetchxml/join-tables page: a query has at most 15 lin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sql:
-    """A condition to put after WHERE, and the values of its question marks in order."""
+    """A condition for a WHERE clause, and the values of its question marks in order."""
 
     text: str
     parameters: tuple[Stored, ...] = ()
@@ -59,14 +59,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiler:
-    """Compiles for one request.
+    """Compiles filters and orders of one request.
 
     Attributes:
-        schema: Where names are looked up.
-        collation: How text compares; the connection must have its functions (`Collation.register`).
-        now: The time that ``Today`` and the like count from, aware.
-        user_id: Who asks, for ``EqualUserId``.
-        business_unit_id: The asker's business unit, for ``EqualBusinessId``.
+        schema: The tables and columns.
+        collation: How text compares; its functions must be registered with the connection (`Collation.register`).
+        now: The time for ``Today`` and similar functions, aware.
+        user_id: The user of the request, for ``EqualUserId``.
+        business_unit_id: The business unit of the user, for ``EqualBusinessId``.
     """
 
     schema: Schema
@@ -76,10 +76,10 @@ class Compiler:
     business_unit_id: str = ""
 
     def filter(self, expression: Expression, table: Table) -> Sql:
-        """Compile a filter on ``table``; the statement must name the SQLite table without an alias.
+        """Compile a filter on ``table``; the statement must use the SQLite table without an alias.
 
         Raises:
-            ODataError: A name is not known, or a value is not of the property's type.
+            ODataError: A name is unknown, or a value is not of the property's type.
             ServiceError: There are more than 500 conditions.
         """
         work = _Filter(self)
@@ -87,9 +87,9 @@ class Compiler:
         return Sql(text=text, parameters=tuple(work.parameters))
 
     def order(self, terms: Sequence[Order], table: Table) -> str:
-        """Compile ``$orderby`` to what follows ORDER BY, without the closing primary key; empty for no terms.
+        """Compile ``$orderby`` to the terms of an ORDER BY clause, without the primary key; empty for no terms.
 
-        Text sorts as the collation compares it, nulls come first as in SQL Server.
+        Text sorts by the collation; nulls come first, as in SQL Server.
         """
         scope = Scope.of(table)
         work = _Filter(self)
@@ -100,7 +100,7 @@ class Compiler:
 
 @dataclass(slots=True)
 class _Filter:
-    """The state of one compilation: values gathered in the order of their question marks."""
+    """The state of one compilation: the values in the order of their question marks, and counts for the limits."""
 
     compiler: Compiler
     parameters: list[Stored] = field(default_factory=list)
@@ -109,7 +109,7 @@ class _Filter:
     links: set[tuple[str, ...]] = field(default_factory=set)
 
     def condition(self, node: Expression, scope: Scope, *, negated: bool = False) -> str:
-        """Return the SQL of one expression, true or false for every row and never null where negated."""
+        """Return the SQL for one expression; for a negated one, the result is never null."""
         match node:
             case Logical():
                 joint = "OR" if (node.operator == "or") is not negated else "AND"
@@ -122,7 +122,7 @@ class _Filter:
             case Literal():
                 return self._constant(node, negated=negated)
             case Comparison():
-                return self._either_way(node, scope, negated=negated)
+                return self._sides(node, scope, negated=negated)
             case Membership():
                 return self._membership(node, scope, negated=negated)
             case Call():
@@ -133,7 +133,7 @@ class _Filter:
                 return self._lambda(node, scope, negated=negated)
 
     def place(self, operand: Property, scope: Scope) -> Place:
-        """Look a property up, through lookups where the path asks for it."""
+        """Return the place of a property; its path can contain lookups."""
         self._count()
         path, scope = scope.entered(operand.path)
         place = Place(table=scope.table, name=sql_name(scope.name))
@@ -144,14 +144,14 @@ class _Filter:
         return place.pointed(path[-1])
 
     def comparable(self, place: Place) -> str:
-        """The SQL by which a column compares: folded where it holds text."""
+        """The SQL for a column in a comparison: text in normal form."""
         column = place.column
         if edm_type(column) != "Edm.String" or column.type is ColumnType.MULTI_PICKLIST:
             return place.sql()
         return place.folded_sql()
 
     def bound(self, value: Stored, column: Column) -> str:
-        """Keep a value for its question mark, folded as the column is."""
+        """Store a value and return its question mark; text is stored in normal form."""
         folds = isinstance(value, str) and edm_type(column) == "Edm.String"
         self.parameters.append(self.compiler.collation.normalise(value) if folds and isinstance(value, str) else value)
         return "?"
@@ -162,7 +162,7 @@ class _Filter:
             raise ServiceError(400, "0x8004430C", "Number of conditions in query exceeded maximum limit.")
 
     def _link(self, *path: str) -> None:
-        """Counts a join; properties behind the same lookup share one."""
+        """Counts a join; properties of the same related row share one."""
         self.links.add(path)
         if len(self.links) > _MOST_LINKS:
             raise too_many_links()
@@ -172,8 +172,8 @@ class _Filter:
             raise ODataError("The $filter expression must evaluate to a single boolean value.")
         return "1" if node.value is not negated else "0"
 
-    def _either_way(self, node: Comparison, scope: Scope, *, negated: bool) -> str:
-        operator = _TURNED[node.operator] if negated else node.operator
+    def _sides(self, node: Comparison, scope: Scope, *, negated: bool) -> str:
+        operator = _NEGATED[node.operator] if negated else node.operator
         match node.left, node.right:
             case Property() as left, Literal() as right:
                 return self._comparison(left, operator, right, scope)
@@ -192,7 +192,7 @@ class _Filter:
         if literal.value is None:
             return self._null(place, operator)
         if isinstance(literal.value, datetime) and literal.value.microsecond:
-            # Columns hold whole seconds: no row equals the literal, and the order is that of the second before.
+            # Columns have whole seconds: no row is equal, and the comparison is with the second before.
             operator = {"ge": "gt", "lt": "le"}.get(operator, operator)
             if operator in {"eq", "ne"}:
                 return "0" if operator == "eq" else "1"
@@ -225,7 +225,7 @@ class _Filter:
         return self.among(place, values, negated=negated)
 
     def among(self, place: Place, values: Sequence[Stored], *, negated: bool) -> str:
-        """``IN``, with null treated as a value like any other."""
+        """``IN``, where null is a value as any other."""
         marks = ", ".join(self.bound(value, place.column) for value in values if value is not None)
         among = f"{place.sql()} IS NOT NULL AND {self.comparable(place)} IN ({marks})"
         if None in values:
@@ -240,7 +240,7 @@ class _Filter:
                 f"function signatures considered are: {node.name}(Edm.String Nullable=true, Edm.String Nullable=true)."
             )
         if len(node.text) > LONGEST_PATTERN:
-            raise ODataError(f"The text of '{node.name}' may have {LONGEST_PATTERN} characters.")
+            raise ODataError(f"The text of '{node.name}' can have at most {LONGEST_PATTERN} characters.")
         pattern = glob_pattern(node.name, self.compiler.collation.fold(node.text))
         if pattern is None:
             return "1" if negated else "0"

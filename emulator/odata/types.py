@@ -1,4 +1,4 @@
-"""Which OData type a column has, and how a literal becomes the value that is stored in such a column."""
+"""The OData type of a column, and the stored value of a literal."""
 
 import re
 from datetime import UTC, datetime
@@ -42,16 +42,16 @@ _GUID: Final = re.compile(rf"\{{?({GUID})\}}?")
 
 
 def edm_type(column: Column) -> str:
-    """Return the primitive type of the column's property, such as ``Edm.Int32``."""
+    """Return the primitive type of the property of a column, such as ``Edm.Int32``."""
     if column.type is ColumnType.DATETIME:
         return "Edm.Date" if column.date_behavior is DateBehavior.DATE_ONLY else "Edm.DateTimeOffset"
     return _EDM[column.type]
 
 
 def fits(literal: Literal, edm: str) -> bool:
-    """Whether OData's library would compare such a literal with a property of type ``edm``.
+    """Whether Microsoft's OData library compares such a literal with a property of type ``edm``.
 
-    Numbers compare with numbers, a date also with points in time; the service takes identifiers in quotes too
+    Numbers compare with numbers, dates also with points in time; the service also accepts identifiers in quotes
     (filter-rows page, "Filter rows").
     """
     if literal.edm in {edm, "null"}:
@@ -66,7 +66,7 @@ def fits(literal: Literal, edm: str) -> bool:
 
 
 def stored_literal(literal: Literal, column: Column) -> Stored:
-    """Return the stored form of a literal that `fits` the column; fractions of a second are left out."""
+    """Return the stored value of a literal that `fits` the column, without fractions of a second."""
     value = literal.value
     if value is None or isinstance(value, list | dict):  # JSON `fits` no column
         return None
@@ -87,10 +87,10 @@ def stored_literal(literal: Literal, column: Column) -> Stored:
 
 
 def stored_text(text: str, column: Column) -> Stored:
-    """Return the stored form of a query function's value, which is text whatever the column's type.
+    """Return the stored value of an argument of a query function, which is a text for every type of column.
 
     Raises:
-        ODataError: The text is no value of the column's type.
+        ODataError: The text is not a value of the column's type.
     """
     edm = edm_type(column)
     try:
@@ -126,7 +126,7 @@ def _parsed(text: str, edm: str) -> Stored:
 
 def instant_text(moment: datetime) -> str:
     """Return a point in time as it is stored: ISO 8601 in UTC, to the second."""
-    return service_time(moment).rjust(20, "0")  # SQLite compares texts: the year 999 needs its zero
+    return service_time(moment).rjust(20, "0")  # years before 1000 need a zero, as SQLite compares texts
 
 
 def _sorted_options(text: str) -> str:

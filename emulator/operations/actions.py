@@ -1,4 +1,4 @@
-"""Actions and functions that a schema file declares: checked, answered from the file, and recorded."""
+"""Actions and functions of a schema file: they check parameters, answer from the file, and record calls."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from emulator.schema.documented import check_emulated
 
 __all__ = ["Actions", "Call"]
 
-_KEPT: Final = 10_000
+_KEPT: Final = 10_000  # the latest calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call: `target` is the row or entity set a bound action was called on, empty for an unbound one."""
+    """One call: `target` is the row or entity set of a bound action, empty for an unbound one."""
 
     action: str
     target: str
@@ -29,7 +29,7 @@ class Call:
 
 
 class Actions:
-    """The declared operations of one environment."""
+    """The declared actions and functions of one environment."""
 
     def __init__(self, environment: Environment) -> None:
         """Starts with no calls recorded."""
@@ -57,7 +57,7 @@ class Actions:
         return self._call(request, action, segment, "")
 
     def bound(self, request: Request, table: Table, segment: Segment, *, to_row: bool) -> Planned:
-        """Plans `POST accounts(...)/Microsoft.Dynamics.CRM.Name` or the same on the collection."""
+        """Plans `POST accounts(...)/Microsoft.Dynamics.CRM.Name`, or a call on the collection."""
         name = segment.name.removeprefix("Microsoft.Dynamics.CRM.")
         action = self._environment.schema.actions.get(name)
         if action is None or action.bound_to != table.logical_name or action.bound_to_collection is to_row:
@@ -100,5 +100,5 @@ class Actions:
 
 
 def _plain(value: LiteralValue) -> Any:
-    """A literal's value as JSON has it."""
+    """The JSON value of a literal."""
     return float(value) if isinstance(value, Decimal) else value

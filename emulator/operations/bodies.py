@@ -1,4 +1,4 @@
-"""Request bodies into SQL columns: which properties a table's rows may be written with, and what each becomes."""
+"""Request bodies as SQL columns: the properties that can be written, and the stored value of each."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -28,7 +28,7 @@ class BodyReader:
     """Reads the JSON objects that describe rows of one table."""
 
     def __init__(self, environment: Environment, table: Table) -> None:
-        """Makes a function for every property once, so that a row costs one lookup per property."""
+        """Prepares a function for every property, so that a row needs one lookup per property."""
         self.table = table
         self._environment = environment
         self._create = self._setters(creating=True)
@@ -38,12 +38,16 @@ class BodyReader:
         """Returns the SQL columns of a new row.
 
         Raises:
-            ServiceError: A property is unknown, or its value is not one of the column.
+            ServiceError: A property is unknown, or a value does not fit its column.
         """
         return self._read(body, self._create)
 
     def updated(self, body: Mapping[str, Any]) -> Values:
-        """Returns the SQL columns to change; the primary key is passed over."""
+        """Returns the SQL columns to change; the primary key is ignored.
+
+        Raises:
+            ServiceError: A property is unknown, or a value does not fit its column.
+        """
         return self._read(body, self._update)
 
     def _read(self, body: Mapping[str, Any], setters: Mapping[str, _Setter]) -> Values:
@@ -82,7 +86,7 @@ class BodyReader:
             elif column.primary_id:
                 setters[name] = _identifier(name) if creating else _ignored
             elif not allowed or column.computed:
-                setters[name] = _ignored  # the service drops values for read-only columns without a word
+                setters[name] = _ignored  # the service ignores values for read-only columns
             else:
                 setters[name] = self._plain(column, keyed=name in keyed)
         return setters

@@ -38,9 +38,10 @@ _OK: Final = 200
 
 @dataclass(slots=True)
 class _Item:
-    """One target: what it says and, once looked up, the row it is about.
+    """One target: its body, its reference and the number of its row, if there is one.
 
-    `identity` is comparable: identifier and partition, or the key's name and its collated values; None for a new row.
+    `identity` can be compared: identifier and partition, or the name of the key and its values with text in normal
+    form; None for a new row.
     """
 
     body: Mapping[str, Any]
@@ -58,9 +59,9 @@ class Bulk:
         self._changes = changes
 
     def plan(self, request: Request, table: Table, message: str) -> Planned:
-        """Plans `POST accounts/Microsoft.Dynamics.CRM.UpsertMultiple` and the like.
+        """Plans a message such as `POST accounts/Microsoft.Dynamics.CRM.UpsertMultiple`.
 
-        Which rows exist is decided here, on arrival, as the service does.
+        Which rows exist is decided here, when the request arrives, as in the service.
 
         Raises:
             ServiceError: The table does not support the message, or an item is refused.
@@ -110,7 +111,7 @@ class Bulk:
         return _Item(target, _with_partition(target, guid_text(record_id)), None)
 
     def _find(self, work: TableChanges, items: Sequence[_Item]) -> None:
-        """Looks all rows up, those of one kind of reference together."""
+        """Finds the rows of all items; items with the same kind of reference need one statement."""
         table, rows = work.table, work.rows
         kinds: dict[str, list[_Item]] = {}
         for item in items:
@@ -147,7 +148,7 @@ class Bulk:
                 item.row = rows.by_key(key, values)
 
     def _steps(self, request: Request, work: TableChanges, message: str, items: Sequence[_Item]) -> "_Steps":
-        """Turns items into rows to insert, update and delete."""
+        """Returns the rows to insert, update and delete."""
         steps = _Steps()
         check = request.row_check
         for item in items:
@@ -177,7 +178,7 @@ class Bulk:
         return values
 
     def _act_together(self, request: Request, work: TableChanges, message: str, steps: "_Steps") -> Response:
-        """One transaction: any error rolls everything back."""
+        """Executes all steps in one transaction: an error rolls all of them back."""
         with self._environment.database.transaction():
             ids = work.create(steps.inserts, request.caller) if steps.inserts else []
             updated = self._ids_of(work, steps)
@@ -209,7 +210,7 @@ class Bulk:
         return answer({"@odata.context": context, "Ids": ids}, headers=headers, effects=effects)
 
     def _act_separately(self, request: Request, work: TableChanges, message: str, items: Sequence[_Item]) -> Response:
-        """Elastic tables: each item for itself; the error names those that failed."""
+        """Executes each item alone, for elastic tables; the error states which items failed."""
         outcomes: list[dict[str, Any]] = []
         ids: list[str] = []
         effects: list[Effect] = []
@@ -232,7 +233,7 @@ class Bulk:
 
 
 class _Steps:
-    """What a message does, sorted by kind."""
+    """The rows that a message inserts, updates and deletes."""
 
     def __init__(self) -> None:
         self.inserts: list[Values] = []
@@ -250,7 +251,7 @@ def _partial_failure(
 
 
 def _unique(items: Sequence[_Item], message: str) -> list[_Item]:
-    """UpdateMultiple keeps the first of several targets for one row, UpsertMultiple refuses them (bulk-operations)."""
+    """Handles several targets for one row: UpdateMultiple uses the first, UpsertMultiple fails (bulk-operations)."""
     seen: set[object] = set()
     kept = []
     for item in items:

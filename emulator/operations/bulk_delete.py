@@ -1,4 +1,4 @@
-"""`BulkDelete`: a job that deletes the rows of queries after the request was answered."""
+"""`BulkDelete`: a job that deletes the rows of queries after the answer to the request."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from emulator.store import sql_name
 
 __all__ = ["BulkDeletes"]
 
-_SOONEST: Final = 0.05  # seconds: a job is never done when its request is answered
+_SOONEST: Final = 0.05  # seconds: a job always ends after the answer to its request
 _OPERATORS: Final = {
     "Equal": "eq",
     "NotEqual": "ne",
@@ -34,7 +34,7 @@ _CANCELED: Final = {"statecode": 3, "statuscode": 32}
 
 
 class BulkDeletes:
-    """The bulk delete jobs of one environment; each appears in `asyncoperations` and `bulkdeleteoperations`."""
+    """The bulk delete jobs of one environment; each is a row in `asyncoperations` and `bulkdeleteoperations`."""
 
     def __init__(self, environment: Environment, changes: Changes) -> None:
         """Starts with no jobs.
@@ -49,7 +49,7 @@ class BulkDeletes:
         self._pending: dict[str, asyncio.TimerHandle] = {}
 
     def cancel(self) -> None:
-        """Forgets the jobs that have not run yet."""
+        """Removes the jobs that have not run yet."""
         for timer in self._pending.values():
             timer.cancel()
         self._pending.clear()
@@ -58,7 +58,7 @@ class BulkDeletes:
         """Plans `POST BulkDelete`.
 
         Raises:
-            ServiceError: A query is missing, or compares in a way that is not emulated.
+            ServiceError: A query is missing or not valid, or has a condition that is not emulated.
         """
         body = request.json()
         queries = body.get("QuerySet")
@@ -68,7 +68,7 @@ class BulkDeletes:
             wanted = [self._query(request, query) for query in queries]
         except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise invalid_argument(
-                "A query of 'QuerySet' is refused: one of its values is of the wrong kind."
+                "A query of 'QuerySet' is not valid: one of its values has the wrong type."
             ) from error
         return Planned(act=lambda: self._start(request, str(body.get("JobName") or "Bulk deletion"), wanted))
 
@@ -102,7 +102,7 @@ class BulkDeletes:
         ).fetchall()
 
     def _run(self, job: str, operation: str, caller: Caller, wanted: Sequence[tuple[Table, Sql]]) -> None:
-        """Deletes the rows and completes the job, all in one transaction; does nothing where it was canceled."""
+        """Deletes the rows and completes the job in one transaction, unless the job was canceled."""
         del self._pending[job]
         if self._is_completed(job):
             self._complete("bulkdeleteoperation", operation, caller, {**_CANCELED, "successcount": 0})
@@ -123,7 +123,7 @@ class BulkDeletes:
             self.report(effect)
 
     def _is_completed(self, job: str) -> bool:
-        """Whether a client has set the job to completed, which is how one is canceled before it runs."""
+        """Whether a client has set the job to completed: this cancels a job that has not run."""
         rows = self._environment.rows(self._environment.schema.tables["asyncoperation"])
         row = rows.by_id(job)
         return row is not None and rows.fetch_many([row], ("statecode",))[row][0] == _COMPLETED["statecode"]
@@ -131,24 +131,24 @@ class BulkDeletes:
     def _complete(self, table_name: str, record_id: str, caller: Caller, values: Mapping[str, Any]) -> None:
         work = self._changes.of(self._environment.schema.tables[table_name])
         row = work.rows.by_id(record_id)
-        if row is not None:  # a client may have deleted it
+        if row is not None:  # a client can have deleted it
             work.update([(row, {**_COMPLETED, **values})], caller)
 
 
 def _criteria(criteria: Mapping[str, Any], table: Table) -> Expression | None:
-    """A FilterExpression of the organisation service as an OData expression."""
+    """A FilterExpression of the organization service as an OData expression."""
     parts: list[Expression] = [_condition(one, table) for one in criteria.get("Conditions") or []]
     for inner in criteria.get("Filters") or []:
         expression = _criteria(inner, table)
         if expression is not None:
             parts.append(expression)
-    if len(parts) < 2:  # noqa: PLR2004 - nothing to join
+    if len(parts) < 2:  # noqa: PLR2004 - the smallest number of parts to join
         return parts[0] if parts else None
     return Logical(operator="or" if criteria.get("FilterOperator") == "Or" else "and", operands=tuple(parts))
 
 
 def _literal(value: object, column: Column) -> Literal:
-    """A value as a filter has it; those of other types than text come as text too."""
+    """A value as a literal of a filter; values of all types can come as text."""
     edm = edm_type(column)
     if isinstance(value, str) and edm == "Edm.DateTimeOffset":
         moment = datetime.fromisoformat(value)
@@ -181,4 +181,4 @@ def _condition(condition: Mapping[str, Any], table: Table) -> Expression:
         case _ if operator in _PATTERNS and len(values) == 1:
             return Call(name=_PATTERNS[operator], operand=operand, text=str(values[0]))
         case _:
-            raise invalid_argument(f"The emulator does not know the condition operator '{operator}'.")
+            raise invalid_argument(f"The condition operator '{operator}' is not emulated.")

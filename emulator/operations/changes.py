@@ -1,4 +1,4 @@
-"""Creating, updating and deleting rows with everything the service adds: identifiers, stamps, owners, versions."""
+"""Create, update and delete rows, with the values that the service adds: identifiers, times, owners, versions."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ def written(table: Table, operation: str, ids: Sequence[str]) -> tuple[Effect, .
 
 
 class TableChanges:
-    """The writes of one table."""
+    """The writes to one table."""
 
     def __init__(self, environment: Environment, table: Table) -> None:
-        """Prepares what every row of the table needs."""
+        """Prepares what is the same for every row of the table."""
         self.table = table
         self.schema = environment.schema
         self.bodies = BodyReader(environment, table)
@@ -66,7 +66,7 @@ class TableChanges:
         """Inserts rows whose values come from `BodyReader.created` and returns their identifiers.
 
         Raises:
-            ServiceError: A required column is missing, a key is taken (412), or state and status don't match.
+            ServiceError: A required column is missing, a key exists already (412), or state and status do not match.
         """
         stamps = self._creation_stamps(caller)
         primary_id = self.table.primary_id
@@ -114,7 +114,7 @@ class TableChanges:
         return stamps
 
     def _override_creation(self, row: Values) -> None:
-        """An imported row keeps its old time of creation; the column then tells when it was really made."""
+        """An imported row has its old time of creation; `overriddencreatedon` then holds the real one."""
         given = row["overriddencreatedon"]
         if given is not None:
             row["createdon"], row["overriddencreatedon"] = given, row["createdon"]
@@ -133,7 +133,7 @@ class TableChanges:
         """Updates rows by number with values from `BodyReader.updated`.
 
         Raises:
-            ServiceError: A row is gone (404), a key is taken (412), or state and status don't match.
+            ServiceError: A row was deleted (404), a key exists already (412), or state and status do not match.
         """
         current = self._current(rows)
         now, next_version = self._environment.now(), self._environment.database.next_version
@@ -158,7 +158,7 @@ class TableChanges:
             raise record_not_found(self.table.logical_name, "")
 
     def _current(self, rows: Sequence[tuple[int, Values]]) -> Mapping[int, Mapping[str, Any]]:
-        """What the rules must know of the rows as they are, for those rows that a rule concerns."""
+        """The current values that derived columns need, for those rows with a derived column to change."""
         concerned = [number for number, values in rows if self._derivations.concern(values)]
         if not concerned:
             return {}
@@ -167,7 +167,7 @@ class TableChanges:
         return {number: dict(zip(needed, values, strict=True)) for number, values in found.items()}
 
     def delete(self, row: int, record_id: str, caller: Caller) -> None:
-        """Deletes a row and clears the lookups that refer to it."""
+        """Deletes a row and sets the lookups that refer to it to null."""
         changed = {
             "modifiedon": self._environment.now(),
             "modifiedby": caller.user_id,
@@ -178,7 +178,7 @@ class TableChanges:
         self.rows.delete(row)
 
     def _duplicate(self, error: sqlite3.IntegrityError) -> ServiceError:
-        """Tells from SQLite's message which key was violated."""
+        """Returns the error for the key that SQLite's message names."""
         message = str(error)
         for key in self.table.keys:
             parts = [f"{self.table.logical_name}.{key_column(self.table.columns[part])}" for part in key.columns]
@@ -189,15 +189,15 @@ class TableChanges:
 
 
 class Changes:
-    """The writes of all tables, prepared on first use."""
+    """The writes to all tables, prepared at the first use of each."""
 
     def __init__(self, environment: Environment) -> None:
-        """Starts with none prepared."""
+        """Starts without any table prepared."""
         self._environment = environment
         self._tables: dict[str, TableChanges] = {}
 
     def of(self, table: Table) -> TableChanges:
-        """Returns the writes of a table, anew when the schema has changed it."""
+        """Returns the writes to a table, prepared again if the schema has changed."""
         known = self._tables.get(table.logical_name)
         if known is None or known.schema is not self._environment.schema:
             known = self._tables[table.logical_name] = TableChanges(self._environment, table)

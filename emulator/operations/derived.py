@@ -1,4 +1,4 @@
-"""Values that follow from others: full names, base amounts, the state of a status, the account of a contact."""
+"""Derived values: full names, amounts in the base currency, status of a state, account of a contact."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -11,16 +11,16 @@ from emulator.store.system_rows import BASE_CURRENCY
 __all__ = ["CUSTOMERS", "Derivations"]
 
 _CUSTOMER: Final = "parentcustomerid"
-# A contact's account and parent contact follow from its company name, which is a lookup to either.
+# The account and the parent contact of a contact follow from its company, a lookup to an account or a contact.
 CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}
 _NAME_PARTS: Final = ("firstname", "middlename", "lastname")
 
 
 class Derivations:
-    """What one table derives; `rate` returns the exchange rate of a currency."""
+    """The derived columns of one table; `rate` returns the exchange rate of a currency."""
 
     def __init__(self, table: Table, rate: Callable[[str], float]) -> None:
-        """Finds out which rules the table's columns call for."""
+        """Finds the rules that apply to the columns of the table."""
         self._table = table
         self._rate = rate
         columns = table.columns
@@ -49,14 +49,14 @@ class Derivations:
         )
 
     def concern(self, values: Mapping[str, Any]) -> bool:
-        """Whether any of these columns takes part in a rule."""
+        """Whether a rule reads or writes one of these columns."""
         return not self._triggers.isdisjoint(values)
 
     def apply(self, values: Values, current: Mapping[str, Any]) -> None:
-        """Adds the derived columns to `values`; `current` holds the row as it is, nothing for a new one.
+        """Adds the derived columns to `values`; `current` is the row before the change, empty for a new one.
 
         Raises:
-            ServiceError: State and status don't go together.
+            ServiceError: State and status do not match.
         """
         if not self._triggers.isdisjoint(self._name_parts) and not set(self._name_parts).isdisjoint(values):
             parts = [values.get(part, current.get(part)) for part in self._name_parts]

@@ -1,4 +1,4 @@
-"""`$expand`: the rows behind lookups, and those that refer to a row, put into its JSON."""
+"""`$expand`: the related rows of a row in its JSON, by lookup or by collection."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,17 +12,17 @@ from emulator.store import sql_name
 
 __all__ = ["expand_records"]
 
-# Rows in one answer, related ones counted wherever they stand: two relationships that lead back and forth would
-# otherwise fill any memory. Twenty for each row of a full page.
+# Rows in one answer with all related rows, twenty for each row of a full page: without a limit, two relationships
+# in opposite directions can use all memory.
 _MOST_ROWS: Final = 100_000
 _Sizes = list[int]
 
 
 def expand_records(asked: TableQuery, records: Sequence[Record]) -> _Sizes:
-    """Adds to each record the related rows that the query asks for, and returns how many rows each then holds.
+    """Adds to each record the related rows that the query asks for, and returns the number of rows in each.
 
     Raises:
-        ServiceError: The answer would hold too many.
+        ServiceError: The answer would have too many rows.
     """
     sizes = [1] * len(records)
     if not records:
@@ -41,7 +41,7 @@ def expand_records(asked: TableQuery, records: Sequence[Record]) -> _Sizes:
 
 def _too_many_rows() -> ServiceError:
     return ServiceError(
-        400, "0x80060888", f"The answer would hold more than {_MOST_ROWS} rows: expand less or filter more."
+        400, "0x80060888", f"The answer would have more than {_MOST_ROWS} rows: expand less or filter more."
     )
 
 
@@ -68,7 +68,7 @@ def _expand_lookup(asked: TableQuery, expand: Expand, records: Sequence[Record])
 
 
 def _rows(asked: TableQuery, ids: Sequence[str]) -> dict[str, tuple[Record | None, int]]:
-    """The rows with these identifiers, each with the number of rows it holds."""
+    """The rows with these identifiers, each with the number of rows in it."""
     primary_id = asked.table.primary_id
     shape = RowShape(asked)
     records = shape.records(
@@ -97,7 +97,7 @@ def _expand_children(asked: TableQuery, link: ChildLink, expand: Expand, records
 
 
 def _children(asked: TableQuery, link: ChildLink, parents: Sequence[str]) -> tuple[list[tuple[Any, ...]], list[Record]]:
-    """The rows whose lookup names one of the parents: as read, the parent's identifier last, and as JSON."""
+    """The rows whose lookup refers to a parent: as tuples with the parent's identifier last, and as JSON."""
     query, name = asked.query, asked.sql_table
     compiler, shape = asked.compiler, RowShape(asked)
     column = f"{name}.{sql_name(link.column.logical_name)}"

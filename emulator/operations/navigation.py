@@ -1,4 +1,4 @@
-"""What lies behind a row: single properties, related rows and the references between them."""
+"""Paths after a row: single properties, related rows and references."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ __all__ = ["Navigation", "is_keyed"]
 
 
 class Navigation:
-    """The paths that go on after `accounts(...)`."""
+    """The paths after `accounts(...)`."""
 
     def __init__(self, environment: Environment, records: Records) -> None:
         """Works on the rows of `environment`."""
@@ -34,7 +34,7 @@ class Navigation:
         """Plans a request on a property or a related row.
 
         Raises:
-            ServiceError: There is no such property, or the verb does not suit it.
+            ServiceError: There is no such property, or it does not support the method.
         """
         name = rest[0].name
         if name in table.by_property:
@@ -76,7 +76,7 @@ class Navigation:
         return answer({"@odata.context": context, "value": value})
 
     def _change(self, request: Request, table: Table, reference: RowKey, body: Mapping[str, Any]) -> Planned:
-        """An update of one property: as any update, but the answer names no row."""
+        """An update of one property; the answer has no `OData-EntityId`."""
         changed = replace(
             request,
             method="PATCH",
@@ -120,7 +120,7 @@ class Navigation:
         return self._records.retrieve(request, target, related)
 
     def _target(self, table: Table, reference: RowKey, name: str) -> tuple[Table, str | None]:
-        """The table and identifier behind a lookup; the identifier is None where it leads nowhere."""
+        """The table and identifier that a lookup refers to; the identifier is None if the lookup is null."""
         column, target_name = table.by_navigation[name]
         row = existing_row(self._environment, table, reference)
         kind = (f"{column.logical_name}__type",) if column.is_polymorphic else ()
@@ -131,7 +131,7 @@ class Navigation:
         elif actual != target_name:
             related_id = None
         target = self._environment.schema.tables.get(target_name)
-        if target is None:  # imported tables may refer to tables that were not imported
+        if target is None:  # imported tables can refer to tables that were not imported
             raise unknown_segment(target_name)
         return target, related_id
 
@@ -171,7 +171,7 @@ class Navigation:
         return Planned(rows={"read": sum(effect.count for effect in response.effects)}, act=lambda: response)
 
     def _child(self, request: Request, link: ChildLink, parent_id: str, rest: Sequence[Segment]) -> Planned:
-        """One row of a collection, `contact_customer_accounts(...)`, and what follows it."""
+        """One row of a collection, `contact_customer_accounts(...)`, and the rest of the path."""
         arguments = rest[0].arguments
         if arguments is None:
             raise unknown_segment(rest[0].name)
@@ -194,13 +194,13 @@ class Navigation:
         return self._records.plan(request, link.table, reference)
 
     def _create_child(self, request: Request, link: ChildLink, parent_id: str) -> Planned:
-        """`POST accounts(...)/contact_customer_accounts`: a new row whose lookup leads to the parent."""
+        """`POST accounts(...)/contact_customer_accounts`: a new row whose lookup refers to the parent."""
         navigation = link.column.navigation[link.parent.logical_name]
         body = {**request.json(), f"{navigation}@odata.bind": f"/{link.parent.entity_set}({parent_id})"}
         return self._records.create(replace(request, body=orjson.dumps(body)), link.table)
 
     def _associate(self, request: Request, link: ChildLink, parent_id: str, segment: Segment) -> Planned:
-        """Sets or clears the child's lookup: POST and PUT add, DELETE removes."""
+        """Sets the lookup of the child (POST, PUT), or sets it to null (DELETE)."""
         navigation = link.column.navigation[link.parent.logical_name]
         if request.method in {"POST", "PUT"}:
             child, reference = row_reference(str(request.json().get("@odata.id")), self._environment.schema)
@@ -215,7 +215,7 @@ class Navigation:
 
 
 def is_keyed(segment: Segment) -> bool:
-    """Whether a segment addresses one row of its collection."""
+    """Whether a segment addresses one row of a collection."""
     arguments = segment.arguments
     return arguments is not None and (arguments.single is not None or bool(arguments.named))
 

@@ -15,27 +15,27 @@ COUNT_LIMIT: Final = 5000
 _TOTAL: Final = "Microsoft.Dynamics.CRM.totalrecordcount"
 _LIMIT_EXCEEDED: Final = "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"
 _METADATA_VERSION: Final = "Microsoft.Dynamics.CRM.globalmetadataversion"
-EVERYTHING: Final = Sql(text="1")
+_EVERYTHING: Final = Sql(text="1")
 
 
 def _condition(asked: TableQuery, within: Sql) -> Sql:
     if asked.query.filter is None:
         return within
     compiled = asked.compiler.filter(asked.query.filter, asked.table)
-    if within is EVERYTHING:
+    if within is _EVERYTHING:
         return compiled
     return Sql(text=f"({within.text}) AND {compiled.text}", parameters=(*within.parameters, *compiled.parameters))
 
 
-def count_of(asked: TableQuery, within: Sql = EVERYTHING) -> int:
-    """Returns how many rows match, without any limit."""
+def count_of(asked: TableQuery, within: Sql = _EVERYTHING) -> int:
+    """Returns the number of rows that match, without the limit of the service."""
     condition = _condition(asked, within)
     statement = f"SELECT count(*) FROM {asked.sql_table} WHERE {condition.text}"
     return int(asked.environment.database.scalar(statement, condition.parameters))
 
 
 class _Page:
-    """The rows of one page and where the next one begins."""
+    """The rows of one page, and the start of the next page."""
 
     def __init__(self, asked: TableQuery, within: Sql) -> None:
         preferred = asked.request.preferences.page_size
@@ -66,8 +66,8 @@ class _Page:
         )
 
 
-def collection(asked: TableQuery, *, within: Sql = EVERYTHING) -> Response:
-    """Answers a query on a table's rows, or on those `within` a condition.
+def collection(asked: TableQuery, *, within: Sql = _EVERYTHING) -> Response:
+    """Answers a query on the rows of a table, or on those that meet the condition `within`.
 
     Raises:
         ServiceError: A name in the query is unknown, or an option is not supported.

@@ -24,7 +24,7 @@ Record = dict[str, Any]
 
 
 def etag(version: int, *, elastic: bool = False) -> str:
-    """Returns the ETag of a row version; elastic tables have the form of their own store."""
+    """Returns the ETag of a row version; elastic tables have another form."""
     return f'W/"{version:08x}{_ELASTIC_VERSION}"' if elastic else f'W/"{version}"'
 
 
@@ -34,12 +34,12 @@ def session_token(table: Table) -> dict[str, str]:
 
 
 def readable(table: Table) -> tuple[str, ...]:
-    """Returns the properties of a row when none are named."""
+    """Returns the properties of a row without `$select`."""
     return tuple(column.property_name for column in table.columns.values() if column.valid_for_read)
 
 
 def _currency(table: Table, selected: Sequence[str]) -> tuple[str, ...]:
-    """Amounts of money come with their currency (select-columns page)."""
+    """The currency that the service adds to amounts of money (select-columns page)."""
     if _CURRENCY not in table.by_property:
         return ()
     return (_CURRENCY,) if any(table.by_property[name].type is ColumnType.MONEY for name in selected) else ()
@@ -47,7 +47,7 @@ def _currency(table: Table, selected: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableQuery:
-    """A query on one table, with the request that asks and the environment that answers."""
+    """A query on one table, with its request and environment."""
 
     environment: Environment
     request: Request
@@ -55,7 +55,7 @@ class TableQuery:
     query: Query
 
     def checked(self) -> Self:
-        """Returns the same with every name of the query looked up, except those of the filter.
+        """Returns the query after a check of its names, except those of the filter.
 
         Raises:
             ODataError: A name is unknown.
@@ -63,7 +63,7 @@ class TableQuery:
         return replace(self, query=check_query(self.query, self.table, self.environment.schema))
 
     def related(self, table: Table, query: Query) -> Self:
-        """Returns what the same request asks of another table."""
+        """Returns another query of the same request."""
         return replace(self, table=table, query=query)
 
     @property
@@ -73,7 +73,7 @@ class TableQuery:
 
     @property
     def compiler(self) -> Compiler:
-        """What turns filter and order into SQL."""
+        """The compiler of filters and orders for this request."""
         return self.environment.compiler(self.request.caller)
 
     def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -87,7 +87,7 @@ class TableQuery:
         return self.request.context(f"{self.table.entity_set}{columns}{ending}")
 
     def read(self, count: int) -> tuple[Effect, ...]:
-        """Returns the effect of reading so many rows."""
+        """Returns the effect of reading this number of rows."""
         return (Effect(operation="read", table=self.table.logical_name, count=count),)
 
 
@@ -96,14 +96,14 @@ def _expanded_context(expand: Expand) -> str:
 
 
 class RowShape:
-    """How the rows of one query are read.
+    """The columns and annotations of one query.
 
-    `columns` is the list after SELECT; `records` makes JSON objects of what it returns. The primary key comes with
-    every row, asked for or not.
+    `columns` is the list after SELECT; `records` returns the JSON objects of the rows. Every row has its primary key,
+    also if the query does not select it.
     """
 
     def __init__(self, asked: TableQuery) -> None:
-        """Decides on columns and annotations."""
+        """Chooses columns and annotations."""
         table, query, preferences = asked.table, asked.query, asked.request.preferences
         self.table = table
         self._environment = asked.environment
@@ -136,7 +136,7 @@ class RowShape:
         self.columns = ", ".join([version, *(f"{table_name}.{sql_name(name)}" for name in names)])
 
     def records(self, rows: Sequence[tuple[Any, ...]]) -> list[Record]:
-        """Makes JSON objects of rows read with `columns`."""
+        """Returns the JSON objects of rows that were read with `columns`."""
         names = self._names
         records = [dict(zip(names, row, strict=False)) for row in rows]
         for name in self._booleans:
@@ -173,7 +173,7 @@ class RowShape:
                     record[f"{name}@{_LOOKUP_NAVIGATION}"] = column.navigation[target]
 
     def _names_of(self, references: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
-        """Returns the primary names of the rows referred to."""
+        """Returns the primary names of rows, by table and identifier."""
         wanted: dict[str, set[str]] = {}
         for target, record_id in references:
             wanted.setdefault(target, set()).add(record_id)

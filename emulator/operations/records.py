@@ -1,4 +1,4 @@
-"""Single rows: create, retrieve, update, upsert and delete, with their conditions and representations."""
+"""Single rows: create, retrieve, update, upsert and delete, with `If-Match` and `return=representation`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class Conditions:
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """Reads a request's headers; the literal `null` that clients send stands for nothing."""
+        """Reads the headers of a request; the text `null`, which some clients send, counts as no header."""
         match = request.headers.get("if-match", "null").strip()
         none_match = request.headers.get("if-none-match", "null").strip()
         return cls(
@@ -49,12 +49,12 @@ class Conditions:
 
 
 def row_address(request: Request, table: Table, record_id: str) -> str:
-    """Returns the URL of a row by its primary key."""
+    """Returns the URL of a row with its primary key."""
     return f"{request.root}{table.entity_set}({record_id})"
 
 
 class Records:
-    """The operations on one row; each is understood first and carried out by what it returns."""
+    """The operations on one row; each is checked and returned as a plan."""
 
     def __init__(self, environment: Environment, changes: Changes) -> None:
         """Works on the rows of `environment`."""
@@ -80,10 +80,10 @@ class Records:
         return _address(asked, reference, record_id, effects)
 
     def patch(self, request: Request, table: Table, reference: RowKey) -> Planned:
-        """Plans `PATCH accounts(...)`: an upsert, or less where the conditions say so.
+        """Plans `PATCH accounts(...)`: an upsert, or only a create or an update if a header says so.
 
         Raises:
-            ServiceError: A condition is not met (404, 412), or the body is refused.
+            ServiceError: A condition is not met (404, 412), or the body is not valid.
         """
         conditions = Conditions.of(request)
         reference = _with_partition(request, table, reference)
@@ -98,7 +98,7 @@ class Records:
         values = work.bodies.updated(body)
         drop_key_columns(values, reference)
         if table.elastic and not conditions.must_exist:
-            values = {**_emptied(table), **values}  # an elastic upsert overwrites the whole row
+            values = {**_emptied(table), **values}  # an elastic upsert replaces the whole row
         _check(request, {**identity(table, reference), **values})
         return Planned(
             rows={"update" if conditions.must_exist else "upsert": 1},
@@ -112,7 +112,7 @@ class Records:
         if conditions.must_exist:
             raise absent(table, reference)
         if conditions.must_not_exist and reference.key is not None:
-            # Seen in a live organisation: create-only by alternate key answers 404 and creates nothing.
+            # A real organisation answers a create-only request by alternate key with 404, and creates no row.
             raise record_not_found_by_key(table.logical_name)
         work = self._changes.of(table)
         values = work.bodies.created(body)
@@ -177,7 +177,7 @@ class Records:
         """Plans a request on `accounts(...)`.
 
         Raises:
-            ServiceError: The verb is none for a row, or the operation is refused.
+            ServiceError: A row does not support the method, or the operation is refused.
         """
         match request.method:
             case "GET" | "HEAD":
@@ -190,7 +190,9 @@ class Records:
                 raise no_resource(request.url)
 
     def retrieve(self, request: Request, table: Table, reference: RowKey) -> Planned:
-        """Plans `GET accounts(...)`; a known version answers 304 (not with `$expand` or annotations).
+        """Plans `GET accounts(...)`.
+
+        `If-None-Match` with the current version answers 304, except with `$expand` or annotations.
 
         Raises:
             ServiceError: There is no such row (404).
@@ -262,7 +264,7 @@ def _in_context(asked: TableQuery, record: Record) -> Record:
 
 
 def _with_partition(request: Request, table: Table, reference: RowKey) -> RowKey:
-    """Elastic rows are addressed with `?partitionId='x'` as well (use-elastic-tables)."""
+    """Adds the partition from `?partitionId='x'` to a reference to an elastic row (use-elastic-tables)."""
     if not table.elastic or "partitionid" in reference.values or reference.id is None:
         return reference
     given = parse_query(request.query).custom

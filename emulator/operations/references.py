@@ -1,4 +1,4 @@
-"""From a reference to a row, by primary key or by alternate key: find it, refuse it, or give it to a new row."""
+"""References to rows by primary key or alternate key: find the row, or give a new row the identity."""
 
 from emulator.environment import Environment
 from emulator.errors import ServiceError, record_not_found, record_not_found_by_key
@@ -20,7 +20,7 @@ __all__ = [
 
 
 def key_values(environment: Environment, table: Table, reference: RowKey) -> tuple[object, ...]:
-    """Returns the values of an alternate key in its column order, text collated, as the store compares them."""
+    """Returns the values of an alternate key in the order of its columns, with text in normal form."""
     if reference.key is None:
         return ()
     normalise = environment.collation.normalise
@@ -71,7 +71,7 @@ def drop_key_columns(values: Values, reference: RowKey | None) -> None:
 
 
 def find_row(environment: Environment, table: Table, reference: RowKey) -> int | None:
-    """Returns the number of the row a reference names, or None."""
+    """Returns the number of the row that a reference names, or None."""
     rows = environment.rows(table)
     if reference.id is not None:
         partition = reference.values.get("partitionid")
@@ -82,17 +82,17 @@ def find_row(environment: Environment, table: Table, reference: RowKey) -> int |
 
 
 def absent(table: Table, reference: RowKey) -> ServiceError:
-    """Returns the refusal of a reference that names no row."""
+    """Returns the error for a reference without a row."""
     if reference.id is not None:
         return record_not_found(table.logical_name, reference.id)
     return record_not_found_by_key(table.logical_name)
 
 
 def existing_row(environment: Environment, table: Table, reference: RowKey) -> int:
-    """Returns the number of the row a reference names.
+    """Returns the number of the row that a reference names.
 
     Raises:
-        ServiceError: There is none (404).
+        ServiceError: There is no such row (404).
     """
     row = find_row(environment, table, reference)
     if row is None:
@@ -101,10 +101,10 @@ def existing_row(environment: Environment, table: Table, reference: RowKey) -> i
 
 
 def existing_id(environment: Environment, table: Table, reference: RowKey) -> str:
-    """Returns the identifier of the row a reference names.
+    """Returns the identifier of the row that a reference names.
 
     Raises:
-        ServiceError: There is none (404).
+        ServiceError: There is no such row (404).
     """
     found = environment.rows(table).fetch(existing_row(environment, table, reference), (table.primary_id,))
     if found is None:

@@ -1,7 +1,7 @@
-"""Rows to start with, from YAML, JSON or CSV files.
+"""Seeds: rows from YAML, JSON or CSV files.
 
-YAML and JSON map tables (by entity set or logical name) to lists of rows, written as request bodies are. A CSV file
-holds rows of the table it is named after; empty fields are null.
+YAML and JSON map tables (by entity set or logical name) to lists of rows in the form of request bodies. A CSV file has
+the name of its table; empty fields are null.
 """
 
 import csv
@@ -35,10 +35,10 @@ _READERS: Final[Mapping[ColumnType, Callable[[str], Any]]] = {
 
 
 def load_seed(environment: Environment, changes: Changes, file: Path) -> dict[str, int]:
-    """Creates the rows of a file in one transaction and returns how many there were, by table.
+    """Creates the rows of a file in one transaction and returns their number by table.
 
     Raises:
-        ServiceError: The file can't be read, or a row is refused; nothing is created then.
+        ServiceError: The file cannot be read, or a row is not valid; then no row is created.
     """
     counts: dict[str, int] = {}
     caller = environment.system
@@ -52,7 +52,7 @@ def load_seed(environment: Environment, changes: Changes, file: Path) -> dict[st
 
 
 def _values(work: TableChanges, row: Mapping[str, Any]) -> Values:
-    """The SQL columns of a row; unlike a POST, a seed may say which state a row is in."""
+    """The SQL columns of a row; unlike a POST, a seed can set the state of a row."""
     state = {name: row[name] for name in ("statecode", "statuscode") if row.get(name) is not None}
     return {
         **work.bodies.created({name: value for name, value in row.items() if name not in state}),

@@ -1,4 +1,4 @@
-"""Change tracking: all rows with a delta link, then what changed since, deletions last.
+"""Change tracking: all rows with a delta link, then the changes since, with deletions last.
 
 (use-change-tracking-synchronize-data-external-systems.)
 """
@@ -28,7 +28,7 @@ _APPLIED: Final = {"Preference-Applied": "odata.track-changes"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeltaToken:
-    """A row version and the time it was given out, `919042!08/22/2017 08:10:44`."""
+    """A row version and the time of the delta link, `919042!08/22/2017 08:10:44`."""
 
     version: int
     given: datetime
@@ -38,7 +38,7 @@ class DeltaToken:
         """Reads a decoded `$deltatoken`.
 
         Raises:
-            ServiceError: It is none.
+            ServiceError: The text is not a delta token.
         """
         match = _TOKEN.fullmatch(text)
         try:
@@ -50,10 +50,10 @@ class DeltaToken:
         return cls(version=int(match[1]), given=given)
 
     def check_age(self, environment: Environment) -> None:
-        """Refuses a token older than the organisation keeps deletions for.
+        """Refuses a token that is older than the time for which the organisation keeps deletions.
 
         Raises:
-            ServiceError: ExpiredVersionStamp; a full read is due.
+            ServiceError: ExpiredVersionStamp: the client must read all rows again.
         """
         days = environment.database.scalar('SELECT "expirechangetrackingindays" FROM "organization" LIMIT 1') or 0
         if environment.clock() - self.given > timedelta(days=days):
@@ -148,7 +148,7 @@ def changes_since(asked: TableQuery) -> Response:
 
 
 def _changed(asked: TableQuery, token: DeltaToken, mark: PageMark) -> tuple[list[Record], PageMark | None]:
-    """One page and where it ended; a mark's `row` is the last changed version, `skipped` the last deleted one."""
+    """One page, and the mark of the next; its `row` is the last version of a change, `skipped` of a deletion."""
     size = _page_size(asked.request)
     shape = RowShape(asked)
     records: list[Record] = []
@@ -168,7 +168,7 @@ def _changed(asked: TableQuery, token: DeltaToken, mark: PageMark) -> tuple[list
 
 
 def _deletions(asked: TableQuery, after: int, limit: int) -> list[tuple[Any, ...]]:
-    """Deletions by version; rows that exist again are no deletions."""
+    """Deletions by version, without rows that exist again."""
     return asked.fetch(
         'SELECT max("version"), "id" FROM "_deleted" WHERE "entity" = ? AND "version" > ?'
         f' AND "id" NOT IN (SELECT {sql_name(asked.table.primary_id)} FROM {asked.sql_table})'

@@ -1,7 +1,7 @@
-"""OAuth as a client of Dataverse meets it: the authority's endpoints, tokens, and the challenge of a refused request.
+"""OAuth as clients of Dataverse use it: the authority's endpoints, tokens, and the challenge of a refused request.
 
-The authority lives under the same address as the service. Tokens have the form of a JWT and are signed with a secret of
-this process; a client has no business reading them.
+The authority has the same address as the service. Tokens have the form of a JWT and are signed with a secret of this
+process; clients treat them as opaque.
 """
 
 import base64
@@ -28,11 +28,11 @@ _USERS: Final = uuid.UUID("5b1b8f0a-2c7e-4b35-9d4e-6f1f0b7d2a11")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """An application's registration: what it signs in with.
+    """The registration of an application.
 
     Attributes:
-        client_id: The application.
-        client_secret: Its secret.
+        client_id: The identifier of the application.
+        client_secret: The secret of the application.
     """
 
     client_id: str
@@ -41,12 +41,12 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who sent a request.
+    """The application that sent a request.
 
     Attributes:
-        application_id: The client of the token.
+        application_id: The client identifier in the token.
         user_id: The ``systemuserid`` of its application user.
-        token_id: The token's own identifier.
+        token_id: The identifier of the token.
     """
 
     application_id: str
@@ -60,10 +60,10 @@ def user_of(application_id: str) -> str:
 
 
 class Authority:
-    """Mints and verifies tokens, and answers the endpoints a sign-in library asks.
+    """Issues and verifies tokens, and answers the endpoints that a sign-in library calls.
 
-    How the app uses it: `routes` paths go to `answer`; every other request calls `verify` with its ``Authorization``
-    header.
+    The application sends paths for which `is_endpoint` is true to `answer`; for every other request it calls `verify`
+    with the ``Authorization`` header.
     """
 
     def __init__(
@@ -75,13 +75,13 @@ class Authority:
         lifetime: int = _LIFETIME,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Start with no tokens out.
+        """Start with no tokens.
 
         Args:
-            tenant_id: The directory the authority speaks for.
-            credentials: The applications that may sign in.
-            any_token: Take whatever bearer token comes, for clients that cannot be pointed at this authority.
-            lifetime: Seconds a token is good for.
+            tenant_id: The directory (tenant) of the authority.
+            credentials: The applications that can sign in.
+            any_token: Accept any bearer token, for clients that cannot use this authority.
+            lifetime: Seconds for which a token is valid.
             clock: Seconds since 1970.
         """
         self.tenant_id = tenant_id
@@ -95,7 +95,7 @@ class Authority:
     # Tokens
 
     def mint(self, application_id: str, audience: str) -> str:
-        """Return a new token for an application."""
+        """Return a new token for an application; `audience` is the resource it is for."""
         now = self._clock()
         claims = {
             "aud": audience,
@@ -114,14 +114,14 @@ class Authority:
         return f"{signed}.{self._signature(signed)}"
 
     def verify(self, authorization: str | None, base_url: str) -> Caller:
-        """Return who a request comes from.
+        """Return the application that sent a request.
 
         Args:
-            authorization: The request's header of that name, or None.
-            base_url: The service's address, ``http://127.0.0.1:5080``.
+            authorization: The ``Authorization`` header, or None.
+            base_url: The address of the service, ``http://127.0.0.1:5080``.
 
         Raises:
-            ServiceError: 401 with the challenge; the header is missing, or its token wrong or expired.
+            ServiceError: 401 with the challenge: the header is missing, or its token is not valid or has expired.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -139,7 +139,7 @@ class Authority:
         return caller
 
     def challenge(self, base_url: str, problem: str = "") -> str:
-        """Return the value of ``WWW-Authenticate``, from which a client learns the authority."""
+        """Return the value of ``WWW-Authenticate``, which tells a client the authority."""
         text = f"Bearer authorization_uri={base_url}/{self.tenant_id}/oauth2/authorize, resource_id={base_url}/"
         return f'{text}, error=invalid_token, error_description="{problem}"' if problem else text
 
@@ -171,9 +171,9 @@ class Authority:
 
         Args:
             path: The request's path.
-            base_url: The authority's own address.
+            base_url: The address of the authority.
             body: The form of a token request.
-            authorization: The request's header, which may carry the client's secret.
+            authorization: The ``Authorization`` header, which can hold the secret of the client.
 
         Returns:
             HTTP status and JSON body.
@@ -208,7 +208,7 @@ class Authority:
         }
 
     def _refusal(self, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]] | None:
-        """The authority's refusals, with the numbers of Entra's error page (AADSTS codes)."""
+        """The error answer to a token request, with the numbers of Entra's error page (AADSTS codes), or None."""
         tenant = path.split("/")[1]
         client = form.get("client_id", "").lower()
         needed = "scope" if path.endswith("/v2.0/token") else "resource"
@@ -227,7 +227,7 @@ class Authority:
         return None
 
     def _configuration(self, base_url: str) -> dict[str, Any]:
-        """The OpenID metadata that MSAL reads before it asks for a token."""
+        """The OpenID metadata that MSAL reads before it requests a token."""
         tenant = f"{base_url}/{self.tenant_id}"
         return {
             "token_endpoint": f"{tenant}/oauth2/v2.0/token",
@@ -263,7 +263,7 @@ def _refused(status: int, error: str, number: int, text: str) -> tuple[int, dict
 
 
 def _form(body: bytes, authorization: str | None) -> dict[str, str]:
-    """The form's fields; client and secret may also come as HTTP basic authentication."""
+    """The fields of the form; client and secret can also come by HTTP basic authentication."""
     fields: dict[str, str] = {}
     for pair in body.decode("utf-8", "replace").split("&"):
         name, _, value = pair.partition("=")

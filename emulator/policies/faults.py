@@ -1,14 +1,15 @@
-"""Faults on demand: what ``POST /_emulator/faults`` asks for, held until matching requests have used it up.
+"""Faults on demand: a queue that ``POST /_emulator/faults`` fills and that matching requests use.
 
-How the app uses it, for each request outside ``/_emulator``::
+For each request outside ``/_emulator`` the application does this::
 
-    fault = faults.take(method, target, rows)      # before limits and handler; None nearly always
-    if fault: await fault.strike_before()          # delays, or raises ServiceError or DroppedConnectionError
-    ... the handler ...
-    if fault: fault.strike_after()                 # raises DroppedConnectionError; what was done stays done
+    fault = faults.take(method, target, rows)      # before limits and operation; nearly always None
+    if fault: await fault.strike_before()          # waits, or raises ServiceError or DroppedConnectionError
+    ... the operation ...
+    if fault: fault.strike_after()                 # raises DroppedConnectionError; the operation stays committed
 
-`DroppedConnectionError` is answered by closing the connection (`drop_connection`). Rows about to be written go through
-`row_check`, also those of operations within a ``$batch``; there `take_inner` serves the faults that are an answer.
+After `DroppedConnectionError` the application closes the connection (`drop_connection`). `row_check` checks each row
+before it is written, also in the operations of a ``$batch``; for these operations `take_inner` uses the faults that are
+an answer.
 """
 
 import asyncio
@@ -29,8 +30,8 @@ __all__ = ["DroppedConnectionError", "Fault", "Faults", "drop_connection"]
 _ACTIONS: Final = frozenset({"status", "drop_before", "drop_after", "delay", "refuse_rows"})
 _FIELDS: Final = frozenset({"action", "match", "times", "status", "code", "message", "retry_after", "seconds"})
 _MATCHES: Final = frozenset({"method", "path", "filter"})
-_EVER: Final = sys.maxsize
-_WORDING: Final[Mapping[int, tuple[str, str]]] = {
+_ALWAYS: Final = sys.maxsize
+_USUAL: Final[Mapping[int, tuple[str, str]]] = {
     400: ("0x80040203", "Invalid argument."),
     401: ("0x0", "The token has expired."),
     403: ("0x80040220", "Principal user is missing a privilege."),
@@ -45,25 +46,25 @@ Send = Callable[[Mapping[str, Any]], Any]
 
 
 class DroppedConnectionError(Exception):
-    """The connection is to be closed without an answer."""
+    """The connection must be closed without an answer."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """One entry of the queue; the fields are those of the request that placed it.
+    """One entry of the queue; the fields are those of `POST /_emulator/faults`.
 
     Attributes:
         action: ``status``, ``drop_before``, ``drop_after``, ``delay`` or ``refuse_rows``.
         method: Only requests of this method, in upper case; empty for any.
         path: Only requests whose path or query contains this text; empty for any.
-        filter: Only requests with a row that matches; for ``refuse_rows`` the rows it refuses.
-        filter_text: The filter as written.
-        times: How many requests it still strikes; for ``refuse_rows`` how many rows.
+        filter: Only requests with a row that matches; for ``refuse_rows`` the rows that are refused.
+        filter_text: The filter as text.
+        times: For how many requests it can still be used; for ``refuse_rows`` for how many rows.
         status: HTTP status of the answer.
         code: Error code of the answer.
-        message: Its message.
-        retry_after: Value of its ``Retry-After``, seconds or an HTTP date, or None.
-        seconds: Length of a delay.
+        message: Message of the answer.
+        retry_after: Value of ``Retry-After``, seconds or an HTTP date, or None.
+        seconds: Duration of a delay.
     """
 
     action: str
@@ -80,41 +81,41 @@ class Fault:
 
     @classmethod
     def parse(cls, given: object) -> Self:
-        """Read one fault as it comes in JSON.
+        """Read one fault from JSON.
 
         Raises:
             ServiceError: 400; a member is unknown, missing or of the wrong type.
         """
         if not isinstance(given, Mapping):
-            raise invalid_argument("A fault is a JSON object, and several are a list of them.")
+            raise invalid_argument("A fault is a JSON object; several faults are a list of JSON objects.")
         match = given.get("match") or {}
         unknown = (given.keys() - _FIELDS) | (match.keys() - _MATCHES if isinstance(match, Mapping) else {"match"})
         if unknown:
             raise invalid_argument(f"A fault has no member {', '.join(sorted(unknown))}.")
         action = given.get("action")
         if action not in _ACTIONS:
-            raise invalid_argument(f"'{action}' is no action of a fault: there are {', '.join(sorted(_ACTIONS))}.")
+            raise invalid_argument(f"'{action}' is not an action of a fault: write {', '.join(sorted(_ACTIONS))}.")
         if action == "refuse_rows" and not match.get("filter"):
             raise invalid_argument("The fault refuse_rows needs match.filter.")
         try:
             return cls._from(str(action), given, match)
         except (TypeError, ValueError) as error:
-            raise invalid_argument(f"The fault is not well formed: {error}.") from error
+            raise invalid_argument(f"The fault is not valid: {error}.") from error
 
     @classmethod
     def _from(cls, action: str, given: Mapping[str, Any], match: Mapping[str, Any]) -> Self:
         code = str(given.get("code") or "")
         status = int(given.get("status") or (400 if action == "refuse_rows" else 500))
         usual = sql_deadlock() if status == 500 else None  # noqa: PLR2004 - the status of SQL errors
-        known_code, known_message = (usual.code, usual.message) if usual else _WORDING.get(status, ("0x0", "Error."))
+        known_code, known_message = (usual.code, usual.message) if usual else _USUAL.get(status, ("0x0", "Error."))
         if action == "refuse_rows":
             known_code, known_message = "0x80040265", "The row was refused by a plug-in."
         text = str(match.get("filter") or "")
         retry_after = given.get("retry_after")
-        times = int(given.get("times", _EVER if action == "refuse_rows" else 1))
+        times = int(given.get("times", _ALWAYS if action == "refuse_rows" else 1))
         seconds = float(given.get("seconds", 0.0))
         if times < 1 or seconds < 0:
-            raise ValueError("times is at least 1, and seconds are not negative")
+            raise ValueError("times must be at least 1, and seconds must not be negative")
         return cls(
             action=action,
             method=str(match.get("method") or "").upper(),
@@ -136,7 +137,7 @@ class Fault:
             "action": self.action,
             "match": {name: text for name, text in match.items() if text},
         }
-        if self.times != _EVER:
+        if self.times != _ALWAYS:
             described["times"] = self.times
         if self.action in {"status", "refuse_rows"}:
             described |= {"status": self.status, "code": self.code, "message": self.message}
@@ -147,7 +148,7 @@ class Fault:
         return described
 
     def is_about(self, method: str, target: str) -> bool:
-        """Whether the fault is meant for such a request; ``target`` is its path with the query."""
+        """Whether method and path of a request match; ``target`` is the path with the query."""
         if self.method and self.method != method:
             return False
         return not self.path or self.path in target or self.path in unquote(target)
@@ -155,16 +156,16 @@ class Fault:
     def error(self) -> ServiceError:
         """Return the answer of a ``status`` fault."""
         headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
-        if self.status == 401:  # noqa: PLR2004 - only this status is challenged
+        if self.status == 401:  # noqa: PLR2004 - only this status has a challenge
             headers["WWW-Authenticate"] = f'Bearer error=invalid_token, error_description="{self.message}"'
         return ServiceError(self.status, self.code, self.message, headers=headers)
 
     async def strike_before(self) -> None:
-        """Do what the fault does before the request is acted on.
+        """Apply the fault before the operation.
 
         Raises:
-            ServiceError: The answer asked for.
-            DroppedConnectionError: The connection is to be closed.
+            ServiceError: The answer of the fault.
+            DroppedConnectionError: The connection must be closed.
         """
         match self.action:
             case "delay":
@@ -175,26 +176,26 @@ class Fault:
                 raise DroppedConnectionError
 
     def strike_after(self) -> None:
-        """Do what the fault does once the request has been acted on.
+        """Apply the fault after the operation.
 
         Raises:
-            DroppedConnectionError: The connection is to be closed, and the answer with it.
+            DroppedConnectionError: The connection must be closed without the answer.
         """
         if self.action == "drop_after":
             raise DroppedConnectionError
 
 
 class Faults:
-    """The queue: the first fault that matches a request is used, once."""
+    """The queue: a request uses the first fault that matches it."""
 
     def __init__(self, collation: Collation) -> None:
-        """Start with none; ``collation`` is how filters compare text."""
+        """Start with an empty queue; filters compare text with ``collation``."""
         self._collation = collation
         self._queue: list[Fault] = []
         self._struck = 0
 
     def add(self, given: object) -> list[dict[str, Any]]:
-        """Append one fault, or a list of them, as they come in JSON.
+        """Append one fault or a list of faults from JSON.
 
         Returns:
             The descriptions of what was added.
@@ -208,25 +209,25 @@ class Faults:
         return [fault.describe() for fault in added]
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Remove all faults."""
         self._queue.clear()
 
     def pending(self) -> list[dict[str, Any]]:
-        """Return what is left, in order."""
+        """Return the faults that are left, in order."""
         return [fault.describe() for fault in self._queue]
 
     @property
     def struck(self) -> int:
-        """How often a fault has been used so far."""
+        """How often faults have been used."""
         return self._struck
 
     def take(self, method: str, target: str, rows: Callable[[], Iterable[Mapping[str, Any]]]) -> Fault | None:
-        """Use up the first fault for this request, if there is any.
+        """Use the first fault that matches this request, or return None.
 
         Args:
             method: The request's method.
             target: Its path with the query, as sent.
-            rows: The rows in its body, asked for only where a fault has a filter.
+            rows: Returns the rows in the body; called only if a fault has a filter.
         """
         for fault in self._queue:
             if fault.action != "refuse_rows" and fault.is_about(method, target) and self._is_met(fault, rows):
@@ -235,12 +236,12 @@ class Faults:
         return None
 
     def take_inner(self, method: str, target: str, rows: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
-        """Like `take`, for an operation within a ``$batch``, where only an answer can be played.
+        """Use the first matching fault for an operation of a ``$batch``.
 
-        Only faults that name a path are for inner operations: any other one struck the batch itself.
+        Only faults with the action ``status`` and a path apply to such operations: the others apply to the batch.
 
         Raises:
-            ServiceError: The answer asked for.
+            ServiceError: The answer of the fault.
         """
         for fault in self._queue:
             if fault.action == "status" and fault.path and fault.is_about(method, target) and self._is_met(fault, rows):
@@ -248,10 +249,10 @@ class Faults:
                 raise fault.error()
 
     def row_check(self, method: str, target: str) -> Callable[[Mapping[str, Any]], None] | None:
-        """Return what to call with each row before it is written, or None where no fault refuses rows.
+        """Return a function to call with each row before it is written, or None if no fault refuses rows.
 
-        The callable takes values by logical column name, those that identify the row included, and raises the
-        plug-in's `ServiceError` for a row that a fault refuses.
+        The function takes values by logical column name, with those that identify the row, and raises the
+        `ServiceError` of a plug-in for a row that a fault refuses.
         """
         faults = [fault for fault in self._queue if fault.action == "refuse_rows" and fault.is_about(method, target)]
         if not faults:
@@ -275,22 +276,22 @@ class Faults:
 
     def _use(self, fault: Fault) -> None:
         self._struck += 1
-        if fault.times != _EVER:
+        if fault.times != _ALWAYS:
             fault.times -= 1
         if not fault.times and fault in self._queue:
             self._queue.remove(fault)
 
 
 def _with_lookups(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Filters name a lookup by its property, ``_primarycontactid_value``; rows hold it under the column's name."""
+    """Adds each value under the name of a lookup property, ``_primarycontactid_value``, as filters name lookups so."""
     return {**values, **{f"_{name}_value": value for name, value in values.items()}}
 
 
 async def drop_connection(receive: Receive, send: Send) -> None:
-    """Close the client's connection without an answer, from within an ASGI application on uvicorn.
+    """Close the client's connection without an answer, in an ASGI application on uvicorn.
 
-    ASGI knows no such message, so this reaches for the transport behind uvicorn's own ``send``; no middleware may have
-    wrapped it. Waiting for the disconnect keeps uvicorn from answering 500 in the application's place.
+    ASGI has no message for this, so this uses the transport of uvicorn's ``send``, which middleware must not wrap. It
+    then waits for the disconnect: otherwise uvicorn would answer 500.
     """
     cycle: Any = getattr(send, "__self__", None)
     cycle.transport.abort()

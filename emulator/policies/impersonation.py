@@ -10,15 +10,15 @@ from emulator.store.values import guid_text
 
 __all__ = ["acting_caller"]
 
-_BY_OBJECT: Final = "callerobjectid"  # the identifier in Microsoft Entra ID; preferred where both are sent
+_BY_OBJECT: Final = "callerobjectid"  # the identifier in Microsoft Entra ID; used if both are sent
 _BY_USER: Final = "mscrmcallerid"  # the systemuserid
 
 
 def acting_caller(environment: Environment, caller: Caller, headers: Mapping[str, str]) -> Caller:
-    """Returns who a request acts for: the caller, or the user that a header names.
+    """Returns the user that a request acts for: the caller, or the user that a header names.
 
     Raises:
-        ServiceError: The header names no user, or a disabled one.
+        ServiceError: The header names an unknown or disabled user.
     """
     named = headers.get(_BY_OBJECT) or headers.get(_BY_USER)
     if not named:
@@ -43,7 +43,7 @@ def acting_caller(environment: Environment, caller: Caller, headers: Mapping[str
 
 
 def _user(environment: Environment, column: str, wanted: str) -> tuple[str, str | None, int | None] | None:
-    """Identifier, business unit and whether disabled; a schema of the user's own may lack these columns."""
+    """Identifier, business unit and whether disabled, or None; a user's own schema may not have these columns."""
     known = environment.schema.tables["systemuser"].columns
     if column not in known:
         return None

@@ -1,8 +1,8 @@
-"""Service protection: how much one user may ask of one web server (Microsoft's page "Service protection API limits").
+"""Service protection limits of one user on one web server (Microsoft's page "Service protection API limits").
 
-Three limits hold per user and server: requests in a sliding window, their combined execution time in the same window,
-and requests at the same time. A refusal names a wait; requests that come before it is over are refused as well and make
-it longer, which is what "the wait grows while a client keeps hammering" amounts to.
+There are three limits: requests in a sliding window, their combined execution time in the same window, and concurrent
+requests. A refusal states a wait (`Retry-After`). A request that comes before the wait has ended is refused too, and
+makes the wait longer.
 """
 
 import math
@@ -17,21 +17,21 @@ from emulator.errors import ServiceError
 
 __all__ = ["Admission", "LimitSettings", "Limits", "ThrottledError"]
 
-_GRACE: Final = 0.5  # Requests already under way when a refusal goes out have not ignored it.
+_GRACE: Final = 0.5  # seconds: requests that the client sent before it received the refusal do not count as ignoring it
 _LONGEST_PENALTY: Final = 60.0
 _CONCURRENCY_WAIT: Final = 1.0
-_ROUNDING: Final = 1e-6  # Sums of times are not exact: three seconds must not be said as four.
+_ROUNDING: Final = 1e-6  # sums of seconds are not exact: 3.0000001 must not be rounded up to 4
 _NAMES: Final = frozenset({"requests", "time", "concurrency", "window"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """The budget of one user on one server.
+    """The limits of one user on one server.
 
     Attributes:
-        requests: Requests per window; 0 is no limit.
-        time: Seconds of execution per window; 0 is no limit.
-        concurrency: Requests at the same time; 0 is no limit.
+        requests: Requests per window; 0 for no limit.
+        time: Seconds of execution per window; 0 for no limit.
+        concurrency: Concurrent requests; 0 for no limit.
         window: Length of the window in seconds.
     """
 
@@ -45,7 +45,7 @@ class LimitSettings:
         """Read ``requests=6000,time=1200,concurrency=52,window=300``, any part of it, or ``none`` for no limits.
 
         Raises:
-            ValueError: A name is unknown or a value no number.
+            ValueError: A name is unknown, or a value is not a number.
         """
         if text.strip().lower() == "none":
             return cls(requests=0, time=0.0, concurrency=0)
@@ -53,7 +53,7 @@ class LimitSettings:
         for part in text.split(","):
             name, _, value = part.partition("=")
             if name.strip() not in _NAMES:
-                raise ValueError(f"{name.strip()!r} is no limit: name {', '.join(sorted(_NAMES))}, or write none")
+                raise ValueError(f"{name.strip()!r} is not a limit: write {', '.join(sorted(_NAMES))}, or none")
             given[name.strip()] = float(value)
         return cls(
             requests=int(given.get("requests", 6000)),
@@ -67,12 +67,12 @@ class ThrottledError(ServiceError):
     """HTTP 429.
 
     Attributes:
-        limit: Which limit was met: ``requests``, ``time`` or ``concurrency``.
-        wait: Seconds to wait, as ``Retry-After`` says them.
+        limit: The limit that was exceeded: ``requests``, ``time`` or ``concurrency``.
+        wait: Seconds to wait, as in ``Retry-After``.
     """
 
     def __init__(self, limit: str, code: str, message: str, wait: int) -> None:
-        """Carry ``Retry-After`` in whole seconds."""
+        """Add ``Retry-After`` in whole seconds."""
         super().__init__(429, code, message, headers={"Retry-After": str(wait)})
         self.limit = limit
         self.wait = wait
@@ -80,7 +80,7 @@ class ThrottledError(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Leave to run a request; hand it back to `Limits.settle`."""
+    """A request that was admitted; pass it to `Limits.settle` when the request ends."""
 
     user: str
     server: int
@@ -88,21 +88,21 @@ class Admission:
 
 @dataclass(slots=True)
 class _Budget:
-    """What one user has used of one server."""
+    """What one user has used on one server."""
 
     arrivals: deque[float] = field(default_factory=deque)
     spans: deque[tuple[float, float]] = field(default_factory=deque)
     spent: float = 0.0
     running: int = 0
-    # Per limit: when the wait was first named or last made longer, until when it lasts, and how often it was ignored.
+    # By limit: when the wait began or was made longer, when it ends, and how often the client ignored it.
     refused: dict[str, tuple[float, float, int]] = field(default_factory=dict)
 
 
 class Limits:
-    """Admits and refuses requests, and pins clients to servers.
+    """Admits and refuses requests, and keeps each client on one server.
 
-    For each request: `server_for` its cookies, `admit`, run it, `settle` with its duration, and add `headers` and the
-    `cookie` to the answer.
+    For each request: call `server_for` with its cookies, `admit`, run it, call `settle` with its duration, and add
+    `headers` and the `cookie` to the answer.
     """
 
     def __init__(
@@ -113,13 +113,13 @@ class Limits:
         parallelism_hint: int = 4,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start with nothing used.
+        """Start with no requests.
 
         Args:
-            settings: The budget per user and server.
-            servers: How many web servers to play.
-            parallelism_hint: What ``x-ms-dop-hint`` says.
-            clock: Seconds from any start.
+            settings: The limits of a user on a server.
+            servers: Number of simulated web servers.
+            parallelism_hint: The value of ``x-ms-dop-hint``.
+            clock: A monotonic clock in seconds.
         """
         self.settings = settings
         self._hint = str(parallelism_hint)
@@ -130,14 +130,14 @@ class Limits:
         self._budgets: dict[tuple[str, int], _Budget] = {}
 
     def reset(self) -> None:
-        """Forget what was used and refused; requests under way stay counted."""
+        """Forget what was used and refused, except requests that are running."""
         for key, budget in list(self._budgets.items()):
             self._budgets[key] = _Budget(running=budget.running)
 
     # Servers
 
     def server_for(self, cookies: Mapping[str, str]) -> int:
-        """Return the server that answers: the one its ``ARRAffinity`` cookie names, else the next in turn."""
+        """Return the server that answers: the one that the ``ARRAffinity`` cookie names, else the next one in turn."""
         known = self._servers.get(cookies.get("ARRAffinity", ""))
         if known is not None:
             return known
@@ -145,21 +145,22 @@ class Limits:
         return self._turn
 
     def cookie(self, server: int, *, secure: bool) -> str:
-        """Return the value of ``Set-Cookie``; without TLS it is not marked secure, or no client would return it."""
+        """Return the value of ``Set-Cookie``; without TLS it is not secure, or clients would not send it back."""
         return f"ARRAffinity={self._cookies[server]}; path=/;{' secure;' if secure else ''} HttpOnly"
 
     # Budget
 
     def admit(self, user: str, server: int) -> Admission:
-        """Count a request in.
+        """Count the start of a request.
 
         Raises:
-            ThrottledError: A limit is met; the request counts for nothing but a longer wait, if it came too early.
+            ThrottledError: A limit is exceeded. The request does not count, but makes the wait longer if the client
+                did not wait.
         """
         now = self._clock()
         budget = self._budgets.setdefault((user, server), _Budget())
         self._forget(budget, now)
-        # Checked in the order of the service's page; the first refusal stands.
+        # The order of the service's page; the first limit that is exceeded gives the answer.
         self._check(budget, "requests", now, self._wait_for_requests(budget, now))
         self._check(budget, "time", now, self._wait_for_time(budget, now))
         self._check_concurrency(budget, now)
@@ -168,14 +169,14 @@ class Limits:
         return Admission(user, server)
 
     def settle(self, admission: Admission, seconds: float) -> None:
-        """Count a request out, with the seconds it was executed for."""
+        """Count the end of a request and its execution time in seconds."""
         budget = self._budgets.setdefault((admission.user, admission.server), _Budget(running=1))
         budget.running -= 1
         budget.spans.append((self._clock(), seconds))
         budget.spent += seconds
 
     def headers(self, user: str, server: int) -> dict[str, str]:
-        """Return the rate-limit headers of an answer; the time is written with a thousands separator."""
+        """Return the rate-limit headers of an answer; the time has a thousands separator."""
         budget = self._budgets.get((user, server)) or _Budget()
         self._forget(budget, self._clock())
         headers = {"x-ms-dop-hint": self._hint}
@@ -212,7 +213,7 @@ class Limits:
         return 0.0
 
     def _check_concurrency(self, budget: _Budget, now: float) -> None:
-        """At once, and over as soon as there is room: only refusals in a row make the wait longer."""
+        """Checks the running requests; as soon as fewer run than the limit allows, earlier refusals are forgotten."""
         if not self.settings.concurrency or budget.running < self.settings.concurrency:
             budget.refused.pop("concurrency", None)
             return
@@ -227,7 +228,7 @@ class Limits:
 
     def _refuse(self, budget: _Budget, limit: str, now: float, wait: float) -> None:
         since, until, ignored = budget.refused.get(limit, (now, now, 0))
-        if now >= until - _ROUNDING:  # The first refusal, or the client came back when it was told to.
+        if now >= until - _ROUNDING:  # the first refusal, or the client has waited
             since, ignored = now, 0
         elif now - since > _GRACE:
             since, ignored = now, ignored + 1
@@ -236,10 +237,10 @@ class Limits:
         else:
             wait = max(wait, until - now)
         budget.refused[limit] = (since, now + wait, ignored)
-        code, message = self._wording(limit)
+        code, message = self._message(limit)
         raise ThrottledError(limit, code, message, max(math.ceil(wait - _ROUNDING), 1))
 
-    def _wording(self, limit: str) -> tuple[str, str]:
+    def _message(self, limit: str) -> tuple[str, str]:
         settings = self.settings
         window = f"{settings.window:g}"
         match limit:

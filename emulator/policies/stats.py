@@ -1,7 +1,7 @@
-"""What happened so far, for tests and people: counters, and a log of the last requests.
+"""Counters, and a log of the last requests.
 
-How the app uses it: `arrived` and `left` around each request outside ``/_emulator``, and from wherever rows are touched
-`rows` and `wrote`.
+The application calls `arrived` and `left` around each request outside ``/_emulator``, and `touched` for the rows that a
+request read or wrote.
 """
 
 import time
@@ -26,16 +26,16 @@ class LogEntry:
     """One request as ``GET /_emulator/log`` shows it.
 
     Attributes:
-        at: Seconds since 1970 at its end.
+        at: Seconds since 1970 when the request ended.
         method: HTTP method.
         path: Path and query as sent.
-        kind: What sort of request it was, see `kind_of`.
-        status: HTTP status; 0 where the connection was dropped.
-        milliseconds: How long it took, waits of the time model included.
+        kind: The kind of request, see `kind_of`.
+        status: HTTP status; 0 if the connection was dropped.
+        milliseconds: Duration, with the waits of the time model.
         server: The simulated server that answered.
-        user: The caller's ``systemuserid``; empty before a token was verified.
-        code: The error's code, empty for success.
-        fault: The action of the fault that struck it, or empty.
+        user: The caller's ``systemuserid``; empty without a valid token.
+        code: The error code, empty for success.
+        fault: The action of the fault that was used for it, or empty.
     """
 
     at: float
@@ -54,13 +54,13 @@ class Stats:
     """Counters since the start or the last `reset`."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """Start at nothing; ``clock`` gives seconds since 1970."""
+        """Start at zero; ``clock`` returns seconds since 1970."""
         self._clock = clock
         self._in_flight = 0
         self.reset()
 
     def reset(self) -> None:
-        """Count from nothing again; requests under way stay in flight."""
+        """Start at zero again, except for requests that are running."""
         self._kinds: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()
         self._methods: Counter[str] = Counter()
@@ -74,12 +74,12 @@ class Stats:
         self._log: deque[LogEntry] = deque(maxlen=_LOG_LENGTH)
 
     def arrived(self) -> None:
-        """Count a request in."""
+        """Count the start of a request."""
         self._in_flight += 1
         self._most_in_flight = max(self._most_in_flight, self._in_flight)
 
     def left(self, entry: LogEntry) -> None:
-        """Count a request out, with what became of it."""
+        """Count the end of a request with its outcome."""
         self._in_flight -= 1
         self._kinds[entry.kind] += 1
         self._statuses[entry.status] += 1
@@ -97,15 +97,15 @@ class Stats:
         self._inner[kind] += 1
 
     def rows(self, operation: str, count: int) -> None:
-        """Count rows that were read or written, by operation: create, read, update, delete."""
+        """Count rows by operation: create, read, update, delete."""
         self._rows[operation] += count
 
     def wrote(self, table: str, ids: Iterable[str]) -> None:
-        """Count a write of each record of ``table``: create, update or delete, once committed."""
+        """Count a write (create, update or delete) of each of these records."""
         self._writes.setdefault(table, Counter()).update(ids)
 
     def touched(self, effect: Effect) -> None:
-        """Count the rows that a request read or wrote, once committed."""
+        """Count the rows that a request read, or wrote and committed."""
         self.rows(effect.operation, effect.count)
         if effect.ids:
             self.wrote(effect.table, effect.ids)
@@ -115,7 +115,7 @@ class Stats:
         return [asdict(entry) for entry in self._log]
 
     def report(self) -> dict[str, Any]:
-        """Return the object that ``GET /_emulator/stats`` answers."""
+        """Return the answer to ``GET /_emulator/stats``."""
         return {
             "requests": {
                 "total": self._kinds.total(),
@@ -146,12 +146,12 @@ def _writes(counts: Counter[str]) -> dict[str, Any]:
 
 
 def kind_of(method: str, path: str, *, if_match: bool = False) -> str:
-    """Name the sort of request for the counters.
+    """Return the kind of a request for the counters.
 
     Args:
         method: HTTP method.
         path: The path after the service's root, without the query.
-        if_match: Whether the request has an ``If-Match`` header, which makes a PATCH an update.
+        if_match: Whether the request has an ``If-Match`` header: a PATCH with it is an update.
 
     Returns:
         ``batch``, ``metadata``, a bulk message's name, ``query``, ``retrieve``, ``create``, ``update``, ``upsert``,
@@ -174,13 +174,13 @@ def kind_of(method: str, path: str, *, if_match: bool = False) -> str:
             return "operation" if path[0].isupper() else "create"
         case "PATCH":
             return "update" if if_match else "upsert"
-        case "DELETE" if ")/" not in path:  # Behind a key stands a property, which is emptied.
+        case "DELETE" if ")/" not in path:  # a path after a key names a property, which is set to null
             return "delete"
         case _:
             return "update"
 
 
 def _reading(path: str) -> str:
-    if path[0].isupper():  # Functions begin with a capital, entity sets do not.
+    if path[0].isupper():  # names of functions begin with a capital letter, entity sets do not
         return "operation"
     return "retrieve" if "(" in path else "query"

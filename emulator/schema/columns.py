@@ -1,4 +1,4 @@
-"""One column from its description in YAML, with the defaults Dataverse gives a new column of that type."""
+"""One column from its description in YAML, with Dataverse's defaults for a new column of that type."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,7 +17,7 @@ _SETTINGS: Final = frozenset(
         *("valid_for_create", "valid_for_update", "valid_for_read", "ascii_only", "default", "full_name", "secured"),
     }
 )
-# Bounds of a column that states none: Dataverse's own ("Attribute metadata": IntegerAttributeMetadata and so on).
+# The range of a column without one: Dataverse's defaults ("Attribute metadata": IntegerAttributeMetadata and so on).
 _BOUNDS: Final[Mapping[ColumnType, tuple[float | int, float | int]]] = {
     ColumnType.INTEGER: (-2147483648, 2147483647),
     ColumnType.BIGINT: (-9223372036854775808, 9223372036854775807),
@@ -31,16 +31,16 @@ _BOOLEAN_LABELS: Final = {0: "No", 1: "Yes"}
 
 
 def is_custom(schema_name: str) -> bool:
-    """Whether a name carries a publisher's prefix, as `new_Score` does; `Address1_City` does not."""
+    """Whether a name has the prefix of a publisher, as `new_Score` does; `Address1_City` does not."""
     prefix, separator, _ = schema_name.partition("_")
     return bool(separator) and prefix.islower() and prefix.isalnum()
 
 
 def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapping[str, Table]) -> Column:
-    """Returns the column a description stands for.
+    """Returns the column that a description defines.
 
     Raises:
-        SchemaFileError: An unknown setting or type, or a lookup without targets.
+        SchemaFileError: A setting or type is unknown, or a lookup has no targets.
     """
     unknown = set(settings) - _SETTINGS
     if unknown:
@@ -114,7 +114,7 @@ def _option(value: int, description: str | Mapping[str, Any]) -> Option:
 
 
 def _navigation(name: str, targets: tuple[str, ...], given: str | Mapping[str, str] | None) -> Mapping[str, str]:
-    """Custom lookups keep the schema name's case; one of several targets is appended to the name."""
+    """Custom lookups use the schema name with its case; with several targets, each is appended to the name."""
     if isinstance(given, Mapping):
         return dict(given)
     base = given or (name if is_custom(name) else name.lower())

@@ -1,7 +1,7 @@
-"""What Microsoft documents and this emulator does not do: such a request answers 501 and names it.
+"""What Microsoft documents and this emulator does not implement: the answer is 501 and names it.
 
-`documented.yaml` holds the names of the Web API reference: functions, actions, entity sets and many-to-many navigation
-properties. What the emulator does itself is found before these names are asked.
+`documented.yaml` holds names of the Web API reference: functions, actions, entity sets and many-to-many navigation
+properties. The emulator looks for its own operations first.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from emulator.errors import NAMESPACE, not_implemented
 __all__ = ["check_emulated", "check_headers"]
 
 _KINDS: Final = {"functions": "function", "actions": "action", "tables": "table", "many_to_many": "relationship"}
-# Headers that change what a request does, and the values with which they do so (None for any). Those that leave out
-# plug-ins and flows have nothing to leave out here, and are taken.
+# Headers that change what a request does, and the value with which they do so (None for any value). Headers that
+# bypass plug-ins and flows are accepted, as the emulator has neither.
 _HEADERS: Final[Mapping[str, tuple[str, str | None]]] = {
     "mscrm.suppressduplicatedetection": ("MSCRM.SuppressDuplicateDetection", "false"),
     "mscrm.solutionuniquename": ("MSCRM.SolutionUniqueName", None),
@@ -29,16 +29,16 @@ _HEADERS: Final[Mapping[str, tuple[str, str | None]]] = {
 
 @cache
 def _names() -> Mapping[str, str]:
-    """Name to the kind of thing it is."""
+    """Names with their kinds: function, action, table or relationship."""
     content = yaml.safe_load((files("emulator.schema") / "documented.yaml").read_text(encoding="utf-8"))
     return {name: kind for group, kind in _KINDS.items() for name in content[group].split()}
 
 
 def check_emulated(name: str) -> None:
-    """Refuses a name that the service has and the emulator has not.
+    """Refuses a name that Microsoft documents and the emulator does not implement.
 
     Raises:
-        ServiceError: 501, with a sentence that names it.
+        ServiceError: 501 with the name.
     """
     bare = name.removeprefix(f"{NAMESPACE}.")
     kind = _names().get(bare)
@@ -47,10 +47,10 @@ def check_emulated(name: str) -> None:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Refuses headers that the emulator would have to pass over.
+    """Refuses headers that the emulator would have to ignore.
 
     Raises:
-        ServiceError: 501, with a sentence that names the header.
+        ServiceError: 501 with the name of the header.
     """
     for name, (shown, value) in _HEADERS.items():
         given = headers.get(name)

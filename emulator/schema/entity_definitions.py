@@ -1,7 +1,7 @@
-"""Tables from EntityMetadata JSON: what a real environment's `EntityDefinitions` returns, and what creates tables.
+"""Tables from EntityMetadata JSON: a real environment's answer to `EntityDefinitions`, or a request for a new table.
 
-The JSON becomes a description such as the YAML files hold, so that there is one way from descriptions to tables. What
-a query left out falls back to Dataverse's defaults; choices without options take any number.
+The JSON is converted to a description as in the YAML files, so that there is one way to make tables. Properties that
+the JSON lacks get Dataverse's defaults; choices without options accept any number.
 """
 
 import re
@@ -20,7 +20,7 @@ __all__ = ["column_description", "key_description", "plural", "read_entity_defin
 Json = Mapping[str, Any]
 _CLASS: Final = re.compile(r"#?(?:Microsoft\.Dynamics\.CRM\.)?(?:Complex)?(\w+?)AttributeMetadata$")
 _TYPES_OF_CLASSES: Final = {"UniqueIdentifier": "Uniqueidentifier", "MultiSelectPicklist": "MultiSelectPicklist"}
-# Kinds the emulator stores nothing for: files, party lists, names and types of lookups, managed properties.
+# Kinds of columns without a stored value: files, party lists, names and types of lookups, managed properties.
 _SKIPPED: Final = frozenset({"File", "PartyList", "EntityName", "ManagedProperty", "CalendarRules", "Virtual", ""})
 _SPELLED_WITH_ES: Final = ("s", "x", "ch", "sh")
 
@@ -31,17 +31,17 @@ def read_entity_definitions(path: Path, base: Schema) -> Schema:
     The file holds one EntityMetadata object or the answer to `EntityDefinitions?$expand=Attributes,Keys,...`.
 
     Raises:
-        SchemaFileError: The file is missing or no such JSON.
+        SchemaFileError: The file is missing or not such JSON.
     """
     try:
         content = orjson.loads(path.read_bytes())
     except OSError as error:
         raise SchemaFileError(f"{path} can't be read: {error.strerror}") from error
     except orjson.JSONDecodeError as error:
-        raise SchemaFileError(f"{path} is no JSON: {error}") from error
+        raise SchemaFileError(f"{path} is not valid JSON: {error}") from error
     entities = content.get("value", [content]) if isinstance(content, dict) else content
     if not isinstance(entities, list) or not all(isinstance(one, dict) and "SchemaName" in one for one in entities):
-        raise SchemaFileError(f"{path} holds no EntityMetadata: expected SchemaName, Attributes and so on")
+        raise SchemaFileError(f"{path} does not hold EntityMetadata: expected SchemaName, Attributes and so on")
     names = {str(one["SchemaName"]).lower() for one in entities}
     kept = Schema(
         tables={name: table for name, table in base.tables.items() if name not in names}, actions=base.actions
@@ -77,7 +77,7 @@ def table_description(entity: Json) -> dict[str, Any]:
 
 
 def plural(name: str) -> str:
-    """Returns the entity set name Dataverse makes of a logical name: countries, extrarunses."""
+    """Returns the entity set name that Dataverse derives from a logical name: countries, extrarunses."""
     if name.endswith("y") and name[-2:-1] not in set("aeiou"):
         return f"{name[:-1]}ies"
     return f"{name}es" if name.endswith(_SPELLED_WITH_ES) else f"{name}s"
@@ -98,7 +98,7 @@ def _columns(
             continue
         settings = column_description(attribute)
         if settings["type"] in {"State", "Status"} and not settings.get("options"):
-            continue  # the usual states stand in for those the JSON does not list
+            continue  # the default states apply if the JSON does not list states
         known = navigation.get(logical, {})
         if known:
             settings["targets"] = settings.get("targets") or list(known)

@@ -1,7 +1,7 @@
-"""What is wrong with a schema file."""
+"""The error of a schema file."""
 
 __all__ = ["SchemaFileError"]
 
 
 class SchemaFileError(ValueError):
-    """A schema file can't be read or says something the emulator does not know; the message names the place."""
+    """A schema file cannot be read, or is not valid; the message names file, table and column."""

@@ -1,7 +1,7 @@
-"""Reads tables and actions from YAML: the built-in ones and a user's own.
+"""Reads tables and actions from YAML: the built-in ones and those of a user.
 
-A file maps each table's schema name to its description; `actions` is the one reserved name. A table that is already
-known is extended: its columns and keys are added, its other settings replaced where given.
+A file maps the schema name of each table to its description; the name `actions` is reserved. A description of a known
+table extends it: columns and keys are added, other settings are replaced.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +37,7 @@ def _yaml(text: str, name: str) -> Description:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SchemaFileError(f"{name} is no YAML: {error}") from error
+        raise SchemaFileError(f"{name} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise SchemaFileError(f"{name} must map table names to descriptions")
     return content
@@ -55,7 +55,7 @@ def _standard_columns() -> Description:
 
 
 def builtin_schema() -> Schema:
-    """Returns the usual tables of a Dataverse environment."""
+    """Returns the built-in tables: the usual ones of a Dataverse environment."""
     return schema_from(_builtin_descriptions())
 
 
@@ -113,7 +113,7 @@ def _new_table(schema_name: str, description: Description, standard: Description
         custom=is_custom(schema_name),
     )
     if primary_name not in columns:
-        raise SchemaFileError(f"table {schema_name}: the primary name {primary_name!r} is no column of it")
+        raise SchemaFileError(f"table {schema_name}: the primary name {primary_name!r} is not one of its columns")
     return Table(
         logical_name=logical,
         schema_name=schema_name,
@@ -155,14 +155,14 @@ def _columns(
         described |= _base_columns(own)
     if ownership in {"UserOwned", "OrganizationOwned"} or "states" in description:
         described |= _state_columns(description.get("states", _DEFAULT_STATES))
-    # Own descriptions win over standard ones, whatever the case of their names.
+    # The description of the table replaces a standard one; names compare without regard to case.
     own_names = {name.lower() for name in own}
     described = {name: settings for name, settings in described.items() if name.lower() not in own_names} | own
     return {name.lower(): build_column(schema_name, name, settings, known) for name, settings in described.items()}
 
 
 def _base_columns(own: Description) -> Description:
-    """Each money column `x` is accompanied by `x_base`, its value in the organisation's currency."""
+    """Each money column `x` has a column `x_base`, its value in the organisation's currency."""
     return {
         f"{name}_Base": {
             **{key: value for key, value in settings.items() if key in {"min", "max", "precision"}},
@@ -213,7 +213,7 @@ def _keys(schema_name: str, description: Description, columns: Mapping[str, Colu
 
 
 def extended(table: Table, description: Description, known: Mapping[str, Table]) -> Table:
-    """Returns a known table with further columns and keys, and settings replaced."""
+    """Returns a known table with more columns and keys, and with other settings replaced."""
     added = {
         name.lower(): build_column(table.schema_name, name, settings, known)
         for name, settings in (description.get("columns") or {}).items()

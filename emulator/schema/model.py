@@ -1,4 +1,4 @@
-"""Tables, columns, keys and declared actions: what a Dataverse environment knows about its data."""
+"""Tables, columns, keys and declared actions of a Dataverse environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,7 +84,7 @@ class Option:
 class Column:
     """One attribute of a table.
 
-    `navigation` maps each target table to the single-valued navigation property that leads to it,
+    `navigation` maps each target table to the single-valued navigation property for it,
     `relationships` maps it to the relationship's schema name.
     """
 
@@ -124,7 +124,7 @@ class Column:
 
     @property
     def is_polymorphic(self) -> bool:
-        """Whether the column's target table must be stored beside the identifier."""
+        """Whether the lookup has several target tables, so that rows store the table beside the identifier."""
         return len(self.targets) > 1
 
     @property
@@ -175,13 +175,13 @@ class Table:
         by_navigation: dict[str, tuple[Column, str]] = {}
         for column in self.columns.values():
             for target, name in column.navigation.items():
-                by_navigation.setdefault(name, (column, target))  # `ownerid` leads to users first, then to teams
+                by_navigation.setdefault(name, (column, target))  # `ownerid`: users first, then teams
         object.__setattr__(self, "by_property", MappingProxyType(by_property))
         object.__setattr__(self, "by_navigation", MappingProxyType(by_navigation))
 
     @property
     def has_state(self) -> bool:
-        """Whether rows carry a state and a status."""
+        """Whether rows have a state and a status."""
         return "statecode" in self.columns and "statuscode" in self.columns
 
     @property
@@ -201,7 +201,7 @@ class ActionParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """A declared action or function and the answer it gives; `response` None answers 204."""
+    """A declared action or function and its answer; without a `response` it answers 204."""
 
     name: str
     bound_to: str | None = None

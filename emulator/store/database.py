@@ -21,12 +21,12 @@ __all__ = ["Budget", "Database"]
 
 _FIRST_VERSION: Final = 500_000
 _STATEMENTS_KEPT: Final = 512
-_STEPS_BETWEEN_LOOKS: Final = 100_000  # SQLite's steps between two looks at the clock: about a millisecond's
+_STEPS_BETWEEN_LOOKS: Final = 100_000  # SQLite instructions between two checks of the clock: about a millisecond
 
 
 @dataclass(slots=True)
 class Budget:
-    """How many seconds the statements of one request may still run; SQL Server is given two minutes for each."""
+    """The seconds that the statements of one request can still take; SQL Server allows two minutes."""
 
     left: float = 120.0
 
@@ -34,18 +34,18 @@ class Budget:
 class Database:
     """All rows of the environment.
 
-    Every write happens between `begin` and `commit` on one connection, synchronously, so a request is written whole or
-    not at all, also when the process is killed.
+    All writes of a request run in one transaction on one connection, so a request is written completely or not at all,
+    also if the process is killed.
     """
 
     def __init__(self, schema: Schema, collation: Collation, path: Path | None = None) -> None:
-        """Opens or makes the database; `path` None keeps it in memory."""
+        """Opens or creates the database; without a path it is in memory."""
         self.schema = schema
         self.collation = collation
         self.connection = sqlite3.connect(
             path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS_KEPT
         )
-        weakref.finalize(self, self.connection.close)  # a server that ends in a thread leaves nothing open
+        weakref.finalize(self, self.connection.close)  # closes it also if a server ends in a thread
         collation.register(self.connection)
         self.connection.create_function("dv_like", 2, wildcard_match, deterministic=True)
         self._deadline = math.inf
@@ -69,7 +69,7 @@ class Database:
         return max(highest, _FIRST_VERSION)
 
     def prepare(self, table: Table) -> None:
-        """Makes the SQL table of `table`, or adds the columns and indexes it lacks."""
+        """Creates the SQL table of `table`, or adds missing columns and indexes."""
         present = {row[1] for row in self.connection.execute(f"PRAGMA table_info({sql_name(table.logical_name)})")}
         if present:
             for statement in missing_columns(table, present):
@@ -80,7 +80,7 @@ class Database:
         self._rows[table.logical_name] = Rows(self.connection, table, self.next_version)
 
     def _fill_shadows(self, table: Table) -> None:
-        """Gives existing rows the collated forms that a new key compares by."""
+        """Fills the normal forms of text that a new key compares, for existing rows."""
         for key in table.keys:
             if self.scalar("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{table.logical_name}.key.{key.name}",)):
                 continue
@@ -92,7 +92,7 @@ class Database:
                     )
 
     def adopt(self, schema: Schema, *changed: Table) -> None:
-        """Takes a changed schema over, bringing the changed tables' SQL up to it."""
+        """Replaces the schema and updates the SQL of its changed tables."""
         self.schema = schema
         with self.transaction():
             for table in changed:
@@ -122,7 +122,7 @@ class Database:
         return self._rows[table.logical_name]
 
     def next_version(self) -> int:
-        """Returns the next row version; versions are unique in the environment and only grow."""
+        """Returns the next row version; versions are unique in the environment and always increase."""
         self.version += 1
         return self.version
 
@@ -132,10 +132,10 @@ class Database:
 
     @contextmanager
     def within(self, budget: Budget) -> Iterator[None]:
-        """Lets the statements inside run as long as the budget allows, and takes what they used off it.
+        """Limits the time of the statements inside to the budget, and reduces the budget by the time they used.
 
         Raises:
-            ServiceError: They took longer; what they did is undone where a transaction was open.
+            ServiceError: They took longer; an open transaction is rolled back.
         """
         begun = time.monotonic()
         self._deadline = begun + budget.left
@@ -151,7 +151,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Makes what happens inside all or nothing; inner transactions can fail alone."""
+        """Runs what is inside in one transaction; an inner transaction is rolled back alone if it fails."""
         depth = self._depth
         begin, commit, undo = (
             ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
@@ -163,7 +163,7 @@ class Database:
         try:
             yield
         except BaseException:
-            if self.connection.in_transaction:  # SQLite itself rolls back where it interrupts a write
+            if self.connection.in_transaction:  # SQLite rolls back itself if it interrupts a write
                 self.connection.execute(undo)
                 if depth:
                     self.connection.execute(commit)
@@ -174,7 +174,7 @@ class Database:
             self._depth -= 1
 
     def clear(self) -> None:
-        """Removes every row of every table; versions go on growing."""
+        """Removes every row of every table; row versions continue to increase."""
         with self.transaction():
             for table in self.schema.tables.values():
                 self.connection.execute(f"DELETE FROM {sql_name(table.logical_name)}")

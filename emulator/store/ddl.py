@@ -1,8 +1,8 @@
 """The SQL tables behind the Dataverse tables.
 
-Text columns of an alternate key have a shadow column `<name>__n` that holds the collated form, and each key a unique
-index over shadows and plain columns. SQLite's unique indexes ignore rows with a null in them, as Dataverse's keys do.
-Polymorphic lookups keep their target's name in `<name>__type`.
+Text columns of an alternate key have a shadow column `<name>__n` with the normal form of the text, and each key has a
+unique index over shadow and other columns. SQLite's unique indexes ignore rows with a null, as the keys of
+Dataverse do. Polymorphic lookups have the name of the target table in `<name>__type`.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from emulator.schema import Column, ColumnType, Table
 __all__ = ["SYSTEM_TABLES", "create_statements", "key_column", "missing_columns", "sql_columns", "sql_name"]
 
 SYSTEM_TABLES: Final = (
-    # What change tracking reports as deleted; rows of deleted tables go with them.
+    # The deletions that change tracking reports; those of a deleted table are removed with it.
     """CREATE TABLE IF NOT EXISTS "_deleted" (
         "version" INTEGER PRIMARY KEY, "entity" TEXT NOT NULL, "id" TEXT NOT NULL, "partition" TEXT)""",
 )
@@ -24,7 +24,7 @@ _AFFINITY: Final = {
     ColumnType.PICKLIST: "INTEGER",
     ColumnType.STATE: "INTEGER",
     ColumnType.STATUS: "INTEGER",
-    # No affinity: whole amounts stay whole numbers and no digit is rewritten.
+    # No affinity: SQLite then keeps whole numbers and all digits.
     ColumnType.DECIMAL: "",
     ColumnType.MONEY: "",
     ColumnType.DOUBLE: "",
@@ -43,7 +43,7 @@ def sql_name(name: str) -> str:
 
 
 def key_column(column: Column) -> str:
-    """Returns the SQL column that decides about equality in an alternate key."""
+    """Returns the SQL column that an alternate key compares."""
     return f"{column.logical_name}__n" if column.type is ColumnType.STRING else column.logical_name
 
 
@@ -60,7 +60,7 @@ def _default(table: Table, column: Column) -> str:
 
 
 def sql_columns(table: Table) -> Iterator[tuple[str, str]]:
-    """Yields name and definition of every SQL column but `row_`."""
+    """Yields name and definition of every SQL column except `row_`."""
     keyed = {part for key in table.keys for part in key.columns}
     for name, column in table.columns.items():
         definition = _AFFINITY.get(column.type, "TEXT") + _default(table, column)
@@ -72,16 +72,16 @@ def sql_columns(table: Table) -> Iterator[tuple[str, str]]:
 
 
 def create_statements(table: Table) -> Iterator[str]:
-    """Yields what makes a table and its indexes, where they are missing."""
+    """Yields the statements that create a table and its indexes if they do not exist."""
     name = sql_name(table.logical_name)
     columns = ", ".join(f"{sql_name(column)} {definition}" for column, definition in sql_columns(table))
-    # AUTOINCREMENT: a row number is never given twice, so a row found before a wait is the same one after it.
+    # AUTOINCREMENT: a row number is never used again, so it names the same row after a wait.
     yield f'CREATE TABLE IF NOT EXISTS {name} ("row_" INTEGER PRIMARY KEY AUTOINCREMENT, {columns})'
     yield from index_statements(table)
 
 
 def index_statements(table: Table) -> Iterator[str]:
-    """Yields the unique indexes of identifier and alternate keys, and those that deletes look referring rows up by."""
+    """Yields the unique indexes of identifier and alternate keys, and the indexes that find referring rows."""
     name = sql_name(table.logical_name)
     identity = sql_name(table.primary_id) + (", ifnull(\"partitionid\", '')" if table.elastic else "")
     yield f"CREATE UNIQUE INDEX IF NOT EXISTS {sql_name(table.logical_name + '.id')} ON {name} ({identity})"
@@ -97,8 +97,8 @@ def index_statements(table: Table) -> Iterator[str]:
 
 
 def missing_columns(table: Table, present: set[str]) -> Iterator[str]:
-    """Yields what brings a table of an older file up to the schema."""
+    """Yields the statements that add columns which a table of an older file lacks."""
     for column, definition in sql_columns(table):
         if column not in present:
-            # A column that is added later can't be NOT NULL; only the identifier is, and it is there.
+            # A new column cannot be NOT NULL; only the identifier is NOT NULL, and it is never missing.
             yield f"ALTER TABLE {sql_name(table.logical_name)} ADD COLUMN {sql_name(column)} {definition}"

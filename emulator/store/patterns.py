@@ -1,9 +1,8 @@
-"""Wildcards: the patterns of SQL Server's LIKE, written as SQLite's GLOB.
+"""Wildcards: the patterns of SQL Server's LIKE as patterns of SQLite's GLOB.
 
-``contains``, ``startswith`` and ``endswith`` honour ``%``, ``_``, ``[set]`` and ``[^set]`` (wildcard-characters page).
-GLOB knows the same sets and compares exactly, which is what is wanted of text the collation has already folded. A
-pattern with wildcards of any length in its middle goes to `wildcard_match`: GLOB tries every way to divide the text
-among them, which takes years for a text of a few hundred letters.
+``contains``, ``startswith`` and ``endswith`` support ``%``, ``_``, ``[set]`` and ``[^set]`` (wildcard-characters page).
+GLOB has the same sets and compares exactly, which is correct for text in normal form. `wildcard_match` evaluates
+patterns with ``*`` in the middle: for these, GLOB takes years with several stars and a text of a few hundred letters.
 """
 
 import re
@@ -22,10 +21,10 @@ def glob_pattern(function: str, text: str) -> str | None:
 
     Args:
         function: ``contains``, ``startswith`` or ``endswith``.
-        text: The function's argument, folded by the collation.
+        text: The argument of the function, folded by the collation.
 
     Returns:
-        The pattern, or None where nothing can match: a bracket is never closed, or holds nothing.
+        The pattern, or None if it cannot match any text: a bracket is not closed, or is empty.
     """
     before, after = _PLACES[function]
     pieces: list[str] = []
@@ -58,12 +57,12 @@ def _plain(char: str) -> str:
 
 
 def is_simple(pattern: str) -> bool:
-    """Whether a GLOB pattern has no star but at its ends, so that SQLite's own GLOB is fast."""
+    """Whether a GLOB pattern has stars only at its ends, so that SQLite's GLOB is fast."""
     return "*" not in pattern[1:-1].replace("[*]", "")
 
 
 def wildcard_match(text: str | None, pattern: str) -> bool | None:
-    """Whether a text matches a GLOB pattern; the work grows with the product of their lengths and no faster."""
+    """Whether a text matches a GLOB pattern; the time is at most proportional to the product of their lengths."""
     if text is None:
         return None
     first, *rest = _segments(pattern)
@@ -85,7 +84,7 @@ def wildcard_match(text: str | None, pattern: str) -> bool | None:
 
 @lru_cache(maxsize=256)
 def _segments(pattern: str) -> tuple[tuple[re.Pattern[str], int], ...]:
-    """The pieces between the stars, and how many characters each matches."""
+    """The pieces between the stars as regular expressions, each with the number of characters it matches."""
     pieces: list[list[str]] = [[]]
     for piece in _PIECE.findall(pattern):
         if piece == "*":
@@ -96,7 +95,7 @@ def _segments(pattern: str) -> tuple[tuple[re.Pattern[str], int], ...]:
 
 
 def _one(piece: str) -> str:
-    """The regular expression of one character."""
+    """The regular expression for one character of the text."""
     if piece == "?":
         return "."
     return _set(piece[1:-1]) if len(piece) > 1 else re.escape(piece)
@@ -109,7 +108,7 @@ def _set(inside: str) -> str:
     position = 0
     while position < len(inside):
         span = inside[position : position + 3]
-        if len(span) == 3 and span[1] == "-":  # noqa: PLR2004 - from, dash, to
+        if len(span) == 3 and span[1] == "-":  # noqa: PLR2004 - first, dash, last
             if span[0] <= span[2]:
                 members.append(f"{re.escape(span[0])}-{re.escape(span[2])}")
             position += 3

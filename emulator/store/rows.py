@@ -51,14 +51,14 @@ class Rows:
         )
 
     def by_key(self, key: AlternateKey, values: Sequence[Any]) -> int | None:
-        """Returns the number of the row with these key values (text already collated)."""
+        """Returns the number of the row with these key values (text in normal form)."""
         condition = " AND ".join(f"{sql_name(key_column(self.table.columns[part]))} = ?" for part in key.columns)
         statement = f'SELECT "row_" FROM {self._name} WHERE {condition}'
         row: int | None = scalar(self._connection, statement, values)
         return row
 
     def by_single_key(self, key: AlternateKey, values: Sequence[Any]) -> dict[Any, int]:
-        """Returns the numbers of the rows that exist, by the value of a key of one column (text already collated)."""
+        """Returns the numbers of the rows that exist, by the value of a key of one column (text in normal form)."""
         column = sql_name(key_column(self.table.columns[key.columns[0]]))
         return dict(
             self._connection.execute(
@@ -98,7 +98,7 @@ class Rows:
             )
 
     def update(self, rows: Iterable[Values]) -> int:
-        """Updates rows; each is SQL column -> value with the row number last, under `row_`. Returns how many were met.
+        """Updates rows and returns their number; each is SQL column -> value, with the row number last, under `row_`.
 
         Raises:
             sqlite3.IntegrityError: A row's new alternate key is taken.
@@ -112,7 +112,7 @@ class Rows:
         return met
 
     def delete(self, row: int) -> None:
-        """Deletes a row and notes it for change tracking."""
+        """Deletes a row and records the deletion for change tracking."""
         columns = (self.table.primary_id, *(("partitionid",) if self.table.elastic else ()))
         found = self.fetch(row, columns)
         if found is None:
@@ -124,7 +124,7 @@ class Rows:
         )
 
     def unlink(self, column: str, record_id: str, changed: Mapping[str, Any]) -> None:
-        """Clears a lookup wherever it refers to `record_id`, which is being deleted."""
+        """Sets a lookup to null in all rows that refer to `record_id`, and the columns in `changed`."""
         numbers = self._connection.execute(
             f'SELECT "row_" FROM {self._name} WHERE {sql_name(column)} = ?', (record_id,)
         ).fetchall()

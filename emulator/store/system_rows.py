@@ -1,4 +1,4 @@
-"""Rows an organisation has before anybody writes one: itself, its business unit, users, currency and messages."""
+"""The rows that an organisation has from the start: organisation, business unit, users, currency and messages."""
 
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -46,7 +46,7 @@ def _organisation_rows() -> list[Row]:
 
 
 def _message_rows(database: Database) -> list[Row]:
-    """Which table supports which message; the bulk-operations page: UpsertMultiple follows and is not listed."""
+    """The messages of each table; UpsertMultiple follows from the others and has no filter (bulk-operations page)."""
     messages = ("Create", "Retrieve", "RetrieveMultiple", "Update", "Delete")
     bulk = ("CreateMultiple", "UpdateMultiple", "DeleteMultiple")
     ids = {name: str(uuid5(NAMESPACE, f"message {name}")) for name in (*messages, *bulk, "UpsertMultiple")}
@@ -68,7 +68,7 @@ def _message_rows(database: Database) -> list[Row]:
 
 
 def add_system_rows(database: Database, now: str) -> None:
-    """Adds the rows that are missing."""
+    """Adds those rows that are missing; `now` is the time of creation."""
     with database.transaction():
         for logical_name, values in (*_organisation_rows(), *_message_rows(database)):
             table = database.schema.tables[logical_name]

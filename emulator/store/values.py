@@ -1,6 +1,6 @@
-"""JSON values into stored ones: what each type of column accepts, and with which code it refuses.
+"""JSON values as stored values: what each type of column accepts, and the error code for other values.
 
-Stored forms are those the columns' JSON has when it is read, except booleans (0 and 1).
+A stored value has the form of its JSON when it is read, except booleans (0 and 1).
 """
 
 import re
@@ -27,12 +27,12 @@ __all__ = ["Convert", "converter", "guid_text", "service_time"]
 Convert = Callable[[Any], Any]
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-# Without an offset it is UTC; a date alone is its midnight.
+# A time without an offset is in UTC; a date without a time is midnight.
 _MOMENT: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,7})?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE
 )
 _UTC_SECOND: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-# What XML 1.0 can't hold: control characters but tab and line ends, halves of surrogate pairs, U+FFFE and U+FFFF.
+# Not allowed in XML 1.0: control characters except tab and line ends, halves of surrogate pairs, U+FFFE and U+FFFF.
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _EARLIEST_YEAR: Final = 1753  # behavior-format-date-time-attribute: the minimum of SQL Server's datetime
 _MOST_CHOICES: Final = 150
@@ -43,7 +43,7 @@ def guid_text(value: Any) -> str:
     """Returns a GUID as the service writes it, lower-case with dashes.
 
     Raises:
-        ServiceError: It is none.
+        ServiceError: The value is not a GUID.
     """
     if isinstance(value, str):
         try:
@@ -54,12 +54,12 @@ def guid_text(value: Any) -> str:
 
 
 def service_time(moment: datetime) -> str:
-    """Returns a moment in UTC, to the second, as rows carry it."""
+    """Returns a time as rows store it: in UTC, without fractions of a second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def converter(column: Column, table: Table) -> Convert:
-    """Returns the function that makes JSON values of this column storable; it raises `ServiceError` for the others."""
+    """Returns the function that converts JSON values of a column; it raises `ServiceError` for other values."""
     make = _CONVERTERS.get(column.type)
     return make(column, table.logical_name) if make else _unwritable(column, table.logical_name)
 
@@ -133,11 +133,11 @@ def _number(column: Column, table: str) -> Convert:
 
 
 def _rounded(value: float, digits: int) -> float:
-    """Rounds as the service does: to the column's precision, of the decimal that was written."""
+    """Rounds as the service does: the decimal as written, to the precision of the column."""
     if round(value, digits) == value:
         return value
     written = Decimal(repr(value))
-    return float(written.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)) + 0.0  # no minus zero
+    return float(written.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)) + 0.0  # + 0.0 makes 0 of -0
 
 
 def _boolean(column: Column, table: str) -> Convert:

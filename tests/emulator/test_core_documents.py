@@ -65,6 +65,15 @@ def test_an_option_without_a_name_says_nothing(client: Client, query: str) -> No
     assert client.send("GET", f"accounts?{query}").status_code == 200
 
 
+def test_a_filter_within_expand_knows_the_callers_business_unit(client: Client) -> None:
+    """`EqualBusinessId` compares with the unit of the user that sent the request, as in a filter outside."""
+    account = _made(client, "accounts", name="A")
+    _made(client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
+    function = "Microsoft.Dynamics.CRM.EqualBusinessId(PropertyName='owningbusinessunit')"
+    answer = client.send("GET", f"accounts?$expand=contact_customer_accounts($filter={function};$select=lastname)")
+    assert [row["lastname"] for row in answer.json()["value"][0]["contact_customer_accounts"]] == ["L"]
+
+
 def test_expand_with_ref_gives_addresses(client: Client) -> None:
     """On a lookup; the documented refusal comes for a collection."""
     contact = _made(client, "contacts", lastname="L")

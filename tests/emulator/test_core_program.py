@@ -110,10 +110,10 @@ def test_a_seed_with_a_bad_row_loads_nothing(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--schema", "none.yaml"], "none.yaml can't be read"),
-        (["--limits", "speed=1"], "'speed' is no limit"),
-        (["--row-ms", "fly=1"], "fly: no operation"),
+        (["--limits", "speed=1"], "'speed' is not a limit"),
+        (["--row-ms", "fly=1"], "fly: not an operation"),
         (["--seed", "x"], "write SET=FILE"),
-        (["--collation", "Latin1"], "no collation"),
+        (["--collation", "Latin1"], "not a collation"),
         (["--db", "/no/such/folder/rows.db"], "unable to open database file"),
     ],
 )

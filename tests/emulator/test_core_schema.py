@@ -98,7 +98,7 @@ def test_a_file_adds_tables_and_extends_known_ones(tmp_path: Path) -> None:
         ({"new_T": {"columns": {"new_A": {"type": "String"}}, "keys": {"k": ["new_b"]}}}, "key k: no column new_b"),
         (
             {"new_T": {"primary_name": "x", "columns": {"new_A": {"type": "String"}}}},
-            "the primary name 'x' is no column",
+            "the primary name 'x' is not one of its columns",
         ),
         ([1], "must map table names"),
     ],
@@ -112,12 +112,12 @@ def test_a_file_that_makes_no_sense_is_refused_with_the_place(tmp_path: Path, co
 def test_a_file_that_is_no_yaml_or_is_not_there_is_refused(tmp_path: Path) -> None:
     """Both are said plainly."""
     (tmp_path / "bad.yaml").write_text("a: [", encoding="utf-8")
-    with pytest.raises(SchemaFileError, match=r"bad\.yaml is no YAML"):
+    with pytest.raises(SchemaFileError, match=r"bad\.yaml is not valid YAML"):
         read_schema_file(tmp_path / "bad.yaml", builtin_schema())
     with pytest.raises(SchemaFileError, match="can't be read"):
         read_schema_file(tmp_path / "none.yaml", builtin_schema())
     (tmp_path / "x.json").write_text("[1]", encoding="utf-8")
-    with pytest.raises(SchemaFileError, match="holds no EntityMetadata"):
+    with pytest.raises(SchemaFileError, match="does not hold EntityMetadata"):
         read_entity_definitions(tmp_path / "x.json", builtin_schema())
 
 

@@ -275,7 +275,7 @@ CRM = "Microsoft.Dynamics.CRM."
         ("new_thing_children/any(c)", "Syntax error at position"),
         ("new_thing_children/any(c:c/Name eq 'a')", "Could not find a property named 'Name'"),
         (f"{CRM}Above(PropertyName='new_parentid')", f"An unknown function with name '{CRM}Above' was found"),
-        (f"{CRM}In(PropertyName='new_ParentId',PropertyValues=['a'])", "'new_ParentId' is no column"),
+        (f"{CRM}In(PropertyName='new_ParentId',PropertyValues=['a'])", "'new_ParentId' is not a column"),
         (f"{CRM}In(PropertyName='Name',PropertyValues=['a'])", "Could not find a property named 'Name'"),
         (f"{CRM}In(PropertyName='new_name')", f"The function '{CRM}In' needs the parameter 'PropertyValues'"),
         (f"{CRM}In(PropertyValues=['a'])", f"The function '{CRM}In' needs the parameter 'PropertyName'"),
@@ -298,8 +298,8 @@ CRM = "Microsoft.Dynamics.CRM."
         (f"{CRM}Today(PropertyName='new_name')", f"The function '{CRM}Today' needs a date column"),
         (f"{CRM}On(PropertyName='new_day')", f"The function '{CRM}On' needs the parameter 'PropertyValue'"),
         (f"{CRM}On(PropertyName='new_moment',PropertyValue='noon')", "Cannot convert the literal 'noon'"),
-        (f"{CRM}LastXDays(PropertyName='new_day',PropertyValue=0)", "'0' is no count"),
-        (f"{CRM}LastXYears(PropertyName='new_day',PropertyValue=9000)", "'9000' reaches beyond the calendar"),
+        (f"{CRM}LastXDays(PropertyName='new_day',PropertyValue=0)", "'0' is not a count"),
+        (f"{CRM}LastXYears(PropertyName='new_day',PropertyValue=9000)", "'9000' is too large for a date"),
         ("new_moment eq 2026-01-01T25:00:00Z", "Unrecognized 'Edm.DateTimeOffset' literal"),
         ("new_name eq @p eq", "The parameter alias '@p' has no value"),
     ],
@@ -389,7 +389,7 @@ def test_an_accent_sensitive_collation_tells_accents_apart() -> None:
     assert (COLLATION.normalise("É "), NOW.tzinfo is not None, len(SCHEMA.tables)) == ("e", True, 2)
     strict = type(COLLATION).named("Finnish_Swedish_CI_AS")
     assert strict.normalise("É") == "é" != strict.normalise("e")
-    with pytest.raises(ValueError, match="is no collation"):
+    with pytest.raises(ValueError, match="is not a collation"):
         type(COLLATION).named("Latin1")
 
 
