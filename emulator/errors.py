@@ -56,7 +56,7 @@ class ServiceError(Exception):
 
     Attributes:
         status: HTTP status.
-        code: The code as the body carries it, such as ``0x80040217``, ``0x0`` or an empty text.
+        code: The code in the body, such as ``0x80040217``, ``0x0`` or an empty text.
         message: The text that a client sees.
         headers: Headers to add to the answer, such as ``Retry-After``.
     """

@@ -151,7 +151,7 @@ class Application:
             fault = policies.faults.take(exchange.method, exchange.target, exchange.rows)
             if fault is not None:
                 exchange.fault = fault.action
-                await fault.strike_before()
+                await fault.apply_before()
             exchange.server = policies.limits.server_for(_cookies(exchange.headers))
             admission = policies.limits.admit(caller.user_id, exchange.server)
         except ServiceError as error:
@@ -165,7 +165,7 @@ class Application:
             computing = time.perf_counter() - begun - pause.waited
             policies.limits.settle(admission, max(computing, 0.0) + pause.work)
         if fault is not None:
-            fault.strike_after()
+            fault.apply_after()
         return response
 
     def _request(self, exchange: _Exchange, application_id: str) -> Request:

@@ -289,5 +289,5 @@ def _shown_id(table: Table, item: _Item) -> str:
 
 def _absent(table: Table, item: _Item) -> ServiceError:
     if item.reference is None:
-        return invalid_argument(f"An item of 'Targets' names no row: {table.primary_id} is missing.")
+        return invalid_argument(f"An item of 'Targets' does not name a row: {table.primary_id} is missing.")
     return absent(table, item.reference)

@@ -1,1 +1,1 @@
-"""What stands between a client and the operations: sign-in, limits, faults, counters and the time model."""
+"""What each request passes before its operation: sign-in, limits, faults, counters and the time model."""

@@ -94,7 +94,7 @@ class Authority:
 
     # Tokens
 
-    def mint(self, application_id: str, audience: str) -> str:
+    def issue(self, application_id: str, audience: str) -> str:
         """Return a new token for an application; `audience` is the resource it is for."""
         now = self._clock()
         claims = {
@@ -192,7 +192,7 @@ class Authority:
             return refusal
         second = path.endswith("/v2.0/token")
         audience = form.get("scope", "").removesuffix("/.default") if second else form.get("resource", "")
-        token = self.mint(form["client_id"].lower(), audience or base_url)
+        token = self.issue(form["client_id"].lower(), audience or base_url)
         if second:
             lasts = self._lifetime
             return 200, {"token_type": "Bearer", "expires_in": lasts, "ext_expires_in": lasts, "access_token": token}

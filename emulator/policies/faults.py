@@ -3,9 +3,9 @@
 For each request outside ``/_emulator`` the application does this::
 
     fault = faults.take(method, target, rows)      # before limits and operation; nearly always None
-    if fault: await fault.strike_before()          # waits, or raises ServiceError or DroppedConnectionError
+    if fault: await fault.apply_before()          # waits, or raises ServiceError or DroppedConnectionError
     ... the operation ...
-    if fault: fault.strike_after()                 # raises DroppedConnectionError; the operation stays committed
+    if fault: fault.apply_after()                 # raises DroppedConnectionError; the operation stays committed
 
 After `DroppedConnectionError` the application closes the connection (`drop_connection`). `row_check` checks each row
 before it is written, also in the operations of a ``$batch``; for these operations `take_inner` uses the faults that are
@@ -160,7 +160,7 @@ class Fault:
             headers["WWW-Authenticate"] = f'Bearer error=invalid_token, error_description="{self.message}"'
         return ServiceError(self.status, self.code, self.message, headers=headers)
 
-    async def strike_before(self) -> None:
+    async def apply_before(self) -> None:
         """Apply the fault before the operation.
 
         Raises:
@@ -175,7 +175,7 @@ class Fault:
             case "drop_before":
                 raise DroppedConnectionError
 
-    def strike_after(self) -> None:
+    def apply_after(self) -> None:
         """Apply the fault after the operation.
 
         Raises:
@@ -201,7 +201,7 @@ class Faults:
             The descriptions of what was added.
 
         Raises:
-            ServiceError: 400; nothing is added.
+            ServiceError: 400; no fault is added.
         """
         items: list[object] = given if isinstance(given, list) else [given]
         added = [Fault.parse(item) for item in items]

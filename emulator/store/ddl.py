@@ -1,4 +1,4 @@
-"""The SQL tables behind the Dataverse tables.
+"""The SQL tables of the Dataverse tables.
 
 Text columns of an alternate key have a shadow column `<name>__n` with the normal form of the text, and each key has a
 unique index over shadow and other columns. SQLite's unique indexes ignore rows with a null, as the keys of

@@ -96,19 +96,19 @@ def test_a_token_expires_after_its_hour() -> None:
     """An old token is refused, a new one is not."""
     clock = Clock()
     one = authority(clock)
-    token = f"Bearer {one.mint(CLIENT, BASE)}"
+    token = f"Bearer {one.issue(CLIENT, BASE)}"
     clock.now += 3598
     one.verify(token, BASE)
     clock.now += 2
     with pytest.raises(ServiceError) as caught:
         one.verify(token, BASE)
     assert "expired" in caught.value.headers["WWW-Authenticate"]
-    one.verify(f"Bearer {one.mint(CLIENT, BASE)}", BASE)
+    one.verify(f"Bearer {one.issue(CLIENT, BASE)}", BASE)
 
 
 def test_a_token_of_another_authority_is_worth_nothing() -> None:
     """Tokens are signed by the process that minted them."""
-    token = authority().mint(CLIENT, BASE)
+    token = authority().issue(CLIENT, BASE)
     with pytest.raises(ServiceError):
         authority().verify(f"Bearer {token}", BASE)
     assert authority(any_token=True).verify(f"Bearer {token}", BASE).application_id == CLIENT

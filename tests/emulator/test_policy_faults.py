@@ -29,7 +29,7 @@ def struck(faults: Faults, method: str = "GET", target: str = PATH) -> ServiceEr
     if fault is None:
         return None
     try:
-        asyncio.run(fault.strike_before())
+        asyncio.run(fault.apply_before())
     except ServiceError as error:
         return error
     return None
@@ -87,16 +87,16 @@ def test_a_filter_looks_at_the_rows_of_the_body() -> None:
     fault = faults.take("POST", PATH, lambda: [{"name": "a"}, {"name": "B"}])
     assert fault is not None
     with pytest.raises(DroppedConnectionError):
-        asyncio.run(fault.strike_before())
+        asyncio.run(fault.apply_before())
 
 
 def test_dropping_after_leaves_the_request_to_act() -> None:
     """Nothing happens before, the connection goes after."""
     fault = queue({"action": "drop_after"}).take("POST", PATH, no_rows)
     assert fault is not None
-    asyncio.run(fault.strike_before())
+    asyncio.run(fault.apply_before())
     with pytest.raises(DroppedConnectionError):
-        fault.strike_after()
+        fault.apply_after()
 
 
 def test_rows_are_refused_with_the_plug_ins_message() -> None:

@@ -177,7 +177,7 @@ def test_no_request_makes_the_emulator_fail(seed: int) -> None:
     """Wrong names, types, methods and half bodies are refused; nothing is answered with 500 and nothing raises."""
     options = Options.parse(["--limits", "none"])
     app = build_application(options)
-    token = app.policies.authority.mint(options.client_id, "test")
+    token = app.policies.authority.issue(options.client_id, "test")
     source = Generator(app.service.environment.schema, seed)
     statuses: Counter[int] = Counter()
 
@@ -199,7 +199,7 @@ def test_no_batch_makes_the_emulator_fail(seed: int) -> None:
     """The same for operations within batches, whose pieces are missing or doubled."""
     options = Options.parse(["--limits", "none"])
     app = build_application(options)
-    token = app.policies.authority.mint(options.client_id, "test")
+    token = app.policies.authority.issue(options.client_id, "test")
     source = Generator(app.service.environment.schema, seed)
     inner: Counter[bytes] = Counter()
 
