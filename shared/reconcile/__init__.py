@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.reconcile.adoption import adoption_steps
+from shared.reconcile.columns import expire_payload
 from shared.reconcile.plan import Action, ColumnChange, Limit, Plan, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
 from shared.reconcile.steps import reconcile_steps
@@ -19,6 +20,7 @@ __all__ = [
     "checksum_query",
     "columns_query",
     "counts_query",
+    "expire_payload",
     "reconcile_steps",
     "sample_query",
     "samples",

@@ -12,6 +12,7 @@ from shared.reconcile.columns import (
     always,
     before,
     differs,
+    expire_payload,
     fixed,
     given,
     key_of,
@@ -24,7 +25,7 @@ from shared.reconcile.columns import (
 from shared.reconcile.decisions import ACTION_TYPE
 from shared.reconcile.later import Later
 from shared.reconcile.plan import Action
-from shared.transform import TargetColumn, to_service
+from shared.transform import TargetColumn
 from shared.workspace import Step, literal, quoted
 
 __all__ = ["change_steps"]
@@ -138,13 +139,12 @@ def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
 
 def _expire(layout: Sequence[TargetColumn], name: str, started: datetime) -> _Change:
     column = next(column for column in layout if column.name == name)
-    moment = f"{literal(started.replace(microsecond=0))}::{column.sql_type}"
     return _Change(
         action=Action.EXPIRE,
         rows=_TARGET,
         id="numbered._id",
         key=key_of(layout, "target"),
-        payload=f"'{{' || {to_service(column, moment)} || '}}'",
+        payload=expire_payload(layout, name, started),
         columns=literal(name),
         before=before([column], _in_any_case),
     )

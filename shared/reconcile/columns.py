@@ -6,6 +6,7 @@ In every SQL text `desired` is the row that the source asks for and `target` the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from shared.transform import Omit, TargetColumn, key_columns, to_service
 from shared.workspace import literal, quoted
@@ -15,6 +16,7 @@ __all__ = [
     "always",
     "before",
     "differs",
+    "expire_payload",
     "fixed",
     "given",
     "key_of",
@@ -100,6 +102,13 @@ def before(columns: Sequence[TargetColumn], condition: Condition) -> str:
 def key_of(layout: Sequence[TargetColumn], side: str) -> str:
     """SQL for the JSON object of the sync key, taken from `desired` or from `target`."""
     return _object(("true", to_service(c, f"{side}.{quoted(c.name)}")) for c in key_columns(layout))
+
+
+def expire_payload(layout: Sequence[TargetColumn], name: str, started: datetime) -> str:
+    """SQL for the JSON object that marks a dropped record: the column of this name gets the start of the run."""
+    column = next(column for column in layout if column.name == name)
+    moment = f"{literal(started.replace(microsecond=0))}::{column.sql_type}"
+    return f"'{{' || {to_service(column, moment)} || '}}'"
 
 
 def _both(left: str, right: str) -> str:

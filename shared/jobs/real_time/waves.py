@@ -18,7 +18,7 @@ from shared.jobs.real_time.rows import KEPT, Failure, before_row
 from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.jobs.real_time.writing import WaveWriting
-from shared.reconcile import reconcile_steps
+from shared.reconcile import expire_payload, reconcile_steps
 from shared.transform import SOURCE_ERRORS, TargetColumn, current_finish_steps, current_table_step, to_service
 from shared.workspace import literal, quoted
 
@@ -295,11 +295,10 @@ class Wave:
         behaviour = self.sync.definition.sync_behaviour
         if behaviour.strategy is not Strategy.UPSERT or not isinstance(behaviour.dropped, Expire):
             return
-        column = next(column for column in self.sync.layout if column.name == behaviour.dropped.expire)
-        moment = f"{literal(self.started.replace(microsecond=0))}::{column.sql_type}"
-        payload = f"'{{' || {to_service(column, moment)} || '}}'"
+        name = behaviour.dropped.expire
+        payload = expire_payload(self.sync.layout, name, self.started)
         self.workspace.execute(
-            f"UPDATE changes SET payload = {payload}, later = '', columns = {literal(column.name)} "
+            f"UPDATE changes SET payload = {payload}, later = '', columns = {literal(name)} "
             "WHERE _row IN (SELECT _step FROM step_rows WHERE _deletes)"
         )
 
