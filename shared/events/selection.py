@@ -6,7 +6,6 @@ one in nearly every batch. Where a query fails, its events are asked one by one,
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ from shared.definitions.models.listener import Topic
 from shared.errors import DefinitionError, Problem
 from shared.events.bodies import json_text
 from shared.events.records import Event, Undecodable, Unusable
-from shared.workspace import Workspace, checked, literal, quoted
+from shared.workspace import Workspace, checked, json_rows, quoted
 
 __all__ = ["Selected", "Selection", "listener_problems"]
 
@@ -101,14 +100,13 @@ class Selection:
 
     def _sql(self, types: Sequence[str]) -> str:
         fields = {f"f{number}": kind for number, kind in enumerate(types)}
-        form = json.dumps([{"n": "BIGINT"} | fields])
         tree: dict[str, Any] = {}
         for field, path in zip(fields, self._paths, strict=True):
             _plant(tree, path, f"r.{field}")
         structs = "".join(f", {_struct(branch)} AS {name}" for name, branch in tree.items())
         return (
             f"SELECT r.n, CAST({self._filter or 'true'} AS BOOLEAN), CAST({self._key or 'NULL'} AS VARCHAR) "
-            f"FROM (SELECT r{structs} FROM (SELECT unnest(from_json(?::VARCHAR, {literal(form)})) AS r))"
+            f"FROM (SELECT r{structs} FROM {json_rows({'n': 'BIGINT'} | fields)})"
         )
 
 

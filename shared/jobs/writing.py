@@ -14,7 +14,7 @@ from shared.errors import SyncError
 from shared.jobs.adoption import ADOPTED, TAKEN, Adoption
 from shared.jobs.progress import Phase, Progress
 from shared.jobs.summary import Done
-from shared.workspace import Workspace
+from shared.workspace import Workspace, json_rows
 
 __all__ = ["OUTCOMES_TABLE", "WriteLimits", "keep_outcomes", "outcome_counts", "skip_reason", "write_changes"]
 
@@ -25,13 +25,16 @@ OUTCOMES_TABLE = (
     "CREATE TABLE outcomes (_change BIGINT, result VARCHAR, id UUID, created BOOLEAN, "
     "status INTEGER, code VARCHAR, message VARCHAR)"
 )
-_KEEP = """
-    INSERT INTO outcomes
-    SELECT r.n, r.result, r.id, r.created, r.status, r.code, r.message
-    FROM (SELECT unnest(from_json(?::JSON,
-        '[{"n":"BIGINT","result":"VARCHAR","id":"UUID","created":"BOOLEAN","status":"INTEGER",
-           "code":"VARCHAR","message":"VARCHAR"}]')) AS r)
-"""
+_OUTCOME = {
+    "n": "BIGINT",
+    "result": "VARCHAR",
+    "id": "UUID",
+    "created": "BOOLEAN",
+    "status": "INTEGER",
+    "code": "VARCHAR",
+    "message": "VARCHAR",
+}
+_KEEP = f"INSERT INTO outcomes SELECT {', '.join(f'r.{name}' for name in _OUTCOME)} FROM {json_rows(_OUTCOME)}"
 _CHANGES = "SELECT _change, action, _id, key, payload, later, columns FROM changes WHERE {} ORDER BY _change"
 
 

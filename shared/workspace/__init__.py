@@ -3,7 +3,7 @@
 from shared.workspace.database import OutOfTimeError, Row, Workspace
 from shared.workspace.expressions import Expression, checked, parsed
 from shared.workspace.growth import too_long
-from shared.workspace.sql import SqlValue, Step, literal, quoted
+from shared.workspace.sql import SqlValue, Step, json_rows, literal, quoted
 from shared.workspace.trial import Trial
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Trial",
     "Workspace",
     "checked",
+    "json_rows",
     "literal",
     "parsed",
     "quoted",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-__all__ = ["SqlValue", "Step", "literal", "quoted"]
+__all__ = ["SqlValue", "Step", "json_rows", "literal", "quoted"]
 
 SqlValue = str | int | float | bool | Decimal | date | datetime | None
 
@@ -54,3 +56,15 @@ def literal(value: SqlValue) -> str:
             return f"DATE '{value.isoformat()}'"
         case str():
             return "'" + value.replace("'", "''") + "'"
+
+
+def json_rows(columns: Mapping[str, str], *, parameter: str = "?", flat: bool = False) -> str:
+    """Return a query, in brackets, that reads rows from a parameter: a text with a JSON array of objects.
+
+    Args:
+        columns: The members of each object with their DuckDB types; one that an object lacks is NULL.
+        parameter: How the statement names the parameter.
+        flat: Whether each member is a column of the query; else each row is one structure called ``r``.
+    """
+    items = f"from_json({parameter}::VARCHAR, {literal(json.dumps([columns]))})"
+    return f"(SELECT unnest({items}, max_depth := 2))" if flat else f"(SELECT unnest({items}) AS r)"

@@ -22,7 +22,7 @@ from shared.dataverse.read.reader import selected, typed_members
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
 from shared.transform.targets import TargetColumn
-from shared.workspace import Workspace, literal, quoted
+from shared.workspace import Workspace, json_rows, quoted
 
 __all__ = ["read_holders"]
 
@@ -138,9 +138,9 @@ def _pause(service: Service, attempt: int, spent: float) -> None:
 
 def _insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> str:
     values = [("_seq", "CAST(r._seq AS BIGINT)"), *typed_members(entity, layout)]
-    form = literal(json.dumps([dict.fromkeys(("_seq", *selected(entity, layout)), "VARCHAR")]))
+    form = dict.fromkeys(("_seq", *selected(entity, layout)), "VARCHAR")
     return (
         f"INSERT INTO holders ({', '.join(quoted(name) for name, _ in values)})\n"
         f"SELECT {', '.join(sql for _, sql in values)}\n"
-        f"FROM (SELECT unnest(from_json($1::VARCHAR, {form}), max_depth := 2)) AS r"
+        f"FROM {json_rows(form, parameter='$1', flat=True)} AS r"
     )

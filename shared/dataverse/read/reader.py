@@ -5,7 +5,6 @@ No row becomes a Python object. While one page is parsed and inserted, the next 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 from shared.transform.service_values import from_service
 from shared.transform.targets import TargetColumn
-from shared.workspace import Workspace, literal, quoted
+from shared.workspace import Workspace, json_rows, literal, quoted
 
 __all__ = [
     "ReadReport",
@@ -235,8 +234,7 @@ def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn], *, 
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
         page = f"read_json($2, format = 'array', columns = {{{columns}}})"
     else:
-        form = literal(json.dumps([dict.fromkeys(names, "VARCHAR")]))
-        page = f"(SELECT unnest(from_json($2::VARCHAR, {form}), max_depth := 2))"
+        page = json_rows(dict.fromkeys(names, "VARCHAR"), parameter="$2", flat=True)
     return (
         f"INSERT INTO current ({', '.join(quoted(name) for name, _ in values)})\n"
         f"SELECT {', '.join(sql for _, sql in values)}\n"

@@ -12,7 +12,7 @@ from shared.events import Action, Event, Fields, Undecodable
 from shared.jobs.real_time.sync import Group, PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.transform import SOURCE_TYPES, Omit, TargetColumn
-from shared.workspace import literal, quoted
+from shared.workspace import json_rows, quoted
 
 __all__ = ["KEPT", "Failure", "Shaped", "before_row", "shape"]
 
@@ -155,11 +155,10 @@ def _load(group: Group, rows: Mapping[int, Fields], workspace: WarmWorkspace) ->
         {"n": number} | {name: fields.get(field) for name, field in zip(names, group.fields, strict=True)}
         for number, fields in rows.items()
     ]
-    form = literal(json.dumps([{"n": "BIGINT"} | dict.fromkeys(names, "VARCHAR")]))
+    form = {"n": "BIGINT"} | dict.fromkeys(names, "VARCHAR")
     items = "".join(f", r.{name} AS {quoted(field)}" for name, field in zip(names, group.fields, strict=True))
-    rows_of = f"(SELECT unnest(from_json(?::VARCHAR, {form})) AS r)"
     workspace.execute(
-        f"CREATE TABLE source_raw AS SELECT r.n AS _row{items} FROM {rows_of}",
+        f"CREATE TABLE source_raw AS SELECT r.n AS _row{items} FROM {json_rows(form)}",
         [json.dumps(records, ensure_ascii=False)],
     )
 

@@ -20,13 +20,13 @@ from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.jobs.real_time.writing import WaveWriting
 from shared.reconcile import expire_payload, reconcile_steps
 from shared.transform import SOURCE_ERRORS, TargetColumn, current_finish_steps, current_table_step, to_service
-from shared.workspace import literal, quoted
+from shared.workspace import json_rows, literal, quoted
 
 __all__ = ["CHANGES", "DOUBLES", "NEEDLESS", "WRITTEN_DOWN", "Wave", "Written"]
 
 _ACTION = "_action"  # the column of `source` that says what to do, where the source decides
 _IGNORE = "IGNORE"
-_STEP_ROWS = '[{"s":"BIGINT","r":"BIGINT","o":"BIGINT","d":"BOOLEAN","a":"VARCHAR"}]'
+_STEP_ROWS: Final = {"s": "BIGINT", "r": "BIGINT", "o": "BIGINT", "d": "BOOLEAN", "a": "VARCHAR"}
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
 CHANGES: Final = "Make room for the changes"
 WRITTEN_DOWN: Final = "Write down what to {}"
@@ -140,8 +140,8 @@ class Wave:
         ]
         self.workspace.execute(
             "CREATE TABLE step_rows AS "
-            f"SELECT t.s AS _step, t.r AS _row, t.o AS _before, t.d AS _deletes, t.a AS {_ACTION} "
-            f"FROM (SELECT unnest(from_json(?::VARCHAR, '{_STEP_ROWS}')) AS t)",
+            f"SELECT r.s AS _step, r.r AS _row, r.o AS _before, r.d AS _deletes, r.a AS {_ACTION} "
+            f"FROM {json_rows(_STEP_ROWS)}",
             [json.dumps(rows)],
         )
         self.workspace.run(SOURCE_ERRORS)
