@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from shared.app import App
+from shared.definitions import ParameterValue
 from shared.errors import RetryLater, SyncError
 from shared.jobs import LeaseTaken, NotDueError, RunSummary
 from shared.jobs.batch.attempts import attempt_number, attempts
@@ -34,6 +35,10 @@ class Work:
     def trigger(self) -> str:
         """What the execution log calls the reason of the start."""
         return "job" if self.request else "timer"
+
+
+class _NoRoomError(NotDueError):
+    """The other runs of this process leave too little temporary disk; nothing was begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +95,23 @@ class Start:
         record_batch(row.sync, row.trigger, {"state": row.state}, error="GivenUp")
 
     def _run(self) -> RunSummary:
+        """Run it when its temporary disk fits beside that of the other runs of this process."""
+        needed = self.app.expected_disk(self.work.sync, self._parameters)
+        with self.app.room.held(self.work.sync, needed, until=self.deadline) as fits:
+            if not fits:
+                raise _NoRoomError(f"{self.work.sync} waits for the next tick: other runs use the temporary disk")
+            return self._run_now()
+
+    @property
+    def _parameters(self) -> Mapping[str, ParameterValue]:
+        return self.work.request.parameters if self.work.request else {}
+
+    def _run_now(self) -> RunSummary:
         work = self.work
         with span("dynamics_sync.run", sync=work.sync, trigger=work.trigger), PhaseSpans() as phases:
             return self.app.run(
                 work.sync,
-                parameters=work.request.parameters if work.request else {},
+                parameters=self._parameters,
                 trigger=work.trigger,
                 force=bool(work.request and work.request.force),
                 deadline=self.deadline,

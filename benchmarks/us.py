@@ -81,7 +81,8 @@ def main() -> None:
     content = definition(arguments.file, os.environ, strategy=arguments.strategy, dropped=arguments.dropped)
     (syncs / "accounts.yaml").write_text(yaml.safe_dump(content), "utf-8")
     state = f"sqlite:///{arguments.folder / 'state.db'}"
-    settings = Settings.load({"SYNC_DEFINITIONS": str(syncs), "STATE_STORE": state})
+    memory = {"WORKSPACE_MEMORY": os.environ.get("WORKSPACE_MEMORY", "")}
+    settings = Settings.load({"SYNC_DEFINITIONS": str(syncs), "STATE_STORE": state, **memory})
     watch = Stopwatch()
     summary = App(settings).run("accounts", progress=watch)
     report(phases=watch.phases(), summary=summary.to_json())

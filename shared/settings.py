@@ -44,6 +44,9 @@ LOCAL_SETTINGS_FILE = "local.settings.json"
 # The secret parts of a connection string; others, such as AccountName, are known anyway.
 _KEYS = re.compile(r"(?:Key|Signature|Password)=([^;]+)", re.IGNORECASE)
 
+# As DuckDB takes them: MB are millions of bytes, MiB are 2^20.
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B", re.IGNORECASE)
+
 # Without a `functionTimeout` the host gives an app on Flex Consumption 30 minutes.
 DEFAULT_TIME_LIMIT = timedelta(minutes=30)
 
@@ -72,7 +75,13 @@ class Settings(BaseModel):
         default="512MB", description="Memory of one run's DuckDB before it spills to disk, such as `512MB` or `2GB`."
     )
     workspace_temp: str = Field(
-        default="", description="Folder that runs spill to. Empty: the system's temporary folder."
+        default="",
+        description="Folder that runs keep their tables in and spill to. Empty: the system's temporary folder.",
+    )
+    workspace_disk: str = Field(
+        default="",
+        description="How much of that folder's disk all runs of an instance may use together, such as `750MB`. "
+        "Empty: what is free.",
     )
     retention_days: int = Field(
         default=90,
@@ -133,10 +142,10 @@ class Settings(BaseModel):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("workspace_memory")
+    @field_validator("workspace_memory", "workspace_disk")
     @classmethod
     def _size(cls, value: str) -> str:
-        if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", value, re.IGNORECASE):
+        if not _SIZE.fullmatch(value):
             raise ValueError("write a size such as 512MB or 2GB")
         return value
 
@@ -153,6 +162,14 @@ class Settings(BaseModel):
         if value and not value.startswith("https://"):
             raise ValueError("write the vault's URL, such as https://my-vault.vault.azure.net")
         return value.rstrip("/")
+
+    @property
+    def workspace_disk_bytes(self) -> int | None:
+        """`workspace_disk` in bytes; None where it is not set."""
+        if not (size := _SIZE.fullmatch(self.workspace_disk)):
+            return None
+        number, unit, binary = size.groups()
+        return int(float(number) * (1024 if binary else 1000) ** (1 + "KMGT".index(unit.upper())))
 
     @property
     def blob_endpoint(self) -> str:

@@ -16,8 +16,9 @@ from shared.dataverse import Dataverse, Patience
 from shared.dataverse.http.hosts import direct_hosts
 from shared.definitions import Loaded, ParameterValue, Repository, SecretReference, SyncDefinition, resolve
 from shared.definitions.parameters.environment import secret_variables
-from shared.errors import DefinitionError, Problem, SyncError
+from shared.errors import DefinitionError, Problem, SyncError, UserError
 from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tools, explained, plan_batch, run_batch
+from shared.jobs.batch.disk_need import expected_disk
 from shared.jobs.validation import online_problems
 from shared.redaction import register_secret
 from shared.settings import Settings, environment, reach_directly
@@ -25,7 +26,7 @@ from shared.sources import open_source
 from shared.state import RunRecord, StateStore
 from shared.telemetry import configure
 from shared.transform import check_expressions
-from shared.workspace import Step, Workspace
+from shared.workspace import Room, Step, Workspace
 
 if TYPE_CHECKING:
     from shared.jobs.real_time.events import EventSync, EventTools, Listeners
@@ -43,11 +44,19 @@ class App:
     Args:
         settings: What the environment says.
         read_environment: Gives the environment as it is now; what `{env: NAME}` and `ENV('NAME')` read.
+        room: The temporary disk that the runs share; that of the settings when not given.
     """
 
-    def __init__(self, settings: Settings, *, read_environment: Callable[[], Mapping[str, str]] = environment) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        read_environment: Callable[[], Mapping[str, str]] = environment,
+        room: Room | None = None,
+    ) -> None:
         self.settings = settings
         self._environment = read_environment
+        self.room = room or Room(settings.workspace_temp, limit=settings.workspace_disk_bytes)
         register_secret(*settings.secrets())
         self._wiring = Wiring(settings, read_environment)
 
@@ -172,8 +181,19 @@ class App:
             run_id=run_id or uuid.uuid4().hex,
             still_due=still_due,
         )
-        with self._located(definition), self._tools(definition, values, keep, progress) as tools:
+        last = self.state.last_run(name)
+        with self._located(definition), self._tools(definition, values, keep, progress, last) as tools:
             return run_batch(job, tools)
+
+    def expected_disk(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> int:
+        """Bytes of temporary disk that a run is expected to use; the least where it cannot be told before it begins."""
+        try:
+            definition = self.definition(name)
+            values = self.parameters(definition, parameters or {})
+            source = open_source(definition.source, values, open_url=self._wiring.open_url)
+            return expected_disk(self.state.last_run(name), source.readable)
+        except UserError:  # the run itself says what is wrong
+            return expected_disk(None)
 
     def explain(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> tuple[Step, ...]:
         """The SQL of every step of a run."""
@@ -257,25 +277,33 @@ class App:
         values: Mapping[str, ParameterValue],
         keep: Path | None,
         progress: Progress | None,
+        last: RunRecord | None = None,
     ) -> Iterator[Tools]:
         source = open_source(definition.source, values, open_url=self._wiring.open_url)
 
         def open_workspace() -> Workspace:
             # A source whose files are missing says so here: inside the run, so that the log has it.
-            return Workspace.open(
+            readable = source.readable
+            if keep is None:
+                use.needed = expected_disk(last, readable)
+                self.room.require(definition.name, use.needed)
+            workspace = Workspace.open(
                 memory_limit=self.settings.workspace_memory,
                 temp_folder=self.settings.workspace_temp or None,
                 file=keep,
                 on_disk=True,
-                readable=source.readable,
+                readable=readable,
             )
+            use.watch(workspace.folder)
+            return workspace
 
-        with closing(self.dataverse(definition, values)) as dataverse:
+        with closing(self.dataverse(definition, values)) as dataverse, self.room.used_by(definition.name) as use:
             yield Tools(
                 dataverse=dataverse,
                 source=source,
                 state=self.state,
                 open_workspace=open_workspace,
+                disk=use,
                 progress=progress or Silent(),
             )
 

@@ -97,6 +97,7 @@ class RunSummary:
         completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`.
         elapsed_seconds: Wall-clock time.
         peak_memory_mb: Highest resident memory of the process.
+        peak_disk_mb: The most that the run's temporary folder held, in millions of bytes.
     """
 
     run_id: str
@@ -124,6 +125,7 @@ class RunSummary:
     retries: int = 0
     elapsed_seconds: float = 0.0
     peak_memory_mb: float = 0.0
+    peak_disk_mb: float = 0.0
     errors: tuple[ErrorRow, ...] = ()
 
     @property
@@ -166,5 +168,6 @@ class RunSummary:
             "retries": self.retries,
             "elapsed_seconds": round(self.elapsed_seconds, 3),
             "peak_memory_mb": round(self.peak_memory_mb, 1),
+            "peak_disk_mb": round(self.peak_disk_mb, 1),
             "errors": [error.to_json() for error in self.errors],
         }

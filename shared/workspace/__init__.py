@@ -3,12 +3,15 @@
 from shared.workspace.database import OutOfTimeError, Row, Workspace
 from shared.workspace.expressions import Expression, checked, parsed
 from shared.workspace.growth import too_long
+from shared.workspace.room import DiskUse, Room
 from shared.workspace.sql import SqlValue, Step, json_rows, literal, quoted
 from shared.workspace.trial import Trial
 
 __all__ = [
+    "DiskUse",
     "Expression",
     "OutOfTimeError",
+    "Room",
     "Row",
     "SqlValue",
     "Step",

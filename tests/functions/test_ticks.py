@@ -6,8 +6,12 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +24,10 @@ from shared.errors import RetryLater
 from shared.jobs.batch import run as batch
 from shared.jobs.batch.attempts import attempts
 from shared.jobs.writing import write_changes
+from shared.settings import Settings
 from shared.state import JobRequest, RunRecord
 from shared.state.sqlite import SqliteStateStore
+from shared.workspace import DiskUse, Room
 from tests.functions.conftest import World
 from tests.functions.test_event_sync import listen
 
@@ -386,3 +392,77 @@ def test_a_tick_keeps_the_moment_of_a_new_listener(world: World) -> None:
     tick(app, now=first)
     tick(app, now=first + timedelta(hours=1))
     assert app.state.watermark("listener/live") == first.isoformat()
+
+
+class Counting(Room):
+    """Keeps how many runs were at work when each began; they wait for each other where they are to meet."""
+
+    at_work = 0
+    meeting: threading.Barrier | None = None
+
+    @contextmanager
+    def used_by(self, name: str) -> Iterator[DiskUse]:
+        self.at_work += 1
+        if self.meeting:
+            self.meeting.wait(60)
+        self.seen.append(self.at_work)
+        with super().used_by(name) as use:
+            yield use
+        self.at_work -= 1
+
+    @cached_property
+    def seen(self) -> list[int]:
+        return []
+
+
+def _side_by_side(world: World, room: Counting) -> list[int]:
+    """Run three syncs, which all succeed; how many were at work when each began."""
+    for name in ("one", "two", "three"):
+        world.define(name)
+    app = App(Settings.load(), room=room)
+    tick(app)
+    assert [states(app, name) for name in ("one", "two", "three")] == [[("timer", "Succeeded")]] * 3
+    return room.seen
+
+
+class TestTemporaryDisk:
+    def test_a_run_that_does_not_fit_is_failed_before_it_begins(self, world: World) -> None:
+        """Its row says what it needs, what is free and which setting helps; others run."""
+        world.define("customers")
+        app = App(Settings.load(), room=Room(world.folder, free_space=lambda _: 1_000_000))
+        tick(app)
+        (run,) = app.state.runs("customers")
+        assert run.state == "Failed"
+        assert run.message.startswith("the run needs about 16 MB of temporary disk, and 1 MB are free in ")
+        assert "WORKSPACE_TEMP" in run.message
+        assert world.accounts() == {}
+
+    def test_what_a_run_used_is_in_its_figures_and_is_what_the_next_one_needs(self, world: World) -> None:
+        """Until a run has reached its end the size of its file counts."""
+        world.define("customers")
+        app = open_app()
+        tick(app)
+        (run,) = app.state.runs("customers")
+        assert run.counts["peak_disk_mb"] >= 0
+        app.state.finish_run(replace(run, counts={**run.counts, "peak_disk_mb": 432.1}))
+        assert app.expected_disk("customers") == 432_100_000
+
+    def test_runs_follow_each_other_where_they_do_not_fit_side_by_side(self, world: World) -> None:
+        """With room for one of them there is never more than one at work; all of them succeed."""
+        assert _side_by_side(world, Counting(world.folder, free_space=lambda _: 20_000_000)) == [1, 1, 1]
+
+    def test_runs_are_side_by_side_where_they_fit(self, world: World) -> None:
+        """With room for three of them."""
+        room = Counting(world.folder, free_space=lambda _: 50_000_000)
+        room.meeting = threading.Barrier(3)
+        assert max(_side_by_side(world, room)) == 3
+
+    def test_a_run_without_room_until_the_time_is_over_waits_for_the_next_tick(self, world: World) -> None:
+        """It has no row, and is due again."""
+        world.define("customers")
+        app = App(Settings.load(), room=Room(world.folder, free_space=lambda _: 20_000_000))
+        with app.room.held("another", 20_000_000):
+            Tick(app=app, now=datetime.now(UTC), seconds=1).run()
+        assert states(app, "customers") == []
+        tick(app)
+        assert states(app, "customers") == [("timer", "Succeeded")]

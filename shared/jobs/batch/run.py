@@ -29,7 +29,7 @@ from shared.reconcile import samples as read_samples
 from shared.sources import Source
 from shared.state import PlanUse, RunRecord, StateStore
 from shared.telemetry import said_by
-from shared.workspace import OutOfTimeError, Workspace
+from shared.workspace import DiskUse, OutOfTimeError, Workspace
 
 __all__ = ["BatchJob", "NotDueError", "PlanReport", "Tools", "plan_batch", "run_batch"]
 
@@ -71,6 +71,7 @@ class Tools:
     source: Source
     state: StateStore
     open_workspace: Callable[[], Workspace]
+    disk: DiskUse = field(default_factory=DiskUse)
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(default_factory=Silent)
     cancelled: Callable[[], bool] = lambda: False
@@ -321,6 +322,7 @@ class _Run:
             retries=usage.retries,
             elapsed_seconds=self.tools.clock.monotonic() - self.begun,
             peak_memory_mb=_peak_memory_mb(),
+            peak_disk_mb=self.tools.disk.peak_mb,
         )
 
 

@@ -173,3 +173,11 @@ def shown(value: Any) -> str:
 
 def write(folder: Path, content: dict[str, Any]) -> None:
     (folder / "local.settings.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("750MB", 750_000_000), ("1.5 GiB", 1_610_612_736), ("2kb", 2000), ("", None)]
+)
+def test_a_limit_of_the_disk_is_read_as_duckdb_reads_sizes(text: str, size: int | None) -> None:
+    """MB are millions of bytes, MiB are 2^20."""
+    assert Settings.load({"WORKSPACE_DISK": text}).workspace_disk_bytes == size
