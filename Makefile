@@ -53,7 +53,8 @@ check: setup check-infra site ## style, types, import rules, budgets, infrastruc
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/budgets.py
 
-check-infra: $(TOOLS) ## the Bicep files against checkov's rules
+check-infra: setup $(TOOLS) ## the Bicep files: names and modules, the docs about them, checkov's rules
+	$(BIN)/pytest -q tests/unit/infra
 	@# checkov's own log is about a service that it is not used with.
 	LOG_LEVEL=CRITICAL $(TOOLS_BIN)/checkov --config-file infra/.checkov.yaml
 
