@@ -4,6 +4,7 @@ UV ?= uv
 # The version that infra/ deploys with; requirements.txt is for it alone.
 DEPLOYED_PYTHON := 3.13
 VENV := .venv
+DEPLOYED_VENV := .venv313
 BIN := $(VENV)/bin
 TOOLS_VENV := .venv-tools
 TOOLS_BIN := $(TOOLS_VENV)/bin
@@ -13,7 +14,7 @@ LICENCES := MIT;Apache;BSD;Mozilla Public License 2.0;MPL-2.0;Python Software Fo
 DEPLOYED_PACKAGES = $(shell sed -nE 's/^([A-Za-z0-9_.-]+)==.*/\1/p' requirements.txt)
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo test package check check-infra site audit sbom format bench soak start lock clean
+.PHONY: setup demo test test-deployed package check check-infra site audit sbom format bench soak start lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -21,19 +22,28 @@ help: ## what can be made
 
 setup: $(STAMP) ## the virtual environment, from the lock files
 
-$(STAMP): requirements/dev.lock requirements/runtime.lock pyproject.toml
+# The environment in the folder $(1), with everything that the tests need.
+define install
+	@echo "Setting up $(1) (once) ..."
+	@$(1)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(1)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --ignore-requires-python -r requirements/runtime.txt
+	@$(1)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+endef
+
+$(STAMP): requirements/dev.txt requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "Could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@echo "Setting up $(VENV) (once) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --ignore-requires-python -r requirements/runtime.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	$(call install,$(VENV))
 
-$(TOOLS): requirements/tools.lock
+$(DEPLOYED_VENV)/.set-up: requirements/dev.txt requirements/runtime.txt pyproject.toml
+	@test -x $(DEPLOYED_VENV)/bin/pip || "$$($(PYTHON) scripts/deployed_python.py)" -m venv $(DEPLOYED_VENV)
+	$(call install,$(DEPLOYED_VENV))
+
+$(TOOLS): requirements/tools.txt
 	@test -x $(TOOLS_BIN)/pip || $(PYTHON) -m venv $(TOOLS_VENV)
 	@echo "Setting up $(TOOLS_VENV) (once) ..."
-	@$(TOOLS_BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/tools.lock
+	@$(TOOLS_BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/tools.txt
 	@touch $@
 
 demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few events
@@ -41,6 +51,11 @@ demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few even
 
 test: setup ## all tests
 	@$(BIN)/pytest -n auto
+
+test-deployed: ## the functions and the package, on the Python version that is deployed; skipped where it is not installed
+	@if $(PYTHON) scripts/deployed_python.py >/dev/null; then \
+	    $(MAKE) --no-print-directory $(DEPLOYED_VENV)/.set-up && $(DEPLOYED_VENV)/bin/pytest -n auto tests/functions tests/package; \
+	else echo "Skipped: the tests on Python $(DEPLOYED_PYTHON)."; fi
 
 package: setup ## the zips that are deployed, in dist/: without packages for the remote build, and with them
 	$(BIN)/python scripts/package.py
@@ -86,9 +101,9 @@ start: setup ## the app in the Azure Functions host, where Core Tools are instal
 	PATH="$(CURDIR)/$(BIN):$$PATH" func start
 
 lock: ## renew the lock files from pyproject.toml (needs uv)
-	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --all-extras --group build --group emulator --group test --group lint pyproject.toml --output-file requirements/dev.lock
-	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --group tools --output-file requirements/tools.lock
-	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet --extra azure --constraints requirements/dev.lock pyproject.toml --output-file requirements.txt
+	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --all-extras --group build --group emulator --group test --group lint pyproject.toml --output-file requirements/dev.txt
+	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --group tools --output-file requirements/tools.txt
+	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet --extra azure --constraints requirements/dev.txt pyproject.toml --output-file requirements.txt
 
 clean: ## what the other targets made
-	rm -rf $(VENV) $(TOOLS_VENV) dist .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(DEPLOYED_VENV) $(TOOLS_VENV) dist .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from scripts.deployed_python import VERSION, find
 from tests.azurite.fixtures import azurite, storage_account
 from tests.functions.conftest import emulator
 
 __all__ = ["azurite", "emulator", "storage_account"]
 
 ROOT = Path(__file__).parents[2]
-VERSION = "3.13"
-
-
-def _candidates() -> Iterator[str]:
-    if sys.version_info[:2] == (3, 13):
-        yield sys.executable
-    if found := shutil.which(f"python{VERSION}"):
-        yield found
-    yield from map(str, sorted(Path.home().glob(f".pyenv/versions/{VERSION}*/bin/python"), reverse=True))
-
-
-def _works(python: str) -> bool:
-    """Whether it is the version, and can make virtual environments; a shim of pyenv may answer with an error."""
-    program = f"import sys, ensurepip; sys.exit(sys.version_info[:2] != {tuple(map(int, VERSION.split('.')))})"
-    return subprocess.run([python, "-c", program], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="session")
 def python() -> str:
     """An interpreter of the deployed version."""
-    for candidate in _candidates():
-        if _works(candidate):
-            return candidate
-    pytest.skip(f"Python {VERSION}, which the app is deployed with, is not installed here")
+    found = find()
+    if found is None:
+        pytest.skip(f"Python {VERSION}, which the app is deployed with, is not installed here")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +60,8 @@ def deployed(python: str, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
 
 def _host_lock(place: Path) -> Path:
     """What the host's worker brings along: Microsoft's runtime, and protobuf with grpc from the lock of the tests."""
-    text = (ROOT / "requirements" / "runtime.lock").read_text("utf-8")
-    entries = (ROOT / "requirements" / "dev.lock").read_text("utf-8").split("\n    # via")
+    text = (ROOT / "requirements" / "runtime.txt").read_text("utf-8")
+    entries = (ROOT / "requirements" / "dev.txt").read_text("utf-8").split("\n    # via")
     wanted = [
         entry[entry.index(name) :] for entry in entries for name in ("grpcio==", "protobuf==") if f"\n{name}" in entry
     ]
