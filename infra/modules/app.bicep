@@ -76,6 +76,8 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       KEY_VAULT_URL: vaultUrl
       STATE_STORE: 'azure'
+      // An instance has 0.8 GB of temporary disk, and its file system may show more.
+      WORKSPACE_DISK: '750MB'
       EVENT_HUB_NAME: hubName
       EVENT_HUB_CONSUMER_GROUP: consumerGroup
     }, options, moreSettings)

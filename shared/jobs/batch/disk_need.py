@@ -12,7 +12,7 @@ __all__ = ["FLOOR", "expected_disk"]
 
 # What the smallest run uses: a few blocks of DuckDB for each of its tables.
 FLOOR: Final = 16_000_000
-# Tables on disk for each byte of a local source file: measured 2.8 for a million rows of nine columns (docs/sizing.md).
+# Tables on disk for each byte of a local source file: measured 2.8 in a first load of a million rows (docs/sizing.md).
 # A lower figure is taken, because a run that fits must not be refused: files with columns that are not read need less.
 BY_BYTE: Final = 1.0
 # Delimited text becomes so many times smaller when it is packed, at the least.

@@ -56,7 +56,31 @@ def test_the_app_gets_settings_that_it_knows() -> None:
     settings = set(re.findall(r"^      (\w+): ", section + options, re.MULTILINE))
     documented = set(re.findall(r"`([A-Za-z_]+)`", (ROOT / "docs" / "settings.md").read_text("utf-8")))
     assert settings <= documented | set(Settings.names())
-    assert {"BATCH_SYNC_SCHEDULE", "EVENT_HUB_NAME", "EVENT_HUB_CONSUMER_GROUP", "STATE_STORE"} <= settings
+    triggers = {"BATCH_SYNC_SCHEDULE", "EVENT_HUB_NAME", "EVENT_HUB_CONSUMER_GROUP"}
+    assert settings >= triggers | {"STATE_STORE", "SYNC_DEFINITIONS", "RETENTION_DAYS", "WORKSPACE_DISK"}
+
+
+def test_what_is_kept_for_days_is_told_to_the_app_and_to_the_storage_account() -> None:
+    """With the same default and no days that the app refuses; the account removes what a stopped app leaves, later."""
+    main, parameters = text("main.bicep"), json.loads(text("main.parameters.json"))["parameters"]
+    assert parameters["retentionDays"] == {"value": f"${{RETENTION_DAYS={Settings().retention_days}}}"}
+    assert f"param retentionDays int = {Settings().retention_days}\n" in main
+    assert "RETENTION_DAYS: string(retentionDays)" in main
+    assert "    retentionDays: retentionDays\n" in main
+    assert "daysAfterModificationGreaterThan: retentionDays + " in text("modules/storage.bicep")
+    found = re.search(r"@minValue\((\d+)\)\n@maxValue\((\d+)\)\nparam retentionDays ", main)
+    assert found
+    for days in found.groups():
+        assert Settings.load({"RETENTION_DAYS": days}).retention_days == int(days)
+
+
+def test_the_runs_of_an_instance_fit_on_its_disk() -> None:
+    """Flex Consumption has 0.8 GB of temporary disk, less what the host keeps there."""
+    found = re.search(r"WORKSPACE_DISK: '(.+)'", text("modules/app.bicep"))
+    assert found
+    limit = Settings.load({"WORKSPACE_DISK": found[1]}).workspace_disk_bytes
+    assert limit
+    assert 500_000_000 < limit < 800_000_000
 
 
 def test_settings_of_azd_reach_the_app_and_win() -> None:
