@@ -43,6 +43,8 @@ def test_azd_finds_its_files_and_parameters() -> None:
     assert azure["infra"] == {"provider": "bicep", "path": "infra", "module": "main"}
     assert azure["services"] == {"sync": {"project": ".", "host": "function", "language": "python"}}
     assert "'azd-service-name': 'sync'" in text("main.bicep")
+    assert azure["requiredVersions"] == {"azd": ">= 1.20.0"}
+    assert "1.20 or newer" in (ROOT / "docs" / "deploy.md").read_text("utf-8")
     given = json.loads(text("main.parameters.json"))["parameters"]
     parameters = dict(re.findall(r"^param (\w+) \w+( =)?", text("main.bicep"), re.MULTILINE))
     assert given.keys() <= parameters.keys()
@@ -88,6 +90,13 @@ def test_settings_of_azd_reach_the_app_and_win() -> None:
     assert json.loads(text("main.parameters.json"))["parameters"]["appSettings"] == {"value": "${APP_SETTINGS=}"}
     assert "moreSettings: values.outputs.settings" in text("main.bicep")
     assert "}, options, moreSettings)" in text("modules/app.bicep")
+
+
+def test_the_hook_after_a_deployment_can_be_run() -> None:
+    """Both scripts are there, and the shell's may be executed, also in a clone."""
+    hook = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))["hooks"]["postdeploy"]
+    assert all((ROOT / hook[system]["run"]).is_file() for system in ("posix", "windows"))
+    assert (ROOT / hook["posix"]["run"]).stat().st_mode & 0o111
 
 
 def test_every_role_is_given_on_one_resource() -> None:
