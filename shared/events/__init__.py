@@ -4,8 +4,17 @@ from shared.events.agenda import Agenda
 from shared.events.bodies import parse
 from shared.events.decoding import Decoded, decode
 from shared.events.extraction import Fields, Reader, carried_definition, fields_of
-from shared.events.folding import Before, Folded, FoldRules, Row, Step, fold, unfold
-from shared.events.records import Action, Event, Message, Place, RecordReference, Undecodable, Unusable
+from shared.events.folding import Folded, FoldRules, NetChange, fold, unfold
+from shared.events.records import (
+    Action,
+    Before,
+    Event,
+    Message,
+    Place,
+    RecordReference,
+    Undecodable,
+    Unusable,
+)
 from shared.events.routing import Claim, claim
 from shared.events.selection import Selected, Selection
 
@@ -20,13 +29,12 @@ __all__ = [
     "FoldRules",
     "Folded",
     "Message",
+    "NetChange",
     "Place",
     "Reader",
     "RecordReference",
-    "Row",
     "Selected",
     "Selection",
-    "Step",
     "Undecodable",
     "Unusable",
     "carried_definition",

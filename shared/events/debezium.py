@@ -63,6 +63,7 @@ def _event(message: Message, body: Any, change: Mapping[str, Any], action: Actio
     if not new and action is not Action.DELETE:
         return Undecodable(reason="the change event has no after")
     return Event(
+        message=message,
         action=action,
         new={name: value for name, value in new.items() if value != _NOT_SENT},
         old={name: value for name, value in old.items() if value != _NOT_SENT},

@@ -1,8 +1,8 @@
 """Several events of one record become the few changes that they add up to. Pure: no values, only order and actions.
 
 The result must equal applying the events one by one. So events are joined only where the sync's rules make the sum the
-same: a write into the write before it, a delete over what it makes pointless. What cannot be joined stays a step of its
-own behind the others of its key.
+same: a write into the write before it, a delete over what it makes pointless. What cannot be joined stays a change
+of its own behind the others of its key.
 """
 
 from __future__ import annotations
@@ -12,65 +12,9 @@ from dataclasses import dataclass, replace
 
 from shared.definitions.models import Strategy, SyncBehaviour
 from shared.definitions.models.listener import KeyChange
-from shared.events.records import Action, Place
+from shared.events.records import Action, Event, Place
 
-__all__ = ["Before", "FoldRules", "Folded", "Row", "Step", "fold", "unfold"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """The record that an event found under another sync key.
-
-    Attributes:
-        record: That sync key as the service compares it.
-        key: The message key that its events have.
-    """
-
-    record: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What folding knows of an event.
-
-    Attributes:
-        number: Names the event; grows in the order of arrival.
-        record: The sync key as the service compares it: events of one record have the same.
-        key: The message key, within which newer overtakes older.
-        before: Where the event changes the sync key, what it was.
-        of_before: This is about the record before: it has the key that the event's record had.
-    """
-
-    number: int
-    record: str
-    key: str
-    action: Action
-    place: Place
-    before: Before | None = None
-    of_before: bool = False
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The message keys that the event concerns."""
-        return (self.key,) if self.before is None else (self.key, self.before.key)
-
-    @property
-    def records(self) -> tuple[str, ...]:
-        """The records that the event concerns."""
-        return (self.record,) if self.before is None else (self.record, self.before.record)
-
-    def dropped_before(self) -> Row:
-        """The deletion of the record that had the key before."""
-        assert self.before is not None  # noqa: S101 - asked for only where there is one
-        return replace(
-            self,
-            record=self.before.record,
-            key=self.before.key,
-            action=Action.DELETE,
-            before=None,
-            of_before=True,
-        )
+__all__ = ["FoldRules", "Folded", "NetChange", "fold", "unfold"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,53 +46,60 @@ class FoldRules:
             key_change=key_change,
         )
 
-    def join(self, step: Step, row: Row) -> bool:
-        """Whether an event can be joined to a step. One that changes the key stands alone."""
-        if step.moves or row.before is not None or step.rows[0].record != row.record:
+    def join(self, change: NetChange, event: Event) -> bool:
+        """Whether an event can be joined to a change. One that changes the key stands alone."""
+        if change.moves or event.before is not None or change.events[0].record != event.record:
             return False
-        if row.action is Action.DELETE:
-            return step.action is Action.DELETE or self.delete_ends
-        if step.action is Action.DELETE or not self.writes_join:
+        if event.action is Action.DELETE:
+            return change.action is Action.DELETE or self.delete_ends
+        if change.action is Action.DELETE or not self.writes_join:
             return False
-        by_action = row.action is Action.UPDATE or (row.action is Action.UPSERT and step.action is not Action.UPDATE)
+        by_action = event.action is Action.UPDATE or (
+            event.action is Action.UPSERT and change.action is not Action.UPDATE
+        )
         return not self.by_action or by_action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One change of one record.
+class NetChange:
+    """One change of one record: what one event or several events of it add up to.
 
     Attributes:
         action: What to do.
-        rows: The events whose fields add up to the change, oldest first; the delete alone where it is one.
-        parts: All events that are settled by it: also those that a delete made pointless or a newer one overtook.
-        records: The records whose earlier steps come before it and whose later ones come after it.
+        events: The events whose fields add up to the change, oldest first; the delete alone where it is one.
+        settles: All events that are settled by it: also those that a delete made pointless or a newer one overtook.
+        records: The records whose earlier changes come before it and whose later ones come after it.
     """
 
     action: Action
-    rows: tuple[Row, ...]
-    parts: tuple[Row, ...]
+    events: tuple[Event, ...]
+    settles: tuple[Event, ...]
     records: tuple[str, ...]
 
     @classmethod
-    def of(cls, row: Row, *, records: Iterable[str] = ()) -> Step:
-        """The step that one event is."""
-        return cls(action=row.action, rows=(row,), parts=(row,), records=tuple(dict.fromkeys((*row.records, *records))))
+    def of(cls, event: Event, *, records: Iterable[str] = ()) -> NetChange:
+        """The change that one event is."""
+        return cls(
+            action=event.action,
+            events=(event,),
+            settles=(event,),
+            records=tuple(dict.fromkeys((*event.records, *records))),
+        )
 
     @property
     def moves(self) -> bool:
         """Whether it gives the record a new key."""
-        return self.rows[0].before is not None
+        return self.events[0].before is not None
 
-    def joined(self, row: Row) -> Step:
-        """This step with one more event."""
-        if row.action is Action.DELETE:
-            return replace(self, action=row.action, rows=(row,), parts=(*self.parts, row))
-        return replace(self, rows=(*self.rows, row), parts=(*self.parts, row))
+    def joined(self, event: Event) -> NetChange:
+        """This change with one more event."""
+        if event.action is Action.DELETE:
+            return replace(self, action=event.action, events=(event,), settles=(*self.settles, event))
+        return replace(self, events=(*self.events, event), settles=(*self.settles, event))
 
-    def past(self, row: Row) -> Step:
-        """This step, which also settles an event that was overtaken."""
-        return replace(self, parts=(*self.parts, row))
+    def past(self, event: Event) -> NetChange:
+        """This change, which also settles an event that was overtaken."""
+        return replace(self, settles=(*self.settles, event))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,89 +107,93 @@ class Folded:
     """What a batch adds up to.
 
     Attributes:
-        steps: The changes in order. Those that have no record in common may be made together.
+        changes: The changes in order. Those that have no record in common may be made together.
         stale: Events that an earlier batch has overtaken: they change nothing.
+        seen: Message key -> place of the last event that took effect before this batch.
     """
 
-    steps: tuple[Step, ...]
-    stale: tuple[Row, ...]
+    changes: tuple[NetChange, ...]
+    stale: tuple[Event, ...]
+    seen: Mapping[str, Place]
 
 
-def fold(rows: Iterable[Row], seen: Mapping[str, Place], rules: FoldRules) -> Folded:
+def fold(events: Iterable[Event], seen: Mapping[str, Place], rules: FoldRules) -> Folded:
     """Fold a batch.
 
     Args:
-        rows: The events in order of arrival.
+        events: The events in order of arrival.
         seen: Message key -> place of the last event that took effect before this batch.
         rules: What may be joined.
     """
     folding = _Folding(rules, seen)
-    for row in rows:
-        folding.add(row)
-    return Folded(steps=tuple(folding.steps), stale=tuple(folding.stale))
+    for event in events:
+        folding.add(event)
+    return Folded(changes=tuple(folding.changes), stale=tuple(folding.stale), seen=seen)
 
 
 class _Folding:
     """A batch while it is folded."""
 
     def __init__(self, rules: FoldRules, seen: Mapping[str, Place]) -> None:
-        self.steps: list[Step] = []
-        self.stale: list[Row] = []
+        self.changes: list[NetChange] = []
+        self.stale: list[Event] = []
         self._rules = rules
         self._places = dict(seen)
-        self._newest: dict[str, int] = {}  # message key -> the step that saw its newest event
-        self._last: dict[str, int] = {}  # record -> its last step
+        self._newest: dict[str, int] = {}  # message key -> the change that saw its newest event
+        self._last: dict[str, int] = {}  # record -> its last change
 
-    def add(self, row: Row) -> None:
+    def add(self, event: Event) -> None:
         """Add an event behind those that came before it."""
-        row = self._current(row)
-        if self._is_stale(row, row.key):
-            self._overtaken(row)
-        elif row.before is not None and self._rules.key_change is KeyChange.DELETE_INSERT:
-            self._append(row.dropped_before())
-            insert = replace(row, before=None, action=Action.INSERT)
-            self._put(Step.of(insert, records=row.records), insert)
+        event = self._current(event)
+        if self._is_stale(event, event.key):
+            self._overtaken(event)
+        elif event.before is not None and self._rules.key_change is KeyChange.DELETE_INSERT:
+            self._append(event.dropped_before())
+            insert = replace(event, before=None, action=Action.INSERT)
+            self._put(NetChange.of(insert, records=event.records), insert)
         else:
-            self._append(row)
+            self._append(event)
 
-    def _current(self, row: Row) -> Row:
+    def _current(self, event: Event) -> Event:
         """What is left of a change of the key once newer events of the old or of the new key are counted."""
-        if row.before is None or row.before.key == row.key:
-            return row
-        if self._is_stale(row, row.before.key):
-            return replace(row, before=None)
-        return row.dropped_before() if self._is_stale(row, row.key) else row
+        if event.before is None or event.before.key == event.key:
+            return event
+        if self._is_stale(event, event.before.key):
+            return replace(event, before=None)
+        return event.dropped_before() if self._is_stale(event, event.key) else event
 
-    def _is_stale(self, row: Row, key: str) -> bool:
+    def _is_stale(self, event: Event, key: str) -> bool:
         last = self._places.get(key)
-        return last is not None and row.place.is_stale_after(last)
+        return last is not None and event.place.is_stale_after(last)
 
-    def _overtaken(self, row: Row) -> None:
-        if row.key in self._newest:
-            newest = self._newest[row.key]
-            self.steps[newest] = self.steps[newest].past(row)
+    def _overtaken(self, event: Event) -> None:
+        if event.key in self._newest:
+            newest = self._newest[event.key]
+            self.changes[newest] = self.changes[newest].past(event)
         else:
-            self.stale.append(row)
+            self.stale.append(event)
 
-    def _append(self, row: Row) -> None:
-        last = self._last.get(row.record)
-        if last is not None and self._rules.join(self.steps[last], row):
-            self.steps[last] = self.steps[last].joined(row)
-            self._see(row, last)
+    def _append(self, event: Event) -> None:
+        last = self._last.get(event.record)
+        if last is not None and self._rules.join(self.changes[last], event):
+            self.changes[last] = self.changes[last].joined(event)
+            self._see(event, last)
         else:
-            self._put(Step.of(row), row)
+            self._put(NetChange.of(event), event)
 
-    def _put(self, step: Step, row: Row) -> None:
-        self.steps.append(step)
-        self._last.update(dict.fromkeys(step.records, len(self.steps) - 1))
-        self._see(row, len(self.steps) - 1)
+    def _put(self, change: NetChange, event: Event) -> None:
+        self.changes.append(change)
+        self._last.update(dict.fromkeys(change.records, len(self.changes) - 1))
+        self._see(event, len(self.changes) - 1)
 
-    def _see(self, row: Row, step: int) -> None:
-        for key in row.keys:
-            self._places[key] = row.place.after(self._places.get(key))
-            self._newest[key] = step
+    def _see(self, event: Event, change: int) -> None:
+        for key in event.keys:
+            self._places[key] = event.place.after(self._places.get(key))
+            self._newest[key] = change
 
 
-def unfold(step: Step) -> tuple[Step, ...]:
-    """The events of a step one by one, for a sum that was refused: only some of them are to blame."""
-    return tuple(Step.of(row, records=step.records) for row in sorted(step.parts, key=lambda row: row.number))
+def unfold(change: NetChange) -> tuple[NetChange, ...]:
+    """The events of a change one by one, for a sum that was refused: only some of them are to blame."""
+    return tuple(
+        NetChange.of(event, records=change.records) for event in sorted(change.settles, key=lambda event: event.number)
+    )

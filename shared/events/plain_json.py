@@ -94,7 +94,8 @@ def events_in(
             yield Undecodable(reason=action.reason, item=item)
             continue
         place = Place(partition=message.stream, sequence=message.sequence, item=item, when=when)
-        yield Event(action=action, new=record, old=record if action is Action.DELETE else {}, place=place)
+        old = record if action is Action.DELETE else {}
+        yield Event(message=message, action=action, new=record, old=old, place=place)
 
 
 def _action_at(path: str, record: Any, body: Any) -> Action | Undecodable:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Action", "Event", "Message", "Place", "Record", "RecordReference", "Undecodable", "Unusable"]
+__all__ = ["Action", "Before", "Event", "Message", "Place", "Record", "RecordReference", "Undecodable", "Unusable"]
 
 Record = Mapping[str, Any]
 
@@ -94,30 +94,78 @@ class RecordReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One thing that happened to one record.
+class Before:
+    """The record that an event found under another sync key.
 
     Attributes:
+        record: That sync key as the service compares it.
+        key: The message key that its events have.
+    """
+
+    record: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened to one record, from its decoding to its outcome.
+
+    A decoder gives what the message says. What is known later is added: `key` by the listener's expression, `number` by
+    the batch, `record` and `before` once the sync key was computed.
+
+    Attributes:
+        message: The message that holds the event.
         action: What happened.
         new: The record afterwards, or the fields of it that the event carries. A field that is absent is not touched;
             one that is null is cleared.
         old: The record before, as far as the event carries it.
         place: Position in the stream and in time.
-        key: What says that two events concern the same record; empty until it was computed.
         reread: The record to read because the message came without it.
+        number: Names the event in its batch; grows in the order of arrival.
+        key: The message key, within which newer overtakes older; empty until it was computed.
+        record: The sync key as the service compares it: events of one record have the same.
+        before: Where the event changes the sync key, what it was.
+        of_before: This is about the record before: it has the key that the event's record had.
     """
 
+    message: Message
     action: Action
     new: Record
     old: Record
     place: Place
-    key: str = ""
     reread: RecordReference | None = None
+    number: int = 0
+    key: str = ""
+    record: str = ""
+    before: Before | None = None
+    of_before: bool = False
 
     @property
-    def record(self) -> Record:
+    def fields(self) -> Record:
         """What `new` means in expressions: after a delete there is no record, so it is the one that was deleted."""
         return {**self.old, **self.new} if self.action is Action.DELETE else self.new
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The message keys that the event concerns."""
+        return (self.key,) if self.before is None else (self.key, self.before.key)
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The records that the event concerns."""
+        return (self.record,) if self.before is None else (self.record, self.before.record)
+
+    def dropped_before(self) -> Event:
+        """The deletion of the record that had the key before."""
+        assert self.before is not None  # noqa: S101 - asked for only where there is one
+        return replace(
+            self,
+            record=self.before.record,
+            key=self.before.key,
+            action=Action.DELETE,
+            before=None,
+            of_before=True,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

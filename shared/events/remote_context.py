@@ -37,6 +37,7 @@ class _Context:
     """What the parts of one context have in common."""
 
     action: Action
+    message: Message
     entity: str
     place: Place
     images: tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -64,6 +65,7 @@ def _context(message: Message, body: Any) -> _Context | Undecodable:
     if action is None:
         return Undecodable(reason="the message is none of Create, Update, Upsert, Delete: select it by topic.match")
     return _Context(
+        message=message,
         action=action,
         entity=str(body["PrimaryEntityName"]),
         place=Place(
@@ -87,8 +89,10 @@ def _without_target(context: _Context, body: Mapping[str, Any]) -> Event | Undec
         return Undecodable(reason="the message came without its target, and without a record id to read it by")
     identity = _identity(context.entity, record)
     if context.action is Action.DELETE:
-        return Event(action=context.action, new={}, old={**identity, **context.images[0]}, place=context.place)
+        old = {**identity, **context.images[0]}
+        return Event(message=context.message, action=context.action, new={}, old=old, place=context.place)
     return Event(
+        message=context.message,
         action=context.action,
         new=identity,
         old={},
@@ -109,9 +113,10 @@ def _event(context: _Context, target: Mapping[str, Any], place: Place) -> Event:
     before, after = context.images
     identity = _identity(str(target.get("LogicalName") or context.entity), target.get("Id"))
     if context.action is Action.DELETE:
-        return Event(action=context.action, new={}, old={**identity, **before}, place=place)
+        old = {**identity, **before}
+        return Event(message=context.message, action=context.action, new={}, old=old, place=place)
     new = {**identity, **after, **_attributes(target)}
-    return Event(action=context.action, new=new, old=before, place=place)
+    return Event(message=context.message, action=context.action, new=new, old=before, place=place)
 
 
 def _identity(table: str, record: Any) -> dict[str, Any]:

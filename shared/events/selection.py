@@ -144,7 +144,7 @@ def _paths(expression: str) -> Iterable[_Path]:
 
 
 def _at(event: Event, path: _Path) -> Any:
-    value: Any = event.record if path[0] == "new" else event.old
+    value: Any = event.fields if path[0] == "new" else event.old
     for name in path[1:]:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value

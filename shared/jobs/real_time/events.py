@@ -8,7 +8,7 @@ away is, and then the host's retry policy holds the partition where it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -16,17 +16,18 @@ from typing import Any
 from shared.dataverse import Clock, Dataverse, SystemClock, Usage
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
-from shared.events import Message, Place
-from shared.jobs.real_time.boundary import attempted, failure_of
-from shared.jobs.real_time.claims import claimed, read
-from shared.jobs.real_time.event_batch import Applied, EventBatch, Taken
+from shared.events import Message
+from shared.jobs.real_time.apply import apply_batch
+from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_of
+from shared.jobs.real_time.decode import decode_batch
+from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.letters import Lost, item_of, keep, letter_of, message_of
-from shared.jobs.real_time.listening import ListeningSince
-from shared.jobs.real_time.log import EventLog
-from shared.jobs.real_time.rows import Failure
+from shared.jobs.real_time.listeners import ListeningSince, Taken, claimed, read
+from shared.jobs.real_time.record import BatchOutcome, EventLog, record_batch
+from shared.jobs.real_time.session import Delivery, Positions, Session
 from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace, Workspaces
-from shared.state import DeadLetter, Position, StateStore
+from shared.state import DeadLetter, StateStore
 
 __all__ = [
     "EventMemory",
@@ -41,7 +42,6 @@ __all__ = [
 ]
 
 Connect = Callable[[SyncDefinition, Mapping[str, ParameterValue]], Dataverse]
-_LAST_ITEM = 2**31  # of a message that was seen, every event was
 
 
 @dataclass(slots=True)
@@ -136,11 +136,8 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
     """
     found = claimed(messages, listeners)
     if found.lost:
-        keep([letter_of(each, "", now=tools.clock.now()) for each in found.lost], tools.state)
-    # Forgotten until it is done: a batch that is given up half-way comes again, and is not fresh then.
-    settled = tools.memory.settled
-    follows = {stream: settled.pop(stream, None) == first - 1 for stream, first in _firsts(messages).items()}
-    fresh = all(follows.values())
+        keep([letter_of(each, None, now=tools.clock.now()) for each in found.lost], tools.state)
+    delivery = _delivery(messages, tools.memory.settled)
     counts: dict[str, Mapping[str, int]] = {}
     traffic: dict[str, Mapping[str, int]] = {}
     lost = {"": _by_error(found.lost)} if found.lost else {}
@@ -149,14 +146,26 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
         if earlier:
             counts[sync.name] = {"events": earlier, "before_listening": earlier}
         if taken:
-            applied = _run(sync, taken, tools, fresh=fresh)
-            counts[sync.name] = Counter(counts.get(sync.name, {})) + Counter(applied.counts)
-            traffic[sync.name] = applied.traffic
-            if applied.lost:
-                lost[sync.name] = _by_error(applied.lost)
+            outcome = _run(sync, taken, tools, delivery)
+            counts[sync.name] = Counter(counts.get(sync.name, {})) + Counter(outcome.counts)
+            traffic[sync.name] = outcome.traffic
+            if outcome.lost:
+                lost[sync.name] = _by_error(outcome.lost)
     for message in messages:
-        settled[message.stream] = message.sequence
+        tools.memory.settled[message.stream] = message.sequence
     return EventsSummary(received=len(messages), unclaimed=found.unclaimed, syncs=counts, lost=lost, traffic=traffic)
+
+
+def _delivery(messages: Iterable[Message], settled: dict[str, int]) -> Delivery:
+    """Whether messages follow those that this process has settled.
+
+    Their streams are forgotten until the batch is done: one that is given up half-way comes again.
+    """
+    firsts: dict[str, int] = {}
+    for message in messages:
+        firsts.setdefault(message.stream, message.sequence)
+    follows = [settled.pop(stream, None) == first - 1 for stream, first in firsts.items()]
+    return Delivery.NEXT if all(follows) else Delivery.AGAIN
 
 
 def _parted(sync: EventSync, taken: Sequence[Taken], tools: EventTools) -> tuple[int, Sequence[Taken]]:
@@ -172,83 +181,50 @@ def _by_error(lost: Iterable[Lost]) -> Mapping[str, int]:
     return Counter(each.failure.error for each in lost)
 
 
-def _firsts(messages: Iterable[Message]) -> dict[str, int]:
-    firsts: dict[str, int] = {}
-    for message in messages:
-        firsts.setdefault(message.stream, message.sequence)
-    return firsts
+# -- The share of one sync ----------------------------------------------------------------------------------------
 
 
-def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool) -> Applied:
-    """One sync's share of a batch: applied, then the dead letters, then the positions."""
+def _run(sync: EventSync, taken: Sequence[Taken], tools: EventTools, delivery: Delivery) -> BatchOutcome:
+    """Apply and record what one sync took of a batch."""
     started = tools.clock.now()
-    applied = _applied(sync, taken, tools, fresh=fresh)
-    if applied.lost:
-        keep([letter_of(each, sync.name, now=started) for each in applied.lost], tools.state)
-    _mark(sync.name, applied, tools.state)
-    tools.memory.log.add(sync.definition, applied.counts, started=started, ended=tools.clock.now(), state=tools.state)
-    return applied
-
-
-def _mark(name: str, applied: Applied, state: StateStore) -> None:
-    if applied.seen:
-        state.mark_seen(
-            name,
-            {
-                key: Position(partition=place.partition, sequence=place.sequence, when=place.when)
-                for key, place in applied.seen.items()
-            },
-        )
-
-
-def _applied(
-    sync: EventSync, taken: Sequence[Taken], tools: EventTools, *, fresh: bool, replayed: bool = False
-) -> Applied:
-    """Apply messages; a definition that cannot work loses them all, with the reason."""
-    share = attempted(partial(_share, sync, tools, replayed=replayed), sync.name)
-    if isinstance(share, Failure):
-        return _all_lost(sync, taken, share)
-    return _isolated(share, taken, fresh=fresh)
-
-
-def _all_lost(sync: EventSync, taken: Sequence[Taken], failure: Failure) -> Applied:
-    lost = tuple(Lost(message=each.message, failure=failure, listener=sync.listener) for each in taken)
-    return Applied(counts={"events": len(taken), "lost": len(taken)}, lost=lost, seen={})
+    outcome = _applied(sync, taken, tools, delivery)
+    record_batch(outcome, sync, state=tools.state, log=tools.memory.log, clock=tools.clock, started=started)
+    return outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Share:
-    """What every part of one sync's share of a batch has in common.
-
-    Attributes:
-        replayed: The events are dead letters that are tried again.
-        seen: Places that earlier parts of the share have reached; the store learns of them at the end.
-    """
+    """What all parts of one sync's share of a batch have in common."""
 
     sync: EventSync
     values: Mapping[str, ParameterValue]
     prepared: PreparedSync
+    positions: Positions
     tools: EventTools
-    replayed: bool = False
-    seen: dict[str, Place] = field(default_factory=dict)
-
-    def seen_before(self, keys: Collection[str]) -> Mapping[str, Place]:
-        """Where message keys are, as far as anybody knows."""
-        found = self.tools.state.seen(self.sync.name, keys) if keys else {}
-        places = {
-            key: Place(partition=at.partition, sequence=at.sequence, item=_LAST_ITEM, when=at.when)
-            for key, at in found.items()
-        }
-        return {**places, **{key: self.seen[key] for key in keys if key in self.seen}}
-
-    def kept(self, ids: Collection[str]) -> Collection[str]:
-        """Which of some dead letters are there, and not only because they are tried again."""
-        if self.replayed:
-            return ()
-        return {letter.id for letter in self.tools.state.dead_letters(self.sync.name, ids=ids, limit=len(ids))}
 
 
-def _share(sync: EventSync, tools: EventTools, *, replayed: bool) -> _Share | Failure:
+def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, delivery: Delivery) -> BatchOutcome:
+    """Apply messages; those that fail together are halved until the one to blame is alone.
+
+    A definition that cannot work loses them all, with the reason.
+    """
+    share = attempted(partial(_share, sync, tools), sync.name)
+    if isinstance(share, Failure):
+        return BatchOutcome.all_lost(taken, share)
+
+    def attempt(part: Sequence[Taken]) -> BatchOutcome | Failure:
+        # A part is applied behind an attempt that failed half-way, which may have applied some of its messages.
+        again = Delivery.AGAIN if delivery is Delivery.NEXT and len(part) < len(taken) else delivery
+        return attempted(partial(_attempt, share, part, again), sync.name)
+
+    parts: list[BatchOutcome] = []
+    for part, made in bisect(taken, attempt):
+        parts.append(BatchOutcome.all_lost(part, made) if isinstance(made, Failure) else made)
+        share.positions.advance(parts[-1].reached)
+    return parts[0] if len(parts) == 1 else BatchOutcome.sum(parts)
+
+
+def _share(sync: EventSync, tools: EventTools) -> _Share | Failure:
     try:
         values = sync.resolve()
         prepared = tools.memory.prepared(sync, partial(tools.connect, sync.definition, values))
@@ -256,60 +232,39 @@ def _share(sync: EventSync, tools: EventTools, *, replayed: bool) -> _Share | Fa
         raise
     except SyncError as error:
         return Failure(error="Definition", message=error.message)
-    return _Share(sync=sync, values=values, prepared=prepared, tools=tools, replayed=replayed)
+    positions = Positions(sync=sync.name, state=tools.state)
+    return _Share(sync=sync, values=values, prepared=prepared, positions=positions, tools=tools)
 
 
-def _isolated(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
-    """Apply messages; those that fail together are halved until the one to blame is alone."""
-    found = attempted(partial(_together, share, taken, fresh=fresh), share.sync.name)
-    if isinstance(found, Applied):
-        return found
-    if len(taken) == 1:
-        return _all_lost(share.sync, taken, found)
-    middle = len(taken) // 2
-    parts = []
-    for half in (taken[:middle], taken[middle:]):
-        parts.append(_isolated(share, half, fresh=False))
-        share.seen.update(parts[-1].seen)
-    return _sum(parts)
-
-
-def _together(share: _Share, taken: Sequence[Taken], *, fresh: bool) -> Applied:
+def _attempt(share: _Share, taken: Sequence[Taken], delivery: Delivery) -> BatchOutcome:
+    """Take messages through the stages: decode, fold, apply."""
     tools = share.tools
     with tools.memory.workspaces.lend(len(taken)) as workspace, share.prepared.connected() as dataverse:
-        batch = EventBatch(
+        session = Session(
             sync=share.prepared,
             dataverse=dataverse,
             workspace=workspace,
             parameters=share.values,
             started=tools.clock.now(),
-            seen_before=share.seen_before,
-            fresh=fresh,
-            kept=share.kept,
+            positions=share.positions,
+            delivery=delivery,
         )
+        workspace.bind(share.values)
         before = dataverse.usage()
         try:
-            applied = batch.apply(taken)
+            decoded = decode_batch(taken, session)
+            folded = fold_batch(decoded.events, session)
+            applied = apply_batch(folded.changes, session)
+            outcome = BatchOutcome.of(decoded, folded, applied)
         except AbortRun as error:  # no part of the batch would fare better
-            applied = _all_lost(share.sync, taken, failure_of(error))
-        return replace(applied, traffic=_traffic(before, dataverse.usage()))
+            outcome = BatchOutcome.all_lost(taken, failure_of(error))
+        return replace(outcome, traffic=_traffic(before, dataverse.usage()))
 
 
 def _traffic(before: Usage, after: Usage) -> Counter[str]:
     """What a batch asked of Dataverse, under the names that a run's summary has for it."""
     names = ("requests", "throttled", "retries")
     return Counter({name: getattr(after, name) - getattr(before, name) for name in names})
-
-
-def _sum(parts: Sequence[Applied]) -> Applied:
-    counts, traffic = Counter[str](), Counter[str]()
-    seen: dict[str, Place] = {}
-    for part in parts:
-        counts.update(part.counts)
-        traffic.update(part.traffic)
-        seen.update(part.seen)
-    lost = tuple(lost for part in parts for lost in part.lost)
-    return Applied(counts=counts, lost=lost, seen=seen, traffic=traffic)
 
 
 # -- Dead letters -------------------------------------------------------------------------------------------------
@@ -361,10 +316,10 @@ def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools)
         )
         for message, items in messages.values()
     ]
-    applied = _applied(sync, taken, tools, fresh=False, replayed=True)
-    _mark(sync.name, applied, tools.state)
+    outcome = _applied(sync, taken, tools, Delivery.REPLAY)
+    Positions(sync=sync.name, state=tools.state).store(outcome.reached)
     tries = {letter.id: letter.tries for letter in letters}
-    again = [letter_of(lost, sync.name, now=tools.clock.now()) for lost in applied.lost]
+    again = [letter_of(lost, sync, now=tools.clock.now()) for lost in outcome.lost]
     return [replace(letter, tries=tries.get(letter.id, 0) + 1) for letter in again]
 
 
@@ -375,7 +330,7 @@ def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventT
         found = None if letter.sync else claimed([message_of(letter)], listeners)
         takers = [(sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name]] if found else []
         for sync, taken in takers:
-            _run(sync, taken, tools, fresh=False)
+            _run(sync, taken, tools, Delivery.AGAIN)
         if not takers or (found and found.lost):
             again.append(replace(letter, tries=letter.tries + 1))
     return again

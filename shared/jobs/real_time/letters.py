@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.errors import AnswerLost, RetryLater, SyncError
-from shared.events import Message
-from shared.jobs.real_time.rows import Failure
+from shared.events import Event, Message
+from shared.jobs.real_time.boundary import Failure
+from shared.jobs.real_time.sync import EventSync
 from shared.state import DeadLetter, StateStore
 
 __all__ = ["UNCLAIMED", "Lost", "item_of", "keep", "letter_id", "letter_of", "message_of"]
@@ -33,13 +34,18 @@ class Lost:
 
     Attributes:
         item: The event's number in its message; None where it is the whole message.
-        listener: The listener that took it; empty where none did.
+        number: Its number in its batch.
     """
 
     message: Message
     failure: Failure
     item: int | None = None
-    listener: str = ""
+    number: int = 0
+
+    @classmethod
+    def of(cls, event: Event, failure: Failure) -> Lost:
+        """An event with the reason why it could not be applied."""
+        return cls(message=event.message, failure=failure, item=event.place.item, number=event.number)
 
 
 def letter_id(sync: str, message: Message, item: int | None) -> str:
@@ -47,19 +53,18 @@ def letter_id(sync: str, message: Message, item: int | None) -> str:
     return f"{sync or 'unclaimed'}/{message.stream}/{message.sequence}" + (f"/{item}" if item else "")
 
 
-def letter_of(lost: Lost, sync: str, *, now: datetime, tries: int = 1) -> DeadLetter:
+def letter_of(lost: Lost, sync: EventSync | None, *, now: datetime) -> DeadLetter:
     """What the store keeps of an event.
 
     Args:
         lost: The event and its reason.
-        sync: Name of the sync; empty where no listener took the event.
+        sync: The sync that could not apply it; None where no listener took the event.
         now: The time.
-        tries: How often it has been tried, this time included.
     """
-    message, failure = lost.message, lost.failure
+    message, failure, name = lost.message, lost.failure, sync.name if sync else ""
     return DeadLetter(
-        id=letter_id(sync, message, lost.item),
-        sync=sync,
+        id=letter_id(name, message, lost.item),
+        sync=name,
         body=message.body,
         partition=message.partition,
         sequence=message.sequence,
@@ -71,13 +76,13 @@ def letter_of(lost: Lost, sync: str, *, now: datetime, tries: int = 1) -> DeadLe
             "key": _storable(message.key),
             "content_type": _storable(message.content_type),
             "item": lost.item,
-            "listener": lost.listener,
+            "listener": sync.listener if sync else "",
         },
         error=failure.error,
         code=failure.code,
         message=_storable(failure.message),
         kept=now,
-        tries=tries,
+        tries=1,
     )
 
 

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.definitions.models import ChangedWhen
 from shared.events import Action, Event, Fields, Undecodable
+from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.transform import SOURCE_TYPES, Omit, TargetColumn
 from shared.workspace import json_rows, quoted
 
-__all__ = ["KEPT", "Failure", "Shaped", "before_row", "shape"]
+__all__ = ["KEPT", "Shaped", "before_row", "shape"]
 
 KEPT = ("wanted", "wanted_source")  # what the waves need; everything else is of one group or one wave
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why an event could not be applied; never holds a value of it.
-
-    Attributes:
-        error: The kind of error, as in the execution errors.
-        code: The service's code, where it is the service's refusal.
-    """
-
-    error: str
-    message: str
-    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +42,7 @@ def before_row(number: int) -> int:
     return -1 - number
 
 
-def shape(events: Mapping[int, Event], sync: PreparedSync, workspace: WarmWorkspace) -> Shaped:
+def shape(events: Iterable[Event], sync: PreparedSync, workspace: WarmWorkspace) -> Shaped:
     """Fill `wanted`.
 
     Raises:
@@ -89,12 +76,12 @@ def shape(events: Mapping[int, Event], sync: PreparedSync, workspace: WarmWorksp
 _Groups = dict[tuple[frozenset[str], bool], dict[int, Fields]]  # the columns, whether it is a delete -> its rows
 
 
-def _groups(events: Mapping[int, Event], sync: PreparedSync) -> tuple[_Groups, dict[int, Failure]]:
+def _groups(events: Iterable[Event], sync: PreparedSync) -> tuple[_Groups, dict[int, Failure]]:
     """The rows of the events by the columns that they carry, and the events of which no row can be made."""
     groups: _Groups = defaultdict(dict)
     failures: dict[int, Failure] = {}
-    for number, event in events.items():
-        found = _fields(event, sync)
+    for event in events:
+        number, found = event.number, _fields(event, sync)
         if isinstance(found, Undecodable):
             failures[number] = Failure(error="Undecodable", message=found.reason)
             continue
@@ -110,7 +97,7 @@ def _fields(event: Event, sync: PreparedSync) -> tuple[Fields, Fields] | Undecod
 
     The key may also come from the record before.
     """
-    fields = sync.reader.fields(event.record)
+    fields = sync.reader.fields(event.fields)
     before = sync.reader.fields(event.old, sync.key_fields) if event.old else {}
     if isinstance(before, Undecodable):  # of use only where the event lacks the key
         before = {}

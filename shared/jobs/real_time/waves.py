@@ -12,9 +12,10 @@ from typing import Final, assert_never
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
 from shared.definitions.models import ChangedWhen, Expire, Strategy
-from shared.events import Action, Step
+from shared.events import Action, NetChange
 from shared.jobs.adoption import Adoption
-from shared.jobs.real_time.rows import KEPT, Failure, before_row
+from shared.jobs.real_time.boundary import Failure
+from shared.jobs.real_time.rows import KEPT, before_row
 from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.jobs.real_time.writing import WaveWriting
@@ -56,7 +57,7 @@ class Written:
     """What became of a wave.
 
     Attributes:
-        failures: Position of a step -> why it was refused.
+        failures: Position of a net change -> why it was refused.
         counts: Records by what was done to them: the names of the decisions, `adopted` and `failed`.
     """
 
@@ -66,7 +67,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
-    """Applies steps of different records.
+    """Applies net changes of different records.
 
     Attributes:
         parameters: Values that the target's filter names.
@@ -79,11 +80,11 @@ class Wave:
     parameters: Mapping[str, ParameterValue]
     started: datetime
 
-    def apply(self, steps: Sequence[Step], *, comparing: bool) -> Written:
-        """Write what the steps add up to.
+    def apply(self, changes: Sequence[NetChange], *, comparing: bool) -> Written:
+        """Write net changes.
 
         Args:
-            steps: One for each record.
+            changes: One for each record.
             comparing: Read the records first, and write only what differs.
 
         Raises:
@@ -93,15 +94,15 @@ class Wave:
             RetryLater: The service is away.
         """
         self.workspace.clear(keep=KEPT)
-        self._stage(steps)
-        single, moves = all(len(step.rows) == 1 for step in steps), any(step.moves for step in steps)
+        self._stage(changes)
+        single, moves = all(len(change.events) == 1 for change in changes), any(change.moves for change in changes)
         definition = self._read(single=single, moves=moves) if comparing else self._follow(single=single)
         doubles = self._move() if moves else 0
         counts = self._reconcile(definition)
         if not comparing:
             self._expire()
-        counts["ignored"] += len(steps) + doubles - counts.total()
-        deletes = comparing and (moves or any(step.action is Action.DELETE for step in steps))
+        counts["ignored"] += len(changes) + doubles - counts.total()
+        deletes = comparing and (moves or any(change.action is Action.DELETE for change in changes))
         adoption = self._adoption() if comparing else None
         return self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
 
@@ -120,23 +121,23 @@ class Wave:
                 self.workspace.run(step)
         return counts
 
-    # -- Steps into rows -----------------------------------------------------------------------------------------
+    # -- Net changes into rows -----------------------------------------------------------------------------------
 
-    def _stage(self, steps: Sequence[Step]) -> None:
-        """Make `step_rows`: which events each step is made of, and what it is to do.
+    def _stage(self, changes: Sequence[NetChange]) -> None:
+        """Make `step_rows`: which events each change is made of, and what it is to do.
 
-        `_before` is the row with the key that the record had, where a step gives it a new one.
+        `_before` is the row with the key that the record had, where a change gives it a new one.
         """
         rows = [
             {
                 "s": position,
-                "r": before_row(row.number) if row.of_before else row.number,
-                "o": before_row(row.number) if row.before else None,
-                "d": step.action is Action.DELETE,
-                "a": self._unread(step.action),
+                "r": before_row(event.number) if event.of_before else event.number,
+                "o": before_row(event.number) if event.before else None,
+                "d": change.action is Action.DELETE,
+                "a": self._unread(change.action),
             }
-            for position, step in enumerate(steps)
-            for row in step.rows
+            for position, change in enumerate(changes)
+            for event in change.events
         ]
         self.workspace.execute(
             "CREATE TABLE step_rows AS "
@@ -147,7 +148,7 @@ class Wave:
         self.workspace.run(SOURCE_ERRORS)
 
     def _unread(self, action: Action) -> str:
-        """What a step means for a record that nobody has read."""
+        """What a change means for a record that nobody has read."""
         behaviour = self.sync.definition.sync_behaviour
         if behaviour.strategy is not Strategy.UPSERT:
             return action.value
@@ -312,24 +313,24 @@ class Wave:
         )
         fates = writing.write([change for change, _ in owned])
         failures: dict[int, Failure] = {}
-        for change, step in owned:
+        for change, position in owned:
             fate = fates.get(change.number)
             if isinstance(fate, Failure):
-                failures[step] = fate
+                failures[position] = fate
             if fate is not None:
                 counts.update({change.action.value: -1, "failed" if isinstance(fate, Failure) else fate: 1})
         return Written(failures=failures, counts=+counts)
 
     def _changes(self, *, by_key: bool, moves: bool) -> list[tuple[Change, int]]:
-        """The changes, each with the position of its step: what is dropped is found by its key."""
+        """The changes, each with the position of its net change: what is dropped is found by its key."""
         same = " AND ".join(f"current.{key} = wanted.{key}" for key in self._keys)
         gone = (
             f"LEFT JOIN (SELECT current._id, _step FROM {_rows_of(moves=moves)} JOIN current ON {same} "
             "WHERE _deletes OR wanted._row = step_rows._before) AS gone ON gone._id = changes._id"
         )
-        step = "coalesce(changes._row, gone._step)" if by_key else "changes._row"
+        owner = "coalesce(changes._row, gone._step)" if by_key else "changes._row"
         rows = self.workspace.query(
-            f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, later, {step} "
+            f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, later, {owner} "
             f"FROM changes {gone if by_key else ''} ORDER BY _change"
         )
         return [
@@ -337,9 +338,9 @@ class Wave:
                 Change(
                     number=n, action=ChangeAction(what), id=record, key=key, payload=sent, columns=names, later=later
                 ),
-                owner,
+                position,
             )
-            for n, what, record, key, sent, names, later, owner in rows
+            for n, what, record, key, sent, names, later, position in rows
         ]
 
 

@@ -38,7 +38,7 @@ _MOST_TEXTS: Final = 2000
 _TIDIED_EVERY: Final = 16  # batches
 _TIDIED_EVERY_FEW: Final = 512  # batches of few events
 _FEW: Final = 32  # events
-_Place = tuple[str, str]  # a search path and a text: which tables a statement sees follows from the path
+_Seen = tuple[str, str]  # a search path and a text: which tables a statement sees follows from the path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,8 @@ class WarmWorkspace(Workspace):
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, folder: Path, readable: frozenset[str]) -> None:
         super().__init__(connection, folder=folder, readable=readable)
-        self._made: dict[_Place, _Made] = {}
-        self._plans: dict[tuple[_Place, bool], str] = {}  # empty for a text that came once so far
+        self._made: dict[_Seen, _Made] = {}
+        self._plans: dict[tuple[_Seen, bool], str] = {}  # empty for a text that came once so far
         self._texts: dict[str, tuple[duckdb.Statement, ...]] = {}
         self._present: tuple[_Made, ...] = ()  # newest first
         self._path = _NOWHERE

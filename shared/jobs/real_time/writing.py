@@ -10,7 +10,7 @@ from shared.dataverse import KEY_TAKEN, Change, ChangeAction, Dataverse, Failed,
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, RetryLater
 from shared.jobs.adoption import ADOPTED, Adoption
-from shared.jobs.real_time.rows import Failure
+from shared.jobs.real_time.boundary import Failure
 from shared.jobs.writing import OUTCOMES_TABLE, keep_outcomes
 from shared.workspace import Workspace
 

@@ -79,7 +79,7 @@ class TestJson:
     def test_a_deleted_record_is_old_and_stands_for_new_in_expressions(self) -> None:
         """After a delete, expressions over new see the record that was deleted."""
         event = one({"op": "d", "n": 1}, action="$.op")
-        assert event.old["n"] == event.record["n"] == 1
+        assert event.old["n"] == event.fields["n"] == 1
 
     @pytest.mark.parametrize(
         ("body", "topic", "says"),

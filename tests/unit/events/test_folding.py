@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.definitions.models import SyncBehaviour
 from shared.definitions.models.listener import KeyChange
-from shared.events import Action, Agenda, Before, Folded, FoldRules, Place, Row, fold, unfold
+from shared.events import Action, Agenda, Before, Event, Folded, FoldRules, Message, Place, fold, unfold
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FULL = FoldRules(by_action=False, writes_join=True, delete_ends=True)
@@ -20,16 +20,27 @@ FULL = FoldRules(by_action=False, writes_join=True, delete_ends=True)
 
 def row(
     number: int, action: Action = Action.UPSERT, record: str = "a", before: str | None = None, **place: object
-) -> Row:
+) -> Event:
     stands = Place(**{"partition": "0", "sequence": number} | place)  # type: ignore[arg-type]  # a test's shorthand
     old = None if before in (None, record) else Before(record=str(before), key=str(before))
-    return Row(number=number, record=record, key=record, action=action, place=stands, before=old)
+    message = Message(body=b"", partition=stands.partition, sequence=stands.sequence)
+    return Event(
+        message=message,
+        number=number,
+        new={},
+        old={},
+        record=record,
+        key=record,
+        action=action,
+        place=stands,
+        before=old,
+    )
 
 
 def shape(folded: Folded) -> dict[str, list[tuple[str, list[int]]]]:
     found: dict[str, list[tuple[str, list[int]]]] = {}
-    for step in folded.steps:
-        found.setdefault(step.records[0], []).append((step.action.value, [part.number for part in step.rows]))
+    for step in folded.changes:
+        found.setdefault(step.records[0], []).append((step.action.value, [part.number for part in step.events]))
     return found
 
 
@@ -43,7 +54,7 @@ def test_a_delete_ends_what_came_before_and_a_write_after_it_starts_anew() -> No
     """Nothing of the old record survives in the new one."""
     folded = fold([row(1), row(2, Action.DELETE), row(3, Action.INSERT), row(4, Action.UPDATE)], {}, FULL)
     assert shape(folded) == {"a": [("DELETE", [2]), ("INSERT", [3, 4])]}
-    assert [part.number for part in folded.steps[0].parts] == [1, 2]
+    assert [part.number for part in folded.changes[0].settles] == [1, 2]
 
 
 def test_a_delete_that_only_marks_ends_nothing() -> None:
@@ -71,7 +82,7 @@ def test_a_delete_that_only_marks_ends_nothing() -> None:
 def test_delta_joins_what_the_service_would_take_one_by_one(first: Action, second: Action, *, joins: bool) -> None:
     """An insert of what exists and an update of what is missing must still be refused."""
     rules = FoldRules(by_action=True, writes_join=True, delete_ends=True)
-    assert (len(fold([row(1, first), row(2, second)], {}, rules).steps) == 1) is joins
+    assert (len(fold([row(1, first), row(2, second)], {}, rules).changes) == 1) is joins
 
 
 @pytest.mark.parametrize(
@@ -119,9 +130,9 @@ class TestStaleness:
     def test_what_is_overtaken_in_the_batch_is_part_of_the_step(self) -> None:
         """If the newer event is refused, the older one must get its chance."""
         folded = fold([row(1, when=START), row(2, when=START - timedelta(seconds=1))], {}, FULL)
-        (step,) = folded.steps
-        assert [part.number for part in step.rows] == [1]
-        assert [single.rows[0].number for single in unfold(step)] == [1, 2]
+        (step,) = folded.changes
+        assert [part.number for part in step.events] == [1]
+        assert [single.events[0].number for single in unfold(step)] == [1, 2]
 
     def test_items_of_one_message_are_in_order(self) -> None:
         """A message with several records of one key counts as several events."""
@@ -131,9 +142,9 @@ class TestStaleness:
 
 class TestChangedKeys:
     def waves(self, folded: Folded) -> list[list[tuple[str, list[int]]]]:
-        agenda, found = Agenda(folded.steps), []
+        agenda, found = Agenda(folded.changes), []
         while wave := agenda.next():
-            found.append([(step.action.value, [part.number for part in step.rows]) for step in wave])
+            found.append([(step.action.value, [part.number for part in step.events]) for step in wave])
         return found
 
     def test_a_move_stands_between_the_events_of_both_keys(self) -> None:
@@ -155,33 +166,33 @@ class TestChangedKeys:
         rules = FoldRules(by_action=True, writes_join=True, delete_ends=True, key_change=KeyChange.DELETE_INSERT)
         folded = fold([row(1, Action.UPDATE, "b", before="a"), row(2, Action.UPDATE, "b")], {}, rules)
         assert self.waves(folded) == [[("DELETE", [1])], [("INSERT", [1, 2])]]
-        assert [step.rows[0].of_before for step in folded.steps] == [True, False]
+        assert [step.events[0].of_before for step in folded.changes] == [True, False]
 
     def test_what_is_newer_under_either_key_stays(self) -> None:
         """A move that comes late leaves alone the key that was written since, and does the rest."""
         move = row(5, record="b", before="a")
         old_is_newer = fold([move], {"a": Place(partition="0", sequence=9)}, FULL)
-        assert (old_is_newer.steps[0].records, old_is_newer.steps[0].moves) == (("b",), False)
+        assert (old_is_newer.changes[0].records, old_is_newer.changes[0].moves) == (("b",), False)
         new_is_newer = fold([move], {"b": Place(partition="0", sequence=9)}, FULL)
-        assert [(step.action, step.records) for step in new_is_newer.steps] == [(Action.DELETE, ("a",))]
+        assert [(step.action, step.records) for step in new_is_newer.changes] == [(Action.DELETE, ("a",))]
         both = fold([move], dict.fromkeys("ab", Place(partition="0", sequence=9)), FULL)
-        assert (both.steps, [part.number for part in both.stale]) == ((), [5])
+        assert (both.changes, [part.number for part in both.stale]) == ((), [5])
 
     def test_a_sum_that_is_refused_stays_before_what_comes_after_it(self) -> None:
         """Its events are tried one by one, and only then the later steps of the record."""
-        agenda = Agenda(fold([row(1), row(2), row(3, record="b", before="a")], {}, FULL).steps)
+        agenda = Agenda(fold([row(1), row(2), row(3, record="b", before="a")], {}, FULL).changes)
         (first,) = agenda.next()
         agenda.put_first(unfold(first))
         found = []
         while wave := agenda.next():
-            found.append([step.parts[0].number for step in wave])
+            found.append([step.settles[0].number for step in wave])
         assert found == [[1], [2], [3]]
 
 
 # -- The law: folding equals applying one by one ------------------------------------------------------------------
 
 Store = dict[str, dict[str, int | None]]
-Event = tuple[str, Action, dict[str, int | None], int, str | None]
+Described = tuple[str, Action, dict[str, int | None], int, str | None]
 
 
 def applied(store: Store, record: str, action: Action, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
@@ -201,7 +212,7 @@ def applied(store: Store, record: str, action: Action, fields: Mapping[str, int 
     return True
 
 
-def applied_row(store: Store, each: Row, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
+def applied_row(store: Store, each: Event, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
     """Likewise for an event that may change the key."""
     old = each.before.record if each.before else None
     if old is None:
@@ -215,7 +226,7 @@ def applied_row(store: Store, each: Row, fields: Mapping[str, int | None], rules
     return applied(store, each.record, each.action, fields, rules)
 
 
-def reduced(each: Row, seen: Mapping[str, Place]) -> Row | None:
+def reduced(each: Event, seen: Mapping[str, Place]) -> Event | None:
     """What is left of an event after newer ones of its keys; None where nothing is."""
     stale = {key for key in each.keys if key in seen and each.place.is_stale_after(seen[key])}
     if each.before is not None and each.before.key in stale:
@@ -226,7 +237,7 @@ def reduced(each: Row, seen: Mapping[str, Place]) -> Row | None:
 
 
 def one_by_one(
-    store: Store, rows: Iterable[Row], fields: Mapping[int, dict[str, int | None]], rules: FoldRules
+    store: Store, rows: Iterable[Event], fields: Mapping[int, dict[str, int | None]], rules: FoldRules
 ) -> None:
     seen: dict[str, Place] = {}
     for given_row in rows:
@@ -236,20 +247,22 @@ def one_by_one(
                 seen[key] = each.place.after(seen.get(key))
 
 
-def folded_up(store: Store, rows: Iterable[Row], fields: Mapping[int, dict[str, int | None]], rules: FoldRules) -> None:
+def folded_up(
+    store: Store, rows: Iterable[Event], fields: Mapping[int, dict[str, int | None]], rules: FoldRules
+) -> None:
     seen: dict[str, Place] = {}
-    agenda = Agenda(fold(rows, {}, rules).steps)
+    agenda = Agenda(fold(rows, {}, rules).changes)
     while wave := agenda.next():
         for step in wave:
-            last = step.parts[-1]
-            if len(step.parts) == 1 and last.key in seen and last.place.is_stale_after(seen[last.key]):
+            last = step.settles[-1]
+            if len(step.settles) == 1 and last.key in seen and last.place.is_stale_after(seen[last.key]):
                 continue
-            values = {name: value for part in step.rows for name, value in fields[part.number].items()}
-            if applied_row(store, replace(step.rows[-1], action=step.action), values, rules):
-                for part in step.rows:
+            values = {name: value for part in step.events for name, value in fields[part.number].items()}
+            if applied_row(store, replace(step.events[-1], action=step.action), values, rules):
+                for part in step.events:
                     for key in part.keys:
                         seen[key] = part.place.after(seen.get(key))
-            elif len(step.parts) > 1:
+            elif len(step.settles) > 1:
                 agenda.put_first(unfold(step))
 
 
@@ -273,7 +286,7 @@ RULES = st.builds(
 
 
 @given(events=EVENTS, rules=RULES, before=st.dictionaries(st.sampled_from("abc"), st.just({"x": 9}), max_size=3))
-def test_folding_equals_applying_one_by_one(events: list[Event], rules: FoldRules, before: Store) -> None:
+def test_folding_equals_applying_one_by_one(events: list[Described], rules: FoldRules, before: Store) -> None:
     """Whatever the events, the rules and the records there were, the end is the same."""
     rows = [
         row(

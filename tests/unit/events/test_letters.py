@@ -92,7 +92,7 @@ def test_a_listener_that_cannot_be_asked_gets_its_event_by_a_replay(
 
     batch = world.messages({"op": "c", "number": "A", "type": "customer"})
     with monkeypatch.context() as patched:
-        patched.setattr("shared.jobs.real_time.claims.claim", broken)
+        patched.setattr("shared.jobs.real_time.listeners.claim", broken)
         world.deliver(batch)
         assert (world.reasons, world.accounts()) == ({0: "Unforeseen"}, {})
         assert replay(world.letters, world.listeners, world.tools).kept == 1

@@ -391,7 +391,7 @@ class TestPoison:
                 raise ZeroDivisionError
             return decode(message, *rest)
 
-        monkeypatch.setattr("shared.jobs.real_time.event_batch.decode", failing)
+        monkeypatch.setattr("shared.jobs.real_time.decode.decode", failing)
         world.run(*({"op": "u", "number": "A", "name": str(n)} for n in range(5)))
         assert (world.reasons, world.accounts()) == ({2: "Unforeseen"}, {"A": {"name": "4"}})
 

@@ -10,7 +10,7 @@ import pytest
 
 from shared.definitions.models.listener import Topic
 from shared.errors import DefinitionError
-from shared.events import Action, Event, Place, Selected, Selection
+from shared.events import Action, Event, Message, Place, Selected, Selection
 from shared.workspace import Workspace
 
 
@@ -21,7 +21,8 @@ def workspace() -> Iterator[Workspace]:
 
 
 def event(new: dict[str, Any], old: dict[str, Any] | None = None, action: Action = Action.UPSERT) -> Event:
-    return Event(action=action, new=new, old=old or {}, place=Place(partition="0", sequence=1))
+    message = Message(body=b"", partition="0", sequence=1)
+    return Event(message=message, action=action, new=new, old=old or {}, place=Place(partition="0", sequence=1))
 
 
 def selected(workspace: Workspace, *events: Event, **topic: Any) -> Selected:

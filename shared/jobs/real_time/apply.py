@@ -1,0 +1,134 @@
+"""Apply: changes are compared and written in waves of different records; what is refused is told apart."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from shared.dataverse import KEY_TAKEN
+from shared.definitions.models import Strategy
+from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
+from shared.events import Agenda, Event, NetChange, unfold
+from shared.jobs.real_time.boundary import Failure, bisect, failure_of
+from shared.jobs.real_time.letters import Lost
+from shared.jobs.real_time.session import Session
+from shared.jobs.real_time.waves import Wave, Written
+
+__all__ = ["AppliedBatch", "apply_batch"]
+
+# Another writer made the record (or one with its key), or deleted it, after it was looked for: compared once more.
+_RACED: Final = KEY_TAKEN | {"0x80060891", "0x80040217"}
+_Result = tuple[NetChange, Failure | None]  # a change, and why it was refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedBatch:
+    """What became of the changes of a batch.
+
+    Attributes:
+        settled: Message key -> the events that took effect.
+        lost: Events that were refused.
+        counts: Records by what was done to them, and events that a newer one has overtaken.
+    """
+
+    settled: Mapping[str, Sequence[Event]]
+    lost: tuple[Lost, ...]
+    counts: Mapping[str, int]
+
+
+def apply_batch(changes: Iterable[NetChange], session: Session) -> AppliedBatch:
+    """Apply the first change of every record together, then the second, and so on.
+
+    Raises:
+        RetryLater: Dataverse is away, or throttles for longer than requests are repeated.
+        AnswerLost: Likewise, with a request on the way.
+    """
+    applying = _Applying(session)
+    applying.work(Agenda(changes))
+    return AppliedBatch(settled=applying.settled, lost=tuple(applying.lost.values()), counts=applying.counts)
+
+
+class _Applying:
+    """A batch while its changes are applied."""
+
+    def __init__(self, session: Session) -> None:
+        self.counts: Counter[str] = Counter()
+        self.lost: dict[int, Lost] = {}
+        self.settled: dict[str, list[Event]] = defaultdict(list)
+        self._session = session
+        self._met: set[str] = set()  # records of which a change has taken effect
+        self._wave = Wave(
+            sync=session.sync,
+            dataverse=session.dataverse,
+            workspace=session.workspace,
+            parameters=session.parameters,
+            started=session.started,
+        )
+
+    def work(self, agenda: Agenda) -> None:
+        """Apply all changes. The events of a sum that is refused are applied one by one."""
+        while wave := agenda.next():
+            for change, failure in self._applied([change for change in wave if not self._overtaken(change)]):
+                if failure is None:
+                    self._settle(change)
+                elif len(change.settles) > 1:
+                    agenda.put_first(unfold(change))
+                else:
+                    (event,) = change.settles
+                    self.lost[event.number] = Lost.of(event, failure)
+
+    def _overtaken(self, change: NetChange) -> bool:
+        """Whether an event that stands alone after its sum was refused is old by now."""
+        if len(change.settles) > 1:
+            return False
+        (event,) = change.settles
+        stale = any(
+            event.place.is_stale_after(newer.place) for newer in self.settled[event.key] if newer.number < event.number
+        )
+        self.counts["stale"] += stale
+        return stale
+
+    def _settle(self, change: NetChange) -> None:
+        self._met.update(change.records)
+        for event in change.settles:
+            for key in event.keys:
+                self.settled[key].append(event)
+
+    def _applied(self, changes: Sequence[NetChange]) -> Iterator[_Result]:
+        compared = [change for change in changes if self._comparing(change)]
+        followed = [change for change in changes if not self._comparing(change)]
+        raced: list[NetChange] = []
+        for change, failure in self._isolated(compared, comparing=True):
+            if failure is not None and failure.code.lower() in _RACED:
+                raced.append(change)
+            else:
+                yield change, failure
+        self.counts["failed"] -= len(raced)
+        yield from self._isolated(raced, comparing=True)
+        yield from self._isolated(followed, comparing=False)
+
+    def _comparing(self, change: NetChange) -> bool:
+        """Whether the record is read first; otherwise the action is sent as it is."""
+        if self._session.sync.definition.sync_behaviour.strategy is Strategy.FULL or change.moves:
+            return True
+        return self._session.may_be_made(change.action) and change.settles[0].record not in self._met
+
+    def _isolated(self, changes: Sequence[NetChange], *, comparing: bool) -> Iterator[_Result]:
+        """Apply changes; what fails without naming a row is halved until the change to blame is alone."""
+        for part, made in bisect(changes, partial(self._attempt, comparing=comparing)):
+            written = Written(failures={0: made}, counts={}) if isinstance(made, Failure) else made
+            self.counts.update(written.counts)
+            yield from ((change, written.failures.get(position)) for position, change in enumerate(part))
+
+    def _attempt(self, changes: Sequence[NetChange], *, comparing: bool) -> Written | Failure:
+        try:
+            return self._wave.apply(changes, comparing=comparing)
+        except (RetryLater, AnswerLost):
+            raise
+        except AbortRun as error:  # no part of the wave would fare better
+            return Written(failures=dict.fromkeys(range(len(changes)), failure_of(error)), counts={})
+        except SyncError as error:
+            return failure_of(error)

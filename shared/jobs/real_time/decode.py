@@ -1,0 +1,143 @@
+"""Decode: messages become events that the listener wants, each with its record, typed and mapped in the workspace."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from shared.dataverse import Dataverse
+from shared.dataverse.http.service import Call
+from shared.errors import AnswerLost, RequestRefused, RetryLater, SyncError
+from shared.events import Before, Event, RecordReference, Undecodable, decode
+from shared.jobs.real_time.boundary import Failure, bisect, failure_of
+from shared.jobs.real_time.letters import Lost
+from shared.jobs.real_time.listeners import Taken
+from shared.jobs.real_time.rows import Shaped, shape
+from shared.jobs.real_time.session import Session
+
+__all__ = ["Decoded", "decode_batch"]
+
+_LOOKUP: Final = re.compile(r"_(.+)_value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """The events of a batch.
+
+    Attributes:
+        events: Those that are wanted, in order of arrival, each with its record; their rows are in `wanted`.
+        lost: Those that cannot be applied.
+        counts: How many events there are, and how many of them are filtered out.
+    """
+
+    events: tuple[Event, ...]
+    lost: tuple[Lost, ...]
+    counts: Mapping[str, int]
+
+
+def decode_batch(taken: Sequence[Taken], session: Session) -> Decoded:
+    """Decode messages in their order: their events, of these the selected ones, complete, typed and mapped.
+
+    Raises:
+        UserError: A statement fails on several events together and on none of them alone.
+        RetryLater: Dataverse is away, and an event came without its record.
+        AnswerLost: Likewise.
+    """
+    decoded, lost = _decoded(taken, session)
+    selected = session.sync.selection.select(decoded, session.workspace)
+    for index, found in selected.failed:
+        lost.append(Lost.of(decoded[index], Failure(error="Undecodable", message=found.reason)))
+    complete, missing = _complete([event for _, event in selected.wanted], session.dataverse)
+    shaped = _shaped(complete, session)
+    rejected = [Lost.of(event, shaped.failures[event.number]) for event in complete if event.number in shaped.failures]
+    return Decoded(
+        events=tuple(_with_record(event, shaped) for event in complete if event.number in shaped.records),
+        lost=(*lost, *missing, *rejected),
+        counts=Counter(
+            events=len(decoded) + len(lost) - len(selected.failed),
+            filtered=selected.filtered + len(shaped.filtered),
+        ),
+    )
+
+
+def _decoded(taken: Iterable[Taken], session: Session) -> tuple[list[Event], list[Lost]]:
+    """The events of messages, numbered in order of arrival, and what cannot be decoded."""
+    events, lost = list[Event](), list[Lost]()
+    for each in taken:
+        for found in decode(each.message, session.sync.topic, each.body):
+            item = found.item if isinstance(found, Undecodable) else found.place.item
+            if each.items is not None and item not in each.items:
+                continue
+            number = len(events) + len(lost)
+            if isinstance(found, Undecodable):
+                failure = Failure(error="Undecodable", message=found.reason)
+                lost.append(Lost(message=each.message, failure=failure, item=item, number=number))
+            else:
+                events.append(replace(found, number=number))
+    return events, lost
+
+
+def _complete(events: Iterable[Event], dataverse: Dataverse) -> tuple[list[Event], list[Lost]]:
+    """Read the records of events that came without them."""
+    complete, lost = list[Event](), list[Lost]()
+    for event in events:
+        try:
+            complete.append(event if event.reread is None else replace(event, new=_reread(event.reread, dataverse)))
+        except (RetryLater, AnswerLost):
+            raise
+        except SyncError as error:
+            lost.append(Lost.of(event, failure_of(error)))
+    return complete, lost
+
+
+def _reread(reference: RecordReference, dataverse: Dataverse) -> dict[str, Any]:
+    """Read a record as an event would have carried it: columns by logical name, lookups as ids.
+
+    Raises:
+        RequestRefused: There is no such record, or the message names no record.
+        AbortRun: No privilege, no such table.
+        RetryLater: The service is away.
+    """
+    try:
+        record = UUID(reference.id)
+    except ValueError:
+        raise RequestRefused("the message was too large and names no record to read instead", status=400) from None
+    entity = dataverse.entity(reference.entity)
+    call = Call(path=f"{entity.entity_set}({record})", table=entity.logical_name)
+    fields = dataverse.service.fetch_json(call, exact=True).members()
+    return {_LOOKUP.sub(r"\1", name): value for name, value in fields.items() if "@" not in name}
+
+
+def _shaped(events: Sequence[Event], session: Session) -> Shaped:
+    """Fill `wanted`; a statement that fails on one event is tried without those that it fails on."""
+    parts = list(bisect(events, partial(_attempt, session)))
+    if len(parts) == 1 and isinstance(parts[0][1], Shaped):
+        return parts[0][1]
+    blamed = {part[0].number: made for part, made in parts if isinstance(made, Failure)}
+    session.workspace.clear()
+    sound = [event for event in events if event.number not in blamed]
+    shaped = shape(sound, session.sync, session.workspace)
+    return replace(shaped, failures={**blamed, **shaped.failures})
+
+
+def _attempt(session: Session, events: Sequence[Event]) -> Shaped | Failure:
+    session.workspace.clear()
+    try:
+        return shape(events, session.sync, session.workspace)
+    except SyncError as error:
+        return failure_of(error)
+
+
+def _with_record(event: Event, shaped: Shaped) -> Event:
+    record, before = shaped.records[event.number], shaped.before.get(event.number)
+    return replace(
+        event,
+        record=record,
+        key=event.key or record,
+        before=None if before is None else Before(record=before, key=event.key or before),
+    )

@@ -1,0 +1,158 @@
+"""Record: what became of a batch goes to the dead letters, the positions and the execution log, in this order."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shared.dataverse import Clock
+from shared.definitions import SyncDefinition
+from shared.events import Event, Folded, Place
+from shared.jobs.real_time.apply import AppliedBatch
+from shared.jobs.real_time.boundary import Failure
+from shared.jobs.real_time.decode import Decoded
+from shared.jobs.real_time.letters import Lost, keep, letter_of
+from shared.jobs.real_time.listeners import Taken
+from shared.jobs.real_time.session import Positions
+from shared.jobs.real_time.sync import EventSync
+from shared.jobs.summary import RunState
+from shared.state import RunRecord, StateStore
+
+__all__ = ["BatchOutcome", "EventLog", "record_batch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOutcome:
+    """What became of the messages of a batch that one sync took.
+
+    Attributes:
+        counts: Events that are stale, filtered, or lost; records that were inserted, updated …
+        lost: What goes to the dead letters.
+        reached: Message key -> place of its last event that took effect.
+        traffic: Requests, and those of them that were throttled or sent again.
+    """
+
+    counts: Mapping[str, int]
+    lost: tuple[Lost, ...]
+    reached: Mapping[str, Place] = field(default_factory=dict)
+    traffic: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, decoded: Decoded, folded: Folded, applied: AppliedBatch) -> BatchOutcome:
+        """The outcome of a batch that went through all stages."""
+        lost = tuple(sorted((*decoded.lost, *applied.lost), key=lambda each: each.number))
+        counts = Counter(decoded.counts)
+        counts.update(applied.counts)
+        counts.update(stale=len(folded.stale), lost=len(lost))
+        return cls(counts=+counts, lost=lost, reached=_reached(applied.settled, lost, folded.seen))
+
+    @classmethod
+    def all_lost(cls, taken: Sequence[Taken], failure: Failure) -> BatchOutcome:
+        """The outcome of messages that could not be worked on at all."""
+        lost = tuple(Lost(message=each.message, failure=failure) for each in taken)
+        return cls(counts={"events": len(taken), "lost": len(taken)}, lost=lost)
+
+    @classmethod
+    def sum(cls, parts: Sequence[BatchOutcome]) -> BatchOutcome:
+        """The outcome of a batch that was applied in parts."""
+        counts, traffic = Counter[str](), Counter[str]()
+        reached: dict[str, Place] = {}
+        for part in parts:
+            counts.update(part.counts)
+            traffic.update(part.traffic)
+            reached.update(part.reached)
+        return cls(
+            counts=counts, lost=tuple(lost for part in parts for lost in part.lost), reached=reached, traffic=traffic
+        )
+
+
+def _reached(
+    settled: Mapping[str, Sequence[Event]], lost: Iterable[Lost], before: Mapping[str, Place]
+) -> dict[str, Place]:
+    """Where each message key is now. A message of which another event was lost counts as not yet seen."""
+    incomplete = {(each.message.stream, each.message.sequence) for each in lost}
+    reached: dict[str, Place] = {}
+    for key, events in settled.items():
+        for event in sorted(events, key=lambda event: event.number):
+            if (event.place.partition, event.place.sequence) not in incomplete:
+                last = reached.get(key, before.get(key))
+                if last is None or not event.place.is_stale_after(last):
+                    reached[key] = event.place.after(last)
+    return reached
+
+
+def record_batch(
+    outcome: BatchOutcome, sync: EventSync, *, state: StateStore, log: EventLog, clock: Clock, started: datetime
+) -> None:
+    """Keep the dead letters, then the positions, then count the batch in the execution log.
+
+    Raises:
+        RetryLater: The state store is away.
+        AbortRun: The state store refuses even a dead letter that was cut.
+    """
+    if outcome.lost:
+        keep([letter_of(each, sync, now=started) for each in outcome.lost], state)
+    Positions(sync=sync.name, state=state).store(outcome.reached)
+    log.add(sync.definition, outcome.counts, started=started, ended=clock.now(), state=state)
+
+
+@dataclass(slots=True)
+class EventLog:
+    """Adds the counts of batches up; safe to be used by several threads.
+
+    A row a batch would be thousands a day that nobody reads. Each process has rows of its own, so that instances do not
+    write over each other's counts.
+    """
+
+    _rows: dict[str, RunRecord] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(
+        self,
+        definition: SyncDefinition,
+        counts: Mapping[str, int],
+        *,
+        started: datetime,
+        ended: datetime,
+        state: StateStore,
+    ) -> None:
+        """Count a batch.
+
+        Raises:
+            RetryLater: The state store is away.
+        """
+        with self._lock:
+            row = self._rows.get(definition.name)
+            new = row is None or row.version != definition.version or _hour(row.started) != _hour(started)
+            row = _row(definition, started) if row is None or new else row
+            total = {name: row.counts.get(name, 0) + counts.get(name, 0) for name in sorted({*row.counts, *counts})}
+            lost = total.get("lost", 0)
+            row = replace(
+                row,
+                state=(RunState.COMPLETED_WITH_ERRORS if lost else RunState.SUCCEEDED).value,
+                message=f"{lost:,} events went to the dead letters" if lost else "",
+                ended=ended,
+                duration=row.duration + (ended - started).total_seconds(),
+                counts=total,
+            )
+            (state.begin_run if new else state.finish_run)(row)
+            self._rows[definition.name] = row
+
+
+def _row(definition: SyncDefinition, started: datetime) -> RunRecord:
+    return RunRecord(
+        run_id=uuid.uuid4().hex,
+        sync=definition.name,
+        version=definition.version,
+        trigger="events",
+        state=RunState.RUNNING.value,
+        started=started,
+    )
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,103 @@
+"""What one batch of one sync works with, from decoding to the last write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Final
+
+from shared.dataverse import Dataverse
+from shared.definitions import ParameterValue
+from shared.definitions.models import Strategy
+from shared.events import Action, Place
+from shared.jobs.real_time.sync import PreparedSync
+from shared.jobs.real_time.workspaces import WarmWorkspace
+from shared.state import Position, StateStore
+
+__all__ = ["Delivery", "Positions", "Session"]
+
+_LAST_ITEM: Final = 2**31  # of a message that was seen, every event was
+
+
+class Delivery(Enum):
+    """How the messages of a batch come."""
+
+    NEXT = "next"  # they follow those that this process has settled: none of them was applied before
+    AGAIN = "again"  # some of them may have been applied already
+    REPLAY = "replay"  # they are dead letters that are tried again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """Where the message keys of one sync are: what the state store has, and what this batch has reached beyond it.
+
+    Attributes:
+        sync: Name of the sync.
+    """
+
+    sync: str
+    state: StateStore
+    _reached: dict[str, Place] = field(default_factory=dict)
+
+    def of(self, keys: Collection[str]) -> Mapping[str, Place]:
+        """Message key -> place of its last event that took effect.
+
+        Raises:
+            RetryLater: The state store is away.
+        """
+        found = self.state.seen(self.sync, keys) if keys else {}
+        places = {
+            key: Place(partition=at.partition, sequence=at.sequence, item=_LAST_ITEM, when=at.when)
+            for key, at in found.items()
+        }
+        return {**places, **{key: self._reached[key] for key in keys if key in self._reached}}
+
+    def advance(self, reached: Mapping[str, Place]) -> None:
+        """Note what a part of the batch has reached; the state store learns of it when the whole batch is recorded."""
+        self._reached.update(reached)
+
+    def store(self, reached: Mapping[str, Place]) -> None:
+        """Put positions into the state store.
+
+        Raises:
+            RetryLater: The state store is away.
+        """
+        if reached:
+            self.state.mark_seen(
+                self.sync,
+                {
+                    key: Position(partition=place.partition, sequence=place.sequence, when=place.when)
+                    for key, place in reached.items()
+                },
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What the messages of one batch are worked on with, for one sync.
+
+    Attributes:
+        workspace: Empty, with the parameters' values.
+        parameters: Values that the target's filter names.
+        started: When the batch came.
+    """
+
+    sync: PreparedSync
+    dataverse: Dataverse
+    workspace: WarmWorkspace
+    parameters: Mapping[str, ParameterValue]
+    started: datetime
+    positions: Positions
+    delivery: Delivery
+
+    @property
+    def name(self) -> str:
+        """The sync's name."""
+        return self.sync.definition.name
+
+    def may_be_made(self, action: Action) -> bool:
+        """Whether an event may have made its record already, before this process could remember that it did."""
+        delta = self.sync.definition.sync_behaviour.strategy is Strategy.DELTA
+        return delta and action is Action.INSERT and self.delivery is not Delivery.NEXT
