@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -88,6 +89,20 @@ def test_every_folder_of_the_code_has_a_line_in_the_table_of_rooms() -> None:
     table = Path("docs/architecture.md").read_text("utf-8").partition("## Rooms")[2].partition("\n## ")[0]
     lines = re.findall(r"^\| `([a-z_/]+)` \| .+\. \|$", table, re.MULTILINE)
     assert sorted(lines) == sorted(rooms)
+
+
+def test_every_name_in_the_path_of_an_event_exists() -> None:
+    """Each function or class is in the module that the paragraph names after it, and each stage has its function."""
+    section = (
+        Path("docs/architecture.md").read_text("utf-8").partition("## The path of an event\n")[2].partition("\n## ")[0]
+    )
+    named = re.findall(r"`(\w+)`\s+in\s+`([\w/]+)\.py`", section)
+    for name, path in named:
+        module = importlib.import_module(path.replace("/", "."))
+        assert getattr(module, name).__module__ == module.__name__, (name, path)
+    alone = set(re.findall(r"`(\w+)`", section)) - {name for name, _ in named}
+    assert alone == {"wanted"}  # a table
+    assert {"decode_batch", "fold_batch", "apply_batch", "record_batch"} <= {name for name, _ in named}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
