@@ -6,11 +6,11 @@ from shared.events.decoding import Decoded, decode
 from shared.events.extraction import Fields, Reader, carried_definition, fields_of
 from shared.events.folding import Folded, FoldRules, NetChange, fold, unfold
 from shared.events.records import (
-    Action,
     Before,
     Event,
+    EventAction,
+    EventPosition,
     Message,
-    Place,
     RecordReference,
     Undecodable,
     Unusable,
@@ -19,18 +19,18 @@ from shared.events.routing import Claim, claim
 from shared.events.selection import Selected, Selection
 
 __all__ = [
-    "Action",
     "Agenda",
     "Before",
     "Claim",
     "Decoded",
     "Event",
+    "EventAction",
+    "EventPosition",
     "Fields",
     "FoldRules",
     "Folded",
     "Message",
     "NetChange",
-    "Place",
     "Reader",
     "RecordReference",
     "Selected",

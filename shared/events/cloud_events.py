@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.definitions.models.listener import Topic
 from shared.events.bodies import moment, parse
 from shared.events.plain_json import action_named, events_in, speaks_of_a_delete
-from shared.events.records import Action, Event, Message, Undecodable
+from shared.events.records import Event, EventAction, Message, Undecodable
 
 __all__ = ["attributes", "decode", "is_binary"]
 
@@ -55,7 +55,7 @@ def decode(message: Message, body: Any, topic: Topic) -> Iterator[Event | Undeco
 def _numbered(found: Event | Undecodable, item: int) -> Event | Undecodable:
     if isinstance(found, Undecodable):
         return replace(found, item=item)
-    return replace(found, place=replace(found.place, item=item))
+    return replace(found, position=replace(found.position, item=item))
 
 
 def _one(cloud_event: Any, message: Message, topic: Topic) -> Iterator[Event | Undecodable]:
@@ -78,7 +78,7 @@ def _one(cloud_event: Any, message: Message, topic: Topic) -> Iterator[Event | U
         message=message,
         records=topic.records or "$.data",
         when=moment(body.get("time")),
-        otherwise=verb or Action.UPSERT,
+        otherwise=verb or EventAction.UPSERT,
     )
 
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 from shared.events.bodies import mapping, parse
 from shared.events.debezium_types import converted
 from shared.events.mongodb import described, document, document_key
-from shared.events.records import Action, Event, Message, Place, Undecodable
+from shared.events.records import Event, EventAction, EventPosition, Message, Undecodable
 
 __all__ = ["decode", "payload"]
 
 # Debezium documentation, "Data change events": c create, u update, d delete, r read (of a snapshot), t truncate,
 # m message (a logical message that no row belongs to).
-_ACTIONS: Final = {"c": Action.INSERT, "u": Action.UPDATE, "d": Action.DELETE, "r": Action.UPSERT}
+_ACTIONS: Final = {"c": EventAction.INSERT, "u": EventAction.UPDATE, "d": EventAction.DELETE, "r": EventAction.UPSERT}
 # PostgreSQL sends this for a large value that an update did not change and the connector did not see.
 _NOT_SENT: Final = "__debezium_unavailable_value"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,13 +46,13 @@ def decode(message: Message, body: Any) -> Iterator[Event | Undecodable]:
             yield Undecodable(reason="the op is none of c, u, d, r")
 
 
-def _event(message: Message, body: Any, change: Mapping[str, Any], action: Action) -> Event | Undecodable:
+def _event(message: Message, body: Any, change: Mapping[str, Any], action: EventAction) -> Event | Undecodable:
     schema = mapping(mapping(body).get("schema"))
     old = _row(change, schema, "before")
-    if not old and action is Action.DELETE:
+    if not old and action is EventAction.DELETE:
         old = _message_key(message, change)
-    new = {} if action is Action.DELETE else _row(change, schema, "after")
-    if not new and action is Action.UPDATE and (description := mapping(change.get("updateDescription"))):
+    new = {} if action is EventAction.DELETE else _row(change, schema, "after")
+    if not new and action is EventAction.UPDATE and (description := mapping(change.get("updateDescription"))):
         new = described(description, _message_key(message, change))
     if isinstance(old, Undecodable):
         return old
@@ -60,14 +60,14 @@ def _event(message: Message, body: Any, change: Mapping[str, Any], action: Actio
         return new
     if not new and not old:
         return Undecodable(reason="the change event holds no row: neither before nor after")
-    if not new and action is not Action.DELETE:
+    if not new and action is not EventAction.DELETE:
         return Undecodable(reason="the change event has no after")
     return Event(
         message=message,
         action=action,
         new={name: value for name, value in new.items() if value != _NOT_SENT},
         old={name: value for name, value in old.items() if value != _NOT_SENT},
-        place=Place(partition=message.stream, sequence=message.sequence, when=_when(change)),
+        position=EventPosition(partition=message.stream, sequence=message.sequence, when=_when(change)),
     )
 
 

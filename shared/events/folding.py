@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from shared.definitions.models import Strategy, SyncBehaviour
 from shared.definitions.models.listener import KeyChange
-from shared.events.records import Action, Event, Place
+from shared.events.records import Event, EventAction, EventPosition
 
 __all__ = ["FoldRules", "Folded", "NetChange", "fold", "unfold"]
 
@@ -50,12 +50,12 @@ class FoldRules:
         """Whether an event can be joined to a change. One that changes the key stands alone."""
         if change.moves or event.before is not None or change.events[0].record != event.record:
             return False
-        if event.action is Action.DELETE:
-            return change.action is Action.DELETE or self.delete_ends
-        if change.action is Action.DELETE or not self.writes_join:
+        if event.action is EventAction.DELETE:
+            return change.action is EventAction.DELETE or self.delete_ends
+        if change.action is EventAction.DELETE or not self.writes_join:
             return False
-        by_action = event.action is Action.UPDATE or (
-            event.action is Action.UPSERT and change.action is not Action.UPDATE
+        by_action = event.action is EventAction.UPDATE or (
+            event.action is EventAction.UPSERT and change.action is not EventAction.UPDATE
         )
         return not self.by_action or by_action
 
@@ -71,7 +71,7 @@ class NetChange:
         records: The records whose earlier changes come before it and whose later ones come after it.
     """
 
-    action: Action
+    action: EventAction
     events: tuple[Event, ...]
     settles: tuple[Event, ...]
     records: tuple[str, ...]
@@ -93,7 +93,7 @@ class NetChange:
 
     def joined(self, event: Event) -> NetChange:
         """This change with one more event."""
-        if event.action is Action.DELETE:
+        if event.action is EventAction.DELETE:
             return replace(self, action=event.action, events=(event,), settles=(*self.settles, event))
         return replace(self, events=(*self.events, event), settles=(*self.settles, event))
 
@@ -109,20 +109,20 @@ class Folded:
     Attributes:
         changes: The changes in order. Those that have no record in common may be made together.
         stale: Events that an earlier batch has overtaken: they change nothing.
-        seen: Message key -> place of the last event that took effect before this batch.
+        seen: Message key -> position of the last event that took effect before this batch.
     """
 
     changes: tuple[NetChange, ...]
     stale: tuple[Event, ...]
-    seen: Mapping[str, Place]
+    seen: Mapping[str, EventPosition]
 
 
-def fold(events: Iterable[Event], seen: Mapping[str, Place], rules: FoldRules) -> Folded:
+def fold(events: Iterable[Event], seen: Mapping[str, EventPosition], rules: FoldRules) -> Folded:
     """Fold a batch.
 
     Args:
         events: The events in order of arrival.
-        seen: Message key -> place of the last event that took effect before this batch.
+        seen: Message key -> position of the last event that took effect before this batch.
         rules: What may be joined.
     """
     folding = _Folding(rules, seen)
@@ -134,11 +134,11 @@ def fold(events: Iterable[Event], seen: Mapping[str, Place], rules: FoldRules) -
 class _Folding:
     """A batch while it is folded."""
 
-    def __init__(self, rules: FoldRules, seen: Mapping[str, Place]) -> None:
+    def __init__(self, rules: FoldRules, seen: Mapping[str, EventPosition]) -> None:
         self.changes: list[NetChange] = []
         self.stale: list[Event] = []
         self._rules = rules
-        self._places = dict(seen)
+        self._positions = dict(seen)
         self._newest: dict[str, int] = {}  # message key -> the change that saw its newest event
         self._last: dict[str, int] = {}  # record -> its last change
 
@@ -149,7 +149,7 @@ class _Folding:
             self._overtaken(event)
         elif event.before is not None and self._rules.key_change is KeyChange.DELETE_INSERT:
             self._append(event.dropped_before())
-            insert = replace(event, before=None, action=Action.INSERT)
+            insert = replace(event, before=None, action=EventAction.INSERT)
             self._put(NetChange.of(insert, records=event.records), insert)
         else:
             self._append(event)
@@ -163,8 +163,8 @@ class _Folding:
         return event.dropped_before() if self._is_stale(event, event.key) else event
 
     def _is_stale(self, event: Event, key: str) -> bool:
-        last = self._places.get(key)
-        return last is not None and event.place.is_stale_after(last)
+        last = self._positions.get(key)
+        return last is not None and event.position.is_stale_after(last)
 
     def _overtaken(self, event: Event) -> None:
         if event.key in self._newest:
@@ -188,7 +188,7 @@ class _Folding:
 
     def _see(self, event: Event, change: int) -> None:
         for key in event.keys:
-            self._places[key] = event.place.after(self._places.get(key))
+            self._positions[key] = event.position.after(self._positions.get(key))
             self._newest[key] = change
 
 

@@ -9,18 +9,20 @@ from typing import Any, Final
 
 from shared.definitions.models.listener import Topic
 from shared.events.paths import ABSENT, finder
-from shared.events.records import Action, Event, Message, Place, Undecodable, Unusable
+from shared.events.records import Event, EventAction, EventPosition, Message, Undecodable, Unusable
 
 __all__ = ["action_named", "decode", "events_in", "speaks_of_a_delete"]
 
 # What senders call the four actions; compared without regard to case.
-_WORDS: Final[Mapping[str, Action]] = {
+_WORDS: Final[Mapping[str, EventAction]] = {
     word: action
     for action, words in {
-        Action.INSERT: "insert inserted create created add added new c i",
-        Action.UPDATE: "update updated change changed modify modified edit edited patch patched replace replaced u",
-        Action.DELETE: "delete deleted remove removed d",
-        Action.UPSERT: "upsert upserted merge merged save saved read snapshot r undelete undeleted",
+        EventAction.INSERT: "insert inserted create created add added new c i",
+        EventAction.UPDATE: (
+            "update updated change changed modify modified edit edited patch patched replace replaced u"
+        ),
+        EventAction.DELETE: "delete deleted remove removed d",
+        EventAction.UPSERT: "upsert upserted merge merged save saved read snapshot r undelete undeleted",
     }.items()
     for word in words.split()
 }
@@ -32,7 +34,7 @@ _DELETES: Final = ("delet", "remov")
 _MOST_OF_A_TYPE: Final = 1_000  # characters; nobody's names are as long, and splitting takes time
 
 
-def action_named(word: Any) -> Action | None:
+def action_named(word: Any) -> EventAction | None:
     """The action that a word means: alone (`DELETE`, `d`) or as the verb that ends a type (`crm.customer.deleted`).
 
     Behind the verb a type may have a version or say that it is an event: `customer.deleted.v2`, `BlobDeletedEvent`.
@@ -69,7 +71,7 @@ def events_in(
     message: Message,
     records: str,
     when: datetime | None = None,
-    otherwise: Action = Action.UPSERT,
+    otherwise: EventAction = EventAction.UPSERT,
 ) -> Iterator[Event | Undecodable]:
     """The records that a path finds in a body, each as an event.
 
@@ -93,12 +95,12 @@ def events_in(
         if isinstance(action, Undecodable):
             yield Undecodable(reason=action.reason, item=item)
             continue
-        place = Place(partition=message.stream, sequence=message.sequence, item=item, when=when)
-        old = record if action is Action.DELETE else {}
-        yield Event(message=message, action=action, new=record, old=old, place=place)
+        position = EventPosition(partition=message.stream, sequence=message.sequence, item=item, when=when)
+        old = record if action is EventAction.DELETE else {}
+        yield Event(message=message, action=action, new=record, old=old, position=position)
 
 
-def _action_at(path: str, record: Any, body: Any) -> Action | Undecodable:
+def _action_at(path: str, record: Any, body: Any) -> EventAction | Undecodable:
     word = finder(path)(record)
     if word is ABSENT:
         word = finder(path)(body)

@@ -8,12 +8,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Action", "Before", "Event", "Message", "Place", "Record", "RecordReference", "Undecodable", "Unusable"]
+__all__ = [
+    "Before",
+    "Event",
+    "EventAction",
+    "EventPosition",
+    "Message",
+    "Record",
+    "RecordReference",
+    "Undecodable",
+    "Unusable",
+]
 
 Record = Mapping[str, Any]
 
 
-class Action(StrEnum):
+class EventAction(StrEnum):
     """What happened to a record, as far as the event says."""
 
     INSERT = "INSERT"
@@ -54,7 +64,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class EventPosition:
     """Where an event stands among all events of its key: in its stream, and in time.
 
     Attributes:
@@ -69,7 +79,7 @@ class Place:
     item: int = 0
     when: datetime | None = None
 
-    def is_stale_after(self, seen: Place) -> bool:
+    def is_stale_after(self, seen: EventPosition) -> bool:
         """Whether this was overtaken: it was seen already, or a newer event of its key was.
 
         Numbers compare within one stream only. Equal times say nothing: databases write many rows in one instant.
@@ -78,11 +88,11 @@ class Place:
             return True
         return self.when is not None and seen.when is not None and self.when < seen.when
 
-    def after(self, seen: Place | None) -> Place:
-        """This place as the last one seen: time never moves back when an event comes without one."""
+    def after(self, seen: EventPosition | None) -> EventPosition:
+        """This position as the last one seen: time never moves back when an event comes without one."""
         if seen is None or seen.when is None or (self.when is not None and self.when >= seen.when):
             return self
-        return Place(partition=self.partition, sequence=self.sequence, item=self.item, when=seen.when)
+        return EventPosition(partition=self.partition, sequence=self.sequence, item=self.item, when=seen.when)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +129,7 @@ class Event:
         new: The record afterwards, or the fields of it that the event carries. A field that is absent is not touched;
             one that is null is cleared.
         old: The record before, as far as the event carries it.
-        place: Position in the stream and in time.
+        position: Position in the stream and in time.
         reread: The record to read because the message came without it.
         number: Names the event in its batch; grows in the order of arrival.
         key: The message key, within which newer overtakes older; empty until it was computed.
@@ -129,10 +139,10 @@ class Event:
     """
 
     message: Message
-    action: Action
+    action: EventAction
     new: Record
     old: Record
-    place: Place
+    position: EventPosition
     reread: RecordReference | None = None
     number: int = 0
     key: str = ""
@@ -143,7 +153,7 @@ class Event:
     @property
     def fields(self) -> Record:
         """What `new` means in expressions: after a delete there is no record, so it is the one that was deleted."""
-        return {**self.old, **self.new} if self.action is Action.DELETE else self.new
+        return {**self.old, **self.new} if self.action is EventAction.DELETE else self.new
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -162,7 +172,7 @@ class Event:
             self,
             record=self.before.record,
             key=self.before.key,
-            action=Action.DELETE,
+            action=EventAction.DELETE,
             before=None,
             of_before=True,
         )

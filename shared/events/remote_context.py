@@ -9,19 +9,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from shared.events.bodies import is_true, mapping, moment
-from shared.events.records import Action, Event, Message, Place, RecordReference, Undecodable
+from shared.events.records import Event, EventAction, EventPosition, Message, RecordReference, Undecodable
 
 __all__ = ["decode"]
 
 _ACTIONS: Final = {
-    "create": Action.INSERT,
-    "createmultiple": Action.INSERT,
-    "update": Action.UPDATE,
-    "updatemultiple": Action.UPDATE,
-    "upsert": Action.UPSERT,
-    "upsertmultiple": Action.UPSERT,
-    "delete": Action.DELETE,
-    "deletemultiple": Action.DELETE,
+    "create": EventAction.INSERT,
+    "createmultiple": EventAction.INSERT,
+    "update": EventAction.UPDATE,
+    "updatemultiple": EventAction.UPDATE,
+    "upsert": EventAction.UPSERT,
+    "upsertmultiple": EventAction.UPSERT,
+    "delete": EventAction.DELETE,
+    "deletemultiple": EventAction.DELETE,
 }
 # Milliseconds count in UTC; the offset behind them only says how the sender would have shown the moment.
 _DATE: Final = re.compile(r"/Date\((-?\d{1,17})(?:[+-]\d{4})?\)/")
@@ -36,10 +36,10 @@ _STRIPPED: Final = frozenset({"messagemaxsizeexceeded", "x-ms-dynamics-msg-size-
 class _Context:
     """What the parts of one context have in common."""
 
-    action: Action
+    action: EventAction
     message: Message
     entity: str
-    place: Place
+    position: EventPosition
     images: tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
@@ -54,8 +54,10 @@ def decode(message: Message, body: Any) -> Iterator[Event | Undecodable]:
         yield _without_target(context, body)
         return
     for item, target in enumerate(targets):
-        place = Place(partition=message.stream, sequence=message.sequence, item=item, when=context.place.when)
-        yield _event(context, target, place)
+        position = EventPosition(
+            partition=message.stream, sequence=message.sequence, item=item, when=context.position.when
+        )
+        yield _event(context, target, position)
 
 
 def _context(message: Message, body: Any) -> _Context | Undecodable:
@@ -68,7 +70,7 @@ def _context(message: Message, body: Any) -> _Context | Undecodable:
         message=message,
         action=action,
         entity=str(body["PrimaryEntityName"]),
-        place=Place(
+        position=EventPosition(
             partition=message.stream,
             sequence=message.sequence,
             when=moment(_value(body.get("OperationCreatedOn"))),
@@ -88,15 +90,15 @@ def _without_target(context: _Context, body: Mapping[str, Any]) -> Event | Undec
     if not isinstance(record, str) or not record.strip("0-"):
         return Undecodable(reason="the message came without its target, and without a record id to read it by")
     identity = _identity(context.entity, record)
-    if context.action is Action.DELETE:
+    if context.action is EventAction.DELETE:
         old = {**identity, **context.images[0]}
-        return Event(message=context.message, action=context.action, new={}, old=old, place=context.place)
+        return Event(message=context.message, action=context.action, new={}, old=old, position=context.position)
     return Event(
         message=context.message,
         action=context.action,
         new=identity,
         old={},
-        place=context.place,
+        position=context.position,
         reread=RecordReference(entity=context.entity, id=record),
     )
 
@@ -109,14 +111,14 @@ def _targets(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [target for target in found if isinstance(target, dict)] if isinstance(found, list) else []
 
 
-def _event(context: _Context, target: Mapping[str, Any], place: Place) -> Event:
+def _event(context: _Context, target: Mapping[str, Any], position: EventPosition) -> Event:
     before, after = context.images
     identity = _identity(str(target.get("LogicalName") or context.entity), target.get("Id"))
-    if context.action is Action.DELETE:
+    if context.action is EventAction.DELETE:
         old = {**identity, **before}
-        return Event(message=context.message, action=context.action, new={}, old=old, place=place)
+        return Event(message=context.message, action=context.action, new={}, old=old, position=position)
     new = {**identity, **after, **_attributes(target)}
-    return Event(message=context.message, action=context.action, new=new, old=before, place=place)
+    return Event(message=context.message, action=context.action, new=new, old=before, position=position)
 
 
 def _identity(table: str, record: Any) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def _sorted_out(
     for index, event in enumerate(events):
         match answers[index]:
             case Undecodable(reason=reason):
-                failed.append((index, Undecodable(reason=reason, item=event.place.item)))
+                failed.append((index, Undecodable(reason=reason, item=event.position.item)))
             case True, key:
                 wanted.append((index, replace(event, key=key or "")))
             case _:

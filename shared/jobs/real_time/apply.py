@@ -86,7 +86,9 @@ class _Applying:
             return False
         (event,) = change.settles
         stale = any(
-            event.place.is_stale_after(newer.place) for newer in self.settled[event.key] if newer.number < event.number
+            event.position.is_stale_after(newer.position)
+            for newer in self.settled[event.key]
+            if newer.number < event.number
         )
         self.counts["stale"] += stale
         return stale

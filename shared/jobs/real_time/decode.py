@@ -70,7 +70,7 @@ def _decoded(taken: Iterable[Taken], session: Session) -> tuple[list[Event], lis
     events, lost = list[Event](), list[Lost]()
     for each in taken:
         for found in decode(each.message, session.sync.topic, each.body):
-            item = found.item if isinstance(found, Undecodable) else found.place.item
+            item = found.item if isinstance(found, Undecodable) else found.position.item
             if each.items is not None and item not in each.items:
                 continue
             number = len(events) + len(lost)

@@ -30,7 +30,7 @@ def _refused(events: Sequence[Event], session: Session) -> set[int]:
     if session.delivery is Delivery.REPLAY:  # each of them is a dead letter because it is tried again
         return set()
     ids = {
-        event.number: letter_id(session.name, event.message, event.place.item)
+        event.number: letter_id(session.name, event.message, event.position.item)
         for event in events
         if session.may_be_made(event.action)
     }

@@ -45,7 +45,7 @@ class Lost:
     @classmethod
     def of(cls, event: Event, failure: Failure) -> Lost:
         """An event with the reason why it could not be applied."""
-        return cls(message=event.message, failure=failure, item=event.place.item, number=event.number)
+        return cls(message=event.message, failure=failure, item=event.position.item, number=event.number)
 
 
 def letter_id(sync: str, message: Message, item: int | None) -> str:

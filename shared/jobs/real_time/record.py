@@ -11,7 +11,7 @@ from datetime import datetime
 
 from shared.dataverse import Clock
 from shared.definitions import SyncDefinition
-from shared.events import Event, Folded, Place
+from shared.events import Event, EventPosition, Folded
 from shared.jobs.real_time.apply import AppliedBatch
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.decode import Decoded
@@ -32,13 +32,13 @@ class BatchOutcome:
     Attributes:
         counts: Events that are stale, filtered, or lost; records that were inserted, updated …
         lost: What goes to the dead letters.
-        reached: Message key -> place of its last event that took effect.
+        reached: Message key -> position of its last event that took effect.
         traffic: Requests, and those of them that were throttled or sent again.
     """
 
     counts: Mapping[str, int]
     lost: tuple[Lost, ...]
-    reached: Mapping[str, Place] = field(default_factory=dict)
+    reached: Mapping[str, EventPosition] = field(default_factory=dict)
     traffic: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -60,7 +60,7 @@ class BatchOutcome:
     def sum(cls, parts: Sequence[BatchOutcome]) -> BatchOutcome:
         """The outcome of a batch that was applied in parts."""
         counts, traffic = Counter[str](), Counter[str]()
-        reached: dict[str, Place] = {}
+        reached: dict[str, EventPosition] = {}
         for part in parts:
             counts.update(part.counts)
             traffic.update(part.traffic)
@@ -71,17 +71,17 @@ class BatchOutcome:
 
 
 def _reached(
-    settled: Mapping[str, Sequence[Event]], lost: Iterable[Lost], before: Mapping[str, Place]
-) -> dict[str, Place]:
+    settled: Mapping[str, Sequence[Event]], lost: Iterable[Lost], before: Mapping[str, EventPosition]
+) -> dict[str, EventPosition]:
     """Where each message key is now. A message of which another event was lost counts as not yet seen."""
     incomplete = {(each.message.stream, each.message.sequence) for each in lost}
-    reached: dict[str, Place] = {}
+    reached: dict[str, EventPosition] = {}
     for key, events in settled.items():
         for event in sorted(events, key=lambda event: event.number):
-            if (event.place.partition, event.place.sequence) not in incomplete:
+            if (event.position.partition, event.position.sequence) not in incomplete:
                 last = reached.get(key, before.get(key))
-                if last is None or not event.place.is_stale_after(last):
-                    reached[key] = event.place.after(last)
+                if last is None or not event.position.is_stale_after(last):
+                    reached[key] = event.position.after(last)
     return reached
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.definitions.models import ChangedWhen
-from shared.events import Action, Event, Fields, Undecodable
+from shared.events import Event, EventAction, Fields, Undecodable
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
@@ -86,8 +86,12 @@ def _groups(events: Iterable[Event], sync: PreparedSync) -> tuple[_Groups, dict[
             failures[number] = Failure(error="Undecodable", message=found.reason)
             continue
         fields, before = found
-        groups[frozenset(fields), event.action is Action.DELETE][number] = fields
-        if event.action is not Action.DELETE and before.keys() == sync.key_fields and before.items() - fields.items():
+        groups[frozenset(fields), event.action is EventAction.DELETE][number] = fields
+        if (
+            event.action is not EventAction.DELETE
+            and before.keys() == sync.key_fields
+            and before.items() - fields.items()
+        ):
             groups[frozenset(before), True][before_row(number)] = before
     return groups, failures
 

@@ -11,7 +11,7 @@ from typing import Final
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue
 from shared.definitions.models import Strategy
-from shared.events import Action, Place
+from shared.events import EventAction, EventPosition
 from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.state import Position, StateStore
@@ -39,26 +39,26 @@ class Positions:
 
     sync: str
     state: StateStore
-    _reached: dict[str, Place] = field(default_factory=dict)
+    _reached: dict[str, EventPosition] = field(default_factory=dict)
 
-    def of(self, keys: Collection[str]) -> Mapping[str, Place]:
-        """Message key -> place of its last event that took effect.
+    def of(self, keys: Collection[str]) -> Mapping[str, EventPosition]:
+        """Message key -> position of its last event that took effect.
 
         Raises:
             RetryLater: The state store is away.
         """
         found = self.state.seen(self.sync, keys) if keys else {}
-        places = {
-            key: Place(partition=at.partition, sequence=at.sequence, item=_LAST_ITEM, when=at.when)
+        stored = {
+            key: EventPosition(partition=at.partition, sequence=at.sequence, item=_LAST_ITEM, when=at.when)
             for key, at in found.items()
         }
-        return {**places, **{key: self._reached[key] for key in keys if key in self._reached}}
+        return {**stored, **{key: self._reached[key] for key in keys if key in self._reached}}
 
-    def advance(self, reached: Mapping[str, Place]) -> None:
+    def advance(self, reached: Mapping[str, EventPosition]) -> None:
         """Note what a part of the batch has reached; the state store learns of it when the whole batch is recorded."""
         self._reached.update(reached)
 
-    def store(self, reached: Mapping[str, Place]) -> None:
+    def store(self, reached: Mapping[str, EventPosition]) -> None:
         """Put positions into the state store.
 
         Raises:
@@ -68,8 +68,8 @@ class Positions:
             self.state.mark_seen(
                 self.sync,
                 {
-                    key: Position(partition=place.partition, sequence=place.sequence, when=place.when)
-                    for key, place in reached.items()
+                    key: Position(partition=last.partition, sequence=last.sequence, when=last.when)
+                    for key, last in reached.items()
                 },
             )
 
@@ -97,7 +97,7 @@ class Session:
         """The sync's name."""
         return self.sync.definition.name
 
-    def may_be_made(self, action: Action) -> bool:
+    def may_be_made(self, action: EventAction) -> bool:
         """Whether an event may have made its record already, before this process could remember that it did."""
         delta = self.sync.definition.sync_behaviour.strategy is Strategy.DELTA
-        return delta and action is Action.INSERT and self.delivery is not Delivery.NEXT
+        return delta and action is EventAction.INSERT and self.delivery is not Delivery.NEXT

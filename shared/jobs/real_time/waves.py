@@ -12,7 +12,7 @@ from typing import Final, assert_never
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
 from shared.definitions.models import ChangedWhen, Expire, Strategy
-from shared.events import Action, NetChange
+from shared.events import EventAction, NetChange
 from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.rows import KEPT, before_row
@@ -102,7 +102,7 @@ class Wave:
         if not comparing:
             self._expire()
         counts["ignored"] += len(changes) + doubles - counts.total()
-        deletes = comparing and (moves or any(change.action is Action.DELETE for change in changes))
+        deletes = comparing and (moves or any(change.action is EventAction.DELETE for change in changes))
         adoption = self._adoption() if comparing else None
         return self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
 
@@ -133,7 +133,7 @@ class Wave:
                 "s": position,
                 "r": before_row(event.number) if event.of_before else event.number,
                 "o": before_row(event.number) if event.before else None,
-                "d": change.action is Action.DELETE,
+                "d": change.action is EventAction.DELETE,
                 "a": self._unread(change.action),
             }
             for position, change in enumerate(changes)
@@ -147,20 +147,20 @@ class Wave:
         )
         self.workspace.run(SOURCE_ERRORS)
 
-    def _unread(self, action: Action) -> str:
+    def _unread(self, action: EventAction) -> str:
         """What a change means for a record that nobody has read."""
         behaviour = self.sync.definition.sync_behaviour
         if behaviour.strategy is not Strategy.UPSERT:
             return action.value
-        if action is not Action.DELETE:
-            return Action.UPSERT.value
+        if action is not EventAction.DELETE:
+            return EventAction.UPSERT.value
         match behaviour.dropped:
             case "delete":
-                return Action.DELETE.value
+                return EventAction.DELETE.value
             case "ignore":
                 return _IGNORE
             case Expire():
-                return Action.UPDATE.value
+                return EventAction.UPDATE.value
             case unknown:
                 assert_never(unknown)
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.definitions.models.listener import EventFormat, Topic
-from shared.events import Action, Decoded, Event, Message, RecordReference, Undecodable, Unusable, decode, parse
+from shared.events import Decoded, Event, EventAction, Message, RecordReference, Undecodable, Unusable, decode, parse
 
 
 def decoded(body: Any, *, properties: Mapping[str, Any] | None = None, content_type: str = "", key: str | None = None, **topic: Any) -> Decoded:  # fmt: skip
@@ -39,8 +39,8 @@ class TestJson:
     def test_the_whole_body_is_one_record_to_upsert(self) -> None:
         """Without `records` and `action` the body says how the record is now."""
         event = one({"number": "A1", "name": None})
-        assert (event.action, event.new, event.old) == (Action.UPSERT, {"number": "A1", "name": None}, {})
-        assert (event.place.partition, event.place.sequence, event.place.when) == ("0", 7, None)
+        assert (event.action, event.new, event.old) == (EventAction.UPSERT, {"number": "A1", "name": None}, {})
+        assert (event.position.partition, event.position.sequence, event.position.when) == ("0", 7, None)
 
     def test_records_may_be_an_array_and_each_gets_its_number(self) -> None:
         """Every element is an event; what is no object is undecodable on its own."""
@@ -49,7 +49,7 @@ class TestJson:
         assert isinstance(found[1], Undecodable)
         assert found[1].item == 1
         assert isinstance(found[2], Event)
-        assert found[2].place.item == 2
+        assert found[2].position.item == 2
 
     def test_a_body_that_is_an_array_holds_many_records(self) -> None:
         """The default is the whole body, whether it is one record or many."""
@@ -63,15 +63,15 @@ class TestJson:
     @pytest.mark.parametrize(
         ("word", "action"),
         [
-            ("insert", Action.INSERT),
-            ("C", Action.INSERT),
-            ("Updated", Action.UPDATE),
-            ("D", Action.DELETE),
-            ("merge", Action.UPSERT),
-            ("crm.customer.deleted", Action.DELETE),
+            ("insert", EventAction.INSERT),
+            ("C", EventAction.INSERT),
+            ("Updated", EventAction.UPDATE),
+            ("D", EventAction.DELETE),
+            ("merge", EventAction.UPSERT),
+            ("crm.customer.deleted", EventAction.DELETE),
         ],
     )
-    def test_the_action_is_read_from_record_or_envelope(self, word: str, action: Action) -> None:
+    def test_the_action_is_read_from_record_or_envelope(self, word: str, action: EventAction) -> None:
         """The path is tried in the record first, then in the body."""
         assert one({"op": word, "data": {"n": 1}}, records="$.data", action="$.op").action is action
         assert one({"op": "insert", "data": {"op": word}}, records="$.data", action="$.op").action is action
@@ -114,15 +114,15 @@ class TestCloudEvents:
             format="cloudevents",
             content_type="application/cloudevents+json; charset=utf-8",
         )
-        assert (event.action, event.new) == (Action.UPDATE, {"n": 1})
-        assert event.place.when == datetime(2026, 3, 1, 9, tzinfo=UTC)
+        assert (event.action, event.new) == (EventAction.UPDATE, {"n": 1})
+        assert event.position.when == datetime(2026, 3, 1, 9, tzinfo=UTC)
 
     @pytest.mark.parametrize("prefix", ["cloudEvents:", "cloudEvents_", "ce_", "ce-"])
     def test_binary(self, prefix: str) -> None:
         """In binary mode the attributes are application properties and the body is the data alone."""
         properties = {prefix + name: value for name, value in self.ATTRIBUTES.items()}
         event = one({"n": 1}, format="cloudevents", properties=properties, content_type="application/json")
-        assert (event.action, event.new) == (Action.UPDATE, {"n": 1})
+        assert (event.action, event.new) == (EventAction.UPDATE, {"n": 1})
 
     def test_a_content_type_of_cloudevents_wins_over_properties(self) -> None:
         """A structured event keeps its mode even when a broker copied its attributes into properties."""
@@ -138,7 +138,7 @@ class TestCloudEvents:
         """An array of CloudEvents, some with several records, is one row of events."""
         batch = [{**self.ATTRIBUTES, "data": [{"n": 1}, {"n": 2}]}, {"data": {}}, {**self.ATTRIBUTES, "data": {"n": 3}}]
         found = decoded(batch, format="cloudevents")
-        assert [item.place.item if isinstance(item, Event) else item.item for item in found] == [0, 1, 2, 3]
+        assert [item.position.item if isinstance(item, Event) else item.item for item in found] == [0, 1, 2, 3]
         assert isinstance(found[2], Undecodable)
 
     def test_data_may_be_base64_or_json_text(self) -> None:
@@ -151,32 +151,33 @@ class TestCloudEvents:
     def test_a_type_without_a_known_verb_is_an_upsert(self) -> None:
         """Most senders only say that something changed."""
         assert (
-            one({**self.ATTRIBUTES, "type": "crm.customer", "data": {}}, format="cloudevents").action is Action.UPSERT
+            one({**self.ATTRIBUTES, "type": "crm.customer", "data": {}}, format="cloudevents").action
+            is EventAction.UPSERT
         )
 
     @pytest.mark.parametrize(
         ("kind", "action"),
         [
-            ("com.example.object.deleted.v2", Action.DELETE),
-            ("com.example.object.deleted.v1beta1", Action.DELETE),
-            ("com.example.object.deleted/2024-05-01", Action.DELETE),
-            ("google.cloud.storage.object.v1.deleted", Action.DELETE),
-            ("Microsoft.Storage.BlobDeleted", Action.DELETE),
-            ("Microsoft.Storage.BlobCreated", Action.INSERT),
-            ("Microsoft.KeyVault.SecretNewVersionCreated", Action.INSERT),
-            ("Microsoft.Storage.BlobTierChanged", Action.UPDATE),
-            ("CustomerDeletedEvent", Action.DELETE),
-            ("CUSTOMER_DELETED", Action.DELETE),
-            ("crm.customer-removed.event.v3", Action.DELETE),
-            ("crm.customer.undeleted", Action.UPSERT),
-            ("crm.new.customer.shipped", Action.UPSERT),
-            ("crm.PlanD", Action.UPSERT),
-            ("orders.d", Action.DELETE),
-            ("v2", Action.UPSERT),
-            ("", Action.UPSERT),
+            ("com.example.object.deleted.v2", EventAction.DELETE),
+            ("com.example.object.deleted.v1beta1", EventAction.DELETE),
+            ("com.example.object.deleted/2024-05-01", EventAction.DELETE),
+            ("google.cloud.storage.object.v1.deleted", EventAction.DELETE),
+            ("Microsoft.Storage.BlobDeleted", EventAction.DELETE),
+            ("Microsoft.Storage.BlobCreated", EventAction.INSERT),
+            ("Microsoft.KeyVault.SecretNewVersionCreated", EventAction.INSERT),
+            ("Microsoft.Storage.BlobTierChanged", EventAction.UPDATE),
+            ("CustomerDeletedEvent", EventAction.DELETE),
+            ("CUSTOMER_DELETED", EventAction.DELETE),
+            ("crm.customer-removed.event.v3", EventAction.DELETE),
+            ("crm.customer.undeleted", EventAction.UPSERT),
+            ("crm.new.customer.shipped", EventAction.UPSERT),
+            ("crm.PlanD", EventAction.UPSERT),
+            ("orders.d", EventAction.DELETE),
+            ("v2", EventAction.UPSERT),
+            ("", EventAction.UPSERT),
         ],
     )
-    def test_the_verb_is_the_last_word_of_the_type(self, kind: str, action: Action) -> None:
+    def test_the_verb_is_the_last_word_of_the_type(self, kind: str, action: EventAction) -> None:
         """Words are told apart by signs and by capitals; versions and the word event stand behind the verb."""
         assert one({**self.ATTRIBUTES, "type": kind, "data": {}}, format="cloudevents").action is action
 
@@ -187,7 +188,7 @@ class TestCloudEvents:
         """A record that is gone must not be written as if it were there."""
         event = {**self.ATTRIBUTES, "type": kind, "data": {"op": "u"}}
         assert "speaks of a delete" in reason(event, format="cloudevents")
-        assert one(event, format="cloudevents", action="$.op").action is Action.UPDATE
+        assert one(event, format="cloudevents", action="$.op").action is EventAction.UPDATE
 
     @pytest.mark.parametrize(
         ("change", "says"),
@@ -237,19 +238,21 @@ class TestDebezium:
     def change(self, op: str, before: Any = None, after: Any = None, **source: Any) -> dict[str, Any]:
         return {"op": op, "before": before, "after": after, "source": {"table": "customers", **source}, "ts_ms": 1}
 
-    @pytest.mark.parametrize(("op", "action"), [("c", Action.INSERT), ("u", Action.UPDATE), ("r", Action.UPSERT)])
+    @pytest.mark.parametrize(
+        ("op", "action"), [("c", EventAction.INSERT), ("u", EventAction.UPDATE), ("r", EventAction.UPSERT)]
+    )
     @pytest.mark.parametrize("wrapping", ["plain", "with its schema"])
-    def test_rows_come_with_and_without_a_schema(self, op: str, action: Action, wrapping: str) -> None:
+    def test_rows_come_with_and_without_a_schema(self, op: str, action: EventAction, wrapping: str) -> None:
         """Create, update and snapshot read carry the row as it is now."""
         change = self.change(op, before={"n": 1}, after={"n": 2}, ts_ms=1_700_000_000_000)
         event = one({"schema": None, "payload": change} if wrapping != "plain" else change, format="debezium")
         assert (event.action, event.new, event.old) == (action, {"n": 2}, {"n": 1})
-        assert event.place.when == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+        assert event.position.when == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
     def test_a_delete_has_the_row_before(self) -> None:
         """The deleted row is the old one; a snapshot's time of zero is no time."""
         event = one(self.change("d", before={"n": 1}, ts_ms=0), format="debezium")
-        assert (event.action, event.new, event.old, event.place.when) == (Action.DELETE, {}, {"n": 1}, None)
+        assert (event.action, event.new, event.old, event.position.when) == (EventAction.DELETE, {}, {"n": 1}, None)
 
     @pytest.mark.parametrize("key", ['{"n": 1}', '{"schema": {"fields": []}, "payload": {"n": 1}}'])
     def test_a_delete_without_old_values_is_known_by_its_key(self, key: str) -> None:
@@ -343,7 +346,7 @@ class TestDebezium:
     @pytest.mark.parametrize("ts", [10**30, -1, 2**63, "now", None, 1.5])
     def test_a_time_of_commit_that_is_none_is_left_out(self, ts: Any) -> None:
         """It orders events and costs none."""
-        assert one(self.change("c", after={"n": 1}, ts_ms=ts), format="debezium").place.when is None
+        assert one(self.change("c", after={"n": 1}, ts_ms=ts), format="debezium").position.when is None
 
     @pytest.mark.parametrize(
         ("body", "says"),
@@ -478,7 +481,7 @@ class TestDataverse:
             description=None,
         )
         event = one(context("Update", target=target), format="dataverse")
-        assert event.action is Action.UPDATE
+        assert event.action is EventAction.UPDATE
         assert event.new == {
             "accountid": ACCOUNT,
             "activityid": ACCOUNT,
@@ -491,7 +494,7 @@ class TestDataverse:
             "new_never": None,
             "description": None,
         }
-        assert event.place.when == datetime(2017, 9, 26, 7, 4, 8, tzinfo=UTC)
+        assert event.position.when == datetime(2017, 9, 26, 7, 4, 8, tzinfo=UTC)
 
     def test_images_complete_the_record(self) -> None:
         """The image afterwards is part of the new record, the image before is the old one."""
@@ -510,7 +513,7 @@ class TestDataverse:
         event = one(
             context("Delete", target=target, PreEntityImages=pairs(p=entity(accountnumber="A1"))), format="dataverse"
         )
-        assert (event.action, event.old) == (Action.DELETE, {**IDENTITY, "accountnumber": "A1"})
+        assert (event.action, event.old) == (EventAction.DELETE, {**IDENTITY, "accountnumber": "A1"})
 
     @pytest.mark.parametrize(
         ("table", "column", "also"),

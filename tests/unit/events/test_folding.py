@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from shared.definitions.models import SyncBehaviour
 from shared.definitions.models.listener import KeyChange
-from shared.events import Action, Agenda, Before, Event, Folded, FoldRules, Message, Place, fold, unfold
+from shared.events import Agenda, Before, Event, EventAction, EventPosition, Folded, FoldRules, Message, fold, unfold
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FULL = FoldRules(by_action=False, writes_join=True, delete_ends=True)
 
 
 def row(
-    number: int, action: Action = Action.UPSERT, record: str = "a", before: str | None = None, **place: object
+    number: int, action: EventAction = EventAction.UPSERT, record: str = "a", before: str | None = None, **place: object
 ) -> Event:
-    stands = Place(**{"partition": "0", "sequence": number} | place)  # type: ignore[arg-type]  # a test's shorthand
+    stands = EventPosition(**{"partition": "0", "sequence": number} | place)  # type: ignore[arg-type]  # a test's shorthand
     old = None if before in (None, record) else Before(record=str(before), key=str(before))
     message = Message(body=b"", partition=stands.partition, sequence=stands.sequence)
     return Event(
@@ -32,7 +32,7 @@ def row(
         record=record,
         key=record,
         action=action,
-        place=stands,
+        position=stands,
         before=old,
     )
 
@@ -46,13 +46,15 @@ def shape(folded: Folded) -> dict[str, list[tuple[str, list[int]]]]:
 
 def test_writes_of_a_record_become_one() -> None:
     """Later fields join the earlier ones; other records are not concerned."""
-    folded = fold([row(1), row(2, record="b"), row(3, Action.UPDATE)], {}, FULL)
+    folded = fold([row(1), row(2, record="b"), row(3, EventAction.UPDATE)], {}, FULL)
     assert shape(folded) == {"a": [("UPSERT", [1, 3])], "b": [("UPSERT", [2])]}
 
 
 def test_a_delete_ends_what_came_before_and_a_write_after_it_starts_anew() -> None:
     """Nothing of the old record survives in the new one."""
-    folded = fold([row(1), row(2, Action.DELETE), row(3, Action.INSERT), row(4, Action.UPDATE)], {}, FULL)
+    folded = fold(
+        [row(1), row(2, EventAction.DELETE), row(3, EventAction.INSERT), row(4, EventAction.UPDATE)], {}, FULL
+    )
     assert shape(folded) == {"a": [("DELETE", [2]), ("INSERT", [3, 4])]}
     assert [part.number for part in folded.changes[0].settles] == [1, 2]
 
@@ -60,26 +62,28 @@ def test_a_delete_ends_what_came_before_and_a_write_after_it_starts_anew() -> No
 def test_a_delete_that_only_marks_ends_nothing() -> None:
     """Where dropped records expire or stay, what was written before the delete still counts."""
     rules = FoldRules(by_action=False, writes_join=True, delete_ends=False)
-    assert shape(fold([row(1), row(2, Action.DELETE)], {}, rules)) == {"a": [("UPSERT", [1]), ("DELETE", [2])]}
+    assert shape(fold([row(1), row(2, EventAction.DELETE)], {}, rules)) == {"a": [("UPSERT", [1]), ("DELETE", [2])]}
 
 
 @pytest.mark.parametrize(
     ("first", "second", "joins"),
     [
-        (Action.INSERT, Action.UPDATE, True),
-        (Action.INSERT, Action.UPSERT, True),
-        (Action.INSERT, Action.INSERT, False),
-        (Action.UPDATE, Action.UPDATE, True),
-        (Action.UPDATE, Action.UPSERT, False),
-        (Action.UPDATE, Action.INSERT, False),
-        (Action.UPSERT, Action.UPDATE, True),
-        (Action.UPSERT, Action.UPSERT, True),
-        (Action.DELETE, Action.DELETE, True),
-        (Action.DELETE, Action.UPDATE, False),
-        (Action.UPDATE, Action.DELETE, True),
+        (EventAction.INSERT, EventAction.UPDATE, True),
+        (EventAction.INSERT, EventAction.UPSERT, True),
+        (EventAction.INSERT, EventAction.INSERT, False),
+        (EventAction.UPDATE, EventAction.UPDATE, True),
+        (EventAction.UPDATE, EventAction.UPSERT, False),
+        (EventAction.UPDATE, EventAction.INSERT, False),
+        (EventAction.UPSERT, EventAction.UPDATE, True),
+        (EventAction.UPSERT, EventAction.UPSERT, True),
+        (EventAction.DELETE, EventAction.DELETE, True),
+        (EventAction.DELETE, EventAction.UPDATE, False),
+        (EventAction.UPDATE, EventAction.DELETE, True),
     ],
 )
-def test_delta_joins_what_the_service_would_take_one_by_one(first: Action, second: Action, *, joins: bool) -> None:
+def test_delta_joins_what_the_service_would_take_one_by_one(
+    first: EventAction, second: EventAction, *, joins: bool
+) -> None:
     """An insert of what exists and an update of what is missing must still be refused."""
     rules = FoldRules(by_action=True, writes_join=True, delete_ends=True)
     assert (len(fold([row(1, first), row(2, second)], {}, rules).changes) == 1) is joins
@@ -105,19 +109,19 @@ def test_rules_follow_from_the_behaviour(behaviour: dict[str, object], rules: Fo
 class TestStaleness:
     def test_an_event_that_was_seen_changes_nothing(self) -> None:
         """The same or a lower sequence number of the same partition is old."""
-        seen = {"a": Place(partition="0", sequence=5)}
+        seen = {"a": EventPosition(partition="0", sequence=5)}
         folded = fold([row(4), row(5), row(6)], seen, FULL)
         assert shape(folded) == {"a": [("UPSERT", [6])]}
         assert [part.number for part in folded.stale] == [4, 5]
 
     def test_numbers_of_another_partition_say_nothing(self) -> None:
         """Only within one partition do sequence numbers compare."""
-        seen = {"a": Place(partition="1", sequence=5)}
+        seen = {"a": EventPosition(partition="1", sequence=5)}
         assert shape(fold([row(4)], seen, FULL)) == {"a": [("UPSERT", [4])]}
 
     def test_an_older_moment_is_old_whatever_its_number(self) -> None:
         """Events that a sender delivers late change nothing; equal moments do."""
-        seen = {"a": Place(partition="1", sequence=5, when=START)}
+        seen = {"a": EventPosition(partition="1", sequence=5, when=START)}
         late, same = row(6, when=START - timedelta(seconds=1)), row(7, when=START)
         folded = fold([late, same], seen, FULL)
         assert (shape(folded), folded.stale) == ({"a": [("UPSERT", [7])]}, (late,))
@@ -164,18 +168,18 @@ class TestChangedKeys:
     def test_delete_insert_drops_the_old_record_first(self) -> None:
         """The new record may hold what only one record may hold."""
         rules = FoldRules(by_action=True, writes_join=True, delete_ends=True, key_change=KeyChange.DELETE_INSERT)
-        folded = fold([row(1, Action.UPDATE, "b", before="a"), row(2, Action.UPDATE, "b")], {}, rules)
+        folded = fold([row(1, EventAction.UPDATE, "b", before="a"), row(2, EventAction.UPDATE, "b")], {}, rules)
         assert self.waves(folded) == [[("DELETE", [1])], [("INSERT", [1, 2])]]
         assert [step.events[0].of_before for step in folded.changes] == [True, False]
 
     def test_what_is_newer_under_either_key_stays(self) -> None:
         """A move that comes late leaves alone the key that was written since, and does the rest."""
         move = row(5, record="b", before="a")
-        old_is_newer = fold([move], {"a": Place(partition="0", sequence=9)}, FULL)
+        old_is_newer = fold([move], {"a": EventPosition(partition="0", sequence=9)}, FULL)
         assert (old_is_newer.changes[0].records, old_is_newer.changes[0].moves) == (("b",), False)
-        new_is_newer = fold([move], {"b": Place(partition="0", sequence=9)}, FULL)
-        assert [(step.action, step.records) for step in new_is_newer.changes] == [(Action.DELETE, ("a",))]
-        both = fold([move], dict.fromkeys("ab", Place(partition="0", sequence=9)), FULL)
+        new_is_newer = fold([move], {"b": EventPosition(partition="0", sequence=9)}, FULL)
+        assert [(step.action, step.records) for step in new_is_newer.changes] == [(EventAction.DELETE, ("a",))]
+        both = fold([move], dict.fromkeys("ab", EventPosition(partition="0", sequence=9)), FULL)
         assert (both.changes, [part.number for part in both.stale]) == ((), [5])
 
     def test_a_sum_that_is_refused_stays_before_what_comes_after_it(self) -> None:
@@ -192,19 +196,19 @@ class TestChangedKeys:
 # -- The law: folding equals applying one by one ------------------------------------------------------------------
 
 Store = dict[str, dict[str, int | None]]
-Described = tuple[str, Action, dict[str, int | None], int, str | None]
+Described = tuple[str, EventAction, dict[str, int | None], int, str | None]
 
 
-def applied(store: Store, record: str, action: Action, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
+def applied(store: Store, record: str, action: EventAction, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
     """What the service and the rules make of one change; False where it is refused."""
     there = record in store
-    if action is Action.DELETE:
+    if action is EventAction.DELETE:
         if rules.delete_ends:
             store.pop(record, None)
         elif there:
             store[record]["expired"] = 1
         return True
-    if rules.by_action and there is (action is Action.INSERT) and action is not Action.UPSERT:
+    if rules.by_action and there is (action is EventAction.INSERT) and action is not EventAction.UPSERT:
         return False
     if there and not rules.writes_join:
         return True  # changed: ignore
@@ -222,13 +226,13 @@ def applied_row(store: Store, each: Event, fields: Mapping[str, int | None], rul
             store[each.record] = {**store.pop(old), **fields}
         return True
     if old in store:
-        applied(store, old, Action.DELETE, {}, rules)
+        applied(store, old, EventAction.DELETE, {}, rules)
     return applied(store, each.record, each.action, fields, rules)
 
 
-def reduced(each: Event, seen: Mapping[str, Place]) -> Event | None:
+def reduced(each: Event, seen: Mapping[str, EventPosition]) -> Event | None:
     """What is left of an event after newer ones of its keys; None where nothing is."""
-    stale = {key for key in each.keys if key in seen and each.place.is_stale_after(seen[key])}
+    stale = {key for key in each.keys if key in seen and each.position.is_stale_after(seen[key])}
     if each.before is not None and each.before.key in stale:
         each = replace(each, before=None)
     if each.key not in stale:
@@ -239,29 +243,29 @@ def reduced(each: Event, seen: Mapping[str, Place]) -> Event | None:
 def one_by_one(
     store: Store, rows: Iterable[Event], fields: Mapping[int, dict[str, int | None]], rules: FoldRules
 ) -> None:
-    seen: dict[str, Place] = {}
+    seen: dict[str, EventPosition] = {}
     for given_row in rows:
         each = reduced(given_row, seen)
         if each is not None and applied_row(store, each, fields[each.number], rules):
             for key in each.keys:
-                seen[key] = each.place.after(seen.get(key))
+                seen[key] = each.position.after(seen.get(key))
 
 
 def folded_up(
     store: Store, rows: Iterable[Event], fields: Mapping[int, dict[str, int | None]], rules: FoldRules
 ) -> None:
-    seen: dict[str, Place] = {}
+    seen: dict[str, EventPosition] = {}
     agenda = Agenda(fold(rows, {}, rules).changes)
     while wave := agenda.next():
         for step in wave:
             last = step.settles[-1]
-            if len(step.settles) == 1 and last.key in seen and last.place.is_stale_after(seen[last.key]):
+            if len(step.settles) == 1 and last.key in seen and last.position.is_stale_after(seen[last.key]):
                 continue
             values = {name: value for part in step.events for name, value in fields[part.number].items()}
             if applied_row(store, replace(step.events[-1], action=step.action), values, rules):
                 for part in step.events:
                     for key in part.keys:
-                        seen[key] = part.place.after(seen.get(key))
+                        seen[key] = part.position.after(seen.get(key))
             elif len(step.settles) > 1:
                 agenda.put_first(unfold(step))
 
@@ -269,7 +273,7 @@ def folded_up(
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from("abc"),
-        st.sampled_from(list(Action)),
+        st.sampled_from(list(EventAction)),
         st.dictionaries(st.sampled_from("xyz"), st.none() | st.integers(0, 3), max_size=3),
         st.integers(0, 4),
         st.none() | st.sampled_from("abc"),
@@ -294,7 +298,7 @@ def test_folding_equals_applying_one_by_one(events: list[Described], rules: Fold
             action,
             record,
             # A delete has one key; and by action only the events of one key are compared with each other.
-            before=None if action is Action.DELETE or rules.by_action else old,
+            before=None if action is EventAction.DELETE or rules.by_action else old,
             when=START + timedelta(seconds=seconds),
         )
         for number, (record, action, _, seconds, old) in enumerate(events)

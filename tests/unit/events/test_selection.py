@@ -10,7 +10,7 @@ import pytest
 
 from shared.definitions.models.listener import Topic
 from shared.errors import DefinitionError
-from shared.events import Action, Event, Message, Place, Selected, Selection
+from shared.events import Event, EventAction, EventPosition, Message, Selected, Selection
 from shared.workspace import Workspace
 
 
@@ -20,9 +20,11 @@ def workspace() -> Iterator[Workspace]:
         yield opened
 
 
-def event(new: dict[str, Any], old: dict[str, Any] | None = None, action: Action = Action.UPSERT) -> Event:
+def event(new: dict[str, Any], old: dict[str, Any] | None = None, action: EventAction = EventAction.UPSERT) -> Event:
     message = Message(body=b"", partition="0", sequence=1)
-    return Event(message=message, action=action, new=new, old=old or {}, place=Place(partition="0", sequence=1))
+    return Event(
+        message=message, action=action, new=new, old=old or {}, position=EventPosition(partition="0", sequence=1)
+    )
 
 
 def selected(workspace: Workspace, *events: Event, **topic: Any) -> Selected:
@@ -66,7 +68,7 @@ def test_a_name_in_quoted_text_is_no_field(workspace: Workspace) -> None:
 
 def test_a_deleted_record_stands_for_new(workspace: Workspace) -> None:
     """A filter over new also selects deletes."""
-    assert wanted(workspace, event({}, {"country": "CA"}, Action.DELETE), filter="new.country = 'CA'") == [0]
+    assert wanted(workspace, event({}, {"country": "CA"}, EventAction.DELETE), filter="new.country = 'CA'") == [0]
 
 
 def test_the_message_key_is_computed(workspace: Workspace) -> None:
