@@ -130,7 +130,7 @@ class _Applying:
             return self._wave.apply(changes, comparing=comparing)
         except (RetryLater, AnswerLost):
             raise
-        except AbortRun as error:  # no part of the wave would fare better
+        except AbortRun as error:  # every part of the wave would fail in the same way
             return Written(failures=dict.fromkeys(range(len(changes)), failure_of(error)), counts={})
         except SyncError as error:
             return failure_of(error)

@@ -56,10 +56,10 @@ def bisect(
 
 
 def attempted(work: Callable[[], Made], doing: str) -> Made | Failure:
-    """Do what the content of events has a say in: whatever it causes is a failure of these events.
+    """Do work that depends on the content of events: an error becomes a failure of these events.
 
     Raises:
-        RetryLater: Dataverse or the state store is away.
+        RetryLater: Dataverse or the state store is not available.
         AnswerLost: Likewise.
     """
     try:
@@ -68,7 +68,7 @@ def attempted(work: Callable[[], Made], doing: str) -> Made | Failure:
         raise
     except SyncError as error:
         return failure_of(error)
-    except Exception as error:  # the boundary of real time: what was not foreseen becomes a dead letter
+    except Exception as error:  # the boundary of real time: an unforeseen error becomes a dead letter
         log.exception("%s failed in a way that was not foreseen", doing)
         return Failure(error="Unforeseen", message=f"the program failed: {type(error).__name__}")
 

@@ -121,7 +121,7 @@ class EventsSummary:
 
 
 def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTools) -> EventsSummary:
-    """Put a batch through every listener that claims its messages.
+    """Apply a batch: every listener takes its messages, and each sync decodes, folds, applies and records its own.
 
     Args:
         messages: In the order of their stream.
@@ -132,7 +132,7 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
         RetryLater: Dataverse is away or throttles beyond patience, or the state store is away. The batch can be given
             again as it is: what has taken effect takes effect once.
         AnswerLost: Likewise.
-        AbortRun: The state store refuses us.
+        AbortRun: The state store refuses access.
     """
     found = claimed(messages, listeners)
     if found.lost:
@@ -208,7 +208,7 @@ def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, deliver
 
     A definition that cannot work loses them all, with the reason.
     """
-    share = attempted(partial(_share, sync, tools), sync.name)
+    share = attempted(partial(_prepared, sync, tools), sync.name)
     if isinstance(share, Failure):
         return BatchOutcome.all_lost(taken, share)
 
@@ -224,7 +224,7 @@ def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, deliver
     return parts[0] if len(parts) == 1 else BatchOutcome.sum(parts)
 
 
-def _share(sync: EventSync, tools: EventTools) -> _Share | Failure:
+def _prepared(sync: EventSync, tools: EventTools) -> _Share | Failure:
     try:
         values = sync.resolve()
         prepared = tools.memory.prepared(sync, partial(tools.connect, sync.definition, values))
@@ -256,7 +256,7 @@ def _attempt(share: _Share, taken: Sequence[Taken], delivery: Delivery) -> Batch
             folded = fold_batch(decoded.events, session)
             applied = apply_batch(folded.changes, session)
             outcome = BatchOutcome.of(decoded, folded, applied)
-        except AbortRun as error:  # no part of the batch would fare better
+        except AbortRun as error:  # every part of the batch would fail in the same way
             outcome = BatchOutcome.all_lost(taken, failure_of(error))
         return replace(outcome, traffic=_traffic(before, dataverse.usage()))
 
@@ -324,7 +324,7 @@ def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools)
 
 
 def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventTools) -> list[DeadLetter]:
-    """Letters that no sync had taken, or whose sync is gone; returns those that still nobody takes."""
+    """Letters that no sync had taken, or whose sync is gone; returns those that still no listener takes."""
     again = []
     for letter in letters:
         found = None if letter.sync else claimed([message_of(letter)], listeners)

@@ -72,7 +72,7 @@ def claimed(messages: Iterable[Message], listeners: Listeners) -> Claimed:
         elif takers:
             continue
         elif listeners.complete and listeners.syncs:
-            unclaimed += 1  # each of them has a `match`, so the hub is known to carry others' events
+            unclaimed += 1  # each of them has a `match`, so the hub is known to carry events of other receivers
         else:
             lost.append(Lost(message=message, failure=UNCLAIMED))
     return Claimed(taken=taken, unclaimed=unclaimed, lost=tuple(lost))

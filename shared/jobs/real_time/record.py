@@ -104,7 +104,7 @@ def record_batch(
 class EventLog:
     """Adds the counts of batches up; safe to be used by several threads.
 
-    A row a batch would be thousands a day that nobody reads. Each process has rows of its own, so that instances do not
+    One row for each batch would be thousands of rows a day. Each process has rows of its own, so that instances do not
     write over each other's counts.
     """
 
