@@ -125,7 +125,7 @@ def stage(workspace: Workspace, columns: tuple[TargetColumn, ...], rows: int, *,
     )
     workspace.execute("CREATE TABLE protected AS SELECT _k1 FROM desired LIMIT 0")
     workspace.run(SOURCE_ERRORS)
-    workspace.execute(TARGET_ERRORS)
+    workspace.run(TARGET_ERRORS)
 
 
 def selected(values: dict[str, str]) -> str:

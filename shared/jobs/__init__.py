@@ -1,8 +1,9 @@
 """The order of a run, and nothing else: what happens first, what next, and what is written down about it."""
 
+from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import LeaseTaken
 from shared.jobs.batch.preparation import explained
-from shared.jobs.batch.run import BatchJob, NotDueError, PlanReport, Tools, plan_batch, run_batch
+from shared.jobs.batch.run import NotDueError, PlanReport, plan_batch, run_batch
 from shared.jobs.progress import Phase, Progress, Silent
 from shared.jobs.summary import ChangeCounts, ErrorRow, RowCounts, RunState, RunSummary
 

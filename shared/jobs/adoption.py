@@ -13,26 +13,13 @@ from typing import Final
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, Strategy, SyncDefinition, in_odata
 from shared.entities import EntityMetadata
+from shared.jobs.outcomes import settle_taken, taken_keys
 from shared.reconcile import adoption_steps
 from shared.transform import TargetColumn, layout
 from shared.workspace import Workspace
 
-__all__ = ["ADOPTED", "TAKEN", "Adoption"]
+__all__ = ["Adoption"]
 
-# Results in the table `outcomes`.
-TAKEN: Final = "taken"  # for now: an insert that was refused because another record has its key
-ADOPTED: Final = "adopted"
-
-_TAKEN_KEYS: Final = (
-    f"SELECT _change, key FROM outcomes JOIN changes USING (_change) WHERE result = '{TAKEN}' ORDER BY _change"
-)
-_SETTLED_AT_ONCE: Final = f"""
-UPDATE outcomes SET result = '{ADOPTED}', id = adoptions._id, status = NULL, code = NULL, message = NULL
-FROM adoptions
-WHERE adoptions._change = outcomes._change AND result = '{TAKEN}' AND adoptions.action <> 'update'""".strip()
-# Of these the update's outcome is the insert's.
-_SETTLED_LATER: Final = f"DELETE FROM outcomes WHERE result = '{TAKEN}' AND _change IN (SELECT _change FROM adoptions)"
-_REFUSED: Final = f"UPDATE outcomes SET result = 'failed' WHERE result = '{TAKEN}'"
 _UPDATES: Final = (
     "SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.columns "
     "FROM adoptions JOIN changes USING (_change) WHERE adoptions.action = 'update' ORDER BY _change"
@@ -75,23 +62,22 @@ class Adoption:
         )
 
     def decide(self, workspace: Workspace) -> list[Change]:
-        """Settle the inserts that are `TAKEN` in `outcomes`, and plan no drop of a record that has one of their keys.
+        """Settle the inserts whose key is taken by `outcomes`, and plan no drop of a record that has one of their keys.
 
         Returns:
             Updates of adopted records, each under the number of its insert: what becomes of them becomes of it. The
-            other inserts are `ADOPTED` or failed now.
+            other inserts are adopted or failed now.
 
         Raises:
             UserError: The condition on changed records fails on one of them.
             AbortRun: The records cannot be looked up.
             RetryLater: Dataverse is away.
         """
-        keys = workspace.query(_TAKEN_KEYS)
+        keys = taken_keys(workspace)
         self.dataverse.read_holders(workspace, self.entity, self.columns, keys, condition=self.condition)
         for step in adoption_steps(self.definition, self.columns):
             workspace.run(step)
-        for statement in (_SETTLED_AT_ONCE, _SETTLED_LATER, _REFUSED):
-            workspace.execute(statement)
+        settle_taken(workspace)
         return [
             Change(number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, columns=columns)
             for n, record, key, payload, columns in workspace.query(_UPDATES)

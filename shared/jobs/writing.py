@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from shared.dataverse import KEY_TAKEN, Applied, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
+from shared.dataverse import Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
-from shared.jobs.adoption import ADOPTED, TAKEN, Adoption
+from shared.jobs.adoption import Adoption
+from shared.jobs.outcomes import Result, failed_count, is_taken, keep_outcomes, skip_rest
 from shared.jobs.progress import Phase, Progress
-from shared.jobs.summary import Done
-from shared.workspace import Workspace, json_rows
+from shared.workspace import Workspace
 
-__all__ = ["OUTCOMES_TABLE", "WriteLimits", "keep_outcomes", "outcome_counts", "skip_reason", "write_changes"]
+__all__ = ["WriteLimits", "write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
 TAKEN_AT_ONCE = 1000  # inserts that wait to hear whose record has their key: as many as may fail by default
 
-OUTCOMES_TABLE = (
-    "CREATE TABLE outcomes (_change BIGINT, result VARCHAR, id UUID, created BOOLEAN, "
-    "status INTEGER, code VARCHAR, message VARCHAR)"
-)
-_OUTCOME = {
-    "n": "BIGINT",
-    "result": "VARCHAR",
-    "id": "UUID",
-    "created": "BOOLEAN",
-    "status": "INTEGER",
-    "code": "VARCHAR",
-    "message": "VARCHAR",
-}
-_KEEP = f"INSERT INTO outcomes SELECT {', '.join(f'r.{name}' for name in _OUTCOME)} FROM {json_rows(_OUTCOME)}"
 _CHANGES = "SELECT _change, action, _id, key, payload, later, columns FROM changes WHERE {} ORDER BY _change"
 
 
@@ -126,10 +111,17 @@ class _Writing:
             self._workspace.execute(f"DROP TABLE IF EXISTS {table}")
         updates = adoption.decide(self._workspace)
         self._progress.advance(self._taken - len(updates))
-        ((self._failed,),) = self._workspace.query("SELECT count(*) FROM outcomes WHERE result = 'failed'")
-        self.send(iter(updates), len(updates), applied=ADOPTED)
+        self._failed = failed_count(self._workspace)
+        self.send(iter(updates), len(updates), applied=Result.ADOPTED)
 
-    def send(self, changes: Iterator[Change], count: int, *, adopting: bool = False, applied: str = "applied") -> None:
+    def send(
+        self,
+        changes: Iterator[Change],
+        count: int,
+        *,
+        adopting: bool = False,
+        applied: Result = Result.APPLIED,
+    ) -> None:
         """Send changes and keep their outcomes, unless there are none or the run has stopped."""
         most = self._limits.max_errors
         if most is not None and self._failed > most:
@@ -156,14 +148,14 @@ class _Writing:
 
     def _note(self, outcome: Outcome, *, adopting: bool) -> None:
         match outcome:
-            case Failed() if adopting and _is_taken(outcome):
+            case Failed() if adopting and is_taken(outcome):
                 self._taken += 1
             case Failed():
                 self._failed += 1
             case Skipped():
                 self.stopped = outcome.reason
 
-    def _keep(self, buffer: list[Outcome], *, adopting: bool, applied: str) -> None:
+    def _keep(self, buffer: list[Outcome], *, adopting: bool, applied: Result) -> None:
         rows = keep_outcomes(self._workspace, buffer, adopting=adopting, applied=applied)
         self._progress.advance(rows)
         buffer.clear()
@@ -172,46 +164,7 @@ class _Writing:
         """Give the changes that were not sent their outcome, where the run has stopped."""
         if not self.stopped:
             return
-        self._workspace.execute(
-            f"UPDATE outcomes SET result = 'skipped', message = ? WHERE result = '{TAKEN}'", [self.stopped]
-        )
-        self._workspace.execute(
-            "INSERT INTO outcomes (_change, result, message) SELECT _change, 'skipped', ? FROM changes "
-            "WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes._change = changes._change)",
-            [self.stopped],
-        )
-
-
-def keep_outcomes(
-    workspace: Workspace, outcomes: Sequence[Outcome], *, adopting: bool = False, applied: str = "applied"
-) -> int:
-    """Write outcomes down; returns how many of them are final.
-
-    Args:
-        workspace: Has the table `outcomes`.
-        outcomes: Of different changes.
-        adopting: They are of inserts, and a key that is taken is no end yet.
-        applied: The result of changes that were made.
-    """
-    rows = [_row(outcome, adopting=adopting, applied=applied) for outcome in outcomes]
-    if rows:
-        workspace.execute(_KEEP, [json.dumps(rows)])
-    return sum(row["result"] != TAKEN for row in rows)
-
-
-def outcome_counts(workspace: Workspace) -> Done:
-    """Count applied changes by what they did, and those that adopted a record, failed or were skipped."""
-    rows = workspace.query(
-        "SELECT CASE o.result WHEN 'applied' THEN c.action::VARCHAR ELSE o.result END, count(*) "
-        f"FROM outcomes o JOIN changes c USING (_change) WHERE o.result <> '{TAKEN}' GROUP BY ALL"
-    )
-    return Done(**dict(rows))
-
-
-def skip_reason(workspace: Workspace) -> str:
-    """Why changes were skipped; empty when none was."""
-    rows = workspace.query("SELECT min(message) FROM outcomes WHERE result = 'skipped'")
-    return rows[0][0] or ""
+        skip_rest(self._workspace, self.stopped)
 
 
 def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
@@ -225,25 +178,3 @@ def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
             columns=columns,
             later=later,
         )
-
-
-def _is_taken(outcome: Failed) -> bool:
-    """Whether another record has the key of an insert; with an id the create was made, and what follows it failed."""
-    return not outcome.id and outcome.code in KEY_TAKEN
-
-
-def _row(outcome: Outcome, *, adopting: bool, applied: str) -> dict[str, object]:
-    match outcome:
-        case Applied():
-            return {"n": outcome.number, "result": applied, "id": outcome.id, "created": outcome.created}
-        case Failed():
-            return {
-                "n": outcome.number,
-                "result": TAKEN if adopting and _is_taken(outcome) else "failed",
-                "id": outcome.id,
-                "status": outcome.status,
-                "code": outcome.code,
-                "message": outcome.message,
-            }
-        case Skipped():
-            return {"n": outcome.number, "result": "skipped", "message": outcome.reason}

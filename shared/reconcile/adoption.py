@@ -12,10 +12,11 @@ from shared.reconcile.columns import differs, names, on_update, payload
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
 from shared.reconcile.plan import Action
 from shared.transform import TargetColumn
-from shared.workspace import Step, literal
+from shared.workspace import NewTable, Step, Table, literal
 
 __all__ = ["adoption_steps"]
 
+_NEEDS = frozenset({Table.HOLDERS, Table.CHANGES, Table.DESIRED, Table.DECISIONS, Table.OUTCOMES})
 _DROPS = f"({literal(Action.DELETE)}, {literal(Action.EXPIRE)})"
 
 
@@ -29,14 +30,21 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
     held = "SELECT _id FROM holders"
     # A plan that dropped the record and made a new one has been wrong twice: the record is one that stays.
     return (
-        Step("Adopt the records that have the keys of new ones", _adoptions(definition, layout), CONDITION),
+        Step.creating(
+            "Adopt the records that have the keys of new ones",
+            NewTable(name=Table.ADOPTIONS, query=_adoptions(definition, layout)),
+            CONDITION,
+            needs=_NEEDS | {Table.SOURCE} if looks_at_source(definition) else _NEEDS,
+        ),
         Step(
             "Drop no record that has the key of a row",
             f"DELETE FROM changes WHERE action IN {_DROPS} AND _id IN ({held})",
+            needs=frozenset({Table.HOLDERS, Table.CHANGES}),
         ),
         Step(
             "Plan no drop of a record that has the key of a row",
             f"DELETE FROM decisions WHERE action IN {_DROPS} AND _id IN ({held})",
+            needs=frozenset({Table.HOLDERS, Table.DECISIONS}),
         ),
     )
 
@@ -49,7 +57,6 @@ def _adoptions(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> st
     columns = on_update(layout, definition.destination.id_column)
     row = "LEFT JOIN source ON source._row = changes._row" if looks_at_source(definition) else ""
     return f"""
-CREATE TABLE adoptions AS
 SELECT changes._change, target._id,
   CAST(CASE
     {met(definition, layout)}

@@ -26,26 +26,28 @@ from shared.reconcile.decisions import ACTION_TYPE
 from shared.reconcile.later import Later
 from shared.reconcile.plan import Action
 from shared.transform import TargetColumn
-from shared.workspace import Step, literal, quoted
+from shared.workspace import NewTable, Step, Table, literal, quoted
 
 __all__ = ["change_steps"]
 
-_TABLE = Step(
-    title="Make room for the changes",
-    sql=f"""
-CREATE TABLE changes (
+_TABLE = Step.creating(
+    "Make room for the changes",
+    NewTable(
+        name=Table.CHANGES,
+        columns=f"""(
   _change BIGINT, action {ACTION_TYPE}, _row BIGINT, _id UUID,
-  key VARCHAR, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR)""".strip(),
+  key VARCHAR, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR)""",
+    ),
 )
 _NOTHING = "'{}'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """SQL texts of one kind of change: where its rows come from, and the fields of `changes`."""
+    """One kind of change: the sides that its rows come from, and SQL texts for the fields of `changes`."""
 
     action: Action
-    rows: str
+    sides: tuple[Table, ...]
     id: str
     key: str
     payload: str = _NOTHING
@@ -69,12 +71,16 @@ SELECT numbered._change, numbered.action, numbered._row,
   coalesce({self.later}, '') AS later,
   {self.columns} AS columns,
   {self.before} AS before
-FROM numbered {self.rows}""".strip(),
+FROM numbered {" ".join(_SIDES[side] for side in self.sides)}""".strip(),
+            needs=frozenset({Table.CHANGES, Table.DECISIONS, *self.sides}),
+            decision=self.action,
         )
 
 
-_DESIRED = "JOIN desired ON desired._row = numbered._row"
-_TARGET = "JOIN current AS target ON target._id = numbered._id"
+_SIDES = {
+    Table.DESIRED: "JOIN desired ON desired._row = numbered._row",
+    Table.CURRENT: "JOIN current AS target ON target._id = numbered._id",
+}
 
 
 def change_steps(
@@ -111,7 +117,7 @@ def _insert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     own_id = any(column.name == id_column and column.writes for column in layout)
     return _Change(
         action=Action.INSERT,
-        rows=_DESIRED,
+        sides=(Table.DESIRED,),
         id=f"desired.{quoted(id_column)}" if own_id else "NULL",
         key=key_of(layout, "desired"),
         payload=payload(columns, first),
@@ -128,7 +134,7 @@ def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     columns = on_update(layout, id_column)
     return _Change(
         action=Action.UPDATE,
-        rows=f"{_DESIRED} {_TARGET}",
+        sides=(Table.DESIRED, Table.CURRENT),
         id="numbered._id",
         key=key_of(layout, "desired"),
         payload=payload(columns, differs),
@@ -141,7 +147,7 @@ def _expire(layout: Sequence[TargetColumn], name: str, started: datetime) -> _Ch
     column = next(column for column in layout if column.name == name)
     return _Change(
         action=Action.EXPIRE,
-        rows=_TARGET,
+        sides=(Table.CURRENT,),
         id="numbered._id",
         key=key_of(layout, "target"),
         payload=expire_payload(layout, name, started),
@@ -153,7 +159,7 @@ def _expire(layout: Sequence[TargetColumn], name: str, started: datetime) -> _Ch
 def _delete(layout: Sequence[TargetColumn]) -> _Change:
     return _Change(
         action=Action.DELETE,
-        rows=_TARGET,
+        sides=(Table.CURRENT,),
         id="numbered._id",
         key=key_of(layout, "target"),
         before=before(layout, _held),
@@ -192,7 +198,7 @@ def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     condition = _unless_key(f"{record} IS NOT NULL")
     return _Change(
         action=Action.UPDATE,
-        rows=_DESIRED,
+        sides=(Table.DESIRED,),
         id=record,
         key=key_of(layout, "desired"),
         payload=payload(columns, condition),

@@ -10,7 +10,7 @@ from shared.definitions.models import ChangedWhen, Expire, Strategy, SyncBehavio
 from shared.reconcile.columns import differs, fixed, on_update
 from shared.reconcile.plan import Action
 from shared.transform import ErrorType, TargetColumn, key_columns
-from shared.workspace import Step, checked, literal, quoted
+from shared.workspace import NewTable, Purpose, Step, Table, checked, literal, quoted
 
 __all__ = [
     "ACTION_TYPE",
@@ -54,10 +54,7 @@ def _decide_at_once(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
     behaviour = definition.sync_behaviour
     # Only a condition may look at source columns that are not mapped; without one the join would be paid for nothing.
     row = "LEFT JOIN source ON source._row = desired._row" if looks_at_source(definition) else ""
-    return Step(
-        title="Decide what becomes of each key",
-        sql=f"""
-CREATE TABLE decisions AS
+    query = f"""
 SELECT desired._row, target._id, CAST(
   CASE
     -- in the source, not in the target: new
@@ -66,13 +63,18 @@ SELECT desired._row, target._id, CAST(
   END AS {ACTION_TYPE}) AS action
 FROM desired
 FULL OUTER JOIN current AS target ON {_same_key(layout)}
-{row}""".strip(),
-        origin=CONDITION if row else "",
+{row}""".strip()
+    return Step.creating(
+        "Decide what becomes of each key",
+        NewTable(name=Table.DECISIONS, query=query),
+        CONDITION if row else "",
+        needs=frozenset({Table.DESIRED, Table.CURRENT, *([Table.SOURCE] if row else [])}),
     )
 
 
-_DECISIONS = Step(
-    title="Make room for the decisions", sql=f"CREATE TABLE decisions (_row BIGINT, _id UUID, action {ACTION_TYPE})"
+_DECISIONS = Step.creating(
+    "Make room for the decisions",
+    NewTable(name=Table.DECISIONS, columns=f"(_row BIGINT, _id UUID, action {ACTION_TYPE})"),
 )
 
 
@@ -92,6 +94,7 @@ SELECT desired._row, target._id,
   END AS action
 FROM desired
 RIGHT JOIN (SELECT * FROM current WHERE {part}) AS target ON {_same_key(layout)}""".strip(),
+        needs=frozenset({Table.DECISIONS, Table.DESIRED, Table.CURRENT}),
     )
 
 
@@ -103,6 +106,7 @@ INSERT INTO decisions
 SELECT _row, NULL, {_new(definition.sync_behaviour)}
 FROM desired
 WHERE NOT EXISTS (SELECT 1 FROM decisions WHERE decisions._row = desired._row)""".strip(),
+        needs=frozenset({Table.DECISIONS, Table.DESIRED}),
     )
 
 
@@ -167,11 +171,29 @@ WHERE {dropped}
 UPDATE decisions SET action = {literal(Action.IGNORED)}
 WHERE {dropped}
   AND {hidden}""".strip()
-    origin = "sync_behaviour.dropped"
+    origin, unreadable = "sync_behaviour.dropped", frozenset({Table.DECISIONS, Table.PROTECTED, Table.SOURCE_ERRORS})
     return (
-        Step(title="Leave alone what is protected", sql=spare, origin=origin),
-        Step(title="Report what is not dropped for unreadable rows", sql=report, origin=origin),
-        Step(title="Drop nothing while rows cannot be read", sql=spare_all, origin=origin),
+        Step(
+            "Leave alone what is protected",
+            spare,
+            origin,
+            needs=frozenset({Table.DECISIONS, Table.PROTECTED, Table.CURRENT}),
+            purpose=Purpose.REJECTED_ROWS | Purpose.TARGET_DUPLICATES,
+        ),
+        Step(
+            "Report what is not dropped for unreadable rows",
+            report,
+            origin,
+            needs=unreadable | {Table.CURRENT, Table.TARGET_ERRORS},
+            purpose=Purpose.REJECTED_ROWS,
+        ),
+        Step(
+            "Drop nothing while rows cannot be read",
+            spare_all,
+            origin,
+            needs=unreadable,
+            purpose=Purpose.REJECTED_ROWS,
+        ),
     )
 
 
@@ -194,6 +216,8 @@ def report_fixed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
             title="Report what only a new record can be given",
             sql=f"INSERT INTO source_errors\n{differing}",
             origin="destination.mappings",
+            needs=frozenset({Table.SOURCE_ERRORS, Table.DECISIONS, Table.DESIRED, Table.CURRENT}),
+            purpose=Purpose.CREATE_ONLY_COLUMNS,
         ),
     )
 
@@ -209,12 +233,11 @@ def decide_by_source(definition: SyncDefinition) -> tuple[Step, ...]:
 
 
 def _decide_all(action: Action) -> Step:
-    return Step(
-        title=f"Decide to {action} every row",
-        sql=f"""
-CREATE TABLE decisions AS
-SELECT _row, NULL::UUID AS _id, {literal(action)}::{ACTION_TYPE} AS action
-FROM desired""".strip(),
+    query = f"SELECT _row, NULL::UUID AS _id, {literal(action)}::{ACTION_TYPE} AS action\nFROM desired"
+    return Step.creating(
+        f"Decide to {action} every row",
+        NewTable(name=Table.DECISIONS, query=query),
+        needs=frozenset({Table.DESIRED}),
     )
 
 
@@ -232,14 +255,13 @@ WHERE {asked} IS NULL OR {asked} NOT IN ({known})""".strip()
 DELETE FROM desired
 WHERE _row IN (SELECT _row FROM source WHERE {asked} IS NULL OR {asked} NOT IN ({known}))""".strip()
     decide = f"""
-CREATE TABLE decisions AS
 SELECT desired._row, NULL::UUID AS _id, lower({asked})::{ACTION_TYPE} AS action
 FROM desired JOIN source ON source._row = desired._row""".strip()
-    origin = "sync_behaviour.action_column"
+    origin, both = "sync_behaviour.action_column", frozenset({Table.DESIRED, Table.SOURCE})
     return (
-        Step(title="Report rows without a known action", sql=reject, origin=origin),
-        Step(title="Reject rows without a known action", sql=remove, origin=origin),
-        Step(title="Decide by the action column", sql=decide, origin=origin),
+        Step("Report rows without a known action", reject, origin, needs=both | {Table.SOURCE_ERRORS}),
+        Step("Reject rows without a known action", remove, origin, needs=both),
+        Step.creating("Decide by the action column", NewTable(name=Table.DECISIONS, query=decide), origin, needs=both),
     )
 
 

@@ -6,12 +6,20 @@ from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
 from shared.transform.targets import TargetColumn, key_columns
-from shared.workspace import Step, literal, quoted
+from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
 __all__ = ["TARGET_ERRORS", "current_finish_steps", "current_table_step"]
 
-TARGET_ERRORS = """CREATE TABLE IF NOT EXISTS target_errors (
-  _row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR, _id UUID)"""
+TARGET_ERRORS = Step.creating(
+    "Make room for the target's errors",
+    NewTable(
+        name=Table.TARGET_ERRORS,
+        columns="""(
+  _row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR, _id UUID)""",
+        if_missing=True,
+    ),
+)
+_BOTH = frozenset({Table.CURRENT, Table.TARGET_ERRORS})
 
 
 def current_table_step(layout: Sequence[TargetColumn]) -> Step:
@@ -23,7 +31,7 @@ def current_table_step(layout: Sequence[TargetColumn]) -> Step:
     columns += [f"{quoted(column.name)} {column.sql_type}" for column in layout]
     columns += [f"_k{column.key_part} AS ({column.key_sql})" for column in key_columns(layout)]
     listed = ",\n  ".join(columns)
-    return Step("Make room for the target's records", f"CREATE TABLE current (\n  {listed})")
+    return Step.creating("Make room for the target's records", NewTable(name=Table.CURRENT, columns=f"(\n  {listed})"))
 
 
 def current_finish_steps(layout: Sequence[TargetColumn], definition: SyncDefinition) -> tuple[Step, ...]:
@@ -51,11 +59,16 @@ FROM (
 WHERE copy > 1""".strip()
     remove = "DELETE FROM current WHERE _id IN (SELECT _id FROM target_errors WHERE rejected)"
     return (
-        Step("Make room for the target's errors", TARGET_ERRORS),
-        Step("Report records without a key", keyless),
-        Step("Report duplicates in the target", report),
+        TARGET_ERRORS,
+        Step("Report records without a key", keyless, needs=_BOTH, purpose=Purpose.RECORDS_WITHOUT_KEY),
+        Step("Report duplicates in the target", report, needs=_BOTH, purpose=Purpose.TARGET_DUPLICATES),
         *_protect_duplicates(definition, names),
-        Step("Set duplicates in the target aside", remove),
+        Step(
+            "Set duplicates in the target aside",
+            remove,
+            needs=_BOTH,
+            purpose=Purpose.RECORDS_WITHOUT_KEY | Purpose.TARGET_DUPLICATES,
+        ),
     )
 
 
@@ -66,12 +79,22 @@ def _protect_duplicates(definition: SyncDefinition, names: str) -> tuple[Step, .
     """
     if definition.sync_behaviour.dropped == "ignore":
         return ()
-    room = f"CREATE TABLE IF NOT EXISTS protected AS\nSELECT {names} FROM current LIMIT 0"
+    room = NewTable(name=Table.PROTECTED, query=f"SELECT {names} FROM current LIMIT 0", if_missing=True)
     keep = f"""
 INSERT INTO protected
 SELECT DISTINCT {names} FROM current
 WHERE _id IN (SELECT _id FROM target_errors WHERE error = 'Duplicate Key')""".strip()
     return (
-        Step("Make room for keys that are never dropped", room),
-        Step("Protect records whose key is not unique", keep),
+        Step.creating(
+            "Make room for keys that are never dropped",
+            room,
+            needs=frozenset({Table.CURRENT}),
+            purpose=Purpose.TARGET_DUPLICATES,
+        ),
+        Step(
+            "Protect records whose key is not unique",
+            keep,
+            needs=_BOTH | {Table.PROTECTED},
+            purpose=Purpose.TARGET_DUPLICATES,
+        ),
     )

@@ -13,9 +13,12 @@ from shared.transform.convert import Conversion, Kind, conversion
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.shape import PASSES, Shape, shape_of, written
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns
-from shared.workspace import Expression, Step, literal, parsed, quoted
+from shared.workspace import Expression, NewTable, Purpose, Step, Table, literal, parsed, quoted
 
 __all__ = ["desire_steps", "value_sql"]
+
+_DESIRED = frozenset({Table.DESIRED})
+_BOTH = _DESIRED | {Table.SOURCE_ERRORS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +56,52 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
     removed = f"{rejected} OR NOT {PASSES}"
     filtered = f"SELECT _row FROM desired WHERE NOT {shape.rules.rejected()} AND NOT {PASSES}"
     return (
-        Step("Map to the target's columns", _desired(columns, mapped, shape, missing), "destination.mappings"),
-        *(Step("Report what is wrong with the source", sql) for sql in shape.rules.report("desired")),
-        *(Step("Report what the target cannot hold", sql) for sql in missing.report("desired")),
-        Step("Note what is filtered out", f"CREATE TABLE source_filtered AS\n{filtered}"),
-        *_protect_rejected(definition, columns, mapped, rejected),
-        Step("Set rejected and filtered rows aside", f"DELETE FROM desired WHERE {removed}"),
-        Step("Report duplicates of a key", _duplicates(columns)),
-        Step(
-            "Keep the first row of each key",
-            f"DELETE FROM desired\nWHERE _row IN (SELECT _row FROM source_errors WHERE error = {_DUPLICATE})",
+        Step.creating(
+            "Map to the target's columns",
+            NewTable(name=Table.DESIRED, query=_desired(columns, mapped, shape, missing)),
+            "destination.mappings",
+            needs=frozenset({Table.SHAPED}),
         ),
+        *(Step("Report what is wrong with the source", sql, needs=_BOTH) for sql in shape.rules.report("desired")),
+        *(Step("Report what the target cannot hold", sql, needs=_BOTH) for sql in missing.report("desired")),
+        Step.creating(
+            "Note what is filtered out",
+            NewTable(name=Table.SOURCE_FILTERED, query=filtered),
+            needs=_DESIRED,
+            purpose=Purpose.COUNTS,
+        ),
+        *_protect_rejected(definition, columns, mapped, rejected),
+        Step("Set rejected and filtered rows aside", f"DELETE FROM desired WHERE {removed}", needs=_DESIRED),
+        *_keep_first(columns),
         *(
-            Step("Forget what has been judged", f"ALTER TABLE desired DROP COLUMN {name}")
+            Step(
+                "Forget what has been judged",
+                f"ALTER TABLE desired DROP COLUMN {name}",
+                needs=_DESIRED,
+                purpose=Purpose.CLEANUP,
+            )
             for name in (*shape.rules.columns, *missing.columns, PASSES)
         ),
-        Step("Count the source's rows", _COUNTS),
+        _COUNT_ROWS,
+    )
+
+
+def _keep_first(columns: Sequence[TargetColumn]) -> tuple[Step, Step]:
+    """Report rows whose key an earlier row has, and remove them."""
+    later = f"SELECT _row FROM source_errors WHERE error = {_DUPLICATE}"
+    return (
+        Step(
+            "Report duplicates of a key",
+            _duplicates(columns),
+            needs=_BOTH,
+            purpose=Purpose.SOURCE_DUPLICATES,
+        ),
+        Step(
+            "Keep the first row of each key",
+            f"DELETE FROM desired\nWHERE _row IN ({later})",
+            needs=_BOTH,
+            purpose=Purpose.SOURCE_DUPLICATES,
+        ),
     )
 
 
@@ -86,12 +119,19 @@ def _protect_rejected(
     known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
     unread = f"""
 SELECT _row FROM source_errors WHERE error <> {literal(ErrorType.MANDATORY)}{_about_keys(definition, mapped)}""".strip()
-    sql = f"""
-CREATE TABLE protected AS
+    query = f"""
 SELECT DISTINCT {", ".join(keys)}
 FROM desired
 WHERE {rejected} AND ({known} OR _row IN ({unread}))""".strip()
-    return (Step("Protect the records of rejected rows", sql, "sync_behaviour.dropped"),)
+    return (
+        Step.creating(
+            "Protect the records of rejected rows",
+            NewTable(name=Table.PROTECTED, query=query),
+            "sync_behaviour.dropped",
+            needs=_BOTH,
+            purpose=Purpose.REJECTED_ROWS,
+        ),
+    )
 
 
 def _about_keys(definition: SyncDefinition, mapped: Sequence[_Mapped]) -> str:
@@ -103,13 +143,18 @@ def _about_keys(definition: SyncDefinition, mapped: Sequence[_Mapped]) -> str:
 
 _DUPLICATE = literal(ErrorType.DUPLICATE_KEY)
 _COUNTS = f"""
-CREATE VIEW source_counts AS
 SELECT
   (SELECT count(*) FROM source_raw)
     + (SELECT count(DISTINCT _row) FROM source_errors WHERE error = {literal(ErrorType.MALFORMED_ROW)}) AS processed,
   (SELECT count(*) FROM desired) AS verified,
   (SELECT count(DISTINCT _row) FROM source_errors WHERE rejected) AS rejected,
   (SELECT count(*) FROM source_filtered) AS filtered""".strip()
+_COUNT_ROWS = Step.creating(
+    "Count the source's rows",
+    NewTable(name=Table.SOURCE_COUNTS, query=_COUNTS, is_view=True),
+    needs=frozenset({Table.SOURCE_RAW, Table.SOURCE_ERRORS, Table.DESIRED, Table.SOURCE_FILTERED}),
+    purpose=Purpose.COUNTS,
+)
 
 
 def value_sql(definition: SyncDefinition, value: str, origin: str) -> str:
@@ -252,7 +297,7 @@ def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: 
     items += [f"_k{column.key_part}" for column in key_columns(columns)]
     items += [judged, *missing.found()]
     missed = f"SELECT *, {missing.select(unless=omitted)}\n  FROM ({keyed})"
-    return "CREATE TABLE desired AS\nSELECT " + ",\n    ".join(items) + f"\n  FROM ({missed})"
+    return "SELECT " + ",\n    ".join(items) + f"\n  FROM ({missed})"
 
 
 def _name(stage: str, each: _Mapped) -> str:

@@ -11,7 +11,7 @@ from shared.errors import DefinitionError, Problem
 from shared.transform.blanks import trimmed
 from shared.transform.dates import in_calendar, iso_timestamp, read_format
 from shared.transform.rules import ErrorType, Rule, RuleSet
-from shared.workspace import Expression, Step, literal, parsed, quoted, too_long
+from shared.workspace import Expression, NewTable, Step, Table, literal, parsed, quoted, too_long
 
 __all__ = [
     "NUMBER",
@@ -39,10 +39,14 @@ PASSES: Final = quoted("_passes")
 TRUE_WORDS: Final = ("true", "yes", "y", "t", "1")
 FALSE_WORDS: Final = ("false", "no", "n", "f", "0")
 
-SOURCE_ERRORS: Final = Step(
+SOURCE_ERRORS: Final = Step.creating(
     "Make room for the source's errors",
-    """CREATE TABLE IF NOT EXISTS source_errors (
+    NewTable(
+        name=Table.SOURCE_ERRORS,
+        columns="""(
   _row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)""",
+        if_missing=True,
+    ),
 )
 _FITS: Final = {
     ColumnType.NUMBER: "not a number; written plainly, such as 1250.50, -3 or 1e6",
@@ -86,14 +90,23 @@ def shape_steps(definition: SyncDefinition) -> tuple[Step, ...]:
     shape = shape_of(definition)
     hidden = ", ".join((*shape.rules.columns, PASSES, *_numbers(definition)))
     source = f"""
-CREATE VIEW source AS
 SELECT * EXCLUDE ({hidden})
 FROM shaped
 WHERE NOT {shape.rules.rejected()} AND {PASSES}""".strip()
     return (
         SOURCE_ERRORS,
-        Step("Type, check and calculate the source's columns", f"CREATE VIEW shaped AS\n{shape.sql}", "source.columns"),
-        Step("Keep what is neither rejected nor filtered out", source, "source.filter"),
+        Step.creating(
+            "Type, check and calculate the source's columns",
+            NewTable(name=Table.SHAPED, query=shape.sql, is_view=True),
+            "source.columns",
+            needs=frozenset({Table.SOURCE_RAW}),
+        ),
+        Step.creating(
+            "Keep what is neither rejected nor filtered out",
+            NewTable(name=Table.SOURCE, query=source, is_view=True),
+            "source.filter",
+            needs=frozenset({Table.SHAPED}),
+        ),
     )
 
 

@@ -4,17 +4,21 @@ from shared.workspace.database import OutOfTimeError, Row, Workspace
 from shared.workspace.expressions import Expression, checked, parsed
 from shared.workspace.growth import too_long
 from shared.workspace.room import DiskUse, Room
-from shared.workspace.sql import SqlValue, Step, json_rows, literal, quoted
+from shared.workspace.sql import SqlValue, json_rows, literal, quoted
+from shared.workspace.steps import NewTable, Purpose, Step, Table
 from shared.workspace.trial import Trial
 
 __all__ = [
     "DiskUse",
     "Expression",
+    "NewTable",
     "OutOfTimeError",
+    "Purpose",
     "Room",
     "Row",
     "SqlValue",
     "Step",
+    "Table",
     "Trial",
     "Workspace",
     "checked",

@@ -14,7 +14,8 @@ import duckdb
 
 from shared.errors import UserError
 from shared.workspace.limits import OverdueError, within
-from shared.workspace.sql import SqlValue, Step, literal, quoted
+from shared.workspace.sql import SqlValue, literal, quoted
+from shared.workspace.steps import NewTable, Step
 
 __all__ = ["OutOfTimeError", "Row", "Workspace"]
 
@@ -158,6 +159,16 @@ class Workspace:
         with _understood():
             self._timed(self._connection, lambda: self._executed(sql, params))
 
+    def create(self, table: NewTable, params: Sequence[object] | None = None) -> None:
+        """Make a table or a view.
+
+        Raises:
+            UserError: The memory limit and the room to spill do not suffice, or the disk is full.
+            OutOfTimeError: The time is over; see `until`.
+        """
+        with _understood():
+            self._timed(self._connection, lambda: self._created(table, params))
+
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
         """Run a query and return all of its rows: for counts and samples, not for tables.
 
@@ -201,7 +212,7 @@ class Workspace:
         """
         try:
             with _understood():
-                self._timed(self._connection, lambda: self._executed(step.sql), step.origin or step.title)
+                self._timed(self._connection, lambda: self._done(step), step.origin or step.title)
         except duckdb.Error as error:
             raise UserError(f"{step.origin or step.title}: {explained(error)}") from error
 
@@ -222,6 +233,15 @@ class Workspace:
     def _executed(self, sql: str, params: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
         """The connection after it ran a text, ready to be asked for the rows."""
         return self._connection.execute(sql, params)
+
+    def _created(self, table: NewTable, params: Sequence[object] | None = None) -> None:
+        self._executed(table.sql, params)
+
+    def _done(self, step: Step) -> None:
+        if step.creates:
+            self._created(step.creates)
+        else:
+            self._executed(step.sql)
 
     def bind(self, values: Mapping[str, SqlValue]) -> None:
         """Make parameters known to expressions: `@name` reads the variable ``p_name``."""

@@ -1,32 +1,16 @@
-"""Pieces of SQL text: quoted names, literals and the named steps that a run is made of."""
+"""Pieces of SQL text: quoted names and literals."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-__all__ = ["SqlValue", "Step", "json_rows", "literal", "quoted"]
+__all__ = ["SqlValue", "json_rows", "literal", "quoted"]
 
 SqlValue = str | int | float | bool | Decimal | date | datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One statement of a run: what `explain` prints and the workspace executes.
-
-    Attributes:
-        title: What it does, in a few words.
-        sql: One SQL statement.
-        origin: Where in the definition it comes from, such as ``source.filter``; empty for the program's own.
-    """
-
-    title: str
-    sql: str
-    origin: str = ""
 
 
 def quoted(name: str) -> str:

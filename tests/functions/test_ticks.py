@@ -21,8 +21,10 @@ from batch_sync import mistakes, starting
 from batch_sync.tick import Tick
 from shared.app import App, open_app
 from shared.errors import RetryLater
+from shared.jobs import BatchJob
 from shared.jobs.batch import run as batch
 from shared.jobs.batch.attempts import attempts
+from shared.jobs.batch.preparation import prepare
 from shared.jobs.writing import write_changes
 from shared.settings import Settings
 from shared.state import JobRequest, RunRecord
@@ -93,14 +95,14 @@ class TestUnforeseen:
         """The row has its type and none of its words; other syncs run, and the host hears of it."""
         world.define("odd", schedule=NIGHTLY)
         world.define("good", schedule=NIGHTLY)
-        prepared = batch._prepared
+        prepared = prepare
 
-        def broken(job: batch.BatchJob, *rest: Any) -> Any:
+        def broken(job: BatchJob, *rest: Any) -> Any:
             if job.definition.name == "odd":
                 raise ZeroDivisionError("Zebra GmbH")
             return prepared(job, *rest)
 
-        monkeypatch.setattr(batch, "_prepared", broken)
+        monkeypatch.setattr(batch, "prepare", broken)
         with pytest.raises(BaseExceptionGroup):
             tick(world.app)
         tick(world.app)
@@ -123,7 +125,7 @@ class TestUnforeseen:
             raise ZeroDivisionError
 
         if place == "in the run":
-            monkeypatch.setattr(batch, "_prepared", broken)
+            monkeypatch.setattr(batch, "prepare", broken)
         else:
             monkeypatch.setattr(App, "parameters", broken)
         world.app.state.request_job(request("odd"))
@@ -152,14 +154,14 @@ class TestMetrics:
         world.write("some-rows", [("some-rows-1", "x" * 200), ("some-rows-2", "fine")])
         app = spoil(world, "broken")
         app.state.request_job(request("no-such-sync"))
-        prepared = batch._prepared
+        prepared = prepare
 
-        def broken(job: batch.BatchJob, *rest: Any) -> Any:
+        def broken(job: BatchJob, *rest: Any) -> Any:
             if job.definition.name == "odd":
                 raise ZeroDivisionError
             return prepared(job, *rest)
 
-        monkeypatch.setattr(batch, "_prepared", broken)
+        monkeypatch.setattr(batch, "prepare", broken)
         with pytest.raises(BaseExceptionGroup):
             tick(app)
         assert counted == {
@@ -304,14 +306,14 @@ from datetime import UTC, datetime
 from batch_sync.tick import Tick
 from shared.app import open_app
 
-prepared = batch._prepared
+prepared = batch.prepare
 
 def deadly(job, *rest):
     if job.definition.name == "a-deadly":
         os._exit(137)  # what the kernel does to a process that takes too much memory
     return prepared(job, *rest)
 
-batch._prepared = deadly
+batch.prepare = deadly
 app = open_app()
 Tick(app=app, now=datetime.now(UTC), seconds=None).run()
 """

@@ -22,7 +22,7 @@ from shared.dataverse.read.reader import selected, typed_members
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
 from shared.transform.targets import TargetColumn
-from shared.workspace import Workspace, json_rows, quoted
+from shared.workspace import NewTable, Table, Workspace, json_rows, quoted
 
 __all__ = ["read_holders"]
 
@@ -49,7 +49,7 @@ def read_holders(
         AbortRun: No privilege, no such table.
         RetryLater: The service is away.
     """
-    workspace.execute("CREATE TABLE holders AS SELECT * FROM current LIMIT 0")
+    workspace.create(NewTable(name=Table.HOLDERS, query="SELECT * FROM current LIMIT 0"))
     statement, rest = _insert_statement(entity, layout), iter(keys)
     while taken := list(islice(rest, KEYS_A_BATCH)):
         asked = {number: _path(service, entity, layout, values, condition) for number, values in taken}

@@ -2,97 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
-from shared.dataverse import Dataverse
-from shared.definitions import ParameterValue, Strategy, SyncDefinition, in_odata
+from shared.definitions import Strategy, SyncDefinition, in_odata
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, RequestRefused, UserError
-from shared.jobs.progress import Phase, Progress, Silent
-from shared.jobs.writing import OUTCOMES_TABLE
-from shared.reconcile import reconcile_steps
-from shared.sources import Source
-from shared.transform import (
-    TargetColumn,
-    check,
-    current_finish_steps,
-    current_table_step,
-    desire_steps,
-    layout,
-    shape_steps,
-)
+from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.outcomes import make_outcomes
+from shared.jobs.progress import Phase
+from shared.jobs.run_steps import RunSteps, Stage
+from shared.transform import check, layout
 from shared.workspace import Step, Workspace
 
-__all__ = ["Preparation", "explained"]
+__all__ = ["explained", "prepare"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preparation:
-    """One run's way from a definition to the tables `decisions` and `changes`.
+def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime) -> EntityMetadata:
+    """Fill the workspace up to `decisions` and `changes`; nothing is written to Dataverse.
 
-    Attributes:
-        parameters: Resolved parameters; expressions see them as bound variables.
+    Args:
+        job: What the run is asked to do; expressions see its parameters as bound variables.
+        tools: What it works with.
+        workspace: Empty.
         started: The start of the run; what an expired record's date column is set to.
+
+    Returns:
+        The metadata of the target's table.
+
+    Raises:
+        DefinitionError: The definition does not fit the table; all problems at once, before a row is read.
+        UserError: The source cannot be read, or an expression fails on a row.
+        AbortRun: Dataverse refuses the credentials or the table.
     """
-
-    definition: SyncDefinition
-    parameters: Mapping[str, ParameterValue]
-    source: Source
-    dataverse: Dataverse
-    workspace: Workspace
-    started: datetime
-    progress: Progress = field(default_factory=Silent)
-
-    def prepare(self) -> EntityMetadata:
-        """Fill the workspace up to `decisions` and `changes`; nothing is written to Dataverse.
-
-        Raises:
-            DefinitionError: The definition does not fit the table; all problems at once, before a row is read.
-            UserError: The source cannot be read, or an expression fails on a row.
-            AbortRun: Dataverse refuses the credentials or the table.
-        """
-        self.progress.phase(Phase.CHECK)
-        entity = self.dataverse.entity(self.definition.destination.entity)
-        if problems := check(self.definition, entity):
-            raise DefinitionError(problems)
-        columns = layout(self.definition, entity)
-        self._load()
-        self._run(Phase.SHAPE, (*shape_steps(self.definition), *desire_steps(self.definition, entity)))
-        self._read(entity, columns)
-        ((records,),) = self.workspace.query("SELECT coalesce(max(_seq), 0) FROM current")
-        steps = reconcile_steps(self.definition, columns, started=self.started, target_rows=records)
-        self._run(Phase.RECONCILE, steps)
-        self.workspace.execute(OUTCOMES_TABLE)
-        return entity
-
-    def _load(self) -> None:
-        self.progress.phase(Phase.LOAD)
-        self.workspace.bind(self.parameters)
-        self.source.load(self.workspace)
-
-    def _read(self, entity: EntityMetadata, columns: tuple[TargetColumn, ...]) -> None:
-        """Fill `current`; it stays empty where the strategy does not look at the target."""
-        self.progress.phase(Phase.READ)
-        self.workspace.run(current_table_step(columns))
-        destination = self.definition.destination
-        if self.definition.sync_behaviour.strategy is Strategy.FULL:
-            condition = in_odata(destination.filter, self.parameters, entity) if destination.filter else None
-            try:
-                self.dataverse.read(self.workspace, entity, columns, condition=condition)
-            except RequestRefused as error:
-                if not condition or error.status != HTTPStatus.BAD_REQUEST:
-                    raise
-                raise UserError(f"destination.filter: {error.message}") from error  # the rest of the question is ours
-        for step in current_finish_steps(columns, self.definition):
-            self.workspace.run(step)
-
-    def _run(self, phase: Phase, steps: tuple[Step, ...]) -> None:
-        self.progress.phase(phase)
-        for step in steps:
-            self.workspace.run(step)
+    tools.progress.phase(Phase.CHECK)
+    entity = tools.dataverse.entity(job.definition.destination.entity)
+    steps = _steps(job.definition, entity, started, workspace)
+    preparation = _Preparation(job=job, tools=tools, workspace=workspace, steps=steps)
+    for stage in Stage:
+        preparation.begin(stage)
+        for step in steps.of(stage):
+            workspace.run(step)
+    make_outcomes(workspace)
+    return entity
 
 
 def explained(definition: SyncDefinition, entity: EntityMetadata, *, started: datetime) -> tuple[Step, ...]:
@@ -101,13 +54,66 @@ def explained(definition: SyncDefinition, entity: EntityMetadata, *, started: da
     Raises:
         DefinitionError: The definition does not fit the table.
     """
+    return _steps(definition, entity, started).all()
+
+
+def _steps(
+    definition: SyncDefinition, entity: EntityMetadata, started: datetime, workspace: Workspace | None = None
+) -> RunSteps:
+    """The steps of a run in a workspace, or of one that is only explained."""
     if problems := check(definition, entity):
         raise DefinitionError(problems)
-    columns = layout(definition, entity)
-    return (
-        *shape_steps(definition),
-        *desire_steps(definition, entity),
-        current_table_step(columns),
-        *current_finish_steps(columns, definition),
-        *reconcile_steps(definition, columns, started=started),
+    return RunSteps(
+        definition=definition,
+        entity=entity,
+        columns=layout(definition, entity),
+        started=started,
+        target_rows=lambda: _records(workspace) if workspace else 0,
     )
+
+
+def _records(workspace: Workspace) -> int:
+    return int(workspace.query("SELECT coalesce(max(_seq), 0) FROM current")[0][0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Preparation:
+    """What a run does between the stages of its SQL."""
+
+    job: BatchJob
+    tools: Tools
+    workspace: Workspace
+    steps: RunSteps
+
+    def begin(self, stage: Stage) -> None:
+        """Do what comes before the steps of a stage: `source_raw` and `current` are filled without SQL of the run."""
+        phase = self.tools.progress.phase
+        match stage:
+            case Stage.SHAPE:
+                phase(Phase.LOAD)
+                self._load()
+                phase(Phase.SHAPE)
+            case Stage.READ:
+                phase(Phase.READ)
+            case Stage.MATCH:
+                self._read()
+            case Stage.RECONCILE:
+                phase(Phase.RECONCILE)
+
+    def _load(self) -> None:
+        self.workspace.bind(self.job.parameters)
+        self.tools.source.load(self.workspace)
+
+    def _read(self) -> None:
+        """Fill `current`; it stays empty where the strategy does not look at the target."""
+        definition, entity = self.job.definition, self.steps.entity
+        if definition.sync_behaviour.strategy is not Strategy.FULL:
+            return
+        asked = definition.destination.filter
+        condition = in_odata(asked, self.job.parameters, entity) if asked else None
+        try:
+            self.tools.dataverse.read(self.workspace, entity, self.steps.columns, condition=condition)
+        except RequestRefused as error:
+            if not condition or error.status != HTTPStatus.BAD_REQUEST:
+                raise
+            raise UserError(f"destination.filter: {error.message}") from error  # the rest of the question is ours

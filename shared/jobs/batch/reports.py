@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 
+from shared.jobs.outcomes import FAILED_CHANGES
 from shared.jobs.summary import ErrorRow
 from shared.visible import for_spreadsheet
 from shared.workspace import Workspace
@@ -31,8 +32,8 @@ _GROUPED = f"""
                error, coalesce("column", ''), _row, message
         FROM target_errors
         UNION ALL
-        SELECT 'sync', 'Failed Operation', upper(c.action) || ' ' || o.code, '', c._row, o.message
-        FROM outcomes o JOIN changes c USING (_change) WHERE o.result = 'failed'
+        SELECT 'sync', 'Failed Operation', upper(action) || ' ' || code, '', _row, message
+        FROM {FAILED_CHANGES}
     ), messages AS (
         SELECT side, class, type, "column", message, list(row ORDER BY row)[:{ROWS_SHOWN}] AS rows, min(row) AS first,
                count(*) AS count
@@ -62,8 +63,8 @@ _FILES = {
     "TargetErrors": (("Row", "Rejected", "Errors"), _ROW_ERRORS.format(table="target_errors")),
     "SyncErrors": (
         ("Failed Operation", "Error", "Record Id", "Row"),
-        """SELECT upper(c.action), concat_ws(': ', nullif(o.code, ''), o.message), coalesce(c._id, o.id), c._row
-           FROM outcomes o JOIN changes c USING (_change) WHERE o.result = 'failed' ORDER BY _change""",
+        f"""SELECT upper(action), concat_ws(': ', nullif(code, ''), message), _id, _row
+            FROM {FAILED_CHANGES} ORDER BY _change""",
     ),
 }
 

@@ -3,78 +3,37 @@
 from __future__ import annotations
 
 import resource
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.dataverse import Clock, Dataverse, SystemClock
-from shared.definitions import ParameterValue, SyncDefinition
-from shared.entities import EntityMetadata
+from shared.definitions import SyncDefinition
 from shared.errors import StalePlanError, UserError
 from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
+from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
-from shared.jobs.batch.preparation import Preparation
+from shared.jobs.batch.preparation import prepare
 from shared.jobs.batch.reports import error_files, error_rows
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
-from shared.jobs.progress import Phase, Progress, Silent
+from shared.jobs.outcomes import outcome_counts, skip_reason
+from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
-from shared.jobs.writing import WriteLimits, outcome_counts, skip_reason, write_changes
+from shared.jobs.writing import WriteLimits, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
-from shared.sources import Source
-from shared.state import PlanUse, RunRecord, StateStore
+from shared.state import PlanUse
 from shared.telemetry import said_by
-from shared.workspace import DiskUse, OutOfTimeError, Workspace
+from shared.workspace import OutOfTimeError, Workspace
 
-__all__ = ["BatchJob", "NotDueError", "PlanReport", "Tools", "plan_batch", "run_batch"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchJob:
-    """What one run is asked to do.
-
-    Attributes:
-        trigger: `timer`, `command` or `job`.
-        force: Whether the safety limits are overridden.
-        approved: Checksum of the plan that was approved; None to apply whatever the plan turns out to be.
-        plan_id: Identifies the saved plan that was approved, so that it is applied once; empty where none was saved.
-        deadline: Monotonic time at which the planning is given up or the writer stops, None for no limit.
-        run_id: Names the run in logs and files.
-        still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
-    """
-
-    definition: SyncDefinition
-    parameters: Mapping[str, ParameterValue]
-    trigger: str = "command"
-    force: bool = False
-    approved: str | None = None
-    plan_id: str = ""
-    deadline: float | None = None
-    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    still_due: Callable[[RunRecord | None], bool] = lambda _: True
+__all__ = ["NotDueError", "PlanReport", "plan_batch", "run_batch"]
 
 
 class NotDueError(UserError):
     """Another run has done meanwhile what this one was to do; nothing was begun."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a run works with: wired by the composition root."""
-
-    dataverse: Dataverse
-    source: Source
-    state: StateStore
-    open_workspace: Callable[[], Workspace]
-    disk: DiskUse = field(default_factory=DiskUse)
-    clock: Clock = field(default_factory=SystemClock)
-    progress: Progress = field(default_factory=Silent)
-    cancelled: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +87,7 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
     """
     start = tools.clock.monotonic()
     with tools.open_workspace() as workspace:
-        _prepared(job, tools, workspace, tools.clock.now())
+        prepare(job, tools, workspace, tools.clock.now())
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
@@ -198,7 +157,7 @@ class _Run:
         refuse_used_plan(self.tools.state, self.job.plan_id)
         try:
             with workspace.until(self._left if self.job.deadline is not None else None):
-                entity = _prepared(self.job, self.tools, workspace, self.log.started)
+                entity = prepare(self.job, self.tools, workspace, self.log.started)
                 plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
@@ -324,18 +283,6 @@ class _Run:
             peak_memory_mb=_peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
         )
-
-
-def _prepared(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime) -> EntityMetadata:
-    return Preparation(
-        definition=job.definition,
-        parameters=job.parameters,
-        source=tools.source,
-        dataverse=tools.dataverse,
-        workspace=workspace,
-        started=started,
-        progress=tools.progress,
-    ).prepare()
 
 
 def _plan(definition: SyncDefinition, workspace: Workspace, *, with_checksum: bool) -> Plan:

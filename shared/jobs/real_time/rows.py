@@ -13,7 +13,7 @@ from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.transform import SOURCE_TYPES, Omit, TargetColumn
-from shared.workspace import json_rows, quoted
+from shared.workspace import NewTable, Table, json_rows, quoted
 
 __all__ = ["KEPT", "Shaped", "before_row", "shape"]
 
@@ -48,8 +48,8 @@ def shape(events: Iterable[Event], sync: PreparedSync, workspace: WarmWorkspace)
     Raises:
         UserError: A statement fails on one of the events; which one, the message does not know.
     """
-    for statement in _tables(sync):
-        workspace.execute(statement)
+    for table in _tables(sync):
+        workspace.create(table)
     groups, failures = _groups(events, sync)
     filtered: set[int] = set()
     for place, ((carried, deletes), rows) in enumerate(groups.items()):
@@ -148,22 +148,20 @@ def _load(group: Group, rows: Mapping[int, Fields], workspace: WarmWorkspace) ->
     ]
     form = {"n": "BIGINT"} | dict.fromkeys(names, "VARCHAR")
     items = "".join(f", r.{name} AS {quoted(field)}" for name, field in zip(names, group.fields, strict=True))
-    workspace.execute(
-        f"CREATE TABLE source_raw AS SELECT r.n AS _row{items} FROM {json_rows(form)}",
-        [json.dumps(records, ensure_ascii=False)],
-    )
+    query = f"SELECT r.n AS _row{items} FROM {json_rows(form)}"
+    workspace.create(NewTable(name=Table.SOURCE_RAW, query=query), [json.dumps(records, ensure_ascii=False)])
 
 
-def _tables(sync: PreparedSync) -> Sequence[str]:
+def _tables(sync: PreparedSync) -> Sequence[NewTable]:
     columns = ["_row BIGINT"]
     columns += [f"{quoted(column.name)} {column.sql_type}" for column in sync.layout]
     columns += [f"{quoted('_omit_' + column.name)} BOOLEAN DEFAULT true" for column in sync.layout]
     # A plain column, unlike that of `current`: DuckDB binds what generates a column anew for each insert.
     columns += [f"_k{column.key_part} {column.sql_type}" for column in sync.keys]
-    tables = [f"CREATE TABLE wanted ({', '.join(columns)})"]
+    tables = [NewTable(name="wanted", columns=f"({', '.join(columns)})")]
     if _needs_source(sync):
         labels = (f"{quoted(c.label)} {SOURCE_TYPES[c.type]}" for c in sync.definition.source.columns)
-        tables.append(f"CREATE TABLE wanted_source (_row BIGINT, {', '.join(labels)})")
+        tables.append(NewTable(name="wanted_source", columns=f"(_row BIGINT, {', '.join(labels)})"))
     return tables
 
 

@@ -15,24 +15,16 @@ from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.models.listener import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
-from shared.transform import Omit, TargetColumn, check, desire_steps, key_columns, layout, shape_steps
-from shared.workspace import Step
+from shared.jobs.run_steps import shaping_steps
+from shared.transform import Omit, TargetColumn, check, key_columns, layout
+from shared.workspace import Purpose, Step
 
-__all__ = ["SPARED", "EventSync", "Group", "Listeners", "PreparedSync"]
+__all__ = ["EventSync", "Group", "Listeners", "PreparedSync"]
 
 _MOST_GROUPS: Final = 500
 # What a batch needs and events do not: folding comes later, so every event of a record keeps its row; nobody counts
 # rows; columns are taken by name. On a few rows every statement that is left out is time saved.
-SPARED: Final = frozenset(
-    {
-        "Count the source's rows",
-        "Forget what has been judged",
-        "Keep the first row of each key",
-        "Note what is filtered out",
-        "Protect the records of rejected rows",
-        "Report duplicates of a key",
-    }
-)
+_LEFT_OUT: Final = Purpose.COUNTS | Purpose.CLEANUP | Purpose.SOURCE_DUPLICATES | Purpose.REJECTED_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +172,6 @@ class PreparedSync:
             return None
         return Group(
             fields=tuple(column.name for column in definition.source.columns if column.read),
-            steps=(
-                *shape_steps(definition),
-                *(step for step in desire_steps(definition, self.entity) if step.title not in SPARED),
-            ),
+            steps=shaping_steps(definition, self.entity, leave_out=_LEFT_OUT),
             layout=layout(definition, self.entity),
         )

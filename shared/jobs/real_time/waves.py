@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
-from shared.definitions.models import ChangedWhen, Expire, Strategy
+from shared.definitions.models import Expire, Strategy
 from shared.events import EventAction, NetChange
 from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
@@ -19,37 +19,28 @@ from shared.jobs.real_time.rows import KEPT, before_row
 from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.jobs.real_time.writing import WaveWriting
-from shared.reconcile import expire_payload, reconcile_steps
-from shared.transform import SOURCE_ERRORS, TargetColumn, current_finish_steps, current_table_step, to_service
-from shared.workspace import json_rows, literal, quoted
+from shared.jobs.run_steps import RunSteps, Stage
+from shared.reconcile import expire_payload
+from shared.transform import SOURCE_ERRORS, TargetColumn, to_service
+from shared.workspace import NewTable, Purpose, Step, Table, json_rows, literal, quoted
 
-__all__ = ["CHANGES", "DOUBLES", "NEEDLESS", "WRITTEN_DOWN", "Wave", "Written"]
+__all__ = ["Wave", "Written"]
 
 _ACTION = "_action"  # the column of `source` that says what to do, where the source decides
 _IGNORE = "IGNORE"
 _STEP_ROWS: Final = {"s": "BIGINT", "r": "BIGINT", "o": "BIGINT", "d": "BOOLEAN", "a": "VARCHAR"}
+_SOURCE: Final = NewTable(
+    name=Table.SOURCE,
+    query="SELECT _step AS _row, wanted_source.* EXCLUDE (_row) FROM step_rows JOIN wanted_source USING (_row)",
+    is_view=True,
+)
+_ACTIONS: Final = NewTable(name=Table.SOURCE, query=f"SELECT DISTINCT _step AS _row, {_ACTION} FROM step_rows")
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
-CHANGES: Final = "Make room for the changes"
-WRITTEN_DOWN: Final = "Write down what to {}"
 # Records are found by keys that events have, so none is without; and one counts as dropped because an event said so.
-NEEDLESS: Final = frozenset(
-    {
-        "Drop nothing while rows cannot be read",
-        "Report records without a key",
-        "Report what only a new record can be given",
-        "Report what is not dropped for unreadable rows",
-    }
-)
-# Where an alternate key keeps the sync key unique.
-DOUBLES: Final = frozenset(
-    {
-        "Leave alone what is protected",
-        "Make room for keys that are never dropped",
-        "Protect records whose key is not unique",
-        "Report duplicates in the target",
-        "Set duplicates in the target aside",
-    }
-)
+_LEFT_OUT: Final = Purpose.RECORDS_WITHOUT_KEY | Purpose.CREATE_ONLY_COLUMNS | Purpose.REJECTED_ROWS
+_COMPARED: Final = (Stage.READ, Stage.MATCH, Stage.RECONCILE)
+_FOLLOWED: Final = (Stage.RECONCILE,)
+_RunSteps = Mapping[Stage, tuple[Step, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +87,14 @@ class Wave:
         self.workspace.clear(keep=KEPT)
         self._stage(changes)
         single, moves = all(len(change.events) == 1 for change in changes), any(change.moves for change in changes)
-        definition = self._read(single=single, moves=moves) if comparing else self._follow(single=single)
+        definition = self._compared(moves=moves) if comparing else self._followed()
+        run_steps = self._run_steps(definition, _COMPARED if comparing else _FOLLOWED)
+        if comparing:
+            self._read(definition, run_steps, single=single, moves=moves)
+        else:
+            self._follow(single=single)
         doubles = self._move() if moves else 0
-        counts = self._reconcile(definition)
+        counts = self._reconcile(run_steps[Stage.RECONCILE])
         if not comparing:
             self._expire()
         counts["ignored"] += len(changes) + doubles - counts.total()
@@ -106,18 +102,30 @@ class Wave:
         adoption = self._adoption() if comparing else None
         return self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
 
-    def _reconcile(self, definition: SyncDefinition) -> Counter[str]:
+    def _run_steps(self, definition: SyncDefinition, stages: Sequence[Stage]) -> _RunSteps:
+        """The steps of some stages, without those that have nothing to do."""
+        steps = RunSteps(
+            definition=definition,
+            entity=self.sync.entity,
+            columns=self.sync.layout,
+            started=self.started,
+            with_before=False,
+            # An alternate key may keep the sync key unique.
+            leave_out=_LEFT_OUT | Purpose.TARGET_DUPLICATES if self.sync.unique else _LEFT_OUT,
+        )
+        return {stage: steps.of(stage) for stage in stages}
+
+    def _run(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.workspace.run(step)
+
+    def _reconcile(self, steps: Sequence[Step]) -> Counter[str]:
         """Make `decisions` and `changes`; returns how many records each decision concerns."""
         counts: Counter[str] = Counter()
-        spared = self._needless
-        for step in reconcile_steps(definition, self.sync.layout, started=self.started, with_before=False):
-            if step.title == CHANGES:
-                query = "SELECT action, count(*) FROM decisions GROUP BY action"
-                counts.update(dict(self.workspace.query(query)))
-                spared |= frozenset(
-                    WRITTEN_DOWN.format(action) for action in ChangeAction if action.value not in counts
-                )
-            if step.title not in spared:
+        for step in steps:
+            if step.creates and step.creates.name == Table.CHANGES:
+                counts.update(dict(self.workspace.query("SELECT action, count(*) FROM decisions GROUP BY action")))
+            if not step.decision or step.decision in counts:
                 self.workspace.run(step)
         return counts
 
@@ -139,12 +147,11 @@ class Wave:
             for position, change in enumerate(changes)
             for event in change.events
         ]
-        self.workspace.execute(
-            "CREATE TABLE step_rows AS "
+        query = (
             f"SELECT r.s AS _step, r.r AS _row, r.o AS _before, r.d AS _deletes, r.a AS {_ACTION} "
-            f"FROM {json_rows(_STEP_ROWS)}",
-            [json.dumps(rows)],
+            f"FROM {json_rows(_STEP_ROWS)}"
         )
+        self.workspace.create(NewTable(name="step_rows", query=query), [json.dumps(rows)])
         self.workspace.run(SOURCE_ERRORS)
 
     def _unread(self, action: EventAction) -> str:
@@ -173,10 +180,11 @@ class Wave:
             items = [f"{self._latest(column)} AS {quoted(column.name)}" for column in self.sync.layout]
             items += [f"bool_and({_flag(n)}) AS {_flag(n)}" for n in names]
             items += [f"last({key} ORDER BY _row) AS {key}" for key in self._keys]
-        self.workspace.execute(
-            f"CREATE TABLE desired AS SELECT _step AS _row, {', '.join(items)} "
+        query = (
+            f"SELECT _step AS _row, {', '.join(items)} "
             f"FROM step_rows JOIN wanted USING (_row) WHERE {condition}{'' if single else ' GROUP BY _step'}"
         )
+        self.workspace.create(NewTable(name=Table.DESIRED, query=query))
 
     def _latest(self, column: TargetColumn) -> str:
         """SQL for a column's value over the rows of a step.
@@ -194,28 +202,21 @@ class Wave:
         return first
 
     @property
-    def _needless(self) -> frozenset[str]:
-        """Titles of the steps that have nothing to do."""
-        return NEEDLESS | DOUBLES if self.sync.unique else NEEDLESS
-
-    @property
     def _keys(self) -> list[str]:
         return [f"_k{column.key_part}" for column in self.sync.keys]
 
     # -- Comparing -----------------------------------------------------------------------------------------------
 
-    def _read(self, *, single: bool, moves: bool) -> SyncDefinition:
+    def _read(self, definition: SyncDefinition, steps: _RunSteps, *, single: bool, moves: bool) -> None:
         """Make `desired` and `current`: a record that is there and has no place among the desired ones was dropped."""
         self._desire("NOT _deletes", single=single)
-        definition, sync = self._compared(moves=moves), self.sync
-        if isinstance(definition.sync_behaviour.changed, ChangedWhen):
-            self.workspace.execute("CREATE VIEW source AS SELECT _step AS _row, wanted_source.* EXCLUDE (_row) "
-                                   "FROM step_rows JOIN wanted_source USING (_row)")  # fmt: skip
-        self.workspace.run(current_table_step(sync.layout))
+        if any(Table.SOURCE in step.needs for step in steps[Stage.RECONCILE]):
+            self.workspace.create(_SOURCE)
+        self._run(steps[Stage.READ])
         self.dataverse.read(
             self.workspace,
-            sync.entity,
-            sync.layout,
+            self.sync.entity,
+            self.sync.layout,
             condition=self._condition(),
             keys=self._asked(single=single, moves=moves),
         )
@@ -225,10 +226,7 @@ class Wave:
             self.workspace.execute(
                 f"DELETE FROM current WHERE ({parts}) NOT IN (SELECT ({parts}) FROM {_rows_of(moves=moves)})"
             )
-        for step in current_finish_steps(sync.layout, definition):
-            if step.title not in self._needless:
-                self.workspace.run(step)
-        return definition
+        self._run(steps[Stage.MATCH])
 
     def _compared(self, *, moves: bool) -> SyncDefinition:
         """The definition for comparing. `delta` follows the action: what an event drops is deleted."""
@@ -285,11 +283,14 @@ class Wave:
 
     # -- Following -----------------------------------------------------------------------------------------------
 
-    def _follow(self, *, single: bool) -> SyncDefinition:
+    def _followed(self) -> SyncDefinition:
+        """The definition for changes whose action is given."""
+        return _with(self.sync.definition, strategy=Strategy.DELTA, action_column=_ACTION)
+
+    def _follow(self, *, single: bool) -> None:
         """Make `desired` and `source`: each row says itself what to do."""
         self._desire(f"{_ACTION} <> '{_IGNORE}'", single=single)
-        self.workspace.execute(f"CREATE TABLE source AS SELECT DISTINCT _step AS _row, {_ACTION} FROM step_rows")
-        return _with(self.sync.definition, strategy=Strategy.DELTA, action_column=_ACTION)
+        self.workspace.create(_ACTIONS)
 
     def _expire(self) -> None:
         """What is dropped and only marked becomes an update of the one column."""

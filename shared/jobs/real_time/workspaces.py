@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,14 +12,10 @@ from typing import ClassVar, Final
 
 import duckdb
 
-from shared.workspace import Row, SqlValue, Workspace, literal, quoted
+from shared.workspace import NewTable, Row, SqlValue, Workspace, literal
 
 __all__ = ["WarmWorkspace", "Workspaces"]
 
-_MADE: Final = re.compile(
-    r'\s*CREATE\s+(?P<kind>TABLE|VIEW)\s+(?P<lenient>IF\s+NOT\s+EXISTS\s+)?(?P<name>\w+|"[^"]+")(?P<filled>\s+AS\b)?',
-    re.IGNORECASE,
-)
 # A variable's value becomes part of a plan, and every batch may have others.
 _VARIABLE: Final = "getvariable("
 _PLANNED: Final = frozenset(
@@ -56,12 +51,29 @@ class _Made:
     is_table: bool
     varies: bool
 
+    @classmethod
+    def of(cls, table: NewTable, schema: str) -> _Made:
+        """A table or view that is made in a schema."""
+        filled = table.query and not table.is_view
+        return cls(
+            schema=schema,
+            name=table.name,
+            fill=f"INSERT INTO {schema}.{table.name} {table.query}" if filled else "",
+            is_table=not table.is_view,
+            varies=table.is_view and _VARIABLE in table.query,
+        )
+
+    @property
+    def path(self) -> str:
+        """Its name with its schema."""
+        return f"{self.schema}.{self.name}"
+
 
 class WarmWorkspace(Workspace):
     """A workspace that plans each statement once: batch after batch runs the same ones.
 
     DuckDB keeps a prepared plan as long as no table is made or dropped. So tables stay, each in a schema of its own:
-    `CREATE` of one that is known puts its schema on the search path and fills it, `clear` empties it and takes it off.
+    `create` of one that is known puts its schema on the search path and fills it, `clear` empties it and takes it off.
     The path tells which tables a statement sees; path and text together name a plan.
 
     The optimiser is off: what it makes depends on the tables' statistics and would be made anew for every run.
@@ -98,7 +110,7 @@ class WarmWorkspace(Workspace):
             self._wider[_path(self._present[behind:])] = self._present
         for made in self._present:
             if made.is_table and made.name not in keep:
-                self._planned(f"DELETE FROM {made.schema}.{quoted(made.name)}", ())
+                self._planned(f"DELETE FROM {made.path}", ())
         self._see(tuple(made for made in self._present if made.name in keep))
 
     def tidy(self) -> None:
@@ -116,8 +128,8 @@ class WarmWorkspace(Workspace):
         for statement in self._texts[sql]:
             if statement.type in _PLANNED:
                 self._planned(statement.query, params or ())
-            elif made := _MADE.match(statement.query):
-                self._make(made, params or ())
+            elif statement.type is duckdb.StatementType.CREATE:
+                raise TypeError("a table is made by `create`, or by a step that says what it creates")
             else:
                 self.worn = True
                 self._plain(statement.query, params)
@@ -156,41 +168,28 @@ class WarmWorkspace(Workspace):
 
     # -- Tables --------------------------------------------------------------------------------------------------
 
-    def _make(self, found: re.Match[str], params: Sequence[object]) -> None:
+    def _created(self, table: NewTable, params: Sequence[object] | None = None) -> None:
         """Make a table or a view, or take the one that the same text made here before."""
-        name = found["name"].strip('"')
-        if any(made.name == name for made in self._present):
-            if found["lenient"]:
+        if any(made.name == table.name for made in self._present):
+            if table.if_missing:
                 return
-            raise duckdb.CatalogException(f"Catalog Error: {name} is there already")
-        place = (self._path, found.string)
+            raise duckdb.CatalogException(f"Catalog Error: {table.name} is there already")
+        place = (self._path, table.sql)
         made = self._made.get(place)
         if made is not None:
             if made.fill:
-                self._planned(made.fill, params)
+                self._planned(made.fill, params or ())
             self._see((made, *self._present))
             return
-        made = self._new(name, found)
+        made = _Made.of(table, f"s{next(self._numbers)}")
         self._plain(f"CREATE SCHEMA {made.schema}", ())
         self._see((made, *self._present))
         try:
-            self._plain(found.string, params)
+            self._plain(table.sql, params)
         except duckdb.Error:
             self._see(self._present[1:])
             raise
         self._made[place] = made
-
-    def _new(self, name: str, found: re.Match[str]) -> _Made:
-        schema = f"s{next(self._numbers)}"
-        is_table = found["kind"].upper() == "TABLE"
-        fill = f"INSERT INTO {schema}.{quoted(name)} {found.string[found.end() :]}" if found["filled"] else ""
-        return _Made(
-            schema=schema,
-            name=name,
-            fill=fill if is_table else "",
-            is_table=is_table,
-            varies=not is_table and _VARIABLE in found.string,
-        )
 
     def _see(self, present: tuple[_Made, ...]) -> None:
         self._present = present

@@ -9,9 +9,9 @@ from typing import Final
 from shared.dataverse import KEY_TAKEN, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, RetryLater
-from shared.jobs.adoption import ADOPTED, Adoption
+from shared.jobs.adoption import Adoption
+from shared.jobs.outcomes import Result, keep_outcomes, make_outcomes
 from shared.jobs.real_time.boundary import Failure
-from shared.jobs.writing import OUTCOMES_TABLE, keep_outcomes
 from shared.workspace import Workspace
 
 __all__ = ["Fate", "WaveWriting"]
@@ -57,7 +57,7 @@ class WaveWriting:
         self, adoption: Adoption, outcomes: Mapping[int, Outcome], others: Sequence[Change]
     ) -> Mapping[int, Fate]:
         """Adopt the records that have the keys of inserts before anything else is sent: none of them is dropped."""
-        self.workspace.execute(OUTCOMES_TABLE)
+        make_outcomes(self.workspace)
         keep_outcomes(self.workspace, tuple(outcomes.values()), adopting=True)
         updates = adoption.decide(self.workspace)
         adopted, planned = self._numbers("adoptions"), self._numbers("changes")
@@ -65,7 +65,7 @@ class WaveWriting:
         fates: dict[int, Fate] = dict.fromkeys((change.number for change in others), _SPARED)
         for change in kept:
             del fates[change.number]
-        fates |= dict.fromkeys(adopted, ADOPTED)
+        fates |= dict.fromkeys(adopted, Result.ADOPTED)
         refused = {number: outcome for number, outcome in outcomes.items() if number not in adopted}
         return fates | _failures(refused | self._outcomes([*updates, *kept]))
 

@@ -9,7 +9,15 @@ import pytest
 
 from shared.errors import UserError
 from shared.jobs.real_time.workspaces import WarmWorkspace, Workspaces
-from shared.workspace import Step
+from shared.workspace import NewTable, Step
+
+
+def table(name: str, query: str) -> NewTable:
+    return NewTable(name=name, query=query)
+
+
+def view(name: str, query: str) -> NewTable:
+    return NewTable(name=name, query=query, is_view=True)
 
 
 @pytest.fixture
@@ -21,8 +29,8 @@ def workspace() -> Iterator[WarmWorkspace]:
 def test_a_statement_sees_the_tables_as_they_are(workspace: WarmWorkspace) -> None:
     """Another table under the name, with other columns, is no trouble; nor is one that comes again, in any order."""
     for columns, rows in [("1 AS a", [(1,)]), ("'x' AS b, 2 AS c", [("x", 2)])] * 4:
-        workspace.execute(f"CREATE TABLE t AS SELECT {columns}")
-        workspace.run(Step("Copy", "CREATE TABLE copy AS SELECT * FROM t"))
+        workspace.create(table("t", f"SELECT {columns}"))
+        workspace.run(Step.creating("Copy", table("copy", "SELECT * FROM t")))
         assert workspace.query("SELECT * FROM copy") == rows
         assert list(workspace.rows("SELECT * FROM copy")) == rows
         workspace.clear()
@@ -31,10 +39,10 @@ def test_a_statement_sees_the_tables_as_they_are(workspace: WarmWorkspace) -> No
 def test_tables_that_are_kept_stay_as_they_are(workspace: WarmWorkspace) -> None:
     """Others may come and go beside them, also one that was there under another text."""
     for turn in range(6):
-        workspace.execute(f"CREATE TABLE kept AS SELECT {turn} AS n")
+        workspace.create(table("kept", f"SELECT {turn} AS n"))
         for name in ("a", "b", "a"):
-            workspace.execute(f"CREATE TABLE other AS SELECT '{name}' || n AS {name} FROM kept")
-            workspace.execute("CREATE VIEW seen AS SELECT * FROM other")
+            workspace.create(table("other", f"SELECT '{name}' || n AS {name} FROM kept"))
+            workspace.create(view("seen", "SELECT * FROM other"))
             assert workspace.query("SELECT * FROM seen") == [(f"{name}{turn}",)]
             workspace.clear(keep=("kept",))
         assert workspace.query("SELECT count(*) FROM kept") == [(1,)]
@@ -46,10 +54,10 @@ def test_what_is_gone_cannot_be_read(workspace: WarmWorkspace) -> None:
     for _ in range(4):
         with pytest.raises(duckdb.CatalogException):
             workspace.query("SELECT * FROM t")
-        workspace.execute("CREATE TABLE t (a INTEGER)")
-        workspace.execute("CREATE TABLE IF NOT EXISTS t (a INTEGER)")
+        workspace.create(NewTable(name="t", columns="(a INTEGER)"))
+        workspace.create(NewTable(name="t", columns="(a INTEGER)", if_missing=True))
         with pytest.raises(duckdb.CatalogException):
-            workspace.execute("CREATE TABLE t (a INTEGER)")
+            workspace.create(NewTable(name="t", columns="(a INTEGER)"))
         assert workspace.query("SELECT * FROM t") == []
         workspace.execute("INSERT INTO t VALUES (1)")
         workspace.clear()
@@ -59,8 +67,8 @@ def test_variables_are_those_of_the_batch(workspace: WarmWorkspace) -> None:
     """A plan would hold the value that a variable had, so statements with one are planned anew, through views too."""
     for day in ("one", "two", "three", "four"):
         workspace.bind({"day": day})
-        workspace.execute("CREATE VIEW through AS SELECT getvariable('p_day') AS day")
-        workspace.execute("CREATE TABLE made AS SELECT getvariable('p_day') AS day")
+        workspace.create(view("through", "SELECT getvariable('p_day') AS day"))
+        workspace.create(table("made", "SELECT getvariable('p_day') AS day"))
         assert workspace.query("SELECT * FROM through") == workspace.query("SELECT * FROM made") == [(day,)]
         workspace.clear()
 
@@ -68,8 +76,8 @@ def test_variables_are_those_of_the_batch(workspace: WarmWorkspace) -> None:
 def test_a_step_that_fails_leaves_nothing(workspace: WarmWorkspace) -> None:
     """Whether it is planned or not: what failed for one batch's rows works for those of the next."""
     for value, works in (("1", True), ("x", False), ("2", True), ("y", False), ("3", True)):
-        workspace.execute("CREATE TABLE given AS SELECT ?::VARCHAR AS text", [value])
-        step = Step("Read", "CREATE TABLE number AS SELECT CAST(text AS INTEGER) AS n FROM given")
+        workspace.create(table("given", "SELECT ?::VARCHAR AS text"), [value])
+        step = Step.creating("Read", table("number", "SELECT CAST(text AS INTEGER) AS n FROM given"))
         if works:
             workspace.run(step)
             assert workspace.query("SELECT n FROM number") == [(int(value),)]
@@ -85,7 +93,7 @@ def test_one_that_was_changed_in_other_ways_is_not_used_again() -> None:
     """Only what is made and filled can be emptied."""
     workspaces = Workspaces(lambda: WarmWorkspace.open(threads=1))
     with workspaces.lend() as first:
-        first.execute("CREATE TABLE t AS SELECT 1 AS a, 2 AS b")
+        first.create(table("t", "SELECT 1 AS a, 2 AS b"))
         first.execute("ALTER TABLE t DROP COLUMN a")
         assert first.query("SELECT * FROM t") == [(2,)]
     with workspaces.lend() as second:
@@ -98,10 +106,16 @@ def test_one_that_knows_too_many_statements_is_not_used_again() -> None:
     workspaces = Workspaces(lambda: WarmWorkspace.open(threads=1))
     with workspaces.lend() as first:
         for number in range(401):
-            first.execute(f"CREATE TABLE t{number} (a INTEGER)")
+            first.create(NewTable(name=f"t{number}", columns="(a INTEGER)"))
     with workspaces.lend() as second:
         assert second is not first
     workspaces.close()
+
+
+def test_a_text_that_makes_a_table_is_refused(workspace: WarmWorkspace) -> None:
+    """The workspace has to know what it makes, and a text does not say it."""
+    with pytest.raises(TypeError, match="create"):
+        workspace.execute("CREATE TABLE t (a INTEGER)")
 
 
 def test_parameters_are_those_of_the_call(workspace: WarmWorkspace) -> None:
@@ -113,7 +127,7 @@ def test_parameters_are_those_of_the_call(workspace: WarmWorkspace) -> None:
 def test_a_step_that_fails_is_explained_without_values(workspace: WarmWorkspace) -> None:
     """As in a workspace of a batch: a mistake is the user's to mend, and no row is quoted."""
     with pytest.raises(UserError, match=r"source\.columns: a value does not fit") as failed:
-        workspace.run(Step("Cast", "CREATE TABLE t AS SELECT 'secret'::INTEGER", "source.columns"))
+        workspace.run(Step.creating("Cast", table("t", "SELECT 'secret'::INTEGER"), "source.columns"))
     assert "secret" not in failed.value.message
     with pytest.raises(UserError, match="Typo"):
         workspace.run(Step("Typo", "CREATE TABEL t"))
@@ -131,10 +145,11 @@ def test_a_workspace_is_lent_empty_and_again() -> None:
     """Tables of a batch are gone before the next one."""
     workspaces = Workspaces(lambda: WarmWorkspace.open(threads=1))
     with workspaces.lend() as first:
-        first.execute("CREATE TABLE t AS SELECT 1; CREATE VIEW v AS SELECT * FROM t")
+        first.create(table("t", "SELECT 1"))
+        first.create(view("v", "SELECT * FROM t"))
     with workspaces.lend() as second:
         assert second is first
-        second.execute("CREATE TABLE t AS SELECT 2")
+        second.create(table("t", "SELECT 2"))
     workspaces.close()
 
 

@@ -1,0 +1,55 @@
+"""What one batch run is asked to do, and what it works with."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from shared.dataverse import Clock, Dataverse, SystemClock
+from shared.definitions import ParameterValue, SyncDefinition
+from shared.jobs.progress import Progress, Silent
+from shared.sources import Source
+from shared.state import RunRecord, StateStore
+from shared.workspace import DiskUse, Workspace
+
+__all__ = ["BatchJob", "Tools"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchJob:
+    """What one run is asked to do.
+
+    Attributes:
+        trigger: `timer`, `command` or `job`.
+        force: Whether the safety limits are overridden.
+        approved: Checksum of the plan that was approved; None to apply whatever the plan turns out to be.
+        plan_id: Identifies the saved plan that was approved, so that it is applied once; empty where none was saved.
+        deadline: Monotonic time at which the planning is given up or the writer stops, None for no limit.
+        run_id: Names the run in logs and files.
+        still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
+    """
+
+    definition: SyncDefinition
+    parameters: Mapping[str, ParameterValue]
+    trigger: str = "command"
+    force: bool = False
+    approved: str | None = None
+    plan_id: str = ""
+    deadline: float | None = None
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    still_due: Callable[[RunRecord | None], bool] = lambda _: True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a run works with: wired by the composition root."""
+
+    dataverse: Dataverse
+    source: Source
+    state: StateStore
+    open_workspace: Callable[[], Workspace]
+    disk: DiskUse = field(default_factory=DiskUse)
+    clock: Clock = field(default_factory=SystemClock)
+    progress: Progress = field(default_factory=Silent)
+    cancelled: Callable[[], bool] = lambda: False

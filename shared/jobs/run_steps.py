@@ -1,0 +1,97 @@
+"""The steps of a run: the one list that batch runs, `explain` and real time read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, assert_never
+
+from shared.definitions import SyncDefinition
+from shared.entities import EntityMetadata
+from shared.reconcile import reconcile_steps
+from shared.transform import (
+    TargetColumn,
+    current_finish_steps,
+    current_table_step,
+    desire_steps,
+    shape_steps,
+)
+from shared.workspace import Purpose, Step
+
+__all__ = ["NOTHING", "RunSteps", "Stage", "shaping_steps"]
+
+NOTHING: Final = Purpose(0)
+
+
+class Stage(StrEnum):
+    """The stages of a run's SQL, in order."""
+
+    SHAPE = "shape"
+    """From `source_raw`, which the source has filled, to `desired`."""
+    READ = "read"
+    """The table `current`, which the reader fills afterwards."""
+    MATCH = "match"
+    """What cannot be matched in `current` is reported and set aside."""
+    RECONCILE = "reconcile"
+    """From `desired` and `current` to `decisions` and `changes`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSteps:
+    """The steps of one run.
+
+    Attributes:
+        columns: The target columns, in the order of `desired` and `current`.
+        started: The start of the run, with time zone: what an expired record's date column is set to.
+        target_rows: Called after the reading: about how many records `current` has.
+        with_before: Keep what the records held, for a plan to show.
+        leave_out: Purposes that do not matter here: steps that have no other purpose are left out.
+    """
+
+    definition: SyncDefinition
+    entity: EntityMetadata
+    columns: Sequence[TargetColumn]
+    started: datetime
+    target_rows: Callable[[], int] = lambda: 0
+    with_before: bool = True
+    leave_out: Purpose = NOTHING
+
+    def of(self, stage: Stage) -> tuple[Step, ...]:
+        """The steps of one stage, in order."""
+        match stage:
+            case Stage.SHAPE:
+                return shaping_steps(self.definition, self.entity, leave_out=self.leave_out)
+            case Stage.READ:
+                return _without(self.leave_out, (current_table_step(self.columns),))
+            case Stage.MATCH:
+                return _without(self.leave_out, current_finish_steps(self.columns, self.definition))
+            case Stage.RECONCILE:
+                return _without(self.leave_out, self._reconciling())
+            case unknown:
+                assert_never(unknown)
+
+    def all(self) -> tuple[Step, ...]:
+        """The steps of every stage, in order."""
+        return tuple(step for stage in Stage for step in self.of(stage))
+
+    def _reconciling(self) -> tuple[Step, ...]:
+        return reconcile_steps(
+            self.definition,
+            self.columns,
+            started=self.started,
+            target_rows=self.target_rows(),
+            with_before=self.with_before,
+        )
+
+
+def shaping_steps(
+    definition: SyncDefinition, entity: EntityMetadata, *, leave_out: Purpose = NOTHING
+) -> tuple[Step, ...]:
+    """The steps of the stage `SHAPE`, which depend on the definition and the metadata alone."""
+    return _without(leave_out, (*shape_steps(definition), *desire_steps(definition, entity)))
+
+
+def _without(purposes: Purpose, steps: Iterable[Step]) -> tuple[Step, ...]:
+    return tuple(step for step in steps if step.purpose not in purposes)
