@@ -1,7 +1,16 @@
 """The only package that speaks to Dataverse: sign-in, transport, limits, errors, metadata, reader, writer."""
 
 from shared.clock import Clock, SystemClock
-from shared.dataverse.changes import KEY_TAKEN, Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.changes import (
+    KEY_TAKEN,
+    Applied,
+    Change,
+    ChangeAction,
+    Failed,
+    Outcome,
+    Skipped,
+    WriteLimits,
+)
 from shared.dataverse.client import Dataverse
 from shared.dataverse.http.connection import Connection, write_headers
 from shared.dataverse.http.retry import Patience
@@ -32,5 +41,6 @@ __all__ = [
     "TokenProvider",
     "Transport",
     "Usage",
+    "WriteLimits",
     "write_headers",
 ]

@@ -1,12 +1,23 @@
-"""What the writer takes and what it gives back: changes and their outcomes."""
+"""What the writer takes and what it gives back: changes, limits and outcomes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["KEY_TAKEN", "Applied", "Change", "ChangeAction", "Failed", "Outcome", "Skipped"]
+__all__ = [
+    "KEY_TAKEN",
+    "NO_LIMITS",
+    "Applied",
+    "Change",
+    "ChangeAction",
+    "Failed",
+    "Outcome",
+    "Skipped",
+    "WriteLimits",
+]
 
 # Another record has these values of an alternate key, or this id. The service uses both codes for both.
 KEY_TAKEN: Final = frozenset({"0x80060892", "0x80040237"})
@@ -84,3 +95,53 @@ class Skipped:
 
 
 Outcome = Applied | Failed | Skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteLimits:
+    """What ends a write early.
+
+    Attributes:
+        deadline: Moment of the clock's `monotonic`, in seconds; no request is sent that is not expected to be answered
+            before. None for no limit.
+        max_errors: More failures than this stop the rest; None for no limit.
+        cancelled: Asked about twice a second; True stops the rest.
+        adopting: An insert whose key is taken is no error yet: the caller looks for the record that has the key.
+    """
+
+    deadline: float | None = None
+    max_errors: int | None = None
+    cancelled: Callable[[], bool] = lambda: False
+    adopting: bool = False
+
+    def counts(self, outcome: Outcome, change: Change) -> bool:
+        """Whether an outcome is one of the errors that are limited."""
+        if not isinstance(outcome, Failed):
+            return False
+        return not (self.adopting and change.action is ChangeAction.INSERT and outcome.code in KEY_TAKEN)
+
+    def after(self, errors: int) -> WriteLimits:
+        """The limits of what follows on so many errors."""
+        return self if self.max_errors is None else replace(self, max_errors=self.max_errors - errors)
+
+    def too_many(self, errors: int) -> str:
+        """Why so many errors stop the rest; empty where they do not."""
+        most = self.max_errors
+        return f"stopped after more than {most} errors" if most is not None and errors > most else ""
+
+    def reason_to_stop(self, *, errors: int, now: float, needed: float) -> str:
+        """Why nothing more may be sent; empty where it may.
+
+        Args:
+            errors: How many there were.
+            now: Moment of the clock's `monotonic`.
+            needed: Seconds until what is sent next is expected to be answered.
+        """
+        if reason := self.too_many(errors):
+            return reason
+        if self.cancelled():
+            return "cancelled"
+        return "deadline" if self.deadline is not None and self.deadline - now <= needed else ""
+
+
+NO_LIMITS: Final = WriteLimits()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from urllib.parse import quote
 
 from shared.clock import Clock, SystemClock
-from shared.dataverse.changes import Change, Outcome
+from shared.dataverse.changes import NO_LIMITS, Change, Outcome, WriteLimits
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.keys import key_values
 from shared.dataverse.http.service import Call, Service, Usage
@@ -22,7 +21,7 @@ from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
 from shared.dataverse.write.lanes import Lane
 from shared.dataverse.write.senders import ThreadSenders
-from shared.dataverse.write.writer import Bounds, Landed, Writing
+from shared.dataverse.write.writer import Landed, Writing
 from shared.entities import EntityMetadata
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace
@@ -139,37 +138,29 @@ class Dataverse:
         self,
         entity: EntityMetadata,
         changes: Iterable[Change],
-        *,
-        deadline: datetime | None = None,
-        max_errors: int | None = None,
-        cancelled: Callable[[], bool] = lambda: False,
-        adopting: bool = False,
+        limits: WriteLimits = NO_LIMITS,
     ) -> Iterator[Outcome]:
         """Write changes; yields exactly one outcome for each, as they settle.
 
         Args:
             entity: The table.
             changes: In writing order; read in the caller's thread, only as far as needed.
-            deadline: No chunk is sent that is not expected to be answered before; the rest is skipped.
-            max_errors: More failures than this skip the rest.
-            cancelled: Asked about twice a second; True skips the rest.
-            adopting: Inserts whose key is taken do not count as failures here: their records are looked for afterwards.
+            limits: What ends it early; the rest is skipped. Its deadline is a moment of this object's clock.
 
         Raises:
             AbortRun: Nothing more can succeed; raised after every change has had its outcome.
             RetryLater: The service is away or throttles beyond patience; likewise.
         """
-        bounds = Bounds(deadline=deadline, max_errors=max_errors, cancelled=cancelled, adopting=adopting)
         fewest = self.service.connection.bulk_delete_from
         if fewest is None or entity.elastic:
-            return self._written(entity, changes, bounds)
+            return self._written(entity, changes, limits)
         write = partial(self._written, entity)
-        return Dropping(self.service, entity, fewest=fewest, bounds=bounds, write=write).outcomes(changes)
+        return Dropping(self.service, entity, fewest=fewest, limits=limits, write=write).outcomes(changes)
 
-    def _written(self, entity: EntityMetadata, changes: Iterable[Change], bounds: Bounds) -> Iterator[Outcome]:
+    def _written(self, entity: EntityMetadata, changes: Iterable[Change], limits: WriteLimits) -> Iterator[Outcome]:
         lanes = self._lanes_of(entity)
         senders: ThreadSenders[Landed] = ThreadSenders(self.service.threads)
-        writing = Writing(self.service, target=self._target(entity), lanes=lanes, senders=senders, bounds=bounds)
+        writing = Writing(self.service, target=self._target(entity), lanes=lanes, senders=senders, limits=limits)
         try:
             yield from writing.outcomes(changes)
         finally:

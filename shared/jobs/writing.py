@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
-from shared.dataverse import Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
+from shared.dataverse import Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
 from shared.jobs.adoption import Adoption
@@ -15,27 +14,12 @@ from shared.jobs.outcomes import Result, failed_count, is_taken, keep_outcomes, 
 from shared.jobs.progress import Phase, Progress
 from shared.workspace import Workspace
 
-__all__ = ["WriteLimits", "write_changes"]
+__all__ = ["write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
 TAKEN_AT_ONCE = 1000  # inserts that wait to hear whose record has their key: as many as may fail by default
 
 _CHANGES = "SELECT _change, action, _id, key, payload, later, columns FROM changes WHERE {} ORDER BY _change"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteLimits:
-    """What ends the writing early.
-
-    Attributes:
-        deadline: The moment by which the last answer must be in; None for no limit.
-        max_errors: More failed changes than this stop the run.
-        cancelled: Asked between chunks; True stops the run.
-    """
-
-    deadline: datetime | None = None
-    max_errors: int | None = None
-    cancelled: Callable[[], bool] = lambda: False
 
 
 def write_changes(
@@ -123,22 +107,14 @@ class _Writing:
         applied: Result = Result.APPLIED,
     ) -> None:
         """Send changes and keep their outcomes, unless there are none or the run has stopped."""
-        most = self._limits.max_errors
-        if most is not None and self._failed > most:
-            self.stopped = self.stopped or f"stopped after more than {most} errors"
+        self.stopped = self.stopped or self._limits.too_many(self._failed)
         if self.stopped or not count:
             return
+        limits = replace(self._limits.after(self._failed), adopting=adopting)
         buffer: list[Outcome] = []
         keep = partial(self._keep, buffer, adopting=adopting, applied=applied)
         try:
-            for outcome in self._dataverse.write(
-                self._entity,
-                changes,
-                deadline=self._limits.deadline,
-                max_errors=None if most is None else most - self._failed,
-                cancelled=self._limits.cancelled,
-                adopting=adopting,
-            ):
+            for outcome in self._dataverse.write(self._entity, changes, limits):
                 buffer.append(outcome)
                 self._note(outcome, adopting=adopting)
                 if len(buffer) >= KEPT_AT_ONCE:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Skipped
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Skipped, WriteLimits
 from shared.dataverse.write.controller import Sizes
-from shared.dataverse.write.writer import Bounds
 from shared.errors import SyncError
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, Fault, World, world
 
@@ -114,7 +112,7 @@ def refuse(row: Mapping[str, Any]) -> str | None:
     return "A validation error occurred." if row.get("name") == "bad" else None
 
 
-def made(faults: list[Fault], *, guarded: bool, bulk: bool, users: int, bounds: Bounds | None = None) -> World:
+def made(faults: list[Fault], *, guarded: bool, bulk: bool, users: int, limits: WriteLimits | None = None) -> World:
     here = world(
         entity=ACCOUNT if guarded else replace(ACCOUNT, keys=()),
         key_guarded=guarded,
@@ -123,7 +121,7 @@ def made(faults: list[Fault], *, guarded: bool, bulk: bool, users: int, bounds: 
         sizes=Sizes(fewest=1, first=3, most=8),
         parallel=3,
         bad=refuse,
-        bounds=bounds or Bounds(),
+        limits=limits or WriteLimits(),
     )
     here.memory.faults = faults
     return here
@@ -169,7 +167,7 @@ def test_a_write_that_is_cut_short_tells_the_truth(
     """At a deadline, applied means applied; running the rest again ends in the same state."""
     here = made([], guarded=guarded, bulk=True, users=2)
     changes = start(case, here)
-    here.bounds = Bounds(deadline=here.memory.clock.now() + timedelta(seconds=seconds))
+    here.limits = WriteLimits(deadline=here.memory.clock.monotonic() + seconds)
     here.memory.faults = [replace(fault) for fault in faults]
     outcomes = []
     try:

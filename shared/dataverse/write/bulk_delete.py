@@ -10,20 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.http.answers import UnexpectedAnswer
 from shared.dataverse.http.keys import lookups
 from shared.dataverse.http.service import Call, Service
-from shared.dataverse.write.writer import POLL_SECONDS, Bounds
+from shared.dataverse.write.writer import POLL_SECONDS
 from shared.entities import EntityMetadata
 from shared.errors import RequestRefused, SyncError
 
 __all__ = ["Dropping", "Write"]
 
-Write = Callable[[Iterable[Change], Bounds], Iterator[Outcome]]
+Write = Callable[[Iterable[Change], WriteLimits], Iterator[Outcome]]
 
 ROWS_A_JOB = 5000  # Microsoft's samples show 13 to 40 seconds for a job of 100 rows: the fewer jobs the better
 IDS_A_QUERY = 500  # a query's parameters are bounded (SQL Server takes 2,100)
@@ -48,16 +48,18 @@ class Dropping:
         service: Sends; its clock tells the time.
         entity: A standard table.
         fewest: So many deletes at least, or none is done by a job.
-        bounds: What ends the write early.
+        limits: What ends the write early.
         write: The ordinary writer.
     """
 
-    def __init__(self, service: Service, entity: EntityMetadata, *, fewest: int, bounds: Bounds, write: Write) -> None:
+    def __init__(
+        self, service: Service, entity: EntityMetadata, *, fewest: int, limits: WriteLimits, write: Write
+    ) -> None:
         self._service = service
         self._clock = service.clock
         self._entity = entity
         self._fewest = fewest
-        self._bounds = bounds
+        self._limits = limits
         self._write = write
         self._failed = 0
         self._stopped = ""
@@ -78,12 +80,10 @@ class Dropping:
         yield from (Skipped(number=change.number, reason=self._stopped) for change in rest)
 
     def _ordinary(self, changes: Iterable[Change]) -> Iterator[Outcome]:
-        """The ordinary writer, under what is left of the bounds."""
+        """The ordinary writer, under what is left of the limits."""
         if self._stopped:
             return
-        most = self._bounds.max_errors
-        bounds = replace(self._bounds, max_errors=None if most is None else most - self._failed)
-        for outcome in self._write(changes, bounds):
+        for outcome in self._write(changes, self._limits.after(self._failed)):
             self._failed += isinstance(outcome, Failed)
             if isinstance(outcome, Skipped):
                 self._stopped = outcome.reason
@@ -91,15 +91,9 @@ class Dropping:
         self._stop_if_due(grace=0.0)
 
     def _stop_if_due(self, *, grace: float = GRACE) -> None:
-        if self._stopped:
-            return
-        deadline, most = self._bounds.deadline, self._bounds.max_errors
-        if most is not None and self._failed > most:
-            self._stopped = f"stopped after more than {most} errors"
-        elif self._bounds.cancelled():
-            self._stopped = "cancelled"
-        elif deadline is not None and (deadline - self._clock.now()).total_seconds() <= grace:
-            self._stopped = "deadline"
+        self._stopped = self._stopped or self._limits.reason_to_stop(
+            errors=self._failed, now=self._clock.monotonic(), needed=grace
+        )
 
     def _in_jobs(self, changes: Iterator[Change]) -> Iterator[Outcome]:
         jobs: list[_Job] = []

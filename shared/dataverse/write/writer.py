@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
-from shared.dataverse.changes import KEY_TAKEN, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.changes import Change, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.http.retry import Happened, Trouble, delay, retry_after
 from shared.dataverse.http.service import FIRST_REFUSAL, Service
 from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
@@ -29,35 +28,12 @@ from shared.dataverse.write.senders import Senders
 from shared.dataverse.write.settle import Verdict, halved, lost, settle, too_often
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 
-__all__ = ["Bounds", "Landed", "Writing"]
+__all__ = ["Landed", "Writing"]
 
 POLL_SECONDS = 0.5  # how often a waiting writer asks whether it was cancelled
 DEFAULT_PAUSE = 5.0  # seconds, when a 429 names none
 DENSE_SHARE = 0.05  # of the rows settled so far: more failures than this are told apart one by one
 DENSE_AFTER = 5  # failures
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What ends a write early.
-
-    Attributes:
-        deadline: No chunk is sent that is not expected to be answered before.
-        max_errors: More failures than this stop the rest; None for no limit.
-        cancelled: Asked between chunks.
-        adopting: An insert whose key is taken is no error yet: the caller looks for the record that has the key.
-    """
-
-    deadline: datetime | None = None
-    max_errors: int | None = None
-    cancelled: Callable[[], bool] = lambda: False
-    adopting: bool = False
-
-    def counts(self, outcome: Outcome, change: Change) -> bool:
-        """Whether an outcome is one of the errors that are limited."""
-        if not isinstance(outcome, Failed):
-            return False
-        return not (self.adopting and change.action is ChangeAction.INSERT and outcome.code in KEY_TAKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,18 +55,18 @@ class Writing:
         target: The table; bulk messages that turn out to be missing are struck off here.
         lanes: The application users.
         senders: Threads.
-        bounds: What ends the write early.
+        limits: What ends the write early.
     """
 
     def __init__(
-        self, service: Service, *, target: Target, lanes: list[Lane], senders: Senders[Landed], bounds: Bounds
+        self, service: Service, *, target: Target, lanes: list[Lane], senders: Senders[Landed], limits: WriteLimits
     ) -> None:
         self.target = target
         self._service = service
         self._clock = service.clock
         self._lanes = lanes
         self._senders = senders
-        self._bounds = bounds
+        self._limits = limits
         self._again: deque[Chunk] = deque()
         self._steps = SecondSteps()
         self._settled = 0
@@ -126,22 +102,14 @@ class Writing:
             return
         if self._end is not None:
             self._stopped = f"aborted: {self._end.message}"
-        elif self._bounds.max_errors is not None and self._errors > self._bounds.max_errors:
-            self._stopped = f"stopped after more than {self._bounds.max_errors} errors"
-        elif self._bounds.cancelled():
-            self._stopped = "cancelled"
-        elif self._left() is not None and self._left_after_next() <= 0:
-            self._stopped = "deadline"
+        else:
+            self._stopped = self._limits.reason_to_stop(
+                errors=self._errors, now=self._clock.monotonic(), needed=self._expected()
+            )
 
-    def _left(self) -> float | None:
-        """Seconds until the deadline."""
-        if self._bounds.deadline is None:
-            return None
-        return (self._bounds.deadline - self._clock.now()).total_seconds()
-
-    def _left_after_next(self) -> float:
-        expected = max((lane.controller.seconds(kind) for lane in self._lanes for kind in Kind), default=0.0)
-        return (self._left() or 0.0) - expected
+    def _expected(self) -> float:
+        """Seconds that the next request is expected to take."""
+        return max((lane.controller.seconds(kind) for lane in self._lanes for kind in Kind), default=0.0)
 
     def _launch(self, feed: Feed) -> None:
         while not self._stopped and (lane := freest(self._lanes, self._clock.monotonic())) is not None:
@@ -209,7 +177,7 @@ class Writing:
         for outcome in map(self._steps.whole, self._finished(verdict.outcomes, feed)):
             self._settled += 1
             self._failed += isinstance(outcome, Failed)
-            self._errors += self._bounds.counts(outcome, feed.unsettled[outcome.number])
+            self._errors += self._limits.counts(outcome, feed.unsettled[outcome.number])
             feed.settled(outcome.number)
             yield outcome
 

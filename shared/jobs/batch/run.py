@@ -5,10 +5,10 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.dataverse import WriteLimits
 from shared.definitions import SyncDefinition
 from shared.errors import StalePlanError, UserError
 from shared.jobs.adoption import Adoption
@@ -22,7 +22,7 @@ from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
-from shared.jobs.writing import WriteLimits, write_changes
+from shared.jobs.writing import write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
 from shared.state import PlanUse
@@ -134,17 +134,19 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             attempt=attempts(last) + 1,
             fence=lease.fence,
         )
-        return _Run(job=job, tools=tools, lease=lease, log=run_log, begun=tools.clock.monotonic()).execute()
+        return _Run(job, tools, lease, run_log).execute()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    job: BatchJob
-    tools: Tools
-    lease: HeldLease
-    log: RunLog
-    begun: float
-    partial: list[RunSummary] = field(default_factory=list)  # how far the writing came, once it has begun
+    """One run under its lease."""
+
+    def __init__(self, job: BatchJob, tools: Tools, lease: HeldLease, log: RunLog) -> None:
+        self.job = job
+        self.tools = tools
+        self.lease = lease
+        self.log = log
+        self._begun = tools.clock.monotonic()
+        self._written: RunSummary | None = None  # what the writing came to, however it ended
 
     def execute(self) -> RunSummary:
         self.log.begin()
@@ -163,7 +165,7 @@ class _Run:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
         self._refuse(plan)
         limits = WriteLimits(
-            deadline=self._deadline(),
+            deadline=self.job.deadline,
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
             cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
         )
@@ -173,9 +175,9 @@ class _Run:
                 write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, adoption)
         finally:
             self.tools.progress.phase(Phase.FINISH)
-            self.partial.append(self._summary(workspace))
-            self.log.keep(self.partial[-1].errors, error_files(workspace, self.job.run_id))
-        return self.partial[-1]
+            summary = self._written = self._summary(workspace)
+            self.log.keep(summary.errors, error_files(workspace, self.job.run_id))
+        return summary
 
     def _using_plan(self) -> AbstractContextManager[None]:
         use = PlanUse(
@@ -186,12 +188,6 @@ class _Run:
             used=self.tools.clock.now(),
         )
         return using_plan(self.tools.state, use, wrote=lambda: self.tools.dataverse.usage().writes > 0)
-
-    def _deadline(self) -> datetime | None:
-        if self.job.deadline is None:
-            return None
-        clock = self.tools.clock
-        return clock.now() + timedelta(seconds=self.job.deadline - clock.monotonic())
 
     def _left(self) -> float:
         """Seconds until the deadline."""
@@ -262,8 +258,8 @@ class _Run:
 
     def _ended(self, state: RunState, message: str) -> RunSummary:
         """The summary of a run that ended early: with what was written, where it came so far."""
-        if self.partial:
-            return replace(self.partial[-1], state=state, message=message, completed=False)
+        if self._written:
+            return replace(self._written, state=state, message=message, completed=False)
         return self._so_far(state, message)
 
     def _so_far(self, state: RunState, message: str) -> RunSummary:
@@ -279,7 +275,7 @@ class _Run:
             writes=usage.writes,
             throttled=usage.throttled,
             retries=usage.retries,
-            elapsed_seconds=self.tools.clock.monotonic() - self.begun,
+            elapsed_seconds=self.tools.clock.monotonic() - self._begun,
             peak_memory_mb=_peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
         )

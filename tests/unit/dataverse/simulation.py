@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid5
 
-from shared.dataverse.changes import Change, ChangeAction, Outcome
+from shared.dataverse.changes import Change, ChangeAction, Outcome, WriteLimits
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.retry import PATIENCE, Patience
 from shared.dataverse.http.service import Service
@@ -25,7 +25,7 @@ from shared.dataverse.http.transport import AnswerTimedOut, Request, Response, U
 from shared.dataverse.write.chunks import Target
 from shared.dataverse.write.controller import Controller, Sizes
 from shared.dataverse.write.lanes import Lane
-from shared.dataverse.write.writer import Bounds, Landed, Writing
+from shared.dataverse.write.writer import Landed, Writing
 from shared.entities import AlternateKey, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import AnswerLost
 
@@ -369,7 +369,7 @@ class World:
     memory: Memory
     users: int = 1
     messages: frozenset[str] = ALL_MESSAGES
-    bounds: Bounds = field(default_factory=Bounds)
+    limits: WriteLimits = field(default_factory=WriteLimits)
     entity: EntityMetadata = ACCOUNT
     sizes: Sizes = field(default_factory=Sizes)
     parallel: int = 8
@@ -391,7 +391,7 @@ class World:
         self.target = Target(entity=self.entity, connection=connection, messages=self.messages)
 
     def writing(self) -> Writing:
-        return Writing(self.service, target=self.target, lanes=self.lanes, senders=self.senders, bounds=self.bounds)
+        return Writing(self.service, target=self.target, lanes=self.lanes, senders=self.senders, limits=self.limits)
 
     def write(self, changes: Iterable[Change]) -> list[Outcome]:
         return list(self.writing().outcomes(changes))

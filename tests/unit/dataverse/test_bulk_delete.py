@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
 from shared.dataverse.http.transport import Request, Response
 from shared.dataverse.write.bulk_delete import IDS_A_QUERY, JOBS_AT_ONCE, ROWS_A_JOB, Dropping
-from shared.dataverse.write.writer import Bounds
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 from tests.unit.dataverse.simulation import ACCOUNT, BASE, FixedToken, SimulatedClock
 
@@ -75,11 +73,11 @@ class Jobs:
                 self.there -= ids - self.immovable
                 del self._due[job]
 
-    def write(self, changes: Iterable[Change], bounds: Bounds) -> Iterator[Outcome]:
+    def write(self, changes: Iterable[Change], limits: WriteLimits) -> Iterator[Outcome]:
         """The ordinary writer, which deletes what can be deleted."""
         failed = 0
         for change in changes:
-            if bounds.max_errors is not None and failed > bounds.max_errors:
+            if limits.max_errors is not None and failed > limits.max_errors:
                 yield Skipped(number=change.number, reason="errors")
             elif change.id in self.immovable:
                 failed += 1
@@ -97,9 +95,9 @@ def deletes(count: int, *, start: int = 0) -> list[Change]:
     return [Change(number=n, action=ChangeAction.DELETE, id=record(n)) for n in range(start, start + count)]
 
 
-def dropping(jobs: Jobs, *, fewest: int = 100, **bounds: Any) -> Dropping:
+def dropping(jobs: Jobs, *, fewest: int = 100, **limits: Any) -> Dropping:
     service = Service(Connection(service_url=BASE), transport=jobs, users=[FixedToken()], clock=jobs.clock)
-    return Dropping(service, ACCOUNT, fewest=fewest, bounds=Bounds(**bounds), write=jobs.write)
+    return Dropping(service, ACCOUNT, fewest=fewest, limits=WriteLimits(**limits), write=jobs.write)
 
 
 def drained(drops: Dropping, changes: Iterable[Change]) -> tuple[dict[int, Outcome], SyncError | None]:
@@ -198,7 +196,7 @@ def test_a_service_that_stays_away_ends_the_run_as_retry_later() -> None:
 def test_the_deadline_calls_jobs_off_and_tells_what_they_did() -> None:
     """Nothing is deleted after the run has ended; what was is applied, the rest is left for the next run."""
     jobs = Jobs(30_000, seconds=25.0)
-    drops = dropping(jobs, deadline=jobs.clock.now() + timedelta(seconds=50))
+    drops = dropping(jobs, deadline=jobs.clock.monotonic() + 50)
     outcomes, error = drained(drops, deletes(30_000))
     applied = {number for number, outcome in outcomes.items() if isinstance(outcome, Applied)}
     assert (len(outcomes), error) == (30_000, None)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
-from shared.dataverse.write.writer import Bounds
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, WriteLimits
 from tests.unit.dataverse.simulation import ALL_MESSAGES, Fault, World, inserts, world
 
 REFUSED = "the state cannot be set"
@@ -83,6 +82,6 @@ def test_a_lost_answer_to_either_request_leaves_one_record_and_one_outcome(kind:
 def test_a_write_that_is_stopped_gives_every_change_its_outcome() -> None:
     """A change whose first request was answered and whose second was not sent is left for the next run."""
     asked = count()
-    here = world(bounds=Bounds(cancelled=lambda: next(asked) > 3))
+    here = world(limits=WriteLimits(cancelled=lambda: next(asked) > 3))
     outcomes = here.write(with_state(40))
     assert sorted(outcome.number for outcome in outcomes) == list(range(40))

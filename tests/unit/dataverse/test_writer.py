@@ -7,15 +7,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.http.retry import Patience
 from shared.dataverse.http.transport import Request
 from shared.dataverse.write.controller import Kind
-from shared.dataverse.write.writer import Bounds
 from shared.errors import AbortRun, RetryLater, SyncError
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE, Fault, World, inserts, world
 
@@ -235,10 +233,10 @@ def test_a_service_that_stays_away_ends_the_run_as_retry_later() -> None:
 def test_the_deadline_stops_at_a_chunk_boundary() -> None:
     """Nothing is in flight at the deadline; what is left is skipped and says why."""
     here = world()
-    deadline = here.memory.clock.now() + timedelta(seconds=5)
-    here.bounds = Bounds(deadline=deadline)
+    deadline = here.memory.clock.monotonic() + 5
+    here.limits = WriteLimits(deadline=deadline)
     outcomes = here.write(inserts(100_000))
-    assert here.memory.clock.now() <= deadline
+    assert here.memory.clock.monotonic() <= deadline
     counts = settled(outcomes, 100_000)
     assert counts["Applied"] == len(here.memory.records) > 10_000
     assert {outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)} == {"deadline"}
@@ -246,7 +244,7 @@ def test_the_deadline_stops_at_a_chunk_boundary() -> None:
 
 def test_too_many_errors_stop_the_rest() -> None:
     """More failures than max_errors skip what is left; what was written stays."""
-    here = world(bad=lambda row: "bad", bounds=Bounds(max_errors=10))
+    here = world(bad=lambda row: "bad", limits=WriteLimits(max_errors=10))
     counts = settled(here.write(inserts(2000)), 2000)
     assert counts["Failed"] > 10
     assert counts["Skipped"] > 0
@@ -255,7 +253,7 @@ def test_too_many_errors_stop_the_rest() -> None:
 def test_a_cancelled_write_skips_the_rest() -> None:
     """Once cancelled, nothing more is sent."""
     here = world()
-    here.bounds = Bounds(cancelled=lambda: here.memory.clock.seconds > 1)
+    here.limits = WriteLimits(cancelled=lambda: here.memory.clock.seconds > 1)
     counts = settled(here.write(inserts(50_000)), 50_000)
     assert counts["Applied"] == len(here.memory.records)
     assert counts["Skipped"] > 0
@@ -377,7 +375,7 @@ def test_somebody_elses_record_does_not_pass_for_ours(*, kind: str, bulk: bool) 
 @pytest.mark.parametrize("adopting", [True, False])
 def test_taken_keys_do_not_stop_a_writer_whose_caller_adopts(*, adopting: bool) -> None:
     """It looks for the records first; without that they are failures like any other, and the limit stops the rest."""
-    here = world(bounds=Bounds(max_errors=1, adopting=adopting))
+    here = world(limits=WriteLimits(max_errors=1, adopting=adopting))
     for number in range(20):
         here.memory.send(request("POST", {"accountnumber": f"A{number}", "name": "theirs"}, unharmed=here))
     ends = settled(here.write(inserts(3000)), 3000)
