@@ -9,7 +9,7 @@ __all__ = ["NewTable", "Purpose", "Step", "Table"]
 
 
 class Table(StrEnum):
-    """The tables and views of a run, in the order in which they are made."""
+    """The tables and views of a run, in the order in which they are made; the last three are those of real time."""
 
     SOURCE_RAW = "source_raw"
     SOURCE_ERRORS = "source_errors"
@@ -26,6 +26,9 @@ class Table(StrEnum):
     OUTCOMES = "outcomes"
     HOLDERS = "holders"
     ADOPTIONS = "adoptions"
+    WANTED = "wanted"
+    WANTED_SOURCE = "wanted_source"
+    STEP_ROWS = "step_rows"
 
 
 class Purpose(Flag):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
@@ -16,8 +17,9 @@ from shared.cli.frame import program
 from shared.definitions import load_definition
 from shared.jobs import RunState, RunSummary
 from shared.transform import ErrorType
-from shared.workspace import checked
+from shared.workspace import Table, checked
 
+ARCHITECTURE = Path("docs/architecture.md")
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
 COMMANDS = Path("docs/commands.md").read_text("utf-8")
 ERRORS = Path("docs/errors.md").read_text("utf-8")
@@ -86,7 +88,7 @@ def test_every_folder_of_the_code_has_a_line_in_the_table_of_rooms() -> None:
     top = [folder for folder in Path().iterdir() if folder.is_dir() and not folder.name.startswith(".")]
     below = [folder for room in ("shared", "emulator") for folder in Path(room).rglob("*") if folder.is_dir()]
     rooms = {folder.as_posix() for folder in [*top, *below] if any(folder.glob("*.py"))}
-    table = Path("docs/architecture.md").read_text("utf-8").partition("## Rooms")[2].partition("\n## ")[0]
+    table = ARCHITECTURE.read_text("utf-8").partition("## Rooms")[2].partition("\n## ")[0]
     lines = re.findall(r"^\| `([a-z_/]+)` \| .+\. \|$", table, re.MULTILINE)
     assert sorted(lines) == sorted(rooms)
 
@@ -103,6 +105,40 @@ def test_every_name_in_the_path_of_an_event_exists() -> None:
     alone = set(re.findall(r"`(\w+)`", section)) - {name for name, _ in named}
     assert alone == {"wanted"}  # a table
     assert {"decode_batch", "fold_batch", "apply_batch", "record_batch"} <= {name for name, _ in named}
+
+
+def defined() -> set[str]:
+    """Functions, classes and methods of the code: `function`, `Class`, `Class.method`."""
+    found: set[str] = set()
+    for folder in ("shared", "batch_sync", "event_sync"):
+        for source in Path(folder).rglob("*.py"):
+            for node in ast.parse(source.read_text("utf-8")).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                    found.add(node.name)
+                if isinstance(node, ast.ClassDef):
+                    found |= {f"{node.name}.{each.name}" for each in node.body if isinstance(each, ast.FunctionDef)}
+    return found
+
+
+PATHS = re.findall(
+    r"^## (The path of [^\n]+)\n(.*?)(?=^## |\Z)", ARCHITECTURE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+)
+
+
+@pytest.mark.parametrize(("title", "text"), PATHS, ids=[title for title, _ in PATHS])
+def test_every_function_on_a_path_exists(title: str, text: str) -> None:
+    """What a path names is a function, class or method of the code, a table of the workspace, or a file."""
+    names = set(re.findall(r"`([^`\n]+)`", text))
+    functions = names & defined()
+    files = {name for name in names if (Path("shared") / name).is_file() or Path(name).is_file()}
+    commands = {name for name in names if name.startswith("dynamics-sync ")}
+    assert names - functions - files - commands - {*Table, "wanted"} == set(), title
+    assert len(functions) >= 5, title
+
+
+def test_the_path_of_a_batch_is_described() -> None:
+    """The test above would pass without any section."""
+    assert "The path of a batch" in dict(PATHS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

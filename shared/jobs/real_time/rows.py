@@ -158,10 +158,10 @@ def _tables(sync: PreparedSync) -> Sequence[NewTable]:
     columns += [f"{quoted('_omit_' + column.name)} BOOLEAN DEFAULT true" for column in sync.layout]
     # A plain column, unlike that of `current`: DuckDB binds what generates a column anew for each insert.
     columns += [f"_k{column.key_part} {column.sql_type}" for column in sync.keys]
-    tables = [NewTable(name="wanted", columns=f"({', '.join(columns)})")]
+    tables = [NewTable(name=Table.WANTED, columns=f"({', '.join(columns)})")]
     if _needs_source(sync):
         labels = (f"{quoted(c.label)} {SOURCE_TYPES[c.type]}" for c in sync.definition.source.columns)
-        tables.append(NewTable(name="wanted_source", columns=f"(_row BIGINT, {', '.join(labels)})"))
+        tables.append(NewTable(name=Table.WANTED_SOURCE, columns=f"(_row BIGINT, {', '.join(labels)})"))
     return tables
 
 

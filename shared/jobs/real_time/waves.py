@@ -151,7 +151,7 @@ class Wave:
             f"SELECT r.s AS _step, r.r AS _row, r.o AS _before, r.d AS _deletes, r.a AS {_ACTION} "
             f"FROM {json_rows(_STEP_ROWS)}"
         )
-        self.workspace.create(NewTable(name="step_rows", query=query), [json.dumps(rows)])
+        self.workspace.create(NewTable(name=Table.STEP_ROWS, query=query), [json.dumps(rows)])
         self.workspace.run(SOURCE_ERRORS)
 
     def _unread(self, action: EventAction) -> str:
