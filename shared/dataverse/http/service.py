@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from urllib.parse import urljoin
 
 from shared.clock import Clock
@@ -205,8 +204,13 @@ class Service:
         self.meter.hinted(response.headers)
         return response
 
-    def fetch(self, call: Call, *, user: int = 0, deadline: datetime | None = None) -> Response:
+    def fetch(self, call: Call, *, user: int = 0, deadline: float | None = None) -> Response:
         """Send a request that only reads, as often as it takes, and return its good answer.
+
+        Args:
+            call: The request.
+            user: Which application user sends it.
+            deadline: Moment of the clock's `monotonic`, in seconds, after which it is not repeated; None for no limit.
 
         Raises:
             RequestRefused: The service said no.
@@ -221,7 +225,7 @@ class Service:
                 return outcome
             happened, wait, reason = outcome
             tries[happened] += 1
-            left = None if deadline is None else (deadline - self.clock.now()).total_seconds()
+            left = None if deadline is None else deadline - self.clock.monotonic()
             spent = self.clock.monotonic() - started
             pause = delay(
                 Happened(
