@@ -15,7 +15,7 @@ from emulator.testing import RunningEmulator, running
 from event_sync.receiving import received
 from shared.definitions.models.listener import EventFormat
 from shared.events import Message
-from tests.unit.events.world import COLUMNS, MAPPINGS, World
+from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, World
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from emulator.testing import RunningEmulator, running
 from shared.errors import AnswerLost, RetryLater
 from shared.events import Message
-from tests.unit.events.world import World
+from tests.integration.jobs.real_time.world import World
 
 pytestmark = pytest.mark.timeout(300)
 

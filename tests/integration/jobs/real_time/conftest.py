@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emulator.testing import RunningEmulator, running
-from tests.unit.events.world import World
+from tests.integration.jobs.real_time.world import World
 
 Make = Callable[..., World]
 

@@ -22,8 +22,8 @@ from shared.entities import AttributeMetadata, AttributeType, DateBehavior, Enti
 from shared.errors import AbortRun
 from shared.transform import TargetColumn, current_table_step
 from shared.workspace import Workspace
+from tests.unit.dataverse.http.test_service import service
 from tests.unit.dataverse.simulation import ACCOUNT
-from tests.unit.dataverse.test_service import service
 
 # In UTC and without saying so, as DuckDB gives a TIMESTAMP.
 MOMENT = datetime(2026, 1, 31, 10, 0, tzinfo=UTC).replace(tzinfo=None)

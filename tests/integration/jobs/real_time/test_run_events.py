@@ -12,8 +12,8 @@ from shared.dataverse import Change, Dataverse, Outcome, Patience, Skipped
 from shared.errors import RetryLater
 from shared.events import Message, decode
 from shared.jobs.real_time.events import EventSync, Listeners, replay, run_events
-from tests.unit.events.conftest import Make
-from tests.unit.events.world import COLUMNS, MAPPINGS, World
+from tests.integration.jobs.real_time.conftest import Make
+from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, World
 
 
 class TestFull:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.events.conftest import Make
-from tests.unit.events.world import World
+from tests.integration.jobs.real_time.conftest import Make
+from tests.integration.jobs.real_time.world import World
 
 RESERVED = [f"A{character}{number}" for number, character in enumerate("/<>*%&:\\?+#")]
 

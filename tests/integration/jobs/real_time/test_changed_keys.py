@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared.jobs.real_time.events import replay
-from tests.unit.events.conftest import Make
-from tests.unit.events.world import COLUMNS, MAPPINGS, World
+from tests.integration.jobs.real_time.conftest import Make
+from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, World
 
 MOVE = {"format": "debezium"}
 DELETE_INSERT = {"format": "debezium", "key_change": "delete_insert"}

@@ -17,7 +17,7 @@ from shared.definitions.reference.example import EXAMPLE
 from shared.definitions.reference.page import reference_page
 from shared.definitions.reference.schema import schema_text
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def errors(document: Any) -> list[str]:

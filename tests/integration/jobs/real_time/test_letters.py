@@ -10,8 +10,8 @@ import pytest
 from shared.errors import AbortRun, RetryLater
 from shared.jobs.real_time.events import replay
 from shared.state import DeadLetter
-from tests.unit.events.conftest import Make
-from tests.unit.events.world import World
+from tests.integration.jobs.real_time.conftest import Make
+from tests.integration.jobs.real_time.world import World
 
 MATCHING = {"action": "$.op", "match": {"$..type": '["customer"]'}}
 

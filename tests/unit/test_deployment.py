@@ -11,7 +11,7 @@ import pytest
 from shared.deployment import NEEDED, import_all, is_deployed
 from shared.errors import AbortRun
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 def test_everything_that_the_functions_need_can_be_imported() -> None:

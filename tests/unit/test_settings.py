@@ -13,7 +13,7 @@ import pytest
 from shared.errors import UserError
 from shared.settings import DYNAMICS_CLOUDS, LOCAL_STATE, Settings, environment, function_time_limit
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 class TestValues:

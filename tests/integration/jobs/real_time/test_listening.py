@@ -9,8 +9,8 @@ import pytest
 
 from shared.definitions import SyncDefinition
 from shared.jobs.real_time.events import EventSync
-from tests.unit.events.conftest import Make
-from tests.unit.events.world import World
+from tests.integration.jobs.real_time.conftest import Make
+from tests.integration.jobs.real_time.world import World
 
 BEFORE, AFTER = timedelta(hours=-1), timedelta(hours=1)
 

@@ -1,0 +1,40 @@
+"""CONTRIBUTING.md and the folders of the tests say the same as the tree."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+PAGE = Path("CONTRIBUTING.md").read_text("utf-8")
+UNIT = Path("tests/unit")
+# Tests of Bicep and of the smoke scripts: they have no room in `shared`.
+OTHER_FOLDERS = {"infra"}
+# Every store behaves the same: the tests of both are in one place. The app is tested through its commands and jobs.
+TESTED_ELSEWHERE = {"state/azure", "app"}
+
+
+def rooms(top: Path, pattern: str) -> set[str]:
+    """The folders below `top` that hold files of this pattern, or that hold such folders."""
+    found = {file.parent.relative_to(top) for file in top.rglob(pattern)}
+    return {each.as_posix() for path in found for each in (path, *path.parents)} - {"."}
+
+
+def test_unit_tests_have_the_rooms_of_the_code() -> None:
+    """Each room of `shared` has a folder of unit tests with its name, and no folder is left over."""
+    assert rooms(UNIT, "test_*.py") - OTHER_FOLDERS == rooms(Path("shared"), "*.py") - TESTED_ELSEWHERE
+
+
+def test_unit_tests_start_no_emulator() -> None:
+    """A test that needs the emulator is an integration test."""
+    for file in UNIT.rglob("*.py"):
+        tree = ast.walk(ast.parse(file.read_text("utf-8")))
+        names = {node.module for node in tree if isinstance(node, ast.ImportFrom)}
+        assert names.isdisjoint({"emulator.testing", "emulator.server", "emulator.app"}), file
+
+
+def test_every_kind_of_test_is_in_the_table() -> None:
+    """Each folder of tests has one line, and each line has its folder."""
+    table = set(re.findall(r"^\| `tests/([a-z]+)/` \|", PAGE, re.MULTILINE))
+    folders = {folder.name for folder in Path("tests").iterdir() if any(folder.rglob("test_*.py"))}
+    assert table == folders
