@@ -188,7 +188,7 @@ def test_execution_time_of_the_time_model_counts() -> None:
 
 def test_too_many_at_once_are_refused_at_once() -> None:
     """The third request at the same time is refused, while the first two run on."""
-    with running(limits="concurrency=2", latency_ms=500) as one, Client(one) as client:
+    with running(limits="concurrency=2", latency_ms=2000) as one, Client(one) as client:
         statuses: list[int] = []
 
         def ask() -> None:
@@ -233,19 +233,25 @@ def test_the_time_model_sets_a_ceiling() -> None:
         assert client.upsert(rows).status_code == 204
         took = time.monotonic() - begun
         assert took >= 0.24
-        begun = time.monotonic()
-        assert len(client.names()) == 100
-        assert 0.04 <= time.monotonic() - begun < took
+        reads = []
+        for _ in range(5):  # the fastest one: a busy machine slows any of them down
+            begun = time.monotonic()
+            assert len(client.names()) == 100
+            reads.append(time.monotonic() - begun)
+        assert 0.04 <= min(reads) < took
 
 
 def test_small_answers_do_not_wait_for_an_acknowledgement(client: Client) -> None:
-    """Headers and body leave at once: Nagle's algorithm would hold the body back for 40 ms."""
+    """Headers and body leave at once: Nagle's algorithm would hold each body back for 40 ms.
+
+    The fastest answer counts, because a busy machine slows any of them down.
+    """
     times = []
     for _ in range(20):
         begun = time.monotonic()
         client.send("GET", "WhoAmI")
         times.append(time.monotonic() - begun)
-    assert sorted(times)[len(times) // 2] < 0.03
+    assert min(times) < 0.03
 
 
 # Figures

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -320,6 +321,7 @@ all_rules = st.builds(
 )
 
 
+@pytest.mark.timeout(900)  # a hundred plans, on a machine that may be busy
 @settings(max_examples=100, deadline=None)
 @given(rules=all_rules, rows=sources, records=targets)
 def test_the_plan_makes_the_target_what_the_rules_say_and_then_plans_nothing(
