@@ -166,6 +166,16 @@ def test_many_records_are_decided_part_by_part(mixed: Workspace, monkeypatch: py
     ]
 
 
+def test_each_record_is_in_one_part(mixed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part in the middle has a bound on both sides."""
+    monkeypatch.setattr(decisions, "VALUES_AT_ONCE", len(LAYOUT) + 1)
+    for step in reconcile_steps(definition(dropped="delete"), LAYOUT, started=STARTED, target_rows=3):
+        mixed.run(step)
+    assert mixed.query(
+        "SELECT _id::VARCHAR, count(*) FROM decisions WHERE _id IS NOT NULL GROUP BY _id ORDER BY _id"
+    ) == [(ID.format(number), 1) for number in (1, 2, 3)]
+
+
 def test_a_condition_is_decided_in_one_query() -> None:
     """It looks at the source, which is typed anew for every query."""
     condition = definition(changed={"when": "target.name is null"})
