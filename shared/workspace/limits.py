@@ -59,22 +59,25 @@ class _Call:
     def ended(self, seconds: float) -> bool:
         return self._done.wait(max(0.0, seconds))
 
-    def stopped(self, interrupt: Callable[[], None]) -> bool:
+    def stopped(self, interrupt: Callable[[], None], grace: float) -> bool:
         """Ask the work to stop; once more after a while, because it may not even have begun."""
         for _ in range(_ASKED):
             interrupt()
-            if self.ended(_GRACE / _ASKED):
+            if self.ended(grace / _ASKED):
                 return True
         return False
 
 
-def within(left: Callable[[], float], work: Callable[[], T], interrupt: Callable[[], None]) -> T:
+def within(
+    left: Callable[[], float], work: Callable[[], T], interrupt: Callable[[], None], *, grace: float = _GRACE
+) -> T:
     """Do some work and return what it gives, or stop it when its time is over.
 
     Args:
         left: How many seconds are left; the work may move the limit while it goes on.
         work: What to do, in another thread.
         interrupt: Asks the work to stop, from this thread.
+        grace: How many seconds to wait, once asked, until the work counts as stuck.
 
     Raises:
         OverdueError: It took longer.
@@ -85,9 +88,9 @@ def within(left: Callable[[], float], work: Callable[[], T], interrupt: Callable
     try:
         while not call.ended(left()):
             if left() <= 0:
-                raise OverdueError(stuck=not call.stopped(interrupt))
+                raise OverdueError(stuck=not call.stopped(interrupt, grace))
     except KeyboardInterrupt:
-        call.stopped(interrupt)
+        call.stopped(interrupt, grace)
         raise
     if call.error is not None:
         raise call.error

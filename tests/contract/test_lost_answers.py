@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,6 +21,17 @@ class Forgetful(AzureStateStore):
         return False
 
 
+class Overtaken(AzureStateStore):
+    """Others write between its reading of positions and its writing."""
+
+    after_reading: Callable[[], None] = staticmethod(lambda: None)
+
+    def _seen_rows(self, *arguments: Any) -> Any:
+        found = super()._seen_rows(*arguments)
+        self.after_reading()
+        return found
+
+
 def test_a_lease_whose_answer_was_lost_is_held(storage_account: str) -> None:
     """The holder finds itself in the row."""
     store = Forgetful.by_connection_string(storage_account)
@@ -32,17 +44,15 @@ def test_a_lease_whose_answer_was_lost_is_held(storage_account: str) -> None:
 
 def test_a_position_is_marked_after_others_wrote_in_between(storage_account: str) -> None:
     """A transaction that was refused is worked out anew from what is there now."""
-    store, other = (AzureStateStore.by_connection_string(storage_account) for _ in range(2))
+    store = Overtaken.by_connection_string(storage_account)
+    other = AzureStateStore.by_connection_string(storage_account)
     other.mark_seen("s", {"a": Position(partition="0", sequence=1)})
-    rows = store._seen_rows
 
-    def late(places: Any) -> Any:
-        found = rows(places)
+    def write_in_between() -> None:
         if other.seen("s", ["a"])["a"].sequence == 1:
             other.mark_seen("s", {"a": Position(partition="0", sequence=5)})
-        return found
 
-    store._seen_rows = late  # type: ignore[method-assign]  # somebody writes between our reading and our writing
+    store.after_reading = write_in_between
     store.mark_seen("s", {"a": Position(partition="0", sequence=3), "b": Position(partition="0", sequence=4)})
     assert {name: at.sequence for name, at in other.seen("s", ["a", "b"]).items()} == {"a": 5, "b": 4}
     store.close()

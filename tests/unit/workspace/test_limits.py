@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import Problem, UserError
-from shared.workspace import Step, Trial, Workspace, limits
+from shared.workspace import Step, Trial, Workspace
 from shared.workspace.limits import OverdueError, within
 
 ENDLESS = "SELECT count(*) FROM range(1000000000000) AS a(x) WHERE hash(x) = 7"  # nothing that an optimizer can foresee
@@ -37,12 +37,11 @@ def test_work_that_stops_when_asked_is_not_stuck() -> None:
     assert not caught.value.stuck
 
 
-def test_work_that_cannot_be_stopped_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_cannot_be_stopped_is_left_alone() -> None:
     """Whoever waits for it goes on."""
-    monkeypatch.setattr(limits, "_GRACE", 0.0)
     end = threading.Event()
     with pytest.raises(OverdueError) as caught:
-        within(lambda: 0.0, end.wait, lambda: None)
+        within(lambda: 0.0, end.wait, lambda: None, grace=0.0)
     end.set()
     assert caught.value.stuck
 
