@@ -12,9 +12,11 @@ TOOLS := $(TOOLS_VENV)/.set-up
 # Licences that may be in the deployed package. A package of another licence is looked at before it gets in.
 LICENCES := MIT;Apache;BSD;Mozilla Public License 2.0;MPL-2.0;Python Software Foundation;PSF;ISC;Public Domain
 DEPLOYED_PACKAGES = $(shell sed -nE 's/^([A-Za-z0-9_.-]+)==.*/\1/p' requirements.txt)
+# The tests that coverage is measured with.
+COVERED_BY := tests/unit tests/property tests/integration tests/functions tests/acceptance
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo test test-deployed package check check-infra site audit sbom format bench soak start lock clean
+.PHONY: setup demo test test-deployed coverage mutation package check check-infra site audit sbom format bench soak start lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -56,6 +58,15 @@ test-deployed: ## the functions and the package, on the Python version that is d
 	@if $(PYTHON) scripts/deployed_python.py >/dev/null; then \
 	    $(MAKE) --no-print-directory $(DEPLOYED_VENV)/.set-up && $(DEPLOYED_VENV)/bin/pytest -n auto tests/functions tests/package; \
 	else echo "Skipped: the tests on Python $(DEPLOYED_PYTHON)."; fi
+
+coverage: setup ## branch coverage of the code, with the gate of pyproject.toml; takes longer than test
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n auto $(COVERED_BY)
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
+
+mutation: setup ## change operators of transform and reconcile one by one, and list the changes that no test notices
+	$(BIN)/python scripts/mutation.py $(MUTATION)
 
 package: setup ## the zips that are deployed, in dist/: without packages for the remote build, and with them
 	$(BIN)/python scripts/package.py
@@ -106,4 +117,4 @@ lock: ## renew the lock files from pyproject.toml (needs uv)
 	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet --extra azure --constraints requirements/dev.txt pyproject.toml --output-file requirements.txt
 
 clean: ## what the other targets made
-	rm -rf $(VENV) $(DEPLOYED_VENV) $(TOOLS_VENV) dist .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(DEPLOYED_VENV) $(TOOLS_VENV) dist .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* *.egg-info

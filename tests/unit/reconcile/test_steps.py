@@ -255,6 +255,18 @@ def test_nothing_is_dropped_while_a_row_without_a_known_key_may_be_any_record(mi
     assert found == [(1, "number", "Dropped Record Kept", False, ID.format(1))]
 
 
+def test_a_key_of_which_one_part_cannot_be_read_may_be_any_records(workspace: Workspace) -> None:
+    """One unknown part of a key is enough to keep all records."""
+    part_1, part_2 = column("a", key_part=1), column("b", key_part=2)
+    table(workspace, "desired", "_row BIGINT, a VARCHAR, b VARCHAR, _k1 VARCHAR, _k2 VARCHAR")
+    table(
+        workspace, "current", "_seq BIGINT, _id UUID, a VARCHAR, b VARCHAR, _k1 VARCHAR, _k2 VARCHAR",
+        (1, ID.format(1), "x", "y", "x", "y"),
+    )  # fmt: skip
+    workspace.execute("INSERT INTO protected VALUES ('other', NULL)")
+    assert reconcile(workspace, (part_1, part_2), dropped="delete") == []
+
+
 def test_every_part_of_a_key_has_to_match(workspace: Workspace) -> None:
     """A composite key joins on all of its parts, in the key's order whatever the mappings' order is."""
     part_1, part_2 = column("a", key_part=2), column("b", key_part=1)
@@ -383,6 +395,16 @@ def test_a_state_follows_unless_new_records_have_it(
         payload |= {"state": state} if state is not None and not later else {}
     assert json.loads(change["payload"]) == payload
     assert json.loads(change["later"] or "{}") == later
+
+
+def test_what_only_an_update_takes_does_not_depend_on_the_state(workspace: Workspace) -> None:
+    """A new record has its state already, and the other column follows all the same."""
+    state = column("state", AttributeType.STATE, "INTEGER", creatable=False, choices=USUAL, omit=Omit.WHEN_NULL)
+    columns = "number VARCHAR, state INTEGER, size DECIMAL(38,2), _k1 VARCHAR"
+    table(workspace, "desired", f"_row BIGINT, {columns}", (1, "a", 0, 1, "a"))
+    table(workspace, "current", f"_seq BIGINT, _id UUID, _created TIMESTAMP, {columns}")
+    (insert,) = reconcile(workspace, (NUMBER, state, AFTERWARDS))
+    assert (insert["payload"], insert["later"]) == ('{"number":"a"}', '{"size":1.00}')
 
 
 def test_an_empty_value_is_sent_where_the_service_would_fill_in_a_default(workspace: Workspace) -> None:
