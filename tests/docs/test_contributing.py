@@ -10,8 +10,8 @@ PAGE = Path("CONTRIBUTING.md").read_text("utf-8")
 UNIT = Path("tests/unit")
 # Tests of Bicep and of the smoke scripts: they have no room in `shared`.
 OTHER_FOLDERS = {"infra"}
-# Every store behaves the same: the tests of both are in one place. The app is tested through its commands and jobs.
-TESTED_ELSEWHERE = {"state/azure", "app"}
+# Every store behaves the same: the tests of both are in one place.
+TESTED_ELSEWHERE = {"state/azure"}
 
 
 def rooms(top: Path, pattern: str) -> set[str]:
