@@ -57,3 +57,10 @@ def test_records_without_a_key_are_reported_and_out_of_reach(workspace: Workspac
     assert workspace.query("SELECT _seq FROM current") == [(3,)]
     found = workspace.query('SELECT _row, "column", error, rejected FROM target_errors ORDER BY 1')
     assert found == [(row, "accountnumber", "Mandatory Rule Violation", True) for row in (1, 2)]
+
+
+def test_a_key_that_several_records_have_is_protected_where_records_are_dropped(workspace: Workspace) -> None:
+    """Each such key once; a key of one record and an empty key are not protected."""
+    records = [(1, 1, None, "a"), (2, 2, None, "A"), (3, 3, None, "á"), (4, 4, None, "b"), (5, 5, None, None)]
+    finish(workspace, records, dropped="delete")
+    assert workspace.query("SELECT * FROM protected") == [("a",)]
