@@ -40,7 +40,7 @@ def _is_unfinished(app: App, now: datetime) -> bool:
     """Remove what a tick can; whether there is more to do."""
     try:
         removed = app.state.prune(now - timedelta(days=app.settings.retention_days), limit=A_TICK)
-        forgotten = 0 if removed.more else app.state.forget_seen(now - LONGEST_REPLAY)
+        forgotten = 0 if removed.more else app.state.remove_positions(now - LONGEST_REPLAY)
     except RetryLater as error:
         log.warning("The daily housekeeping is tried again at the next tick: %s", error.message)
         return True

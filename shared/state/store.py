@@ -130,7 +130,7 @@ class StateStore(Protocol):
         Within a partition a position never moves back: where a later one is there, it stays.
         """
 
-    def forget_seen(self, before: datetime) -> int:
+    def remove_positions(self, before: datetime) -> int:
         """Forget positions that were written before a moment; returns how many. For keeping the store small."""
 
     # -- Saved plans ---------------------------------------------------------------------------------------------

@@ -555,7 +555,7 @@ class TestSeenPositions:
         store.mark_seen("s", {"old": Position(partition="0", sequence=1)})
         wall.pass_(100)
         store.mark_seen("s", {"new": Position(partition="0", sequence=2)})
-        assert store.forget_seen(wall() - timedelta(seconds=50)) == 1
+        assert store.remove_positions(wall() - timedelta(seconds=50)) == 1
         assert store.seen("s", ["old", "new"]) == {"new": Position(partition="0", sequence=2)}
 
 

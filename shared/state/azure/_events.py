@@ -191,8 +191,8 @@ class EventTables(RunTables):
         }
         return self._write_after(entity, there)
 
-    def forget_seen(self, before: datetime) -> int:
-        """See `StateStore.forget_seen`."""
+    def remove_positions(self, before: datetime) -> int:
+        """See `StateStore.remove_positions`."""
         condition = f"written lt datetime'{before.isoformat().replace('+00:00', 'Z')}'"
         rows = self._query(SEEN, condition, select=["PartitionKey", "RowKey"])
         self._delete(SEEN, rows)

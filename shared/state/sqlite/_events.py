@@ -85,8 +85,8 @@ class EventRows(Database):
                 rows,
             )
 
-    def forget_seen(self, before: datetime) -> int:
-        """See `StateStore.forget_seen`."""
+    def remove_positions(self, before: datetime) -> int:
+        """See `StateStore.remove_positions`."""
         with self._writing() as db:
             return db.execute("DELETE FROM seen WHERE written < ?", (tables.text(before),)).rowcount
 
