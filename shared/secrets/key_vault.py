@@ -27,7 +27,7 @@ SECRET_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _SecretAddress:
     """Where a secret lies; an empty version means the current one."""
 
     vault: str
@@ -65,22 +65,22 @@ class KeyVaultSecrets:
         self._monotonic = monotonic
         self._options = dict(client_options or {})
         self._clients: dict[str, SecretClient] = {}
-        self._kept: dict[_Place, _Kept] = {}
+        self._kept: dict[_SecretAddress, _Kept] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str, *, fresh: bool = False) -> str:
         """See `SecretStore.get`; `name` is a secret's name or its full URI."""
-        place = self._place(name)
+        address = self._address(name)
         with self._lock:  # one request for many threads that ask at once
-            kept = self._kept.get(place)
+            kept = self._kept.get(address)
             if kept is None or fresh or kept.until <= self._monotonic():
-                kept = _Kept(value=self._fetch(place), until=self._monotonic() + CACHE_SECONDS)
-                self._kept[place] = kept
+                kept = _Kept(value=self._fetch(address), until=self._monotonic() + CACHE_SECONDS)
+                self._kept[address] = kept
             return kept.value
 
-    def _place(self, name: str) -> _Place:
+    def _address(self, name: str) -> _SecretAddress:
         if found := SECRET_URI.fullmatch(name):
-            return _Place(vault=found[1].lower(), name=found[2], version=found[3] or "")
+            return _SecretAddress(vault=found[1].lower(), name=found[2], version=found[3] or "")
         if not SECRET_NAME.fullmatch(name):
             raise UserError(
                 f"{{key_vault: {name}}} is neither a secret's name (letters, digits and hyphens) nor a secret's URI "
@@ -91,19 +91,19 @@ class KeyVaultSecrets:
                 f"The secret {{key_vault: {name}}} needs a vault: set KEY_VAULT_URL to the vault's URL, such as "
                 "https://my-vault.vault.azure.net, or write the secret's full URI"
             )
-        return _Place(vault=self._vault_url, name=name)
+        return _SecretAddress(vault=self._vault_url, name=name)
 
-    def _fetch(self, place: _Place) -> str:
+    def _fetch(self, address: _SecretAddress) -> str:
         from azure.core.exceptions import AzureError  # noqa: PLC0415 - 0.2 s of import that a cold start does without
 
         try:
-            value = self._client(place.vault).get_secret(place.name, place.version or None).value
+            value = self._client(address.vault).get_secret(address.name, address.version or None).value
         except AzureError as error:
-            raise _explained(error, place) from error
+            raise _explained(error, address) from error
         except SDK_MISREADS as error:
-            raise AbortRun(f"{place.vault} answered with something else than a secret: is it a Key Vault?") from error
+            raise AbortRun(f"{address.vault} answered with something else than a secret: is it a Key Vault?") from error
         if not isinstance(value, str) or not value:
-            raise UserError(f"The secret {place.name!r} in {place.vault} has no value")
+            raise UserError(f"The secret {address.name!r} in {address.vault} has no value")
         return value
 
     def _client(self, vault: str) -> SecretClient:
@@ -118,7 +118,7 @@ class KeyVaultSecrets:
         return self._clients[vault]
 
 
-def _explained(error: Exception, place: _Place) -> SyncError:
+def _explained(error: Exception, address: _SecretAddress) -> SyncError:
     """What the SDK raised, as what to do next."""
     from azure.core.exceptions import (  # noqa: PLC0415 - see _fetch
         ClientAuthenticationError,
@@ -128,7 +128,7 @@ def _explained(error: Exception, place: _Place) -> SyncError:
         ServiceResponseError,
     )
 
-    where = f"the secret {place.name!r} in {place.vault}"
+    where = f"the secret {address.name!r} in {address.vault}"
     away = partial(RetryLater, retry_after=RETRY_AFTER)
     match error:
         case ResourceNotFoundError():

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import FORMS, Language, Model
-from shared.definitions.models.secrets import REFERENCE_REMEDY, SecretPlace
+from shared.definitions.models.secrets import REFERENCE_REMEDY, SecretMarker
 from shared.suggestions import did_you_mean
 
 __all__ = ["Mistake", "Spot", "close_to", "mistakes_of", "spots", "unknown_keys"]
@@ -41,7 +41,7 @@ class Spot:
     value: object
     model: type[Model] | None = None
     language: Language | None = None
-    secret: SecretPlace | None = None
+    secret: SecretMarker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def spots(annotation: Any, value: object, path: Path = ()) -> Iterator[Spot]:
     """
     options = [*_options(annotation)]
     markers = [marker for option in options for marker in option.markers]
-    secret = next((marker for marker in markers if isinstance(marker, SecretPlace)), None)
+    secret = next((marker for marker in markers if isinstance(marker, SecretMarker)), None)
     match value:
         case dict():
             model = _model_for(options, value)

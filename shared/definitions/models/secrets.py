@@ -17,7 +17,7 @@ __all__ = [
     "ClientId",
     "EnvironmentSecret",
     "KeyVaultSecret",
-    "SecretPlace",
+    "SecretMarker",
     "SecretReference",
 ]
 
@@ -28,7 +28,7 @@ REFERENCE_REMEDY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class SecretPlace:
+class SecretMarker:
     """Marks a field where a secret may stand: nothing at or below it is repeated in a message.
 
     Attributes:
@@ -97,12 +97,12 @@ SecretReference = Annotated[
     _KeyVault | _Environment,
     Discriminator(_kind),
     BeforeValidator(_no_text, json_schema_input_type=KeyVaultSecret | EnvironmentSecret | _ParameterName),
-    SecretPlace(),
+    SecretMarker(),
 ]
 ClientId = Annotated[
     _KeyVault | _Environment | Annotated[Text, Tag("text")],
     Discriminator(_kind),
     BeforeValidator(_referenced, json_schema_input_type=KeyVaultSecret | EnvironmentSecret | Text),
-    SecretPlace(plain=True),
+    SecretMarker(plain=True),
 ]
 ONE_OR_MANY: Final = Discriminator(lambda value: "many" if isinstance(value, (list, tuple)) else "one")

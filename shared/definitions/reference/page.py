@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from shared.definitions.models import SyncDefinition
 from shared.definitions.models.base import Language, Model
-from shared.definitions.models.secrets import SecretPlace
+from shared.definitions.models.secrets import SecretMarker
 from shared.definitions.reference.example import EXAMPLE
 
 __all__ = ["reference_page"]
@@ -130,7 +130,7 @@ _KINDS: Final = {"str": "text", "int": "whole number", "float": "number", "bool"
 
 def _kind(annotation: Any, markers: tuple[object, ...]) -> str:
     language = next((marker for marker in markers if isinstance(marker, Language)), None)
-    if issubclass(annotation, Model) and any(isinstance(marker, SecretPlace) for marker in markers):
+    if issubclass(annotation, Model) and any(isinstance(marker, SecretMarker) for marker in markers):
         return "[reference to a secret](#secrets)"
     if issubclass(annotation, Model):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
