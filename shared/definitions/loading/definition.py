@@ -1,4 +1,4 @@
-"""From a YAML text to a `SyncDefinition`, or to every mistake in it with its place."""
+"""From a YAML text to a `SyncDefinition`, or to every mistake in it with its position."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from shared.definitions.loading.located import Mistake, Spot, mistakes_of, spots, unknown_keys
 from shared.definitions.loading.parameter_rules import Parameters, read_parameters
 from shared.definitions.loading.rules import between_keys
-from shared.definitions.loading.yaml_loader import Document, Place, YamlProblem, read_yaml, shown_path
+from shared.definitions.loading.yaml_loader import Document, TextPosition, YamlProblem, read_yaml, shown_path
 from shared.definitions.models import SyncDefinition
 from shared.definitions.models.base import SYNC_NAME
 from shared.errors import DefinitionError, Problem
@@ -47,13 +47,13 @@ class Reading:
         definition: None when there are problems.
         name: The name that the text gives, also where it has mistakes; empty where it gives none.
         problems: In the order of the text.
-        places: Path as problems show it, such as ``destination.mappings[3].target`` -> where that key stands.
+        positions: Path as problems show it, such as ``destination.mappings[3].target`` -> where that key stands.
     """
 
     definition: SyncDefinition | None
     name: str
     problems: tuple[Problem, ...]
-    places: Mapping[str, Place]
+    positions: Mapping[str, TextPosition]
 
 
 def read_definition(text: str, *, file: str = "") -> Reading:
@@ -69,9 +69,9 @@ def read_definition(text: str, *, file: str = "") -> Reading:
         message = "a definition is a mapping of keys such as name, source and destination"
         problems = {Problem(message=message, file=file, line=1, column=1): None}
     ordered = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-    places = {shown_path(path): place for path, place in document.keys.items()}
+    positions = {shown_path(path): position for path, position in document.keys.items()}
     name = _name(document.value, text)
-    return Reading(definition=None if ordered else definition, name=name, problems=ordered, places=places)
+    return Reading(definition=None if ordered else definition, name=name, problems=ordered, positions=positions)
 
 
 def _name(value: object, text: str) -> str:
@@ -103,14 +103,14 @@ def _mistakes(value: object, found: list[Spot], parameters: Parameters) -> Itera
 
 
 def _yaml_problem(problem: YamlProblem, file: str) -> Problem:
-    place = problem.place
+    position = problem.position
     return Problem(
-        message=problem.message, file=file, line=place.line, column=place.column, path=shown_path(problem.path)
+        message=problem.message, file=file, line=position.line, column=position.column, path=shown_path(problem.path)
     )
 
 
 def _problem(mistake: Mistake, document: Document, file: str) -> Problem:
-    place = document.value_place(mistake.path) if mistake.at_value else document.place(mistake.path)
+    position = document.value_position(mistake.path) if mistake.at_value else document.key_position(mistake.path)
     return Problem(
-        message=mistake.message, file=file, line=place.line, column=place.column, path=shown_path(mistake.path)
+        message=mistake.message, file=file, line=position.line, column=position.column, path=shown_path(mistake.path)
     )

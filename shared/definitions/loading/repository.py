@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from shared.definitions.loading.definition import read_definition
-from shared.definitions.loading.yaml_loader import Place
+from shared.definitions.loading.yaml_loader import TextPosition
 from shared.definitions.models import SyncDefinition
 from shared.errors import DefinitionError, Problem, UserError
 from shared.remote import OpenUrl, open_without_account
@@ -41,14 +41,14 @@ class Loaded:
         file: Path or URL.
         definition: None when there are problems.
         problems: In the order of the text.
-        places: Path as problems show it -> where that key stands.
+        positions: Path as problems show it -> where that key stands.
     """
 
     name: str
     file: str
     definition: SyncDefinition | None
     problems: tuple[Problem, ...] = ()
-    places: Mapping[str, Place] = field(default_factory=dict, repr=False)
+    positions: Mapping[str, TextPosition] = field(default_factory=dict, repr=False)
 
     def placed(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Give problems that know only their path its file, line and column, or those of what is around it."""
@@ -56,27 +56,27 @@ class Loaded:
 
     def _placed(self, problem: Problem) -> Problem:
         path = problem.path
-        while path and path not in self.places:
+        while path and path not in self.positions:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        place = self.places.get(path)
-        line, column = (place.line, place.column) if place else (0, 0)
+        position = self.positions.get(path)
+        line, column = (position.line, position.column) if position else (0, 0)
         return replace(problem, file=self.file, line=line, column=column)
 
 
-def load_folder(place: str | Path) -> tuple[Loaded, ...]:
+def load_folder(location: str | Path) -> tuple[Loaded, ...]:
     """Read every definition of a folder (`*.yaml`, `*.yml`, not its subfolders), or one file.
 
     Args:
-        place: A local path, or an fsspec URL such as `abfs://container/path`.
+        location: A local path, or an fsspec URL such as `abfs://container/path`.
 
     Returns:
         One entry a file, in the order of their names. A file with mistakes does not keep the others from being used;
         `accepted` is for callers who want all or nothing.
 
     Raises:
-        UserError: When there is no such place, or it cannot be read.
+        UserError: When the path does not exist or cannot be read.
     """
-    return Repository(place, clock=lambda: 0.0).loaded()
+    return Repository(location, clock=lambda: 0.0).loaded()
 
 
 def accepted(loaded: Iterable[Loaded]) -> tuple[SyncDefinition, ...]:
@@ -116,15 +116,15 @@ class Repository:
     When a look fails (storage away) the definitions of the last look stay in use; the first look has to succeed.
 
     Args:
-        place: A local path, or an fsspec URL.
+        location: A local path, or an fsspec URL.
         clock: Monotonic seconds.
         open_url: Turns a URL into its file system and path.
     """
 
     def __init__(
-        self, place: str | Path, *, clock: Callable[[], float], open_url: OpenUrl = open_without_account
+        self, location: str | Path, *, clock: Callable[[], float], open_url: OpenUrl = open_without_account
     ) -> None:
-        self._place = str(place)
+        self._location = str(location)
         self._open_url = open_url
         self._clock = clock
         self._lock = threading.Lock()
@@ -136,7 +136,7 @@ class Repository:
         """Every file with its definition or problems.
 
         Raises:
-            UserError: When the place cannot be read and never could.
+            UserError: When the location cannot be read and never was.
         """
         with self._lock:
             if self._loaded is None or self._clock() - self._looked >= SECONDS_BETWEEN_LOOKS:
@@ -158,7 +158,7 @@ class Repository:
         entries = [entry for entry in self.loaded() if entry.name == name]
         if not entries:
             known = ", ".join(entry.name for entry in self.loaded()) or "none"
-            raise UserError(f"there is no sync {name} in {self._place}; there are: {known}")
+            raise UserError(f"there is no sync {name} in {self._location}; there are: {known}")
         return accepted(entries)[0]
 
     def placed(self, name: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -174,12 +174,16 @@ class Repository:
             if self._loaded is not None:
                 return self._loaded
             reason = error.strerror or str(error)
-            raise UserError(f"the definitions in {self._place} cannot be read: {reason}") from error
+            raise UserError(f"the definitions in {self._location} cannot be read: {reason}") from error
         return tuple(_with_unique_names(self._read.values()))
 
     def _folder(self) -> _Folder:
         # C:\folder is a path; every URL holds "://".
-        return _RemoteFolder(self._place, self._open_url) if "://" in self._place else _LocalFolder(Path(self._place))
+        return (
+            _RemoteFolder(self._location, self._open_url)
+            if "://" in self._location
+            else _LocalFolder(Path(self._location))
+        )
 
 
 def _load(folder: _Folder, name: str) -> Loaded:
@@ -212,7 +216,7 @@ def _load(folder: _Folder, name: str) -> Loaded:
         file=file,
         definition=reading.definition,
         problems=reading.problems,
-        places=reading.places,
+        positions=reading.positions,
     )
 
 
@@ -246,13 +250,13 @@ def _is_definition(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _LocalFolder:
-    place: Path
+    path: Path
 
     def files(self) -> list[_File]:
-        if self.place.is_file():
-            return [self._file(self.place)]
+        if self.path.is_file():
+            return [self._file(self.path)]
         return [
-            self._file(path) for path in sorted(self.place.iterdir()) if _is_definition(path.name) and not path.is_dir()
+            self._file(path) for path in sorted(self.path.iterdir()) if _is_definition(path.name) and not path.is_dir()
         ]
 
     @staticmethod
@@ -266,13 +270,13 @@ class _LocalFolder:
         return _File(path.name, f"{about.st_mtime_ns}-{about.st_size}-{about.st_ino}")
 
     def shown(self, name: str) -> str:
-        return str(self.place if self.place.is_file() else self.place / name)
+        return str(self.path if self.path.is_file() else self.path / name)
 
     def read(self, name: str) -> bytes:
         path = self.shown(name)
         if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a device may set it going
             raise _not_a_file(path)
-        # A pipe that took the file's place meanwhile would block the opening, and a device may have no end.
+        # A pipe that replaced the file meanwhile would block the opening, and a device may have no end.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise _not_a_file(path)

@@ -1,4 +1,4 @@
-"""YAML read into plain values, with the place of every key and every value.
+"""YAML read into plain values, with the position of every key and every value.
 
 Plain scalars follow YAML 1.2's core schema, as editors do, and not PyYAML's 1.1: `NO` is a country and `12:30` a time
 of day, both text. Two things go further, for the sake of data: numbers with leading zeros stay text, and a plain ISO
@@ -22,7 +22,7 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-__all__ = ["Document", "Path", "Place", "YamlProblem", "read_yaml", "shown_path"]
+__all__ = ["Document", "Path", "TextPosition", "YamlProblem", "read_yaml", "shown_path"]
 
 Path = tuple[str | int, ...]
 
@@ -32,7 +32,7 @@ _MOST_NODES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TextPosition:
     """1-based line and column, in characters."""
 
     line: int
@@ -44,7 +44,7 @@ class YamlProblem:
     """A mistake in the YAML itself."""
 
     message: str
-    place: Place
+    position: TextPosition
     path: Path = ()
 
 
@@ -60,23 +60,23 @@ class Document:
     """
 
     value: object = None
-    values: dict[Path, Place] = field(default_factory=dict)
-    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, TextPosition] = field(default_factory=dict)
+    keys: dict[Path, TextPosition] = field(default_factory=dict)
     problems: list[YamlProblem] = field(default_factory=list)
 
-    def place(self, path: Path) -> Place:
-        """The place of a key or item, or of the nearest thing around it that the text holds."""
+    def key_position(self, path: Path) -> TextPosition:
+        """The position of a key or item, or of the nearest thing around it that the text holds."""
         while path and path not in self.keys:
             path = path[:-1]
-        return self.keys.get(path) or self.values.get(()) or Place(line=1, column=1)
+        return self.keys.get(path) or self.values.get(()) or TextPosition(line=1, column=1)
 
-    def value_place(self, path: Path) -> Place:
-        """The place of a value, or of the nearest thing around it that the text holds."""
-        return self.values.get(path) or self.place(path)
+    def value_position(self, path: Path) -> TextPosition:
+        """The position of a value, or of the nearest thing around it that the text holds."""
+        return self.values.get(path) or self.key_position(path)
 
 
 def shown_path(path: Path) -> str:
-    """Write a path as ``destination.mappings[3].target``; list places count from 0."""
+    """Write a path as ``destination.mappings[3].target``; list positions count from 0."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -114,10 +114,10 @@ def read_yaml(text: str) -> Document:
             document.value = _Builder(document).build(node, ())
     except ReaderError as error:
         document.problems.append(
-            YamlProblem(message="a control character is not allowed here", place=_at(text, error.position))
+            YamlProblem(message="a control character is not allowed here", position=_at(text, error.position))
         )
     except MarkedYAMLError as error:
-        document.problems.append(YamlProblem(message=_syntax_message(error), place=_marked(error)))
+        document.problems.append(YamlProblem(message=_syntax_message(error), position=_marked(error)))
     except (YAMLError, ValueError):
         _report(document, "this is not YAML")
     except (RecursionError, _TooManyNodesError):
@@ -128,7 +128,7 @@ def read_yaml(text: str) -> Document:
 
 
 def _report(document: Document, message: str) -> None:
-    document.problems.append(YamlProblem(message=message, place=Place(line=1, column=1)))
+    document.problems.append(YamlProblem(message=message, position=TextPosition(line=1, column=1)))
 
 
 class _TooManyNodesError(Exception):
@@ -137,7 +137,7 @@ class _TooManyNodesError(Exception):
 
 @dataclass(slots=True)
 class _Builder:
-    """Turns nodes into values and notes their places."""
+    """Turns nodes into values and notes their positions."""
 
     document: Document
     nodes: int = 0
@@ -147,7 +147,7 @@ class _Builder:
         self.nodes += 1
         if self.nodes > _MOST_NODES:
             raise _TooManyNodesError
-        self.document.values[path] = _place(node.start_mark)
+        self.document.values[path] = _position(node.start_mark)
         if node.tag not in _PLAIN_TAGS:
             self._report("a tag (!) has no meaning here", node, path)
             return None
@@ -162,7 +162,7 @@ class _Builder:
         return built
 
     def _report(self, message: str, node: Node, path: Path) -> None:
-        self.document.problems.append(YamlProblem(message=message, place=_place(node.start_mark), path=path))
+        self.document.problems.append(YamlProblem(message=message, position=_position(node.start_mark), path=path))
 
     def _scalar(self, node: ScalarNode, path: Path) -> object:
         if any("\ud800" <= character <= "\udfff" for character in node.value):
@@ -173,7 +173,7 @@ class _Builder:
     def _list(self, node: Node, path: Path) -> list[object]:
         items: list[Node] = node.value if isinstance(node, SequenceNode) else []
         for index, item in enumerate(items):
-            self.document.keys[*path, index] = _place(item.start_mark)
+            self.document.keys[*path, index] = _position(item.start_mark)
         return [self.build(item, (*path, index)) for index, item in enumerate(items)]
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
@@ -186,7 +186,7 @@ class _Builder:
                 # Not named: where a secret belongs even a key may be one.
                 self._report(f"this key is given twice, first on line {first}", key, path)
                 continue
-            self.document.keys[inner] = _place(key.start_mark)
+            self.document.keys[inner] = _position(key.start_mark)
             built[name] = self.build(value, inner)
         return built
 
@@ -258,15 +258,15 @@ def _syntax_message(error: MarkedYAMLError) -> str:
     return f"this cannot be read as YAML: {remedy}"
 
 
-def _marked(error: MarkedYAMLError) -> Place:
+def _marked(error: MarkedYAMLError) -> TextPosition:
     mark = error.problem_mark or error.context_mark
-    return _place(mark) if mark is not None else Place(line=1, column=1)
+    return _position(mark) if mark is not None else TextPosition(line=1, column=1)
 
 
-def _place(mark: Mark) -> Place:
-    return Place(line=mark.line + 1, column=mark.column + 1)
+def _position(mark: Mark) -> TextPosition:
+    return TextPosition(line=mark.line + 1, column=mark.column + 1)
 
 
-def _at(text: str, position: int) -> Place:
+def _at(text: str, position: int) -> TextPosition:
     before = text[:position]
-    return Place(line=before.count("\n") + 1, column=position - before.rfind("\n"))
+    return TextPosition(line=before.count("\n") + 1, column=position - before.rfind("\n"))

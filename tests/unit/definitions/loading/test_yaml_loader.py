@@ -1,4 +1,4 @@
-"""YAML read with the place of every key and value."""
+"""YAML read with the position of every key and value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from shared.definitions.loading.yaml_loader import Place, plain_scalar, read_yaml, shown_path
+from shared.definitions.loading.yaml_loader import TextPosition, plain_scalar, read_yaml, shown_path
 
 
 @pytest.mark.parametrize(
@@ -55,25 +55,25 @@ def test_every_key_and_value_has_a_place() -> None:
     """Places count lines and characters from 1, also behind wide characters and inside brackets."""
     document = read_yaml("ключ: значение\nb:\n  - {x: 1, y: [2, 3]}\n  - z: 4\n")
 
-    assert document.keys["ключ",] == Place(line=1, column=1)
-    assert document.values["ключ",] == Place(line=1, column=7)
-    assert document.keys["b", 0] == Place(line=3, column=5)
-    assert document.keys["b", 0, "y"] == Place(line=3, column=12)
-    assert document.values["b", 0, "y", 1] == Place(line=3, column=19)
-    assert document.values["b", 1, "z"] == Place(line=4, column=8)
+    assert document.keys["ключ",] == TextPosition(line=1, column=1)
+    assert document.values["ключ",] == TextPosition(line=1, column=7)
+    assert document.keys["b", 0] == TextPosition(line=3, column=5)
+    assert document.keys["b", 0, "y"] == TextPosition(line=3, column=12)
+    assert document.values["b", 0, "y", 1] == TextPosition(line=3, column=19)
+    assert document.values["b", 1, "z"] == TextPosition(line=4, column=8)
 
 
 def test_what_is_missing_is_placed_at_what_it_is_missing_from() -> None:
-    """The place of an absent key is that of the nearest thing around it."""
+    """The position of an absent key is that of the nearest thing around it."""
     document = read_yaml("a:\n  b: {c: 1}\n")
 
-    assert document.place(("a", "b", "d", "e")) == Place(line=2, column=3)
-    assert document.place(("x",)) == Place(line=1, column=1)
+    assert document.key_position(("a", "b", "d", "e")) == TextPosition(line=2, column=3)
+    assert document.key_position(("x",)) == TextPosition(line=1, column=1)
 
 
 def test_a_byte_order_mark_moves_no_column() -> None:
     """Editors on Windows write one; it is no part of the text."""
-    assert read_yaml("\ufeffa: [").problems[0].place == read_yaml("a: [").problems[0].place
+    assert read_yaml("\ufeffa: [").problems[0].position == read_yaml("a: [").problems[0].position
 
 
 def test_duplicate_keys_are_each_reported_and_the_first_counts() -> None:
@@ -81,9 +81,9 @@ def test_duplicate_keys_are_each_reported_and_the_first_counts() -> None:
     document = read_yaml("a: 1\nb: {c: 1, c: 2}\na: 3\n")
 
     assert document.value == {"a": 1, "b": {"c": 1}}
-    assert [(each.place, each.path) for each in document.problems] == [
-        (Place(line=2, column=11), ("b",)),
-        (Place(line=3, column=1), ()),
+    assert [(each.position, each.path) for each in document.problems] == [
+        (TextPosition(line=2, column=11), ("b",)),
+        (TextPosition(line=3, column=1), ()),
     ]
 
 
