@@ -1,4 +1,4 @@
-"""From YAML to definitions: one text or a folder of files, and every mistake in them with its place."""
+"""From YAML to definitions: one text or a folder of files, and every problem in them with its place."""
 
 from shared.definitions.loading.definition import load_definition
 from shared.definitions.loading.repository import Loaded, Repository, accepted, load_folder

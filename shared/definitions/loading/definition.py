@@ -1,4 +1,4 @@
-"""From a YAML text to a `SyncDefinition`, or to every mistake in it with its position."""
+"""From a YAML text to a `SyncDefinition`, or to every problem in it with its position."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from shared.definitions.loading.located import Mistake, Spot, mistakes_of, spots, unknown_keys
+from shared.definitions.loading.located import PathProblem, Spot, pydantic_problems, spots, unknown_keys
 from shared.definitions.loading.parameter_rules import Parameters, read_parameters
 from shared.definitions.loading.rules import between_keys
 from shared.definitions.loading.yaml_loader import Document, TextPosition, YamlProblem, read_yaml, shown_path
@@ -31,7 +31,7 @@ def load_definition(text: str, *, file: str = "") -> SyncDefinition:
         file: What problems call the text: a path or URL.
 
     Raises:
-        DefinitionError: With every mistake, in the order of the text.
+        DefinitionError: With every problem, in the order of the text.
     """
     reading = read_definition(text, file=file)
     if reading.definition is None:
@@ -45,7 +45,7 @@ class Reading:
 
     Attributes:
         definition: None when there are problems.
-        name: The name that the text gives, also where it has mistakes; empty where it gives none.
+        name: The name that the text gives, also where it has problems; empty where it gives none.
         problems: In the order of the text.
         positions: Path as problems show it, such as ``destination.mappings[3].target`` -> where that key stands.
     """
@@ -57,7 +57,7 @@ class Reading:
 
 
 def read_definition(text: str, *, file: str = "") -> Reading:
-    """Parse one definition, or list its mistakes."""
+    """Parse one definition, or list its problems."""
     document = read_yaml(text)
     problems = {_yaml_problem(each, file): None for each in document.problems}
     definition: SyncDefinition | None = None
@@ -83,22 +83,22 @@ def _name(value: object, text: str) -> str:
     return found[1] if found else ""
 
 
-def _validated(document: Document, parameters: Parameters) -> tuple[SyncDefinition | None, list[Mistake]]:
+def _validated(document: Document, parameters: Parameters) -> tuple[SyncDefinition | None, list[PathProblem]]:
     value = document.value
     found = [*spots(SyncDefinition, value)]
-    mistakes = [*_mistakes(value, found, parameters)]
+    problems = [*_path_problems(value, found, parameters)]
     try:
-        return SyncDefinition.model_validate(value, context={"secrets": parameters.secrets}), mistakes
+        return SyncDefinition.model_validate(value, context={"secrets": parameters.secrets}), problems
     except ValidationError as error:
-        mistakes += mistakes_of(error.errors(include_url=False), value, found)
-    return None, mistakes
+        problems += pydantic_problems(error.errors(include_url=False), value, found)
+    return None, problems
 
 
-def _mistakes(value: object, found: list[Spot], parameters: Parameters) -> Iterator[Mistake]:
+def _path_problems(value: object, found: list[Spot], parameters: Parameters) -> Iterator[PathProblem]:
     yield from unknown_keys(found)
     if isinstance(value, dict):
         yield from between_keys(value)
-    yield from parameters.mistakes
+    yield from parameters.problems
     yield from parameters.misused(found)
 
 
@@ -109,8 +109,8 @@ def _yaml_problem(problem: YamlProblem, file: str) -> Problem:
     )
 
 
-def _problem(mistake: Mistake, document: Document, file: str) -> Problem:
-    position = document.value_position(mistake.path) if mistake.at_value else document.key_position(mistake.path)
+def _problem(problem: PathProblem, document: Document, file: str) -> Problem:
+    position = document.value_position(problem.path) if problem.at_value else document.key_position(problem.path)
     return Problem(
-        message=mistake.message, file=file, line=position.line, column=position.column, path=shown_path(mistake.path)
+        message=problem.message, file=file, line=position.line, column=position.column, path=shown_path(problem.path)
     )

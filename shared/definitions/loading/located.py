@@ -15,12 +15,12 @@ from shared.definitions.models.base import FORMS, Language, Model
 from shared.definitions.models.secrets import REFERENCE_REMEDY, SecretMarker
 from shared.suggestions import did_you_mean
 
-__all__ = ["Mistake", "Spot", "close_to", "mistakes_of", "spots", "unknown_keys"]
+__all__ = ["PathProblem", "Spot", "close_to", "pydantic_problems", "spots", "unknown_keys"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
-    """A mistake and where it is: at a key or, with `at_value`, at what stands behind it."""
+class PathProblem:
+    """A problem and where it is: at a key or, with `at_value`, at what stands behind it."""
 
     path: Path
     message: str
@@ -121,17 +121,17 @@ def _keys(model: type[Model]) -> set[str]:
     return {info.alias or name for name, info in model.model_fields.items()}
 
 
-def unknown_keys(found: Sequence[Spot]) -> Iterator[Mistake]:
+def unknown_keys(found: Sequence[Spot]) -> Iterator[PathProblem]:
     """Keys that the models do not know; beside a secret none is named, for it may be one."""
     for spot in found:
         if spot.model is None or not isinstance(spot.value, dict):
             continue
         for key in spot.value.keys() - _keys(spot.model):
             if spot.secret is not None:
-                yield Mistake(path=spot.path, message=REFERENCE_REMEDY)
+                yield PathProblem(path=spot.path, message=REFERENCE_REMEDY)
             else:
                 hint = close_to(key, _keys(spot.model))
-                yield Mistake(path=(*spot.path, key), message=f"unknown key; {hint}")
+                yield PathProblem(path=(*spot.path, key), message=f"unknown key; {hint}")
 
 
 def close_to(word: object, known: Collection[str]) -> str:
@@ -141,16 +141,16 @@ def close_to(word: object, known: Collection[str]) -> str:
     return did_you_mean(str(word), names) or there_are
 
 
-def mistakes_of(errors: Sequence[ErrorDetails], document: object, found: Sequence[Spot]) -> Iterator[Mistake]:
+def pydantic_problems(errors: Sequence[ErrorDetails], document: object, found: Sequence[Spot]) -> Iterator[PathProblem]:
     """Place pydantic's errors; unknown keys are left to `unknown_keys`."""
     secrets = {spot.path for spot in found if spot.secret is not None and not spot.secret.plain}
     for error in errors:
         path, value = _follow(error, document)
         secret = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in secrets), None)
         if secret is not None:
-            yield Mistake(path=secret, message=REFERENCE_REMEDY)
+            yield PathProblem(path=secret, message=REFERENCE_REMEDY)
         elif error["type"] != "extra_forbidden":
-            yield Mistake(path=path, message=_message(error, value), at_value=error["type"] not in _ABOUT_KEYS)
+            yield PathProblem(path=path, message=_message(error, value), at_value=error["type"] not in _ABOUT_KEYS)
 
 
 _ABOUT_KEYS: Final = frozenset({"missing", "union_tag_not_found"})

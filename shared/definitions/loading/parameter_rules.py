@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from shared.definitions.loading.located import Mistake, Spot, close_to
+from shared.definitions.loading.located import PathProblem, Spot, close_to
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import names_in
 from shared.definitions.parameters.environment import env_references, named_as_secret
@@ -32,23 +32,23 @@ class Parameters:
     Attributes:
         names: All of them.
         secrets: Those whose formula is `SECRET('name')`, with that name.
-        mistakes: What is wrong with them.
+        problems: What is wrong with them.
     """
 
     names: frozenset[str]
     secrets: Mapping[str, str]
-    mistakes: tuple[Mistake, ...]
+    problems: tuple[PathProblem, ...]
 
-    def misused(self, found: Sequence[Spot]) -> Iterator[Mistake]:
+    def misused(self, found: Sequence[Spot]) -> Iterator[PathProblem]:
         """References to parameters that are not defined, and to secrets where none may stand."""
         for spot in found:
             if not isinstance(spot.value, str) or spot.language not in _WITH_NAMES:
                 continue
             for name in names_in(spot.value, spot.language, self.names):
                 if name not in self.names:
-                    yield Mistake(path=spot.path, message=self._undefined(name), at_value=True)
+                    yield PathProblem(path=spot.path, message=self._undefined(name), at_value=True)
                 elif name in self.secrets and (spot.secret is None or spot.value != f"@{name}"):
-                    yield Mistake(
+                    yield PathProblem(
                         path=spot.path, message=f"@{name} is a secret, which cannot stand here", at_value=True
                     )
 
@@ -61,22 +61,22 @@ def read_parameters(document: Mapping[str, Any]) -> Parameters:
     raw = document.get("parameters")
     entries = {name: each for name, each in raw.items() if isinstance(each, dict)} if isinstance(raw, dict) else {}
     formulas: dict[str, Formula] = {}
-    mistakes: list[Mistake] = []
+    problems: list[PathProblem] = []
     for name, entry in entries.items():
         if "default" in entry and entry.get("formula") is not None:
-            mistakes.append(_at(name, "a parameter has a default or a formula, not both"))
+            problems.append(_at(name, "a parameter has a default or a formula, not both"))
         if isinstance(entry.get("formula"), str):
             try:
                 formulas[name] = parse_formula(entry["formula"])
             except ValueError as error:
-                mistakes.append(_at(name, str(error)))
+                problems.append(_at(name, str(error)))
     secrets = {name: secret for name, each in formulas.items() if (secret := secret_of(each)) is not None}
-    mistakes += _references(formulas, entries.keys(), secrets)
-    mistakes += _secret_variables(formulas, env_references(document))
-    return Parameters(names=frozenset(entries), secrets=secrets, mistakes=tuple(mistakes))
+    problems += _references(formulas, entries.keys(), secrets)
+    problems += _secret_variables(formulas, env_references(document))
+    return Parameters(names=frozenset(entries), secrets=secrets, problems=tuple(problems))
 
 
-def _secret_variables(formulas: Mapping[str, Formula], references: Collection[str]) -> Iterator[Mistake]:
+def _secret_variables(formulas: Mapping[str, Formula], references: Collection[str]) -> Iterator[PathProblem]:
     """Formulas that read what is a secret by its name; by its value it is only known at the start of a run."""
     for name, formula in formulas.items():
         for variable in variables_of(formula):
@@ -84,13 +84,13 @@ def _secret_variables(formulas: Mapping[str, Formula], references: Collection[st
                 yield _at(name, secret_variable(variable))
 
 
-def _at(name: str, message: str) -> Mistake:
-    return Mistake(path=("parameters", name, "formula"), message=message, at_value=True)
+def _at(name: str, message: str) -> PathProblem:
+    return PathProblem(path=("parameters", name, "formula"), message=message, at_value=True)
 
 
 def _references(
     formulas: Mapping[str, Formula], names: Collection[str], secrets: Mapping[str, str]
-) -> Iterator[Mistake]:
+) -> Iterator[PathProblem]:
     for name, formula in formulas.items():
         for other in names_of(formula):
             if other not in names:

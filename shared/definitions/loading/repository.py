@@ -70,7 +70,7 @@ def load_folder(location: str | Path) -> tuple[Loaded, ...]:
         location: A local path, or an fsspec URL such as `abfs://container/path`.
 
     Returns:
-        One entry a file, in the order of their names. A file with mistakes does not keep the others from being used;
+        One entry a file, in the order of their names. A file with problems does not keep the others from being used;
         `accepted` is for callers who want all or nothing.
 
     Raises:
@@ -80,10 +80,10 @@ def load_folder(location: str | Path) -> tuple[Loaded, ...]:
 
 
 def accepted(loaded: Iterable[Loaded]) -> tuple[SyncDefinition, ...]:
-    """The definitions, when none has a mistake.
+    """The definitions, when none has a problem.
 
     Raises:
-        DefinitionError: With every mistake of every file.
+        DefinitionError: With every problem of every file.
     """
     entries = [*loaded]
     if problems := [problem for entry in entries for problem in entry.problems]:
@@ -145,14 +145,14 @@ class Repository:
             return self._loaded
 
     def definitions(self) -> tuple[SyncDefinition, ...]:
-        """The definitions without mistakes."""
+        """The definitions without problems."""
         return tuple(entry.definition for entry in self.loaded() if entry.definition is not None)
 
     def find(self, name: str) -> SyncDefinition:
         """One definition.
 
         Raises:
-            DefinitionError: When it has mistakes.
+            DefinitionError: When it has problems.
             UserError: When there is none of this name.
         """
         entries = [entry for entry in self.loaded() if entry.name == name]
@@ -235,7 +235,7 @@ def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
     for entry in entries:
         others = [file for file in files.get(entry.name, ()) if file != entry.file]
         if entry.definition is None:
-            # A copy with a mistake must not take the name from the file that has none.
+            # A copy with a problem must not take the name from the file that has none.
             yield replace(entry, name=_stem(entry.file)) if others else entry
         elif not others:
             yield entry

@@ -1,7 +1,7 @@
-"""Rules between the keys of a definition, each mistake at its own place.
+"""Rules between the keys of a definition; each problem has its own path.
 
-They read the raw document and not the model, so that they are checked even where other parts are wrong: whoever mends
-a definition sees every mistake at once.
+The rules read the raw document and not the model. So they are checked even where other parts are wrong, and the user
+sees every problem at once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from shared.definitions.loading.located import Mistake, close_to
+from shared.definitions.loading.located import PathProblem, close_to
 from shared.definitions.loading.yaml_loader import Path
 
 __all__ = ["between_keys"]
@@ -17,8 +17,8 @@ __all__ = ["between_keys"]
 _Raw = Mapping[str, Any]
 
 
-def between_keys(document: _Raw) -> Iterator[Mistake]:
-    """Every mistake between keys of a raw definition."""
+def between_keys(document: _Raw) -> Iterator[PathProblem]:
+    """Every problem between keys of a raw definition."""
     for rule in _RULES:
         yield from rule(document)
 
@@ -58,17 +58,17 @@ def _targets(document: _Raw) -> list[str]:
     return [target for target in targets if isinstance(target, str)]
 
 
-def _columns(document: _Raw) -> Iterator[Mistake]:
+def _columns(document: _Raw) -> Iterator[PathProblem]:
     for path, column in _items(document, "source", "columns"):
         if column.get("formula") is not None and column.get("cases"):
-            yield Mistake(path=(*path, "cases"), message="a column has a formula or cases, not both")
+            yield PathProblem(path=(*path, "cases"), message="a column has a formula or cases, not both")
         if column.get("default") is not None and not column.get("cases"):
-            yield Mistake(path=(*path, "default"), message="a default is for a column with cases")
+            yield PathProblem(path=(*path, "default"), message="a default is for a column with cases")
         if column.get("input_format") is not None and column.get("type") != "date":
-            yield Mistake(path=(*path, "input_format"), message="an input_format is for a column of type date")
+            yield PathProblem(path=(*path, "input_format"), message="an input_format is for a column of type date")
         reserved = [key for key in ("alias", "name") if _is_row_number(column.get(key))]
         if reserved:
-            yield Mistake(path=(*path, reserved[0]), message="_row is the row's number; choose another name")
+            yield PathProblem(path=(*path, reserved[0]), message="_row is the row's number; choose another name")
 
 
 def _is_row_number(name: object) -> bool:
@@ -76,7 +76,7 @@ def _is_row_number(name: object) -> bool:
     return isinstance(name, str) and name.lower() == "_row"
 
 
-def _unique_columns(document: _Raw) -> Iterator[Mistake]:
+def _unique_columns(document: _Raw) -> Iterator[PathProblem]:
     """Names are unique, and so is what expressions call the columns; SQL does not regard case."""
     names: dict[str, int] = {}
     labels: dict[str, int] = {}
@@ -86,104 +86,108 @@ def _unique_columns(document: _Raw) -> Iterator[Mistake]:
         yield from _taken(labels, column.get(key), (*path, key))
 
 
-def _taken(seen: dict[str, int], name: object, path: Path) -> Iterator[Mistake]:
+def _taken(seen: dict[str, int], name: object, path: Path) -> Iterator[PathProblem]:
     index = int(path[-2])
     if isinstance(name, str) and (first := seen.setdefault(name.lower(), index)) != index:
         place = ".".join(map(str, path[:-2]))
-        yield Mistake(path=path, message=f"{place}[{first}] has this name already; case makes no difference")
+        yield PathProblem(path=path, message=f"{place}[{first}] has this name already; case makes no difference")
 
 
-def _mappings(document: _Raw) -> Iterator[Mistake]:
+def _mappings(document: _Raw) -> Iterator[PathProblem]:
     labels = _labels(document)
     targets: dict[str, int] = {}
     for path, mapping in _items(document, "destination", "mappings"):
         source = mapping.get("source")
         if (source is None) == (mapping.get("value") is None):
-            yield Mistake(path=path, message="a mapping has exactly one of source and value")
+            yield PathProblem(path=path, message="a mapping has exactly one of source and value")
         elif isinstance(source, str) and labels and source not in labels:
-            yield Mistake(path=(*path, "source"), message=f"no source column has this name; {close_to(source, labels)}")
+            yield PathProblem(
+                path=(*path, "source"), message=f"no source column has this name; {close_to(source, labels)}"
+            )
         yield from _taken(targets, mapping.get("target"), (*path, "target"))
 
 
-def _id_column(document: _Raw) -> Iterator[Mistake]:
+def _id_column(document: _Raw) -> Iterator[PathProblem]:
     destination, targets = _mapping(document, "destination"), _targets(document)
     if destination.get("id_column_insert") is True and destination.get("id_column") not in targets:
-        yield Mistake(
+        yield PathProblem(
             path=("destination", "id_column_insert"), message="inserts cannot carry the id: no mapping has it as target"
         )
 
 
-def _credentials(document: _Raw) -> Iterator[Mistake]:
+def _credentials(document: _Raw) -> Iterator[PathProblem]:
     destination = _mapping(document, "destination")
     if not destination:
         return
     client_id, secret = destination.get("client_id"), destination.get("client_secret")
     if destination.get("auth") == "managed_identity":
         if secret is not None:
-            yield Mistake(path=("destination", "client_secret"), message="a managed identity has no secret")
+            yield PathProblem(path=("destination", "client_secret"), message="a managed identity has no secret")
         if isinstance(client_id, list):
-            yield Mistake(path=("destination", "client_id"), message="there is one managed identity, so no list")
+            yield PathProblem(path=("destination", "client_id"), message="there is one managed identity, so no list")
         return
     for key, value in (("client_id", client_id), ("client_secret", secret)):
         if value is None:
-            yield Mistake(
+            yield PathProblem(
                 path=("destination", key), message="this key is missing; only auth: managed_identity does without it"
             )
     lengths = [len(value) if isinstance(value, list) else None for value in (client_id, secret)]
     if None not in (client_id, secret) and lengths[0] != lengths[1]:
-        yield Mistake(path=("destination", "client_secret"), message="give as many secrets as ids, in the same order")
+        yield PathProblem(
+            path=("destination", "client_secret"), message="give as many secrets as ids, in the same order"
+        )
     elif lengths[0] == 0:
-        yield Mistake(path=("destination", "client_id"), message="this is empty")
+        yield PathProblem(path=("destination", "client_id"), message="this is empty")
 
 
-def _behaviour(document: _Raw) -> Iterator[Mistake]:
+def _behaviour(document: _Raw) -> Iterator[PathProblem]:
     targets = _targets(document)
     keys: dict[str, int] = {}
     for path, key in _texts(document, "sync_behaviour", "sync_key"):
         if targets and key not in targets:
-            yield Mistake(
+            yield PathProblem(
                 path=path,
                 message=f"the sync key names target columns, and no mapping has this one; {close_to(key, targets)}",
             )
         if keys.setdefault(key.lower(), int(path[-1])) != path[-1]:
-            yield Mistake(path=path, message="this column is in the key already")
+            yield PathProblem(path=path, message="this column is in the key already")
 
 
-def _strategy(document: _Raw) -> Iterator[Mistake]:
+def _strategy(document: _Raw) -> Iterator[PathProblem]:
     # Tuples, not sets: a raw value may be a list, which has no hash.
     behaviour = _mapping(document, "sync_behaviour")
     strategy, column = behaviour.get("strategy", "full"), behaviour.get("action_column")
     if isinstance(behaviour.get("changed"), dict) and strategy in ("delta", "upsert"):
-        yield Mistake(
+        yield PathProblem(
             path=("sync_behaviour", "changed"), message=f"strategy {strategy} does not read the target, so no condition"
         )
     if isinstance(column, str):
         path, labels = ("sync_behaviour", "action_column"), _labels(document)
         if strategy in ("full", "upsert"):
-            yield Mistake(path=path, message="an action_column is for strategy delta")
+            yield PathProblem(path=path, message="an action_column is for strategy delta")
         elif labels and column not in labels:
-            yield Mistake(path=path, message=f"no source column has this name; {close_to(column, labels)}")
+            yield PathProblem(path=path, message=f"no source column has this name; {close_to(column, labels)}")
 
 
-def _real_time(document: _Raw) -> Iterator[Mistake]:
+def _real_time(document: _Raw) -> Iterator[PathProblem]:
     events = _mapping(document, "source").get("type") == "events"
     if events and document.get("listener") is None:
-        yield Mistake(path=("source", "type"), message="events come from a listener, and there is none")
+        yield PathProblem(path=("source", "type"), message="events come from a listener, and there is none")
     if events and document.get("schedule") is not None:
-        yield Mistake(path=("schedule",), message="a source of events is not started by a schedule")
+        yield PathProblem(path=("schedule",), message="a source of events is not started by a schedule")
     topic = _mapping(_mapping(document, "listener"), "topic")
     if topic.get("key_change") is not None and topic.get("format", "json") in ("json", "cloudevents"):
-        yield Mistake(
+        yield PathProblem(
             path=("listener", "topic", "key_change"),
             message="events of this format do not carry the record before the change, so a changed key is not seen",
         )
     for path, column in _items(document, "source", "columns") if events else ():
         name = column.get("name")
         if isinstance(name, str) and name.startswith("$") and column.get("alias") is None:
-            yield Mistake(path=(*path, "name"), message="a column with a JSONPath needs an alias")
+            yield PathProblem(path=(*path, "name"), message="a column with a JSONPath needs an alias")
 
 
-_RULES: Final[tuple[Callable[[_Raw], Iterator[Mistake]], ...]] = (
+_RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     _columns,
     _unique_columns,
     _mappings,

@@ -41,7 +41,7 @@ class TextPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YamlProblem:
-    """A mistake in the YAML itself."""
+    """A problem in the YAML itself."""
 
     message: str
     position: TextPosition
@@ -103,7 +103,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
 
 
 def read_yaml(text: str) -> Document:
-    """Parse one YAML document; mistakes are in `Document.problems`, never raised."""
+    """Parse one YAML document; problems are in `Document.problems`, never raised."""
     text = text.removeprefix("\ufeff")
     document = Document()
     try:
