@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from shared.definitions.loading.located import PathProblem, Spot, pydantic_problems, spots, unknown_keys
+from shared.definitions.loading.located import PathProblem, TypedValue, pydantic_problems, typed_values, unknown_keys
 from shared.definitions.loading.parameter_rules import Parameters, read_parameters
 from shared.definitions.loading.rules import between_keys
 from shared.definitions.loading.yaml_loader import Document, TextPosition, YamlProblem, read_yaml, shown_path
@@ -85,7 +85,7 @@ def _name(value: object, text: str) -> str:
 
 def _validated(document: Document, parameters: Parameters) -> tuple[SyncDefinition | None, list[PathProblem]]:
     value = document.value
-    found = [*spots(SyncDefinition, value)]
+    found = [*typed_values(SyncDefinition, value)]
     problems = [*_path_problems(value, found, parameters)]
     try:
         return SyncDefinition.model_validate(value, context={"secrets": parameters.secrets}), problems
@@ -94,7 +94,7 @@ def _validated(document: Document, parameters: Parameters) -> tuple[SyncDefiniti
     return None, problems
 
 
-def _path_problems(value: object, found: list[Spot], parameters: Parameters) -> Iterator[PathProblem]:
+def _path_problems(value: object, found: list[TypedValue], parameters: Parameters) -> Iterator[PathProblem]:
     yield from unknown_keys(found)
     if isinstance(value, dict):
         yield from between_keys(value)

@@ -15,7 +15,7 @@ from shared.definitions.models.base import FORMS, Language, Model
 from shared.definitions.models.secrets import REFERENCE_REMEDY, SecretMarker
 from shared.suggestions import did_you_mean
 
-__all__ = ["PathProblem", "Spot", "close_to", "pydantic_problems", "spots", "unknown_keys"]
+__all__ = ["PathProblem", "TypedValue", "close_to", "pydantic_problems", "typed_values", "unknown_keys"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class PathProblem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
-    """One value of a document and what the models make of it.
+class TypedValue:
+    """One value of a document, and the type that the models give it.
 
     Attributes:
         model: The model that a mapping is read as.
@@ -64,7 +64,7 @@ def _options(annotation: Any, markers: tuple[object, ...] = ()) -> Iterator[_Opt
         yield _Option(annotation, markers)
 
 
-def spots(annotation: Any, value: object, path: Path = ()) -> Iterator[Spot]:
+def typed_values(annotation: Any, value: object, path: Path = ()) -> Iterator[TypedValue]:
     """Walk a raw document along a model, as far as the two agree.
 
     Args:
@@ -78,30 +78,30 @@ def spots(annotation: Any, value: object, path: Path = ()) -> Iterator[Spot]:
     match value:
         case dict():
             model = _model_for(options, value)
-            yield Spot(path=path, value=value, model=model, secret=secret)
+            yield TypedValue(path=path, value=value, model=model, secret=secret)
             yield from _fields(model, value, path) if model else _entries(options, value, path)
         case list():
-            yield Spot(path=path, value=value, secret=secret)
+            yield TypedValue(path=path, value=value, secret=secret)
             items = next((get_args(each.kind)[0] for each in options if get_origin(each.kind) is tuple), object)
             for index, item in enumerate(value):
-                yield from spots(items, item, (*path, index))
+                yield from typed_values(items, item, (*path, index))
         case _:
             language = next((marker for marker in markers if isinstance(marker, Language)), None)
-            yield Spot(path=path, value=value, language=language, secret=secret)
+            yield TypedValue(path=path, value=value, language=language, secret=secret)
 
 
-def _fields(model: type[Model], value: dict[str, object], path: Path) -> Iterator[Spot]:
+def _fields(model: type[Model], value: dict[str, object], path: Path) -> Iterator[TypedValue]:
     for name, info in model.model_fields.items():
         key = info.alias or name
         if key in value:
             annotation = typing.Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-            yield from spots(annotation, value[key], (*path, key))
+            yield from typed_values(annotation, value[key], (*path, key))
 
 
-def _entries(options: list[_Option], value: dict[str, object], path: Path) -> Iterator[Spot]:
+def _entries(options: list[_Option], value: dict[str, object], path: Path) -> Iterator[TypedValue]:
     inner = next((get_args(each.kind)[1] for each in options if get_origin(each.kind) is dict), object)
     for key, item in value.items():
-        yield from spots(inner, item, (*path, key))
+        yield from typed_values(inner, item, (*path, key))
 
 
 def _model_for(options: list[_Option], value: dict[str, object]) -> type[Model] | None:
@@ -121,17 +121,17 @@ def _keys(model: type[Model]) -> set[str]:
     return {info.alias or name for name, info in model.model_fields.items()}
 
 
-def unknown_keys(found: Sequence[Spot]) -> Iterator[PathProblem]:
+def unknown_keys(found: Sequence[TypedValue]) -> Iterator[PathProblem]:
     """Keys that the models do not know; beside a secret none is named, for it may be one."""
-    for spot in found:
-        if spot.model is None or not isinstance(spot.value, dict):
+    for each in found:
+        if each.model is None or not isinstance(each.value, dict):
             continue
-        for key in spot.value.keys() - _keys(spot.model):
-            if spot.secret is not None:
-                yield PathProblem(path=spot.path, message=REFERENCE_REMEDY)
+        for key in each.value.keys() - _keys(each.model):
+            if each.secret is not None:
+                yield PathProblem(path=each.path, message=REFERENCE_REMEDY)
             else:
-                hint = close_to(key, _keys(spot.model))
-                yield PathProblem(path=(*spot.path, key), message=f"unknown key; {hint}")
+                hint = close_to(key, _keys(each.model))
+                yield PathProblem(path=(*each.path, key), message=f"unknown key; {hint}")
 
 
 def close_to(word: object, known: Collection[str]) -> str:
@@ -141,9 +141,11 @@ def close_to(word: object, known: Collection[str]) -> str:
     return did_you_mean(str(word), names) or there_are
 
 
-def pydantic_problems(errors: Sequence[ErrorDetails], document: object, found: Sequence[Spot]) -> Iterator[PathProblem]:
+def pydantic_problems(
+    errors: Sequence[ErrorDetails], document: object, found: Sequence[TypedValue]
+) -> Iterator[PathProblem]:
     """Place pydantic's errors; unknown keys are left to `unknown_keys`."""
-    secrets = {spot.path for spot in found if spot.secret is not None and not spot.secret.plain}
+    secrets = {each.path for each in found if each.secret is not None and not each.secret.plain}
     for error in errors:
         path, value = _follow(error, document)
         secret = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in secrets), None)

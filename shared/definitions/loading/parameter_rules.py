@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from shared.definitions.loading.located import PathProblem, Spot, close_to
+from shared.definitions.loading.located import PathProblem, TypedValue, close_to
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import names_in
 from shared.definitions.parameters.environment import env_references, named_as_secret
@@ -39,17 +39,17 @@ class Parameters:
     secrets: Mapping[str, str]
     problems: tuple[PathProblem, ...]
 
-    def misused(self, found: Sequence[Spot]) -> Iterator[PathProblem]:
+    def misused(self, found: Sequence[TypedValue]) -> Iterator[PathProblem]:
         """References to parameters that are not defined, and to secrets where none may stand."""
-        for spot in found:
-            if not isinstance(spot.value, str) or spot.language not in _WITH_NAMES:
+        for each in found:
+            if not isinstance(each.value, str) or each.language not in _WITH_NAMES:
                 continue
-            for name in names_in(spot.value, spot.language, self.names):
+            for name in names_in(each.value, each.language, self.names):
                 if name not in self.names:
-                    yield PathProblem(path=spot.path, message=self._undefined(name), at_value=True)
-                elif name in self.secrets and (spot.secret is None or spot.value != f"@{name}"):
+                    yield PathProblem(path=each.path, message=self._undefined(name), at_value=True)
+                elif name in self.secrets and (each.secret is None or each.value != f"@{name}"):
                     yield PathProblem(
-                        path=spot.path, message=f"@{name} is a secret, which cannot stand here", at_value=True
+                        path=each.path, message=f"@{name} is a secret, which cannot stand here", at_value=True
                     )
 
     def _undefined(self, name: str) -> str:
