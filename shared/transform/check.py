@@ -22,7 +22,7 @@ from shared.definitions.models import (
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
-from shared.transform.convert import Kind, fits
+from shared.transform.convert import fits
 from shared.transform.dates import read_format
 from shared.transform.desire import value_sql
 from shared.transform.shape import SOURCE_TYPES, shape_of
@@ -170,8 +170,8 @@ def _target(
     source = source_columns(definition).get(mapping.source or "")
     if mapping.value is None and source is None:
         return
-    kind = Kind(source.type.value) if source else Kind.TEXT
-    if not any(fits(each, attribute) for each in Kind):
+    kind = source.type if source else ColumnType.TEXT
+    if not any(fits(each, attribute) for each in ColumnType):
         yield Problem(message=f"{name} is of type {attribute.type}, which a mapping cannot fill", path=f"{path}.target")
     elif not fits(kind, attribute):
         yield Problem(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
-from enum import StrEnum
 from typing import Final
 
+from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.transform.blanks import trimmed
 from shared.transform.dates import iso_timestamp
@@ -17,20 +17,11 @@ from shared.transform.shape import NUMBER, boolean, looked_up, number
 from shared.transform.targets import CHOICES, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
-__all__ = ["Conversion", "Flaw", "Kind", "conversion", "fits"]
+__all__ = ["Conversion", "Flaw", "conversion", "fits"]
 
 # Dataverse keeps dates in SQL Server's datetime (Microsoft: behavior and format of the date and time column).
 _EARLIEST, _AFTER_LATEST = "1753-01-01", "10000-01-01"
 _MOST_LISTED: Final = 20
-
-
-class Kind(StrEnum):
-    """What a value is before it is fitted into its target column; of an expression only its text is known."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    DATE = "date"
-    BOOL = "bool"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +72,12 @@ class _Names:
     value: str
 
 
-def fits(kind: Kind, attribute: AttributeMetadata) -> bool:
+def fits(kind: ColumnType, attribute: AttributeMetadata) -> bool:
     """Tell whether values of a kind can become values of a column at all."""
     return kind in _ACCEPTED.get(attribute.type, frozenset())
 
 
-def conversion(kind: Kind, attribute: AttributeMetadata) -> Conversion:
+def conversion(kind: ColumnType, attribute: AttributeMetadata) -> Conversion:
     """Return how values of a kind become values of a column; see `fits`.
 
     The SQL is over ``"in:<name>"`` (the incoming value), ``"read:<name>"``, ``"option:<name>".value`` and ``"<name>"``.
@@ -101,30 +92,30 @@ def conversion(kind: Kind, attribute: AttributeMetadata) -> Conversion:
     return _CONVERSIONS[attribute.type](kind, attribute, names)
 
 
-_Converter = Callable[[Kind, AttributeMetadata, _Names], Conversion]
+_Converter = Callable[[ColumnType, AttributeMetadata, _Names], Conversion]
 
 
 def _missed(names: _Names) -> str:
     return f"{names.incoming} IS NOT NULL AND {names.value} IS NULL"
 
 
-def _as_text(kind: Kind, incoming: str) -> str:
+def _as_text(kind: ColumnType, incoming: str) -> str:
     match kind:
-        case Kind.TEXT:
+        case ColumnType.TEXT:
             return incoming
-        case Kind.BOOL:
+        case ColumnType.BOOL:
             return f"CAST({incoming} AS VARCHAR)"
-        case Kind.NUMBER:
+        case ColumnType.NUMBER:
             text = f"CAST({incoming} AS VARCHAR)"
             return f"rtrim(rtrim({text}, '0'), '.')"
-        case Kind.DATE:
+        case ColumnType.DATE:
             day, moment = "'%Y-%m-%d'", "'%Y-%m-%dT%H:%M:%SZ'"
             at_midnight = f"{incoming} = date_trunc('day', {incoming})"
             return f"CASE WHEN {at_midnight} THEN strftime({incoming}, {day}) ELSE strftime({incoming}, {moment}) END"
 
 
-def _text(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    flaws = [_character_flaw(names.value)] if kind is Kind.TEXT else []
+def _text(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    flaws = [_character_flaw(names.value)] if kind is ColumnType.TEXT else []
     if attribute.max_length is not None:
         flaws.append(
             Flaw(
@@ -160,19 +151,19 @@ def _longer(text: str, limit: int) -> str:
     return f"strlen({text}) > {limit} AND length({text}) + {beyond} > {limit}"
 
 
-def _as_number(kind: Kind, incoming: str) -> str:
+def _as_number(kind: ColumnType, incoming: str) -> str:
     match kind:
-        case Kind.NUMBER:
+        case ColumnType.NUMBER:
             return incoming
-        case Kind.BOOL:
+        case ColumnType.BOOL:
             return f"CAST(CAST({incoming} AS INTEGER) AS {NUMBER})"
         case _:
             return number(incoming)
 
 
-def _blanks(kind: Kind, incoming: str) -> str:
+def _blanks(kind: ColumnType, incoming: str) -> str:
     """The step that takes the blanks from a text's ends, where they mean nothing."""
-    return trimmed(incoming) if kind is Kind.TEXT else ""
+    return trimmed(incoming) if kind is ColumnType.TEXT else ""
 
 
 _WHOLE_RANGES: Final = {
@@ -201,7 +192,7 @@ def _within(sql: str, attribute: AttributeMetadata, sql_type_: str = NUMBER, dig
 _EXACT: Final = Context(prec=60)  # more digits than a bound can have
 
 
-def _whole(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+def _whole(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     within, words = _within(names.read, attribute)
     return Conversion(
         incoming=_blanks(kind, names.incoming),
@@ -212,14 +203,14 @@ def _whole(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversio
     )
 
 
-def _decimal(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+def _decimal(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     """Rounded half away from zero at the column's precision, so that the service has nothing left to round.
 
     Rounded once: a text is read at that precision, for rounding 0.00499999999999 at ten digits first gives 0.01.
     """
     target = sql_type(attribute)
     incoming = names.incoming
-    rounded = number(incoming, target) if kind is Kind.TEXT else f"CAST({incoming} AS {target})"
+    rounded = number(incoming, target) if kind is ColumnType.TEXT else f"CAST({incoming} AS {target})"
     within, words = _within(names.read, attribute, target, precision(attribute))
     return Conversion(
         incoming=_blanks(kind, incoming),
@@ -229,8 +220,8 @@ def _decimal(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Convers
     )
 
 
-def _double(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    source = number(names.incoming, "DOUBLE") if kind is Kind.TEXT else _as_number(kind, names.incoming)
+def _double(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
+    source = number(names.incoming, "DOUBLE") if kind is ColumnType.TEXT else _as_number(kind, names.incoming)
     value = canonical_double(names.read, precision(attribute))
     within, words = _within(value, attribute)
     return Conversion(
@@ -245,13 +236,13 @@ def _format_flaw(message: str, names: _Names) -> Flaw:
     return Flaw(error=ErrorType.INVALID_FORMAT, message=message, broken=_missed(names))
 
 
-def _boolean(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+def _boolean(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     """The column's own labels come first: an organisation may call the true value whatever it likes."""
     labels = [(label, bool(choice.value)) for choice in attribute.choices for label in choice.labels]
     match kind:
-        case Kind.BOOL:
+        case ColumnType.BOOL:
             value = names.incoming
-        case Kind.NUMBER:
+        case ColumnType.NUMBER:
             value = f"CASE {names.incoming} WHEN 1 THEN true WHEN 0 THEN false END"
         case _:
             value = boolean(names.incoming, labels)
@@ -286,7 +277,7 @@ def _choice_message(attribute: AttributeMetadata) -> str:
 _MOST_LOOKED_UP: Final = 64  # texts of options that are compared one after the other; more are joined
 
 
-def _choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     options = tuple(_options(attribute.choices).items())
     value = names.option
     if len(options) <= _MOST_LOOKED_UP:
@@ -310,7 +301,7 @@ def _choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversi
 _MOST_SHOWN: Final = 40  # characters of a choice that is not known: enough to find it in the row
 
 
-def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     """A set of options, as values or labels with semicolons or commas between them; held as `1,9`, sorted.
 
     A JSON array is taken as well. What stands between two separators, or after the last, may be empty: forms end their
@@ -323,7 +314,7 @@ def _multi_choice(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Co
     chosen = f"list_sort(list_distinct(list_transform({names.read}, lambda part: {value})))"
     unknown = f"list_filter({names.read}, lambda part: NOT list_contains({known}, part))"
     return Conversion(
-        incoming=f"lower({trimmed(text) if kind is Kind.TEXT else _as_text(kind, text)})",
+        incoming=f"lower({trimmed(text) if kind is ColumnType.TEXT else _as_text(kind, text)})",
         read=f"list_filter(list_transform({_parts(text, known)}, lambda part: trim(part)), lambda part: part <> '')",
         value=f"CASE WHEN len({names.read}) > 0 THEN array_to_string({chosen}, ',') END",
         flaws=(
@@ -348,19 +339,19 @@ def _parts(text: str, known: str) -> str:
     )
 
 
-def _moment(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+def _moment(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     target = sql_type(attribute)
     value = f"CAST({names.read} AS DATE)" if target == "DATE" else f"date_trunc('second', {names.read})"
     return Conversion(
         incoming=_blanks(kind, names.incoming),
-        read=names.incoming if kind is Kind.DATE else iso_timestamp(names.incoming),
+        read=names.incoming if kind is ColumnType.DATE else iso_timestamp(names.incoming),
         value=f"CASE WHEN {names.read} >= TIMESTAMP '{_EARLIEST}' AND {names.read} < TIMESTAMP '{_AFTER_LATEST}' "
         f"THEN {value} END",
         flaws=(_format_flaw("not a date between 1753-01-01 and 9999-12-31", names),),
     )
 
 
-def _guid(kind: Kind, attribute: AttributeMetadata, names: _Names) -> Conversion:
+def _guid(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     del attribute  # every id is of one form
     return Conversion(
         incoming=_blanks(kind, names.incoming),
@@ -384,17 +375,17 @@ _CONVERSIONS: Final[Mapping[AttributeType, _Converter]] = {
     AttributeType.UNIQUEIDENTIFIER: _guid,
 }
 
-_NUMERIC: Final = frozenset({Kind.TEXT, Kind.NUMBER, Kind.BOOL})
-_ACCEPTED: Final[Mapping[AttributeType, frozenset[Kind]]] = {
-    **dict.fromkeys(TEXTS, frozenset(Kind)),
-    **dict.fromkeys(CHOICES, frozenset({Kind.TEXT, Kind.NUMBER})),
+_NUMERIC: Final = frozenset({ColumnType.TEXT, ColumnType.NUMBER, ColumnType.BOOL})
+_ACCEPTED: Final[Mapping[AttributeType, frozenset[ColumnType]]] = {
+    **dict.fromkeys(TEXTS, frozenset(ColumnType)),
+    **dict.fromkeys(CHOICES, frozenset({ColumnType.TEXT, ColumnType.NUMBER})),
     AttributeType.INTEGER: _NUMERIC,
     AttributeType.BIGINT: _NUMERIC,
-    AttributeType.DECIMAL: frozenset({Kind.TEXT, Kind.NUMBER}),
-    AttributeType.MONEY: frozenset({Kind.TEXT, Kind.NUMBER}),
-    AttributeType.DOUBLE: frozenset({Kind.TEXT, Kind.NUMBER}),
+    AttributeType.DECIMAL: frozenset({ColumnType.TEXT, ColumnType.NUMBER}),
+    AttributeType.MONEY: frozenset({ColumnType.TEXT, ColumnType.NUMBER}),
+    AttributeType.DOUBLE: frozenset({ColumnType.TEXT, ColumnType.NUMBER}),
     AttributeType.BOOLEAN: _NUMERIC,
-    AttributeType.MULTI_PICKLIST: frozenset({Kind.TEXT, Kind.NUMBER}),
-    AttributeType.DATETIME: frozenset({Kind.TEXT, Kind.DATE}),
-    AttributeType.UNIQUEIDENTIFIER: frozenset({Kind.TEXT}),
+    AttributeType.MULTI_PICKLIST: frozenset({ColumnType.TEXT, ColumnType.NUMBER}),
+    AttributeType.DATETIME: frozenset({ColumnType.TEXT, ColumnType.DATE}),
+    AttributeType.UNIQUEIDENTIFIER: frozenset({ColumnType.TEXT}),
 }

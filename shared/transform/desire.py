@@ -9,7 +9,7 @@ from shared.definitions.models import SyncDefinition
 from shared.definitions.models.source import Column, ColumnType
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
-from shared.transform.convert import Conversion, Kind, conversion
+from shared.transform.convert import Conversion, conversion
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.shape import PASSES, Shape, shape_of, written
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns
@@ -182,7 +182,7 @@ def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn) -> _
         message = f"the source has no column {mapping.source}"
         raise DefinitionError([Problem(message=message, path=f"destination.mappings[{place}].source")])
     exact = source.read and source.type is ColumnType.NUMBER and column.attribute.type in _FRACTIONS
-    fitted = conversion(Kind(source.type.value), column.attribute)
+    fitted = conversion(source.type, column.attribute)
     return _Mapped(
         column=column,
         incoming=_rounded_once(source, column) if exact else quoted(source.label),
@@ -224,7 +224,7 @@ def _never_empty(column: TargetColumn, label: str, *, rejects: bool) -> Iterator
 
 def _of_expression(column: TargetColumn, expression: Expression, shape: Shape) -> _Mapped:
     """A mapped expression: its result goes by its text; where it fails on a row the field is left out."""
-    fitted = conversion(Kind.TEXT, column.attribute)
+    fitted = conversion(ColumnType.TEXT, column.attribute)
     failed = Rule(
         column=column.name,
         error=ErrorType.INVALID_FORMAT,

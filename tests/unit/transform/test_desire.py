@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.transform import Omit, desire_steps, layout, shape_steps
-from shared.transform.convert import Kind, conversion
+from shared.transform.convert import conversion
 from shared.workspace import Workspace
 from tests.unit.transform.world import ACCOUNT, definition, errors, load, shaped
 
@@ -141,7 +142,7 @@ def test_an_unknown_choice_lists_the_options_up_to_a_limit() -> None:
     """The message has values and labels, and says how many more there are."""
     choices = tuple(Choice(value=n, labels=(f"Label {n}",)) for n in range(25))
     attribute = AttributeMetadata(name="kind", type=AttributeType.PICKLIST, choices=choices)
-    (flaw,) = conversion(Kind.TEXT, attribute).flaws
+    (flaw,) = conversion(ColumnType.TEXT, attribute).flaws
     assert flaw.message.startswith("no option of kind; the options are 0 Label 0, 1 Label 1, ")
     assert flaw.message.endswith("19 Label 19 and 5 more")
 
@@ -149,7 +150,7 @@ def test_an_unknown_choice_lists_the_options_up_to_a_limit() -> None:
 def test_a_value_counts_before_a_label_that_looks_like_it(workspace: Workspace) -> None:
     """A label 2 of the option 1 does not hide the option 2."""
     choices = (Choice(value=1, labels=("2", "One")), Choice(value=2, labels=("One",)))
-    fitted = conversion(Kind.TEXT, AttributeMetadata(name="x", type=AttributeType.STATUS, choices=choices))
+    fitted = conversion(ColumnType.TEXT, AttributeMetadata(name="x", type=AttributeType.STATUS, choices=choices))
     given = "(SELECT unnest(['1', '2', 'One']) AS \"in:x\")"
     found = workspace.query(f'SELECT {fitted.value} FROM (SELECT {fitted.read} AS "read:x" FROM {given})')
     assert found == [(1,), (2,), (1,)]
