@@ -75,10 +75,10 @@ def _rows(planned: Mapping[str, Any]) -> str:
 def _samples(changes: Iterable[Mapping[str, Any]]) -> str:
     rows = []
     for change in changes:
-        key = ", ".join(_text(value) for value in change["key"].values())
-        head = [change["action"], _text(change["row"]), key]
+        key = ", ".join(_cell_text(value) for value in change["key"].values())
+        head = [change["action"], _cell_text(change["row"]), key]
         for column in change["columns"] or [{"column": "", "before": None, "after": None}]:
-            rows.append([*head, column["column"], _text(column["before"]), _text(column["after"])])
+            rows.append([*head, column["column"], _cell_text(column["before"]), _cell_text(column["after"])])
             head = ["", "", ""]
     return _table(
         ["Action", "Row", "Key", "Column", "Before", "After"], rows, classes={0: "action", 1: "n", 4: "was", 5: "will"}
@@ -87,7 +87,7 @@ def _samples(changes: Iterable[Mapping[str, Any]]) -> str:
 
 def _errors(errors: Iterable[Mapping[str, Any]]) -> str:
     names = ("side", "class", "type", "column", "count", "rows", "message")
-    rows = [[_text(error[name]) for name in names] for error in errors]
+    rows = [[_cell_text(error[name]) for name in names] for error in errors]
     return _table([name.capitalize() for name in names], rows)
 
 
@@ -106,13 +106,13 @@ def _cells(tag: str, texts: Iterable[str], kinds: Mapping[int, str]) -> str:
     )
 
 
-def _text(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     match value:
         case None:
             return ""
         case str():
             return value
         case list():
-            return ", ".join(map(_text, value))
+            return ", ".join(map(_cell_text, value))
         case _:
             return json.dumps(value, ensure_ascii=False)

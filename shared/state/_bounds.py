@@ -80,11 +80,11 @@ def fitting_letter(letter: DeadLetter) -> DeadLetter:
     said = f"; the event is too large to be kept whole, so it is kept without {' and '.join(missing)}"
     return replace(
         letter,
-        message=_cut(_text(letter.message), MOST_OF_A_MESSAGE) + (said if missing else ""),
-        error=_cut(_text(letter.error), MOST_OF_A_NAME),
-        code=_cut(_text(letter.code), MOST_OF_A_NAME),
-        offset=_cut(_text(letter.offset), MOST_OF_A_NAME),
-        partition=_cut(_text(letter.partition), MOST_OF_A_NAME),
+        message=_cut(_encodable(letter.message), MOST_OF_A_MESSAGE) + (said if missing else ""),
+        error=_cut(_encodable(letter.error), MOST_OF_A_NAME),
+        code=_cut(_encodable(letter.code), MOST_OF_A_NAME),
+        offset=_cut(_encodable(letter.offset), MOST_OF_A_NAME),
+        partition=_cut(_encodable(letter.partition), MOST_OF_A_NAME),
     )
 
 
@@ -103,6 +103,6 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - len(CUT)] + CUT
 
 
-def _text(text: str) -> str:
+def _encodable(text: str) -> str:
     """Text that UTF-8 can write: half of a character becomes a question mark."""
     return text.encode("utf-8", "replace").decode()

@@ -114,7 +114,7 @@ def _as_text(kind: ColumnType, incoming: str) -> str:
             return f"CASE WHEN {at_midnight} THEN strftime({incoming}, {day}) ELSE strftime({incoming}, {moment}) END"
 
 
-def _text(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
+def _string(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
     flaws = [_character_flaw(names.value)] if kind is ColumnType.TEXT else []
     if attribute.max_length is not None:
         flaws.append(
@@ -362,7 +362,7 @@ def _guid(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conv
 
 
 _CONVERSIONS: Final[Mapping[AttributeType, _Converter]] = {
-    **dict.fromkeys(TEXTS, _text),
+    **dict.fromkeys(TEXTS, _string),
     **dict.fromkeys(CHOICES, _choice),
     AttributeType.INTEGER: _whole,
     AttributeType.BIGINT: _whole,

@@ -160,7 +160,7 @@ def looked_up(folded: str, known: Iterable[tuple[str, bool | int]], sql_type: st
 
 def written(column: Column) -> str:
     """The name in `shaped` under which a number that is read keeps every digit: its text."""
-    return _text(column)
+    return _text_name(column)
 
 
 class _Compiler:
@@ -179,9 +179,9 @@ class _Compiler:
 
     def query(self) -> str:
         read = [column for column in self._columns if column.read]
-        texts = "".join(f", {_cleaned(column, quoted(column.name))} AS {_text(column)}" for column in read)
+        texts = "".join(f", {_cleaned(column, quoted(column.name))} AS {_text_name(column)}" for column in read)
         sql = f"SELECT _row{texts}\n  FROM source_raw"
-        sql = _replaced(sql, [(f"nullif({_text(column)}, '')", _text(column)) for column in read])
+        sql = _replaced(sql, [(f"nullif({_text_name(column)}, '')", _text_name(column)) for column in read])
         sql = _layer(sql, ", ".join(f"{self._typed(column)} AS {quoted(column.label)}" for column in read))
         dates = [quoted(column.label) for column in read if column.type is ColumnType.DATE and not column.input_format]
         sql = _replaced(sql, [(in_calendar(date), date) for date in dates])
@@ -192,7 +192,7 @@ class _Compiler:
         return self._filtered(sql)
 
     def _typed(self, column: Column) -> str:
-        text = _text(column)
+        text = _text_name(column)
         match column.type:
             case ColumnType.TEXT:
                 return text
@@ -216,7 +216,7 @@ class _Compiler:
         self.problems.append(Problem(message=message, path=path))
 
     def _rules_of_read(self, column: Column) -> None:
-        text, own = _text(column), quoted(column.label)
+        text, own = _text_name(column), quoted(column.label)
         self._mandatory(column, f"{text} IS NULL")
         if column.type is not ColumnType.TEXT:
             self._misfit(column, f"{text} IS NOT NULL AND {own} IS NULL", _FITS[column.type])
@@ -352,7 +352,7 @@ def _replaced(sql: str, items: Sequence[tuple[str, str]]) -> str:
     return f"SELECT * REPLACE ({listed})\n  FROM ({sql})" if items else sql
 
 
-def _text(column: Column) -> str:
+def _text_name(column: Column) -> str:
     return quoted(f"text:{column.label}")
 
 

@@ -29,7 +29,9 @@ def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> 
     if chunk.apart:
         asked = zip(chunk.changes, pages, strict=True)
         return {change.number: records[0].member(record).guid() for change, records in asked if records}, False
-    keys = {change.number: _text(lookup_key(chunk.kind, change, target.entity), target) for change in chunk.changes}
+    keys = {
+        change.number: _key_texts(lookup_key(chunk.kind, change, target.entity), target) for change in chunk.changes
+    }
     # Nearly always one set of columns: only where some of the creates bring their ids there are two.
     columns = {tuple(lookup_key(chunk.kind, change, target.entity)): None for change in chunk.changes}
     found: dict[tuple[str, ...], str] = {}
@@ -37,7 +39,7 @@ def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> 
     wanted = frozenset(keys.values())
     lenient = target.connection.key_match is KeyMatch.SERVICE
     for each in chain.from_iterable(pages):
-        texts = [_text(_values(each.members(), names, target), target) for names in columns]
+        texts = [_key_texts(_values(each.members(), names, target), target) for names in columns]
         strays |= lenient and wanted.isdisjoint(texts)
         for text in texts:
             found.setdefault(text, each.member(record).guid())
@@ -48,6 +50,6 @@ def _values(record: Mapping[str, Any], names: Sequence[str], target: Target) -> 
     return {name: record.get(column_in_url(target.entity.attributes[name])) for name in names}
 
 
-def _text(values: Mapping[str, Any], target: Target) -> tuple[str, ...]:
+def _key_texts(values: Mapping[str, Any], target: Target) -> tuple[str, ...]:
     names = sorted(values)
     return (*names, *key_text(values, names, target.connection.key_match))

@@ -222,11 +222,11 @@ def evaluate(formula: Formula, scope: Scope) -> ParameterValue:
                 raise ValueError(secret_variable(name))
             return scope.environment[name]
         case Call("FILENAME" | "FILEPATH" as function, (path, pattern)):
-            return _found(function, _text(path, scope), _text(pattern, scope))
+            return _found(function, _evaluated_text(path, scope), _evaluated_text(pattern, scope))
     raise ValueError("a secret is no value")
 
 
-def _text(formula: Formula, scope: Scope) -> str:
+def _evaluated_text(formula: Formula, scope: Scope) -> str:
     value = evaluate(formula, scope)
     if not isinstance(value, str):
         raise ValueError("a path and a regular expression are text")  # noqa: TRY004 - a ValueError is what callers report
