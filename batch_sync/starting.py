@@ -86,7 +86,7 @@ class Start:
         return True
 
     def give_up(self, last: RunRecord) -> None:
-        """Log that a requested run is not tried again, because the runs for it got nowhere."""
+        """Log that a requested run is not tried again, because its runs made no progress."""
         count = attempts(last)
         row = self._row(RunState.FAILED, f"given up: {count} runs in a row got nowhere; see the rows before this one")
         log.error("%s: %s", self.work.sync, row.message)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_sync.housekeeping import keep_house
-from batch_sync.mistakes import report_mistakes
+from batch_sync.cleanup import clean_up
+from batch_sync.problems import report_problems
 from batch_sync.starting import Start, Work
 from shared.app import App, current
 from shared.errors import SyncError
@@ -85,8 +85,8 @@ class Tick:
             RetryLater: The state store is away.
             ExceptionGroup: Runs ended with errors that the program does not handle; all others were finished first.
         """
-        keep_house(self._app, self._now)
-        report_mistakes(self._app)
+        clean_up(self._app, self._now)
+        report_problems(self._app)
         self._note_listeners()
         agenda = self._work()
         log.info("%d syncs to run%s", len(agenda), " (the timer is late)" if late else "")
@@ -125,7 +125,7 @@ class Tick:
         return Scheduled.after(last, name=name, schedule=schedule, now=self._now)
 
     def _is_held_back(self, request: JobRequest, last: RunRecord | None) -> bool:
-        """Whether a request waits because the runs for it got nowhere; one that was made since is a new try."""
+        """Whether a request waits because its runs made no progress; a newer request is a new try."""
         held = not_before(last, self._now)
         if held is None or self._now >= held or _is_newer(request, last) or _is_hopeless(request, last):
             return False
@@ -185,7 +185,7 @@ def _is_hopeless(request: JobRequest, last: RunRecord | None) -> bool:
 
 
 def _agenda(work: Mapping[str, list[Work]], tried: Mapping[str, int]) -> _Agenda:
-    """Part the syncs whose latest run got nowhere from the others."""
+    """Separate the syncs whose latest run made no progress from the others."""
     alone = sorted((name for name in work if tried.get(name)), key=lambda name: tried[name])
     together = [name for name in work if not tried.get(name)]
     return _Agenda(together={name: work[name] for name in together}, alone={name: work[name] for name in alone})

@@ -97,7 +97,7 @@ def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(
     world: World, instance: Callable[[], App], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log, its errors and files do not grow without end; the last run of each sync stays."""
-    monkeypatch.setattr("batch_sync.housekeeping.A_TICK", 4)
+    monkeypatch.setattr("batch_sync.cleanup.A_TICK", 4)
     app, now = instance(), datetime.now(UTC)
     for number in range(6):
         at = now - timedelta(days=91, minutes=number)

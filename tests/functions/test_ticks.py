@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from batch_sync import mistakes, starting
+from batch_sync import problems, starting
 from batch_sync.tick import Tick
 from shared.app import App, open_app
 from shared.errors import RetryLater
@@ -144,7 +144,7 @@ class TestMetrics:
             assert bool(error) == (summary["state"] == "Failed")
             counted.add((sync, trigger, summary["state"]))
 
-        for module in (mistakes, starting):
+        for module in (problems, starting):
             monkeypatch.setattr(module, "record_batch", count)
         for name in ("good", "no-file", "no-secret", "broken", "odd", "some-rows"):
             world.define(name)

@@ -13,7 +13,7 @@ from shared.jobs.batch.attempts import CLOCK_DIFFERENCE
 from shared.state import RunRecord, RunState
 from shared.telemetry import record_batch
 
-__all__ = ["report_mistakes"]
+__all__ = ["report_problems"]
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ SEARCHED: Final = 20
 LEASE_SECONDS: Final = 60.0
 
 
-def report_mistakes(app: App) -> None:
+def report_problems(app: App) -> None:
     """Report each definition that cannot be used, once for as long as its mistakes stay the same.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Final
 from shared.app import App
 from shared.errors import RetryLater, SyncError
 
-__all__ = ["keep_house"]
+__all__ = ["clean_up"]
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ LONGEST_REPLAY: Final = timedelta(days=91)
 A_TICK: Final = 500
 
 
-def keep_house(app: App, now: datetime) -> None:
+def clean_up(app: App, now: datetime) -> None:
     """Once a day, by one instance, remove what is old; a tick that cannot finish leaves the rest to the next one.
 
     What goes wrong here is logged and keeps no sync from running.
