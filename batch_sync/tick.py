@@ -20,7 +20,7 @@ from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, last_run, last_r
 from shared.jobs.batch.schedule import Scheduled, due, overdue_seconds
 from shared.settings import environment, function_time_limit
 from shared.state import JobRequest, RunRecord
-from shared.telemetry import record_tick, said_by
+from shared.telemetry import log_context, record_tick
 
 __all__ = ["Tick", "run_tick"]
 
@@ -139,7 +139,7 @@ class Tick:
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 log.warning("%s waits for the next tick: no time is left", each.sync)
                 return
-            with said_by(sync=each.sync):
+            with log_context(sync=each.sync):
                 self._run_due(each) if each.request is None else self._run_requested(each, each.request)
 
     def _run_due(self, work: Work) -> None:

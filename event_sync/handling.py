@@ -13,7 +13,7 @@ from event_sync.receiving import HostEvent, received
 from shared.app import current
 from shared.events import Message
 from shared.jobs.real_time.events import EventsSummary, run_events
-from shared.telemetry import record_dead_letters, record_events, said_by, span
+from shared.telemetry import log_context, record_dead_letters, record_events, span
 
 __all__ = ["handle"]
 
@@ -30,7 +30,7 @@ def handle(events: Sequence[HostEvent]) -> None:
     if not messages:
         return
     app, first = current(), messages[0]
-    with said_by(partition=first.stream), span("dynamics_sync.events", events=len(messages)):
+    with log_context(partition=first.stream), span("dynamics_sync.events", events=len(messages)):
         summary = run_events(messages, app.listeners(), app.event_tools)
         _tell(summary, messages)
     _keep_what_is_loaded()

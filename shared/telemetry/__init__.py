@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.telemetry.exporting import configure
 from shared.telemetry.instruments import record_batch, record_dead_letters, record_events, record_tick, span
-from shared.telemetry.logs import JsonLines, RunContext, said_by
+from shared.telemetry.logs import JsonLines, RunContext, log_context
 from shared.telemetry.phases import PhaseSpans
 
 __all__ = [
@@ -12,10 +12,10 @@ __all__ = [
     "PhaseSpans",
     "RunContext",
     "configure",
+    "log_context",
     "record_batch",
     "record_dead_letters",
     "record_events",
     "record_tick",
-    "said_by",
     "span",
 ]

@@ -16,7 +16,7 @@ from shared.errors import SyncError
 from shared.redaction import cleaned
 from shared.visible import in_json
 
-__all__ = ["FIELDS", "JsonLines", "RunContext", "hide_secrets", "said_by"]
+__all__ = ["FIELDS", "JsonLines", "RunContext", "hide_secrets", "log_context"]
 
 # What a line may say besides its message. Anything else that a caller hangs on a record is not written.
 FIELDS = ("run_id", "sync", "phase", "trigger", "state", "rows", "seconds", "partition", "events", "code", "counts")
@@ -26,7 +26,7 @@ _context: ContextVar[Mapping[str, Any]] = ContextVar("telemetry", default=NOTHIN
 
 
 @contextmanager
-def said_by(**fields: Any) -> Iterator[None]:
+def log_context(**fields: Any) -> Iterator[None]:
     """Give every line that this thread logs inside the block these fields, such as `run_id`, `sync`, `phase`."""
     token = _context.set({**_context.get(), **fields})
     try:
@@ -36,7 +36,7 @@ def said_by(**fields: Any) -> Iterator[None]:
 
 
 class RunContext(logging.Filter):
-    """Hangs the fields of `said_by` on every record, where exporters find them as well, and takes secrets out of it."""
+    """Hangs the fields of `log_context` on every record, where exporters find them as well, and takes secrets out of it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add what the record does not say itself; let everything through."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from shared.telemetry.instruments import span
-from shared.telemetry.logs import said_by
+from shared.telemetry.logs import log_context
 
 __all__ = ["PhaseSpans"]
 
@@ -31,7 +31,7 @@ class PhaseSpans:
         """A phase begins, and the one before it is over."""
         self._end()
         self._phase = str(phase)
-        self._current.enter_context(said_by(phase=self._phase))
+        self._current.enter_context(log_context(phase=self._phase))
         self._current.enter_context(span(f"dynamics_sync.{self._phase}"))
         log.info("%s begins", self._phase, extra={"rows": total})
 

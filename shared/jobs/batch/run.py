@@ -26,7 +26,7 @@ from shared.jobs.writing import write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
 from shared.state import PlanUse
-from shared.telemetry import said_by
+from shared.telemetry import log_context
 from shared.workspace import OutOfTimeError, Workspace
 
 __all__ = ["NotDueError", "PlanReport", "plan_batch", "run_batch"]
@@ -118,7 +118,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
         RetryLater: Dataverse is away beyond patience; likewise.
     """
     name = job.definition.name
-    with said_by(run_id=job.run_id, sync=name), holding(tools.state, name, job.run_id) as lease:
+    with log_context(run_id=job.run_id, sync=name), holding(tools.state, name, job.run_id) as lease:
         now = tools.clock.now()
         last = close_dead_run(tools.state, last_run(tools.state, name, now), now)
         if not job.still_due(last):

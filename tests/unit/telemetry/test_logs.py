@@ -12,7 +12,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.redaction import register_secret
-from shared.telemetry import JsonLines, PhaseSpans, RunContext, configure, said_by
+from shared.telemetry import JsonLines, PhaseSpans, RunContext, configure, log_context
 from shared.telemetry.exporting import NOISY, OURS, _configure_once
 
 
@@ -39,7 +39,7 @@ def logger() -> Iterator[tuple[logging.Logger, Lines]]:
 def test_a_line_says_when_who_and_what(logger: tuple[logging.Logger, Lines]) -> None:
     """Time with zone, level, logger and message, and the fields of the run around it."""
     log, handler = logger
-    with said_by(run_id="r1", sync="customers"), said_by(phase="load"):
+    with log_context(run_id="r1", sync="customers"), log_context(phase="load"):
         log.warning("%d rows", 5, extra={"rows": 5})
     log.info("afterwards")
     (first, second) = handler.lines
