@@ -17,7 +17,7 @@ from shared.dataverse.http.hosts import direct_hosts
 from shared.definitions import Loaded, ParameterValue, Repository, SecretReference, SyncDefinition, resolve
 from shared.definitions.parameters.environment import secret_variables
 from shared.errors import DefinitionError, Problem, SyncError, UserError
-from shared.jobs import BatchJob, PlanReport, Progress, RunSummary, Silent, Tools, explained, plan_batch, run_batch
+from shared.jobs import BatchJob, NoProgress, PlanReport, Progress, RunSummary, Tools, explained, plan_batch, run_batch
 from shared.jobs.batch.disk_need import expected_disk
 from shared.jobs.validation import online_problems
 from shared.redaction import register_secret
@@ -304,7 +304,7 @@ class App:
                 state=self.state,
                 open_workspace=open_workspace,
                 disk=use,
-                progress=progress or Silent(),
+                progress=progress or NoProgress(),
             )
 
     @contextmanager

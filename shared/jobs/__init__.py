@@ -4,7 +4,7 @@ from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import LeaseTaken
 from shared.jobs.batch.preparation import explained
 from shared.jobs.batch.run import NotDueError, PlanReport, plan_batch, run_batch
-from shared.jobs.progress import Phase, Progress, Silent
+from shared.jobs.progress import NoProgress, Phase, Progress
 from shared.jobs.summary import ChangeCounts, ErrorRow, RowCounts, RunState, RunSummary
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ChangeCounts",
     "ErrorRow",
     "LeaseTaken",
+    "NoProgress",
     "NotDueError",
     "Phase",
     "PlanReport",
@@ -19,7 +20,6 @@ __all__ = [
     "RowCounts",
     "RunState",
     "RunSummary",
-    "Silent",
     "Tools",
     "explained",
     "plan_batch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
-__all__ = ["Phase", "Progress", "Silent"]
+__all__ = ["NoProgress", "Phase", "Progress"]
 
 
 class Phase(StrEnum):
@@ -30,7 +30,7 @@ class Progress(Protocol):
         """Some more rows of the phase are done."""
 
 
-class Silent:
+class NoProgress:
     """Progress that nobody watches."""
 
     def phase(self, phase: Phase, total: int | None = None) -> None:

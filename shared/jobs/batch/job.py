@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
-from shared.jobs.progress import Progress, Silent
+from shared.jobs.progress import NoProgress, Progress
 from shared.sources import Source
 from shared.state import RunRecord, StateStore
 from shared.workspace import DiskUse, Workspace
@@ -51,5 +51,5 @@ class Tools:
     open_workspace: Callable[[], Workspace]
     disk: DiskUse = field(default_factory=DiskUse)
     clock: Clock = field(default_factory=SystemClock)
-    progress: Progress = field(default_factory=Silent)
+    progress: Progress = field(default_factory=NoProgress)
     cancelled: Callable[[], bool] = lambda: False
