@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.app.wiring import Wiring
-from shared.dataverse import Dataverse, Patience
+from shared.dataverse import Dataverse, RetryPolicy
 from shared.dataverse.http.hosts import direct_hosts
 from shared.definitions import Loaded, ParameterValue, Repository, SecretReference, SyncDefinition, resolve
 from shared.definitions.parameters.environment import secret_variables
@@ -250,7 +250,7 @@ class App:
             temp_folder=self.settings.workspace_temp or None,
             threads=1,
         )
-        connect = partial(self._wiring.connected, patience=Patience(seconds=_EVENTS_SECONDS))
+        connect = partial(self._wiring.connected, retry_policy=RetryPolicy(seconds=_EVENTS_SECONDS))
         return EventTools.wired(self.state, connect, open_workspace)
 
     # -- Wiring --------------------------------------------------------------------------------------------------

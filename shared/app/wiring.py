@@ -17,7 +17,7 @@ from shared.dataverse import (
     Dataverse,
     HttpTransport,
     MetadataCache,
-    Patience,
+    RetryPolicy,
     TokenProvider,
     write_headers,
 )
@@ -100,7 +100,7 @@ class Wiring:
         definition: SyncDefinition,
         values: Mapping[str, ParameterValue],
         *,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         bulk_delete_from: int | None = None,
     ) -> Dataverse:
         """A client for a definition's environment, signed in as its application users.
@@ -108,17 +108,17 @@ class Wiring:
         Args:
             definition: Names the environment.
             values: Values of the definition's parameters.
-            patience: How long trouble is waited out; the default for None.
+            retry_policy: How long and how often failed requests are sent again; the default for None.
             bulk_delete_from: From how many deletes on a job of the service makes them; None for never.
 
         Raises:
             UserError: The address of the service cannot be used.
         """
-        destination, patience = definition.destination, patience or Patience()
+        destination, retry_policy = definition.destination, retry_policy or RetryPolicy()
         connection = Connection(
             service_url=service_url_of(destination.service_url, values),
-            timeout=min(destination.timeout, patience.seconds),
-            patience=patience,
+            timeout=min(destination.timeout, retry_policy.seconds),
+            retry_policy=retry_policy,
             bulk_delete_from=bulk_delete_from,
             write_headers=write_headers(destination.options),
             key_match=definition.sync_behaviour.key_match,

@@ -13,7 +13,7 @@ from shared.dataverse.changes import (
 )
 from shared.dataverse.client import Dataverse
 from shared.dataverse.http.connection import Connection, write_headers
-from shared.dataverse.http.retry import Patience
+from shared.dataverse.http.retry import RetryPolicy
 from shared.dataverse.http.service import Usage
 from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, TokenProvider
 from shared.dataverse.http.transport import HttpTransport, Request, Response, Transport
@@ -33,9 +33,9 @@ __all__ = [
     "HttpTransport",
     "MetadataCache",
     "Outcome",
-    "Patience",
     "Request",
     "Response",
+    "RetryPolicy",
     "Skipped",
     "SystemClock",
     "TokenProvider",

@@ -149,7 +149,7 @@ class Dataverse:
 
         Raises:
             AbortRun: Nothing more can succeed; raised after every change has had its outcome.
-            RetryLater: The service is away or throttles beyond patience; likewise.
+            RetryLater: The service is away or throttles for too long; likewise.
         """
         fewest = self.service.connection.bulk_delete_from
         if fewest is None or entity.elastic:

@@ -37,7 +37,7 @@ def write_changes(
 
     Raises:
         AbortRun: Dataverse refuses all writes; outcomes so far are kept.
-        RetryLater: Dataverse is away beyond patience; outcomes so far are kept.
+        RetryLater: Dataverse is away for too long; outcomes so far are kept.
     """
     ((inserts, total),) = workspace.query("SELECT count(*) FILTER (action = 'insert'), count(*) FROM changes")
     progress.phase(Phase.WRITE, total)

@@ -112,7 +112,7 @@ class KeyVaultSecrets:
         if self._credential is None:
             self._credential = self._make_credential()
         if vault not in self._clients:
-            # Patience is the caller's affair: the SDK's own ten tries would outlast a timer's tick.
+            # The caller retries: the ten tries of the SDK would take longer than a tick of the timer.
             options = {"retry_total": 3, "retry_backoff_factor": 0.2, "connection_timeout": 10, "read_timeout": 20}
             self._clients[vault] = SecretClient(vault, self._credential, **options | self._options)
         return self._clients[vault]

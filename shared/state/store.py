@@ -14,7 +14,7 @@ __all__ = ["StateStore"]
 class StateStore(Protocol):
     """Keeps what outlives a run. Every method may be called from any thread.
 
-    Every method raises `RetryLater` when the store is away or busy beyond patience and `AbortRun` when it refuses us or
+    Every method raises `RetryLater` when the store is away or busy for too long and `AbortRun` when it refuses us or
     holds a row that cannot be read; a method that raised has either done all of its work or may be called again with
     the same arguments. What is too large for a record is kept cut, and the record says so.
     """

@@ -36,7 +36,7 @@ def log_context(**fields: Any) -> Iterator[None]:
 
 
 class RunContext(logging.Filter):
-    """Hangs the fields of `log_context` on every record, where exporters find them as well, and takes secrets out of it."""
+    """Adds the fields of `log_context` to every record, so that exporters get them too, and removes secrets from it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add what the record does not say itself; let everything through."""

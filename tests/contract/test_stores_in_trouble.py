@@ -79,7 +79,7 @@ class TestSqlite:
 
     def test_a_file_that_is_never_let_go_means_later(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing is wrong with the setting, so the host's next try may succeed."""
-        monkeypatch.setattr("shared.state.sqlite._database.PATIENCE", timedelta(seconds=0.05))
+        monkeypatch.setattr("shared.state.sqlite._database.LOCK_TIMEOUT", timedelta(seconds=0.05))
         other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(RetryLater, match="is away: database is locked"):
@@ -303,7 +303,7 @@ class TestAzure:
 
     def test_an_account_that_nobody_answers_for_means_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A closed port is a store that is away, for tables and for blobs."""
-        monkeypatch.setattr("shared.state.azure._storage.PATIENCE", {"retry_total": 0})
+        monkeypatch.setattr("shared.state.azure._storage.RETRIES", {"retry_total": 0})
         monkeypatch.setattr("shared.state.azure._storage._for_blobs", lambda: {"retry_total": 0})
         store = AzureStateStore.by_connection_string(
             "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;"

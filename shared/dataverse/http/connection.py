@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.dataverse.http.retry import PATIENCE, Patience
+from shared.dataverse.http.retry import RETRY_POLICY, RetryPolicy
 from shared.definitions.models import KeyMatch, ParameterValue, WriteOptions
 from shared.definitions.models.service_url import checked_service_url
 from shared.definitions.parameters import in_text
@@ -27,7 +27,7 @@ class Connection:
         allowed_hosts: Patterns of hosts that may get a token.
         parallel: Most requests in flight for one application user.
         bulk_delete_from: So many deletes in one write, or more, become `BulkDelete` jobs; None for never.
-        patience: How long trouble is borne with before it is reported.
+        retry_policy: How long and how often failed requests are sent again.
     """
 
     service_url: str
@@ -37,7 +37,7 @@ class Connection:
     allowed_hosts: tuple[str, ...] = DYNAMICS_CLOUDS
     parallel: int = 48
     bulk_delete_from: int | None = None
-    patience: Patience = PATIENCE
+    retry_policy: RetryPolicy = RETRY_POLICY
     user_agent: str = "dynamics-sync"
 
     @property

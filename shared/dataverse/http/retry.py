@@ -13,7 +13,16 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-__all__ = ["FIRST_CONTACT_ATTEMPTS", "PATIENCE", "Happened", "Patience", "Trouble", "delay", "number_in", "retry_after"]
+__all__ = [
+    "FIRST_CONTACT_ATTEMPTS",
+    "RETRY_POLICY",
+    "Happened",
+    "RetryPolicy",
+    "Trouble",
+    "delay",
+    "number_in",
+    "retry_after",
+]
 
 
 class Trouble(StrEnum):
@@ -30,7 +39,7 @@ _MAY_HAVE_ACTED = frozenset({Trouble.LOST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long to keep trying.
 
     Attributes:
@@ -49,7 +58,7 @@ class Patience:
     seconds: float = float("inf")
 
 
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 # A wait that the service asks for and that a run takes upon itself. Service protection limits look back over five
 # minutes, so an hour is more than they need; a longer wait is left to the schedule.
 LONGEST_ASKED = 3600.0
@@ -78,25 +87,25 @@ class Happened:
     left: float | None = None
 
 
-def delay(happened: Happened, patience: Patience = PATIENCE, *, jitter: float = 0.5) -> float | None:
+def delay(happened: Happened, retry_policy: RetryPolicy = RETRY_POLICY, *, jitter: float = 0.5) -> float | None:
     """Seconds to wait before the next try, or None to give up.
 
     Args:
         happened: The try that failed.
-        patience: Limits and pace.
+        retry_policy: Limits and pace.
         jitter: A number in [0, 1] that spreads the tries of many clients; drawn by the caller.
     """
     if happened.trouble in _MAY_HAVE_ACTED and not happened.repeatable:
         return None
-    most = patience.throttles if happened.trouble is Trouble.THROTTLED else patience.attempts
+    most = retry_policy.throttles if happened.trouble is Trouble.THROTTLED else retry_policy.attempts
     if happened.attempt >= most:
         return None
     wait = happened.asked
     if wait is not None and wait > LONGEST_ASKED:
         return None
     if wait is None:
-        wait = min(patience.base * 2 ** (happened.attempt - 1), patience.longest) * (0.5 + jitter / 2)
-    left = patience.seconds - happened.spent
+        wait = min(retry_policy.base * 2 ** (happened.attempt - 1), retry_policy.longest) * (0.5 + jitter / 2)
+    left = retry_policy.seconds - happened.spent
     if happened.left is not None:
         left = min(left, happened.left)
     return None if wait >= left else wait

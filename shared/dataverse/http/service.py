@@ -20,7 +20,7 @@ from shared.dataverse.http.hosts import AllowedHosts, origin_of
 from shared.dataverse.http.retry import (
     FIRST_CONTACT_ATTEMPTS,
     Happened,
-    Patience,
+    RetryPolicy,
     Trouble,
     delay,
     number_in,
@@ -215,7 +215,7 @@ class Service:
         Raises:
             RequestRefused: The service said no.
             AbortRun: Nothing of this kind can succeed.
-            RetryLater: The service is away or throttles beyond patience.
+            RetryLater: The service is away or throttles for too long.
         """
         tries: Counter[Trouble] = Counter()
         started = self.clock.monotonic()
@@ -231,7 +231,7 @@ class Service:
                 Happened(
                     trouble=happened, attempt=tries[happened], repeatable=True, asked=wait, spent=spent, left=left
                 ),
-                self._patience(happened),
+                self._retry_policy(happened),
                 jitter=random.random(),  # noqa: S311 - spreads retries, protects nothing
             )
             if pause is None:
@@ -239,11 +239,11 @@ class Service:
             self.meter.count("retries")
             self.clock.sleep(pause)
 
-    def _patience(self, happened: Trouble) -> Patience:
-        patience = self.connection.patience
+    def _retry_policy(self, happened: Trouble) -> RetryPolicy:
+        retry_policy = self.connection.retry_policy
         if self._answered or happened is not Trouble.UNSENT:
-            return patience
-        return replace(patience, attempts=min(patience.attempts, FIRST_CONTACT_ATTEMPTS))
+            return retry_policy
+        return replace(retry_policy, attempts=min(retry_policy.attempts, FIRST_CONTACT_ATTEMPTS))
 
     def fetch_json(self, call: Call, *, user: int = 0, exact: bool = False) -> Answer:
         """`fetch`, and the answer's JSON for typed readers; `exact` keeps every digit of numbers.

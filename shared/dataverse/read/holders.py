@@ -129,7 +129,7 @@ def _in_trouble(answer: Response) -> bool:
 
 def _pause(service: Service, attempt: int, spent: float) -> None:
     happened = Happened(trouble=Trouble.AWAY, attempt=attempt, repeatable=True, asked=None, spent=spent)
-    wait = delay(happened, service.connection.patience, jitter=random.random())  # noqa: S311 - spreads retries
+    wait = delay(happened, service.connection.retry_policy, jitter=random.random())  # noqa: S311 - spreads retries
     if wait is None:
         raise RetryLater(f"Dataverse did not tell who has a key in {attempt} tries", retry_after=30)
     service.meter.count("retries")

@@ -153,7 +153,7 @@ class Writing:
         if flying:
             return self._senders.wait(seconds)
         pause = min(lane.controller.ready_at(now) for lane in self._lanes) - now
-        if pause >= self._service.connection.patience.seconds:
+        if pause >= self._service.connection.retry_policy.seconds:
             # Told so by an answer to an earlier write: waiting is left to whoever can wait better.
             self._end = self._end or RetryLater("Dataverse throttles this application user", retry_after=pause)
         else:
@@ -248,8 +248,8 @@ class Writing:
             chunk = replace(one, since=since)
             attempt = max(1, chunk.tries.get(trouble, 1))
             happened = Happened(trouble=trouble, attempt=attempt, repeatable=True, asked=asked, spent=now - since)
-            patience = self._service.connection.patience
-            wait = delay(happened, patience, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
+            retry_policy = self._service.connection.retry_policy
+            wait = delay(happened, retry_policy, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
             if wait is not None:
                 self._service.meter.count("retries")
                 # A throttled chunk waits for its lane, which is paused; another user may take it at once.

@@ -115,7 +115,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
         DefinitionError: The definition does not fit the table; nothing was written.
         UserError: The source cannot be read, or another run holds the lease; nothing was written.
         AbortRun: Dataverse refuses us; what was written before stays written and is in the log.
-        RetryLater: Dataverse is away beyond patience; likewise.
+        RetryLater: Dataverse is away for too long; likewise.
     """
     name = job.definition.name
     with log_context(run_id=job.run_id, sync=name), holding(tools.state, name, job.run_id) as lease:

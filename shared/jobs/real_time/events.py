@@ -129,7 +129,7 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
         tools: State, environments, memory.
 
     Raises:
-        RetryLater: Dataverse is away or throttles beyond patience, or the state store is away. The batch can be given
+        RetryLater: Dataverse is away or throttles for too long, or the state store is away. The batch can be given
             again as it is: what has taken effect takes effect once.
         AnswerLost: Likewise.
         AbortRun: The state store refuses access.

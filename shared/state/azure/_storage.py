@@ -56,8 +56,8 @@ PAGE = 1000
 FILES_AT_ONCE = 256
 # The SDK's connection pool keeps ten connections.
 PARALLEL = 8
-# Together a few seconds: longer patience is the caller's affair.
-PATIENCE: dict[str, Any] = {"retry_total": 4, "retry_backoff_factor": 0.3, "connection_timeout": 10, "read_timeout": 30}
+# Together a few seconds: the caller decides whether to try for longer.
+RETRIES: dict[str, Any] = {"retry_total": 4, "retry_backoff_factor": 0.3, "connection_timeout": 10, "read_timeout": 30}
 REFUSED = frozenset({401, 403})
 # A row is there, is gone, or was changed meanwhile.
 CONDITION_FAILED = frozenset({404, 409, 412})
@@ -93,7 +93,7 @@ class Storage:
             UserError: It is no connection string.
         """
         try:
-            tables = TableServiceClient.from_connection_string(text, **PATIENCE)
+            tables = TableServiceClient.from_connection_string(text, **RETRIES)
             blobs = BlobServiceClient.from_connection_string(text, **_for_blobs())
         except ValueError as error:
             raise UserError("AzureWebJobsStorage is no connection string of a storage account") from error
@@ -105,7 +105,7 @@ class Storage:
     ) -> Self:
         """Open an account by its service URLs and an identity."""
         return cls(
-            TableServiceClient(tables, credential=credential, **PATIENCE),
+            TableServiceClient(tables, credential=credential, **RETRIES),
             BlobServiceClient(blobs, credential=credential, **_for_blobs()),
             now=now,
         )
@@ -322,7 +322,7 @@ def _time_of(answer: Any) -> datetime | None:
 
 
 def _for_blobs() -> dict[str, Any]:
-    """The same patience in the words of the blob SDK."""
+    """The same retries, as options of the blob SDK."""
     return {"retry_total": 4, "initial_backoff": 1, "increment_base": 2, "connection_timeout": 10, "read_timeout": 30}
 
 

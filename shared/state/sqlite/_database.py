@@ -20,7 +20,7 @@ from shared.state.sqlite import _tables as tables
 __all__ = ["MOST_ROWS", "MOST_VALUES", "Database", "marks", "of_sync"]
 
 # How long a statement waits for another process' transaction; each of ours takes milliseconds.
-PATIENCE = timedelta(seconds=30)
+LOCK_TIMEOUT = timedelta(seconds=30)
 LOCKED_PAUSE = 0.02  # seconds
 # What another process, a full disk or a network drive may cause and end again; extended codes carry these in a byte.
 PASSING = {
@@ -48,7 +48,7 @@ class Database:
 
     Raises:
         UserError: The file cannot be opened or made, is no database, or was written by a newer version.
-        RetryLater: Another process holds the file for longer than `PATIENCE`.
+        RetryLater: Another process holds the file for longer than `LOCK_TIMEOUT`.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Database:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
-                file, timeout=PATIENCE.total_seconds(), isolation_level=None, check_same_thread=False
+                file, timeout=LOCK_TIMEOUT.total_seconds(), isolation_level=None, check_same_thread=False
             )
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
@@ -94,7 +94,7 @@ class Database:
 
         It does not wait for them as it does for transactions, since they might wait for each other for ever.
         """
-        give_up = time.monotonic() + PATIENCE.total_seconds()
+        give_up = time.monotonic() + LOCK_TIMEOUT.total_seconds()
         while True:
             try:
                 self._db.execute("PRAGMA journal_mode = WAL")

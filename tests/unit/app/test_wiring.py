@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.app.wiring import Wiring
-from shared.dataverse import Patience
+from shared.dataverse import RetryPolicy
 from shared.definitions import EnvironmentSecret, load_definition
 from shared.definitions.reference.example import EXAMPLE
 from shared.errors import UserError
@@ -52,7 +52,7 @@ def test_a_request_never_waits_longer_than_the_run_has_patience() -> None:
     sign_in = {"client_id": "app", "client_secret": EnvironmentSecret(env="SECRET")}
     destination = definition.destination.model_copy(update={"service_url": address, **sign_in})
     plain = definition.model_copy(update={"destination": destination})
-    client = wiring().connected(plain, {}, patience=Patience(seconds=3.0))
+    client = wiring().connected(plain, {}, retry_policy=RetryPolicy(seconds=3.0))
     assert client.service.connection.timeout == 3.0
     assert client.service.connection.service_url == address
     client.close()

@@ -19,7 +19,7 @@ from uuid import UUID, uuid5
 
 from shared.dataverse.changes import Change, ChangeAction, Outcome, WriteLimits
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.retry import PATIENCE, Patience
+from shared.dataverse.http.retry import RETRY_POLICY, RetryPolicy
 from shared.dataverse.http.service import Service
 from shared.dataverse.http.transport import AnswerTimedOut, Request, Response, Unsent
 from shared.dataverse.write.chunks import Target
@@ -374,10 +374,10 @@ class World:
     sizes: Sizes = field(default_factory=Sizes)
     parallel: int = 8
     most_parallel: int = 48
-    patience: Patience = PATIENCE
+    retry_policy: RetryPolicy = RETRY_POLICY
 
     def __post_init__(self) -> None:
-        connection = Connection(service_url=BASE, patience=self.patience)
+        connection = Connection(service_url=BASE, retry_policy=self.retry_policy)
         tokens = [FixedToken() for _ in range(self.users)]
         self.service = Service(connection, transport=self.memory, users=tokens, clock=self.memory.clock)
         self.senders = SimulatedSenders(self.memory)

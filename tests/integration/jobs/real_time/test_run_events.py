@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.dataverse import Change, Dataverse, Outcome, Patience, Skipped
+from shared.dataverse import Change, Dataverse, Outcome, RetryPolicy, Skipped
 from shared.errors import RetryLater
 from shared.events import Message, decode
 from shared.jobs.real_time.events import EventSync, Listeners, replay, run_events
@@ -480,8 +480,8 @@ class TestAway:
         assert world.accounts() == {"A": {"name": "one"}}
 
     def test_a_throttled_service_is_left_to_the_host_to_wait_for(self, make: Make) -> None:
-        """A wait beyond the connection's patience raises at once, and the batch takes effect when it comes again."""
-        world = make(patience=Patience(seconds=60))
+        """A wait beyond the connection's retry policy raises at once, and the batch takes effect when it comes again."""
+        world = make(retry_policy=RetryPolicy(seconds=60))
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
         world.emulator.faults({"action": "status", "status": 429, "retry_after": 61, "match": {"path": "Multiple"}})
         with pytest.raises(RetryLater) as away:

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from emulator.testing import RunningEmulator
-from shared.dataverse import ClientCredentials, Clock, Connection, Dataverse, HttpTransport, Patience, SystemClock
+from shared.dataverse import ClientCredentials, Clock, Connection, Dataverse, HttpTransport, RetryPolicy, SystemClock
 from shared.definitions import SyncDefinition
 from shared.events import Message
 from shared.jobs.real_time.events import EventsSummary, EventSync, EventTools, Listeners, WarmWorkspace, run_events
@@ -67,7 +67,7 @@ class World:
     mappings: Sequence[Mapping[str, Any]] = tuple(MAPPINGS)
     destination: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = field(default_factory=SkippingClock)
-    patience: Patience = field(default_factory=Patience)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     next: int = 0
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class World:
             timeout=10,
             key_match=definition.sync_behaviour.key_match,
             parallel=8,
-            patience=self.patience,
+            retry_policy=self.retry_policy,
         )
         tokens = ClientCredentials(
             self.emulator.client_id, lambda: self.emulator.client_secret, transport=transport, clock=self.clock

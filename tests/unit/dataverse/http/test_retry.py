@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.dataverse.http.retry import Happened, Patience, Trouble, delay, number_in, retry_after
+from shared.dataverse.http.retry import Happened, RetryPolicy, Trouble, delay, number_in, retry_after
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -36,20 +36,20 @@ def test_a_wait_beyond_the_deadline_gives_up() -> None:
 
 def test_patience_may_end_after_so_many_seconds() -> None:
     """The tries so far count, and so does the wait that the service asks for."""
-    patience = Patience(seconds=60.0)
+    retry_policy = RetryPolicy(seconds=60.0)
     throttled = Happened(trouble=Trouble.THROTTLED, attempt=1, repeatable=True, asked=30.0, spent=20.0)
-    assert delay(throttled, patience) == 30.0
-    assert delay(replace(throttled, spent=31.0), patience) is None
+    assert delay(throttled, retry_policy) == 30.0
+    assert delay(replace(throttled, spent=31.0), retry_policy) is None
 
 
 def test_waits_double_up_to_a_bound_and_are_spread() -> None:
     """Without a word from the service the pace is exponential with jitter."""
-    patience = Patience(attempts=20, base=1.0, longest=10.0)
+    retry_policy = RetryPolicy(attempts=20, base=1.0, longest=10.0)
     waits = [
-        delay(Happened(trouble=Trouble.AWAY, attempt=n, repeatable=True), patience, jitter=1.0) for n in range(1, 7)
+        delay(Happened(trouble=Trouble.AWAY, attempt=n, repeatable=True), retry_policy, jitter=1.0) for n in range(1, 7)
     ]
     assert waits == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
-    assert delay(Happened(trouble=Trouble.AWAY, attempt=1, repeatable=True), patience, jitter=0.0) == 0.5
+    assert delay(Happened(trouble=Trouble.AWAY, attempt=1, repeatable=True), retry_policy, jitter=0.0) == 0.5
 
 
 def test_attempts_end_but_throttling_is_more_patient() -> None:

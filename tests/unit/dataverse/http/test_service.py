@@ -112,7 +112,7 @@ def test_patience_ends() -> None:
 
 
 def test_a_host_that_never_answered_is_given_up_soon() -> None:
-    """Most likely its name is wrong; once it has answered, more patience is due."""
+    """Most likely its name is wrong; once it has answered, it is tried longer."""
     made, transport, _, clock = service(Unsent("org.crm.dynamics.com could not be reached"))
     with pytest.raises(RetryLater, match=r"org\.crm\.dynamics\.com"):
         made.fetch(Call(path="WhoAmI"))

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
-from shared.dataverse.http.retry import Patience
+from shared.dataverse.http.retry import RetryPolicy
 from shared.dataverse.http.transport import Request
 from shared.dataverse.write.controller import Kind
 from shared.errors import AbortRun, RetryLater, SyncError
@@ -223,7 +223,7 @@ def test_a_missing_privilege_ends_the_run_and_accounts_for_every_change() -> Non
 
 
 def test_a_service_that_stays_away_ends_the_run_as_retry_later() -> None:
-    """503 beyond patience raises RetryLater after every change has its outcome."""
+    """503 for too long raises RetryLater after every change has its outcome."""
     here = world(faults=[Fault(kind="status", status=503, code="0x80040216", times=10_000)])
     outcomes, error = drained(here, inserts(300))
     assert isinstance(error, RetryLater)
@@ -422,7 +422,7 @@ def test_a_create_brings_no_id_where_the_table_takes_none() -> None:
 )
 def test_who_has_little_patience_is_told_soon(fault: Fault) -> None:
     """However often the service says later, after the time given the caller hears it, with every change accounted for."""
-    here = world(faults=[fault], patience=Patience(seconds=60.0, attempts=1000))
+    here = world(faults=[fault], retry_policy=RetryPolicy(seconds=60.0, attempts=1000))
     outcomes, error = drained(here, inserts(50))
     assert here.memory.clock.seconds <= 75
     if isinstance(error, RetryLater):
@@ -434,7 +434,7 @@ def test_who_has_little_patience_is_told_soon(fault: Fault) -> None:
 def test_a_pause_that_outlasts_patience_is_not_sat_out() -> None:
     """What an earlier write was told holds for the next one: it raises at once, with the time to wait."""
     throttle = Fault(kind="status", status=429, code="0x80072322", headers={"retry-after": "300"}, times=1)
-    here = world(faults=[throttle], patience=Patience(seconds=60.0))
+    here = world(faults=[throttle], retry_policy=RetryPolicy(seconds=60.0))
     assert isinstance(drained(here, inserts(5))[1], RetryLater)
     here.memory.clock.sleep(100)
     outcomes, error = drained(here, inserts(5))
