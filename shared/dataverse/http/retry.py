@@ -1,4 +1,4 @@
-"""When to try again: a pure function of what happened, how often, and how much time is left.
+"""When to try again: a pure function of what failed, how often, and how much time is left.
 
 Its questions, in this order: could the server have acted? would acting twice do harm? did it say when to come back? is
 there time?
@@ -16,7 +16,7 @@ from enum import StrEnum
 __all__ = [
     "FIRST_CONTACT_ATTEMPTS",
     "RETRY_POLICY",
-    "Happened",
+    "FailedTry",
     "RetryPolicy",
     "Trouble",
     "delay",
@@ -68,7 +68,7 @@ FIRST_CONTACT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
+class FailedTry:
     """One try that ended in trouble.
 
     Attributes:
@@ -87,27 +87,27 @@ class Happened:
     left: float | None = None
 
 
-def delay(happened: Happened, retry_policy: RetryPolicy = RETRY_POLICY, *, jitter: float = 0.5) -> float | None:
+def delay(failed: FailedTry, retry_policy: RetryPolicy = RETRY_POLICY, *, jitter: float = 0.5) -> float | None:
     """Seconds to wait before the next try, or None to give up.
 
     Args:
-        happened: The try that failed.
+        failed: The try that failed.
         retry_policy: Limits and pace.
         jitter: A number in [0, 1] that spreads the tries of many clients; drawn by the caller.
     """
-    if happened.trouble in _MAY_HAVE_ACTED and not happened.repeatable:
+    if failed.trouble in _MAY_HAVE_ACTED and not failed.repeatable:
         return None
-    most = retry_policy.throttles if happened.trouble is Trouble.THROTTLED else retry_policy.attempts
-    if happened.attempt >= most:
+    most = retry_policy.throttles if failed.trouble is Trouble.THROTTLED else retry_policy.attempts
+    if failed.attempt >= most:
         return None
-    wait = happened.asked
+    wait = failed.asked
     if wait is not None and wait > LONGEST_ASKED:
         return None
     if wait is None:
-        wait = min(retry_policy.base * 2 ** (happened.attempt - 1), retry_policy.longest) * (0.5 + jitter / 2)
-    left = retry_policy.seconds - happened.spent
-    if happened.left is not None:
-        left = min(left, happened.left)
+        wait = min(retry_policy.base * 2 ** (failed.attempt - 1), retry_policy.longest) * (0.5 + jitter / 2)
+    left = retry_policy.seconds - failed.spent
+    if failed.left is not None:
+        left = min(left, failed.left)
     return None if wait >= left else wait
 
 

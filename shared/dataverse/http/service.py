@@ -19,7 +19,7 @@ from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.hosts import AllowedHosts, origin_of
 from shared.dataverse.http.retry import (
     FIRST_CONTACT_ATTEMPTS,
-    Happened,
+    FailedTry,
     RetryPolicy,
     Trouble,
     delay,
@@ -228,7 +228,7 @@ class Service:
             left = None if deadline is None else deadline - self.clock.monotonic()
             spent = self.clock.monotonic() - started
             pause = delay(
-                Happened(
+                FailedTry(
                     trouble=happened, attempt=tries[happened], repeatable=True, asked=wait, spent=spent, left=left
                 ),
                 self._retry_policy(happened),

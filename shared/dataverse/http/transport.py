@@ -137,7 +137,7 @@ class HttpTransport:
         except AnswerTooLargeError:
             raise _too_large(request.url) from None
         except (requests.RequestException, UnicodeError) as error:
-            raise _what_happened(error, request.url) from error
+            raise _transport_error(error, request.url) from error
         return Response(
             status=answer.status_code,
             headers={name.lower(): value for name, value in answer.headers.items()},
@@ -189,7 +189,7 @@ def _too_large(url: str) -> AbortRun:
     )
 
 
-def _what_happened(error: Exception, url: str) -> Unsent | AnswerLost | AbortRun:
+def _transport_error(error: Exception, url: str) -> Unsent | AnswerLost | AbortRun:
     """Tell apart what never left from what may have been acted upon; when in doubt, it may have been."""
     host = urlsplit(url).hostname or "the service"
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError)):

@@ -14,7 +14,7 @@ from uuid import uuid4
 from shared.dataverse.http.answers import parsed
 from shared.dataverse.http.batch_requests import Part, decoded, encoded
 from shared.dataverse.http.keys import equals
-from shared.dataverse.http.retry import Happened, Trouble, delay
+from shared.dataverse.http.retry import FailedTry, Trouble, delay
 from shared.dataverse.http.service import FIRST_REFUSAL, Call, Service
 from shared.dataverse.http.service_errors import refusal, trouble
 from shared.dataverse.http.transport import Response
@@ -128,8 +128,8 @@ def _in_trouble(answer: Response) -> bool:
 
 
 def _pause(service: Service, attempt: int, spent: float) -> None:
-    happened = Happened(trouble=Trouble.AWAY, attempt=attempt, repeatable=True, asked=None, spent=spent)
-    wait = delay(happened, service.connection.retry_policy, jitter=random.random())  # noqa: S311 - spreads retries
+    failed = FailedTry(trouble=Trouble.AWAY, attempt=attempt, repeatable=True, asked=None, spent=spent)
+    wait = delay(failed, service.connection.retry_policy, jitter=random.random())  # noqa: S311 - spreads retries
     if wait is None:
         raise RetryLater(f"Dataverse did not tell who has a key in {attempt} tries", retry_after=30)
     service.meter.count("retries")

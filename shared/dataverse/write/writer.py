@@ -14,7 +14,7 @@ from functools import partial
 from uuid import uuid4
 
 from shared.dataverse.changes import Change, Failed, Outcome, Skipped, WriteLimits
-from shared.dataverse.http.retry import Happened, Trouble, delay, retry_after
+from shared.dataverse.http.retry import FailedTry, Trouble, delay, retry_after
 from shared.dataverse.http.service import FIRST_REFUSAL, Service
 from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
 from shared.dataverse.http.transport import AnswerTimedOut, Response, Unsent
@@ -247,9 +247,9 @@ class Writing:
         for one in verdict.again:
             chunk = replace(one, since=since)
             attempt = max(1, chunk.tries.get(trouble, 1))
-            happened = Happened(trouble=trouble, attempt=attempt, repeatable=True, asked=asked, spent=now - since)
+            failed = FailedTry(trouble=trouble, attempt=attempt, repeatable=True, asked=asked, spent=now - since)
             retry_policy = self._service.connection.retry_policy
-            wait = delay(happened, retry_policy, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
+            wait = delay(failed, retry_policy, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
             if wait is not None:
                 self._service.meter.count("retries")
                 # A throttled chunk waits for its lane, which is paused; another user may take it at once.
