@@ -21,7 +21,7 @@ from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
 from shared.dataverse.write.lanes import Lane
 from shared.dataverse.write.senders import ThreadSenders
-from shared.dataverse.write.writer import Landed, Writing
+from shared.dataverse.write.writer import SendResult, Writing
 from shared.entities import EntityMetadata
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace
@@ -159,7 +159,7 @@ class Dataverse:
 
     def _written(self, entity: EntityMetadata, changes: Iterable[Change], limits: WriteLimits) -> Iterator[Outcome]:
         lanes = self._lanes_of(entity)
-        senders: ThreadSenders[Landed] = ThreadSenders(self.service.threads)
+        senders: ThreadSenders[SendResult] = ThreadSenders(self.service.threads)
         writing = Writing(self.service, target=self._target(entity), lanes=lanes, senders=senders, limits=limits)
         try:
             yield from writing.outcomes(changes)

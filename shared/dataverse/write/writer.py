@@ -28,7 +28,7 @@ from shared.dataverse.write.senders import Senders
 from shared.dataverse.write.settle import Verdict, halved, lost, settle, too_often
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 
-__all__ = ["Landed", "Writing"]
+__all__ = ["SendResult", "Writing"]
 
 POLL_SECONDS = 0.5  # how often a waiting writer asks whether it was cancelled
 DEFAULT_PAUSE = 5.0  # seconds, when a 429 names none
@@ -37,7 +37,7 @@ DENSE_AFTER = 5  # failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
+class SendResult:
     """A chunk that was sent, and what came of it."""
 
     lane: Lane
@@ -59,7 +59,7 @@ class Writing:
     """
 
     def __init__(
-        self, service: Service, *, target: Target, lanes: list[Lane], senders: Senders[Landed], limits: WriteLimits
+        self, service: Service, *, target: Target, lanes: list[Lane], senders: Senders[SendResult], limits: WriteLimits
     ) -> None:
         self.target = target
         self._service = service
@@ -90,8 +90,8 @@ class Writing:
             flying = sum(lane.flights for lane in self._lanes)
             if not flying and (self._stopped or (feed.empty and not self._again)):
                 break
-            for landed in self._wait(feed, flying=bool(flying)):
-                yield from self._land(landed, feed)
+            for sent in self._wait(feed, flying=bool(flying)):
+                yield from self._handle(sent, feed)
         for number in feed.remaining():
             yield Skipped(number=number, reason=self._stopped)
         if self._end is not None:
@@ -131,7 +131,7 @@ class Writing:
                 return chunk
         return None
 
-    def _send(self, lane: Lane, chunk: Chunk, target: Target) -> Landed:
+    def _send(self, lane: Lane, chunk: Chunk, target: Target) -> SendResult:
         """Runs in a sender's thread: touches nothing but the service."""
         started = self._clock.monotonic()
         result: Response | SyncError
@@ -140,10 +140,10 @@ class Writing:
         except SyncError as error:
             result = error
         seconds = result.seconds if isinstance(result, Response) else self._clock.monotonic() - started
-        return Landed(lane=lane, chunk=chunk, target=target, result=result, seconds=seconds)
+        return SendResult(lane=lane, chunk=chunk, target=target, result=result, seconds=seconds)
 
-    def _wait(self, feed: Feed, *, flying: bool) -> Iterable[Landed]:
-        """Until something lands, or the next chunk may leave."""
+    def _wait(self, feed: Feed, *, flying: bool) -> Iterable[SendResult]:
+        """Wait until a result arrives, or until the next chunk may leave."""
         now = self._clock.monotonic()
         moments = [chunk.not_before for chunk in self._again]
         if self._again or feed.unsettled or not flying:
@@ -160,20 +160,20 @@ class Writing:
             self._clock.sleep(seconds)
         return ()
 
-    def _land(self, landed: Landed, feed: Feed) -> Iterator[Outcome]:
-        landed.lane.land()
-        verdict = self._judge(landed)
+    def _handle(self, sent: SendResult, feed: Feed) -> Iterator[Outcome]:
+        sent.lane.land()
+        verdict = self._judge(sent)
         if verdict.lacks:
             self.target = replace(self.target, messages=self.target.messages - {verdict.lacks})
         if verdict.end is not None:
             self._end = self._end or verdict.end
         if verdict.trouble is not None:
-            verdict = self._after_trouble(landed, verdict)
+            verdict = self._after_trouble(sent, verdict)
         self._again.extend(verdict.again)
         for kind, change in verdict.released:
             creates = kind is Kind.CREATE
             again = named(change, self.target.entity, self._clock.now()) if creates else change
-            feed.put_back(kind, again, lost=creates and landed.chunk.lost)
+            feed.put_back(kind, again, lost=creates and sent.chunk.lost)
         for outcome in map(self._steps.whole, self._finished(verdict.outcomes, feed)):
             self._settled += 1
             self._failed += isinstance(outcome, Failed)
@@ -190,26 +190,26 @@ class Writing:
             else:
                 feed.put_back(*second)
 
-    def _judge(self, landed: Landed) -> Verdict:
+    def _judge(self, sent: SendResult) -> Verdict:
         """The verdict, and what the lane's controller learns from it."""
-        match landed.result:
+        match sent.result:
             case Response() as response:
-                verdict = settle(landed.chunk, response, landed.target, dense=self._dense())
-                self._learn(landed, response, verdict)
+                verdict = settle(sent.chunk, response, sent.target, dense=self._dense())
+                self._learn(sent, response, verdict)
                 return verdict
             case AnswerTimedOut():
-                self._observe_too_long(landed)
-                verdict = lost(landed.chunk)
+                self._observe_too_long(sent)
+                verdict = lost(sent.chunk)
                 return replace(verdict, again=tuple(half for chunk in verdict.again for half in self._split(chunk)))
             case AnswerLost():
-                return lost(landed.chunk)
+                return lost(sent.chunk)
             case Unsent():
-                return Verdict(again=(landed.chunk.tried(Trouble.UNSENT),), trouble=Trouble.UNSENT)
+                return Verdict(again=(sent.chunk.tried(Trouble.UNSENT),), trouble=Trouble.UNSENT)
             case RetryLater():
-                return Verdict(again=(landed.chunk.tried(Trouble.AWAY),), trouble=Trouble.AWAY)
+                return Verdict(again=(sent.chunk.tried(Trouble.AWAY),), trouble=Trouble.AWAY)
             case AbortRun() as error:
                 return Verdict(end=error)
-        raise landed.result
+        raise sent.result
 
     def _split(self, chunk: Chunk) -> tuple[Chunk, ...]:
         return (chunk,) if chunk.step is Step.LOOK_UP else halved(chunk)
@@ -217,10 +217,10 @@ class Writing:
     def _dense(self) -> bool:
         return self._failed >= DENSE_AFTER and self._failed > DENSE_SHARE * self._settled
 
-    def _learn(self, landed: Landed, response: Response, verdict: Verdict) -> None:
-        now, controller, chunk = self._clock.monotonic(), landed.lane.controller, landed.chunk
+    def _learn(self, sent: SendResult, response: Response, verdict: Verdict) -> None:
+        now, controller, chunk = self._clock.monotonic(), sent.lane.controller, sent.chunk
         if verdict.too_long:
-            self._observe_too_long(landed)
+            self._observe_too_long(sent)
         match verdict.trouble:
             case Trouble.THROTTLED:
                 wait = retry_after(response.headers, self._clock.now())
@@ -231,18 +231,18 @@ class Writing:
             case Trouble.DATABASE:
                 controller.observe(Deadlocked(at=now))
             case None if chunk.step is Step.SEND and response.status < FIRST_REFUSAL:
-                controller.observe(Settled(at=now, kind=chunk.kind, rows=len(chunk.changes), seconds=landed.seconds))
+                controller.observe(Settled(at=now, kind=chunk.kind, rows=len(chunk.changes), seconds=sent.seconds))
             case _:
-                controller.pace.spent(now, landed.seconds)
+                controller.pace.spent(now, sent.seconds)
 
-    def _observe_too_long(self, landed: Landed) -> None:
-        event = TooLong(at=self._clock.monotonic(), kind=landed.chunk.kind, rows=len(landed.chunk.changes))
-        landed.lane.controller.observe(event)
+    def _observe_too_long(self, sent: SendResult) -> None:
+        event = TooLong(at=self._clock.monotonic(), kind=sent.chunk.kind, rows=len(sent.chunk.changes))
+        sent.lane.controller.observe(event)
 
-    def _after_trouble(self, landed: Landed, verdict: Verdict) -> Verdict:
+    def _after_trouble(self, sent: SendResult, verdict: Verdict) -> Verdict:
         """When the chunks may be sent again; too much trouble ends the write, or a row that always deadlocks."""
-        trouble, asked, now = verdict.trouble or Trouble.LOST, self._asked(landed), self._clock.monotonic()
-        since = now - landed.seconds if landed.chunk.since is None else landed.chunk.since
+        trouble, asked, now = verdict.trouble or Trouble.LOST, self._asked(sent), self._clock.monotonic()
+        since = now - sent.seconds if sent.chunk.since is None else sent.chunk.since
         delayed: list[Chunk] = []
         for one in verdict.again:
             chunk = replace(one, since=since)
@@ -254,8 +254,8 @@ class Writing:
                 self._service.meter.count("retries")
                 # A throttled chunk waits for its lane, which is paused; another user may take it at once.
                 delayed.append(replace(chunk, not_before=now if trouble is Trouble.THROTTLED else now + wait))
-            elif trouble is Trouble.DATABASE and isinstance(landed.result, Response) and chunk.step is not Step.LOOK_UP:
-                hopeless = too_often(chunk, refusal(landed.result))
+            elif trouble is Trouble.DATABASE and isinstance(sent.result, Response) and chunk.step is not Step.LOOK_UP:
+                hopeless = too_often(chunk, refusal(sent.result))
                 delayed += hopeless.again
                 verdict = replace(
                     verdict,
@@ -263,20 +263,20 @@ class Writing:
                     released=(*verdict.released, *hopeless.released),
                 )
             else:
-                self._end = self._end or RetryLater(_gave_up(landed), retry_after=asked or 30)
+                self._end = self._end or RetryLater(_gave_up(sent), retry_after=asked or 30)
         return replace(verdict, again=tuple(delayed))
 
-    def _asked(self, landed: Landed) -> float | None:
+    def _asked(self, sent: SendResult) -> float | None:
         """Seconds that the other side asked to wait."""
-        if isinstance(landed.result, Response):
-            return retry_after(landed.result.headers, self._clock.now())
-        if isinstance(landed.result, RetryLater) and landed.result.retry_after > 0:
-            return landed.result.retry_after
+        if isinstance(sent.result, Response):
+            return retry_after(sent.result.headers, self._clock.now())
+        if isinstance(sent.result, RetryLater) and sent.result.retry_after > 0:
+            return sent.result.retry_after
         return None
 
 
-def _gave_up(landed: Landed) -> str:
-    tries = sum(landed.chunk.tries.values()) + 1
-    if isinstance(landed.result, Response):
-        return f"Dataverse refused {tries} tries to {landed.chunk.kind.value} records: {refusal(landed.result)}"
-    return f"Dataverse did not answer {tries} tries to {landed.chunk.kind.value} records: {landed.result.message}"
+def _gave_up(sent: SendResult) -> str:
+    tries = sum(sent.chunk.tries.values()) + 1
+    if isinstance(sent.result, Response):
+        return f"Dataverse refused {tries} tries to {sent.chunk.kind.value} records: {refusal(sent.result)}"
+    return f"Dataverse did not answer {tries} tries to {sent.chunk.kind.value} records: {sent.result.message}"

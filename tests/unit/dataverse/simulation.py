@@ -25,7 +25,7 @@ from shared.dataverse.http.transport import AnswerTimedOut, Request, Response, U
 from shared.dataverse.write.chunks import Target
 from shared.dataverse.write.controller import Controller, Sizes
 from shared.dataverse.write.lanes import Lane
-from shared.dataverse.write.writer import Landed, Writing
+from shared.dataverse.write.writer import SendResult, Writing
 from shared.entities import AlternateKey, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import AnswerLost
 
@@ -338,18 +338,18 @@ class SimulatedSenders:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._flying: list[tuple[float, int, Landed]] = []
+        self._flying: list[tuple[float, int, SendResult]] = []
         self._count = 0
         self.most = 0
 
-    def start(self, job: Callable[[], Landed]) -> None:
+    def start(self, job: Callable[[], SendResult]) -> None:
         self._memory.duration = 0.0
         landed = job()
         self._count += 1
         heapq.heappush(self._flying, (self._memory.clock.seconds + self._memory.duration, self._count, landed))
         self.most = max(self.most, len(self._flying))
 
-    def wait(self, seconds: float) -> Iterable[Landed]:
+    def wait(self, seconds: float) -> Iterable[SendResult]:
         clock = self._memory.clock
         if not self._flying or self._flying[0][0] > clock.seconds + seconds:
             clock.seconds += seconds
