@@ -15,18 +15,18 @@ from os import urandom
 from shared.dataverse.changes import Change, ChangeAction
 from shared.entities import EntityMetadata
 
-__all__ = ["all_named", "named"]
+__all__ = ["with_id", "with_ids"]
 
 _LAST_48_BITS = (1 << 48) - 1
 
 
-def all_named(changes: Iterable[Change], entity: EntityMetadata, now: Callable[[], datetime]) -> Iterator[Change]:
+def with_ids(changes: Iterable[Change], entity: EntityMetadata, now: Callable[[], datetime]) -> Iterator[Change]:
     """The changes, with an id for each insert that has none."""
     for change in changes:
-        yield named(change, entity, now()) if change.action is ChangeAction.INSERT else change
+        yield with_id(change, entity, now()) if change.action is ChangeAction.INSERT else change
 
 
-def named(change: Change, entity: EntityMetadata, now: datetime) -> Change:
+def with_id(change: Change, entity: EntityMetadata, now: datetime) -> Change:
     """A change that creates its record, with an id; as it is where the table does not let a create bring one."""
     record = entity.attributes.get(entity.primary_id)
     if change.id is not None or (record is not None and not record.creatable):

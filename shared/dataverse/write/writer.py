@@ -22,7 +22,7 @@ from shared.dataverse.write.chunks import Chunk, Step, Target, call_of, step_of
 from shared.dataverse.write.controller import Deadlocked, Kind, Settled, Throttled, TooLong
 from shared.dataverse.write.feed import Feed
 from shared.dataverse.write.lanes import Lane, freest
-from shared.dataverse.write.own_ids import all_named, named
+from shared.dataverse.write.own_ids import with_id, with_ids
 from shared.dataverse.write.second_steps import SecondSteps
 from shared.dataverse.write.senders import Senders
 from shared.dataverse.write.settle import Verdict, halved, lost, settle, too_often
@@ -82,7 +82,7 @@ class Writing:
             AbortRun: Nothing more can succeed; every change has had its outcome before this is raised.
             RetryLater: The service is away; likewise.
         """
-        identified = all_named(changes, self.target.entity, self._clock.now)
+        identified = with_ids(changes, self.target.entity, self._clock.now)
         feed = Feed(identified, lambda change: step_of(change, self.target.entity))
         while True:
             self._stop_if_due()
@@ -172,7 +172,7 @@ class Writing:
         self._again.extend(verdict.again)
         for kind, change in verdict.released:
             creates = kind is Kind.CREATE
-            again = named(change, self.target.entity, self._clock.now()) if creates else change
+            again = with_id(change, self.target.entity, self._clock.now()) if creates else change
             feed.put_back(kind, again, lost=creates and sent.chunk.lost)
         for outcome in map(self._steps.whole, self._finished(verdict.outcomes, feed)):
             self._settled += 1
