@@ -1,6 +1,6 @@
 """The shell around the writer's decisions: hands chunks to senders, waits, and yields each change's one outcome.
 
-One thread, the caller's, decides everything: what to send (`feed`, `chunks`), what an answer means (`settle`), how many
+One thread, the caller's, decides everything: what to send (`feed`, `chunks`), what an answer means (`judge`), how many
 requests and rows (`controller`). Other threads only send. So nothing here needs a lock.
 """
 
@@ -25,7 +25,7 @@ from shared.dataverse.write.lanes import Lane, freest
 from shared.dataverse.write.own_ids import with_id, with_ids
 from shared.dataverse.write.second_steps import SecondSteps
 from shared.dataverse.write.senders import Senders
-from shared.dataverse.write.settle import Verdict, halved, lost, settle, too_often
+from shared.dataverse.write.verdicts import Verdict, halved, judge, lost, too_often
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
 
 __all__ = ["SendResult", "Writing"]
@@ -76,7 +76,7 @@ class Writing:
         self._end: SyncError | None = None
 
     def outcomes(self, changes: Iterable[Change]) -> Iterator[Outcome]:
-        """Write; one outcome for each change, in the order in which they settle.
+        """Write; one outcome for each change, in the order in which they judge.
 
         Raises:
             AbortRun: Nothing more can succeed; every change has had its outcome before this is raised.
@@ -194,7 +194,7 @@ class Writing:
         """The verdict, and what the lane's controller learns from it."""
         match sent.result:
             case Response() as response:
-                verdict = settle(sent.chunk, response, sent.target, dense=self._dense())
+                verdict = judge(sent.chunk, response, sent.target, dense=self._dense())
                 self._learn(sent, response, verdict)
                 return verdict
             case AnswerTimedOut():

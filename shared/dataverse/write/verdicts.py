@@ -34,7 +34,7 @@ from shared.dataverse.write.elastic import details_of
 from shared.dataverse.write.lookup_answers import found_records
 from shared.errors import AbortRun
 
-__all__ = ["Verdict", "halved", "lost", "settle", "too_often"]
+__all__ = ["Verdict", "halved", "judge", "lost", "too_often"]
 
 _GONE = frozenset({"0x80040217", "0x80060891"})  # no record with this id, with this key
 _GUID_IN_URL = re.compile(r"\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\)")
@@ -72,7 +72,7 @@ class Verdict:
     lacks: str = ""
 
 
-def settle(chunk: Chunk, response: Response, target: Target, *, dense: bool = False) -> Verdict:
+def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = False) -> Verdict:
     """Judge an answer.
 
     Args:
