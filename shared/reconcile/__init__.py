@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from shared.reconcile.adoption import adoption_steps
 from shared.reconcile.columns import expire_payload
-from shared.reconcile.plan import Action, ColumnChange, Limit, Plan, PlanCounts, SafetyLimits, SampleChange, samples
+from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
 from shared.reconcile.steps import reconcile_steps
 
 __all__ = [
-    "Action",
     "ColumnChange",
     "Limit",
     "Plan",
+    "PlanAction",
     "PlanCounts",
     "SafetyLimits",
     "SampleChange",

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from shared.definitions.models import SyncDefinition
 from shared.reconcile.columns import differs, names, on_update, payload
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
-from shared.reconcile.plan import Action
+from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal
 
 __all__ = ["adoption_steps"]
 
 _NEEDS = frozenset({Table.HOLDERS, Table.CHANGES, Table.DESIRED, Table.DECISIONS, Table.OUTCOMES})
-_DROPS = f"({literal(Action.DELETE)}, {literal(Action.EXPIRE)})"
+_DROPS = f"({literal(PlanAction.DELETE)}, {literal(PlanAction.EXPIRE)})"
 
 
 def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:

@@ -24,7 +24,7 @@ from shared.reconcile.columns import (
 )
 from shared.reconcile.decisions import ACTION_TYPE
 from shared.reconcile.later import Later
-from shared.reconcile.plan import Action
+from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
@@ -46,7 +46,7 @@ _NOTHING = "'{}'"
 class _Change:
     """One kind of change: the sides that its rows come from, and SQL texts for the fields of `changes`."""
 
-    action: Action
+    action: PlanAction
     sides: tuple[Table, ...]
     id: str
     key: str
@@ -116,7 +116,7 @@ def _insert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     first = later.first(present)
     own_id = any(column.name == id_column and column.writes for column in layout)
     return _Change(
-        action=Action.INSERT,
+        action=PlanAction.INSERT,
         sides=(Table.DESIRED,),
         id=f"desired.{quoted(id_column)}" if own_id else "NULL",
         key=key_of(layout, "desired"),
@@ -133,7 +133,7 @@ def _both(first: str, second: str) -> str:
 def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     columns = on_update(layout, id_column)
     return _Change(
-        action=Action.UPDATE,
+        action=PlanAction.UPDATE,
         sides=(Table.DESIRED, Table.CURRENT),
         id="numbered._id",
         key=key_of(layout, "desired"),
@@ -146,7 +146,7 @@ def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
 def _expire(layout: Sequence[TargetColumn], name: str, started: datetime) -> _Change:
     column = next(column for column in layout if column.name == name)
     return _Change(
-        action=Action.EXPIRE,
+        action=PlanAction.EXPIRE,
         sides=(Table.CURRENT,),
         id="numbered._id",
         key=key_of(layout, "target"),
@@ -158,7 +158,7 @@ def _expire(layout: Sequence[TargetColumn], name: str, started: datetime) -> _Ch
 
 def _delete(layout: Sequence[TargetColumn]) -> _Change:
     return _Change(
-        action=Action.DELETE,
+        action=PlanAction.DELETE,
         sides=(Table.CURRENT,),
         id="numbered._id",
         key=key_of(layout, "target"),
@@ -186,7 +186,7 @@ def _addressed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> li
         inserts,
         writes,
         upserts,
-        replace(writes, action=Action.DELETE, payload=_NOTHING, columns="''"),
+        replace(writes, action=PlanAction.DELETE, payload=_NOTHING, columns="''"),
     ]
 
 
@@ -197,7 +197,7 @@ def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     columns = on_update(layout, id_column)
     condition = _unless_key(f"{record} IS NOT NULL")
     return _Change(
-        action=Action.UPDATE,
+        action=PlanAction.UPDATE,
         sides=(Table.DESIRED,),
         id=record,
         key=key_of(layout, "desired"),
@@ -222,7 +222,7 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     first = later.first(condition)
     return replace(
         change,
-        action=Action.UPSERT,
+        action=PlanAction.UPSERT,
         payload=payload(columns, first),
         later=later.payload,
         columns=_both(names(columns, first), later.names),

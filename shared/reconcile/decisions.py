@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from shared.definitions.models import ChangedWhen, Expire, Strategy, SyncBehaviour, SyncDefinition
 from shared.reconcile.columns import differs, fixed, on_update
-from shared.reconcile.plan import Action
+from shared.reconcile.plan import PlanAction
 from shared.transform import ErrorType, TargetColumn, key_columns
 from shared.workspace import NewTable, Purpose, Step, Table, checked, literal, quoted
 
@@ -23,14 +23,14 @@ __all__ = [
     "spare_protected",
 ]
 
-ACTION_TYPE = f"ENUM({', '.join(literal(action) for action in Action)})"  # one byte a key instead of sixteen
+ACTION_TYPE = f"ENUM({', '.join(literal(action) for action in PlanAction)})"  # one byte a key instead of sixteen
 CONDITION = "sync_behaviour.changed.when"
 
 # Records of ten columns and a key take about 200 bytes each in a hash table: two million of them fit into the 512 MB
 # that a run has by default.
 VALUES_AT_ONCE: Final = 20_000_000
 
-_BY_NAME = (Action.INSERT, Action.UPDATE, Action.DELETE, Action.UPSERT)
+_BY_NAME = (PlanAction.INSERT, PlanAction.UPDATE, PlanAction.DELETE, PlanAction.UPSERT)
 
 
 def decide_by_comparing(
@@ -124,7 +124,7 @@ def met(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     different = "\n      OR ".join(differs(column) for column in compared) or "false"
     return f"""
     -- in both, and equal
-    WHEN NOT ({different}) THEN {literal(Action.UNCHANGED)}
+    WHEN NOT ({different}) THEN {literal(PlanAction.UNCHANGED)}
     -- in both, and different: changed
     ELSE {_changed(definition, layout)}""".strip()
 
@@ -154,9 +154,9 @@ def spare_protected(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
         f"(EXISTS (SELECT 1 FROM protected WHERE {unknown})\n"
         "  OR EXISTS (SELECT 1 FROM source_errors WHERE error = 'Malformed Row'))"
     )
-    dropped = f"action IN ({literal(Action.DELETE)}, {literal(Action.EXPIRE)})"
+    dropped = f"action IN ({literal(PlanAction.DELETE)}, {literal(PlanAction.EXPIRE)})"
     spare = f"""
-UPDATE decisions SET action = {literal(Action.IGNORED)}
+UPDATE decisions SET action = {literal(PlanAction.IGNORED)}
 WHERE {dropped}
   AND _id IN (SELECT target._id FROM current AS target JOIN protected ON {same})""".strip()
     report = f"""
@@ -168,7 +168,7 @@ FROM decisions JOIN current AS target ON target._id = decisions._id
 WHERE {dropped}
   AND {hidden}""".strip()
     spare_all = f"""
-UPDATE decisions SET action = {literal(Action.IGNORED)}
+UPDATE decisions SET action = {literal(PlanAction.IGNORED)}
 WHERE {dropped}
   AND {hidden}""".strip()
     origin, unreadable = "sync_behaviour.dropped", frozenset({Table.DECISIONS, Table.PROTECTED, Table.SOURCE_ERRORS})
@@ -226,13 +226,13 @@ def decide_by_source(definition: SyncDefinition) -> tuple[Step, ...]:
     """Strategies `delta` and `upsert`: the target is not read, the source alone decides."""
     behaviour = definition.sync_behaviour
     if behaviour.strategy is Strategy.UPSERT:
-        return (_decide_all(Action.UPSERT),)
+        return (_decide_all(PlanAction.UPSERT),)
     if behaviour.action_column is None:
-        return (_decide_all(Action.INSERT),)
+        return (_decide_all(PlanAction.INSERT),)
     return _decide_by_column(behaviour.action_column)
 
 
-def _decide_all(action: Action) -> Step:
+def _decide_all(action: PlanAction) -> Step:
     query = f"SELECT _row, NULL::UUID AS _id, {literal(action)}::{ACTION_TYPE} AS action\nFROM desired"
     return Step.creating(
         f"Decide to {action} every row",
@@ -266,18 +266,18 @@ FROM desired JOIN source ON source._row = desired._row""".strip()
 
 
 def _new(behaviour: SyncBehaviour) -> str:
-    return literal(Action.INSERT if behaviour.new == "insert" else Action.IGNORED)
+    return literal(PlanAction.INSERT if behaviour.new == "insert" else PlanAction.IGNORED)
 
 
 def _dropped(behaviour: SyncBehaviour) -> str:
     """A dropped record expires once: a date that is already set stays, so a second run plans nothing."""
     match behaviour.dropped:
         case "delete":
-            return literal(Action.DELETE)
+            return literal(PlanAction.DELETE)
         case "ignore":
-            return literal(Action.IGNORED)
+            return literal(PlanAction.IGNORED)
         case Expire(expire=column):
-            expires, ignored = literal(Action.EXPIRE), literal(Action.IGNORED)
+            expires, ignored = literal(PlanAction.EXPIRE), literal(PlanAction.IGNORED)
             return f"CASE WHEN target.{quoted(column)} IS NULL THEN {expires} ELSE {ignored} END"
         case unknown:
             assert_never(unknown)
@@ -286,13 +286,13 @@ def _dropped(behaviour: SyncBehaviour) -> str:
 def _changed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     match definition.sync_behaviour.changed:
         case "update":
-            return literal(Action.UPDATE)
+            return literal(PlanAction.UPDATE)
         case "ignore":
-            return literal(Action.IGNORED)
+            return literal(PlanAction.IGNORED)
         case ChangedWhen(when=condition):
             names = [f"source.{column.label}" for column in definition.source.columns]
             names += [f"target.{column.name}" for column in layout]
             holds = checked(condition, names=names, origin=CONDITION)
-            return f"CASE WHEN {holds} THEN {literal(Action.UPDATE)} ELSE {literal(Action.IGNORED)} END"
+            return f"CASE WHEN {holds} THEN {literal(PlanAction.UPDATE)} ELSE {literal(PlanAction.IGNORED)} END"
         case unknown:
             assert_never(unknown)

@@ -11,12 +11,12 @@ from typing import Any
 from shared.definitions.models import Safety
 from shared.errors import UnsafePlanError
 
-__all__ = ["Action", "ColumnChange", "Limit", "Plan", "PlanCounts", "SafetyLimits", "SampleChange", "samples"]
+__all__ = ["ColumnChange", "Limit", "Plan", "PlanAction", "PlanCounts", "SafetyLimits", "SampleChange", "samples"]
 
 COUNTED_FROM = 10  # a share of fewer target rows than this says nothing: one of two is already 50 %
 
 
-class Action(StrEnum):
+class PlanAction(StrEnum):
     """What becomes of one key that is in the source, in the target or in both."""
 
     INSERT = "insert"
@@ -196,7 +196,7 @@ class SampleChange:
         key: Sync key: target column -> value.
     """
 
-    action: Action
+    action: PlanAction
     row: int | None
     id: str | None
     key: dict[str, Any]
@@ -217,7 +217,7 @@ def samples(rows: Iterable[Sequence[Any]]) -> tuple[SampleChange, ...]:
     """Read the rows of `sample_query()`: (action, _row, _id, key, payload, later, columns, before)."""
     return tuple(
         SampleChange(
-            action=Action(str(action)),
+            action=PlanAction(str(action)),
             row=row,
             id=None if record is None else str(record),
             key=json.loads(key),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.reconcile.plan import Action
+from shared.reconcile.plan import PlanAction
 from shared.workspace import literal
 
 __all__ = ["checksum_query", "columns_query", "counts_query", "sample_query"]
@@ -17,7 +17,7 @@ def columns_query() -> str:
     """SQL for (column, updates that send it), the most changed column first."""
     return f"""
 SELECT name, count(*)
-FROM (SELECT unnest(string_split(columns, ',')) AS name FROM changes WHERE action = {literal(Action.UPDATE)})
+FROM (SELECT unnest(string_split(columns, ',')) AS name FROM changes WHERE action = {literal(PlanAction.UPDATE)})
 GROUP BY name ORDER BY count(*) DESC, name""".strip()
 
 
@@ -43,5 +43,5 @@ def checksum_query() -> str:
 SELECT sha256(concat_ws('-', count(*), {quarters}))
 FROM (
   SELECT sha256(to_json([action::VARCHAR, _id::VARCHAR, key, columns, before, later,
-    CASE WHEN action = {literal(Action.EXPIRE)} THEN '' ELSE payload END])::VARCHAR) AS digest
+    CASE WHEN action = {literal(PlanAction.EXPIRE)} THEN '' ELSE payload END])::VARCHAR) AS digest
   FROM changes)""".strip()

@@ -19,7 +19,7 @@ from shared.cli.tables import STYLES
 from shared.definitions import ParameterValue
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
 from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunState, RunSummary
-from shared.reconcile import Action, ColumnChange, Limit, Plan, PlanCounts, SafetyLimits, SampleChange
+from shared.reconcile import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange
 from shared.state import ErrorRecord, JobRequest, Lease, RunRecord
 from shared.workspace import Step
 
@@ -39,7 +39,7 @@ def planned(*, unsafe: bool = False, changes: bool = True, errors: bool = False)
     counts = PlanCounts(insert=2, update=1, unchanged=7, source_rows=10, target_rows=8) if changes else PlanCounts()
     limits = SafetyLimits(max_update=Limit(amount=0, is_share=False)) if unsafe else SafetyLimits()
     update = SampleChange(
-        action=Action.UPDATE,
+        action=PlanAction.UPDATE,
         row=3,
         id="00000000-0000-0000-0000-000000000003",
         key={"accountnumber": "A3"},

@@ -6,7 +6,7 @@ import pytest
 
 from shared.definitions.models import Safety
 from shared.errors import UnsafePlanError
-from shared.reconcile import Action, Limit, Plan, PlanCounts, SafetyLimits, samples
+from shared.reconcile import Limit, Plan, PlanAction, PlanCounts, SafetyLimits, samples
 
 
 def plan(*, drops: bool = True, limits: SafetyLimits | None = None, **counts: int) -> Plan:
@@ -103,5 +103,5 @@ def test_samples_pair_each_column_with_what_it_was_and_will_be() -> None:
     ]  # fmt: skip
     update, delete = samples(rows)
     assert [(c.column, c.before, c.after) for c in update.columns] == [("name", "old", "new"), ("parentid", "x", None)]
-    assert (delete.action, delete.row, delete.key) == (Action.DELETE, None, {"number": "B"})
+    assert (delete.action, delete.row, delete.key) == (PlanAction.DELETE, None, {"number": "B"})
     assert delete.to_json()["columns"] == [{"column": "name", "before": "gone", "after": None}]
