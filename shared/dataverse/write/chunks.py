@@ -24,7 +24,7 @@ from shared.dataverse.write.bulk import (
     upsert_body,
     without_key,
 )
-from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.elastic import DETAILS_WANTED
 from shared.entities import EntityMetadata
 
@@ -41,10 +41,10 @@ class Step(StrEnum):
 
 # The bulk message of each kind; a table may lack some (asked of sdkmessagefilters).
 MESSAGES = {
-    Kind.CREATE: "CreateMultiple",
-    Kind.UPDATE: "UpdateMultiple",
-    Kind.UPSERT: "UpsertMultiple",
-    Kind.DELETE: "DeleteMultiple",
+    RequestKind.CREATE: "CreateMultiple",
+    RequestKind.UPDATE: "UpdateMultiple",
+    RequestKind.UPSERT: "UpsertMultiple",
+    RequestKind.DELETE: "DeleteMultiple",
 }
 
 
@@ -62,7 +62,7 @@ class Chunk:
         since: Moment at which the first request that met trouble was sent, None while there was no trouble.
     """
 
-    kind: Kind
+    kind: RequestKind
     changes: tuple[Change, ...]
     step: Step = Step.SEND
     rest: tuple[Change, ...] = ()
@@ -91,17 +91,17 @@ class Target:
     messages: frozenset[str]
 
 
-def kind_of(change: Change) -> Kind:
+def kind_of(change: Change) -> RequestKind:
     """The kind of request a change needs."""
     match change.action:
         case ChangeAction.INSERT:
-            return Kind.CREATE
+            return RequestKind.CREATE
         case ChangeAction.UPDATE | ChangeAction.EXPIRE:
-            return Kind.UPDATE
+            return RequestKind.UPDATE
         case ChangeAction.UPSERT:
-            return Kind.UPSERT
+            return RequestKind.UPSERT
         case ChangeAction.DELETE:
-            return Kind.DELETE
+            return RequestKind.DELETE
         case _ as never:
             assert_never(never)
 
@@ -140,13 +140,13 @@ def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
 
 def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
     match chunk.kind:
-        case Kind.CREATE:
+        case RequestKind.CREATE:
             return create_body(entity, chunk.changes)
-        case Kind.UPDATE:
+        case RequestKind.UPDATE:
             return update_body(entity, chunk.changes)
-        case Kind.UPSERT:
+        case RequestKind.UPSERT:
             return upsert_body(entity, chunk.changes)
-        case Kind.DELETE:
+        case RequestKind.DELETE:
             return delete_body(entity, chunk.changes)
         case _ as never:
             assert_never(never)
@@ -172,20 +172,20 @@ def _path(target: Target, tail: str) -> str:
     return urlsplit(target.connection.base).path + tail
 
 
-def _part(target: Target, kind: Kind, change: Change) -> Part:
+def _part(target: Target, kind: RequestKind, change: Change) -> Part:
     """One row as a request of its own; optional headers stand on the inner request, where the service reads them."""
     entity, headers = target.entity, dict(target.connection.write_headers)
     match kind:
-        case Kind.CREATE:
+        case RequestKind.CREATE:
             body = new_record(entity, change).encode()
             return Part(method="POST", path=_path(target, entity.entity_set), headers=headers, body=body)
-        case Kind.UPDATE:
+        case RequestKind.UPDATE:
             path = _path(target, f"{entity.entity_set}({change.id})")
             headers["If-Match"] = "*"  # an update must not create
             return Part(method="PATCH", path=path, headers=headers, body=change.payload.encode())
-        case Kind.UPSERT:
+        case RequestKind.UPSERT:
             return _upsert_part(target, change, headers)
-        case Kind.DELETE:
+        case RequestKind.DELETE:
             return Part(method="DELETE", path=_path(target, f"{entity.entity_set}({change.id})"), headers=headers)
         case _ as never:
             assert_never(never)
@@ -211,12 +211,12 @@ def lookups_of(chunk: Chunk, entity: EntityMetadata) -> Iterator[Lookup]:
         yield from lookups(entity, asked, select=select)
 
 
-def lookup_key(kind: Kind, change: Change, entity: EntityMetadata) -> Mapping[str, Any]:
+def lookup_key(kind: RequestKind, change: Change, entity: EntityMetadata) -> Mapping[str, Any]:
     """What finds a change's record: its sync key; its id where it has no key, or is to be created with that id.
 
     A record with another id is not the one that a create with an id has made, whatever its key.
     """
-    if kind is Kind.CREATE and change.id is not None:
+    if kind is RequestKind.CREATE and change.id is not None:
         return {entity.primary_id: change.id}
     return key_values(change.key) or {entity.primary_id: change.id}
 

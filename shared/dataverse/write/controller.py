@@ -19,7 +19,7 @@ from typing import assert_never
 
 from shared.dataverse.write.pace import Pace
 
-__all__ = ["Controller", "Deadlocked", "Event", "Kind", "Settled", "Sizes", "Throttled", "TooLong"]
+__all__ = ["Controller", "Deadlocked", "Event", "RequestKind", "Settled", "Sizes", "Throttled", "TooLong"]
 
 FEWEST_ROWS = 10
 MOST_ROWS = 1000  # Microsoft: "100 - 1,000" for standard tables
@@ -32,7 +32,7 @@ CEILING_SECONDS = 60.0  # after so long the level at which concurrency was refus
 SLOWER = 1.5  # time per row against the best seen: beyond it, more senders only queue up at the server
 
 
-class Kind(StrEnum):
+class RequestKind(StrEnum):
     """What a request does; each kind has its own size, since each costs the service differently."""
 
     CREATE = "create"
@@ -46,7 +46,7 @@ class Settled:
     """A request came back with an answer about its rows."""
 
     at: float
-    kind: Kind
+    kind: RequestKind
     rows: int
     seconds: float
 
@@ -80,7 +80,7 @@ class TooLong:
     """A request took too long for the database or the client, or its body was too large."""
 
     at: float
-    kind: Kind
+    kind: RequestKind
     rows: int
 
 
@@ -113,9 +113,9 @@ class Controller:
         self._ceiling = self._most
         self._ceiling_at = 0.0
         self._parallel = float(min(max(1, parallel), self._most))
-        self._rows = dict.fromkeys(Kind, float(self.sizes.first))
-        self._row_seconds: dict[Kind, float] = {}
-        self._best: dict[Kind, float] = {}
+        self._rows = dict.fromkeys(RequestKind, float(self.sizes.first))
+        self._row_seconds: dict[RequestKind, float] = {}
+        self._best: dict[RequestKind, float] = {}
         self._lowered_at = float("-inf")
         self._since_raise = 0
 
@@ -124,18 +124,18 @@ class Controller:
         """Requests that may be in flight."""
         return int(self._parallel)
 
-    def rows(self, kind: Kind) -> int:
+    def rows(self, kind: RequestKind) -> int:
         """Rows that the next request of a kind should carry."""
         return int(self._rows[kind])
 
-    def fewest(self, kind: Kind) -> int:
+    def fewest(self, kind: RequestKind) -> int:
         """Rows below which a request is not worth making, though others wait for work."""
         if self.pace.counts_requests:
             return self.rows(kind)
         fastest = self._best.get(kind, 0.0)
         return 1 if fastest <= 0 else max(1, min(self.rows(kind), int(WORTHWHILE_SECONDS / fastest)))
 
-    def seconds(self, kind: Kind) -> float:
+    def seconds(self, kind: RequestKind) -> float:
         """How long such a request is expected to take; 0 while nothing is known."""
         return self._row_seconds.get(kind, 0.0) * self.rows(kind)
 
@@ -168,12 +168,12 @@ class Controller:
             self._resize(event.kind)
         self._maybe_raise(event.at, event.kind, row_seconds)
 
-    def _resize(self, kind: Kind) -> None:
+    def _resize(self, kind: RequestKind) -> None:
         fits = TARGET_SECONDS / max(self._row_seconds[kind], 1e-9)
         bounded = min(fits, self._rows[kind] * 2)  # at most double: the next size is not yet measured
         self._rows[kind] = max(self.sizes.fewest, min(bounded, self.sizes.most))
 
-    def _maybe_raise(self, at: float, kind: Kind, row_seconds: float) -> None:
+    def _maybe_raise(self, at: float, kind: RequestKind, row_seconds: float) -> None:
         """One more sender after a round of good answers, unless rows have become slower: then the server queues."""
         best = self._best[kind] = min(self._best.get(kind, row_seconds), row_seconds)
         self._since_raise += 1

@@ -8,7 +8,7 @@ from math import ceil
 
 from shared.dataverse.changes import Change
 from shared.dataverse.write.chunks import Chunk, Step, kind_of
-from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.controller import RequestKind
 
 __all__ = ["Feed"]
 
@@ -27,14 +27,14 @@ class Feed:
     def __init__(self, changes: Iterable[Change], step_of: Callable[[Change], Step]) -> None:
         self._changes = iter(changes)
         self._step_of = step_of
-        self._ready: dict[tuple[Kind, Step, bool], deque[Change]] = {}
+        self._ready: dict[tuple[RequestKind, Step, bool], deque[Change]] = {}
         self._count = 0
         self._active: dict[int, Change] = {}
         self._busy: set[str] = set()
         self._waiting: deque[Change] = deque()
         self._blocked: set[str] = set()  # names of changes that wait
         self._held: Change | None = None
-        self._phase: Kind | None = None
+        self._phase: RequestKind | None = None
         self._ended = False
 
     @property
@@ -48,7 +48,7 @@ class Feed:
         return self._ended and not self._active and not self._waiting and self._held is None
 
     def take(
-        self, rows: Callable[[Kind], int], senders: int, *, fewest: Callable[[Kind], int] = lambda _: 1
+        self, rows: Callable[[RequestKind], int], senders: int, *, fewest: Callable[[RequestKind], int] = lambda _: 1
     ) -> Chunk | None:
         """The next chunk, None when nothing can be sent until something is settled.
 
@@ -70,7 +70,7 @@ class Feed:
         self._count -= len(taken)
         return Chunk(kind=kind, step=step, changes=taken, lost=lost)
 
-    def put_back(self, kind: Kind, change: Change, *, lost: bool = False) -> None:
+    def put_back(self, kind: RequestKind, change: Change, *, lost: bool = False) -> None:
         """Hand a change out again, with its record's id or its kind settled meanwhile.
 
         Args:
@@ -95,7 +95,7 @@ class Feed:
         for change in (*self._waiting, *self._changes):
             yield change.number
 
-    def _fill(self, rows: Callable[[Kind], int], senders: int) -> None:
+    def _fill(self, rows: Callable[[RequestKind], int], senders: int) -> None:
         self._let_waiting_in()
         while (change := self._next(rows, senders)) is not None:
             names = _identities(change)
@@ -105,7 +105,7 @@ class Feed:
                 self._waiting.append(change)
                 self._blocked |= names
 
-    def _next(self, rows: Callable[[Kind], int], senders: int) -> Change | None:
+    def _next(self, rows: Callable[[RequestKind], int], senders: int) -> Change | None:
         """The next change of this phase, None when there are enough or the phase before has to end first."""
         if self._held is not None and not self._active and not self._waiting:
             change, self._held = self._held, None
@@ -144,7 +144,7 @@ class Feed:
         self._busy |= _identities(change)
         self._push(kind_of(change), self._step_of(change), change)
 
-    def _push(self, kind: Kind, step: Step, change: Change, *, lost: bool = False) -> None:
+    def _push(self, kind: RequestKind, step: Step, change: Change, *, lost: bool = False) -> None:
         self._ready.setdefault((kind, step, lost), deque()).append(change)
         self._count += 1
 

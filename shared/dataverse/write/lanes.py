@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.dataverse.write.controller import Controller, Kind
+from shared.dataverse.write.controller import Controller, RequestKind
 
 __all__ = ["Lane", "freest"]
 
@@ -27,7 +27,7 @@ class Lane:
         """Whether its parallelism allows one more request, pauses aside."""
         return self.flights < self.controller.parallel
 
-    def depart(self, kind: Kind) -> None:
+    def depart(self, kind: RequestKind) -> None:
         """A request leaves."""
         self.flights += 1
         self.controller.pace.started(self.controller.seconds(kind))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
-from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.controller import RequestKind
 
 __all__ = ["SecondSteps"]
 
@@ -21,14 +21,16 @@ class SecondSteps:
     def __init__(self) -> None:
         self._first: dict[int, Applied] = {}
 
-    def next(self, change: Change, outcome: Outcome) -> tuple[Kind, Change] | None:
+    def next(self, change: Change, outcome: Outcome) -> tuple[RequestKind, Change] | None:
         """What is to be written now that the first request has settled; None where the change is at its end."""
         if not change.later or not isinstance(outcome, Applied):
             return None
         self._first[change.number] = outcome
         record = outcome.id or change.id
         # Without an id the record is named by its key, as in the first request.
-        kind, action = (Kind.UPDATE, ChangeAction.UPDATE) if record else (Kind.UPSERT, ChangeAction.UPSERT)
+        kind, action = (
+            (RequestKind.UPDATE, ChangeAction.UPDATE) if record else (RequestKind.UPSERT, ChangeAction.UPSERT)
+        )
         return kind, replace(change, action=action, id=record, payload=change.later, later="")
 
     def whole(self, outcome: Outcome) -> Outcome:

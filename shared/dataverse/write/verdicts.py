@@ -29,7 +29,7 @@ from shared.dataverse.http.service_errors import (
 )
 from shared.dataverse.http.transport import Response
 from shared.dataverse.write.chunks import MESSAGES, Chunk, Step, Target, lookups_of
-from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.elastic import details_of
 from shared.dataverse.write.lookup_answers import found_records
 from shared.errors import AbortRun
@@ -65,7 +65,7 @@ class Verdict:
 
     outcomes: Sequence[Outcome] = ()
     again: Sequence[Chunk] = ()
-    released: Sequence[tuple[Kind, Change]] = ()
+    released: Sequence[tuple[RequestKind, Change]] = ()
     trouble: Trouble | None = None
     too_long: bool = False
     end: AbortRun | None = None
@@ -88,7 +88,7 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
             return _looked_up(chunk, decoded(response), target)
         if chunk.step is Step.SINGLY or MESSAGES[chunk.kind] not in target.messages:
             return _each(chunk, decoded(response), target)
-        return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is Kind.CREATE else ())
+        return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is RequestKind.CREATE else ())
     except (ValueError, UnexpectedAnswer):
         # A good status with a body that breaks off, or says something else: the answer is as lost as if the connection
         # had gone.
@@ -97,14 +97,14 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
 
 def lost(chunk: Chunk) -> Verdict:
     """The answer is not known: what is idempotent is sent again, creates are looked up first."""
-    if chunk.kind is Kind.CREATE:
+    if chunk.kind is RequestKind.CREATE:
         chunk = replace(chunk, step=Step.LOOK_UP, lost=True)
     return Verdict(again=(chunk.tried(Trouble.LOST),), trouble=Trouble.LOST)
 
 
 def _doubted(chunk: Chunk) -> Chunk:
     """A fault of the server should have undone the creates; if their keys are taken afterwards, it has not."""
-    return replace(chunk, lost=chunk.lost or chunk.kind is Kind.CREATE)
+    return replace(chunk, lost=chunk.lost or chunk.kind is RequestKind.CREATE)
 
 
 def halved(chunk: Chunk) -> tuple[Chunk, ...]:
@@ -133,7 +133,7 @@ def _ids(response: Response, count: int) -> Sequence[str]:
 
 
 def _accepted(chunk: Chunk, ids: Sequence[str]) -> Verdict:
-    created = {Kind.CREATE: True, Kind.UPDATE: False, Kind.DELETE: False}.get(chunk.kind)
+    created = {RequestKind.CREATE: True, RequestKind.UPDATE: False, RequestKind.DELETE: False}.get(chunk.kind)
     outcomes = tuple(
         Applied(number=change.number, id=ids[at] if ids else change.id, created=created)
         for at, change in enumerate(chunk.changes)
@@ -185,7 +185,7 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
         error = error_of(refused, table=target.entity.logical_name, doing=doing)
         return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking records up failed: {refused}"))
     if target.entity.elastic and chunk.step is Step.SEND:
-        return lost(chunk) if chunk.kind is Kind.CREATE else Verdict(again=(replace(chunk, step=Step.SINGLY),))
+        return lost(chunk) if chunk.kind is RequestKind.CREATE else Verdict(again=(replace(chunk, step=Step.SINGLY),))
     return _row_refused(chunk, refused, dense=dense)
 
 
@@ -193,7 +193,7 @@ def _in_part(chunk: Chunk, response: Response, happened: Trouble | None) -> Verd
     """An elastic table wrote the rows it could: the others are sent one by one, to hear what is wrong with each."""
     details = details_of(response) or {}
     written = {index: record for index, (status, record) in details.items() if status < _FIRST_REFUSAL}
-    created = {Kind.CREATE: True, Kind.UPSERT: None}.get(chunk.kind, False)
+    created = {RequestKind.CREATE: True, RequestKind.UPSERT: None}.get(chunk.kind, False)
     outcomes = tuple(
         Applied(number=change.number, id=written[index] or change.id, created=created)
         for index, change in enumerate(chunk.changes)
@@ -228,7 +228,7 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
     if conflict(refused) is Conflict.KEY_TAKEN:
         if _may_be_ours(chunk):
             return Verdict(again=(_sought(chunk),))
-        if chunk.kind is Kind.UPSERT and _AGAIN not in chunk.tries:
+        if chunk.kind is RequestKind.UPSERT and _AGAIN not in chunk.tries:
             # Two upserts of one new key: the loser is refused, and succeeds as an update.
             return Verdict(again=(chunk.tried(_AGAIN),))
     if refused.status >= _SERVER_ERROR and _AGAIN not in chunk.tries:
@@ -250,7 +250,7 @@ def _may_be_ours(chunk: Chunk) -> bool:
     took it is there, so one look-up for each lost answer tells.
     """
     sought = chunk.tries.get(_SOUGHT, 0)
-    return chunk.kind is Kind.CREATE and chunk.lost and sought <= chunk.tries.get(Trouble.LOST, 0)
+    return chunk.kind is RequestKind.CREATE and chunk.lost and sought <= chunk.tries.get(Trouble.LOST, 0)
 
 
 def _sought(chunk: Chunk) -> Chunk:
@@ -267,7 +267,7 @@ def _alone(chunk: Chunk, refused: Refusal) -> Verdict:
 
 def _may_have_acted(chunk: Chunk, refused: Refusal) -> bool:
     """Before a create fails for a fault of the server, its record is looked for once: no later try would tell."""
-    faulty = chunk.kind is Kind.CREATE and refused.status >= _SERVER_ERROR
+    faulty = chunk.kind is RequestKind.CREATE and refused.status >= _SERVER_ERROR
     return faulty and chunk.step is not Step.LOOK_UP and Trouble.LOST not in chunk.tries
 
 
@@ -310,12 +310,12 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
         happened = Trouble.DATABASE  # a fault that may have been chance: once more
     if happened is not None and (happened is not Trouble.DATABASE or chunk.tries.get(happened, 0) < _MOST_ROLLBACKS):
         return happened
-    if chunk.kind is Kind.DELETE and refused.code in _GONE:
+    if chunk.kind is RequestKind.DELETE and refused.code in _GONE:
         return Applied(number=change.number, id=change.id, created=False)  # what it was to bring about is so
     if conflict(refused) is Conflict.KEY_TAKEN:
         if _may_be_ours(chunk):
             return _SOUGHT
-        if chunk.kind is Kind.UPSERT and not chunk.tries:
+        if chunk.kind is RequestKind.UPSERT and not chunk.tries:
             return Trouble.DATABASE
     if ends_run(refused):
         error = error_of(refused, table=target.entity.logical_name, doing=chunk.kind.value)
@@ -323,15 +323,15 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     return Trouble.LOST if _may_have_acted(chunk, refused) else _failed(change, refused)
 
 
-def _applied(kind: Kind, change: Change, answer: Response, target: Target) -> Applied:
-    if kind is Kind.CREATE:
+def _applied(kind: RequestKind, change: Change, answer: Response, target: Target) -> Applied:
+    if kind is RequestKind.CREATE:
         found = _GUID_IN_URL.search(answer.headers.get("odata-entityid") or answer.headers.get("location") or "")
         return Applied(number=change.number, id=found[1] if found else change.id, created=True)
-    if kind is Kind.UPSERT and answer.body:
+    if kind is RequestKind.UPSERT and answer.body:
         created = answer.status == 201  # noqa: PLR2004 - Created
         record = parsed(answer.body, "an upsert").member(target.entity.primary_id).guid()
         return Applied(number=change.number, id=record, created=created)
-    return Applied(number=change.number, id=change.id, created=None if kind is Kind.UPSERT else False)
+    return Applied(number=change.number, id=change.id, created=None if kind is RequestKind.UPSERT else False)
 
 
 def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
@@ -345,12 +345,12 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Ver
     outcomes: list[Outcome] = []
     missing: list[Change] = []
     doubtful: list[Change] = []
-    released: list[tuple[Kind, Change]] = []
+    released: list[tuple[RequestKind, Change]] = []
     for change in chunk.changes:
         record = found.get(change.number)
         if record is None and strays:
             doubtful.append(change)
-        elif chunk.kind is Kind.CREATE:
+        elif chunk.kind is RequestKind.CREATE:
             if record is None:
                 missing.append(change)
             else:
@@ -367,14 +367,14 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Ver
 
 
 def _addressed(
-    change: Change, record: str | None, outcomes: list[Outcome], released: list[tuple[Kind, Change]]
+    change: Change, record: str | None, outcomes: list[Outcome], released: list[tuple[RequestKind, Change]]
 ) -> None:
     """A change whose record was looked for: now named by id, or told what its absence means."""
-    kinds = {ChangeAction.DELETE: Kind.DELETE}
+    kinds = {ChangeAction.DELETE: RequestKind.DELETE}
     if record is not None:
-        released.append((kinds.get(change.action, Kind.UPDATE), replace(change, id=record)))
+        released.append((kinds.get(change.action, RequestKind.UPDATE), replace(change, id=record)))
     elif change.action is ChangeAction.UPSERT:
-        released.append((Kind.CREATE, change))
+        released.append((RequestKind.CREATE, change))
     elif change.action is ChangeAction.DELETE:
         outcomes.append(Applied(number=change.number, created=False))
     else:

@@ -19,7 +19,7 @@ from shared.dataverse.http.service import FIRST_REFUSAL, Service
 from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
 from shared.dataverse.http.transport import AnswerTimedOut, Response, Unsent
 from shared.dataverse.write.chunks import Chunk, Step, Target, call_of, step_of
-from shared.dataverse.write.controller import Deadlocked, Kind, Settled, Throttled, TooLong
+from shared.dataverse.write.controller import Deadlocked, RequestKind, Settled, Throttled, TooLong
 from shared.dataverse.write.feed import Feed
 from shared.dataverse.write.lanes import Lane, freest
 from shared.dataverse.write.own_ids import with_id, with_ids
@@ -109,7 +109,7 @@ class Writing:
 
     def _expected(self) -> float:
         """Seconds that the next request is expected to take."""
-        return max((lane.controller.seconds(kind) for lane in self._lanes for kind in Kind), default=0.0)
+        return max((lane.controller.seconds(kind) for lane in self._lanes for kind in RequestKind), default=0.0)
 
     def _launch(self, feed: Feed) -> None:
         while not self._stopped and (lane := freest(self._lanes, self._clock.monotonic())) is not None:
@@ -171,7 +171,7 @@ class Writing:
             verdict = self._after_trouble(sent, verdict)
         self._again.extend(verdict.again)
         for kind, change in verdict.released:
-            creates = kind is Kind.CREATE
+            creates = kind is RequestKind.CREATE
             again = with_id(change, self.target.entity, self._clock.now()) if creates else change
             feed.put_back(kind, again, lost=creates and sent.chunk.lost)
         for outcome in map(self._steps.whole, self._finished(verdict.outcomes, feed)):

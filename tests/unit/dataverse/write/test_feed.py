@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.write.chunks import Step, kind_of
-from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.feed import Feed
 
 ACTIONS = st.sampled_from(list(ChangeAction))
@@ -19,7 +19,7 @@ def change(number: int, key: str, action: ChangeAction = ChangeAction.UPDATE) ->
     return Change(number=number, action=action, id=f"id-{key}", key=json.dumps({"k": key}))
 
 
-def rows(_: Kind) -> int:
+def rows(_: RequestKind) -> int:
     return 10
 
 
@@ -95,7 +95,7 @@ def test_what_may_have_been_carried_out_stays_apart() -> None:
     first = feed.take(rows, 1)
     assert first is not None
     for one in first.changes:
-        feed.put_back(Kind.CREATE, one, lost=one.number % 2 == 0)
+        feed.put_back(RequestKind.CREATE, one, lost=one.number % 2 == 0)
     handed = [feed.take(rows, 1), feed.take(rows, 1)]
     assert sorted((chunk.lost, [one.number for one in chunk.changes]) for chunk in handed if chunk is not None) == [
         (False, [1, 3]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from shared.dataverse.http.transport import Request, Response
-from shared.dataverse.write.controller import Controller, Deadlocked, Kind, Settled, Throttled, TooLong
+from shared.dataverse.write.controller import Controller, Deadlocked, RequestKind, Settled, Throttled, TooLong
 from shared.dataverse.write.pace import Pace
 from tests.unit.dataverse.simulation import Fault, inserts, world
 
@@ -83,7 +83,7 @@ def test_a_limit_that_was_named_is_not_tried_out() -> None:
 
 
 def settle(controller: Controller, *, at: float, rows: int, seconds: float) -> None:
-    controller.observe(Settled(at=at, kind=Kind.CREATE, rows=rows, seconds=seconds))
+    controller.observe(Settled(at=at, kind=RequestKind.CREATE, rows=rows, seconds=seconds))
 
 
 def test_parallelism_starts_at_the_hint_and_rises_by_one_a_round() -> None:
@@ -101,7 +101,7 @@ def test_slower_rows_stop_the_rise() -> None:
     """When rows take longer with more senders, the server is queueing: no more are added."""
     controller = Controller(parallel=4, most_parallel=48)
     for at in range(200):
-        settle(controller, at=float(at), rows=controller.rows(Kind.CREATE), seconds=0.1 * controller.parallel**2)
+        settle(controller, at=float(at), rows=controller.rows(RequestKind.CREATE), seconds=0.1 * controller.parallel**2)
     assert controller.parallel <= 8
 
 
@@ -119,10 +119,10 @@ def test_the_level_at_which_concurrency_was_refused_is_kept_below() -> None:
     controller = Controller(parallel=8, most_parallel=48)
     controller.observe(Throttled(at=1.0, concurrency=True, wait=1.0))
     for at in range(300):
-        settle(controller, at=3.0 + at / 10, rows=controller.rows(Kind.CREATE), seconds=0.1)
+        settle(controller, at=3.0 + at / 10, rows=controller.rows(RequestKind.CREATE), seconds=0.1)
     assert controller.parallel == 7
     for at in range(60):
-        settle(controller, at=70.0 + at / 10, rows=controller.rows(Kind.CREATE), seconds=0.1)
+        settle(controller, at=70.0 + at / 10, rows=controller.rows(RequestKind.CREATE), seconds=0.1)
     assert controller.parallel == 8
 
 
@@ -130,20 +130,20 @@ def test_rows_follow_the_measured_time() -> None:
     """Fast rows make large requests, slow rows small ones, between the bounds."""
     fast, slow = Controller(parallel=4, most_parallel=4), Controller(parallel=4, most_parallel=4)
     for at in range(20):
-        settle(fast, at=float(at), rows=fast.rows(Kind.CREATE), seconds=fast.rows(Kind.CREATE) * 0.0001)
-        settle(slow, at=float(at), rows=slow.rows(Kind.CREATE), seconds=slow.rows(Kind.CREATE) * 0.08)
-    assert fast.rows(Kind.CREATE) == 1000
-    assert 40 <= slow.rows(Kind.CREATE) <= 60
-    assert slow.rows(Kind.UPDATE) == 100
+        settle(fast, at=float(at), rows=fast.rows(RequestKind.CREATE), seconds=fast.rows(RequestKind.CREATE) * 0.0001)
+        settle(slow, at=float(at), rows=slow.rows(RequestKind.CREATE), seconds=slow.rows(RequestKind.CREATE) * 0.08)
+    assert fast.rows(RequestKind.CREATE) == 1000
+    assert 40 <= slow.rows(RequestKind.CREATE) <= 60
+    assert slow.rows(RequestKind.UPDATE) == 100
 
 
 def test_timeouts_halve_the_rows_and_deadlocks_the_senders() -> None:
     """Each remedy fits its trouble."""
     controller = Controller(parallel=8, most_parallel=8)
-    controller.observe(TooLong(at=0.0, kind=Kind.CREATE, rows=100))
-    assert (controller.rows(Kind.CREATE), controller.parallel) == (50, 8)
+    controller.observe(TooLong(at=0.0, kind=RequestKind.CREATE, rows=100))
+    assert (controller.rows(RequestKind.CREATE), controller.parallel) == (50, 8)
     controller.observe(Deadlocked(at=0.0))
-    assert (controller.rows(Kind.CREATE), controller.parallel) == (50, 4)
+    assert (controller.rows(RequestKind.CREATE), controller.parallel) == (50, 4)
 
 
 REFUSED = "Number of requests exceeded the limit of 15 over time window of 300 seconds."
@@ -197,19 +197,19 @@ def test_where_requests_are_scarce_the_last_rows_are_not_shared_out() -> None:
 def test_quick_rows_go_together() -> None:
     """A request should take 20 ms at least: many rows where a row takes none, one where a row alone takes longer."""
     quick, slow = Controller(parallel=8, most_parallel=8), Controller(parallel=8, most_parallel=8)
-    assert quick.fewest(Kind.UPDATE) == 1
-    quick.observe(Settled(at=1.0, kind=Kind.UPDATE, rows=20, seconds=0.01))
-    slow.observe(Settled(at=1.0, kind=Kind.UPDATE, rows=20, seconds=1.0))
-    assert (quick.fewest(Kind.UPDATE), slow.fewest(Kind.UPDATE)) == (40, 1)
-    assert quick.fewest(Kind.CREATE) == 1
+    assert quick.fewest(RequestKind.UPDATE) == 1
+    quick.observe(Settled(at=1.0, kind=RequestKind.UPDATE, rows=20, seconds=0.01))
+    slow.observe(Settled(at=1.0, kind=RequestKind.UPDATE, rows=20, seconds=1.0))
+    assert (quick.fewest(RequestKind.UPDATE), slow.fewest(RequestKind.UPDATE)) == (40, 1)
+    assert quick.fewest(RequestKind.CREATE) == 1
 
 
 def test_a_server_that_queues_does_not_look_slow() -> None:
     """What counts is the best time of a row: with many requests in flight each waits for the others."""
     controller = Controller(parallel=8, most_parallel=8)
     for seconds in (0.01, 0.2, 0.3):
-        controller.observe(Settled(at=1.0, kind=Kind.UPDATE, rows=20, seconds=seconds))
-    assert controller.fewest(Kind.UPDATE) == 40
+        controller.observe(Settled(at=1.0, kind=RequestKind.UPDATE, rows=20, seconds=seconds))
+    assert controller.fewest(RequestKind.UPDATE) == 40
 
 
 def test_where_requests_are_scarce_each_is_filled() -> None:
@@ -217,4 +217,4 @@ def test_where_requests_are_scarce_each_is_filled() -> None:
     controller = Controller(parallel=8, most_parallel=8)
     message = "Number of requests exceeded the limit of 6,000 over time window of 300 seconds."
     controller.observe(Throttled(at=1.0, concurrency=False, wait=1.0, message=message))
-    assert controller.fewest(Kind.UPDATE) == controller.rows(Kind.UPDATE)
+    assert controller.fewest(RequestKind.UPDATE) == controller.rows(RequestKind.UPDATE)

@@ -14,30 +14,30 @@ from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.retry import Trouble
 from shared.dataverse.http.transport import Response
 from shared.dataverse.write.chunks import Chunk, Step, Target, call_of
-from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.verdicts import Verdict, judge
 from shared.errors import AbortRun
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE
 
 ACTIONS = {
-    Kind.CREATE: ChangeAction.INSERT,
-    Kind.UPDATE: ChangeAction.UPDATE,
-    Kind.UPSERT: ChangeAction.UPSERT,
-    Kind.DELETE: ChangeAction.DELETE,
+    RequestKind.CREATE: ChangeAction.INSERT,
+    RequestKind.UPDATE: ChangeAction.UPDATE,
+    RequestKind.UPSERT: ChangeAction.UPSERT,
+    RequestKind.DELETE: ChangeAction.DELETE,
 }
 TARGET = Target(entity=ACCOUNT, connection=Connection(service_url=BASE), messages=ALL_MESSAGES)
 ELASTIC = replace(TARGET, entity=replace(ACCOUNT, elastic=True))
 
 
-def chunk(kind: Kind, count: int, *, step: Step = Step.SEND, **more: Any) -> Chunk:
+def chunk(kind: RequestKind, count: int, *, step: Step = Step.SEND, **more: Any) -> Chunk:
     return Chunk(kind=kind, changes=tuple(change(kind, number) for number in range(count)), step=step, **more)
 
 
-def change(kind: Kind, number: int) -> Change:
+def change(kind: RequestKind, number: int) -> Change:
     return Change(
         number=number,
         action=ACTIONS[kind],
-        id=None if kind in {Kind.CREATE, Kind.UPSERT} else f"id-{number}",
+        id=None if kind in {RequestKind.CREATE, RequestKind.UPSERT} else f"id-{number}",
         key=json.dumps({"accountnumber": f"A{number}"}),
         payload=json.dumps({"accountnumber": f"A{number}", "name": "x"}),
     )
@@ -76,7 +76,7 @@ def only(verdict: Verdict) -> Chunk:
 
 def test_a_refused_chunk_is_halved_and_the_rest_waits() -> None:
     """One of all the rows is bad: half of them are tried."""
-    again = only(judge(chunk(Kind.CREATE, 100), answer(400, "0x80044331"), TARGET))
+    again = only(judge(chunk(RequestKind.CREATE, 100), answer(400, "0x80044331"), TARGET))
     assert numbers(again.changes) == list(range(50))
     assert numbers(again.rest) == list(range(50, 100))
     assert again.blame is not None
@@ -84,7 +84,7 @@ def test_a_refused_chunk_is_halved_and_the_rest_waits() -> None:
 
 def test_a_half_that_passes_puts_the_rest_under_suspicion() -> None:
     """The good half is applied, and the hunt goes on in the other."""
-    hunted = only(judge(chunk(Kind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
+    hunted = only(judge(chunk(RequestKind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
     verdict = judge(hunted, good(), TARGET)
     assert [type(outcome) for outcome in verdict.outcomes] == [Applied] * 50
     assert numbers(only(verdict).changes) == list(range(50, 75))
@@ -93,7 +93,7 @@ def test_a_half_that_passes_puts_the_rest_under_suspicion() -> None:
 
 def test_a_half_that_fails_sets_the_rest_free() -> None:
     """Nothing is known of the other half any more: it travels with other rows."""
-    hunted = only(judge(chunk(Kind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
+    hunted = only(judge(chunk(RequestKind.UPDATE, 100), answer(400, "0x80044331"), TARGET))
     verdict = judge(hunted, answer(400, "0x80044331"), TARGET)
     assert [change.number for _, change in verdict.released] == list(range(50, 100))
     assert numbers(only(verdict).changes) == list(range(25))
@@ -101,7 +101,7 @@ def test_a_half_that_fails_sets_the_rest_free() -> None:
 
 def test_the_last_few_suspects_are_told_apart_by_a_batch() -> None:
     """One request judges each of them by an answer of its own."""
-    again = only(judge(chunk(Kind.CREATE, 10), answer(400, "0x80044331"), TARGET))
+    again = only(judge(chunk(RequestKind.CREATE, 10), answer(400, "0x80044331"), TARGET))
     assert (again.step, len(again.changes), again.rest) == (Step.SINGLY, 10, ())
     parts = [answer(400, "0x80044331", "too long") if n == 3 else good() for n in range(10)]
     verdict = judge(again, batch(*parts), TARGET)
@@ -111,13 +111,13 @@ def test_the_last_few_suspects_are_told_apart_by_a_batch() -> None:
 
 def test_where_many_rows_are_bad_a_batch_judges_them_all() -> None:
     """Halving would cost more than one request."""
-    again = only(judge(chunk(Kind.CREATE, 500), answer(400, "0x80044331"), TARGET, dense=True))
+    again = only(judge(chunk(RequestKind.CREATE, 500), answer(400, "0x80044331"), TARGET, dense=True))
     assert (again.step, len(again.changes)) == (Step.SINGLY, 500)
 
 
 def test_a_batch_that_is_refused_as_a_whole_gets_smaller_until_it_is_one_row() -> None:
     """No row of it was looked at, so none is to blame; it ends all the same."""
-    now = [chunk(Kind.CREATE, 5, step=Step.SINGLY)]
+    now = [chunk(RequestKind.CREATE, 5, step=Step.SINGLY)]
     failed = []
     for _ in range(20):
         if not now:
@@ -142,20 +142,20 @@ def test_a_batch_that_is_refused_as_a_whole_gets_smaller_until_it_is_one_row() -
 )
 def test_an_answer_to_creates_that_breaks_off_is_lost(response: Response) -> None:
     """The records may be there: they are looked up before they are sent again."""
-    verdict = judge(chunk(Kind.CREATE, 3), response, TARGET)
+    verdict = judge(chunk(RequestKind.CREATE, 3), response, TARGET)
     assert verdict.trouble is Trouble.LOST
     assert (only(verdict).step, only(verdict).lost) == (Step.LOOK_UP, True)
 
 
 def test_lost_updates_are_simply_sent_again() -> None:
     """By id they are idempotent."""
-    verdict = judge(chunk(Kind.UPDATE, 3), Response(status=504), TARGET)
+    verdict = judge(chunk(RequestKind.UPDATE, 3), Response(status=504), TARGET)
     assert (only(verdict).step, only(verdict).tries) == (Step.SEND, {Trouble.LOST: 1})
 
 
 def test_a_look_up_settles_what_is_there_and_sends_the_rest() -> None:
     """Creates that took effect are applied with their ids."""
-    looking = chunk(Kind.CREATE, 3, step=Step.LOOK_UP, lost=True)
+    looking = chunk(RequestKind.CREATE, 3, step=Step.LOOK_UP, lost=True)
     verdict = judge(
         looking,
         batch(good({"value": [{"accountid": "00000000-0000-4000-8000-000000000001", "accountnumber": "a1 "}]})),
@@ -168,14 +168,16 @@ def test_a_look_up_settles_what_is_there_and_sends_the_rest() -> None:
 
 def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
     """The query asks for the oldest first."""
-    looking = Chunk(kind=Kind.UPDATE, changes=(replace(change(Kind.UPDATE, 1), id=None),), step=Step.LOOK_UP)
+    looking = Chunk(
+        kind=RequestKind.UPDATE, changes=(replace(change(RequestKind.UPDATE, 1), id=None),), step=Step.LOOK_UP
+    )
     rows = [
         {"accountid": "00000000-0000-4000-8000-0000000000aa", "accountnumber": "A1"},
         {"accountid": "00000000-0000-4000-8000-0000000000bb", "accountnumber": "A1"},
     ]
     verdict = judge(looking, batch(good({"value": rows})), TARGET)
     assert [(kind, change.id) for kind, change in verdict.released] == [
-        (Kind.UPDATE, "00000000-0000-4000-8000-0000000000aa")
+        (RequestKind.UPDATE, "00000000-0000-4000-8000-0000000000aa")
     ]
     call = call_of(looking, TARGET, "b")
     assert b"$orderby=createdon%20asc" in (call.body or b"")
@@ -183,23 +185,23 @@ def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
 
 def test_a_look_up_that_fails_is_made_again_or_ends_the_run() -> None:
     """Trouble is waited out; a refusal cannot be helped."""
-    looking = chunk(Kind.CREATE, 3, step=Step.LOOK_UP)
+    looking = chunk(RequestKind.CREATE, 3, step=Step.LOOK_UP)
     assert judge(looking, batch(answer(429, "0x80072322")), TARGET).trouble is Trouble.THROTTLED
     assert isinstance(judge(looking, batch(answer(400, "0x0", "Invalid")), TARGET).end, AbortRun)
 
 
 def test_a_key_that_is_taken_after_a_lost_answer_is_looked_up_again() -> None:
     """The lost request may have been carried out between look-up and repetition."""
-    verdict = judge(chunk(Kind.CREATE, 3, lost=True), answer(412, "0x80060892"), TARGET)
+    verdict = judge(chunk(RequestKind.CREATE, 3, lost=True), answer(412, "0x80060892"), TARGET)
     assert only(verdict).step is Step.LOOK_UP
-    fresh = judge(chunk(Kind.CREATE, 1), answer(412, "0x80060892"), TARGET)
+    fresh = judge(chunk(RequestKind.CREATE, 1), answer(412, "0x80060892"), TARGET)
     assert [type(outcome) for outcome in fresh.outcomes] == [Failed]
 
 
 @pytest.mark.parametrize("fault", [answer(500, "0x80044150"), answer(500, "0x80040216"), answer(503, "0x1")])
 def test_a_server_that_fails_after_it_acted_is_not_believed(fault: Response) -> None:
     """A fault that did not undo the creates shows when their keys are taken: they are looked up, not failed."""
-    again = only(judge(chunk(Kind.CREATE, 30), fault, TARGET))
+    again = only(judge(chunk(RequestKind.CREATE, 30), fault, TARGET))
     assert again.step is Step.SEND
     assert only(judge(again, answer(412, "0x80060892"), TARGET)).step is Step.LOOK_UP
 
@@ -207,9 +209,12 @@ def test_a_server_that_fails_after_it_acted_is_not_believed(fault: Response) -> 
 def test_a_create_with_an_id_is_looked_up_by_it() -> None:
     """A record of somebody else's with the same key is not the one that was made here."""
     made = tuple(
-        replace(change(Kind.CREATE, number), id=f"00000000-0000-4000-8000-00000000000{number}") for number in range(2)
+        replace(change(RequestKind.CREATE, number), id=f"00000000-0000-4000-8000-00000000000{number}")
+        for number in range(2)
     )
-    looking = Chunk(kind=Kind.CREATE, changes=(*made, change(Kind.CREATE, 2)), step=Step.LOOK_UP, lost=True)
+    looking = Chunk(
+        kind=RequestKind.CREATE, changes=(*made, change(RequestKind.CREATE, 2)), step=Step.LOOK_UP, lost=True
+    )
     body = call_of(looking, TARGET, "b").body or b""
     assert (
         b"PropertyName='accountid',PropertyValues=[%2200000000-0000-4000-8000-000000000000%22,%2200000000-0000-4000-8000-000000000001%22]"
@@ -231,21 +236,24 @@ def test_a_create_with_an_id_is_looked_up_by_it() -> None:
 
 def test_a_look_up_is_answered_in_full_or_not_at_all() -> None:
     """A query without an answer says nothing about its records."""
-    made = (replace(change(Kind.CREATE, 0), id="00000000-0000-4000-8000-000000000000"), change(Kind.CREATE, 1))
-    looking = Chunk(kind=Kind.CREATE, changes=made, step=Step.LOOK_UP, lost=True)
+    made = (
+        replace(change(RequestKind.CREATE, 0), id="00000000-0000-4000-8000-000000000000"),
+        change(RequestKind.CREATE, 1),
+    )
+    looking = Chunk(kind=RequestKind.CREATE, changes=made, step=Step.LOOK_UP, lost=True)
     assert judge(looking, batch(good({"value": []})), TARGET).trouble is Trouble.LOST
 
 
 def test_a_look_up_that_the_server_stumbles_over_is_made_again() -> None:
     """It only reads."""
-    looking = chunk(Kind.CREATE, 3, step=Step.LOOK_UP, lost=True)
+    looking = chunk(RequestKind.CREATE, 3, step=Step.LOOK_UP, lost=True)
     verdict = judge(looking, batch(answer(500, "0x80040216")), TARGET)
     assert (only(verdict).step, verdict.trouble) == (Step.LOOK_UP, Trouble.DATABASE)
 
 
 def test_a_row_of_a_batch_is_throttled_as_often_as_it_takes() -> None:
     """Being throttled says nothing about the row."""
-    tired = chunk(Kind.DELETE, 1).tried(Trouble.THROTTLED)
+    tired = chunk(RequestKind.DELETE, 1).tried(Trouble.THROTTLED)
     for _ in range(9):
         tired = only(judge(tired, batch(answer(429, "0x80072322")), TARGET))
     assert tired.tries == {Trouble.THROTTLED: 10}
@@ -259,7 +267,7 @@ def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: Step) 
         said = answer(500, "0x80040216")
         return judge(at, batch(said) if at.step is Step.SINGLY else said, TARGET)
 
-    again = only(fault(chunk(Kind.CREATE, 1, step=step)))
+    again = only(fault(chunk(RequestKind.CREATE, 1, step=step)))
     assert again.lost
     looking = only(fault(again))
     assert looking.step is Step.LOOK_UP
@@ -272,20 +280,22 @@ def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: Step) 
     missing = only(judge(looking, batch(good({"value": []})), TARGET))
     final = fault(missing) if step is Step.SEND else fault(replace(missing, step=step))
     assert [type(outcome) for outcome in final.outcomes] == [Failed]
-    assert [type(outcome) for outcome in fault(only(fault(chunk(Kind.UPDATE, 1, step=step)))).outcomes] == [Failed]
+    assert [type(outcome) for outcome in fault(only(fault(chunk(RequestKind.UPDATE, 1, step=step)))).outcomes] == [
+        Failed
+    ]
 
 
 def test_a_lost_race_of_upserts_is_run_once_more() -> None:
     """The second try meets the record and updates it; a second refusal is final for a lone row."""
-    first = judge(chunk(Kind.UPSERT, 1), answer(412, "0x80060892"), TARGET)
-    assert only(first).changes == chunk(Kind.UPSERT, 1).changes
+    first = judge(chunk(RequestKind.UPSERT, 1), answer(412, "0x80060892"), TARGET)
+    assert only(first).changes == chunk(RequestKind.UPSERT, 1).changes
     assert [type(outcome) for outcome in judge(only(first), answer(412, "0x80060892"), TARGET).outcomes] == [Failed]
 
 
 @pytest.mark.parametrize("status", [405, 501])
 def test_a_message_that_is_not_there_after_all_is_struck_off(status: int) -> None:
     """What sdkmessagefilters lists may still be refused; $batch takes over."""
-    verdict = judge(chunk(Kind.UPSERT, 5), answer(status, "0x80040800"), TARGET)
+    verdict = judge(chunk(RequestKind.UPSERT, 5), answer(status, "0x80040800"), TARGET)
     assert verdict.lacks == "UpsertMultiple"
     without = replace(TARGET, messages=TARGET.messages - {verdict.lacks})
     assert call_of(only(verdict), without, "b").path == "$batch"
@@ -293,25 +303,25 @@ def test_a_message_that_is_not_there_after_all_is_struck_off(status: int) -> Non
 
 def test_too_large_a_request_is_sent_in_halves() -> None:
     """413 says nothing about a row, unless it is alone."""
-    verdict = judge(chunk(Kind.CREATE, 9), answer(413), TARGET)
+    verdict = judge(chunk(RequestKind.CREATE, 9), answer(413), TARGET)
     assert verdict.too_long
     assert [len(again.changes) for again in verdict.again] == [4, 5]
-    assert [type(outcome) for outcome in judge(chunk(Kind.CREATE, 1), answer(413), TARGET).outcomes] == [Failed]
+    assert [type(outcome) for outcome in judge(chunk(RequestKind.CREATE, 1), answer(413), TARGET).outcomes] == [Failed]
 
 
 def test_parts_of_a_batch_are_judged_one_by_one() -> None:
     """Gone counts as deleted; trouble is tried again; a refusal is final; a privilege ends the run."""
     parts = [good(), answer(404, "0x80040217"), answer(429, "0x80072322"), answer(400, "0x80040265", "Locked")]
-    verdict = judge(chunk(Kind.DELETE, 4), batch(*parts), TARGET)
+    verdict = judge(chunk(RequestKind.DELETE, 4), batch(*parts), TARGET)
     assert [type(outcome) for outcome in verdict.outcomes] == [Applied, Applied, Failed]
     assert (numbers(only(verdict).changes), verdict.trouble) == ([2], Trouble.THROTTLED)
     refused = answer(403, "0x80040220", "missing prvDeleteAccount privilege")
-    assert isinstance(judge(chunk(Kind.DELETE, 1), batch(refused), TARGET).end, AbortRun)
+    assert isinstance(judge(chunk(RequestKind.DELETE, 1), batch(refused), TARGET).end, AbortRun)
 
 
 def test_creates_of_a_batch_whose_answer_a_gateway_swallowed_are_looked_up() -> None:
     """A 502 inside a batch is as ambiguous as one around it."""
-    verdict = judge(chunk(Kind.CREATE, 2, step=Step.SINGLY), batch(Response(status=502), good()), TARGET)
+    verdict = judge(chunk(RequestKind.CREATE, 2, step=Step.SINGLY), batch(Response(status=502), good()), TARGET)
     assert (only(verdict).step, numbers(only(verdict).changes)) == (Step.LOOK_UP, [0])
 
 
@@ -322,15 +332,15 @@ def test_an_elastic_table_says_which_rows_it_wrote() -> None:
         {"RequestIndex": 1, "Id": "", "StatusCode": 400},
     ]
     details = {"@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": json.dumps(listed)}
-    verdict = judge(chunk(Kind.CREATE, 2), answer(400, "0x80044331", **details), ELASTIC)
+    verdict = judge(chunk(RequestKind.CREATE, 2), answer(400, "0x80044331", **details), ELASTIC)
     assert list(verdict.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
     assert (only(verdict).step, numbers(only(verdict).changes)) == (Step.SINGLY, [1])
 
 
 def test_an_elastic_table_that_does_not_say_is_asked() -> None:
     """Creates are looked up, updates repeated."""
-    assert only(judge(chunk(Kind.CREATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.LOOK_UP
-    assert only(judge(chunk(Kind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.SINGLY
+    assert only(judge(chunk(RequestKind.CREATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.LOOK_UP
+    assert only(judge(chunk(RequestKind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.SINGLY
 
 
 def test_an_elastic_table_that_is_throttled_half_way_repeats_only_the_rest() -> None:
@@ -340,7 +350,7 @@ def test_an_elastic_table_that_is_throttled_half_way_repeats_only_the_rest() -> 
         {"RequestIndex": 1, "Id": "", "StatusCode": 429},
     ]
     details = {"@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": json.dumps(listed)}
-    verdict = judge(chunk(Kind.CREATE, 2), answer(429, "0x80072322", **details), ELASTIC)
+    verdict = judge(chunk(RequestKind.CREATE, 2), answer(429, "0x80072322", **details), ELASTIC)
     assert list(verdict.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
     assert (numbers(only(verdict).changes), only(verdict).lost, verdict.trouble) == ([1], True, Trouble.THROTTLED)
-    assert only(judge(chunk(Kind.CREATE, 2), answer(429, "0x80072322"), ELASTIC)).lost
+    assert only(judge(chunk(RequestKind.CREATE, 2), answer(429, "0x80072322"), ELASTIC)).lost

@@ -13,7 +13,7 @@ import pytest
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.http.retry import RetryPolicy
 from shared.dataverse.http.transport import Request
-from shared.dataverse.write.controller import Kind
+from shared.dataverse.write.controller import RequestKind
 from shared.errors import AbortRun, RetryLater, SyncError
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE, Fault, World, inserts, world
 
@@ -272,11 +272,11 @@ def test_a_refusal_says_nothing_about_the_time_that_rows_take() -> None:
     here, ids = loaded(40, bad=lambda row: "no" if row.get("name") == "bad" else None, row_seconds=0.1)
     here.write([update(number, record, name="good") for number, record in enumerate(ids)])
     control = here.lanes[0].controller
-    before = control.seconds(Kind.UPDATE) / control.rows(Kind.UPDATE)
+    before = control.seconds(RequestKind.UPDATE) / control.rows(RequestKind.UPDATE)
     here.memory.row_seconds = 0.0
     outcomes = here.write([update(number, record, name="bad") for number, record in enumerate(ids)])
     assert settled(outcomes, 40) == {"Failed": 40}
-    assert control.seconds(Kind.UPDATE) / control.rows(Kind.UPDATE) == before
+    assert control.seconds(RequestKind.UPDATE) / control.rows(RequestKind.UPDATE) == before
 
 
 def test_deadlocks_lower_parallelism_and_are_repeated() -> None:
