@@ -33,7 +33,7 @@ def clean_up(app: App, now: datetime) -> None:
         if lease is not None and _is_unfinished(app, now):
             app.state.release_lease(lease)
     except SyncError as error:
-        log.warning("The daily housekeeping did not come to its end: %s", error.message)
+        log.warning("The daily cleanup did not finish: %s", error.message)
 
 
 def _is_unfinished(app: App, now: datetime) -> bool:
@@ -42,10 +42,10 @@ def _is_unfinished(app: App, now: datetime) -> bool:
         removed = app.state.prune(now - timedelta(days=app.settings.retention_days), limit=A_TICK)
         forgotten = 0 if removed.more else app.state.remove_positions(now - LONGEST_REPLAY)
     except RetryLater as error:
-        log.warning("The daily housekeeping is tried again at the next tick: %s", error.message)
+        log.warning("The daily cleanup is tried again at the next tick: %s", error.message)
         return True
     log.info(
-        "housekeeping removed %d runs, %d dead letters, %d leases and %d positions of events",
+        "The cleanup removed %d runs, %d dead letters, %d leases and %d positions of events",
         removed.runs,
         removed.dead_letters,
         removed.leases,

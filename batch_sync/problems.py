@@ -65,7 +65,7 @@ def _is_known(app: App, sync: str, message: str) -> bool:
 
 
 def _write(app: App, sync: str, message: str) -> None:
-    log.error("%s cannot run, its definition has mistakes: %s", sync, message, extra={"sync": sync})
+    log.error("%s cannot run because its definition has errors: %s", sync, message, extra={"sync": sync})
     now = datetime.now(UTC)
     row = RunRecord(
         run_id=uuid.uuid4().hex,

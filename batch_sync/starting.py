@@ -88,7 +88,9 @@ class Start:
     def give_up(self, last: RunRecord) -> None:
         """Log that a requested run is not tried again, because its runs made no progress."""
         count = attempts(last)
-        row = self._row(RunState.FAILED, f"given up: {count} runs in a row got nowhere; see the rows before this one")
+        row = self._row(
+            RunState.FAILED, f"stopped: {count} runs in a row made no progress; see the rows before this one"
+        )
         log.error("%s: %s", self.work.sync, row.message)
         # The attempts stay counted: the schedule, if there is one, goes on holding the sync back.
         self.app.state.begin_run(replace(row, counts=attempt_number(count)))

@@ -129,7 +129,7 @@ class Tick:
         held = not_before(last, self._now)
         if held is None or self._now >= held or _is_newer(request, last) or _is_hopeless(request, last):
             return False
-        log.warning("%s was requested and is held back until %s", request.sync, held.isoformat(timespec="minutes"))
+        log.warning("%s was requested and is postponed until %s", request.sync, held.isoformat(timespec="minutes"))
         return True
 
     # -- Doing it ------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class Tick:
     def _run_all(self, work: Sequence[Work]) -> None:
         for each in work:
             if self._deadline is not None and time.monotonic() >= self._deadline:
-                log.warning("%s waits for the next tick: no time is left", each.sync)
+                log.warning("%s waits for the next tick because no time is left", each.sync)
                 return
             with log_context(sync=each.sync):
                 self._run_due(each) if each.request is None else self._run_requested(each, each.request)

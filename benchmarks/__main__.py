@@ -43,10 +43,14 @@ def workplace(kept: Path | None) -> Iterator[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="a fiftieth of the rows: does everything run?")
-    parser.add_argument("--case", action="append", choices=list(CASES), help="only this one; may be repeated")
-    parser.add_argument("--real-time", action="store_true", help="wait for the sequential peer, a quarter of an hour")
-    parser.add_argument("--keep", type=Path, help="work in this folder and leave its files for the next time")
+    parser.add_argument(
+        "--quick", action="store_true", help="use a fiftieth of the rows, to check that everything runs"
+    )
+    parser.add_argument("--case", action="append", choices=list(CASES), help="run only this case; may be repeated")
+    parser.add_argument(
+        "--real-time", action="store_true", help="run the sequential SDK in real time (about 15 minutes)"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the files, which are kept for the next run")
     arguments = parser.parse_args()
     with workplace(arguments.keep) as folder:
         bench = Bench(folder=folder, quick=arguments.quick, real_time=arguments.real_time)

@@ -154,10 +154,10 @@ def first_load(bench: Bench) -> Result:
         notes=(
             (
                 f"The ceiling is {ceil(rows / CHUNK)} requests of {CHUNK:,} rows, {dop} at a time. The hint is a "
-                "recommendation: we begin there and raise parallelism while rows do not become slower, so less than the "
-                "ceiling is possible."
+                f"recommendation: the app starts with it and raises parallelism while the time per row does not "
+                f"grow. So a time below the ceiling is possible."
             ),
-            f"The SDK with {dop} threads takes {_ratio(pool, us)} times as long as we do.",
+            f"The SDK with {dop} threads takes {_ratio(pool, us)} times as long as the app.",
         ),
         facts={"ceiling_seconds": ceiling},
     )
@@ -186,17 +186,19 @@ def changed(bench: Bench) -> Result:
         peer, _ = bench.sdk(local, file, "upsert")
     time_of_peer = round(peer.wall_seconds + modelled, 2)
     note = (
-        "The SDK upserts everything and deletes nothing. Its requests follow one another, so its time is what it took "
-        f"against a service that takes no time ({peer.wall_seconds:,.0f} s) and {requests:,} times "
-        f"{latency + CHUNK * 0.001:g} s; `--real-time` waits for it instead."
+        "The SDK upserts everything and deletes nothing. Its requests follow one another, so its time is the time "
+        "against a service without latency ({peer.wall_seconds:,.0f} s) and {requests:,} times "
+        f"{latency + CHUNK * 0.001:g} s; `--real-time` measures it instead."
     )
     memory = (
-        f"Upserting chunk by chunk holds no record of the target, so the SDK needs {peer.peak_mb:,.0f} MB for it. What is "
-        "compared is the SDK doing what we do: it reads the table into a frame, merges, and writes what differs."
+        f"Upserting chunk by chunk holds no record of the target, so the SDK needs {peer.peak_mb:,.0f} MB for it. "
+        f"The comparison uses the SDK in the same way as the app: it reads the table into a frame, merges, and "
+        f"writes the differences."
     )
     return Result(
         name="changed",
-        title=f"{rows:,} rows, {difference.changed:,} changed, {difference.dropped:,} dropped; then nothing changed",
+        title=f"{rows:,} rows, {difference.changed:,} changed, {difference.dropped:,} dropped; then a run without "
+        f"changes",
         setting=f"latency 30 ms, 1 ms a row written, 0.05 ms a row read, dop 8, {rows:,} rows in the table, TLS",
         measured=(us, peer, comparing, replace(again, program=AGAIN), floor),
         bars={
@@ -220,9 +222,9 @@ def changed(bench: Bench) -> Result:
                 got=round(us.peak_mb / comparing.peak_mb, 2),
                 most=True,
             ),
-            Goal(text="nothing changed: our CPU, s", target=15, got=again.cpu_seconds, most=True),
+            Goal(text="no changes: CPU of the app, s", target=15, got=again.cpu_seconds, most=True),
             Goal(
-                text="nothing changed: time ÷ time of reading the pages alone",
+                text="no changes: time ÷ time of reading only the pages",
                 target=1.2,
                 got=round(again.wall_seconds / floor.wall_seconds, 2),
                 most=True,
@@ -257,7 +259,7 @@ def _limited(bench: Bench, name: str, *, row: float, limits: str, rate: float) -
     pool_rate, pool_requests, pool_throttled = pool_course.after(window)
     return Result(
         name=name,
-        title=f"Limits that bind: {'execution time' if name == 'limits_time' else 'requests'}",
+        title=f"Limits that are reached: {'execution time' if name == 'limits_time' else 'requests'}",
         setting=f"{rows:,} rows, latency 30 ms, {row * 1000:g} ms a row, dop 8, --limits {limits}",
         measured=(us, pool),
         bars=_bars([us, pool]),
@@ -317,7 +319,9 @@ def users(bench: Bench) -> Result:
             )
             for count, target in ((2, 1.8), (4, 3.4))
         ),
-        notes=("Rows a second after the first window; rows are in proportion to users, so every run is as long.",),
+        notes=(
+            "Rows a second after the first window. The number of rows grows with the users, so all runs take as long.",
+        ),
         facts={"rows_per_second": rates},
     )
 

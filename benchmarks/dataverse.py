@@ -60,5 +60,7 @@ def serving(*, users: int = 1, **options: Any) -> Iterator[Local]:
     applications = client_ids(users)
     with running(tls=True, client_id=applications, **options) as emulator:
         if emulator.pid is None:
-            raise SystemExit("The emulator has to be a process of its own, so that its CPU time can be told from ours.")
+            raise SystemExit(
+                "The emulator must run in a separate process, so that its CPU time is measured separately."
+            )
         yield Local(emulator=emulator, users=tuple(applications), pid=emulator.pid)

@@ -196,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--batch", type=int, default=1000, help="Targets per bulk message")
-    parser.add_argument("--file", action="store_true", help="keep the rows in a file and not in memory")
+    parser.add_argument("--file", action="store_true", help="keep the rows in a file instead of in memory")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         options = ("--db", str(Path(folder) / "rows.db")) if arguments.file else ()

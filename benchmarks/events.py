@@ -95,7 +95,7 @@ class Bench:
         summary = run_events(batch, self.listeners, self.tools)
         seconds = time.perf_counter() - start
         if summary.dead_letters:
-            raise RuntimeError(f"{summary.dead_letters} events went to the dead letters")
+            raise RuntimeError(f"{summary.dead_letters} events became dead letters")
         return seconds
 
     def close(self) -> None:

@@ -125,8 +125,8 @@ class Tally:
         runs = ", ".join(f"{count} {how}" for how, count in self.runs.most_common())
         return (
             f"soak: {seconds:.0f} s, {self.rounds} rounds, {self.runs.total()} runs ({runs}), {self.faults} faults, "
-            f"{self.waited_for_leases} leases waited for, {written:,} rows written; agreed {self.agreed} times with "
-            "nothing left to do; 0 lost, 0 doubled, 0 touched that were not ours"
+            f"{self.waited_for_leases} waits for a lease, {written:,} rows written; {self.agreed} runs found the "
+            f"tables equal; 0 lost, 0 doubled, 0 records outside the filter changed"
         )
 
 
@@ -190,7 +190,7 @@ class Soak:
             if self._chance.random() < 0.5:
                 self._table.write("DELETE", record)
             else:
-                self._table.write("PATCH", record, {"new_name": "somebody else was here"})
+                self._table.write("PATCH", record, {"new_name": "changed by another user"})
         for region in (OURS, THEIRS):
             key = self._chance.choice(list(self._rows))
             self._table.write("POST", "", {"new_number": key, "new_name": "not from the source", "new_region": region})
@@ -269,14 +269,14 @@ class Soak:
         for identity, was in before.items():
             key, now = was["new_number"], after.get(identity)
             if was["new_region"] != OURS:
-                must(now == was, f"{identity} is outside the filter and was touched")
+                must(now == was, f"{identity} is outside the filter and was changed")
             elif now is None:
                 must(key not in self._rows and had[key] == 1, f"{key} was lost")
             elif now["versionnumber"] != was["versionnumber"]:
-                must(self._is_wanted(key, now), f"{key} is neither as it was nor as it should be")
+                must(self._is_wanted(key, now), f"{key} has neither its old nor its new values")
         for identity in after.keys() - before.keys():
             key = after[identity]["new_number"]
-            must(key in self._rows and self._is_wanted(key, after[identity]), f"{key} came from nowhere")
+            must(key in self._rows and self._is_wanted(key, after[identity]), f"{key} has no source row")
 
     def _is_wanted(self, key: str, record: Record) -> bool:
         row = self._rows.get(key)
@@ -289,12 +289,12 @@ class Soak:
             if record["new_region"] == OURS:
                 found[record["new_number"]].append(record)
         for key in self._rows:
-            must(any(self._is_wanted(key, record) for record in found[key]), f"{key} is not as the source says")
+            must(any(self._is_wanted(key, record) for record in found[key]), f"{key} differs from the source")
         for key, records in found.items():
             must(key in self._rows or len(records) > 1, f"{key} should have been dropped")
         written = self.written()
         self._run(kill=False)
-        must(self.written() == written, "a second run had something to do")
+        must(self.written() == written, "a second run found changes")
         self.tally.agreed += 1
 
     def _define(self) -> None:
@@ -345,7 +345,7 @@ def main() -> int:
                 while time.monotonic() < begun + arguments.seconds or soak.tally.rounds % FAIR_EVERY:
                     soak.round()
             except BrokenPromiseError as broken:
-                print(f"soak: broken in round {soak.tally.rounds}: {broken}", flush=True)
+                print(f"soak: failed in round {soak.tally.rounds}: {broken}", flush=True)
                 return 1
             print(soak.tally.line(time.monotonic() - begun, soak.written()), flush=True)
     return 0

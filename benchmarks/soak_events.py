@@ -120,7 +120,7 @@ def delivered(bench: Bench, tools: EventTools, batch: Sequence[Message]) -> int:
         except (RetryLater, AnswerLost):
             continue
         return failures
-    raise RuntimeError("a batch never went through")
+    raise RuntimeError("a batch was never processed")
 
 
 def batches(sender: Sender, events: int) -> Iterator[list[Message]]:

@@ -71,7 +71,7 @@ def definition(file: Path, environment: Mapping[str, str], *, strategy: str, dro
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("folder", type=Path, help="for the definition, the state and what spills")
+    parser.add_argument("folder", type=Path, help="folder for the definition, the state and temporary files")
     parser.add_argument("file", type=Path)
     parser.add_argument("--strategy", default="full")
     parser.add_argument("--dropped", default="delete")

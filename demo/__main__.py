@@ -76,12 +76,12 @@ def main() -> int:
     with emulator() as local:
         environment = settings(local)
         title(f"A local Dataverse answers at {local['service_url']}")
-        say(f"The source is {FILE}: 5,000 customers, some of them wrong in the ways that real files are wrong.")
-        title("What would happen? Nothing is written yet")
+        say(f"The source is {FILE}: 5,000 customers, some of them with typical mistakes.")
+        title("The plan: nothing is written yet")
         command(environment, "plan", "customers", "-p", f"file_path={FILE}", "--limit", "2")
         title("Do it")
         command(environment, "run", "customers", "-p", f"file_path={FILE}")
-        title("Run it again: nothing to do")
+        title("Run it again: no changes")
         again = json.loads(command(environment, "run", "customers", "-p", f"file_path={FILE}", "--json", quiet=True))
         done = {name: again[name]["done"] for name in ("created", "updated", "deleted")}
         say(", ".join(f"{name} {count}" for name, count in done.items()) + f", unchanged {again['unchanged']:,}")
@@ -90,11 +90,11 @@ def main() -> int:
         events = write_events(FOLDER / "events.ndjson")
         command(environment, "events", "customers", str(events))
         command(environment, "dead-letters")
-        title("Where to look next")
+        title("Next steps")
         say("  dynamics-sync runs                 the execution log    (STATE_STORE=sqlite:///.demo/state.db)")
-        say("  syncs/customers.yaml               the definition that just ran")
+        say("  syncs/customers.yaml               the definition of this demo")
         say("  .venv/bin/python -m emulator       a local Dataverse to try your own definitions on")
-        say("  docs/                              by task; README.md is the way in")
+        say("  docs/                              documentation by task; start with README.md")
     say(f"\nThe demo took {time.monotonic() - begun:.0f} s.")
     return 1 if any(done.values()) or again["writes"] else 0
 

@@ -58,5 +58,5 @@ def _tell(summary: EventsSummary, messages: Sequence[Message]) -> None:
         for error, count in by_error.items():
             record_dead_letters(sync, error, count)
     level = logging.WARNING if summary.dead_letters else logging.INFO
-    log.log(level, "%d events, %d to the dead letters", len(messages), summary.dead_letters,
+    log.log(level, "%d events, %d became dead letters", len(messages), summary.dead_letters,
             extra={"events": len(messages), "counts": summary.to_json()})  # fmt: skip

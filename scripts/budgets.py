@@ -54,7 +54,7 @@ def findings() -> Iterator[str]:
         if (lines := text.count("\n")) > MODULE_LINES:
             yield f"{path}: {lines} lines (budget {MODULE_LINES})"
         if path.stem in FORBIDDEN_NAMES:
-            yield f"{path}: the name says nothing of what is inside"
+            yield f"{path}: the name does not describe the content"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, type_of_function):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1

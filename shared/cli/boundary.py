@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception:  # noqa: BLE001 - the boundary of the program: what nobody foresaw becomes a sentence and a file
         return _unforeseen(output)
     if code == EXIT_STOPPED:  # typer answers the keyboard with this code, and without a word
-        return _failed(output, "Stopped", "Stopped before the end.", code=code)
+        return _failed(output, "Stopped", "Stopped before the run ended.", code=code)
     return code
 
 
@@ -54,7 +54,7 @@ def _check_text(arguments: Sequence[str]) -> None:
         try:
             argument.encode("utf-8")
         except UnicodeEncodeError:
-            raise UserError(f"argument {place} ({argument}) holds bytes that are no text in UTF-8") from None
+            raise UserError(f"argument {place} ({argument}) holds bytes that are not valid UTF-8") from None
 
 
 def _refused(error: SyncError, output: Output) -> int:
@@ -84,6 +84,4 @@ def _unforeseen(output: Output) -> int:
         file.write(cleaned(traceback.format_exc()))
     kind = sys.exc_info()[0]
     name = kind.__name__ if kind else "Error"
-    return _failed(
-        output, name, f"Something happened that the program is not prepared for ({name}). Details: {file.name}"
-    )
+    return _failed(output, name, f"An unexpected error occurred ({name}). Details:  {file.name}")

@@ -1,4 +1,4 @@
-"""The commands: each opens the app, asks it for one thing, and prints what came of it."""
+"""The commands: each opens the app, calls one function of it, and prints the result."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []  # importing the module adds its commands to the program
 
 Keep = Annotated[
-    Path | None, typer.Option("--keep-workspace", metavar="FILE", help="Leave the run's DuckDB database behind.")
+    Path | None, typer.Option("--keep-workspace", metavar="FILE", help="Keep the run's DuckDB database in this file.")
 ]
 
 
@@ -49,14 +49,12 @@ Keep = Annotated[
 def validate(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Definitions; all of them by default.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of definitions; default all.")
     ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Leave out the checks against the table's metadata.")
-    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not check against the table's metadata.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check definitions: every problem at once, with file, line and column."""
+    """Check definitions; all problems are reported at once, with file, line and column."""
     output, app = output_of(context, as_json), frame.opened()
     problems = app.validate(names or (), offline=offline)
     checked = names or [loaded.name for loaded in app.definitions()]
@@ -73,14 +71,20 @@ def plan(
     context: typer.Context,
     name: Name,
     parameters: Given = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, to run exactly it.")] = None,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the plan as a web page.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, max=MOST_SHOWN, help="Changes of each kind to show.")] = 5,
-    detailed_exit_code: Annotated[bool, typer.Option("--detailed-exit-code", help="4 when there are changes.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Save the plan to this file, for `run --plan`.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the plan as an HTML page.")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, max=MOST_SHOWN, help="Number of changes to show for each action.")
+    ] = 5,
+    detailed_exit_code: Annotated[
+        bool, typer.Option("--detailed-exit-code", help="Exit with code 4 when there are changes.")
+    ] = False,
     keep_workspace: Keep = None,
     as_json: AsJson = False,
 ) -> int:
-    """Do everything but the writing: counts, then some changes before and after."""
+    """Compare without writing: print counts, and examples of changes before → after."""
     output, app = output_of(context, as_json), frame.opened()
     values = app.parameters(app.definition(name), given(parameters))
     with Bars(output.err) as bars:
@@ -105,7 +109,8 @@ def run(
     parameters: Given = None,
     force: Force = False,
     plan_file: Annotated[
-        Path | None, typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan, or nothing.")
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan; otherwise write nothing."),
     ] = None,
     keep_workspace: Keep = None,
     as_json: AsJson = False,
@@ -164,7 +169,7 @@ def runs(
 @program.command()
 def errors(
     context: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of it, or `last`.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the first characters of it, or `last`.")],
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="DIR", help="Write the error files into this folder.")
     ] = None,
@@ -186,7 +191,7 @@ def errors(
 
 @program.command()
 def schema(context: typer.Context) -> int:
-    """Print the JSON Schema of a definition, which editors complete from."""
+    """Print the JSON Schema of a definition; editors use it for completion."""
     from shared.definitions import export_schema  # noqa: PLC0415 - loaded when it is asked for: `--help` does not wait
 
     output_of(context, True).result(export_schema())
@@ -207,10 +212,10 @@ def _plan_tables(report: PlanReport) -> list[RenderableType]:
 
 
 def _after_plan(report: PlanReport, out: Path | None) -> Text:
-    """Say which command comes next."""
+    """Print the next command."""
     if violations := report.plan.violations():
         said = "\n".join(f"Refused as unsafe: {violation}." for violation in violations)
         return Text(f"{said}\nNext: dynamics-sync run {report.sync} --force", style="yellow")
     if not report.plan.counts.changes:
-        return Text("Nothing to do: the target is what the source says.")
+        return Text("No changes: the target equals the source.")
     return Text(f"Next: dynamics-sync run {report.sync}{f' --plan {out}' if out else ''}")

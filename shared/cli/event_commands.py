@@ -1,4 +1,4 @@
-"""The commands of real time: feed events, look at dead letters, try them again."""
+"""The commands of real time: send events, list dead letters, send dead letters again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def events(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Events as JSON; - is standard input.")],
     as_json: AsJson = False,
 ) -> int:
-    """Feed events from a file through the real-time path."""
+    """Process events from a file as in real time."""
     from shared.cli.real_time import feed  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
     output = output_of(context, as_json)
@@ -61,10 +61,12 @@ def dead_letters(
 def replay(
     context: typer.Context,
     name: OneOrAll = None,
-    ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Only this event; repeatable.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", metavar="ID", help="Send only this event; repeatable.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Send dead letters through the real-time path again; those that settle are removed."""
+    """Process dead letters again; those that are applied are removed."""
     from shared.cli.real_time import try_again  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
     output, app = output_of(context, as_json), frame.opened()
@@ -77,7 +79,7 @@ def replay(
     done = try_again(app, letters)
     output.result(
         {"settled": done.settled, "kept": done.kept},
-        Text(f"{done.settled:,} settled, {done.kept:,} refused again."),
+        Text(f"{done.settled:,} applied, {done.kept:,} failed again."),
         *([Text("Next: dynamics-sync dead-letters")] if done.kept else []),
     )
     return EXIT_ERRORS if done.kept else 0

@@ -68,7 +68,7 @@ def run_named(text: str, state: StateStore) -> RunRecord:
         case []:
             raise UserError(f"There is no run {text}. `dynamics-sync runs` lists them")
         case _:
-            raise UserError(f"{len(matches)} runs begin with {text}: write more of the id")
+            raise UserError(f"{len(matches)} runs have an id that starts with {text}: write more of the id")
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:

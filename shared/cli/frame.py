@@ -44,20 +44,20 @@ MOST_SHOWN = 10_000  # lines of a table that are shown at once: they are held in
 program = typer.Typer(
     name="dynamics-sync",
     help="Keeps Microsoft Dynamics 365 / Dataverse tables equal to a source.",
-    epilog="Exit codes: 0 nothing failed; 1 the run failed or could not start; 2 it completed with rejected or failed "
-    "rows; 3 refused as unsafe; 4 (plan --detailed-exit-code) there are changes.",
+    epilog="Exit codes: 0 success; 1 the run failed or could not start; 2 it completed with rejected or failed rows; "
+    "3 refused by a safety limit; 4 (plan --detailed-exit-code) there are changes.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sync definition.")]
-OneOrAll = Annotated[str | None, typer.Argument(metavar="[NAME]", help="One sync; all by default.")]
+OneOrAll = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this sync; default all.")]
 Given = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Override a parameter; repeatable.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Override the safety limits.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
 def given(parameters: Sequence[str] | None) -> dict[str, str]:

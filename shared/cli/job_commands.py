@@ -21,7 +21,7 @@ def start(
     parameters: Given = None,
     force: Force = False,
     app_url: Annotated[
-        str | None, typer.Option("--app", metavar="URL", help="The deployed app: let it look for requests now.")
+        str | None, typer.Option("--app", metavar="URL", help="URL of the deployed app: it looks for requests at once.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -35,10 +35,10 @@ def start(
         try:
             host.tick()
         except UserError as error:
-            raise UserError(f"{error.message}. The request stays and is taken up at the app's next tick") from error
+            raise UserError(f"{error.message}. The request is kept, and the app runs it at its next tick") from error
     output.result(
         {"request_id": request.id, "sync": name, "ticked": bool(host)},
-        Text("The app is at it." if host else "The app takes the request up at its next tick."),
+        Text("The app runs it now." if host else "The app runs the request at its next tick."),
         Text(f"Next: dynamics-sync runs {name}"),
     )
     return 0

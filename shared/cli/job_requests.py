@@ -39,7 +39,7 @@ class FunctionsHost:
         if not parts or parts.scheme not in {"http", "https"} or not host or parts.username is not None or parts.query:
             raise UserError("--app: write the app's address, such as https://my-app.azurewebsites.net")
         if parts.scheme != "https" and not is_loopback(host):
-            raise UserError(f"--app: {host} must be reached by https, because a key is sent along")
+            raise UserError(f"--app: {host} must use https, because the request carries a key")
         if not key:
             raise UserError(
                 "--app needs the app's master key in the setting FUNCTIONS_ADMIN_KEY "
@@ -69,9 +69,12 @@ class FunctionsHost:
             case 200 | 202:
                 return
             case 401 | 403:
-                raise UserError(f"{self._host} refuses the key: FUNCTIONS_ADMIN_KEY must hold the app's master key")
+                raise UserError(f"{self._host} refused the key: set FUNCTIONS_ADMIN_KEY to the app's master key")
             case 404:
-                raise UserError(f"{self._host} has no function {TIMER}: is it this app, deployed and started?")
+                raise UserError(
+                    f"{self._host} has no function {TIMER}: check that this is the app, and that it is "
+                    f"deployed and started"
+                )
             case status:
                 raise UserError(f"{self._host} answered with status {status}")
 

@@ -69,8 +69,10 @@ class PlanFile(_File):
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
         except ValidationError as error:
             if any(problem["loc"] == ("format",) for problem in error.errors()):
-                raise UserError(f"{path}: another version of this program wrote this plan: make a new plan") from error
-            raise UserError(f"{path}: is no plan that `dynamics-sync plan --out` has written") from error
+                raise UserError(
+                    f"{path}: the plan was written by another version of this program: make a new plan"
+                ) from error
+            raise UserError(f"{path}: is not a plan that `dynamics-sync plan --out` wrote") from error
         if saved.sync != sync:
             raise UserError(f"{path}: is a plan of {saved.sync}, not of {sync}")
         return saved

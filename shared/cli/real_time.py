@@ -38,7 +38,7 @@ def feed(app: App, name: str, file: str) -> EventsSummary:
     """
     definition = app.definition(name)
     if definition.listener is None:
-        raise UserError(f"{name} has no listener, so it takes no events")
+        raise UserError(f"{name} has no listener, so it cannot process events")
     listeners, tools = Listeners(syncs=(app.event_sync(definition),)), app.event_tools
     with _opened(file) as content:
         messages = messages_in(content, name=_name(file), stream=f"command-{uuid4().hex}")

@@ -100,7 +100,7 @@ def planned(report: PlanReport) -> Text:
 
 def sample_table(changes: Sequence[SampleChange]) -> Table:
     """Some changes of a plan, one line a column: what the record holds and what it will hold."""
-    table = Table(title="Some of the changes", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title="Examples of changes", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("Action", "Row", "Key", "Column", "Before", "After"):
         table.add_column(name)
     for change in changes:
@@ -172,7 +172,7 @@ def letter_table(letters: Iterable[DeadLetter]) -> Table:
 
 def events_text(done: EventsSummary) -> Text:
     """What became of events that were fed, one line a count."""
-    lines = [f"{done.received:,} events received, {done.dead_letters:,} to the dead letters."]
+    lines = [f"{done.received:,} events received, {done.dead_letters:,} became dead letters."]
     lines += [_line("Unclaimed:", f"{done.unclaimed:,}")] if done.unclaimed else []
     for name, counts in done.syncs.items():
         listed = ((_FATES.get(what, what.capitalize()), count) for what, count in counts.items())
@@ -193,7 +193,7 @@ def _verdict(run: RunSummary) -> str:
     if run.clean:
         return "Data sync completed successfully."
     if run.completed:
-        return "Data sync completed with errors, see below."
+        return "Data sync completed with errors; see below."
     return f"Data sync {run.state.value.lower()}: {run.message}"
 
 

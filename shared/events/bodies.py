@@ -55,7 +55,7 @@ def _whole(text: str) -> int | Unusable:
 
 
 def _constant(name: str) -> Unusable:
-    return Unusable(reason=f"{name} is no JSON number")
+    return Unusable(reason=f"{name} is not JSON number")
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=_fraction, parse_constant=_constant)

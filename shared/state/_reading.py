@@ -73,7 +73,7 @@ def json_object(text: object, name: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ValueError(f"{name} is no JSON object")  # noqa: TRY004 - the text is wrong, not the call
+        raise ValueError(f"{name} is not JSON object")  # noqa: TRY004 - the text is wrong, not the call
     return value
 
 

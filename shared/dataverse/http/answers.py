@@ -46,8 +46,8 @@ class Answer:
         """The error for a value that is not what is wanted."""
         where = f"{self.place} is not {wanted}" if self.place else f"it is not {wanted}"
         return UnexpectedAnswer(
-            f"the answer to {self.asked} is not one that Dataverse gives ({where}): is service_url the Web API of a "
-            "Dataverse environment?"
+            f"the answer to {self.asked} does not come from Dataverse ({where}): check that service_url is the Web "
+            f"API of a Dataverse environment"
         )
 
     def member(self, name: str) -> Answer:
@@ -188,7 +188,7 @@ def parsed(body: bytes | str, asked: str, *, exact: bool = False) -> Answer:
         value = json.loads(body, parse_float=_exact if exact else float, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise UnexpectedAnswer(
-            f"the answer to {asked} is no JSON: is service_url the Web API of a Dataverse environment?"
+            f"the answer to {asked} is not JSON: check that service_url is the Web API of a Dataverse environment"
         ) from error
     return Answer(value, asked)
 
@@ -204,4 +204,4 @@ def _exact(text: str) -> Decimal:
 
 
 def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

@@ -63,7 +63,7 @@ def decoded(response: Response) -> Sequence[Response]:
     """
     found = re.search(r'boundary="?([^";]+)"?', response.headers.get("content-type", ""))
     if found is None:
-        raise ValueError("a batch was answered without a boundary")
+        raise ValueError("the answer to a batch has no boundary")
     delimiter = b"--" + found[1].encode()
     _, *parts = response.body.split(delimiter)
     if not parts or not parts[-1].startswith(b"--"):
@@ -77,7 +77,7 @@ def _answer(part: bytes) -> Response:
     status_line, *lines = head.decode("utf-8", errors="replace").split("\r\n")
     status = _STATUS_LINE.match(status_line)
     if status is None:
-        raise ValueError("a part of a batch is no HTTP answer")
+        raise ValueError("a part of a batch is not an HTTP answer")
     fields = (line.partition(":") for line in lines if line)
     return Response(
         status=int(status[1]),

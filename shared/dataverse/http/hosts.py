@@ -75,7 +75,7 @@ def origin_of(url: str) -> tuple[str, str, int]:
         parts = urlsplit(url)
         return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        raise AbortRun("an address that the service or the definition names is no URL") from None
+        raise AbortRun("an address from the service or the definition is not a URL") from None
 
 
 def _expression(pattern: str) -> str:
@@ -104,13 +104,13 @@ class AllowedHosts:
         scheme, host, _ = origin_of(url)
         parts = urlsplit(url)
         if parts.username is not None or not host:
-            raise AbortRun(f"'{host or url}' is no service URL: it needs a host and must not hold a user name")
+            raise AbortRun(f"'{host or url}' is not a service URL: it needs a host and must not contain a user name")
         if is_loopback(host):
             return
         if scheme != "https":
-            raise AbortRun(f"{scheme}://{host} is refused: tokens only travel over https")
+            raise AbortRun(f"{scheme}://{host} is refused: tokens are sent only over https")
         if not self._matches(host):
             raise AbortRun(
-                f"host {host} is refused: it is not on the list of hosts that may get a token. "
-                "If it is yours, add it to ALLOWED_HOSTS"
+                f"host {host} is refused: it is not in the list of hosts that may get a token. If it is your host, "
+                f"add it to ALLOWED_HOSTS"
             )

@@ -175,12 +175,12 @@ class Service:
         try:
             url = urljoin(self.connection.base, path)
         except ValueError:
-            raise UnexpectedAnswer("the service names an address that is no URL") from None
+            raise UnexpectedAnswer("the service returned an address that is not a URL") from None
         self._hosts.check(url)
         if origin_of(url) != self._origin:
             raise UnexpectedAnswer(
-                f"the service names an address on the host {origin_of(url)[1]}, which is not its own; no token is sent "
-                "there. Is service_url the URL under which the environment knows itself?"
+                f"the service returned an address on another host, {origin_of(url)[1]}; no token is sent there. "
+                f"Check that service_url is the URL that the environment itself uses"
             )
         return url
 
@@ -281,8 +281,8 @@ class Service:
 _GAVE_UP = {
     Trouble.UNSENT: "Dataverse could not be reached in {tries}",
     Trouble.LOST: "Dataverse did not answer in {tries}",
-    Trouble.THROTTLED: "Dataverse throttles this application user, and refused {tries}; try again later",
-    Trouble.AWAY: "Dataverse is away, and answered so in {tries}",
+    Trouble.THROTTLED: "Dataverse throttles this application user and refused {tries}; try again later",
+    Trouble.AWAY: "Dataverse is not available ({tries})",
     Trouble.DATABASE: "Dataverse's database failed in {tries}",
 }
 

@@ -170,7 +170,7 @@ def _user_trouble(refused: Refusal) -> str:
         )
     if refused.code in _DISABLED or _DISABLED_TEXT.search(refused.message):
         return (
-            "the application user of this environment is disabled, or belongs to no business unit: enable it (Power "
+            "the application user of this environment is disabled or has no business unit: enable it (Power "
             "Platform admin center, environment, Settings, Application users)"
         )
     return ""
@@ -189,8 +189,8 @@ def error_of(refused: Refusal, *, table: str, doing: str) -> AbortRun | RequestR
     match refused.status:
         case 401:
             return AbortRun(
-                "the service refuses the token: is the application registered as an application user of this "
-                f"environment? ({refused})"
+                "the service refuses the token: check that the application is registered as an application user of "
+                "this environment ({refused})"
             )
         case 403 if said := _user_trouble(refused):
             return AbortRun(f"{said}. ({refused})")
@@ -199,6 +199,6 @@ def error_of(refused: Refusal, *, table: str, doing: str) -> AbortRun | RequestR
             needs = f"it needs {found[0]}" if found else "a privilege is missing"
             return AbortRun(f"the application user may not {doing} {table} records: {needs}. ({refused})")
     return AbortRun(
-        f"the service does not know this address: check service_url, the API version in it, and the table {table}. "
+        f"the service does not have this address: check service_url, the API version in it, and the table {table}. "
         f"({refused})"
     )

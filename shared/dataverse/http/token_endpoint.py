@@ -125,7 +125,10 @@ def checked_token(token: object) -> str:
     """
     if isinstance(token, str) and 0 < len(token) <= _LONGEST_TOKEN and re.fullmatch(r"[!-~]+", token):
         return token
-    raise AbortRun("the token endpoint gave a token that no request can carry: is it the one of Entra ID?")
+    raise AbortRun(
+        "the token endpoint returned a token with characters that a request cannot carry: check that it "
+        "is the endpoint of Entra ID"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,15 +108,15 @@ class CredentialTokens:
             answer = self._credential.get_token(f"{resource_url}/.default")
             return checked_token(answer.token), float(answer.expires_on) - self._clock.now().timestamp()
         except (ServiceRequestError, ServiceResponseError) as error:
-            raise RetryLater("the endpoint of the managed identity could not be reached", retry_after=5) from error
+            raise RetryLater("the endpoint of the managed identity cannot be reached", retry_after=5) from error
         except AzureError as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise AbortRun(
-                f"the managed identity gives no token: {first}. Does the app have this identity, and is it the "
-                "application user of the environment?"
+                f"the managed identity returned no token: {first}. Check that the app has this identity, and that "
+                f"the identity is an application user of the environment"
             ) from error
         except SDK_MISREADS as error:
-            raise AbortRun("the endpoint of the managed identity answered with something else than a token") from error
+            raise AbortRun("the endpoint of the managed identity did not return a token") from error
 
 
 class ClientCredentials:
@@ -177,7 +177,7 @@ class ClientCredentials:
             self._authority = discovered_authority(self._transport, resource_url)
         service_is_local = is_loopback(urlsplit(resource_url).hostname or "")
         if is_loopback(origin_of(self._authority)[1]) and not service_is_local:
-            raise AbortRun("the service names this machine as its sign-in authority; refused")
+            raise AbortRun("the service returned this machine as its sign-in authority; this is refused")
         AllowedHosts(LOGIN_AUTHORITIES).check(self._authority)
         return self._authority
 
@@ -198,8 +198,8 @@ def discovered_authority(transport: Transport, resource_url: str) -> str:
     found = _CHALLENGE_AUTHORITY.search(response.headers.get("www-authenticate", ""))
     if found is None:
         raise AbortRun(
-            f"{urlsplit(resource_url).netloc} names no sign-in authority (it answered {response.status}): "
-            "is service_url the URL of a Dataverse environment? If it is, set tenant_id"
+            f"{urlsplit(resource_url).netloc} returned no sign-in authority (status {response.status}): check that "
+            f"service_url is the URL of a Dataverse environment. If it is, set tenant_id"
         )
     return re.sub(r"/oauth2(/v2\.0)?/authorize/?$", "", found[1])
 

@@ -172,7 +172,7 @@ def _body(answer: requests.Response) -> bytes:
     """
     host = urlsplit(answer.url).hostname or "the service"
     if answer.headers.get("Content-Encoding", "").strip().lower() not in _CODINGS:
-        raise AbortRun(f"{host} packs its answers in a way that was not asked for; is service_url right?")
+        raise AbortRun(f"{host} compresses its answers in a way that was not requested; check service_url")
     pieces, size = [], 0
     for piece in answer.iter_content(_PIECE):
         size += len(piece)
@@ -185,7 +185,7 @@ def _body(answer: requests.Response) -> bytes:
 def _too_large(url: str) -> AbortRun:
     return AbortRun(
         f"an answer of {urlsplit(url).hostname} has more than {MOST_BYTES // 2**20} MB: map fewer columns of long "
-        "text, or narrow the records down with destination.filter"
+        f"text, or select fewer records with destination.filter"
     )
 
 

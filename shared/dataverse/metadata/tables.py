@@ -182,7 +182,9 @@ def _attributes(
     listed = [attribute_of(column, choices, navigation) for column in columns]
     attributes = {attribute.name: attribute for attribute in listed if attribute is not None}
     if found.primary_id not in attributes:
-        raise UnexpectedAnswer(f"the metadata of {found.table} lists no column {found.primary_id}, its primary key")
+        raise UnexpectedAnswer(
+            f"the metadata of {found.table} does not list its primary key, the column {found.primary_id}"
+        )
     return attributes
 
 

@@ -131,7 +131,7 @@ def _pause(service: Service, attempt: int, spent: float) -> None:
     failed = FailedTry(trouble=Trouble.AWAY, attempt=attempt, repeatable=True, asked=None, spent=spent)
     wait = delay(failed, service.connection.retry_policy, jitter=random.random())  # noqa: S311 - spreads retries
     if wait is None:
-        raise RetryLater(f"Dataverse did not tell who has a key in {attempt} tries", retry_after=30)
+        raise RetryLater(f"Dataverse did not return the record that has a key, in {attempt} tries", retry_after=30)
     service.meter.count("retries")
     service.clock.sleep(wait)
 

@@ -53,8 +53,8 @@ class _Trail:
             self.contents.add(_digest(rows))
         if len(self.links) + len(self.contents) < known + (1 if self.empty else 2):
             raise UnexpectedAnswer(
-                f"the pages of {asked} lead in a circle: the service names a next page that was read already. If "
-                "it happens again, report it to Microsoft with the table and destination.filter"
+                f"the pages of {asked} repeat: the service returned a next page that was read already. If it happens "
+                f"again, report it to Microsoft with the table and destination.filter"
             )
         if self.pages > MOST_PAGES or self.empty > MOST_EMPTY:
             raise UnexpectedAnswer(f"the pages of {asked} do not end: {self.pages:,} pages were read")

@@ -195,7 +195,7 @@ def _insert(
                 workspace.execute(insert_statement(entity, layout), [before, path])
     ((rows_read, named),) = workspace.query("SELECT count(*), count(_id) FROM current")
     if named < rows_read:
-        raise UnexpectedAnswer(f"the service gave records of {entity.logical_name} without {entity.primary_id}")
+        raise UnexpectedAnswer(f"the service returned records of {entity.logical_name} without {entity.primary_id}")
     return ReadReport(rows=rows_read, pages=count)
 
 
@@ -206,8 +206,8 @@ def _values_fit(entity: EntityMetadata) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise UnexpectedAnswer(
-            f"the service gave records of {entity.logical_name} that are not as its metadata describes them: a value "
-            "does not fit the type of its column, or a record is not an object"
+            f"the service returned records of {entity.logical_name} that do not match its metadata: a value does not "
+            f"fit the type of its column, or a record is not an object"
         ) from error
 
 

@@ -128,7 +128,7 @@ def too_often(chunk: Chunk, refused: Refusal) -> Verdict:
 def _ids(response: Response, count: int) -> Sequence[str]:
     ids = [each.guid() for each in parsed(response.body, "a bulk request").member("Ids").items()]
     if len(ids) != count:
-        raise ValueError("the answer does not name an id for each row")
+        raise ValueError("the answer does not contain an id for each row")
     return ids
 
 
@@ -183,7 +183,7 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
     doing = "read" if chunk.step is Step.LOOK_UP else chunk.kind.value
     if ends_run(refused) or chunk.step is Step.LOOK_UP:
         error = error_of(refused, table=target.entity.logical_name, doing=doing)
-        return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking records up failed: {refused}"))
+        return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking up records failed:  {refused}"))
     if target.entity.elastic and chunk.step is Step.SEND:
         return lost(chunk) if chunk.kind is RequestKind.CREATE else Verdict(again=(replace(chunk, step=Step.SINGLY),))
     return _row_refused(chunk, refused, dense=dense)
@@ -274,7 +274,7 @@ def _may_have_acted(chunk: Chunk, refused: Refusal) -> bool:
 def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
     """The parts of a `$batch`, one for each row."""
     if len(answers) < len(chunk.changes):
-        raise ValueError("a batch was answered in part")
+        raise ValueError("the answer to a batch is incomplete")
     outcomes: list[Outcome] = []
     undone: dict[str, list[Change]] = {}
     end: AbortRun | None = None

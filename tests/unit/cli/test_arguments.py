@@ -196,7 +196,7 @@ def test_no_argument_is_unforeseen(words: list[str]) -> None:
         (["runs", "--limit", "99999999999999999999"], "'--limit': Input should be less than or equal to 10000"),
         (["dead-letters", "--limit", "10001"], "Input should be less than or equal to 10000"),
         (["plan", "customers", "--limit", "99999999999999999999"], "Input should be less than or equal to 10000"),
-        (["runs", "a\udcffb"], "argument 2 (a\ufffdb) holds bytes that are no text in UTF-8"),
+        (["runs", "a\udcffb"], "argument 2 (a\ufffdb) holds bytes that are not valid UTF-8"),
         (["plan", "customers", "-p", "given=1", "-p", "moment=0001-01-01T00:00:00+14:00"], "parameter moment: "),
         (["plan", "customers", "-p", "given=1", "-p", "real=1e400"], "parameter real: its value is not a finite"),
         (

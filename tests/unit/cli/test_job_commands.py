@@ -111,7 +111,7 @@ def test_with_the_address_of_the_app_its_timer_runs_now(app: App, typed: Type) -
         done = typed("accounts", "--app", f"{url}/")
     assert got == [("/admin/functions/batch_sync", KEY, b'{"input": ""}')]
     assert done.code == 0
-    assert "The app is at it." in done.out
+    assert "The app runs it now." in done.out
     assert len(app.state.job_requests()) == 1
     assert KEY not in done.out + done.err + repr(app.settings)
 
@@ -119,7 +119,7 @@ def test_with_the_address_of_the_app_its_timer_runs_now(app: App, typed: Type) -
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (401, "refuses the key: FUNCTIONS_ADMIN_KEY must hold the app's master key"),
+        (401, "refused the key: set FUNCTIONS_ADMIN_KEY to the app's master key"),
         (403, "refuses the key"),
         (404, "has no function batch_sync"),
         (500, "answered with status 500"),

@@ -1,4 +1,4 @@
-"""Limits that bind: a sliding window per user, as the service keeps it."""
+"""Limits that are reached: a sliding window per user, as the service keeps it."""
 
 from __future__ import annotations
 
