@@ -84,4 +84,4 @@ def _unforeseen(output: Output) -> int:
         file.write(cleaned(traceback.format_exc()))
     kind = sys.exc_info()[0]
     name = kind.__name__ if kind else "Error"
-    return _failed(output, name, f"An unexpected error occurred ({name}). Details:  {file.name}")
+    return _failed(output, name, f"An unexpected error occurred ({name}). Details: {file.name}")

@@ -178,7 +178,7 @@ def events_text(done: EventsSummary) -> Text:
         listed = ((_FATES.get(what, what.capitalize()), count) for what, count in counts.items())
         lines += [f"{name}:", *(_line(f"   {what}:", f"{count:,}") for what, count in listed)]
     for by_error in done.lost.values():
-        lines += [_line(f"   {error}:", f"{count:,}", " to the dead letters") for error, count in by_error.items()]
+        lines += [_line(f"   {error}:", f"{count:,}", " became dead letters") for error, count in by_error.items()]
     return _lines(lines, style="yellow" if done.dead_letters else "green")
 
 

@@ -26,7 +26,7 @@ _LARGEST_EXPONENT: Final = 1_100
 _MOST_DIGITS: Final = 4_300
 _TOO_LARGE: Final = Unusable(reason=f"the number has more than {_MOST_DIGITS:,} digits or an exponent beyond "
                                     f"{_LARGEST_EXPONENT:,}")  # fmt: skip
-_HALF: Final = Unusable(reason="the text holds half of a surrogate pair, which is no character")
+_HALF: Final = Unusable(reason="the text contains half of a surrogate pair, which is not a character")
 _SIMPLE: Final = 30  # characters: a fraction of so few and without an exponent is within the bounds
 # A lone surrogate is legal in JSON text and in Python, and is no character: no database takes it.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")

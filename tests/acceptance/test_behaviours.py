@@ -575,7 +575,7 @@ def test_what_cannot_be_read_is_said_in_one_sentence(
     code, answer = command(here, "run", "accounts")
     assert code == 1
     assert said in answer["error"]["message"]
-    assert "not prepared for" not in answer["error"]["message"]
+    assert "unexpected error" not in answer["error"]["message"]
     assert here.emulator.stats()["rows"].get("create", 0) == 0
 
 

@@ -108,7 +108,7 @@ def test_a_state_that_is_refused_fails_the_row_and_names_its_record(here: World)
     done = run(here, ROWS)
     assert (done.created.done, done.created.planned, done.failed) == (1, 3, 2)
     (error,) = done.errors
-    assert error.message == "the record was created, but a part of it was refused: Not inactive."
+    assert error.message == "the record was created, but some columns were refused: Not inactive."
     assert held(here, "statecode") == {"A1": [0], "A2": [0], "A3": [0]}
     here.emulator.clear_faults()
     again = here.run()

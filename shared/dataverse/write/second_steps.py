@@ -41,6 +41,6 @@ class SecondSteps:
                 return replace(outcome, id=first.id or outcome.id, created=first.created)
             case Failed() if first is not None:
                 done = "created" if first.created else "written"
-                message = f"the record was {done}, but some columns were refused:  {outcome.message}"
+                message = f"the record was {done}, but some columns were refused: {outcome.message}"
                 return replace(outcome, id=first.id, message=message)
         return outcome

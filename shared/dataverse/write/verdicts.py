@@ -183,7 +183,7 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
     doing = "read" if chunk.step is Step.LOOK_UP else chunk.kind.value
     if ends_run(refused) or chunk.step is Step.LOOK_UP:
         error = error_of(refused, table=target.entity.logical_name, doing=doing)
-        return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking up records failed:  {refused}"))
+        return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking up records failed: {refused}"))
     if target.entity.elastic and chunk.step is Step.SEND:
         return lost(chunk) if chunk.kind is RequestKind.CREATE else Verdict(again=(replace(chunk, step=Step.SINGLY),))
     return _row_refused(chunk, refused, dense=dense)

@@ -180,11 +180,11 @@ _PLAIN: Final = {
     "union_tag_not_found": "this key is missing",
     "string_too_short": "this is empty",
     "too_short": "this is empty",
-    "model_type": "a mapping of keys is needed here",
-    "model_attributes_type": "a mapping of keys is needed here",
-    "dict_type": "a mapping of keys is needed here",
-    "tuple_type": "a list is needed here",
-    "string_type": "text is needed here",
+    "model_type": "a mapping of keys is required here",
+    "model_attributes_type": "a mapping of keys is required here",
+    "dict_type": "a mapping of keys is required here",
+    "tuple_type": "a list is required here",
+    "string_type": "text is required here",
 }
 
 
@@ -208,7 +208,7 @@ def _message(error: ErrorDetails, value: object) -> str:
 
 def _one_of(expected: str, value: object) -> str:
     words = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-    return f"one of {expected} is needed here{did_you_mean(str(value), words, before='; ')}"
+    return f"one of {expected} is required here{did_you_mean(str(value), words, before='; ')}"
 
 
 def _found(value: object, kind: str) -> str:
@@ -216,11 +216,11 @@ def _found(value: object, kind: str) -> str:
         case _ if not kind.endswith("_type"):
             return ""
         case None:
-            return ", and nothing is given"
+            return ", but it is empty"
         case dict():
-            return ", and a mapping is given"
+            return ", but this is a mapping"
         case list():
-            return ", and a list is given"
+            return ", but this is a list"
         case str():
-            return ", and text is given"
+            return ", but this is text"
     return "; put it in quotes" if kind == "string_type" else ""

@@ -49,7 +49,7 @@ class Parameters:
                     yield PathProblem(path=each.path, message=self._undefined(name), at_value=True)
                 elif name in self.secrets and (each.secret is None or each.value != f"@{name}"):
                     yield PathProblem(
-                        path=each.path, message=f"@{name} is a secret, which cannot stand here", at_value=True
+                        path=each.path, message=f"@{name} is a secret, which is not allowed here", at_value=True
                     )
 
     def _undefined(self, name: str) -> str:
@@ -96,9 +96,9 @@ def _references(
             if other not in names:
                 yield _at(name, f"there is no parameter @{other}; {close_to(other, names)}")
             elif other in secrets:
-                yield _at(name, f"@{other} is a secret, and nothing is computed from one")
+                yield _at(name, f"@{other} is a secret, and a formula cannot use a secret")
     try:
         TopologicalSorter({name: set(names_of(each)) for name, each in formulas.items()}).prepare()
     except CycleError as error:
         around = error.args[1]
-        yield _at(around[0], f"these parameters need each other: {' → '.join(f'@{name}' for name in around)}")
+        yield _at(around[0], f"these parameters refer to each other: {' → '.join(f'@{name}' for name in around)}")

@@ -197,14 +197,16 @@ def _load(folder: _Folder, name: str) -> Loaded:
         problem = Problem(message=f"the file cannot be read: {error.strerror or error}", file=file)
         return Loaded(name=stem, file=file, definition=None, problems=(problem,))
     if len(content) > MOST_BYTES:
-        problem = Problem(message=f"the file is larger than {MOST_BYTES:,} bytes, which no definition needs", file=file)
+        problem = Problem(
+            message=f"the file is larger than {MOST_BYTES:,} bytes, the limit for a definition", file=file
+        )
         return Loaded(name=stem, file=file, definition=None, problems=(problem,))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start]
         problem = Problem(
-            message="a definition is UTF-8 text, and this byte is not",
+            message="a definition is UTF-8 text, but this byte is not valid UTF-8",
             file=file,
             line=before.count(b"\n") + 1,
             column=error.start - before.rfind(b"\n"),
@@ -240,7 +242,7 @@ def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
         elif not others:
             yield entry
         else:
-            problem = Problem(message=f"the name {entry.name} is taken by {', '.join(others)}", path="name")
+            problem = Problem(message=f"the name {entry.name} is already used by {', '.join(others)}", path="name")
             yield replace(entry, definition=None, problems=entry.placed([problem]))
 
 
@@ -284,7 +286,7 @@ class _LocalFolder:
 
 
 def _not_a_file(path: str) -> OSError:
-    return OSError(errno.EINVAL, "it is a pipe, a device or a socket, and a definition is a plain file", path)
+    return OSError(errno.EINVAL, "it is a pipe, a device or a socket, but a definition must be a regular file", path)
 
 
 @dataclass(slots=True)

@@ -61,14 +61,18 @@ def _targets(document: _Raw) -> list[str]:
 def _columns(document: _Raw) -> Iterator[PathProblem]:
     for path, column in _items(document, "source", "columns"):
         if column.get("formula") is not None and column.get("cases"):
-            yield PathProblem(path=(*path, "cases"), message="a column has a formula or cases, not both")
+            yield PathProblem(path=(*path, "cases"), message="a column can have a formula or cases, not both")
         if column.get("default") is not None and not column.get("cases"):
-            yield PathProblem(path=(*path, "default"), message="a default is for a column with cases")
+            yield PathProblem(path=(*path, "default"), message="a default is allowed only for a column with cases")
         if column.get("input_format") is not None and column.get("type") != "date":
-            yield PathProblem(path=(*path, "input_format"), message="an input_format is for a column of type date")
+            yield PathProblem(
+                path=(*path, "input_format"), message="an input_format is allowed only for a column of type date"
+            )
         reserved = [key for key in ("alias", "name") if _is_row_number(column.get(key))]
         if reserved:
-            yield PathProblem(path=(*path, reserved[0]), message="_row is the row's number; choose another name")
+            yield PathProblem(
+                path=(*path, reserved[0]), message="_row is reserved for the row's number; choose another name"
+            )
 
 
 def _is_row_number(name: object) -> bool:
@@ -90,7 +94,9 @@ def _taken(seen: dict[str, int], name: object, path: Path) -> Iterator[PathProbl
     index = int(path[-2])
     if isinstance(name, str) and (first := seen.setdefault(name.lower(), index)) != index:
         place = ".".join(map(str, path[:-2]))
-        yield PathProblem(path=path, message=f"{place}[{first}] has this name already; case makes no difference")
+        yield PathProblem(
+            path=path, message=f"{place}[{first}] already has this name; upper and lower case are the same"
+        )
 
 
 def _mappings(document: _Raw) -> Iterator[PathProblem]:
@@ -99,7 +105,7 @@ def _mappings(document: _Raw) -> Iterator[PathProblem]:
     for path, mapping in _items(document, "destination", "mappings"):
         source = mapping.get("source")
         if (source is None) == (mapping.get("value") is None):
-            yield PathProblem(path=path, message="a mapping has exactly one of source and value")
+            yield PathProblem(path=path, message="a mapping needs exactly one of source and value")
         elif isinstance(source, str) and labels and source not in labels:
             yield PathProblem(
                 path=(*path, "source"), message=f"no source column has this name; {close_to(source, labels)}"
@@ -111,7 +117,8 @@ def _id_column(document: _Raw) -> Iterator[PathProblem]:
     destination, targets = _mapping(document, "destination"), _targets(document)
     if destination.get("id_column_insert") is True and destination.get("id_column") not in targets:
         yield PathProblem(
-            path=("destination", "id_column_insert"), message="inserts cannot carry the id: no mapping has it as target"
+            path=("destination", "id_column_insert"),
+            message="inserts cannot contain the id: no mapping has it as target",
         )
 
 
@@ -122,14 +129,19 @@ def _credentials(document: _Raw) -> Iterator[PathProblem]:
     client_id, secret = destination.get("client_id"), destination.get("client_secret")
     if destination.get("auth") == "managed_identity":
         if secret is not None:
-            yield PathProblem(path=("destination", "client_secret"), message="a managed identity has no secret")
+            yield PathProblem(
+                path=("destination", "client_secret"), message="a managed identity does not have a secret"
+            )
         if isinstance(client_id, list):
-            yield PathProblem(path=("destination", "client_id"), message="there is one managed identity, so no list")
+            yield PathProblem(
+                path=("destination", "client_id"), message="an app has one managed identity, so a list is not allowed"
+            )
         return
     for key, value in (("client_id", client_id), ("client_secret", secret)):
         if value is None:
             yield PathProblem(
-                path=("destination", key), message="this key is missing; only auth: managed_identity does without it"
+                path=("destination", key),
+                message="this key is missing; it can be left out only with auth: managed_identity",
             )
     lengths = [len(value) if isinstance(value, list) else None for value in (client_id, secret)]
     if None not in (client_id, secret) and lengths[0] != lengths[1]:
@@ -147,10 +159,11 @@ def _behaviour(document: _Raw) -> Iterator[PathProblem]:
         if targets and key not in targets:
             yield PathProblem(
                 path=path,
-                message=f"the sync key names target columns, and no mapping has this one; {close_to(key, targets)}",
+                message="the sync key consists of target columns, and no mapping has this column; "
+                f"{close_to(key, targets)}",
             )
         if keys.setdefault(key.lower(), int(path[-1])) != path[-1]:
-            yield PathProblem(path=path, message="this column is in the key already")
+            yield PathProblem(path=path, message="this column is already in the key")
 
 
 def _strategy(document: _Raw) -> Iterator[PathProblem]:
@@ -159,12 +172,13 @@ def _strategy(document: _Raw) -> Iterator[PathProblem]:
     strategy, column = behaviour.get("strategy", "full"), behaviour.get("action_column")
     if isinstance(behaviour.get("changed"), dict) and strategy in ("delta", "upsert"):
         yield PathProblem(
-            path=("sync_behaviour", "changed"), message=f"strategy {strategy} does not read the target, so no condition"
+            path=("sync_behaviour", "changed"),
+            message=f"strategy {strategy} does not read the target, so a condition is not allowed",
         )
     if isinstance(column, str):
         path, labels = ("sync_behaviour", "action_column"), _labels(document)
         if strategy in ("full", "upsert"):
-            yield PathProblem(path=path, message="an action_column is for strategy delta")
+            yield PathProblem(path=path, message="an action_column is allowed only with strategy delta")
         elif labels and column not in labels:
             yield PathProblem(path=path, message=f"no source column has this name; {close_to(column, labels)}")
 
@@ -172,14 +186,15 @@ def _strategy(document: _Raw) -> Iterator[PathProblem]:
 def _real_time(document: _Raw) -> Iterator[PathProblem]:
     events = _mapping(document, "source").get("type") == "events"
     if events and document.get("listener") is None:
-        yield PathProblem(path=("source", "type"), message="events come from a listener, and there is none")
+        yield PathProblem(path=("source", "type"), message="a source of events needs a listener, and there is none")
     if events and document.get("schedule") is not None:
-        yield PathProblem(path=("schedule",), message="a source of events is not started by a schedule")
+        yield PathProblem(path=("schedule",), message="a sync with a source of events cannot have a schedule")
     topic = _mapping(_mapping(document, "listener"), "topic")
     if topic.get("key_change") is not None and topic.get("format", "json") in ("json", "cloudevents"):
         yield PathProblem(
             path=("listener", "topic", "key_change"),
-            message="events of this format do not carry the record before the change, so a changed key is not seen",
+            message="events of this format do not contain the record before the change, so a changed key is not "
+            "detected",
         )
     for path, column in _items(document, "source", "columns") if events else ():
         name = column.get("name")

@@ -121,7 +121,7 @@ def read_yaml(text: str) -> Document:
     except (YAMLError, ValueError):
         _report(document, "this is not YAML")
     except (RecursionError, _TooManyNodesError):
-        _report(document, "this is nested too deeply, repeats itself too often or has too many values")
+        _report(document, "this is nested too deeply, repeats aliases too often or has too many values")
     if document.problems and document.value is None:
         document.values.clear()
     return document
@@ -154,7 +154,7 @@ class _Builder:
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
         if id(node) in self.open:
-            self._report("this alias stands inside what it names", node, path)
+            self._report("this alias refers to a value that contains the alias", node, path)
             return None
         self.open.add(id(node))
         built = self._mapping(node, path) if isinstance(node, MappingNode) else self._list(node, path)
@@ -166,7 +166,7 @@ class _Builder:
 
     def _scalar(self, node: ScalarNode, path: Path) -> object:
         if any("\ud800" <= character <= "\udfff" for character in node.value):
-            self._report("half of a surrogate pair is no character", node, path)
+            self._report("half of a surrogate pair is not a character", node, path)
             return None
         return node.value if node.style is not None else plain_scalar(node.value)
 
@@ -195,7 +195,7 @@ class _Builder:
             if isinstance(key, ScalarNode) and key.tag in _PLAIN_TAGS:
                 yield key, value
             else:
-                self._report("a key is plain text", key, path)
+                self._report("a key must be plain text", key, path)
 
 
 _PLAIN_TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
@@ -235,18 +235,18 @@ def plain_scalar(text: str) -> object:
 
 # PyYAML's own messages repeat what they found: an alias, a tag, a character. That may be a secret, so each gets ours.
 _SYNTAX: Final = (
-    ("found character '\\t'", "a tab cannot indent; use spaces"),
+    ("found character '\\t'", "indentation cannot use tabs; use spaces"),
     ("cannot start any token", "text cannot start with this character; put the whole text in quotes"),
     ("undefined alias", "* starts an alias, and none has this name; put text that starts with * in quotes"),
     ("alphabetic or numeric character", "put text that starts with * or & in quotes"),
-    ("mapping values are not allowed", "no key can stand here; put text that holds a colon in quotes"),
+    ("mapping values are not allowed", "a key is not allowed here; put text that contains a colon in quotes"),
     ("escape", r"\ starts an escape in double quotes; write \\ for a backslash, or use single quotes"),
     ("another document", "a file holds one definition; a second document starts here"),
-    ("end of stream", "a quote that was opened is never closed"),
-    ("stream end", "a bracket or quote that was opened is never closed"),
+    ("end of stream", "a closing quote is missing"),
+    ("stream end", "a closing bracket or quote is missing"),
     ("occurrence", "this anchor (&) is given twice"),
-    ("expected ','", "after this value a comma or the closing bracket is missing"),
-    ("<block end>", "this does not line up with what is above it; check indentation and quotes"),
+    ("expected ','", "a comma or the closing bracket is missing after this value"),
+    ("<block end>", "the indentation does not match the lines above; check indentation and quotes"),
     ("expected ':'", "a key needs a colon after it; check quotes and indentation"),
     ("tag", "a tag (!) has no meaning here"),
 )

@@ -32,9 +32,9 @@ PARAMETER_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHARE: Final = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
 # What a text should look like, for the message when it does not.
 FORMS: Final = {
-    SYNC_NAME: "a sync's name has only a-z, 0-9 and -",
-    PARAMETER_NAME: "a parameter's name has letters, digits and underscores, and starts with no digit",
-    SHARE: "a limit is a share such as 30%, or a number of rows",
+    SYNC_NAME: "a sync's name contains only a-z, 0-9 and -",
+    PARAMETER_NAME: "a parameter's name consists of letters, digits and underscores and does not start with a digit",
+    SHARE: "a limit is a percentage such as 30%, or a number of rows",
 }
 
 
@@ -65,7 +65,7 @@ def json_path(path: str) -> str:
     try:
         jsonpath.compile(path)
     except (jsonpath.JSONPathError, ValueError, RecursionError):
-        raise ValueError("this is no JSONPath; write one such as $.data") from None
+        raise ValueError("this is not a JSONPath; write one such as $.data") from None
     return path
 
 

@@ -48,28 +48,29 @@ class Topic(Model):
 
     format: EventFormat = Field(default=EventFormat.JSON, description="How an event's body is written.")
     records: Json | None = Field(
-        default=None, description="Where the record, or an array of records, stands in the body; default the whole."
+        default=None, description="Path of the record, or of an array of records, in the body; default the whole body."
     )
     match: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
-        description="Envelope fields or Event Hub properties, and the value each must have, for this listener to take"
-        " the event.",
+        description="Envelope fields or Event Hub properties, and the value that each must have. The listener takes "
+        "only events that match.",
     )
     filter: Sql | None = Field(
-        default=None, description="Only records for which this holds are synced; over `new.*` and `old.*`."
+        default=None, description="Condition over `new.*` and `old.*`; only records for which it is true are synced."
     )
     action: Json | None = Field(
         default=None,
-        description="Where the event says insert, update or delete; formats that know it need nothing here.",
+        description="Path of the action (insert, update or delete) in the event; not needed for formats that define "
+        "it.",
     )
     message_key: Sql | None = Field(
-        default=None, description="Events with the same key keep their order; over `new.*`; default the sync key."
+        default=None, description="Key over `new.*`; events with the same key keep their order. Default the sync key."
     )
     key_change: KeyChange = Field(
         default=KeyChange.MOVE,
-        description="An event that changes the sync key gives the old record the new key (`move`), or counts as a"
-        " delete of the old record and an insert of a new one (`delete_insert`). For formats that carry the record"
-        " before the change: `debezium` and `dataverse`.",
+        description="What an event does that changes the sync key: it gives the old record the new key (`move`), or "
+        "it deletes the old record and inserts a new one (`delete_insert`). Only for formats that contain the "
+        "record before the change: `debezium` and `dataverse`.",
     )
 
 
@@ -77,14 +78,14 @@ class Listener(Model):
     """Takes events as they come; a definition without one is synced in batches only."""
 
     name: str = Field(min_length=1, description="The listener's name in logs and reports.")
-    connector: Literal["event_hub"] = Field(default="event_hub", description="Where events come from.")
-    status: ListenerStatus = Field(default=ListenerStatus.ENABLED, description="Whether it takes events.")
+    connector: Literal["event_hub"] = Field(default="event_hub", description="Source of the events.")
+    status: ListenerStatus = Field(default=ListenerStatus.ENABLED, description="Whether the listener takes events.")
     auto_offset_reset: OffsetReset = Field(
         default=OffsetReset.LATEST,
-        description="Which events a new listener takes: `latest` those that the hub took after this app first saw"
-        " the listener, `earliest` all that the hub still has; `none` is `earliest`.",
+        description="Which events a new listener takes: `latest` takes events that arrived at the hub after the app "
+        "first saw the listener, `earliest` takes all events that the hub still has; `none` means `earliest`.",
     )
-    topic: Topic = Field(default=Topic(), description="The events' form and selection.")
+    topic: Topic = Field(default=Topic(), description="Format and selection of the events.")
 
     @property
     def enabled(self) -> bool:

@@ -58,7 +58,7 @@ class _Field:
 
     def _step(self, text: str) -> int:
         if not _NUMBER.fullmatch(text) or not int(text):
-            raise ValueError(f"{self.name}: a step is a number from 1 on, as in */5")
+            raise ValueError(f"{self.name}: a step is a number of at least 1, as in */5")
         return int(text)
 
     def _value(self, text: str) -> int:
@@ -93,7 +93,7 @@ def named_value(text: str, names: tuple[str, ...], field: str) -> int:
             return only
         case []:
             known = f"; the names are {', '.join(names)}" if names else "; write numbers"
-            raise ValueError(f"{field}: {text[:20]!r} is not known here{known}")
+            raise ValueError(f"{field}: {text[:20]!r} is not allowed here{known}")
         case _:
             raise ValueError(f"{field}: {text[:20]!r} may be {' or '.join(names[place] for place in found)}")
 

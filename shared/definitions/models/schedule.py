@@ -28,7 +28,7 @@ def cron(expression: str) -> str:
             f"this is not a schedule ({error}): write six NCRONTAB fields, seconds first, or five cron fields"
         ) from None
     if found is None:
-        raise ValueError("this schedule is never due")
+        raise ValueError("this schedule never occurs")
     return expression
 
 

@@ -22,8 +22,8 @@ __all__ = [
 ]
 
 REFERENCE_REMEDY: Final = (
-    "a secret is never written here: write {key_vault: name}, {env: NAME} or the @name of a parameter"
-    " whose formula is SECRET('name') (what stands here is not shown)"
+    "do not write a secret here: write {key_vault: name}, {env: NAME} or the @name of a parameter whose formula is "
+    "SECRET('name') (the value is not shown)"
 )
 
 

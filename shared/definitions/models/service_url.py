@@ -32,13 +32,13 @@ def checked_service_url(url: str) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ValueError(f"this is no URL; {_FORM}") from None
+        raise ValueError(f"this is not a URL; {_FORM}") from None
     if parts.scheme not in {"https", "http"} or not host:
         raise ValueError(f"a service URL starts with https:// and a host; {_FORM}")
     if parts.username is not None or parts.password is not None:
-        raise ValueError(f"a service URL holds no user or password; {_FORM}")
+        raise ValueError(f"a service URL must not contain a user or password; {_FORM}")
     if parts.scheme == "http" and host not in _LOOPBACK:
-        raise ValueError("a service URL starts with https://; http:// is for an emulator on this machine only")
+        raise ValueError("a service URL starts with https://; http:// is allowed only for an emulator on this machine")
     if parts.query or parts.fragment or (parts.path not in {"", "/"} and not _API_PATH.fullmatch(parts.path)):
         raise ValueError(f"a service URL ends with the Web API's path; {_FORM}")
     if (version := _API_PATH.fullmatch(parts.path)) and version[1] not in _VERSIONS:

@@ -35,8 +35,8 @@ class Replacement(Model):
 class Case(Model):
     """One branch of a conditional column."""
 
-    when: Sql = Field(description="Condition over the row's columns; the first branch whose condition holds counts.")
-    then: Sql = Field(description="The column's value in this branch.")
+    when: Sql = Field(description="Condition over the row's columns; the first branch whose condition is true is used.")
+    then: Sql = Field(description="Value of the column in this branch.")
 
 
 class Column(Model):
@@ -44,40 +44,44 @@ class Column(Model):
 
     name: str = Field(
         min_length=1,
-        description="The column's name in the source. For `type: events` a field of the record, or a JSONPath such as"
-        " `$.address.city` (which then needs an alias).",
+        description="The column's name in the source. For `type: events`: a field of the record, or a JSONPath such "
+        "as `$.address.city` (a JSONPath needs an alias).",
     )
     alias: str | None = Field(
-        default=None, min_length=1, description="The name that expressions and mappings use instead of `name`."
+        default=None, min_length=1, description="Name for expressions and mappings, instead of `name`."
     )
-    type: ColumnType = Field(default=ColumnType.TEXT, description="What the column holds.")
-    description: str = Field(default="", description="For the reader; no effect.")
+    type: ColumnType = Field(default=ColumnType.TEXT, description="Type of the column's values.")
+    description: str = Field(default="", description="Description; no effect.")
     mandatory: bool = Field(
         default=False,
-        description="An empty value is an error: with `validate` the row is rejected, without it the row is synced, a"
-        " Mandatory Rule Violation is counted and the run ends as failed.",
+        description="An empty value is an error. With `validate` the row is rejected. Without it the row is synced, "
+        "a Mandatory Rule Violation is counted, and the run ends as *Completed with errors*.",
     )
     validate_: bool = Field(
         default=False,
         alias="validate",
-        description="A value that does not fit the type or `input_format` rejects the row; without it only the field"
-        " is left out.",
+        description="Reject the row if the value does not fit the type or `input_format`. Without it, only the field "
+        "is left out.",
     )
     trim: bool = Field(default=False, description="Remove white space at both ends.")
     max_length: int | None = Field(
-        default=None, ge=1, le=_MOST, description="A longer value rejects the row (characters)."
+        default=None, ge=1, le=_MOST, description="Most characters; a longer value rejects the row."
     )
-    replace: tuple[Replacement, ...] = Field(default=(), description="Replacements, applied in order.")
+    replace: tuple[Replacement, ...] = Field(default=(), description="Replacements in the value, applied in order.")
     input_format: str | None = Field(
         default=None,
         min_length=1,
-        description="How dates are written, in .NET (`dd/MM/yyyy HH:mm:ss`) or strptime (`%d/%m/%Y`) tokens; only with"
+        description="Format of the dates, in .NET (`dd/MM/yyyy HH:mm:ss`) or strptime (`%d/%m/%Y`) tokens; only with"
         " `type: date`. Default ISO 8601.",
     )
-    formula: Sql | None = Field(default=None, description="Makes a calculated column: its value for every row.")
-    cases: tuple[Case, ...] = Field(default=(), description="Makes a conditional column: branches, tried in order.")
+    formula: Sql | None = Field(
+        default=None, description="Makes a calculated column: an expression that gives the value for each row."
+    )
+    cases: tuple[Case, ...] = Field(
+        default=(), description="Makes a conditional column: branches that are tried in order."
+    )
     default: Sql | None = Field(
-        default=None, description="Value of a conditional column where no branch applies; null without it."
+        default=None, description="Value of a conditional column if no branch applies; without it the value is null."
     )
 
     @property
@@ -102,7 +106,7 @@ def _characters(text: str) -> str:
             character = chr(int(found[1], 16))
             character.encode()
         except ValueError:
-            raise ValueError("there is no such Unicode character") from None
+            raise ValueError("this Unicode character does not exist") from None
         return character
     return "\t" if text == r"\t" else text
 
@@ -112,7 +116,7 @@ def _delimiter(text: str) -> str:
     if not 0 < len(characters.encode()) <= _MOST_DELIMITER_BYTES:
         raise ValueError("a delimiter has 1 to 4 bytes")
     if set(characters) & set("\r\n\0"):
-        raise ValueError("a line break or NUL cannot be the delimiter")
+        raise ValueError("the delimiter cannot be a line break or NUL")
     return characters
 
 
@@ -121,7 +125,7 @@ def _qualifier(text: str) -> str:
     if len(characters) > 1 or not characters.isascii():
         raise ValueError("a text qualifier is one ASCII character, or empty for none")
     if characters and characters in "\r\n\0":
-        raise ValueError("a line break or NUL cannot be the text qualifier")
+        raise ValueError("the text qualifier cannot be a line break or NUL")
     return characters
 
 
@@ -139,24 +143,24 @@ class DelimitedSource(Model):
     type: Literal["delimited"] = Field(description="Delimited text files.")
     path: Text = Field(description="A local path or fsspec URL (`abfs://`, `s3://`); globs are allowed.")
     delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
-        default=",", description=r"What separates fields; also `U+0001` or `\t`."
+        default=",", description=r"Character between the fields; also `U+0001` or `\t`."
     )
     text_qualifier: Annotated[str, AfterValidator(_qualifier)] = Field(
-        default='"', description="What quotes a field, doubled inside it; empty for none."
+        default='"', description="Quote character around fields; inside a field it is doubled. Empty: no quotes."
     )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(default="utf-8", description="The files' encoding.")
     header: bool = Field(
         default=True,
-        description="Whether a line of names stands above the data; without it columns are taken by their place."
-        " Names are compared without regard to case, blanks and characters that are not seen."
-        " Default true; false where `header_rows_to_ignore` is given.",
+        description="Whether there is a line of column names above the data. Without it, columns are identified by "
+        "their order. Names are compared without regard to case, blanks and invisible characters. Default true; "
+        "false if `header_rows_to_ignore` is given.",
     )
     header_rows_to_ignore: int = Field(
         default=0, ge=0, le=_MOST, description="Lines to skip at the start of every file."
     )
     footer_rows_to_ignore: int = Field(default=0, ge=0, le=_MOST, description="Lines to skip at the end of each file.")
     columns: tuple[Column, ...] = Field(min_length=1, description="The columns to read and to calculate.")
-    filter: Sql | None = Field(default=None, description="Only rows for which this holds are synced.")
+    filter: Sql | None = Field(default=None, description="Condition; only rows for which it is true are synced.")
 
     @model_validator(mode="before")
     @classmethod
@@ -168,7 +172,10 @@ class DelimitedSource(Model):
     @model_validator(mode="after")
     def _fields_can_be_told_from_quotes(self) -> Self:
         if self.text_qualifier and self.text_qualifier in self.delimiter:
-            raise ValueError("the delimiter and the text qualifier are the same character; text_qualifier: '' is none")
+            raise ValueError(
+                "the delimiter and the text qualifier are the same character; write text_qualifier: '' "
+                "if fields have no quotes"
+            )
         return self
 
 
@@ -177,7 +184,7 @@ class EventsSource(Model):
 
     type: Literal["events"] = Field(description="Records of events.")
     columns: tuple[Column, ...] = Field(min_length=1, description="Fields of the record, and calculated columns.")
-    filter: Sql | None = Field(default=None, description="Only records for which this holds are synced.")
+    filter: Sql | None = Field(default=None, description="Condition; only records for which it is true are synced.")
 
 
 Source = Annotated[DelimitedSource | EventsSource, Discriminator("type")]

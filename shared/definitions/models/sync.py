@@ -63,15 +63,15 @@ ParameterValue = str | int | float | bool | dt.datetime | dt.date | None
 class Parameter(Model):
     """A named value, used as `@name`. With neither key the run has to give the value."""
 
-    default: ParameterValue = Field(default=None, description="The value, unless the run gives another.")
+    default: ParameterValue = Field(default=None, description="The value, if the run does not give another one.")
     formula: str | None = Field(
         default=None,
         min_length=1,
         description="Computes the value at the start of a run: `FILENAME(path, regex)`, `FILEPATH(path, regex)` (first"
-        " group), `GUID()`, `ENV('NAME')`, `NOW()`, `SECRET('name')` (usable only where a secret may stand); a path may"
-        " be another parameter.",
+        " group), `GUID()`, `ENV('NAME')`, `NOW()`, `SECRET('name')` (only in keys that take a secret); a path can "
+        "be another parameter.",
     )
-    description: str = Field(default="", description="For whoever is asked for the value; no effect.")
+    description: str = Field(default="", description="Description of the value; no effect.")
 
 
 class NullPolicy(StrEnum):
@@ -84,11 +84,11 @@ class NullPolicy(StrEnum):
 class Mapping(Model):
     """Where one target column gets its value: from a source column or from an SQL expression."""
 
-    source: str | None = Field(default=None, min_length=1, description="A source column's alias, or its name.")
-    value: Sql | None = Field(default=None, description="An expression over source columns, instead of `source`.")
-    target: str = Field(min_length=1, description="The target column's logical name.")
+    source: str | None = Field(default=None, min_length=1, description="Alias or name of a source column.")
+    value: Sql | None = Field(default=None, description="Expression over source columns, instead of `source`.")
+    target: str = Field(min_length=1, description="Logical name of the target column.")
     on_null: NullPolicy = Field(
-        default=NullPolicy.CLEAR, description="Whether an empty value clears the target column or keeps what is there."
+        default=NullPolicy.CLEAR, description="Whether an empty value clears the target column or keeps its value."
     )
 
 
@@ -98,34 +98,34 @@ def _user_id(text: str) -> str:
         try:
             UUID(text)
         except ValueError:
-            raise ValueError("an object id such as 00000000-0000-0000-0000-000000000000 is needed here") from None
+            raise ValueError("an object id such as 00000000-0000-0000-0000-000000000000 is required here") from None
     return text
 
 
 class WriteOptions(Model):
-    """How writes are made."""
+    """Options of the writes."""
 
     bypass_custom_logic: tuple[Literal["sync", "async"], ...] = Field(
         default=(),
-        description="Plug-ins and workflows that no write starts (`MSCRM.BypassBusinessLogicExecution`).",
+        description="Plug-ins and workflows that the writes do not start (`MSCRM.BypassBusinessLogicExecution`).",
     )
     suppress_flows: bool = Field(
         default=False,
-        description="Writes start no Power Automate flows (`MSCRM.SuppressCallbackRegistrationExpanderJob`).",
+        description="The writes do not start Power Automate flows (`MSCRM.SuppressCallbackRegistrationExpanderJob`).",
     )
     detect_duplicates: bool = Field(
         default=False,
-        description="The service applies its duplicate rules (`MSCRM.SuppressDuplicateDetection`).",
+        description="Dataverse applies its duplicate detection rules (`MSCRM.SuppressDuplicateDetection`).",
     )
     run_as: Annotated[Text, AfterValidator(_user_id)] | None = Field(
-        default=None, description="Entra object id of the user to act for (`CallerObjectId`)."
+        default=None, description="Entra object id of the user on whose behalf the app writes (`CallerObjectId`)."
     )
     bulk_delete_from: int | None = Field(
         default=None,
         ge=1,
-        description="A run that deletes at least so many records leaves that to the service's `BulkDelete` jobs, which"
-        " cost no requests by the row and may wait their turn; plug-ins run, the other options do not reach them. Never"
-        " when absent; elastic tables are not concerned.",
+        description="A run that deletes at least this number of records uses the `BulkDelete` jobs of Dataverse. "
+        "They need no request for each row, but they can wait in a queue. Plug-ins run; the other options do not "
+        "apply to these jobs. Without this key they are not used; elastic tables never use them.",
     )
 
 
@@ -146,22 +146,23 @@ class DynamicsDestination(Model):
     """The Dataverse table that is kept equal to the source."""
 
     type: Literal["dynamics"] = Field(description="Microsoft Dynamics 365 / Dataverse.")
-    entity: str = Field(min_length=1, description="The table: logical name, entity set name or display name.")
+    entity: str = Field(min_length=1, description="Table: logical name, entity set name or display name.")
     service_url: Annotated[Text, AfterValidator(checked_service_url)] = Field(
-        description="The Web API: `https://org.api.crm.dynamics.com/api/data/v9.2/`."
+        description="URL of the Web API: `https://org.api.crm.dynamics.com/api/data/v9.2/`."
     )
     tenant_id: Text | None = Field(
-        default=None, description="Entra tenant, id or domain; discovered from the service when absent."
+        default=None, description="Id or domain of the Entra tenant; without it the app asks the service."
     )
     auth: Literal["client_secret", "managed_identity"] = Field(
         default="client_secret",
-        description="How to sign in: as application user with a secret, or as the app's managed identity.",
+        description="How the app signs in: as an application user with a secret, or with its managed identity.",
     )
     client_id: (
         Annotated[Annotated[ClientId, Tag("one")] | Annotated[tuple[ClientId, ...], Tag("many")], ONE_OR_MANY] | None
     ) = Field(
         default=None,
-        description="Application id, or a reference to it; a list spreads requests over many application users. With"
+        description="Application id, or a reference to it; with a list, requests are distributed over several "
+        "application users. With"
         " `auth: managed_identity` the id of a user-assigned identity.",
     )
     client_secret: (
@@ -169,17 +170,20 @@ class DynamicsDestination(Model):
             Annotated[SecretReference, Tag("one")] | Annotated[tuple[SecretReference, ...], Tag("many")], ONE_OR_MANY
         ]
         | None
-    ) = Field(default=None, description="Reference to the application's secret; a list beside a list of ids.")
+    ) = Field(default=None, description="Reference to the application's secret; a list if `client_id` is a list.")
     id_column: str = Field(min_length=1, description="Logical name of the table's primary id column.")
     id_column_insert: bool = Field(
-        default=False, description="Inserts carry the mapped id; without it mapped ids match but are never written."
+        default=False,
+        description="Whether inserts contain the mapped id. Without it, mapped ids are used to find "
+        "records but are not written.",
     )
-    timeout: Seconds = Field(default=100, description="Seconds for one request; also `90s`, `2m`.")
-    mappings: tuple[Mapping, ...] = Field(min_length=1, description="One entry for every target column.")
+    timeout: Seconds = Field(default=100, description="Time limit of one request in seconds; also `90s`, `2m`.")
+    mappings: tuple[Mapping, ...] = Field(min_length=1, description="One entry for each target column.")
     filter: ODataFilter | None = Field(
-        default=None, description="Only these records of the table take part; without `$filter=`."
+        default=None,
+        description="OData filter without `$filter=`; only these records of the table are compared and changed.",
     )
-    options: WriteOptions = Field(default=WriteOptions(), description="How writes are made.")
+    options: WriteOptions = Field(default=WriteOptions(), description="Options of the writes.")
 
     @property
     def application_users(self) -> tuple[ApplicationUser, ...]:
@@ -217,7 +221,7 @@ class ChangedWhen(Model):
 class Expire(Model):
     """Mark a dropped record instead of deleting it."""
 
-    expire: str = Field(min_length=1, description="Date column that is set to the start of the run, once.")
+    expire: str = Field(min_length=1, description="Date column that is set once, to the start of the run.")
 
 
 def _limit(value: str | int) -> str | int:
@@ -236,12 +240,12 @@ Limit = Annotated[
 class Safety(Model):
     """Limits that a plan must keep; `30%` is a share of the target's rows, `30` a number of rows."""
 
-    max_delete: Limit = Field(default="30%", description="Most deletions; counted once there are at least 10.")
+    max_delete: Limit = Field(default="30%", description="Most deletions; checked if there are at least 10.")
     max_update: Limit = Field(default="100%", description="Most updates.")
     allow_empty_source: bool = Field(
-        default=False, description="Whether an empty source may drop every record of the target."
+        default=False, description="Whether an empty source may drop all records of the target."
     )
-    max_errors: int = Field(default=1000, ge=1, description="So many refused changes stop the run.")
+    max_errors: int = Field(default=1000, ge=1, description="The run stops after this number of refused changes.")
 
 
 class SyncBehaviour(Model):
@@ -249,30 +253,34 @@ class SyncBehaviour(Model):
 
     strategy: Strategy = Field(
         default=Strategy.FULL,
-        description="`full` compares with the whole target; `delta` writes what the source says changed; `upsert` lets"
-        " the service decide between insert and update.",
+        description="`full` compares with the whole target; `delta` writes the changes that the source names; with "
+        "`upsert` the service decides between insert and update.",
     )
     sync_key: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        min_length=1, description="Target columns that identify a record; every one of them is mapped."
+        min_length=1, description="Target columns that identify a record; each of them needs a mapping."
     )
     key_match: KeyMatch = Field(
         default=KeyMatch.SERVICE,
-        description="How keys are compared: as the service does (no case, accents, width, kana, trailing spaces),"
-        " with accents, or exactly.",
+        description="How keys are compared: as the service does (without case, accents, width, kana and trailing "
+        "spaces), with accents, or exactly.",
     )
-    new: Literal["insert", "ignore"] = Field(default="insert", description="Rows that the target does not have.")
+    new: Literal["insert", "ignore"] = Field(
+        default="insert", description="What happens to rows that the target does not have."
+    )
     changed: Annotated[
         Annotated[Literal["update", "ignore"], Tag("text")] | Annotated[ChangedWhen, Tag("mapping")], SHAPE
-    ] = Field(default="update", description="Rows that differ from their record, adopted ones included.")
+    ] = Field(
+        default="update", description="What happens to rows that differ from their record, including adopted records."
+    )
     dropped: Annotated[
         Annotated[Literal["delete", "ignore"], Tag("text")] | Annotated[Expire, Tag("mapping")], SHAPE
-    ] = Field(default="ignore", description="Records that the source does not have.")
+    ] = Field(default="ignore", description="What happens to records that the source does not have.")
     action_column: str | None = Field(
         default=None,
         min_length=1,
         description="With `strategy: delta` the source column that holds INSERT, UPDATE, DELETE or UPSERT.",
     )
-    safety: Safety = Field(default=Safety(), description="Limits that a plan must keep.")
+    safety: Safety = Field(default=Safety(), description="Limits for a plan.")
 
 
 ParameterName = Annotated[str, Field(pattern=PARAMETER_NAME)]
@@ -282,18 +290,18 @@ class SyncDefinition(Model):
     """One sync: one source, one target table, one key and the rules between them."""
 
     name: str = Field(pattern=SYNC_NAME, max_length=100, description="The sync's name: `a-z`, `0-9`, `-`; unique.")
-    version: str = Field(default="1.0.0", min_length=1, description="For the reader and the execution log.")
-    description: str = Field(default="", description="For the reader; no effect.")
-    enabled: bool = Field(default=True, description="Whether the timer starts it.")
+    version: str = Field(default="1.0.0", min_length=1, description="Version for the execution log; no other effect.")
+    description: str = Field(default="", description="Description; no effect.")
+    enabled: bool = Field(default=True, description="Whether the timer starts the sync.")
     schedule: Annotated[str, AfterValidator(cron)] | None = Field(
         default=None,
-        description="When the timer starts it, in UTC: six-field NCRONTAB (seconds first) or five-field cron; absent ="
-        " only on demand or by events.",
+        description="When the timer starts the sync, in UTC: six-field NCRONTAB (seconds first) or five-field cron; "
+        "without it, the sync runs only on demand or by events.",
     )
     parameters: dict[ParameterName, Parameter] = Field(
-        default_factory=dict, description="Named values, used as `@name` anywhere below; the run may override them."
+        default_factory=dict, description="Named values, used as `@name` in the definition; a run can override them."
     )
-    source: Source = Field(description="Where rows come from.")
-    destination: DynamicsDestination = Field(description="The table that is kept equal to the source.")
+    source: Source = Field(description="Source of the rows.")
+    destination: DynamicsDestination = Field(description="Table that is kept equal to the source.")
     sync_behaviour: SyncBehaviour = Field(description="What happens to new, changed and dropped records.")
-    listener: Listener | None = Field(default=None, description="Real time; absent = batch only.")
+    listener: Listener | None = Field(default=None, description="Real time; without it, the sync runs only as a batch.")

@@ -78,7 +78,7 @@ def parse_formula(text: str) -> Call:
     parser = _Parser(text)
     formula = parser.formula(0)
     if parser.position != len(text):
-        raise ValueError("a formula is one call, and something stands behind it")
+        raise ValueError("a formula is one call, but there is text after it")
     match formula:
         case Call():
             return formula
@@ -93,8 +93,8 @@ class _Parser:
     def _next(self) -> re.Match[str]:
         if (found := _TOKEN.match(self.text, self.position)) is None:
             raise ValueError(
-                f"a formula is a call such as GUID() or FILENAME(@path, '(\\d+)'); it cannot be read from character"
-                f" {self.position + 1} on"
+                f"a formula is a call such as GUID() or FILENAME(@path, '(\\d+)'); it cannot be read after character "
+                f"{self.position}"
             )
         self.position = found.end()
         return found
@@ -133,13 +133,13 @@ def _checked(call: Call) -> Call:
     if len(call.arguments) != len(expected):
         raise ValueError(f"write it as {call.function}({', '.join(expected)})")
     if call.function in {"ENV", "SECRET"} and not isinstance(call.arguments[0], Literal):
-        raise ValueError(f"write it as {call.function}({expected[0]}): the name stands in quotes")
+        raise ValueError(f"write it as {call.function}({expected[0]}): put the name in quotes")
     for argument in call.arguments:
         if isinstance(argument, Call) and argument.function == "SECRET":
-            raise ValueError("SECRET('name') stands alone: nothing is computed from a secret")
+            raise ValueError("SECRET('name') must be the whole formula: a formula cannot use a secret")
     match call:
         case Call("SECRET", (Literal(name),)) if not re.fullmatch(VAULT_SECRET, name):
-            raise ValueError("SECRET takes a secret's name or URI in Key Vault (what stands here is not shown)")
+            raise ValueError("SECRET takes a secret's name or URI in Key Vault (the value is not shown)")
         case Call("FILENAME" | "FILEPATH", (_, Literal(pattern))):
             check_pattern(pattern)
     return call
@@ -168,8 +168,8 @@ def variables_of(formula: Formula) -> Iterator[str]:
 def secret_variable(name: str) -> str:
     """The message for a variable that no formula may read."""
     return (
-        f"the environment variable {name} holds a secret, which ENV does not read; where a secret belongs, write"
-        f" {{env: {name}}}"
+        f"the environment variable {name} contains a secret, which ENV does not read; in keys that take a secret, "
+        f"write {{env: {name}}}"
     )
 
 
@@ -223,13 +223,13 @@ def evaluate(formula: Formula, scope: Scope) -> ParameterValue:
             return scope.environment[name]
         case Call("FILENAME" | "FILEPATH" as function, (path, pattern)):
             return _found(function, _evaluated_text(path, scope), _evaluated_text(pattern, scope))
-    raise ValueError("a secret is no value")
+    raise ValueError("a secret is not a value")
 
 
 def _evaluated_text(formula: Formula, scope: Scope) -> str:
     value = evaluate(formula, scope)
     if not isinstance(value, str):
-        raise ValueError("a path and a regular expression are text")  # noqa: TRY004 - a ValueError is what callers report
+        raise ValueError("a path and a regular expression must be text")  # noqa: TRY004 - a ValueError is what callers report
     return value
 
 

@@ -40,7 +40,8 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
         try:
             return _own(value, operand) if attribute is None else _typed(value, attribute)
         except (ValueError, InvalidOperation, OverflowError):
-            raise UserError(f"in a filter {operand} is compared with @{found.name}, whose value does not fit") from None
+            message = f"in a filter {operand} is compared with @{found.name}, but the value does not fit"
+            raise UserError(message) from None
 
     return replaced(condition, by, Language.ODATA)
 
@@ -176,7 +177,7 @@ def _number(value: ParameterValue) -> Decimal:
     if not number.is_finite() or isinstance(value, bool):
         raise ValueError("not a number")
     if max(abs(number.adjusted()), len(number.as_tuple().digits)) > _MOST_DIGITS:
-        raise ValueError("too long a number")
+        raise ValueError("a number that is too long")
     return number
 
 

@@ -58,4 +58,4 @@ def _asked(query: str, *values: str | int) -> object:
     try:
         return _database().cursor().execute(query, values).fetchall()[0][0]
     except (duckdb.Error, UnicodeError):
-        raise ValueError("the second argument is no regular expression in RE2 syntax") from None
+        raise ValueError("the second argument is not a regular expression in RE2 syntax") from None

@@ -80,7 +80,7 @@ def _refused(
 ) -> Iterator[str]:
     for name in overrides:
         if name in secrets:
-            yield f"parameter {name} names a secret; a run cannot give it another value"
+            yield f"parameter {name} is a secret; a run cannot give it another value"
         elif name not in parameters:
             hint = did_you_mean(name, parameters) or f"there are: {', '.join(parameters) or 'none'}"
             yield f"there is no parameter {name}; {hint}"
@@ -88,7 +88,7 @@ def _refused(
 
 def _default(parameter: Parameter) -> ParameterValue:
     if "default" not in parameter.model_fields_set:
-        raise ValueError("it has neither default nor formula, so the run has to give its value")
+        raise ValueError("it has no default and no formula, so the run must give its value")
     return parameter.default
 
 
@@ -101,7 +101,7 @@ def _given(parameter: Parameter, value: ParameterValue) -> ParameterValue:
     try:
         return reader(value.strip())
     except (ValueError, KeyError, OverflowError):
-        raise ValueError(f"its default is {meant}, and the given text is not") from None
+        raise ValueError(f"its default is {meant}, but the given text is not") from None
 
 
 # What DuckDB's widest exact numbers hold; Dataverse's hold less.
@@ -122,9 +122,9 @@ def _usable(value: ParameterValue) -> ParameterValue:
         case int() if abs(value) >= 10**_MOST_DIGITS:
             raise ValueError(f"its value has more than {_MOST_DIGITS} digits")
         case str() if len(value) > _LONGEST_TEXT:
-            raise ValueError(f"its value has {len(value):,} characters; {_LONGEST_TEXT:,} are the most")
+            raise ValueError(f"its value has {len(value):,} characters; the limit is {_LONGEST_TEXT:,}")
         case str() if not value.isprintable() and _HALF.search(value):
-            raise ValueError("its value holds half of a surrogate pair, which is no character")
+            raise ValueError("its value contains half of a surrogate pair, which is not a character")
         case dt.datetime():
             _in_calendar(value)
     return value

@@ -102,7 +102,7 @@ def test_events_of_a_file_take_effect(typed: Type, tmp_path: Path) -> None:
     assert done.json["syncs"]["accounts"]["insert"] == 3
     again = typed("events", "accounts", file)
     assert again.code == 0
-    assert "3 events received, 0 to the dead letters." in again.out
+    assert "3 events received, 0 became dead letters." in again.out
     assert "Unchanged" in again.out
 
 
@@ -133,9 +133,9 @@ def test_what_cannot_be_applied_is_shown_and_tried_again(typed: Type, app: App, 
     file.write_text(f"{json.dumps(GOOD[0])}\nno json\n{json.dumps(TOO_LONG)}\n", "utf-8")
     done = typed("events", "accounts", str(file))
     assert done.code == 2
-    assert "2 to the dead letters" in done.out
+    assert "2 became dead letters" in done.out
     assert "Lost" not in done.out
-    figures = [line.removesuffix(" to the dead letters") for line in done.out.splitlines() if line.startswith("   ")]
+    figures = [line.removesuffix(" became dead letters") for line in done.out.splitlines() if line.startswith("   ")]
     assert {len(line) for line in figures} == {41}
     assert "Next: dynamics-sync dead-letters accounts" in done.out
     letters = typed("dead-letters", "--json").json

@@ -270,7 +270,7 @@ def test_an_unsafe_plan_says_why_and_which_flag_overrides(typed: Type, fake: Fak
 def test_a_plan_without_changes_says_so(typed: Type, fake: FakeApp) -> None:
     """Nobody has to read zeros."""
     fake.report = planned(changes=False)
-    assert "Nothing to do" in typed("plan", "customers").out
+    assert "No changes: the target equals the source" in typed("plan", "customers").out
 
 
 def test_a_saved_plan_is_applied_with_the_values_it_was_made_with_and_its_checksum(
@@ -306,8 +306,8 @@ def test_a_plan_file_keeps_the_type_of_every_value() -> None:
     ("content", "said"),
     [
         (None, "cannot be read"),
-        ("not a plan", "is no plan"),
-        ('{"sync": "customers", "checksum": "short"}', "is no plan"),
+        ("not a plan", "is not a plan"),
+        ('{"sync": "customers", "checksum": "short"}', "is not a plan"),
     ],
 )
 def test_a_plan_file_that_is_none_is_refused_by_name(
@@ -402,7 +402,7 @@ def test_a_run_in_json_has_at_least_the_promised_fields(typed: Type) -> None:
         (UnsafePlanError("412 of 1,000; --force"), 3, "412 of 1,000"),
         (AbortRun("the secret is wrong"), 1, "the secret is wrong"),
         (RetryLater("Dataverse is away", retry_after=30), 1, "Try again in 30 s."),
-        (KeyboardInterrupt(), 130, "Stopped before the end"),
+        (KeyboardInterrupt(), 130, "Stopped before the run ended"),
     ],
 )
 def test_every_foreseen_end_is_one_message_and_one_exit_code(
@@ -526,7 +526,7 @@ def test_errors_finds_a_run_by_id_by_its_beginning_and_as_the_last(typed: Type) 
         assert "Duplicate Key" in out
         assert "4, 5, …" in out
     assert "had no errors" in typed("errors", "caf").out
-    assert "2 runs begin with beef" in typed("errors", "beef").err
+    assert "2 runs have an id that starts with beef" in typed("errors", "beef").err
     assert "There is no run nope" in typed("errors", "nope").err
 
 

@@ -120,7 +120,7 @@ def test_with_the_address_of_the_app_its_timer_runs_now(app: App, typed: Type) -
     ("status", "said"),
     [
         (401, "refused the key: set FUNCTIONS_ADMIN_KEY to the app's master key"),
-        (403, "refuses the key"),
+        (403, "refused the key"),
         (404, "has no function batch_sync"),
         (500, "answered with status 500"),
         (307, "answered with status 307"),
@@ -132,7 +132,7 @@ def test_a_host_that_refuses_leaves_the_request(app: App, typed: Type, status: i
         done = typed("accounts", "--app", url)
     assert done.code == 1
     assert said in " ".join(done.err.split())
-    assert "is taken up at the app's next tick" in " ".join(done.err.split())
+    assert "the app runs it at its next tick" in " ".join(done.err.split())
     assert len(app.state.job_requests()) == len(got) == 1
 
 
@@ -152,7 +152,7 @@ def test_a_host_that_is_not_there_leaves_the_request(app: App, typed: Type) -> N
         (("accounts", "-p", "dya=1"), "accounts has no parameter dya; it has: day, secret_place"),
         (("accounts", "--app", "my-app.azurewebsites.net"), "write the app's address"),
         (("accounts", "--app", "https://user@my-app.azurewebsites.net"), "write the app's address"),
-        (("accounts", "--app", "http://my-app.azurewebsites.net"), "must be reached by https"),
+        (("accounts", "--app", "http://my-app.azurewebsites.net"), "must use https"),
     ],
 )
 def test_a_mistake_in_the_command_leaves_no_request(

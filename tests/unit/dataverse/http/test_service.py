@@ -194,7 +194,7 @@ def test_a_wait_that_is_none_is_read_as_what_it_can_mean(asked: str, waits: floa
     ("answer", "said"),
     [
         (lambda: refused(429, "0x80072322", "Number of requests exceeded", retry_after="1"), "throttles"),
-        (lambda: refused(503, "0x80040216", "The service is unavailable."), "is away"),
+        (lambda: refused(503, "0x80040216", "The service is unavailable."), "is not available"),
         (lambda: Response(status=504), "did not answer"),
         (lambda: Unsent("no route"), "could not be reached"),
         (lambda: refused(500, "0x80044150", "Generic SQL error."), "database failed"),

@@ -50,7 +50,7 @@ def test_a_second_request_that_is_refused_fails_the_change_and_names_the_record(
             assert isinstance(outcome, Applied)
             continue
         assert isinstance(outcome, Failed)
-        assert outcome.message == f"the record was created, but a part of it was refused: {REFUSED}"
+        assert outcome.message == f"the record was created, but some columns were refused: {REFUSED}"
         assert here.memory.records[str(outcome.id)]["accountnumber"] == f"A{number}"
 
 

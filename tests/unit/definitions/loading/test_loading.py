@@ -85,13 +85,13 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "schedule": ([('"0 */15 * * * *"', "^0 61 * * * *")], "schedule", "minute: '61' is not a number from 0 to 59"),
     "schedule with four fields": ([('"0 */15 * * * *"', "^0 1 * *")], "schedule", "number of fields"),
     "schedule never due": ([('"0 */15 * * * *"', "^0 0 30 2 *")], "schedule", "not a schedule (bad day-of-month)"),
-    "schedule of six fields never due": ([('"0 */15 * * * *"', "^0 0 0 30 2 *")], "schedule", "never due"),
+    "schedule of six fields never due": ([('"0 */15 * * * *"', "^0 0 0 30 2 *")], "schedule", "never occurs"),
     "schedule with a name that several days share": (
         [('"0 */15 * * * *"', "^0 0 9 * * T")],
         "schedule",
         "may be Tuesday or Thursday",
     ),
-    "parameter name": ([("run_tag: {f", "run-tag: ^{f")], "parameters.run-tag", "no digit"),
+    "parameter name": ([("run_tag: {f", "run-tag: ^{f")], "parameters.run-tag", "does not start with a digit"),
     "parameter given twice": (
         [("formula: GUID()", "formula: ^GUID(), default: 1")],
         "parameters.run_tag.formula",
@@ -111,7 +111,7 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
             )
         ],
         "parameters.region.formula",
-        "need each other",
+        "refer to each other",
     ),
     "path's parameter": ([('path: "@file_path"', 'path: ^"x/@file.csv"')], "source.path", "no parameter @file;"),
     "source type": ([("type: delimited", "type: ^delimted")], "source.type", "did you mean delimited?"),
@@ -121,13 +121,17 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
         "this key is missing",
     ),
     "delimiter": ([('delimiter: ","', 'delimiter: ^",,,,,"')], "source.delimiter", "1 to 4 bytes"),
-    "no character": ([('delimiter: ","', "delimiter: ^U+D800")], "source.delimiter", "no such Unicode"),
+    "no character": (
+        [('delimiter: ","', "delimiter: ^U+D800")],
+        "source.delimiter",
+        "Unicode character does not exist",
+    ),
     "line break": ([('delimiter: ","', 'delimiter: ^"\\n"')], "source.delimiter", "line break"),
     "qualifier": ([("text_qualifier: '\"'", "text_qualifier: ^ab")], "source.text_qualifier", "one ASCII"),
     "qualifier that ends lines": (
         [("text_qualifier: '\"'", "text_qualifier: ^U+000A")],
         "source.text_qualifier",
-        "cannot be the text qualifier",
+        "the text qualifier cannot be",
     ),
     "encoding": ([("encoding: utf-8", "encoding: ^utf-9")], "source.encoding", "unknown encoding"),
     "boolean": ([("header: true", "header: ^maybe")], "source.header", "boolean"),
@@ -136,8 +140,8 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
         "source",
         "given twice, first on line 21",
     ),
-    "same name": ([("name: Name,", "^name: customer no,")], "source.columns[1].name", "source.columns[0] has"),
-    "same alias": ([("alias: revenue", "^alias: NUMBER")], "source.columns[2].alias", "source.columns[0] has"),
+    "same name": ([("name: Name,", "^name: customer no,")], "source.columns[1].name", "source.columns[0] already has"),
+    "same alias": ([("alias: revenue", "^alias: NUMBER")], "source.columns[2].alias", "source.columns[0] already has"),
     "row number": ([("alias: revenue", "^alias: _row")], "source.columns[2].alias", "another name"),
     "row number in other case": ([("alias: revenue", "^alias: _ROW")], "source.columns[2].alias", "another name"),
     "row number as name": ([("name: Name,", "^name: _Row,")], "source.columns[1].name", "another name"),
@@ -158,22 +162,26 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
         "with cases",
     ),
     "case": ([("then: \"'Mid'\"}", "^than: \"'Mid'\"}")], "source.columns[6].cases[1].than", "mean then?"),
-    "destination type": ([("type: dynamics", "type: ^crm")], "destination.type", "'dynamics' is needed"),
+    "destination type": ([("type: dynamics", "type: ^crm")], "destination.type", "'dynamics' is required"),
     "service url": ([("https://org.", "^ftp://org.")], "destination.service_url", "https://"),
     "http": ([("https://org.", "^http://org.")], "destination.service_url", "emulator"),
-    "no url": ([("https://org.api", "^https://[org.api")], "destination.service_url", "no URL"),
+    "no url": ([("https://org.api", "^https://[org.api")], "destination.service_url", "not a URL"),
     "port of the url": (
         [("https://org.api.crm.dynamics.com", "^https://org.api.crm.dynamics.com:99999")],
         "destination.service_url",
-        "no URL",
+        "not a URL",
     ),
-    "password in the url": ([("https://org.", "^https://u:p@org.")], "destination.service_url", "no user or password"),
+    "password in the url": (
+        [("https://org.", "^https://u:p@org.")],
+        "destination.service_url",
+        "not contain a user or password",
+    ),
     "path of the url": (
         [("https://org.api.crm.dynamics.com/", "^https://o.com/x/")],
         "destination.service_url",
         "path",
     ),
-    "tenant": ([("contoso.onmicrosoft.com", "^[a]")], "destination.tenant_id", "text is needed"),
+    "tenant": ([("contoso.onmicrosoft.com", "^[a]")], "destination.tenant_id", "text is required"),
     "client id missing": (
         [("  client_id: {key_vault: dynamics-client-id}\n", ""), ("destination:", "^destination:")],
         "destination.client_id",
@@ -187,7 +195,7 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "managed identity with secret": (
         [("entity: account", "entity: account\n  auth: managed_identity"), ("client_secret:", "^client_secret:")],
         "destination.client_secret",
-        "has no secret",
+        "does not have a secret",
     ),
     "id without mapping": (
         [("id_column: accountid", "id_column: accountid\n  ^id_column_insert: true")],
@@ -215,12 +223,12 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "same target": (
         [("source: revenue, target: revenue", "source: revenue, ^target: name")],
         "destination.mappings[2].target",
-        "destination.mappings[1] has",
+        "destination.mappings[1] already has",
     ),
     "same target in other case": (
         [("source: revenue, target: revenue", "source: revenue, ^target: Name")],
         "destination.mappings[2].target",
-        "destination.mappings[1] has",
+        "destination.mappings[1] already has",
     ),
     "on_null": ([("on_null: keep", "on_null: ^kept")], "destination.mappings[2].on_null", "did you mean keep?"),
     "option": (
@@ -231,7 +239,7 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "run_as": ([("suppress_flows: true", "run_as: ^me")], "destination.options.run_as", "object id"),
     "strategy": ([("strategy: full", "strategy: ^ful")], "sync_behaviour.strategy", "did you mean full?"),
     "key empty": ([("[accountnumber]", "^[]")], "sync_behaviour.sync_key", "empty"),
-    "key no list": ([("[accountnumber]", "^accountnumber")], "sync_behaviour.sync_key", "a list is needed"),
+    "key no list": ([("[accountnumber]", "^accountnumber")], "sync_behaviour.sync_key", "a list is required"),
     "key column twice": (
         [("[accountnumber]", "[accountnumber, ^accountnumber]")],
         "sync_behaviour.sync_key[1]",
@@ -258,7 +266,7 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "share in words": ([("30%", "^some")], "sync_behaviour.safety.max_delete", "30%"),
     "limit": ([("30%", "^-1")], "sync_behaviour.safety.max_delete", "greater than or equal to 0"),
     "listener status": ([("auto_offset_reset: latest", "status: ^on")], "listener.status", "'enabled' or 'disabled'"),
-    "records": ([("records: $.data", "records: ^'$.['")], "listener.topic.records", "no JSONPath"),
+    "records": ([("records: $.data", "records: ^'$.['")], "listener.topic.records", "not a JSONPath"),
     "format": ([("format: json", "format: ^jsn")], "listener.topic.format", "did you mean json?"),
     "key change": (
         [("format: json", "format: debezium\n    key_change: ^moved")],
@@ -268,12 +276,12 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "key change without the record before": (
         [("format: json", "format: json\n    ^key_change: delete_insert")],
         "listener.topic.key_change",
-        "do not carry the record before the change",
+        "do not contain the record before the change",
     ),
     "events with a schedule": (
         [("type: delimited", "type: events"), ("schedule:", "^schedule:")],
         "schedule",
-        "not started by a schedule",
+        "cannot have a schedule",
     ),
 }
 
@@ -297,7 +305,7 @@ def test_a_mistake_is_named_at_its_place(case: tuple[list[tuple[str, str]], str,
         ("- a\n- b\n", "a mapping of keys"),
         ("just text", "a mapping of keys"),
         ("name: @x", "put the whole text in quotes"),
-        ("a: {b", "never closed"),
+        ("a: {b", "closing bracket or quote is missing"),
         ("\ta: 1", "tab"),
     ],
 )

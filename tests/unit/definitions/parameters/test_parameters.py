@@ -114,9 +114,9 @@ def test_all_problems_of_the_parameters_are_one_error() -> None:
     message = str(caught.value)
     assert message.splitlines() == [
         "there is no parameter limt; did you mean limit?",
-        "parameter key names a secret; a run cannot give it another value",
-        "parameter needed: it has neither default nor formula, so the run has to give its value",
-        "parameter limit: its default is a whole number, and the given text is not",
+        "parameter key is a secret; a run cannot give it another value",
+        "parameter needed: it has no default and no formula, so the run must give its value",
+        "parameter limit: its default is a whole number, but the given text is not",
         "parameter host: the environment variable HOST is not set",
         "parameter day: FILENAME finds nothing in 'a.csv'",
     ]
@@ -206,7 +206,7 @@ def test_in_json_numbers_booleans_null_and_dates_are_json_values() -> None:
         (1, "9" * 5000, "its default is a whole number"),
         (1.5, "1e400", "not a finite number"),
         (1.5, "nan", "not a finite number"),
-        ("x", "x" * 100_001, "100,001 characters; 100,000 are the most"),
+        ("x", "x" * 100_001, "100,001 characters; the limit is 100,000"),
         ("x", "a\udcff", "half of a surrogate pair"),
         (dt.datetime(2024, 1, 1, tzinfo=dt.UTC), "0001-01-01T00:00:00+14:00", "before the year 1"),
         (dt.datetime(2024, 1, 1, tzinfo=dt.UTC), "9999-12-31T23:59:59-14:00", "after the year 9999"),
