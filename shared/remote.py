@@ -100,7 +100,8 @@ class RemoteFiles:
             return {"connection_string": self.connection_string}
         if not self.blob_endpoint:
             raise ValueError(
-                f"it names no storage account: write {parts.scheme}://{parts.netloc}@ACCOUNT.dfs.core.windows.net"
+                f"it does not contain a storage account: write "
+                f"{parts.scheme}://{parts.netloc}@ACCOUNT.dfs.core.windows.net"
                 f"{parts.path}, or set AzureWebJobsStorage__accountName"
             )
         host = self.blob_endpoint.removeprefix("https://").rstrip("/")

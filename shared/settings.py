@@ -67,12 +67,13 @@ class Settings(BaseModel):
     )
     key_vault_url: str = Field(default="", description="The vault that `{key_vault: name}` refers to.")
     batch_sync_schedule: str = Field(
-        default="0 * * * * *", description="When the timer asks which syncs are due: NCRONTAB, seconds first."
+        default="0 * * * * *", description="When the timer checks which syncs are due: NCRONTAB, seconds first."
     )
-    event_hub_name: str = Field(default="dynamics-sync", description="The event hub that events are read from.")
-    event_hub_consumer_group: str = Field(default="$Default", description="The consumer group that this app reads as.")
+    event_hub_name: str = Field(default="dynamics-sync", description="The event hub from which events are read.")
+    event_hub_consumer_group: str = Field(default="$Default", description="The consumer group of this app.")
     workspace_memory: str = Field(
-        default="512MB", description="Memory of one run's DuckDB before it spills to disk, such as `512MB` or `2GB`."
+        default="512MB",
+        description="Memory limit of one run's DuckDB; above it, DuckDB uses the disk. For example `512MB` or `2GB`.",
     )
     workspace_temp: str = Field(
         default="",
@@ -87,47 +88,50 @@ class Settings(BaseModel):
         default=90,
         ge=1,
         le=36_500,
-        description="How many days runs with their errors and files, and dead letters, are kept. "
-        "The last run of each sync is always kept.",
+        description="How many days the app keeps dead letters, and runs with their errors and files. The last run of "
+        "each sync is always kept.",
     )
     allowed_hosts: tuple[str, ...] = Field(
         default=DYNAMICS_CLOUDS,
-        description="Hosts that may get a token, separated by commas; `*.` stands for any labels, `#` for digits. "
+        description="Hosts that may get a token, separated by commas; `*.` means any labels, `#` means digits. "
         "Loopback is always allowed.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="The least severe level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
+        default="INFO", description="The lowest level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
     )
     applicationinsights_connection_string: str = Field(
-        default="", repr=False, description="The Application Insights resource that spans, metrics and logs go to."
+        default="", repr=False, description="The Application Insights resource for spans, metrics and logs."
     )
-    azure_client_id: str = Field(
-        default="", description="Client id of the user-assigned identity that the app runs as in Azure."
-    )
+    azure_client_id: str = Field(default="", description="Client id of the app's user-assigned identity in Azure.")
     functions_admin_key: str = Field(
         default="",
         repr=False,
-        description="The deployed app's master key, for `dynamics-sync start --app` alone; not set in the app.",
+        description="The deployed app's master key. Only `dynamics-sync start --app` uses it; do not set it in the "
+        "app.",
     )
     # The names with two underscores are those that the Functions host itself reads for an identity-based connection.
     storage_connection: str = Field(
         default="",
         alias="AzureWebJobsStorage",
         repr=False,
-        description="Connection string of the app's storage account. By identity: leave it out.",
+        description="Connection string of the app's storage account. Leave it out if the app uses its identity.",
     )
     storage_account: str = Field(
-        default="", alias="AzureWebJobsStorage__accountName", description="Name of the storage account, by identity."
+        default="",
+        alias="AzureWebJobsStorage__accountName",
+        description="Name of the storage account, if the app uses its identity.",
     )
     storage_blob_uri: str = Field(
         default="",
         alias="AzureWebJobsStorage__blobServiceUri",
-        description="URL of the blob service, by identity, where the account's name does not give it.",
+        description="URL of the blob service, if the app uses its identity and the URL cannot be built from the "
+        "account's name.",
     )
     storage_table_uri: str = Field(
         default="",
         alias="AzureWebJobsStorage__tableServiceUri",
-        description="URL of the table service, by identity, where the account's name does not give it.",
+        description="URL of the table service, if the app uses its identity and the URL cannot be built from the "
+        "account's name.",
     )
 
     @field_validator("allowed_hosts", mode="before")
@@ -257,7 +261,9 @@ def function_time_limit(values: Mapping[str, str], folder: Path) -> timedelta | 
     if text == "-1":
         return None
     if not (span := re.fullmatch(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", text)):
-        raise UserError(f"functionTimeout is {text!r}: write hours:minutes:seconds, such as 00:30:00, or -1 for none")
+        raise UserError(
+            f"functionTimeout is {text!r}: write hours:minutes:seconds, such as 00:30:00, or -1 for no limit"
+        )
     days, hours, minutes, seconds = (int(part or 0) for part in span.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
@@ -284,7 +290,7 @@ def _json_object(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{file}: is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise UserError(f"{file}: must hold a JSON object")
+        raise UserError(f"{file}: must contain a JSON object")
     return found
 
 

@@ -55,7 +55,7 @@ def _whole(text: str) -> int | Unusable:
 
 
 def _constant(name: str) -> Unusable:
-    return Unusable(reason=f"{name} is not JSON number")
+    return Unusable(reason=f"{name} is not a JSON number")
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=_fraction, parse_constant=_constant)
@@ -70,7 +70,7 @@ def parse(body: bytes) -> Any | Undecodable:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return Undecodable(reason=f"the body is not UTF-8: byte {error.start} does not belong there")
+        return Undecodable(reason=f"the body is not UTF-8: byte {error.start} is not valid there")
     try:
         value = _decoded(text)
     except json.JSONDecodeError as error:

@@ -18,8 +18,8 @@ __all__ = ["attributes", "decode", "is_binary"]
 # AMQP binding 1.0.1 and 1.0.2 (whose prefix has an underscore because some brokers refuse the colon), Kafka, HTTP.
 _PREFIXES: Final = ("cloudevents:", "cloudevents_", "ce_", "ce-")
 _UNKNOWN_DELETE: Final = (
-    "the event's type speaks of a delete, but its verb is none that is known: say by topic.action where the action"
-    " stands, or leave the type out by topic.match"
+    "the event's type mentions a delete, but its verb is unknown: set topic.action to the path of the action, or "
+    "exclude the type with topic.match"
 )
 
 
@@ -60,7 +60,7 @@ def _numbered(found: Event | Undecodable, item: int) -> Event | Undecodable:
 
 def _one(cloud_event: Any, message: Message, topic: Topic) -> Iterator[Event | Undecodable]:
     if not isinstance(cloud_event, dict) or "specversion" not in cloud_event:
-        yield Undecodable(reason="the body is no CloudEvent: it has no specversion")
+        yield Undecodable(reason="the body is not a CloudEvent: it has no specversion")
         return
     if not str(cloud_event["specversion"]).startswith("1."):
         yield Undecodable(reason="the CloudEvent is not of version 1")

@@ -33,17 +33,17 @@ def decode(message: Message, body: Any) -> Iterator[Event | Undecodable]:
     if change is None:
         return
     if not isinstance(change, dict) or "op" not in change:
-        yield Undecodable(reason="the body is no Debezium change event: it has no op")
+        yield Undecodable(reason="the body is not a Debezium change event: it has no op")
         return
     match change["op"]:
         case "m":
             return
         case "t":
-            yield Undecodable(reason="a truncate names no rows: run the batch")
+            yield Undecodable(reason="a truncate does not contain rows: run the batch")
         case str(op) if action := _ACTIONS.get(op):
             yield _event(message, body, change, action)
         case _:
-            yield Undecodable(reason="the op is none of c, u, d, r")
+            yield Undecodable(reason="the op is not one of c, u, d, r")
 
 
 def _event(message: Message, body: Any, change: Mapping[str, Any], action: EventAction) -> Event | Undecodable:
@@ -59,7 +59,7 @@ def _event(message: Message, body: Any, change: Mapping[str, Any], action: Event
     if isinstance(new, Undecodable):
         return new
     if not new and not old:
-        return Undecodable(reason="the change event holds no row: neither before nor after")
+        return Undecodable(reason="the change event contains no row: before and after are missing")
     if not new and action is not EventAction.DELETE:
         return Undecodable(reason="the change event has no after")
     return Event(

@@ -23,9 +23,9 @@ _SECOND: Final = 1_000_000  # microseconds
 _DAY: Final = 86_400 * _SECOND
 # MySQL documentation, "The TIME type": -838:59:59 to 838:59:59, because a TIME is a duration too.
 _LONGEST: Final = 839 * 3600 * _SECOND
-_NO_DATE: Final = Unusable(reason="the date lies outside the years 1 to 9999")
-_NO_TIME: Final = Unusable(reason="the time lies outside -838:59:59 to 838:59:59")
-_WRONG: Final = Unusable(reason="the value is not what the event's schema says")
+_NO_DATE: Final = Unusable(reason="the date is outside the years 1 to 9999")
+_NO_TIME: Final = Unusable(reason="the time is outside -838:59:59 to 838:59:59")
+_WRONG: Final = Unusable(reason="the value does not match the event's schema")
 # About 4,100 digits, which the interpreter still writes out: 16 times as many as a decimal column of Oracle, MySQL or
 # SQL Server can declare.
 _MOST_BYTES: Final = 1_700
@@ -110,7 +110,7 @@ def converted(row: Mapping[str, Any], schema: Mapping[str, Any], part: str) -> M
         of_part: Mapping[str, Any] = next((field for field in schema.get("fields") or () if field["field"] == part), {})
         types = {field["field"]: field for field in of_part.get("fields") or () if field.get("name") in _CONVERT}
     except (AttributeError, KeyError, TypeError):
-        return Undecodable(reason="the event's schema is none that Debezium writes")
+        return Undecodable(reason="the event's schema is not one of Debezium")
     if not types:
         return row
     return {name: _converted(value, types[name]) if name in types else value for name, value in row.items()}

@@ -14,10 +14,10 @@ __all__ = ["described", "document", "document_key"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PARTLY: Final = Unusable(
-    reason="the event carries only a part of the field; let the connector send whole documents"
-    " (capture.mode: change_streams_update_full)"
+    reason="the event contains only a part of the field; configure the connector to send whole documents "
+    "(capture.mode: change_streams_update_full)"
 )
-_WRONG: Final = Unusable(reason="the value is no Extended JSON")
+_WRONG: Final = Unusable(reason="the value is not Extended JSON")
 
 
 def document(text: str) -> Mapping[str, Any] | Undecodable:
@@ -26,7 +26,7 @@ def document(text: str) -> Mapping[str, Any] | Undecodable:
     if isinstance(found, Undecodable):
         return Undecodable(reason=f"the document in the event cannot be read: {found.reason}")
     if not isinstance(found, dict):
-        return Undecodable(reason="the document in the event is no JSON object")
+        return Undecodable(reason="the document in the event is not a JSON object")
     return {name: _plain(value) for name, value in found.items()}
 
 
@@ -102,5 +102,5 @@ def _date(value: Any) -> Any:
     try:
         moment = _EPOCH + timedelta(milliseconds=int(value))
     except (ArithmeticError, TypeError, ValueError):
-        return Unusable(reason="the date lies outside the years 1 to 9999")
+        return Unusable(reason="the date is outside the years 1 to 9999")
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -53,7 +53,7 @@ def _compiled(path: str) -> Finder:
     try:
         query = jsonpath.compile(path)
     except jsonpath.JSONPathError as error:
-        raise UserError(f"{path!r} is no JSONPath: {error}") from None
+        raise UserError(f"{path!r} is not a JSONPath: {error}") from None
     single = isinstance(query, jsonpath.JSONPath) and query.singular_query()
 
     def find(value: Any) -> Any:

@@ -85,7 +85,7 @@ def events_in(
     """
     found = finder(records)(body)
     if found is ABSENT:
-        yield Undecodable(reason=f"the body has nothing at {records}")
+        yield Undecodable(reason=f"the body has no value at {records}")
         return
     for item, record in enumerate(found if isinstance(found, list) else (found,)):
         if not isinstance(record, dict):
@@ -105,9 +105,9 @@ def _action_at(path: str, record: Any, body: Any) -> EventAction | Undecodable:
     if word is ABSENT:
         word = finder(path)(body)
     if word is ABSENT:
-        return Undecodable(reason=f"the event names no action at {path}")
+        return Undecodable(reason=f"the event has no action at {path}")
     return action_named(word) or Undecodable(
-        reason=f"the event names no action at {path} that means insert, update, delete or upsert"
+        reason=f"the action at {path} of the event does not mean insert, update, delete or upsert"
     )
 
 

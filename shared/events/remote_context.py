@@ -62,10 +62,14 @@ def decode(message: Message, body: Any) -> Iterator[Event | Undecodable]:
 
 def _context(message: Message, body: Any) -> _Context | Undecodable:
     if not isinstance(body, dict) or "MessageName" not in body or "PrimaryEntityName" not in body:
-        return Undecodable(reason="the body is no RemoteExecutionContext: it has no MessageName or PrimaryEntityName")
+        return Undecodable(
+            reason="the body is not a RemoteExecutionContext: it has no MessageName or PrimaryEntityName"
+        )
     action = _ACTIONS.get(str(body["MessageName"]).lower())
     if action is None:
-        return Undecodable(reason="the message is none of Create, Update, Upsert, Delete: select it by topic.match")
+        return Undecodable(
+            reason="the message is not one of Create, Update, Upsert, Delete: exclude it with topic.match"
+        )
     return _Context(
         message=message,
         action=action,
@@ -88,7 +92,7 @@ def _without_target(context: _Context, body: Mapping[str, Any]) -> Event | Undec
     """A delete needs no more than the id; any other record must be read again."""
     record = body.get("PrimaryEntityId")
     if not isinstance(record, str) or not record.strip("0-"):
-        return Undecodable(reason="the message came without its target, and without a record id to read it by")
+        return Undecodable(reason="the message has no target and no record id to read the record")
     identity = _identity(context.entity, record)
     if context.action is EventAction.DELETE:
         old = {**identity, **context.images[0]}

@@ -75,7 +75,9 @@ class Selection:
             values = [_at(event, path) for path in self._paths]
             row = _document(index, values)
             if isinstance(row, Unusable):
-                answers[index] = Undecodable(reason=f"the listener's filter or message key reads a value: {row.reason}")
+                answers[index] = Undecodable(
+                    reason=f"the listener's filter or message key uses a value that cannot be used: {row.reason}"
+                )
             else:
                 alike[tuple(map(_type, values))][index] = row
         for types, rows in alike.items():

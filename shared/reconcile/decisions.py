@@ -205,7 +205,7 @@ def report_fixed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
         return ()
     differing = "\n  UNION ALL\n".join(
         f"  SELECT decisions._row, {literal(column.name)}, {literal(ErrorType.CREATE_ONLY)}, false,\n"
-        f"    {literal(f'{column.name} can be set only when a record is created; the record keeps the value it has')}\n"
+        f"    {literal(f'{column.name} can be set only when a record is created; the record keeps its value')}\n"
         "  FROM decisions JOIN desired ON desired._row = decisions._row\n"
         "  JOIN current AS target ON target._id = decisions._id\n"
         f"  WHERE {differs(column)}"

@@ -141,7 +141,7 @@ class Plan:
         counts, limits, found = self.counts, self.limits, []
         if self.drops and not counts.source_rows and not limits.allow_empty_source:
             found.append(
-                "the source has no usable row, and what it lacks is dropped: "
+                "the source has no valid row, so the target's records would be dropped: "
                 f"{counts.dropped:,} of the target's {counts.target_rows:,} records; safety.allow_empty_source is false"
             )
         for rows, limit, deed, name in (
@@ -165,7 +165,7 @@ class Plan:
         if found:
             raise UnsafePlanError(
                 f"The plan is not safe: {'; '.join(found)}. Nothing was written. "
-                "Look at the plan; if it is what you want, run again with --force or change sync_behaviour.safety."
+                "Check the plan; if it is correct, run again with --force or change sync_behaviour.safety."
             )
 
 

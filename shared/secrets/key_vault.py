@@ -101,7 +101,7 @@ class KeyVaultSecrets:
         except AzureError as error:
             raise _explained(error, address) from error
         except SDK_MISREADS as error:
-            raise AbortRun(f"{address.vault} answered with something else than a secret: is it a Key Vault?") from error
+            raise AbortRun(f"{address.vault} did not return a secret: check that it is a Key Vault") from error
         if not isinstance(value, str) or not value:
             raise UserError(f"The secret {address.name!r} in {address.vault} has no value")
         return value
@@ -135,15 +135,15 @@ def _explained(error: Exception, address: _SecretAddress) -> SyncError:
             return UserError(f"There is no {where.removeprefix('the ')}: create it or correct the reference")
         case ClientAuthenticationError():
             return AbortRun(
-                f"Not signed in to read {where}: {_first_line(error)}. In Azure give the app an identity; "
-                "on a laptop sign in with 'az login'"
+                f"Not signed in to read {where}: {_first_line(error)}. In Azure, give the app an identity; on a "
+                f"laptop, sign in with 'az login'"
             )
         case HttpResponseError(status_code=403):
             return _forbidden(error, where)
         case HttpResponseError(status_code=400 | 405 | 409):
             return UserError(f"Key Vault refused {where}: {_first_line(error)}")
         case ServiceRequestError() | ServiceResponseError() | HttpResponseError():
-            return away(f"Key Vault is away while reading {where}: {_first_line(error)}")
+            return away(f"Key Vault was not available when reading {where}: {_first_line(error)}")
         case _:
             return AbortRun(f"Cannot read {where}: {_first_line(error)}")
 
@@ -152,10 +152,10 @@ def _forbidden(error: Exception, where: str) -> SyncError:
     text = str(error)
     if "SecretDisabled" in text or "disabled secret" in text:
         return UserError(
-            f"{where[0].upper()}{where[1:]} is disabled or outside its validity: enable it or set a new one"
+            f"{where[0].upper()}{where[1:]} is disabled or not valid at this time: enable it or set a new one"
         )
     if "ForbiddenByFirewall" in text:
-        return AbortRun(f"The vault's firewall keeps us from {where}: allow this network or use a private endpoint")
+        return AbortRun(f"The vault's firewall blocks access to {where}: allow this network or use a private endpoint")
     return AbortRun(f"No permission to read {where}: give this identity the role 'Key Vault Secrets User' on the vault")
 
 

@@ -110,7 +110,7 @@ class _Load:
         ):
             raise UserError(
                 f"{file.name} cannot be read: it is damaged, or a line is longer than {MOST_BYTES >> 20} MB, or its "
-                "lines (also within quotes) do not all end with LF, or all with CR LF; compress it with gzip instead"
+                f"lines (also within quotes) end with a mixture of LF and CR LF; compress it with gzip instead"
             )
         packed.unlink()
         return InputFile(name=file.name, path=str(lines))

@@ -97,11 +97,11 @@ def find_files(path: str, open_url: OpenUrl = open_without_account) -> tuple[Inp
         UserError: There is none, or the place cannot be reached.
     """
     if not path:
-        raise UserError("the source's path is empty: is the parameter that it is made of?")
+        raise UserError("the source's path is empty: check the parameter that it uses")
     found = _remote_files(path, open_url) if is_remote(path) else _local_files(path.removeprefix("file://"))
     if not found:
         raise UserError(
-            f"{path} names no file: no such file exists; check the path"
+            f"{path} does not exist; check the path"
             if not _MAGIC & set(path)
             else f"{path} matches no file; check the pattern"
         )

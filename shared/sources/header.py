@@ -105,7 +105,7 @@ class _Reader:
         """Take columns by their names."""
         if self._first is None:
             raise UserError(
-                f"{self._name} is empty: it has no line of column names; set header: false if that is right"
+                f"{self._name} is empty: it has no line of column names; set header: false if the file has no header"
             )
         names = _Names(self._first.fields)
         missing = [name for name in self._columns if not names.places(name)]
@@ -140,7 +140,7 @@ class _Reader:
 
     def _refuse_wide(self, record: Record, line: int) -> None:
         if record.count > _MOST_COLUMNS:
-            raise UserError(f"{self._name}: line {line} has {record.count:,} fields; {_MOST_COLUMNS:,} are the most")
+            raise UserError(f"{self._name}: line {line} has {record.count:,} fields; the limit is {_MOST_COLUMNS:,}")
 
     def _unlike(self, first: _Row, names: _Names, missing: Sequence[str]) -> UserError:
         if other := self._other_text(first) or self._names_below(first):
@@ -163,15 +163,13 @@ class _Reader:
             if all(len(names.places(name)) == 1 for name in self._columns):
                 delimiter = "" if fields is row.fields else f" and delimiter: {told[1]!r}" if told else ""
                 return UserError(
-                    f"{self._name}: the names of the columns are in line {row.line}, below line {first.line}: "
+                    f"{self._name}: the column names are in line {row.line} and not in line {first.line}: "
                     f"{_shown(text)}; set header_rows_to_ignore: {row.line - 1} and header: true{delimiter}"
                 )
         return None
 
     def _apart(self, row: _Row) -> UserError:
-        return UserError(
-            f"{self._name}: line {row.line} cannot be told apart into columns: {row.broken}{self._line(row)}"
-        )
+        return UserError(f"{self._name}: line {row.line} cannot be split into columns: {row.broken}{self._line(row)}")
 
     def _line(self, row: _Row) -> str:
         """The beginning of a line that should hold names; one of data is never shown."""
@@ -184,17 +182,17 @@ class _Reader:
         if not kind:
             return None
         return UserError(
-            f"{self._name} is not delimited text: it looks like {kind}{self._line(first)}. Look at "
-            "where the file comes from: a page that asks to log in, or an error, may be there instead of the file. "
-            "If the data is below, count the lines above it in header_rows_to_ignore"
+            f"{self._name} is not delimited text: it looks like {kind}{self._line(first)}. Check the origin of the "
+            f"file: it may be a sign-in page or an error page. If the data is further below, set "
+            f"header_rows_to_ignore to the number of lines above it"
         )
 
     def _too_narrow(self, first: _Row, found: str) -> UserError:
         line = self._dialect.delimiter.join(first.fields)
         wanted = f"the definition names {len(self._columns)}"
         better = max(_OTHER_DELIMITERS, key=line.count)
-        hint = f" It looks as if the delimiter is {_OTHER_DELIMITERS[better]}" if better in line else ""
-        above = "" if hint else " If it is no line of the data, count it in header_rows_to_ignore"
+        hint = f" The delimiter is probably {_OTHER_DELIMITERS[better]}" if better in line else ""
+        above = "" if hint else " If this line does not belong to the data, include it in header_rows_to_ignore"
         return UserError(
             f"{self._name}: {found} and {wanted}: is the delimiter {self._dialect.delimiter!r} right?{hint}{above}"
             f"{self._line(first)}"
@@ -228,7 +226,7 @@ class _Names:
         """Describe the columns that a name may mean."""
         found = [self.names[place] for place in self.places(name)]
         if len(set(found)) == 1:
-            return f"named {name}; give each a name of its own"
+            return f"named {name}; give each one a different name"
         listed = ", ".join(map(_shown, found))
         return f"that {name} may mean: {listed}; write the name in the definition exactly as it is in the file"
 

@@ -13,7 +13,7 @@ __all__ = ["check_zstd", "unpacked"]
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_AGAIN: Final = "get the file again from where it was made"
+_AGAIN: Final = "get the file again from its origin"
 _BLOCK: Final = 1 << 20
 
 
@@ -64,7 +64,7 @@ def _gzip_trouble(text: str) -> str:
     if "length" in text:
         return "its content does not have the length that the file states, so it is damaged"
     if text.startswith("Not a gzip"):
-        return "something else follows behind its compressed data"
+        return "there is other data after its compressed data"
     return "its compressed data is damaged"
 
 
@@ -87,7 +87,7 @@ def check_zstd(stored: IO[bytes], name: str) -> None:
             _pass_frame(stored, name)
         else:
             found = "its name says zstd, but its content is not compressed by zstd"
-            follows = "something else follows behind its compressed data"
+            follows = "there is other data after its compressed data"
             raise UserError(f"{name} cannot be read: {found if first else follows}; {_AGAIN}")
         first = False
     if first:

@@ -32,11 +32,11 @@ def check_local(path: str) -> None:
     except (OSError, ValueError):
         return
     if any(target.is_relative_to(place) for place in _SYSTEM) and not target.is_relative_to(_DATA):
-        raise UserError(f"{path} is refused: it is a file of the system, which may hold secrets of this process")
+        raise UserError(f"{path} is refused: it is a system file, which may contain secrets of this process")
     if target.name.casefold() == LOCAL_SETTINGS_FILE:
-        raise UserError(f"{path} is refused: it holds this app's settings and secrets")
+        raise UserError(f"{path} is refused: it contains this app's settings and secrets")
     if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
-        raise UserError(f"{path} is a pipe, a socket or a device: write the data to an ordinary file")
+        raise UserError(f"{path} is a pipe, a socket or a device: write the data to a regular file")
 
 
 def check_system(system: Any, path: str) -> None:
@@ -50,7 +50,7 @@ def check_system(system: Any, path: str) -> None:
         if below is None:
             return
         if not _protocols(system) & _CACHES and _protocols(below) & _LOCAL:
-            raise UserError(f"{path}: name a local file by its path alone")
+            raise UserError(f"{path}: write only the path of a local file")
         system = below
     check_local(path)
 

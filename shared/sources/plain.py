@@ -84,7 +84,7 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"the workspace's folder {folder} cannot be written: {error.strerror or type(error).__name__}; free disk "
-            "space there, or let WORKSPACE_TEMP name another folder. The source is not at fault"
+            "space there, or set WORKSPACE_TEMP to another folder. The source is not the cause"
         ) from error
 
 
@@ -162,8 +162,8 @@ def _undecodable(file: InputFile, encoding: str) -> UserError:
     others = [name for name in spoken if codecs.lookup(name).name != codecs.lookup(encoding).name]
     hint = utf_16_of(first) or f"{', '.join(others[:-1])} or {others[-1]}"
     return UserError(
-        f"{file.name} is not {encoding}: the byte at offset {offset:,} (line {lines:,}) does not belong there; "
-        f"set the source's encoding, perhaps to {hint}"
+        f"{file.name} is not {encoding}: the byte at offset {offset:,} (line {lines:,}) is not valid there; "
+        f"set the source's encoding, for example to {hint}"
     )
 
 

@@ -18,7 +18,7 @@ __all__ = ["MOST_BYTES", "Broken", "Dialect", "LineEnd", "Malformed", "Record", 
 MOST_BYTES: Final = 16 << 20
 _BYTE_ORDER_MARK: Final = codecs.BOM_UTF8
 _BLOCK: Final = 1 << 20
-_UNPAIRED: Final = "its quotes do not pair up"
+_UNPAIRED: Final = "its quotes are not balanced"
 _TOO_LONG: Final = f"it is longer than {MOST_BYTES >> 20} MB"
 
 Text = bytes | mmap.mmap
@@ -27,8 +27,8 @@ Text = bytes | mmap.mmap
 class LineEnd(Enum):
     """What ends a line: the bytes to look for first, and those that end none but look as if they did."""
 
-    LINE_FEED = (rb"\r?\n", b"\r", "a carriage return stands outside quotes and ends no line")
-    CARRIAGE_RETURN = (rb"\r\n?", b"\n", "a line feed stands outside quotes, but lines end with a carriage return")
+    LINE_FEED = (rb"\r?\n", b"\r", "there is a carriage return outside quotes that does not end a line")
+    CARRIAGE_RETURN = (rb"\r\n?", b"\n", "there is a line feed outside quotes, but lines end with a carriage return")
     ANY = (rb"\r\n|\r|\n", b"", "")
 
     def __init__(self, pattern: bytes, stray: bytes, complaint: str) -> None:

@@ -54,6 +54,6 @@ def open_source(
         case DelimitedSource():
             return DelimitedFiles(source, path=in_text(source.path, parameters), open_url=open_url)
         case EventsSource():
-            raise UserError("source type events gets its rows from the listener: this sync cannot run as a batch")
+            raise UserError("a source of type events gets its rows from the listener: this sync cannot run as a batch")
         case unknown:
             assert_never(unknown)

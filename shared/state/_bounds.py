@@ -69,7 +69,7 @@ def fitting_letter(letter: DeadLetter) -> DeadLetter:
     """A dead letter, so small that it fits; its message says what is missing."""
     missing = []
     if len(letter.body) > MOST_OF_A_BODY:
-        missing.append(f"its body but for the first {MOST_OF_A_BODY:,} of {len(letter.body):,} bytes")
+        missing.append(f"its body after the first {MOST_OF_A_BODY:,} of {len(letter.body):,} bytes")
         letter = replace(letter, body=letter.body[:MOST_OF_A_BODY])
     if _size_of(letter.properties) > MOST_OF_PROPERTIES:
         missing.append("its properties")
@@ -77,7 +77,7 @@ def fitting_letter(letter: DeadLetter) -> DeadLetter:
     if _size_of(letter.system) > MOST_OF_PROPERTIES:
         missing.append("its system properties")
         letter = replace(letter, system={})
-    said = f"; the event is too large to be kept whole, so it is kept without {' and '.join(missing)}"
+    said = f"; the event is too large, so it is kept without {' and '.join(missing)}"
     return replace(
         letter,
         message=_cut(_encodable(letter.message), MOST_OF_A_MESSAGE) + (said if missing else ""),

@@ -31,7 +31,7 @@ def reading(table: str, row: str) -> Iterator[None]:
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise AbortRun(
             f"A row of the state store cannot be read: table {table}, row {row[:SHOWN]!r}: {_reason(error)}. It was "
-            "not written by this version of the program: mend or remove the row, or restore the state store"
+            f"not written by this version of the program: correct or remove the row, or restore the state store"
         ) from error
 
 
@@ -58,7 +58,7 @@ def moment(text: object) -> datetime:
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
-        raise ValueError("what should be a moment is none") from None  # Python's own words repeat the value
+        raise ValueError("a value is not a time") from None  # Python's own words repeat the value
     return _with_zone(found, "a moment")
 
 
@@ -73,7 +73,7 @@ def json_object(text: object, name: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ValueError(f"{name} is not JSON object")  # noqa: TRY004 - the text is wrong, not the call
+        raise ValueError(f"{name} is not a JSON object")  # noqa: TRY004 - the text is wrong, not the call
     return value
 
 

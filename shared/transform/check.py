@@ -89,8 +89,8 @@ def _type_problem(found: str, kind: ColumnType) -> str:
     scale = re.fullmatch(r"DECIMAL\(38,(\d+)\)", found)
     if scale and int(scale[1]) > _MOST_SCALE:
         return (
-            f"the product of so many exact numbers leaves {38 - int(scale[1])} digits before the point: "
-            "write CAST(… AS DOUBLE) around one factor"
+            f"the product of these exact numbers has only {38 - int(scale[1])} digits before the decimal point: "
+            f"write CAST(… AS DOUBLE) around one factor"
         )
     return ""
 
@@ -164,7 +164,7 @@ def _target(
         yield Problem(message=f"{name} is read-only: the service computes it", path=f"{path}.target")
     if not attribute.readable and definition.sync_behaviour.strategy is Strategy.FULL:
         yield Problem(
-            message=f"{name} cannot be read, so strategy full cannot compare it; use delta or upsert",
+            message=f"{name} cannot be read, so strategy full cannot compare it; use strategy delta or upsert",
             path=f"{path}.target",
         )
     source = source_columns(definition).get(mapping.source or "")
@@ -179,7 +179,7 @@ def _target(
             path=f"{path}.target",
         )
     elif attribute.type in _WITH_OPTIONS and not attribute.choices:
-        yield Problem(message=f"{name} has no options, so no value fits it", path=f"{path}.target")
+        yield Problem(message=f"{name} has no options, so no value is valid", path=f"{path}.target")
 
 
 _WITH_OPTIONS = frozenset(
@@ -210,7 +210,7 @@ def _expire(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Prob
     if attribute is None:
         yield Problem(message=_unknown(dropped.expire, entity), path=path)
     elif attribute.type is not AttributeType.DATETIME:
-        yield Problem(message=f"{dropped.expire} is of type {attribute.type}; expiring needs a date column", path=path)
+        yield Problem(message=f"{dropped.expire} is of type {attribute.type}; expire needs a date column", path=path)
     elif not attribute.updatable:
         yield Problem(message=f"{dropped.expire} is read-only and cannot be set", path=path)
 

@@ -120,7 +120,7 @@ def _string(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
         flaws.append(
             Flaw(
                 error=ErrorType.MAX_LENGTH,
-                message=f"longer than the {attribute.max_length} characters that {attribute.name} holds",
+                message=f"longer than {attribute.max_length} characters, the limit of {attribute.name}",
                 broken=_longer(names.value, attribute.max_length),
                 rejects=True,
             )
@@ -138,7 +138,7 @@ def _character_flaw(text: str) -> Flaw:
     code = f"unicode(substring({text}, {before} + 1, 1))"
     return Flaw(
         error=ErrorType.INVALID_FORMAT,
-        message="which Dataverse refuses in text; remove it in the source, or with `replace`",
+        message="which Dataverse does not accept in text; remove it in the source, or with `replace`",
         broken=f"regexp_matches({text}, '[{_REFUSED_CHARACTERS}]')",
         detail=f"printf('character %d is U+%04X, ', {before} + 1, {code})",
         rejects=True,
@@ -269,9 +269,9 @@ def _choice_message(attribute: AttributeMetadata) -> str:
         f"{choice.value} {choice.labels[0]}" if choice.labels else str(choice.value) for choice in attribute.choices
     ]
     if not names:
-        return f"no option of {attribute.name}, which has none"
+        return f"not an option of {attribute.name}, which has no options"
     more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-    return f"no option of {attribute.name}; the options are {', '.join(names[:_MOST_LISTED])}{more}"
+    return f"not an option of {attribute.name}; the options are {', '.join(names[:_MOST_LISTED])}{more}"
 
 
 _MOST_LOOKED_UP: Final = 64  # texts of options that are compared one after the other; more are joined

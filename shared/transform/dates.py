@@ -98,7 +98,7 @@ def in_calendar(moment: str) -> str:
 def _part(match: re.Match[str]) -> tuple[str, int | None]:
     if token := match["token"]:
         if token not in _TOKENS:
-            raise ValueError(f"{token} is no .NET date token that can be read; write one such as dd/MM/yyyy HH:mm:ss")
+            raise ValueError(f"{token} is not a supported .NET date token; write a format such as dd/MM/yyyy HH:mm:ss")
         return _TOKENS[token]
     plain = next(
         text for text in (match["single"], match["double"], match["escaped"], match["other"]) if text is not None

@@ -49,15 +49,15 @@ SOURCE_ERRORS: Final = Step.creating(
     ),
 )
 _FITS: Final = {
-    ColumnType.NUMBER: "not a number; written plainly, such as 1250.50, -3 or 1e6",
-    ColumnType.DATE: "not a date; written as in 2024-01-31 or 2024-01-31T10:00:00Z",
+    ColumnType.NUMBER: "not a number; write it as in 1250.50, -3 or 1e6",
+    ColumnType.DATE: "not a date; write it as in 2024-01-31 or 2024-01-31T10:00:00Z",
     ColumnType.BOOL: f"not one of {', '.join((*TRUE_WORDS, *FALSE_WORDS))}",
 }
 _FAILS: Final = {
     ColumnType.TEXT: "the expression fails on this row",
-    ColumnType.NUMBER: "the expression fails on this row, or its result is no number",
-    ColumnType.DATE: "the expression fails on this row, or its result is no date",
-    ColumnType.BOOL: "the expression fails on this row, or its result is neither true nor false",
+    ColumnType.NUMBER: "the expression fails on this row, or its result is not a number",
+    ColumnType.DATE: "the expression fails on this row, or its result is not a date",
+    ColumnType.BOOL: "the expression fails on this row, or its result is not true or false",
 }
 
 
@@ -277,9 +277,7 @@ class _Compiler:
             ready = [(column, formula) for column, formula in waiting if formula.columns <= known]
             if not ready:
                 names = ", ".join(column.label for column, _ in waiting)
-                self._problem(
-                    self._places[waiting[0][0].label], f"these columns are calculated from each other: {names}"
-                )
+                self._problem(self._places[waiting[0][0].label], f"these columns refer to each other: {names}")
                 return
             for column, formula in ready:
                 self._measure(column, formula)

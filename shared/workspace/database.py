@@ -38,8 +38,8 @@ _INTERRUPTED = "Query interrupted"
 # What the system says when a file cannot grow. DuckDB writes to the workspace alone.
 _DISK_IS_FULL = ("No space left", "Disk quota exceeded", "File too large", "not enough space on the disk")
 _NO_ROOM = (
-    "the workspace's disk is full; free disk space, or let WORKSPACE_TEMP name a folder on another disk. "
-    "The source is not at fault"
+    "the workspace's disk is full; free disk space, or set WORKSPACE_TEMP to a folder on another disk. The source is "
+    "not the cause"
 )
 
 _USE_FILE = "USE run"
@@ -97,7 +97,7 @@ class Workspace:
             UserError: The file exists already, or the settings are refused.
         """
         if file is not None and Path(file).exists():
-            raise UserError(f"{file} exists already: name a new file to keep the workspace in, or remove it first")
+            raise UserError(f"{file} exists already: choose a new file for the workspace, or remove this file first")
         try:
             folder = Path(tempfile.mkdtemp(prefix="workspace-", dir=temp_folder)).resolve()
         except OSError as error:
@@ -226,8 +226,8 @@ class Workspace:
             self._stuck |= error.stuck
             where = f"{place}: " if place else ""
             raise OutOfTimeError(
-                f"{where}the time of the run was over before this step was done. "
-                "Make its expressions simpler or its source smaller, or give the app more time"
+                f"{where}the time limit of the run ended before this step was finished. Simplify its expressions, "
+                f"make its source smaller, or raise the time limit of the app"
             ) from error
 
     def _executed(self, sql: str, params: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
@@ -274,7 +274,7 @@ def explained(error: duckdb.Error) -> str:
             # DuckDB quotes the value here, and a message never holds a row's content.
             return "a value does not fit its type; use try_cast in the expression to make it null instead"
         case duckdb.OutOfMemoryException():
-            return "the workspace ran out of memory and of room to spill; raise its memory limit or free disk space"
+            return "the workspace has no memory and no disk space left; raise its memory limit or free disk space"
         case duckdb.PermissionException():
             return "the workspace may not read files, addresses or settings"
         case _:

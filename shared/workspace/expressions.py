@@ -123,14 +123,14 @@ class _Check:
     def reserved(self, text: str) -> str:
         """A hint where a column's name is a word of SQL, such as full or order, which has to stand in quotes."""
         words = {word.lower() for word in re.findall(r"\w+", text)} & self._known.keys() & _reserved()
-        return "".join(f'; {word} is a word of SQL: write "{word}" with quotes' for word in sorted(words))
+        return "".join(f'; {word} is a word of SQL: write "{word}" in quotes' for word in sorted(words))
 
     def node(self, node: Node, bound: _Bound) -> Node:
         """Check one node with all that is in it."""
         if node["class"] == "FUNCTION":
             return self._function(node, bound)
         if node["class"] == "LAMBDA" and node["syntax_type"] != "SINGLE_ARROW":
-            raise NotAllowedError("a lambda stands in list_transform() and list_filter() alone, behind the list")
+            raise NotAllowedError("a lambda is allowed only in list_transform() and list_filter(), after the list")
         built = rebuilt(node, lambda each: self.node(each, bound))
         match built["class"]:
             case "COLUMN_REF":
@@ -188,7 +188,9 @@ class _Check:
         if node["class"] != "LAMBDA" or node["syntax_type"] == "SINGLE_ARROW":
             return self.node(node, bound)
         if len(bound) == _MOST_LAMBDAS:
-            raise NotAllowedError(f"at most {_MOST_LAMBDAS} lambdas stand in each other: split it over several columns")
+            raise NotAllowedError(
+                f"at most {_MOST_LAMBDAS} lambdas can be nested: split the expression over several columns"
+            )
         given, names = node["lhs"], frozenset(_lambda_names(node["lhs"]))
         return rebuilt(node, lambda each: rebuilt(each, _name) if each is given else self.node(each, (*bound, names)))
 
@@ -214,25 +216,25 @@ def _allow(name: str, node: Node, arguments: Sequence[Node]) -> None:
 def _refused(name: str) -> NotAllowedError:
     if name in RANDOM:
         return NotAllowedError(
-            f"{name}() gives another value at every call, so that every run would find every row changed; "
-            "define a parameter with the formula GUID() and use it as @name"
+            f"{name}() returns another value at each call, so each run would find all rows changed; define a "
+            f"parameter with the formula GUID() and use it as @name"
         )
     if name in CLOCKS:
         return _clock(f"{name}()")
     if name in WITHOUT_BOUND:
         return NotAllowedError(f"{name}() is not allowed: {WITHOUT_BOUND[name]}")
     if name in _aggregates():
-        return NotAllowedError(f"{name} looks at many rows; an expression sees its own row alone")
+        return NotAllowedError(f"{name} uses many rows, but an expression can use only its own row")
     hint = did_you_mean(name, FUNCTIONS, before="; ", cutoff=0.75, shown="{}()".format)
     return NotAllowedError(
-        f"{name}() is not allowed: only scalar functions are, and only those that look at nothing but their "
+        f"{name}() is not allowed: only scalar functions are allowed, and only those that use nothing but their "
         f"arguments{hint}"
     )
 
 
 def _clock(name: str) -> NotAllowedError:
     return NotAllowedError(
-        f"{name} gives another value at every run; define a parameter with the formula NOW() and use it as @name"
+        f"{name} returns another value in each run; define a parameter with the formula NOW() and use it as @name"
     )
 
 
@@ -299,4 +301,4 @@ def _lambda_names(node: Node) -> Iterator[str]:
         for argument in node["arguments"]:
             yield from _lambda_names(argument["expression"])
     else:
-        raise NotAllowedError("a lambda gives names to what it takes, as in lambda x, i: x || i")
+        raise NotAllowedError("a lambda needs names for its arguments, as in lambda x, i: x || i")

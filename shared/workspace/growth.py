@@ -73,9 +73,9 @@ def check_format(name: str, arguments: Sequence[Node]) -> None:
     """
     text = written_text(arguments[0]) if arguments else ""
     if text is None:
-        raise NotAllowedError(f"{name}() takes its format as a written text")
+        raise NotAllowedError(f"{name}() needs its format as a text literal")
     if _WIDTH.search(text) or _INNER_WIDTH.search(text):
-        raise NotAllowedError(f"{name}() pads to at most 999 characters, and the width is written in the format")
+        raise NotAllowedError(f"{name}() pads to at most 999 characters, and the format must contain the width")
 
 
 def growth(node: Node) -> int:
@@ -105,8 +105,8 @@ def too_long(size: int) -> str:
     if size <= MOST:
         return ""
     return (
-        f"the result can become {size:,} times as long as a text of the row, and {MOST:,} times is the most: "
-        "repeat(), range(), replace(), lists, lambdas and calculated columns multiply each other"
+        f"the result can become {size:,} times as long as a text of the row; the limit is {MOST:,} times. The "
+        f"factors of repeat(), range(), replace(), lists, lambdas and calculated columns are multiplied"
     )
 
 
@@ -195,7 +195,7 @@ def _range(arguments: Sequence[Node]) -> int:
         case _:
             return 1
     if step is None:
-        raise NotAllowedError("the step of a range is a written whole number")
+        raise NotAllowedError("the step of a range must be a whole number, written as a literal")
     low = -COMPUTED_COUNT - 1 if first is None else first
     high = COMPUTED_COUNT if last is None else last
     if step < 0:

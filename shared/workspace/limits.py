@@ -29,7 +29,7 @@ class OverdueError(Exception):
     """
 
     def __init__(self, *, stuck: bool) -> None:
-        super().__init__("the time is over")
+        super().__init__("the time limit is reached")
         self.stuck = stuck
 
 

@@ -25,8 +25,8 @@ _MEMORY: Final = "256MB"
 _LONGEST: Final = 20_000
 
 _REFUSALS: Final[Mapping[str, str]] = {
-    "SUBQUERY": "a subquery is not allowed: an expression sees its own row alone",
-    "WINDOW": "window functions are not allowed: an expression sees its own row alone",
+    "SUBQUERY": "a subquery is not allowed: an expression can use only its own row",
+    "WINDOW": "window functions are not allowed: an expression can use only its own row",
     "STAR": "* is not allowed: name the columns",
     "PARAMETER": "$ and ? parameters are not allowed: write @name",
     "POSITIONAL_REFERENCE": "#1 is not allowed: name the column",

@@ -109,8 +109,8 @@ class TestSqlite:
     @pytest.mark.parametrize(
         ("change", "said"),
         [
-            ("UPDATE runs SET counts = 'many'", "table runs, row 'r1': counts is no JSON object"),
-            ("UPDATE runs SET parameters = '[1]'", "table runs, row 'r1': parameters is no JSON object"),
+            ("UPDATE runs SET counts = 'many'", "table runs, row 'r1': counts is not a JSON object"),
+            ("UPDATE runs SET parameters = '[1]'", "table runs, row 'r1': parameters is not a JSON object"),
             ("UPDATE runs SET started = 'at noon'", "started"),
             ("UPDATE runs SET started = '2026-01-01T00:00:00'", "started has no time zone"),
             ("UPDATE runs SET duration = 'long'", "duration"),
@@ -119,9 +119,15 @@ class TestSqlite:
             ("DROP TABLE runs", "no such table"),
             ("UPDATE leases SET expires = 'later'", "table leases, row 'sync/a': expires"),
             ("UPDATE leases SET fence = 'high'", "table leases, row 'sync/a': fence"),
-            ("UPDATE dead_letters SET properties = 'p'", "table dead_letters, row 'l1': properties is no JSON object"),
+            (
+                "UPDATE dead_letters SET properties = 'p'",
+                "table dead_letters, row 'l1': properties is not a JSON object",
+            ),
             ("UPDATE dead_letters SET sequence = 'first'", "table dead_letters, row 'l1': sequence"),
-            ("UPDATE job_requests SET parameters = '{'", "table job_requests, row 'j1': parameters is no JSON object"),
+            (
+                "UPDATE job_requests SET parameters = '{'",
+                "table job_requests, row 'j1': parameters is not a JSON object",
+            ),
             ("UPDATE errors SET rows = 'all'", "table errors, row 'r1'"),
             ("UPDATE seen SET sequence = 'last'", "table seen, row 'k'"),
             ("UPDATE clock SET moment = 'now'", "table clock"),

@@ -178,7 +178,7 @@ class EventTables(RunTables):
             except TableTransactionError:
                 continue  # another instance wrote in between: look again
             return
-        raise RetryLater(f"Positions of {sync!r} are being written by others", retry_after=1)
+        raise RetryLater(f"Positions of {sync!r} are being written by other processes", retry_after=1)
 
     def _mark(self, place: tuple[str, str], position: Position, there: TableEntity | None) -> tuple[Any, ...]:
         entity = {

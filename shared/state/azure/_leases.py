@@ -67,7 +67,7 @@ class LeaseTables(Storage):
                 return False
             if self._put_after(LEASES, wanted, row):
                 return True
-        raise RetryLater(f"The lease {lease.name!r} is being changed by others", retry_after=1)
+        raise RetryLater(f"The lease {lease.name!r} is being changed by other processes", retry_after=1)
 
     def _after(self, seconds: float) -> datetime:
         return self._now() + timedelta(seconds=seconds)
@@ -95,7 +95,7 @@ class LeaseTables(Storage):
                 return False
             if self._put_after(WATERMARKS, entity, row):
                 return True
-        raise RetryLater(f"The watermark of {sync!r} is being changed by others", retry_after=1)
+        raise RetryLater(f"The watermark of {sync!r} is being changed by other processes", retry_after=1)
 
     def use_plan(self, use: PlanUse) -> PlanUse:
         """See `StateStore.use_plan`."""

@@ -96,7 +96,7 @@ class Storage:
             tables = TableServiceClient.from_connection_string(text, **RETRIES)
             blobs = BlobServiceClient.from_connection_string(text, **_for_blobs())
         except ValueError as error:
-            raise UserError("AzureWebJobsStorage is no connection string of a storage account") from error
+            raise UserError("AzureWebJobsStorage is not a connection string of a storage account") from error
         return cls(tables, blobs, now=now)
 
     @classmethod
@@ -266,7 +266,8 @@ def document(value: Any) -> dict[str, str]:
     text = json_text(value)
     if len(text) > MOST_IN_A_ROW:
         raise AbortRun(
-            f"The state store cannot keep a value of {len(text):,} characters: a row of a table holds {MOST_IN_A_ROW:,}"
+            f"The state store cannot store a value of {len(text):,} characters: a row of a table holds "
+            f"{MOST_IN_A_ROW:,}"
         )
     return {f"json{at // CHUNK:02}": text[at : at + CHUNK] for at in range(0, len(text), CHUNK)}
 
@@ -357,5 +358,5 @@ def _told(error: AzureError) -> SyncError:
             "'Storage Blob Data Owner' on the account of AzureWebJobsStorage"
         )
     if status is None or status in PASSING or status >= SERVER_ERROR:
-        return RetryLater(f"The state store is away: {said}", retry_after=10)
+        return RetryLater(f"The state store is not available: {said}", retry_after=10)
     return AbortRun(f"The state store refused a request ({status}): {said}")

@@ -76,7 +76,7 @@ class Database:
         return UserError(f"STATE_STORE: {self._file} cannot be used as the state store: {error}")
 
     def _away(self, error: Exception) -> RetryLater:
-        return RetryLater(f"The state store {self._file} is away: {error}", retry_after=5)
+        return RetryLater(f"The state store {self._file} is not available: {error}", retry_after=5)
 
     def _prepare(self) -> None:
         self._use_wal()
@@ -163,7 +163,7 @@ class Database:
                 raise self._away(error) from error
             raise AbortRun(f"The state store {self._file} cannot be used: {error}") from error
         except (OverflowError, UnicodeError) as error:
-            raise AbortRun(f"The state store cannot keep such a value: {type(error).__name__}") from error
+            raise AbortRun(f"The state store cannot store this value: {type(error).__name__}") from error
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock, self._explained():

@@ -34,11 +34,11 @@ listener:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("(SELECT max(x) FROM t) -> '$'", "a subquery is not allowed: an expression sees its own row alone"),
-        ("new.a -> (SELECT 1)", "a subquery is not allowed: an expression sees its own row alone"),
+        ("(SELECT max(x) FROM t) -> '$'", "a subquery is not allowed: an expression can use only its own row"),
+        ("new.a -> (SELECT 1)", "a subquery is not allowed: an expression can use only its own row"),
         ("TRY(duckdb_settings()) -> '$'", "duckdb_settings() is not allowed"),
-        ("new.a -> sum(new.b)", "sum looks at many rows"),
-        ("list_transform([1], lambda x: random())", "random() gives another value at every call"),
+        ("new.a -> sum(new.b)", "sum uses many rows"),
+        ("list_transform([1], lambda x: random())", "random() returns another value at each call"),
     ],
 )
 def test_a_listeners_expressions_are_checked(

@@ -41,7 +41,7 @@ HUGE = "1e300000000"
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        pytest.param("NaN", "NaN is no JSON number", id="NaN"),
+        pytest.param("NaN", "NaN is not a JSON number", id="NaN"),
         pytest.param("-Infinity", "Infinity", id="infinity"),
         pytest.param("9" * 5000, "4,300 digits", id="a whole number of 5000 digits"),
         pytest.param("0." + "9" * 5000, "4,300 digits", id="a fraction of 5000 digits"),

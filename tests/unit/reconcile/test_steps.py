@@ -335,7 +335,7 @@ def test_a_value_that_an_existing_record_cannot_take_is_reported(workspace: Work
     assert [change["action"] for change in reconcile(workspace, (NUMBER, ONCE, SIZE))] == ["insert"]
     assert workspace.query("SELECT * FROM source_errors") == [
         (1, "name", "Create-Only Column", False,
-         "name can be set only when a record is created; the record keeps the value it has")
+         "name can be set only when a record is created; the record keeps its value")
     ]  # fmt: skip
 
 

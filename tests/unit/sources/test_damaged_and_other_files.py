@@ -36,7 +36,7 @@ DAMAGED = {
     "length": (changed(PACKED, len(PACKED) - 4), "does not have the length that the file states"),
     "no trailer": (PACKED[:-8], "it ends before its compressed data does"),
     "half": (PACKED[: len(PACKED) // 2], "it ends before its compressed data does"),
-    "garbage": (PACKED + b"garbage", "something else follows behind its compressed data"),
+    "garbage": (PACKED + b"garbage", "there is other data after its compressed data"),
     "half of a second part": (PACKED + PACKED[:-100], "it ends before its compressed data does"),
 }
 
@@ -92,7 +92,7 @@ def test_a_zstd_file_that_is_cut_short_is_refused(load: Load, zstd: Callable[[st
     for end in (5, 20, len(data) // 2, len(data) - 4, len(data) - 1):
         with pytest.raises(UserError, match="it ends before its compressed data does"):
             load(data[:end], "a.csv.zst")
-    with pytest.raises(UserError, match="something else follows behind its compressed data"):
+    with pytest.raises(UserError, match="there is other data after its compressed data"):
         load(data + b"garbage", "a.csv.zst")
 
 
@@ -101,7 +101,7 @@ def test_line_ends_of_a_zstd_file_are_kept_or_it_is_refused(load: Load, zstd: Ca
     assert load(zstd('A,B,C\r\n1,"2\r\n",3\r\n'), "a.csv.zst") == ([(1, "1", "2\r\n", "3")], [])
     assert load(zstd('A,B,C\n1,"2\n",3\n'), "b.csv.zst") == ([(1, "1", "2\n", "3")], [])
     for mixed in ('A,B,C\n1,"2\r\n",3\n', 'A,B,C\r\n1,"2\n",3\r\n', 'A,B,C\n1,"2\r",3\n'):
-        with pytest.raises(UserError, match="do not all end with LF, or all with CR LF; compress it with gzip"):
+        with pytest.raises(UserError, match="end with a mixture of LF and CR LF; compress it with gzip"):
             load(zstd(mixed), "c.csv.zst")
 
 

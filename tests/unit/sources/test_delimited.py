@@ -99,7 +99,7 @@ def test_messages_about_malformed_rows_say_what_is_wrong(load: Any) -> None:
     _, errors = load('A,B,C\n1,2\n"x,y,z\n')
     assert [message for *_, message in errors] == [
         "2 fields instead of 3 (line 2 of a.csv)",
-        "its quotes do not pair up (line 3 of a.csv)",
+        "its quotes are not balanced (line 3 of a.csv)",
     ]
 
 
@@ -178,13 +178,19 @@ def test_remote_files() -> None:
             "A;B;C\n1;2;3\n",
             "a.csv",
             {},
-            "the header has one column and the definition names 3: is the delimiter ',' right? It looks as if the delimiter is ';'",
+            (
+                "the header has one column and the definition names 3: is the delimiter ',' right? The delimiter is "
+                "probably ';'"
+            ),
         ),
         (
             "1|2|3\n",
             "a.csv",
             {"header": False},
-            "the first row has 1 fields and the definition names 3: is the delimiter ',' right? It looks as if the delimiter is '|'",
+            (
+                "the first row has 1 fields and the definition names 3: is the delimiter ',' right? The delimiter is "
+                "probably '|'"
+            ),
         ),
         ("Alpha,B,C\n", "a.csv", {"columns": ("Alfa", "B", "Zebra")}, "has no column Alfa; did you mean Alpha?"),
         ("A,B,C\n", "a.csv", {"columns": ("A", "Quite else")}, "has no column Quite else; it has A, B, C"),
@@ -194,12 +200,12 @@ def test_remote_files() -> None:
             b"A,B,C\n1,2,3\n\xe9,5,6\n",
             "a.csv",
             {},
-            "is not utf-8: the byte at offset 12 (line 3) does not belong there; set the source's encoding",
+            "is not utf-8: the byte at offset 12 (line 3) is not valid there; set the source's encoding",
         ),
         (TEXT.encode("utf-16"), "a.csv", {}, "it looks like utf-16; set the source's encoding: utf-16"),
         (TEXT.encode("utf-16-le"), "a.csv", {}, "set the source's encoding: utf-16-le"),
         (TEXT.encode("utf-16-be"), "a.csv", {"header": False}, "set the source's encoding: utf-16-be"),
-        (TEXT.encode("utf-16-le"), "a.csv", {"encoding": "utf-16"}, "perhaps to utf-16-le"),
+        (TEXT.encode("utf-16-le"), "a.csv", {"encoding": "utf-16"}, "for example to utf-16-le"),
         (TEXT.encode("utf-32-le"), "a.csv", {}, "set the source's encoding: utf-32-le"),
         (TEXT.encode("utf-8-sig"), "a.csv", {"encoding": "windows-1252"}, "set the source's encoding: utf-8"),
         (b"A,B,C\n1,2,3\n", "a.csv.gz", {}, "its name says gzip, but its content is not compressed by gzip"),
@@ -235,10 +241,10 @@ def test_a_byte_that_does_not_belong_is_found_behind_the_first_block(load: Any) 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("{folder}/none.csv", "names no file: no such file exists; check the path"),
+        ("{folder}/none.csv", "does not exist; check the path"),
         ("{folder}/none*.csv", "matches no file; check the pattern"),
         ("{folder}", "is a folder; name a file, or files by a pattern"),
-        ("memory://nowhere/none.csv", "names no file"),
+        ("memory://nowhere/none.csv", "does not exist"),
         ("nonsense://bucket/a.csv", "cannot be reached: Protocol not known"),
     ],
 )

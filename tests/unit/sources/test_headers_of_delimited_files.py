@@ -79,7 +79,7 @@ def test_a_line_above_the_names_is_shown(load: Load, above: str, line: int, show
     """With what to write into the definition; doing so mends it."""
     data = f"{above}number,name\n1,2\n"
     message = refusal(load, data)
-    assert f"the names of the columns are in line {line}, below line 1: {shown};" in message
+    assert f"the column names are in line {line} and not in line 1: {shown};" in message
     assert f"set header_rows_to_ignore: {line - 1} and header: true" in message
     assert load(data, columns=("number", "name"), header_rows_to_ignore=line - 1, header=True) == ROW
 

@@ -31,7 +31,7 @@ from shared.sources.files import find_files
 )
 def test_files_of_the_system_are_refused(path: str) -> None:
     """The environment of a process holds its secrets."""
-    with pytest.raises(UserError, match=r"refused|pipe|path alone"):
+    with pytest.raises(UserError, match=r"refused|pipe|only the path"):
         find_files(path)
 
 
@@ -50,7 +50,7 @@ def test_a_pipe_and_a_socket_are_refused(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket.csv"))
         for name in ("pipe.csv", "socket.csv", "p*.csv"):
-            with pytest.raises(UserError, match="write the data to an ordinary file"):
+            with pytest.raises(UserError, match="write the data to a regular file"):
                 find_files(str(tmp_path / name))
 
 

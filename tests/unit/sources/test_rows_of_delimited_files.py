@@ -12,7 +12,7 @@ from shared.errors import UserError
 from shared.sources.records import MOST_BYTES, Dialect, LineEnd, Malformed, records
 
 Load = Callable[..., tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]]
-STRAY = "a carriage return stands outside quotes and ends no line"
+STRAY = "there is a carriage return outside quotes that does not end a line"
 
 
 @pytest.mark.parametrize("in_place", [True, False])
@@ -100,11 +100,11 @@ def test_the_longest_row_is_loaded(load: Load) -> None:
 
 def test_a_file_without_a_line_end_is_refused(load: Load) -> None:
     """The first lines are held in memory, and have their bound."""
-    with pytest.raises(UserError, match=r"line 1 cannot be told apart into columns: it is longer than 16 MB"):
+    with pytest.raises(UserError, match=r"line 1 cannot be split into columns: it is longer than 16 MB"):
         load("x" * (MOST_BYTES + 1))
-    with pytest.raises(UserError, match=r"line 1 cannot be told apart into columns: its quotes do not pair up"):
+    with pytest.raises(UserError, match=r"line 1 cannot be split into columns: its quotes are not balanced"):
         load('"A,B,C\n1,2,3\n')
-    with pytest.raises(UserError, match=r"line 1 has 12,001 fields; 10,000 are the most"):
+    with pytest.raises(UserError, match=r"line 1 has 12,001 fields; the limit is 10,000"):
         load("A," * 12_000 + "\n")
 
 
@@ -155,8 +155,8 @@ def test_an_unclosed_quote_spoils_its_line_alone(load: Load) -> None:
     rows, errors = load("A,B\n" + "\n".join(lines) + "\n", columns=("A", "B"))
     assert len(rows) == 2998
     assert [message for *_, message in errors] == [
-        "its quotes do not pair up (line 5 of a.csv)",
-        "its quotes do not pair up (line 2,002 of a.csv)",
+        "its quotes are not balanced (line 5 of a.csv)",
+        "its quotes are not balanced (line 2,002 of a.csv)",
     ]
 
 

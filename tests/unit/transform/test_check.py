@@ -58,8 +58,8 @@ def test_a_sound_definition_has_no_problems() -> None:
             {"type": "number"},
             "reference is of type Uniqueidentifier and cannot hold a number, which x is",
         ),
-        ("optionless", {}, "optionless has no options, so no value fits it"),
-        ("hidden", {}, "hidden cannot be read, so strategy full cannot compare it; use delta or upsert"),
+        ("optionless", {}, "optionless has no options, so no value is valid"),
+        ("hidden", {}, "hidden cannot be read, so strategy full cannot compare it; use strategy delta or upsert"),
     ],
 )
 def test_a_target_column_that_cannot_take_its_source(target: str, column: dict[str, Any], message: str) -> None:
@@ -82,7 +82,7 @@ def test_a_column_that_cannot_be_read_may_be_written_blindly() -> None:
             {"formula": "DATE '2024-01-31'", "type": "number"},
             "formula: the result is a DATE, where a number is expected",
         ),
-        ({"formula": "n * n * n", "type": "number"}, "formula: the product of so many exact numbers leaves 8 digits"),
+        ({"formula": "n * n * n", "type": "number"}, "formula: the product of these exact numbers has only 8 digits"),
         ({"formula": "1.5", "type": "date"}, "formula: the result is a DECIMAL"),
         ({"cases": [{"when": "@now::TIMESTAMP", "then": "1"}]}, "cases[0].when: the result is a TIMESTAMP"),
         ({"replace": [{"pattern": "(?=x)"}]}, "replace[0]: invalid perl operator: (?="),
@@ -108,7 +108,7 @@ def test_products_that_fit_and_products_in_doubles_are_fine() -> None:
 def test_a_column_that_is_named_like_a_word_of_sql() -> None:
     """The message says that it needs quotes."""
     (problem,) = check_expressions(definition([{"name": "order"}], filter="order > 1"))
-    assert problem.message.endswith('order is a word of SQL: write "order" with quotes')
+    assert problem.message.endswith('order is a word of SQL: write "order" in quotes')
 
 
 def test_the_sync_key_has_to_be_known() -> None:
@@ -121,7 +121,7 @@ def test_the_sync_key_has_to_be_known() -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("staff", "staff is of type Integer; expiring needs a date column"),
+        ("staff", "staff is of type Integer; expire needs a date column"),
         ("expired", "account has no column expired; did you mean expiredon?"),
     ],
 )
@@ -163,11 +163,11 @@ def test_an_unknown_column_in_the_condition_for_changes() -> None:
 
 
 FORBIDDEN = [
-    ("(SELECT 1) -> '$'", "a subquery is not allowed: an expression sees its own row alone"),
-    ("(sum(1) OVER ()) -> '$'", "window functions are not allowed: an expression sees its own row alone"),
+    ("(SELECT 1) -> '$'", "a subquery is not allowed: an expression can use only its own row"),
+    ("(sum(1) OVER ()) -> '$'", "window functions are not allowed: an expression can use only its own row"),
     ("TRY(getenv('HOME'))", "getenv() is not allowed"),
     ("unnest([1]) -> '$'", "unnest() is not allowed"),
-    ("now() > DATE '2024-01-01'", "now() gives another value at every run"),
+    ("now() > DATE '2024-01-01'", "now() returns another value in each run"),
     ("repeat('x', 1000000000)", "the result can become 1,000,000,000 times as long as a text of the row"),
 ]
 PLACES: dict[str, Any] = {

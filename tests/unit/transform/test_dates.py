@@ -45,5 +45,5 @@ def test_a_date_is_read_in_the_format_that_is_named(
 @pytest.mark.parametrize("written", ["ddddd", "yyyyy", "dd/MM/yyy", "ttt"])
 def test_an_unknown_token_is_named(written: str) -> None:
     """What cannot be read is said, with an example of what can."""
-    with pytest.raises(ValueError, match=r"is no \.NET date token"):
+    with pytest.raises(ValueError, match=r"is not a supported \.NET date token"):
         read_format(written)

@@ -143,7 +143,7 @@ def test_an_unknown_choice_lists_the_options_up_to_a_limit() -> None:
     choices = tuple(Choice(value=n, labels=(f"Label {n}",)) for n in range(25))
     attribute = AttributeMetadata(name="kind", type=AttributeType.PICKLIST, choices=choices)
     (flaw,) = conversion(ColumnType.TEXT, attribute).flaws
-    assert flaw.message.startswith("no option of kind; the options are 0 Label 0, 1 Label 1, ")
+    assert flaw.message.startswith("not an option of kind; the options are 0 Label 0, 1 Label 1, ")
     assert flaw.message.endswith("19 Label 19 and 5 more")
 
 
@@ -371,7 +371,7 @@ def test_the_unknown_part_of_choices_is_named(workspace: Workspace) -> None:
     """Which of a dozen it is, cut short where it is long."""
     mapped(workspace, "segments", f"Consulting; Pink {'x' * 100}")
     shown = f"pink {'x' * 100}"[:40]
-    assert message(workspace).startswith(f'"{shown}" is no option of segments; the options are 1 Consulting')
+    assert message(workspace).startswith(f'"{shown}" is not an option of segments; the options are 1 Consulting')
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_a_character_that_the_service_refuses_rejects_the_row(
     """Known before anything is sent; the message tells which character it is and where."""
     assert mapped(workspace, target, text) == [None]
     assert errors(workspace) == [(1, "x", REFUSED, True)]
-    assert message(workspace).startswith(f"{said}, which Dataverse refuses in text")
+    assert message(workspace).startswith(f"{said}, which Dataverse does not accept in text")
 
 
 def test_tabs_and_line_breaks_are_text_like_any_other(workspace: Workspace) -> None:

@@ -280,9 +280,7 @@ def test_labels_of_any_spelling_work(workspace: Workspace) -> None:
 def test_columns_that_are_calculated_from_each_other_are_a_mistake() -> None:
     """A cycle is named."""
     sync = definition([{"name": "a", "formula": "b"}, {"name": "b", "formula": "a"}])
-    with pytest.raises(
-        DefinitionError, match=r"source.columns\[1\]: these columns are calculated from each other: a, b"
-    ):
+    with pytest.raises(DefinitionError, match=r"source.columns\[1\]: these columns refer to each other: a, b"):
         shape_steps(sync)
 
 

@@ -111,7 +111,7 @@ def test_what_does_not_fit_at_all_is_said_in_plain_words() -> None:
     """One value larger than the limit cannot be spilled."""
     with (
         Workspace.open(memory_limit="32MB", threads=1) as workspace,
-        pytest.raises(UserError, match="ran out of memory and of room to spill"),
+        pytest.raises(UserError, match="has no memory and no disk space left"),
     ):
         workspace.query("SELECT string_agg(repeat('x', 1000), '') FROM range(1000000)")
 

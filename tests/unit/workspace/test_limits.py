@@ -61,7 +61,10 @@ def test_the_limit_may_move_while_the_work_goes_on() -> None:
 
 def test_a_statement_beyond_the_time_is_interrupted_and_named(workspace: Workspace) -> None:
     """The message says which step it was; the workspace can be used again."""
-    with workspace.until(lambda: 0.0), pytest.raises(UserError, match=r"^source\.filter: the time of the run was over"):
+    with (
+        workspace.until(lambda: 0.0),
+        pytest.raises(UserError, match=r"^source\.filter: the time limit of the run ended"),
+    ):
         workspace.run(Step("Filter", f"CREATE TABLE t AS {ENDLESS}", "source.filter"))
     assert workspace.query("SELECT 1") == [(1,)]
 
@@ -69,7 +72,7 @@ def test_a_statement_beyond_the_time_is_interrupted_and_named(workspace: Workspa
 @pytest.mark.parametrize("form", ["execute", "query", "rows"])
 def test_every_way_to_ask_has_the_limit(workspace: Workspace, form: str) -> None:
     """Statements, queries and streams."""
-    with workspace.until(lambda: 0.0), pytest.raises(UserError, match="the time of the run was over"):
+    with workspace.until(lambda: 0.0), pytest.raises(UserError, match="the time limit of the run ended"):
         list(getattr(workspace, form)(ENDLESS) or ())
     assert list(workspace.rows("SELECT 1")) == [(1,)]
 

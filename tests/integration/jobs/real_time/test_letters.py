@@ -102,7 +102,11 @@ def test_a_listener_that_cannot_be_asked_gets_its_event_by_a_replay(
 
 @pytest.mark.parametrize(
     ("bad", "says"),
-    [(b"NaN", "revenue: NaN is no JSON number"), (b"1e300000000", "revenue: the number"), (b'"\\ud83d"', "surrogate")],
+    [
+        (b"NaN", "revenue: NaN is not a JSON number"),
+        (b"1e300000000", "revenue: the number"),
+        (b'"\\ud83d"', "surrogate"),
+    ],
 )
 def test_a_bad_field_costs_the_event_only_where_the_definition_reads_it(make: Make, bad: bytes, says: str) -> None:
     """The dead letter names the field; in a field that is not read the value does not matter."""
@@ -123,4 +127,4 @@ def test_a_filter_that_reads_a_bad_value_says_so(make: Make) -> None:
         {"op": "c", "number": "C", "size": 0},
     )
     assert set(world.accounts()) == {"B"}
-    assert "filter or message key reads a value" in world.letters[0].message
+    assert "filter or message key uses a value" in world.letters[0].message
