@@ -1,4 +1,4 @@
-"""The daily housekeeping: what is older than it has to be kept is removed from the state store."""
+"""The daily cleanup: data older than the retention time is removed from the state store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 A_DAY: Final = 86_400.0
 # Event Hubs keeps events for 90 days at most (premium and dedicated tiers; 7 days otherwise).
 LONGEST_REPLAY: Final = timedelta(days=91)
-# Runs, letters and leases that one tick removes: a few seconds of its time. The next tick goes on where there is more;
+# Runs, letters and leases that one tick removes: a few seconds of its time. The next tick continues if there is more;
 # at a tick a minute that is 720,000 runs a day.
 A_TICK: Final = 500
 

@@ -14,7 +14,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # the SDK leaves 
 @blueprint.timer_trigger(arg_name="timer", schedule="%BATCH_SYNC_SCHEDULE%", use_monitor=True, run_on_startup=False)
 def batch_sync(timer: func.TimerRequest) -> None:
     """Run the syncs that are due and the jobs that were asked for."""
-    # A cold start does without the core until the first tick.
+    # A cold start does not load the core until the first tick.
     from batch_sync.tick import run_tick  # noqa: PLC0415 - see above
 
     run_tick(late=bool(timer.past_due))

@@ -1,4 +1,4 @@
-"""Definitions with mistakes: their syncs cannot run, and the log and the execution log say so."""
+"""Definitions with errors: their syncs cannot run; the log and the execution log report it."""
 
 from __future__ import annotations
 

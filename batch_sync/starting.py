@@ -48,7 +48,7 @@ class Start:
     Attributes:
         deadline: Monotonic time at which the writer stops, None for no limit.
         still_due: Asked under the sync's lease, with its latest run, whether this one is still to be.
-        run_id: The run's id, known before it begins, so that its row can be looked for whatever happens.
+        run_id: The run's id, known before it begins, so that its row can be found after any failure.
     """
 
     app: App
@@ -92,7 +92,7 @@ class Start:
             RunState.FAILED, f"stopped: {count} runs in a row made no progress; see the rows before this one"
         )
         log.error("%s: %s", self.work.sync, row.message)
-        # The attempts stay counted: the schedule, if there is one, goes on holding the sync back.
+        # The attempts stay counted: the schedule, if there is one, continues to postpone the sync.
         self.app.state.begin_run(replace(row, counts=attempt_number(count)))
         record_batch(row.sync, row.trigger, {"state": row.state}, error="GivenUp")
 

@@ -26,7 +26,7 @@ __all__ = ["Tick", "run_tick"]
 
 log = logging.getLogger(__name__)
 
-# Each run has a workspace of its own (512 MB unless set otherwise), and the smallest instance 2 GB.
+# Each run has its own workspace (512 MB unless set otherwise), and the smallest instance 2 GB.
 SIDE_BY_SIDE = 3
 # The writer stops at a chunk boundary, which may take one slow request; then errors and log are written.
 SPARE_SHARE, SPARE_MOST = 0.1, 120.0
@@ -41,7 +41,7 @@ class _Agenda:
     """What a tick has to do, by sync: the runs of one sync follow each other.
 
     Attributes:
-        alone: Syncs whose latest run got nowhere. Their next run may take the process down, so it has no company, and
+        alone: Syncs whose latest run made no progress. Their next run may end the process, so it runs alone, and
             comes when all others have ended: fewest attempts first.
     """
 
@@ -101,7 +101,7 @@ class Tick:
     def _note_listeners(self) -> None:
         """Keep the moment from which on a new listener takes events, although no event may come for days."""
         listening = [each for each in self._app.runnable() if each.listener]
-        if listening:  # who has no real time does without loading it
+        if listening:  # apps without real time do not load it
             self._app.event_tools.memory.listening.note(listening, self._app.state, now=self._now)
 
     # -- What there is to do -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A local Dataverse for the benchmarks: the emulator in a process of its own, with several application users."""
+"""A local Dataverse for the benchmarks: the emulator in a separate process, with several application users."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 python -m benchmarks.events [--events 20000] [--batch 500] [--partitions 4] [--singles 300] [--json FILE]
 
-The emulator runs as a process of its own, without simulated latency. `events_per_second` counts everything: decoding,
+The emulator runs as a separate process, without simulated latency. `events_per_second` counts everything: decoding,
 folding, reading the matching records, comparing, writing, remembering positions; once with one partition, whose batches
 wait for each other, and once with several side by side, as the host hands them over. `added_ms` is what an event of a batch
 of its own takes beside waiting for Dataverse: total time less the time of the requests.
@@ -99,7 +99,7 @@ class Bench:
         return seconds
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         self.tools.memory.workspaces.close()
         self.state.close()
         self.transport.close()
@@ -143,7 +143,7 @@ def bodies(count: int, seed: int) -> Iterator[bytes]:
 
 
 def throughput(bench: Bench, events: Sequence[bytes], size: int, *, partitions: int) -> dict[str, float]:
-    """Events a second; each partition has records of its own."""
+    """Events a second; each partition has its own records."""
     bench.deliver([b'{"op": "upsert", "number": "warm"}'])
     gc.collect()
     gc.freeze()  # as the function does after its first batch
@@ -171,7 +171,7 @@ def deliver_all(bench: Bench, events: Sequence[bytes], size: int, partition: str
 
 
 def latency(bench: Bench, count: int) -> dict[str, float]:
-    """Each event a batch of its own, each with a change to write."""
+    """Each event is a batch, with one change to write."""
     added, total, cpu = [], [], time.process_time()
     for n in range(count):
         bench.transport.seconds = 0.0

@@ -1,4 +1,4 @@
-"""What a measured program used of the machine; it says so itself in its last line."""
+"""CPU time and memory of a measured program, which prints them in its last line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs measured programs, each in a process of its own, so that time and memory are its own."""
+"""Runs each measured program in a separate process, so that time and memory are measured separately."""
 
 from __future__ import annotations
 

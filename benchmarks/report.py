@@ -17,7 +17,7 @@ END = "<!-- end of what `make bench` makes -->"
 
 
 def save(results: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Put results beside those of other cases from before, and return all."""
+    """Add results to the earlier results of other cases, and return all."""
     known = json.loads(LATEST.read_text("utf-8")) if LATEST.exists() else {"cases": {}}
     cases = known["cases"] | {result["name"]: {**result, "machine": dict(machine)} for result in results}
     everything = {"cases": cases}

@@ -73,7 +73,7 @@ def must(condition: object, promise: str) -> None:
 
 
 class Table:
-    """The table as somebody else sees it: no code of the program under test."""
+    """The table, read without the code of the program under test."""
 
     def __init__(self, local: Local) -> None:
         self._emulator = local.emulator
@@ -240,7 +240,7 @@ class Soak:
         return False
 
     def _after_death(self) -> None:
-        """Nobody gave the lease back: wait for its end, or begin with another store."""
+        """The lease was not released: wait until it expires, or start with another store."""
         if self._chance.random() < 0.1:
             self.tally.waited_for_leases += 1
             time.sleep(LEASE_SECONDS)
@@ -283,7 +283,7 @@ class Soak:
         return row is not None and {name: record[name] for name in COLUMNS} == row
 
     def _check_agreement(self) -> None:
-        """What the source says stands in the table, and another run writes nothing."""
+        """The table equals the source, and another run writes nothing."""
         found: dict[str, list[Record]] = defaultdict(list)
         for record in self._table.records().values():
             if record["new_region"] == OURS:

@@ -27,7 +27,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # the SDK leaves 
 )
 def event_sync(events: List[func.EventHubEvent]) -> None:  # noqa: UP006 - see the import
     """Apply a batch of one partition's events, in order."""
-    # A cold start does without the core until the first event.
+    # A cold start does not load the core until the first event.
     from event_sync.handling import handle  # noqa: PLC0415 - see above
 
     handle(events)

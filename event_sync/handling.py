@@ -49,7 +49,7 @@ def _keep_what_is_loaded() -> None:
 
 
 def _tell(summary: EventsSummary, messages: Sequence[Message]) -> None:
-    """Count what became of the batch, and say it in one line."""
+    """Count the results of the batch, and log them in one line."""
     enqueued = messages[-1].enqueued
     lag = (datetime.now(UTC) - enqueued).total_seconds() if enqueued else None
     for sync, counts in summary.syncs.items():

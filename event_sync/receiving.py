@@ -1,4 +1,4 @@
-"""What the host hands over, as messages: bodies, and the metadata that travels beside them by index."""
+"""What the host hands over, as messages: bodies, and the metadata of each by index."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HostEvent(Protocol):
 
     @property
     def offset(self) -> str | None:
-        """The offset; -1 or a text that is no number on newer namespaces."""
+        """The offset; -1 or a text that is not a number on newer namespaces."""
 
     @property
     def partition_key(self) -> str | None:

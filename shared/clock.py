@@ -10,7 +10,7 @@ __all__ = ["Clock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """Tells the time and waits."""
+    """Gives the time and waits."""
 
     def now(self) -> datetime:
         """The time of day, in UTC and aware of it."""

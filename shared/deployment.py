@@ -31,7 +31,7 @@ NEEDED: Final = (
     "azure.identity",
     "adlfs",
 )
-# Packages with compiled modules whose file names tell the Python version: `_yaml.cpython-313-x86_64-linux-gnu.so`.
+# Packages with compiled modules whose file names contain the Python version: `_yaml.cpython-313-x86_64-linux-gnu.so`.
 _COMPILED: Final = ("pydantic_core", "yaml", "aiohttp")
 _TAG: Final = re.compile(r"\.cpython-(\d)(\d+)-")
 
@@ -64,7 +64,7 @@ def import_all(modules: Iterable[str], *, path: Sequence[str] | None = None) -> 
         path: Folders to look for compiled modules in when an import fails; `sys.path` when not given.
 
     Raises:
-        AbortRun: One cannot be imported; where the packages were built for another Python version, the message says so.
+        AbortRun: One cannot be imported; if the packages were built for another Python version, the message names it.
     """
     for name in modules:
         try:

@@ -132,7 +132,7 @@ class RequestRefused(SyncError):  # noqa: N818 - the name says what happened
     Attributes:
         status: HTTP status.
         code: The service's error code as text, such as ``0x80040217``; empty when it gave none.
-        column: Logical name of the column at fault, where the service names one.
+        column: Logical name of the column that caused it, if the service names one.
     """
 
     def __init__(self, message: str, *, status: int, code: str = "", column: str = "") -> None:

@@ -1,6 +1,7 @@
 """Known secrets, replaced in every text that leaves the program: messages, log lines, rows of the state store, files.
 
-A service may repeat in its answer what it was sent. So whoever resolves a secret registers it here, and whoever makes a
+A service may repeat in its answer what it was sent. So code that resolves a secret registers it here, and code that
+makes a
 message passes it through `cleaned`: the root of the error tree, the reader of the service's refusals, the logs.
 """
 
@@ -24,7 +25,7 @@ _SHORTEST: Final = 6
 # a client secret is registered anew whenever it is used.
 _MOST: Final = 1000
 
-# What is a secret by its form, whoever issued it, also when only a part of it is repeated.
+# Texts that have the form of a secret, also when only a part of one is repeated.
 _FORMS: Final = (
     re.compile(r"\b((?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{24,}", re.IGNORECASE),
     re.compile(r"()\beyJ[A-Za-z0-9_-]{12,}(?:\.[A-Za-z0-9_-]*){0,4}"),
@@ -38,7 +39,7 @@ _FORMS: Final = (
 
 
 class Redactor:
-    """Replaces the secrets that it was told, in whatever form a text holds them. Safe to share between threads."""
+    """Replaces the registered secrets, in all forms that a text may use. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,7 +47,7 @@ class Redactor:
         self._texts: tuple[str, ...] | None = ()
 
     def add(self, secret: str) -> None:
-        """Replace a secret from now on; one that is too short to be told from words is left out."""
+        """Replace a secret from now on; one that is too short to be distinguished from words is left out."""
         if len(secret) < _SHORTEST:
             return
         with self._lock:

@@ -25,7 +25,7 @@ _WITH_ACCOUNT: Final = re.compile(r"[^@/]+@[^/]+")
 
 
 def is_remote(path: str) -> bool:
-    """Tell a URL from a local path."""
+    """Whether a text is a URL and not a local path."""
     return "://" in path and not path.startswith("file://")
 
 

@@ -1,7 +1,7 @@
-"""Everything the process is told by its environment: the only module that reads environment variables.
+"""The settings of the process: the only module that reads environment variables.
 
 On a laptop the `Values` of `local.settings.json` (the file that the Functions Core Tools use) count as environment
-variables that nobody set: a real one of the same name wins. docs/settings.md lists every setting.
+variables with lower precedence: a real one of the same name is used first. docs/settings.md lists every setting.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ def function_time_limit(values: Mapping[str, str], folder: Path) -> timedelta | 
         The limit, or None where the host sets none (`-1`).
 
     Raises:
-        UserError: The value is no time span.
+        UserError: The value is not a time span.
     """
     text = values.get("AzureFunctionsJobHost__functionTimeout") or _host_value(folder / "host.json", "functionTimeout")
     if not text:

@@ -1,4 +1,4 @@
-"""Names that a misspelled name may stand for."""
+"""Known names that are similar to a misspelled name."""
 
 from __future__ import annotations
 

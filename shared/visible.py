@@ -12,7 +12,7 @@ from typing import Final
 __all__ = ["for_spreadsheet", "for_terminal", "in_json"]
 
 # Control characters of both sets but tab and line feed; line separators; what turns the direction of a text around or
-# hides it; halves of surrogate pairs, which stand for bytes that are no text and cannot be written.
+# hides it; halves of surrogate pairs, which represent bytes that are not text and cannot be written.
 _OBEYED: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )

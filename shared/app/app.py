@@ -164,7 +164,7 @@ class App:
             plan_id: Identifies that plan, which is then applied once; empty where it was not saved.
             keep: A file to leave the run's workspace in.
             deadline: `time.monotonic()` at which the writer stops.
-            progress: Hears of phases and rows.
+            progress: Gets phases and numbers of rows.
             run_id: Names the run; a new id by default.
             still_due: Asked under the sync's lease, with its latest run, whether this run is still to be.
         """

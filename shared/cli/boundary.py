@@ -37,15 +37,15 @@ def run(arguments: Sequence[str]) -> int:
         return _refused(error, output)
     except TyperException as error:
         return _failed(output, "UsageError", f"{error.format_message().rstrip('.')}. Try --help.")
-    except Exception:  # noqa: BLE001 - the boundary of the program: what nobody foresaw becomes a sentence and a file
+    except Exception:  # noqa: BLE001 - the boundary of the program: an unexpected error becomes a message and a file
         return _unforeseen(output)
-    if code == EXIT_STOPPED:  # typer answers the keyboard with this code, and without a word
+    if code == EXIT_STOPPED:  # typer exits with this code and no message
         return _failed(output, "Stopped", "Stopped before the run ended.", code=code)
     return code
 
 
 def _check_text(arguments: Sequence[str]) -> None:
-    """Refuse bytes that are no text: Python hands them over as halves of characters, which nothing can write again.
+    """Refuse bytes that are not text: Python gives them as lone surrogates, which cannot be encoded.
 
     Raises:
         UserError: An argument has some.
@@ -77,7 +77,7 @@ def _failed(
 
 
 def _unforeseen(output: Output) -> int:
-    """Keep the traceback in a file: it helps whoever mends the program, and nobody else."""
+    """Keep the traceback in a file, for the developers of the program."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="dynamics-sync-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:

@@ -1,4 +1,4 @@
-"""Asking the deployed app for a run: a request in its state store, and a word to its host when nobody wants to wait."""
+"""Asking the deployed app for a run: a request in its state store, and optionally a call of its host."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FunctionsHost:
         key: The app's master key.
 
     Raises:
-        UserError: The address is no app's, the key would travel unprotected, or there is no key.
+        UserError: The address is not an app's, the key would be sent unencrypted, or there is no key.
     """
 
     def __init__(self, url: str, key: str) -> None:

@@ -38,7 +38,7 @@ class Output:
 
         Raises:
             UserError: Standard output takes no more.
-            BrokenPipeError: Nobody reads it any more, as with `| head`.
+            BrokenPipeError: The reader has closed the pipe, as with `| head`.
         """
         try:
             self._print(value, shown)
@@ -65,7 +65,7 @@ class _CleanConsole(Console):
     """A console that lets no text send commands to the terminal: the one place that all words pass."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render something; the terminal obeys what rich itself says, and nothing that stands in a text."""
+        """Render something; control characters in texts have no effect on the terminal."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(for_terminal(segment.text), segment.style)
 

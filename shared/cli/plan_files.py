@@ -40,7 +40,7 @@ class PlanFile(_File):
         id: Identifies the plan: a saved plan is applied once, and a copy of the file is the same plan.
         parameters: The value of every parameter when the plan was made, also of those that `NOW()` or `GUID()`
             would give another: with them `run --plan` comes to the same changes. Secrets are not among them.
-        plan: What `plan --json` prints, for whoever has to approve it.
+        plan: What `plan --json` prints, for the person who approves it.
     """
 
     format: Literal[2] = 2
@@ -61,7 +61,7 @@ class PlanFile(_File):
         """Read a saved plan.
 
         Raises:
-            UserError: The file cannot be read, is no plan, or plans another sync.
+            UserError: The file cannot be read, is not a plan, or is a plan of another sync.
         """
         try:
             saved = cls.model_validate_json(path.read_bytes())

@@ -55,7 +55,7 @@ def try_again(app: App, letters: Sequence[DeadLetter]) -> Replayed:
 
 
 def letter_json(letter: DeadLetter) -> dict[str, Any]:
-    """A dead letter as JSON values; a body that is no UTF-8 has its odd bytes replaced."""
+    """A dead letter as JSON values; in a body that is not UTF-8 the invalid bytes are replaced."""
     return {
         "id": letter.id,
         "sync": letter.sync,

@@ -34,7 +34,7 @@ STYLES = {
     "Lost": "yellow",
     "Cancelled": "yellow",
 }
-_FATES = {"lost": "Dead letters"}  # where a count's own name does not say what became of the events
+_FATES = {"lost": "Dead letters"}  # counts whose name does not describe the result of the events
 _CHANGES = ("created", "updated", "deleted", "expired", "upserted")
 ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
 
@@ -171,7 +171,7 @@ def letter_table(letters: Iterable[DeadLetter]) -> Table:
 
 
 def events_text(done: EventsSummary) -> Text:
-    """What became of events that were fed, one line a count."""
+    """The results of events from a file, one line for each count."""
     lines = [f"{done.received:,} events received, {done.dead_letters:,} became dead letters."]
     lines += [_line("Unclaimed:", f"{done.unclaimed:,}")] if done.unclaimed else []
     for name, counts in done.syncs.items():

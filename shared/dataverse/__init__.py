@@ -1,4 +1,4 @@
-"""The only package that speaks to Dataverse: sign-in, transport, limits, errors, metadata, reader, writer."""
+"""The only package that sends requests to Dataverse: sign-in, transport, limits, errors, metadata, reader, writer."""
 
 from shared.clock import Clock, SystemClock
 from shared.dataverse.changes import (

@@ -88,7 +88,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """The change was not made, for a reason that lies outside it: `deadline`, `cancelled`, ..."""
+    """The change was not made, for a reason outside it: `deadline`, `cancelled`, ..."""
 
     number: int
     reason: str

@@ -66,7 +66,7 @@ class Dataverse:
         return read_entity(self.service, name, self._cache)
 
     def try_filter(self, entity: EntityMetadata, condition: str) -> None:
-        """Ask for one record that a filter lets through, to hear whether the service understands it.
+        """Ask for one record that a filter lets through, to check whether the service accepts it.
 
         Args:
             entity: The table.
@@ -219,5 +219,5 @@ class Dataverse:
         return self.service.meter.usage()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self.service.close()

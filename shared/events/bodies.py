@@ -28,7 +28,7 @@ _TOO_LARGE: Final = Unusable(reason=f"the number has more than {_MOST_DIGITS:,} 
                                     f"{_LARGEST_EXPONENT:,}")  # fmt: skip
 _HALF: Final = Unusable(reason="the text contains half of a surrogate pair, which is not a character")
 _SIMPLE: Final = 30  # characters: a fraction of so few and without an exponent is within the bounds
-# A lone surrogate is legal in JSON text and in Python, and is no character: no database takes it.
+# A lone surrogate is legal in JSON text and in Python, but it is not a character: databases refuse it.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -110,7 +110,7 @@ def _inner(value: Any) -> Iterable[Any]:
 
 
 def _whole_characters(value: Any) -> Any:
-    """The value without texts that hold half of a character; a field whose name does is kept under a mended one."""
+    """The value without texts that hold half of a character; a field with such a name gets a corrected name."""
     match value:
         case str():
             return value if _is_whole(value) else _HALF
@@ -181,7 +181,7 @@ def is_true(value: Any) -> bool:
 
 
 def moment(value: Any) -> datetime | None:
-    """An ISO 8601 text as an aware moment; None where it is none. Without a zone it is UTC."""
+    """An ISO 8601 text as an aware moment; None if it is not one. Without a zone it is UTC."""
     if not isinstance(value, str):
         return None
     try:

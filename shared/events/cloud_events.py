@@ -24,7 +24,7 @@ _UNKNOWN_DELETE: Final = (
 
 
 def attributes(message: Message) -> Mapping[str, Any]:
-    """The attributes of an event in binary content mode, which travel as application properties."""
+    """The attributes of an event in binary content mode, which are sent as application properties."""
     return {
         name[len(prefix) :].lower(): value
         for name, value in message.properties.items()

@@ -86,7 +86,7 @@ def _message_key(message: Message, change: Mapping[str, Any]) -> Mapping[str, An
 
 
 def _when(change: Mapping[str, Any]) -> datetime | None:
-    """When the database committed it, by its own clock; 0, null and what no calendar has stand for unknown."""
+    """When the database committed it, by its own clock; 0, null and values outside the calendar mean unknown."""
     source = mapping(change.get("source"))
     for name, microseconds in (("ts_us", 1), ("ts_ms", 1000)):
         value = source.get(name)

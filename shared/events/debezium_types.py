@@ -1,4 +1,4 @@
-"""Debezium's semantic types: dates as counted units, decimals as bytes. The schema in the message tells them apart.
+"""Debezium's semantic types: dates as counted units, decimals as bytes. The schema in the message distinguishes them.
 
 A value that does not fit its type becomes `Unusable`: PostgreSQL's infinite dates, say, cost an event only where the
 definition reads them.

@@ -65,7 +65,7 @@ def carried_definition(
     """The definition as far as events that carry only some fields can serve it.
 
     A calculated column stays when all that it is made of is carried, and a mapping when its column is: a target column
-    that is computed from a field that did not come is left as it is, because nobody knows the field.
+    that is computed from a missing field is left as it is, because the value of the field is unknown.
 
     Args:
         definition: The sync.
@@ -116,7 +116,7 @@ def fields_of(definition: SyncDefinition, targets: Collection[str]) -> frozenset
 
 
 def _known_columns(columns: Sequence[Column], carried: Collection[str]) -> tuple[Column, ...]:
-    """The columns that are carried, and those that can be calculated from nothing but them."""
+    """The columns that are carried, and those that can be calculated from them alone."""
     known = {column.label for column in columns if column.read and column.name in carried}
     waiting = [column for column in columns if not column.read]
     while ready := [column for column in waiting if _made_of(column, columns) <= known]:

@@ -24,7 +24,7 @@ class FoldRules:
     Attributes:
         by_action: Insert, update and upsert differ (strategy `delta`); otherwise each says how the record is now.
         writes_join: Only the last of several writes matters. Not where a changed record is left alone or its update
-            hangs on a condition: then each write meets the record as the one before it left it.
+            depends on a condition: then each write applies to the record that the one before it left.
         delete_ends: After a delete nothing is left of what was written before it. Not where it is ignored or only
             marks the record.
         key_change: What an event does that changes the sync key.

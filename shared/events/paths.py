@@ -31,7 +31,7 @@ def finder(path: str) -> Finder:
     A path that can find several values gives a list of them; one that names a single place its value, or `ABSENT`.
 
     Raises:
-        UserError: The path is no JSONPath.
+        UserError: The path is not a JSONPath.
     """
     return _plain(tuple(path.split(".")[1:])) if _PLAIN.fullmatch(path) else _compiled(path)
 

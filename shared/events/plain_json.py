@@ -28,10 +28,10 @@ _WORDS: Final[Mapping[str, EventAction]] = {
 }
 _PART: Final = re.compile(r"[A-Za-z0-9]+")
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-# What stands behind the verb in a type: a version (`v2`, `v1beta1`, `2024-05-01`), or what every type is.
+# What can follow the verb in a type: a version (`v2`, `v1beta1`, `2024-05-01`), or what every type is.
 _BEHIND_THE_VERB: Final = frozenset({"v", "alpha", "beta", "preview", "event", "message", "notification"})
 _DELETES: Final = ("delet", "remov")
-_MOST_OF_A_TYPE: Final = 1_000  # characters; nobody's names are as long, and splitting takes time
+_MOST_OF_A_TYPE: Final = 1_000  # characters; real names are shorter, and splitting takes time
 
 
 def action_named(word: Any) -> EventAction | None:
@@ -50,7 +50,7 @@ def action_named(word: Any) -> EventAction | None:
     if not words:
         return None
     verb, part = words[-1]
-    # A letter stands for an action only by itself: `orders.d`, but not `PlanD`.
+    # A single letter means an action only as a separate part: `orders.d`, but not `PlanD`.
     return _WORDS.get(verb.lower()) if len(verb) > 1 or verb == part else None
 
 

@@ -37,7 +37,7 @@ class Message:
     """One message of an event hub, as it came.
 
     Attributes:
-        body: The bytes, whatever they are.
+        body: The bytes, unchanged.
         partition: The hub's partition that `sequence` counts in.
         offset: As text; for people only, because the host may say -1.
         enqueued: When the hub took it, aware and in UTC.
@@ -180,7 +180,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undecodable:
-    """Why a message, or one event of it, is none. Never holds a value of the body.
+    """Why a message, or one event of it, cannot be decoded. Never contains a value of the body.
 
     Attributes:
         item: The event's number in its message; None where it is the whole message.
@@ -192,7 +192,7 @@ class Undecodable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """Stands in a record for a value that cannot be used. It costs the event only where the definition reads it.
+    """Replaces a value in a record that cannot be used. The event fails only if the definition reads the value.
 
     Attributes:
         reason: Why, without the value.

@@ -129,7 +129,7 @@ def _identity(table: str, record: Any) -> dict[str, Any]:
     """The record's id under the name of its column: `<table>id`, but for an activity `activityid`.
 
     A message does not say which tables are activities, and anybody can add some; so every table's id has both names,
-    except where `activityid` is a lookup of its own.
+    except where `activityid` is itself a lookup.
     """
     names = {f"{table}id"} if table in _POINTING_AT_ACTIVITIES else {f"{table}id", "activityid"}
     return dict.fromkeys(sorted(names), record)
@@ -180,7 +180,7 @@ def _typed(kind: str, value: Mapping[str, Any]) -> Any:
 
 
 def _moment(milliseconds: int) -> str | None:
-    """As ISO 8601 in UTC; .NET's DateTime.MinValue stands for no date at all."""
+    """As ISO 8601 in UTC; .NET's DateTime.MinValue means that there is no date."""
     try:
         found = _EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:

@@ -1,7 +1,7 @@
 """The SQL that a listener says over `new.*` and `old.*`: which events it wants, and which order they keep.
 
 A field has the type that JSON gives it, so the events of a batch are asked in one query for each combination of types:
-one in nearly every batch. Where a query fails, its events are asked one by one, and the one to blame is told apart.
+one in nearly every batch. If a query fails, its events are tried one by one, to find the event that causes the error.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Adopting: where the service says that a new record's key is taken, the record that has it takes its place.
 
 Our comparison of keys is never quite the service's. Where the service holds more keys equal, a plan makes a new record
-and drops the old one, though they are the same. The service refuses the first half; what is here mends the second.
+and drops the old one, though they are the same. The service refuses the create; the steps here replace the drop by an
+update.
 """
 
 from __future__ import annotations

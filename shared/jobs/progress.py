@@ -1,4 +1,4 @@
-"""What a run tells while it runs: its phase, and how far it is."""
+"""The progress of a run: its phase, and the number of rows that are done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Phase(StrEnum):
 
 
 class Progress(Protocol):
-    """Hears of phases and rows; never changes what a run does."""
+    """Gets phases and numbers of rows; never changes what a run does."""
 
     def phase(self, phase: Phase, total: int | None = None) -> None:
         """A phase begins; `total` rows are ahead where that is known."""
@@ -31,10 +31,10 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
     def phase(self, phase: Phase, total: int | None = None) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def advance(self, rows: int) -> None:
-        """Say nothing."""
+        """Do nothing."""

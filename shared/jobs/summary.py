@@ -130,7 +130,7 @@ class RunSummary:
 
     @property
     def clean(self) -> bool:
-        """Whether every row took its way without an error."""
+        """Whether all rows were processed without an error."""
         return self.completed and not (self.failed or self.skipped or self.source.rejected or self.violations)
 
     @property

@@ -1,4 +1,4 @@
-"""The writing half of a run: changes go out, outcomes come back and are kept beside them."""
+"""The writing part of a run: changes are sent, and their outcomes are stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.workspace import Workspace
 __all__ = ["write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
-TAKEN_AT_ONCE = 1000  # inserts that wait to hear whose record has their key: as many as may fail by default
+TAKEN_AT_ONCE = 1000  # inserts that wait until the record with their key is known: as many as may fail by default
 
 _CHANGES = "SELECT _change, action, _id, key, payload, later, columns FROM changes WHERE {} ORDER BY _change"
 

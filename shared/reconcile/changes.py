@@ -191,7 +191,7 @@ def _addressed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> li
 
 
 def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
-    """A change of a record that nobody has read."""
+    """A change of a record that was not read."""
     mapped = any(column.name == id_column for column in layout)
     record = f"desired.{quoted(id_column)}" if mapped else "NULL"
     columns = on_update(layout, id_column)

@@ -32,7 +32,7 @@ Condition = Callable[[TargetColumn], str]
 
 
 def on_insert(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
-    """The columns of a new record's payload; its id travels beside the payload, never in it."""
+    """The columns of a new record's payload; its id is sent beside the payload, never in it."""
     return tuple(c for c in layout if c.writes and c.attribute.creatable and c.name != id_column)
 
 
@@ -42,13 +42,13 @@ def on_update(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetCol
 
 
 def fixed(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
-    """The columns whose value a record keeps from its creation on; a key's spelling is nobody's concern."""
+    """The columns whose value a record keeps from its creation on; the spelling of a key is ignored."""
     created = on_insert(layout, id_column)
     return tuple(column for column in created if not column.attribute.updatable and column.key_part is None)
 
 
 def sent(column: TargetColumn) -> str:
-    """SQL condition: the source has a say on this column."""
+    """SQL condition: the source gives a value for this column."""
     match column.omit:
         case Omit.NEVER:
             return "true"
@@ -80,7 +80,7 @@ def given(column: TargetColumn) -> str:
 
 
 def always(column: TargetColumn) -> str:
-    """SQL condition: the column is sent whatever the record may hold, because nobody looks."""
+    """SQL condition: the column is sent whatever the record contains, because the record is not read."""
     return sent(column)
 
 

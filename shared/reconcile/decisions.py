@@ -1,4 +1,4 @@
-"""The decision table: one query says for every key of both sides what becomes of it."""
+"""The decision table: one query decides the action for every key of both sides."""
 
 from __future__ import annotations
 
@@ -142,8 +142,9 @@ def spare_protected(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
     """Drop no record that may be in the source after all, nor one whose key other records have too.
 
     `protected` has the keys of rejected rows and those that are not unique in the target. A row that was rejected and
-    whose key nobody knows (it is malformed, or its key cannot be read) may be any record's: while there is one, nothing
-    is dropped, and every record that would have been is reported. A row whose key is empty is nobody's.
+    whose key is unknown (it is malformed, or its key cannot be read) may belong to any record: while there is one,
+    nothing is dropped, and the records that would be dropped are reported. A row whose key is empty belongs to no
+    record.
     """
     if definition.sync_behaviour.dropped == "ignore":
         return ()
@@ -198,7 +199,7 @@ WHERE {dropped}
 
 
 def report_fixed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
-    """Tell of values that differ and stay: those of columns that the service takes only when a record is created."""
+    """Report values that differ but are kept: columns that can be set only when a record is created."""
     behaviour = definition.sync_behaviour
     columns = fixed(layout, definition.destination.id_column) if behaviour.changed != "ignore" else ()
     if not columns:

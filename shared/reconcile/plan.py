@@ -13,7 +13,7 @@ from shared.errors import UnsafePlanError
 
 __all__ = ["ColumnChange", "Limit", "Plan", "PlanAction", "PlanCounts", "SafetyLimits", "SampleChange", "samples"]
 
-COUNTED_FROM = 10  # a share of fewer target rows than this says nothing: one of two is already 50 %
+COUNTED_FROM = 10  # a share of fewer target rows than this has no meaning: one of two is already 50 %
 
 
 class PlanAction(StrEnum):
@@ -102,9 +102,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyLimits:
-    """How much one run may change without being told to.
+    """How much one run may change without `--force`.
 
-    `max_delete` counts every record that is dropped: an expired one is as gone from its users' lists as a deleted one,
+    `max_delete` counts every record that is dropped: an expired one disappears from its users' lists like a deleted
+    one,
     so expiring half a table by accident is stopped like deleting it.
     """
 

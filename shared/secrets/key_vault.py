@@ -28,7 +28,7 @@ SECRET_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SecretAddress:
-    """Where a secret lies; an empty version means the current one."""
+    """The address of a secret; an empty version means the current one."""
 
     vault: str
     name: str
@@ -47,7 +47,7 @@ class KeyVaultSecrets:
     Args:
         vault_url: The vault that plain names refer to; empty where only full secret URIs are used.
         credential: Makes the credential at first use: a managed identity in Azure, the developer's sign-in locally.
-        monotonic: Tells seconds, for the age of kept values.
+        monotonic: Gives seconds, for the age of cached values.
         client_options: Passed to every `SecretClient`.
     """
 

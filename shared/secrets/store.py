@@ -20,6 +20,6 @@ class SecretStore(Protocol):
 
         Raises:
             UserError: There is no such secret, or the settings don't say where to look.
-            AbortRun: We may not read it.
+            AbortRun: The app may not read it.
             RetryLater: The store is away.
         """

@@ -1,4 +1,4 @@
-"""Where rows come from: each source fills `source_raw` with text and row numbers, and knows nothing else."""
+"""The sources of rows: each source fills `source_raw` with text and row numbers, and does nothing else."""
 
 from shared.sources.source import Source, open_source
 

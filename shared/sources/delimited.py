@@ -54,7 +54,7 @@ class DelimitedFiles:
         return () if is_remote(self._path) else tuple(file.name for file in find_files(self._path))
 
     def load(self, workspace: Workspace) -> None:
-        """Fill `source_raw` from all files; row numbers go on from one file to the next.
+        """Fill `source_raw` from all files; row numbers continue from one file to the next.
 
         Raises:
             UserError: A file is missing, not in its encoding, or has not the columns that the definition names.
@@ -118,7 +118,7 @@ class _Load:
     def _lines(self, packed: Path, lines: Path, newline: str) -> bool:
         """Write a zstd file's lines. DuckDB takes but one kind of line end here, so none is changed."""
         plain = "delim = '\x1f\x1e\x1f', quote = '', escape = ''"
-        # Told of no line end, DuckDB finds out; line feeds or carriage returns alone were tried before.
+        # Without a configured line end DuckDB detects it; line feeds or carriage returns alone were tried before.
         told, end = (f"new_line = '{newline}', ", "") if newline else ("", " || chr(13)")
         try:
             self.workspace.execute(
@@ -154,7 +154,7 @@ class _Load:
         with ThreadPoolExecutor(max_workers=1) as beside:
             strays = beside.submit(has_strays, file, header.line_end)
             loaded = self._inserted(header, rows, before)
-            # With some mixtures of line ends DuckDB finds no row at all, without a word.
+            # With some mixtures of line ends DuckDB finds no row and reports no error.
             if not strays.result() and loaded and self._last_row() > before:
                 self._without_blank_rows(file, header, rows, before)
                 return True
@@ -182,8 +182,8 @@ class _Load:
             f"skip = {skip}, columns = {{{fields}}}, delim = {literal(self.dialect.delimiter)}",
             f"quote = {quote}, escape = {quote}",
         ]
-        # DuckDB's own guess is led astray by another line end within quotes. But told of line ends with a carriage
-        # return, DuckDB 2.0 in strict mode finds no row at all, without a word.
+        # DuckDB's own detection is wrong if there is another line end within quotes. But with a configured carriage
+        # return, DuckDB 2.0 in strict mode finds no row and reports no error.
         options += [r"new_line = '\n'"] if header.newline == "\n" else []
         options += [f"compression = {literal(file.compression)}"] if file.compression else []
         return f"read_csv({', '.join(options)})"
@@ -211,7 +211,7 @@ class _Load:
             log.info("%s: %d rows without any value were skipped", Path(file.name).name, count, extra={"rows": count})
 
     def _exact(self, file: InputFile, plain: Path, header: Header) -> None:
-        """Tell the records apart one by one; good ones go on as clean text, the others become errors."""
+        """Read the records one by one; valid ones become clean text, the others become errors."""
         folder, number, blank = self.workspace.folder, self._last_row(), 0
         good, bad = folder / f"source-{self.number}.good", folder / f"source-{self.number}.bad"
         with (

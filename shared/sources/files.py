@@ -1,4 +1,4 @@
-"""Files wherever they are: found by path, URL or glob, and opened, decompressed where they are gzip."""
+"""Local and remote files: found by path, URL or glob, and opened; gzip files are decompressed."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def find_files(path: str, open_url: OpenUrl = open_without_account) -> tuple[Inp
 
 def _local_files(path: str) -> tuple[InputFile, ...]:
     check_local(path)
-    # The path as it is goes first: a name may hold brackets of its own.
+    # The exact path is tried first, because a name may contain brackets.
     names = [str(Path(path))] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns
     if Path(path).is_dir():
         raise UserError(f"{path} is a folder; name a file, or files by a pattern such as {path.rstrip('/')}/*.csv")
@@ -135,7 +135,7 @@ def _remote_files(url: str, open_url: OpenUrl) -> tuple[InputFile, ...]:
 
 @contextmanager
 def _failures(file: InputFile) -> Iterator[None]:
-    """Tell what hinders the reading of a file, where it is stored."""
+    """Explain why a file cannot be read where it is stored."""
     if file.system is not None:
         with _reaching(file.name):
             yield

@@ -55,11 +55,11 @@ class _Row:
     """One of a file's first rows.
 
     Attributes:
-        fields: Its fields; the line as it is where it cannot be told apart.
+        fields: Its fields; the whole line if it cannot be split.
         line: The number of its first line.
         following: The number of the line behind it.
         newline: How it ends.
-        broken: Why it cannot be told apart into fields; empty for a row that can.
+        broken: Why it cannot be split into fields; empty for a row that can.
     """
 
     fields: list[str]
@@ -152,7 +152,7 @@ class _Reader:
         return UserError("\n".join(f"{self._name} has no column {name}; {names.hint(name)}" for name in missing))
 
     def _names_below(self, first: _Row) -> UserError | None:
-        """The names may stand below a title, a comment, or the line that tells Excel of the delimiter."""
+        """The names may be below a title, a comment, or the line that defines the delimiter for Excel."""
         text = self._dialect.delimiter.join(first.fields)
         told = _SEPARATOR_LINE.fullmatch(text)
         for row in self._rows(_LINES_LOOKED_AT):

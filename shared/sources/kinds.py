@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes: the name says too little, and a wrong reader gives strange answers."""
+"""The kind of a file by its first bytes: the name is not enough, and a wrong reader gives confusing errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _WIDE: Final = (
 
 
 def refuse_other_kinds(file: InputFile, encoding: str) -> None:
-    """Look at a file's first bytes and refuse what is no delimited text.
+    """Read a file's first bytes and refuse a file that is not delimited text.
 
     Raises:
         UserError: It is something else; the message says what, and what to do.

@@ -1,4 +1,4 @@
-"""Compressed files: what is damaged or cut short is told before a row of it counts."""
+"""Compressed files: damaged or incomplete files are reported before their rows are used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def unpacked(stored: IO[bytes], name: str) -> IO[bytes]:
         name: The file as messages show it.
 
     Raises:
-        UserError: It is no gzip file. A read of the stream raises it where the file is damaged or cut short.
+        UserError: It is not a gzip file. A read of the stream raises it where the file is damaged or cut short.
     """
     first = stored.peek(len(_GZIP))[: len(_GZIP)]  # type: ignore[attr-defined]  # a BufferedReader has it
     if first != _GZIP:
@@ -69,14 +69,14 @@ def _gzip_trouble(text: str) -> str:
 
 
 def check_zstd(stored: IO[bytes], name: str) -> None:
-    """Walk over the frames and blocks of a zstd file to its end: the reader does not tell a file that was cut short.
+    """Walk over the frames and blocks of a zstd file to its end: the reader does not detect an incomplete file.
 
     Args:
         stored: The file as it is stored.
         name: The file as messages show it.
 
     Raises:
-        UserError: It is no zstd file, it was cut short, or something follows behind it.
+        UserError: It is not a zstd file, it is incomplete, or there is other data after it.
     """
     first = True
     while magic := stored.read(len(_ZSTD)):

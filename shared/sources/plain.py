@@ -78,7 +78,7 @@ def has_strays(file: InputFile, line_end: LineEnd) -> bool:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Tell what hinders writing to the workspace's folder: it is not the source's fault."""
+    """Explain why the workspace's folder cannot be written: the source is not the cause."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Records of delimited text, told apart one by one: what cannot be read stands alone and costs no other row."""
+"""Records of delimited text, read one by one: a record that cannot be read does not affect other rows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A record that cannot be told apart: what is wrong with it, and its first line, counted from 1."""
+    """A record that cannot be read: what is wrong with it, and its first line, counted from 1."""
 
     message: str
     line: int
@@ -73,7 +73,7 @@ class Broken:
 
 
 def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iterator[list[str] | Malformed]:
-    """Yield the fields of every record, or why it has none; blank lines are no records.
+    """Yield the fields of every record, or why it has none; blank lines are not records.
 
     A quote that is never closed spoils the line on which it opens and no other one.
 

@@ -29,7 +29,7 @@ class Source(Protocol):
         ...
 
     def load(self, workspace: Workspace) -> None:
-        """Fill `source_raw`, and `source_errors` with what could not be told apart into columns.
+        """Fill `source_raw`, and `source_errors` with the rows that could not be split into columns.
 
         Raises:
             UserError: The source cannot be read; the message names it and says what to do.

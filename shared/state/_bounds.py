@@ -1,4 +1,4 @@
-"""How much a store keeps of one record: what is larger is cut, and says so.
+"""The limits for one record in a store: larger values are cut, and the record shows it.
 
 The bounds are those of the narrowest store, Azure Tables (1 MiB a row, two bytes a character), so that a state can be
 moved from one store to another. Nothing that the service or a person writes comes near them.
@@ -96,7 +96,7 @@ def _size_of(value: Any) -> int:
     try:
         return len(json_text(value))
     except (RecursionError, TypeError, ValueError):
-        return MOST_OF_PROPERTIES + 1  # no JSON text at all: nested too deeply, or with keys that are no text
+        return MOST_OF_PROPERTIES + 1  # not possible as JSON: nested too deeply, or with keys that are not text
 
 
 def _cut(text: str, most: int) -> str:

@@ -21,7 +21,7 @@ SHOWN = 100  # characters of a row's key
 
 @contextmanager
 def reading(table: str, row: str) -> Iterator[None]:
-    """Reads one row; what makes that impossible is told with the row's place.
+    """Reads one row; errors name the table and the row.
 
     Raises:
         AbortRun: The row does not hold what this program writes.

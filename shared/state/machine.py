@@ -1,4 +1,4 @@
-"""Time as this machine counts it: nobody can set it, all processes see the same, and it goes on while it sleeps.
+"""The time of this machine that cannot be set: all processes see the same, and it continues during sleep.
 
 A clock of the wall is set, by people and by the network; a lease that is counted by it is lost or never ends. The
 count since the machine started has no such steps. It means nothing to another machine, and nothing after a restart.
@@ -19,7 +19,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def since_boot() -> float:
     """Seconds since the machine started, its sleep included where the system counts that.
 
-    A run that slept has to see that its lease has lapsed meanwhile, which `time.monotonic` does not tell on Linux.
+    A run that slept has to see that its lease has lapsed meanwhile, which `time.monotonic` does not show on Linux.
     """
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
@@ -38,7 +38,7 @@ class Machine:
 
     Attributes:
         boot: Names the time since its last start; empty where the system has no name for it.
-        seconds: Tells the seconds since then.
+        seconds: Gives the seconds since then.
     """
 
     boot: str

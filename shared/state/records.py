@@ -31,7 +31,7 @@ class RunState(StrEnum):
         SUCCEEDED: Every row was handled without an error.
         COMPLETED_WITH_ERRORS: The run reached its end, and rows were rejected or changes refused.
         REFUSED: The plan breaks a safety limit, or is not the approved one; nothing was written.
-        FAILED: It could not run, or could not go on.
+        FAILED: It could not run, or could not continue.
         INTERRUPTED: Stopped by the time limit, by the loss of its lease or by the end of its process: it is continued.
         CANCELLED: Stopped by a person.
     """
@@ -56,9 +56,9 @@ class RunRecord:
             because the definition has mistakes.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
         state: One of `RunState`, as text.
-        ended: None while the run goes on (or when its process died).
-        duration: Seconds by the monotonic clock; 0 while the run goes on.
-        counts: The summary's JSON object; while the run goes on `attempt`, which stays where the run got nowhere.
+        ended: None while the run is active (or when its process died).
+        duration: Seconds by the monotonic clock; 0 while the run is active.
+        counts: The summary's JSON object; while the run is active `attempt`, which stays if the run made no progress.
         message: Why a run did not succeed; empty otherwise.
         fence: Fencing number of the lease that the run held; 0 for a run without a lease.
     """
@@ -109,8 +109,8 @@ class Lease:
         name: What is leased, such as `sync/customers`.
         holder: Who holds it: any text that is unique to the process and run.
         fence: Grows with every acquisition of the name; a writer with a lower number is a holder who lost it.
-        expires: About when it lapses unless renewed, for people to read: the store decides by a clock that no machine's
-            own time has a say in.
+        expires: About when it lapses unless renewed, for people to read: the store decides by its own clock, not by
+            the time of a machine.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Position:
 
     Attributes:
         partition: Partition id of the event hub.
-        sequence: Sequence number within the partition; the offset is no identity (it may be -1).
+        sequence: Sequence number within the partition; the offset is not an identity (it may be -1).
         when: The event's own time, where it has one.
     """
 
@@ -174,7 +174,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A wish that the deployed app runs a sync at its next tick.
+    """A request that the deployed app runs a sync at its next tick.
 
     Attributes:
         id: Unique.

@@ -16,7 +16,7 @@ class StateStore(Protocol):
 
     Every method raises `RetryLater` when the store is away or busy for too long and `AbortRun` when it refuses us or
     holds a row that cannot be read; a method that raised has either done all of its work or may be called again with
-    the same arguments. What is too large for a record is kept cut, and the record says so.
+    the same arguments. A value that is too large for a record is cut, and the record shows it.
     """
 
     # -- Execution log -------------------------------------------------------------------------------------------
@@ -61,27 +61,27 @@ class StateStore(Protocol):
     def acquire_lease(self, name: str, *, holder: str, seconds: float) -> Lease | None:
         """Take a lease that is free: never held, given back, or not renewed for the time that its holder asked for.
 
-        That time is counted by the store, or by the machine that all users of the store share. What the clock of the
-        holder or of the caller says decides nothing, and a lease that was given back is free whatever any clock says.
+        The store counts that time, or the machine that all users of the store share. The clocks of the holder and of
+        the caller are not used. A lease that was released is free at once.
 
         Returns:
-            The lease with a fencing number higher than any before, or None while somebody else holds it. A holder who
-            asks again while it holds the lease gets None too: two runs of one process are two holders.
+            The lease with a fencing number higher than any before, or None while another holder has it. A holder that
+            asks again while it holds the lease also gets None: two runs of one process are two holders.
         """
 
     def renew_lease(self, lease: Lease, *, seconds: float) -> Lease | None:
         """Move the end of a lease to `seconds` from now.
 
         Returns:
-            The renewed lease, or None where it is lost: expired and taken by another, or released. One that expired
-            and that nobody took is renewed: nothing happened in between.
+            The renewed lease, or None where it is lost: expired and taken by another, or released. A lease that
+            expired and was not taken is renewed, because nothing happened in between.
         """
 
     def release_lease(self, lease: Lease) -> bool:
-        """Give a lease back; False where it was not held any more (which harms nobody)."""
+        """Release a lease; False if it was not held any more, which is harmless."""
 
     def lease(self, name: str) -> Lease | None:
-        """Who holds a lease now; None where nobody does."""
+        """The current lease of a name; None if it is free."""
 
     # -- Watermarks ----------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class StateStore(Protocol):
         """How many events are kept, of one sync or of all."""
 
     def remove_dead_letters(self, ids: Collection[str]) -> int:
-        """Forget events that settled; returns how many were there."""
+        """Remove events that were applied; returns how many there were."""
 
     def seen(self, sync: str, keys: Collection[str]) -> Mapping[str, Position]:
         """The position of the last event that took effect, by key, for those of `keys` that have one.
@@ -131,7 +131,7 @@ class StateStore(Protocol):
         """
 
     def remove_positions(self, before: datetime) -> int:
-        """Forget positions that were written before a moment; returns how many. For keeping the store small."""
+        """Remove positions that were written before a moment; returns how many. Keeps the store small."""
 
     # -- Saved plans ---------------------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class StateStore(Protocol):
         """Which run applied a saved plan; None where none did."""
 
     def return_plan(self, use: PlanUse) -> None:
-        """Forget that this run has the plan, because it wrote nothing: the plan may be applied."""
+        """Remove the use of the plan by this run, which wrote nothing: the plan can be applied again."""
 
     # -- Retention -----------------------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class StateStore(Protocol):
         """Remove what is older than a moment, in a bounded amount of work.
 
         Removed are runs that started before it with their errors and files, dead letters kept before it, and leases of
-        job requests that nobody holds. The last run of each sync stays whatever its age (schedules are decided by it),
+        job requests that are free. The last run of each sync stays at any age (the schedule needs it),
         and so does the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied
         again after some time would not be applied once, and a row is written only where a person saved a plan.
 
@@ -163,7 +163,7 @@ class StateStore(Protocol):
             limit: How much of each kind is removed at most.
 
         Returns:
-            What is gone. A call that was cut short is made good by the next one.
+            What was removed. The next call completes a call that was interrupted.
         """
 
     # -- Job requests --------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class StateStore(Protocol):
         """What is asked for, oldest first."""
 
     def remove_job_request(self, request_id: str) -> bool:
-        """Forget a request that was taken up; True for the one caller who removed it."""
+        """Remove a request that is being run; True for the one caller that removed it."""
 
     def close(self) -> None:
-        """Let go of connections. The store is not used afterwards."""
+        """Close the connections. The store is not used afterwards."""

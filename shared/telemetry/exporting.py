@@ -33,7 +33,8 @@ class TelemetrySettings(Protocol):
 def configure(settings: TelemetrySettings) -> None:
     """Shape the logs of a process in the Functions host, and export its spans and metrics when that is configured.
 
-    Once a process, however often called. The logs are the host's to collect, which sends them to Application Insights.
+    Once a process; further calls do nothing. The logs are the host's to collect, which sends them to Application
+    Insights.
     """
     _configure_once(settings.log_level, settings.applicationinsights_connection_string)
 
@@ -46,7 +47,7 @@ def _configure_once(level: str, connection_string: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(RunContext())
-        if handler.formatter is None:  # one that somebody shaped keeps its shape
+        if handler.formatter is None:  # a handler with its own formatter keeps it
             handler.setFormatter(JsonLines())
     if connection_string:
         _export(connection_string)
@@ -72,7 +73,7 @@ def _export(connection_string: str) -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415 - as above
 
-    # A run is few spans: none is left out, whatever the environment says of sampling.
+    # A run has few spans: all are exported, without the sampling of the environment.
     spans = TracerProvider(sampler=ALWAYS_ON)
     spans.add_span_processor(BatchSpanProcessor(azure.AzureMonitorTraceExporter(connection_string=connection_string)))
     trace.set_tracer_provider(spans)

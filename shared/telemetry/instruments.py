@@ -1,4 +1,4 @@
-"""Spans and metrics through OpenTelemetry's API, which does nothing until somebody exports.
+"""Spans and metrics through OpenTelemetry's API, which does nothing until an exporter is configured.
 
 | metric | unit | attributes |
 |---|---|---|
@@ -43,7 +43,7 @@ def span(name: str, **attributes: str | float | bool) -> Iterator[None]:
 
     Attributes never hold a row's values.
     """
-    # 30 ms of import that a cold start does without until the first span.
+    # The import takes 30 ms; a cold start does not need it before the first span.
     from opentelemetry import trace  # noqa: PLC0415 - see above
 
     tracer = trace.get_tracer(SCOPE)
@@ -109,11 +109,11 @@ def record_events(
     lag_seconds: float | None = None,
     traffic: Mapping[str, int] = NO_TRAFFIC,
 ) -> None:
-    """Count events of one sync by what became of them, the requests for them, and how long the latest waited.
+    """Count events of one sync by their result, the requests for them, and how long the latest waited.
 
     Args:
         sync: Name of the sync.
-        results: What became of the events.
+        results: Number of events by result.
         lag_seconds: How long the latest event waited in the hub; None where that is not known.
         traffic: `requests`, `throttled` and `retries`.
     """

@@ -18,7 +18,7 @@ from shared.visible import in_json
 
 __all__ = ["FIELDS", "JsonLines", "RunContext", "hide_secrets", "log_context"]
 
-# What a line may say besides its message. Anything else that a caller hangs on a record is not written.
+# The fields of a line besides its message. Other fields that a caller adds to a record are not written.
 FIELDS = ("run_id", "sync", "phase", "trigger", "state", "rows", "seconds", "partition", "events", "code", "counts")
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -48,7 +48,7 @@ class RunContext(logging.Filter):
 
 
 def hide_secrets(record: logging.LogRecord) -> None:
-    """Replace known secrets in a record, whoever wrote it and whatever formats it: libraries log what they received."""
+    """Replace known secrets in a record before any formatter gets it: libraries log what they received."""
     try:
         said = record.getMessage()
     except (TypeError, ValueError, LookupError):  # its arguments do not fit; logging reports that itself
@@ -66,8 +66,8 @@ _PLAIN = logging.Formatter()
 class JsonLines(logging.Formatter):
     """One JSON object a record.
 
-    An exception is told by its type and the places it passed; its message only where it is one of ours, for those
-    never hold a row: other libraries quote the value that they stumbled over.
+    An exception is written with its type and stack; its message only for our own exceptions, which never contain a
+    row. Messages of other libraries can contain values.
     """
 
     def format(self, record: logging.LogRecord) -> str:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class PhaseSpans:
-    """Hears of a run's phases and tells them to logs and spans.
+    """Gets a run's phases and passes them to logs and spans.
 
     Usable wherever a run takes a progress listener. As a context manager it ends the last phase with the run; one
     object serves one run, in one thread.

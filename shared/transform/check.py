@@ -33,7 +33,7 @@ __all__ = ["check", "check_expressions"]
 
 
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
-    """Return every mistake that the definition and the table's metadata show together; empty when there is none."""
+    """All problems of the definition with the table's metadata; empty if there are none."""
     rules = (_mappings, _id_column, _sync_key, _expire, _strategy)
     return check_expressions(definition) + tuple(problem for rule in rules for problem in rule(definition, entity))
 

@@ -45,7 +45,7 @@ class Flaw:
 class Conversion:
     """How the values of one kind become values of one column.
 
-    Each step is a layer of the query, so that none is written, planned and computed twice.
+    Each step is a layer of the query, so that no expression is written, planned and computed twice.
 
     Attributes:
         read: A step over the incoming value; the query names its result.
@@ -73,7 +73,7 @@ class _Names:
 
 
 def fits(kind: ColumnType, attribute: AttributeMetadata) -> bool:
-    """Tell whether values of a kind can become values of a column at all."""
+    """Whether values of a type can be converted to values of a column."""
     return kind in _ACCEPTED.get(attribute.type, frozenset())
 
 
@@ -237,7 +237,7 @@ def _format_flaw(message: str, names: _Names) -> Flaw:
 
 
 def _boolean(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    """The column's own labels come first: an organisation may call the true value whatever it likes."""
+    """The column's own labels come first: an organisation can choose any label for the true value."""
     labels = [(label, bool(choice.value)) for choice in attribute.choices for label in choice.labels]
     match kind:
         case ColumnType.BOOL:
@@ -330,7 +330,7 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
 
 
 def _parts(text: str, known: str) -> str:
-    """SQL for the list that a text stands for; the text as a whole and semicolons go first: labels hold commas."""
+    """SQL for the list that a text represents; the text as a whole and semicolons go first: labels hold commas."""
     return (
         f"CASE WHEN list_contains({known}, {text}) THEN [{text}] "
         f"WHEN starts_with({text}, '[') AND TRY_CAST({text} AS JSON) IS NOT NULL "

@@ -37,8 +37,8 @@ def current_table_step(layout: Sequence[TargetColumn]) -> Step:
 def current_finish_steps(layout: Sequence[TargetColumn], definition: SyncDefinition) -> tuple[Step, ...]:
     """Return the steps after the last page: what cannot be matched is reported and set aside.
 
-    Of records with one key the oldest stays. A record without a key matches no row, so it can neither be equal to one
-    nor be missing from the source: it is not ours.
+    Of records with one key the oldest stays. A record without a key matches no row, so it is not equal to a row and is
+    not dropped: it does not belong to the sync.
     """
     keys = key_columns(layout)
     names = ", ".join(f"_k{column.key_part}" for column in keys)
@@ -75,7 +75,7 @@ WHERE copy > 1""".strip()
 def _protect_duplicates(definition: SyncDefinition, names: str) -> tuple[Step, ...]:
     """A key that is missing from the source may be dropped, but not one that several records have.
 
-    Nobody knows which of them was meant; and each run would drop the one that the run before has left.
+    The right one is unknown, and each run would drop the record that the run before kept.
     """
     if definition.sync_behaviour.dropped == "ignore":
         return ()

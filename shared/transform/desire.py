@@ -23,7 +23,7 @@ _BOTH = _DESIRED | {Table.SOURCE_ERRORS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mapped:
-    """One mapping on its way.
+    """One mapping during the conversion.
 
     Attributes:
         incoming: SQL of what goes in.
@@ -211,7 +211,7 @@ def _rounded_once(source: Column, column: TargetColumn) -> str:
 
 
 def _never_empty(column: TargetColumn, label: str, *, rejects: bool) -> Iterator[Rule]:
-    """The service refuses to clear some columns, at every run anew: it is told of before anything is sent."""
+    """The service refuses to clear some columns, in each run: it is reported before anything is sent."""
     if column.clears and not column.attribute.clearable:
         yield Rule(
             column=label,
@@ -277,7 +277,7 @@ def _key_rules(mapped: Sequence[_Mapped]) -> list[Rule]:
 
 
 def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet) -> str:
-    """The query behind `desired`, layer by layer: incoming values, read, converted, judged."""
+    """The query behind `desired`, layer by layer: incoming values, read, converted, checked."""
     judged = ", ".join((*shape.rules.columns, PASSES))
     attempts = "".join(f", {each.attempt} AS {_name('try', each)}" for each in mapped if each.attempt)
     tries = "".join(f", {_name('try', each)}" for each in mapped if each.attempt)

@@ -2,7 +2,8 @@
 
 The collations of Dataverse's databases disregard kana and width (Microsoft, "Collation and Unicode support": they would
 say `_KS` and `_WS`). So full width and half width are folded here, no-break and ideographic spaces, superscripts,
-ligatures, hiragana and katakana. To fold too much would take two records for one, so whatever is in doubt stays apart:
+ligatures, hiragana and katakana. To fold too much would take two records for one, so doubtful characters stay
+different:
 where the service holds more keys equal, it refuses a key as taken, and the record is adopted.
 """
 

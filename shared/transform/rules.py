@@ -33,7 +33,7 @@ class Rule:
     """One way in which a row can be wrong.
 
     Attributes:
-        column: What is at fault, as the user named it.
+        column: The column that caused it, as the user named it.
         rejects: Whether the row is rejected for it; otherwise the field alone is left out, or the fact is counted.
         message: What was expected; never what was found.
         broken: SQL condition over the row.
@@ -52,7 +52,7 @@ class Rule:
 class RuleSet:
     """The rules of one stage, kept as bits in the columns ``<name>0``, ``<name>1`` and so on.
 
-    What a rule says of the value itself is a column of its own, which is null in sound rows.
+    The detail of a rule about the value is a separate column, which is null in valid rows.
     """
 
     def __init__(self, name: str, rules: Sequence[Rule]) -> None:
@@ -84,7 +84,7 @@ class RuleSet:
         return ",\n    ".join(items)
 
     def found(self) -> tuple[str, ...]:
-        """SQL items that keep the bits, and compute from them what is said of the values at fault."""
+        """SQL items that keep the bits, and compute from them the messages about invalid values."""
         details = (
             f"CASE WHEN {column} & {1 << bit} <> 0 THEN {rule.detail} END AS {self._said(rule)}"
             for column, rules in zip(self._bits, self._words, strict=True)

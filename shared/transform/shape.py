@@ -133,7 +133,7 @@ def _numbers(definition: SyncDefinition) -> Iterator[str]:
 
 def number(text: str, sql_type: str = NUMBER) -> str:
     """SQL for the number that a text holds in plain notation; NULL where it holds none."""
-    # DuckDB takes 1_000 for a thousand; nobody's data means that.
+    # DuckDB reads 1_000 as a thousand; in real data it is not a number.
     return f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {sql_type}) END"
 
 
@@ -142,7 +142,7 @@ def boolean(text: str, labels: Iterable[tuple[str, bool]] = ()) -> str:
 
     Args:
         text: SQL of the text.
-        labels: Further names and what they stand for; they win over the usual words.
+        labels: Further names and their values; they have precedence over the usual words.
     """
     words = ((word, word in TRUE_WORDS) for word in (*TRUE_WORDS, *FALSE_WORDS))
     return looked_up(f"lower({text})", (*labels, *words), "BOOLEAN")
@@ -244,7 +244,7 @@ class _Compiler:
         return rule
 
     def _expression(self, text: str, origin: str) -> Expression:
-        """Check an expression; a mistake is noted and NULL stands in, so that the next one is looked at as well."""
+        """Check an expression; a problem is noted and NULL replaces the expression, to check the next one too."""
         try:
             return parsed(text, names=self._labels, origin=origin)
         except DefinitionError as error:
@@ -343,7 +343,7 @@ def _layer(sql: str, items: str) -> str:
 def _replaced(sql: str, items: Sequence[tuple[str, str]]) -> str:
     """One more layer in which columns have new values.
 
-    Each step of a value is a layer of its own: an expression that is written twice is planned and computed twice, and
+    Each step of a value is a separate layer: an expression that is written twice is planned and computed twice, and
     with hundreds of columns the planning takes longer than the work.
     """
     listed = ", ".join(f"{value} AS {name}" for value, name in items)

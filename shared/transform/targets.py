@@ -98,7 +98,7 @@ def layout(definition: SyncDefinition, entity: EntityMetadata) -> tuple[TargetCo
     """Return the columns in the order of the mappings; the expire column, when it is not mapped, comes last.
 
     Raises:
-        DefinitionError: A target column does not exist; `check` tells all such mistakes in better words.
+        DefinitionError: A target column does not exist; `check` reports all such problems with better messages.
     """
     return (*(_mapped(definition, entity, mapping) for mapping in definition.destination.mappings),
             *_expire_column(definition, entity))  # fmt: skip

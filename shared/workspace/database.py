@@ -22,7 +22,7 @@ __all__ = ["OutOfTimeError", "Row", "Workspace"]
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
-# Nothing is fetched from a registry during a run, whatever an SQL text asks for.
+# Nothing is downloaded from a registry during a run, for any SQL text.
 _CONFIGURATION = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -114,7 +114,7 @@ class Workspace:
         return workspace
 
     def _move_to_disk(self) -> None:
-        # Nobody opens this file again: what a crash leaves of it needs no log to be mended from.
+        # This file is never opened again: after a crash it needs no log for recovery.
         file = literal(str(self.folder / "run.duckdb"))
         self._connection.execute(f"ATTACH {file} AS run (RECOVERY_MODE no_wal_writes)")
         self._connection.execute(_USE_FILE)
@@ -252,7 +252,7 @@ class Workspace:
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    """Tell what DuckDB means by errors that no statement is to blame for."""
+    """Explain errors of DuckDB that no statement causes."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
@@ -298,7 +298,7 @@ def _connected(
         config["threads"] = str(threads)
     connection = duckdb.connect(":memory:" if file is None else str(file), config=config)
     try:
-        # Instants are kept and compared in UTC, whatever zone the machine is in.
+        # Moments are stored and compared in UTC, in any time zone of the machine.
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
         # DuckDB looks at where a link leads: both names are allowed.

@@ -73,10 +73,10 @@ def parsed(expression: str, *, names: Collection[str], origin: str) -> Expressio
     Args:
         expression: What the user wrote.
         names: The columns it may read; one of the form ``source.revenue`` is read as a qualified name.
-        origin: Where it stands in the definition.
+        origin: Its path in the definition.
 
     Raises:
-        DefinitionError: It is no single scalar expression, uses something that is not allowed, or an unknown column.
+        DefinitionError: It is not a single scalar expression, uses something that is not allowed, or an unknown column.
     """
     check = _Check(known={name.lower(): name for name in names})
     text = replaced(expression, _variable, Language.SQL)
@@ -121,7 +121,7 @@ class _Check:
         self.columns: set[str] = set()
 
     def reserved(self, text: str) -> str:
-        """A hint where a column's name is a word of SQL, such as full or order, which has to stand in quotes."""
+        """A hint where a column's name is a word of SQL, such as full or order, which must be written in quotes."""
         words = {word.lower() for word in re.findall(r"\w+", text)} & self._known.keys() & _reserved()
         return "".join(f'; {word} is a word of SQL: write "{word}" in quotes' for word in sorted(words))
 

@@ -2,7 +2,7 @@
 
 A function stands here when its result depends on its arguments alone, is the same at every run, and when its work grows
 no faster than its arguments, or by a factor that `shared.workspace.growth` knows. A test compares these lists with
-DuckDB's own catalogue and tells when a new version brings functions that were not reviewed.
+DuckDB's own catalogue and fails if a new version has functions that were not reviewed.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ OPERATORS: Final[Mapping[str, frozenset[str]]] = {
 }
 """What each class of node may be, in the words of DuckDB's parser."""
 
-# No fixed-size arrays (each row would take the whole size), no variants, geometries or types of somebody's making.
+# No fixed-size arrays (each row would take the whole size), no variants, geometries or user-defined types.
 TYPES: Final = _words(
     """
     bigint binary bit bitstring blob bool boolean bpchar bytea char date datetime dec decimal double enum float

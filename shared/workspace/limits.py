@@ -1,8 +1,8 @@
 """Statements under a time limit.
 
-DuckDB can be told to stop, and does so between two pieces of work. A function that takes long within one piece, on a
-large value, cannot be told. So a statement with a limit runs in a thread of its own: when its time is over DuckDB is
-interrupted, and where that does not help the statement is left alone, so that whoever waits can go on.
+DuckDB can be interrupted between two pieces of work. A function that takes long within one piece, on a large value,
+cannot be interrupted. So a statement with a limit runs in a separate thread: when its time is over, DuckDB is
+interrupted; if that does not help, the statement is abandoned, so that the caller can continue.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def within(
     """Do some work and return what it gives, or stop it when its time is over.
 
     Args:
-        left: How many seconds are left; the work may move the limit while it goes on.
+        left: How many seconds are left; the work may move the limit while it runs.
         work: What to do, in another thread.
         interrupt: Asks the work to stop, from this thread.
         grace: How many seconds to wait, once asked, until the work counts as stuck.

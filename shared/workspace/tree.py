@@ -144,7 +144,7 @@ def children(node: Node) -> Iterator[Node]:
 
 
 def rebuilt(node: Node, visit: Callable[[Node], Node]) -> Node:
-    """Make a node anew from what is known of its class, with each node in it replaced by what `visit` makes of it.
+    """Build a node again from the known keys of its class, with each inner node replaced by the result of `visit`.
 
     Raises:
         NotAllowedError: The node's class, its kind or one of its keys is not among those that are known.

@@ -16,7 +16,8 @@ from shared.workspace.tree import new_cursor
 
 __all__ = ["Trial"]
 
-# An expression over one row takes a thousandth of this; a busy machine has to be told from one without an end.
+# An expression over one row takes a thousandth of this; a slow machine must be distinguished from an endless
+# expression.
 _SECONDS: Final = 10.0
 
 

@@ -82,7 +82,7 @@ class TestSqlite:
         monkeypatch.setattr("shared.state.sqlite._database.LOCK_TIMEOUT", timedelta(seconds=0.05))
         other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(RetryLater, match="is away: database is locked"):
+        with pytest.raises(RetryLater, match="is not available: database is locked"):
             SqliteStateStore(tmp_path / "state.db")
         other.close()
 
@@ -146,9 +146,9 @@ class TestSqlite:
     def test_what_the_store_cannot_hold_is_refused(self, tmp_path: Path) -> None:
         """Half of a character is no text, and a number may be too large."""
         store = SqliteStateStore(tmp_path / "state.db")
-        with pytest.raises(AbortRun, match="cannot keep"):
+        with pytest.raises(AbortRun, match="cannot store"):
             store.set_watermark("s", "\ud800", fence=1)
-        with pytest.raises(AbortRun, match="cannot keep"):
+        with pytest.raises(AbortRun, match="cannot store"):
             store.set_watermark("s", "1", fence=2**70)
         store.close()
 

@@ -371,7 +371,7 @@ class TestRunsThatGetNowhere:
         tick(world.app, now=now)
         assert state.job_requests() == ()
         assert states(world.app, "customers")[0] == ("job", "Failed")
-        assert "given up: 5 runs in a row got nowhere" in state.runs("customers")[0].message
+        assert "stopped: 5 runs in a row made no progress" in state.runs("customers")[0].message
         state.request_job(request("customers"))
         tick(world.app)
         assert states(world.app, "customers")[0] == ("job", "Succeeded")

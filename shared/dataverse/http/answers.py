@@ -54,7 +54,7 @@ class Answer:
         """A member of an object; a missing one is null.
 
         Raises:
-            UnexpectedAnswer: This is no object.
+            UnexpectedAnswer: This is not an object.
         """
         return Answer(self.members().get(name), self.asked, f"{self.place}.{name}" if self.place else name)
 
@@ -62,7 +62,7 @@ class Answer:
         """All members of an object, as the JSON parser gave them.
 
         Raises:
-            UnexpectedAnswer: This is no object.
+            UnexpectedAnswer: This is not an object.
         """
         if not isinstance(self.value, dict):
             raise self.unexpected("an object")
@@ -182,7 +182,7 @@ def parsed(body: bytes | str, asked: str, *, exact: bool = False) -> Answer:
         exact: Numbers with a point become `Decimal`, which keeps every digit.
 
     Raises:
-        UnexpectedAnswer: It is no JSON.
+        UnexpectedAnswer: It is not JSON.
     """
     try:
         value = json.loads(body, parse_float=_exact if exact else float, parse_constant=_no_number)

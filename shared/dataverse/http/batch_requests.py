@@ -59,7 +59,7 @@ def decoded(response: Response) -> Sequence[Response]:
     """The inner answers, in the order of the requests.
 
     Raises:
-        ValueError: The body is no multipart answer, or ends too early.
+        ValueError: The body is not a multipart answer, or ends too early.
     """
     found = re.search(r'boundary="?([^";]+)"?', response.headers.get("content-type", ""))
     if found is None:

@@ -68,7 +68,7 @@ def service_url_of(text: str, values: Mapping[str, ParameterValue]) -> str:
     """The Web API's address; with a parameter in it, it can only be checked now.
 
     Raises:
-        UserError: It is no service URL.
+        UserError: It is not a service URL.
     """
     try:
         return checked_service_url(in_text(text, values))

@@ -1,7 +1,8 @@
 """Which hosts may see a token or a client secret.
 
-A definition names its service URL, and that URL receives a token: a slip of the pen, or somebody else's definition,
-must not carry one away. Patterns are anchored at both ends, so `crm.dynamics.com.example.org` is no Dynamics host.
+A definition names its service URL, and that URL receives a token: a typing error, or another person's definition, must
+not send a token to a foreign host. Patterns are anchored at both ends, so `crm.dynamics.com.example.org` is not a
+Dynamics host.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def direct_hosts(variables: Mapping[str, str]) -> Iterator[str]:
     """
     yield from ("localhost", "127.0.0.1", "::1", "169.254.169.254")
     for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT"):
-        with suppress(ValueError):  # a value that is no URL names no host
+        with suppress(ValueError):  # a value that is not a URL has no host
             if host := urlsplit(variables.get(name, "")).hostname:
                 yield host
 
@@ -69,7 +70,7 @@ def origin_of(url: str) -> tuple[str, str, int]:
     """Scheme, host and port of a URL.
 
     Raises:
-        AbortRun: It is no URL.
+        AbortRun: It is not a URL.
     """
     try:
         parts = urlsplit(url)
@@ -79,7 +80,7 @@ def origin_of(url: str) -> tuple[str, str, int]:
 
 
 def _expression(pattern: str) -> str:
-    """`*.` stands for one or more labels, `#` for digits; everything else for itself."""
+    """`*.` matches one or more labels, `#` digits; every other character matches itself."""
     any_labels = r"(?:[a-z0-9_-]+\.)+"
     head, rest = (any_labels, pattern[2:]) if pattern.startswith("*.") else ("", pattern)
     return head + re.escape(rest.lower()).replace(r"\#", r"[0-9]+")
@@ -89,7 +90,7 @@ class AllowedHosts:
     """The allow-list: `https` to a host that matches a pattern, or any scheme to this machine.
 
     Args:
-        patterns: Host names; a leading `*.` stands for one or more labels, `#` for one or more digits.
+        patterns: Host names; a leading `*.` matches one or more labels, `#` one or more digits.
     """
 
     def __init__(self, patterns: Iterable[str] = DYNAMICS_CLOUDS) -> None:

@@ -58,7 +58,7 @@ def literal(attribute: AttributeMetadata, value: object) -> str:
 def predicate(entity: EntityMetadata, values: Mapping[str, Any]) -> str | None:
     """The key predicate, such as ``accountnumber='A1',x=2``; None where the record has to be looked up instead.
 
-    That is so where no active alternate key covers exactly these columns, or a value may not stand in a URL.
+    That is so where no active alternate key covers exactly these columns, or a value is not allowed in a URL.
     """
     key = entity.key_over(frozenset(values))
     if key is None or not key.active or any(value is None for value in values.values()):

@@ -48,7 +48,7 @@ class RetryPolicy:
         throttles: Tries of one request that are throttled before giving up.
         base: Seconds before the second try; doubled for each further one.
         longest: Most seconds between two tries, unless the service asks for more.
-        seconds: Trouble with one request is borne no longer than this, its tries and the waits between them together.
+        seconds: Most seconds for one request with trouble, including its tries and the waits between them.
     """
 
     attempts: int = 7
@@ -59,11 +59,11 @@ class RetryPolicy:
 
 
 RETRY_POLICY = RetryPolicy()
-# A wait that the service asks for and that a run takes upon itself. Service protection limits look back over five
+# The longest wait that the service asks for and that a run itself waits. Service protection limits look back over five
 # minutes, so an hour is more than they need; a longer wait is left to the schedule.
 LONGEST_ASKED = 3600.0
-LONGEST_TOLD = 86_400.0  # what is passed on to whoever tries again: a date in another century is a mistake
-# Nothing has answered yet: more likely a wrong URL than a passing trouble, so it is told soon.
+LONGEST_TOLD = 86_400.0  # the longest wait that is passed to the caller: a date in another century is an error
+# No answer so far: a wrong URL is more likely than a temporary problem, so it is reported soon.
 FIRST_CONTACT_ATTEMPTS = 3
 
 
@@ -114,7 +114,7 @@ def delay(failed: FailedTry, retry_policy: RetryPolicy = RETRY_POLICY, *, jitter
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds from a `Retry-After` header, which holds seconds or an HTTP date (RFC 9110, 10.2.3).
 
-    None without one, and where it is neither; never negative, and never more than a day.
+    None without one, and for any other text; never negative, and never more than a day.
     """
     text = headers.get("retry-after", "").strip()
     if not text:
@@ -130,6 +130,6 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def number_in(text: str) -> float | None:
-    """A number as the service's headers write it, thousands separators included: ``1,200.00``; None if it is none."""
+    """A number in a header of the service, such as ``1,200.00`` with thousands separators; None for other text."""
     plain = text.strip().replace(",", "")
     return float(plain) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", plain) else None

@@ -1,6 +1,6 @@
 """Requests to one environment: address, headers, token, and, for what only reads, retries.
 
-Everything above speaks in `Call`s; everything below in `Request`s.
+Code above it uses `Call`s; code below it uses `Request`s.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from shared.errors import AnswerLost, RetryLater
 
 __all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for"]
 
-# `If-None-Match: null`, the literal word, stands in every sample of Microsoft's: it keeps answers out of caches.
+# `If-None-Match: null`, the literal word, is in every sample of Microsoft: it prevents caching of answers.
 _BASE_HEADERS = {
     "Accept": "application/json",
     "OData-MaxVersion": "4.0",
@@ -127,7 +127,7 @@ class Service:
     Args:
         connection: Address, timeout, headers.
         transport: Sends requests.
-        users: A token provider for each application user; each has service limits of its own.
+        users: A token provider for each application user; each has its own service limits.
         clock: Time.
 
     Attributes:
@@ -150,7 +150,7 @@ class Service:
         self._answered = False
 
     def attempt(self, call: Call, *, user: int = 0) -> Response:
-        """Send once and return the answer, whatever it says; a token that is refused is renewed once.
+        """Send once and return the answer, whatever its status; a token that is refused is renewed once.
 
         Raises:
             Unsent: The service did not see the request.
@@ -249,7 +249,7 @@ class Service:
         """`fetch`, and the answer's JSON for typed readers; `exact` keeps every digit of numbers.
 
         Raises:
-            UnexpectedAnswer: The answer is no JSON, so this is not Dataverse.
+            UnexpectedAnswer: The answer is not JSON, so this is not Dataverse.
         """
         return parsed(self.fetch(call, user=user).body, asked_for(call.path), exact=exact)
 
@@ -267,13 +267,13 @@ class Service:
         refused = refusal(response)
         happened = trouble(response, refused)
         if happened is None and response.status >= SERVER_ERROR:
-            happened = Trouble.DATABASE  # reading again does no harm, and may meet a better moment
+            happened = Trouble.DATABASE  # reading again is safe, and may succeed later
         if happened is None:
             raise error_of(refused, table=call.table, doing=call.doing)
         return happened, retry_after(response.headers, self.clock.now()), str(refused)
 
     def close(self) -> None:
-        """Let go of the threads and the connections."""
+        """Close the threads and the connections."""
         self.threads.shutdown()
         self._transport.close()
 

@@ -1,6 +1,6 @@
 """The service's refusals, read and put into the error tree.
 
-The service's codes say more than its statuses: 412 alone stands for a version conflict, a key that is taken and a
+The service's codes are more precise than its statuses: 412 alone means a version conflict, a key that is taken and a
 duplicate-detection rule. So the code decides, and the status where there is no code.
 """
 
@@ -65,8 +65,8 @@ class Refusal:
 
     Attributes:
         code: As the body has it, in lower case; empty when there was none.
-        message: The service's own sentence, shortened when it goes on.
-        column: Logical name of the column at fault, where the message names one.
+        message: The service's own message, shortened if it is long.
+        column: Logical name of the column that caused it, if the message names one.
         spoken: The body was the service's error object, so the service itself answered, not a gateway before it.
     """
 
@@ -82,7 +82,7 @@ class Refusal:
 
 
 def refusal(response: Response) -> Refusal:
-    """Read the error object of an answer; an answer without one is told by its status.
+    """Read the error object of an answer; an answer without one is described by its status.
 
     Secrets that the service repeats are taken out first: a text that is cut afterwards could hold half of one.
     """
@@ -109,7 +109,7 @@ def _column(message: str) -> str:
 
 
 def trouble(response: Response, refused: Refusal) -> Trouble | None:
-    """The kind of trouble an answer stands for; None when it is a plain yes or no.
+    """The kind of trouble that an answer means; None if it is a final success or refusal.
 
     A 502 or 504, and a 503 in which neither the service itself speaks nor a `Retry-After` stands, come from a gateway
     that may have passed the request on: the answer is lost, not negative. So is any other fault of a server that does

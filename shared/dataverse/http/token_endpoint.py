@@ -20,7 +20,8 @@ from shared.errors import SDK_MISREADS, AbortRun, AnswerLost, RetryLater, SyncEr
 
 __all__ = ["TOKEN_SECONDS", "MsalRequests", "ask_msal", "ask_plainly", "checked_token"]
 
-# A token is renewed after a day at the latest, whatever it says of itself: Entra ID's last an hour, and up to 28 hours
+# A token is renewed after a day at the latest, whatever its lifetime: tokens of Entra ID last an hour, and up to 28
+# hours
 # where access is evaluated continuously (Microsoft: "Access tokens in the Microsoft identity platform").
 LONGEST_SECONDS = 86_400.0
 TOKEN_SECONDS = 3600.0  # where the endpoint does not say it
@@ -56,7 +57,7 @@ def ask_msal(client_id: str, secret: str, authority: str, scope: str, transport:
             client_id,
             authority=authority,
             client_credential=_credential(secret),
-            # Discovery would only tell msal what the allow-list already settles, through one more host.
+            # Discovery would give msal only what the list of allowed hosts already defines, with one more host.
             instance_discovery=False,
             http_client=MsalRequests(transport),
         )
@@ -100,7 +101,7 @@ def _token_answer(response: Response) -> dict[str, Any]:
     """What a token endpoint said, each member checked: a token with its seconds, or an error with its description.
 
     Raises:
-        RetryLater: It is no answer of a token endpoint, such as a gateway's page while the endpoint is away.
+        RetryLater: It is not an answer of a token endpoint, such as a gateway's page while the endpoint is down.
         AbortRun: It holds no token that could be sent.
     """
     if response.status == _TOO_MANY or response.status >= _SERVER_ERROR:
@@ -118,7 +119,7 @@ def _token_answer(response: Response) -> dict[str, Any]:
 
 
 def checked_token(token: object) -> str:
-    """A token that can stand in a header: printable ASCII.
+    """A token that is allowed in a header: printable ASCII.
 
     Raises:
         AbortRun: It cannot.

@@ -1,6 +1,6 @@
 """Tokens for Dataverse: who the program is, and how long that holds.
 
-A `TokenProvider` stands for one application user. `ClientCredentials` asks Entra ID through msal; on loopback, where
+A `TokenProvider` represents one application user. `ClientCredentials` asks Entra ID through msal; on loopback, where
 msal refuses plain http, it asks the same endpoint itself. `CredentialTokens` takes any azure-identity credential, which
 is how a managed identity comes in.
 """
@@ -85,7 +85,7 @@ class CredentialTokens:
 
     Args:
         credential: Anything with azure-identity's ``get_token(scope)``.
-        clock: Tells how long a token still holds.
+        clock: Gives the time, to know how long a token is valid.
     """
 
     def __init__(self, credential: Any, *, clock: Clock | None = None) -> None:
@@ -127,8 +127,8 @@ class ClientCredentials:
         secret: Gives the secret; called whenever one is needed, so a rotated secret needs no restart.
         transport: Sends the requests that msal does not: discovery, and tokens on loopback.
         authority: ``https://login.microsoftonline.com/<tenant>``; read from the service's own challenge when None.
-        forget_secret: Makes the next call of `secret` fetch it anew; called once when it is refused.
-        clock: Tells how long a token still holds.
+        forget_secret: Makes the next call of `secret` fetch the secret again; called once when it is refused.
+        clock: Gives the time, to know how long a token is valid.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ def discovered_authority(transport: Transport, resource_url: str) -> str:
     """The authority that a service names when it is asked without a token.
 
     Raises:
-        AbortRun: The service names none: most likely this is no Dataverse URL.
+        AbortRun: The service returns none: probably this is not a Dataverse URL.
     """
     response = transport.send(Request(method="GET", url=f"{resource_url}/api/data/v9.2/", timeout=30))
     found = _CHALLENGE_AUTHORITY.search(response.headers.get("www-authenticate", ""))

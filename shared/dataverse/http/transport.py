@@ -100,7 +100,7 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         ...
 
 
@@ -113,8 +113,8 @@ class HttpTransport:
     """Pooled connections, safe to share between threads.
 
     Cookies are refused: the ARRAffinity cookie would pin every request to one web server, and service protection
-    limits are counted per server. Redirects are not followed, so a token never travels to a host that was not checked.
-    What is meant for this machine goes there directly, whatever proxy the environment names: a proxy would see it.
+    limits are counted per server. Redirects are not followed, so a token is never sent to a host that was not checked.
+    Requests to this machine never use the proxy of the environment, because a proxy would see them.
 
     Args:
         connections: Most connections that are kept open to the service.
@@ -190,7 +190,7 @@ def _too_large(url: str) -> AbortRun:
 
 
 def _transport_error(error: Exception, url: str) -> Unsent | AnswerLost | AbortRun:
-    """Tell apart what never left from what may have been acted upon; when in doubt, it may have been."""
+    """Distinguish requests that were not sent from requests that may have been processed; if unsure, the latter."""
     host = urlsplit(url).hostname or "the service"
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError)):
         return AbortRun(f"a request to {host} cannot be written as HTTP: its address or its token is not valid")

@@ -69,7 +69,7 @@ def _has_default(column: Answer) -> bool:
 
 
 def _type(column: Answer) -> AttributeType:
-    """`AttributeTypeName` tells images, files and multi-choices apart, which `AttributeType` calls Virtual."""
+    """`AttributeTypeName` distinguishes images, files and multi-choices, which `AttributeType` calls Virtual."""
     named = column.member("AttributeTypeName").part("Value").text("").removesuffix("Type")
     return _TYPES.get(named) or _TYPES.get(column.member("AttributeType").text("")) or AttributeType.VIRTUAL
 

@@ -52,7 +52,7 @@ class MetadataCache:
 def read_entity(service: Service, name: str, cache: MetadataCache) -> EntityMetadata:
     """Read a table by logical name, entity set name or display name.
 
-    A table that is known costs one small request, which tells whether any metadata has changed since.
+    For a table in the cache one small request checks whether any metadata has changed since.
 
     Raises:
         AbortRun: There is no such table; the message names likely ones.

@@ -117,7 +117,7 @@ def _settled(service: Service, entity: EntityMetadata, paths: Mapping[int, str])
     try:
         answers = decoded(service.fetch(call))
     except ValueError:
-        return {}  # broken off: as good as no answer
+        return {}  # incomplete: treated as no answer
     return {number: answer for number, answer in zip(paths, answers, strict=False) if not _in_trouble(answer)}
 
 

@@ -1,6 +1,6 @@
 """The rows in a page's text, cut out as the JSON array that DuckDB's reader takes at full speed.
 
-Reading an array from a file is seven times as fast as taking a JSON text apart with functions (DuckDB 2.0: 4 against
+Reading an array from a file is seven times as fast as parsing a JSON text with functions (DuckDB 2.0: 4 against
 31 ms for 5,000 rows), so the array is put into the workspace's private folder. No row becomes a Python object.
 """
 

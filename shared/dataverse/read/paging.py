@@ -84,7 +84,7 @@ def first_page(service: Service, path: str, *, table: str, user: int = 0) -> Pag
 
     Raises:
         RequestRefused: The service refuses the query.
-        AbortRun: No privilege, no such table, or the answer is no page.
+        AbortRun: No privilege, no such table, or the answer is not a page.
         RetryLater: The service is away.
     """
     return _page(service, path, table, _Trail(user=user))

@@ -3,10 +3,11 @@
 Pages of one query come one after the other, since each names the next. Ranges of an alternate key, which is indexed,
 are queries of their own. The source's keys say where to cut: the target's are expected to be much the same.
 
-The ranges cover every record whatever the service's order of text is: for any value, the last cut that is not beyond it
-names its range. Where the service orders two cuts differently from us, a record may be read twice, never not at all; so
-records are made unique by id afterwards. (A record whose key somebody changes meanwhile may slip from a range that is
-still to be read into one that was: the service then refuses to create it anew, and the next run sees it.)
+The ranges cover every record whatever the service's order of text is: for any value, the last cut that is not beyond
+it defines its range. If the service orders two cuts differently, a record may be read twice, but never skipped; so
+records are made unique by id afterwards. (If the key of a record changes during the read, the record can move from a
+range that is not read yet into one that was read. Then the service refuses to create it again, and the next run finds
+it.)
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SAMPLE = 20_000  # rows that stand for all when cuts are chosen
 def cut_column(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> AttributeMetadata | None:
     """The text column to cut by: the first of the sync key, where an active alternate key covers the sync key.
 
-    Without such a key there may be duplicates, which are told apart by the order they are read in.
+    Without such a key there may be duplicates, which are distinguished by the order in which they are read.
     """
     parts = key_columns(layout)
     key = entity.key_over(frozenset(column.name for column in parts))

@@ -1,6 +1,6 @@
 """Records of a table into the workspace's table `current`: page by page, straight from the response text into DuckDB.
 
-No row becomes a Python object. While one page is parsed and inserted, the next is on its way.
+No row becomes a Python object. While one page is parsed and inserted, the next one is requested.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def selected(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[st
 
 
 def _may_hold_duplicates(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> bool:
-    """Unless an active alternate key keeps the sync key unique; then nothing has to be told apart by age."""
+    """Unless an active alternate key keeps the sync key unique; then the age of records is not needed."""
     columns = frozenset(column.name for column in layout if column.key_part)
     key = entity.key_over(columns)
     return columns != {entity.primary_id} and not (key is not None and key.active)
@@ -201,7 +201,7 @@ def _insert(
 
 @contextmanager
 def _values_fit(entity: EntityMetadata) -> Iterator[None]:
-    """Tell what it means when a page cannot be taken in; DuckDB's own words would repeat a value."""
+    """Explain why a page cannot be loaded; DuckDB's own message would repeat a value."""
     try:
         yield
     except duckdb.Error as error:
@@ -214,7 +214,7 @@ def _values_fit(entity: EntityMetadata) -> Iterator[None]:
 @contextmanager
 def _laid_out(workspace: Workspace, rows: str) -> Iterator[str]:
     """A page's rows as a file in the workspace's folder, for as long as they are read."""
-    # A name of its own for each page: DuckDB may keep what it has read of a file.
+    # A different name for each page: DuckDB may keep what it has read of a file.
     file = workspace.folder / f"page-{uuid4().hex}.json"
     file.write_text(rows, "utf-8")
     try:

@@ -1,4 +1,4 @@
-"""Bodies of bulk requests, joined from JSON that is ready: no row is parsed on its way out. Pure.
+"""Bodies of bulk requests, joined from finished JSON texts, so that no row is parsed. Pure.
 
 Microsoft: "Bulk operation messages". Every item needs `@odata.type`; an update names its record by the primary id, an
 upsert by that or by `@odata.id` with an alternate key.
@@ -57,7 +57,7 @@ def delete_body(entity: EntityMetadata, changes: Iterable[Change]) -> bytes:
 
 
 def upsert_body(entity: EntityMetadata, changes: Iterable[Change]) -> bytes:
-    """`UpsertMultiple`: by id, or by the alternate key, whose columns must then not stand in the body.
+    """`UpsertMultiple`: by id, or by the alternate key, whose columns must then not be in the body.
 
     A key column in both places is refused with 0x80040216 when the record is new.
     """
@@ -105,7 +105,7 @@ def without_key(entity: EntityMetadata, change: Change) -> str:
 
 
 def _members(payload: str) -> Iterator[tuple[str, str]]:
-    """Name and text of each member of a JSON object, the text sliced out and never rendered anew."""
+    """Name and text of each member of a JSON object, as a slice of the text, not rendered again."""
     at = payload.index("{") + 1
     while True:
         while payload[at] in " \t\r\n,":

@@ -1,6 +1,7 @@
-"""Large drops through `BulkDelete`: the service deletes in jobs of its own, and the rows are looked for afterwards.
+"""Large drops through `BulkDelete`: the service deletes in its own jobs, and the rows are looked up afterwards.
 
-A job says how many rows it deleted, not which. So each row's outcome comes from looking: what is gone is applied, and
+A job says how many rows it deleted, not which. So each row's outcome comes from a look-up: a row that is not found is
+applied, and
 what is still there is deleted in the ordinary way, which succeeds or says why not. Deleting twice does no harm, so a
 job whose answer was lost is simply started again.
 """
@@ -45,7 +46,7 @@ class Dropping:
     """One call of the writer in which many deletes become jobs.
 
     Args:
-        service: Sends; its clock tells the time.
+        service: Sends the requests and has the clock.
         entity: A standard table.
         fewest: So many deletes at least, or none is done by a job.
         limits: What ends the write early.

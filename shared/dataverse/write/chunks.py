@@ -35,7 +35,7 @@ class Step(StrEnum):
     """What is to be done next with a chunk."""
 
     SEND = "send"  # in one bulk request
-    SINGLY = "singly"  # one operation for each row, in one $batch that goes on after an error
+    SINGLY = "singly"  # one operation for each row, in one $batch that continues after an error
     LOOK_UP = "look up"  # find the records by key first: ids are unknown, or an answer was lost
 
 
@@ -50,13 +50,13 @@ MESSAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Rows that travel together.
+    """Rows of one request.
 
     Attributes:
         rest: Rows put aside while a failure is narrowed down: one of `changes` and `rest` together is bad.
         blame: Why a request that held `changes` and `rest` was refused.
         lost: An earlier answer for these rows was lost, so the service may have acted.
-        apart: Each row is looked up by a query of its own: the service holds keys equal that are not so here.
+        apart: Each row is looked up by a separate query, because the service treats keys as equal that differ here.
         tries: How often each kind of trouble was met.
         not_before: Moment of the clock's `monotonic` before which it must not be sent.
         since: Moment at which the first request that met trouble was sent, None while there was no trouble.
@@ -110,7 +110,7 @@ def step_of(change: Change, entity: EntityMetadata) -> Step:
     """Whether a change can be sent as it is, or its record has to be found first.
 
     Updates and deletes name their record by id, which is faster than by key; an upsert by id or by an alternate key
-    whose values may stand in a URL.
+    whose values are allowed in a URL.
     """
     if change.action is ChangeAction.INSERT or change.id is not None:
         return Step.SEND
@@ -173,7 +173,7 @@ def _path(target: Target, tail: str) -> str:
 
 
 def _part(target: Target, kind: RequestKind, change: Change) -> Part:
-    """One row as a request of its own; optional headers stand on the inner request, where the service reads them."""
+    """One row as a separate request; optional headers are on the inner request, where the service reads them."""
     entity, headers = target.entity, dict(target.connection.write_headers)
     match kind:
         case RequestKind.CREATE:
@@ -192,7 +192,7 @@ def _part(target: Target, kind: RequestKind, change: Change) -> Part:
 
 
 def _upsert_part(target: Target, change: Change, headers: dict[str, str]) -> Part:
-    """`return=representation` tells 201 (created) from 200 (updated), and the id, which a plain 204 does not."""
+    """`return=representation` distinguishes 201 (created) from 200 (updated) and gives the id; a plain 204 does not."""
     entity = target.entity
     headers["Prefer"] = "return=representation"
     address = change.id or quote(str(predicate(entity, key_values(change.key))), safe="=,'")

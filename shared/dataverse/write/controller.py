@@ -1,7 +1,7 @@
 """How many requests at once, and how many rows in each: decided from what came back. Pure.
 
 Microsoft's advice (service protection limits; send parallel requests): start at the recommended degree of parallelism,
-raise it until the service says 429, then obey `Retry-After`. One controller stands for one application user, since the
+raise it until the service says 429, then obey `Retry-After`. One controller belongs to one application user, since the
 limits are counted per user.
 
 - parallelism: additive increase, multiplicative decrease; at most one decrease for one burst of refusals.
@@ -33,7 +33,7 @@ SLOWER = 1.5  # time per row against the best seen: beyond it, more senders only
 
 
 class RequestKind(StrEnum):
-    """What a request does; each kind has its own size, since each costs the service differently."""
+    """What a request does; each kind has its own size, because their cost for the service differs."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -160,7 +160,7 @@ class Controller:
     def _settled(self, event: Settled) -> None:
         self.pace.spent(event.at, event.seconds)
         if event.rows < min(self.sizes.fewest, self.rows(event.kind)):
-            return  # a lone row tells the latency, not the cost of a row
+            return  # a single row shows the latency, not the cost of a row
         row_seconds = event.seconds / event.rows
         known = self._row_seconds.get(event.kind)
         self._row_seconds[event.kind] = row_seconds if known is None else 0.7 * known + 0.3 * row_seconds
@@ -187,7 +187,7 @@ class Controller:
         first_of_burst = event.at >= self.resume_at
         self.resume_at = max(self.resume_at, event.at + event.wait)
         if event.concurrency and first_of_burst:
-            # As many as were in flight are too many: stay below, and feel for more only now and then.
+            # The number of requests in flight is too high: stay below it, and try more only from time to time.
             self._ceiling, self._ceiling_at = max(1, self.parallel - 1), event.at
             self._lower(event.at, 0.5)
         elif first_of_burst and not event.concurrency:

@@ -38,7 +38,7 @@ class Lane:
         self.controller.pace.ended()
 
     def reset(self) -> None:
-        """Forget requests that nobody waits for any more: their write was abandoned."""
+        """Forget requests whose write was abandoned."""
         while self.flights:
             self.land()
 

@@ -1,9 +1,8 @@
-"""Ids made here for new records, so that what a create has made is known from everything else.
+"""Ids that the app makes for new records, to identify the record of a create.
 
-When the answer to a create is lost, the service may still be at work on it: a look-up finds nothing, the create is sent
-again, and a moment later both are there. The id keeps the second one out: sent again, it is refused as taken
-(0x80040237). And it tells a record of ours from somebody else's with the same key, which an alternate key cannot: found
-by its key, that one would pass for ours, though it holds other values.
+When the answer to a create is lost, the service may still process it: a look-up finds nothing, the create is sent
+again, and then both records exist. The id prevents this: a second create with the same id is refused (0x80040237). The
+id also distinguishes the record of this create from another record with the same key, which an alternate key cannot do.
 """
 
 from __future__ import annotations

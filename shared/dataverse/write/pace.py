@@ -1,8 +1,8 @@
-"""Keeping under a limit over a sliding window, once the service has shown where it lies. Pure.
+"""Staying below a limit over a sliding window, once an answer of the service has named the limit. Pure.
 
 The service counts requests and their execution time over a window, per user and per web server. How many servers
 there are is not known, so the first refusal teaches the budget: what had been spent in the window when it came, or what
-the message names, whichever is more. From then on requests wait here instead of being refused there.
+the message names, whichever is more. From then on requests wait in the app and are not refused by the service.
 """
 
 from __future__ import annotations

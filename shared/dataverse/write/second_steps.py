@@ -1,7 +1,8 @@
 """Changes that take two requests: the record first, then what the service does not take from a create. Pure.
 
 Microsoft's metadata has columns with `IsValidForCreate` false, `statecode` among them: a create passes their values
-over without a word, and refuses a status of another state (0x80048408). So the record is created, then updated, and the
+over without an error, and refuses a status of another state (0x80048408). So the record is created, then updated, and
+the
 change has one outcome when both are settled.
 """
 

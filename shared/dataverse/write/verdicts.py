@@ -1,10 +1,10 @@
 """What an answer means for the rows of a chunk: outcomes, what to send next, what to learn. Pure.
 
 A bulk request on a standard table is all or nothing. When one is refused for a row's sake, its rows are halved: the
-first half is sent again while the rest waits. A half that passes proves that the rest holds the bad row; a half that
-fails sets the rest free, to travel with other rows. The last few suspects, or whole chunks where many rows are bad, are
-told apart by a `$batch` that goes on after errors. So each bad row costs less than log2(rows) requests, every row is
-judged by an answer of its own, and every good row lands.
+first half is sent again while the rest waits. If the first half succeeds, the bad row is in the rest. If it fails, the
+rest is released and sent with other rows. The last few rows, or whole chunks with many bad rows, are sent one by one
+in a `$batch` that continues after errors. So each bad row needs fewer than log2(rows) requests, every row gets its own
+result, and every good row is written.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _TOO_LARGE = 413
 _SERVER_ERROR = 500
 _MOST_TIMEOUTS = 5
 _MOST_ROLLBACKS = 6  # of one operation in a `$batch`: as patient as with whole requests
-_FEW = 16  # suspects that one $batch tells apart for less than four more halvings would cost
+_FEW = 16  # rows that one $batch isolates at a lower cost than four more halvings
 _AGAIN = "again"  # counts repeats of a refusal that may have been chance
 _SOUGHT = "sought"  # counts look-ups for a record whose key was taken
 _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
@@ -51,16 +51,16 @@ _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of a chunk.
+    """The result of a chunk.
 
     Attributes:
         outcomes: Rows that are settled.
         again: Chunks to send, before anything new.
-        released: Rows that are innocent until tried again, with other rows.
+        released: Rows that are sent again with other rows, because they did not cause the refusal so far.
         trouble: What kept the request from an answer; `again` then holds the chunk, to wait first.
         too_long: The request was too much for the database or the client.
         end: Ends the run.
-        lacks: The table turned out not to have the bulk message.
+        lacks: The bulk message that the table does not support.
     """
 
     outcomes: Sequence[Outcome] = ()
@@ -79,7 +79,7 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
         chunk: What was sent.
         response: What came back.
         target: The table.
-        dense: So many rows are bad that halving would cost more than sending each on its own.
+        dense: So many rows are bad that halving would cost more than sending each row separately.
     """
     if response.status >= _FIRST_REFUSAL:
         return _refused(chunk, refusal(response), response, target, dense=dense)
@@ -119,7 +119,7 @@ def halved(chunk: Chunk) -> tuple[Chunk, ...]:
 
 
 def too_often(chunk: Chunk, refused: Refusal) -> Verdict:
-    """The database rolled the rows back time and again: in smaller company they may pass, alone they have failed."""
+    """The database rolled the rows back several times: send fewer rows together; a single row has failed."""
     if len(chunk.changes) == 1:
         return _alone(chunk, refused)
     return Verdict(again=halved(replace(chunk, tries={}, not_before=0.0)))
@@ -149,8 +149,8 @@ def _rest_is_bad(chunk: Chunk) -> Verdict:
 
 
 def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], blame: Refusal) -> Chunk:
-    """The next request in the hunt for a bad row: half of the suspects, or the last few one by one."""
-    # Where a look-up has shown that the key is somebody else's, the rows need not be looked for again.
+    """The next request to isolate a bad row: half of the remaining rows, or the last few one by one."""
+    # If a look-up has shown that another record has the key, the rows are not looked up again.
     tries = {what: count for what, count in chunk.tries.items() if what == _SOUGHT}
     fresh = replace(chunk, tries=tries, not_before=0.0, since=None)
     if len(suspects) <= _FEW:
@@ -168,7 +168,7 @@ def _failed(change: Change, blame: Refusal) -> Failed:
 def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target, *, dense: bool) -> Verdict:
     happened = trouble(response, refused)
     if happened is None and chunk.step is Step.LOOK_UP and refused.status >= _SERVER_ERROR:
-        happened = Trouble.DATABASE  # to look again does no harm, and may meet a better moment
+        happened = Trouble.DATABASE  # looking up again is safe, and may succeed later
     if target.entity.elastic and chunk.step is Step.SEND and details_of(response):
         return _in_part(chunk, response, happened)
     if happened is Trouble.LOST:
@@ -190,7 +190,7 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
 
 
 def _in_part(chunk: Chunk, response: Response, happened: Trouble | None) -> Verdict:
-    """An elastic table wrote the rows it could: the others are sent one by one, to hear what is wrong with each."""
+    """An elastic table wrote some rows: the others are sent one by one, to get the error of each."""
     details = details_of(response) or {}
     written = {index: record for index, (status, record) in details.items() if status < _FIRST_REFUSAL}
     created = {RequestKind.CREATE: True, RequestKind.UPSERT: None}.get(chunk.kind, False)
@@ -246,8 +246,8 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
 def _may_be_ours(chunk: Chunk) -> bool:
     """Whether the record that has a create's key may be the one that the create has made.
 
-    Its answer was lost, and it may have been carried out after it was looked for. Now that the key is taken, whoever
-    took it is there, so one look-up for each lost answer tells.
+    Its answer was lost, and it may have been processed after the look-up. Now that the key is taken, the record with
+    the key exists, so one look-up for each lost answer is enough.
     """
     sought = chunk.tries.get(_SOUGHT, 0)
     return chunk.kind is RequestKind.CREATE and chunk.lost and sought <= chunk.tries.get(Trouble.LOST, 0)
@@ -301,7 +301,7 @@ def _undone(chunk: Chunk, happened: str, changes: tuple[Change, ...]) -> Chunk:
 
 
 def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | str | AbortRun:
-    """What became of a row; trouble, or `_SOUGHT`, where that is not known yet."""
+    """The result of a row; trouble, or `_SOUGHT`, if it is not known yet."""
     if answer.status < _FIRST_REFUSAL:
         return _applied(chunk.kind, change, answer, target)
     refused = refusal(answer)
@@ -369,7 +369,7 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Ver
 def _addressed(
     change: Change, record: str | None, outcomes: list[Outcome], released: list[tuple[RequestKind, Change]]
 ) -> None:
-    """A change whose record was looked for: now named by id, or told what its absence means."""
+    """A change whose record was looked up: it gets the id, or the outcome of a missing record."""
     kinds = {ChangeAction.DELETE: RequestKind.DELETE}
     if record is not None:
         released.append((kinds.get(change.action, RequestKind.UPDATE), replace(change, id=record)))

@@ -32,7 +32,7 @@ __all__ = ["SendResult", "Writing"]
 
 POLL_SECONDS = 0.5  # how often a waiting writer asks whether it was cancelled
 DEFAULT_PAUSE = 5.0  # seconds, when a 429 names none
-DENSE_SHARE = 0.05  # of the rows settled so far: more failures than this are told apart one by one
+DENSE_SHARE = 0.05  # of the rows settled so far: with more failures than this, rows are sent one by one
 DENSE_AFTER = 5  # failures
 
 
@@ -51,8 +51,8 @@ class Writing:
     """One call of the writer.
 
     Args:
-        service: Sends; its clock tells the time.
-        target: The table; bulk messages that turn out to be missing are struck off here.
+        service: Sends the requests and has the clock.
+        target: The table; bulk messages that it does not support are removed here.
         lanes: The application users.
         senders: Threads.
         limits: What ends the write early.
@@ -132,7 +132,7 @@ class Writing:
         return None
 
     def _send(self, lane: Lane, chunk: Chunk, target: Target) -> SendResult:
-        """Runs in a sender's thread: touches nothing but the service."""
+        """Runs in a sender's thread: uses only the service."""
         started = self._clock.monotonic()
         result: Response | SyncError
         try:
@@ -154,7 +154,7 @@ class Writing:
             return self._senders.wait(seconds)
         pause = min(lane.controller.ready_at(now) for lane in self._lanes) - now
         if pause >= self._service.connection.retry_policy.seconds:
-            # Told so by an answer to an earlier write: waiting is left to whoever can wait better.
+            # An answer to an earlier write asked for this wait: it is left to the caller.
             self._end = self._end or RetryLater("Dataverse throttles this application user", retry_after=pause)
         else:
             self._clock.sleep(seconds)

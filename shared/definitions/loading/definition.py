@@ -41,7 +41,7 @@ def load_definition(text: str, *, file: str = "") -> SyncDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a text turned out to be.
+    """The result of reading a text.
 
     Attributes:
         definition: None when there are problems.

@@ -1,4 +1,4 @@
-"""What each part of a raw document is read as, and pydantic's errors put at their place in words of ours."""
+"""The type of each part of a raw document, and pydantic's errors with their paths and our own messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["PathProblem", "TypedValue", "close_to", "pydantic_problems", "typed_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathProblem:
-    """A problem and where it is: at a key or, with `at_value`, at what stands behind it."""
+    """A problem and its path: at the key or, with `at_value`, at the key's value."""
 
     path: Path
     message: str
@@ -122,7 +122,7 @@ def _keys(model: type[Model]) -> set[str]:
 
 
 def unknown_keys(found: Sequence[TypedValue]) -> Iterator[PathProblem]:
-    """Keys that the models do not know; beside a secret none is named, for it may be one."""
+    """Keys that the models do not have; in a secret the key is not repeated, because it may be the secret."""
     for each in found:
         if each.model is None or not isinstance(each.value, dict):
             continue

@@ -228,7 +228,7 @@ def _stem(file: str) -> str:
 
 
 def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
-    """Refuse every definition whose name another file has too: it cannot be told which of them is meant."""
+    """Refuse every definition whose name another file has too, because the right one is not known."""
     entries = [*entries]
     files: dict[str, list[str]] = {}
     for entry in entries:
@@ -268,7 +268,7 @@ class _LocalFolder:
         except OSError as error:
             if error.errno not in _OF_THE_FILE:
                 raise
-            return _File(path.name, "")  # a link to nowhere or in a circle: reading it says so
+            return _File(path.name, "")  # a broken or circular link: reading it reports the error
         return _File(path.name, f"{about.st_mtime_ns}-{about.st_size}-{about.st_ino}")
 
     def shown(self, name: str) -> str:

@@ -24,7 +24,7 @@ def between_keys(document: _Raw) -> Iterator[PathProblem]:
 
 
 def _mapping(document: _Raw, *keys: str) -> _Raw:
-    """The mapping at a path; empty where there is none."""
+    """The mapping at a path; empty if there is none."""
     value: Any = document
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None

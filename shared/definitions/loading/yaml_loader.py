@@ -229,11 +229,12 @@ def plain_scalar(text: str) -> object:
             moment.astimezone(dt.UTC)
             return moment
     except (ValueError, OverflowError):
-        return text  # 2024-13-45 is no date, and 0001-01-01T00:00:00+14:00 is outside the calendar
+        return text  # 2024-13-45 is not a date, and 0001-01-01T00:00:00+14:00 is outside the calendar
     return text
 
 
-# PyYAML's own messages repeat what they found: an alias, a tag, a character. That may be a secret, so each gets ours.
+# PyYAML's own messages repeat what they found: an alias, a tag, a character. That may be a secret, so each one is
+# replaced.
 _SYNTAX: Final = (
     ("found character '\\t'", "indentation cannot use tabs; use spaces"),
     ("cannot start any token", "text cannot start with this character; put the whole text in quotes"),

@@ -58,7 +58,7 @@ class Language(StrEnum):
 
 
 def json_path(path: str) -> str:
-    """Refuse a text that is no JSONPath."""
+    """Refuse a text that is not a JSONPath."""
     # Imported here: only real-time definitions pay for the parser at a cold start.
     import jsonpath  # noqa: PLC0415 - see above
 
@@ -105,7 +105,7 @@ Seconds = Annotated[
 
 
 def shape_of(value: object) -> str:
-    """Tell how a value was written, so that a union of shapes reports one mistake and not one for each shape."""
+    """The form of a value, so that a union of forms reports one problem and not one for each form."""
     match value:
         case str():
             return "text"

@@ -1,4 +1,4 @@
-"""Where `@name` stands for a parameter.
+"""Where `@name` refers to a parameter.
 
 * In SQL: everywhere outside text, quoted identifiers and comments. `<@` and `@>` are DuckDB's operators.
 * In an OData filter: everywhere outside text.

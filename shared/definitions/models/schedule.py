@@ -19,7 +19,7 @@ def cron(expression: str) -> str:
     """Check a five-field cron or six-field NCRONTAB expression (seconds first, as in Azure Functions).
 
     Raises:
-        ValueError: When it is neither, or names no moment at all.
+        ValueError: It is neither of them, or it never occurs.
     """
     try:
         found = latest_moment(expression, _REFERENCE)

@@ -24,7 +24,7 @@ def checked_service_url(url: str) -> str:
         The URL with the Web API's path and a slash at its end.
 
     Raises:
-        ValueError: When it is no such address; the message does not repeat it, for it may hold a password.
+        ValueError: It is not such an address; the message does not repeat it, because it may contain a password.
     """
     if names_in(url):
         return url

@@ -131,7 +131,7 @@ def _qualifier(text: str) -> str:
 
 def _encoding(name: str) -> str:
     try:
-        " ".encode(name)  # some codecs are none of text (base64, rot13), and say so only here
+        " ".encode(name)  # some codecs are not for text (base64, rot13), which is known only here
         return codecs.lookup(name).name
     except (LookupError, ValueError):
         raise ValueError("unknown encoding; write one such as utf-8, utf-16, windows-1252 or iso-8859-1") from None

@@ -61,7 +61,7 @@ ParameterValue = str | int | float | bool | dt.datetime | dt.date | None
 
 
 class Parameter(Model):
-    """A named value, used as `@name`. With neither key the run has to give the value."""
+    """A named value, used as `@name`. Without both keys the run must give the value."""
 
     default: ParameterValue = Field(default=None, description="The value, if the run does not give another one.")
     formula: str | None = Field(
@@ -93,7 +93,7 @@ class Mapping(Model):
 
 
 def _user_id(text: str) -> str:
-    """Refuse text that is no id and names no parameter that could be one."""
+    """Refuse text that is not an id and not a parameter that could be one."""
     if not names_in(text):
         try:
             UUID(text)

@@ -1,6 +1,7 @@
 """Which environment variables `ENV('NAME')` may read: none that holds a secret.
 
-The value of a parameter stands in the execution log, in saved plans and perhaps in a record. So a variable is refused
+The value of a parameter is written to the execution log, in saved plans and perhaps in a record. So a variable is
+refused
 
 - when its name is used as a secret: as `client_secret: {env: NAME}` of any definition, or by a secret setting;
 - when its name says that it holds one, such as `…_SECRET`, `…_PASSWORD` or `…_CONNECTIONSTRING`;
@@ -28,11 +29,11 @@ _VALUES: Final = re.compile(
     r"://[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY|^eyJ[\w-]+\.[\w-]+\.",
     re.IGNORECASE,
 )
-_SHORTEST: Final = 8  # characters of a secret that is looked for in other values; shorter ones stand in any text
+_SHORTEST: Final = 8  # characters of a secret that is looked for in other values; shorter ones are in any text
 
 
 def named_as_secret(name: str, references: Collection[str]) -> bool:
-    """Whether a variable's name is known to stand for a secret, or says so."""
+    """Whether a variable is a known secret, or has a name for secrets."""
     return name.casefold() in {each.casefold() for each in references} or _NAMES.search(name) is not None
 
 

@@ -129,7 +129,7 @@ def _typed(value: ParameterValue, attribute: AttributeMetadata) -> str:
     """The literal of a column's type.
 
     Raises:
-        ValueError, InvalidOperation: When the value is none of this type.
+        ValueError, InvalidOperation: The value is not of this type.
     """
     kind = attribute.type
     if value is None:

@@ -28,7 +28,7 @@ def check_pattern(pattern: str) -> None:
     """Check a pattern before there is a text.
 
     Raises:
-        ValueError: It is no regular expression; the pattern is not repeated.
+        ValueError: It is not a regular expression; the pattern is not repeated.
     """
     _asked("SELECT regexp_matches('', ?)", pattern)
 
@@ -37,7 +37,7 @@ def first_found(pattern: str, text: str) -> str | None:
     """What the pattern's first group finds in a text, or all of the pattern where it has no group; None for nothing.
 
     Raises:
-        ValueError: It is no regular expression; the pattern is not repeated.
+        ValueError: It is not a regular expression; the pattern is not repeated.
     """
     if not _asked("SELECT regexp_matches(?, ?)", text, pattern):
         return None

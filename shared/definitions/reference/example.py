@@ -1,4 +1,4 @@
-"""A definition that shows the format: it stands in the reference page, and tests load it."""
+"""A definition that shows the format: it is part of the reference page, and tests load it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ __all__ = ["LeaseTables"]
 LEASES, WATERMARKS, JOBS, PLANS = "leases", "watermarks", "jobs", "usedplans"
 # The time in an answer and that in a row may come from two machines of the service, which keeps its clocks together.
 CLOCKS_OF_THE_SERVICE = timedelta(seconds=2)
-# Each turn means that somebody else's write got through in between.
+# Each repetition means that another process wrote in between.
 TURNS = 10
 
 
@@ -27,7 +27,8 @@ class LeaseTables(Storage):
     """The part of the state store that settles who may do what."""
 
     # A lease is counted by the service: it writes into each row when it was last written, and into each answer what
-    # time it is. No clock of ours has a part in it, and one look tells whether a lease is free: a process that was just
+    # time it is. The clocks of the app are not used, and one read shows whether a lease is free: a process that was
+    # just
     # started need not watch a row for as long as the lease lasts.
 
     def acquire_lease(self, name: str, *, holder: str, seconds: float) -> Lease | None:
@@ -39,7 +40,7 @@ class LeaseTables(Storage):
         lease = Lease(name=name, holder=holder, fence=fence, expires=self._after(seconds))
         if self._put_after(LEASES, _lease_row(lease, seconds), row):
             return lease
-        # Refused: somebody was faster, unless it was our own first try, whose answer got lost on the way.
+        # Refused: another process was faster, unless the app's own first try succeeded and its answer was lost.
         row = self._get(LEASES, key(name), "lease")
         return lease if row and _lease(row) == lease else None
 
@@ -50,7 +51,7 @@ class LeaseTables(Storage):
 
     def release_lease(self, lease: Lease) -> bool:
         """See `StateStore.release_lease`."""
-        # The row stays, so that the fencing number goes on growing.
+        # The row is kept, so that the fencing number continues to grow.
         return self._change(lease, _lease_row(replace(lease, holder="", expires=self._now()), 0.0))
 
     def lease(self, name: str) -> Lease | None:
@@ -130,7 +131,7 @@ class LeaseTables(Storage):
     def remove_job_request(self, request_id: str) -> bool:
         """See `StateStore.remove_job_request`."""
         row = self._get(JOBS, "job", key(request_id))
-        # Deleting a row that is gone is no error in this service, so a mark decides who the one is that removed it.
+        # Deleting a missing row is not an error in this service, so a mark decides which process removed it.
         if row is None or row["taken"] or not self._put_after(JOBS, {**row, "taken": True}, row):
             return False
         self._delete(JOBS, [row])

@@ -24,7 +24,8 @@ SHOWN = 500
 class RunTables(Storage):
     """The part of the state store that a run writes its log to.
 
-    Tables sort by partition and row key alone, so a run lies twice in `runs`, newest first: among all and among those
+    Tables sort by partition and row key alone, so a run is stored twice in `runs`, newest first: among all and among
+    those
     of its sync. `runplaces` finds it by its id.
     """
 

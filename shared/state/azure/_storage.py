@@ -1,4 +1,4 @@
-"""Tables and a container of one storage account: opened at first use, errors told as what to do next."""
+"""Tables and a container of one storage account: opened at first use; errors say what to do next."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Storage:
     Args:
         tables: Client of the table service.
         blobs: Client of the blob service.
-        now: Tells the time (aware, UTC), for ages.
+        now: Gives the time (aware, UTC), for ages.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Storage:
         """Open the account that a connection string names, such as `UseDevelopmentStorage=true` for Azurite.
 
         Raises:
-            UserError: It is no connection string.
+            UserError: It is not a connection string.
         """
         try:
             tables = TableServiceClient.from_connection_string(text, **RETRIES)
@@ -177,7 +177,7 @@ class Storage:
             self._table(table).upsert_entity(dict(entity), mode=UpdateMode.REPLACE)
 
     def _put_after(self, table: str, entity: Mapping[str, Any], before: TableEntity | None) -> bool:
-        """Write an entity if what was read before is still there (or still not); False where somebody was faster."""
+        """Write an entity if it is unchanged since it was read (or still missing); False otherwise."""
         with explained():
             try:
                 if before is None:
@@ -202,7 +202,7 @@ class Storage:
         return ("update", entity, {"mode": UpdateMode.REPLACE, **condition})
 
     def _delete(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
-        """Delete rows; one that is gone already is no error."""
+        """Delete rows; one that is already deleted is not an error."""
         self._each(lambda part: self._delete_group(table, part), groups(entities))
 
     def _delete_group(self, table: str, entities: Sequence[Mapping[str, Any]]) -> None:
@@ -226,7 +226,7 @@ class Storage:
                 return None
 
     def _delete_files(self, paths: Iterable[str]) -> None:
-        """Delete blobs; one that is gone already is no error."""
+        """Delete blobs; one that is already deleted is not an error."""
 
         def remove(part: list[str]) -> None:
             with explained():

@@ -43,11 +43,11 @@ class Database:
 
     Args:
         file: The database file; its folder is made when it is missing.
-        now: Tells the time (aware, UTC), for ages.
+        now: Gives the time (aware, UTC), for ages.
         machine: What leases are counted by; the machine that this process runs on.
 
     Raises:
-        UserError: The file cannot be opened or made, is no database, or was written by a newer version.
+        UserError: The file cannot be opened or made, is not a database, or was written by a newer version.
         RetryLater: Another process holds the file for longer than `LOCK_TIMEOUT`.
     """
 
@@ -92,7 +92,7 @@ class Database:
     def _use_wal(self) -> None:
         """Switch to WAL mode, as often as it takes: of several that open a new file at once SQLite refuses all but one.
 
-        It does not wait for them as it does for transactions, since they might wait for each other for ever.
+        It does not wait for them as it does for transactions, because they could wait for each other without end.
         """
         give_up = time.monotonic() + LOCK_TIMEOUT.total_seconds()
         while True:

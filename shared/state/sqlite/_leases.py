@@ -40,7 +40,7 @@ class LeaseRows(Database):
         with self._writing() as db:
             if not _held(lease, db):
                 return False
-            # The row stays, so that the fencing number goes on growing.
+            # The row is kept, so that the fencing number continues to grow.
             _put_lease(Lease(name=lease.name, holder="", fence=lease.fence, expires=self._time()), db)
             return True
 

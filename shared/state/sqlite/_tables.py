@@ -160,7 +160,7 @@ def _read(kind: type[R], table: str, fields: Sequence[str], values: Sequence[Any
 
 
 def _columns(fields: Sequence[str]) -> str:
-    # In brackets: a name in double quotes that is no column is a text to SQLite, and so its own value.
+    # In brackets: SQLite reads a name in double quotes that is not a column as a text.
     return ", ".join(f"[{field}]" for field in fields)
 
 

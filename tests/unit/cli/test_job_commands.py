@@ -83,7 +83,7 @@ def host(status: int) -> Iterator[tuple[str, list[tuple[str, str | None, bytes]]
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Do nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
