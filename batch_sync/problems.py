@@ -26,7 +26,7 @@ LEASE_SECONDS: Final = 60.0
 
 
 def report_problems(app: App) -> None:
-    """Report each definition that cannot be used, once for as long as its mistakes stay the same.
+    """Report each definition that cannot be used, once as long as its errors stay the same.
 
     Raises:
         RetryLater: The state store is away.
@@ -57,7 +57,7 @@ def _report(app: App, sync: str, message: str) -> None:
 
 
 def _is_known(app: App, sync: str, message: str) -> bool:
-    """Whether the latest row that is not of events says the same already."""
+    """Whether the latest row that is not of events already has this message."""
     now = datetime.now(UTC) + CLOCK_DIFFERENCE
     rows = (row for row in app.state.runs(sync, SEARCHED) if row.trigger != "events" and row.started <= now)
     latest = next(rows, None)

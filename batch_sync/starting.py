@@ -1,4 +1,4 @@
-"""Starting one run for a tick: it is logged and counted however it ends."""
+"""Starting one run for a tick: every end of the run is logged and counted."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ SIDE_BY_SIDE = 3
 SPARE_SHARE, SPARE_MOST = 0.1, 120.0
 # How long a job request stays claimed when its process dies and the host sets no time limit.
 CLAIM_SECONDS = 3600.0
-# Where host.json lies.
+# The folder of host.json.
 APP_FOLDER = Path(__file__).resolve().parents[1]
 
 
@@ -143,7 +143,7 @@ class Tick:
                 self._run_due(each) if each.request is None else self._run_requested(each, each.request)
 
     def _run_due(self, work: Work) -> None:
-        """Run what the clock says, unless another tick has started it since this one looked."""
+        """Run the syncs that are due, unless another tick has started them in the meantime."""
         self._start(work, lambda last: bool(due([self._scheduled(work.sync, work.schedule, last)], self._now))).run()
 
     def _run_requested(self, work: Work, request: JobRequest) -> None:

@@ -20,7 +20,7 @@ from shared.errors import AbortRun
 
 __all__ = ["NEEDED", "check_when_deployed", "import_all", "is_deployed"]
 
-# What both functions use once they are called. Each brings its own dependencies along.
+# What both functions use when they are called. Each one loads its dependencies.
 NEEDED: Final = (
     "batch_sync.tick",
     "event_sync.handling",
@@ -69,7 +69,7 @@ def import_all(modules: Iterable[str], *, path: Sequence[str] | None = None) -> 
     for name in modules:
         try:
             importlib.import_module(name)
-        # A package for a newer Python may hold syntax that this one does not know.
+        # A package for a newer Python may contain syntax that this version cannot read.
         except (ImportError, SyntaxError) as error:
             raise AbortRun(_explained(name, error, sys.path if path is None else path)) from error
 

@@ -70,7 +70,7 @@ class AttributeMetadata:
         precision: Digits behind the decimal point, for decimal, money and double.
         min_value: Smallest number allowed, None when unlimited.
         choices: The options of a choice, state, status or boolean column.
-        has_default: Whether the service fills in a value where a new record brings none.
+        has_default: Whether the service fills in a value if a new record has none.
         targets: Logical names of the tables a lookup may point to.
         navigation: Target table -> the navigation property that writes the lookup (case kept).
         required: `ApplicationRequired`, `SystemRequired`, `Recommended` or `None`.

@@ -8,13 +8,14 @@ SyncError
 │       ├── UnsafePlanError   it breaks a safety limit: numbers, limit, and what overrides it
 │       ├── StalePlanError    it is not the plan that was approved: source or target changed since
 │       └── UsedPlanError     it is a saved plan that a run has applied already
-├── RetryLater           the other side said "not now": carries retry_after in seconds
+├── RetryLater           the service is not available now: has retry_after in seconds
 ├── AnswerLost           sent, no answer: the server may have acted; never blindly repeated
 ├── RequestRefused       the server answered no for this row or chunk: status, code, message, column where known
 └── AbortRun             no point in going on: credentials, privilege, missing table, host not allowed
 ```
 
-A message says what is wrong and what to do. It never holds a secret or a whole record: secrets that an answer of the
+A message names the problem and the solution. It never contains a secret or a whole record: secrets that an answer of
+the
 other side repeats are replaced here.
 """
 
@@ -55,7 +56,7 @@ class SyncError(Exception):
 
 
 class UserError(SyncError):
-    """Something a person can put right: said in one message, without a traceback."""
+    """A problem that a user can solve: one message, without a traceback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ class UsedPlanError(PlanRefusedError):
     """The saved plan has been applied already."""
 
 
-class RetryLater(SyncError):  # noqa: N818 - the name says what to do next
+class RetryLater(SyncError):  # noqa: N818 - the name is what to do next
     """The other side asked to come back later.
 
     Attributes:
@@ -122,12 +123,12 @@ class RetryLater(SyncError):  # noqa: N818 - the name says what to do next
         self.retry_after = retry_after
 
 
-class AnswerLost(SyncError):  # noqa: N818 - the name says what happened
+class AnswerLost(SyncError):  # noqa: N818 - the name is what happened
     """A request was sent and no answer came: the server may have acted on it."""
 
 
-class RequestRefused(SyncError):  # noqa: N818 - the name says what happened
-    """The server answered, and the answer was no.
+class RequestRefused(SyncError):  # noqa: N818 - the name is what happened
+    """The server refused the request.
 
     Attributes:
         status: HTTP status.
@@ -142,5 +143,5 @@ class RequestRefused(SyncError):  # noqa: N818 - the name says what happened
         self.column = column
 
 
-class AbortRun(SyncError):  # noqa: N818 - the name says what to do next
+class AbortRun(SyncError):  # noqa: N818 - the name is what to do next
     """Nothing in this run can succeed: credentials, privilege, missing table, host not allowed."""

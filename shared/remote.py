@@ -83,7 +83,7 @@ class RemoteFiles:
             ImportError: The driver is not installed.
             OSError: The storage cannot be reached.
         """
-        # Imported here: who keeps files on disk does not pay for it at a cold start.
+        # Imported here: a cold start with local files does not need it.
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
 
         system, path = url_to_fs(url, **self._options(url))
@@ -105,7 +105,7 @@ class RemoteFiles:
                 f"{parts.path}, or set AzureWebJobsStorage__accountName"
             )
         host = self.blob_endpoint.removeprefix("https://").rstrip("/")
-        # The name alone would do, but for the client library's check that there is one.
+        # The name would be enough, but the client library requires a URL.
         return identity | {"account_name": self.account or host.partition(".")[0], "account_host": host}
 
 

@@ -194,7 +194,7 @@ class Settings(BaseModel):
 
         Args:
             values: What to read instead of the environment; names as in the environment; empty counts as unset.
-            folder: Where `local.settings.json` lies; the working folder when not given.
+            folder: The folder of `local.settings.json`; the working folder if not given.
 
         Raises:
             UserError: A value cannot be used, or the local file cannot be read; all problems at once.
@@ -234,7 +234,7 @@ def environment(folder: Path | None = None) -> Mapping[str, str]:
 
 
 def reach_directly(hosts: Iterable[str]) -> None:
-    """Let libraries reach hosts without the proxy that the environment names, beside those that it excepts already."""
+    """Let libraries reach hosts without the environment's proxy, in addition to its existing exceptions."""
     added = tuple(hosts)
     for name in ("NO_PROXY", "no_proxy"):  # both are read, the lower case first where it is set
         known = [each.strip() for each in os.environ.get(name, "").split(",") if each.strip()]
@@ -247,7 +247,7 @@ def function_time_limit(values: Mapping[str, str], folder: Path) -> timedelta | 
 
     Args:
         values: The environment; `AzureFunctionsJobHost__functionTimeout` overrides the file, as in the host.
-        folder: Where `host.json` lies.
+        folder: The folder of `host.json`.
 
     Returns:
         The limit, or None where the host sets none (`-1`).

@@ -42,7 +42,7 @@ class App:
     """The program with its settings: what the functions and the command line ask for work.
 
     Args:
-        settings: What the environment says.
+        settings: The settings of the environment.
         read_environment: Gives the environment as it is now; what `{env: NAME}` and `ENV('NAME')` read.
         room: The temporary disk that the runs share; that of the settings when not given.
     """
@@ -105,7 +105,8 @@ class App:
         return problems
 
     def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
-        # What a run has to give is unknown here; only the service's address matters, and that rarely hangs on it.
+        # Values that a run must give are unknown here; only the service's address matters, which rarely depends on
+        # them.
         absent = {
             name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None
         }

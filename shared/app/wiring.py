@@ -44,7 +44,7 @@ class Wiring:
     """Makes state stores, secret stores and clients.
 
     Args:
-        settings: What the environment says.
+        settings: The settings of the environment.
         read_environment: Gives the environment as it is now; what `{env: NAME}` reads.
     """
 

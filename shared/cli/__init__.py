@@ -15,7 +15,7 @@ def main() -> None:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        from shared.cli.boundary import run  # noqa: PLC0415 - importing this package costs a program nothing
+        from shared.cli.boundary import run  # noqa: PLC0415 - this package is cheap to import
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before or after the command itself, which answers with the same code

@@ -80,7 +80,7 @@ def output_of(context: typer.Context, as_json: bool) -> Output:
 
 
 def expect(app: App, name: str | None) -> None:
-    """Refuse the name of a sync of which nothing is known: where nothing is found for it, it may be a slip.
+    """Refuse an unknown name of a sync: if nothing is found for it, it may be a typing error.
 
     Raises:
         UserError: No definition has the name; the message lists those that there are.

@@ -1,4 +1,4 @@
-"""A plan as one self-contained HTML page: no script, nothing fetched, to be mailed and archived."""
+"""A plan as one self-contained HTML page: no scripts, no downloads, suitable for mail and archives."""
 
 from __future__ import annotations
 

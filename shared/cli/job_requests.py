@@ -61,7 +61,7 @@ class FunctionsHost:
                 json={"input": ""},
                 headers={"x-functions-key": self._key},
                 timeout=SECONDS,
-                allow_redirects=False,  # a redirect would carry the key to who knows where
+                allow_redirects=False,  # a redirect would send the key to an unknown host
             )
         except (requests.RequestException, ValueError) as error:  # a ValueError for a host that cannot be a name
             raise UserError(f"{self._host} cannot be reached ({type(error).__name__})") from error
@@ -92,7 +92,7 @@ def _split(url: str) -> SplitResult | None:
 def request_run(app: App, name: str, parameters: Mapping[str, str], *, force: bool) -> JobRequest:
     """Leave a request in the state store.
 
-    Whether the values fit is for the deployed app to say: a formula may read an environment that only it has.
+    The deployed app checks the values, because a formula may read an environment that only the app has.
 
     Raises:
         UserError: There is no such sync, or it has no such parameter.

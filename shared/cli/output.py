@@ -1,4 +1,4 @@
-"""Where a command's words go: its result to standard output, everything else to standard error."""
+"""The output of a command: its result to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Output:
 
 
 class _CleanConsole(Console):
-    """A console that lets no text send commands to the terminal: the one place that all words pass."""
+    """A console that removes terminal commands from all texts; all output uses it."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render something; control characters in texts have no effect on the terminal."""

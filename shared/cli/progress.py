@@ -68,6 +68,6 @@ class Bars:
 
     def _complete(self) -> None:
         if self._current is not None:
-            done = self._bars.tasks[self._current].completed or 1  # a phase that counts nothing is done all the same
+            done = self._bars.tasks[self._current].completed or 1  # a phase without rows is also complete
             self._bars.update(self._current, total=done, completed=done)
             self._bars.stop_task(self._current)

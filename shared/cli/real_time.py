@@ -49,7 +49,7 @@ def try_again(app: App, letters: Sequence[DeadLetter]) -> Replayed:
     """Send dead letters through the listeners again, as the definitions are now.
 
     Raises:
-        RetryLater: Dataverse or the state store is away; nothing is lost.
+        RetryLater: Dataverse or the state store is not available; nothing is lost.
     """
     return replay(letters, app.listeners(), app.event_tools)
 

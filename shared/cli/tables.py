@@ -40,7 +40,7 @@ ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete":
 
 
 def summary(run: RunSummary) -> Text:
-    """How a run ended, in the lines that users of such platforms know."""
+    """The end of a run, in the usual lines of such platforms."""
     changes = [("Created", run.created), ("Updated", run.updated), ("Deleted", run.deleted)]
     changes += [
         (name, change) for name, change in (("Expired", run.expired), ("Upserted", run.upserted)) if change.planned
@@ -132,7 +132,7 @@ def error_table(errors: Iterable[ErrorRow | ErrorRecord], *, whole: bool = False
 
 
 def run_table(runs: Iterable[RunRecord]) -> Table:
-    """The execution log, newest first: as wide as a terminal of 80 columns, however much a run did."""
+    """The execution log, newest first: at most as wide as a terminal of 80 columns."""
     table = Table(title="Runs", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("Run", no_wrap=True, min_width=SHORT_ID)
     table.add_column("Sync", overflow="fold")
@@ -225,7 +225,7 @@ def _clock(seconds: float) -> str:
 
 
 def _did(counts: Mapping[str, Any]) -> str:
-    """What a run changed, in words; empty where it changed nothing."""
+    """The changes of a run as text; empty if it changed nothing."""
     done = {name: counts.get(name, {}).get("done", 0) for name in _CHANGES}
     done |= {name: counts.get(name, 0) for name in ("adopted", "failed")}
     return ", ".join(f"{count:,} {name}" for name, count in done.items() if count)

@@ -72,7 +72,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The service refused this change for good; nothing of it was written, unless it says so.
+    """The service refused this change finally; nothing of it was written, unless the message says otherwise.
 
     Attributes:
         id: The record's id where a first request has written it and a second one was refused.

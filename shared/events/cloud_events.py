@@ -34,7 +34,7 @@ def attributes(message: Message) -> Mapping[str, Any]:
 
 
 def is_binary(message: Message) -> bool:
-    """Whether the body is the data alone. A content type that says CloudEvents means it is not."""
+    """Whether the body is only the data. With a content type of CloudEvents it is not."""
     return not message.content_type.lower().startswith("application/cloudevents") and "specversion" in attributes(
         message
     )

@@ -1,6 +1,7 @@
 """Debezium's semantic types: dates as counted units, decimals as bytes. The schema in the message distinguishes them.
 
-A value that does not fit its type becomes `Unusable`: PostgreSQL's infinite dates, say, cost an event only where the
+A value that does not fit its type becomes `Unusable`: for example PostgreSQL's infinite dates. The event fails only if
+the
 definition reads them.
 """
 
@@ -104,7 +105,7 @@ def converted(row: Mapping[str, Any], schema: Mapping[str, Any], part: str) -> M
     Args:
         row: The row's fields as they came.
         schema: The message's schema, or an empty mapping when it came without.
-        part: The envelope's field that the row stands in, `before` or `after`.
+        part: The envelope's field with the row, `before` or `after`.
     """
     try:
         of_part: Mapping[str, Any] = next((field for field in schema.get("fields") or () if field["field"] == part), {})

@@ -1,4 +1,4 @@
-"""From a message to its events, by the listener's format. Nothing in a message makes this raise."""
+"""From a message to its events, by the listener's format. No message raises an exception."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Decoded = tuple[Event | Undecodable, ...]
 
 
 def decode(message: Message, topic: Topic, body: Any | Undecodable) -> Decoded:
-    """The events of a message; empty where it says that nothing happened (a tombstone).
+    """The events of a message; empty for a message without a change (a tombstone).
 
     Args:
         message: The message.
-        topic: The format, and where records and action stand.
+        topic: The format, and the paths of records and action.
         body: The message's body as `parse` read it.
     """
     if topic.format is EventFormat.DEBEZIUM and not message.body.strip():

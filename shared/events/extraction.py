@@ -62,7 +62,7 @@ def _finder(name: str) -> _Finder:
 def carried_definition(
     definition: SyncDefinition, carried: Collection[str], *, targets: Collection[str] | None = None
 ) -> SyncDefinition | None:
-    """The definition as far as events that carry only some fields can serve it.
+    """The part of the definition that events with only some fields can fill.
 
     A calculated column stays when all that it is made of is carried, and a mapping when its column is: a target column
     that is computed from a missing field is left as it is, because the value of the field is unknown.
@@ -71,10 +71,10 @@ def carried_definition(
         definition: The sync.
         carried: Names of the source columns that the events carry.
         targets: Only these target columns are wanted; all when not given. A delete wants no more than the key, and the
-            source's filter has no say about it.
+            source's filter does not apply to it.
 
     Returns:
-        The definition, or None where a column of the sync key has nothing to come from.
+        The definition, or None if a column of the sync key cannot be computed.
     """
     columns = _known_columns(definition.source.columns, carried)
     labels = frozenset(column.label for column in columns)

@@ -25,8 +25,7 @@ class FoldRules:
         by_action: Insert, update and upsert differ (strategy `delta`); otherwise each says how the record is now.
         writes_join: Only the last of several writes matters. Not where a changed record is left alone or its update
             depends on a condition: then each write applies to the record that the one before it left.
-        delete_ends: After a delete nothing is left of what was written before it. Not where it is ignored or only
-            marks the record.
+        delete_ends: A delete removes everything that was written before. Not if it is ignored or only marks the record.
         key_change: What an event does that changes the sync key.
     """
 

@@ -70,7 +70,7 @@ def _plain(value: Any) -> Any:
 
 
 def _typed(name: str, inner: Any, whole: Any) -> Any:
-    """One of the wrappers of "MongoDB Extended JSON (v2)"; what has no plain form stays as it is."""
+    """One of the wrappers of "MongoDB Extended JSON (v2)"; values without a plain form are unchanged."""
     match name:
         case "$oid" | "$symbol" | "$code":
             return inner

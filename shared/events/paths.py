@@ -13,7 +13,7 @@ __all__ = ["ABSENT", "Finder", "finder"]
 
 
 class _Absent:
-    """Nothing was found, which differs from finding null."""
+    """No value was found, which differs from null."""
 
     def __repr__(self) -> str:
         return "ABSENT"
@@ -48,7 +48,7 @@ def _plain(names: tuple[str, ...]) -> Finder:
 
 
 def _compiled(path: str) -> Finder:
-    import jsonpath  # noqa: PLC0415 - a plain path does not pay for it at a cold start
+    import jsonpath  # noqa: PLC0415 - a plain path does not need it at a cold start
 
     try:
         query = jsonpath.compile(path)

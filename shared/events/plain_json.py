@@ -1,4 +1,4 @@
-"""Plain JSON: one record or many, at a place that the listener names, with the action where the listener says."""
+"""Plain JSON: one record or many; the listener defines the paths of the records and of the action."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MOST_OF_A_TYPE: Final = 1_000  # characters; real names are shorter, and splitt
 def action_named(word: Any) -> EventAction | None:
     """The action that a word means: alone (`DELETE`, `d`) or as the verb that ends a type (`crm.customer.deleted`).
 
-    Behind the verb a type may have a version or say that it is an event: `customer.deleted.v2`, `BlobDeletedEvent`.
+    After the verb a type can have a version or a word for event: `customer.deleted.v2`, `BlobDeletedEvent`.
     """
     if not isinstance(word, str) or len(word) > _MOST_OF_A_TYPE:
         return None
@@ -77,8 +77,8 @@ def events_in(
 
     Args:
         body: The body; `topic.action` is looked for in the record first, then here.
-        topic: What the listener says.
-        message: Where the events stand.
+        topic: The listener's topic.
+        message: The message with the events.
         records: JSONPath of one record or an array of them.
         when: The events' own time.
         otherwise: The action where `topic.action` is not given.

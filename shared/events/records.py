@@ -1,4 +1,4 @@
-"""What moves through the real-time path: a message as the hub gave it, and the events that it holds."""
+"""The data of the real-time path: a message from the hub, and its events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Record = Mapping[str, Any]
 
 
 class EventAction(StrEnum):
-    """What happened to a record, as far as the event says."""
+    """The change of a record that an event reports."""
 
     INSERT = "INSERT"
     UPDATE = "UPDATE"
@@ -39,7 +39,7 @@ class Message:
     Attributes:
         body: The bytes, unchanged.
         partition: The hub's partition that `sequence` counts in.
-        offset: As text; for people only, because the host may say -1.
+        offset: As text; only for people, because the host may give -1.
         enqueued: When the hub took it, aware and in UTC.
         key: The partition key (a Kafka producer's message key).
         properties: Application properties.
@@ -65,7 +65,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPosition:
-    """Where an event stands among all events of its key: in its stream, and in time.
+    """The position of an event among all events of its key: in its stream, and in time.
 
     Attributes:
         partition: The stream.
@@ -82,7 +82,7 @@ class EventPosition:
     def is_stale_after(self, seen: EventPosition) -> bool:
         """Whether this was overtaken: it was seen already, or a newer event of its key was.
 
-        Numbers compare within one stream only. Equal times say nothing: databases write many rows in one instant.
+        Numbers are compared only within one stream. Equal times give no order: databases write many rows at one moment.
         """
         if self.partition == seen.partition and (self.sequence, self.item) <= (seen.sequence, seen.item):
             return True
@@ -128,7 +128,7 @@ class Event:
         action: What happened.
         new: The record afterwards, or the fields of it that the event carries. A field that is absent is not touched;
             one that is null is cleared.
-        old: The record before, as far as the event carries it.
+        old: The record before, with the fields that the event contains.
         position: Position in the stream and in time.
         reread: The record to read because the message came without it.
         number: Names the event in its batch; grows in the order of arrival.

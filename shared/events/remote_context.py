@@ -23,7 +23,7 @@ _ACTIONS: Final = {
     "delete": EventAction.DELETE,
     "deletemultiple": EventAction.DELETE,
 }
-# Milliseconds count in UTC; the offset behind them only says how the sender would have shown the moment.
+# Milliseconds count in UTC; the offset after them is only the sender's time zone.
 _DATE: Final = re.compile(r"/Date\((-?\d{1,17})(?:[+-]\d{4})?\)/")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Microsoft's tables that have a column `activityid` which is not their id; a column of one's own has a prefix.
@@ -128,7 +128,8 @@ def _event(context: _Context, target: Mapping[str, Any], position: EventPosition
 def _identity(table: str, record: Any) -> dict[str, Any]:
     """The record's id under the name of its column: `<table>id`, but for an activity `activityid`.
 
-    A message does not say which tables are activities, and anybody can add some; so every table's id has both names,
+    A message does not show which tables are activities, and users can add activities; so every table's id has both
+    names,
     except where `activityid` is itself a lookup.
     """
     names = {f"{table}id"} if table in _POINTING_AT_ACTIVITIES else {f"{table}id", "activityid"}

@@ -44,7 +44,7 @@ def claim(message: Message, topic: Topic, body: Any) -> Claim:
 
 
 def _found(name: str, properties: Mapping[str, Any], fields: Mapping[str, Any] | None) -> Any:
-    if name in properties or fields is None:  # of a body that cannot be read, a path that finds nothing says nothing
+    if name in properties or fields is None:  # if the body cannot be read, a path without a result decides nothing
         return properties.get(name, ABSENT)
     if name in fields:
         return fields[name]

@@ -1,4 +1,4 @@
-"""The SQL that a listener says over `new.*` and `old.*`: which events it wants, and which order they keep.
+"""The SQL of a listener over `new.*` and `old.*`: its filter and its message key.
 
 A field has the type that JSON gives it, so the events of a batch are asked in one query for each combination of types:
 one in nearly every batch. If a query fails, its events are tried one by one, to find the event that causes the error.
@@ -33,7 +33,7 @@ _Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selected:
-    """A batch after the listener's say; positions are indices into the batch.
+    """The events of a batch that a listener takes; positions are indices into the batch.
 
     Attributes:
         wanted: The events that the filter lets through, with their message key where the listener gives one.
@@ -139,7 +139,7 @@ def _sorted_out(
 
 
 def _paths(expression: str) -> Iterable[_Path]:
-    """The fields that an expression reads, as it spells them."""
+    """The fields that an expression reads, spelled as in the expression."""
     for found in _NAME.finditer(_QUOTED_TEXT.sub("''", expression)):
         names = (part.strip('"').replace('""', '"') for part in _PART.findall(found[2]))
         yield (found[1].lower(), *names)

@@ -1,4 +1,4 @@
-"""The order of a run, and nothing else: what happens first, what next, and what is written down about it."""
+"""The order of the steps of a run, and its logs."""
 
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import LeaseTaken

@@ -1,4 +1,4 @@
-"""Adopting: where the service says that a new record's key is taken, the record that has it takes its place.
+"""Adopting: if the key of a new record is taken, the existing record with the key is updated instead.
 
 Our comparison of keys is never quite the service's. Where the service holds more keys equal, a plan makes a new record
 and drops the old one, though they are the same. The service refuses the create; the steps here replace the drop by an
@@ -50,7 +50,7 @@ class Adoption:
         entity: EntityMetadata,
         parameters: Mapping[str, ParameterValue],
     ) -> Adoption | None:
-        """The adoption of a batch; None where the strategy compares nothing: then an insert is an order to insert."""
+        """The adoption of a batch; None if the strategy does not compare, because then inserts stay inserts."""
         if definition.sync_behaviour.strategy is not Strategy.FULL:
             return None
         condition = definition.destination.filter and in_odata(definition.destination.filter, parameters, entity)

@@ -135,7 +135,7 @@ class RunSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 nothing failed, 1 the run failed, 2 it completed with rejected or failed rows."""
+        """0 success, 1 the run failed, 2 it completed with rejected or failed rows."""
         if not self.completed:
             return 1
         return 0 if self.clean else 2

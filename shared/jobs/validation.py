@@ -1,4 +1,4 @@
-"""What only the service can say about a definition: whether it fits the table, and whether its filter is understood."""
+"""Checks of a definition that need the service: its columns, and its filter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def online_problems(
         definition: A loaded definition.
         dataverse: Its environment.
         values: Values of its parameters.
-        absent: Parameters whose value only a run knows; a filter that needs one is not tried.
+        absent: Parameters whose value only a run has; a filter that uses one is not checked.
 
     Raises:
         SyncError: The environment cannot be asked.
@@ -44,7 +44,7 @@ def _filter_problems(
     values: Mapping[str, ParameterValue],
     absent: Collection[str],
 ) -> Iterator[Problem]:
-    """The service is asked for one record: it alone knows its columns, its functions and its forms of values."""
+    """Read one record, because only the service can check columns, functions and values of a filter."""
     condition = definition.destination.filter
     if condition is None or any(name in absent for name in names_in(condition, Language.ODATA)):
         return

@@ -56,7 +56,7 @@ def write_changes(
 
 
 class _Writing:
-    """The changes of one run on their way; `stopped` says why no more of them are sent."""
+    """The changes of one run during the write; `stopped` is the reason why no more changes are sent."""
 
     def __init__(
         self,

@@ -209,7 +209,7 @@ def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
 def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     """A change of a record that may be new.
 
-    Columns that only a create may set are sent as well: for a record that is there the service passes them over
+    Columns that only a create may set are sent as well: for an existing record the service ignores them
     without a word (Microsoft: entity attribute metadata, `IsValidForUpdate`). What only an update may set follows.
     """
     change, later = _blind(layout, id_column), Later(layout, id_column)

@@ -1,6 +1,6 @@
 """How one column takes part in a change: when it differs, when it is sent, and as what JSON.
 
-In every SQL text `desired` is the row that the source asks for and `target` the record as it is.
+In every SQL text `desired` is the row that the source asks for and `target` the current record.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def decide_by_comparing(
 
 def _decide_at_once(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> Step:
     behaviour = definition.sync_behaviour
-    # Only a condition may look at source columns that are not mapped; without one the join would be paid for nothing.
+    # Only a condition may look at source columns that are not mapped; without one the join is not needed.
     row = "LEFT JOIN source ON source._row = desired._row" if looks_at_source(definition) else ""
     query = f"""
 SELECT desired._row, target._id, CAST(
@@ -243,7 +243,7 @@ def _decide_all(action: PlanAction) -> Step:
 
 
 def _decide_by_column(column: str) -> tuple[Step, ...]:
-    """Follow the action that each row names; a row that names none of the four is rejected."""
+    """Use the action of each row; a row with another action is rejected."""
     known = ", ".join(literal(action.upper()) for action in _BY_NAME)
     asked = f"upper(trim(source.{quoted(column)}::VARCHAR))"
     reject = f"""

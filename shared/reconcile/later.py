@@ -67,7 +67,7 @@ class Later:
 
     @staticmethod
     def _moves(state: TargetColumn) -> str:
-        """SQL condition: a new record does not have this state yet, as far as the metadata tells."""
+        """SQL condition: according to the metadata, a new record does not have this state yet."""
         values = {choice.value for choice in state.attribute.choices}
         if values != _USUAL_STATES:
             return given(state)

@@ -30,7 +30,7 @@ class PlanAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanCounts:
-    """Keys by action, and the rows that both sides brought.
+    """Keys by action, and the rows of both sides.
 
     Attributes:
         source_rows: Rows of the source that take part: not rejected, not filtered, one a key.
@@ -138,7 +138,7 @@ class Plan:
     checksum: str = ""
 
     def violations(self) -> tuple[str, ...]:
-        """Say, with its numbers, each limit that the plan breaks."""
+        """Describe, with numbers, each limit that the plan breaks."""
         counts, limits, found = self.counts, self.limits, []
         if self.drops and not counts.source_rows and not limits.allow_empty_source:
             found.append(
@@ -229,7 +229,7 @@ def samples(rows: Iterable[Sequence[Any]]) -> tuple[SampleChange, ...]:
 
 
 def _column_changes(columns: str, payload: dict[str, Any], before: dict[str, Any]) -> tuple[ColumnChange, ...]:
-    """Pair old and new values by the names sent, in whose order they stand; a delete sends none and shows what goes.
+    """Pair old and new values in the order of the sent names; a delete sends none and shows the old values.
 
     By their order, because a payload names a lookup by its navigation property and not by its column.
     """

@@ -1,4 +1,4 @@
-"""What is asked of a finished plan: how much, which for example, and is it still the same."""
+"""Queries on a finished plan: counts, examples and checksum."""
 
 from __future__ import annotations
 

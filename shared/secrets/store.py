@@ -14,12 +14,12 @@ class SecretStore(Protocol):
         """The current value of a secret.
 
         Args:
-            name: What the definition's reference says.
+            name: The name in the definition's reference.
             fresh: Ask the source again even where a value is at hand: the one at hand was refused, so it may have been
                 rotated.
 
         Raises:
-            UserError: There is no such secret, or the settings don't say where to look.
+            UserError: There is no such secret, or the settings do not name a vault.
             AbortRun: The app may not read it.
             RetryLater: The store is away.
         """

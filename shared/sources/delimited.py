@@ -29,7 +29,7 @@ __all__ = ["DelimitedFiles"]
 
 log = logging.getLogger(__name__)
 
-# Each field of the up to 10,000 stands in quotes there, and its own quotes are doubled.
+# Each of the up to 10,000 fields is in quotes there, and its own quotes are doubled.
 _LONGEST_LINE: Final = 2 * MOST_BYTES + (1 << 16)
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
 
@@ -94,7 +94,7 @@ class _Load:
         plain.unlink()
 
     def _unpacked(self, file: InputFile) -> InputFile:
-        """Let DuckDB decompress a zstd file line by line: Python learns it in version 3.14."""
+        """Let DuckDB decompress a zstd file line by line: Python can do it from version 3.14 on."""
         if self.source.encoding not in _UTF_8:
             raise UserError(
                 f"{file.name}: a zstd file must be utf-8, not {self.source.encoding}; compress it with gzip"
@@ -116,7 +116,7 @@ class _Load:
         return InputFile(name=file.name, path=str(lines))
 
     def _lines(self, packed: Path, lines: Path, newline: str) -> bool:
-        """Write a zstd file's lines. DuckDB takes but one kind of line end here, so none is changed."""
+        """Write a zstd file's lines. DuckDB accepts only one kind of line end here, so line ends are not changed."""
         plain = "delim = '\x1f\x1e\x1f', quote = '', escape = ''"
         # Without a configured line end DuckDB detects it; line feeds or carriage returns alone were tried before.
         told, end = (f"new_line = '{newline}', ", "") if newline else ("", " || chr(13)")
@@ -163,7 +163,7 @@ class _Load:
 
     def _inserted(self, header: Header, rows: str, before: int) -> bool:
         chosen = ", ".join(f"c{place}" for place in header.places)
-        # A blank line is no record. To DuckDB it is one where there is but one column.
+        # A blank line is not a record, but DuckDB reads it as one if there is only one column.
         condition = " WHERE c0 IS NOT NULL" if header.width == 1 else ""
         try:
             self.workspace.execute(

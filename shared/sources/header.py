@@ -1,4 +1,4 @@
-"""What the first lines of a file say: which column stands where, and how lines end."""
+"""The first lines of a file: the positions of the columns, and the line end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MARKUP: Final = {"<!doctype html": "an HTML page", "<html": "an HTML page", "<?
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the first lines of a file say.
+    """The result of reading the first lines of a file.
 
     Attributes:
         width: Fields of a record.
@@ -218,7 +218,7 @@ class _Names:
         return list(map(_folded, self.names))
 
     def places(self, name: str) -> list[int]:
-        """Where a column stands: its name as written, else without regard to case, blanks and what is not seen."""
+        """The position of a column: by its exact name, else without case, blanks and invisible characters."""
         exact = [place for place, other in enumerate(self.names) if other == name]
         return exact or [place for place, other in enumerate(self._folded) if other == _folded(name)]
 
@@ -288,6 +288,6 @@ def _folded(name: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """A text for a message: cut, and with the code points of what is not seen."""
+    """A text for a message: cut, and with code points for invisible characters."""
     cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return "".join(letter if letter.isprintable() else f"[U+{ord(letter):04X}]" for letter in cut)

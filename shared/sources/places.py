@@ -1,4 +1,4 @@
-"""Places that no source may be read from: they hold what the process knows, such as its environment with secrets."""
+"""Paths that a source must not read: they contain data of the process, such as its environment with secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOCAL: Final = frozenset({"file", "local"})
 
 
 def check_local(path: str) -> None:
-    """Let a local path pass that is not there, or is an ordinary file of data.
+    """Accept a local path that does not exist or is a regular file.
 
     Raises:
         UserError: It is something else, or leads to it by links.

@@ -14,7 +14,7 @@ from typing import Final
 __all__ = ["MOST_BYTES", "Broken", "Dialect", "LineEnd", "Malformed", "Record", "Scanner", "records"]
 
 # Of one record, as UTF-8. A text column of Dataverse holds a million characters at most, which is 4 MB. What is longer
-# than several of them is no row of a table, and holding it takes several times as much memory.
+# than several of them is not a row of a table, and keeping it needs several times as much memory.
 MOST_BYTES: Final = 16 << 20
 _BYTE_ORDER_MARK: Final = codecs.BOM_UTF8
 _BLOCK: Final = 1 << 20
@@ -106,7 +106,7 @@ class _Lines:
         self._place, self._line = 0, 1
 
     def at(self, place: int) -> int:
-        """The line of a place that lies behind the last one that was asked for."""
+        """The line of an offset that is behind the previous one."""
         while self._place < place:
             block = self._text[self._place : min(place, self._place + _BLOCK)]
             self._line += block.count(self._end)
@@ -147,7 +147,7 @@ class Scanner:
         self._separator, self._delimiter = dialect.delimiter, dialect.delimiter.encode()
         self._quote = dialect.quote.encode()
         self._stop = re.compile(b"|".join([re.escape(self._delimiter), rb"\r\n", rb"\r", rb"\n"]))
-        # Blanks around quotes are no part of the field, as the fast reader has it.
+        # Blanks around quotes are not part of the field, as in the fast reader.
         self._blanks = re.compile(b"" if b" " in self._delimiter + self._quote else b" *")
         self._one_line = _OneLine()
         self._reader = None if len(dialect.delimiter) > 1 or not dialect.quote else self._one_line.reader(dialect)
@@ -223,7 +223,7 @@ class Scanner:
                 break
             at = found.end()
         if found and found[0] == self._line_end.stray:
-            # Where nothing follows on the line, the record ends there all the same.
+            # If nothing follows on the line, the record also ends there.
             ended = self._line_end.strays.match(self._text, found.start())
             complaint = self._line_end.complaint
             return Broken(complaint, ended.end()) if ended else self._broken(place, found.start(), complaint)

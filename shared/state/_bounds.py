@@ -1,7 +1,7 @@
 """The limits for one record in a store: larger values are cut, and the record shows it.
 
 The bounds are those of the narrowest store, Azure Tables (1 MiB a row, two bytes a character), so that a state can be
-moved from one store to another. Nothing that the service or a person writes comes near them.
+moved from one store to another. Usual values are much smaller.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ CUT: Final = " … (cut)"
 
 
 def json_text(value: Any) -> str:
-    """A value as ASCII JSON; what JSON does not know becomes text."""
+    """A value as ASCII JSON; other values become text."""
     return json.dumps(value, default=str)
 
 
 def fitting_run(run: RunRecord) -> RunRecord:
-    """The row of a run, so small that it fits."""
+    """The row of a run within the limits."""
     if _size(run) <= MOST_OF_A_RUN:
         return run
     # The errors are rows of their own, read by the run's id.
@@ -51,7 +51,7 @@ def fitting_run(run: RunRecord) -> RunRecord:
 
 
 def fitting_error(error: ErrorRecord) -> ErrorRecord:
-    """The row of an error, so small that it fits."""
+    """The row of an error within the limits."""
     if max(len(error.column), len(error.error_class), len(error.error_type)) <= MOST_OF_A_NAME and (
         len(error.message) <= MOST_OF_A_MESSAGE
     ):
@@ -66,7 +66,7 @@ def fitting_error(error: ErrorRecord) -> ErrorRecord:
 
 
 def fitting_letter(letter: DeadLetter) -> DeadLetter:
-    """A dead letter, so small that it fits; its message says what is missing."""
+    """A dead letter within the limits; its message names what is missing."""
     missing = []
     if len(letter.body) > MOST_OF_A_BODY:
         missing.append(f"its body after the first {MOST_OF_A_BODY:,} of {len(letter.body):,} bytes")

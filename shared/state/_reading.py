@@ -1,4 +1,4 @@
-"""Rows of a store as records. A row is checked as it is read: a state store may have been changed by others."""
+"""Rows of a store as records. Each row is checked when it is read: another program may have changed the store."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def moment(text: object) -> datetime:
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
-        raise ValueError("a value is not a time") from None  # Python's own words repeat the value
+        raise ValueError("a value is not a time") from None  # Python's own message repeats the value
     return _with_zone(found, "a moment")
 
 

@@ -1,7 +1,7 @@
 """The time of this machine that cannot be set: all processes see the same, and it continues during sleep.
 
 A clock of the wall is set, by people and by the network; a lease that is counted by it is lost or never ends. The
-count since the machine started has no such steps. It means nothing to another machine, and nothing after a restart.
+count since the machine started has no such steps. It has no meaning on another machine or after a restart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def since_boot() -> float:
     """Seconds since the machine started, its sleep included where the system counts that.
 
-    A run that slept has to see that its lease has lapsed meanwhile, which `time.monotonic` does not show on Linux.
+    A run must notice that its lease expired while the machine slept, which `time.monotonic` does not show on Linux.
     """
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -121,7 +121,7 @@ class StateStore(Protocol):
 
         Args:
             sync: Name of the sync.
-            keys: Message keys as text, any length; hundreds in one call are meant to be cheap.
+            keys: Message keys as text, any length; a call with hundreds of keys is fast.
         """
 
     def mark_seen(self, sync: str, positions: Mapping[str, Position]) -> None:

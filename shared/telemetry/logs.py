@@ -39,7 +39,7 @@ class RunContext(logging.Filter):
     """Adds the fields of `log_context` to every record, so that exporters get them too, and removes secrets from it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add what the record does not say itself; let everything through."""
+        """Add fields that the record does not have; accept all records."""
         hide_secrets(record)
         for name, value in _context.get().items():
             if not hasattr(record, name):

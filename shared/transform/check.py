@@ -1,4 +1,4 @@
-"""What a definition and a table's metadata say about each other: every mistake, before a row is read.
+"""Checks of a definition against a table's metadata: all problems, before a row is read.
 
 Rules that need neither SQL nor metadata, such as those for names and mappings, are checked when a definition is loaded:
 `shared/definitions/loading/rules.py`.

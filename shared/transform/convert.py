@@ -1,4 +1,4 @@
-"""From source values to target values: what each type of column can hold, and what is said when it cannot."""
+"""From source values to target values: what each type of column can hold, and the errors."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ _REFUSED_CHARACTERS: Final = r"\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}"
 
 
 def _character_flaw(text: str) -> Flaw:
-    """Text that the service would refuse; says which character it is, and where."""
+    """Text that the service would refuse; the message names the character and its position."""
     before = f"length(regexp_extract({text}, '^[^{_REFUSED_CHARACTERS}]*'))"
     code = f"unicode(substring({text}, {before} + 1, 1))"
     return Flaw(
@@ -162,7 +162,7 @@ def _as_number(kind: ColumnType, incoming: str) -> str:
 
 
 def _blanks(kind: ColumnType, incoming: str) -> str:
-    """The step that takes the blanks from a text's ends, where they mean nothing."""
+    """The step that removes blanks at the ends of a text, where they have no meaning."""
     return trimmed(incoming) if kind is ColumnType.TEXT else ""
 
 
@@ -204,7 +204,7 @@ def _whole(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Con
 
 
 def _decimal(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    """Rounded half away from zero at the column's precision, so that the service has nothing left to round.
+    """Rounded half away from zero at the column's precision, so that the service does not round it again.
 
     Rounded once: a text is read at that precision, for rounding 0.00499999999999 at ten digits first gives 0.01.
     """

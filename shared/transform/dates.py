@@ -1,4 +1,4 @@
-"""Dates in text: ISO 8601 where nothing is said, else the user's format in .NET or strptime tokens."""
+"""Dates in text: ISO 8601 by default, else the user's format in .NET or strptime tokens."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class DateFormat:
 
     def timestamp(self, text: str) -> str:
         """SQL for the moment that a text names in this format, in UTC; NULL where it names none."""
-        # strptime knows offsets in digits alone; Z is the one that .NET writes for none.
+        # strptime reads only offsets in digits; .NET writes Z for UTC.
         read = f"regexp_replace({text}, '[Zz]$', '+00:00')" if "%z" in self.strptime else text
         parsed = f"CAST(try_strptime({read}, {literal(self.strptime)}) AS TIMESTAMP)"
         # strptime takes `1/2/2024` for `dd/MM/yyyy`; .NET's ParseExact does not, and a wrong format shows that way.
@@ -84,7 +84,7 @@ def read_format(text: str) -> DateFormat:
 def iso_timestamp(text: str) -> str:
     """SQL for the moment that an ISO 8601 text names, in UTC; NULL where it names none. `text` is a column.
 
-    A time without an offset is taken as UTC. Words that DuckDB would take for dates (`epoch`, `infinity`) are none.
+    A time without an offset is taken as UTC. Words that DuckDB reads as dates (`epoch`, `infinity`) are not accepted.
     The year may have more than four digits; see `in_calendar`.
     """
     return f"CASE WHEN {text} BETWEEN '0' AND ':' THEN CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) END"

@@ -305,7 +305,7 @@ def _name(stage: str, each: _Mapped) -> str:
 
 
 def _believed(each: _Mapped, shape: Shape) -> str:
-    """What goes in, unless it was calculated from a field in error: then nothing is known, and no key is made of it."""
+    """The incoming value; null if it was calculated from a field in error, so that no key is made from it."""
     doubted = shape.rules.any_of(each.doubts)
     return each.incoming if doubted == "false" else f"CASE WHEN NOT {doubted} THEN {each.incoming} END"
 

@@ -2,7 +2,7 @@
 
 The collations of Dataverse's databases disregard kana and width (Microsoft, "Collation and Unicode support": they would
 say `_KS` and `_WS`). So full width and half width are folded here, no-break and ideographic spaces, superscripts,
-ligatures, hiragana and katakana. To fold too much would take two records for one, so doubtful characters stay
+ligatures, hiragana and katakana. Too much folding would treat two records as one, so doubtful characters stay
 different:
 where the service holds more keys equal, it refuses a key as taken, and the record is adopted.
 """
@@ -25,7 +25,7 @@ __all__ = ["folded", "normalise_key"]
 _WIDTHS: Final = frozenset({"<wide>", "<narrow>"})
 _VARIANTS: Final = frozenset({"<noBreak>", "<super>", "<sub>"})
 _SINGLE: Final = 2  # parts of a decomposition into one character: the kind, the character
-_TO_KATAKANA: Final = 0x60  # katakana stand in the order of hiragana, so much higher
+_TO_KATAKANA: Final = 0x60  # katakana have the order of hiragana, with this offset
 
 
 def _plain(kinds: frozenset[str], *places: Iterable[int]) -> dict[str, str]:
@@ -57,7 +57,7 @@ _FOLDABLE: Final = (
     r"\x{3000}\x{3041}-\x{309E}\x{FB00}-\x{FB06}\x{FF01}-\x{FFEE}]"
 )
 # Vowel signs and the like, in which words of some scripts differ alone: DuckDB's strip_accents takes them for accents.
-# Ranges that hold a mark without a combining class; the letters between them do no harm.
+# Ranges that hold a mark without a combining class; the letters between them are harmless.
 _SIGNS: Final = (
     r"[\x{034F}\x{0488}\x{0489}\x{07A6}-\x{07B0}\x{0900}-\x{109D}\x{1712}-\x{1C36}\x{1CE1}-\x{1CF7}\x{20DD}-\x{20E4}"
     r"\x{A670}-\x{A672}\x{A802}-\x{ABEC}\x{FE00}-\x{FE0F}\x{10A01}-\x{1DAAF}\x{E0100}-\x{E01EF}]"

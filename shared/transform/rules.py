@@ -1,4 +1,4 @@
-"""The rules a row can break: each is one bit, so that a million sound rows cost one integer and no list of errors."""
+"""The rules a row can break: each is one bit, so a valid row needs one integer and no list of errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BITS: Final = 62  # of a BIGINT, whose sign is left alone
 
 
 class ErrorType(StrEnum):
-    """What can be wrong with a row, in the words of the error files."""
+    """The types of errors of a row, as in the error files."""
 
     DUPLICATE_KEY = "Duplicate Key"
     MALFORMED_ROW = "Malformed Row"

@@ -359,7 +359,7 @@ def _result(column: Column) -> str:
 
 
 def _cleaned(column: Column, raw: str) -> str:
-    """The text as the rules see it: trimmed where asked or where blanks mean nothing. `raw` is a column."""
+    """The text for the rules: trimmed if configured, or if blanks have no meaning. `raw` is a column."""
     text = raw
     if column.trim or column.type is not ColumnType.TEXT:
         text = trimmed(text)

@@ -52,7 +52,7 @@ _SQL_TYPES: Final = {
 
 
 class Omit(StrEnum):
-    """When a row says nothing about a column, so that the column is left as it is."""
+    """When a row has no value for a column, so that the column is not changed."""
 
     NEVER = "never"
     WHEN_NULL = "when_null"
@@ -66,12 +66,12 @@ class TargetColumn:
     Attributes:
         name: Logical name; also the column's name in `desired` and `current`.
         sql_type: The DuckDB type in which both sides are compared.
-        source_sql: What the value is made of, over the columns of `shaped`; ``NULL`` for a column that is only read.
+        source_sql: The SQL of the value over the columns of `shaped`; ``NULL`` for a column that is only read.
         omit: When a row leaves the column alone; FLAGGED means that `desired` has ``_omit_<name>``.
         key_part: 1-based place in the sync key.
         writes: Whether its value may be sent at all; False for what is only matched or read.
         clears: Whether a row without a value empties it.
-        key_sql: The key part as it is compared (`_k<n>`), over the column itself; empty when it is no key part.
+        key_sql: The key part as it is compared (`_k<n>`), over the column itself; empty if it is not a key part.
     """
 
     name: str

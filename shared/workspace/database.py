@@ -1,4 +1,4 @@
-"""The run's database: one DuckDB with limits, in which nothing can read more than it was given."""
+"""The run's database: one DuckDB with limits and without access to other files."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ def _understood() -> Iterator[None]:
 
 
 def explained(error: duckdb.Error) -> str:
-    """Say what went wrong in a statement without repeating any value of a row."""
+    """Describe the error of a statement without repeating a value of a row."""
     match error:
         case duckdb.ConversionException() | duckdb.OutOfRangeException():
             # DuckDB quotes the value here, and a message never holds a row's content.

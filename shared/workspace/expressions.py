@@ -1,4 +1,4 @@
-"""The sandbox of user expressions: one SQL scalar expression over one row, and nothing else.
+"""The sandbox of user expressions: only one SQL scalar expression over one row.
 
 An expression is parsed by DuckDB's own parser, its tree is checked node by node against what is allowed, and the SQL
 that runs is written from the checked tree. So what was checked is what runs: no comment, quote or bracket of the text
@@ -37,7 +37,7 @@ _FAMILIAR: Final = frozenset({"row_number", "isnull", "hash"})
 _NOT_SQL: Final = "not an SQL expression"
 _DIGESTS: Final[Mapping[str, str]] = {"sha256": "sha256", "sha1": "sha1", "md5": "md5"}
 _COLLATION: Final = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
-# Lambdas in lambdas multiply the lengths of lists that only the row knows.
+# Nested lambdas multiply the lengths of lists, which depend on the row.
 _MOST_LAMBDAS: Final = 2
 
 

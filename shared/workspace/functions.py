@@ -1,6 +1,6 @@
 """The functions, operators and types that an expression may use: reviewed one by one, and nothing else is.
 
-A function stands here when its result depends on its arguments alone, is the same at every run, and when its work grows
+A function is listed if its result depends only on its arguments, is the same in each run, and when its work grows
 no faster than its arguments, or by a factor that `shared.workspace.growth` knows. A test compares these lists with
 DuckDB's own catalogue and fails if a new version has functions that were not reviewed.
 """
@@ -143,7 +143,7 @@ OPERATORS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "TYPE": frozenset({"TYPE"}),
 }
-"""What each class of node may be, in the words of DuckDB's parser."""
+"""The allowed types of each class of node, with the names of DuckDB's parser."""
 
 # No fixed-size arrays (each row would take the whole size), no variants, geometries or user-defined types.
 TYPES: Final = _words(

@@ -1,8 +1,8 @@
-"""How much an expression can make of its row: a bound that is read off its tree, before a row is there.
+"""How large the result of an expression can become: a bound from its tree, before a row is read.
 
 DuckDB can be interrupted between its functions and not within one, so one call such as `repeat('x', 1000000000)` would
 hold a run beyond its deadline and fill memory that DuckDB does not count. So each expression has a bound: the size of
-what each part of it can result in, counted in texts of the size that stand in the row.
+what each part of it can result in, counted in texts of the row's size.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class OverdueError(Exception):
 
 
 class _Call:
-    """One call and what comes of it: a value or an error, which is raised again in the thread that waits for it."""
+    """One call and its result: a value or an error, which is raised again in the waiting thread."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work

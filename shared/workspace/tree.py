@@ -1,7 +1,7 @@
 """The tree that DuckDB's parser makes of an expression: read, and looked through to its last key.
 
-What may stand in a tree is written down here, class by class and key by key. A class, a key or a kind of operator that
-is not written down is refused, so that what a new version of DuckDB brings is never passed on unseen.
+The allowed content of a tree is listed here, class by class and key by key. A class, a key or a type of operator that
+is not listed is refused, so that new features of DuckDB are not allowed without a review.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "POSITIONAL_REFERENCE": "#1 is not allowed: name the column",
 }
 TOO_DEEP: Final = "this is nested too deeply: split it over several columns"
-_DEPTH: Final = "Max expression depth"  # how DuckDB begins to say so
+_DEPTH: Final = "Max expression depth"  # the start of DuckDB's message
 _STATEMENTS: Final = "statements are not allowed: write one SQL expression"
 _CLAUSES: Final = "statements and clauses such as FROM are not allowed: write one SQL expression"
 
@@ -55,7 +55,7 @@ _ONE: Final[Mapping[str, tuple[str, ...]]] = {
     "LAMBDA": ("lhs", "expr"),
 }
 _MANY: Final[Mapping[str, str]] = {"CONJUNCTION": "children", "OPERATOR": "children", "TYPE": "children"}
-# Keys with a list of parts that are no nodes and hold nodes: the names of all keys in such a part, then the nodes.
+# Keys with a list of parts that are not nodes but contain nodes: the names of all keys in such a part, then the nodes.
 _PARTS: Final[Mapping[str, tuple[str, frozenset[str], tuple[str, ...]]]] = {
     "CASE": ("case_checks", frozenset({"when_expr", "then_expr"}), ("when_expr", "then_expr")),
     "FUNCTION": ("arguments", frozenset({"name", "expression"}), ("expression",)),
@@ -63,7 +63,7 @@ _PARTS: Final[Mapping[str, tuple[str, frozenset[str], tuple[str, ...]]]] = {
 
 
 class NotAllowedError(Exception):
-    """What the user wrote is not allowed, in words for the user."""
+    """The user's text is not allowed; the message is for the user."""
 
 
 @functools.cache

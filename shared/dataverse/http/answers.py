@@ -33,9 +33,9 @@ class Answer:
     """A value in an answer.
 
     Attributes:
-        value: As the JSON parser gave it.
+        value: The value from the JSON parser.
         asked: What the answer is to, for messages.
-        place: Where the value stands in it.
+        place: The position of the value in it.
     """
 
     value: Any
@@ -43,7 +43,7 @@ class Answer:
     place: str = ""
 
     def unexpected(self, wanted: str) -> UnexpectedAnswer:
-        """The error for a value that is not what is wanted."""
+        """The error for an unexpected value."""
         where = f"{self.place} is not {wanted}" if self.place else f"it is not {wanted}"
         return UnexpectedAnswer(
             f"the answer to {self.asked} does not come from Dataverse ({where}): check that service_url is the Web "
@@ -89,7 +89,7 @@ class Answer:
         """The records of a collection: the objects in the member `value`.
 
         Raises:
-            UnexpectedAnswer: There is no such list, or it holds something else.
+            UnexpectedAnswer: The list is missing, or it contains something else.
         """
         listed = self.member("value")
         if not isinstance(listed.value, list):
@@ -109,7 +109,7 @@ class Answer:
         raise self.unexpected("a text")
 
     def name(self) -> str:
-        """A name as schemas have it. It becomes part of addresses and of SQL, so nothing else is taken."""
+        """A name as schemas have it. It becomes part of addresses and SQL, so other characters are refused."""
         if isinstance(self.value, str) and _NAME.fullmatch(self.value):
             return self.value
         raise self.unexpected("a name of letters, digits and underscores")

@@ -21,7 +21,7 @@ _COMMERCIAL: Final = "login.microsoftonline.com"
 def authority_of(tenant: str | None, service_url: str) -> str | None:
     """The authority of a tenant; None where the service itself has to name it.
 
-    A server on this machine always names its own: it knows no tenants of Microsoft's.
+    A server on this machine always names its own, because it has no tenants of Microsoft.
     """
     host = (urlsplit(service_url).hostname or "").lower()
     if not tenant or is_loopback(host):

@@ -97,7 +97,7 @@ class AllowedHosts:
         self._matches = re.compile("|".join(f"(?:{_expression(pattern)})" for pattern in patterns) or r"(?!)").fullmatch
 
     def check(self, url: str) -> None:
-        """Let a URL pass, or end the run.
+        """Accept a URL, or end the run.
 
         Raises:
             AbortRun: The URL is not `https`, or its host is not on the list, or it holds a user name.

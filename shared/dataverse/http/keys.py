@@ -26,7 +26,7 @@ KeyText = tuple[str, ...]  # a key's parts, comparable: column order as in the k
 _TEXT = frozenset({AttributeType.STRING, AttributeType.MEMO})
 _LOOKUPS = frozenset({AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER})
 
-_KEY = json.JSONDecoder(parse_float=Decimal)  # one for all rows: making it takes as long as a key
+_KEY = json.JSONDecoder(parse_float=Decimal)  # one for all rows: creating it takes as long as a key
 
 # These do not work in the URL of a keyed GET or PATCH (Microsoft); `#` is named by the maker documentation.
 _RESERVED = re.compile(r"[/<>*%&:\\?+#]")
@@ -109,7 +109,7 @@ def lookups(
 ) -> Iterator[Lookup]:
     """Queries that together find every key, as few as the URL's length allows (32,768 characters for a GET).
 
-    One text column is asked for with the `In` function, which knows no wildcards; several columns with and/or.
+    One text column is asked for with the `In` function, which has no wildcards; several columns with and/or.
     """
     head = _head(entity, select)
     form: _Form | None = None

@@ -1,7 +1,7 @@
 """When to try again: a pure function of what failed, how often, and how much time is left.
 
-Its questions, in this order: could the server have acted? would acting twice do harm? did it say when to come back? is
-there time?
+It checks, in this order: whether the server may have processed the request, whether a second try is safe, how long the
+service asked to wait, and whether there is enough time left.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Trouble(StrEnum):
     UNSENT = "unsent"  # never reached the server
     LOST = "lost"  # sent, and the answer is not known
     THROTTLED = "throttled"  # 429: the service protection limits
-    AWAY = "away"  # 502, 503, 504: nothing there that could answer
+    AWAY = "away"  # 502, 503, 504: the service is not available
     DATABASE = "database"  # deadlock, failover, rolled back elsewhere: undone, and worth another try
 
 
@@ -44,7 +44,7 @@ class RetryPolicy:
 
     Attributes:
         attempts: Tries of one request that end in trouble before giving up; being throttled does not count, since the
-            service itself says when it will be served.
+            service itself gives the time of the next try.
         throttles: Tries of one request that are throttled before giving up.
         base: Seconds before the second try; doubled for each further one.
         longest: Most seconds between two tries, unless the service asks for more.
@@ -73,7 +73,7 @@ class FailedTry:
 
     Attributes:
         attempt: Counted from 1, among tries of this request that met this kind of trouble.
-        repeatable: Acting twice does no harm.
+        repeatable: Processing the request twice is safe.
         asked: Seconds that the service asked to wait, None when it did not.
         spent: Seconds since the request was first sent.
         left: Seconds until the deadline, None without one.

@@ -213,7 +213,7 @@ class Service:
             deadline: Moment of the clock's `monotonic`, in seconds, after which it is not repeated; None for no limit.
 
         Raises:
-            RequestRefused: The service said no.
+            RequestRefused: The service refused the request.
             AbortRun: Nothing of this kind can succeed.
             RetryLater: The service is away or throttles for too long.
         """

@@ -56,7 +56,7 @@ class Conflict(StrEnum):
     KEY_TAKEN = "key taken"  # another record has these key values
     VERSION = "version"  # the record has changed since it was read
     RULE = "duplicate rule"  # a duplicate-detection rule found a likeness
-    PRECONDITION = "precondition"  # no code says which
+    PRECONDITION = "precondition"  # without a code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ def _column(message: str) -> str:
 def trouble(response: Response, refused: Refusal) -> Trouble | None:
     """The kind of trouble that an answer means; None if it is a final success or refusal.
 
-    A 502 or 504, and a 503 in which neither the service itself speaks nor a `Retry-After` stands, come from a gateway
+    A 502 or 504, and a 503 without an error of the service and without `Retry-After`, come from a gateway
     that may have passed the request on: the answer is lost, not negative. So is any other fault of a server that does
     not speak as the service does.
     """
@@ -180,7 +180,7 @@ def error_of(refused: Refusal, *, table: str, doing: str) -> AbortRun | RequestR
     """The refusal as an error of the tree.
 
     Args:
-        refused: What the service said.
+        refused: The refusal of the service.
         table: Logical name of the table, for the message.
         doing: What was tried, such as ``create`` or ``read``.
     """

@@ -24,7 +24,7 @@ __all__ = ["TOKEN_SECONDS", "MsalRequests", "ask_msal", "ask_plainly", "checked_
 # hours
 # where access is evaluated continuously (Microsoft: "Access tokens in the Microsoft identity platform").
 LONGEST_SECONDS = 86_400.0
-TOKEN_SECONDS = 3600.0  # where the endpoint does not say it
+TOKEN_SECONDS = 3600.0  # if the endpoint does not give it
 _LONGEST_TOKEN = 65_536  # characters: what a header can hold
 
 _TIMEOUT = 30.0
@@ -49,7 +49,7 @@ def ask_plainly(client_id: str, secret: str, authority: str, scope: str, transpo
 
 def ask_msal(client_id: str, secret: str, authority: str, scope: str, transport: Transport) -> Mapping[str, Any]:
     """The same through msal, which also signs in with certificates; see `ask_plainly`."""
-    # Imported where first used: a cold start must not pay for it.
+    # Imported at first use, to keep a cold start short.
     import msal  # type: ignore[import-untyped]  # noqa: PLC0415 - see above; msal has no type information
 
     try:
@@ -76,7 +76,7 @@ def _posted(transport: Transport, url: str, form: Mapping[str, Any], headers: Ma
     """A form that carries a secret goes to a known authority only.
 
     Raises:
-        RetryLater: No answer came; asking for a token again does no harm.
+        RetryLater: No answer came; asking for a token again is safe.
     """
     AllowedHosts(LOGIN_AUTHORITIES).check(url)
     plain = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -98,7 +98,7 @@ def _away(status: int) -> RetryLater:
 
 
 def _token_answer(response: Response) -> dict[str, Any]:
-    """What a token endpoint said, each member checked: a token with its seconds, or an error with its description.
+    """The checked answer of a token endpoint: a token with its seconds, or an error with its description.
 
     Raises:
         RetryLater: It is not an answer of a token endpoint, such as a gateway's page while the endpoint is down.
@@ -196,5 +196,5 @@ def _thumbprint(certificate: str) -> str:
     import hashlib  # noqa: PLC0415 - only certificates need these two
     import ssl  # noqa: PLC0415
 
-    # Entra ID names certificates by their SHA-1 thumbprint; it protects nothing here.
+    # Entra ID names certificates by their SHA-1 thumbprint; it is not used for security here.
     return hashlib.sha1(ssl.PEM_cert_to_DER_cert(certificate), usedforsecurity=False).hexdigest()

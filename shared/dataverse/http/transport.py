@@ -1,7 +1,8 @@
 """The one place where bytes leave: `Transport.send(Request) -> Response`.
 
-An implementation answers, or says which of two things happened: the request never left (`Unsent`), or it left and no
-whole answer came back (`AnswerLost`). Everything about what to do next lies above it.
+An implementation returns the answer, or raises one of two errors: the request was not sent (`Unsent`), or it was sent
+and no
+whole answer came back (`AnswerLost`). The code that uses it decides what to do next.
 
 An answer is bounded: in the time that it takes as a whole, and in the bytes that it has when it is unpacked.
 """
@@ -105,7 +106,7 @@ class Transport(Protocol):
 
 
 def _keep_headers(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Authentication that does nothing: without one, requests puts a password from ~/.netrc over our token."""
+    """Authentication that does nothing: without it, requests replaces the token by a password from ~/.netrc."""
     return prepared
 
 
@@ -232,7 +233,7 @@ def _never_connected(error: Exception) -> bool:
 
 
 def _root(error: BaseException) -> str:
-    """The innermost reason in a few words; urllib3 wraps it in layers that name objects by address."""
+    """The innermost reason in a few words; urllib3 wraps it in errors with addresses of objects."""
     reason: Any = error.args[0] if error.args else error
     while isinstance(reason, MaxRetryError) and reason.reason is not None:
         reason = reason.reason

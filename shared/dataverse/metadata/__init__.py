@@ -1,1 +1,1 @@
-"""What the environment says about its tables and their columns."""
+"""The environment's metadata of tables and columns."""

@@ -64,7 +64,7 @@ def attribute_of(
 
 
 def _has_default(column: Answer) -> bool:
-    """Two options nearly always have a default; a choice without one says -1 or nothing."""
+    """Two options nearly always have a default; a choice without a default has -1 or no value."""
     return column.member("DefaultValue").value is not None or column.member("DefaultFormValue").value not in {None, -1}
 
 

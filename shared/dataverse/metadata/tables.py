@@ -1,4 +1,4 @@
-"""What the environment says about a table: read in a few requests, kept for as long as its metadata version stands."""
+"""The metadata of a table: read in a few requests, and cached until the metadata version changes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def read_entity(service: Service, name: str, cache: MetadataCache) -> EntityMeta
     For a table in the cache one small request checks whether any metadata has changed since.
 
     Raises:
-        AbortRun: There is no such table; the message names likely ones.
+        AbortRun: The table does not exist; the message names similar ones.
         RetryLater: The service is away.
     """
     base = service.connection.base

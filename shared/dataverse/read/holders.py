@@ -1,4 +1,4 @@
-"""Who has a key: each key is asked for by itself, so that the service's own comparison decides."""
+"""The records that have a key: each key is a separate query, so that the service's own comparison decides."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _page(answer: Response) -> list[Mapping[str, Any]]:
 
 
 def _plain(number: object) -> str:
-    """A number as it is written: as one of Python's it would lose digits."""
+    """A number as text: a Python float would lose digits."""
     return format(number, "f") if isinstance(number, Decimal) else str(number)
 
 

@@ -15,9 +15,9 @@ __all__ = ["exact_digits", "rows_text", "split_page"]
 # Inside a JSON string quotes are escaped, so these can only be members of the answer or of its records.
 _START: Final = re.compile(r'"value"\s*:\s*(?=\[)')
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
-# Behind the array stand members of plain values alone, such as @odata.nextLink.
+# After the array there are only members with plain values, such as @odata.nextLink.
 _END: Final = re.compile(rf'\](?:\s*,\s*{_STRING}\s*:\s*(?:{_STRING}|[^\s,"\[\]{{}}]+))*\s*\}}\s*\Z')
-# Behind the array a link and a few numbers stand. Each bracket in them is tried, so their number is bounded.
+# After the array there are a link and a few numbers. Each bracket in them is tried, so their number is limited.
 _MOST_BRACKETS: Final = 10_000
 _LONG: Final = 16  # digits that a double may not keep
 

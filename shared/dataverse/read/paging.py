@@ -26,11 +26,11 @@ _NEXT = "@odata.nextLink"
 
 @dataclass(slots=True, kw_only=True)
 class _Trail:
-    """What a query's pages were so far, to know a page that was there before.
+    """The pages of a query so far, to detect a page that was already read.
 
     Attributes:
         links: Digests of the links that were followed.
-        contents: Digests of the records of each page; ids stand in them, so no two pages are alike.
+        contents: Digests of the records of each page; they contain ids, so all pages differ.
     """
 
     user: int = 0

@@ -1,7 +1,7 @@
 """Dividing a table into ranges that can be read side by side.
 
 Pages of one query come one after the other, since each names the next. Ranges of an alternate key, which is indexed,
-are queries of their own. The source's keys say where to cut: the target's are expected to be much the same.
+are separate queries. The source's keys define the cuts: the target's are expected to be much the same.
 
 The ranges cover every record whatever the service's order of text is: for any value, the last cut that is not beyond
 it defines its range. If the service orders two cuts differently, a record may be read twice, but never skipped; so
@@ -23,7 +23,7 @@ from shared.workspace import Workspace, quoted
 __all__ = ["cut_column", "cuts", "range_conditions"]
 
 
-SAMPLE = 20_000  # rows that stand for all when cuts are chosen
+SAMPLE = 20_000  # sample of the rows for choosing the cuts
 
 
 def cut_column(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> AttributeMetadata | None:

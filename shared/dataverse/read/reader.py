@@ -57,7 +57,7 @@ _EXACT = frozenset({AttributeType.DECIMAL, AttributeType.MONEY})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadReport:
-    """What a read brought.
+    """The result of a read.
 
     Attributes:
         rows: Records inserted.

@@ -1,8 +1,9 @@
 """Large drops through `BulkDelete`: the service deletes in its own jobs, and the rows are looked up afterwards.
 
-A job says how many rows it deleted, not which. So each row's outcome comes from a look-up: a row that is not found is
+A job reports how many rows it deleted, but not which ones. So each row's outcome comes from a look-up: a row that is
+not found is
 applied, and
-what is still there is deleted in the ordinary way, which succeeds or says why not. Deleting twice does no harm, so a
+what is still there is deleted in the ordinary way, which succeeds or reports the reason. Deleting twice is safe, so a
 job whose answer was lost is simply started again.
 """
 

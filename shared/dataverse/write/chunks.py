@@ -107,7 +107,7 @@ def kind_of(change: Change) -> RequestKind:
 
 
 def step_of(change: Change, entity: EntityMetadata) -> Step:
-    """Whether a change can be sent as it is, or its record has to be found first.
+    """Whether a change can be sent at once, or its record must be looked up first.
 
     Updates and deletes name their record by id, which is faster than by key; an upsert by id or by an alternate key
     whose values are allowed in a URL.

@@ -136,11 +136,11 @@ class Controller:
         return 1 if fastest <= 0 else max(1, min(self.rows(kind), int(WORTHWHILE_SECONDS / fastest)))
 
     def seconds(self, kind: RequestKind) -> float:
-        """How long such a request is expected to take; 0 while nothing is known."""
+        """The expected duration of such a request; 0 before the first measurement."""
         return self._row_seconds.get(kind, 0.0) * self.rows(kind)
 
     def ready_at(self, now: float) -> float:
-        """The moment from which one more request may be sent, as far as pauses and budgets go."""
+        """The moment from which one more request may be sent, according to pauses and budgets."""
         return max(now, self.resume_at, self.pace.free_at(now))
 
     def observe(self, event: Event) -> None:

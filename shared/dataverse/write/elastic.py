@@ -1,4 +1,4 @@
-"""What elastic tables do otherwise: a bulk request may succeed in part, and says for which rows. Pure.
+"""What differs for elastic tables: a bulk request can succeed partly, and the answer names the rows. Pure.
 
 Microsoft: "Bulk operation messages", on error behaviour with elastic tables. The details come only when they are asked
 for, as a JSON list inside a string annotation of the error.

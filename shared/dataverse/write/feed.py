@@ -71,7 +71,7 @@ class Feed:
         return Chunk(kind=kind, step=step, changes=taken, lost=lost)
 
     def put_back(self, kind: RequestKind, change: Change, *, lost: bool = False) -> None:
-        """Hand a change out again, with its record's id or its kind settled meanwhile.
+        """Return a change to the queue, with the id of its record or its kind known now.
 
         Args:
             kind: What to do now.

@@ -1,4 +1,4 @@
-"""What the answers to look-ups say: which change's record has which id. Pure."""
+"""From the answers of look-ups to the ids of the changes' records. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ __all__ = ["found_records"]
 def found_records(answers: Sequence[Response], chunk: Chunk, target: Target) -> tuple[Mapping[int, str], bool]:
     """Change -> id of the oldest record that has its key; and whether there are strays.
 
-    Strays are records whose key was not asked for: the service holds it equal to one that was, and does not say to
-    which. Where the sync compares keys more strictly than the service, it means what it says, and there are none.
+    Strays are records whose key was not asked for: the service treats it as equal to a key that was asked for, and
+    does not say to which one. If the sync compares keys more strictly than the service, its comparison decides, and
+    there are no strays.
 
     Raises:
         UnexpectedAnswer: An answer is not one that Dataverse gives.

@@ -26,7 +26,7 @@ def with_ids(changes: Iterable[Change], entity: EntityMetadata, now: Callable[[]
 
 
 def with_id(change: Change, entity: EntityMetadata, now: datetime) -> Change:
-    """A change that creates its record, with an id; as it is where the table does not let a create bring one."""
+    """A change that creates its record, with an id; unchanged if the table does not accept ids in creates."""
     record = entity.attributes.get(entity.primary_id)
     if change.id is not None or (record is not None and not record.creatable):
         return change

@@ -31,7 +31,7 @@ class _Budget:
 
     def __init__(self) -> None:
         self.most = float("inf")
-        self._refused = float("inf")  # so much was too much
+        self._refused = float("inf")  # this amount was refused
         self._refused_at = 0.0
         self._changed_at = 0.0
 
@@ -40,7 +40,7 @@ class _Budget:
         return self.most != float("inf")
 
     def taught(self, now: float, spent: float, named: float, *, exact: bool = False) -> None:
-        """So much was spent when the service refused.
+        """Learn from a refusal: this amount was spent in the window.
 
         Args:
             now: The moment.
@@ -53,12 +53,12 @@ class _Budget:
             self.most = max(self.most * REDUCTION, 1e-9)
         else:
             self.most = max(spent, named)
-            if exact and named >= spent:  # one server counts, and has said how far: no need to try it out
+            if exact and named >= spent:  # one server counts and named its limit, so no tests are needed
                 self._refused = named
         self._refused_at = self._changed_at = now
 
     def proven(self, spent: float) -> None:
-        """So much was accepted within one window."""
+        """This amount was accepted within one window."""
         if self.known:
             self.most = max(self.most, spent)
 
@@ -88,7 +88,7 @@ class Pace:
         self._expected = expected
 
     def ended(self) -> None:
-        """A request is no longer in flight, however it ended."""
+        """A request has ended, with or without an error."""
         self._in_flight -= 1
 
     def spent(self, now: float, seconds: float) -> None:
@@ -132,7 +132,7 @@ class Pace:
 
     @property
     def counts_requests(self) -> bool:
-        """Whether requests are what is scarce: then each had better carry as much as it can."""
+        """Whether the number of requests is the limit; then each request should carry as many rows as possible."""
         return self._requests_budget.known
 
     @property

@@ -1,6 +1,6 @@
 """What an answer means for the rows of a chunk: outcomes, what to send next, what to learn. Pure.
 
-A bulk request on a standard table is all or nothing. When one is refused for a row's sake, its rows are halved: the
+A bulk request on a standard table is all or nothing. When one is refused because of a row, its rows are halved: the
 first half is sent again while the rest waits. If the first half succeeds, the bad row is in the rest. If it fails, the
 rest is released and sent with other rows. The last few rows, or whole chunks with many bad rows, are sent one by one
 in a `$batch` that continues after errors. So each bad row needs fewer than log2(rows) requests, every row gets its own
@@ -90,8 +90,7 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
             return _each(chunk, decoded(response), target)
         return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is RequestKind.CREATE else ())
     except (ValueError, UnexpectedAnswer):
-        # A good status with a body that breaks off, or says something else: the answer is as lost as if the connection
-        # had gone.
+        # A success status with an incomplete or unexpected body is treated as a lost answer.
         return lost(chunk)
 
 
@@ -108,7 +107,7 @@ def _doubted(chunk: Chunk) -> Chunk:
 
 
 def halved(chunk: Chunk) -> tuple[Chunk, ...]:
-    """The chunk in two, because it was too much at once and not because of a row."""
+    """The chunk in two parts, because it was too large, not because of a row."""
     if len(chunk.changes) == 1:
         return (chunk,)
     middle = len(chunk.changes) // 2
@@ -217,14 +216,14 @@ def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
 
 
 def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
-    """A table without the bulk message says so in several ways: 404 or 405 for its URL, 501, or a sentence."""
+    """A table without the bulk message is reported in several ways: 404 or 405 for its URL, 501, or a message."""
     if chunk.step is not Step.SEND or MESSAGES[chunk.kind] not in target.messages:
         return False
     return refused.status in {405, 501} or bool(_UNSUPPORTED.search(refused.message))
 
 
 def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
-    """Refused for a row's sake: once more where chance may have played a part, then narrowed down."""
+    """Refused because of a row: try again if it can be temporary, then isolate the row."""
     if conflict(refused) is Conflict.KEY_TAKEN:
         if _may_be_ours(chunk):
             return Verdict(again=(_sought(chunk),))
@@ -266,7 +265,7 @@ def _alone(chunk: Chunk, refused: Refusal) -> Verdict:
 
 
 def _may_have_acted(chunk: Chunk, refused: Refusal) -> bool:
-    """Before a create fails for a fault of the server, its record is looked for once: no later try would tell."""
+    """Before a create fails because of a server error, its record is looked up once; later tries cannot find it."""
     faulty = chunk.kind is RequestKind.CREATE and refused.status >= _SERVER_ERROR
     return faulty and chunk.step is not Step.LOOK_UP and Trouble.LOST not in chunk.tries
 
@@ -293,7 +292,7 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
 
 
 def _undone(chunk: Chunk, happened: str, changes: tuple[Change, ...]) -> Chunk:
-    """Rows of a request that was answered for each row, and met trouble: whether they were written is in doubt."""
+    """Rows of a request with an answer for each row, and trouble: it is unknown whether they were written."""
     again = replace(chunk, changes=changes)
     if happened == _SOUGHT:
         return _sought(again)
@@ -307,11 +306,11 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     refused = refusal(answer)
     happened = trouble(answer, refused)
     if happened is None and refused.status >= _SERVER_ERROR and not chunk.tries:
-        happened = Trouble.DATABASE  # a fault that may have been chance: once more
+        happened = Trouble.DATABASE  # an error that can be temporary: try again
     if happened is not None and (happened is not Trouble.DATABASE or chunk.tries.get(happened, 0) < _MOST_ROLLBACKS):
         return happened
     if chunk.kind is RequestKind.DELETE and refused.code in _GONE:
-        return Applied(number=change.number, id=change.id, created=False)  # what it was to bring about is so
+        return Applied(number=change.number, id=change.id, created=False)  # the record is already deleted
     if conflict(refused) is Conflict.KEY_TAKEN:
         if _may_be_ours(chunk):
             return _SOUGHT

@@ -47,7 +47,7 @@ class Reading:
         definition: None when there are problems.
         name: The name that the text gives, also where it has problems; empty where it gives none.
         problems: In the order of the text.
-        positions: Path as problems show it, such as ``destination.mappings[3].target`` -> where that key stands.
+        positions: Path as problems show it, such as ``destination.mappings[3].target`` -> the position of that key.
     """
 
     definition: SyncDefinition | None
@@ -75,7 +75,7 @@ def read_definition(text: str, *, file: str = "") -> Reading:
 
 
 def _name(value: object, text: str) -> str:
-    """The name in a text; where the text is not even YAML, what its line of the name says."""
+    """The name in a text; if the text is not YAML, the value in its line of the name."""
     if isinstance(value, dict):
         name = value.get("name")
         return name if isinstance(name, str) and _SYNC_NAME.fullmatch(name) else ""

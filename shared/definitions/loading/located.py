@@ -46,7 +46,7 @@ class TypedValue:
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """One member of a field's type, with the markers that stand around it."""
+    """One member of a field's type, with its markers."""
 
     kind: Any
     markers: tuple[object, ...]
@@ -65,12 +65,12 @@ def _options(annotation: Any, markers: tuple[object, ...] = ()) -> Iterator[_Opt
 
 
 def typed_values(annotation: Any, value: object, path: Path = ()) -> Iterator[TypedValue]:
-    """Walk a raw document along a model, as far as the two agree.
+    """Walk a raw document along a model, as far as they match.
 
     Args:
         annotation: A model or any type that one of its fields has.
         value: The raw value read as it.
-        path: Where the value stands.
+        path: The path of the value.
     """
     options = [*_options(annotation)]
     markers = [marker for option in options for marker in option.markers]
@@ -105,7 +105,7 @@ def _entries(options: list[_Option], value: dict[str, object], path: Path) -> It
 
 
 def _model_for(options: list[_Option], value: dict[str, object]) -> type[Model] | None:
-    """The model whose `type` the mapping names, else the one that knows most of its keys."""
+    """The model whose `type` the mapping names, else the one that has most of its keys."""
     models = [each.kind for each in options if isinstance(each.kind, type) and issubclass(each.kind, Model)]
     if len(models) > 1 and (named := [each for each in models if _named(each, value)]):
         return named[0]
@@ -135,7 +135,7 @@ def unknown_keys(found: Sequence[TypedValue]) -> Iterator[PathProblem]:
 
 
 def close_to(word: object, known: Collection[str]) -> str:
-    """A hint at what may have been meant; the word itself is not repeated."""
+    """A suggestion of similar names; the word itself is not repeated."""
     names = sorted(known)
     there_are = f"there are: {', '.join(names)}" if names else "there are none"
     return did_you_mean(str(word), names) or there_are

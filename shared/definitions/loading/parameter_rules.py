@@ -27,7 +27,7 @@ _WITH_NAMES: Final = frozenset({Language.SQL, Language.ODATA, Language.TEXT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What a raw document says about its parameters.
+    """The parameters of a raw document.
 
     Attributes:
         names: All of them.
@@ -40,7 +40,7 @@ class Parameters:
     problems: tuple[PathProblem, ...]
 
     def misused(self, found: Sequence[TypedValue]) -> Iterator[PathProblem]:
-        """References to parameters that are not defined, and to secrets where none may stand."""
+        """References to parameters that are not defined, and to secrets where they are not allowed."""
         for each in found:
             if not isinstance(each.value, str) or each.language not in _WITH_NAMES:
                 continue

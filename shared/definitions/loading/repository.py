@@ -41,7 +41,7 @@ class Loaded:
         file: Path or URL.
         definition: None when there are problems.
         problems: In the order of the text.
-        positions: Path as problems show it -> where that key stands.
+        positions: Path as problems show it -> the position of that key.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Loaded:
     positions: Mapping[str, TextPosition] = field(default_factory=dict, repr=False)
 
     def placed(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-        """Give problems that know only their path its file, line and column, or those of what is around it."""
+        """Add file, line and column to problems that have only a path; if needed, those of the enclosing key."""
         return tuple(problem if problem.line else self._placed(problem) for problem in problems)
 
     def _placed(self, problem: Problem) -> Problem:
@@ -71,7 +71,7 @@ def load_folder(location: str | Path) -> tuple[Loaded, ...]:
 
     Returns:
         One entry a file, in the order of their names. A file with problems does not keep the others from being used;
-        `accepted` is for callers who want all or nothing.
+        `accepted` is for callers that need all definitions or none.
 
     Raises:
         UserError: When the path does not exist or cannot be read.
@@ -326,6 +326,6 @@ def _listed(system: Any, path: str) -> Iterator[dict[str, Any]]:
 
 
 def _version(about: Mapping[str, Any]) -> str:
-    """What the store says changes with the content; drivers name it differently."""
+    """The attribute that changes with the content; drivers have different names for it."""
     keys = ("etag", "ETag", "last_modified", "LastModified", "mtime", "created", "size")
     return "-".join(str(about[key]) for key in keys if about.get(key) is not None)

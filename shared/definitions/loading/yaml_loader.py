@@ -26,8 +26,8 @@ __all__ = ["Document", "Path", "TextPosition", "YamlProblem", "read_yaml", "show
 
 Path = tuple[str | int, ...]
 
-# Ten times what a definition of 3,000 columns has; aliases may name a node again and again, so that ten lines could
-# stand for a billion values.
+# Ten times what a definition of 3,000 columns has; aliases can repeat a node, so that ten lines can become a billion
+# values.
 _MOST_NODES: Final = 100_000
 
 
@@ -95,7 +95,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         self._composed = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        """Compose one node, unless the text has too many: each costs time and memory before it is looked at."""
+        """Compose one node, unless the text has too many: each needs time and memory before it is checked."""
         self._composed += 1
         if self._composed > _MOST_NODES:
             raise _TooManyNodesError

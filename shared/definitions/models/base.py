@@ -39,7 +39,7 @@ FORMS: Final = {
 
 
 class Model(BaseModel):
-    """Frozen, strict about keys that it does not know, and silent about the values that it refuses.
+    """Frozen; refuses unknown keys; error messages do not contain the values.
 
     `hide_input_in_errors` keeps the refused value out of pydantic's own message: it may be a secret in the wrong place.
     """

@@ -62,7 +62,7 @@ class _Field:
         return int(text)
 
     def _value(self, text: str) -> int:
-        # 7 is Sunday too, as in cron; NCrontab knows no 7, so that no schedule of its own changes its meaning.
+        # 7 is Sunday too, as in cron; NCrontab has no 7, so its schedules keep their meaning.
         most = self.last + 1 if self.names is DAYS else self.last
         if _NUMBER.fullmatch(text) and self.first <= int(text) <= most:
             return int(text)

@@ -48,7 +48,7 @@ def latest_moment(expression: str, until: dt.datetime) -> dt.datetime | None:
 
 
 def _latest_of_cron(fields: list[str], until: dt.datetime) -> dt.datetime | None:
-    # Imported here: who has no schedule of five fields does not pay for it at a cold start.
+    # Imported here: a cold start without schedules of five fields does not need it.
     from cronsim import CronSim, CronSimError  # noqa: PLC0415 - see above
 
     *times, month, weekday = fields

@@ -29,10 +29,10 @@ REFERENCE_REMEDY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SecretMarker:
-    """Marks a field where a secret may stand: nothing at or below it is repeated in a message.
+    """Marks a field that can contain a secret: messages repeat nothing at or below it.
 
     Attributes:
-        plain: Whether plain text may stand there too, as for an application's id.
+        plain: Whether plain text is allowed too, as for an application's id.
     """
 
     plain: bool = False
@@ -42,7 +42,7 @@ class SecretMarker:
 # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#vault-name-and-object-name
 _VAULT_NAME = r"[0-9A-Za-z-]{1,127}"
 _VAULT_URI = rf"https://[0-9A-Za-z.-]+(?::[0-9]+)?/secrets/{_VAULT_NAME}(?:/[0-9A-Za-z]*)?/?"
-# http only for a stand-in on this machine.
+# http only for a test server on this machine.
 _LOOPBACK_URI = rf"http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?/secrets/{_VAULT_NAME}(?:/[0-9A-Za-z]*)?/?"
 VAULT_SECRET: Final = rf"(?:{_VAULT_NAME}|{_VAULT_URI}|{_LOOPBACK_URI})"
 

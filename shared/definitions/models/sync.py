@@ -1,6 +1,6 @@
-"""A sync definition as a value: what a user wrote, parsed and checked as far as the text alone allows.
+"""A sync definition as a value: the user's text, parsed, with all checks that need only the text.
 
-The models say which keys there are, what each may hold and what it means: the JSON Schema and the reference page are
+The models define the keys, their values and their meaning: the JSON Schema and the reference page are
 made from them. Rules between keys are in `loading/rules.py`, where each mistake gets its own place.
 """
 
@@ -61,7 +61,7 @@ ParameterValue = str | int | float | bool | dt.datetime | dt.date | None
 
 
 class Parameter(Model):
-    """A named value, used as `@name`. Without both keys the run must give the value."""
+    """A named value, used as `@name`. Without `default` and `formula`, the run must give the value."""
 
     default: ParameterValue = Field(default=None, description="The value, if the run does not give another one.")
     formula: str | None = Field(
@@ -197,7 +197,7 @@ class DynamicsDestination(Model):
 
 
 class Strategy(StrEnum):
-    """How much of the target a run looks at."""
+    """How a run compares and writes."""
 
     FULL = "full"
     DELTA = "delta"

@@ -4,7 +4,7 @@ The value of a parameter is written to the execution log, in saved plans and per
 refused
 
 - when its name is used as a secret: as `client_secret: {env: NAME}` of any definition, or by a secret setting;
-- when its name says that it holds one, such as `…_SECRET`, `…_PASSWORD` or `…_CONNECTIONSTRING`;
+- when its name shows that it holds one, such as `…_SECRET`, `…_PASSWORD` or `…_CONNECTIONSTRING`;
 - when its value is that of such a variable or holds it, or has the form of a secret, such as a connection string.
 """
 

@@ -204,7 +204,7 @@ def evaluate(formula: Formula, scope: Scope) -> ParameterValue:
     """Compute a formula.
 
     Raises:
-        ValueError: When it has no value: variable not set, nothing found in the path.
+        ValueError: It has no value: the variable is not set, or the path does not match.
     """
     match formula:
         case Literal(text):

@@ -1,6 +1,6 @@
 """Regular expressions over names and paths, in RE2 syntax: their work grows with the text and never explodes.
 
-They are the same that `replace` and the expressions over columns know, because DuckDB computes all of them.
+They have the same syntax as in `replace` and in expressions over columns, because DuckDB computes all of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import functools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import duckdb  # loaded where a formula has a pattern: definitions without one do not wait for it
+    import duckdb  # loaded only if a formula has a pattern
 
 __all__ = ["check_pattern", "first_found"]
 
@@ -47,7 +47,7 @@ def first_found(pattern: str, text: str) -> str | None:
 def _has_group(pattern: str) -> bool:
     try:
         _asked("SELECT regexp_extract('', ?, ['first'])", pattern)
-    except ValueError:  # a name for a group that there is not
+    except ValueError:  # a name for a missing group
         return False
     return True
 

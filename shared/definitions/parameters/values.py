@@ -35,7 +35,7 @@ def resolve(
     """Give every parameter its value for one run.
 
     Args:
-        definition: A loaded definition: its formulas are known to be sound.
+        definition: A loaded definition: its formulas are valid.
         overrides: Values that the run gives; text is read as the type of the parameter's default.
         environment: What `ENV` reads.
         now: The start of the run, with a time zone; what `NOW` gives.

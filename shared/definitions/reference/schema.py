@@ -22,7 +22,7 @@ def export_schema() -> dict[str, Any]:
 
 
 def _untitled(part: Any, *, names: bool = False) -> Any:
-    """Leave out the titles that pydantic makes of field names: they say nothing more, and editors show them."""
+    """Remove the titles that pydantic makes from field names: editors show them, but they add no information."""
     if isinstance(part, list):
         return [_untitled(each) for each in part]
     if not isinstance(part, dict):

@@ -147,7 +147,7 @@ def _is_held(row: TableEntity, time: datetime | None) -> bool:
     """Whether the holder of a lease has it still; `time` is the service's."""
     lease = _lease(row)
     if not lease.holder:
-        return False  # given back, whatever any clock says
+        return False  # released, independent of clocks
     written = row.metadata["timestamp"]
     if time is None or written is None:
         return True

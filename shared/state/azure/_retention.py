@@ -72,7 +72,7 @@ class Retention(LeaseTables, EventTables):
         return [f"{folder(run_id)}{name}" for name in self.files(run_id)]
 
     def _old_leases(self, before: datetime, limit: int) -> list[TableEntity]:
-        """Leases of job requests: their ids never come again, so nothing is lost with their fencing numbers."""
+        """Leases of job requests: their ids are never used again, so their fencing numbers are not needed."""
         written = before.isoformat().replace("+00:00", "Z")
         condition = f"name ge 'job/' and name lt 'job0' and Timestamp lt datetime'{written}'"
         rows = self._query(LEASES, condition, limit=limit)

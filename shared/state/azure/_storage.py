@@ -59,7 +59,7 @@ PARALLEL = 8
 # Together a few seconds: the caller decides whether to try for longer.
 RETRIES: dict[str, Any] = {"retry_total": 4, "retry_backoff_factor": 0.3, "connection_timeout": 10, "read_timeout": 30}
 REFUSED = frozenset({401, 403})
-# A row is there, is gone, or was changed meanwhile.
+# A row exists, does not exist, or was changed in the meantime.
 CONDITION_FAILED = frozenset({404, 409, 412})
 PASSING = frozenset({408, 429})
 SERVER_ERROR = 500

@@ -80,7 +80,7 @@ class Database:
 
     def _prepare(self) -> None:
         self._use_wal()
-        # An event that was put here is no longer in the hub's hands: a power cut must not lose it.
+        # The hub does not deliver a stored event again: a power cut must not lose it.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("BEGIN IMMEDIATE")
         with ExitStack() as undo:
@@ -90,7 +90,7 @@ class Database:
             self._db.execute("COMMIT")
 
     def _use_wal(self) -> None:
-        """Switch to WAL mode, as often as it takes: of several that open a new file at once SQLite refuses all but one.
+        """Switch to WAL mode, with retries: if several processes open a new file at once, SQLite refuses all but one.
 
         It does not wait for them as it does for transactions, because they could wait for each other without end.
         """
@@ -141,7 +141,7 @@ class Database:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that sees no other writer; nothing of it stays when it fails."""
+        """One exclusive transaction; it is rolled back if it fails."""
         with self._lock, self._explained():
             self._db.execute("BEGIN IMMEDIATE")
             with ExitStack() as undo:
