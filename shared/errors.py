@@ -15,8 +15,7 @@ SyncError
 ```
 
 A message names the problem and the solution. It never contains a secret or a whole record: secrets that an answer of
-the
-other side repeats are replaced here.
+the other side repeats are replaced here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Known secrets, replaced in every text that leaves the program: messages, log lines, rows of the state store, files.
 
 A service may repeat in its answer what it was sent. So code that resolves a secret registers it here, and code that
-makes a
-message passes it through `cleaned`: the root of the error tree, the reader of the service's refusals, the logs.
+makes a message passes it through `cleaned`: the root of the error tree, the reader of the service's refusals, the logs.
 """
 
 from __future__ import annotations

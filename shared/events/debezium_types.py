@@ -1,8 +1,7 @@
 """Debezium's semantic types: dates as counted units, decimals as bytes. The schema in the message distinguishes them.
 
 A value that does not fit its type becomes `Unusable`: for example PostgreSQL's infinite dates. The event fails only if
-the
-definition reads them.
+the definition reads them.
 """
 
 from __future__ import annotations

@@ -129,8 +129,7 @@ def _identity(table: str, record: Any) -> dict[str, Any]:
     """The record's id under the name of its column: `<table>id`, but for an activity `activityid`.
 
     A message does not show which tables are activities, and users can add activities; so every table's id has both
-    names,
-    except where `activityid` is itself a lookup.
+    names, except where `activityid` is itself a lookup.
     """
     names = {f"{table}id"} if table in _POINTING_AT_ACTIVITIES else {f"{table}id", "activityid"}
     return dict.fromkeys(sorted(names), record)

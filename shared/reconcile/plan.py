@@ -105,8 +105,7 @@ class SafetyLimits:
     """How much one run may change without `--force`.
 
     `max_delete` counts every record that is dropped: an expired one disappears from its users' lists like a deleted
-    one,
-    so expiring half a table by accident is stopped like deleting it.
+    one, so expiring half a table by accident is stopped like deleting it.
     """
 
     max_delete: Limit = Limit(amount=30, is_share=True)

@@ -21,8 +21,7 @@ from shared.errors import SDK_MISREADS, AbortRun, AnswerLost, RetryLater, SyncEr
 __all__ = ["TOKEN_SECONDS", "MsalRequests", "ask_msal", "ask_plainly", "checked_token"]
 
 # A token is renewed after a day at the latest, whatever its lifetime: tokens of Entra ID last an hour, and up to 28
-# hours
-# where access is evaluated continuously (Microsoft: "Access tokens in the Microsoft identity platform").
+# hours where access is evaluated continuously (Microsoft: "Access tokens in the Microsoft identity platform").
 LONGEST_SECONDS = 86_400.0
 TOKEN_SECONDS = 3600.0  # if the endpoint does not give it
 _LONGEST_TOKEN = 65_536  # characters: what a header can hold

@@ -1,8 +1,7 @@
 """The one place where bytes leave: `Transport.send(Request) -> Response`.
 
 An implementation returns the answer, or raises one of two errors: the request was not sent (`Unsent`), or it was sent
-and no
-whole answer came back (`AnswerLost`). The code that uses it decides what to do next.
+and no whole answer came back (`AnswerLost`). The code that uses it decides what to do next.
 
 An answer is bounded: in the time that it takes as a whole, and in the bytes that it has when it is unpacked.
 """

@@ -1,10 +1,8 @@
 """Large drops through `BulkDelete`: the service deletes in its own jobs, and the rows are looked up afterwards.
 
 A job reports how many rows it deleted, but not which ones. So each row's outcome comes from a look-up: a row that is
-not found is
-applied, and
-what is still there is deleted in the ordinary way, which succeeds or reports the reason. Deleting twice is safe, so a
-job whose answer was lost is simply started again.
+not found is applied, and what is still there is deleted in the ordinary way, which succeeds or reports the reason.
+Deleting twice is safe, so a job whose answer was lost is simply started again.
 """
 
 from __future__ import annotations

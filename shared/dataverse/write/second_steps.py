@@ -2,8 +2,7 @@
 
 Microsoft's metadata has columns with `IsValidForCreate` false, `statecode` among them: a create passes their values
 over without an error, and refuses a status of another state (0x80048408). So the record is created, then updated, and
-the
-change has one outcome when both are settled.
+the change has one outcome when both are settled.
 """
 
 from __future__ import annotations

@@ -28,8 +28,7 @@ class LeaseTables(Storage):
 
     # A lease is counted by the service: it writes into each row when it was last written, and into each answer what
     # time it is. The clocks of the app are not used, and one read shows whether a lease is free: a process that was
-    # just
-    # started need not watch a row for as long as the lease lasts.
+    # just started need not watch a row for as long as the lease lasts.
 
     def acquire_lease(self, name: str, *, holder: str, seconds: float) -> Lease | None:
         """See `StateStore.acquire_lease`."""

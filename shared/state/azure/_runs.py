@@ -25,8 +25,7 @@ class RunTables(Storage):
     """The part of the state store that a run writes its log to.
 
     Tables sort by partition and row key alone, so a run is stored twice in `runs`, newest first: among all and among
-    those
-    of its sync. `runplaces` finds it by its id.
+    those of its sync. `runplaces` finds it by its id.
     """
 
     def begin_run(self, run: RunRecord) -> None:
