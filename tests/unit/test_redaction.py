@@ -74,7 +74,7 @@ def test_ordinary_words_stay() -> None:
     """A secret that is too short to be one is not looked for, and messages about secrets keep their words."""
     redactor = Redactor()
     redactor.add("right")
-    text = "is service_url right? client_secret: a secret is never written here; write {env: NAME}"
+    text = "is service_url right? client_secret: do not write a secret here; write {env: NAME}"
     assert redactor.clean(text) == text
 
 

@@ -186,7 +186,7 @@ def test_no_argument_is_unforeseen(words: list[str]) -> None:
         patch.setattr("shared.cli.output._CleanConsole.print", lambda _, *what, **__: said.extend(map(str, what)))
         code = run(words)
     assert code in {0, 1, 2, 3, 4}
-    assert "not prepared" not in "".join(said), words
+    assert "unexpected error" not in "".join(said), words
     assert "Traceback" not in "".join(said)
 
 
@@ -214,7 +214,7 @@ def test_odd_arguments_are_refused_with_a_sentence(
     assert run(words) == 1
     said = capsys.readouterr().err
     assert message in said.replace("\n", " ")
-    assert "not prepared" not in said
+    assert "unexpected error" not in said
 
 
 def test_the_folder_is_what_the_test_says() -> None:

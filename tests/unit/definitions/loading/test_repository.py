@@ -144,8 +144,8 @@ def test_what_is_not_a_plain_file_is_told_and_never_waited_for(tmp_path: Path) -
     assert good.definition is not None
     assert [(each.name, each.definition) for each in broken] == [("b", None), ("c", None), ("d", None), ("e", None)]
     pipe, device, *circle = (problem.message for each in broken for problem in each.problems)
-    assert "a definition is a plain file" in pipe
-    assert "a definition is a plain file" in device
+    assert "a definition must be a regular file" in pipe
+    assert "a definition must be a regular file" in device
     assert all("symbolic links" in message for message in circle)
 
 

@@ -100,7 +100,7 @@ def test_no_secret_of_any_characters_is_repeated(secret: str, shape: str) -> Non
 
 def test_a_validation_error_of_pydantic_holds_no_input() -> None:
     """Even whoever uses the models without the loader sees no value in the error."""
-    with pytest.raises(ValueError, match="a secret is never written here") as caught:
+    with pytest.raises(ValueError, match="do not write a secret here") as caught:
         SyncDefinition.model_validate({"destination": {"client_secret": SECRET}})
 
     assert SECRET not in str(caught.value)
