@@ -3,7 +3,7 @@
 python -m benchmarks.soak_events [--events 100000] [--poison 0.01] [--seed 1]
 
 Events go through in batches of random size. 1 % are poison. The service answers 503 and 429 and drops connections before
-and after it acted; now and then a batch is delivered twice, or the process "dies" after a batch and starts anew without
+and after it acted; now and then a batch is delivered twice, or the process "dies" after a batch and starts again without
 any memory. At the end the target must equal a plain Python model to which the events were applied one by one, and the
 dead letters must be the poison, each once.
 """

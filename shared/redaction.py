@@ -21,7 +21,7 @@ HIDDEN: Final = "[hidden]"
 # Shorter texts are parts of ordinary words; the secrets and tokens that services issue have 16 characters and more.
 _SHORTEST: Final = 6
 # A token lasts an hour or more. With ten application users these are the tokens of some days; the oldest go first, and
-# a client secret is registered anew whenever it is used.
+# a client secret is registered again at each use.
 _MOST: Final = 1000
 
 # Texts that have the form of a secret, also when only a part of one is repeated.

@@ -210,7 +210,7 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     """A change of a record that may be new.
 
     Columns that only a create may set are sent as well: for an existing record the service ignores them
-    without a word (Microsoft: entity attribute metadata, `IsValidForUpdate`). What only an update may set follows.
+    without an error (Microsoft: entity attribute metadata, `IsValidForUpdate`). What only an update may set follows.
     """
     change, later = _blind(layout, id_column), Later(layout, id_column)
     columns = (*on_update(layout, id_column), *fixed(layout, id_column))

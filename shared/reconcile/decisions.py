@@ -40,7 +40,7 @@ def decide_by_comparing(
 
     In one query where the records fit into memory. Where they do not, joining everything at once would write both
     sides to disk row by row, which takes longer than all the comparing; so a part of the records is joined at a time.
-    A condition may look at any column of the source, which is typed anew for each query: then one query it is.
+    A condition may look at any column of the source, which is typed again in each query: then there is only one query.
     """
     rows = max(1, VALUES_AT_ONCE // (len(layout) + len(key_columns(layout))))
     if target_rows <= rows or looks_at_source(definition):

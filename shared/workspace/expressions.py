@@ -254,7 +254,7 @@ def _check_type(node: Node) -> None:
 
 
 def _isnull(arguments: list[Node]) -> Node:
-    if len(arguments) != 2:  # noqa: PLR2004 - the value, and what stands in for it
+    if len(arguments) != 2:  # noqa: PLR2004 - the value and its default
         raise NotAllowedError("ISNULL takes two values: ISNULL(a, b) is b where a is null")
     return {"class": "OPERATOR", "type": "OPERATOR_COALESCE", "children": arguments}
 

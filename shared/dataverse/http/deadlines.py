@@ -1,9 +1,8 @@
 """Connections on which a whole answer has a deadline and a most size, not only the next piece of it.
 
-A timeout of a socket starts anew with every byte. So a server that sends one byte now and then, in its headers or in
+A timeout of a socket starts again with every byte. So a server that sends one byte now and then, in its headers or in
 its body, could hold a thread for days. Here each read from the socket may take no longer than what is left for the
-answer.
-Lines behind a chunked answer have no bound in the libraries above, so the bytes are counted here as well.
+answer. Lines behind a chunked answer have no bound in the libraries above, so the bytes are counted here as well.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def read_entity(service: Service, name: str, cache: MetadataCache) -> EntityMeta
     if known is not None and known.version and known.version == _version_of(service, known.entity):
         return known.entity
     found = _resolve(service, name)
-    version = _version(service, found.entity_set, found.primary_id)  # before what it is to stand for
+    version = _version(service, found.entity_set, found.primary_id)  # before the placeholder is replaced
     entity = _read(service, found)
     cache.put(base, name, _Kept(version, entity))
     return entity

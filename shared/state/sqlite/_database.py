@@ -19,7 +19,7 @@ from shared.state.sqlite import _tables as tables
 
 __all__ = ["MOST_ROWS", "MOST_VALUES", "Database", "marks", "of_sync"]
 
-# How long a statement waits for another process' transaction; each of ours takes milliseconds.
+# How long a statement waits for another process' transaction; each transaction of the app takes milliseconds.
 LOCK_TIMEOUT = timedelta(seconds=30)
 LOCKED_PAUSE = 0.02  # seconds
 # What another process, a full disk or a network drive may cause and end again; extended codes carry these in a byte.
@@ -126,7 +126,7 @@ class Database:
         """When the machine's count of seconds stood at 0, as leases have it: the same for all processes of the machine.
 
         A file in WAL mode is shared by the processes of one machine alone. So where it was last used before the machine
-        was started anew, no holder of a lease is left.
+        was started again, no holder of a lease exists.
         """
         found = self._db.execute("SELECT boot, seconds, moment FROM clock").fetchone()
         seconds = self._machine.seconds()

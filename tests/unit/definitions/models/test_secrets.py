@@ -179,7 +179,7 @@ def test_a_variable_that_is_a_secret_by_its_name_is_refused_in_its_place(name: s
 def test_a_variable_that_the_definition_uses_as_its_secret_is_refused() -> None:
     """Whatever its name; inside another formula too."""
     for formula in ("ENV('PLAIN')", "FILENAME(ENV('PLAIN'), '.*')"):
-        with pytest.raises(DefinitionError, match="holds a secret"):
+        with pytest.raises(DefinitionError, match="contains a secret"):
             load_definition(with_parameter("client_secret: {env: PLAIN}", formula))
 
 
