@@ -108,10 +108,10 @@ def _keep_first(columns: Sequence[TargetColumn]) -> tuple[Step, Step]:
 def _protect_rejected(
     definition: SyncDefinition, columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], rejected: str
 ) -> tuple[Step, ...]:
-    """A row that is rejected is in the source all the same: the record with its key was not dropped.
+    """A rejected row is still in the source: the record with its key was not dropped.
 
-    A row whose key is there and cannot be read is kept with nulls: it may be any record's. One whose key is empty is
-    nobody's.
+    A row whose key exists but cannot be read is kept with nulls: it may belong to any record. A row with an empty key
+    belongs to no record.
     """
     if definition.sync_behaviour.dropped == "ignore":
         return ()

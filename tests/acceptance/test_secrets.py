@@ -174,7 +174,7 @@ def test_a_formula_reads_no_secret(
     ]
     assert codes == [1, 1, 1]
     said = "".join(capsys.readouterr())
-    assert f"the environment variable {variable} holds a secret" in said
+    assert f"the environment variable {variable} contains a secret" in said
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()).decode("latin1")
     assert not [text for text in (said, kept) if secret in text or "x-y-z" in text]
     assert not here.records("accounts?$select=name")
