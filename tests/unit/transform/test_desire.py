@@ -286,6 +286,13 @@ def test_keys_of_several_columns_and_types(workspace: Workspace) -> None:
     ]
 
 
+def test_what_the_target_cannot_hold_is_reported_only_of_rows_that_take_part(workspace: Workspace) -> None:
+    """A row that is filtered out is in no report of what its mapping would have been."""
+    sync = definition([{"name": "x"}], [{"source": "x", "target": "staff"}], filter="number <> 'out'")
+    shaped(workspace, sync, [("out", "many"), ("in", "few")])
+    assert errors(workspace) == [(2, "x", "Invalid Format Exception", False)]
+
+
 def test_rejected_and_filtered_rows_are_no_duplicates(workspace: Workspace) -> None:
     """The first row that is synced counts, not the first that was there."""
     sync = definition([{"name": "x", "type": "number", "validate": True}], filter="x > 0")
