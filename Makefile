@@ -13,7 +13,7 @@ TOOLS := $(TOOLS_VENV)/.set-up
 LICENCES := MIT;Apache;BSD;Mozilla Public License 2.0;MPL-2.0;Python Software Foundation;PSF;ISC;Public Domain
 DEPLOYED_PACKAGES = $(shell sed -nE 's/^([A-Za-z0-9_.-]+)==.*/\1/p' requirements.txt)
 # The tests that coverage is measured with.
-COVERED_BY := tests/unit tests/property tests/integration tests/functions tests/acceptance
+COVERED_BY := tests/unit tests/emulator tests/property tests/integration tests/functions tests/acceptance
 STAMP := $(VENV)/.set-up
 
 .PHONY: setup demo test test-deployed coverage mutation package check check-infra site audit sbom format bench soak start lock clean
