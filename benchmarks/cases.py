@@ -187,7 +187,7 @@ def changed(bench: Bench) -> Result:
     time_of_peer = round(peer.wall_seconds + modelled, 2)
     note = (
         "The SDK upserts everything and deletes nothing. Its requests follow one another, so its time is the time "
-        "against a service without latency ({peer.wall_seconds:,.0f} s) and {requests:,} times "
+        f"against a service without latency ({peer.wall_seconds:,.0f} s) and {requests:,} times "
         f"{latency + CHUNK * 0.001:g} s; `--real-time` measures it instead."
     )
     memory = (

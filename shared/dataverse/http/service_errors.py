@@ -190,7 +190,7 @@ def error_of(refused: Refusal, *, table: str, doing: str) -> AbortRun | RequestR
         case 401:
             return AbortRun(
                 "the service refuses the token: check that the application is registered as an application user of "
-                "this environment ({refused})"
+                f"this environment ({refused})"
             )
         case 403 if said := _user_trouble(refused):
             return AbortRun(f"{said}. ({refused})")
