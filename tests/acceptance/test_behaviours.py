@@ -523,7 +523,7 @@ def test_run_that_is_asked_to_end_says_so_and_can_be_run_again(slow: World, aske
         until_written(slow, run)
         run.send_signal(asked)
         out, err = run.communicate(timeout=300)
-    assert (run.returncode, err.strip()) == (130, "ERROR: Stopped before the end."), out
+    assert (run.returncode, err.strip()) == (130, "ERROR: Stopped before the run ended."), out
     assert slow.emulator.stats()["in_flight"]["now"] == 0  # what was sent is settled: the next run sees it
     assert slow.app.state.runs("accounts")[0].state == "Cancelled"
     done = slow.run()
