@@ -447,7 +447,7 @@ class SyncMachine(RuleBasedStateMachine):
         done = self._run(self._before(), deadline=time.monotonic())
         assert done is not None
         assert done.state is RunState.INTERRUPTED
-        assert "the time limit of the run ended before this step was done" in done.message
+        assert "the time limit of the run ended before this step was finished" in done.message
         assert not done.writes
 
     def _before(self) -> dict[str, Record]:
