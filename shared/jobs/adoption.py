@@ -22,7 +22,7 @@ from shared.workspace import Workspace
 __all__ = ["Adoption"]
 
 _UPDATES: Final = (
-    "SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.columns "
+    "SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.later, adoptions.columns "
     "FROM adoptions JOIN changes USING (_change) WHERE adoptions.action = 'update' ORDER BY _change"
 )
 
@@ -80,6 +80,8 @@ class Adoption:
             workspace.run(step)
         settle_taken(workspace)
         return [
-            Change(number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, columns=columns)
-            for n, record, key, payload, columns in workspace.query(_UPDATES)
+            Change(
+                number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, later=later, columns=columns
+            )
+            for n, record, key, payload, later, columns in workspace.query(_UPDATES)
         ]

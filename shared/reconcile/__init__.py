@@ -7,6 +7,7 @@ from shared.reconcile.columns import expire_payload
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
 from shared.reconcile.steps import reconcile_steps
+from shared.reconcile.transitions import enforces
 
 __all__ = [
     "ColumnChange",
@@ -20,6 +21,7 @@ __all__ = [
     "checksum_query",
     "columns_query",
     "counts_query",
+    "enforces",
     "expire_payload",
     "reconcile_steps",
     "sample_query",

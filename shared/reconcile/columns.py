@@ -19,6 +19,7 @@ __all__ = [
     "expire_payload",
     "fixed",
     "given",
+    "json_object",
     "key_of",
     "names",
     "on_insert",
@@ -61,7 +62,10 @@ def sent(column: TargetColumn) -> str:
 def differs(column: TargetColumn) -> str:
     """SQL condition: the record holds something else than the source asks for; what is omitted never differs."""
     name = quoted(column.name)
-    return _both(sent(column), f"desired.{name} IS DISTINCT FROM target.{name}")
+    different = f"desired.{name} IS DISTINCT FROM target.{name}"
+    if column.follows is None:
+        return _both(sent(column), different)
+    return f"CASE WHEN {sent(column)} THEN {different} ELSE {differs(column.follows)} END"
 
 
 def present(column: TargetColumn) -> str:
@@ -86,7 +90,7 @@ def always(column: TargetColumn) -> str:
 
 def payload(columns: Sequence[TargetColumn], condition: Condition) -> str:
     """SQL for the JSON object of the columns that meet the condition, as the Web API takes it."""
-    return _object((condition(c), to_service(c, f"desired.{quoted(c.name)}")) for c in columns)
+    return json_object((condition(c), to_service(c, f"desired.{quoted(c.name)}")) for c in columns)
 
 
 def names(columns: Sequence[TargetColumn], condition: Condition) -> str:
@@ -96,12 +100,12 @@ def names(columns: Sequence[TargetColumn], condition: Condition) -> str:
 
 def before(columns: Sequence[TargetColumn], condition: Condition) -> str:
     """SQL for the JSON object of what the record holds in the columns that meet the condition."""
-    return _object((condition(c), to_service(c, f"target.{quoted(c.name)}")) for c in columns)
+    return json_object((condition(c), to_service(c, f"target.{quoted(c.name)}")) for c in columns)
 
 
 def key_of(layout: Sequence[TargetColumn], side: str) -> str:
     """SQL for the JSON object of the sync key, taken from `desired` or from `target`."""
-    return _object(("true", to_service(c, f"{side}.{quoted(c.name)}")) for c in key_columns(layout))
+    return json_object(("true", to_service(c, f"{side}.{quoted(c.name)}")) for c in key_columns(layout))
 
 
 def expire_payload(layout: Sequence[TargetColumn], name: str, started: datetime) -> str:
@@ -121,5 +125,6 @@ def _joined(parts: Iterable[tuple[str, str]]) -> str:
     return "concat_ws(',',\n    " + ",\n    ".join(texts) + ")" if texts else "''"
 
 
-def _object(parts: Iterable[tuple[str, str]]) -> str:
+def json_object(parts: Iterable[tuple[str, str]]) -> str:
+    """SQL for a JSON object of the members whose condition holds: pairs of a condition and the SQL of a member."""
     return f"'{{' || {_joined(parts)} || '}}'"

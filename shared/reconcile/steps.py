@@ -8,6 +8,7 @@ from datetime import datetime
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.reconcile.changes import change_steps
 from shared.reconcile.decisions import decide_by_comparing, decide_by_source, report_fixed, spare_protected
+from shared.reconcile.transitions import transition_steps
 from shared.transform import TargetColumn
 from shared.workspace import Step
 
@@ -39,6 +40,7 @@ def reconcile_steps(
     if definition.sync_behaviour.strategy is Strategy.FULL:
         decide: tuple[Step, ...] = (
             *decide_by_comparing(definition, layout, target_rows=target_rows),
+            *transition_steps(layout),
             *spare_protected(definition, layout),
             *report_fixed(definition, layout),
         )

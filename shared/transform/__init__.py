@@ -7,6 +7,7 @@ from shared.transform.keys import folded, normalise_key
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, to_service
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
+from shared.transform.states import Pair, listed, pair_of, state_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "SOURCE_TYPES",
     "ErrorType",
     "Omit",
+    "Pair",
     "TargetColumn",
     "check",
     "check_expressions",
@@ -24,7 +26,10 @@ __all__ = [
     "from_service",
     "key_columns",
     "layout",
+    "listed",
     "normalise_key",
+    "pair_of",
     "shape_steps",
+    "state_of",
     "to_service",
 ]

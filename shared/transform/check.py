@@ -26,6 +26,7 @@ from shared.transform.convert import fits
 from shared.transform.dates import read_format
 from shared.transform.desire import value_sql
 from shared.transform.shape import SOURCE_TYPES, shape_of
+from shared.transform.state_check import state_problems
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, literal, parsed, too_long
 
@@ -34,8 +35,11 @@ __all__ = ["check", "check_expressions"]
 
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
     """All problems of the definition with the table's metadata; empty if there are none."""
-    rules = (_mappings, _id_column, _sync_key, _expire, _strategy)
-    return check_expressions(definition) + tuple(problem for rule in rules for problem in rule(definition, entity))
+    rules = [_mappings, _id_column, _sync_key, _expire, _strategy]
+    problems = check_expressions(definition)
+    if not problems:
+        rules.append(state_problems)  # constants are tried out
+    return problems + tuple(problem for rule in rules for problem in rule(definition, entity))
 
 
 def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
@@ -161,7 +165,7 @@ def _target(
     name = attribute.name
     matched_only = name in definition.sync_behaviour.sync_key or name == entity.primary_id
     if not attribute.creatable and not attribute.updatable and not matched_only:
-        yield Problem(message=f"{name} is read-only: the service computes it", path=f"{path}.target")
+        yield Problem(message=f"{name} is read-only: {_computed(attribute, entity)}", path=f"{path}.target")
     if not attribute.readable and definition.sync_behaviour.strategy is Strategy.FULL:
         yield Problem(
             message=f"{name} cannot be read, so strategy full cannot compare it; use strategy delta or upsert",
@@ -171,7 +175,10 @@ def _target(
     if mapping.value is None and source is None:
         return
     kind = source.type if source else ColumnType.TEXT
-    if not any(fits(each, attribute) for each in ColumnType):
+    if attribute.type in _FILES:
+        message = f"{name} is of type {attribute.type}: images and files come later; remove the mapping"
+        yield Problem(message=message, path=f"{path}.target")
+    elif not any(fits(each, attribute) for each in ColumnType):
         yield Problem(message=f"{name} is of type {attribute.type}, which a mapping cannot fill", path=f"{path}.target")
     elif not fits(kind, attribute):
         yield Problem(
@@ -182,6 +189,17 @@ def _target(
         yield Problem(message=f"{name} has no options, so no value is valid", path=f"{path}.target")
 
 
+def _computed(attribute: AttributeMetadata, entity: EntityMetadata) -> str:
+    """Why a column cannot be written."""
+    amount = attribute.name.removesuffix("_base")
+    if attribute.type is AttributeType.MONEY and amount != attribute.name and amount in entity.attributes:
+        return f"the service computes it from {amount} and the exchange rate; map {amount}"
+    if attribute.computed:
+        return f"it is a {attribute.computed} column, which the service computes"
+    return "the service computes it"
+
+
+_FILES = frozenset({AttributeType.IMAGE, AttributeType.FILE})
 _WITH_OPTIONS = frozenset(
     {AttributeType.PICKLIST, AttributeType.STATE, AttributeType.STATUS, AttributeType.MULTI_PICKLIST}
 )

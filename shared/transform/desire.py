@@ -12,6 +12,7 @@ from shared.errors import DefinitionError, Problem
 from shared.transform.convert import Conversion, conversion
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.shape import PASSES, Shape, shape_of, written
+from shared.transform.states import Pair, pair_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns
 from shared.workspace import Expression, NewTable, Purpose, Step, Table, literal, parsed, quoted
 
@@ -50,8 +51,9 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
         DefinitionError: An expression cannot be read, or a target column does not exist.
     """
     shape, columns = shape_of(definition), layout(definition, entity)
-    mapped = [_mapped(definition, shape, column) for column in columns if column.source_sql != "NULL"]
-    missing = RuleSet("_missed", [*(rule for each in mapped for rule in each.rules), *_key_rules(mapped)])
+    mapped = [_mapped(definition, shape, column, columns) for column in columns if column.source_sql != "NULL"]
+    rules = [*(rule for each in mapped for rule in each.rules), *_key_rules(mapped), *_state_rules(mapped, columns)]
+    missing = RuleSet("_missed", rules)
     rejected = f"({shape.rules.rejected()} OR {missing.rejected()})"
     removed = f"{rejected} OR NOT {PASSES}"
     filtered = f"SELECT _row FROM desired WHERE NOT {shape.rules.rejected()} AND NOT {PASSES}"
@@ -170,13 +172,13 @@ def _parsed(definition: SyncDefinition, value: str, origin: str) -> Expression:
     return parsed(value, names=[column.label for column in definition.source.columns], origin=origin)
 
 
-def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn) -> _Mapped:
+def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn, columns: Sequence[TargetColumn]) -> _Mapped:
     place, mapping = next(
         (place, each) for place, each in enumerate(definition.destination.mappings) if each.target == column.name
     )
     if mapping.value is not None:
         expression = _parsed(definition, mapping.value, f"destination.mappings[{place}].value")
-        return _of_expression(column, expression, shape)
+        return _of_expression(column, expression, shape, columns)
     source = source_columns(definition).get(mapping.source or "")
     if source is None:
         message = f"the source has no column {mapping.source}"
@@ -190,7 +192,7 @@ def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn) -> _
         conversion=fitted,
         rules=(
             *_rules(fitted, source.label, rejects=source.validate_),
-            *_never_empty(column, source.label, rejects=source.validate_),
+            *_never_empty(column, source.label, columns, rejects=source.validate_),
         ),
         doubts=_kept(shape.doubts.get(source.label, ())),
     )
@@ -210,19 +212,26 @@ def _rounded_once(source: Column, column: TargetColumn) -> str:
     return f"CASE WHEN {kept} THEN CAST({number} AS {column.sql_type}) ELSE TRY_CAST({text} AS {column.sql_type}) END"
 
 
-def _never_empty(column: TargetColumn, label: str, *, rejects: bool) -> Iterator[Rule]:
-    """The service refuses to clear some columns, in each run: it is reported before anything is sent."""
-    if column.clears and not column.attribute.clearable:
+def _never_empty(column: TargetColumn, label: str, columns: Sequence[TargetColumn], *, rejects: bool) -> Iterator[Rule]:
+    """The service refuses to clear some columns, in each run: it is reported before anything is sent.
+
+    Of a state and its status one is enough.
+    """
+    pair = pair_of(columns)
+    together = pair.mapped if pair and column in pair.mapped else (column,)
+    if column.clears and not column.attribute.clearable and column is together[0]:
         yield Rule(
             column=label,
             error=ErrorType.MANDATORY,
             rejects=rejects,
             message=f"{column.name} cannot be empty; give a value, or set on_null: keep",
-            broken=f"{quoted(f'in:{column.name}')} IS NULL",
+            broken=" AND ".join(f"{quoted(f'in:{each.name}')} IS NULL" for each in together),
         )
 
 
-def _of_expression(column: TargetColumn, expression: Expression, shape: Shape) -> _Mapped:
+def _of_expression(
+    column: TargetColumn, expression: Expression, shape: Shape, columns: Sequence[TargetColumn]
+) -> _Mapped:
     """A mapped expression: its result goes by its text; where it fails on a row the field is left out."""
     fitted = conversion(ColumnType.TEXT, column.attribute)
     failed = Rule(
@@ -238,7 +247,11 @@ def _of_expression(column: TargetColumn, expression: Expression, shape: Shape) -
         attempt=f"TRY([CAST({expression.sql} AS VARCHAR)])",
         label=column.name,
         conversion=fitted,
-        rules=(failed, *_rules(fitted, column.name, rejects=False), *_never_empty(column, column.name, rejects=False)),
+        rules=(
+            failed,
+            *_rules(fitted, column.name, rejects=False),
+            *_never_empty(column, column.name, columns, rejects=False),
+        ),
         doubts=_kept(rule for name in sorted(expression.columns) for rule in shape.doubts.get(name, ())),
     )
 
@@ -276,6 +289,12 @@ def _key_rules(mapped: Sequence[_Mapped]) -> list[Rule]:
     ]
 
 
+def _state_rules(mapped: Sequence[_Mapped], columns: Sequence[TargetColumn]) -> Iterator[Rule]:
+    pair = pair_of(columns)
+    label = next((each.label for each in mapped if each.column.follows is not None), "")
+    return pair.rules(label) if pair else iter(())
+
+
 def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet) -> str:
     """The query behind `desired`, layer by layer: incoming values, read, converted, checked."""
     judged = ", ".join((*shape.rules.columns, PASSES))
@@ -293,7 +312,8 @@ def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: 
     keys = ", ".join(f"{column.key_sql} AS _k{column.key_part}" for column in key_columns(columns))
     keyed = f"SELECT *, {keys}\n  FROM ({typed})"
     omitted = f"{shape.rules.rejected()} OR NOT {PASSES}"
-    items = ["_row", *(_value(column) for column in columns), *_omits(mapped, shape, missing)]
+    pair = pair_of(columns)
+    items = ["_row", *(_value(column, pair) for column in columns), *_omits(mapped, shape, missing, pair)]
     items += [f"_k{column.key_part}" for column in key_columns(columns)]
     items += [judged, *missing.found()]
     missed = f"SELECT *, {missing.select(unless=omitted)}\n  FROM ({keyed})"
@@ -310,12 +330,11 @@ def _believed(each: _Mapped, shape: Shape) -> str:
     return each.incoming if doubted == "false" else f"CASE WHEN NOT {doubted} THEN {each.incoming} END"
 
 
-def _value(column: TargetColumn) -> str:
-    return (
-        f"CAST(NULL AS {column.sql_type}) AS {quoted(column.name)}"
-        if column.source_sql == "NULL"
-        else quoted(column.name)
-    )
+def _value(column: TargetColumn, pair: Pair | None) -> str:
+    name = quoted(column.name)
+    if pair and column.name in pair.names:
+        return f"CAST({pair.values()[column.name]} AS {column.sql_type}) AS {name}"
+    return f"CAST(NULL AS {column.sql_type}) AS {name}" if column.source_sql == "NULL" else name
 
 
 def _option_join(each: _Mapped) -> str:
@@ -325,11 +344,12 @@ def _option_join(each: _Mapped) -> str:
     return f"\n  LEFT JOIN (VALUES {rows}) AS {name}(text, value) ON given.{_name('read', each)} = {name}.text"
 
 
-def _omits(mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet) -> list[str]:
+def _omits(mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet, pair: Pair | None) -> list[str]:
     """`_omit_<target>`: the field is in error and the row is not rejected for it."""
-    items = []
+    omits = pair.omits() if pair else {}
+    items = [f"{sql} AS {quoted(f'_omit_{name}')}" for name, sql in omits.items()]
     for each in mapped:
-        if each.column.omit is not Omit.FLAGGED:
+        if each.column.omit is not Omit.FLAGGED or each.column.name in omits:
             continue
         missed = missing.any_of([rule for rule in each.rules if not rule.rejects])
         items.append(f"({shape.rules.any_of(each.doubts)} OR {missed}) AS {quoted(f'_omit_{each.column.name}')}")

@@ -26,6 +26,8 @@ class ErrorType(StrEnum):
     CREATE_ONLY = "Create-Only Column"
     UNRESOLVED_LINK = "Unresolved Link"
     UNKNOWN_CHOICE = "Unknown Choice"
+    INVALID_STATUS = "Invalid Status"
+    TRANSITION = "Transition Not Allowed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

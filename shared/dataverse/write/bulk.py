@@ -15,7 +15,16 @@ from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.http.keys import key_values, predicate
 from shared.entities import EntityMetadata
 
-__all__ = ["NAMESPACE", "create_body", "delete_body", "new_record", "update_body", "upsert_body", "without_key"]
+__all__ = [
+    "NAMESPACE",
+    "create_body",
+    "delete_body",
+    "members",
+    "new_record",
+    "update_body",
+    "upsert_body",
+    "without_key",
+]
 
 NAMESPACE = "Microsoft.Dynamics.CRM"
 
@@ -100,11 +109,11 @@ def without_key(entity: EntityMetadata, change: Change) -> str:
     for name in key_values(change.key):
         navigation = entity.attributes[name].navigation.values()
         dropped |= {name, f"{name}@odata.bind", *(f"{property_}@odata.bind" for property_ in navigation)}
-    kept = (text for name, text in _members(change.payload) if name not in dropped)
+    kept = (text for name, text in members(change.payload) if name not in dropped)
     return "{" + ",".join(kept) + "}"
 
 
-def _members(payload: str) -> Iterator[tuple[str, str]]:
+def members(payload: str) -> Iterator[tuple[str, str]]:
     """Name and text of each member of a JSON object, as a slice of the text, not rendered again."""
     at = payload.index("{") + 1
     while True:

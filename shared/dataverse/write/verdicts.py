@@ -28,7 +28,8 @@ from shared.dataverse.http.service_errors import (
     trouble,
 )
 from shared.dataverse.http.transport import Response
-from shared.dataverse.write.chunks import MESSAGES, Chunk, Step, Target, lookups_of
+from shared.dataverse.write.chunks import APART, MESSAGES, Chunk, Step, Target, lookups_of
+from shared.dataverse.write.closing import checked, is_last_try
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.elastic import details_of
 from shared.dataverse.write.lookup_answers import found_records
@@ -45,6 +46,7 @@ _MOST_TIMEOUTS = 5
 _MOST_ROLLBACKS = 6  # of one operation in a `$batch`: as patient as with whole requests
 _FEW = 16  # rows that one $batch isolates at a lower cost than four more halvings
 _AGAIN = "again"  # counts repeats of a refusal that may have been chance
+_CHECK = "check"  # an action was refused, perhaps because its record has the state that it would set
 _SOUGHT = "sought"  # counts look-ups for a record whose key was taken
 _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
 
@@ -86,7 +88,7 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
     try:
         if chunk.step is Step.LOOK_UP:
             return _looked_up(chunk, decoded(response), target)
-        if chunk.step is Step.SINGLY or MESSAGES[chunk.kind] not in target.messages:
+        if chunk.step in APART or MESSAGES[chunk.kind] not in target.messages:
             return _each(chunk, decoded(response), target)
         return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is RequestKind.CREATE else ())
     except (ValueError, UnexpectedAnswer):
@@ -234,7 +236,7 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
         return Verdict(again=(_doubted(chunk).tried(_AGAIN),))
     if len(chunk.changes) == 1:
         return _alone(chunk, refused)
-    if chunk.step is Step.SINGLY:
+    if chunk.step in APART:
         return Verdict(again=halved(chunk))  # the batch itself was refused: no row of it was looked at
     released = tuple((chunk.kind, change) for change in chunk.rest)
     if dense:
@@ -276,6 +278,7 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
         raise ValueError("the answer to a batch is incomplete")
     outcomes: list[Outcome] = []
     undone: dict[str, list[Change]] = {}
+    released: list[tuple[RequestKind, Change]] = []
     end: AbortRun | None = None
     for change, answer in zip(chunk.changes, answers, strict=True):
         match _one(chunk, change, answer, target):
@@ -283,12 +286,16 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
                 undone.setdefault(happened, []).append(change)
             case AbortRun() as error:
                 end = error
+            case Change() as left:
+                released.append((chunk.kind, left))
             case outcome:
                 outcomes.append(outcome)
     again = [_undone(chunk, happened, tuple(changes)) for happened, changes in undone.items()]
     worst = next((happened for happened in undone if isinstance(happened, Trouble)), None)
     rest = _rest_is_bad(chunk) if not undone and end is None else Verdict()
-    return Verdict(outcomes=(*outcomes, *rest.outcomes), again=(*again, *rest.again), trouble=worst, end=end)
+    return Verdict(
+        outcomes=(*outcomes, *rest.outcomes), again=(*again, *rest.again), released=released, trouble=worst, end=end
+    )
 
 
 def _undone(chunk: Chunk, happened: str, changes: tuple[Change, ...]) -> Chunk:
@@ -296,13 +303,15 @@ def _undone(chunk: Chunk, happened: str, changes: tuple[Change, ...]) -> Chunk:
     again = replace(chunk, changes=changes)
     if happened == _SOUGHT:
         return _sought(again)
+    if happened == _CHECK:
+        return replace(again, step=Step.CHECK, tries={})
     return lost(again).again[0] if happened is Trouble.LOST else _doubted(again).tried(happened)
 
 
-def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | str | AbortRun:
-    """The result of a row; trouble, or `_SOUGHT`, if it is not known yet."""
+def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Change | str | AbortRun:
+    """The result of a row; what is left to do; trouble, `_SOUGHT` or `_CHECK`, if it is not known yet."""
     if answer.status < _FIRST_REFUSAL:
-        return _applied(chunk.kind, change, answer, target)
+        return _succeeded(chunk, change, answer, target)
     refused = refusal(answer)
     happened = trouble(answer, refused)
     if happened is None and refused.status >= _SERVER_ERROR and not chunk.tries:
@@ -319,7 +328,15 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     if ends_run(refused):
         error = error_of(refused, table=target.entity.logical_name, doing=chunk.kind.value)
         return error if isinstance(error, AbortRun) else AbortRun(str(refused))
+    if chunk.step is Step.CLOSE and not is_last_try(change):
+        return _CHECK
     return Trouble.LOST if _may_have_acted(chunk, refused) else _failed(change, refused)
+
+
+def _succeeded(chunk: Chunk, change: Change, answer: Response, target: Target) -> Applied | Change:
+    if chunk.step is Step.CHECK:
+        return checked(change, answer, target.entity)
+    return _applied(chunk.kind, change, answer, target)
 
 
 def _applied(kind: RequestKind, change: Change, answer: Response, target: Target) -> Applied:

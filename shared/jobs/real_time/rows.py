@@ -15,7 +15,7 @@ from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.transform import SOURCE_TYPES, Omit, TargetColumn
 from shared.workspace import NewTable, Table, json_rows, quoted
 
-__all__ = ["KEPT", "Shaped", "before_row", "shape"]
+__all__ = ["KEPT", "Shaped", "before_row", "row_failures", "shape"]
 
 KEPT = ("wanted", "wanted_source")  # what the waves need; everything else is of one group or one wave
 
@@ -125,11 +125,11 @@ def _shape_group(
         known = {name for (name,) in workspace.query("SELECT column_name FROM (DESCRIBE source)")}
         listed = ", ".join(["_row", *(label for label in labels if label.strip('"') in known)])
         workspace.execute(f"INSERT INTO wanted_source BY NAME SELECT {listed} FROM source")
-    return _failures(workspace)
+    return row_failures(workspace)
 
 
-def _failures(workspace: WarmWorkspace) -> dict[int, Failure]:
-    """The first error of each rejected event."""
+def row_failures(workspace: WarmWorkspace) -> dict[int, Failure]:
+    """The first error of each rejected row."""
     rejected = workspace.query(
         "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected ORDER BY _row DESC"
     )
@@ -172,7 +172,7 @@ def _needs_source(sync: PreparedSync) -> bool:
 
 def _collect(group: Group) -> str:
     """Append a group's rows; what the group does not map keeps its default: left out."""
-    mapped = [column for column in group.layout if column.source_sql != "NULL"]
+    mapped = [column for column in group.layout if column.implied or column.source_sql != "NULL"]
     values = [quoted(column.name) for column in mapped]
     names = ["_row", *values, *(quoted("_omit_" + column.name) for column in mapped)]
     items = ["_row", *values, *(_omitted(column) for column in mapped)]

@@ -15,13 +15,13 @@ from shared.definitions.models import Expire, Strategy
 from shared.events import EventAction, NetChange
 from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
-from shared.jobs.real_time.rows import KEPT, before_row
+from shared.jobs.real_time.rows import KEPT, before_row, row_failures
 from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.run_steps import RunSteps, Stage
-from shared.reconcile import expire_payload
-from shared.transform import SOURCE_ERRORS, TargetColumn, to_service
+from shared.reconcile import PlanAction, enforces, expire_payload
+from shared.transform import SOURCE_ERRORS, TargetColumn, pair_of, to_service
 from shared.workspace import NewTable, Purpose, Step, Table, json_rows, literal, quoted
 
 __all__ = ["Wave", "Written"]
@@ -54,6 +54,12 @@ class Written:
 
     failures: Mapping[int, Failure]
     counts: Mapping[str, int]
+
+    def refusing(self, refused: Mapping[int, Failure]) -> Written:
+        """The same, where some of the ignored changes were refused before they were written."""
+        counts = Counter(self.counts)
+        counts.update({PlanAction.IGNORED.value: -len(refused), "failed": len(refused)})
+        return Written(failures={**self.failures, **refused}, counts=+counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +101,14 @@ class Wave:
             self._follow(single=single)
         doubles = self._move() if moves else 0
         counts = self._reconcile(run_steps[Stage.RECONCILE])
+        refused = row_failures(self.workspace) if comparing and enforces(self.sync.layout) else {}
         if not comparing:
             self._expire()
         counts["ignored"] += len(changes) + doubles - counts.total()
         deletes = comparing and (moves or any(change.action is EventAction.DELETE for change in changes))
         adoption = self._adoption() if comparing else None
-        return self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
+        written = self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
+        return written.refusing(refused) if refused else written
 
     def _run_steps(self, definition: SyncDefinition, stages: Sequence[Stage]) -> _RunSteps:
         """The steps of some stages, without those that have nothing to do."""
@@ -185,6 +193,8 @@ class Wave:
             f"FROM step_rows JOIN wanted USING (_row) WHERE {condition}{'' if single else ' GROUP BY _step'}"
         )
         self.workspace.create(NewTable(name=Table.DESIRED, query=query))
+        if not single and (pair := pair_of(self.sync.layout)):
+            self.workspace.execute(pair.agreed())
 
     def _latest(self, column: TargetColumn) -> str:
         """SQL for a column's value over the rows of a step.
