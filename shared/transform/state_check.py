@@ -23,12 +23,14 @@ class _Half:
 
     Attributes:
         constant: Whether every row gets the same value.
-        value: That value; None where it names no option.
+        text: That value as it is written, in lower case.
+        value: The option that it names; None where it names none.
     """
 
     attribute: AttributeMetadata
     path: str
     constant: bool
+    text: str
     value: int | None
 
     def __str__(self) -> str:
@@ -46,8 +48,8 @@ def state_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterat
     state, status = halves.get(AttributeType.STATE), halves.get(AttributeType.STATUS)
     if state is None or status is None or state.value is None or status.value is None:
         return
-    if _state_of(status) not in {None, state.value}:
-        names = [option for option in status.attribute.choices if option.state == state.value]
+    names = tuple(option for option in status.attribute.choices if option.state == state.value)
+    if _state_of(status) is not None and status.text not in options_of(names):
         message = f"the status reasons of {state} are {listed(names)}, and {status} is not one of them"
         yield Problem(message=message, path=status.path)
 
@@ -80,8 +82,9 @@ def _halves(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[_Hal
             continue
         path = f"destination.mappings[{place}].{'value' if mapping.value is not None else 'source'}"
         text = _constant(definition, mapping, path)
-        value = None if text is None else options_of(attribute.choices).get(text.strip().lower())
-        yield _Half(attribute=attribute, path=path, constant=text is not None, value=value)
+        folded = text.strip().lower() if text is not None else ""
+        value = options_of(attribute.choices).get(folded)
+        yield _Half(attribute=attribute, path=path, constant=text is not None, text=folded, value=value)
 
 
 def _constant(definition: SyncDefinition, mapping: Mapping, path: str) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.entities import AttributeMetadata, AttributeType
+from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.transform.rules import ErrorType, Rule
 from shared.transform.targets import TargetColumn
 from shared.workspace import literal, quoted
@@ -67,7 +67,7 @@ class Pair:
             + literal(f"the status reasons of {state} are {listed([n for n in names if n.state == state.value])}")
             for state in self.state.attribute.choices
         )
-        state, status = quoted(self.state.name), quoted(self.status.name)
+        state, status = self._given(self.state), self._given(self.status)
         yield Rule(
             column=label,
             error=ErrorType.INVALID_STATUS,
@@ -92,9 +92,28 @@ class Pair:
         known = [option.value for option in self.status.attribute.choices if option.state == state]
         return named if named is not None else next(iter(known), -1)
 
-    @staticmethod
-    def _given(column: TargetColumn) -> str:
-        return "NULL" if column.implied else quoted(column.name)
+    def _given(self, column: TargetColumn) -> str:
+        """SQL for the converted value of a column; NULL where it is not mapped."""
+        if column.implied:
+            return "NULL"
+        twins = self._twins() if column is self.status and not self.state.implied else ""
+        name = quoted(column.name)
+        by_label = f"TRY_CAST({quoted(f'read:{column.name}')} AS BIGINT) IS NULL"
+        return f"CASE WHEN {by_label} THEN CASE{twins} ELSE {name} END ELSE {name} END" if twins else name
+
+    def _twins(self) -> str:
+        """SQL cases for a label that statuses of several states have: the status of the row's state is meant."""
+        state, status = quoted(self.state.name), quoted(self.status.name)
+        return "".join(
+            f" WHEN {status} = {first.value} AND {state} = {second.state} THEN {second.value}"
+            for first in self.status.attribute.choices
+            for second in self.status.attribute.choices
+            if first.state != second.state and not _folded(first).isdisjoint(_folded(second))
+        )
+
+
+def _folded(option: Choice) -> set[str]:
+    return {label.strip().lower() for label in option.labels}
 
 
 def pair_of(columns: Sequence[TargetColumn]) -> Pair | None:

@@ -47,7 +47,9 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     schema.write_text(yaml.safe_dump(dict(SCHEMA)), "utf-8")
     rows = folder / "cases.yaml"
     rows.write_text(yaml.safe_dump(cases()), "utf-8")
-    with world(folder, schema=[schema], seed=[f"cases={rows}"]) as made:
+    closed = folder / "quotes.yaml"
+    closed.write_text(yaml.safe_dump(quotes()), "utf-8")
+    with world(folder, schema=[schema], seed=[f"cases={rows}", f"quotes={closed}"]) as made:
         yield made
 
 
@@ -56,7 +58,7 @@ def here(shared_world: World) -> World:
     shared_world.emulator.reset()
     shared_world.emulator.clear_faults()
     for path in DEFINITIONS.glob("*.yaml"):
-        if path.stem in {"states", "opportunities", "cases", "transitions"}:
+        if path.stem in {"states", "opportunities", "cases", "quotes", "transitions"}:
             shared_world.define(path.read_text("utf-8"), path.stem)
     return shared_world
 
@@ -214,6 +216,20 @@ def test_opportunities_go_from_every_status_to_every_other(here: World, *, event
 
 
 @pytest.mark.parametrize("strategy", ["upsert", "delta"])
+def test_events_close_opportunities_without_reading_them(here: World, strategy: str) -> None:
+    """From every status to every closed one: where the action is refused, the record's state is looked at."""
+    change(here, "opportunities", strategy=strategy)
+    pairs = [(old, new) for old in STAGES for new in STAGES]
+    rows = [{"number": f"D{n}", "name": "a", "stage": old} for n, (old, _) in enumerate(pairs)]
+    counts = send(here, "opportunities", [{"op": "c", **row} for row in rows])
+    assert counts == {"events": 25, ("upsert" if strategy == "upsert" else "insert"): 25}
+    moved = [{**row, "name": "b", "stage": new} for row, (_, new) in zip(rows, pairs, strict=True)]
+    assert "failed" not in send(here, "opportunities", moved)
+    found = held(here, "opportunities", "new_number", "statecode,statuscode,name")
+    assert found == {f"D{n}": (*STAGES[new], "b") for n, (_, new) in enumerate(pairs)}
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "delta"])
 def test_opportunities_are_closed_without_reading_the_target(here: World, strategy: str) -> None:
     """An upsert over records that are closed already counts as applied."""
     change(here, "opportunities", strategy=strategy)
@@ -316,6 +332,16 @@ def cases() -> dict[str, Any]:
     }
 
 
+def quotes() -> dict[str, Any]:
+    """A quote of each state."""
+    return {
+        "quote": [
+            {"quotenumber": f"Q{state}", "name": "a", "statecode": state, "statuscode": status}
+            for state, status in enumerate((1, 2, 4, 5))
+        ]
+    }
+
+
 @BOTH_WAYS
 def test_cases_are_resolved_canceled_and_reopened(here: World, *, events: bool) -> None:
     """Resolved by the action, canceled by an update, and from one to the other by way of Active."""
@@ -325,6 +351,31 @@ def test_cases_are_resolved_canceled_and_reopened(here: World, *, events: bool) 
     apply(here, "cases", rows, events=events)
     found = held(here, "incidents", "ticketnumber", "statecode,statuscode,title")
     assert found == {f"C{n}": (*CASES[new], "b") for n, (_, new) in enumerate(pairs)}
+
+
+# -- Quotes --------------------------------------------------------------------------------------------------------
+
+
+@BOTH_WAYS
+def test_closed_quotes_are_reopened_before_they_are_written(here: World, *, events: bool) -> None:
+    """A closed quote is read-only; one that is open is only written."""
+    here.emulator.seed("quotes")
+    rows = [{"number": f"Q{state}", "name": "b"} for state in range(4)]
+    apply(here, "quotes", rows, events=events)
+    found = held(here, "quotes", "quotenumber", "statecode,statuscode,name")
+    assert found == {f"Q{state}": (0, 1, "b") for state in range(4)}
+
+
+@pytest.mark.parametrize("value", ["'Won'", "'Closed'", "3"])
+def test_validate_names_the_actions_that_close_quotes(here: World, value: str) -> None:
+    """With the file, the line and the column of the constant."""
+    text = (DEFINITIONS / "quotes.yaml").read_text("utf-8")
+    path = here.folder / "syncs" / "quotes.yaml"
+    here.define(text.replace("'Draft'", value), "quotes")
+    (problem,) = here.app.validate(["quotes"])
+    line = next(n for n, each in enumerate(text.splitlines(), start=1) if "'Draft'" in each)
+    assert str(problem).startswith(f"{path}:{line}:")
+    assert "only the actions WinQuote and CloseQuote set the states 2 Won, 3 Closed" in str(problem)
 
 
 # -- Transitions ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior, EntityMetadata
-from shared.reconcile import reconcile_steps, sample_query, samples
+from shared.reconcile import adoption_steps, reconcile_steps, sample_query, samples
 from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, shape_steps
 from shared.workspace import Workspace, quoted
 
@@ -250,6 +250,24 @@ def test_a_status_of_another_state_rejects_the_row_and_names_the_valid_ones(work
     assert len(planned.changes) == 1
 
 
+def test_a_label_that_several_states_have_means_the_status_of_the_row_s_state(workspace: Workspace) -> None:
+    """A number means itself; without a state the first status with the label is meant."""
+    table = entity("thing", (USUAL[0], {1: ("Other", 0), 2: ("Inactive", 1), 3: ("OTHER", 1)}))
+    rows: list[dict[str, str | None]] = [
+        {"statecode": "Inactive", "statuscode": "other"},
+        {"statecode": "Active", "statuscode": "Other"},
+        {"statecode": None, "statuscode": "Other"},
+        {"statecode": "Inactive", "statuscode": "1"},
+    ]
+    planned = Planned(workspace, table, rows)
+    assert [error[:3] for error in planned.errors] == [(4, "statuscode", "Invalid Status")]
+    assert [change[1:3] for change in planned.changes] == [
+        ({}, {"statecode": 1, "statuscode": 3}),
+        ({"statuscode": 1}, None),
+        ({"statuscode": 1}, None),
+    ]
+
+
 def test_without_the_link_between_the_options_only_what_is_mapped_is_sent(workspace: Workspace) -> None:
     """Metadata that does not tell which state a status belongs to cannot fill in a half."""
     attributes = dict(ACCOUNT.attributes)
@@ -340,6 +358,26 @@ def test_without_reading_the_state_that_an_action_sets_goes_by_itself(workspace:
     assert changes[0][1:3] == ({"name": "a"}, {"statecode": 1, "statuscode": 3, "@close": {}})
     assert changes[1][2] is None
     assert changes[1][1]["name"] == "b"
+
+
+def test_an_adopted_record_is_closed_like_any_other(workspace: Workspace) -> None:
+    """The record that has the key of a new row is written first, and closed then."""
+    planned = Planned(workspace, OPPORTUNITY, [{"name": "a", "statecode": "Won"}])
+    sync = definition(["name", "statecode"])
+    listed = "_id, number, name, statecode, statuscode"
+    workspace.execute("CREATE TABLE outcomes (id UUID, created BOOLEAN)")
+    workspace.execute("CREATE TABLE holders AS SELECT * FROM current LIMIT 0")
+    workspace.execute(
+        f"INSERT INTO holders (_seq, {listed}) VALUES (1, '00000000-0000-0000-0000-000000000009', 'N1', 'b', 0, 1)"
+    )
+    for step in adoption_steps(sync, layout(sync, OPPORTUNITY)):
+        workspace.run(step)
+    assert planned.changes[0][0] == "insert"
+    ((action, payload, later, columns),) = workspace.query(
+        "SELECT action::VARCHAR, payload, later, columns FROM adoptions"
+    )
+    assert (action, json.loads(payload), columns) == ("update", {"name": "a"}, "name,statecode,statuscode")
+    assert json.loads(later) == {"statecode": 1, "statuscode": 3, "@close": {}}
 
 
 def test_plan_shows_the_state_that_is_reached_in_the_end(workspace: Workspace) -> None:

@@ -27,7 +27,7 @@ STATUS = AttributeMetadata(
     type=T.STATUS,
     choices=tuple(
         Choice(value=value, labels=(label,), state=state)
-        for value, label, state in ((1, "Draft", 0), (2, "Active", 1), (4, "Won", 2), (5, "Lost", 3))
+        for value, label, state in ((1, "Draft", 0), (2, "Active", 1), (3, "Draft", 1), (4, "Won", 2), (5, "Lost", 3))
     ),
 )
 OTHERS = (
@@ -54,7 +54,14 @@ TEXT = [{"name": "x"}]
 
 @pytest.mark.parametrize(
     ("state", "status"),
-    [("'Won'", "'Won'"), ("2", "4"), ("'closed'", "'Lost'"), ("upper('active')", "1 + 1"), ("@state", "'Lost'")],
+    [
+        ("'Won'", "'Won'"),
+        ("2", "4"),
+        ("'closed'", "'Lost'"),
+        ("upper('active')", "1 + 1"),
+        ("@state", "'Lost'"),
+        ("1", "'draft'"),
+    ],
 )
 def test_constants_that_agree_are_accepted(state: str, status: str) -> None:
     """By value or label, also where an expression gives them; a parameter's value is not known yet."""
@@ -66,7 +73,7 @@ def test_constants_that_do_not_agree_are_found_before_a_row_is_read() -> None:
     mappings = [{"value": "'Active'", "target": "statecode"}, {"value": "'Lost'", "target": "statuscode"}]
     (message,) = said("account", mappings)
     assert message == (
-        "destination.mappings[2].value: the status reasons of 1 Active are 2 Active, and 5 Lost is not one of them"
+        "destination.mappings[2].value: the status reasons of 1 Active are 2 Active, 3 Draft, and 5 Lost is not one of them"
     )
 
 
