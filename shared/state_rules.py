@@ -14,7 +14,7 @@ from typing import Final
 __all__ = ["CLOSE", "OPEN", "Closing", "StateRules", "rules_of"]
 
 OPEN: Final = 0
-"""The state of a new record in every table that has rules here; a closed record can always be set back to it."""
+"""The state of a new record in every table that has rules here; a closed record can be set back to it."""
 CLOSE: Final = "@close"
 """The member of a change's second request that marks it as a closing: an object of `Closing.carried` members."""
 
@@ -38,19 +38,21 @@ class Closing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRules:
-    """The rules of one table; a closed record reaches another closed state only by way of the open one.
+    """The rules of one table.
 
     Attributes:
         closings: State -> the action that the sync sends for it.
         refused: What closes records of the table instead of a sync; empty where a sync may.
         closed: The states that a sync may not set, where it may not close records.
         locked: Columns of a closed record cannot be updated before it is open again.
+        direct: A closed record can get another closed state; otherwise it has to be open in between.
     """
 
     closings: Mapping[int, Closing] = field(default_factory=dict)
     refused: str = ""
     closed: frozenset[int] = frozenset()
     locked: bool = False
+    direct: bool = False
 
 
 def _opportunity(action: str) -> Closing:
@@ -65,6 +67,7 @@ def _opportunity(action: str) -> Closing:
 # Quotes: Won, Closed; orders: Canceled, Fulfilled; invoices: Paid, Canceled.
 _LAST_TWO: Final = frozenset({2, 3})
 _RULES: Final[Mapping[str, StateRules]] = {
+    **dict.fromkeys(("email", "fax", "letter", "phonecall", "task"), StateRules(direct=True)),
     "opportunity": StateRules(closings={1: _opportunity("WinOpportunity"), 2: _opportunity("LoseOpportunity")}),
     "incident": StateRules(
         closings={1: Closing(action="CloseIncident", activity="IncidentResolution", record="incidentid")}

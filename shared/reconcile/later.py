@@ -126,7 +126,7 @@ def update_of(layout: Sequence[TargetColumn], id_column: str) -> Update:
     """The update of a record by what differs: in one request, where the rules for its states do not demand two."""
     columns, pair = on_update(layout, id_column), pair_of(layout)
     rules = pair.state.rules if pair else None
-    if pair is None or rules is None:
+    if pair is None or rules is None or rules.direct:
         return _texts(columns, payload(columns, differs), "''")
     others = tuple(column for column in columns if column.name not in pair.names)
     both = tuple(column for column in columns if column.name in pair.names)

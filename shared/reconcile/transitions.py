@@ -66,7 +66,7 @@ def _refused(pair: Pair) -> str:
     state, status = quoted(pair.state.name), quoted(pair.status.name)
     opened, wanted, held = str(pair.default_status(OPEN)), f"desired.{status}", f"target.{status}"
     change = _allowed(pair, held, wanted)
-    if pair.state.rules is not None:
+    if pair.state.rules is not None and not pair.state.rules.direct:
         between = f"desired.{state} <> {OPEN} AND target.{state} <> {OPEN} AND desired.{state} <> target.{state}"
         by_way = f"{_allowed(pair, held, opened)} AND {_allowed(pair, opened, wanted)}"
         change = f"CASE WHEN {between} THEN {by_way} ELSE {change} END"

@@ -164,6 +164,10 @@ def _target(
 ) -> Iterator[Problem]:
     name = attribute.name
     matched_only = name in definition.sync_behaviour.sync_key or name == entity.primary_id
+    if attribute.type in _FILES:
+        message = f"{name} is of type {attribute.type}: images and files come later; remove the mapping"
+        yield Problem(message=message, path=f"{path}.target")
+        return
     if not attribute.creatable and not attribute.updatable and not matched_only:
         yield Problem(message=f"{name} is read-only: {_computed(attribute, entity)}", path=f"{path}.target")
     if not attribute.readable and definition.sync_behaviour.strategy is Strategy.FULL:
@@ -175,10 +179,7 @@ def _target(
     if mapping.value is None and source is None:
         return
     kind = source.type if source else ColumnType.TEXT
-    if attribute.type in _FILES:
-        message = f"{name} is of type {attribute.type}: images and files come later; remove the mapping"
-        yield Problem(message=message, path=f"{path}.target")
-    elif not any(fits(each, attribute) for each in ColumnType):
+    if not any(fits(each, attribute) for each in ColumnType):
         yield Problem(message=f"{name} is of type {attribute.type}, which a mapping cannot fill", path=f"{path}.target")
     elif not fits(kind, attribute):
         yield Problem(

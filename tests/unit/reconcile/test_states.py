@@ -338,6 +338,24 @@ def test_a_case_is_resolved_by_an_action_and_canceled_by_an_update(workspace: Wo
     ]
 
 
+def test_a_new_task_is_open_and_a_closed_one_changes_directly(workspace: Workspace) -> None:
+    """A status of the open state goes with the create; other tables with more than two states may start elsewhere."""
+    options = (
+        {0: "Open", 1: "Completed", 2: "Canceled"},
+        {3: ("In Progress", 0), 5: ("Completed", 1), 6: ("Canceled", 2)},
+    )
+    rows = [{"statuscode": "Canceled"}, {"statuscode": "In Progress"}, {"statuscode": "Completed"}]
+    planned = Planned(workspace, entity("task", options), rows, [{"statecode": 1, "statuscode": 5}])
+    assert sorted((change[1:3] for change in planned.changes), key=str) == [
+        ({"statuscode": 3}, None),
+        ({"statuscode": 6, "statecode": 2}, None),
+        ({}, {"statuscode": 5, "statecode": 1}),
+    ]
+    with Workspace.open() as other:
+        elsewhere = Planned(other, entity("product", options), [{"statuscode": "In Progress"}])
+        assert [change[1:3] for change in elsewhere.changes] == [({}, {"statuscode": 3, "statecode": 0})]
+
+
 def test_a_quote_is_reopened_before_its_other_columns_are_written(workspace: Workspace) -> None:
     """A closed quote is read-only (0x80040230); a state that stays is not in the way."""
     rows = [{"name": "a", "statecode": "Draft"}] * 2

@@ -35,7 +35,7 @@ OTHERS = (
     AttributeMetadata(name="score", type=T.INTEGER, creatable=False, updatable=False, computed="rollup"),
     AttributeMetadata(name="age", type=T.INTEGER, creatable=False, updatable=False, computed="formula"),
     AttributeMetadata(name="entityimage", type=T.IMAGE),
-    AttributeMetadata(name="contract", type=T.FILE, creatable=False),
+    AttributeMetadata(name="contract", type=T.FILE, creatable=False, updatable=False),
 )
 Mappings = Sequence[dict[str, Any]]
 
