@@ -32,6 +32,7 @@ class Flaw:
         rejects: Whether the row is rejected for it; None where the column's `validate` decides.
         broken: SQL condition, over the same columns as `Conversion.value`.
         detail: SQL of a text that goes before the message, over the same columns; empty for none.
+        value_detail: The same over the value alone, whose name it has in `desired` too; empty for none.
     """
 
     error: ErrorType
@@ -39,6 +40,7 @@ class Flaw:
     broken: str
     rejects: bool | None = None
     detail: str = ""
+    value_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,7 @@ def _character_flaw(text: str) -> Flaw:
         error=ErrorType.INVALID_FORMAT,
         message="which Dataverse does not accept in text; remove it in the source, or with `replace`",
         broken=f"regexp_matches({text}, '[{_REFUSED_CHARACTERS}]')",
-        detail=f"printf('character %d is U+%04X, ', {before} + 1, {code})",
+        value_detail=f"printf('character %d is U+%04X, ', {before} + 1, {code})",
         rejects=True,
     )
 

@@ -54,6 +54,7 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
     missing = RuleSet("_missed", [*(rule for each in mapped for rule in each.rules), *_key_rules(mapped)])
     rejected = f"({shape.rules.rejected()} OR {missing.rejected()})"
     removed = f"{rejected} OR NOT {PASSES}"
+    unsound = f"SELECT _row FROM desired WHERE {shape.rules.broken()} OR {missing.broken()} OR NOT {PASSES} LIMIT 1"
     filtered = f"SELECT _row FROM desired WHERE NOT {shape.rules.rejected()} AND NOT {PASSES}"
     return (
         Step.creating(
@@ -62,8 +63,14 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
             "destination.mappings",
             needs=frozenset({Table.SHAPED}),
         ),
-        *(Step("Report what is wrong with the source", sql, needs=_BOTH) for sql in shape.rules.report("desired")),
-        *(Step("Report what the target cannot hold", sql, needs=_BOTH) for sql in missing.report("desired")),
+        *(
+            Step(title, sql, needs=_BOTH, only_if=unsound)
+            for title, rules in (
+                ("Report what is wrong with the source", shape.rules),
+                ("Report what the target cannot hold", missing),
+            )
+            for sql in rules.report("desired")
+        ),
         Step.creating(
             "Note what is filtered out",
             NewTable(name=Table.SOURCE_FILTERED, query=filtered),
@@ -71,7 +78,12 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
             purpose=Purpose.COUNTS,
         ),
         *_protect_rejected(definition, columns, mapped, rejected),
-        Step("Set rejected and filtered rows aside", f"DELETE FROM desired WHERE {removed}", needs=_DESIRED),
+        Step(
+            "Set rejected and filtered rows aside",
+            f"DELETE FROM desired WHERE {removed}",
+            needs=_DESIRED,
+            only_if=unsound,
+        ),
         *_keep_first(columns),
         *(
             Step(
@@ -257,6 +269,7 @@ def _rules(fitted: Conversion, label: str, *, rejects: bool) -> tuple[Rule, ...]
             message=flaw.message,
             broken=flaw.broken,
             detail=flaw.detail,
+            value_detail=flaw.value_detail,
         )
         for flaw in fitted.flaws
     )

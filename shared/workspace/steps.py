@@ -92,6 +92,8 @@ class Step:
         purpose: Why a run has it.
         decision: The decision of `decisions` on whose rows it works; without such a row it does nothing. Empty where
             it does not depend on one decision.
+        only_if: A query; where it gives no row, the step does nothing. Empty where it always has something to do. Of
+            use where there are few rows: there a statement takes as long for none as for all of them.
     """
 
     title: str
@@ -101,6 +103,7 @@ class Step:
     creates: NewTable | None = None
     purpose: Purpose = Purpose.RESULT
     decision: str = ""
+    only_if: str = ""
 
     @classmethod
     def creating(
