@@ -15,7 +15,7 @@ from shared.dataverse.http.tokens import TokenProvider
 from shared.dataverse.http.transport import HttpTransport, Transport
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
 from shared.dataverse.read.holders import read_holders
-from shared.dataverse.read.reader import ReadReport, keyed_queries, read_queries, read_table, table_query
+from shared.dataverse.read.reader import ReadReport, read_keyed, read_table, table_query
 from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
@@ -97,7 +97,8 @@ class Dataverse:
             entity: The table.
             layout: Columns to read.
             condition: An OData filter, parameters already bound, not percent-encoded.
-            keys: Only records with these keys: JSON objects of the sync key's columns, as in `Change.key`.
+            keys: Only records with these keys: JSON objects of the sync key's columns, as in `Change.key`. `current`
+                then stores its keys.
 
         Raises:
             UserError: The filter is too long for a URL.
@@ -107,8 +108,7 @@ class Dataverse:
         """
         if keys is None:
             return read_table(workspace, self.service, entity, layout, condition)
-        queries = list(keyed_queries(entity, layout, map(key_values, keys), condition))
-        return read_queries(workspace, self.service, entity, layout, queries)
+        return read_keyed(workspace, self.service, entity, layout, map(key_values, keys), condition)
 
     def read_holders(
         self,

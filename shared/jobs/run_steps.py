@@ -46,6 +46,7 @@ class RunSteps:
         columns: The target columns, in the order of `desired` and `current`.
         started: The start of the run, with time zone: what an expired record's date column is set to.
         target_rows: Called after the reading: about how many records `current` has.
+        stored_keys: `current` stores its keys: records are read by their keys, so they are few.
         with_before: Keep what the records held, for a plan to show.
         leave_out: Purposes that do not matter here: steps that have no other purpose are left out.
     """
@@ -55,6 +56,7 @@ class RunSteps:
     columns: Sequence[TargetColumn]
     started: datetime
     target_rows: Callable[[], int] = lambda: 0
+    stored_keys: bool = False
     with_before: bool = True
     leave_out: Purpose = NOTHING
 
@@ -64,7 +66,7 @@ class RunSteps:
             case Stage.SHAPE:
                 return shaping_steps(self.definition, self.entity, leave_out=self.leave_out)
             case Stage.READ:
-                return _without(self.leave_out, (current_table_step(self.columns),))
+                return _without(self.leave_out, (current_table_step(self.columns, stored_keys=self.stored_keys),))
             case Stage.MATCH:
                 return _without(self.leave_out, current_finish_steps(self.columns, self.definition))
             case Stage.RECONCILE:

@@ -24,13 +24,14 @@ from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 from shared.transform.service_values import from_service
-from shared.transform.targets import TargetColumn
+from shared.transform.targets import TargetColumn, key_columns
 from shared.workspace import Workspace, json_rows, literal, quoted
 
 __all__ = [
     "ReadReport",
     "insert_statement",
     "keyed_queries",
+    "read_keyed",
     "read_queries",
     "read_table",
     "selected",
@@ -39,7 +40,9 @@ __all__ = [
 ]
 
 LONGEST_URL = 32_768  # characters of a GET
-FEW_CHARACTERS = 20_000  # of a page: taken apart as they are, since a file of its own costs a millisecond
+# Of a page: it is taken apart as it is. A file of its own costs a millisecond, and DuckDB plans a statement that reads
+# a file anew each time.
+FEW_CHARACTERS = 200_000
 
 MOST_SEQUENTIAL = 2  # below this many at once, dividing the table gains nothing
 
@@ -178,8 +181,31 @@ def read_queries(
     return _insert(workspace, entity, layout, found)
 
 
+def read_keyed(
+    workspace: Workspace,
+    service: Service,
+    entity: EntityMetadata,
+    layout: Sequence[TargetColumn],
+    keys: Iterable[Mapping[str, Any]],
+    condition: str | None,
+) -> ReadReport:
+    """Insert the records of some keys into `current`, whose `_k1` and its like are stored columns.
+
+    Raises:
+        RequestRefused, AbortRun, RetryLater: As `read_queries`.
+    """
+    queries = list(keyed_queries(entity, layout, keys, condition))
+    found = pages(service, queries, table=entity.logical_name, at_once=1)
+    return _insert(workspace, entity, layout, found, stored_keys=True)
+
+
 def _insert(
-    workspace: Workspace, entity: EntityMetadata, layout: Sequence[TargetColumn], found: Iterable[Page]
+    workspace: Workspace,
+    entity: EntityMetadata,
+    layout: Sequence[TargetColumn],
+    found: Iterable[Page],
+    *,
+    stored_keys: bool = False,
 ) -> ReadReport:
     """The pages' records, numbered on from page to page: a page holds at most `PAGE_ROWS`."""
     exact = [column_in_url(column.held) for column in layout if column.attribute.type in _EXACT]
@@ -189,10 +215,11 @@ def _insert(
         before = (count - 1) * PAGE_ROWS
         with _values_fit(entity):
             if len(rows) <= FEW_CHARACTERS:
-                workspace.execute(insert_statement(entity, layout, from_file=False), [before, rows])
+                statement = insert_statement(entity, layout, from_file=False, stored_keys=stored_keys)
+                workspace.execute(statement, [before, rows])
                 continue
             with _laid_out(workspace, rows) as path:
-                workspace.execute(insert_statement(entity, layout), [before, path])
+                workspace.execute(insert_statement(entity, layout, stored_keys=stored_keys), [before, path])
     ((rows_read, named),) = workspace.query("SELECT count(*), count(_id) FROM current")
     if named < rows_read:
         raise UnexpectedAnswer(f"the service returned records of {entity.logical_name} without {entity.primary_id}")
@@ -223,23 +250,36 @@ def _laid_out(workspace: Workspace, rows: str) -> Iterator[str]:
         file.unlink()
 
 
-def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn], *, from_file: bool = True) -> str:
+def insert_statement(
+    entity: EntityMetadata, layout: Sequence[TargetColumn], *, from_file: bool = True, stored_keys: bool = False
+) -> str:
     """The statement that turns one page into rows.
 
     Its parameters: how many rows come before the page's; the file of its rows, or their JSON.
+
+    Args:
+        entity: The table.
+        layout: Columns to read.
+        from_file: The rows come from a file.
+        stored_keys: It fills `_k1` and its like, which are not generated.
     """
     names = selected(entity, layout)
     values = [("_seq", "$1::BIGINT + n"), *typed_members(entity, layout)]
     if from_file:
-        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-        page = f"read_json($2, format = 'array', columns = {{{columns}}})"
+        members = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+        page = f"read_json($2, format = 'array', columns = {{{members}}})"
     else:
         page = json_rows(dict.fromkeys(names, "VARCHAR"), parameter="$2", flat=True)
-    return (
-        f"INSERT INTO current ({', '.join(quoted(name) for name, _ in values)})\n"
-        f"SELECT {', '.join(sql for _, sql in values)}\n"
+    columns = [quoted(name) for name, _ in values]
+    rows = (
+        f"SELECT {', '.join(f'{sql} AS {quoted(name)}' for name, sql in values)}\n"
         f"FROM (SELECT *, row_number() OVER () AS n FROM {page}) AS r"
     )
+    if stored_keys:
+        keys = key_columns(layout)
+        columns += [f"_k{column.key_part}" for column in keys]
+        rows = f"SELECT *, {', '.join(column.key_sql for column in keys)}\nFROM ({rows})"
+    return f"INSERT INTO current ({', '.join(columns)})\n{rows}"
 
 
 def typed_members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> list[tuple[str, str]]:

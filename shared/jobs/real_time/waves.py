@@ -109,6 +109,7 @@ class Wave:
             entity=self.sync.entity,
             columns=self.sync.layout,
             started=self.started,
+            stored_keys=True,
             with_before=False,
             # An alternate key may keep the sync key unique.
             leave_out=_LEFT_OUT | Purpose.TARGET_DUPLICATES if self.sync.unique else _LEFT_OUT,

@@ -84,7 +84,7 @@ def test_records_are_fetched_by_key_whatever_the_keys_hold(emulator: RunningEmul
     assert all(isinstance(outcome, Applied) for outcome in client.write(account, changes))
     asked = [json.dumps({"accountnumber": key.lower()}) for key in [*keys, "absent"]]
     with Workspace.open(threads=1) as workspace:
-        workspace.run(current_table_step(ACCOUNT_LAYOUT))
+        workspace.run(current_table_step(ACCOUNT_LAYOUT, stored_keys=True))
         report = client.read(workspace, account, ACCOUNT_LAYOUT, keys=asked)
         found = workspace.query("SELECT accountnumber FROM current")
     assert (report.rows, report.pages) == (len(keys), 1)

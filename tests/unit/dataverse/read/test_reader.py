@@ -69,17 +69,23 @@ def inserted(rows: list[dict[str, Any]] | str, entity: EntityMetadata = TABLE) -
     text = rows if isinstance(rows, str) else json.dumps({"value": rows})
     short, long = (inserted_as(text, entity, from_file=from_file) for from_file in (False, True))
     assert short == long
+    assert inserted_as(text, entity, stored_keys=True) == long
     return long
 
 
-def inserted_as(text: str, entity: EntityMetadata, *, from_file: bool) -> list[tuple[Any, ...]]:
+def inserted_as(
+    text: str, entity: EntityMetadata, *, from_file: bool = False, stored_keys: bool = False
+) -> list[tuple[Any, ...]]:
     with Workspace.open(threads=1) as workspace:
-        workspace.run(current_table_step(LAYOUT))
+        workspace.run(current_table_step(LAYOUT, stored_keys=stored_keys))
         read = rows_text(text, ["precise", "revenue"])
         assert read is not None
         (workspace.folder / "page.json").write_text(read, "utf-8")
         page = str(workspace.folder / "page.json") if from_file else read
-        workspace.execute(insert_statement(entity, LAYOUT, from_file=from_file), [5000, page])
+        statement = insert_statement(entity, LAYOUT, from_file=from_file, stored_keys=stored_keys)
+        workspace.execute(statement, [5000, page])
+        (wrong,) = workspace.query("SELECT count(*) FROM current WHERE _k1 IS DISTINCT FROM lower(accountnumber)")
+        assert wrong == (0,)
         return workspace.query(f"SELECT _seq, _id, {', '.join(KINDS)}, _created FROM current ORDER BY _seq")
 
 
