@@ -13,10 +13,11 @@ from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.transform import SOURCE_TYPES, Omit, TargetColumn
-from shared.workspace import NewTable, Table, json_rows, quoted
+from shared.workspace import NewTable, Step, Table, json_rows, quoted
 
-__all__ = ["KEPT", "Shaped", "before_row", "shape"]
+__all__ = ["KEPT", "Numbered", "Shaped", "before_row", "shape"]
 
+Numbered = tuple[int, Event]  # an event with the number that names it in its batch
 KEPT = ("wanted", "wanted_source")  # what the waves need; everything else is of one group or one wave
 
 
@@ -42,7 +43,7 @@ def before_row(number: int) -> int:
     return -1 - number
 
 
-def shape(events: Iterable[Event], sync: PreparedSync, workspace: WarmWorkspace) -> Shaped:
+def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspace) -> Shaped:
     """Fill `wanted`.
 
     Raises:
@@ -76,19 +77,20 @@ def shape(events: Iterable[Event], sync: PreparedSync, workspace: WarmWorkspace)
 _Groups = dict[tuple[frozenset[str], bool], dict[int, Fields]]  # the columns, whether it is a delete -> its rows
 
 
-def _groups(events: Iterable[Event], sync: PreparedSync) -> tuple[_Groups, dict[int, Failure]]:
+def _groups(events: Iterable[Numbered], sync: PreparedSync) -> tuple[_Groups, dict[int, Failure]]:
     """The rows of the events by the columns that they carry, and the events of which no row can be made."""
     groups: _Groups = defaultdict(dict)
     failures: dict[int, Failure] = {}
-    for event in events:
-        number, found = event.number, _fields(event, sync)
+    for number, event in events:
+        found = _fields(event, sync)
         if isinstance(found, Undecodable):
             failures[number] = Failure(error="Undecodable", message=found.reason)
             continue
         fields, before = found
         groups[frozenset(fields), event.action is EventAction.DELETE][number] = fields
         if (
-            event.action is not EventAction.DELETE
+            before
+            and event.action is not EventAction.DELETE
             and before.keys() == sync.key_fields
             and before.items() - fields.items()
         ):
@@ -102,7 +104,9 @@ def _fields(event: Event, sync: PreparedSync) -> tuple[Fields, Fields] | Undecod
     The key may also come from the record before.
     """
     fields = sync.reader.fields(event.fields)
-    before = sync.reader.fields(event.old, sync.key_fields) if event.old else {}
+    if not event.old:
+        return fields if isinstance(fields, Undecodable) else (fields, {})
+    before = sync.reader.fields(event.old, sync.key_fields)
     if isinstance(before, Undecodable):  # of use only where the event lacks the key
         before = {}
     return fields if isinstance(fields, Undecodable) else ({**before, **fields}, before)
@@ -117,15 +121,25 @@ def _shape_group(
     group: Group, rows: Mapping[int, Fields], sync: PreparedSync, workspace: WarmWorkspace
 ) -> dict[int, Failure]:
     _load(group, rows, workspace)
-    for step in group.steps:
-        workspace.run(step)
+    unsound = _run(group.steps, workspace)
     workspace.execute(_collect(group))
     if _needs_source(sync):
         labels = [quoted(c.label) for c in sync.definition.source.columns if c.name in group.fields or not c.read]
         known = {name for (name,) in workspace.query("SELECT column_name FROM (DESCRIBE source)")}
         listed = ", ".join(["_row", *(label for label in labels if label.strip('"') in known)])
         workspace.execute(f"INSERT INTO wanted_source BY NAME SELECT {listed} FROM source")
-    return _failures(workspace)
+    return _failures(workspace) if unsound else {}
+
+
+def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:
+    """Run the steps that have something to do; returns whether a row breaks a rule or is filtered out."""
+    found: dict[str, bool] = {}  # a query -> whether it gives a row
+    for step in steps:
+        if step.only_if not in found:
+            found[step.only_if] = not step.only_if or bool(workspace.query(step.only_if))
+        if found[step.only_if]:
+            workspace.run(step)
+    return any(known for query, known in found.items() if query)
 
 
 def _failures(workspace: WarmWorkspace) -> dict[int, Failure]:
