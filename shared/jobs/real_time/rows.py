@@ -7,13 +7,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.definitions.models import ChangedWhen
 from shared.events import Event, EventAction, Fields, Undecodable
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
-from shared.transform import SOURCE_TYPES, Omit, TargetColumn
-from shared.workspace import NewTable, Step, Table, json_rows, quoted
+from shared.transform.event_rows import (
+    REJECTED_EVENTS,
+    collect_source_statement,
+    collect_statement,
+    event_raw_table,
+    keeps_source,
+    raw_members,
+    records_query,
+    wanted_tables,
+)
+from shared.workspace import Step
 
 __all__ = ["KEPT", "Numbered", "Shaped", "before_row", "shape"]
 
@@ -49,7 +57,7 @@ def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspa
     Raises:
         UserError: A statement fails on one of the events; which one, the message does not know.
     """
-    for table in _tables(sync):
+    for table in wanted_tables(sync.definition, sync.layout):
         workspace.create(table)
     groups, failures = _groups(events, sync)
     filtered: set[int] = set()
@@ -63,7 +71,7 @@ def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspa
         rejected = _shape_group(group, rows, sync, workspace)
         failures |= rejected
         filtered |= rows.keys() - rejected.keys()
-    found: dict[int, str] = dict(workspace.query(f"SELECT _row, {_record(sync)} FROM wanted"))
+    found: dict[int, str] = dict(workspace.query(records_query(sync.layout)))
     records = {number: record for number, record in found.items() if number >= 0}
     before = {number: found[before_row(number)] for number in records if before_row(number) in found}
     return Shaped(
@@ -122,12 +130,9 @@ def _shape_group(
 ) -> dict[int, Failure]:
     _load(group, rows, workspace)
     unsound = _run(group.steps, workspace)
-    workspace.execute(_collect(group))
-    if _needs_source(sync):
-        labels = [quoted(c.label) for c in sync.definition.source.columns if c.name in group.fields or not c.read]
-        known = {name for (name,) in workspace.query("SELECT column_name FROM (DESCRIBE source)")}
-        listed = ", ".join(["_row", *(label for label in labels if label.strip('"') in known)])
-        workspace.execute(f"INSERT INTO wanted_source BY NAME SELECT {listed} FROM source")
+    workspace.execute(collect_statement(group.layout))
+    if keeps_source(sync.definition):
+        workspace.execute(collect_source_statement(group.labels))
     return _failures(workspace) if unsound else {}
 
 
@@ -144,66 +149,16 @@ def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:
 
 def _failures(workspace: WarmWorkspace) -> dict[int, Failure]:
     """The first error of each rejected event."""
-    rejected = workspace.query(
-        "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected ORDER BY _row DESC"
-    )
     return {
         row: Failure(error=error, message=f"{column}: {message}" if column else message)
-        for row, error, column, message in rejected
+        for row, error, column, message in workspace.query(REJECTED_EVENTS)
     }
 
 
 def _load(group: Group, rows: Mapping[int, Fields], workspace: WarmWorkspace) -> None:
     """Fill `source_raw` with one statement: the rows travel as one JSON text."""
-    names = [f"c{place}" for place, _ in enumerate(group.fields)]
+    members = raw_members(group.fields).items()
     records = [
-        {"n": number} | {name: fields.get(field) for name, field in zip(names, group.fields, strict=True)}
-        for number, fields in rows.items()
+        {"n": number} | {member: fields.get(field) for field, member in members} for number, fields in rows.items()
     ]
-    form = {"n": "BIGINT"} | dict.fromkeys(names, "VARCHAR")
-    items = "".join(f", r.{name} AS {quoted(field)}" for name, field in zip(names, group.fields, strict=True))
-    query = f"SELECT r.n AS _row{items} FROM {json_rows(form)}"
-    workspace.create(NewTable(name=Table.SOURCE_RAW, query=query), [json.dumps(records, ensure_ascii=False)])
-
-
-def _tables(sync: PreparedSync) -> Sequence[NewTable]:
-    columns = ["_row BIGINT"]
-    columns += [f"{quoted(column.name)} {column.sql_type}" for column in sync.layout]
-    columns += [f"{quoted('_omit_' + column.name)} BOOLEAN DEFAULT true" for column in sync.layout]
-    # A plain column, unlike that of `current`: DuckDB binds what generates a column anew for each insert.
-    columns += [f"_k{column.key_part} {column.sql_type}" for column in sync.keys]
-    tables = [NewTable(name=Table.WANTED, columns=f"({', '.join(columns)})")]
-    if _needs_source(sync):
-        labels = (f"{quoted(c.label)} {SOURCE_TYPES[c.type]}" for c in sync.definition.source.columns)
-        tables.append(NewTable(name=Table.WANTED_SOURCE, columns=f"(_row BIGINT, {', '.join(labels)})"))
-    return tables
-
-
-def _needs_source(sync: PreparedSync) -> bool:
-    """Only a condition on changes looks at source columns behind the mapping."""
-    return isinstance(sync.definition.sync_behaviour.changed, ChangedWhen)
-
-
-def _collect(group: Group) -> str:
-    """Append a group's rows; what the group does not map keeps its default: left out."""
-    mapped = [column for column in group.layout if column.source_sql != "NULL"]
-    values = [quoted(column.name) for column in mapped]
-    names = ["_row", *values, *(quoted("_omit_" + column.name) for column in mapped)]
-    items = ["_row", *values, *(_omitted(column) for column in mapped)]
-    keys = [f"_k{column.key_part}" for column in mapped if column.key_part is not None]
-    return f"INSERT INTO wanted ({', '.join(names + keys)}) SELECT {', '.join(items + keys)} FROM desired"
-
-
-def _omitted(column: TargetColumn) -> str:
-    match column.omit:
-        case Omit.NEVER:
-            return "false"
-        case Omit.WHEN_NULL:
-            return f"{quoted(column.name)} IS NULL"
-        case Omit.FLAGGED:
-            return quoted("_omit_" + column.name)
-
-
-def _record(sync: PreparedSync) -> str:
-    parts = ", ".join(f"CAST(_k{column.key_part} AS VARCHAR)" for column in sync.keys)
-    return f"CAST(to_json([{parts}]) AS VARCHAR)"
+    workspace.create(event_raw_table(group.fields), [json.dumps(records, ensure_ascii=False)])

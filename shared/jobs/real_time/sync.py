@@ -69,11 +69,13 @@ class Group:
 
     Attributes:
         fields: The source columns to fill.
+        labels: The columns of `source` that come of them.
         steps: From `source_raw` to `desired`.
         layout: The target columns that come of it.
     """
 
     fields: tuple[str, ...]
+    labels: tuple[str, ...]
     steps: tuple[Step, ...]
     layout: tuple[TargetColumn, ...]
 
@@ -172,6 +174,7 @@ class PreparedSync:
             return None
         return Group(
             fields=tuple(column.name for column in definition.source.columns if column.read),
+            labels=tuple(column.label for column in definition.source.columns),
             steps=shaping_steps(definition, self.entity, leave_out=_LEFT_OUT),
             layout=layout(definition, self.entity),
         )
