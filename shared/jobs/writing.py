@@ -10,16 +10,15 @@ from shared.dataverse import Change, ChangeAction, Dataverse, Failed, Outcome, S
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
 from shared.jobs.adoption import Adoption
-from shared.jobs.outcomes import Result, failed_count, is_taken, keep_outcomes, skip_rest
+from shared.jobs.outcomes import failed_count, is_taken, keep_outcomes, skip_rest
 from shared.jobs.progress import Phase, Progress
+from shared.reconcile.outcomes import Result, changes_count_query, changes_query
 from shared.workspace import Workspace
 
 __all__ = ["write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
 TAKEN_AT_ONCE = 1000  # inserts that wait until the record with their key is known: as many as may fail by default
-
-_CHANGES = "SELECT _change, action, _id, key, payload, later, columns FROM changes WHERE {} ORDER BY _change"
 
 
 def write_changes(
@@ -39,15 +38,15 @@ def write_changes(
         AbortRun: Dataverse refuses all writes; outcomes so far are kept.
         RetryLater: Dataverse is away for too long; outcomes so far are kept.
     """
-    ((inserts, total),) = workspace.query("SELECT count(*) FILTER (action = 'insert'), count(*) FROM changes")
+    ((inserts, total),) = workspace.query(changes_count_query())
     progress.phase(Phase.WRITE, total)
     writing = _Writing(workspace, dataverse, entity, limits, progress)
     try:
         if adoption is None or not inserts:
-            writing.send(_changes(workspace, "true"), total)
+            writing.send(_changes(workspace), total)
         else:
-            writing.insert(_changes(workspace, "action = 'insert'"), adoption)
-            writing.send(_changes(workspace, "action <> 'insert'"), total - inserts)
+            writing.insert(_changes(workspace, inserts=True), adoption)
+            writing.send(_changes(workspace, inserts=False), total - inserts)
     except SyncError as error:
         writing.stopped = writing.stopped or f"aborted: {error.message}"
         raise
@@ -143,8 +142,8 @@ class _Writing:
         skip_rest(self._workspace, self.stopped)
 
 
-def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
-    for number, action, record, key, payload, later, columns in workspace.rows(_CHANGES.format(condition)):
+def _changes(workspace: Workspace, *, inserts: bool | None = None) -> Iterator[Change]:
+    for number, action, record, key, payload, later, columns in workspace.rows(changes_query(inserts=inserts)):
         yield Change(
             number=number,
             action=ChangeAction(action),

@@ -25,6 +25,7 @@ from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSumm
 from shared.jobs.writing import write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
+from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
 from shared.state import PlanUse
 from shared.telemetry import log_context
 from shared.workspace import OutOfTimeError, Workspace
@@ -215,8 +216,7 @@ class _Run:
 
     def _summary(self, workspace: Workspace) -> RunSummary:
         done, source = outcome_counts(workspace), _source_counts(workspace)
-        violations = _count(workspace, "SELECT count(DISTINCT _row) FROM source_errors "
-                            "WHERE error = 'Mandatory Rule Violation' AND NOT rejected")  # fmt: skip
+        ((violations,),) = workspace.query(violations_query())
         state, message = self._verdict(done, source, violations, skip_reason(workspace))
         counts = _counts(workspace)  # as the plan is now: no drop of an adopted record is left in it
         return replace(
@@ -296,20 +296,13 @@ def _counts(workspace: Workspace) -> PlanCounts:
 
 
 def _source_counts(workspace: Workspace) -> RowCounts:
-    ((processed, verified, rejected, filtered),) = workspace.query(
-        "SELECT processed, verified, rejected, filtered FROM source_counts"
-    )
+    ((processed, verified, rejected, filtered),) = workspace.query(source_counts_query())
     return RowCounts(processed=processed, verified=verified, rejected=rejected, filtered=filtered)
 
 
 def _target_counts(workspace: Workspace) -> RowCounts:
-    verified = _count(workspace, "SELECT count(*) FROM current")
-    rejected = _count(workspace, "SELECT count(DISTINCT _row) FROM target_errors WHERE rejected")
+    ((verified, rejected),) = workspace.query(target_counts_query())
     return RowCounts(processed=verified + rejected, verified=verified, rejected=rejected)
-
-
-def _count(workspace: Workspace, sql: str) -> int:
-    return int(workspace.query(sql)[0][0])
 
 
 def _peak_memory_mb() -> float:
