@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from shared.events import Event, EventAction, Fields, Undecodable
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
-from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.transform.event_rows import (
     REJECTED_EVENTS,
     collect_source_statement,
@@ -22,6 +21,7 @@ from shared.transform.event_rows import (
     wanted_tables,
 )
 from shared.workspace import Step
+from shared.workspace.warm import WarmWorkspace
 
 __all__ = ["KEPT", "Numbered", "Shaped", "before_row", "shape"]
 

@@ -17,7 +17,6 @@ from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.rows import KEPT, before_row
 from shared.jobs.real_time.sync import PreparedSync
-from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.reconcile import counts_query
@@ -39,6 +38,7 @@ from shared.reconcile.waves import (
 )
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Purpose, Step, Table
+from shared.workspace.warm import WarmWorkspace
 
 __all__ = ["Wave", "Written"]
 
