@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,7 @@ import pytest
 
 from shared.cli import frame
 from shared.cli.boundary import run
-from shared.cli.plan_files import PlanFile
 from shared.cli.tables import STYLES
-from shared.definitions import ParameterValue
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
 from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunState, RunSummary
 from shared.reconcile import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange
@@ -283,23 +281,6 @@ def test_a_saved_plan_is_applied_with_the_values_it_was_made_with_and_its_checks
     assert typed("run", "customers", "--plan", str(file), "-p", "day=2").code == 0
     assert fake.asked["approved"] == CHECKSUM
     assert fake.asked["parameters"] == {"region": "West", "tag": 0, "day": "2"}
-
-
-def test_a_plan_file_keeps_the_type_of_every_value() -> None:
-    """A date comes back as a date and not as a text that looks like one."""
-    values: dict[str, ParameterValue] = {
-        "text": "2026-03-01",
-        "day": date(2026, 3, 1),
-        "moment": datetime(2026, 3, 1, 12, tzinfo=UTC),
-        "whole": 1,
-        "half": 0.5,
-        "yes": True,
-        "nothing": None,
-    }
-    file = PlanFile.model_validate_json(PlanFile.of(planned().to_json(), values).to_text())
-    assert [(name, type(value), value) for name, value in file.values().items()] == [
-        (name, type(value), value) for name, value in values.items()
-    ]
 
 
 @pytest.mark.parametrize(
