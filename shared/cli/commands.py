@@ -118,15 +118,16 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run one sync."""
-    output, overrides = output_of(context, as_json), given(parameters)
+    from shared.jobs import ApprovedPlan, RunOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
+    output, values = output_of(context, as_json), given(parameters)
     saved = PlanFile.read(plan_file, sync=name) if plan_file else None
+    approved = ApprovedPlan(checksum=saved.checksum, id=saved.id) if saved else None
     with Bars(output.err) as bars:
         done = frame.opened().run(
             name,
-            {**saved.values(), **overrides} if saved else overrides,
-            force=force,
-            approved=saved.checksum if saved else None,
-            plan_id=saved.id if saved else "",
+            {**saved.values(), **values} if saved else values,
+            RunOptions(force=force, approved=approved),
             keep=keep_workspace,
             progress=bars,
         )

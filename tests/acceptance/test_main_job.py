@@ -9,7 +9,7 @@ import pytest
 
 from demo.customers import HEADER, customers, write_customers
 from shared.errors import AbortRun, UnsafePlanError, UserError
-from shared.jobs import RunState
+from shared.jobs import ApprovedPlan, RunState
 from tests.acceptance.world import World, accounts, world
 
 
@@ -157,9 +157,9 @@ def test_approved_plan_is_applied_exactly_or_not_at_all(here: World) -> None:
     here.csv(rows(6))
 
     with pytest.raises(UserError, match="moved since the plan was made"):
-        here.run(approved=checksum)
+        here.run(approved=ApprovedPlan(checksum=checksum))
     assert here.records("accounts?$select=name") == []
-    assert here.run(approved=here.plan().plan.checksum).created.done == 6
+    assert here.run(approved=ApprovedPlan(checksum=here.plan().plan.checksum)).created.done == 6
 
 
 def test_expired_records_are_marked_once(here: World) -> None:

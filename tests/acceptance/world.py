@@ -15,7 +15,7 @@ import yaml
 
 from emulator.testing import RunningEmulator, running
 from shared.app import App
-from shared.jobs import PlanReport, RunSummary
+from shared.jobs import PlanReport, RunOptions, RunSummary
 from shared.settings import Settings
 
 __all__ = ["World", "accounted_for", "world"]
@@ -62,9 +62,9 @@ class World:
         """Forget what the app has cached of the definitions."""
         self.app.__dict__.pop("_repository", None)
 
-    def run(self, name: str = "accounts", **options: Any) -> RunSummary:
-        """Run a sync and check that every row is accounted for."""
-        return accounted_for(self.app.run(name, **options))
+    def run(self, name: str = "accounts", *, parameters: Mapping[str, Any] | None = None, **options: Any) -> RunSummary:
+        """Run a sync and check that every row is accounted for; the options are those of `RunOptions`."""
+        return accounted_for(self.app.run(name, parameters, RunOptions(**options)))
 
     def plan(self, name: str = "accounts", **options: Any) -> PlanReport:
         """Plan a sync."""

@@ -37,7 +37,7 @@ from shared.dataverse.write.controller import Controller, Sizes
 from shared.dataverse.write.lanes import Lane
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.errors import SyncError
-from shared.jobs import RunState, RunSummary
+from shared.jobs import RunOptions, RunState, RunSummary
 from shared.settings import Settings
 
 SCHEMA = """
@@ -466,7 +466,7 @@ class SyncMachine(RuleBasedStateMachine):
         self.app.death = Death(*death) if death else None
         done = None
         try:
-            done = self.app.run("things", force=True, **options)
+            done = self.app.run("things", options=RunOptions(force=True, **options))
         except (Killed, SyncError):
             assert death or _Server.emulator.stats()["faults"]
         finally:

@@ -119,18 +119,18 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
         RetryLater: Dataverse is away for too long; likewise.
     """
     name = job.definition.name
-    with log_context(run_id=job.run_id, sync=name), holding(tools.state, name, job.run_id) as lease:
+    with log_context(run_id=job.options.run_id, sync=name), holding(tools.state, name, job.options.run_id) as lease:
         now = tools.clock.now()
         last = close_dead_run(tools.state, last_run(tools.state, name, now), now)
-        if not job.still_due(last):
+        if not job.options.still_due(last):
             raise NotDueError(f"{name} is not due any more: it has been started meanwhile")
         run_log = RunLog(
             state=tools.state,
             clock=tools.clock,
-            run_id=job.run_id,
+            run_id=job.options.run_id,
             definition=job.definition,
             parameters=job.parameters,
-            trigger=job.trigger,
+            trigger=job.options.trigger,
             started=now,
             attempt=attempts(last) + 1,
             fence=lease.fence,
@@ -143,6 +143,7 @@ class _Run:
 
     def __init__(self, job: BatchJob, tools: Tools, lease: HeldLease, log: RunLog) -> None:
         self.job = job
+        self.approved = job.options.approved
         self.tools = tools
         self.lease = lease
         self.log = log
@@ -157,16 +158,16 @@ class _Run:
         return summary
 
     def _work(self, workspace: Workspace) -> RunSummary:
-        refuse_used_plan(self.tools.state, self.job.plan_id)
+        refuse_used_plan(self.tools.state, self.approved.id if self.approved else "")
         try:
-            with workspace.until(self._left if self.job.deadline is not None else None):
+            with workspace.until(self._left if self.job.options.deadline is not None else None):
                 entity = prepare(self.job, self.tools, workspace, self.log.started)
-                plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
+                plan = _plan(self.job.definition, workspace, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
         self._refuse(plan)
         limits = WriteLimits(
-            deadline=self.job.deadline,
+            deadline=self.job.options.deadline,
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
             cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
         )
@@ -177,30 +178,31 @@ class _Run:
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._written = self._summary(workspace)
-            self.log.keep(summary.errors, error_files(workspace, self.job.run_id))
+            self.log.keep(summary.errors, error_files(workspace, self.job.options.run_id))
         return summary
 
     def _using_plan(self) -> AbstractContextManager[None]:
         use = PlanUse(
-            plan_id=self.job.plan_id,
-            checksum=self.job.approved or "",
+            plan_id=self.approved.id if self.approved else "",
+            checksum=self.approved.checksum if self.approved else "",
             sync=self.job.definition.name,
-            run_id=self.job.run_id,
+            run_id=self.job.options.run_id,
             used=self.tools.clock.now(),
         )
         return using_plan(self.tools.state, use, wrote=lambda: self.tools.dataverse.usage().writes > 0)
 
     def _left(self) -> float:
         """Seconds until the deadline."""
-        return (self.job.deadline or 0.0) - self.tools.clock.monotonic()
+        return (self.job.options.deadline or 0.0) - self.tools.clock.monotonic()
 
     def _refuse(self, plan: Plan) -> None:
-        if self.job.approved is not None and plan.checksum != self.job.approved:
+        if self.approved is not None and plan.checksum != self.approved.checksum:
             raise StalePlanError(
                 "source or target moved since the plan was made: its checksum is now "
-                f"{plan.checksum[:12]}…, approved was {self.job.approved[:12]}…. Nothing was written; make a new plan"
+                f"{plan.checksum[:12]}…, approved was {self.approved.checksum[:12]}…. Nothing was written; "
+                "make a new plan"
             )
-        if not self.job.force:
+        if not self.job.options.force:
             plan.raise_if_unsafe()
 
     @contextmanager
@@ -212,7 +214,7 @@ class _Run:
 
     def _log_end(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None:
-            self.log.end(self._ended(*end_of(error, trigger=self.job.trigger)))
+            self.log.end(self._ended(*end_of(error, trigger=self.job.options.trigger)))
 
     def _summary(self, workspace: Workspace) -> RunSummary:
         done, source = outcome_counts(workspace), _source_counts(workspace)
@@ -266,7 +268,7 @@ class _Run:
         """What can be said of a run at any moment, whatever its tables hold."""
         usage = self.tools.dataverse.usage()
         return RunSummary(
-            run_id=self.job.run_id,
+            run_id=self.job.options.run_id,
             sync=self.job.definition.name,
             state=state,
             strategy=self.job.definition.sync_behaviour.strategy.value,

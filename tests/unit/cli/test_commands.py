@@ -16,7 +16,7 @@ from shared.cli import frame
 from shared.cli.boundary import run
 from shared.cli.tables import STYLES
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
-from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunState, RunSummary
+from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunOptions, RunState, RunSummary
 from shared.reconcile import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange
 from shared.state import ErrorRecord, JobRequest, Lease, RunRecord
 from shared.workspace import Step
@@ -161,8 +161,8 @@ class FakeApp:
         self._asked(name=name, parameters=parameters, keep=keep, sample=sample)
         return self.report
 
-    def run(self, name: str, parameters: Mapping[str, str], **options: Any) -> RunSummary:
-        self._asked(name=name, parameters=parameters, **options)
+    def run(self, name: str, parameters: Mapping[str, str], options: RunOptions, **more: Any) -> RunSummary:
+        self._asked(name=name, parameters=parameters, options=options, **more)
         return self.summary
 
     def explain(self, name: str, parameters: Mapping[str, str]) -> tuple[Step, ...]:
@@ -279,7 +279,7 @@ def test_a_saved_plan_is_applied_with_the_values_it_was_made_with_and_its_checks
     saved = typed("plan", "customers", "-p", "region=West", "-p", "day=1", "--out", str(file))
     assert f"dynamics-sync run customers --plan {file}" in saved.out
     assert typed("run", "customers", "--plan", str(file), "-p", "day=2").code == 0
-    assert fake.asked["approved"] == CHECKSUM
+    assert fake.asked["options"].approved.checksum == CHECKSUM
     assert fake.asked["parameters"] == {"region": "West", "tag": 0, "day": "2"}
 
 
@@ -336,7 +336,7 @@ def test_a_run_prints_the_known_lines(typed: Type, fake: FakeApp, tmp_path: Path
     """Rows of both sides, done/planned, elapsed time and memory; options reach the app."""
     done = typed("run", "customers", "--force", "--keep-workspace", str(tmp_path / "kept.duckdb"))
     assert done.code == 0
-    assert (fake.asked["force"], fake.asked["keep"]) == (True, tmp_path / "kept.duckdb")
+    assert (fake.asked["options"].force, fake.asked["keep"]) == (True, tmp_path / "kept.duckdb")
     assert done.out.splitlines()[0] == "Data sync completed successfully."
     for line in (
         "   Filtered:                            2",
