@@ -55,6 +55,7 @@ class App:
         settings: The settings of the environment.
         read_environment: Gives the environment as it is now; what `{env: NAME}` and `ENV('NAME')` read.
         room: The temporary disk that the runs share; that of the settings when not given.
+        open_dataverse: Makes the client of an environment; see `Wiring`.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class App:
         *,
         read_environment: Callable[[], Mapping[str, str]] = environment,
         room: Room | None = None,
+        open_dataverse: Callable[..., Dataverse] = Dataverse,
     ) -> None:
         self.settings = settings
         self._environment = read_environment
         self.room = room or Room(settings.workspace_temp, limit=settings.workspace_disk_bytes)
         register_secret(*settings.secrets())
-        self._wiring = Wiring(settings, read_environment)
+        self._wiring = Wiring(settings, read_environment, open_dataverse)
 
     # -- Definitions ---------------------------------------------------------------------------------------------
 

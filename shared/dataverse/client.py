@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from urllib.parse import quote
 
@@ -40,6 +40,8 @@ class Dataverse:
         clock: Time; the machine's own by default.
         transport: Sends requests; real HTTP by default.
         cache: Metadata that outlives this object, such as a process's.
+        controllers: Makes the limits of one application user for writes to a table; by default they begin with the
+            degree of parallelism that the service recommends.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Dataverse:
         clock: Clock | None = None,
         transport: Transport | None = None,
         cache: MetadataCache | None = None,
+        controllers: Callable[[EntityMetadata], Controller] | None = None,
     ) -> None:
         self.service = Service(
             connection,
@@ -58,6 +61,7 @@ class Dataverse:
             clock=clock or SystemClock(),
         )
         self._cache = cache or MetadataCache()
+        self._controllers = controllers or self._controller
         self._targets: dict[str, Target] = {}
         self._lanes: dict[str, list[Lane]] = {}
 
@@ -196,17 +200,16 @@ class Dataverse:
 
     def _lanes_of(self, entity: EntityMetadata) -> list[Lane]:
         """The application users with what has been learned about each; kept between writes."""
-        sizes = Sizes(most=ELASTIC_ROWS) if entity.elastic else Sizes()
         kept = self._lanes.get(entity.logical_name)
         if kept is None:
-            parallel = self._parallel()
-            most = self.service.connection.parallel
-            kept = [
-                Lane(user=user, controller=Controller(parallel=parallel, most_parallel=most, sizes=sizes))
-                for user in range(len(self.service.users))
-            ]
+            kept = [Lane(user=user, controller=self._controllers(entity)) for user in range(len(self.service.users))]
             self._lanes[entity.logical_name] = kept
         return kept
+
+    def _controller(self, entity: EntityMetadata) -> Controller:
+        sizes = Sizes(most=ELASTIC_ROWS) if entity.elastic else Sizes()
+        most = self.service.connection.parallel
+        return Controller(parallel=self._parallel(), most_parallel=most, sizes=sizes)
 
     def _parallel(self) -> int:
         """The recommended degree of parallelism: every answer carries it; without one, `WhoAmI` is asked."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import pytest
 
+from shared.app import App
 from shared.dataverse import Dataverse
 from shared.errors import RetryLater
 from shared.jobs import RunState, RunSummary, writing
 from tests.acceptance.world import World, accounts, world
+from tests.quick_clock import QuickClock
 
 # What does not work in the URL of a keyed request, and a key that does.
 RESERVED: Final = (*(f"A{character}{number}" for number, character in enumerate("/<>*%&:\\?+#")), "A12", "O'B")
@@ -223,16 +227,17 @@ def test_a_key_taken_for_another_column_is_reported(here: World) -> None:
     assert (done.adopted, done.failed, field(here)) == (0, 1, {"A1": "first"})
 
 
-def test_where_the_holders_cannot_be_looked_up_nothing_is_dropped(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_holders_cannot_be_looked_up_nothing_is_dropped(here: World) -> None:
     """Whatever ends the run between inserts and drops: every change has its outcome, and no record is lost."""
     before = seeded(here, *MISSED)
-
-    def away(*_: object, **__: object) -> None:
-        raise RetryLater("Dataverse is away", retry_after=1)
-
-    monkeypatch.setattr(Dataverse, "read_holders", away)
-    with pytest.raises(RetryLater):
-        mirrored(here, *MISSED.values(), "fresh")
+    here.emulator.faults({"action": "status", "status": 503, "match": {"path": "$top=2&$filter"}, "times": 1000})
+    app = App(
+        here.app.settings,
+        read_environment=lambda: here.environment,
+        open_dataverse=partial(Dataverse, clock=QuickClock()),
+    )
+    with pytest.raises(RetryLater, match="did not return the record that has a key"):
+        mirrored(replace(here, app=app), *MISSED.values(), "fresh")
     counts = next(iter(here.app.state.runs(sync="accounts", limit=1))).counts
     assert (counts["created"]["done"], counts["adopted"], counts["deleted"]["done"]) == (1, 0, 0)
     assert counts["skipped"] == 2 * len(MISSED)

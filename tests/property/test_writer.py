@@ -71,7 +71,7 @@ def start(case: Case, here: World) -> list[Change]:
     """Put the records that exist into the service, and say what is to be done."""
     ids: dict[str, str] = {}
     for key, name in case.before.items():
-        ids[key] = here.memory._insert({"accountnumber": key, "name": name})
+        ids[key] = here.memory.insert({"accountnumber": key, "name": name})
     order = [ChangeAction.INSERT, ChangeAction.UPDATE, ChangeAction.UPSERT, ChangeAction.DELETE]
     ordered = sorted(case.actions.items(), key=lambda item: order.index(item[1]))
     return [
@@ -147,11 +147,11 @@ def test_any_faults_end_in_the_same_state(
     inserted = {key for key, action in case.actions.items() if action is ChangeAction.INSERT}
     theirs = others & inserted if guarded else frozenset()
     for key in theirs:
-        here.memory._insert({"accountnumber": key, "name": "theirs"})
+        here.memory.insert({"accountnumber": key, "name": "theirs"})
     here.memory.faults = [replace(fault) for fault in faults]
     outcomes = here.write(changes)
     here.memory.clock.sleep(10)
-    here.memory._act_late()
+    here.memory.act_late()
     assert sorted(outcome.number for outcome in outcomes) == [change.number for change in changes]
     assert found(here) == sorted((dict(expected(case)) | dict.fromkeys(theirs, "theirs")).items())
     by_number = {outcome.number: outcome for outcome in outcomes}

@@ -12,16 +12,28 @@ from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.service import Call, Service, asked_for
 from shared.dataverse.read.page_rows import split_page
 
-__all__ = ["PAGE_ROWS", "Page", "first_page", "following_pages", "pages"]
+__all__ = ["PAGE_ROWS", "Page", "PageBounds", "first_page", "following_pages", "pages"]
 
 PAGE_ROWS = 5000  # the most that the service gives
 
-# Of one query. With full pages these are a thousand million records, more than a run could hold; the service fills its
-# pages, unless a filter runs through a virtual table.
-MOST_PAGES = 200_000
-# One after the other without a record: a service that still looks for records gives a few of them.
-MOST_EMPTY = 1000
 _NEXT = "@odata.nextLink"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageBounds:
+    """How many pages one query may have.
+
+    Attributes:
+        pages: With full pages the default is a thousand million records, more than a run could hold; the service fills
+            its pages, unless a filter runs through a virtual table.
+        empty: One after the other without a record: a service that still looks for records gives a few of them.
+    """
+
+    pages: int = 200_000
+    empty: int = 1000
+
+
+_BOUNDS = PageBounds()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +46,7 @@ class _Trail:
     """
 
     user: int = 0
+    bounds: PageBounds = _BOUNDS
     links: set[bytes] = field(default_factory=set)
     contents: set[bytes] = field(default_factory=set)
     pages: int = 0
@@ -56,7 +69,7 @@ class _Trail:
                 f"the pages of {asked} repeat: the service returned a next page that was read already. If it happens "
                 f"again, report it to Microsoft with the table and destination.filter"
             )
-        if self.pages > MOST_PAGES or self.empty > MOST_EMPTY:
+        if self.pages > self.bounds.pages or self.empty > self.bounds.empty:
             raise UnexpectedAnswer(f"the pages of {asked} do not end: {self.pages:,} pages were read")
 
 
@@ -111,7 +124,9 @@ def _following(link: Answer) -> str | None:
     return url
 
 
-def pages(service: Service, paths: Sequence[str], *, table: str, at_once: int = 1) -> Iterator[Page]:
+def pages(
+    service: Service, paths: Sequence[str], *, table: str, at_once: int = 1, bounds: PageBounds = _BOUNDS
+) -> Iterator[Page]:
     """All pages of some queries.
 
     The next page is asked for before this one is handed over, so parsing and waiting overlap. At most two pages
@@ -122,12 +137,15 @@ def pages(service: Service, paths: Sequence[str], *, table: str, at_once: int = 
         paths: Queries, relative.
         table: Logical name, for messages.
         at_once: How many queries are read side by side.
+        bounds: How many pages each query may have.
 
     Raises:
         RequestRefused, AbortRun, RetryLater: As `first_page`.
     """
     users = len(service.users)
-    return _all(service, [(path, _Trail(user=at % users)) for at, path in enumerate(paths)], table, at_once)
+    return _all(
+        service, [(path, _Trail(user=at % users, bounds=bounds)) for at, path in enumerate(paths)], table, at_once
+    )
 
 
 def following_pages(service: Service, page: Page, *, table: str) -> Iterator[Page]:

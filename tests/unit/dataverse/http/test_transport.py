@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -248,15 +248,21 @@ def test_an_answer_that_trickles_has_a_deadline(transport: HttpTransport, start:
         transport.send(get(url, timeout=0.3))
 
 
-def test_a_small_answer_cannot_unpack_to_gigabytes(transport: HttpTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small() -> Iterator[HttpTransport]:
+    """A transport whose answers have at most a megabyte."""
+    with closing(HttpTransport(most_bytes=2**20)) as transport:
+        yield transport
+
+
+def test_a_small_answer_cannot_unpack_to_gigabytes(small: HttpTransport) -> None:
     """Unpacking stops at the bound, and the message says what to do."""
-    monkeypatch.setattr("shared.dataverse.http.transport.MOST_BYTES", 2**20)
     bomb = gzip.compress(bytes(2**26))
     with (
         serving(lambda handler: reply(handler, bomb, Content_Encoding="gzip")) as url,
         pytest.raises(AbortRun, match=r"more than 1 MB.*filter"),
     ):
-        transport.send(get(url))
+        small.send(get(url))
 
 
 @pytest.mark.parametrize("coding", ["gzip, gzip", "br", "x-unknown"])
@@ -267,11 +273,8 @@ def test_a_coding_that_was_not_asked_for_is_refused(transport: HttpTransport, co
         transport.send(get(url))
 
 
-def test_endless_lines_behind_the_last_chunk_are_cut_off(
-    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_lines_behind_the_last_chunk_are_cut_off(small: HttpTransport) -> None:
     """The library that reads chunks takes any number of them."""
-    monkeypatch.setattr("shared.dataverse.http.transport._MOST_TRAVELLING", 2**20)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
@@ -281,7 +284,7 @@ def test_endless_lines_behind_the_last_chunk_are_cut_off(
                 handler.wfile.write(b"Trailer: x\r\n" * 2**10)
 
     with serving(answer) as url, pytest.raises(AbortRun, match="MB"):
-        transport.send(get(url))
+        small.send(get(url))
 
 
 def test_what_is_meant_for_this_machine_passes_no_proxy(
