@@ -55,6 +55,7 @@ class App:
         settings: The settings of the environment.
         read_environment: Gives the environment as it is now; what `{env: NAME}` and `ENV('NAME')` read.
         room: The temporary disk that the runs share; that of the settings when not given.
+        state: The state store; that of the settings when not given.
         open_dataverse: Makes the client of an environment; see `Wiring`.
     """
 
@@ -64,11 +65,13 @@ class App:
         *,
         read_environment: Callable[[], Mapping[str, str]] = environment,
         room: Room | None = None,
+        state: StateStore | None = None,
         open_dataverse: Callable[..., Dataverse] = Dataverse,
     ) -> None:
         self.settings = settings
         self._environment = read_environment
         self.room = room or Room(settings.workspace_temp, limit=settings.workspace_disk_bytes)
+        self._given_state = state
         register_secret(*settings.secrets())
         self._wiring = Wiring(settings, read_environment, open_dataverse)
 
@@ -248,8 +251,8 @@ class App:
 
     @cached_property
     def state(self) -> StateStore:
-        """The state store that the settings name."""
-        return self._wiring.open_state()
+        """The state store that was given, or that the settings name."""
+        return self._given_state or self._wiring.open_state()
 
     def secret(self, reference: SecretReference, *, fresh: bool = False) -> str:
         """The value behind a reference; see `SecretStore.get` for what it raises."""

@@ -543,8 +543,7 @@ def test_killed_run_is_run_again(slow: World) -> None:
         slow.run()
     in_a_minute = replace(Machine.this(), seconds=lambda: since_boot() + 61)
     later = SqliteStateStore(slow.folder / "state.db", machine=in_a_minute)
-    slow.app.__dict__["state"] = later
-    done = slow.run()
+    done = replace(slow, parts={"state": later}).run()
     records = slow.records("accounts?$select=accountnumber")
     assert done.state is RunState.SUCCEEDED
     assert done.unchanged > 0

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pytest
 
-from shared.app import App
 from shared.dataverse import Dataverse
 from shared.errors import RetryLater
 from shared.jobs import RunState, RunSummary, writing
@@ -231,13 +230,9 @@ def test_where_the_holders_cannot_be_looked_up_nothing_is_dropped(here: World) -
     """Whatever ends the run between inserts and drops: every change has its outcome, and no record is lost."""
     before = seeded(here, *MISSED)
     here.emulator.faults({"action": "status", "status": 503, "match": {"path": "$top=2&$filter"}, "times": 1000})
-    app = App(
-        here.app.settings,
-        read_environment=lambda: here.environment,
-        open_dataverse=partial(Dataverse, clock=QuickClock()),
-    )
+    impatient = replace(here, parts={"open_dataverse": partial(Dataverse, clock=QuickClock())})
     with pytest.raises(RetryLater, match="did not return the record that has a key"):
-        mirrored(replace(here, app=app), *MISSED.values(), "fresh")
+        mirrored(impatient, *MISSED.values(), "fresh")
     counts = next(iter(here.app.state.runs(sync="accounts", limit=1))).counts
     assert (counts["created"]["done"], counts["adopted"], counts["deleted"]["done"]) == (1, 0, 0)
     assert counts["skipped"] == 2 * len(MISSED)
