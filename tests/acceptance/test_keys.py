@@ -119,7 +119,7 @@ def test_keys_that_the_sync_tells_apart_are_not_asked_for_by_the_services_compar
 # -- Keys that both hold equal ----------------------------------------------------------------------------------------
 
 
-def test_equal_keys_meet_whatever_their_width_and_kana(here: World) -> None:
+def test_keys_that_differ_in_width_or_kana_are_equal(here: World) -> None:
     """Nothing is made or dropped; the records take the source's spelling, and then there is nothing to do."""
     before = seeded(here, *EQUAL)
     done = mirrored(here, *EQUAL.values())
@@ -170,7 +170,7 @@ def test_an_adopted_record_is_not_expired(here: World) -> None:
     assert set(field(here, "new_expiredon").values()) == {None}
 
 
-def test_adopting_goes_on_in_rounds(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adoption_works_in_rounds(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many keys are taken, each insert has one outcome."""
     monkeypatch.setattr(writing, "TAKEN_AT_ONCE", 1)
     seeded(here, *MISSED)
@@ -239,7 +239,7 @@ def test_where_the_holders_cannot_be_looked_up_nothing_is_dropped(here: World) -
     assert before.items() <= ids(here).items()
 
 
-def test_an_insert_of_a_delta_is_an_order_and_adopts_nothing(here: World) -> None:
+def test_an_insert_of_a_delta_adopts_nothing(here: World) -> None:
     """`delta` compares nothing: the source says that the record is new, and the service that it is not."""
     before = seeded(here, "A1", name="old")
     here.csv(rows("A①", name="new"))

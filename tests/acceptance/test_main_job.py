@@ -192,7 +192,7 @@ def test_row_that_dataverse_refuses_does_not_take_others_with_it(here: World) ->
     assert "Not these" in error.message
 
 
-def test_execution_log_and_error_files_tell_what_happened(here: World) -> None:
+def test_execution_log_and_error_files_have_the_run_and_its_errors(here: World) -> None:
     """The log has the run with its counts; the CSV files have a line for every row in error."""
     here.define(accounts())
     here.csv([*rows(3), {"number": "A9", "name": "x", "city": "", "revenue": "n/a"}])

@@ -1,4 +1,4 @@
-"""What each store says when it cannot do its work."""
+"""The errors of each store when it cannot do its work."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class TestSqlite:
         with pytest.raises(UserError, match="STATE_STORE"):
             SqliteStateStore(tmp_path / "file" / "state.db")
 
-    def test_a_file_that_is_no_database_is_refused(self, tmp_path: Path) -> None:
-        """Nothing of somebody else's file is overwritten."""
+    def test_a_file_that_is_not_a_database_is_refused(self, tmp_path: Path) -> None:
+        """The file is not changed."""
         file = tmp_path / "letter.txt"
         file.write_text("Dear Ann, " * 500)
         with pytest.raises(UserError, match="STATE_STORE"):
@@ -50,8 +50,8 @@ class TestSqlite:
         with pytest.raises(UserError, match="newer version"):
             SqliteStateStore(tmp_path / "state.db")
 
-    def test_a_store_that_is_busy_for_too_long_means_later(self, tmp_path: Path) -> None:
-        """A lock that nobody gives back is no reason to lose an event."""
+    def test_a_store_that_is_locked_for_too_long_is_a_retry_later(self, tmp_path: Path) -> None:
+        """The event is delivered again later; it is not lost."""
         store = SqliteStateStore(tmp_path / "state.db", lock_timeout=timedelta(seconds=0.01))
         other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -76,7 +76,7 @@ class TestSqlite:
         assert store.set_watermark("s", "1", fence=1)
         store.close()
 
-    def test_a_file_that_is_never_let_go_means_later(self, tmp_path: Path) -> None:
+    def test_a_file_that_stays_locked_is_a_retry_later(self, tmp_path: Path) -> None:
         """Nothing is wrong with the setting, so the host's next try may succeed."""
         other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
@@ -308,7 +308,7 @@ class TestAzure:
         assert "s3cr3t" not in caught.value.message
         assert "AzureWebJobsStorage" in caught.value.message
 
-    def test_an_account_that_nobody_answers_for_means_later(self) -> None:
+    def test_an_account_that_does_not_answer_is_a_retry_later(self) -> None:
         """A closed port is a store that is away, for tables and for blobs."""
         store = AzureStateStore.by_connection_string(
             "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;"
@@ -323,7 +323,7 @@ class TestAzure:
 
     @pytest.mark.azurite
     @ELEMENT_TRUTH
-    def test_a_refused_identity_is_told_the_roles(self, storage_account: str) -> None:
+    def test_the_error_of_a_refused_identity_names_the_roles(self, storage_account: str) -> None:
         """The operator learns what to assign."""
         store = AzureStateStore.by_connection_string(storage_account.replace("AccountKey=", "AccountKey=d3Jvbmc="))
         with pytest.raises(AbortRun, match="Storage Table Data Contributor"):
@@ -343,7 +343,7 @@ class TestAzure:
 
     @pytest.mark.azurite
     @ELEMENT_TRUTH
-    def test_a_token_for_something_else_is_told_the_roles(self, identity_account: IdentityAccount) -> None:
+    def test_the_error_of_a_wrong_token_names_the_roles(self, identity_account: IdentityAccount) -> None:
         """The account knows the identity and does not let it in."""
         store = open_azure(identity_account.settings, lambda: Elsewhere(identity_account.credential))
         with pytest.raises(AbortRun, match="Storage Table Data Contributor"):

@@ -116,7 +116,7 @@ def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(instance: 
     app.state.close()
 
 
-def test_housekeeping_that_fails_keeps_no_sync_from_running(
+def test_a_cleanup_that_fails_affects_no_sync(
     world: World, instance: Callable[[], App], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be removed is logged, and tried again: soon where the store was away, else the next day."""

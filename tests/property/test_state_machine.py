@@ -1,7 +1,7 @@
-"""Whatever happens between source, target and network: nothing is lost or doubled, and at the end both agree.
+"""Whatever source, target and network do: nothing is lost or doubled, and at the end both agree.
 
 A state machine edits the source, lets others write to the target, queues faults, runs the sync, and kills it at any
-request. What may never happen is checked after every run; that source and target agree, once the weather is fair.
+request. What may never happen is checked after every run; that source and target agree, once there are no more faults.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def folded(text: str) -> str:
 
 
 class Target:
-    """The table as somebody else sees it: no code of the client under test."""
+    """The table as another client reads it: without code of the client under test."""
 
     def __init__(self, emulator: RunningEmulator, table: str) -> None:
         self._emulator = emulator
@@ -248,7 +248,7 @@ WHERE = [
     ("", ""),
 ]
 LOST = [{"action": "drop_before"}, {"action": "drop_after"}]
-WEATHER: list[dict[str, Any]] = [
+FAULTS: list[dict[str, Any]] = [
     *LOST,
     *LOST,
     {"action": "status", "status": 429, "retry_after": 1},
@@ -269,7 +269,7 @@ WEATHER: list[dict[str, Any]] = [
 
 
 class SyncMachine(RuleBasedStateMachine):
-    """Source, target, weather and runs, in any order."""
+    """Source, target, faults and runs, in any order."""
 
     @initialize(
         table=st.sampled_from(list(TABLES)),
@@ -363,7 +363,7 @@ class SyncMachine(RuleBasedStateMachine):
             self.rows.pop(folded(number), None)
         self.blank_rows = blank_rows
 
-    # -- Somebody else
+    # -- Another client
 
     @rule(
         edits=st.lists(
@@ -405,7 +405,7 @@ class SyncMachine(RuleBasedStateMachine):
     @rule(
         faults=st.lists(
             st.tuples(
-                st.sampled_from(WEATHER),
+                st.sampled_from(FAULTS),
                 st.sampled_from(WHERE),
                 st.integers(min_value=1, max_value=3),
             ),
@@ -513,7 +513,7 @@ class SyncMachine(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """In fair weather one run makes source and target agree, and then there is nothing to do."""
+        """Without faults one run makes source and target equal, and the next plan is empty."""
         done = self._run(self._before())
         assert done is not None
         records = self.target.records()

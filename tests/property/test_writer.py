@@ -140,7 +140,7 @@ def test_any_faults_end_in_the_same_state(
 ) -> None:
     """Throttled, away, dropped before or after the server acted, late: nothing lost, nothing doubled, one outcome each.
 
-    Somebody else has made some of the records meanwhile: where a key keeps ours out, those stay theirs.
+    Another client has created some of the records meanwhile: a record whose key it has taken stays as it is.
     """
     here = made([], guarded=guarded, bulk=bulk, users=users)
     changes = start(case, here)
@@ -161,7 +161,7 @@ def test_any_faults_end_in_the_same_state(
 
 
 @given(case=cases(), faults=st.lists(FAULTS, max_size=3), seconds=st.floats(0, 3), guarded=st.booleans())
-def test_a_write_that_is_cut_short_tells_the_truth(
+def test_a_write_that_is_stopped_reports_true_outcomes(
     *, case: Case, faults: list[Fault], seconds: float, guarded: bool
 ) -> None:
     """At a deadline, applied means applied; running the rest again ends in the same state."""

@@ -107,7 +107,7 @@ def test_events_of_a_file_take_effect(typed: Type, tmp_path: Path) -> None:
     assert "Unchanged" in again.out
 
 
-def test_a_file_that_breaks_off_is_told_with_its_place(typed: Type, tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported_with_its_line(typed: Type, tmp_path: Path) -> None:
     """The events before it took effect; the lines after it are no dead letters."""
     file = tmp_path / "events.json"
     text = json.dumps(GOOD, indent=2).replace('"E-3"', "E-3")
@@ -158,7 +158,7 @@ def test_without_dead_letters_nothing_is_asked_for(typed: Type) -> None:
 
 
 @pytest.mark.parametrize("command", ["runs", "dead-letters", "replay"])
-def test_a_name_of_which_nothing_is_known_is_a_slip(typed: Type, command: str) -> None:
+def test_an_unknown_name_is_an_error(typed: Type, command: str) -> None:
     """Of a sync that has a definition there may be nothing yet; of one that has none there never will be."""
     done = typed(command, "acounts")
     assert (done.code, "there is no sync acounts" in done.err, "there are: accounts" in done.err) == (1, True, True)
@@ -172,7 +172,7 @@ def test_what_is_left_of_a_sync_without_a_definition_is_shown(typed: Type, tmp_p
     assert typed("dead-letters", "accounts", "--json").json["count"] == 1
 
 
-def test_a_dead_letter_that_is_not_there_is_told(typed: Type, tmp_path: Path) -> None:
+def test_an_unknown_dead_letter_is_an_error(typed: Type, tmp_path: Path) -> None:
     """Nothing is replayed when one of the ids is wrong."""
     typed("events", "accounts", ndjson(tmp_path / "events.ndjson", TOO_LONG))
     (letter,) = typed("dead-letters", "--json").json["dead_letters"]

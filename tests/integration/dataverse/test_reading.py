@@ -115,13 +115,13 @@ def test_a_table_is_found_by_any_of_its_names(
     assert connect(emulator).entity(name).logical_name == logical
 
 
-def test_an_unknown_table_is_told_with_likely_ones(emulator: RunningEmulator, connect: Connect) -> None:
+def test_an_unknown_table_is_an_error_with_suggestions(emulator: RunningEmulator, connect: Connect) -> None:
     """A slip of the pen gets a suggestion."""
     with pytest.raises(AbortRun, match=r"did you mean account or contact\?$"):
         connect(emulator).entity("acount")
 
 
-def test_metadata_says_what_the_rules_need(emulator: RunningEmulator, connect: Connect) -> None:
+def test_metadata_has_what_the_rules_need(emulator: RunningEmulator, connect: Connect) -> None:
     """Types, lengths, ranges, choices, targets, navigation properties and keys."""
     account = connect(emulator).entity("account")
     assert (account.entity_set, account.primary_id, account.primary_name) == ("accounts", "accountid", "name")

@@ -1,7 +1,7 @@
 """A small Dataverse in memory, in virtual time: one table, its bulk messages, `$batch`, key look-ups, faults on demand.
 
 It knows nothing of the client's modules but the seam: it is a `Transport`. A script of faults says what happens to each
-write; time passes only when somebody waits.
+write; time passes only during a wait.
 """
 
 from __future__ import annotations

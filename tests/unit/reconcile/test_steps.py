@@ -342,7 +342,7 @@ def test_a_value_that_an_existing_record_cannot_take_is_reported(workspace: Work
 
 
 @pytest.mark.parametrize("behaviour", [{"changed": "ignore"}, {"strategy": "upsert"}])
-def test_where_nobody_compares_nothing_is_said_of_kept_values(workspace: Workspace, behaviour: Any) -> None:
+def test_without_a_comparison_kept_values_are_not_reported(workspace: Workspace, behaviour: Any) -> None:
     """A run that leaves changed records alone, or does not look, has nothing to report."""
     table(workspace, "desired", DESIRED, (1, "a", "changed", 1, "a"))
     table(workspace, "current", CURRENT, (1, ID.format(1), None, "a", "was", 1, "a"))

@@ -61,7 +61,7 @@ def test_the_authority_is_read_from_the_services_challenge() -> None:
     assert endpoint.asked[0]["scope"] == f"{RESOURCE}/.default"
 
 
-def test_a_url_without_a_challenge_is_no_dataverse() -> None:
+def test_a_url_without_a_challenge_is_refused() -> None:
     """The message says what to check."""
     endpoint = Endpoint()
     endpoint.challenge = ""
@@ -326,7 +326,7 @@ def test_an_identity_endpoint_of_another_shape_is_an_error_of_its_own(trouble: E
         CredentialTokens(Credential()).token("https://org.crm.dynamics.com")
 
 
-def test_an_identity_that_is_refused_or_away_is_told() -> None:
+def test_an_identity_that_is_refused_or_not_available_is_an_error() -> None:
     """The library has a tree of its own."""
     from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 

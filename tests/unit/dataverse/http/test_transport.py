@@ -132,7 +132,7 @@ def test_no_cookie_is_ever_sent_back(transport: HttpTransport) -> None:
 
 
 def test_redirects_are_not_followed(transport: HttpTransport) -> None:
-    """A token must not travel to a host that nobody checked."""
+    """A token must not be sent to a host that was not checked."""
     with serving(lambda handler: reply(handler, status=302, Location="http://127.0.0.1:1/")) as url:
         assert transport.send(get(url)).status == 302
 
@@ -155,7 +155,7 @@ def test_a_password_from_netrc_does_not_replace_the_token(
 
 
 def test_a_refused_connection_was_never_sent(transport: HttpTransport) -> None:
-    """Nobody listens: sending again is safe."""
+    """No server listens: sending again is safe."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(Unsent, match=r"127\.0\.0\.1 could not be reached"):
@@ -184,7 +184,7 @@ def test_tls_that_breaks_after_the_handshake_is_a_lost_answer(
             transport.send(get(url, timeout=5))
 
 
-def test_silence_is_a_lost_answer(transport: HttpTransport) -> None:
+def test_a_timeout_is_a_lost_answer(transport: HttpTransport) -> None:
     """The server may be at work still."""
     release = threading.Event()
 
@@ -232,7 +232,7 @@ def trickle(handler: BaseHTTPRequestHandler, start: bytes, piece: bytes, most: i
         (b"", b"H"),
     ],
 )
-def test_an_answer_that_trickles_has_a_deadline(transport: HttpTransport, start: bytes, piece: bytes) -> None:
+def test_a_slow_answer_has_a_deadline(transport: HttpTransport, start: bytes, piece: bytes) -> None:
     """Each piece comes in time and the whole never: in the body, a header, the size of a chunk, the first line.
 
     The server would go on for 40 s; without a deadline for the whole this test would have to wait for its end.

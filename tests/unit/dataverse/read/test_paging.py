@@ -69,7 +69,7 @@ def test_the_same_records_under_new_links_end_the_read(paged: Callable[[Say], tu
     assert len(transport.urls) <= 3
 
 
-def test_empty_pages_do_not_go_on_without_end(paged: Callable[[Say], tuple[Service, Paged]]) -> None:
+def test_the_number_of_empty_pages_has_a_bound(paged: Callable[[Say], tuple[Service, Paged]]) -> None:
     """Some are well; so are some thousands of full ones."""
     bounds = PageBounds(empty=20)
     service, transport = paged(lambda n, url: page(f"{BASE}accounts?page={n}"))

@@ -158,7 +158,7 @@ def test_a_next_link_inside_a_value_is_only_text() -> None:
     assert first_page(made, "accounts", table="account").following == 'http://127.0.0.1:5080/x?"'
 
 
-def test_a_page_that_is_no_json_ends_the_run() -> None:
+def test_a_page_that_is_not_json_ends_the_run() -> None:
     """A sign-in page is not a table."""
     made, _, _, _ = service(Response(status=200, body=b"<html>"))
     with pytest.raises(AbortRun, match="service_url"):
@@ -212,7 +212,7 @@ def test_rows_are_cut_out_whatever_the_texts_hold(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ['{"error": {}}', '{"value": 5}', "{}", '{"value": [1', '{"value": [1], "x": {"y": 1}}']
 )
-def test_what_is_no_page_is_told(text: str) -> None:
+def test_an_answer_that_is_not_a_page_is_an_error(text: str) -> None:
     """An answer without records is not taken for an empty table."""
     assert rows_text(text) is None
 

@@ -309,7 +309,7 @@ def test_a_mistake_is_named_at_its_place(case: tuple[list[tuple[str, str]], str,
         ("\ta: 1", "tab"),
     ],
 )
-def test_what_is_no_mapping_of_keys_is_one_problem_with_a_place(text: str, message: str) -> None:
+def test_a_document_that_is_not_a_mapping_is_one_problem_with_line_and_column(text: str, message: str) -> None:
     """A text that is no definition at all gives one problem and no traceback."""
     (found,) = problems(text)
 
@@ -370,7 +370,7 @@ def test_a_delimiter_may_be_written_as_its_code_point(written: str, character: s
     [("header: true", True), ("header_rows_to_ignore: 2", False), ("header_rows_to_ignore: 0", True)],
 )
 def test_rows_to_ignore_stand_in_place_of_a_header(written: str, header: bool) -> None:  # noqa: FBT001 - a case of a table
-    """Whoever skips rows and says nothing of a header has none; otherwise there is one."""
+    """Where rows are ignored and `header` is not given there is no header; otherwise there is one."""
     definition = load_definition(changed(("header: true", written)))
 
     assert isinstance(definition.source, DelimitedSource)
