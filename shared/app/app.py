@@ -193,7 +193,7 @@ class App:
         """The SQL of every step of a run."""
         definition = self.definition(name)
         with closing(self.dataverse(definition, self.parameters(definition, parameters or {}))) as dataverse:
-            entity = dataverse.entity(definition.destination.entity)
+            entity = dataverse.tables_of(definition)
         with self._located(definition):
             return explained(definition, entity, started=datetime.now(UTC))
 

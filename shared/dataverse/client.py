@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from urllib.parse import quote
 
@@ -15,14 +16,19 @@ from shared.dataverse.http.tokens import TokenProvider
 from shared.dataverse.http.transport import HttpTransport, Transport
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
 from shared.dataverse.read.holders import read_holders
-from shared.dataverse.read.reader import ReadReport, read_keyed, read_table, table_query
+from shared.dataverse.read.reader import ReadReport, Records, read_keyed, read_table, table_query
+from shared.dataverse.read.references import read_reference
 from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
 from shared.dataverse.write.lanes import Lane
 from shared.dataverse.write.senders import ThreadSenders
 from shared.dataverse.write.writer import SendResult, Writing
+from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
+from shared.errors import AbortRun, DefinitionError, Problem
+from shared.transform import related_tables
+from shared.transform.lookups import Reference
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace
 
@@ -69,6 +75,23 @@ class Dataverse:
         """A table by logical name, entity set name or display name; see `read_entity`."""
         return read_entity(self.service, name, self._cache)
 
+    def tables_of(self, definition: SyncDefinition) -> EntityMetadata:
+        """The table that a definition writes to, with the tables that its lookups refer to.
+
+        Raises:
+            DefinitionError: The environment lacks one of those.
+            AbortRun: The environment lacks the table, or refuses everything.
+            RetryLater: The service is away.
+        """
+        entity = self.entity(definition.destination.entity)
+        related = {}
+        for name in sorted(related_tables(definition, entity)):
+            try:
+                related[name] = self.entity(name)
+            except AbortRun as error:
+                raise DefinitionError([Problem(message=error.message, path="destination.mappings")]) from error
+        return replace(entity, related=related) if related else entity
+
     def try_filter(self, entity: EntityMetadata, condition: str) -> None:
         """Ask for one record that a filter lets through, to check whether the service accepts it.
 
@@ -111,8 +134,21 @@ class Dataverse:
             RetryLater: The service is away.
         """
         if keys is None:
-            return read_table(workspace, self.service, entity, layout, condition)
-        return read_keyed(workspace, self.service, entity, layout, map(key_values, keys), condition)
+            return read_table(workspace, self.service, Records(entity=entity, layout=layout), condition)
+        records = Records(entity=entity, layout=layout, stored_keys=True)
+        return read_keyed(workspace, self.service, records, map(key_values, keys), condition)
+
+    def read_reference(
+        self, workspace: Workspace, reference: Reference, values: Sequence[str], *, condition: str | None = None
+    ) -> ReadReport:
+        """Read the records that lookups search; see `shared.dataverse.read.references.read_reference`.
+
+        Raises:
+            RequestRefused: The service refuses the query, such as a filter that it does not understand.
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        return read_reference(workspace, self.service, reference, condition, values)
 
     def read_holders(
         self,

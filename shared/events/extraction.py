@@ -135,8 +135,10 @@ def _made_of(column: Column, columns: Sequence[Column]) -> frozenset[str]:
 def _mapped_from(mapping: Mapped, definition: SyncDefinition) -> frozenset[str]:
     if mapping.source is None:
         return _read_by(mapping.value or "NULL", definition)
-    named = (c.label for c in definition.source.columns if mapping.source in {c.label, c.name})
-    return frozenset((next(named, mapping.source),))
+    labels = {name: column.label for column in definition.source.columns for name in (column.name, column.label)}
+    created = (text for lookup in mapping.lookups for text in lookup.create.values())
+    read = frozenset(labels.get(name, name) for name in mapping.sources)
+    return read.union(*(_read_by(text, definition) for text in created))
 
 
 def _read_by(expression: str, definition: SyncDefinition) -> frozenset[str]:

@@ -22,6 +22,7 @@ from shared.reconcile.outcomes import (
 from shared.workspace import Workspace
 
 __all__ = [
+    "correct_outcomes",
     "failed_count",
     "is_taken",
     "keep_outcomes",
@@ -64,6 +65,26 @@ def is_taken(outcome: Failed) -> bool:
 def taken_keys(workspace: Workspace) -> list[tuple[int, str]]:
     """The inserts whose key is taken: number of the change, and its key as a JSON object."""
     return [(number, key) for number, key in workspace.query(taken_keys_query())]
+
+
+def correct_outcomes(workspace: Workspace, outcomes: Sequence[Outcome]) -> None:
+    """Replace the outcomes of created records whose references could not be written.
+
+    Args:
+        workspace: Has an outcome of each of these changes: that the record was created.
+        outcomes: Of the second request; one that was made changes nothing.
+    """
+    for outcome in outcomes:
+        match outcome:
+            case Failed():
+                message = f"the record was created, but its references were refused: {outcome.message}"
+                values = [Result.FAILED, outcome.status, outcome.code, message, outcome.number]
+            case Skipped():
+                message = f"{outcome.reason}; the record was created without its references"
+                values = [Result.SKIPPED, None, None, message, outcome.number]
+            case _:
+                continue
+        workspace.execute("UPDATE outcomes SET result = ?, status = ?, code = ?, message = ? WHERE _change = ?", values)
 
 
 def settle_taken(workspace: Workspace) -> None:

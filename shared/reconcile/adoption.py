@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from shared.definitions.models import SyncDefinition
 from shared.reconcile.columns import differs, names, on_update, payload
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
+from shared.reconcile.links import not_deferred
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal
@@ -49,6 +50,11 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
     )
 
 
+def _at_once(column: TargetColumn) -> str:
+    """SQL condition: the column differs, and need not wait until all records exist."""
+    return f"{differs(column)} AND {not_deferred(column)}" if column.late else differs(column)
+
+
 def _adoptions(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     """One row for each insert whose key exactly one record has, unless another row has that record.
 
@@ -61,8 +67,8 @@ SELECT changes._change, target._id,
   CAST(CASE
     {met(definition, layout)}
   END AS {ACTION_TYPE}) AS action,
-  {payload(columns, differs)} AS payload,
-  {names(columns, differs)} AS columns
+  {payload(columns, _at_once, read=True)} AS payload,
+  {names(columns, _at_once)} AS columns
 FROM (
   SELECT *, count(*) OVER (PARTITION BY _seq) AS several, row_number() OVER (PARTITION BY _id ORDER BY _seq) AS claim
   FROM holders) AS target

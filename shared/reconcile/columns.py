@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from shared.transform import Omit, TargetColumn, key_columns, to_service
+from shared.transform import Omit, TargetColumn, key_columns, to_payload, to_service
 from shared.workspace import literal, quoted
 
 __all__ = [
@@ -84,9 +84,20 @@ def always(column: TargetColumn) -> str:
     return sent(column)
 
 
-def payload(columns: Sequence[TargetColumn], condition: Condition) -> str:
-    """SQL for the JSON object of the columns that meet the condition, as the Web API takes it."""
-    return _object((condition(c), to_service(c, f"desired.{quoted(c.name)}")) for c in columns)
+def payload(columns: Sequence[TargetColumn], condition: Condition, *, read: bool = False) -> str:
+    """SQL for the JSON object of the columns that meet the condition, as the Web API takes it.
+
+    Args:
+        columns: The columns.
+        condition: When a column is sent.
+        read: Whether `target` is at hand, the record as it is.
+    """
+    return _object((condition(c), _member(c, read=read)) for c in columns)
+
+
+def _member(column: TargetColumn, *, read: bool) -> str:
+    name = quoted(column.name)
+    return to_payload(column, f"desired.{name}", f"target.{name}" if read else "NULL")
 
 
 def names(columns: Sequence[TargetColumn], condition: Condition) -> str:

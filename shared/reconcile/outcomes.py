@@ -60,14 +60,13 @@ FAILED_CHANGES: Final = f"""(
 """SQL of a table: the changes that Dataverse refused, each with the service's code and message."""
 
 
-def changes_query(*, inserts: bool | None = None) -> str:
+def changes_query(condition: str = "true") -> str:
     """SQL for (number, action, id, key, payload, later, columns) of `changes`, in their order.
 
     Args:
-        inserts: Only inserts, or only other changes; all when None.
+        condition: Which changes, over `changes`.
     """
-    sign = {True: "=", False: "<>"}
-    where = "" if inserts is None else f"WHERE action {sign[inserts]} {literal(PlanAction.INSERT)} "
+    where = "" if condition == "true" else f"WHERE {condition} "
     return f"SELECT _change, action, _id, key, payload, later, columns FROM changes {where}ORDER BY _change"
 
 

@@ -214,16 +214,20 @@ class SampleChange:
 
 
 def samples(rows: Iterable[Sequence[Any]]) -> tuple[SampleChange, ...]:
-    """Read the rows of `sample_query()`: (action, _row, _id, key, payload, later, columns, before)."""
+    """Read the rows of `sample_query()`: (action, _row, _id, key, payload, later, links, columns, before)."""
     return tuple(
         SampleChange(
             action=PlanAction(str(action)),
             row=row,
             id=None if record is None else str(record),
             key=json.loads(key),
-            columns=_column_changes(columns, json.loads(payload) | json.loads(later or "{}"), json.loads(before)),
+            columns=_column_changes(
+                columns,
+                json.loads(payload) | json.loads(later or "{}") | json.loads(links or "{}"),
+                json.loads(before),
+            ),
         )
-        for action, row, record, key, payload, later, columns, before in rows
+        for action, row, record, key, payload, later, links, columns, before in rows
     )
 
 

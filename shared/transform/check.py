@@ -22,6 +22,7 @@ from shared.definitions.models import (
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
+from shared.transform.check_lookups import lookup_problems
 from shared.transform.convert import fits
 from shared.transform.dates import read_format
 from shared.transform.desire import value_sql
@@ -34,7 +35,7 @@ __all__ = ["check", "check_expressions"]
 
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
     """All problems of the definition with the table's metadata; empty if there are none."""
-    rules = (_mappings, _id_column, _sync_key, _expire, _strategy)
+    rules = (_mappings, lookup_problems, _id_column, _sync_key, _expire, _strategy)
     return check_expressions(definition) + tuple(problem for rule in rules for problem in rule(definition, entity))
 
 
@@ -167,7 +168,9 @@ def _target(
             message=f"{name} cannot be read, so strategy full cannot compare it; use strategy delta or upsert",
             path=f"{path}.target",
         )
-    source = source_columns(definition).get(mapping.source or "")
+    if mapping.lookups:
+        return
+    source = source_columns(definition).get(mapping.sources[0] if mapping.sources else "")
     if mapping.value is None and source is None:
         return
     kind = source.type if source else ColumnType.TEXT
@@ -175,7 +178,7 @@ def _target(
         yield Problem(message=f"{name} is of type {attribute.type}, which a mapping cannot fill", path=f"{path}.target")
     elif not fits(kind, attribute):
         yield Problem(
-            message=f"{name} is of type {attribute.type} and cannot hold a {kind}, which {mapping.source} is",
+            message=f"{name} is of type {attribute.type} and cannot hold a {kind}, which {mapping.sources[0]} is",
             path=f"{path}.target",
         )
     elif attribute.type in _WITH_OPTIONS and not attribute.choices:

@@ -14,7 +14,7 @@ from shared.transform.dates import iso_timestamp
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import canonical_double
 from shared.transform.shape import NUMBER, boolean, looked_up, number
-from shared.transform.targets import CHOICES, TEXTS, precision, sql_type
+from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
 __all__ = ["Conversion", "Flaw", "conversion", "fits"]
@@ -374,7 +374,7 @@ _CONVERSIONS: Final[Mapping[AttributeType, _Converter]] = {
     AttributeType.BOOLEAN: _boolean,
     AttributeType.MULTI_PICKLIST: _multi_choice,
     AttributeType.DATETIME: _moment,
-    AttributeType.UNIQUEIDENTIFIER: _guid,
+    **dict.fromkeys(IDS, _guid),
 }
 
 _NUMERIC: Final = frozenset({ColumnType.TEXT, ColumnType.NUMBER, ColumnType.BOOL})
@@ -389,5 +389,5 @@ _ACCEPTED: Final[Mapping[AttributeType, frozenset[ColumnType]]] = {
     AttributeType.BOOLEAN: _NUMERIC,
     AttributeType.MULTI_PICKLIST: frozenset({ColumnType.TEXT, ColumnType.NUMBER}),
     AttributeType.DATETIME: frozenset({ColumnType.TEXT, ColumnType.DATE}),
-    AttributeType.UNIQUEIDENTIFIER: frozenset({ColumnType.TEXT}),
+    **dict.fromkeys(IDS, frozenset({ColumnType.TEXT})),
 }

@@ -25,6 +25,8 @@ class ErrorType(StrEnum):
     MANDATORY = "Mandatory Rule Violation"
     CREATE_ONLY = "Create-Only Column"
     UNRESOLVED_LINK = "Unresolved Link"
+    AMBIGUOUS_LINK = "Ambiguous Link"
+    PARENT_FAILED = "Parent Failed"
     UNKNOWN_CHOICE = "Unknown Choice"
 
 

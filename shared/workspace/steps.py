@@ -21,7 +21,14 @@ class Table(StrEnum):
     SOURCE_COUNTS = "source_counts"
     CURRENT = "current"
     TARGET_ERRORS = "target_errors"
+    RECORDS = "records"
+    LEAVING = "leaving"
+    PARENTS = "parents"
+    UNLINKED = "unlinked"
+    GENERATIONS = "generations"
+    NEW_RECORDS = "new_records"
     DECISIONS = "decisions"
+    DROP_ORDER = "drop_order"
     CHANGES = "changes"
     OUTCOMES = "outcomes"
     HOLDERS = "holders"
@@ -99,7 +106,7 @@ class Step:
     title: str
     sql: str
     origin: str = ""
-    needs: frozenset[Table] = frozenset()
+    needs: frozenset[str] = frozenset()
     creates: NewTable | None = None
     purpose: Purpose = Purpose.RESULT
     decision: str = ""
@@ -112,7 +119,7 @@ class Step:
         table: NewTable,
         origin: str = "",
         *,
-        needs: frozenset[Table] = frozenset(),
+        needs: frozenset[str] = frozenset(),
         purpose: Purpose = Purpose.RESULT,
     ) -> Step:
         """The step that makes a table."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from urllib.parse import urljoin
 
 from shared.clock import Clock
@@ -264,7 +265,7 @@ class Service:
             return response
         refused = refusal(response)
         met = trouble(response, refused)
-        if met is None and response.status >= SERVER_ERROR:
+        if met is None and response.status >= SERVER_ERROR and response.status != HTTPStatus.NOT_IMPLEMENTED:
             met = Trouble.DATABASE  # reading again is safe, and may succeed later
         if met is None:
             raise error_of(refused, table=call.table, doing=call.doing)

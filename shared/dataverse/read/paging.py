@@ -41,12 +41,14 @@ class _Trail:
     """The pages of a query so far, to detect a page that was already read.
 
     Attributes:
+        prefer: What the query prefers, beside the size of the pages.
         links: Digests of the links that were followed.
         contents: Digests of the records of each page; they contain ids, so all pages differ.
     """
 
     user: int = 0
     bounds: PageBounds = _BOUNDS
+    prefer: str = ""
     links: set[bytes] = field(default_factory=set)
     contents: set[bytes] = field(default_factory=set)
     pages: int = 0
@@ -92,20 +94,21 @@ class Page:
     trail: _Trail
 
 
-def first_page(service: Service, path: str, *, table: str, user: int = 0) -> Page:
-    """Ask for the first page of a query.
+def first_page(service: Service, path: str, *, table: str, user: int = 0, prefer: str = "") -> Page:
+    """Ask for the first page of a query; `prefer` is for its header, beside the size of the pages.
 
     Raises:
         RequestRefused: The service refuses the query.
         AbortRun: No privilege, no such table, or the answer is not a page.
         RetryLater: The service is away.
     """
-    return _page(service, path, table, _Trail(user=user))
+    return _page(service, path, table, _Trail(user=user, prefer=prefer))
 
 
 def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
     """Ask for one page; its links keep the page size, which has to be asked for again each time."""
-    headers = {"Prefer": f"odata.maxpagesize={PAGE_ROWS}"}
+    preferences = [f"odata.maxpagesize={PAGE_ROWS}", *([trail.prefer] if trail.prefer else [])]
+    headers = {"Prefer": ",".join(preferences)}
     text = service.fetch(Call(path=path, headers=headers, table=table), user=trail.user).text
     asked = asked_for(path)
     rows, around = split_page(text) or ("", text)
@@ -125,7 +128,13 @@ def _following(link: Answer) -> str | None:
 
 
 def pages(
-    service: Service, paths: Sequence[str], *, table: str, at_once: int = 1, bounds: PageBounds = _BOUNDS
+    service: Service,
+    paths: Sequence[str],
+    *,
+    table: str,
+    at_once: int = 1,
+    prefer: str = "",
+    bounds: PageBounds = _BOUNDS,
 ) -> Iterator[Page]:
     """All pages of some queries.
 
@@ -138,13 +147,17 @@ def pages(
         table: Logical name, for messages.
         at_once: How many queries are read side by side.
         bounds: How many pages each query may have.
+        prefer: For their headers, beside the size of the pages.
 
     Raises:
         RequestRefused, AbortRun, RetryLater: As `first_page`.
     """
     users = len(service.users)
     return _all(
-        service, [(path, _Trail(user=at % users, bounds=bounds)) for at, path in enumerate(paths)], table, at_once
+        service,
+        [(path, _Trail(user=at % users, prefer=prefer, bounds=bounds)) for at, path in enumerate(paths)],
+        table,
+        at_once,
     )
 
 

@@ -22,12 +22,13 @@ from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
-from shared.jobs.writing import write_changes
+from shared.jobs.writing import WriteOrder, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
 from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
 from shared.state import PlanUse
 from shared.telemetry import log_context
+from shared.transform import layout
 from shared.workspace import OutOfTimeError, Workspace
 
 __all__ = ["NotDueError", "PlanReport", "plan_batch", "run_batch"]
@@ -173,8 +174,9 @@ class _Run:
         )
         try:
             adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
+            order = WriteOrder.of(adoption, self.job.definition, layout(self.job.definition, entity))
             with self._using_plan():
-                write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, adoption)
+                write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._written = self._summary(workspace)

@@ -19,6 +19,8 @@ from shared.jobs.real_time.letters import Lost
 from shared.jobs.real_time.listeners import Taken
 from shared.jobs.real_time.rows import Numbered, Shaped, shape
 from shared.jobs.real_time.session import Session
+from shared.jobs.referencing import read_references
+from shared.transform import LookupColumn
 
 __all__ = ["Decoded", "decode_batch"]
 
@@ -133,13 +135,17 @@ def _shaped(events: Sequence[Numbered], session: Session) -> Shaped:
     blamed = {part[0][0]: made for part, made in parts if isinstance(made, Failure)}
     session.workspace.clear()
     sound = [each for each in events if each[0] not in blamed]
-    shaped = shape(sound, session.sync, session.workspace)
+    shaped = shape(sound, session.sync, session.workspace, partial(_read, session))
     return replace(shaped, failures={**blamed, **shaped.failures})
 
 
 def _attempt(session: Session, events: Sequence[Numbered]) -> Shaped | Failure:
     session.workspace.clear()
     try:
-        return shape(events, session.sync, session.workspace)
+        return shape(events, session.sync, session.workspace, partial(_read, session))
     except SyncError as error:
         return failure_of(error)
+
+
+def _read(session: Session, lookups: Sequence[LookupColumn], unless: str) -> None:
+    read_references(session.workspace, session.dataverse, lookups, session.parameters, unless=unless)

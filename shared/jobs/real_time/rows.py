@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.events import Event, EventAction, Fields, Undecodable
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
+from shared.transform import LookupColumn
 from shared.transform.event_rows import (
     REJECTED_EVENTS,
     collect_source_statement,
@@ -23,7 +24,7 @@ from shared.transform.event_rows import (
 from shared.workspace import Step
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["KEPT", "Numbered", "Shaped", "before_row", "shape"]
+__all__ = ["KEPT", "Numbered", "ReadReferences", "Shaped", "before_row", "shape"]
 
 Numbered = tuple[int, Event]  # an event with the number that names it in its batch
 KEPT = ("wanted", "wanted_source")  # what the waves need; everything else is of one group or one wave
@@ -51,7 +52,11 @@ def before_row(number: int) -> int:
     return -1 - number
 
 
-def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspace) -> Shaped:
+ReadReferences = Callable[[Sequence[LookupColumn], str], None]
+"""Reads the records that lookups search; takes the lookups and the condition of the events that are left out."""
+
+
+def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences) -> Shaped:
     """Fill `wanted`.
 
     Raises:
@@ -68,7 +73,7 @@ def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspa
         if group is None:
             failures |= dict.fromkeys(rows, _without_key(sync))
             continue
-        rejected = _shape_group(group, rows, sync, workspace)
+        rejected = _shape_group(group, rows, sync, workspace, read)
         failures |= rejected
         filtered |= rows.keys() - rejected.keys()
     found: dict[int, str] = dict(workspace.query(records_query(sync.layout)))
@@ -126,10 +131,13 @@ def _without_key(sync: PreparedSync) -> Failure:
 
 
 def _shape_group(
-    group: Group, rows: Mapping[int, Fields], sync: PreparedSync, workspace: WarmWorkspace
+    group: Group, rows: Mapping[int, Fields], sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences
 ) -> dict[int, Failure]:
     _load(group, rows, workspace)
     unsound = _run(group.steps, workspace)
+    if group.lookups:
+        read(group.lookups, group.unless)
+    unsound = _run(group.settling, workspace) or unsound or bool(group.lookups)
     workspace.execute(collect_statement(group.layout))
     if keeps_source(sync.definition):
         workspace.execute(collect_source_statement(group.labels))

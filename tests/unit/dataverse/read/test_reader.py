@@ -17,7 +17,7 @@ from shared.dataverse.http.transport import Response
 from shared.dataverse.read.page_rows import rows_text
 from shared.dataverse.read.paging import first_page
 from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
-from shared.dataverse.read.reader import insert_statement, read_queries, table_query
+from shared.dataverse.read.reader import Records, insert_statement, read_queries, table_query
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import AbortRun
 from shared.transform import TargetColumn, current_table_step
@@ -230,7 +230,7 @@ def test_an_answer_without_records_ends_the_read() -> None:
         workspace.run(current_table_step(LAYOUT))
         dataverse, *_ = service(Response(status=200, body=b'{"message": "welcome"}'))
         with pytest.raises(AbortRun, match="service_url"):
-            read_queries(workspace, dataverse, TABLE, LAYOUT, ["accounts"])
+            read_queries(workspace, dataverse, Records(entity=TABLE, layout=LAYOUT), ["accounts"])
 
 
 @pytest.mark.parametrize(
@@ -259,6 +259,6 @@ def test_records_of_another_shape_end_the_read_without_their_values(answer: Any)
         workspace.run(current_table_step(LAYOUT))
         dataverse, *_ = service(Response(status=200, body=json.dumps(answer).encode()))
         with pytest.raises(AbortRun) as caught:
-            read_queries(workspace, dataverse, TABLE, LAYOUT, ["accounts"])
+            read_queries(workspace, dataverse, Records(entity=TABLE, layout=LAYOUT), ["accounts"])
     assert ID not in caught.value.message
     assert "abc" not in caught.value.message
