@@ -150,6 +150,18 @@ class Dataverse:
         """
         return read_reference(workspace, self.service, reference, condition, values)
 
+    def find(self, entity: EntityMetadata, key: str) -> str | None:
+        """The id of the record that has a key, as `Change.key` gives it; None if there is none.
+
+        Raises:
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        for query in keyed_queries(entity, (), [key_values(key)]):
+            for record in self.service.fetch_json(Call(path=query, table=entity.logical_name)).rows():
+                return record.member(entity.primary_id).guid()
+        return None
+
     def read_holders(
         self,
         workspace: Workspace,

@@ -11,6 +11,7 @@ from shared.definitions import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
 from shared.jobs.adoption import Adoption
+from shared.jobs.creating import has_creations, write_creations
 from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_outcomes, skip_rest
 from shared.jobs.progress import Phase, Progress
 from shared.reconcile.dependencies import (
@@ -41,18 +42,27 @@ class WriteOrder:
         adoption: How records are adopted; None where an insert stays an insert.
         late: The columns that may refer to records which the run creates.
         drops: Whether deletes have an order, children first.
+        creating: The columns whose lookups create what is missing.
     """
 
     adoption: Adoption | None = None
     late: Sequence[TargetColumn] = ()
     drops: bool = False
+    creating: Sequence[TargetColumn] = ()
 
     @classmethod
     def of(cls, adoption: Adoption | None, definition: SyncDefinition, columns: Sequence[TargetColumn]) -> WriteOrder:
         """The order of a sync's writes."""
         late = [column for column in columns if column.late]
         full = definition.sync_behaviour.strategy is Strategy.FULL
-        return cls(adoption=adoption, late=late, drops=full and bool(late))
+        mappings = definition.destination.mappings
+        created = {each.target for each in mappings if any(lookup.on_missing == "create" for lookup in each.lookups)}
+        creating = [column for column in columns if column.name in created]
+        return cls(adoption=adoption, late=late, drops=full and bool(late), creating=creating)
+
+    def left(self, condition: str) -> str:
+        """A condition on changes, without those that have their outcome already."""
+        return f"{condition} AND {NOT_SETTLED}" if self.creating else condition
 
 
 def write_changes(
@@ -78,13 +88,16 @@ def write_changes(
     progress.phase(Phase.WRITE, total)
     writing = _Writing(workspace, dataverse, entity, limits, progress)
     try:
+        if order.creating and has_creations(workspace):
+            writing.stopped = write_creations(workspace, dataverse, entity.related, order.creating, limits)
+            writing.recount()
         if order.late:
             _write_in_order(writing, workspace, order)
         elif order.adoption is None or not inserts:
-            writing.send(_changes(workspace, "true"), total)
+            writing.send(_changes(workspace, order.left("true")), total)
         else:
-            writing.insert(_changes(workspace, "action = 'insert'"), order.adoption)
-            writing.send(_changes(workspace, "action <> 'insert'"), total - inserts)
+            writing.insert(_changes(workspace, order.left("action = 'insert'")), order.adoption)
+            writing.send(_changes(workspace, order.left("action <> 'insert'")), total - inserts)
     except SyncError as error:
         writing.stopped = writing.stopped or f"aborted: {error.message}"
         raise

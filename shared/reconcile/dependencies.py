@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from shared.transform import ErrorType, TargetColumn
@@ -14,8 +15,11 @@ __all__ = [
     "actual_ids",
     "failed_links",
     "failed_parents",
+    "found_creations",
     "in_generation",
+    "record_of",
     "waves_query",
+    "without_creations",
 ]
 
 _DONE: Final = "('applied', 'adopted')"
@@ -93,6 +97,39 @@ FROM (
 WHERE found._change = outcomes._change AND outcomes.result IN {_DONE}""".strip()
 
 
+def without_creations(columns: Sequence[TargetColumn]) -> str:
+    """The statement that gives changes *Parent Failed* where a record that a lookup was to create is missing.
+
+    `uncreated` has the ids of those records, and why they are missing.
+    """
+    same = " OR ".join(f"uncreated.id = {record_of(column)}" for column in columns)
+    return f"""
+INSERT INTO outcomes (_change, result, code, message)
+SELECT changes._change, 'failed', {literal(ErrorType.PARENT_FAILED)},
+  concat('the ', min(uncreated.entity), ' that a lookup creates was refused: ', min(uncreated.message))
+FROM changes JOIN desired ON desired._row = changes._row JOIN uncreated ON {same}
+GROUP BY changes._change""".strip()
+
+
+def found_creations(column: TargetColumn) -> tuple[str, str]:
+    """The statements that put the id of a record that exists meanwhile in the place of the id that it was to get.
+
+    `renamed` has both ids: `planned` and `found`.
+    """
+    return _replaced(
+        column,
+        f"""
+SELECT desired._row, CAST(renamed.planned AS VARCHAR) AS planned, CAST(renamed.found AS VARCHAR) AS found
+FROM desired JOIN renamed ON renamed.planned = {record_of(column)}""".strip(),
+    )
+
+
+def record_of(column: TargetColumn) -> str:
+    """SQL of the id of the record that a lookup column of `desired` refers to."""
+    name = f"desired.{quoted(column.name)}"
+    return f"TRY_CAST(split_part({name}, ':', 2) AS UUID)" if column.attribute.polymorphic else name
+
+
 def actual_ids(column: TargetColumn) -> tuple[str, str]:
     """The statements that put the id of an adopted parent in the place of the id that it was to get.
 
@@ -103,6 +140,11 @@ SELECT parents._row, CAST(new_records._id AS VARCHAR) AS planned, CAST(outcomes.
 FROM parents JOIN new_records ON new_records._row = parents.parent
 JOIN changes AS made ON made._row = parents.parent JOIN outcomes ON outcomes._change = made._change
 WHERE parents.name = {literal(column.name)} AND outcomes.id <> new_records._id""".strip()
+    return _replaced(column, other)
+
+
+def _replaced(column: TargetColumn, other: str) -> tuple[str, str]:
+    """The statements that replace ids; `other` gives rows, the id that is there, and the one that takes its place."""
     name = quoted(column.name)
     changed = "replace(CAST({0} AS VARCHAR), other.planned, other.found)"
     fields = ", ".join(f"{field} = {changed.format(f'changes.{field}')}" for field in ("payload", "later", "links"))

@@ -13,8 +13,9 @@ from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile.columns import given, key_of, names, on_insert, payload, sent
+from shared.reconcile.columns import given, names, on_insert, payload, sent
 from shared.transform import TargetColumn, key_columns, late_lookups
+from shared.transform.creations import id_of
 from shared.transform.keys import normalise_key
 from shared.transform.lookups import Candidate, LookupColumn, Reference, link_name, references
 from shared.transform.resolve import chosen, found_in_reference, link_update, report_links, unresolved
@@ -98,19 +99,11 @@ class _Links:
         id_column = self._definition.destination.id_column
         own = self._layout.get(id_column)
         mapped = f"desired.{quoted(id_column)}, " if own is not None and own.writes else ""
-        key = key_of(tuple(self._layout.values()), "desired")
-        digest = f"md5({literal(self._entity.logical_name)} || {self._folded_key(key)})"
-        # Version 8 and variant 10 of RFC 9562: an id of a form of its own, here a digest of the key.
-        provisional = (
-            f"CAST(concat(substr({digest}, 1, 12), '8', substr({digest}, 14, 3), 'a', substr({digest}, 18)) AS UUID)"
-        )
+        keys = ", ".join(f"CAST(desired.{name} AS VARCHAR)" for name in self._keys)
+        provisional = id_of(f"concat_ws(chr(31), {literal(self._entity.logical_name)}, {keys})")
         return f"""
 SELECT desired._row, coalesce(target._id, {mapped}{provisional}) AS _id, target._id IS NULL AS is_new, target._created
 FROM desired LEFT JOIN current AS target ON {same}""".strip()
-
-    def _folded_key(self, key: str) -> str:
-        del key
-        return "concat_ws(chr(31), " + ", ".join(f"CAST(desired.{name} AS VARCHAR)" for name in self._keys) + ")"
 
     def _leaving(self) -> str:
         if not self._full or self._definition.sync_behaviour.dropped != "delete":

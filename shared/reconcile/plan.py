@@ -35,6 +35,7 @@ class PlanCounts:
     Attributes:
         source_rows: Rows of the source that take part: not rejected, not filtered, one a key.
         target_rows: Records of the target that take part; 0 for `delta` and `upsert`, which do not read the target.
+        created_references: Records of other tables that lookups create.
     """
 
     insert: int = 0
@@ -46,6 +47,7 @@ class PlanCounts:
     ignored: int = 0
     source_rows: int = 0
     target_rows: int = 0
+    created_references: int = 0
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[Any]]) -> PlanCounts:
@@ -111,6 +113,7 @@ class SafetyLimits:
     max_delete: Limit = Limit(amount=30, is_share=True)
     max_update: Limit = Limit(amount=100, is_share=True)
     allow_empty_source: bool = False
+    max_created_references: int = 1000
 
     @classmethod
     def from_definition(cls, safety: Safety) -> SafetyLimits:
@@ -119,6 +122,7 @@ class SafetyLimits:
             max_delete=Limit.parse(safety.max_delete),
             max_update=Limit.parse(safety.max_update),
             allow_empty_source=safety.allow_empty_source,
+            max_created_references=safety.max_created_references,
         )
 
 
@@ -153,6 +157,11 @@ class Plan:
                     f"it would {deed} {rows:,} of the target's {counts.target_rows:,} records"
                     f"{_share(rows, counts.target_rows)}; safety.{name} is {limit}"
                 )
+        if counts.created_references > limits.max_created_references:
+            found.append(
+                f"its lookups would create {counts.created_references:,} records in other tables; "
+                f"safety.max_created_references is {limits.max_created_references:,}"
+            )
         return tuple(found)
 
     def raise_if_unsafe(self) -> None:

@@ -130,6 +130,10 @@ class _Lookup:
             yield Problem(message=message, path=f"{self._path}.default")
 
     def _create(self, lookup: Lookup, entity: EntityMetadata, names: Sequence[str]) -> Iterator[Problem]:
+        if entity.logical_name == self._entity.logical_name:
+            message = "a lookup cannot create records of the table that is synced; add them to the source"
+            yield Problem(message=message, path=f"{self._path}.on_missing")
+            return
         key, said = entity.key_over(frozenset(names)), ", ".join(names)
         if key is None or not key.active:
             message = f"on_missing: create needs an active alternate key of {entity.logical_name} over {said}"

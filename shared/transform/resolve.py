@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from shared.definitions.models import NullPolicy
+from shared.transform.creations import creation_steps
 from shared.transform.current import current_table_step
 from shared.transform.desire import Desire
 from shared.transform.lookups import (
@@ -64,6 +65,7 @@ def resolve_steps(desire: Desire, lookups: Sequence[LookupColumn]) -> tuple[Step
             "destination.mappings",
             needs=tables,
         ),
+        *creation_steps(desire.definition, lookups, unless=unless),
         *report_links(lookups),
     )
 

@@ -16,6 +16,7 @@ class Table(StrEnum):
     SHAPED = "shaped"
     SOURCE = "source"
     DESIRED = "desired"
+    CREATIONS = "creations"
     SOURCE_FILTERED = "source_filtered"
     PROTECTED = "protected"
     SOURCE_COUNTS = "source_counts"

@@ -94,6 +94,20 @@ class World:
             url = page.get("@odata.nextLink")
         return found
 
+    def create(self, table: str, record: Mapping[str, object]) -> str:
+        """Create a record; returns its id."""
+        answer = self._write("POST", table, record)
+        return str(answer.headers["OData-EntityId"]).rpartition("(")[2].rstrip(")")
+
+    def update(self, path: str, record: Mapping[str, object]) -> None:
+        """Update a record by its path, such as ``accounts(…)``."""
+        self._write("PATCH", path, record)
+
+    def _write(self, method: str, path: str, record: Mapping[str, object]) -> Any:
+        headers = {"Authorization": f"Bearer {self.emulator.token()}", "Content-Type": "application/json"}
+        url, body = self.emulator.service_url + path, json.dumps(record).encode()
+        return urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=30)
+
 
 def accounts(**changes: Any) -> dict[str, Any]:
     """A definition from source.csv (number, name, city, revenue) into accounts; keys override by name."""

@@ -283,6 +283,9 @@ class Safety(Model):
     allow_empty_source: bool = Field(
         default=False, description="Whether an empty source may drop all records of the target."
     )
+    max_created_references: int = Field(
+        default=1000, ge=0, description="Most records that lookups create in other tables (`on_missing: create`)."
+    )
     max_errors: int = Field(default=1000, ge=1, description="The run stops after this number of refused changes.")
 
 

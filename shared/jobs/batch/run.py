@@ -19,6 +19,7 @@ from shared.jobs.batch.preparation import prepare
 from shared.jobs.batch.reports import error_files, error_rows
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
+from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
@@ -66,6 +67,7 @@ class PlanReport:
                 "deleted": counts.delete,
                 "expired": counts.expire,
                 "upserted": counts.upsert,
+                "created_references": counts.created_references,
                 "unchanged": counts.unchanged,
                 "ignored": counts.ignored,
             },
@@ -222,6 +224,7 @@ class _Run:
         done, source = outcome_counts(workspace), _source_counts(workspace)
         ((violations,),) = workspace.query(violations_query())
         state, message = self._verdict(done, source, violations, skip_reason(workspace))
+        made, to_make = creation_counts(workspace)
         counts = _counts(workspace)  # as the plan is now: no drop of an adopted record is left in it
         return replace(
             self._so_far(state, message),
@@ -233,6 +236,7 @@ class _Run:
             deleted=ChangeCounts(done=done.delete, planned=counts.delete),
             expired=ChangeCounts(done=done.expire, planned=counts.expire),
             upserted=ChangeCounts(done=done.upsert, planned=counts.upsert),
+            created_references=ChangeCounts(done=made, planned=to_make),
             unchanged=counts.unchanged,
             ignored=counts.ignored,
             adopted=done.adopted,
@@ -296,7 +300,8 @@ def _plan(definition: SyncDefinition, workspace: Workspace, *, with_checksum: bo
 
 
 def _counts(workspace: Workspace) -> PlanCounts:
-    return PlanCounts.from_rows(workspace.query(counts_query()))
+    counts = PlanCounts.from_rows(workspace.query(counts_query()))
+    return replace(counts, created_references=creation_counts(workspace)[1])
 
 
 def _source_counts(workspace: Workspace) -> RowCounts:

@@ -82,7 +82,8 @@ def inserted_as(
         assert read is not None
         (workspace.folder / "page.json").write_text(read, "utf-8")
         page = str(workspace.folder / "page.json") if from_file else read
-        statement = insert_statement(entity, LAYOUT, from_file=from_file, stored_keys=stored_keys)
+        records = Records(entity=entity, layout=LAYOUT, stored_keys=stored_keys)
+        statement = insert_statement(records, from_file=from_file)
         workspace.execute(statement, [5000, page])
         (wrong,) = workspace.query("SELECT count(*) FROM current WHERE _k1 IS DISTINCT FROM lower(accountnumber)")
         assert wrong == (0,)
