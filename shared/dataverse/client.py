@@ -10,7 +10,7 @@ from urllib.parse import quote
 from shared.clock import Clock, SystemClock
 from shared.dataverse.changes import NO_LIMITS, Change, Outcome, WriteLimits
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.keys import key_values
+from shared.dataverse.http.keys import key_values, lookups
 from shared.dataverse.http.service import Call, Service, Usage
 from shared.dataverse.http.tokens import TokenProvider
 from shared.dataverse.http.transport import HttpTransport, Transport
@@ -149,6 +149,21 @@ class Dataverse:
             RetryLater: The service is away.
         """
         return read_reference(workspace, self.service, reference, condition, values)
+
+    def names(self, entity: EntityMetadata, ids: Sequence[str]) -> dict[str, str]:
+        """The primary names of some records; those that do not exist or have none are left out.
+
+        Raises:
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        if not ids or not entity.primary_name:
+            return {}
+        found = lookups(entity, [{entity.primary_id: record} for record in ids], select=[entity.primary_name])
+        calls = [Call(path=query.path, table=entity.logical_name) for query in found]
+        records = [record for call in calls for record in self.service.fetch_json(call).rows()]
+        named = {each.member(entity.primary_id).guid(): each.member(entity.primary_name).text("") for each in records}
+        return {record: name for record, name in named.items() if name}
 
     def find(self, entity: EntityMetadata, key: str) -> str | None:
         """The id of the record that has a key, as `Change.key` gives it; None if there is none.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from shared.transform import Omit, TargetColumn, key_columns, to_payload, to_service
+from shared.transform import Omit, TargetColumn, key_columns, to_payload, to_service, to_shown
 from shared.workspace import literal, quoted
 
 __all__ = [
@@ -107,7 +107,7 @@ def names(columns: Sequence[TargetColumn], condition: Condition) -> str:
 
 def before(columns: Sequence[TargetColumn], condition: Condition) -> str:
     """SQL for the JSON object of what the record holds in the columns that meet the condition."""
-    return _object((condition(c), to_service(c, f"target.{quoted(c.name)}")) for c in columns)
+    return _object((condition(c), to_shown(c, f"target.{quoted(c.name)}")) for c in columns)
 
 
 def key_of(layout: Sequence[TargetColumn], side: str) -> str:

@@ -184,15 +184,34 @@ def _share(rows: int, of: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnChange:
-    """One column of one change, as JSON values: what the target holds and what it will hold."""
+    """One column of one change, as JSON values: what the target holds and what it will hold.
+
+    Attributes:
+        before_name: For a lookup, the name of the record that the target refers to; empty if it is not known.
+        after_name: The same for the record that it will refer to.
+    """
 
     column: str
     before: Any
     after: Any
+    before_name: str = ""
+    after_name: str = ""
+
+    @property
+    def shown_before(self) -> Any:
+        """What people are shown: the name of a record, else the value."""
+        return self.before_name or self.before
+
+    @property
+    def shown_after(self) -> Any:
+        """What people are shown: the name of a record, else the value."""
+        return self.after_name or self.after
 
     def to_json(self) -> dict[str, Any]:
-        """All fields by name."""
-        return {"column": self.column, "before": self.before, "after": self.after}
+        """All fields by name; names only where there are some."""
+        names = {"before_name": self.before_name, "after_name": self.after_name}
+        shown = {"column": self.column, "before": self.before, "after": self.after}
+        return shown | {key: name for key, name in names.items() if name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from shared.transform.keys import folded, normalise_key
 from shared.transform.lookups import LookupColumn, early_lookups, late_lookups, references, related_tables
 from shared.transform.resolve import reference_steps, searched_values
 from shared.transform.rules import ErrorType
-from shared.transform.service_values import from_service, to_payload, to_service
+from shared.transform.service_values import from_service, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout
@@ -40,4 +40,5 @@ __all__ = [
     "shape_steps",
     "to_payload",
     "to_service",
+    "to_shown",
 ]

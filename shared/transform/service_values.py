@@ -8,7 +8,7 @@ from shared.entities import AttributeType
 from shared.transform.targets import TEXTS, Bind, TargetColumn, precision
 from shared.workspace import literal
 
-__all__ = ["canonical_double", "from_service", "to_payload", "to_service"]
+__all__ = ["canonical_double", "from_service", "to_payload", "to_service", "to_shown"]
 
 # Doubles at and above this are whole numbers already: rounding them could only move them.
 _WHOLE_FROM = 2**53
@@ -51,8 +51,18 @@ def to_service(column: TargetColumn, sql: str) -> str:
         column: The column.
         sql: The typed value, of the type `column.sql_type`.
     """
-    member = f'"{column.name}":'  # logical names hold nothing that JSON would escape
-    return f"{literal(member)} || coalesce({_json(column, sql)}, 'null')"
+    return f"{literal(_member_name(column))} || coalesce({_json(column, sql)}, 'null')"
+
+
+def to_shown(column: TargetColumn, sql: str) -> str:
+    """Return the SQL of the member that shows a value to people: of a lookup with several tables `<table>:<id>`."""
+    if column.attribute.polymorphic:
+        return f"{literal(_member_name(column))} || coalesce(CAST(to_json({sql}) AS VARCHAR), 'null')"
+    return to_service(column, sql)
+
+
+def _member_name(column: TargetColumn) -> str:
+    return f'"{column.name}":'  # logical names hold nothing that JSON would escape
 
 
 def to_payload(column: TargetColumn, sql: str, held_sql: str = "NULL") -> str:

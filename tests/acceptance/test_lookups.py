@@ -318,3 +318,25 @@ def test_what_refers_to_a_record_that_cannot_be_created_is_not_sent(here: World)
     assert (done.created.done, done.failed, done.created_references.done) == (1, 1, 1)
     assert [error.error_type for error in done.errors] == ["INSERT Parent Failed"]
     assert list(customers(here)) == ["one"]
+
+
+def test_a_plan_shows_lookups_by_name(here: World) -> None:
+    tree(here, [row("1", name="Contoso"), row("2", "1"), row("3", "2")], BY_NUMBER)
+    created = {each.key["accountnumber"]: each for each in here.plan().sample}
+    assert [(each.column, each.after_name) for each in created["3"].columns][-1] == ("parentaccountid", "new: 2")
+    here.run()
+
+    tree(here, [row("1", name="Contoso"), row("2", "1"), row("3", "1")], BY_NUMBER)
+    (change,) = here.plan().sample
+
+    assert [(each.column, each.before_name, each.after_name) for each in change.columns] == [
+        ("parentaccountid", "Name 2", "Contoso")
+    ]
+
+
+def test_explain_shows_the_step_that_resolves_lookups(here: World) -> None:
+    tree(here, [row("1")], BY_NUMBER)
+
+    titles = [step.title for step in here.app.explain("accounts")]
+
+    assert titles.count("Find the records that lookups refer to") == 1

@@ -15,6 +15,7 @@ from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
+from shared.jobs.batch.names import with_names
 from shared.jobs.batch.preparation import prepare
 from shared.jobs.batch.reports import error_files, error_rows
 from shared.jobs.batch.run_log import RunLog, end_of
@@ -91,14 +92,15 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
     """
     start = tools.clock.monotonic()
     with tools.open_workspace() as workspace:
-        prepare(job, tools, workspace, tools.clock.now())
+        entity = prepare(job, tools, workspace, tools.clock.now())
+        shown = read_samples(workspace.query(sample_query(sample)))
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
             plan=_plan(job.definition, workspace, with_checksum=True),
             source=_source_counts(workspace),
             target=_target_counts(workspace),
-            sample=read_samples(workspace.query(sample_query(sample))),
+            sample=with_names(shown, entity, layout(job.definition, entity), workspace, tools.dataverse),
             errors=error_rows(workspace),
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
