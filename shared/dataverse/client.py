@@ -16,7 +16,7 @@ from shared.dataverse.http.tokens import TokenProvider
 from shared.dataverse.http.transport import HttpTransport, Transport
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
 from shared.dataverse.read.holders import read_holders
-from shared.dataverse.read.reader import ReadReport, Records, read_keyed, read_table, table_query
+from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_keyed, read_table, table_query
 from shared.dataverse.read.references import read_reference
 from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
