@@ -197,16 +197,6 @@ class ColumnChange:
     before_name: str = ""
     after_name: str = ""
 
-    @property
-    def shown_before(self) -> Any:
-        """What people are shown: the name of a record, else the value."""
-        return self.before_name or self.before
-
-    @property
-    def shown_after(self) -> Any:
-        """What people are shown: the name of a record, else the value."""
-        return self.after_name or self.after
-
     def to_json(self) -> dict[str, Any]:
         """All fields by name; names only where there are some."""
         names = {"before_name": self.before_name, "after_name": self.after_name}

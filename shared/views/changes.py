@@ -9,7 +9,7 @@ from typing import Any, Final
 __all__ = ["ChangeLine", "change_lines", "shown_counts"]
 
 _ALWAYS: Final = ("created", "updated", "deleted")
-_COUNTS: Final = (*_ALWAYS, "expired", "upserted", "unchanged", "ignored")
+_COUNTS: Final = (*_ALWAYS, "expired", "upserted", "created_references", "unchanged", "ignored")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +22,8 @@ class ChangeLine:
         row: Row number in the source; None for a dropped record.
         key: The values of the sync key, in its order.
         column: Empty for a change without columns.
-        before: The target's value.
-        after: The value it will have.
+        before: The target's value; for a lookup the record's name, if it is known.
+        after: The value it will have, likewise.
     """
 
     first: bool
@@ -44,7 +44,9 @@ def change_lines(sample: Iterable[Mapping[str, Any]]) -> Iterator[ChangeLine]:
                 action=change["action"],
                 row=change["row"],
                 key=tuple(change["key"].values()),
-                **column,
+                column=column.get("column", ""),
+                before=column.get("before_name") or column.get("before"),
+                after=column.get("after_name") or column.get("after"),
             )
 
 
@@ -53,4 +55,4 @@ def shown_counts(planned: Mapping[str, Any]) -> dict[str, int]:
 
     Created, updated and deleted records are always among them, the others where there are some.
     """
-    return {name: planned[name] for name in _COUNTS if planned[name] or name in _ALWAYS}
+    return {name: planned[name] for name in _COUNTS if planned.get(name) or name in _ALWAYS}
