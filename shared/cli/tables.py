@@ -37,7 +37,14 @@ STYLES = {
     "Cancelled": "yellow",
 }
 _FATES = {"lost": "Dead letters"}  # counts whose name does not describe the result of the events
-_TO_DO = {"created": "Create", "updated": "Update", "deleted": "Delete", "expired": "Expire", "upserted": "Upsert"}
+_TO_DO = {
+    "created": "Create",
+    "updated": "Update",
+    "deleted": "Delete",
+    "expired": "Expire",
+    "upserted": "Upsert",
+    "created_references": "Create for lookups",
+}
 ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
 
 
@@ -45,7 +52,13 @@ def summary(run: RunSummary) -> Text:
     """The end of a run, in the usual lines of such platforms."""
     changes = [("Created", run.created), ("Updated", run.updated), ("Deleted", run.deleted)]
     changes += [
-        (name, change) for name, change in (("Expired", run.expired), ("Upserted", run.upserted)) if change.planned
+        (name, change)
+        for name, change in (
+            ("Expired", run.expired),
+            ("Upserted", run.upserted),
+            ("References created", run.created_references),
+        )
+        if change.planned
     ]
     lines = [
         _verdict(run),
