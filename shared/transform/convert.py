@@ -10,10 +10,11 @@ from typing import Final
 from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.transform.blanks import trimmed
-from shared.transform.dates import iso_timestamp
+from shared.transform.notation.dates import iso_timestamp
+from shared.transform.notation.numbers import NUMBER, number
+from shared.transform.notation.words import boolean, looked_up
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import canonical_double
-from shared.transform.shape import NUMBER, boolean, looked_up, number
 from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from shared.definitions.models import SyncDefinition
 from shared.definitions.models.source import Column, ColumnType
-from shared.entities import AttributeType, EntityMetadata
+from shared.entities import AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.convert import Conversion, Flaw, conversion
 from shared.transform.keys import normalise_key
 from shared.transform.lookups import LookupColumn, MatchValue, given_name, link_name, lookup_columns, selector_name
+from shared.transform.notation.moments import clock_in
+from shared.transform.notation.numbers import number
+from shared.transform.reading import written
 from shared.transform.rules import ErrorType, Rule, RuleSet
-from shared.transform.shape import PASSES, Shape, shape_of, written
+from shared.transform.shape import PASSES, Shape, shape_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns, sql_type
 from shared.workspace import Expression, NewTable, Step, Table, literal, parsed, quoted
 
@@ -198,10 +201,17 @@ def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn
 
 
 def _incoming(source: Column, column: TargetColumn) -> str:
-    exact = source.read and source.type is ColumnType.NUMBER and column.attribute.type in _FRACTIONS
-    return _rounded_once(source, column) if exact else quoted(source.label)
+    """SQL of what a source column gives a target column."""
+    value = quoted(source.label)
+    if source.read and source.type is ColumnType.NUMBER and column.attribute.type in _FRACTIONS:
+        return _rounded_once(source, column)
+    if source.time_zone is not None and column.attribute.date_behavior in _WITHOUT_ZONE:
+        return clock_in(value, source.time_zone)
+    return value
 
 
+# Such columns hold a day, or what a clock shows, and no moment: the service does not convert them for anyone.
+_WITHOUT_ZONE = frozenset({DateBehavior.DATE_ONLY, DateBehavior.TIME_ZONE_INDEPENDENT})
 _FRACTIONS = frozenset({AttributeType.DECIMAL, AttributeType.MONEY, AttributeType.DOUBLE})
 _AT_MOST_TEN_DIGITS = r"'^[+-]?[0-9]*\.?[0-9]{0,10}$'"
 
@@ -211,9 +221,9 @@ def _rounded_once(source: Column, column: TargetColumn) -> str:
 
     Rounded twice, 0.00499999999999 would become 0.01. Reading every text a second time would double the cost.
     """
-    text, number = written(source), quoted(source.label)
+    text, value = written(source), quoted(source.label)
     kept = f"regexp_matches({text}, {_AT_MOST_TEN_DIGITS})"
-    return f"CASE WHEN {kept} THEN CAST({number} AS {column.sql_type}) ELSE TRY_CAST({text} AS {column.sql_type}) END"
+    return f"CASE WHEN {kept} THEN CAST({value} AS {column.sql_type}) ELSE {number(text, column.sql_type)} END"
 
 
 def _never_empty(column: TargetColumn, label: str, *, rejects: bool) -> Iterator[Rule]:

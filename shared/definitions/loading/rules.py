@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem, close_to
+from shared.definitions.loading.notation_rules import notation_problems
 from shared.definitions.loading.yaml_loader import Path
 
 __all__ = ["between_keys"]
@@ -64,10 +65,7 @@ def _columns(document: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=(*path, "cases"), message="a column can have a formula or cases, not both")
         if column.get("default") is not None and not column.get("cases"):
             yield PathProblem(path=(*path, "default"), message="a default is allowed only for a column with cases")
-        if column.get("input_format") is not None and column.get("type") != "date":
-            yield PathProblem(
-                path=(*path, "input_format"), message="an input_format is allowed only for a column of type date"
-            )
+        yield from notation_problems(path, column)
         reserved = [key for key in ("alias", "name") if _is_row_number(column.get(key))]
         if reserved:
             yield PathProblem(
