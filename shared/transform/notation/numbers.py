@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from shared.definitions.models import Column
@@ -12,11 +11,12 @@ from shared.workspace import literal
 __all__ = ["NUMBER", "has_notation", "number", "number_example", "plain_number"]
 
 NUMBER: Final = "DECIMAL(38, 10)"  # exact for every number that a Dataverse column can hold
-_TRAILING_MINUS: Final = r"'^([0-9]+\.?[0-9]*|\.[0-9]+)-$'"
+_TRAILING_MINUS: Final = "'^([0-9.]+)-$'"
 # What people use as a blank between groups: the space, the no-break space and the narrow no-break space (U+202F),
 # which the locales of French and of SI style have (Unicode CLDR, "Number Symbols", group).
 _BLANKS: Final = " \u00a0\u202f"
-_ANY_BLANK: Final = r"[\s\x{A0}\x{202F}]*"
+_ANY_BLANK: Final = r"[ \t\x{A0}\x{202F}]*"
+_ALL_BLANKS: Final = _BLANKS + "\t"
 
 
 def number(text: str, sql_type: str = NUMBER) -> str:
@@ -26,8 +26,8 @@ def number(text: str, sql_type: str = NUMBER) -> str:
     """
     # DuckDB reads 1_000 as a thousand; in real data it is not a number.
     plain = f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {sql_type}) END"
-    turned = f"TRY_CAST('-' || left({text}, -1) AS {sql_type})"
-    return f"coalesce({plain}, CASE WHEN regexp_matches({text}, {_TRAILING_MINUS}) THEN {turned} END)"
+    turned = f"TRY_CAST('-' || regexp_extract({text}, {_TRAILING_MINUS}, 1) AS {sql_type})"
+    return f"coalesce({plain}, {turned})"
 
 
 def has_notation(column: Column) -> bool:
@@ -42,14 +42,17 @@ def plain_number(column: Column, text: str) -> str:
     thousands, but most likely decimals in another notation.
     """
     decimal, between = _separators(column)
-    signs = f"(?:{_ANY_BLANK}{_class(column.strip)}{_ANY_BLANK})*" if column.strip else ""
+    removed = column.strip or ""
+    signs = f"(?:{_ANY_BLANK}{_class(removed)}{_ANY_BLANK})*" if removed else ""
     grouped = f"[1-9][0-9]{{0,2}}(?:{_class(between)}[0-9]{{3}})+|" if between else ""
     point = _class(decimal)
-    digits = f"(?:(?:{grouped}[0-9]+)(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
-    whole = f"^(?:{signs}([+-]?){signs}({digits}){signs}(-?){signs})$"
-    # The second branch takes what is not such a number and leaves nothing of it.
-    kept = f"regexp_replace({text}, {literal(f'{whole}|(?s:^.*$)')}, '\\1\\2\\3')"
-    return f"nullif(translate({kept}, {literal(decimal + between)}, '.'), '')"
+    # A sign that is removed everywhere cannot be that of an exponent.
+    exponent = "" if set(removed) & set("eE") else "(?:[eE][+-]?[0-9]+)?"
+    digits = f"(?:(?:{grouped}[0-9]+)(?:{point}[0-9]*)?|{point}[0-9]+){exponent}"
+    whole = f"{signs}[+-]?{signs}{digits}{signs}-?{signs}"
+    dropped = between + removed + (_ALL_BLANKS if removed else "")
+    plain = f"translate({text}, {literal(decimal + dropped)}, '.')"
+    return f"CASE WHEN regexp_full_match({text}, {literal(whole)}) THEN {plain} END"
 
 
 def number_example(column: Column) -> str:
@@ -64,6 +67,6 @@ def _separators(column: Column) -> tuple[str, str]:
     return decimal, _BLANKS if between and between in _BLANKS else between
 
 
-def _class(characters: Iterable[str] | None) -> str:
+def _class(characters: str) -> str:
     """A class of characters in RE2 syntax, in which no character has a meaning."""
-    return "[" + "".join(rf"\x{{{ord(each):X}}}" for each in characters or ()) + "]"
+    return "[" + "".join(rf"\x{{{ord(each):X}}}" for each in characters) + "]"

@@ -75,6 +75,12 @@ def test_signs_have_no_meaning_as_patterns(workspace: Workspace, sign: str) -> N
     assert column_of(workspace, "source", "x") == [Decimal("5.5"), Decimal(-5), None, Decimal(5)]
 
 
+def test_letters_are_signs_too(workspace: Workspace) -> None:
+    """An E that is removed is not that of an exponent, so a number with one is refused and not misread."""
+    run(workspace, {"type": "number", "strip": "EURCHF"}, "5.5 EUR", "CHF -5", "1E5", "1e5", "EUR5EUR")
+    assert column_of(workspace, "source", "x") == [Decimal("5.5"), Decimal(-5), None, None, Decimal(5)]
+
+
 def test_the_message_shows_the_notation(workspace: Workspace) -> None:
     """The user sees what is read, never what was found."""
     run(workspace, {**GERMAN, "validate": True}, "1.25")
