@@ -100,7 +100,7 @@ def _number(column: Column) -> Reading:
         return Reading(layers=(read,), misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),))
     message = f"not a number; write it as in {number_example(column)}"
     if column.thousands_separator:
-        message += ", with three digits in each group behind the first"
+        message += ", with three digits in each group after the first"
     return Reading(
         layers=(((plain_number(column, text_name(column)), plain),), read),
         misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),),

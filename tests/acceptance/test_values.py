@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema
 import pytest
 import yaml
 
 from shared.cli.real_time import feed
+from shared.definitions import export_schema
 from shared.jobs import RunState
 from tests.acceptance.world import World, world
 
@@ -107,6 +109,11 @@ def send(here: World, *records: Mapping[str, Any]) -> dict[str, int]:
     path = here.folder / "events.ndjson"
     path.write_text("".join(json.dumps({"op": "u", **record}) + "\n" for record in records), "utf-8")
     return dict(feed(here.app, "values", str(path)).syncs["values"])
+
+
+def test_the_definition_satisfies_the_schema() -> None:
+    """Editors accept what the loader accepts."""
+    jsonschema.validate(yaml.safe_load(DEFINITION), export_schema())
 
 
 def test_a_file_lands_and_the_second_run_plans_nothing(here: World) -> None:

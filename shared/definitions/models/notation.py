@@ -39,8 +39,8 @@ POSIX_PIVOT: Final = 69
 """strptime puts the years 00 to 68 into the 21st century and 69 to 99 into the 20th (POSIX, strptime, %y)."""
 _MOST_FORMATS: Final = 20
 _MOST_FORMAT_CHARACTERS: Final = 200
-_MOST_WORDS: Final = 200
-_MOST_WORD_CHARACTERS: Final = 200
+_MOST_WORDS: Final = 100
+_MOST_WORD_CHARACTERS: Final = 100
 _MOST_SIGNS: Final = 50
 
 

@@ -81,7 +81,7 @@ class Column(Model):
     replace: tuple[Replacement, ...] = Field(default=(), description="Replacements in the value, applied in order.")
     null_values: NullValues | None = Field(
         default=None,
-        description="Texts that mean no value, such as `NULL` or `N/A`, in exactly this form; they are compared behind "
+        description="Texts that mean no value, such as `NULL` or `N/A`, in exactly this form; they are compared after "
         "`trim` and before `replace`. Replaces the list of the source; `[]`: only an empty text means no value.",
     )
     decimal_separator: DecimalSeparator | None = Field(
@@ -96,7 +96,7 @@ class Column(Model):
     )
     strip: Signs | None = Field(
         default=None,
-        description="Signs that are removed before and behind a number, with the blanks beside them, such as `€%`; "
+        description="Signs that are removed before and after a number, with the blanks beside them, such as `€%`; "
         "only with `type: number`.",
     )
     input_format: InputFormats | None = Field(

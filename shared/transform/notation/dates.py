@@ -128,7 +128,7 @@ def iso_timestamp(text: str) -> str:
 
 
 def has_offset(text: str) -> str:
-    """SQL condition: an ISO 8601 text names an offset, `Z` or a zone; it stands behind the minutes."""
+    """SQL condition: an ISO 8601 text names an offset, `Z` or a zone; it stands after the minutes."""
     return f"regexp_matches({text}, ':.*[A-Za-z+-]')"
 
 

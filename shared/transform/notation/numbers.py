@@ -22,7 +22,7 @@ _ALL_BLANKS: Final = _BLANKS + "\t"
 def number(text: str, sql_type: str = NUMBER) -> str:
     """SQL for the number that a text holds in plain notation; NULL where it holds none. `text` is a column.
 
-    A minus behind the digits is read where nothing else is, so that other numbers do not pay for it.
+    A minus after the digits is read where nothing else is, so that other numbers do not pay for it.
     """
     # DuckDB reads 1_000 as a thousand; in real data it is not a number.
     plain = f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {sql_type}) END"

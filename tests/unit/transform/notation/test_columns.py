@@ -53,7 +53,7 @@ def test_a_number_in_another_notation_goes_into_every_column_with_numbers(
     assert first == {"revenue": Decimal("-1250.00"), "notes": "-1250.005"}.get(target)
 
 
-def test_a_minus_behind_a_number_counts_at_every_precision(workspace: Workspace) -> None:
+def test_a_minus_after_a_number_counts_at_every_precision(workspace: Workspace) -> None:
     """Also where the number has more digits than expressions see."""
     run(workspace, {"type": "number"}, "0.00499999999999-", "1250.50-", target="revenue")
     assert column_of(workspace, "desired", "revenue") == [Decimal("0.00"), Decimal("-1250.50")]
@@ -85,7 +85,7 @@ def test_the_message_shows_the_notation(workspace: Workspace) -> None:
     """The user sees what is read, never what was found."""
     run(workspace, {**GERMAN, "validate": True}, "1.25")
     assert messages(workspace) == [
-        "not a number; write it as in 1.250,50, with three digits in each group behind the first"
+        "not a number; write it as in 1.250,50, with three digits in each group after the first"
     ]
     assert errors(workspace) == [(1, "x", "Invalid Format Exception", True)]
 
