@@ -227,7 +227,7 @@ def test_a_wrong_pivot_stops_the_run() -> None:
         shape_steps(definition([{"name": "x", "type": "date", "input_format": "dd/MM/yyyy", "pivot": 50}]))
 
 
-def test_a_column_without_these_keys_has_the_same_sql() -> None:
+def test_a_column_without_these_keys_has_none_of_their_sql() -> None:
     """What is not used is not computed."""
     plain = [
         {"name": "n", "type": "number"},
