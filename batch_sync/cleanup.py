@@ -22,24 +22,24 @@ LONGEST_REPLAY: Final = timedelta(days=91)
 A_TICK: Final = 500
 
 
-def clean_up(app: App, now: datetime) -> None:
-    """Once a day, by one instance, remove what is old; a tick that cannot finish leaves the rest to the next one.
+def clean_up(app: App, now: datetime, *, at_once: int = A_TICK) -> None:
+    """Once a day, by one instance, remove what is old: so many runs, letters and leases, and the rest at the next tick.
 
     What goes wrong here is logged and keeps no sync from running.
     """
     try:
         lease = app.state.acquire_lease("housekeeping", holder=uuid.uuid4().hex, seconds=A_DAY)
         # A lease that is not given back lapses when the next day's turn has come.
-        if lease is not None and _is_unfinished(app, now):
+        if lease is not None and _is_unfinished(app, now, at_once):
             app.state.release_lease(lease)
     except SyncError as error:
         log.warning("The daily cleanup did not finish: %s", error.message)
 
 
-def _is_unfinished(app: App, now: datetime) -> bool:
+def _is_unfinished(app: App, now: datetime, at_once: int) -> bool:
     """Remove what a tick can; whether there is more to do."""
     try:
-        removed = app.state.prune(now - timedelta(days=app.settings.retention_days), limit=A_TICK)
+        removed = app.state.prune(now - timedelta(days=app.settings.retention_days), limit=at_once)
         forgotten = 0 if removed.more else app.state.remove_positions(now - LONGEST_REPLAY)
     except RetryLater as error:
         log.warning("The daily cleanup is tried again at the next tick: %s", error.message)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from shared.app import App
 from shared.definitions import ParameterValue
 from shared.errors import RetryLater, SyncError
-from shared.jobs import LeaseTaken, NotDueError, RunSummary
+from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
 from shared.jobs.batch.attempts import attempt_number, attempts
 from shared.jobs.batch.run_log import end_of
 from shared.state import JobRequest, RunRecord, RunState
@@ -111,16 +111,17 @@ class Start:
     def _run_now(self) -> RunSummary:
         work = self.work
         with span("dynamics_sync.run", sync=work.sync, trigger=work.trigger), PhaseSpans() as phases:
-            return self.app.run(
-                work.sync,
-                parameters=self._parameters,
-                trigger=work.trigger,
-                force=bool(work.request and work.request.force),
-                deadline=self.deadline,
-                progress=phases,
-                run_id=self.run_id,
-                still_due=self.still_due,
-            )
+            return self.app.run(work.sync, self._parameters, self._options, progress=phases)
+
+    @property
+    def _options(self) -> RunOptions:
+        return RunOptions(
+            trigger=self.work.trigger,
+            force=bool(self.work.request and self.work.request.force),
+            deadline=self.deadline,
+            run_id=self.run_id,
+            still_due=self.still_due,
+        )
 
     def _has_written(self) -> bool:
         """Whether the run sent writes before the other side went away: then its request counts as done."""

@@ -22,7 +22,7 @@ from shared.settings import environment, function_time_limit
 from shared.state import JobRequest, RunRecord
 from shared.telemetry import log_context, record_tick
 
-__all__ = ["Tick", "run_tick"]
+__all__ = ["Agenda", "Tick", "run_tick"]
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ APP_FOLDER = Path(__file__).resolve().parents[1]
 
 
 @dataclass(slots=True)
-class _Agenda:
+class Agenda:
     """What a tick has to do, by sync: the runs of one sync follow each other.
 
     Attributes:
@@ -49,6 +49,7 @@ class _Agenda:
     alone: dict[str, list[Work]] = field(default_factory=dict)
 
     def __len__(self) -> int:
+        """The number of syncs to run."""
         return len(self.together) + len(self.alone)
 
 
@@ -88,8 +89,12 @@ class Tick:
         clean_up(self._app, self._now)
         report_problems(self._app)
         self._note_listeners()
-        agenda = self._work()
+        agenda = self.agenda()
         log.info("%d syncs to run%s", len(agenda), " (the timer is late)" if late else "")
+        self.work_on(agenda)
+
+    def work_on(self, agenda: Agenda) -> None:
+        """Run what an agenda has, where it is still due, and wait for its end; see `run` for what it raises."""
         futures = self._run_side_by_side(agenda.together.values(), SIDE_BY_SIDE)
         futures += self._run_side_by_side(agenda.alone.values(), 1)
         _raise_unforeseen(futures)
@@ -106,7 +111,7 @@ class Tick:
 
     # -- What there is to do -------------------------------------------------------------------------------------
 
-    def _work(self) -> _Agenda:
+    def agenda(self) -> Agenda:
         """What to run. What was requested comes first, because a person waits for it."""
         definitions = self._app.runnable()
         last = {each.name: last_run_settled(self._app.state, each.name, self._now) for each in definitions}
@@ -184,11 +189,11 @@ def _is_hopeless(request: JobRequest, last: RunRecord | None) -> bool:
     return attempts(last) >= MOST_ATTEMPTS and not _is_newer(request, last)
 
 
-def _agenda(work: Mapping[str, list[Work]], tried: Mapping[str, int]) -> _Agenda:
+def _agenda(work: Mapping[str, list[Work]], tried: Mapping[str, int]) -> Agenda:
     """Separate the syncs whose latest run made no progress from the others."""
     alone = sorted((name for name in work if tried.get(name)), key=lambda name: tried[name])
     together = [name for name in work if not tried.get(name)]
-    return _Agenda(together={name: work[name] for name in together}, alone={name: work[name] for name in alone})
+    return Agenda(together={name: work[name] for name in together}, alone={name: work[name] for name in alone})
 
 
 def _raise_unforeseen(futures: Sequence[Future[None]]) -> None:

@@ -13,6 +13,7 @@ from emulator.operations.bulk import Bulk
 from emulator.operations.bulk_delete import BulkDeletes
 from emulator.operations.changes import Changes
 from emulator.operations.closing import Closing
+from emulator.operations.counting import total_record_count
 from emulator.operations.navigation import Navigation, is_keyed
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
 from emulator.operations.reading import TableQuery
@@ -47,7 +48,7 @@ class Service:
         self.actions = Actions(environment, Closing(environment, self.changes))
         self.bulk_deletes = BulkDeletes(environment, self.changes)
 
-    def plan(self, request: Request) -> Planned:
+    def plan(self, request: Request) -> Planned:  # noqa: C901 - one branch a function of the service
         """Checks a request and plans its operation.
 
         Raises:
@@ -70,10 +71,12 @@ class Service:
                 body = metadata_document(self.environment.schema, annotations=annotated)
                 headers = {"Content-Type": "application/xml", "OData-Version": "4.0"}
                 return _at_once(Response(status=200, headers=headers, body=body))
-            case "WhoAmI" if request.method not in {"GET", "HEAD"}:
+            case "WhoAmI" | "RetrieveTotalRecordCount" if request.method not in {"GET", "HEAD"}:
                 raise no_resource(request.url)
             case "WhoAmI":
                 return _at_once(self._who_am_i(request))
+            case "RetrieveTotalRecordCount":
+                return total_record_count(self.environment, request, first)
             case name if name in METADATA_ROOTS:
                 return self.metadata.plan(request, segments)
             case "BulkDelete" if request.method != "POST":

@@ -1,6 +1,7 @@
 """Keep the code small: function length and count of parameters, module length, modules in a folder, broad excepts.
 
-ruff knows most rules; these few are about the whole tree. Prints what is over budget and exits with 1.
+ruff knows most rules; these few are about the whole tree, or have an exception that ruff cannot know. Prints what is
+over budget and exits with 1.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 MODULE_LINES = 400
 FOLDER_MODULES = 15  # without __init__.py
 FUNCTION_LINES = 80
+PARAMETERS = 6  # without `self`; the parameters of a command are its options, as many as it has
 MEDIAN_LINES = 10
 BROAD_EXCEPTS = 5
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
@@ -44,6 +46,33 @@ def is_broad(node: ast.AST) -> bool:
     return node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"})
 
 
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The number of parameters of a function; 0 for a command of the command line."""
+    if any(
+        isinstance(each, ast.Call) and ast.unparse(each.func) == "program.command" for each in function.decorator_list
+    ):
+        return 0
+    given = function.args
+    names = [
+        each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if each
+    ]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+def too_long_or_wide(path: Path, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    """Yield one line for each budget that a function breaks."""
+    where = f"{path}:{function.lineno}: {function.name} has"
+    if (lines := length(function)) > FUNCTION_LINES:
+        yield f"{where} {lines} lines (budget {FUNCTION_LINES})"
+    if (count := parameters(function)) > PARAMETERS:
+        yield f"{where} {count} parameters (budget {PARAMETERS})"
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The number of lines of a function."""
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
 def findings() -> Iterator[str]:
     """Yield one line for each thing over budget."""
     lengths: list[int] = []
@@ -57,10 +86,8 @@ def findings() -> Iterator[str]:
             yield f"{path}: the name does not describe the content"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, type_of_function):
-                length = (node.end_lineno or node.lineno) - node.lineno + 1
-                lengths.append(length)
-                if length > FUNCTION_LINES:
-                    yield f"{path}:{node.lineno}: {node.name} has {length} lines (budget {FUNCTION_LINES})"
+                lengths.append(length(node))
+                yield from too_long_or_wide(path, node)
             if is_broad(node):
                 broad.append(f"{path}:{node.lineno}")  # type: ignore[attr-defined]  # ExceptHandler has lineno
     if (median := statistics.median(lengths)) > MEDIAN_LINES:

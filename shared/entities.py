@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 __all__ = [
     "AlternateKey",
@@ -73,6 +74,10 @@ class Choice:
         return f"{self.value} {self.labels[0]}" if self.labels else str(self.value)
 
 
+_ALWAYS_SET: Final = frozenset({AttributeType.STATE, AttributeType.STATUS, AttributeType.OWNER})
+_REFERENCES: Final = frozenset({AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeMetadata:
     """One column of a table.
@@ -109,9 +114,26 @@ class AttributeMetadata:
     computed: str = ""
 
     @property
+    def refers(self) -> bool:
+        """Whether the column holds a reference to another record."""
+        return self.type in _REFERENCES
+
+    @property
+    def polymorphic(self) -> bool:
+        """Whether the column can refer to records of several tables."""
+        return self.refers and len(self.targets) > 1
+
+    def navigation_to(self, table: str) -> str:
+        """The navigation property that refers to a table; an owner has one for users and teams.
+
+        As Microsoft's own client chooses it: the relationship of this column and table, else the column's first one.
+        """
+        return self.navigation.get(table) or next(iter(self.navigation.values()), self.name)
+
+    @property
     def clearable(self) -> bool:
-        """Whether the service takes null; state and status always have a value."""
-        return self.required != "SystemRequired" and self.type not in {AttributeType.STATE, AttributeType.STATUS}
+        """Whether the service takes null; state, status and owner always have a value."""
+        return self.required != "SystemRequired" and self.type not in _ALWAYS_SET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +152,7 @@ class EntityMetadata:
     Attributes:
         entity_set: The name in URLs; read from metadata, never derived from the logical name.
         attributes: Logical name -> column.
+        related: Logical name -> the tables that the mapped lookups of a sync refer to; the table itself is not in it.
     """
 
     logical_name: str
@@ -140,6 +163,11 @@ class EntityMetadata:
     attributes: Mapping[str, AttributeMetadata]
     keys: tuple[AlternateKey, ...] = ()
     elastic: bool = False
+    related: Mapping[str, EntityMetadata] = field(default_factory=dict)
+
+    def table(self, name: str) -> EntityMetadata | None:
+        """A table that this one refers to, or the table itself; None if its metadata was not read."""
+        return self if name == self.logical_name else self.related.get(name)
 
     def options(self, kind: AttributeType) -> tuple[Choice, ...]:
         """The options of the column of a kind that a table has once: its state or its status; none without it."""

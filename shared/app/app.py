@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -17,7 +16,18 @@ from shared.dataverse.http.hosts import direct_hosts
 from shared.definitions import Loaded, ParameterValue, Repository, SecretReference, SyncDefinition, resolve
 from shared.definitions.parameters.environment import secret_variables
 from shared.errors import DefinitionError, Problem, SyncError, UserError
-from shared.jobs import BatchJob, NoProgress, PlanReport, Progress, RunSummary, Tools, explained, plan_batch, run_batch
+from shared.jobs import (
+    BatchJob,
+    NoProgress,
+    PlanReport,
+    Progress,
+    RunOptions,
+    RunSummary,
+    Tools,
+    explained,
+    plan_batch,
+    run_batch,
+)
 from shared.jobs.batch.disk_need import expected_disk
 from shared.jobs.validation import online_problems
 from shared.redaction import register_secret
@@ -45,6 +55,8 @@ class App:
         settings: The settings of the environment.
         read_environment: Gives the environment as it is now; what `{env: NAME}` and `ENV('NAME')` read.
         room: The temporary disk that the runs share; that of the settings when not given.
+        state: The state store; that of the settings when not given.
+        open_dataverse: Makes the client of an environment; see `Wiring`.
     """
 
     def __init__(
@@ -53,12 +65,15 @@ class App:
         *,
         read_environment: Callable[[], Mapping[str, str]] = environment,
         room: Room | None = None,
+        state: StateStore | None = None,
+        open_dataverse: Callable[..., Dataverse] = Dataverse,
     ) -> None:
         self.settings = settings
         self._environment = read_environment
         self.room = room or Room(settings.workspace_temp, limit=settings.workspace_disk_bytes)
+        self._given_state = state
         register_secret(*settings.secrets())
-        self._wiring = Wiring(settings, read_environment)
+        self._wiring = Wiring(settings, read_environment, open_dataverse)
 
     # -- Definitions ---------------------------------------------------------------------------------------------
 
@@ -139,49 +154,27 @@ class App:
         with self._located(definition), self._tools(definition, values, keep, progress) as tools:
             return plan_batch(job, tools, sample=sample)
 
-    def run(  # noqa: PLR0913 - all by name; they are the options of a run
+    def run(
         self,
         name: str,
         parameters: Mapping[str, ParameterValue] | None = None,
+        options: RunOptions | None = None,
         *,
-        trigger: str = "command",
-        force: bool = False,
-        approved: str | None = None,
-        plan_id: str = "",
         keep: Path | None = None,
-        deadline: float | None = None,
         progress: Progress | None = None,
-        run_id: str | None = None,
-        still_due: Callable[[RunRecord | None], bool] = lambda _: True,
     ) -> RunSummary:
         """Run one sync; see `shared.jobs.run_batch` for what it raises.
 
         Args:
             name: The sync.
             parameters: What overrides the definition's parameters.
-            trigger: `command`, `timer` or `job`.
-            force: Override the safety limits.
-            approved: Checksum of the plan to apply, exactly it or nothing.
-            plan_id: Identifies that plan, which is then applied once; empty where it was not saved.
+            options: How the run is started, and what limits it; a run from the command line by default.
             keep: A file to leave the run's workspace in.
-            deadline: `time.monotonic()` at which the writer stops.
             progress: Gets phases and numbers of rows.
-            run_id: Names the run; a new id by default.
-            still_due: Asked under the sync's lease, with its latest run, whether this run is still to be.
         """
         definition = self.definition(name)
         values = self.parameters(definition, parameters or {})
-        job = BatchJob(
-            definition=definition,
-            parameters=values,
-            trigger=trigger,
-            force=force,
-            approved=approved,
-            plan_id=plan_id,
-            deadline=deadline,
-            run_id=run_id or uuid.uuid4().hex,
-            still_due=still_due,
-        )
+        job = BatchJob(definition=definition, parameters=values, options=options or RunOptions())
         last = self.state.last_run(name)
         with self._located(definition), self._tools(definition, values, keep, progress, last) as tools:
             return run_batch(job, tools)
@@ -200,7 +193,7 @@ class App:
         """The SQL of every step of a run."""
         definition = self.definition(name)
         with closing(self.dataverse(definition, self.parameters(definition, parameters or {}))) as dataverse:
-            entity = dataverse.entity(definition.destination.entity)
+            entity = dataverse.tables_of(definition)
         with self._located(definition):
             return explained(definition, entity, started=datetime.now(UTC))
 
@@ -258,8 +251,8 @@ class App:
 
     @cached_property
     def state(self) -> StateStore:
-        """The state store that the settings name."""
-        return self._wiring.open_state()
+        """The state store that was given, or that the settings name."""
+        return self._given_state or self._wiring.open_state()
 
     def secret(self, reference: SecretReference, *, fresh: bool = False) -> str:
         """The value behind a reference; see `SecretStore.get` for what it raises."""

@@ -46,11 +46,19 @@ class Wiring:
     Args:
         settings: The settings of the environment.
         read_environment: Gives the environment as it is now; what `{env: NAME}` reads.
+        open_dataverse: Makes the client of an environment, from the arguments `connection`, `tokens` and `cache` of
+            `Dataverse`.
     """
 
-    def __init__(self, settings: Settings, read_environment: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        read_environment: Callable[[], Mapping[str, str]],
+        open_dataverse: Callable[..., Dataverse] = Dataverse,
+    ) -> None:
         self._settings = settings
         self._environment = read_environment
+        self._open_dataverse = open_dataverse
         self._metadata = MetadataCache()
         self.open_url: OpenUrl = RemoteFiles.of(settings).open
 
@@ -128,7 +136,7 @@ class Wiring:
             destination.tenant_id and in_text(destination.tenant_id, values), connection.service_url
         )
         users = [self._application_user(user, authority) for user in destination.application_users]
-        return Dataverse(connection, tokens=users, cache=self._metadata)
+        return self._open_dataverse(connection=connection, tokens=users, cache=self._metadata)
 
     def _application_user(self, user: ApplicationUser, authority: str | None) -> TokenProvider:
         client_id = user.client_id if isinstance(user.client_id, str | None) else self.secret(user.client_id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -12,7 +13,6 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from shared.cli import frame
-from shared.cli.execution_log import error_json, latest_runs, run_json, run_named, write_files
 from shared.cli.frame import (
     EXIT_CHANGES,
     EXIT_ERRORS,
@@ -28,11 +28,13 @@ from shared.cli.frame import (
     output_of,
     program,
 )
-from shared.cli.html import plan_page
-from shared.cli.output import write_file
-from shared.cli.plan_files import PlanFile
+from shared.cli.output import write_file, write_files
 from shared.cli.progress import Bars
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
+from shared.views.errors import error_json
+from shared.views.plan_files import PlanFile
+from shared.views.plan_page import plan_page
+from shared.views.runs import error_files, latest_runs, run_json, run_named
 
 if TYPE_CHECKING:
     from shared.jobs import PlanReport
@@ -94,7 +96,7 @@ def plan(
         write_file(out, PlanFile.of(value, values).to_text())
     if html:
         write_file(html, plan_page(value))
-    output.result(value, planned(report), *_plan_tables(report), _after_plan(report, out))
+    output.result(value, planned(report), *_plan_tables(report, value), _after_plan(report, out))
     if report.plan.violations():
         return EXIT_UNSAFE
     if detailed_exit_code and report.plan.counts.changes:
@@ -116,15 +118,16 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run one sync."""
-    output, overrides = output_of(context, as_json), given(parameters)
+    from shared.jobs import ApprovedPlan, RunOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
+    output, values = output_of(context, as_json), given(parameters)
     saved = PlanFile.read(plan_file, sync=name) if plan_file else None
+    approved = ApprovedPlan(checksum=saved.checksum, id=saved.id) if saved else None
     with Bars(output.err) as bars:
         done = frame.opened().run(
             name,
-            {**saved.values(), **overrides} if saved else overrides,
-            force=force,
-            approved=saved.checksum if saved else None,
-            plan_id=saved.id if saved else "",
+            {**saved.values(), **values} if saved else values,
+            RunOptions(force=force, approved=approved),
             keep=keep_workspace,
             progress=bars,
         )
@@ -179,7 +182,7 @@ def errors(
     output, state = output_of(context, as_json), frame.opened().state
     record = run_named(run_id, state)
     found = state.errors(record.run_id)
-    files = write_files(state, record.run_id, csv) if csv else []
+    files = write_files(csv, error_files(state, record.run_id)) if csv else []
     output.result(
         {"run_id": record.run_id, "errors": [error_json(error) for error in found], "files": [str(f) for f in files]},
         error_table(found, whole=True) if found else Text(f"Run {record.run_id} had no errors."),
@@ -206,8 +209,8 @@ def _place(step: Step) -> str:
     return f" ({step.origin})" if step.origin else ""
 
 
-def _plan_tables(report: PlanReport) -> list[RenderableType]:
-    tables: list[RenderableType] = [sample_table(report.sample)] if report.sample else []
+def _plan_tables(report: PlanReport, value: Mapping[str, Any]) -> list[RenderableType]:
+    tables: list[RenderableType] = [sample_table(value["sample"])] if value["sample"] else []
     return [*tables, error_table(report.errors)] if report.errors else tables
 
 

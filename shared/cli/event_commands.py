@@ -11,6 +11,7 @@ from shared.cli import frame
 from shared.cli.frame import EXIT_ERRORS, MOST_SHOWN, AsJson, Name, OneOrAll, output_of, program
 from shared.cli.tables import events_text, letter_table
 from shared.errors import UserError
+from shared.views.dead_letters import dead_letter_json
 
 __all__: list[str] = []  # importing the module adds its commands to the program
 
@@ -42,14 +43,12 @@ def dead_letters(
     as_json: AsJson = False,
 ) -> int:
     """Show the events that could not be applied, and why."""
-    from shared.cli.real_time import letter_json  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
-
     output, app = output_of(context, as_json), frame.opened()
     letters, count = app.state.dead_letters(name, limit=limit), app.state.count_dead_letters(name)
     if not letters:
         frame.expect(app, name)
     output.result(
-        {"count": count, "dead_letters": [letter_json(letter) for letter in letters]},
+        {"count": count, "dead_letters": [dead_letter_json(letter) for letter in letters]},
         letter_table(letters) if letters else Text("No dead letters."),
         *([Text(f"{len(letters):,} of {count:,}.")] if count > len(letters) else []),
         *([Text(f"Next: dynamics-sync replay {name or letters[0].sync}".rstrip())] if letters else []),

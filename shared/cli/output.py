@@ -16,7 +16,7 @@ from rich.segment import Segment
 from shared.errors import UserError
 from shared.visible import for_terminal, in_json
 
-__all__ = ["Output", "write_file"]
+__all__ = ["Output", "write_file", "write_files"]
 
 PIPE_WIDTH = 120  # a pipe or a log has no width of its own; rich would take it for a terminal of 80
 
@@ -92,3 +92,16 @@ def write_file(path: Path, text: str | bytes) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def write_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[Path]:
+    """Write files, each with a name and its bytes, into a folder, and return their paths.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    paths = []
+    for name, data in files:
+        write_file(folder / name, data)
+        paths.append(folder / name)
+    return paths

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 from uuid import uuid4
 
 from shared.app import App
@@ -22,7 +22,7 @@ from shared.jobs.real_time.events import (
 from shared.jobs.real_time.files import messages_in
 from shared.state import DeadLetter
 
-__all__ = ["feed", "letter_json", "try_again"]
+__all__ = ["feed", "try_again"]
 
 BATCH = 500  # events at once: what the Event Hubs trigger hands over at most, unless the host is told otherwise
 STANDARD_INPUT = "-"
@@ -52,24 +52,6 @@ def try_again(app: App, letters: Sequence[DeadLetter]) -> Replayed:
         RetryLater: Dataverse or the state store is not available; nothing is lost.
     """
     return replay(letters, app.listeners(), app.event_tools)
-
-
-def letter_json(letter: DeadLetter) -> dict[str, Any]:
-    """A dead letter as JSON values; in a body that is not UTF-8 the invalid bytes are replaced."""
-    return {
-        "id": letter.id,
-        "sync": letter.sync,
-        "error": letter.error,
-        "code": letter.code,
-        "message": letter.message,
-        "partition": letter.partition,
-        "sequence": letter.sequence,
-        "offset": letter.offset,
-        "tries": letter.tries,
-        "kept": letter.kept.isoformat(),
-        "enqueued": letter.enqueued.isoformat() if letter.enqueued else None,
-        "body": letter.body.decode("utf-8", "replace"),
-    }
 
 
 def _name(file: str) -> str:

@@ -10,17 +10,19 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from shared.views.changes import change_lines, shown_counts
+from shared.views.errors import first_rows
+from shared.views.runs import LOST, changes_made
+
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to load
     from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary
     from shared.jobs.real_time.events import EventsSummary
-    from shared.reconcile import SampleChange
     from shared.state import DeadLetter, ErrorRecord, RunRecord
 
 __all__ = ["error_table", "events_text", "letter_table", "planned", "run_table", "sample_table", "shown", "summary"]
 
 RULE = "=" * 61
 FIGURES_END = 41  # the column in which the figures of a summary end
-ROWS_SHOWN = 5
 SHOWN_CHARACTERS = 60
 SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
 STYLES = {
@@ -31,11 +33,18 @@ STYLES = {
     "Refused": "red",
     "Failed": "red",
     "Interrupted": "yellow",
-    "Lost": "yellow",
+    LOST: "yellow",
     "Cancelled": "yellow",
 }
 _FATES = {"lost": "Dead letters"}  # counts whose name does not describe the result of the events
-_CHANGES = ("created", "updated", "deleted", "expired", "upserted")
+_TO_DO = {
+    "created": "Create",
+    "updated": "Update",
+    "deleted": "Delete",
+    "expired": "Expire",
+    "upserted": "Upsert",
+    "created_references": "Create for lookups",
+}
 ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
 
 
@@ -43,7 +52,13 @@ def summary(run: RunSummary) -> Text:
     """The end of a run, in the usual lines of such platforms."""
     changes = [("Created", run.created), ("Updated", run.updated), ("Deleted", run.deleted)]
     changes += [
-        (name, change) for name, change in (("Expired", run.expired), ("Upserted", run.upserted)) if change.planned
+        (name, change)
+        for name, change in (
+            ("Expired", run.expired),
+            ("Upserted", run.upserted),
+            ("References created", run.created_references),
+        )
+        if change.planned
     ]
     lines = [
         _verdict(run),
@@ -72,17 +87,7 @@ def summary(run: RunSummary) -> Text:
 
 def planned(report: PlanReport) -> Text:
     """What a run would do, in the same lines."""
-    counts = report.plan.counts
-    changes = (
-        ("Create", counts.insert),
-        ("Update", counts.update),
-        ("Delete", counts.delete),
-        ("Expire", counts.expire),
-        ("Upsert", counts.upsert),
-        ("Unchanged", counts.unchanged),
-        ("Ignored", counts.ignored),
-    )
-    always = {"Create", "Update", "Delete"}
+    counts = shown_counts(report.to_json()["planned"])
     head = f"Plan of {report.sync} ({report.strategy}): nothing has been written."
     lines = [
         head,
@@ -90,7 +95,10 @@ def planned(report: PlanReport) -> Text:
         *_side("Source", report.source),
         *_side("Target", report.target),
         "To do:",
-        *(_line(f"   {name}:", f"{count:,}", " records") for name, count in changes if count or name in always),
+        *(
+            _line(f"   {_TO_DO.get(name, name.capitalize())}:", f"{count:,}", " records")
+            for name, count in counts.items()
+        ),
         "-" * 47,
         f" Total elapsed time         : {_clock(report.elapsed_seconds)}",
         f" Checksum                   : {report.plan.checksum}",
@@ -98,23 +106,25 @@ def planned(report: PlanReport) -> Text:
     return _lines(lines, style="yellow" if report.plan.violations() else "green")
 
 
-def sample_table(changes: Sequence[SampleChange]) -> Table:
-    """Some changes of a plan, one line a column: what the record holds and what it will hold."""
+def sample_table(sample: Iterable[Mapping[str, Any]]) -> Table:
+    """Some changes of a plan, one line a column: what the record holds and what it will hold.
+
+    Args:
+        sample: As in the object of `plan --json`.
+    """
     table = Table(title="Examples of changes", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("Action", "Row", "Key", "Column", "Before", "After"):
         table.add_column(name)
-    for change in changes:
+    for line in change_lines(sample):
+        if line.first and table.row_count:
+            table.add_section()
         head = (
-            Text(change.action.value, style=ACTIONS[change.action.value]),
-            Text("" if change.row is None else str(change.row)),
-            Text(", ".join(shown(value) for value in change.key.values())),
+            Text(line.action, style=ACTIONS[line.action]),
+            Text("" if line.row is None else str(line.row)),
+            Text(", ".join(map(shown, line.key))),
         )
-        for number, column in enumerate(change.columns):
-            first = head if number == 0 else (Text(), Text(), Text())
-            table.add_row(*first, Text(column.column), Text(shown(column.before)), Text(shown(column.after)))
-        if not change.columns:
-            table.add_row(*head)
-        table.add_section()
+        values = (Text(line.column), Text(shown(line.before)), Text(shown(line.after)))
+        table.add_row(*(head if line.first else (Text(), Text(), Text())), *values)
     return table
 
 
@@ -124,7 +134,7 @@ def error_table(errors: Iterable[ErrorRow | ErrorRecord], *, whole: bool = False
     table.add_column("Count", justify="right")
     table.add_column("First rows", max_width=30)
     for error in errors:
-        rows = ", ".join(map(str, error.rows[:ROWS_SHOWN])) + (", …" if error.count > ROWS_SHOWN else "")
+        rows = first_rows(error.rows, error.count)
         said = Text(error.message if whole else shown(error.message), style="dim")
         kind = Text("\n").join([Text(error.error_type), said]) if said else Text(error.error_type)
         table.add_row(error.side, Text(error.error_class), kind, Text(error.column), f"{error.count:,}", Text(rows))
@@ -226,6 +236,4 @@ def _clock(seconds: float) -> str:
 
 def _did(counts: Mapping[str, Any]) -> str:
     """The changes of a run as text; empty if it changed nothing."""
-    done = {name: counts.get(name, {}).get("done", 0) for name in _CHANGES}
-    done |= {name: counts.get(name, 0) for name in ("adopted", "failed")}
-    return ", ".join(f"{count:,} {name}" for name, count in done.items() if count)
+    return ", ".join(f"{count:,} {name}" for name, count in changes_made(counts).items())

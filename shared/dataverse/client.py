@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from urllib.parse import quote
 
 from shared.clock import Clock, SystemClock
 from shared.dataverse.changes import NO_LIMITS, Change, Outcome, WriteLimits
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.keys import key_values
+from shared.dataverse.http.keys import key_values, lookups
 from shared.dataverse.http.service import Call, Service, Usage
 from shared.dataverse.http.tokens import TokenProvider
 from shared.dataverse.http.transport import HttpTransport, Transport
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
 from shared.dataverse.read.holders import read_holders
-from shared.dataverse.read.reader import ReadReport, keyed_queries, read_queries, read_table, table_query
+from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_keyed, read_table, table_query
+from shared.dataverse.read.references import read_reference
 from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
 from shared.dataverse.write.lanes import Lane
 from shared.dataverse.write.senders import ThreadSenders
 from shared.dataverse.write.writer import SendResult, Writing
+from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
+from shared.errors import AbortRun, DefinitionError, Problem
+from shared.transform import related_tables
+from shared.transform.lookups import Reference
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace
 
@@ -40,6 +46,8 @@ class Dataverse:
         clock: Time; the machine's own by default.
         transport: Sends requests; real HTTP by default.
         cache: Metadata that outlives this object, such as a process's.
+        controllers: Makes the limits of one application user for writes to a table; by default they begin with the
+            degree of parallelism that the service recommends.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class Dataverse:
         clock: Clock | None = None,
         transport: Transport | None = None,
         cache: MetadataCache | None = None,
+        controllers: Callable[[EntityMetadata], Controller] | None = None,
     ) -> None:
         self.service = Service(
             connection,
@@ -58,12 +67,30 @@ class Dataverse:
             clock=clock or SystemClock(),
         )
         self._cache = cache or MetadataCache()
+        self._controllers = controllers or self._controller
         self._targets: dict[str, Target] = {}
         self._lanes: dict[str, list[Lane]] = {}
 
     def entity(self, name: str) -> EntityMetadata:
         """A table by logical name, entity set name or display name; see `read_entity`."""
         return read_entity(self.service, name, self._cache)
+
+    def tables_of(self, definition: SyncDefinition) -> EntityMetadata:
+        """The table that a definition writes to, with the tables that its lookups refer to.
+
+        Raises:
+            DefinitionError: The environment lacks one of those.
+            AbortRun: The environment lacks the table, or refuses everything.
+            RetryLater: The service is away.
+        """
+        entity = self.entity(definition.destination.entity)
+        related = {}
+        for name in sorted(related_tables(definition, entity)):
+            try:
+                related[name] = self.entity(name)
+            except AbortRun as error:
+                raise DefinitionError([Problem(message=error.message, path="destination.mappings")]) from error
+        return replace(entity, related=related) if related else entity
 
     def try_filter(self, entity: EntityMetadata, condition: str) -> None:
         """Ask for one record that a filter lets through, to check whether the service accepts it.
@@ -97,7 +124,8 @@ class Dataverse:
             entity: The table.
             layout: Columns to read.
             condition: An OData filter, parameters already bound, not percent-encoded.
-            keys: Only records with these keys: JSON objects of the sync key's columns, as in `Change.key`.
+            keys: Only records with these keys: JSON objects of the sync key's columns, as in `Change.key`. `current`
+                then stores its keys.
 
         Raises:
             UserError: The filter is too long for a URL.
@@ -106,9 +134,48 @@ class Dataverse:
             RetryLater: The service is away.
         """
         if keys is None:
-            return read_table(workspace, self.service, entity, layout, condition)
-        queries = list(keyed_queries(entity, layout, map(key_values, keys), condition))
-        return read_queries(workspace, self.service, entity, layout, queries)
+            return read_table(workspace, self.service, Records(entity=entity, layout=layout), condition)
+        records = Records(entity=entity, layout=layout, stored_keys=True)
+        return read_keyed(workspace, self.service, records, map(key_values, keys), condition)
+
+    def read_reference(
+        self, workspace: Workspace, reference: Reference, values: Sequence[str], *, condition: str | None = None
+    ) -> ReadReport:
+        """Read the records that lookups search; see `shared.dataverse.read.references.read_reference`.
+
+        Raises:
+            RequestRefused: The service refuses the query, such as a filter that it does not understand.
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        return read_reference(workspace, self.service, reference, condition, values)
+
+    def names(self, entity: EntityMetadata, ids: Sequence[str]) -> dict[str, str]:
+        """The primary names of some records; those that do not exist or have none are left out.
+
+        Raises:
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        if not ids or not entity.primary_name:
+            return {}
+        found = lookups(entity, [{entity.primary_id: record} for record in ids], select=[entity.primary_name])
+        calls = [Call(path=query.path, table=entity.logical_name) for query in found]
+        records = [record for call in calls for record in self.service.fetch_json(call).rows()]
+        named = {each.member(entity.primary_id).guid(): each.member(entity.primary_name).text("") for each in records}
+        return {record: name for record, name in named.items() if name}
+
+    def find(self, entity: EntityMetadata, key: str) -> str | None:
+        """The id of the record that has a key, as `Change.key` gives it; None if there is none.
+
+        Raises:
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        for query in keyed_queries(entity, (), [key_values(key)]):
+            for record in self.service.fetch_json(Call(path=query, table=entity.logical_name)).rows():
+                return record.member(entity.primary_id).guid()
+        return None
 
     def read_holders(
         self,
@@ -196,17 +263,16 @@ class Dataverse:
 
     def _lanes_of(self, entity: EntityMetadata) -> list[Lane]:
         """The application users with what has been learned about each; kept between writes."""
-        sizes = Sizes(most=ELASTIC_ROWS) if entity.elastic else Sizes()
         kept = self._lanes.get(entity.logical_name)
         if kept is None:
-            parallel = self._parallel()
-            most = self.service.connection.parallel
-            kept = [
-                Lane(user=user, controller=Controller(parallel=parallel, most_parallel=most, sizes=sizes))
-                for user in range(len(self.service.users))
-            ]
+            kept = [Lane(user=user, controller=self._controllers(entity)) for user in range(len(self.service.users))]
             self._lanes[entity.logical_name] = kept
         return kept
+
+    def _controller(self, entity: EntityMetadata) -> Controller:
+        sizes = Sizes(most=ELASTIC_ROWS) if entity.elastic else Sizes()
+        most = self.service.connection.parallel
+        return Controller(parallel=self._parallel(), most_parallel=most, sizes=sizes)
 
     def _parallel(self) -> int:
         """The recommended degree of parallelism: every answer carries it; without one, `WhoAmI` is asked."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
-from shared.definitions.models import Column, SyncDefinition
+from shared.definitions.models import Column, ColumnType, SyncDefinition
 from shared.definitions.models import Mapping as Mapped
+from shared.definitions.models.notation import DECIMAL_SEPARATOR, FALSE_WORDS, TRUE_WORDS
 from shared.events.bodies import as_text
 from shared.events.paths import ABSENT, finder
 from shared.events.records import Undecodable, Unusable
@@ -22,7 +24,7 @@ class Reader:
     """Reads a definition's source columns out of records."""
 
     def __init__(self, columns: Iterable[Column]) -> None:
-        self._finders: dict[str, _Finder] = {column.name: _finder(column.name) for column in columns if column.read}
+        self._finders: dict[str, _Finder] = {column.name: _noted(column) for column in columns if column.read}
 
     @property
     def names(self) -> frozenset[str]:
@@ -57,6 +59,31 @@ def _finder(name: str) -> _Finder:
     if name.startswith("$"):
         return finder(name)
     return lambda record: record.get(name, ABSENT)
+
+
+def _noted(column: Column) -> _Finder:
+    """Finds a field, and writes its JSON number or boolean as the column writes them: JSON has a notation of its own.
+
+    Otherwise the number 1.125 would be a thousand in a column whose thousands separator is a point.
+    """
+    find = _finder(column.name)
+    if column.type is ColumnType.NUMBER and column.decimal_separator not in {None, DECIMAL_SEPARATOR}:
+        return lambda record: _with_separator(find(record), column.decimal_separator or DECIMAL_SEPARATOR)
+    if column.type is ColumnType.BOOL and (column.true_values or column.false_values):
+        true, false = (column.true_values or TRUE_WORDS)[0], (column.false_values or FALSE_WORDS)[0]
+        return lambda record: _with_word(find(record), true, false)
+    return find
+
+
+def _with_separator(value: Any, separator: str) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return value
+    text = as_text(value)
+    return text.replace(DECIMAL_SEPARATOR, separator) if isinstance(text, str) else text
+
+
+def _with_word(value: Any, true: str, false: str) -> Any:
+    return (true if value else false) if isinstance(value, bool) else value
 
 
 def carried_definition(
@@ -135,8 +162,10 @@ def _made_of(column: Column, columns: Sequence[Column]) -> frozenset[str]:
 def _mapped_from(mapping: Mapped, definition: SyncDefinition) -> frozenset[str]:
     if mapping.source is None:
         return _read_by(mapping.value or "NULL", definition)
-    named = (c.label for c in definition.source.columns if mapping.source in {c.label, c.name})
-    return frozenset((next(named, mapping.source),))
+    labels = {name: column.label for column in definition.source.columns for name in (column.name, column.label)}
+    created = (text for lookup in mapping.lookups for text in lookup.create.values())
+    read = frozenset(labels.get(name, name) for name in mapping.sources)
+    return read.union(*(_read_by(text, definition) for text in created))
 
 
 def _read_by(expression: str, definition: SyncDefinition) -> frozenset[str]:

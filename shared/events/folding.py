@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from shared.definitions.models import Strategy, SyncBehaviour
 from shared.definitions.models.listener import KeyChange
-from shared.events.records import Event, EventAction, EventPosition
+from shared.events.records import Before, Event, EventAction, EventPosition
 
 __all__ = ["FoldRules", "Folded", "NetChange", "fold", "unfold"]
 
@@ -78,11 +78,12 @@ class NetChange:
     @classmethod
     def of(cls, event: Event, *, records: Iterable[str] = ()) -> NetChange:
         """The change that one event is."""
+        alone = (event,)
         return cls(
             action=event.action,
-            events=(event,),
-            settles=(event,),
-            records=tuple(dict.fromkeys((*event.records, *records))),
+            events=alone,
+            settles=alone,
+            records=tuple(dict.fromkeys((*event.records, *records))) if records else event.records,
         )
 
     @property
@@ -92,9 +93,13 @@ class NetChange:
 
     def joined(self, event: Event) -> NetChange:
         """This change with one more event."""
-        if event.action is EventAction.DELETE:
-            return replace(self, action=event.action, events=(event,), settles=(*self.settles, event))
-        return replace(self, events=(*self.events, event), settles=(*self.settles, event))
+        delete = event.action is EventAction.DELETE
+        return NetChange(
+            action=event.action if delete else self.action,
+            events=(event,) if delete else (*self.events, event),
+            settles=(*self.settles, event),
+            records=self.records,
+        )
 
     def past(self, event: Event) -> NetChange:
         """This change, which also settles an event that was overtaken."""
@@ -143,7 +148,8 @@ class _Folding:
 
     def add(self, event: Event) -> None:
         """Add an event behind those that came before it."""
-        event = self._current(event)
+        if event.before is not None:
+            event = self._current(event, event.before)
         if self._is_stale(event, event.key):
             self._overtaken(event)
         elif event.before is not None and self._rules.key_change is KeyChange.DELETE_INSERT:
@@ -153,11 +159,11 @@ class _Folding:
         else:
             self._append(event)
 
-    def _current(self, event: Event) -> Event:
+    def _current(self, event: Event, before: Before) -> Event:
         """What is left of a change of the key once newer events of the old or of the new key are counted."""
-        if event.before is None or event.before.key == event.key:
+        if before.key == event.key:
             return event
-        if self._is_stale(event, event.before.key):
+        if self._is_stale(event, before.key):
             return replace(event, before=None)
         return event.dropped_before() if self._is_stale(event, event.key) else event
 

@@ -1,6 +1,6 @@
 """The order of the steps of a run, and its logs."""
 
-from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.job import ApprovedPlan, BatchJob, RunOptions, Tools
 from shared.jobs.batch.lease_keeping import LeaseTaken
 from shared.jobs.batch.preparation import explained
 from shared.jobs.batch.run import NotDueError, PlanReport, plan_batch, run_batch
@@ -8,6 +8,7 @@ from shared.jobs.progress import NoProgress, Phase, Progress
 from shared.jobs.summary import ChangeCounts, ErrorRow, RowCounts, RunState, RunSummary
 
 __all__ = [
+    "ApprovedPlan",
     "BatchJob",
     "ChangeCounts",
     "ErrorRow",
@@ -18,6 +19,7 @@ __all__ = [
     "PlanReport",
     "Progress",
     "RowCounts",
+    "RunOptions",
     "RunState",
     "RunSummary",
     "Tools",

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, Strategy, SyncDefinition, in_odata
 from shared.entities import EntityMetadata
 from shared.jobs.outcomes import settle_taken, taken_keys
 from shared.reconcile import adoption_steps
+from shared.reconcile.outcomes import adopted_updates_query
 from shared.transform import TargetColumn, layout
 from shared.workspace import Workspace
 
 __all__ = ["Adoption"]
-
-_UPDATES: Final = (
-    "SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.later, adoptions.columns "
-    "FROM adoptions JOIN changes USING (_change) WHERE adoptions.action = 'update' ORDER BY _change"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,5 +78,5 @@ class Adoption:
             Change(
                 number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, later=later, columns=columns
             )
-            for n, record, key, payload, later, columns in workspace.query(_UPDATES)
+            for n, record, key, payload, later, columns in workspace.query(adopted_updates_query())
         ]

@@ -1,19 +1,28 @@
-"""The table `outcomes`, with one row for each change of a run: it is made, filled and read here."""
+"""The table `outcomes` of a run: outcomes go into it, and what became of the changes comes out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from shared.dataverse import KEY_TAKEN, Applied, Failed, Outcome, Skipped
 from shared.jobs.summary import Done
-from shared.workspace import NewTable, Table, Workspace, json_rows
+from shared.reconcile.outcomes import (
+    KEEP_OUTCOMES,
+    OUTCOMES,
+    Result,
+    failed_count_query,
+    outcome_counts_query,
+    settle_taken_statements,
+    skip_reason_query,
+    skip_statements,
+    taken_keys_query,
+)
+from shared.workspace import Workspace
 
 __all__ = [
-    "FAILED_CHANGES",
-    "Result",
+    "correct_outcomes",
     "failed_count",
     "is_taken",
     "keep_outcomes",
@@ -26,54 +35,9 @@ __all__ = [
 ]
 
 
-class Result(StrEnum):
-    """What became of a change, as the table has it."""
-
-    APPLIED = "applied"
-    ADOPTED = "adopted"
-    TAKEN = "taken"  # not final: an insert was refused because another record has its key
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-_TABLE: Final = NewTable(
-    name=Table.OUTCOMES,
-    columns="(_change BIGINT, result VARCHAR, id UUID, created BOOLEAN, status INTEGER, code VARCHAR, message VARCHAR)",
-)
-_OUTCOME: Final = {
-    "n": "BIGINT",
-    "result": "VARCHAR",
-    "id": "UUID",
-    "created": "BOOLEAN",
-    "status": "INTEGER",
-    "code": "VARCHAR",
-    "message": "VARCHAR",
-}
-_KEEP: Final = f"INSERT INTO outcomes SELECT {', '.join(f'r.{name}' for name in _OUTCOME)} FROM {json_rows(_OUTCOME)}"
-FAILED_CHANGES: Final = f"""(
-    SELECT _change, c.action, c._row, coalesce(c._id, o.id) AS _id, o.code, o.message
-    FROM outcomes o JOIN changes c USING (_change) WHERE o.result = '{Result.FAILED}')"""
-"""SQL of a table: the changes that Dataverse refused, each with the service's code and message."""
-
-_TAKEN_KEYS: Final = (
-    f"SELECT _change, key FROM outcomes JOIN changes USING (_change) WHERE result = '{Result.TAKEN}' ORDER BY _change"
-)
-_ADOPTED: Final = f"""
-UPDATE outcomes SET result = '{Result.ADOPTED}', id = adoptions._id, status = NULL, code = NULL, message = NULL
-FROM adoptions
-WHERE adoptions._change = outcomes._change AND result = '{Result.TAKEN}' AND adoptions.action <> 'update'""".strip()
-# Of these the update's outcome is the insert's.
-_UPDATED: Final = f"DELETE FROM outcomes WHERE result = '{Result.TAKEN}' AND _change IN (SELECT _change FROM adoptions)"
-_REFUSED: Final = f"UPDATE outcomes SET result = '{Result.FAILED}' WHERE result = '{Result.TAKEN}'"
-_COUNTS: Final = (
-    f"SELECT CASE o.result WHEN '{Result.APPLIED}' THEN c.action::VARCHAR ELSE o.result END, count(*) "
-    f"FROM outcomes o JOIN changes c USING (_change) WHERE o.result <> '{Result.TAKEN}' GROUP BY ALL"
-)
-
-
 def make_outcomes(workspace: Workspace) -> None:
     """Make the table, without rows."""
-    workspace.create(_TABLE)
+    workspace.create(OUTCOMES)
 
 
 def keep_outcomes(
@@ -89,7 +53,7 @@ def keep_outcomes(
     """
     rows = [_row(outcome, adopting=adopting, applied=applied) for outcome in outcomes]
     if rows:
-        workspace.execute(_KEEP, [json.dumps(rows)])
+        workspace.execute(KEEP_OUTCOMES, [json.dumps(rows)])
     return sum(row["result"] != Result.TAKEN for row in rows)
 
 
@@ -100,7 +64,27 @@ def is_taken(outcome: Failed) -> bool:
 
 def taken_keys(workspace: Workspace) -> list[tuple[int, str]]:
     """The inserts whose key is taken: number of the change, and its key as a JSON object."""
-    return [(number, key) for number, key in workspace.query(_TAKEN_KEYS)]
+    return [(number, key) for number, key in workspace.query(taken_keys_query())]
+
+
+def correct_outcomes(workspace: Workspace, outcomes: Sequence[Outcome]) -> None:
+    """Replace the outcomes of created records whose references could not be written.
+
+    Args:
+        workspace: Has an outcome of each of these changes: that the record was created.
+        outcomes: Of the second request; one that was made changes nothing.
+    """
+    for outcome in outcomes:
+        match outcome:
+            case Failed():
+                message = f"the record was created, but its references were refused: {outcome.message}"
+                values = [Result.FAILED, outcome.status, outcome.code, message, outcome.number]
+            case Skipped():
+                message = f"{outcome.reason}; the record was created without its references"
+                values = [Result.SKIPPED, None, None, message, outcome.number]
+            case _:
+                continue
+        workspace.execute("UPDATE outcomes SET result = ?, status = ?, code = ?, message = ? WHERE _change = ?", values)
 
 
 def settle_taken(workspace: Workspace) -> None:
@@ -109,36 +93,29 @@ def settle_taken(workspace: Workspace) -> None:
     Args:
         workspace: Has the table `adoptions` as well.
     """
-    for statement in (_ADOPTED, _UPDATED, _REFUSED):
+    for statement in settle_taken_statements():
         workspace.execute(statement)
 
 
 def skip_rest(workspace: Workspace, reason: str) -> None:
     """Give every change that has no final outcome the outcome that it was skipped."""
-    workspace.execute(
-        f"UPDATE outcomes SET result = '{Result.SKIPPED}', message = ? WHERE result = '{Result.TAKEN}'", [reason]
-    )
-    workspace.execute(
-        f"INSERT INTO outcomes (_change, result, message) SELECT _change, '{Result.SKIPPED}', ? FROM changes "
-        "WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes._change = changes._change)",
-        [reason],
-    )
+    for statement in skip_statements():
+        workspace.execute(statement, [reason])
 
 
 def failed_count(workspace: Workspace) -> int:
     """How many changes failed."""
-    return int(workspace.query(f"SELECT count(*) FROM outcomes WHERE result = '{Result.FAILED}'")[0][0])
+    return int(workspace.query(failed_count_query())[0][0])
 
 
 def outcome_counts(workspace: Workspace) -> Done:
     """Count applied changes by what they did, and those that adopted a record, failed or were skipped."""
-    return Done(**dict(workspace.query(_COUNTS)))
+    return Done(**dict(workspace.query(outcome_counts_query())))
 
 
 def skip_reason(workspace: Workspace) -> str:
     """Why changes were skipped; empty when none was."""
-    rows = workspace.query(f"SELECT min(message) FROM outcomes WHERE result = '{Result.SKIPPED}'")
-    return rows[0][0] or ""
+    return workspace.query(skip_reason_query())[0][0] or ""
 
 
 def _row(outcome: Outcome, *, adopting: bool, applied: Result) -> dict[str, Any]:

@@ -10,17 +10,21 @@ from typing import Final, assert_never
 
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile import reconcile_steps
+from shared.reconcile import link_steps, reconcile_steps
 from shared.transform import (
     TargetColumn,
     current_finish_steps,
     current_table_step,
     desire_steps,
+    early_lookups,
+    late_lookups,
+    reference_steps,
+    settle_steps,
     shape_steps,
 )
 from shared.workspace import Purpose, Step
 
-__all__ = ["NOTHING", "RunSteps", "Stage", "shaping_steps"]
+__all__ = ["NOTHING", "RunSteps", "Stage", "resolving_steps", "shaping_steps"]
 
 NOTHING: Final = Purpose(0)
 
@@ -29,11 +33,15 @@ class Stage(StrEnum):
     """The stages of a run's SQL, in order."""
 
     SHAPE = "shape"
-    """From `source_raw`, which the source has filled, to `desired`."""
+    """From `source_raw`, which the source has filled, to `desired`; and empty tables for what lookups search."""
+    RESOLVE = "resolve"
+    """Lookups in other tables; what is rejected or filtered out leaves `desired`."""
     READ = "read"
     """The table `current`, which the reader fills afterwards."""
     MATCH = "match"
     """What cannot be matched in `current` is reported and set aside."""
+    LINK = "link"
+    """Lookups in the table itself, which may refer to records that this run creates."""
     RECONCILE = "reconcile"
     """From `desired` and `current` to `decisions` and `changes`."""
 
@@ -46,6 +54,7 @@ class RunSteps:
         columns: The target columns, in the order of `desired` and `current`.
         started: The start of the run, with time zone: what an expired record's date column is set to.
         target_rows: Called after the reading: about how many records `current` has.
+        stored_keys: `current` stores its keys: records are read by their keys, so they are few.
         with_before: Keep what the records held, for a plan to show.
         leave_out: Purposes that do not matter here: steps that have no other purpose are left out.
     """
@@ -55,6 +64,7 @@ class RunSteps:
     columns: Sequence[TargetColumn]
     started: datetime
     target_rows: Callable[[], int] = lambda: 0
+    stored_keys: bool = False
     with_before: bool = True
     leave_out: Purpose = NOTHING
 
@@ -63,10 +73,15 @@ class RunSteps:
         match stage:
             case Stage.SHAPE:
                 return shaping_steps(self.definition, self.entity, leave_out=self.leave_out)
+            case Stage.RESOLVE:
+                return resolving_steps(self.definition, self.entity, leave_out=self.leave_out)
             case Stage.READ:
-                return _without(self.leave_out, (current_table_step(self.columns),))
+                return _without(self.leave_out, (current_table_step(self.columns, stored_keys=self.stored_keys),))
             case Stage.MATCH:
-                return _without(self.leave_out, current_finish_steps(self.columns, self.definition))
+                finish = current_finish_steps(self.columns, self.definition)
+                return _without(self.leave_out, (*finish, *reference_steps(late_lookups(self.definition, self.entity))))
+            case Stage.LINK:
+                return _without(self.leave_out, link_steps(self.definition, self.entity, self.columns))
             case Stage.RECONCILE:
                 return _without(self.leave_out, self._reconciling())
             case unknown:
@@ -90,7 +105,15 @@ def shaping_steps(
     definition: SyncDefinition, entity: EntityMetadata, *, leave_out: Purpose = NOTHING
 ) -> tuple[Step, ...]:
     """The steps of the stage `SHAPE`, which depend on the definition and the metadata alone."""
-    return _without(leave_out, (*shape_steps(definition), *desire_steps(definition, entity)))
+    early = reference_steps(early_lookups(definition, entity))
+    return _without(leave_out, (*shape_steps(definition), *desire_steps(definition, entity), *early))
+
+
+def resolving_steps(
+    definition: SyncDefinition, entity: EntityMetadata, *, leave_out: Purpose = NOTHING
+) -> tuple[Step, ...]:
+    """The steps of the stage `RESOLVE`, which depend on the definition and the metadata alone."""
+    return _without(leave_out, settle_steps(definition, entity))
 
 
 def _without(purposes: Purpose, steps: Iterable[Step]) -> tuple[Step, ...]:

@@ -93,6 +93,7 @@ class RunSummary:
     """One run from start to end.
 
     Attributes:
+        created_references: Records of other tables that lookups created.
         adopted: Records that the service named as having the key of a planned insert, and that took its place.
         completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`.
         elapsed_seconds: Wall-clock time.
@@ -113,6 +114,7 @@ class RunSummary:
     deleted: ChangeCounts = field(default_factory=ChangeCounts)
     expired: ChangeCounts = field(default_factory=ChangeCounts)
     upserted: ChangeCounts = field(default_factory=ChangeCounts)
+    created_references: ChangeCounts = field(default_factory=ChangeCounts)
     unchanged: int = 0
     ignored: int = 0
     adopted: int = 0
@@ -156,6 +158,7 @@ class RunSummary:
             "deleted": self.deleted.to_json(),
             "expired": self.expired.to_json(),
             "upserted": self.upserted.to_json(),
+            "created_references": self.created_references.to_json(),
             "unchanged": self.unchanged,
             "ignored": self.ignored,
             "adopted": self.adopted,

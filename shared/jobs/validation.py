@@ -33,7 +33,7 @@ def online_problems(
     Raises:
         SyncError: The environment cannot be asked.
     """
-    entity = dataverse.entity(definition.destination.entity)
+    entity = dataverse.tables_of(definition)
     return (*check(definition, entity), *_filter_problems(definition, dataverse, entity, values, absent))
 
 

@@ -2,24 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from shared.dataverse import Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
+from shared.definitions import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
 from shared.jobs.adoption import Adoption
-from shared.jobs.outcomes import Result, failed_count, is_taken, keep_outcomes, skip_rest
+from shared.jobs.creating import has_creations, write_creations
+from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_outcomes, skip_rest
 from shared.jobs.progress import Phase, Progress
-from shared.workspace import Workspace
+from shared.reconcile.dependencies import (
+    CREATES,
+    LINKED_CHANGES,
+    NOT_SETTLED,
+    actual_ids,
+    failed_links,
+    failed_parents,
+    in_generation,
+    waves_query,
+)
+from shared.reconcile.outcomes import Result, changes_count_query, changes_query
+from shared.transform import TargetColumn
+from shared.workspace import Table, Workspace
 
-__all__ = ["write_changes"]
+__all__ = ["WriteOrder", "write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
 TAKEN_AT_ONCE = 1000  # inserts that wait until the record with their key is known: as many as may fail by default
 
-_CHANGES = "SELECT _change, action, _id, key, payload, later, columns FROM changes WHERE {} ORDER BY _change"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOrder:
+    """What the order of a run's writes depends on.
+
+    Attributes:
+        adoption: How records are adopted; None where an insert stays an insert.
+        late: The columns that may refer to records which the run creates.
+        drops: Whether deletes have an order, children first.
+        creating: The columns whose lookups create what is missing.
+    """
+
+    adoption: Adoption | None = None
+    late: Sequence[TargetColumn] = ()
+    drops: bool = False
+    creating: Sequence[TargetColumn] = ()
+
+    @classmethod
+    def of(cls, adoption: Adoption | None, definition: SyncDefinition, columns: Sequence[TargetColumn]) -> WriteOrder:
+        """The order of a sync's writes."""
+        late = [column for column in columns if column.late]
+        full = definition.sync_behaviour.strategy is Strategy.FULL
+        mappings = definition.destination.mappings
+        created = {each.target for each in mappings if any(lookup.on_missing == "create" for lookup in each.lookups)}
+        creating = [column for column in columns if column.name in created]
+        return cls(adoption=adoption, late=late, drops=full and bool(late), creating=creating)
+
+    def left(self, condition: str) -> str:
+        """A condition on changes, without those that have their outcome already."""
+        return f"{condition} AND {NOT_SETTLED}" if self.creating else condition
 
 
 def write_changes(
@@ -28,31 +71,83 @@ def write_changes(
     entity: EntityMetadata,
     limits: WriteLimits,
     progress: Progress,
-    adoption: Adoption | None = None,
+    order: WriteOrder | None = None,
 ) -> None:
     """Send every change and keep its outcome; afterwards each change has exactly one.
 
     With an adoption the inserts go first and are all settled before anything else is sent: then it is known which
-    records must not be dropped, and these drops are no longer among the changes.
+    records must not be dropped, and these drops are no longer among the changes. Where rows refer to new records, the
+    parents go first, and what cannot be written with a record follows when all records exist.
 
     Raises:
         AbortRun: Dataverse refuses all writes; outcomes so far are kept.
         RetryLater: Dataverse is away for too long; outcomes so far are kept.
     """
-    ((inserts, total),) = workspace.query("SELECT count(*) FILTER (action = 'insert'), count(*) FROM changes")
+    order = order or WriteOrder()
+    ((inserts, total),) = workspace.query(changes_count_query())
     progress.phase(Phase.WRITE, total)
     writing = _Writing(workspace, dataverse, entity, limits, progress)
     try:
-        if adoption is None or not inserts:
-            writing.send(_changes(workspace, "true"), total)
+        if order.creating and has_creations(workspace):
+            writing.stopped = write_creations(workspace, dataverse, entity.related, order.creating, limits)
+            writing.recount()
+        if order.late:
+            _write_in_order(writing, workspace, order)
+        elif order.adoption is None or not inserts:
+            writing.send(_changes(workspace, order.left("true")), total)
         else:
-            writing.insert(_changes(workspace, "action = 'insert'"), adoption)
-            writing.send(_changes(workspace, "action <> 'insert'"), total - inserts)
+            writing.insert(_changes(workspace, order.left("action = 'insert'")), order.adoption)
+            writing.send(_changes(workspace, order.left("action <> 'insert'")), total - inserts)
     except SyncError as error:
         writing.stopped = writing.stopped or f"aborted: {error.message}"
         raise
     finally:
         writing.skip_rest()
+
+
+def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) -> None:
+    """New records parents first, then references between them, then what exists, then deletes children first."""
+    for generation, count in workspace.query(waves_query(Table.GENERATIONS, CREATES)):
+        condition = f"{CREATES} AND {in_generation(Table.GENERATIONS, generation)}"
+        changes = _follow_parents(workspace, order, condition)
+        if order.adoption is None:
+            writing.send(changes, count)
+        else:
+            writing.insert(changes, order.adoption)
+    _follow_parents(workspace, order, "false")
+    workspace.execute(failed_links())
+    writing.link(_linked(workspace))
+    writing.recount()
+    existing = f"NOT {CREATES} AND action <> 'delete'"
+    writing.send(_follow_parents(workspace, order, existing), 1)
+    if not order.drops:
+        writing.send(_changes(workspace, "action = 'delete'"), 1)
+        return
+    for generation, count in workspace.query(waves_query(Table.DROP_ORDER, "action = 'delete'")):
+        part = in_generation(Table.DROP_ORDER, generation)
+        writing.send(_changes(workspace, f"action = 'delete' AND {part}"), count)
+
+
+def _follow_parents(workspace: Workspace, order: WriteOrder, condition: str) -> Iterator[Change]:
+    """Some changes, after what has become of the new records that they refer to."""
+    for column in order.late:
+        for statement in actual_ids(column):
+            workspace.execute(statement)
+    workspace.execute(failed_parents(condition))
+    return _changes(workspace, f"{condition} AND {NOT_SETTLED}")
+
+
+def _linked(workspace: Workspace) -> list[Change]:
+    return [
+        Change(
+            number=number,
+            action=ChangeAction.UPDATE if record else ChangeAction.UPSERT,
+            id=record,
+            key=key,
+            payload=links,
+        )
+        for number, record, key, links in workspace.query(LINKED_CHANGES)
+    ]
 
 
 class _Writing:
@@ -122,6 +217,22 @@ class _Writing:
         finally:
             keep()
 
+    def link(self, changes: Sequence[Change]) -> None:
+        """Write references of records that exist now; the outcome of a record that was created is corrected."""
+        self.stopped = self.stopped or self._limits.too_many(self._failed)
+        if not changes:
+            return
+        if self.stopped:
+            correct_outcomes(self._workspace, [Skipped(number=each.number, reason=self.stopped) for each in changes])
+            return
+        for outcome in self._dataverse.write(self._entity, changes, self._limits.after(self._failed)):
+            correct_outcomes(self._workspace, [outcome])
+            self._note(outcome, adopting=False)
+
+    def recount(self) -> None:
+        """Count the failures, after outcomes were written beside those of the service."""
+        self._failed = failed_count(self._workspace)
+
     def _note(self, outcome: Outcome, *, adopting: bool) -> None:
         match outcome:
             case Failed() if adopting and is_taken(outcome):
@@ -144,7 +255,7 @@ class _Writing:
 
 
 def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
-    for number, action, record, key, payload, later, columns in workspace.rows(_CHANGES.format(condition)):
+    for number, action, record, key, payload, later, columns in workspace.rows(changes_query(condition)):
         yield Change(
             number=number,
             action=ChangeAction(action),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.reconcile.adoption import adoption_steps
 from shared.reconcile.columns import expire_payload
+from shared.reconcile.links import link_steps
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
 from shared.reconcile.steps import reconcile_steps
@@ -23,6 +24,7 @@ __all__ = [
     "counts_query",
     "enforces",
     "expire_payload",
+    "link_steps",
     "reconcile_steps",
     "sample_query",
     "samples",

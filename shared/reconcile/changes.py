@@ -23,6 +23,7 @@ from shared.reconcile.columns import (
 )
 from shared.reconcile.decisions import ACTION_TYPE
 from shared.reconcile.later import Later, update_of
+from shared.reconcile.links import drop_order_step, links_of, not_deferred
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal, quoted
@@ -35,7 +36,7 @@ _TABLE = Step.creating(
         name=Table.CHANGES,
         columns=f"""(
   _change BIGINT, action {ACTION_TYPE}, _row BIGINT, _id UUID,
-  key VARCHAR, payload VARCHAR, later VARCHAR, columns VARCHAR, before VARCHAR)""",
+  key VARCHAR, payload VARCHAR, later VARCHAR, links VARCHAR, columns VARCHAR, before VARCHAR)""",
     ),
 )
 _NOTHING = "'{}'"
@@ -43,7 +44,11 @@ _NOTHING = "'{}'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """One kind of change: the sides that its rows come from, and SQL texts for the fields of `changes`."""
+    """One kind of change: the sides that its rows come from, and SQL texts for the fields of `changes`.
+
+    Attributes:
+        order: The table that says what is written first; None for the order of the rows.
+    """
 
     action: PlanAction
     sides: tuple[Table, ...]
@@ -51,8 +56,10 @@ class _Change:
     key: str
     payload: str = _NOTHING
     later: str = "''"
+    links: str = "''"
     columns: str = "''"
     before: str = _NOTHING
+    order: Table | None = None
 
     def step(self) -> Step:
         """Append these changes behind those that are written earlier."""
@@ -61,13 +68,15 @@ class _Change:
             sql=f"""
 INSERT INTO changes
 WITH numbered AS (
-  SELECT (SELECT count(*) FROM changes) + row_number() OVER (ORDER BY _row, _id) AS _change, action, _row, _id
-  FROM decisions WHERE action = {literal(self.action)})
+  SELECT (SELECT count(*) FROM changes) + row_number() OVER (ORDER BY {self._first}_row, _id) AS _change,
+    action, _row, _id
+  FROM decisions{self._joined} WHERE action = {literal(self.action)})
 SELECT numbered._change, numbered.action, numbered._row,
   {self.id} AS _id,
   {self.key} AS key,
   {self.payload} AS payload,
   coalesce({self.later}, '') AS later,
+  coalesce({self.links}, '') AS links,
   {self.columns} AS columns,
   {self.before} AS before
 FROM numbered {" ".join(_SIDES[side] for side in self.sides)}""".strip(),
@@ -75,10 +84,25 @@ FROM numbered {" ".join(_SIDES[side] for side in self.sides)}""".strip(),
             decision=self.action,
         )
 
+    @property
+    def _first(self) -> str:
+        return "coalesce(generation, 0), " if self.order else ""
+
+    @property
+    def _joined(self) -> str:
+        match self.order:
+            case None:
+                return ""
+            case Table.DROP_ORDER:
+                return " LEFT JOIN drop_order USING (_id)"
+            case table:
+                return f" LEFT JOIN {table} USING (_row)"
+
 
 _SIDES = {
     Table.DESIRED: "JOIN desired ON desired._row = numbered._row",
     Table.CURRENT: "JOIN current AS target ON target._id = numbered._id",
+    Table.NEW_RECORDS: "LEFT JOIN new_records ON new_records._row = numbered._row",
 }
 
 
@@ -92,7 +116,8 @@ def change_steps(
         changes = _addressed(definition, layout)
     if not with_before:
         changes = [replace(change, before=_NOTHING) for change in changes]
-    return (_TABLE, *(change.step() for change in changes))
+    order = drop_order_step(layout) if definition.sync_behaviour.strategy is Strategy.FULL else ()
+    return (_TABLE, *order, *(change.step() for change in changes))
 
 
 def _compared(definition: SyncDefinition, layout: Sequence[TargetColumn], started: datetime) -> list[_Change]:
@@ -114,19 +139,33 @@ def _insert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     columns, later = on_insert(layout, id_column), Later(layout, id_column)
     first = later.first(present)
     own_id = any(column.name == id_column and column.writes for column in layout)
+    linked = any(column.late for column in layout)
+    links, linked_names = links_of(layout, id_column)
+    record = f"desired.{quoted(id_column)}" if own_id else "NULL"
     return _Change(
         action=PlanAction.INSERT,
-        sides=(Table.DESIRED,),
-        id=f"desired.{quoted(id_column)}" if own_id else "NULL",
+        sides=(Table.DESIRED, *([Table.NEW_RECORDS] if linked else [])),
+        id=f"coalesce({record}, new_records._id)" if linked else record,
         key=key_of(layout, "desired"),
-        payload=payload(columns, first),
+        payload=payload(columns, _at_once(first)),
         later=later.payload,
-        columns=_both(names(columns, first), later.names),
+        links=links,
+        columns=_joined_names(names(columns, _at_once(first)), later.names, linked_names),
+        order=Table.GENERATIONS if linked else None,
     )
 
 
-def _both(first: str, second: str) -> str:
-    return f"concat_ws(',', nullif({first}, ''), {second})"
+def _at_once(condition: Condition) -> Condition:
+    """Narrow a condition to what need not wait until all records exist."""
+
+    def narrowed(column: TargetColumn) -> str:
+        return f"{condition(column)} AND {not_deferred(column)}" if column.late else condition(column)
+
+    return narrowed
+
+
+def _joined_names(first: str, *others: str) -> str:
+    return f"concat_ws(',', nullif({first}, ''), {', '.join(others)})"
 
 
 def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
@@ -163,6 +202,7 @@ def _delete(layout: Sequence[TargetColumn]) -> _Change:
         id="numbered._id",
         key=key_of(layout, "target"),
         before=before(layout, _held),
+        order=Table.DROP_ORDER if any(column.late for column in layout) else None,
     )
 
 
@@ -203,7 +243,7 @@ def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
         key=key_of(layout, "desired"),
         payload=payload(columns, condition),
         later=later.payload,
-        columns=_both(names(columns, condition), later.names),
+        columns=_joined_names(names(columns, condition), later.names),
     )
 
 
@@ -220,13 +260,16 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     def condition(column: TargetColumn) -> str:
         return mapped(column) if column.attribute.updatable else given(column)
 
-    first = later.first(condition)
+    first = _at_once(later.first(condition))
+    links, linked_names = links_of(layout, id_column)
     return replace(
         change,
         action=PlanAction.UPSERT,
         payload=payload(columns, first),
         later=later.payload,
-        columns=_both(names(columns, first), later.names),
+        links=links,
+        columns=_joined_names(names(columns, first), later.names, linked_names),
+        order=Table.GENERATIONS if any(column.late for column in layout) else None,
     )
 
 

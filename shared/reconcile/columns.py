@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from shared.transform import Omit, TargetColumn, key_columns, to_service
+from shared.transform import Omit, TargetColumn, key_columns, to_payload, to_service, to_shown
 from shared.workspace import literal, quoted
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "given",
     "json_object",
     "key_of",
+    "member",
     "names",
     "on_insert",
     "on_update",
@@ -88,9 +89,21 @@ def always(column: TargetColumn) -> str:
     return sent(column)
 
 
-def payload(columns: Sequence[TargetColumn], condition: Condition) -> str:
-    """SQL for the JSON object of the columns that meet the condition, as the Web API takes it."""
-    return json_object((condition(c), to_service(c, f"desired.{quoted(c.name)}")) for c in columns)
+def payload(columns: Sequence[TargetColumn], condition: Condition, *, read: bool = False) -> str:
+    """SQL for the JSON object of the columns that meet the condition, as the Web API takes it.
+
+    Args:
+        columns: The columns.
+        condition: When a column is sent.
+        read: Whether `target` is at hand, the record as it is.
+    """
+    return json_object((condition(c), member(c, read=read)) for c in columns)
+
+
+def member(column: TargetColumn, *, read: bool) -> str:
+    """SQL for the member of a payload; `read` says whether `target` is at hand, the record as it is."""
+    name = quoted(column.name)
+    return to_payload(column, f"desired.{name}", f"target.{name}" if read else "NULL")
 
 
 def names(columns: Sequence[TargetColumn], condition: Condition) -> str:
@@ -100,7 +113,7 @@ def names(columns: Sequence[TargetColumn], condition: Condition) -> str:
 
 def before(columns: Sequence[TargetColumn], condition: Condition) -> str:
     """SQL for the JSON object of what the record holds in the columns that meet the condition."""
-    return json_object((condition(c), to_service(c, f"target.{quoted(c.name)}")) for c in columns)
+    return json_object((condition(c), to_shown(c, f"target.{quoted(c.name)}")) for c in columns)
 
 
 def key_of(layout: Sequence[TargetColumn], side: str) -> str:

@@ -15,6 +15,7 @@ from shared.workspace import NewTable, Purpose, Step, Table, checked, literal, q
 __all__ = [
     "ACTION_TYPE",
     "CONDITION",
+    "VALUES_AT_ONCE",
     "decide_by_comparing",
     "decide_by_source",
     "looks_at_source",
@@ -34,7 +35,11 @@ _BY_NAME = (PlanAction.INSERT, PlanAction.UPDATE, PlanAction.DELETE, PlanAction.
 
 
 def decide_by_comparing(
-    definition: SyncDefinition, layout: Sequence[TargetColumn], *, target_rows: int
+    definition: SyncDefinition,
+    layout: Sequence[TargetColumn],
+    *,
+    target_rows: int,
+    values_at_once: int = VALUES_AT_ONCE,
 ) -> tuple[Step, ...]:
     """Strategy `full`: both sides meet on the key, and the rules for new, changed and dropped records decide.
 
@@ -42,7 +47,7 @@ def decide_by_comparing(
     sides to disk row by row, which takes longer than all the comparing; so a part of the records is joined at a time.
     A condition may look at any column of the source, which is typed again in each query: then there is only one query.
     """
-    rows = max(1, VALUES_AT_ONCE // (len(layout) + len(key_columns(layout))))
+    rows = max(1, values_at_once // (len(layout) + len(key_columns(layout))))
     if target_rows <= rows or looks_at_source(definition):
         return (_decide_at_once(definition, layout),)
     bounds = [None, *range(rows + 1, target_rows + 1, rows), None]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.entities import AttributeType
-from shared.reconcile.columns import Condition, before, differs, given, json_object, names, on_update, payload
+from shared.reconcile.columns import Condition, before, differs, given, json_object, member, names, on_update, payload
 from shared.state_rules import CLOSE, OPEN, Closing
 from shared.transform import Pair, TargetColumn, pair_of, to_service
 from shared.workspace import literal, quoted
@@ -56,7 +56,7 @@ class Later:
         """SQL for the JSON object of the second request; an empty text where there is none."""
         if not self._columns:
             return "''"
-        members = [(self._condition(c), to_service(c, f"desired.{quoted(c.name)}")) for c in self._columns]
+        members = [(self._condition(c), member(c, read=False)) for c in self._columns]
         closing = _closing_members(self._layout, self._state) if self._state is not None else ()
         return f"nullif({json_object((*members, *closing))}, '{{}}')"
 
@@ -104,12 +104,12 @@ def _closing_members(layout: Sequence[TargetColumn], state: TargetColumn) -> Ite
 def _carried(layout: Sequence[TargetColumn], closing: Closing) -> Iterator[tuple[str, str]]:
     """Columns that the action would overwrite: they go with it, under the names that the activity has for them."""
     for column in layout:
-        member = closing.carried.get(column.name)
-        if member is None or not column.writes:
+        name = closing.carried.get(column.name)
+        if name is None or not column.writes:
             continue
         # The activity keeps moments: a day is sent as its midnight in UTC.
         kind = "TIMESTAMP" if column.attribute.type is AttributeType.DATETIME else column.sql_type
-        yield given(column), to_service(replace(column, name=member, sql_type=kind), f"desired.{quoted(column.name)}")
+        yield given(column), to_service(replace(column, name=name, sql_type=kind), f"desired.{quoted(column.name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,40 +122,59 @@ class Update:
     before: str
 
 
-def update_of(layout: Sequence[TargetColumn], id_column: str) -> Update:
-    """The update of a record by what differs: in one request, where the rules for its states do not demand two."""
+def update_of(layout: Sequence[TargetColumn], id_column: str, condition: Condition = differs) -> Update:
+    """The update of a record by what differs: in one request, where the rules for its states do not demand two.
+
+    Args:
+        layout: The target columns.
+        id_column: The column of the record's id.
+        condition: SQL condition: the column differs, and may be written.
+    """
     columns, pair = on_update(layout, id_column), pair_of(layout)
     rules = pair.state.rules if pair else None
     if pair is None or rules is None or rules.direct:
-        return _texts(columns, payload(columns, differs), "''")
+        return _texts(columns, condition, payload(columns, condition, read=True), "''")
     others = tuple(column for column in columns if column.name not in pair.names)
     both = tuple(column for column in columns if column.name in pair.names)
-    return _unlocking(pair, both, others) if rules.locked else _closing(layout, pair, both, others)
+    made = _unlocking(pair, both, others, condition) if rules.locked else _closing(layout, both, others, condition)
+    return _texts((*both, *others) if rules.locked else (*others, *both), condition, *made)
 
 
-def _texts(columns: Sequence[TargetColumn], first: str, later: str) -> Update:
-    return Update(payload=first, later=later, names=names(columns, differs), before=before(columns, differs))
+def _texts(columns: Sequence[TargetColumn], condition: Condition, first: str, later: str) -> Update:
+    return Update(payload=first, later=later, names=names(columns, condition), before=before(columns, condition))
 
 
-def _unlocking(pair: Pair, both: Sequence[TargetColumn], others: Sequence[TargetColumn]) -> Update:
+def _unlocking(
+    pair: Pair, both: Sequence[TargetColumn], others: Sequence[TargetColumn], condition: Condition
+) -> tuple[str, str]:
     """A closed record takes other columns once it is open again."""
     reopens = f"{differs(pair.state)} AND target.{quoted(pair.state.name)} <> {OPEN}"
-    first = payload((*both, *others), lambda c: differs(c) if c in both else f"({differs(c)}) AND NOT ({reopens})")
-    later = payload(others, lambda c: f"({differs(c)}) AND {reopens}")
-    return _texts((*both, *others), first, f"nullif({later}, '{{}}')")
+    first = payload(
+        (*both, *others),
+        lambda c: differs(c) if c in both else f"({condition(c)}) AND NOT ({reopens})",
+        read=True,
+    )
+    later = payload(others, lambda c: f"({condition(c)}) AND {reopens}", read=True)
+    return first, f"nullif({later}, '{{}}')"
 
 
 def _closing(
-    layout: Sequence[TargetColumn], pair: Pair, both: Sequence[TargetColumn], others: Sequence[TargetColumn]
-) -> Update:
+    layout: Sequence[TargetColumn],
+    both: Sequence[TargetColumn],
+    others: Sequence[TargetColumn],
+    condition: Condition,
+) -> tuple[str, str]:
     """Other columns go first; then the state, if an action sets it or if the record must be open in between."""
+    pair = pair_of(layout)
+    if pair is None:
+        raise ValueError("the table has no pair of state and status")
     state = quoted(pair.state.name)
     between = f"desired.{state} <> {OPEN} AND target.{state} <> {OPEN}"
     steps = f"{differs(pair.state)} AND ({_closes(pair.state)} OR {between})"
     opened = {pair.state.name: OPEN, pair.status.name: pair.default_status(OPEN)}
     first = json_object(
         [
-            *((differs(c), to_service(c, f"desired.{quoted(c.name)}")) for c in others),
+            *((condition(c), member(c, read=True)) for c in others),
             *((f"({differs(c)}) AND NOT ({steps})", to_service(c, f"desired.{quoted(c.name)}")) for c in both),
             *((f"{steps} AND {between}", to_service(c, str(opened[c.name]))) for c in both),
         ]
@@ -163,7 +182,7 @@ def _closing(
     later = json_object(
         [
             *((f"({differs(c)}) AND {steps}", to_service(c, f"desired.{quoted(c.name)}")) for c in both),
-            *((f"{steps} AND {condition}", member) for condition, member in _closing_members(layout, pair.state)),
+            *((f"{steps} AND {when}", text) for when, text in _closing_members(layout, pair.state)),
         ]
     )
-    return _texts((*others, *both), first, f"nullif({later}, '{{}}')")
+    return first, f"nullif({later}, '{{}}')"

@@ -36,6 +36,7 @@ class PlanCounts:
     Attributes:
         source_rows: Rows of the source that take part: not rejected, not filtered, one a key.
         target_rows: Records of the target that take part; 0 for `delta` and `upsert`, which do not read the target.
+        created_references: Records of other tables that lookups create.
     """
 
     insert: int = 0
@@ -47,6 +48,7 @@ class PlanCounts:
     ignored: int = 0
     source_rows: int = 0
     target_rows: int = 0
+    created_references: int = 0
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[Any]]) -> PlanCounts:
@@ -112,6 +114,7 @@ class SafetyLimits:
     max_delete: Limit = Limit(amount=30, is_share=True)
     max_update: Limit = Limit(amount=100, is_share=True)
     allow_empty_source: bool = False
+    max_created_references: int = 1000
 
     @classmethod
     def from_definition(cls, safety: Safety) -> SafetyLimits:
@@ -120,6 +123,7 @@ class SafetyLimits:
             max_delete=Limit.parse(safety.max_delete),
             max_update=Limit.parse(safety.max_update),
             allow_empty_source=safety.allow_empty_source,
+            max_created_references=safety.max_created_references,
         )
 
 
@@ -154,6 +158,11 @@ class Plan:
                     f"it would {deed} {rows:,} of the target's {counts.target_rows:,} records"
                     f"{_share(rows, counts.target_rows)}; safety.{name} is {limit}"
                 )
+        if counts.created_references > limits.max_created_references:
+            found.append(
+                f"its lookups would create {counts.created_references:,} records in other tables; "
+                f"safety.max_created_references is {limits.max_created_references:,}"
+            )
         return tuple(found)
 
     def raise_if_unsafe(self) -> None:
@@ -176,15 +185,24 @@ def _share(rows: int, of: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnChange:
-    """One column of one change, as JSON values: what the target holds and what it will hold."""
+    """One column of one change, as JSON values: what the target holds and what it will hold.
+
+    Attributes:
+        before_name: For a lookup, the name of the record that the target refers to; empty if it is not known.
+        after_name: The same for the record that it will refer to.
+    """
 
     column: str
     before: Any
     after: Any
+    before_name: str = ""
+    after_name: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """All fields by name."""
-        return {"column": self.column, "before": self.before, "after": self.after}
+        """All fields by name; names only where there are some."""
+        names = {"before_name": self.before_name, "after_name": self.after_name}
+        shown = {"column": self.column, "before": self.before, "after": self.after}
+        return shown | {key: name for key, name in names.items() if name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,22 +233,22 @@ class SampleChange:
 
 
 def samples(rows: Iterable[Sequence[Any]]) -> tuple[SampleChange, ...]:
-    """Read the rows of `sample_query()`: (action, _row, _id, key, payload, later, columns, before)."""
+    """Read the rows of `sample_query()`: (action, _row, _id, key, payload, later, links, columns, before)."""
     return tuple(
         SampleChange(
             action=PlanAction(str(action)),
             row=row,
             id=None if record is None else str(record),
             key=json.loads(key),
-            columns=_column_changes(columns, _sent(payload, later), json.loads(before)),
+            columns=_column_changes(columns, _sent(payload, later, links), json.loads(before)),
         )
-        for action, row, record, key, payload, later, columns, before in rows
+        for action, row, record, key, payload, later, links, columns, before in rows
     )
 
 
-def _sent(payload: str, later: str) -> dict[str, Any]:
-    """The columns' values after both requests: the second one has the last word."""
-    sent = json.loads(payload) | json.loads(later or "{}")
+def _sent(payload: str, later: str, links: str) -> dict[str, Any]:
+    """The columns' values after all requests: a later one has the last word."""
+    sent = json.loads(payload) | json.loads(later or "{}") | json.loads(links or "{}")
     sent.pop(CLOSE, None)  # how the state is set, not a column
     return dict(sent)
 

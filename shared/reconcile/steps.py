@@ -7,7 +7,13 @@ from datetime import datetime
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.reconcile.changes import change_steps
-from shared.reconcile.decisions import decide_by_comparing, decide_by_source, report_fixed, spare_protected
+from shared.reconcile.decisions import (
+    VALUES_AT_ONCE,
+    decide_by_comparing,
+    decide_by_source,
+    report_fixed,
+    spare_protected,
+)
 from shared.reconcile.transitions import transition_steps
 from shared.transform import TargetColumn
 from shared.workspace import Step
@@ -21,6 +27,7 @@ def reconcile_steps(
     *,
     started: datetime,
     target_rows: int = 0,
+    values_at_once: int = VALUES_AT_ONCE,
     with_before: bool = True,
 ) -> tuple[Step, ...]:
     """Compile the rules for new, changed and dropped records into SQL.
@@ -30,6 +37,7 @@ def reconcile_steps(
         layout: Its target columns, in the order of `desired` and `current`.
         started: Start of the run, with time zone: what `expire` sets.
         target_rows: The highest `_seq` in `current`, about how many records there are; many are compared in parts.
+        values_at_once: How many values of records are compared in one query: what fits into memory.
         with_before: Keep what the records held, for a plan to show.
 
     Returns:
@@ -39,7 +47,7 @@ def reconcile_steps(
     """
     if definition.sync_behaviour.strategy is Strategy.FULL:
         decide: tuple[Step, ...] = (
-            *decide_by_comparing(definition, layout, target_rows=target_rows),
+            *decide_by_comparing(definition, layout, target_rows=target_rows, values_at_once=values_at_once),
             *transition_steps(layout),
             *spare_protected(definition, layout),
             *report_fixed(definition, layout),

@@ -13,7 +13,7 @@ from typing import IO, Any, Final, cast
 from shared.errors import UserError
 from shared.remote import OpenUrl, is_remote, open_without_account
 from shared.sources.packed import unpacked
-from shared.sources.places import check_local, check_system
+from shared.sources.refused_paths import check_local, check_system
 
 __all__ = ["BLOCK", "InputFile", "find_files"]
 

@@ -124,18 +124,18 @@ class _Reader:
         data = self._data
         scanner = _scanner(data, self._dialect)
         found: list[_Row] = []
-        place, line = 0, self._ignored + 1
-        while place < len(data) and len(found) < most:
-            record = scanner.record(place)
-            following = line + len(re.findall(rb"\r\n|\r|\n", data[place : record.end]))
+        offset, line = 0, self._ignored + 1
+        while offset < len(data) and len(found) < most:
+            record = scanner.record(offset)
+            following = line + len(re.findall(rb"\r\n|\r|\n", data[offset : record.end]))
             if isinstance(record, Broken):
-                found.append(_Row([_first_line(data, place)], line, following, broken=record.reason))
+                found.append(_Row([_first_line(data, offset)], line, following, broken=record.reason))
             elif _holds_a_value(record):
                 self._refuse_wide(record, line)
                 end = re.search(rb"(\r\n|\r|\n)?\Z", data[max(0, record.end - 2) : record.end])
                 newline = end[0].decode() if end and end[0] else "\n"
                 found.append(_Row(record.fields, line, following, newline))
-            place, line = record.end, following
+            offset, line = record.end, following
         return found
 
     def _refuse_wide(self, record: Record, line: int) -> None:
@@ -257,14 +257,14 @@ def _first_of(blocks: Iterator[str], most: int) -> Iterator[str]:
 
 
 def _has_row(data: bytes, dialect: Dialect) -> bool:
-    scanner, place = _scanner(data, dialect), 0
-    while place < len(data):
-        record = scanner.record(place)
+    scanner, offset = _scanner(data, dialect), 0
+    while offset < len(data):
+        record = scanner.record(offset)
         if isinstance(record, Broken):
             return False
         if _holds_a_value(record):
             return record.end < len(data)
-        place = record.end
+        offset = record.end
     return False
 
 
@@ -277,8 +277,8 @@ def _holds_a_value(record: Record) -> bool:
     return any(field.strip() for field in record.fields)
 
 
-def _first_line(data: bytes, place: int) -> str:
-    return re.split(r"[\r\n]", data[place : place + 4 * _SHOWN].decode(errors="ignore"), maxsplit=1)[0]
+def _first_line(data: bytes, offset: int) -> str:
+    return re.split(r"[\r\n]", data[offset : offset + 4 * _SHOWN].decode(errors="ignore"), maxsplit=1)[0]
 
 
 @functools.cache

@@ -84,17 +84,17 @@ def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iter
         line_end: What ends a line.
     """
     scanner, lines = Scanner(text, dialect, width, line_end), _Lines(text, line_end)
-    place = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
-    while place < len(text):
-        found = scanner.record(place)
+    offset = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
+    while offset < len(text):
+        found = scanner.record(offset)
         if isinstance(found, Broken):
-            yield Malformed(found.reason, lines.at(place))
+            yield Malformed(found.reason, lines.at(offset))
         elif found.count == width:
             if width > 1 or found.fields[0]:
                 yield found.fields
         elif found.count > 1 or found.fields[0].strip():
-            yield Malformed(f"{found.count} fields instead of {width}", lines.at(place))
-        place = found.end
+            yield Malformed(f"{found.count} fields instead of {width}", lines.at(offset))
+        offset = found.end
 
 
 class _Lines:
@@ -103,14 +103,14 @@ class _Lines:
     def __init__(self, text: Text, line_end: LineEnd) -> None:
         self._text = text
         self._end = b"\r" if line_end is LineEnd.CARRIAGE_RETURN else b"\n"
-        self._place, self._line = 0, 1
+        self._offset, self._line = 0, 1
 
-    def at(self, place: int) -> int:
+    def at(self, offset: int) -> int:
         """The line of an offset that is behind the previous one."""
-        while self._place < place:
-            block = self._text[self._place : min(place, self._place + _BLOCK)]
+        while self._offset < offset:
+            block = self._text[self._offset : min(offset, self._offset + _BLOCK)]
             self._line += block.count(self._end)
-            self._place += len(block)
+            self._offset += len(block)
         return self._line
 
 
@@ -154,18 +154,18 @@ class Scanner:
         quote, delimiter = re.escape(self._quote), re.escape(self._delimiter)
         # What the csv module reads in another way: blanks around quotes, and line ends that are none here.
         self._unlike_csv = re.compile(rb"[\r\n]|(?:^|%b) +%b|%b +(?:%b|$)" % (delimiter, quote, quote, delimiter))
-        self._hopeless = 0  # within quotes at a line end before this place, a record is broken
+        self._hopeless = 0  # within quotes at a line end before this offset, a record is broken
         self._line_known = (0, -1)
 
-    def record(self, place: int) -> Record | Broken:
-        """Read the record that begins at a place."""
-        end, following = self._line(place)
-        if end - place > MOST_BYTES:
-            quoted = bool(self._quote) and self._text.find(self._quote, place, end) >= 0
-            return self._quoted(place) if quoted else Broken(_TOO_LONG, following)
-        line = self._text[place:end]
+    def record(self, offset: int) -> Record | Broken:
+        """Read the record that begins at an offset."""
+        end, following = self._line(offset)
+        if end - offset > MOST_BYTES:
+            quoted = bool(self._quote) and self._text.find(self._quote, offset, end) >= 0
+            return self._quoted(offset) if quoted else Broken(_TOO_LONG, following)
+        line = self._text[offset:end]
         if self._quote and self._quote in line:
-            return self._within(line, following) or self._quoted(place)
+            return self._within(line, following) or self._quoted(offset)
         text = line.decode()
         if self._line_end.stray and self._line_end.stray in line:
             blank = not text.strip(None if self._width > 1 else "\r\n")
@@ -187,19 +187,19 @@ class Scanner:
         surplus = any(fields[self._width :])
         return Record(fields[: self._width], len(fields) if surplus else min(len(fields), self._width), following)
 
-    def _line(self, place: int) -> tuple[int, int]:
-        """Where the line at a place ends, without and with its line end."""
+    def _line(self, offset: int) -> tuple[int, int]:
+        """Where the line at an offset ends, without and with its line end."""
         if self._line_end is not LineEnd.LINE_FEED:
-            match = self._line_end.pattern.search(self._text, place)
+            match = self._line_end.pattern.search(self._text, offset)
             return match.span() if match else (self._size, self._size)
-        end = self._text.find(b"\n", place)
+        end = self._text.find(b"\n", offset)
         if end < 0:
             return self._size, self._size
-        return end - (end > place and self._text[end - 1] == ord("\r")), end + 1
+        return end - (end > offset and self._text[end - 1] == ord("\r")), end + 1
 
-    def _quoted(self, place: int) -> Record | Broken:
+    def _quoted(self, offset: int) -> Record | Broken:
         spans: list[tuple[int, int, bool]] = []
-        count, surplus, at = 0, False, place
+        count, surplus, at = 0, False, offset
         while True:
             begin = self._matched_blanks(at)
             quoted = self._text[begin : begin + 1] == self._quote
@@ -209,7 +209,7 @@ class Scanner:
                 stop = self._matched_blanks(end + 1)
                 found = self._stop.match(self._text, stop)
                 if end < 0 or (found is None and stop < self._size):
-                    return self._broken(place, self._size if end < 0 else stop, _UNPAIRED)
+                    return self._broken(offset, self._size if end < 0 else stop, _UNPAIRED)
             else:
                 begin = at
                 found = self._stop.search(self._text, at)
@@ -226,38 +226,38 @@ class Scanner:
             # If nothing follows on the line, the record also ends there.
             ended = self._line_end.strays.match(self._text, found.start())
             complaint = self._line_end.complaint
-            return Broken(complaint, ended.end()) if ended else self._broken(place, found.start(), complaint)
+            return Broken(complaint, ended.end()) if ended else self._broken(offset, found.start(), complaint)
         following = found.end() if found else self._size
-        if following - place > MOST_BYTES:
+        if following - offset > MOST_BYTES:
             return Broken(_TOO_LONG, following)
         return Record(list(map(self._field, spans)), count if surplus else min(count, self._width), following)
 
-    def _matched_blanks(self, place: int) -> int:
-        match = self._blanks.match(self._text, place)
-        return match.end() if match else place
+    def _matched_blanks(self, offset: int) -> int:
+        match = self._blanks.match(self._text, offset)
+        return match.end() if match else offset
 
     def _field(self, span: tuple[int, int, bool]) -> str:
         begin, end, quoted = span
         value = self._text[begin:end]
         return (value.replace(self._quote * 2, self._quote) if quoted else value).decode()
 
-    def _closing(self, place: int) -> int:
+    def _closing(self, offset: int) -> int:
         """Where the quote is that closes a field, or -1."""
         stop = self._size
-        if place < self._hopeless:
+        if offset < self._hopeless:
             begin, end = self._line_known
-            if not begin <= place <= end:
-                end = self._line(place)[0]
-                self._line_known = (place, end)
+            if not begin <= offset <= end:
+                end = self._line(offset)[0]
+                self._line_known = (offset, end)
             stop = end if end < self._hopeless else stop
-        while (end := self._text.find(self._quote, place, stop)) >= 0:
+        while (end := self._text.find(self._quote, offset, stop)) >= 0:
             if self._text[end + 1 : end + 2] != self._quote:
                 break
-            place = end + 2
+            offset = end + 2
         return end
 
-    def _broken(self, place: int, at: int, reason: str) -> Broken:
-        end, following = self._line(place)
+    def _broken(self, offset: int, at: int, reason: str) -> Broken:
+        end, following = self._line(offset)
         if at > end:
             self._hopeless = max(self._hopeless, at)
         return Broken(reason, following)

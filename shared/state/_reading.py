@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,20 +18,32 @@ _checkers: dict[Any, TypeAdapter[Any]] = {}  # made at first use
 SHOWN = 100  # characters of a row's key
 
 
-@contextmanager
-def reading(table: str, row: str) -> Iterator[None]:
+class reading:  # noqa: N801 - a context manager, used as a function
     """Reads one row; errors name the table and the row.
+
+    A class: what `contextmanager` makes takes as long as reading a small row.
 
     Raises:
         AbortRun: The row does not hold what this program writes.
     """
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise AbortRun(
-            f"A row of the state store cannot be read: table {table}, row {row[:SHOWN]!r}: {_reason(error)}. It was "
-            f"not written by this version of the program: correct or remove the row, or restore the state store"
-        ) from error
+
+    __slots__ = ("_row", "_table")
+
+    def __init__(self, table: str, row: str) -> None:
+        self._table = table
+        self._row = row
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before the row is read."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Explain an error that the content of a row causes."""
+        if isinstance(error, (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)):
+            raise AbortRun(
+                f"A row of the state store cannot be read: table {self._table}, row {self._row[:SHOWN]!r}: "
+                f"{_reason(error)}. It was not written by this version of the program: correct or remove the row, or "
+                f"restore the state store"
+            ) from error
 
 
 def record(kind: type[R], fields: Mapping[str, Any]) -> R:

@@ -2,10 +2,13 @@
 
 from shared.transform.check import check, check_expressions
 from shared.transform.current import current_finish_steps, current_table_step
-from shared.transform.desire import desire_steps
+from shared.transform.desire import desire_of, desire_steps
 from shared.transform.keys import folded, normalise_key
+from shared.transform.lookups import LookupColumn, early_lookups, late_lookups, references, related_tables
+from shared.transform.resolve import reference_steps, searched_values
 from shared.transform.rules import ErrorType
-from shared.transform.service_values import from_service, to_service
+from shared.transform.service_values import from_service, to_payload, to_service, to_shown
+from shared.transform.settle import settle_steps
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
 from shared.transform.states import Pair, listed, pair_of, state_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout
@@ -14,6 +17,7 @@ __all__ = [
     "SOURCE_ERRORS",
     "SOURCE_TYPES",
     "ErrorType",
+    "LookupColumn",
     "Omit",
     "Pair",
     "TargetColumn",
@@ -21,15 +25,25 @@ __all__ = [
     "check_expressions",
     "current_finish_steps",
     "current_table_step",
+    "desire_of",
     "desire_steps",
+    "early_lookups",
     "folded",
     "from_service",
     "key_columns",
+    "late_lookups",
     "layout",
     "listed",
     "normalise_key",
     "pair_of",
+    "reference_steps",
+    "references",
+    "related_tables",
+    "searched_values",
+    "settle_steps",
     "shape_steps",
     "state_of",
+    "to_payload",
     "to_service",
+    "to_shown",
 ]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from shared.definitions.models import (
     ChangedWhen,
+    Column,
     ColumnType,
     DynamicsDestination,
     Expire,
@@ -19,12 +20,15 @@ from shared.definitions.models import (
     Strategy,
     SyncDefinition,
 )
+from shared.definitions.models.notation import EXCEL
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
+from shared.transform.check_lookups import lookup_problems
 from shared.transform.convert import fits
-from shared.transform.dates import read_format
 from shared.transform.desire import value_sql
+from shared.transform.notation.dates import read_format
+from shared.transform.notation.moments import zone_trial
 from shared.transform.shape import SOURCE_TYPES, shape_of
 from shared.transform.state_check import state_problems
 from shared.transform.targets import source_columns
@@ -35,7 +39,7 @@ __all__ = ["check", "check_expressions"]
 
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
     """All problems of the definition with the table's metadata; empty if there are none."""
-    rules = [_mappings, _id_column, _sync_key, _expire, _strategy]
+    rules = [_mappings, lookup_problems, _id_column, _sync_key, _expire, _strategy]
     problems = check_expressions(definition)
     if not problems:
         rules.append(state_problems)  # constants are tried out
@@ -105,9 +109,16 @@ def _patterns(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
         for number, replacement in enumerate(column.replace):
             pattern, by = literal(replacement.pattern), literal(replacement.with_)
             yield f"regexp_replace('', {pattern}, {by}, 'g')", f"source.columns[{place}].replace[{number}]"
-        if column.input_format is not None:
-            written = literal(read_format(column.input_format).strptime)
-            yield f"try_strptime('', {written})", f"source.columns[{place}].input_format"
+        yield from _date_patterns(column, f"source.columns[{place}]")
+
+
+def _date_patterns(column: Column, path: str) -> Iterator[tuple[str, str]]:
+    for number, written in enumerate(column.input_formats):
+        if written != EXCEL:
+            place = "" if isinstance(column.input_format, str) else f"[{number}]"
+            yield f"try_strptime('', {literal(read_format(written).strptime)})", f"{path}.input_format{place}"
+    if column.time_zone is not None:
+        yield zone_trial(column.time_zone), f"{path}.time_zone"
 
 
 def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, ColumnType, str]]:
@@ -175,7 +186,9 @@ def _target(
             message=f"{name} cannot be read, so strategy full cannot compare it; use strategy delta or upsert",
             path=f"{path}.target",
         )
-    source = source_columns(definition).get(mapping.source or "")
+    if mapping.lookups:
+        return
+    source = source_columns(definition).get(mapping.sources[0] if mapping.sources else "")
     if mapping.value is None and source is None:
         return
     kind = source.type if source else ColumnType.TEXT
@@ -183,7 +196,7 @@ def _target(
         yield Problem(message=f"{name} is of type {attribute.type}, which a mapping cannot fill", path=f"{path}.target")
     elif not fits(kind, attribute):
         yield Problem(
-            message=f"{name} is of type {attribute.type} and cannot hold a {kind}, which {mapping.source} is",
+            message=f"{name} is of type {attribute.type} and cannot hold a {kind}, which {mapping.sources[0]} is",
             path=f"{path}.target",
         )
     elif attribute.type in _WITH_OPTIONS and not attribute.choices:

@@ -10,11 +10,12 @@ from typing import Final
 from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, Choice
 from shared.transform.blanks import trimmed
-from shared.transform.dates import iso_timestamp
+from shared.transform.notation.dates import iso_timestamp
+from shared.transform.notation.numbers import NUMBER, number
+from shared.transform.notation.words import boolean, looked_up
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import canonical_double
-from shared.transform.shape import NUMBER, boolean, looked_up, number
-from shared.transform.targets import CHOICES, TEXTS, precision, sql_type
+from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
 __all__ = ["Conversion", "Flaw", "conversion", "fits", "options_of", "unknown_choice"]
@@ -32,6 +33,7 @@ class Flaw:
         rejects: Whether the row is rejected for it; None where the column's `validate` decides.
         broken: SQL condition, over the same columns as `Conversion.value`.
         detail: SQL of a text that goes before the message, over the same columns; empty for none.
+        value_detail: The same over the value alone, whose name it has in `desired` too; empty for none.
     """
 
     error: ErrorType
@@ -39,6 +41,7 @@ class Flaw:
     broken: str
     rejects: bool | None = None
     detail: str = ""
+    value_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +143,7 @@ def _character_flaw(text: str) -> Flaw:
         error=ErrorType.INVALID_FORMAT,
         message="which Dataverse does not accept in text; remove it in the source, or with `replace`",
         broken=f"regexp_matches({text}, '[{_REFUSED_CHARACTERS}]')",
-        detail=f"printf('character %d is U+%04X, ', {before} + 1, {code})",
+        value_detail=f"printf('character %d is U+%04X, ', {before} + 1, {code})",
         rejects=True,
     )
 
@@ -371,7 +374,7 @@ _CONVERSIONS: Final[Mapping[AttributeType, _Converter]] = {
     AttributeType.BOOLEAN: _boolean,
     AttributeType.MULTI_PICKLIST: _multi_choice,
     AttributeType.DATETIME: _moment,
-    AttributeType.UNIQUEIDENTIFIER: _guid,
+    **dict.fromkeys(IDS, _guid),
 }
 
 _NUMERIC: Final = frozenset({ColumnType.TEXT, ColumnType.NUMBER, ColumnType.BOOL})
@@ -386,5 +389,5 @@ _ACCEPTED: Final[Mapping[AttributeType, frozenset[ColumnType]]] = {
     AttributeType.BOOLEAN: _NUMERIC,
     AttributeType.MULTI_PICKLIST: frozenset({ColumnType.TEXT, ColumnType.NUMBER}),
     AttributeType.DATETIME: frozenset({ColumnType.TEXT, ColumnType.DATE}),
-    AttributeType.UNIQUEIDENTIFIER: frozenset({ColumnType.TEXT}),
+    **dict.fromkeys(IDS, frozenset({ColumnType.TEXT})),
 }

@@ -22,16 +22,31 @@ TARGET_ERRORS = Step.creating(
 _BOTH = frozenset({Table.CURRENT, Table.TARGET_ERRORS})
 
 
-def current_table_step(layout: Sequence[TargetColumn]) -> Step:
+def current_table_step(
+    layout: Sequence[TargetColumn],
+    *,
+    name: str = Table.CURRENT,
+    title: str = "Make room for the target's records",
+    stored_keys: bool = False,
+) -> Step:
     """Return the step that makes `current`: `_seq`, `_id`, `_created`, the typed columns and the keys.
 
-    A reader inserts by name and leaves `_k1` and its like alone: they are generated from their columns.
+    Args:
+        layout: The target columns.
+        name: The table's name; records that lookups search have tables of the same form.
+        title: What people are told.
+        stored_keys: `_k1` and its like are columns that the reader fills. Otherwise they are generated from their
+            columns, which needs no space; but DuckDB binds what generates a column anew for each insert, and computes
+            it for each statement that reads it, which takes longer than all else where records are few.
     """
     columns = ["_seq BIGINT", "_id UUID", "_created TIMESTAMP"]
     columns += [f"{quoted(column.name)} {column.sql_type}" for column in layout]
-    columns += [f"_k{column.key_part} AS ({column.key_sql})" for column in key_columns(layout)]
+    columns += [
+        f"_k{column.key_part} {column.sql_type}" if stored_keys else f"_k{column.key_part} AS ({column.key_sql})"
+        for column in key_columns(layout)
+    ]
     listed = ",\n  ".join(columns)
-    return Step.creating("Make room for the target's records", NewTable(name=Table.CURRENT, columns=f"(\n  {listed})"))
+    return Step.creating(title, NewTable(name=name, columns=f"(\n  {listed})"))
 
 
 def current_finish_steps(layout: Sequence[TargetColumn], definition: SyncDefinition) -> tuple[Step, ...]:

@@ -7,23 +7,28 @@ from dataclasses import dataclass
 
 from shared.definitions.models import SyncDefinition
 from shared.definitions.models.source import Column, ColumnType
-from shared.entities import AttributeType, EntityMetadata
+from shared.entities import AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
-from shared.transform.convert import Conversion, conversion
+from shared.transform.convert import Conversion, Flaw, conversion
+from shared.transform.keys import normalise_key
+from shared.transform.lookups import LookupColumn, MatchValue, given_name, link_name, lookup_columns, selector_name
+from shared.transform.notation.moments import clock_in
+from shared.transform.notation.numbers import number
+from shared.transform.reading import written
 from shared.transform.rules import ErrorType, Rule, RuleSet
-from shared.transform.shape import PASSES, Shape, shape_of, written
-from shared.transform.states import Pair, pair_of
-from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns
-from shared.workspace import Expression, NewTable, Purpose, Step, Table, literal, parsed, quoted
+from shared.transform.shape import PASSES, Shape, shape_of
+from shared.transform.states import Pair, never_empty, pair_of, state_rules
+from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns, sql_type
+from shared.workspace import Expression, NewTable, Step, Table, literal, parsed, quoted
 
-__all__ = ["desire_steps", "value_sql"]
+__all__ = ["Desire", "desire_of", "desire_steps", "value_sql"]
 
 _DESIRED = frozenset({Table.DESIRED})
 _BOTH = _DESIRED | {Table.SOURCE_ERRORS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Mapped:
+class Mapped:
     """One mapping during the conversion.
 
     Attributes:
@@ -44,119 +49,95 @@ class _Mapped:
     attempt: str = ""
 
 
-def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Step, ...]:
-    """Return the steps that make `desired` of `shaped`, report what is wrong, and count.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desire:
+    """What the mappings of a definition compile to.
+
+    Attributes:
+        columns: The target columns.
+        mapped: The values that are converted: of target columns, and of what lookups search for.
+        lookups: The columns whose value a lookup finds.
+        missing: The rules of the conversions.
+    """
+
+    definition: SyncDefinition
+    shape: Shape
+    columns: tuple[TargetColumn, ...]
+    mapped: tuple[Mapped, ...]
+    lookups: tuple[LookupColumn, ...]
+    missing: RuleSet
+
+    @property
+    def rejected(self) -> str:
+        """SQL condition over `desired`: the row is rejected."""
+        return f"({self.shape.rules.rejected()} OR {self.missing.rejected()})"
+
+    @property
+    def removed(self) -> str:
+        """SQL condition over `desired`: the row is rejected or filtered out."""
+        return f"{self.rejected} OR NOT {PASSES}"
+
+    @property
+    def unsound(self) -> str:
+        """SQL query over `desired`: gives a row where one breaks a rule or is filtered out."""
+        broken = f"{self.shape.rules.broken()} OR {self.missing.broken()}"
+        return f"SELECT _row FROM desired WHERE {broken} OR NOT {PASSES} LIMIT 1"
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The quoted names of the columns that hold what was judged."""
+        return (*self.shape.rules.columns, *self.missing.columns, PASSES)
+
+
+def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> Desire:
+    """Compile the mappings.
 
     Raises:
         DefinitionError: An expression cannot be read, or a target column does not exist.
     """
     shape, columns = shape_of(definition), layout(definition, entity)
-    mapped = [_mapped(definition, shape, column, columns) for column in columns if column.source_sql != "NULL"]
-    rules = [*(rule for each in mapped for rule in each.rules), *_key_rules(mapped), *_state_rules(mapped, columns)]
-    missing = RuleSet("_missed", rules)
-    rejected = f"({shape.rules.rejected()} OR {missing.rejected()})"
-    removed = f"{rejected} OR NOT {PASSES}"
-    filtered = f"SELECT _row FROM desired WHERE NOT {shape.rules.rejected()} AND NOT {PASSES}"
+    lookups = lookup_columns(definition, entity)
+    own = [column for column in columns if column.source_sql != "NULL" and not column.resolved]
+    mapped = [_mapped(definition, shape, column, columns) for column in own]
+    mapped += [each for lookup in lookups for each in _match_values(definition, shape, lookup)]
+    rules = [
+        *(rule for each in mapped for rule in each.rules),
+        *_key_rules(mapped),
+        *state_rules({each.column.name: each.label for each in mapped}, columns),
+    ]
+    return Desire(
+        definition=definition,
+        shape=shape,
+        columns=columns,
+        mapped=tuple(mapped),
+        lookups=lookups,
+        missing=RuleSet("_missed", rules),
+    )
+
+
+def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Step, ...]:
+    """Return the steps that make `desired` of `shaped` and report what is wrong; lookups have no values yet.
+
+    Raises:
+        DefinitionError: An expression cannot be read, or a target column does not exist.
+    """
+    desire = desire_of(definition, entity)
     return (
         Step.creating(
             "Map to the target's columns",
-            NewTable(name=Table.DESIRED, query=_desired(columns, mapped, shape, missing)),
+            NewTable(name=Table.DESIRED, query=_desired(desire)),
             "destination.mappings",
             needs=frozenset({Table.SHAPED}),
         ),
-        *(Step("Report what is wrong with the source", sql, needs=_BOTH) for sql in shape.rules.report("desired")),
-        *(Step("Report what the target cannot hold", sql, needs=_BOTH) for sql in missing.report("desired")),
-        Step.creating(
-            "Note what is filtered out",
-            NewTable(name=Table.SOURCE_FILTERED, query=filtered),
-            needs=_DESIRED,
-            purpose=Purpose.COUNTS,
-        ),
-        *_protect_rejected(definition, columns, mapped, rejected),
-        Step("Set rejected and filtered rows aside", f"DELETE FROM desired WHERE {removed}", needs=_DESIRED),
-        *_keep_first(columns),
         *(
-            Step(
-                "Forget what has been judged",
-                f"ALTER TABLE desired DROP COLUMN {name}",
-                needs=_DESIRED,
-                purpose=Purpose.CLEANUP,
+            Step(title, sql, needs=_BOTH, only_if=desire.unsound)
+            for title, rules in (
+                ("Report what is wrong with the source", desire.shape.rules),
+                ("Report what the target cannot hold", desire.missing),
             )
-            for name in (*shape.rules.columns, *missing.columns, PASSES)
-        ),
-        _COUNT_ROWS,
-    )
-
-
-def _keep_first(columns: Sequence[TargetColumn]) -> tuple[Step, Step]:
-    """Report rows whose key an earlier row has, and remove them."""
-    later = f"SELECT _row FROM source_errors WHERE error = {_DUPLICATE}"
-    return (
-        Step(
-            "Report duplicates of a key",
-            _duplicates(columns),
-            needs=_BOTH,
-            purpose=Purpose.SOURCE_DUPLICATES,
-        ),
-        Step(
-            "Keep the first row of each key",
-            f"DELETE FROM desired\nWHERE _row IN ({later})",
-            needs=_BOTH,
-            purpose=Purpose.SOURCE_DUPLICATES,
+            for sql in rules.report("desired")
         ),
     )
-
-
-def _protect_rejected(
-    definition: SyncDefinition, columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], rejected: str
-) -> tuple[Step, ...]:
-    """A rejected row is still in the source: the record with its key was not dropped.
-
-    A row whose key exists but cannot be read is kept with nulls: it may belong to any record. A row with an empty key
-    belongs to no record.
-    """
-    if definition.sync_behaviour.dropped == "ignore":
-        return ()
-    keys = [f"_k{column.key_part}" for column in key_columns(columns)]
-    known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
-    unread = f"""
-SELECT _row FROM source_errors WHERE error <> {literal(ErrorType.MANDATORY)}{_about_keys(definition, mapped)}""".strip()
-    query = f"""
-SELECT DISTINCT {", ".join(keys)}
-FROM desired
-WHERE {rejected} AND ({known} OR _row IN ({unread}))""".strip()
-    return (
-        Step.creating(
-            "Protect the records of rejected rows",
-            NewTable(name=Table.PROTECTED, query=query),
-            "sync_behaviour.dropped",
-            needs=_BOTH,
-            purpose=Purpose.REJECTED_ROWS,
-        ),
-    )
-
-
-def _about_keys(definition: SyncDefinition, mapped: Sequence[_Mapped]) -> str:
-    """Narrow errors to those that can keep a key from being read: of a calculated key, any column's."""
-    labels = [each.label for each in mapped if each.column.key_part]
-    read = {column.label for column in definition.source.columns if column.read}
-    return f' AND "column" IN ({", ".join(map(literal, labels))})' if read.issuperset(labels) else ""
-
-
-_DUPLICATE = literal(ErrorType.DUPLICATE_KEY)
-_COUNTS = f"""
-SELECT
-  (SELECT count(*) FROM source_raw)
-    + (SELECT count(DISTINCT _row) FROM source_errors WHERE error = {literal(ErrorType.MALFORMED_ROW)}) AS processed,
-  (SELECT count(*) FROM desired) AS verified,
-  (SELECT count(DISTINCT _row) FROM source_errors WHERE rejected) AS rejected,
-  (SELECT count(*) FROM source_filtered) AS filtered""".strip()
-_COUNT_ROWS = Step.creating(
-    "Count the source's rows",
-    NewTable(name=Table.SOURCE_COUNTS, query=_COUNTS, is_view=True),
-    needs=frozenset({Table.SOURCE_RAW, Table.SOURCE_ERRORS, Table.DESIRED, Table.SOURCE_FILTERED}),
-    purpose=Purpose.COUNTS,
-)
 
 
 def value_sql(definition: SyncDefinition, value: str, origin: str) -> str:
@@ -172,32 +153,70 @@ def _parsed(definition: SyncDefinition, value: str, origin: str) -> Expression:
     return parsed(value, names=[column.label for column in definition.source.columns], origin=origin)
 
 
-def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn, columns: Sequence[TargetColumn]) -> _Mapped:
+def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn, columns: Sequence[TargetColumn]) -> Mapped:
     place, mapping = next(
         (place, each) for place, each in enumerate(definition.destination.mappings) if each.target == column.name
     )
     if mapping.value is not None:
         expression = _parsed(definition, mapping.value, f"destination.mappings[{place}].value")
-        return _of_expression(column, expression, shape, columns)
-    source = source_columns(definition).get(mapping.source or "")
-    if source is None:
-        message = f"the source has no column {mapping.source}"
-        raise DefinitionError([Problem(message=message, path=f"destination.mappings[{place}].source")])
-    exact = source.read and source.type is ColumnType.NUMBER and column.attribute.type in _FRACTIONS
+        return _of_expression(column, expression, shape, columns=columns)
+    source = _source(definition, mapping.sources[0] if mapping.sources else "", place)
     fitted = conversion(source.type, column.attribute)
-    return _Mapped(
+    return Mapped(
         column=column,
-        incoming=_rounded_once(source, column) if exact else quoted(source.label),
+        incoming=_incoming(source, column),
         label=source.label,
         conversion=fitted,
         rules=(
-            *_rules(fitted, source.label, rejects=source.validate_),
-            *_never_empty(column, source.label, columns, rejects=source.validate_),
+            *_rules(fitted.flaws, source.label, rejects=source.validate_),
+            *never_empty(column, source.label, columns, rejects=source.validate_),
         ),
         doubts=_kept(shape.doubts.get(source.label, ())),
     )
 
 
+def _source(definition: SyncDefinition, name: str, place: int) -> Column:
+    source = source_columns(definition).get(name)
+    if source is None:
+        message = f"the source has no column {name}"
+        raise DefinitionError([Problem(message=message, path=f"destination.mappings[{place}].source")])
+    return source
+
+
+def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn) -> Iterator[Mapped]:
+    """What a lookup searches for; a value that its match column cannot hold is found nowhere."""
+    for value in (value for candidate in lookup.candidates for value in candidate.values):
+        column = TargetColumn(
+            name=value.name, attribute=value.attribute, sql_type=sql_type(value.attribute), source_sql="", writes=False
+        )
+        if value.source:
+            source = _source(definition, value.source, lookup.place)
+            yield Mapped(
+                column=column,
+                incoming=_incoming(source, column),
+                label=source.label,
+                conversion=conversion(source.type, value.attribute),
+                rules=(),
+                doubts=_kept(shape.doubts.get(source.label, ())),
+            )
+        else:
+            origin = f"destination.mappings[{lookup.place}].value"
+            expression = _parsed(definition, lookup.mapping.value or "NULL", origin)
+            yield _of_expression(column, expression, shape, label=lookup.name)
+
+
+def _incoming(source: Column, column: TargetColumn) -> str:
+    """SQL of what a source column gives a target column."""
+    value = quoted(source.label)
+    if source.read and source.type is ColumnType.NUMBER and column.attribute.type in _FRACTIONS:
+        return _rounded_once(source, column)
+    if source.time_zone is not None and column.attribute.date_behavior in _WITHOUT_ZONE:
+        return clock_in(value, source.time_zone)
+    return value
+
+
+# Such columns hold a day, or what a clock shows, and no moment: the service does not convert them for anyone.
+_WITHOUT_ZONE = frozenset({DateBehavior.DATE_ONLY, DateBehavior.TIME_ZONE_INDEPENDENT})
 _FRACTIONS = frozenset({AttributeType.DECIMAL, AttributeType.MONEY, AttributeType.DOUBLE})
 _AT_MOST_TEN_DIGITS = r"'^[+-]?[0-9]*\.?[0-9]{0,10}$'"
 
@@ -207,50 +226,38 @@ def _rounded_once(source: Column, column: TargetColumn) -> str:
 
     Rounded twice, 0.00499999999999 would become 0.01. Reading every text a second time would double the cost.
     """
-    text, number = written(source), quoted(source.label)
+    text, value = written(source), quoted(source.label)
     kept = f"regexp_matches({text}, {_AT_MOST_TEN_DIGITS})"
-    return f"CASE WHEN {kept} THEN CAST({number} AS {column.sql_type}) ELSE TRY_CAST({text} AS {column.sql_type}) END"
-
-
-def _never_empty(column: TargetColumn, label: str, columns: Sequence[TargetColumn], *, rejects: bool) -> Iterator[Rule]:
-    """The service refuses to clear some columns, in each run: it is reported before anything is sent.
-
-    Of a state and its status one is enough.
-    """
-    pair = pair_of(columns)
-    together = pair.mapped if pair and column in pair.mapped else (column,)
-    if column.clears and not column.attribute.clearable and column is together[0]:
-        yield Rule(
-            column=label,
-            error=ErrorType.MANDATORY,
-            rejects=rejects,
-            message=f"{column.name} cannot be empty; give a value, or set on_null: keep",
-            broken=" AND ".join(f"{quoted(f'in:{each.name}')} IS NULL" for each in together),
-        )
+    return f"CASE WHEN {kept} THEN CAST({value} AS {column.sql_type}) ELSE {number(text, column.sql_type)} END"
 
 
 def _of_expression(
-    column: TargetColumn, expression: Expression, shape: Shape, columns: Sequence[TargetColumn]
-) -> _Mapped:
+    column: TargetColumn,
+    expression: Expression,
+    shape: Shape,
+    label: str = "",
+    columns: Sequence[TargetColumn] = (),
+) -> Mapped:
     """A mapped expression: its result goes by its text; where it fails on a row the field is left out."""
     fitted = conversion(ColumnType.TEXT, column.attribute)
+    flaws = () if label else fitted.flaws  # what a lookup searches for need not fit
     failed = Rule(
-        column=column.name,
+        column=label or column.name,
         error=ErrorType.INVALID_FORMAT,
         rejects=False,
         message="the mapping's expression fails on this row",
         broken=f"{quoted(f'try:{column.name}')} IS NULL",
     )
-    return _Mapped(
+    return Mapped(
         column=column,
         incoming=f"nullif({quoted(f'try:{column.name}')}[1], '')",
         attempt=f"TRY([CAST({expression.sql} AS VARCHAR)])",
-        label=column.name,
+        label=label or column.name,
         conversion=fitted,
         rules=(
             failed,
-            *_rules(fitted, column.name, rejects=False),
-            *_never_empty(column, column.name, columns, rejects=False),
+            *_rules(flaws, column.name, rejects=False),
+            *never_empty(column, column.name, columns, rejects=False),
         ),
         doubts=_kept(rule for name in sorted(expression.columns) for rule in shape.doubts.get(name, ())),
     )
@@ -261,7 +268,7 @@ def _kept(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(dict.fromkeys(rule for rule in rules if not rule.rejects))
 
 
-def _rules(fitted: Conversion, label: str, *, rejects: bool) -> tuple[Rule, ...]:
+def _rules(flaws: Sequence[Flaw], label: str, *, rejects: bool) -> tuple[Rule, ...]:
     return tuple(
         Rule(
             column=label,
@@ -270,12 +277,13 @@ def _rules(fitted: Conversion, label: str, *, rejects: bool) -> tuple[Rule, ...]
             message=flaw.message,
             broken=flaw.broken,
             detail=flaw.detail,
+            value_detail=flaw.value_detail,
         )
-        for flaw in fitted.flaws
+        for flaw in flaws
     )
 
 
-def _key_rules(mapped: Sequence[_Mapped]) -> list[Rule]:
+def _key_rules(mapped: Sequence[Mapped]) -> list[Rule]:
     return [
         Rule(
             column=each.label,
@@ -289,17 +297,13 @@ def _key_rules(mapped: Sequence[_Mapped]) -> list[Rule]:
     ]
 
 
-def _state_rules(mapped: Sequence[_Mapped], columns: Sequence[TargetColumn]) -> Iterator[Rule]:
-    pair = pair_of(columns)
-    label = next((each.label for each in mapped if each.column.follows is not None), "")
-    return pair.rules(label) if pair else iter(())
-
-
-def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet) -> str:
+def _desired(desire: Desire) -> str:
     """The query behind `desired`, layer by layer: incoming values, read, converted, checked."""
+    mapped, shape, missing = desire.mapped, desire.shape, desire.missing
     judged = ", ".join((*shape.rules.columns, PASSES))
     attempts = "".join(f", {each.attempt} AS {_name('try', each)}" for each in mapped if each.attempt)
     tries = "".join(f", {_name('try', each)}" for each in mapped if each.attempt)
+    tries += "".join(f", {selector}" for selector in _selectors(desire.lookups))
     incoming = ", ".join(f"{_believed(each, shape)} AS {_name('in', each)}" for each in mapped)
     incoming = f"SELECT _row, {judged}{tries}, {incoming}\n  FROM (SELECT *{attempts} FROM shaped)"
     prepared = [f"{each.conversion.incoming} AS {_name('in', each)}" for each in mapped if each.conversion.incoming]
@@ -309,22 +313,60 @@ def _desired(columns: Sequence[TargetColumn], mapped: Sequence[_Mapped], shape: 
     joins = "".join(_option_join(each) for each in mapped if each.conversion.options)
     values = ", ".join(f"{each.conversion.value} AS {quoted(each.column.name)}" for each in mapped)
     typed = f"SELECT given.*, {values}\n  FROM (SELECT *, {read}\n  FROM ({incoming})) AS given{joins}"
-    keys = ", ".join(f"{column.key_sql} AS _k{column.key_part}" for column in key_columns(columns))
-    keyed = f"SELECT *, {keys}\n  FROM ({typed})"
+    keyed = f"SELECT *, {', '.join(_comparable(desire))}\n  FROM ({typed})"
     omitted = f"{shape.rules.rejected()} OR NOT {PASSES}"
-    pair = pair_of(columns)
-    items = ["_row", *(_value(column, pair) for column in columns), *_omits(mapped, shape, missing, pair)]
-    items += [f"_k{column.key_part}" for column in key_columns(columns)]
+    pair = pair_of(desire.columns)
+    items = ["_row", *(_value(column, pair) for column in desire.columns), *_omits(mapped, shape, missing, pair)]
+    items += [f"_k{column.key_part}" for column in key_columns(desire.columns)]
+    items += _searched(desire)
     items += [judged, *missing.found()]
     missed = f"SELECT *, {missing.select(unless=omitted)}\n  FROM ({keyed})"
     return "SELECT " + ",\n    ".join(items) + f"\n  FROM ({missed})"
 
 
-def _name(stage: str, each: _Mapped) -> str:
+def _comparable(desire: Desire) -> Iterator[str]:
+    """The sync key and what lookups search for, as they are compared; a key that a lookup gives is not known yet."""
+    for column in key_columns(desire.columns):
+        value = f"CAST(NULL AS {column.sql_type})" if column.resolved else column.key_sql
+        yield f"{value} AS _k{column.key_part}"
+    for searched in _values_of(desire.lookups):
+        folded = normalise_key(searched.attribute, quoted(searched.name), desire.definition.sync_behaviour.key_match)
+        yield f"{folded} AS {quoted(searched.key)}"
+
+
+def _values_of(lookups: Sequence[LookupColumn]) -> Iterator[MatchValue]:
+    return (value for lookup in lookups for candidate in lookup.candidates for value in candidate.values)
+
+
+def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
+    """The names of tables in the rows, in lower case."""
+    for lookup in lookups:
+        if lookup.selector:
+            yield f"lower(trim(CAST({quoted(lookup.selector)} AS VARCHAR))) AS {quoted(selector_name(lookup.name))}"
+
+
+def _searched(desire: Desire) -> Iterator[str]:
+    """What the lookup steps need: the values, their comparable forms, and whether the row leaves the column alone."""
+    for lookup in desire.lookups:
+        values = [*_values_of([lookup])]
+        yield from (quoted(name) for value in values for name in (value.name, value.key))
+        if lookup.selector:
+            yield quoted(selector_name(lookup.name))
+        own = {value.name for value in values}
+        mapped = [each for each in desire.mapped if each.column.name in own]
+        doubts = desire.shape.rules.any_of([rule for each in mapped for rule in each.doubts])
+        missed = desire.missing.any_of([rule for each in mapped for rule in each.rules])
+        yield f"({doubts} OR {missed}) AS {quoted(f'_omit_{lookup.name}')}"
+        given = " OR ".join(f"{_name('in', each)} IS NOT NULL" for each in mapped)
+        yield f"({given}) AS {quoted(given_name(lookup.name))}"
+        yield f"CAST(NULL AS BIGINT) AS {quoted(link_name(lookup.name))}"
+
+
+def _name(stage: str, each: Mapped) -> str:
     return quoted(f"{stage}:{each.column.name}")
 
 
-def _believed(each: _Mapped, shape: Shape) -> str:
+def _believed(each: Mapped, shape: Shape) -> str:
     """The incoming value; null if it was calculated from a field in error, so that no key is made from it."""
     doubted = shape.rules.any_of(each.doubts)
     return each.incoming if doubted == "false" else f"CASE WHEN NOT {doubted} THEN {each.incoming} END"
@@ -334,17 +376,18 @@ def _value(column: TargetColumn, pair: Pair | None) -> str:
     name = quoted(column.name)
     if pair and column.name in pair.names:
         return f"CAST({pair.values()[column.name]} AS {column.sql_type}) AS {name}"
-    return f"CAST(NULL AS {column.sql_type}) AS {name}" if column.source_sql == "NULL" else name
+    unknown = column.source_sql == "NULL" or column.resolved
+    return f"CAST(NULL AS {column.sql_type}) AS {name}" if unknown else name
 
 
-def _option_join(each: _Mapped) -> str:
+def _option_join(each: Mapped) -> str:
     """The options of a choice as a table: joining stays fast however many there are."""
     rows = ", ".join(f"(lower({literal(text)}), {value})" for text, value in each.conversion.options)
     name = _name("option", each)
     return f"\n  LEFT JOIN (VALUES {rows}) AS {name}(text, value) ON given.{_name('read', each)} = {name}.text"
 
 
-def _omits(mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet, pair: Pair | None) -> list[str]:
+def _omits(mapped: Sequence[Mapped], shape: Shape, missing: RuleSet, pair: Pair | None) -> list[str]:
     """`_omit_<target>`: the field is in error and the row is not rejected for it."""
     omits = pair.omits() if pair else {}
     items = [f"{sql} AS {quoted(f'_omit_{name}')}" for name, sql in omits.items()]
@@ -354,16 +397,3 @@ def _omits(mapped: Sequence[_Mapped], shape: Shape, missing: RuleSet, pair: Pair
         missed = missing.any_of([rule for rule in each.rules if not rule.rejects])
         items.append(f"({shape.rules.any_of(each.doubts)} OR {missed}) AS {quoted(f'_omit_{each.column.name}')}")
     return items
-
-
-def _duplicates(columns: Sequence[TargetColumn]) -> str:
-    keys = key_columns(columns)
-    names = ", ".join(f"_k{column.key_part}" for column in keys)
-    same = " AND ".join(f"desired._k{column.key_part} = twice._k{column.key_part}" for column in keys)
-    said = literal(", ".join(column.name for column in keys))
-    return f"""
-INSERT INTO source_errors
-SELECT desired._row, {said}, {_DUPLICATE}, true, 'an earlier row has the same key; the first one counts'
-FROM desired JOIN (
-  SELECT {names}, min(_row) AS first FROM desired GROUP BY {names} HAVING count(*) > 1) AS twice ON {same}
-WHERE desired._row > twice.first""".strip()

@@ -81,11 +81,13 @@ def normalise_key(attribute: AttributeMetadata, sql: str, key_match: KeyMatch) -
         return sql
     small = f"lower({sql})"
     # A text with as many bytes as characters is plain ASCII, and most keys are.
+    beyond = f"""CASE
+      {_readable(sql, key_match)}
+      WHEN regexp_matches({sql}, {literal(_FOLDABLE)}) THEN {_bare(_widened(small), key_match)}
+      ELSE {_bare(small, key_match)} END"""
     return f"""nullif(CASE
     WHEN strlen({sql}) = length({sql}) THEN lower({without_trailing_spaces(sql)})
-    {_readable(sql, key_match)}
-    WHEN regexp_matches({sql}, {literal(_FOLDABLE)}) THEN {_ended(_bare(_widened(small), key_match))}
-    ELSE {_ended(_bare(small, key_match))} END, '')"""
+    ELSE {_ended(beyond)} END, '')"""
 
 
 def _readable(sql: str, key_match: KeyMatch) -> str:
@@ -93,7 +95,7 @@ def _readable(sql: str, key_match: KeyMatch) -> str:
     if key_match is not KeyMatch.SERVICE:
         return ""
     plain = f"nfc_normalize({_translated(f'lower({sql})', _TABLES[0])})"
-    return f"WHEN regexp_matches({sql}, {literal(_SIGNS)}) THEN {_ended(plain)}"
+    return f"WHEN regexp_matches({sql}, {literal(_SIGNS)}) THEN {plain}"
 
 
 def _translated(sql: str, table: Mapping[str, str]) -> str:

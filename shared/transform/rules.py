@@ -25,6 +25,8 @@ class ErrorType(StrEnum):
     MANDATORY = "Mandatory Rule Violation"
     CREATE_ONLY = "Create-Only Column"
     UNRESOLVED_LINK = "Unresolved Link"
+    AMBIGUOUS_LINK = "Ambiguous Link"
+    PARENT_FAILED = "Parent Failed"
     UNKNOWN_CHOICE = "Unknown Choice"
     INVALID_STATUS = "Invalid Status"
     TRANSITION = "Transition Not Allowed"
@@ -41,6 +43,8 @@ class Rule:
         broken: SQL condition over the row.
         detail: SQL of a text that goes before the message where the rule is broken: which part of the value is at
             fault. Empty for none.
+        value_detail: The same over the values of the table that is reported, so that it is computed there and only
+            for rows with errors. Empty for none.
     """
 
     column: str
@@ -49,6 +53,7 @@ class Rule:
     message: str
     broken: str
     detail: str = ""
+    value_detail: str = ""
 
 
 class RuleSet:
@@ -108,13 +113,17 @@ class RuleSet:
         tests = [f"{names[word]} & {mask} <> 0" for word, mask in masks.items()]
         return f"({' OR '.join(tests)})" if tests else "false"
 
+    def broken(self) -> str:
+        """SQL condition: any rule is broken, whether or not it rejects the row."""
+        return " OR ".join(f"{column} <> 0" for column in self._bits)
+
     def report(self, table: str) -> list[str]:
         """SQL statements that write one row of `source_errors` for every rule that a row of `table` breaks."""
         return [
             f"""
 INSERT INTO source_errors
 SELECT _row, rule."column", rule.error, rule.rejected, {self._message(rules)}
-FROM {table} JOIN (VALUES
+FROM {self._detailed(table, column, rules)} JOIN (VALUES
     {_values(rules)}
   ) AS rule(bit, "column", error, rejected, message) ON {column} & rule.bit <> 0
 WHERE {column} <> 0""".strip()
@@ -122,8 +131,19 @@ WHERE {column} <> 0""".strip()
             if rules
         ]
 
+    def _detailed(self, table: str, column: str, rules: Sequence[Rule]) -> str:
+        """The table with the details that are computed from its values: a layer, for its columns have any name."""
+        details = [
+            f"CASE WHEN {column} & {1 << bit} <> 0 THEN {rule.value_detail} END AS {self._said(rule)}"
+            for bit, rule in enumerate(rules)
+            if rule.value_detail
+        ]
+        kept = ["_row", column, *(self._said(rule) for rule in rules if rule.detail)]
+        return f"(SELECT {', '.join(kept + details)} FROM {table}) AS found" if details else table
+
     def _message(self, rules: Sequence[Rule]) -> str:
-        said = "".join(f" WHEN {1 << bit} THEN {self._said(rule)}" for bit, rule in enumerate(rules) if rule.detail)
+        detailed = ((bit, rule) for bit, rule in enumerate(rules) if rule.detail or rule.value_detail)
+        said = "".join(f" WHEN {1 << bit} THEN {self._said(rule)}" for bit, rule in detailed)
         return f"concat(CASE rule.bit{said} END, rule.message)" if said else "rule.message"
 
 

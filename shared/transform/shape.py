@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions.models import Column, ColumnType, SyncDefinition
 from shared.errors import DefinitionError, Problem
-from shared.transform.blanks import trimmed
-from shared.transform.dates import in_calendar, iso_timestamp, read_format
+from shared.transform.notation.numbers import NUMBER
+from shared.transform.reading import Reading, cleaned, read_columns, reading, text_name, written
 from shared.transform.rules import ErrorType, Rule, RuleSet
-from shared.workspace import Expression, NewTable, Step, Table, literal, parsed, quoted, too_long
+from shared.workspace import Expression, NewTable, Step, Table, parsed, quoted, too_long
 
-__all__ = [
-    "NUMBER",
-    "PASSES",
-    "SOURCE_ERRORS",
-    "SOURCE_TYPES",
-    "Shape",
-    "boolean",
-    "looked_up",
-    "number",
-    "shape_of",
-    "shape_steps",
-    "written",
-]
+__all__ = ["PASSES", "SOURCE_ERRORS", "SOURCE_TYPES", "Shape", "shape_of", "shape_steps"]
 
-NUMBER: Final = "DECIMAL(38, 10)"  # exact for every number that a Dataverse column can hold
 SOURCE_TYPES: Final = {
     ColumnType.TEXT: "VARCHAR",
     ColumnType.NUMBER: NUMBER,
@@ -36,8 +23,6 @@ SOURCE_TYPES: Final = {
 }
 """The DuckDB type of a source column's values in `shaped` and `source`."""
 PASSES: Final = quoted("_passes")
-TRUE_WORDS: Final = ("true", "yes", "y", "t", "1")
-FALSE_WORDS: Final = ("false", "no", "n", "f", "0")
 
 SOURCE_ERRORS: Final = Step.creating(
     "Make room for the source's errors",
@@ -48,11 +33,6 @@ SOURCE_ERRORS: Final = Step.creating(
         if_missing=True,
     ),
 )
-_FITS: Final = {
-    ColumnType.NUMBER: "not a number; write it as in 1250.50, -3 or 1e6",
-    ColumnType.DATE: "not a date; write it as in 2024-01-31 or 2024-01-31T10:00:00Z",
-    ColumnType.BOOL: f"not one of {', '.join((*TRUE_WORDS, *FALSE_WORDS))}",
-}
 _FAILS: Final = {
     ColumnType.TEXT: "the expression fails on this row",
     ColumnType.NUMBER: "the expression fails on this row, or its result is not a number",
@@ -131,43 +111,12 @@ def _numbers(definition: SyncDefinition) -> Iterator[str]:
     return (written(c) for c in definition.source.columns if c.read and c.type is ColumnType.NUMBER)
 
 
-def number(text: str, sql_type: str = NUMBER) -> str:
-    """SQL for the number that a text holds in plain notation; NULL where it holds none."""
-    # DuckDB reads 1_000 as a thousand; in real data it is not a number.
-    return f"CASE WHEN NOT contains({text}, '_') THEN TRY_CAST({text} AS {sql_type}) END"
-
-
-def boolean(text: str, labels: Iterable[tuple[str, bool]] = ()) -> str:
-    """SQL for the truth value that a text names; NULL where it names none.
-
-    Args:
-        text: SQL of the text.
-        labels: Further names and their values; they have precedence over the usual words.
-    """
-    words = ((word, word in TRUE_WORDS) for word in (*TRUE_WORDS, *FALSE_WORDS))
-    return looked_up(f"lower({text})", (*labels, *words), "BOOLEAN")
-
-
-def looked_up(folded: str, known: Iterable[tuple[str, bool | int]], sql_type: str) -> str:
-    """SQL for the value of the first word that equals a text in lower case; NULL where none does.
-
-    A CASE would write the text's expression once for each word.
-    """
-    words, values = zip(*known, strict=True)
-    listed = ", ".join(f"lower({literal(word)})" for word in words)
-    return f"([{', '.join(map(literal, values))}]::{sql_type}[])[list_position([{listed}]::VARCHAR[], {folded})]"
-
-
-def written(column: Column) -> str:
-    """The name in `shaped` under which a number that is read keeps every digit: its text."""
-    return _text_name(column)
-
-
 class _Compiler:
     """Builds the query layer by layer: text, typed, then the calculated columns in the order of their dependence."""
 
     def __init__(self, definition: SyncDefinition) -> None:
         self._columns = definition.source.columns
+        self._null_values = definition.source.null_values
         self._filter = definition.source.filter
         self._labels = [column.label for column in self._columns]
         self._places = {column.label: f"source.columns[{n}]" for n, column in enumerate(self._columns)}
@@ -179,58 +128,39 @@ class _Compiler:
 
     def query(self) -> str:
         read = [column for column in self._columns if column.read]
-        texts = "".join(f", {_cleaned(column, quoted(column.name))} AS {_text_name(column)}" for column in read)
-        sql = f"SELECT _row{texts}\n  FROM source_raw"
-        sql = _replaced(sql, [(f"nullif({_text_name(column)}, '')", _text_name(column)) for column in read])
-        sql = _layer(sql, ", ".join(f"{self._typed(column)} AS {quoted(column.label)}" for column in read))
-        dates = [quoted(column.label) for column in read if column.type is ColumnType.DATE and not column.input_format]
-        sql = _replaced(sql, [(in_calendar(date), date) for date in dates])
-        for column in read:
-            self._rules_of_read(column)
+        readings = [self._reading(column) for column in read]
+        sql = read_columns(read, readings, self._null_values)
+        for column, how in zip(read, readings, strict=True):
+            self._rules_of_read(column, how)
         for columns in self._levels():
             sql = self._calculated(sql, columns)
         return self._filtered(sql)
 
-    def _typed(self, column: Column) -> str:
-        text = _text_name(column)
-        match column.type:
-            case ColumnType.TEXT:
-                return text
-            case ColumnType.NUMBER:
-                return number(text)
-            case ColumnType.BOOL:
-                return boolean(text)
-            case ColumnType.DATE:
-                return self._date(column, text)
-
-    def _date(self, column: Column, text: str) -> str:
-        if column.input_format is None:
-            return iso_timestamp(text)
+    def _reading(self, column: Column) -> Reading:
+        """How a column is read; a problem is noted and nothing is read, to check the next column too."""
         try:
-            return read_format(column.input_format).timestamp(text)
-        except ValueError as error:
-            self._problem(f"{self._places[column.label]}.input_format", str(error))
-            return "NULL"
+            return reading(column)
+        except DefinitionError as error:
+            for problem in error.problems:
+                self._problem(f"{self._places[column.label]}.{problem.path}", problem.message)
+            return Reading(layers=((("NULL", quoted(column.label)),),))
 
     def _problem(self, path: str, message: str) -> None:
         self.problems.append(Problem(message=message, path=path))
 
-    def _rules_of_read(self, column: Column) -> None:
-        text, own = _text_name(column), quoted(column.label)
+    def _rules_of_read(self, column: Column, how: Reading) -> None:
+        text = text_name(column)
         self._mandatory(column, f"{text} IS NULL")
-        if column.type is not ColumnType.TEXT:
-            self._misfit(column, f"{text} IS NOT NULL AND {own} IS NULL", _FITS[column.type])
+        for misfit in how.misfits:
+            self._misfit(column, misfit.error, misfit.broken, misfit.message)
         self._max_length(column, text)
 
     def _mandatory(self, column: Column, empty: str) -> None:
         if column.mandatory:
             self._rule(column, ErrorType.MANDATORY, empty, "a value is required", rejects=column.validate_)
 
-    def _misfit(self, column: Column, broken: str, message: str) -> None:
-        formatted = column.read and column.input_format is not None
-        error = ErrorType.INPUT_FORMAT if formatted else ErrorType.INVALID_FORMAT
-        expected = f"not a date in the format {column.input_format}" if formatted else message
-        rule = self._rule(column, error, broken, expected, rejects=column.validate_)
+    def _misfit(self, column: Column, error: ErrorType, broken: str, message: str) -> None:
+        rule = self._rule(column, error, broken, message, rejects=column.validate_)
         self.doubts[column.label] = (*self.doubts.get(column.label, ()), rule)
 
     def _max_length(self, column: Column, text: str) -> None:
@@ -299,8 +229,8 @@ class _Compiler:
         sql = _layer(sql, ", ".join(f"TRY([{formula.sql}]) AS {_result(column)}" for column, formula in columns))
         sql = _layer(sql, ", ".join(f"{_cast(column)} AS {quoted(column.label)}" for column, _ in columns))
         texts = [column for column, _ in columns if column.type is ColumnType.TEXT]
-        cleaned = [(_cleaned(column, quoted(column.label)), quoted(column.label)) for column in texts]
-        sql = _replaced(sql, [(value, label) for value, label in cleaned if value != label])
+        clean = [(cleaned(column, quoted(column.label)), quoted(column.label)) for column in texts]
+        sql = _replaced(sql, [(value, label) for value, label in clean if value != label])
         sql = _replaced(sql, [(f"nullif({quoted(column.label)}, '')", quoted(column.label)) for column in texts])
         for column, formula in columns:
             inherited = (rule for name in sorted(formula.columns) for rule in self.doubts.get(name, ()))
@@ -314,7 +244,7 @@ class _Compiler:
         if column.type is not ColumnType.TEXT:
             misfit = f"({misfit} OR {result}[1] IS NOT NULL AND {own} IS NULL)"
         self._mandatory(column, f"{result} IS NOT NULL AND {result}[1] IS NULL")
-        self._misfit(column, misfit, _FAILS[column.type])
+        self._misfit(column, ErrorType.INVALID_FORMAT, misfit, _FAILS[column.type])
         self._max_length(column, f"CAST({own} AS VARCHAR)")
 
     def _filtered(self, sql: str) -> str:
@@ -350,22 +280,8 @@ def _replaced(sql: str, items: Sequence[tuple[str, str]]) -> str:
     return f"SELECT * REPLACE ({listed})\n  FROM ({sql})" if items else sql
 
 
-def _text_name(column: Column) -> str:
-    return quoted(f"text:{column.label}")
-
-
 def _result(column: Column) -> str:
     return quoted(f"result:{column.label}")
-
-
-def _cleaned(column: Column, raw: str) -> str:
-    """The text for the rules: trimmed if configured, or if blanks have no meaning. `raw` is a column."""
-    text = raw
-    if column.trim or column.type is not ColumnType.TEXT:
-        text = trimmed(text)
-    for replacement in column.replace:
-        text = f"regexp_replace({text}, {literal(replacement.pattern)}, {literal(replacement.with_)}, 'g')"
-    return text
 
 
 def _cast(column: Column) -> str:

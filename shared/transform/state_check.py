@@ -89,7 +89,7 @@ def _halves(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[_Hal
 
 def _constant(definition: SyncDefinition, mapping: Mapping, path: str) -> str | None:
     """The value that every row gets; None where it depends on the row or on a parameter."""
-    source = source_columns(definition).get(mapping.source or "")
+    source = source_columns(definition).get(mapping.sources[0] if mapping.sources else "")
     expression = mapping.value if mapping.value is not None else source and source.formula
     if not expression or "@" in expression:
         return None

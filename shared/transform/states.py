@@ -9,7 +9,7 @@ state is true where the row gave neither, that of the status where it did not gi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,7 @@ from shared.transform.rules import ErrorType, Rule
 from shared.transform.targets import TargetColumn
 from shared.workspace import literal, quoted
 
-__all__ = ["Pair", "listed", "pair_of", "state_of"]
+__all__ = ["Pair", "listed", "never_empty", "pair_of", "state_of", "state_rules"]
 
 _MOST_LISTED: Final = 20
 
@@ -141,3 +141,26 @@ def listed(options: Sequence[object]) -> str:
     """Options as a message lists them."""
     more = f" and {len(options) - _MOST_LISTED} more" if len(options) > _MOST_LISTED else ""
     return f"{', '.join(map(str, options[:_MOST_LISTED])) or 'none'}{more}"
+
+
+def never_empty(column: TargetColumn, label: str, columns: Sequence[TargetColumn], *, rejects: bool) -> Iterator[Rule]:
+    """The service refuses to clear some columns, in each run: it is reported before anything is sent.
+
+    Of a state and its status one is enough.
+    """
+    pair = pair_of(columns)
+    together = pair.mapped if pair and column in pair.mapped else (column,)
+    if column.clears and not column.attribute.clearable and column is together[0]:
+        yield Rule(
+            column=label,
+            error=ErrorType.MANDATORY,
+            rejects=rejects,
+            message=f"{column.name} cannot be empty; give a value, or set on_null: keep",
+            broken=" AND ".join(f"{quoted(f'in:{each.name}')} IS NULL" for each in together),
+        )
+
+
+def state_rules(labels: Mapping[str, str], columns: Sequence[TargetColumn]) -> Iterator[Rule]:
+    """The rules between state and status; `labels` are what error rows call the target columns."""
+    pair = pair_of(columns)
+    return pair.rules(labels.get(pair.status.name, "")) if pair else iter(())

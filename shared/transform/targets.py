@@ -18,7 +18,9 @@ from shared.workspace import quoted
 
 __all__ = [
     "CHOICES",
+    "IDS",
     "TEXTS",
+    "Bind",
     "Omit",
     "TargetColumn",
     "key_columns",
@@ -30,6 +32,9 @@ __all__ = [
 
 TEXTS: Final = frozenset({AttributeType.STRING, AttributeType.MEMO})
 CHOICES: Final = frozenset({AttributeType.PICKLIST, AttributeType.STATE, AttributeType.STATUS})
+IDS: Final = frozenset(
+    {AttributeType.UNIQUEIDENTIFIER, AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER}
+)
 
 # What a decimal or money column may have at most (Microsoft: DecimalAttributeMetadata and MoneyAttributeMetadata).
 _MOST_DIGITS: Final = {AttributeType.DECIMAL: 10, AttributeType.MONEY: 4, AttributeType.DOUBLE: 5}
@@ -62,8 +67,25 @@ class Omit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bind:
+    """A table that a lookup column can refer to.
+
+    Attributes:
+        table: Its logical name.
+        navigation: The navigation property that a write names.
+        entity_set: Its name in URLs; empty if the sync does not refer to it.
+    """
+
+    table: str
+    navigation: str
+    entity_set: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
     """One column that takes part in a sync.
+
+    The value of a lookup is the record's id; of one with several tables, `<table>:<id>` as text.
 
     Attributes:
         name: Logical name; also the column's name in `desired` and `current`.
@@ -77,6 +99,9 @@ class TargetColumn:
         implied: No mapping fills it: it is the other half of a state or status that is mapped.
         follows: Of a status: the state. Where a row does not give the status, it changes when the state does.
         rules: Of a state: which states of this table a plain update does not set; None where it sets all.
+        resolved: Its value is found by a lookup step.
+        late: That step follows the reading of the target.
+        binds: The tables that a lookup can refer to; empty for other columns.
     """
 
     name: str
@@ -91,6 +116,9 @@ class TargetColumn:
     implied: bool = False
     follows: TargetColumn | None = None
     rules: StateRules | None = None
+    resolved: bool = False
+    late: bool = False
+    binds: tuple[Bind, ...] = ()
 
     @property
     def held(self) -> AttributeMetadata:
@@ -126,6 +154,8 @@ def source_columns(definition: SyncDefinition) -> dict[str, Column]:
 
 def sql_type(attribute: AttributeMetadata) -> str:
     """Return the DuckDB type in which values of a column are held and compared."""
+    if attribute.polymorphic:
+        return "VARCHAR"
     if attribute.type in {AttributeType.DECIMAL, AttributeType.MONEY}:
         return f"DECIMAL(38, {precision(attribute)})"
     if attribute.type is AttributeType.DATETIME and attribute.date_behavior is DateBehavior.DATE_ONLY:
@@ -150,17 +180,35 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
     attribute, behaviour = _attribute(entity, mapping.target), definition.sync_behaviour
     key = behaviour.sync_key.index(mapping.target) + 1 if mapping.target in behaviour.sync_key else None
     own = quoted(mapping.target)
+    tables = [table for lookup in mapping.lookups for table in lookup.tables or attribute.targets[:1]]
     identifies = key is not None or attribute.name == entity.primary_id
     return TargetColumn(
         name=mapping.target,
         attribute=attribute,
         sql_type=sql_type(attribute),
-        source_sql=quoted(mapping.source) if mapping.source is not None else f"({mapping.value})",
+        source_sql=", ".join(map(quoted, mapping.sources)) or f"({mapping.value})",
         omit=_omit(definition, mapping, attribute),
         key_part=key,
         writes=_writes(definition, entity, attribute),
         clears=mapping.on_null is NullPolicy.CLEAR and not identifies,
         key_sql=normalise_key(attribute, own, behaviour.key_match) if key else "",
+        resolved=bool(mapping.lookups),
+        late=entity.logical_name in tables and key is None,
+        binds=_binds(entity, attribute),
+    )
+
+
+def _binds(entity: EntityMetadata, attribute: AttributeMetadata) -> tuple[Bind, ...]:
+    if not attribute.refers:
+        return ()
+    found = ((table, entity.table(table)) for table in attribute.targets)
+    return tuple(
+        Bind(
+            table=table,
+            navigation=attribute.navigation_to(table),
+            entity_set=referenced.entity_set if referenced else "",
+        )
+        for table, referenced in found
     )
 
 
@@ -208,11 +256,13 @@ def _writes(definition: SyncDefinition, entity: EntityMetadata, attribute: Attri
 
 
 def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMetadata) -> Omit:
+    if mapping.lookups:
+        return Omit.FLAGGED  # by the step that resolves it
     if mapping.on_null is NullPolicy.KEEP:
         return Omit.WHEN_NULL
     if mapping.source is None:
         return Omit.FLAGGED
-    column = source_columns(definition).get(mapping.source)
+    column = source_columns(definition).get(mapping.sources[0])
     if column is not None and not column.read:
         return Omit.FLAGGED  # a column that it is calculated from may be in error
     if column is None or column.validate_:

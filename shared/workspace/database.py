@@ -179,6 +179,10 @@ class Workspace:
         with _understood():
             return self._timed(self._connection, lambda: self._executed(sql, params).fetchall())
 
+    def has_table(self, name: str) -> bool:
+        """Whether a table or view of this name exists."""
+        return bool(self.query("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [name])[0][0])
+
     def rows(self, sql: str, size: int = 1000) -> Iterator[Row]:
         """Stream a query's rows, fetching `size` at a time; other statements may run in between.
 

@@ -16,12 +16,20 @@ class Table(StrEnum):
     SHAPED = "shaped"
     SOURCE = "source"
     DESIRED = "desired"
+    CREATIONS = "creations"
     SOURCE_FILTERED = "source_filtered"
     PROTECTED = "protected"
     SOURCE_COUNTS = "source_counts"
     CURRENT = "current"
     TARGET_ERRORS = "target_errors"
+    RECORDS = "records"
+    LEAVING = "leaving"
+    PARENTS = "parents"
+    UNLINKED = "unlinked"
+    GENERATIONS = "generations"
+    NEW_RECORDS = "new_records"
     DECISIONS = "decisions"
+    DROP_ORDER = "drop_order"
     CHANGES = "changes"
     OUTCOMES = "outcomes"
     HOLDERS = "holders"
@@ -92,15 +100,18 @@ class Step:
         purpose: Why a run has it.
         decision: The decision of `decisions` on whose rows it works; without such a row it does nothing. Empty where
             it does not depend on one decision.
+        only_if: A query; where it gives no row, the step does nothing. Empty where it always has something to do. Of
+            use where there are few rows: there a statement takes as long for none as for all of them.
     """
 
     title: str
     sql: str
     origin: str = ""
-    needs: frozenset[Table] = frozenset()
+    needs: frozenset[str] = frozenset()
     creates: NewTable | None = None
     purpose: Purpose = Purpose.RESULT
     decision: str = ""
+    only_if: str = ""
 
     @classmethod
     def creating(
@@ -109,7 +120,7 @@ class Step:
         table: NewTable,
         origin: str = "",
         *,
-        needs: frozenset[Table] = frozenset(),
+        needs: frozenset[str] = frozenset(),
         purpose: Purpose = Purpose.RESULT,
     ) -> Step:
         """The step that makes a table."""

@@ -112,7 +112,7 @@ def test_missing_secret_is_named(here: World, command: Command) -> None:
     assert "{env: DYNAMICS_CLIENT_SECRET} is not set" in said
 
 
-def test_wrong_secret_says_what_entra_id_says(here: World, command: Command) -> None:
+def test_a_wrong_secret_has_the_message_of_entra_id(here: World, command: Command) -> None:
     """The application and Entra ID's reason are in the message, the secret is not."""
     here.define(accounts())
     code, said = command("run", "accounts", DYNAMICS_CLIENT_SECRET="hunter2-wrong")
@@ -122,7 +122,7 @@ def test_wrong_secret_says_what_entra_id_says(here: World, command: Command) -> 
     assert "hunter2" not in said
 
 
-def test_wrong_service_url_says_what_to_check(here: World, command: Command) -> None:
+def test_the_error_of_a_wrong_service_url_names_what_to_check(here: World, command: Command) -> None:
     """A server that is no Dataverse is recognised."""
     here.define(accounts())
     code, said = command("run", "accounts", DYNAMICS_URL=here.environment["DYNAMICS_URL"].replace("v9.2", "v1.0"))
@@ -131,7 +131,7 @@ def test_wrong_service_url_says_what_to_check(here: World, command: Command) -> 
 
 
 def test_host_outside_the_list_gets_no_token(here: World, command: Command) -> None:
-    """A token never travels to a host that nobody allowed."""
+    """A token is never sent to a host that is not allowed."""
     here.define(accounts())
     code, said = command("run", "accounts", DYNAMICS_URL="https://crm.dynamics.com.example.org/api/data/v9.2/")
     assert code == 1

@@ -223,7 +223,7 @@ def test_mapped_ids_match_always_and_are_written_only_where_asked(here: World, *
     ("match", "matched"),
     [("service", {"Ábc", "ABC ", "abc"}), ("accent_sensitive", {"ABC ", "abc"}), ("exact", {"abc"})],
 )
-def test_keys_match_as_the_sync_says(here: World, match: str, matched: set[str]) -> None:
+def test_keys_are_compared_as_key_match_defines(here: World, match: str, matched: set[str]) -> None:
     """Case, accents and trailing spaces count or do not, in the source as between source and target."""
     seeded(here, [row("1", "abc")])
     spellings = ["abc", "ABC ", "Ábc"]
@@ -517,7 +517,7 @@ def test_two_runs_of_one_sync_are_one_run(slow: World) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_run_that_is_asked_to_end_says_so_and_can_be_run_again(slow: World, asked: signal.Signals) -> None:
+def test_a_cancelled_run_is_reported_and_can_be_run_again(slow: World, asked: signal.Signals) -> None:
     """No traceback, its own exit code, the log says Cancelled, and the lease is free at once."""
     with started(slow, "run", "accounts") as run:
         until_written(slow, run)
@@ -543,8 +543,7 @@ def test_killed_run_is_run_again(slow: World) -> None:
         slow.run()
     in_a_minute = replace(Machine.this(), seconds=lambda: since_boot() + 61)
     later = SqliteStateStore(slow.folder / "state.db", machine=in_a_minute)
-    slow.app.__dict__["state"] = later
-    done = slow.run()
+    done = replace(slow, parts={"state": later}).run()
     records = slow.records("accounts?$select=accountnumber")
     assert done.state is RunState.SUCCEEDED
     assert done.unchanged > 0
@@ -563,9 +562,7 @@ def test_killed_run_is_run_again(slow: World) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_read_is_said_in_one_sentence(
-    here: World, source: dict[str, Any], filtered: str, said: str
-) -> None:
+def test_an_unreadable_source_is_one_sentence(here: World, source: dict[str, Any], filtered: str, said: str) -> None:
     """A mistake that shows only in a run has its place in the message, exit code 1, and nothing is written."""
     definition = accounts(source=source)
     if filtered:
@@ -579,7 +576,7 @@ def test_what_cannot_be_read_is_said_in_one_sentence(
     assert here.emulator.stats()["rows"].get("create", 0) == 0
 
 
-def test_full_disk_behind_standard_output_is_said_on_standard_error(here: World) -> None:
+def test_a_full_disk_of_standard_output_is_reported_on_standard_error(here: World) -> None:
     """A result that cannot be printed is no traceback."""
     here.define(accounts())
     with Path("/dev/full").open("w", encoding="utf-8") as full:

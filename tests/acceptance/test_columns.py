@@ -133,7 +133,7 @@ def test_what_only_a_create_takes_reaches_new_records(here: World, strategy: str
 
 
 @pytest.mark.parametrize("strategy", ["full", "upsert"])
-def test_what_only_a_create_takes_stays_and_the_run_says_so(here: World, strategy: str) -> None:
+def test_a_column_that_only_a_create_writes_is_kept_and_reported(here: World, strategy: str) -> None:
     """A record that is there keeps its values; a run that compares tells which rows differ, and does not fail for it."""
     define(here, SINCE, KINDS, strategy=strategy)
     run(here, [{"number": "A1", "since": "2001-02-03", "batch": 7}, {"number": "A2", "since": "", "batch": 8}])
@@ -157,7 +157,7 @@ def test_an_empty_value_is_no_default(here: World) -> None:
     assert_settled(here)
 
 
-def test_a_column_that_is_never_empty_is_told_of_before_anything_is_sent(here: World) -> None:
+def test_an_empty_value_for_a_required_column_is_reported_before_any_request(here: World) -> None:
     """The rest of the row is synced, no change is refused, and the second run plans nothing."""
     define(here, {"name": "name", "state": "statecode"})
     run(here, [{"number": "A1", "name": "one", "state": "1"}])

@@ -9,7 +9,7 @@ import pytest
 
 from demo.customers import HEADER, customers, write_customers
 from shared.errors import AbortRun, UnsafePlanError, UserError
-from shared.jobs import RunState
+from shared.jobs import ApprovedPlan, RunState
 from tests.acceptance.world import World, accounts, world
 
 
@@ -157,9 +157,9 @@ def test_approved_plan_is_applied_exactly_or_not_at_all(here: World) -> None:
     here.csv(rows(6))
 
     with pytest.raises(UserError, match="moved since the plan was made"):
-        here.run(approved=checksum)
+        here.run(approved=ApprovedPlan(checksum=checksum))
     assert here.records("accounts?$select=name") == []
-    assert here.run(approved=here.plan().plan.checksum).created.done == 6
+    assert here.run(approved=ApprovedPlan(checksum=here.plan().plan.checksum)).created.done == 6
 
 
 def test_expired_records_are_marked_once(here: World) -> None:
@@ -192,7 +192,7 @@ def test_row_that_dataverse_refuses_does_not_take_others_with_it(here: World) ->
     assert "Not these" in error.message
 
 
-def test_execution_log_and_error_files_tell_what_happened(here: World) -> None:
+def test_execution_log_and_error_files_have_the_run_and_its_errors(here: World) -> None:
     """The log has the run with its counts; the CSV files have a line for every row in error."""
     here.define(accounts())
     here.csv([*rows(3), {"number": "A9", "name": "x", "city": "", "revenue": "n/a"}])

@@ -135,7 +135,7 @@ def test_queries_go_through_pages(client: DataverseClient) -> None:
     assert [record["name"] for page in pages for record in page] == [f"Company {number:02}" for number in range(25)]
 
 
-def test_formatted_values_come_along(client: DataverseClient) -> None:
+def test_formatted_values_are_returned(client: DataverseClient) -> None:
     """Annotations are answered when the client asks for them."""
     client.records.create("account", {"name": "A", "industrycode": 1})
     query = client.query.builder("account").select("name", "industrycode").include_formatted_values()
@@ -169,7 +169,7 @@ def test_a_change_set_rolls_back_as_a_whole(client: DataverseClient) -> None:
     assert [row["name"] for row in _rows(client, "account", "name")] == ["Stays"]
 
 
-def test_a_batch_goes_on_after_errors_where_asked(client: DataverseClient) -> None:
+def test_a_batch_continues_after_errors_where_asked(client: DataverseClient) -> None:
     """Each operation has its own answer."""
     batch = client.batch.new()
     batch.records.create("account", {"name": "One"})

@@ -7,7 +7,7 @@ import json
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 
 from emulator.testing import RunningEmulator, running
 from shared.app import App
-from shared.jobs import PlanReport, RunSummary
+from shared.jobs import PlanReport, RunOptions, RunSummary
 from shared.settings import Settings
 
 __all__ = ["World", "accounted_for", "world"]
@@ -33,14 +33,22 @@ def accounted_for(done: RunSummary) -> RunSummary:
     return done
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class World:
-    """One folder with an emulator beside it."""
+    """One folder with an emulator beside it.
+
+    Attributes:
+        parts: Further arguments of the app, such as its clock.
+    """
 
     folder: Path
     emulator: RunningEmulator
-    app: App
     environment: dict[str, str]
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    app: App = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reopen()
 
     def csv(self, rows: Sequence[Mapping[str, object]], name: str = "source.csv") -> Path:
         """Write a source file."""
@@ -59,12 +67,15 @@ class World:
         return name
 
     def reopen(self) -> None:
-        """Forget what the app has cached of the definitions."""
-        self.app.__dict__.pop("_repository", None)
+        """Open the app anew, so that it reads the definitions as they are now."""
+        settings = Settings.load(
+            {"SYNC_DEFINITIONS": str(self.folder / "syncs"), "STATE_STORE": f"sqlite:///{self.folder / 'state.db'}"}
+        )
+        self.app = App(settings, read_environment=lambda: self.environment, **self.parts)
 
-    def run(self, name: str = "accounts", **options: Any) -> RunSummary:
-        """Run a sync and check that every row is accounted for."""
-        return accounted_for(self.app.run(name, **options))
+    def run(self, name: str = "accounts", *, parameters: Mapping[str, Any] | None = None, **options: Any) -> RunSummary:
+        """Run a sync and check that every row is accounted for; the options are those of `RunOptions`."""
+        return accounted_for(self.app.run(name, parameters, RunOptions(**options)))
 
     def plan(self, name: str = "accounts", **options: Any) -> PlanReport:
         """Plan a sync."""
@@ -82,6 +93,20 @@ class World:
             found += page["value"]
             url = page.get("@odata.nextLink")
         return found
+
+    def create(self, table: str, record: Mapping[str, object]) -> str:
+        """Create a record; returns its id."""
+        answer = self._write("POST", table, record)
+        return str(answer.headers["OData-EntityId"]).rpartition("(")[2].rstrip(")")
+
+    def update(self, path: str, record: Mapping[str, object]) -> None:
+        """Update a record by its path, such as ``accounts(…)``."""
+        self._write("PATCH", path, record)
+
+    def _write(self, method: str, path: str, record: Mapping[str, object]) -> Any:
+        headers = {"Authorization": f"Bearer {self.emulator.token()}", "Content-Type": "application/json"}
+        url, body = self.emulator.service_url + path, json.dumps(record).encode()
+        return urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=30)
 
 
 def accounts(**changes: Any) -> dict[str, Any]:
@@ -130,8 +155,4 @@ def world(folder: Path, **options: Any) -> Iterator[World]:
             "DYNAMICS_CLIENT_SECRET": emulator.client_secret,
             "SOURCE": str(folder / "source.csv"),
         }
-        settings = Settings.load(
-            {"SYNC_DEFINITIONS": str(folder / "syncs"), "STATE_STORE": f"sqlite:///{folder / 'state.db'}"}
-        )
-        app = App(settings, read_environment=lambda: environment)
-        yield World(folder=folder, emulator=emulator, app=app, environment=environment)
+        yield World(folder=folder, emulator=emulator, environment=environment)

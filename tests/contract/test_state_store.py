@@ -235,7 +235,7 @@ class TestLeases:
         assert store.acquire_lease("sync/a", holder="x", seconds=60)
         assert store.acquire_lease("sync/b", holder="x", seconds=60)
 
-    def test_a_lapsed_lease_can_be_taken_and_its_old_holder_is_told(self, store: StateStore) -> None:
+    def test_a_lapsed_lease_can_be_taken_and_its_old_holder_loses_it(self, store: StateStore) -> None:
         """Who let a lease lapse can neither renew nor release it once another has it."""
         old = store.acquire_lease("sync/a", holder="a", seconds=SHORT)
         assert old is not None
@@ -259,8 +259,8 @@ class TestLeases:
         eventually(lambda: store.lease("sync/b") is None)
         assert store.acquire_lease("sync/a", holder="b", seconds=60) is None
 
-    def test_a_lapsed_lease_that_nobody_took_is_renewed(self, store: StateStore) -> None:
-        """A pause between two renewals costs nothing as long as nobody came in between."""
+    def test_a_lapsed_lease_that_was_not_taken_is_renewed(self, store: StateStore) -> None:
+        """A pause between two renewals does no harm where no other holder took the lease."""
         lease = store.acquire_lease("sync/a", holder="a", seconds=SHORT)
         assert lease is not None
         eventually(lambda: store.lease("sync/a") is None)
@@ -391,7 +391,7 @@ class TestDeadLetters:
         assert store.remove_dead_letters([large.id]) == 1
         assert store.dead_letters(ids=[large.id]) == ()
 
-    def test_what_no_store_can_hold_is_kept_cut_and_says_so(self, store: StateStore) -> None:
+    def test_a_value_that_is_too_long_is_kept_cut_and_marked(self, store: StateStore) -> None:
         """A letter is never refused for what is in it: its event would hold up all behind it."""
         deep: list[object] = []
         for _ in range(100_000):
@@ -478,7 +478,7 @@ class TestRetention:
         assert last is not None
         assert last.run_id == "r1"
 
-    def test_a_call_does_a_bounded_amount_of_work_and_the_next_goes_on(self, store: StateStore) -> None:
+    def test_a_call_does_a_bounded_amount_of_work_and_the_next_continues(self, store: StateStore) -> None:
         """Also where the rows that stay are more than a call removes."""
         for number in range(12):
             store.begin_run(a_run(f"old{number}", minutes=number, sync=f"s{number}"))
@@ -535,7 +535,7 @@ class TestSeenPositions:
         assert store.seen("customers", ["a"])["a"] == Position(partition="2", sequence=1)
 
     def test_two_owners_at_once_keep_the_later_position(self, open_store: Callable[..., StateStore]) -> None:
-        """Whoever read first and writes last does not win by that."""
+        """An owner that read first and writes last does not replace a later position."""
         one, other = open_store(), open_store()
         one.mark_seen("s", {"a": Position(partition="1", sequence=1)})
         one.seen("s", ["a"])

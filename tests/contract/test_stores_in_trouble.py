@@ -1,9 +1,10 @@
-"""What each store says when it cannot do its work."""
+"""The errors of each store when it cannot do its work."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential, TokenCredential
 from azure.data.tables import TableServiceClient, UpdateMode
+from azure.storage.blob import ContainerClient
 
 from shared.errors import AbortRun, RetryLater, UserError
 from shared.settings import Settings
@@ -31,8 +33,8 @@ class TestSqlite:
         with pytest.raises(UserError, match="STATE_STORE"):
             SqliteStateStore(tmp_path / "file" / "state.db")
 
-    def test_a_file_that_is_no_database_is_refused(self, tmp_path: Path) -> None:
-        """Nothing of somebody else's file is overwritten."""
+    def test_a_file_that_is_not_a_database_is_refused(self, tmp_path: Path) -> None:
+        """The file is not changed."""
         file = tmp_path / "letter.txt"
         file.write_text("Dear Ann, " * 500)
         with pytest.raises(UserError, match="STATE_STORE"):
@@ -48,12 +50,9 @@ class TestSqlite:
         with pytest.raises(UserError, match="newer version"):
             SqliteStateStore(tmp_path / "state.db")
 
-    def test_a_store_that_is_busy_for_too_long_means_later(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A lock that nobody gives back is no reason to lose an event."""
-        store = SqliteStateStore(tmp_path / "state.db")
-        store._db.execute("PRAGMA busy_timeout = 10")
+    def test_a_store_that_is_locked_for_too_long_is_a_retry_later(self, tmp_path: Path) -> None:
+        """The event is delivered again later; it is not lost."""
+        store = SqliteStateStore(tmp_path / "state.db", lock_timeout=timedelta(seconds=0.01))
         other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(RetryLater) as caught:
@@ -77,19 +76,19 @@ class TestSqlite:
         assert store.set_watermark("s", "1", fence=1)
         store.close()
 
-    def test_a_file_that_is_never_let_go_means_later(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_file_that_stays_locked_is_a_retry_later(self, tmp_path: Path) -> None:
         """Nothing is wrong with the setting, so the host's next try may succeed."""
-        monkeypatch.setattr("shared.state.sqlite._database.LOCK_TIMEOUT", timedelta(seconds=0.05))
         other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(RetryLater, match="is not available: database is locked"):
-            SqliteStateStore(tmp_path / "state.db")
+            SqliteStateStore(tmp_path / "state.db", lock_timeout=timedelta(seconds=0.05))
         other.close()
 
     def test_a_damaged_file_ends_the_run(self, tmp_path: Path) -> None:
         """Trying again would not mend it."""
         store = SqliteStateStore(tmp_path / "state.db")
-        store._db.execute("DROP TABLE watermarks")
+        with closing(sqlite3.connect(tmp_path / "state.db")) as other:
+            other.execute("DROP TABLE watermarks")
         with pytest.raises(AbortRun):
             store.watermark("s")
         store.close()
@@ -103,7 +102,7 @@ class TestSqlite:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("watermarks",)]
         other.execute("PRAGMA user_version = -7")
         with pytest.raises(UserError, match="another program"):
-            SqliteStateStore(tmp_path / "state.db")
+            SqliteStateStore(tmp_path / "state.db", lock_timeout=timedelta(seconds=0.05))
         other.close()
 
     @pytest.mark.parametrize(
@@ -282,7 +281,9 @@ class TestAzure:
             old = {name: value for name, value in lease.items() if name != "seconds"} | {"expires": soon.isoformat()}
             leases.upsert_entity(old, mode=UpdateMode.REPLACE)
         store = AzureStateStore.by_connection_string(storage_account)
-        store._put_file(f"dead-letters/{letter['RowKey']}", b"x")
+        with ContainerClient.from_connection_string(storage_account, "dynamics-sync") as files:
+            files.create_container()
+            files.upload_blob(f"dead-letters/{letter['RowKey']}", b"x")
         assert [found.body for found in store.dead_letters()] == [b"x"]
         assert store.acquire_lease("sync/a", holder="b", seconds=1) is None
         read(store)
@@ -307,13 +308,12 @@ class TestAzure:
         assert "s3cr3t" not in caught.value.message
         assert "AzureWebJobsStorage" in caught.value.message
 
-    def test_an_account_that_nobody_answers_for_means_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_account_that_does_not_answer_is_a_retry_later(self) -> None:
         """A closed port is a store that is away, for tables and for blobs."""
-        monkeypatch.setattr("shared.state.azure._storage.RETRIES", {"retry_total": 0})
-        monkeypatch.setattr("shared.state.azure._storage._for_blobs", lambda: {"retry_total": 0})
         store = AzureStateStore.by_connection_string(
             "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;"
-            "BlobEndpoint=http://127.0.0.1:9/a;TableEndpoint=http://127.0.0.1:9/a"
+            "BlobEndpoint=http://127.0.0.1:9/a;TableEndpoint=http://127.0.0.1:9/a",
+            retries=0,
         )
         with pytest.raises(RetryLater):
             store.watermark("s")
@@ -323,7 +323,7 @@ class TestAzure:
 
     @pytest.mark.azurite
     @ELEMENT_TRUTH
-    def test_a_refused_identity_is_told_the_roles(self, storage_account: str) -> None:
+    def test_the_error_of_a_refused_identity_names_the_roles(self, storage_account: str) -> None:
         """The operator learns what to assign."""
         store = AzureStateStore.by_connection_string(storage_account.replace("AccountKey=", "AccountKey=d3Jvbmc="))
         with pytest.raises(AbortRun, match="Storage Table Data Contributor"):
@@ -343,7 +343,7 @@ class TestAzure:
 
     @pytest.mark.azurite
     @ELEMENT_TRUTH
-    def test_a_token_for_something_else_is_told_the_roles(self, identity_account: IdentityAccount) -> None:
+    def test_the_error_of_a_wrong_token_names_the_roles(self, identity_account: IdentityAccount) -> None:
         """The account knows the identity and does not let it in."""
         store = open_azure(identity_account.settings, lambda: Elsewhere(identity_account.credential))
         with pytest.raises(AbortRun, match="Storage Table Data Contributor"):

@@ -71,7 +71,7 @@ class TestTick:
         tick(host, late=True)
         assert [run.state for run in world.app.state.runs("customers")] == ["Succeeded", "Succeeded"]
 
-    def test_an_interrupted_run_goes_on_at_the_next_tick(self, host: FunctionsHost, world: World) -> None:
+    def test_an_interrupted_run_continues_at_the_next_tick(self, host: FunctionsHost, world: World) -> None:
         """Its schedule is not waited for."""
         world.define("customers", schedule=NIGHTLY)
         world.app.state.begin_run(record("customers", started=datetime.now(UTC), state="Interrupted"))
@@ -79,7 +79,7 @@ class TestTick:
         assert len(world.accounts()) == 3
 
     def test_a_run_whose_process_died_is_marked_and_run_again(self, host: FunctionsHost, world: World) -> None:
-        """Its lease has lapsed, so nobody is at work: the log does not say Running for ever."""
+        """Its lease has lapsed, so no process works on it: the log does not say Running for ever."""
         world.define("customers", schedule=NIGHTLY)
         world.app.state.begin_run(record("customers", started=datetime.now(UTC), state="Running"))
         lease = world.app.state.acquire_lease("sync/customers", holder="dying", seconds=600)
@@ -90,7 +90,7 @@ class TestTick:
         tick(host)
         assert [run.state for run in world.app.state.runs()] == ["Succeeded", "Interrupted"]
 
-    def test_syncs_run_side_by_side_and_one_failure_keeps_no_other(self, host: FunctionsHost, world: World) -> None:
+    def test_syncs_run_in_parallel_and_one_failure_affects_no_other(self, host: FunctionsHost, world: World) -> None:
         """A missing file fails its own sync, and so does a definition with a mistake."""
         for name in ("a", "b", "c", "d", "e"):
             world.define(name)
@@ -149,7 +149,7 @@ class TestJobRequests:
         return JobRequest(id=f"job-{sync}", sync=sync, requested=datetime.now(UTC), force=force, requested_by="ann")
 
     def test_a_requested_job_runs_at_the_next_tick(self, host: FunctionsHost, world: World) -> None:
-        """A sync without a due tick runs because somebody asked, and once."""
+        """A sync that is not due runs because it was requested, and once."""
         world.define("customers", schedule=NIGHTLY)
         world.app.state.begin_run(record("customers", started=datetime.now(UTC)))
         world.app.state.request_job(self.request())
@@ -165,7 +165,7 @@ class TestJobRequests:
         assert world.app.state.job_requests() == ()
 
     def test_a_request_waits_while_its_sync_runs(self, host: FunctionsHost, world: World) -> None:
-        """Somebody else's run is not the one that was asked for."""
+        """Another run is not the one that was requested."""
         world.define("customers", schedule=NIGHTLY)
         world.app.state.acquire_lease("sync/customers", holder="another instance", seconds=600)
         world.app.state.request_job(self.request())
@@ -186,7 +186,7 @@ class TestJobRequests:
 
 
 class TestTimeLimit:
-    def test_without_time_left_nothing_is_written_and_the_next_tick_goes_on(
+    def test_without_time_left_nothing_is_written_and_the_next_tick_continues(
         self, host: FunctionsHost, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The limit of the host ends a run in order; its rest is done when there is time."""
@@ -229,7 +229,7 @@ class Lines(logging.Handler):
 
 class TestLogs:
     def test_they_say_sync_run_and_phase_and_no_value_of_a_row(self, host: FunctionsHost, world: World) -> None:
-        """Whoever reads the logs can follow a run, and learns nothing of a customer."""
+        """A reader of the logs can follow a run, and sees no data of a customer."""
         world.define("customers")
         world.write("customers", [("customers-1", "Zebra GmbH"), ("customers-2", "Zebra " * 100)])
         handler = Lines()

@@ -100,7 +100,7 @@ class TestBatches:
         applied(host, {"op": "c", "number": "A", "name": "one"})
         assert world.accounts() == {"A": "two"}
 
-    def test_the_offset_is_no_identity(self, host: FunctionsHost, world: World) -> None:
+    def test_the_offset_does_not_identify_an_event(self, host: FunctionsHost, world: World) -> None:
         """Every event may say -1: they are known by partition and sequence number."""
         listen(world)
         applied(host, {"op": "c", "number": "A"}, {"op": "c", "number": "B"}, b"", b"", offset="-1", partition="7")
@@ -125,7 +125,7 @@ class TestBatches:
         assert world.accounts() == {"A": "one"}
 
     def test_a_definition_that_changes_is_followed(self, host: FunctionsHost, world: World) -> None:
-        """A listener that is disabled takes nothing more, and what nobody takes is kept."""
+        """A listener that is disabled takes no more events, and events that no listener takes are kept."""
         listen(world)
         path = world.folder / "syncs" / "customers.yaml"
         path.write_text(path.read_text() + "  status: disabled\n")
@@ -146,7 +146,7 @@ class TestPoison:
             pytest.param({"op": "c", "number": "P" * 101}, id="refused row"),
         ],
     )
-    def test_poison_is_kept_with_its_reason(self, host: FunctionsHost, world: World, poison: Any) -> None:
+    def test_a_poison_message_is_kept_with_its_reason(self, host: FunctionsHost, world: World, poison: Any) -> None:
         """The function returns, the rest of the batch takes effect, and the event waits in the store as it came."""
         listen(world)
         applied(host, {"op": "c", "number": "A"}, poison, {"op": "c", "number": "B"})
@@ -203,7 +203,7 @@ class TestReceiving:
         def get_body(self) -> bytes:
             return b"{}"
 
-    def test_missing_metadata_is_no_trouble(self) -> None:
+    def test_an_event_without_metadata_is_processed(self) -> None:
         """A host that sends none still delivers bodies and numbers."""
         (message,) = received([self.HostEvent()])
         assert (message.body, message.sequence, message.offset, message.stream) == (b"{}", 3, "", "")

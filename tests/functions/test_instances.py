@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from batch_sync.cleanup import clean_up
 from batch_sync.tick import Tick
 from shared.app import App, open_app
 from shared.errors import AbortRun, RetryLater
@@ -93,11 +94,8 @@ def test_positions_that_no_hub_can_deliver_again_are_forgotten_once_a_day(
     app.state.close()
 
 
-def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(
-    world: World, instance: Callable[[], App], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(instance: Callable[[], App]) -> None:
     """The log, its errors and files do not grow without end; the last run of each sync stays."""
-    monkeypatch.setattr("batch_sync.cleanup.A_TICK", 4)
     app, now = instance(), datetime.now(UTC)
     for number in range(6):
         at = now - timedelta(days=91, minutes=number)
@@ -108,17 +106,17 @@ def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(
         run_id="young", sync="b", version="1", trigger="timer", state="Failed", started=now - timedelta(days=89)
     )
     app.state.begin_run(young)
-    Tick(app=app, now=now, seconds=600).run()
+    clean_up(app, now, at_once=4)
     assert len(app.state.runs("gone")) == 2
     assert app.state.lease("housekeeping") is None  # there is more to do
-    Tick(app=app, now=now, seconds=600).run()
+    clean_up(app, now, at_once=4)
     assert [run.run_id for run in app.state.runs()] == ["young", "r0"]
     assert [app.state.files(f"r{number}") for number in range(6)] == [("errors.csv",), (), (), (), (), ()]
     assert app.state.lease("housekeeping") is not None
     app.state.close()
 
 
-def test_housekeeping_that_fails_keeps_no_sync_from_running(
+def test_a_cleanup_that_fails_affects_no_sync(
     world: World, instance: Callable[[], App], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be removed is logged, and tried again: soon where the store was away, else the next day."""

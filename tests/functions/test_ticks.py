@@ -1,4 +1,4 @@
-"""Ticks in trouble: overlaps, runs that end in unforeseen ways, definitions with mistakes, a state store that is away."""
+"""Ticks and errors: overlaps, runs that end in unforeseen ways, definitions with mistakes, a state store that is away."""
 
 from __future__ import annotations
 
@@ -69,22 +69,15 @@ def died(sync: str, *, attempt: int, ended: datetime) -> RunRecord:
 
 
 class TestOverlap:
-    def test_a_tick_that_looked_earlier_does_not_start_again_what_another_has_run(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_tick_that_looked_earlier_does_not_start_again_what_another_has_run(self, world: World) -> None:
         """Whether a sync is still due is asked again under its lease."""
         world.define("customers")
         first, second, now = open_app(), open_app(), datetime.now(UTC)
-        work = Tick._work
-
-        def looked_then_overtaken(self: Tick) -> Any:
-            agenda = work(self)
-            monkeypatch.setattr(Tick, "_work", work)
-            tick(first, now=now)
-            return agenda
-
-        monkeypatch.setattr(Tick, "_work", looked_then_overtaken)
-        tick(second, now=now)
+        overtaken = Tick(app=second, now=now, seconds=None)
+        agenda = overtaken.agenda()
+        tick(first, now=now)
+        assert len(agenda) == 1
+        overtaken.work_on(agenda)
         assert states(first, "customers") == [("timer", "Succeeded")]
 
 
@@ -92,7 +85,7 @@ class TestUnforeseen:
     def test_an_error_that_the_program_does_not_handle_is_failed_and_waits_for_its_schedule(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The row has its type and none of its words; other syncs run, and the host hears of it."""
+        """The row has its type and not its message; other syncs run, and the host gets the error."""
         world.define("odd", schedule=NIGHTLY)
         world.define("good", schedule=NIGHTLY)
         prepared = prepare
@@ -241,7 +234,7 @@ class TestStateStoreAway:
 
 
 class TestMistakes:
-    def test_a_definition_with_a_mistake_is_logged_once_and_its_schedule_goes_on_when_mended(
+    def test_a_definition_with_a_mistake_is_logged_once_and_its_schedule_continues_when_corrected(
         self, world: World, caplog: pytest.LogCaptureFixture
     ) -> None:
         """An ERROR line and a Failed row with file and line; the same mistake says nothing more, another one does."""
@@ -265,7 +258,7 @@ class TestMistakes:
         tick(open_app())
         assert len(app.state.runs("beta")) == 3  # mended: the rows of the mistakes started nothing and are no starts
 
-    def test_a_sync_that_never_ran_starts_when_its_definition_is_mended(self, world: World) -> None:
+    def test_a_sync_that_never_ran_starts_when_its_definition_is_corrected(self, world: World) -> None:
         """The row of its mistake does not count as its first start."""
         world.define("beta", schedule=NIGHTLY)
         file = world.folder / "syncs" / "beta.yaml"
@@ -290,7 +283,7 @@ class TestMistakes:
         assert "there is no sync no-such-sync" in missing.message
         assert app.state.job_requests() == ()
 
-    def test_a_pipe_among_the_definitions_keeps_no_tick_from_ending(self, world: World) -> None:
+    def test_a_pipe_among_the_definitions_does_not_block_a_tick(self, world: World) -> None:
         """It is reported like any other mistake."""
         world.define("good")
         os.mkfifo(world.folder / "syncs" / "pipe.yaml")
@@ -320,7 +313,7 @@ Tick(app=app, now=datetime.now(UTC), seconds=None).run()
 
 
 class TestRunsThatGetNowhere:
-    def test_a_sync_that_kills_its_process_takes_none_along_for_long(self, world: World) -> None:
+    def test_a_sync_that_ends_its_process_runs_alone_and_then_waits(self, world: World) -> None:
         """At its second attempt it runs alone, when all others have ended; from then on it is held back."""
         names = [f"good-{number}" for number in range(4)]
         world.define("a-deadly", schedule=NIGHTLY)
@@ -351,7 +344,7 @@ class TestRunsThatGetNowhere:
         assert states(world.app, "customers")[0] == ("timer", "Succeeded")
 
     def test_after_the_last_attempt_it_waits_for_its_schedule(self, world: World) -> None:
-        """However long the pause is over."""
+        """Also long after the pause."""
         world.define("customers", schedule=NIGHTLY)
         now = datetime.now(UTC)
         world.app.state.begin_run(died("customers", attempt=5, ended=now))

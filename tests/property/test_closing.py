@@ -72,7 +72,7 @@ def test_every_record_ends_as_wanted_or_is_reported(*, wanted: list[Deal], fault
     ids: dict[int, str] = {}
     for number, deal in enumerate(wanted):
         if deal.before is not None:
-            ids[number] = memory._insert({"accountnumber": f"A{number}", "name": "old"})
+            ids[number] = memory.insert({"accountnumber": f"A{number}", "name": "old"})
             memory.records[ids[number]].update(statecode=deal.before[0], statuscode=deal.before[1])
     memory.faults = [replace(fault) for fault in faults]
     outcomes: list[Outcome] = []

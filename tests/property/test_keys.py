@@ -46,7 +46,7 @@ def test_a_key_has_one_form_in_sql_and_in_python(workspace: Workspace, match: Ke
 
 @pytest.mark.parametrize("match", list(COLLATIONS))
 @given(texts=st.lists(KEYS, min_size=2, max_size=30))
-def test_no_two_keys_are_one_that_the_service_tells_apart(
+def test_keys_that_differ_for_the_service_differ_for_us(
     workspace: Workspace, match: KeyMatch, texts: list[str]
 ) -> None:
     """A fold too many would take two records for one."""

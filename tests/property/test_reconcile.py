@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.reconcile import PlanCounts, checksum_query, counts_query, decisions, reconcile_steps
-from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, shape_steps
+from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, settle_steps, shape_steps
 from shared.transform.shape import SOURCE_ERRORS
 from shared.workspace import Workspace
 
@@ -163,7 +163,12 @@ def planned(rules: Rules, rows: list[Row], target: Target) -> list[tuple[str, st
     with Workspace.open(threads=1) as workspace:
         workspace.run(SOURCE_ERRORS)
         fill_source(workspace, rows)
-        for step in (*shape_steps(definition), *desire_steps(definition, THING), current_table_step(columns)):
+        for step in (
+            *shape_steps(definition),
+            *desire_steps(definition, THING),
+            *settle_steps(definition, THING),
+            current_table_step(columns),
+        ):
             workspace.run(step)
         fill_target(workspace, target)
         finish = current_finish_steps(columns, definition)

@@ -1,7 +1,7 @@
-"""Whatever happens between source, target and network: nothing is lost or doubled, and at the end both agree.
+"""Whatever source, target and network do: nothing is lost or doubled, and at the end both agree.
 
 A state machine edits the source, lets others write to the target, queues faults, runs the sync, and kills it at any
-request. What may never happen is checked after every run; that source and target agree, once the weather is fair.
+request. What may never happen is checked after every run; that source and target agree, once there are no more faults.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import unicodedata
 import urllib.error
 import urllib.request
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -32,13 +31,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from emulator.testing import RunningEmulator, running
 from shared.app import App
 from shared.dataverse import Dataverse, MetadataCache
-from shared.dataverse.http.transport import Request, Response, Transport
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.http.tokens import TokenProvider
+from shared.dataverse.http.transport import HttpTransport, Request, Response, Transport
 from shared.dataverse.write.controller import Controller, Sizes
-from shared.dataverse.write.lanes import Lane
-from shared.definitions import ParameterValue, SyncDefinition
 from shared.errors import SyncError
-from shared.jobs import RunState, RunSummary
+from shared.jobs import RunOptions, RunState, RunSummary
 from shared.settings import Settings
+from tests.quick_clock import QuickClock
 
 SCHEMA = """
 new_thing:
@@ -102,39 +102,24 @@ class MortalTransport:
         self._inner.close()
 
 
-class QuickClock:
-    """Real time in which waiting takes none."""
+class Network:
+    """Opens clients with small chunks, whose process may die."""
 
-    def __init__(self) -> None:
-        self._ahead = 0.0
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self._ahead)
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self._ahead
-
-    def sleep(self, seconds: float) -> None:
-        self._ahead += max(seconds, 0.0)
-
-
-class MortalApp(App):
-    """The app with small chunks, several application users, and a time to die."""
-
-    death: Death | None = None
-    users: int = 1
     metadata: ClassVar[MetadataCache] = MetadataCache()
 
-    def dataverse(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Dataverse:
-        self._metadata = self.metadata
-        made = super().dataverse(definition, values)
-        made.service._transport = MortalTransport(made.service._transport, self.death)
-        made.service.clock = QuickClock()
-        made._lanes[definition.destination.entity] = [
-            Lane(user=user, controller=Controller(parallel=2, most_parallel=3, sizes=Sizes(fewest=1, first=2, most=4)))
-            for user in range(self.users)
-        ]
-        return made
+    def __init__(self) -> None:
+        self.death: Death | None = None
+
+    def open(self, *, connection: Connection, tokens: Sequence[TokenProvider], cache: MetadataCache) -> Dataverse:
+        del cache  # one for all examples: the table is the same
+        return Dataverse(
+            connection,
+            tokens=tokens,
+            clock=QuickClock(),
+            transport=MortalTransport(HttpTransport(), self.death),
+            cache=self.metadata,
+            controllers=lambda _: Controller(parallel=2, most_parallel=3, sizes=Sizes(fewest=1, first=2, most=4)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +160,7 @@ def folded(text: str) -> str:
 
 
 class Target:
-    """The table as somebody else sees it: no code of the client under test."""
+    """The table as another client reads it: without code of the client under test."""
 
     def __init__(self, emulator: RunningEmulator, table: str) -> None:
         self._emulator = emulator
@@ -263,7 +248,7 @@ WHERE = [
     ("", ""),
 ]
 LOST = [{"action": "drop_before"}, {"action": "drop_after"}]
-WEATHER: list[dict[str, Any]] = [
+FAULTS: list[dict[str, Any]] = [
     *LOST,
     *LOST,
     {"action": "status", "status": 429, "retry_after": 1},
@@ -284,7 +269,7 @@ WEATHER: list[dict[str, Any]] = [
 
 
 class SyncMachine(RuleBasedStateMachine):
-    """Source, target, weather and runs, in any order."""
+    """Source, target, faults and runs, in any order."""
 
     @initialize(
         table=st.sampled_from(list(TABLES)),
@@ -314,7 +299,7 @@ class SyncMachine(RuleBasedStateMachine):
         if filled:
             self._run(self._before())
 
-    def _app(self, table: str, users: int) -> MortalApp:
+    def _app(self, table: str, users: int) -> App:
         folder, emulator = Path(tempfile.mkdtemp(dir=_Server.folder)), _Server.emulator
         self.source = folder / "things.csv"
         secret = {"env": "SECRET"}
@@ -354,9 +339,12 @@ class SyncMachine(RuleBasedStateMachine):
         settings_ = Settings.load(
             {"SYNC_DEFINITIONS": str(folder / "syncs"), "STATE_STORE": f"sqlite:///{folder / 'state.db'}"}
         )
-        app = MortalApp(settings_, read_environment=lambda: {"SECRET": emulator.client_secret})
-        app.users = users
-        return app
+        self.network = Network()
+        return App(
+            settings_,
+            read_environment=lambda: {"SECRET": emulator.client_secret},
+            open_dataverse=self.network.open,
+        )
 
     # -- The source
 
@@ -375,7 +363,7 @@ class SyncMachine(RuleBasedStateMachine):
             self.rows.pop(folded(number), None)
         self.blank_rows = blank_rows
 
-    # -- Somebody else
+    # -- Another client
 
     @rule(
         edits=st.lists(
@@ -417,7 +405,7 @@ class SyncMachine(RuleBasedStateMachine):
     @rule(
         faults=st.lists(
             st.tuples(
-                st.sampled_from(WEATHER),
+                st.sampled_from(FAULTS),
                 st.sampled_from(WHERE),
                 st.integers(min_value=1, max_value=3),
             ),
@@ -463,14 +451,14 @@ class SyncMachine(RuleBasedStateMachine):
             writer.writerow(["number", "name", "size"])
             writer.writerows([["", "nameless", "1"]] * self.blank_rows)
             writer.writerows([row.number, row.name, "" if row.size is None else row.size] for row in self.rows.values())
-        self.app.death = Death(*death) if death else None
+        self.network.death = Death(*death) if death else None
         done = None
         try:
-            done = self.app.run("things", force=True, **options)
+            done = self.app.run("things", options=RunOptions(force=True, **options))
         except (Killed, SyncError):
             assert death or _Server.emulator.stats()["faults"]
         finally:
-            self.app.death = None
+            self.network.death = None
             _Server.emulator.clear_faults()
         after = self.target.records()
         self._check_harm(before, after)
@@ -525,7 +513,7 @@ class SyncMachine(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """In fair weather one run makes source and target agree, and then there is nothing to do."""
+        """Without faults one run makes source and target equal, and the next plan is empty."""
         done = self._run(self._before())
         assert done is not None
         records = self.target.records()

@@ -17,6 +17,7 @@ from shared.transform import (
     desire_steps,
     from_service,
     layout,
+    settle_steps,
     shape_steps,
     to_service,
 )
@@ -87,7 +88,12 @@ def test_a_second_run_finds_what_the_first_one_wrote(workspace: Workspace, rows:
     )
     columns = layout(sync, ACCOUNT)
     load(workspace, sync, [(str(number), *row) for number, row in enumerate(rows)])
-    for step in (*shape_steps(sync), *desire_steps(sync, ACCOUNT), current_table_step(columns)):
+    for step in (
+        *shape_steps(sync),
+        *desire_steps(sync, ACCOUNT),
+        *settle_steps(sync, ACCOUNT),
+        current_table_step(columns),
+    ):
         workspace.run(step)
     assert_accounted_for(workspace)
     members = " || ',' || ".join(to_service(column, quoted(column.name)) for column in columns)
@@ -154,7 +160,7 @@ def test_every_row_is_verified_rejected_or_filtered(
         filter=keep.replace("b > 'a'", "CAST(b AS VARCHAR) > 'a'") if keep else None,
     )
     load(workspace, sync, rows)
-    for step in (*shape_steps(sync), *desire_steps(sync, ACCOUNT)):
+    for step in (*shape_steps(sync), *desire_steps(sync, ACCOUNT), *settle_steps(sync, ACCOUNT)):
         workspace.run(step)
     assert_accounted_for(workspace)
     assert workspace.query("SELECT count(*) - count(DISTINCT _k1) FROM desired") == [(0,)]

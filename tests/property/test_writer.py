@@ -71,7 +71,7 @@ def start(case: Case, here: World) -> list[Change]:
     """Put the records that exist into the service, and say what is to be done."""
     ids: dict[str, str] = {}
     for key, name in case.before.items():
-        ids[key] = here.memory._insert({"accountnumber": key, "name": name})
+        ids[key] = here.memory.insert({"accountnumber": key, "name": name})
     order = [ChangeAction.INSERT, ChangeAction.UPDATE, ChangeAction.UPSERT, ChangeAction.DELETE]
     ordered = sorted(case.actions.items(), key=lambda item: order.index(item[1]))
     return [
@@ -140,18 +140,18 @@ def test_any_faults_end_in_the_same_state(
 ) -> None:
     """Throttled, away, dropped before or after the server acted, late: nothing lost, nothing doubled, one outcome each.
 
-    Somebody else has made some of the records meanwhile: where a key keeps ours out, those stay theirs.
+    Another client has created some of the records meanwhile: a record whose key it has taken stays as it is.
     """
     here = made([], guarded=guarded, bulk=bulk, users=users)
     changes = start(case, here)
     inserted = {key for key, action in case.actions.items() if action is ChangeAction.INSERT}
     theirs = others & inserted if guarded else frozenset()
     for key in theirs:
-        here.memory._insert({"accountnumber": key, "name": "theirs"})
+        here.memory.insert({"accountnumber": key, "name": "theirs"})
     here.memory.faults = [replace(fault) for fault in faults]
     outcomes = here.write(changes)
     here.memory.clock.sleep(10)
-    here.memory._act_late()
+    here.memory.act_late()
     assert sorted(outcome.number for outcome in outcomes) == [change.number for change in changes]
     assert found(here) == sorted((dict(expected(case)) | dict.fromkeys(theirs, "theirs")).items())
     by_number = {outcome.number: outcome for outcome in outcomes}
@@ -161,7 +161,7 @@ def test_any_faults_end_in_the_same_state(
 
 
 @given(case=cases(), faults=st.lists(FAULTS, max_size=3), seconds=st.floats(0, 3), guarded=st.booleans())
-def test_a_write_that_is_cut_short_tells_the_truth(
+def test_a_write_that_is_stopped_reports_true_outcomes(
     *, case: Case, faults: list[Fault], seconds: float, guarded: bool
 ) -> None:
     """At a deadline, applied means applied; running the rest again ends in the same state."""

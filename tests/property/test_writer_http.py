@@ -64,7 +64,7 @@ def applied(client: Dataverse, changes: list[Change]) -> dict[int, str | None]:
     before=st.lists(FAULTS, max_size=2),
     after=st.lists(FAULTS, max_size=2),
 )
-def test_records_live_and_die_as_told(
+def test_records_are_created_and_deleted_as_planned(
     emulator: RunningEmulator,
     client: Dataverse,
     count: int,

@@ -37,7 +37,9 @@ def test_a_missing_package_is_named() -> None:
         import_all(["no_such_module"])
 
 
-def test_code_for_a_newer_python_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_for_a_newer_python_is_an_error_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Syntax that this interpreter does not know is reported like a missing package."""
     (tmp_path / "newer_module.py").write_text("x = = 1\n")
     monkeypatch.syspath_prepend(tmp_path)

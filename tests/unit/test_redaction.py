@@ -90,7 +90,7 @@ def test_the_oldest_secrets_are_forgotten_and_those_in_use_are_not() -> None:
 
 
 def test_errors_and_problems_never_hold_a_secret() -> None:
-    """Whoever makes them."""
+    """Of every library."""
     register_secret("a-secret-of-this-test")
     error = AbortRun("it said a-secret-of-this-test")
     assert "a-secret" not in f"{error} {error.message} {error.args}"

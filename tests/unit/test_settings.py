@@ -44,7 +44,7 @@ class TestValues:
         assert settings.blob_endpoint == "https://acct.blob.core.windows.net"
 
     def test_an_empty_value_counts_as_unset(self) -> None:
-        """Azure keeps settings that somebody emptied."""
+        """Azure keeps settings whose value was removed."""
         assert Settings.load({"LOG_LEVEL": "", "STATE_STORE": ""}) == Settings()
 
     @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ class TestValues:
         """The default depends on where the app runs, and a setting wins over it."""
         assert Settings.load(values).state_store == store
 
-    def test_every_problem_is_told_at_once_and_no_value_is_repeated(self) -> None:
+    def test_all_problems_are_reported_together_without_values(self) -> None:
         """A mistyped connection string could hold a key."""
         with pytest.raises(UserError) as caught:
             Settings.load(
@@ -103,14 +103,14 @@ class TestLocalFile:
         assert environment(tmp_path)["ONLY_HERE"] == "x"
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"Values": []}'])
-    def test_a_broken_file_is_told_by_name(self, tmp_path: Path, text: str) -> None:
+    def test_an_invalid_file_is_reported_with_its_name(self, tmp_path: Path, text: str) -> None:
         """The message says which file."""
         (tmp_path / "local.settings.json").write_text(text)
         with pytest.raises(UserError, match=r"local\.settings\.json"):
             Settings.load(folder=tmp_path)
 
     def test_the_example_holds_usable_values(self) -> None:
-        """Whoever copies the example can start."""
+        """A copy of the example can be used as it is."""
         Settings.load(json.loads((ROOT / "local.settings.example.json").read_text())["Values"])
 
 
@@ -136,7 +136,7 @@ class TestTimeLimit:
         (tmp_path / "host.json").write_text(json.dumps(host))
         assert function_time_limit(values, tmp_path) == limit
 
-    def test_a_limit_that_is_none_is_refused(self, tmp_path: Path) -> None:
+    def test_an_invalid_limit_is_refused(self, tmp_path: Path) -> None:
         """A typing mistake must not become 'no limit'."""
         with pytest.raises(UserError, match="half an hour"):
             function_time_limit({"AzureFunctionsJobHost__functionTimeout": "half an hour"}, tmp_path)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from urllib.parse import urljoin
 
 from shared.clock import Clock
@@ -223,25 +224,23 @@ class Service:
             outcome = self._outcome(call, user)
             if isinstance(outcome, Response):
                 return outcome
-            happened, wait, reason = outcome
-            tries[happened] += 1
+            met, wait, reason = outcome
+            tries[met] += 1
             left = None if deadline is None else deadline - self.clock.monotonic()
             spent = self.clock.monotonic() - started
             pause = delay(
-                FailedTry(
-                    trouble=happened, attempt=tries[happened], repeatable=True, asked=wait, spent=spent, left=left
-                ),
-                self._retry_policy(happened),
+                FailedTry(trouble=met, attempt=tries[met], repeatable=True, asked=wait, spent=spent, left=left),
+                self._retry_policy(met),
                 jitter=random.random(),  # noqa: S311 - spreads retries, protects nothing
             )
             if pause is None:
-                raise RetryLater(_gave_up(happened, tries.total(), reason), retry_after=wait or 30)
+                raise RetryLater(_gave_up(met, tries.total(), reason), retry_after=wait or 30)
             self.meter.count("retries")
             self.clock.sleep(pause)
 
-    def _retry_policy(self, happened: Trouble) -> RetryPolicy:
+    def _retry_policy(self, met: Trouble) -> RetryPolicy:
         retry_policy = self.connection.retry_policy
-        if self._answered or happened is not Trouble.UNSENT:
+        if self._answered or met is not Trouble.UNSENT:
             return retry_policy
         return replace(retry_policy, attempts=min(retry_policy.attempts, FIRST_CONTACT_ATTEMPTS))
 
@@ -265,12 +264,12 @@ class Service:
         if response.status < FIRST_REFUSAL:
             return response
         refused = refusal(response)
-        happened = trouble(response, refused)
-        if happened is None and response.status >= SERVER_ERROR:
-            happened = Trouble.DATABASE  # reading again is safe, and may succeed later
-        if happened is None:
+        met = trouble(response, refused)
+        if met is None and response.status >= SERVER_ERROR and response.status != HTTPStatus.NOT_IMPLEMENTED:
+            met = Trouble.DATABASE  # reading again is safe, and may succeed later
+        if met is None:
             raise error_of(refused, table=call.table, doing=call.doing)
-        return happened, retry_after(response.headers, self.clock.now()), str(refused)
+        return met, retry_after(response.headers, self.clock.now()), str(refused)
 
     def close(self) -> None:
         """Close the threads and the connections."""
@@ -287,6 +286,6 @@ _GAVE_UP = {
 }
 
 
-def _gave_up(happened: Trouble, tries: int, reason: str) -> str:
-    said = _GAVE_UP[happened].format(tries="one try" if tries == 1 else f"{tries} tries")
+def _gave_up(met: Trouble, tries: int, reason: str) -> str:
+    said = _GAVE_UP[met].format(tries="one try" if tries == 1 else f"{tries} tries")
     return f"{said}: {reason}"

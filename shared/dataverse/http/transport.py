@@ -28,7 +28,7 @@ __all__ = ["MOST_BYTES", "AnswerTimedOut", "HttpTransport", "Request", "Response
 # Of one answer, unpacked. A page of 5,000 records has 1 to 20 MB; one with long texts in every record some 100 MB. What
 # is larger does not fit into the memory of a function (512 MB and more), since it is held as bytes and as text.
 MOST_BYTES = 128 * 2**20
-_MOST_TRAVELLING = MOST_BYTES + 2**20  # with headers and the marks between chunks
+_AROUND = 2**20  # bytes: headers and the marks between chunks
 # An answer as a whole may take this many times its timeout: the service ends its work on a request after two minutes,
 # so with the default of 100 s there is as long again for the bytes of the largest answer, at half a megabyte a second.
 _WHOLE = 3
@@ -118,9 +118,11 @@ class HttpTransport:
 
     Args:
         connections: Most connections that are kept open to the service.
+        most_bytes: Most bytes of one answer, unpacked.
     """
 
-    def __init__(self, *, connections: int = 64) -> None:
+    def __init__(self, *, connections: int = 64, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._session = requests.Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["Accept-Encoding"] = "gzip, deflate"
@@ -132,10 +134,10 @@ class HttpTransport:
         """Send one request; see `Transport.send`."""
         started = perf_counter()
         try:
-            with answered_within(_WHOLE * request.timeout, _MOST_TRAVELLING), self._asked(request) as answer:
-                body = _body(answer)
+            with answered_within(_WHOLE * request.timeout, self._most_bytes + _AROUND), self._asked(request) as answer:
+                body = _body(answer, self._most_bytes)
         except AnswerTooLargeError:
-            raise _too_large(request.url) from None
+            raise _too_large(request.url, self._most_bytes) from None
         except (requests.RequestException, UnicodeError) as error:
             raise _transport_error(error, request.url) from error
         return Response(
@@ -164,7 +166,7 @@ class HttpTransport:
         self._session.close()
 
 
-def _body(answer: requests.Response) -> bytes:
+def _body(answer: requests.Response, most_bytes: int) -> bytes:
     """The body, unpacked piece by piece, so that a small answer cannot fill the memory.
 
     Raises:
@@ -176,15 +178,15 @@ def _body(answer: requests.Response) -> bytes:
     pieces, size = [], 0
     for piece in answer.iter_content(_PIECE):
         size += len(piece)
-        if size > MOST_BYTES:
-            raise _too_large(answer.url)
+        if size > most_bytes:
+            raise _too_large(answer.url, most_bytes)
         pieces.append(piece)
     return b"".join(pieces)
 
 
-def _too_large(url: str) -> AbortRun:
+def _too_large(url: str, most_bytes: int) -> AbortRun:
     return AbortRun(
-        f"an answer of {urlsplit(url).hostname} has more than {MOST_BYTES // 2**20} MB: map fewer columns of long "
+        f"an answer of {urlsplit(url).hostname} has more than {most_bytes // 2**20} MB: map fewer columns of long "
         f"text, or select fewer records with destination.filter"
     )
 

@@ -18,7 +18,7 @@ from shared.dataverse.http.retry import FailedTry, Trouble, delay
 from shared.dataverse.http.service import FIRST_REFUSAL, Call, Service
 from shared.dataverse.http.service_errors import refusal, trouble
 from shared.dataverse.http.transport import Response
-from shared.dataverse.read.reader import selected, typed_members
+from shared.dataverse.read.reader import members, preference, selected, typed_members
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
 from shared.transform.targets import TargetColumn
@@ -54,7 +54,7 @@ def read_holders(
     while taken := list(islice(rest, KEYS_A_BATCH)):
         asked = {number: _path(service, entity, layout, values, condition) for number, values in taken}
         sent = {number: path for number, path in asked.items() if len(path) <= LONGEST_URL}
-        records = list(_records(_answers(service, entity, sent)))
+        records = list(_records(_answers(service, entity, sent, preference(layout))))
         if records:
             workspace.execute(statement, [json.dumps(records, ensure_ascii=False, default=_plain)])
 
@@ -89,7 +89,7 @@ def _plain(number: object) -> str:
     return format(number, "f") if isinstance(number, Decimal) else str(number)
 
 
-def _answers(service: Service, entity: EntityMetadata, paths: Mapping[int, str]) -> Mapping[int, Response]:
+def _answers(service: Service, entity: EntityMetadata, paths: Mapping[int, str], prefer: str) -> Mapping[int, Response]:
     """The answer to each query; a query that met trouble is asked again."""
     answers: dict[int, Response] = {}
     started, attempt = service.clock.monotonic(), 0
@@ -97,11 +97,12 @@ def _answers(service: Service, entity: EntityMetadata, paths: Mapping[int, str])
         if attempt:
             _pause(service, attempt, service.clock.monotonic() - started)
         attempt += 1
-        answers |= _settled(service, entity, {number: paths[number] for number in missing})
+        answers |= _settled(service, entity, {number: paths[number] for number in missing}, prefer)
     return answers
 
 
-def _settled(service: Service, entity: EntityMetadata, paths: Mapping[int, str]) -> Mapping[int, Response]:
+def _settled(service: Service, entity: EntityMetadata, paths: Mapping[int, str], prefer: str) -> Mapping[int, Response]:
+    headers = {"Prefer": prefer} if prefer else {}
     boundary = f"batch_{uuid4()}"
     call = Call(
         method="POST",
@@ -110,7 +111,7 @@ def _settled(service: Service, entity: EntityMetadata, paths: Mapping[int, str])
             "Content-Type": f'multipart/mixed; boundary="{boundary}"',
             "Prefer": "odata.continue-on-error",
         },
-        body=encoded([Part(method="GET", path=path) for path in paths.values()], boundary),
+        body=encoded([Part(method="GET", path=path, headers=headers) for path in paths.values()], boundary),
         table=entity.logical_name,
         doing="read",
     )
@@ -138,7 +139,7 @@ def _pause(service: Service, attempt: int, spent: float) -> None:
 
 def _insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> str:
     values = [("_seq", "CAST(r._seq AS BIGINT)"), *typed_members(entity, layout)]
-    form = dict.fromkeys(("_seq", *selected(entity, layout)), "VARCHAR")
+    form = dict.fromkeys(("_seq", *members(entity, layout)), "VARCHAR")
     return (
         f"INSERT INTO holders ({', '.join(quoted(name) for name, _ in values)})\n"
         f"SELECT {', '.join(sql for _, sql in values)}\n"

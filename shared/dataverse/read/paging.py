@@ -12,16 +12,28 @@ from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.service import Call, Service, asked_for
 from shared.dataverse.read.page_rows import split_page
 
-__all__ = ["PAGE_ROWS", "Page", "first_page", "following_pages", "pages"]
+__all__ = ["PAGE_ROWS", "Page", "PageBounds", "first_page", "following_pages", "pages"]
 
 PAGE_ROWS = 5000  # the most that the service gives
 
-# Of one query. With full pages these are a thousand million records, more than a run could hold; the service fills its
-# pages, unless a filter runs through a virtual table.
-MOST_PAGES = 200_000
-# One after the other without a record: a service that still looks for records gives a few of them.
-MOST_EMPTY = 1000
 _NEXT = "@odata.nextLink"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageBounds:
+    """How many pages one query may have.
+
+    Attributes:
+        pages: With full pages the default is a thousand million records, more than a run could hold; the service fills
+            its pages, unless a filter runs through a virtual table.
+        empty: One after the other without a record: a service that still looks for records gives a few of them.
+    """
+
+    pages: int = 200_000
+    empty: int = 1000
+
+
+_BOUNDS = PageBounds()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,11 +41,14 @@ class _Trail:
     """The pages of a query so far, to detect a page that was already read.
 
     Attributes:
+        prefer: What the query prefers, beside the size of the pages.
         links: Digests of the links that were followed.
         contents: Digests of the records of each page; they contain ids, so all pages differ.
     """
 
     user: int = 0
+    bounds: PageBounds = _BOUNDS
+    prefer: str = ""
     links: set[bytes] = field(default_factory=set)
     contents: set[bytes] = field(default_factory=set)
     pages: int = 0
@@ -56,7 +71,7 @@ class _Trail:
                 f"the pages of {asked} repeat: the service returned a next page that was read already. If it happens "
                 f"again, report it to Microsoft with the table and destination.filter"
             )
-        if self.pages > MOST_PAGES or self.empty > MOST_EMPTY:
+        if self.pages > self.bounds.pages or self.empty > self.bounds.empty:
             raise UnexpectedAnswer(f"the pages of {asked} do not end: {self.pages:,} pages were read")
 
 
@@ -79,20 +94,21 @@ class Page:
     trail: _Trail
 
 
-def first_page(service: Service, path: str, *, table: str, user: int = 0) -> Page:
-    """Ask for the first page of a query.
+def first_page(service: Service, path: str, *, table: str, user: int = 0, prefer: str = "") -> Page:
+    """Ask for the first page of a query; `prefer` is for its header, beside the size of the pages.
 
     Raises:
         RequestRefused: The service refuses the query.
         AbortRun: No privilege, no such table, or the answer is not a page.
         RetryLater: The service is away.
     """
-    return _page(service, path, table, _Trail(user=user))
+    return _page(service, path, table, _Trail(user=user, prefer=prefer))
 
 
 def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
     """Ask for one page; its links keep the page size, which has to be asked for again each time."""
-    headers = {"Prefer": f"odata.maxpagesize={PAGE_ROWS}"}
+    preferences = [f"odata.maxpagesize={PAGE_ROWS}", *([trail.prefer] if trail.prefer else [])]
+    headers = {"Prefer": ",".join(preferences)}
     text = service.fetch(Call(path=path, headers=headers, table=table), user=trail.user).text
     asked = asked_for(path)
     rows, around = split_page(text) or ("", text)
@@ -111,7 +127,15 @@ def _following(link: Answer) -> str | None:
     return url
 
 
-def pages(service: Service, paths: Sequence[str], *, table: str, at_once: int = 1) -> Iterator[Page]:
+def pages(
+    service: Service,
+    paths: Sequence[str],
+    *,
+    table: str,
+    at_once: int = 1,
+    prefer: str = "",
+    bounds: PageBounds = _BOUNDS,
+) -> Iterator[Page]:
     """All pages of some queries.
 
     The next page is asked for before this one is handed over, so parsing and waiting overlap. At most two pages
@@ -122,12 +146,19 @@ def pages(service: Service, paths: Sequence[str], *, table: str, at_once: int = 
         paths: Queries, relative.
         table: Logical name, for messages.
         at_once: How many queries are read side by side.
+        bounds: How many pages each query may have.
+        prefer: For their headers, beside the size of the pages.
 
     Raises:
         RequestRefused, AbortRun, RetryLater: As `first_page`.
     """
     users = len(service.users)
-    return _all(service, [(path, _Trail(user=at % users)) for at, path in enumerate(paths)], table, at_once)
+    return _all(
+        service,
+        [(path, _Trail(user=at % users, prefer=prefer, bounds=bounds)) for at, path in enumerate(paths)],
+        table,
+        at_once,
+    )
 
 
 def following_pages(service: Service, page: Page, *, table: str) -> Iterator[Page]:

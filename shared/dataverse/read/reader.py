@@ -24,32 +24,43 @@ from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 from shared.transform.service_values import from_service
-from shared.transform.targets import TargetColumn
-from shared.workspace import Workspace, json_rows, literal, quoted
+from shared.transform.targets import TargetColumn, key_columns
+from shared.workspace import Table, Workspace, json_rows, literal, quoted
 
 __all__ = [
     "ReadReport",
+    "Records",
     "insert_statement",
     "keyed_queries",
+    "members",
+    "preference",
+    "read_keyed",
     "read_queries",
     "read_table",
     "selected",
     "table_query",
     "typed_members",
+    "unique_statement",
 ]
 
 LONGEST_URL = 32_768  # characters of a GET
-FEW_CHARACTERS = 20_000  # of a page: taken apart as they are, since a file of its own costs a millisecond
+# Of a page: it is taken apart as it is. A file of its own costs a millisecond, and DuckDB plans a statement that reads
+# a file anew each time.
+FEW_CHARACTERS = 200_000
 
 MOST_SEQUENTIAL = 2  # below this many at once, dividing the table gains nothing
 
+
 # A record that moved between ranges while they were read, or that the service orders otherwise, was read twice.
-_UNIQUE = """
-DELETE FROM current WHERE _seq IN (
-  SELECT _seq FROM (SELECT _seq, row_number() OVER (PARTITION BY _id ORDER BY _seq) AS copy FROM current
-    WHERE _id IN (SELECT _id FROM current GROUP BY _id HAVING count(*) > 1))
+def unique_statement(table: str) -> str:
+    """SQL that keeps one copy of each record."""
+    return f"""
+DELETE FROM {table} WHERE _seq IN (
+  SELECT _seq FROM (SELECT _seq, row_number() OVER (PARTITION BY _id ORDER BY _seq) AS copy FROM {table}
+    WHERE _id IN (SELECT _id FROM {table} GROUP BY _id HAVING count(*) > 1))
   WHERE copy > 1)
 """
+
 
 # These keep every digit; other numbers are whole, or doubles anyway.
 _EXACT = frozenset({AttributeType.DECIMAL, AttributeType.MONEY})
@@ -68,12 +79,47 @@ class ReadReport:
     pages: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What is read, and into which table of the workspace.
+
+    Attributes:
+        entity: The table of the service.
+        layout: The columns to read.
+        into: A table with the columns of `current`, which has to exist.
+        stored_keys: Its `_k1` and the like are stored columns, which are filled; else they are generated.
+    """
+
+    entity: EntityMetadata
+    layout: Sequence[TargetColumn]
+    into: str = Table.CURRENT
+    stored_keys: bool = False
+
+
 def selected(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
     """Only what the run needs: the id and the layout's columns; when created, where duplicates of the key may exist."""
     columns = [entity.primary_id, *(column_in_url(column.held) for column in layout)]
     if _may_hold_duplicates(entity, layout) and "createdon" in entity.attributes:
         columns.append("createdon")
     return tuple(dict.fromkeys(columns))
+
+
+def members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
+    """The members of a record that are used: the selected columns, and the tables of lookups that have several."""
+    return (*selected(entity, layout), *(_table_of(column) for column in layout if column.attribute.polymorphic))
+
+
+def preference(layout: Sequence[TargetColumn]) -> str:
+    """What a query has to prefer for the members to be there; empty for nothing."""
+    several = any(column.attribute.polymorphic for column in layout)
+    return f'odata.include-annotations="{_LOOKUP_TABLE}"' if several else ""
+
+
+_LOOKUP_TABLE = "Microsoft.Dynamics.CRM.lookuplogicalname"
+
+
+def _table_of(column: TargetColumn) -> str:
+    return f"{column_in_url(column.attribute)}@{_LOOKUP_TABLE}"
 
 
 def _may_hold_duplicates(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> bool:
@@ -126,62 +172,73 @@ def keyed_queries(
         yield found.path + narrowed
 
 
-def read_table(
-    workspace: Workspace,
-    service: Service,
-    entity: EntityMetadata,
-    layout: Sequence[TargetColumn],
-    condition: str | None,
-) -> ReadReport:
+def read_table(workspace: Workspace, service: Service, records: Records, condition: str | None) -> ReadReport:
     """Insert all records that a filter lets through: a large table in ranges side by side, where it can be divided.
 
     Raises:
         UserError: The filter is too long for a URL.
         RequestRefused, AbortRun, RetryLater: As `read_queries`.
     """
+    entity, layout = records.entity, records.layout
     whole = table_query(entity, layout, condition)
     column = cut_column(entity, layout)
     at_once = min(service.meter.parallelism, MOST_RANGES) * len(service.users)
     if column is None or at_once < MOST_SEQUENTIAL:
-        return read_queries(workspace, service, entity, layout, [whole])
-    page = first_page(service, whole, table=entity.logical_name)
+        return read_queries(workspace, service, records, [whole])
+    page = first_page(service, whole, table=entity.logical_name, prefer=preference(layout))
     at = cuts(workspace, column, at_once * 2) if page.following is not None else ()
     if not at:
         rest = following_pages(service, page, table=entity.logical_name)
-        return _insert(workspace, entity, layout, chain([page], rest))
+        return _insert(workspace, records, chain([page], rest))
     ranges = [
         table_query(entity, layout, f"({condition}) and {part}" if condition else part)
         for part in range_conditions(column, at)
     ]
-    report = read_queries(workspace, service, entity, layout, ranges, at_once=at_once)
-    workspace.execute(_UNIQUE)
+    report = read_queries(workspace, service, records, ranges, at_once=at_once)
+    workspace.execute(unique_statement(records.into))
     return replace(report, pages=report.pages + 1)
 
 
 def read_queries(
-    workspace: Workspace,
-    service: Service,
-    entity: EntityMetadata,
-    layout: Sequence[TargetColumn],
-    queries: Sequence[str],
-    *,
-    at_once: int = 1,
+    workspace: Workspace, service: Service, records: Records, queries: Sequence[str], *, at_once: int = 1
 ) -> ReadReport:
-    """Insert the records of some queries into `current`, which has to exist.
+    """Insert the records of some queries.
+
+    Args:
+        workspace: Has the table.
+        service: Sends.
+        records: What is read.
+        queries: Relative and percent-encoded.
+        at_once: How many queries are read side by side.
 
     Raises:
         RequestRefused: The service refuses a query, such as a filter it does not understand.
         AbortRun: No privilege, no such table.
         RetryLater: The service is away.
     """
-    found = pages(service, queries, table=entity.logical_name, at_once=at_once)
-    return _insert(workspace, entity, layout, found)
+    table, prefer = records.entity.logical_name, preference(records.layout)
+    return _insert(workspace, records, pages(service, queries, table=table, at_once=at_once, prefer=prefer))
 
 
-def _insert(
-    workspace: Workspace, entity: EntityMetadata, layout: Sequence[TargetColumn], found: Iterable[Page]
+def read_keyed(
+    workspace: Workspace,
+    service: Service,
+    records: Records,
+    keys: Iterable[Mapping[str, Any]],
+    condition: str | None,
 ) -> ReadReport:
+    """Insert the records of some keys.
+
+    Raises:
+        RequestRefused, AbortRun, RetryLater: As `read_queries`.
+    """
+    queries = list(keyed_queries(records.entity, records.layout, keys, condition))
+    return read_queries(workspace, service, records, queries)
+
+
+def _insert(workspace: Workspace, records: Records, found: Iterable[Page]) -> ReadReport:
     """The pages' records, numbered on from page to page: a page holds at most `PAGE_ROWS`."""
+    entity, layout = records.entity, records.layout
     exact = [column_in_url(column.held) for column in layout if column.attribute.type in _EXACT]
     count = 0
     for count, page in enumerate(found, 1):
@@ -189,11 +246,11 @@ def _insert(
         before = (count - 1) * PAGE_ROWS
         with _values_fit(entity):
             if len(rows) <= FEW_CHARACTERS:
-                workspace.execute(insert_statement(entity, layout, from_file=False), [before, rows])
+                workspace.execute(insert_statement(records, from_file=False), [before, rows])
                 continue
             with _laid_out(workspace, rows) as path:
-                workspace.execute(insert_statement(entity, layout), [before, path])
-    ((rows_read, named),) = workspace.query("SELECT count(*), count(_id) FROM current")
+                workspace.execute(insert_statement(records), [before, path])
+    ((rows_read, named),) = workspace.query(f"SELECT count(*), count(_id) FROM {records.into}")
     if named < rows_read:
         raise UnexpectedAnswer(f"the service returned records of {entity.logical_name} without {entity.primary_id}")
     return ReadReport(rows=rows_read, pages=count)
@@ -223,23 +280,33 @@ def _laid_out(workspace: Workspace, rows: str) -> Iterator[str]:
         file.unlink()
 
 
-def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn], *, from_file: bool = True) -> str:
+def insert_statement(records: Records, *, from_file: bool = True) -> str:
     """The statement that turns one page into rows.
 
     Its parameters: how many rows come before the page's; the file of its rows, or their JSON.
+
+    Args:
+        records: What is read.
+        from_file: The rows come from a file.
     """
-    names = selected(entity, layout)
+    entity, layout = records.entity, records.layout
+    names = members(entity, layout)
     values = [("_seq", "$1::BIGINT + n"), *typed_members(entity, layout)]
     if from_file:
-        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-        page = f"read_json($2, format = 'array', columns = {{{columns}}})"
+        listed = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+        page = f"read_json($2, format = 'array', columns = {{{listed}}})"
     else:
         page = json_rows(dict.fromkeys(names, "VARCHAR"), parameter="$2", flat=True)
-    return (
-        f"INSERT INTO current ({', '.join(quoted(name) for name, _ in values)})\n"
-        f"SELECT {', '.join(sql for _, sql in values)}\n"
+    columns = [quoted(name) for name, _ in values]
+    rows = (
+        f"SELECT {', '.join(f'{sql} AS {quoted(name)}' for name, sql in values)}\n"
         f"FROM (SELECT *, row_number() OVER () AS n FROM {page}) AS r"
     )
+    if records.stored_keys:
+        keys = key_columns(layout)
+        columns += [f"_k{column.key_part}" for column in keys]
+        rows = f"SELECT *, {', '.join(column.key_sql for column in keys)}\nFROM ({rows})"
+    return f"INSERT INTO {records.into} ({', '.join(columns)})\n{rows}"
 
 
 def typed_members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> list[tuple[str, str]]:
@@ -247,8 +314,13 @@ def typed_members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> lis
     return [
         ("_id", f"CAST({_member(entity.primary_id)} AS UUID)"),
         *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if "createdon" in selected(entity, layout) else []),
-        *((column.name, from_service(column, _member(column_in_url(column.held)))) for column in layout),
+        *((column.name, _value(column)) for column in layout),
     ]
+
+
+def _value(column: TargetColumn) -> str:
+    table = _member(_table_of(column)) if column.attribute.polymorphic else "NULL"
+    return from_service(column, _member(column_in_url(column.held)), table)
 
 
 def _member(name: str) -> str:

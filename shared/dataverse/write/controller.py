@@ -19,7 +19,7 @@ from typing import assert_never
 
 from shared.dataverse.write.pace import Pace
 
-__all__ = ["Controller", "Deadlocked", "Event", "RequestKind", "Settled", "Sizes", "Throttled", "TooLong"]
+__all__ = ["Controller", "Deadlocked", "Observation", "RequestKind", "Settled", "Sizes", "Throttled", "TooLong"]
 
 FEWEST_ROWS = 10
 MOST_ROWS = 1000  # Microsoft: "100 - 1,000" for standard tables
@@ -84,7 +84,7 @@ class TooLong:
     rows: int
 
 
-Event = Settled | Throttled | Deadlocked | TooLong
+Observation = Settled | Throttled | Deadlocked | TooLong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +143,13 @@ class Controller:
         """The moment from which one more request may be sent, according to pauses and budgets."""
         return max(now, self.resume_at, self.pace.free_at(now))
 
-    def observe(self, event: Event) -> None:
-        """Learn from one event."""
-        match event:
+    def observe(self, seen: Observation) -> None:
+        """Learn from one request."""
+        match seen:
             case Settled():
-                self._settled(event)
+                self._settled(seen)
             case Throttled():
-                self._throttled(event)
+                self._throttled(seen)
             case Deadlocked(at=at):
                 self._lower(at, 0.5)
             case TooLong(kind=kind, rows=rows):
@@ -157,16 +157,16 @@ class Controller:
             case _ as never:
                 assert_never(never)
 
-    def _settled(self, event: Settled) -> None:
-        self.pace.spent(event.at, event.seconds)
-        if event.rows < min(self.sizes.fewest, self.rows(event.kind)):
+    def _settled(self, seen: Settled) -> None:
+        self.pace.spent(seen.at, seen.seconds)
+        if seen.rows < min(self.sizes.fewest, self.rows(seen.kind)):
             return  # a single row shows the latency, not the cost of a row
-        row_seconds = event.seconds / event.rows
-        known = self._row_seconds.get(event.kind)
-        self._row_seconds[event.kind] = row_seconds if known is None else 0.7 * known + 0.3 * row_seconds
-        if event.rows >= 0.9 * self._rows[event.kind]:
-            self._resize(event.kind)
-        self._maybe_raise(event.at, event.kind, row_seconds)
+        row_seconds = seen.seconds / seen.rows
+        known = self._row_seconds.get(seen.kind)
+        self._row_seconds[seen.kind] = row_seconds if known is None else 0.7 * known + 0.3 * row_seconds
+        if seen.rows >= 0.9 * self._rows[seen.kind]:
+            self._resize(seen.kind)
+        self._maybe_raise(seen.at, seen.kind, row_seconds)
 
     def _resize(self, kind: RequestKind) -> None:
         fits = TARGET_SECONDS / max(self._row_seconds[kind], 1e-9)
@@ -183,16 +183,16 @@ class Controller:
                 self._ceiling, self._ceiling_at = min(self._ceiling + 1, self._most), at
             self._parallel = min(self._parallel + 1, max(self._ceiling, self._parallel))
 
-    def _throttled(self, event: Throttled) -> None:
-        first_of_burst = event.at >= self.resume_at
-        self.resume_at = max(self.resume_at, event.at + event.wait)
-        if event.concurrency and first_of_burst:
+    def _throttled(self, seen: Throttled) -> None:
+        first_of_burst = seen.at >= self.resume_at
+        self.resume_at = max(self.resume_at, seen.at + seen.wait)
+        if seen.concurrency and first_of_burst:
             # The number of requests in flight is too high: stay below it, and try more only from time to time.
-            self._ceiling, self._ceiling_at = max(1, self.parallel - 1), event.at
-            self._lower(event.at, 0.5)
-        elif first_of_burst and not event.concurrency:
-            self.pace.exhausted(event.at, event.message)
-            self._lower(event.at, 0.8)
+            self._ceiling, self._ceiling_at = max(1, self.parallel - 1), seen.at
+            self._lower(seen.at, 0.5)
+        elif first_of_burst and not seen.concurrency:
+            self.pace.exhausted(seen.at, seen.message)
+            self._lower(seen.at, 0.8)
 
     def _lower(self, at: float, factor: float) -> None:
         """Multiplicative decrease, once for all refusals of requests that were in flight together."""

@@ -167,18 +167,18 @@ def _failed(change: Change, blame: Refusal) -> Failed:
 
 
 def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target, *, dense: bool) -> Verdict:
-    happened = trouble(response, refused)
-    if happened is None and chunk.step is Step.LOOK_UP and refused.status >= _SERVER_ERROR:
-        happened = Trouble.DATABASE  # looking up again is safe, and may succeed later
+    met = trouble(response, refused)
+    if met is None and chunk.step is Step.LOOK_UP and refused.status >= _SERVER_ERROR:
+        met = Trouble.DATABASE  # looking up again is safe, and may succeed later
     if target.entity.elastic and chunk.step is Step.SEND and details_of(response):
-        return _in_part(chunk, response, happened)
-    if happened is Trouble.LOST:
+        return _in_part(chunk, response, met)
+    if met is Trouble.LOST:
         return lost(chunk)
     if refused.code == TIMEOUT_CODE or refused.status == _TOO_LARGE:
         return _too_much(_doubted(chunk) if refused.status >= _SERVER_ERROR else chunk, refused)
-    if happened is not None:
-        doubtful = happened is not Trouble.THROTTLED or target.entity.elastic
-        return Verdict(again=((_doubted(chunk) if doubtful else chunk).tried(happened),), trouble=happened)
+    if met is not None:
+        doubtful = met is not Trouble.THROTTLED or target.entity.elastic
+        return Verdict(again=((_doubted(chunk) if doubtful else chunk).tried(met),), trouble=met)
     if _is_missing_message(chunk, refused, target):
         return Verdict(again=(chunk,), lacks=MESSAGES[chunk.kind])
     doing = "read" if chunk.step is Step.LOOK_UP else chunk.kind.value
@@ -190,7 +190,7 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
     return _row_refused(chunk, refused, dense=dense)
 
 
-def _in_part(chunk: Chunk, response: Response, happened: Trouble | None) -> Verdict:
+def _in_part(chunk: Chunk, response: Response, met: Trouble | None) -> Verdict:
     """An elastic table wrote some rows: the others are sent one by one, to get the error of each."""
     details = details_of(response) or {}
     written = {index: record for index, (status, record) in details.items() if status < _FIRST_REFUSAL}
@@ -203,10 +203,10 @@ def _in_part(chunk: Chunk, response: Response, happened: Trouble | None) -> Verd
     others = tuple(change for index, change in enumerate(chunk.changes) if index not in written)
     if not others:
         return Verdict(outcomes=outcomes)
-    if happened is None:
+    if met is None:
         return Verdict(outcomes=outcomes, again=(replace(chunk, changes=others, step=Step.SINGLY),))
-    again = _undone(chunk, happened, others)
-    return Verdict(outcomes=outcomes, again=(again,), trouble=happened)
+    again = _undone(chunk, met, others)
+    return Verdict(outcomes=outcomes, again=(again,), trouble=met)
 
 
 def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
@@ -282,30 +282,30 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
     end: AbortRun | None = None
     for change, answer in zip(chunk.changes, answers, strict=True):
         match _one(chunk, change, answer, target):
-            case str() as happened:
-                undone.setdefault(happened, []).append(change)
+            case str() as met:
+                undone.setdefault(met, []).append(change)
             case AbortRun() as error:
                 end = error
             case Change() as left:
                 released.append((chunk.kind, left))
             case outcome:
                 outcomes.append(outcome)
-    again = [_undone(chunk, happened, tuple(changes)) for happened, changes in undone.items()]
-    worst = next((happened for happened in undone if isinstance(happened, Trouble)), None)
+    again = [_undone(chunk, met, tuple(changes)) for met, changes in undone.items()]
+    worst = next((met for met in undone if isinstance(met, Trouble)), None)
     rest = _rest_is_bad(chunk) if not undone and end is None else Verdict()
     return Verdict(
         outcomes=(*outcomes, *rest.outcomes), again=(*again, *rest.again), released=released, trouble=worst, end=end
     )
 
 
-def _undone(chunk: Chunk, happened: str, changes: tuple[Change, ...]) -> Chunk:
+def _undone(chunk: Chunk, met: str, changes: tuple[Change, ...]) -> Chunk:
     """Rows of a request with an answer for each row, and trouble: it is unknown whether they were written."""
     again = replace(chunk, changes=changes)
-    if happened == _SOUGHT:
+    if met == _SOUGHT:
         return _sought(again)
-    if happened == _CHECK:
+    if met == _CHECK:
         return replace(again, step=Step.CHECK, tries={})
-    return lost(again).again[0] if happened is Trouble.LOST else _doubted(again).tried(happened)
+    return lost(again).again[0] if met is Trouble.LOST else _doubted(again).tried(met)
 
 
 def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Change | str | AbortRun:
@@ -313,11 +313,11 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     if answer.status < _FIRST_REFUSAL:
         return _succeeded(chunk, change, answer, target)
     refused = refusal(answer)
-    happened = trouble(answer, refused)
-    if happened is None and refused.status >= _SERVER_ERROR and not chunk.tries:
-        happened = Trouble.DATABASE  # an error that can be temporary: try again
-    if happened is not None and (happened is not Trouble.DATABASE or chunk.tries.get(happened, 0) < _MOST_ROLLBACKS):
-        return happened
+    met = trouble(answer, refused)
+    if met is None and refused.status >= _SERVER_ERROR and not chunk.tries:
+        met = Trouble.DATABASE  # an error that can be temporary: try again
+    if met is not None and (met is not Trouble.DATABASE or chunk.tries.get(met, 0) < _MOST_ROLLBACKS):
+        return met
     if chunk.kind is RequestKind.DELETE and refused.code in _GONE:
         return Applied(number=change.number, id=change.id, created=False)  # the record is already deleted
     if conflict(refused) is Conflict.KEY_TAKEN:

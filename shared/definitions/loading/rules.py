@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem, close_to
+from shared.definitions.loading.notation_rules import notation_problems
 from shared.definitions.loading.yaml_loader import Path
 
 __all__ = ["between_keys"]
@@ -64,10 +65,7 @@ def _columns(document: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=(*path, "cases"), message="a column can have a formula or cases, not both")
         if column.get("default") is not None and not column.get("cases"):
             yield PathProblem(path=(*path, "default"), message="a default is allowed only for a column with cases")
-        if column.get("input_format") is not None and column.get("type") != "date":
-            yield PathProblem(
-                path=(*path, "input_format"), message="an input_format is allowed only for a column of type date"
-            )
+        yield from notation_problems(path, column)
         reserved = [key for key in ("alias", "name") if _is_row_number(column.get(key))]
         if reserved:
             yield PathProblem(
@@ -106,11 +104,52 @@ def _mappings(document: _Raw) -> Iterator[PathProblem]:
         source = mapping.get("source")
         if (source is None) == (mapping.get("value") is None):
             yield PathProblem(path=path, message="a mapping needs exactly one of source and value")
-        elif isinstance(source, str) and labels and source not in labels:
-            yield PathProblem(
-                path=(*path, "source"), message=f"no source column has this name; {close_to(source, labels)}"
-            )
+        yield from _unknown_sources(source, labels, path)
+        if isinstance(source, list) and mapping.get("lookup") is None:
+            yield PathProblem(path=(*path, "source"), message="a list of columns needs a lookup that matches them")
         yield from _taken(targets, mapping.get("target"), (*path, "target"))
+
+
+def _unknown_sources(source: object, labels: list[str], path: Path) -> Iterator[PathProblem]:
+    """Columns of a mapping that the source does not have."""
+    named = enumerate(source) if isinstance(source, list) else ((None, source),)
+    for index, name in named:
+        if isinstance(name, str) and labels and name not in labels:
+            own = (*path, "source") if index is None else (*path, "source", index)
+            yield PathProblem(path=own, message=f"no source column has this name; {close_to(name, labels)}")
+
+
+def _lookups(document: _Raw) -> Iterator[PathProblem]:
+    for path, mapping in _items(document, "destination", "mappings"):
+        raw = mapping.get("lookup")
+        entries = [((*path, "lookup"), raw)] if isinstance(raw, dict) else []
+        if isinstance(raw, list):
+            entries = [((*path, "lookup", n), each) for n, each in enumerate(raw) if isinstance(each, dict)]
+        for number, (own, lookup) in enumerate(entries):
+            yield from _lookup(own, lookup, last=number == len(entries) - 1)
+
+
+def _lookup(path: Path, lookup: _Raw, *, last: bool) -> Iterator[PathProblem]:
+    match, by_row = lookup.get("match"), lookup.get("entity_from") is not None
+    if by_row and match is not None and not isinstance(match, dict):
+        message = (
+            "with entity_from, match has one entry for each table: {account: accountnumber, contact: emailaddress1}"
+        )
+        yield PathProblem(path=(*path, "match"), message=message)
+    if isinstance(match, dict) and not by_row:
+        message = "match with one entry for each table needs entity_from, the source column that names the table"
+        yield PathProblem(path=(*path, "match"), message=message)
+    if by_row and lookup.get("entity") is not None:
+        yield PathProblem(path=(*path, "entity"), message="a lookup can have entity or entity_from, not both")
+    if lookup.get("create") and lookup.get("on_missing") != "create":
+        yield PathProblem(path=(*path, "create"), message="create is allowed only with on_missing: create")
+    if by_row and lookup.get("on_missing") == "create":
+        yield PathProblem(path=(*path, "on_missing"), message="create is not possible with entity_from")
+    if not last:
+        for key in ("on_missing", "create"):
+            if lookup.get(key) is not None:
+                message = f"{key} belongs to the last entry of the list, which is tried when the others found no record"
+                yield PathProblem(path=(*path, key), message=message)
 
 
 def _id_column(document: _Raw) -> Iterator[PathProblem]:
@@ -206,6 +245,7 @@ _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     _columns,
     _unique_columns,
     _mappings,
+    _lookups,
     _id_column,
     _credentials,
     _behaviour,

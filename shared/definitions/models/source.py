@@ -10,6 +10,17 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, model_validator
 
 from shared.definitions.models.base import Model, Pattern, Sql, Text
+from shared.definitions.models.notation import (
+    AmbiguousTime,
+    DecimalSeparator,
+    InputFormats,
+    NullValues,
+    Pivot,
+    Signs,
+    ThousandsSeparator,
+    TimeZone,
+    Words,
+)
 
 __all__ = ["Case", "Column", "ColumnType", "DelimitedSource", "EventsSource", "Replacement", "Source"]
 
@@ -68,11 +79,54 @@ class Column(Model):
         default=None, ge=1, le=_MOST, description="Most characters; a longer value rejects the row."
     )
     replace: tuple[Replacement, ...] = Field(default=(), description="Replacements in the value, applied in order.")
-    input_format: str | None = Field(
+    null_values: NullValues | None = Field(
         default=None,
-        min_length=1,
-        description="Format of the dates, in .NET (`dd/MM/yyyy HH:mm:ss`) or strptime (`%d/%m/%Y`) tokens; only with"
-        " `type: date`. Default ISO 8601.",
+        description="Texts that mean no value, such as `NULL` or `N/A`, in exactly this form; they are compared after "
+        "`trim` and before `replace`. Replaces the list of the source; `[]`: only an empty text means no value.",
+    )
+    decimal_separator: DecimalSeparator | None = Field(
+        default=None,
+        description="Character before the decimals of a number; only with `type: number`. Default a point.",
+    )
+    thousands_separator: ThousandsSeparator | None = Field(
+        default=None,
+        description="Character between groups of three digits, such as `.` in `1.250,50`; only with `type: number`. A "
+        "number without it is read too; in a wrong place it is an error. A blank also stands for no-break blanks. "
+        "Default none.",
+    )
+    strip: Signs | None = Field(
+        default=None,
+        description="Signs that are removed before and after a number, with the blanks beside them, such as `€%`; "
+        "only with `type: number`.",
+    )
+    input_format: InputFormats | None = Field(
+        default=None,
+        description="Format of the dates, in .NET (`dd/MM/yyyy HH:mm:ss`) or strptime (`%d/%m/%Y`) tokens, or `excel` "
+        "for Excel's serial numbers (`45322.5`); only with `type: date`. Of several formats, the first one that fits "
+        "is used. Default ISO 8601.",
+    )
+    time_zone: TimeZone | None = Field(
+        default=None,
+        description="Time zone of the moments that are written without an offset, such as `Europe/Berlin`; only with "
+        "`type: date`. Default UTC.",
+    )
+    on_ambiguous_time: AmbiguousTime | None = Field(
+        default=None,
+        description="Which moment is meant by a time that exists twice in the time zone, or does not exist, when the "
+        "clocks change. Without it, such a time is an Input Format Exception.",
+    )
+    pivot: Pivot | None = Field(
+        default=None,
+        description="First two-digit year of the 20th century: with 50, `49` is 2049 and `50` is 1950. Needs an "
+        "`input_format` with `yy` or `%y`. Default 69.",
+    )
+    true_values: Words | None = Field(
+        default=None,
+        description="Words that mean true, instead of the usual ones, in upper or lower case; only with `type: bool`.",
+    )
+    false_values: Words | None = Field(
+        default=None,
+        description="Words that mean false, instead of the usual ones, in upper or lower case; only with `type: bool`.",
     )
     formula: Sql | None = Field(
         default=None, description="Makes a calculated column: an expression that gives the value for each row."
@@ -93,6 +147,11 @@ class Column(Model):
     def read(self) -> bool:
         """Whether the column is in the source; False when it is calculated or conditional."""
         return self.formula is None and not self.cases
+
+    @property
+    def input_formats(self) -> tuple[str, ...]:
+        """The formats of its dates in the order in which they are tried; empty for ISO 8601."""
+        return (self.input_format,) if isinstance(self.input_format, str) else self.input_format or ()
 
 
 _CODE_POINT: Final = re.compile(r"[Uu]\+([0-9A-Fa-f]{1,6})")
@@ -160,6 +219,11 @@ class DelimitedSource(Model):
     )
     footer_rows_to_ignore: int = Field(default=0, ge=0, le=_MOST, description="Lines to skip at the end of each file.")
     columns: tuple[Column, ...] = Field(min_length=1, description="The columns to read and to calculate.")
+    null_values: NullValues = Field(
+        default=(),
+        description="Texts that mean no value in every column that does not have a list of its own, such as "
+        '`["NULL", "N/A"]`. An empty text always means no value.',
+    )
     filter: Sql | None = Field(default=None, description="Condition; only rows for which it is true are synced.")
 
     @model_validator(mode="before")
@@ -184,6 +248,11 @@ class EventsSource(Model):
 
     type: Literal["events"] = Field(description="Records of events.")
     columns: tuple[Column, ...] = Field(min_length=1, description="Fields of the record, and calculated columns.")
+    null_values: NullValues = Field(
+        default=(),
+        description="Texts that mean no value in every column that does not have a list of its own, such as "
+        '`["NULL", "N/A"]`. An empty text always means no value.',
+    )
     filter: Sql | None = Field(default=None, description="Condition; only records for which it is true are synced.")
 
 

@@ -26,6 +26,7 @@ from shared.definitions.models.base import (
     Text,
 )
 from shared.definitions.models.listener import Listener
+from shared.definitions.models.lookup import Lookup
 from shared.definitions.models.names import names_in
 from shared.definitions.models.schedule import cron
 from shared.definitions.models.secrets import (
@@ -46,6 +47,7 @@ __all__ = [
     "DynamicsDestination",
     "Expire",
     "KeyMatch",
+    "Lookup",
     "Mapping",
     "NullPolicy",
     "Parameter",
@@ -81,15 +83,51 @@ class NullPolicy(StrEnum):
     KEEP = "keep"
 
 
+_ColumnName = Annotated[str, Field(min_length=1)]
+
+
 class Mapping(Model):
     """Where one target column gets its value: from a source column or from an SQL expression."""
 
-    source: str | None = Field(default=None, min_length=1, description="Alias or name of a source column.")
+    source: (
+        Annotated[
+            Annotated[_ColumnName, Tag("text")] | Annotated[tuple[_ColumnName, ...], Field(min_length=1), Tag("list")],
+            SHAPE,
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Alias or name of a source column; a list if `lookup` matches several columns.",
+    )
     value: Sql | None = Field(default=None, description="Expression over source columns, instead of `source`.")
     target: str = Field(min_length=1, description="Logical name of the target column.")
+    lookup: (
+        Annotated[
+            Annotated[Lookup, Tag("mapping")] | Annotated[tuple[Lookup, ...], Field(min_length=1), Tag("list")], SHAPE
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="For a lookup column: how the referenced record is found. With a list the first entry that finds "
+        "a record is used. Without it the source holds ids.",
+    )
     on_null: NullPolicy = Field(
         default=NullPolicy.CLEAR, description="Whether an empty value clears the target column or keeps its value."
     )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The source columns, by alias or name; none for an expression."""
+        if self.source is None:
+            return ()
+        return (self.source,) if isinstance(self.source, str) else self.source
+
+    @property
+    def lookups(self) -> tuple[Lookup, ...]:
+        """How the referenced record is found, in the order of trying; none if the source holds values."""
+        if self.lookup is None:
+            return ()
+        return (self.lookup,) if isinstance(self.lookup, Lookup) else self.lookup
 
 
 def _user_id(text: str) -> str:
@@ -244,6 +282,9 @@ class Safety(Model):
     max_update: Limit = Field(default="100%", description="Most updates.")
     allow_empty_source: bool = Field(
         default=False, description="Whether an empty source may drop all records of the target."
+    )
+    max_created_references: int = Field(
+        default=1000, ge=0, description="Most records that lookups create in other tables (`on_missing: create`)."
     )
     max_errors: int = Field(default=1000, ge=1, description="The run stops after this number of refused changes.")
 

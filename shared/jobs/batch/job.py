@@ -13,32 +13,50 @@ from shared.sources import Source
 from shared.state import RunRecord, StateStore
 from shared.workspace import DiskUse, Workspace
 
-__all__ = ["BatchJob", "Tools"]
+__all__ = ["ApprovedPlan", "BatchJob", "RunOptions", "Tools"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchJob:
-    """What one run is asked to do.
+class ApprovedPlan:
+    """The plan that a run applies: exactly it, or nothing.
+
+    Attributes:
+        checksum: The plan's checksum.
+        id: Identifies the saved plan, so that it is applied once; empty where it was not saved.
+    """
+
+    checksum: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How one run is started, and what limits it.
 
     Attributes:
         trigger: `timer`, `command` or `job`.
         force: Whether the safety limits are overridden.
-        approved: Checksum of the plan that was approved; None to apply whatever the plan turns out to be.
-        plan_id: Identifies the saved plan that was approved, so that it is applied once; empty where none was saved.
-        deadline: Monotonic time at which the planning is given up or the writer stops, None for no limit.
+        approved: The plan that was approved; None to apply whatever the plan turns out to be.
+        deadline: `time.monotonic()` at which the planning is given up or the writer stops, None for no limit.
         run_id: Names the run in logs and files.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
     """
 
-    definition: SyncDefinition
-    parameters: Mapping[str, ParameterValue]
     trigger: str = "command"
     force: bool = False
-    approved: str | None = None
-    plan_id: str = ""
+    approved: ApprovedPlan | None = None
     deadline: float | None = None
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchJob:
+    """What one run is asked to do: a definition with the value of every parameter, and the options of the run."""
+
+    definition: SyncDefinition
+    parameters: Mapping[str, ParameterValue]
+    options: RunOptions = field(default_factory=RunOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ from shared.errors import DefinitionError, RequestRefused, UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.outcomes import make_outcomes
 from shared.jobs.progress import Phase
+from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
-from shared.transform import check, layout
+from shared.transform import check, desire_of, early_lookups, late_lookups, layout
 from shared.workspace import Step, Workspace
 
 __all__ = ["explained", "prepare"]
@@ -37,7 +38,7 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
         AbortRun: Dataverse refuses the credentials or the table.
     """
     tools.progress.phase(Phase.CHECK)
-    entity = tools.dataverse.entity(job.definition.destination.entity)
+    entity = tools.dataverse.tables_of(job.definition)
     steps = _steps(job.definition, entity, started, workspace)
     preparation = _Preparation(job=job, tools=tools, workspace=workspace, steps=steps)
     for stage in Stage:
@@ -93,16 +94,27 @@ class _Preparation:
                 phase(Phase.LOAD)
                 self._load()
                 phase(Phase.SHAPE)
+            case Stage.RESOLVE:
+                self._resolve()
             case Stage.READ:
                 phase(Phase.READ)
             case Stage.MATCH:
                 self._read()
+            case Stage.LINK:
+                late = late_lookups(self.job.definition, self.steps.entity)
+                read_references(self.workspace, self.tools.dataverse, late, self.job.parameters)
             case Stage.RECONCILE:
                 phase(Phase.RECONCILE)
 
     def _load(self) -> None:
         self.workspace.bind(self.job.parameters)
         self.tools.source.load(self.workspace)
+
+    def _resolve(self) -> None:
+        definition, entity = self.job.definition, self.steps.entity
+        if lookups := early_lookups(definition, entity):
+            unless = desire_of(definition, entity).removed
+            read_references(self.workspace, self.tools.dataverse, lookups, self.job.parameters, unless=unless)
 
     def _read(self) -> None:
         """Fill `current`; it stays empty where the strategy does not look at the target."""

@@ -15,18 +15,22 @@ from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
+from shared.jobs.batch.names import with_names
 from shared.jobs.batch.preparation import prepare
 from shared.jobs.batch.reports import error_files, error_rows
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
+from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
-from shared.jobs.writing import write_changes
+from shared.jobs.writing import WriteOrder, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
+from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
 from shared.state import PlanUse
 from shared.telemetry import log_context
+from shared.transform import layout
 from shared.workspace import OutOfTimeError, Workspace
 
 __all__ = ["NotDueError", "PlanReport", "plan_batch", "run_batch"]
@@ -64,6 +68,7 @@ class PlanReport:
                 "deleted": counts.delete,
                 "expired": counts.expire,
                 "upserted": counts.upsert,
+                "created_references": counts.created_references,
                 "unchanged": counts.unchanged,
                 "ignored": counts.ignored,
             },
@@ -87,14 +92,15 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
     """
     start = tools.clock.monotonic()
     with tools.open_workspace() as workspace:
-        prepare(job, tools, workspace, tools.clock.now())
+        entity = prepare(job, tools, workspace, tools.clock.now())
+        shown = read_samples(workspace.query(sample_query(sample)))
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
             plan=_plan(job.definition, workspace, with_checksum=True),
             source=_source_counts(workspace),
             target=_target_counts(workspace),
-            sample=read_samples(workspace.query(sample_query(sample))),
+            sample=with_names(shown, entity, layout(job.definition, entity), workspace, tools.dataverse),
             errors=error_rows(workspace),
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
@@ -118,18 +124,18 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
         RetryLater: Dataverse is away for too long; likewise.
     """
     name = job.definition.name
-    with log_context(run_id=job.run_id, sync=name), holding(tools.state, name, job.run_id) as lease:
+    with log_context(run_id=job.options.run_id, sync=name), holding(tools.state, name, job.options.run_id) as lease:
         now = tools.clock.now()
         last = close_dead_run(tools.state, last_run(tools.state, name, now), now)
-        if not job.still_due(last):
+        if not job.options.still_due(last):
             raise NotDueError(f"{name} is not due any more: it has been started meanwhile")
         run_log = RunLog(
             state=tools.state,
             clock=tools.clock,
-            run_id=job.run_id,
+            run_id=job.options.run_id,
             definition=job.definition,
             parameters=job.parameters,
-            trigger=job.trigger,
+            trigger=job.options.trigger,
             started=now,
             attempt=attempts(last) + 1,
             fence=lease.fence,
@@ -142,6 +148,7 @@ class _Run:
 
     def __init__(self, job: BatchJob, tools: Tools, lease: HeldLease, log: RunLog) -> None:
         self.job = job
+        self.approved = job.options.approved
         self.tools = tools
         self.lease = lease
         self.log = log
@@ -156,50 +163,52 @@ class _Run:
         return summary
 
     def _work(self, workspace: Workspace) -> RunSummary:
-        refuse_used_plan(self.tools.state, self.job.plan_id)
+        refuse_used_plan(self.tools.state, self.approved.id if self.approved else "")
         try:
-            with workspace.until(self._left if self.job.deadline is not None else None):
+            with workspace.until(self._left if self.job.options.deadline is not None else None):
                 entity = prepare(self.job, self.tools, workspace, self.log.started)
-                plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
+                plan = _plan(self.job.definition, workspace, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
         self._refuse(plan)
         limits = WriteLimits(
-            deadline=self.job.deadline,
+            deadline=self.job.options.deadline,
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
             cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
         )
         try:
             adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
+            order = WriteOrder.of(adoption, self.job.definition, layout(self.job.definition, entity))
             with self._using_plan():
-                write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, adoption)
+                write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._written = self._summary(workspace)
-            self.log.keep(summary.errors, error_files(workspace, self.job.run_id))
+            self.log.keep(summary.errors, error_files(workspace, self.job.options.run_id))
         return summary
 
     def _using_plan(self) -> AbstractContextManager[None]:
         use = PlanUse(
-            plan_id=self.job.plan_id,
-            checksum=self.job.approved or "",
+            plan_id=self.approved.id if self.approved else "",
+            checksum=self.approved.checksum if self.approved else "",
             sync=self.job.definition.name,
-            run_id=self.job.run_id,
+            run_id=self.job.options.run_id,
             used=self.tools.clock.now(),
         )
         return using_plan(self.tools.state, use, wrote=lambda: self.tools.dataverse.usage().writes > 0)
 
     def _left(self) -> float:
         """Seconds until the deadline."""
-        return (self.job.deadline or 0.0) - self.tools.clock.monotonic()
+        return (self.job.options.deadline or 0.0) - self.tools.clock.monotonic()
 
     def _refuse(self, plan: Plan) -> None:
-        if self.job.approved is not None and plan.checksum != self.job.approved:
+        if self.approved is not None and plan.checksum != self.approved.checksum:
             raise StalePlanError(
                 "source or target moved since the plan was made: its checksum is now "
-                f"{plan.checksum[:12]}…, approved was {self.job.approved[:12]}…. Nothing was written; make a new plan"
+                f"{plan.checksum[:12]}…, approved was {self.approved.checksum[:12]}…. Nothing was written; "
+                "make a new plan"
             )
-        if not self.job.force:
+        if not self.job.options.force:
             plan.raise_if_unsafe()
 
     @contextmanager
@@ -211,13 +220,13 @@ class _Run:
 
     def _log_end(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None:
-            self.log.end(self._ended(*end_of(error, trigger=self.job.trigger)))
+            self.log.end(self._ended(*end_of(error, trigger=self.job.options.trigger)))
 
     def _summary(self, workspace: Workspace) -> RunSummary:
         done, source = outcome_counts(workspace), _source_counts(workspace)
-        violations = _count(workspace, "SELECT count(DISTINCT _row) FROM source_errors "
-                            "WHERE error = 'Mandatory Rule Violation' AND NOT rejected")  # fmt: skip
+        ((violations,),) = workspace.query(violations_query())
         state, message = self._verdict(done, source, violations, skip_reason(workspace))
+        made, to_make = creation_counts(workspace)
         counts = _counts(workspace)  # as the plan is now: no drop of an adopted record is left in it
         return replace(
             self._so_far(state, message),
@@ -229,6 +238,7 @@ class _Run:
             deleted=ChangeCounts(done=done.delete, planned=counts.delete),
             expired=ChangeCounts(done=done.expire, planned=counts.expire),
             upserted=ChangeCounts(done=done.upsert, planned=counts.upsert),
+            created_references=ChangeCounts(done=made, planned=to_make),
             unchanged=counts.unchanged,
             ignored=counts.ignored,
             adopted=done.adopted,
@@ -266,7 +276,7 @@ class _Run:
         """What can be said of a run at any moment, whatever its tables hold."""
         usage = self.tools.dataverse.usage()
         return RunSummary(
-            run_id=self.job.run_id,
+            run_id=self.job.options.run_id,
             sync=self.job.definition.name,
             state=state,
             strategy=self.job.definition.sync_behaviour.strategy.value,
@@ -292,24 +302,18 @@ def _plan(definition: SyncDefinition, workspace: Workspace, *, with_checksum: bo
 
 
 def _counts(workspace: Workspace) -> PlanCounts:
-    return PlanCounts.from_rows(workspace.query(counts_query()))
+    counts = PlanCounts.from_rows(workspace.query(counts_query()))
+    return replace(counts, created_references=creation_counts(workspace)[1])
 
 
 def _source_counts(workspace: Workspace) -> RowCounts:
-    ((processed, verified, rejected, filtered),) = workspace.query(
-        "SELECT processed, verified, rejected, filtered FROM source_counts"
-    )
+    ((processed, verified, rejected, filtered),) = workspace.query(source_counts_query())
     return RowCounts(processed=processed, verified=verified, rejected=rejected, filtered=filtered)
 
 
 def _target_counts(workspace: Workspace) -> RowCounts:
-    verified = _count(workspace, "SELECT count(*) FROM current")
-    rejected = _count(workspace, "SELECT count(DISTINCT _row) FROM target_errors WHERE rejected")
+    ((verified, rejected),) = workspace.query(target_counts_query())
     return RowCounts(processed=verified + rejected, verified=verified, rejected=rejected)
-
-
-def _count(workspace: Workspace, sql: str) -> int:
-    return int(workspace.query(sql)[0][0])
 
 
 def _peak_memory_mb() -> float:

@@ -100,9 +100,9 @@ class _Applying:
                 self.settled[key].append(event)
 
     def _applied(self, changes: Sequence[NetChange]) -> Iterator[_Result]:
-        compared = [change for change in changes if self._comparing(change)]
-        followed = [change for change in changes if not self._comparing(change)]
-        raced: list[NetChange] = []
+        compared, followed, raced = list[NetChange](), list[NetChange](), list[NetChange]()
+        for change in changes:
+            (compared if self._comparing(change) else followed).append(change)
         for change, failure in self._isolated(compared, comparing=True):
             if failure is not None and failure.code.lower() in _RACED:
                 raced.append(change)

@@ -13,12 +13,14 @@ from uuid import UUID
 from shared.dataverse import Dataverse
 from shared.dataverse.http.service import Call
 from shared.errors import AnswerLost, RequestRefused, RetryLater, SyncError
-from shared.events import Before, Event, RecordReference, Undecodable, decode
+from shared.events import Event, RecordReference, Undecodable, decode
 from shared.jobs.real_time.boundary import Failure, bisect, failure_of
 from shared.jobs.real_time.letters import Lost
 from shared.jobs.real_time.listeners import Taken
-from shared.jobs.real_time.rows import Shaped, shape
+from shared.jobs.real_time.rows import Numbered, Shaped, shape
 from shared.jobs.real_time.session import Session
+from shared.jobs.referencing import read_references
+from shared.transform import LookupColumn
 
 __all__ = ["Decoded", "decode_batch"]
 
@@ -49,14 +51,19 @@ def decode_batch(taken: Sequence[Taken], session: Session) -> Decoded:
         AnswerLost: Likewise.
     """
     decoded, lost = _decoded(taken, session)
-    selected = session.sync.selection.select(decoded, session.workspace)
+    selected = session.sync.selection.select([event for _, event in decoded], session.workspace)
     for index, found in selected.failed:
-        lost.append(Lost.of(decoded[index], Failure(error="Undecodable", message=found.reason)))
-    complete, missing = _complete([event for _, event in selected.wanted], session.dataverse)
+        lost.append(_lost(decoded[index], Failure(error="Undecodable", message=found.reason)))
+    wanted = [(decoded[index][0], event) for index, event in selected.wanted]
+    complete, missing = _complete(wanted, session.dataverse)
     shaped = _shaped(complete, session)
-    rejected = [Lost.of(event, shaped.failures[event.number]) for event in complete if event.number in shaped.failures]
+    rejected = [_lost(each, shaped.failures[each[0]]) for each in complete if each[0] in shaped.failures]
     return Decoded(
-        events=tuple(_with_record(event, shaped) for event in complete if event.number in shaped.records),
+        events=tuple(
+            event.known(number, shaped.records[number], shaped.before.get(number))
+            for number, event in complete
+            if number in shaped.records
+        ),
         lost=(*lost, *missing, *rejected),
         counts=Counter(
             events=len(decoded) + len(lost) - len(selected.failed),
@@ -65,9 +72,14 @@ def decode_batch(taken: Sequence[Taken], session: Session) -> Decoded:
     )
 
 
-def _decoded(taken: Iterable[Taken], session: Session) -> tuple[list[Event], list[Lost]]:
+def _lost(numbered: Numbered, failure: Failure) -> Lost:
+    number, event = numbered
+    return Lost.of(replace(event, number=number), failure)
+
+
+def _decoded(taken: Iterable[Taken], session: Session) -> tuple[list[Numbered], list[Lost]]:
     """The events of messages, numbered in order of arrival, and what cannot be decoded."""
-    events, lost = list[Event](), list[Lost]()
+    events, lost = list[Numbered](), list[Lost]()
     for each in taken:
         for found in decode(each.message, session.sync.topic, each.body):
             item = found.item if isinstance(found, Undecodable) else found.position.item
@@ -78,20 +90,22 @@ def _decoded(taken: Iterable[Taken], session: Session) -> tuple[list[Event], lis
                 failure = Failure(error="Undecodable", message=found.reason)
                 lost.append(Lost(message=each.message, failure=failure, item=item, number=number))
             else:
-                events.append(replace(found, number=number))
+                events.append((number, found))
     return events, lost
 
 
-def _complete(events: Iterable[Event], dataverse: Dataverse) -> tuple[list[Event], list[Lost]]:
+def _complete(events: Iterable[Numbered], dataverse: Dataverse) -> tuple[list[Numbered], list[Lost]]:
     """Read the records of events that came without them."""
-    complete, lost = list[Event](), list[Lost]()
-    for event in events:
+    complete, lost = list[Numbered](), list[Lost]()
+    for each in events:
+        number, event = each
         try:
-            complete.append(event if event.reread is None else replace(event, new=_reread(event.reread, dataverse)))
+            whole = each if event.reread is None else (number, replace(event, new=_reread(event.reread, dataverse)))
+            complete.append(whole)
         except (RetryLater, AnswerLost):
             raise
         except SyncError as error:
-            lost.append(Lost.of(event, failure_of(error)))
+            lost.append(_lost(each, failure_of(error)))
     return complete, lost
 
 
@@ -113,31 +127,25 @@ def _reread(reference: RecordReference, dataverse: Dataverse) -> dict[str, Any]:
     return {_LOOKUP.sub(r"\1", name): value for name, value in fields.items() if "@" not in name}
 
 
-def _shaped(events: Sequence[Event], session: Session) -> Shaped:
+def _shaped(events: Sequence[Numbered], session: Session) -> Shaped:
     """Fill `wanted`; a statement that fails on one event is tried without those that it fails on."""
     parts = list(bisect(events, partial(_attempt, session)))
     if len(parts) == 1 and isinstance(parts[0][1], Shaped):
         return parts[0][1]
-    blamed = {part[0].number: made for part, made in parts if isinstance(made, Failure)}
+    blamed = {part[0][0]: made for part, made in parts if isinstance(made, Failure)}
     session.workspace.clear()
-    sound = [event for event in events if event.number not in blamed]
-    shaped = shape(sound, session.sync, session.workspace)
+    sound = [each for each in events if each[0] not in blamed]
+    shaped = shape(sound, session.sync, session.workspace, partial(_read, session))
     return replace(shaped, failures={**blamed, **shaped.failures})
 
 
-def _attempt(session: Session, events: Sequence[Event]) -> Shaped | Failure:
+def _attempt(session: Session, events: Sequence[Numbered]) -> Shaped | Failure:
     session.workspace.clear()
     try:
-        return shape(events, session.sync, session.workspace)
+        return shape(events, session.sync, session.workspace, partial(_read, session))
     except SyncError as error:
         return failure_of(error)
 
 
-def _with_record(event: Event, shaped: Shaped) -> Event:
-    record, before = shaped.records[event.number], shaped.before.get(event.number)
-    return replace(
-        event,
-        record=record,
-        key=event.key or record,
-        before=None if before is None else Before(record=before, key=event.key or before),
-    )
+def _read(session: Session, lookups: Sequence[LookupColumn], unless: str) -> None:
+    read_references(session.workspace, session.dataverse, lookups, session.parameters, unless=unless)

@@ -26,8 +26,8 @@ from shared.jobs.real_time.listeners import ListeningSince, Taken, claimed, read
 from shared.jobs.real_time.record import BatchOutcome, EventLog, record_batch
 from shared.jobs.real_time.session import Delivery, Positions, Session
 from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
-from shared.jobs.real_time.workspaces import WarmWorkspace, Workspaces
 from shared.state import DeadLetter, StateStore
+from shared.workspace.warm import WarmWorkspace, Workspaces
 
 __all__ = [
     "EventMemory",

@@ -20,7 +20,7 @@ from shared.events import Message
 __all__ = ["messages_in"]
 
 # The largest message that an event hub takes, in its dedicated tier; and what one event may take of memory.
-_LARGEST: Final = 20 * 1024 * 1024
+LARGEST: Final = 20 * 1024 * 1024
 # No event is nested as deeply, and an endless row of brackets must not fill the memory.
 _DEEPEST: Final = 1_000
 _MARK: Final = b"\xef\xbb\xbf"
@@ -64,18 +64,19 @@ class _Broken(Exception):  # noqa: N818 - never leaves this module
         self.at = at
 
 
-def messages_in(content: BinaryIO, *, name: str, stream: str) -> Iterator[Message]:
+def messages_in(content: BinaryIO, *, name: str, stream: str, largest: int = LARGEST) -> Iterator[Message]:
     """The events of a file as messages, read as far as they are asked for.
 
     Args:
         content: The file.
         name: What the file is called in errors.
         stream: Names this feeding of the file: given again under another name, the events are new ones.
+        largest: Most bytes of one event, and of one line.
 
     Raises:
         UserError: From some line on the file cannot be read as events; those before it were given.
     """
-    for number, found in enumerate(_Events(content, name)):
+    for number, found in enumerate(_Events(content, name, largest)):
         yield Message(body=found.body, partition=stream, sequence=number, offset=f"line {found.line}")
 
 
@@ -85,14 +86,17 @@ class _Events:
 
     content: BinaryIO
     name: str
+    largest: int
     line: int = 0
     _value: _Value | None = None  # what goes on in the next line
 
     def __iter__(self) -> Iterator[_Found]:
-        while line := self.content.readline(_LARGEST + 1):
+        while line := self.content.readline(self.largest + 1):
             self.line += 1
-            if len(line) > _LARGEST:
-                raise self._error(self.line, f"the line is longer than {_LARGEST:,} bytes; put one event into a line")
+            if len(line) > self.largest:
+                raise self._error(
+                    self.line, f"the line is longer than {self.largest:,} bytes; put one event into a line"
+                )
             if self.line == 1:
                 line = self._without_mark(line)
             yield from self._within(line) if self._value else self._fresh(line)
@@ -135,8 +139,10 @@ class _Events:
                 return
             problem = f"here the JSON that begins in line {value.line} breaks off; the events before it were applied"
             raise self._error(self.line, problem, column=broken.at + 1) from None
-        if value.size > _LARGEST:
-            problem = f"the event that begins here is larger than {_LARGEST:,} bytes; the events before it were applied"
+        if value.size > self.largest:
+            problem = (
+                f"the event that begins here is larger than {self.largest:,} bytes; the events before it were applied"
+            )
             raise self._error(value.line, problem)
         self._value = value if value.is_open else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.events import Event, Folded, fold
+from shared.events import Event, EventAction, Folded, fold
 from shared.jobs.real_time.letters import letter_id
 from shared.jobs.real_time.session import Delivery, Session
 
@@ -29,10 +29,11 @@ def _refused(events: Sequence[Event], session: Session) -> set[int]:
     """The inserts that were refused when they came first and are dead letters: looked up, they would count as made."""
     if session.delivery is Delivery.REPLAY:  # each of them is a dead letter because it is tried again
         return set()
+    doubtful = {action for action in EventAction if session.may_be_made(action)}
     ids = {
         event.number: letter_id(session.name, event.message, event.position.item)
         for event in events
-        if session.may_be_made(event.action)
+        if event.action in doubtful
     }
     if not ids:
         return set()

@@ -7,7 +7,7 @@ the listener is kept in the state store, and events that the hub took before tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -58,24 +58,29 @@ def claimed(messages: Iterable[Message], listeners: Listeners) -> Claimed:
     unclaimed, lost = 0, list[Lost]()
     for message in messages:
         body = read(message)
-        claims = {
-            sync.name: attempted(partial(_claim, message, sync.definition, body), sync.name) for sync in listeners.syncs
-        }
-        takers = [name for name, made in claims.items() if made is Claim.TAKES]
-        for name in takers:
-            taken[name].append(Taken(message=message, body=body))
-        failed = next((made for made in claims.values() if isinstance(made, Failure)), None)
-        if isinstance(body, Undecodable) and not takers and Claim.UNKNOWN in claims.values():
-            failed = Failure(error="Undecodable", message=body.reason)
-        if failed is not None:
+        claims = [attempted(partial(_claim, message, sync.definition, body), sync.name) for sync in listeners.syncs]
+        for sync, made in zip(listeners.syncs, claims, strict=True):
+            if made is Claim.TAKES:
+                taken[sync.name].append(Taken(message=message, body=body))
+        if failed := _why_not(body, claims):
             lost.append(Lost(message=message, failure=failed))
-        elif takers:
+        elif Claim.TAKES in claims:
             continue
         elif listeners.complete and listeners.syncs:
             unclaimed += 1  # each of them has a `match`, so the hub is known to carry events of other receivers
         else:
             lost.append(Lost(message=message, failure=UNCLAIMED))
     return Claimed(taken=taken, unclaimed=unclaimed, lost=tuple(lost))
+
+
+def _why_not(body: Any | Undecodable, claims: Sequence[Claim | Failure]) -> Failure | None:
+    """Why a message is kept though listeners were asked: one could not be, or the body tells nothing to any of them."""
+    if isinstance(body, Undecodable) and Claim.UNKNOWN in claims and Claim.TAKES not in claims:
+        return Failure(error="Undecodable", message=body.reason)
+    for made in claims:
+        if isinstance(made, Failure):
+            return made
+    return None
 
 
 def read(message: Message) -> Any | Undecodable:

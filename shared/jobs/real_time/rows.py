@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.definitions.models import ChangedWhen
 from shared.events import Event, EventAction, Fields, Undecodable
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
-from shared.jobs.real_time.workspaces import WarmWorkspace
-from shared.transform import SOURCE_TYPES, Omit, TargetColumn
-from shared.workspace import NewTable, Table, json_rows, quoted
+from shared.transform import LookupColumn
+from shared.transform.event_rows import (
+    REJECTED_EVENTS,
+    collect_source_statement,
+    collect_statement,
+    event_raw_table,
+    keeps_source,
+    raw_members,
+    records_query,
+    wanted_tables,
+)
+from shared.workspace import Step
+from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["KEPT", "Shaped", "before_row", "row_failures", "shape"]
+__all__ = ["KEPT", "Numbered", "ReadReferences", "Shaped", "before_row", "row_failures", "shape"]
 
+Numbered = tuple[int, Event]  # an event with the number that names it in its batch
 KEPT = ("wanted", "wanted_source")  # what the waves need; everything else is of one group or one wave
 
 
@@ -42,13 +52,17 @@ def before_row(number: int) -> int:
     return -1 - number
 
 
-def shape(events: Iterable[Event], sync: PreparedSync, workspace: WarmWorkspace) -> Shaped:
+ReadReferences = Callable[[Sequence[LookupColumn], str], None]
+"""Reads the records that lookups search; takes the lookups and the condition of the events that are left out."""
+
+
+def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences) -> Shaped:
     """Fill `wanted`.
 
     Raises:
         UserError: A statement fails on one of the events; which one, the message does not know.
     """
-    for table in _tables(sync):
+    for table in wanted_tables(sync.definition, sync.layout):
         workspace.create(table)
     groups, failures = _groups(events, sync)
     filtered: set[int] = set()
@@ -59,10 +73,10 @@ def shape(events: Iterable[Event], sync: PreparedSync, workspace: WarmWorkspace)
         if group is None:
             failures |= dict.fromkeys(rows, _without_key(sync))
             continue
-        rejected = _shape_group(group, rows, sync, workspace)
+        rejected = _shape_group(group, rows, sync, workspace, read)
         failures |= rejected
         filtered |= rows.keys() - rejected.keys()
-    found: dict[int, str] = dict(workspace.query(f"SELECT _row, {_record(sync)} FROM wanted"))
+    found: dict[int, str] = dict(workspace.query(records_query(sync.layout)))
     records = {number: record for number, record in found.items() if number >= 0}
     before = {number: found[before_row(number)] for number in records if before_row(number) in found}
     return Shaped(
@@ -76,19 +90,20 @@ def shape(events: Iterable[Event], sync: PreparedSync, workspace: WarmWorkspace)
 _Groups = dict[tuple[frozenset[str], bool], dict[int, Fields]]  # the columns, whether it is a delete -> its rows
 
 
-def _groups(events: Iterable[Event], sync: PreparedSync) -> tuple[_Groups, dict[int, Failure]]:
+def _groups(events: Iterable[Numbered], sync: PreparedSync) -> tuple[_Groups, dict[int, Failure]]:
     """The rows of the events by the columns that they carry, and the events of which no row can be made."""
     groups: _Groups = defaultdict(dict)
     failures: dict[int, Failure] = {}
-    for event in events:
-        number, found = event.number, _fields(event, sync)
+    for number, event in events:
+        found = _fields(event, sync)
         if isinstance(found, Undecodable):
             failures[number] = Failure(error="Undecodable", message=found.reason)
             continue
         fields, before = found
         groups[frozenset(fields), event.action is EventAction.DELETE][number] = fields
         if (
-            event.action is not EventAction.DELETE
+            before
+            and event.action is not EventAction.DELETE
             and before.keys() == sync.key_fields
             and before.items() - fields.items()
         ):
@@ -102,7 +117,9 @@ def _fields(event: Event, sync: PreparedSync) -> tuple[Fields, Fields] | Undecod
     The key may also come from the record before.
     """
     fields = sync.reader.fields(event.fields)
-    before = sync.reader.fields(event.old, sync.key_fields) if event.old else {}
+    if not event.old:
+        return fields if isinstance(fields, Undecodable) else (fields, {})
+    before = sync.reader.fields(event.old, sync.key_fields)
     if isinstance(before, Undecodable):  # of use only where the event lacks the key
         before = {}
     return fields if isinstance(fields, Undecodable) else ({**before, **fields}, before)
@@ -114,82 +131,42 @@ def _without_key(sync: PreparedSync) -> Failure:
 
 
 def _shape_group(
-    group: Group, rows: Mapping[int, Fields], sync: PreparedSync, workspace: WarmWorkspace
+    group: Group, rows: Mapping[int, Fields], sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences
 ) -> dict[int, Failure]:
     _load(group, rows, workspace)
-    for step in group.steps:
-        workspace.run(step)
-    workspace.execute(_collect(group))
-    if _needs_source(sync):
-        labels = [quoted(c.label) for c in sync.definition.source.columns if c.name in group.fields or not c.read]
-        known = {name for (name,) in workspace.query("SELECT column_name FROM (DESCRIBE source)")}
-        listed = ", ".join(["_row", *(label for label in labels if label.strip('"') in known)])
-        workspace.execute(f"INSERT INTO wanted_source BY NAME SELECT {listed} FROM source")
-    return row_failures(workspace)
+    unsound = _run(group.steps, workspace)
+    if group.lookups:
+        read(group.lookups, group.unless)
+    unsound = _run(group.settling, workspace) or unsound or bool(group.lookups)
+    workspace.execute(collect_statement(group.layout))
+    if keeps_source(sync.definition):
+        workspace.execute(collect_source_statement(group.labels))
+    return row_failures(workspace) if unsound else {}
+
+
+def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:
+    """Run the steps that have something to do; returns whether a row breaks a rule or is filtered out."""
+    found: dict[str, bool] = {}  # a query -> whether it gives a row
+    for step in steps:
+        if step.only_if not in found:
+            found[step.only_if] = not step.only_if or bool(workspace.query(step.only_if))
+        if found[step.only_if]:
+            workspace.run(step)
+    return any(known for query, known in found.items() if query)
 
 
 def row_failures(workspace: WarmWorkspace) -> dict[int, Failure]:
     """The first error of each rejected row."""
-    rejected = workspace.query(
-        "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected ORDER BY _row DESC"
-    )
     return {
         row: Failure(error=error, message=f"{column}: {message}" if column else message)
-        for row, error, column, message in rejected
+        for row, error, column, message in workspace.query(REJECTED_EVENTS)
     }
 
 
 def _load(group: Group, rows: Mapping[int, Fields], workspace: WarmWorkspace) -> None:
     """Fill `source_raw` with one statement: the rows travel as one JSON text."""
-    names = [f"c{place}" for place, _ in enumerate(group.fields)]
+    members = raw_members(group.fields).items()
     records = [
-        {"n": number} | {name: fields.get(field) for name, field in zip(names, group.fields, strict=True)}
-        for number, fields in rows.items()
+        {"n": number} | {member: fields.get(field) for field, member in members} for number, fields in rows.items()
     ]
-    form = {"n": "BIGINT"} | dict.fromkeys(names, "VARCHAR")
-    items = "".join(f", r.{name} AS {quoted(field)}" for name, field in zip(names, group.fields, strict=True))
-    query = f"SELECT r.n AS _row{items} FROM {json_rows(form)}"
-    workspace.create(NewTable(name=Table.SOURCE_RAW, query=query), [json.dumps(records, ensure_ascii=False)])
-
-
-def _tables(sync: PreparedSync) -> Sequence[NewTable]:
-    columns = ["_row BIGINT"]
-    columns += [f"{quoted(column.name)} {column.sql_type}" for column in sync.layout]
-    columns += [f"{quoted('_omit_' + column.name)} BOOLEAN DEFAULT true" for column in sync.layout]
-    # A plain column, unlike that of `current`: DuckDB binds what generates a column anew for each insert.
-    columns += [f"_k{column.key_part} {column.sql_type}" for column in sync.keys]
-    tables = [NewTable(name=Table.WANTED, columns=f"({', '.join(columns)})")]
-    if _needs_source(sync):
-        labels = (f"{quoted(c.label)} {SOURCE_TYPES[c.type]}" for c in sync.definition.source.columns)
-        tables.append(NewTable(name=Table.WANTED_SOURCE, columns=f"(_row BIGINT, {', '.join(labels)})"))
-    return tables
-
-
-def _needs_source(sync: PreparedSync) -> bool:
-    """Only a condition on changes looks at source columns behind the mapping."""
-    return isinstance(sync.definition.sync_behaviour.changed, ChangedWhen)
-
-
-def _collect(group: Group) -> str:
-    """Append a group's rows; what the group does not map keeps its default: left out."""
-    mapped = [column for column in group.layout if column.implied or column.source_sql != "NULL"]
-    values = [quoted(column.name) for column in mapped]
-    names = ["_row", *values, *(quoted("_omit_" + column.name) for column in mapped)]
-    items = ["_row", *values, *(_omitted(column) for column in mapped)]
-    keys = [f"_k{column.key_part}" for column in mapped if column.key_part is not None]
-    return f"INSERT INTO wanted ({', '.join(names + keys)}) SELECT {', '.join(items + keys)} FROM desired"
-
-
-def _omitted(column: TargetColumn) -> str:
-    match column.omit:
-        case Omit.NEVER:
-            return "false"
-        case Omit.WHEN_NULL:
-            return f"{quoted(column.name)} IS NULL"
-        case Omit.FLAGGED:
-            return quoted("_omit_" + column.name)
-
-
-def _record(sync: PreparedSync) -> str:
-    parts = ", ".join(f"CAST(_k{column.key_part} AS VARCHAR)" for column in sync.keys)
-    return f"CAST(to_json([{parts}]) AS VARCHAR)"
+    workspace.create(event_raw_table(group.fields), [json.dumps(records, ensure_ascii=False)])

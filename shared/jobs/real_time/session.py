@@ -13,8 +13,8 @@ from shared.definitions import ParameterValue
 from shared.definitions.models import Strategy
 from shared.events import EventAction, EventPosition
 from shared.jobs.real_time.sync import PreparedSync
-from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.state import Position, StateStore
+from shared.workspace.warm import WarmWorkspace
 
 __all__ = ["Delivery", "Positions", "Session"]
 

@@ -15,8 +15,8 @@ from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.models.listener import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
-from shared.jobs.run_steps import shaping_steps
-from shared.transform import Omit, TargetColumn, check, key_columns, layout
+from shared.jobs.run_steps import resolving_steps, shaping_steps
+from shared.transform import LookupColumn, Omit, TargetColumn, check, desire_of, early_lookups, key_columns, layout
 from shared.workspace import Purpose, Step
 
 __all__ = ["EventSync", "Group", "Listeners", "PreparedSync"]
@@ -69,12 +69,20 @@ class Group:
 
     Attributes:
         fields: The source columns to fill.
+        labels: The columns of `source` that come of them.
         steps: From `source_raw` to `desired`.
+        lookups: The lookups that are resolved between `steps` and `settling`, which needs requests.
+        unless: SQL condition over `desired`: the event is not looked up.
+        settling: What is rejected leaves `desired`.
         layout: The target columns that come of it.
     """
 
     fields: tuple[str, ...]
+    labels: tuple[str, ...]
     steps: tuple[Step, ...]
+    lookups: tuple[LookupColumn, ...]
+    unless: str
+    settling: tuple[Step, ...]
     layout: tuple[TargetColumn, ...]
 
 
@@ -98,7 +106,7 @@ class PreparedSync:
         self.topic = definition.listener.topic if definition.listener else Topic()
         self.selection = Selection(self.topic)
         with self.connected() as dataverse:
-            self.entity = dataverse.entity(definition.destination.entity)
+            self.entity = dataverse.tables_of(definition)
         if problems := check(definition, self.entity):
             raise DefinitionError(problems)
         self.reader = Reader(definition.source.columns)
@@ -172,6 +180,10 @@ class PreparedSync:
             return None
         return Group(
             fields=tuple(column.name for column in definition.source.columns if column.read),
+            labels=tuple(column.label for column in definition.source.columns),
             steps=shaping_steps(definition, self.entity, leave_out=_LEFT_OUT),
+            lookups=early_lookups(definition, self.entity),
+            unless=desire_of(definition, self.entity).removed,
+            settling=resolving_steps(definition, self.entity, leave_out=_LEFT_OUT),
             layout=layout(definition, self.entity),
         )

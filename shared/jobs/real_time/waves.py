@@ -17,24 +17,31 @@ from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.rows import KEPT, before_row, row_failures
 from shared.jobs.real_time.sync import PreparedSync
-from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.run_steps import RunSteps, Stage
-from shared.reconcile import PlanAction, enforces, expire_payload
-from shared.transform import SOURCE_ERRORS, TargetColumn, pair_of, to_service
-from shared.workspace import NewTable, Purpose, Step, Table, json_rows, literal, quoted
+from shared.reconcile import PlanAction, counts_query, enforces
+from shared.reconcile.waves import (
+    GIVEN,
+    GIVEN_ACTION,
+    GIVEN_IGNORE,
+    STAYS,
+    STEP_ROWS,
+    WAVE_ACTIONS,
+    WAVE_SOURCE,
+    asked_query,
+    doubles_query,
+    expire_statement,
+    keep_asked_statement,
+    move_statement,
+    wave_changes_query,
+    wave_desired,
+)
+from shared.transform import SOURCE_ERRORS, pair_of
+from shared.workspace import Purpose, Step, Table
+from shared.workspace.warm import WarmWorkspace
 
 __all__ = ["Wave", "Written"]
 
-_ACTION = "_action"  # the column of `source` that says what to do, where the source decides
-_IGNORE = "IGNORE"
-_STEP_ROWS: Final = {"s": "BIGINT", "r": "BIGINT", "o": "BIGINT", "d": "BOOLEAN", "a": "VARCHAR"}
-_SOURCE: Final = NewTable(
-    name=Table.SOURCE,
-    query="SELECT _step AS _row, wanted_source.* EXCLUDE (_row) FROM step_rows JOIN wanted_source USING (_row)",
-    is_view=True,
-)
-_ACTIONS: Final = NewTable(name=Table.SOURCE, query=f"SELECT DISTINCT _step AS _row, {_ACTION} FROM step_rows")
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
 # Records are found by keys that events have, so none is without; and one counts as dropped because an event said so.
 _LEFT_OUT: Final = Purpose.RECORDS_WITHOUT_KEY | Purpose.CREATE_ONLY_COLUMNS | Purpose.REJECTED_ROWS
@@ -117,6 +124,7 @@ class Wave:
             entity=self.sync.entity,
             columns=self.sync.layout,
             started=self.started,
+            stored_keys=True,
             with_before=False,
             # An alternate key may keep the sync key unique.
             leave_out=_LEFT_OUT | Purpose.TARGET_DUPLICATES if self.sync.unique else _LEFT_OUT,
@@ -132,7 +140,7 @@ class Wave:
         counts: Counter[str] = Counter()
         for step in steps:
             if step.creates and step.creates.name == Table.CHANGES:
-                counts.update(dict(self.workspace.query("SELECT action, count(*) FROM decisions GROUP BY action")))
+                counts.update({action: keys for action, keys, *_ in self.workspace.query(counts_query())})
             if not step.decision or step.decision in counts:
                 self.workspace.run(step)
         return counts
@@ -155,11 +163,7 @@ class Wave:
             for position, change in enumerate(changes)
             for event in change.events
         ]
-        query = (
-            f"SELECT r.s AS _step, r.r AS _row, r.o AS _before, r.d AS _deletes, r.a AS {_ACTION} "
-            f"FROM {json_rows(_STEP_ROWS)}"
-        )
-        self.workspace.create(NewTable(name=Table.STEP_ROWS, query=query), [json.dumps(rows)])
+        self.workspace.create(STEP_ROWS, [json.dumps(rows)])
         self.workspace.run(SOURCE_ERRORS)
 
     def _unread(self, action: EventAction) -> str:
@@ -173,69 +177,35 @@ class Wave:
             case "delete":
                 return EventAction.DELETE.value
             case "ignore":
-                return _IGNORE
+                return GIVEN_IGNORE
             case Expire():
                 return EventAction.UPDATE.value
             case unknown:
                 assert_never(unknown)
 
     def _desire(self, condition: str, *, single: bool) -> None:
-        """Make `desired`: the rows of a step become one; the last row that carries a column has the say on it."""
-        names = [column.name for column in self.sync.layout]
-        if single:
-            items = [*(quoted(n) for n in names), *(_flag(n) for n in names), *self._keys]
-        else:
-            items = [f"{self._latest(column)} AS {quoted(column.name)}" for column in self.sync.layout]
-            items += [f"bool_and({_flag(n)}) AS {_flag(n)}" for n in names]
-            items += [f"last({key} ORDER BY _row) AS {key}" for key in self._keys]
-        query = (
-            f"SELECT _step AS _row, {', '.join(items)} "
-            f"FROM step_rows JOIN wanted USING (_row) WHERE {condition}{'' if single else ' GROUP BY _step'}"
-        )
-        self.workspace.create(NewTable(name=Table.DESIRED, query=query))
+        """Make `desired`: the rows of a change become one."""
+        self.workspace.create(wave_desired(self.sync.definition, self.sync.layout, condition, single=single))
         if not single and (pair := pair_of(self.sync.layout)):
             self.workspace.execute(pair.agreed())
-
-    def _latest(self, column: TargetColumn) -> str:
-        """SQL for a column's value over the rows of a step.
-
-        A record that is addressed by its alternate key keeps the spelling that it was made with: no later write sends
-        the key. One that is compared, or addressed by its id, takes the latest.
-        """
-        name, record = quoted(column.name), self.sync.definition.destination.id_column
-        last = f"last({name} ORDER BY _row) FILTER (WHERE NOT {_flag(column.name)}"
-        if column.key_part is None or self.sync.definition.sync_behaviour.strategy is Strategy.FULL:
-            return f"{last})"
-        first = f"first({name} ORDER BY _row)"
-        if any(other.name == record for other in self.sync.layout):
-            return f"coalesce({last} AND {quoted(record)} IS NOT NULL), {first})"
-        return first
-
-    @property
-    def _keys(self) -> list[str]:
-        return [f"_k{column.key_part}" for column in self.sync.keys]
 
     # -- Comparing -----------------------------------------------------------------------------------------------
 
     def _read(self, definition: SyncDefinition, steps: _RunSteps, *, single: bool, moves: bool) -> None:
         """Make `desired` and `current`: a record that is there and has no place among the desired ones was dropped."""
-        self._desire("NOT _deletes", single=single)
+        self._desire(STAYS, single=single)
         if any(Table.SOURCE in step.needs for step in steps[Stage.RECONCILE]):
-            self.workspace.create(_SOURCE)
+            self.workspace.create(WAVE_SOURCE)
         self._run(steps[Stage.READ])
         self.dataverse.read(
             self.workspace,
             self.sync.entity,
             self.sync.layout,
             condition=self._condition(),
-            keys=self._asked(single=single, moves=moves),
+            keys=[key for (key,) in self.workspace.query(asked_query(self.sync.layout, single=single, moves=moves))],
         )
         if definition.sync_behaviour.dropped != "ignore":
-            # The service may find more than was asked for, and what was not asked for is not dropped.
-            parts = ", ".join(self._keys)
-            self.workspace.execute(
-                f"DELETE FROM current WHERE ({parts}) NOT IN (SELECT ({parts}) FROM {_rows_of(moves=moves)})"
-            )
+            self.workspace.execute(keep_asked_statement(self.sync.layout, moves=moves))
         self._run(steps[Stage.MATCH])
 
     def _compared(self, *, moves: bool) -> SyncDefinition:
@@ -245,24 +215,9 @@ class Wave:
         return _with(definition, dropped="delete") if delta and moves else definition
 
     def _move(self) -> int:
-        """Let a record be found under its old key, where none has the new one: comparing gives it the new key.
-
-        Where both are there, the one with the new key takes the event and the other one was dropped.
-
-        Returns:
-            How many steps concern two records.
-        """
-        old = " AND ".join(f"current.{key} = old.{key}" for key in self._keys)
-        new = " AND ".join(f"current.{key} = desired.{key}" for key in self._keys)
-        moved = "step_rows JOIN wanted AS old ON old._row = step_rows._before"
-        has_old, has_new = (f"EXISTS (SELECT 1 FROM current WHERE {same})" for same in (old, new))
-        ((doubles,),) = self.workspace.query(
-            f"SELECT count(*) FROM desired JOIN {moved} ON desired._row = _step WHERE {has_old} AND {has_new}"
-        )
-        keys = ", ".join(f"{key} = old.{key}" for key in self._keys)
-        self.workspace.execute(
-            f"UPDATE desired SET {keys} FROM {moved} WHERE desired._row = _step AND {has_old} AND NOT {has_new}"
-        )
+        """Let records be found under their old keys; returns how many changes concern two records."""
+        ((doubles,),) = self.workspace.query(doubles_query(self.sync.layout))
+        self.workspace.execute(move_statement(self.sync.layout))
         return int(doubles)
 
     def _condition(self) -> str | None:
@@ -282,37 +237,23 @@ class Wave:
             condition=self._condition(),
         )
 
-    def _asked(self, *, single: bool, moves: bool) -> list[str]:
-        """The keys of the wave as JSON objects, each once."""
-        members = " || ',' || ".join(to_service(column, quoted(column.name)) for column in self.sync.keys)
-        key = f"'{{' || {members} || '}}'"
-        rows = _rows_of(moves=moves)
-        several = f"SELECT any_value({key}) FROM {rows} GROUP BY _step, wanted._row < 0 ORDER BY _step"
-        one = f"SELECT {key} FROM {rows} ORDER BY _step"
-        return [text for (text,) in self.workspace.query(one if single else several)]
-
     # -- Following -----------------------------------------------------------------------------------------------
 
     def _followed(self) -> SyncDefinition:
         """The definition for changes whose action is given."""
-        return _with(self.sync.definition, strategy=Strategy.DELTA, action_column=_ACTION)
+        return _with(self.sync.definition, strategy=Strategy.DELTA, action_column=GIVEN_ACTION)
 
     def _follow(self, *, single: bool) -> None:
         """Make `desired` and `source`: each row says itself what to do."""
-        self._desire(f"{_ACTION} <> '{_IGNORE}'", single=single)
-        self.workspace.create(_ACTIONS)
+        self._desire(GIVEN, single=single)
+        self.workspace.create(WAVE_ACTIONS)
 
     def _expire(self) -> None:
         """What is dropped and only marked becomes an update of the one column."""
         behaviour = self.sync.definition.sync_behaviour
         if behaviour.strategy is not Strategy.UPSERT or not isinstance(behaviour.dropped, Expire):
             return
-        name = behaviour.dropped.expire
-        payload = expire_payload(self.sync.layout, name, self.started)
-        self.workspace.execute(
-            f"UPDATE changes SET payload = {payload}, later = '', columns = {literal(name)} "
-            "WHERE _row IN (SELECT _step FROM step_rows WHERE _deletes)"
-        )
+        self.workspace.execute(expire_statement(self.sync.layout, behaviour.dropped.expire, self.started))
 
     # -- Writing -------------------------------------------------------------------------------------------------
 
@@ -334,16 +275,7 @@ class Wave:
 
     def _changes(self, *, by_key: bool, moves: bool) -> list[tuple[Change, int]]:
         """The changes, each with the position of its net change: what is dropped is found by its key."""
-        same = " AND ".join(f"current.{key} = wanted.{key}" for key in self._keys)
-        gone = (
-            f"LEFT JOIN (SELECT current._id, _step FROM {_rows_of(moves=moves)} JOIN current ON {same} "
-            "WHERE _deletes OR wanted._row = step_rows._before) AS gone ON gone._id = changes._id"
-        )
-        owner = "coalesce(changes._row, gone._step)" if by_key else "changes._row"
-        rows = self.workspace.query(
-            f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, later, {owner} "
-            f"FROM changes {gone if by_key else ''} ORDER BY _change"
-        )
+        rows = self.workspace.query(wave_changes_query(self.sync.layout, by_key=by_key, moves=moves))
         return [
             (
                 Change(
@@ -353,16 +285,6 @@ class Wave:
             )
             for n, what, record, key, sent, names, later, position in rows
         ]
-
-
-def _rows_of(*, moves: bool) -> str:
-    """SQL for the rows of the steps: with those of old keys where a step changes one."""
-    on = "wanted._row IN (step_rows._row, step_rows._before)" if moves else "wanted._row = step_rows._row"
-    return f"step_rows JOIN wanted ON {on}"
-
-
-def _flag(name: str) -> str:
-    return quoted("_omit_" + name)
 
 
 def _with(definition: SyncDefinition, **behaviour: object) -> SyncDefinition:

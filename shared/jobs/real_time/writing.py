@@ -10,8 +10,9 @@ from shared.dataverse import KEY_TAKEN, Change, ChangeAction, Dataverse, Failed,
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, RetryLater
 from shared.jobs.adoption import Adoption
-from shared.jobs.outcomes import Result, keep_outcomes, make_outcomes
+from shared.jobs.outcomes import keep_outcomes, make_outcomes
 from shared.jobs.real_time.boundary import Failure
+from shared.reconcile.outcomes import Result
 from shared.workspace import Workspace
 
 __all__ = ["Fate", "WaveWriting"]

@@ -57,7 +57,8 @@ FILES_AT_ONCE = 256
 # The SDK's connection pool keeps ten connections.
 PARALLEL = 8
 # Together a few seconds: the caller decides whether to try for longer.
-RETRIES: dict[str, Any] = {"retry_total": 4, "retry_backoff_factor": 0.3, "connection_timeout": 10, "read_timeout": 30}
+RETRIES = 4
+_TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 30}  # seconds
 REFUSED = frozenset({401, 403})
 # A row exists, does not exist, or was changed in the meantime.
 CONDITION_FAILED = frozenset({404, 409, 412})
@@ -86,15 +87,22 @@ class Storage:
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="state")
 
     @classmethod
-    def by_connection_string(cls, text: str, *, now: Callable[[], datetime] | None = None) -> Self:
+    def by_connection_string(
+        cls, text: str, *, now: Callable[[], datetime] | None = None, retries: int = RETRIES
+    ) -> Self:
         """Open the account that a connection string names, such as `UseDevelopmentStorage=true` for Azurite.
+
+        Args:
+            text: The connection string.
+            now: Gives the time (aware, UTC), for ages.
+            retries: How often a request that failed is sent again.
 
         Raises:
             UserError: It is not a connection string.
         """
         try:
-            tables = TableServiceClient.from_connection_string(text, **RETRIES)
-            blobs = BlobServiceClient.from_connection_string(text, **_for_blobs())
+            tables = TableServiceClient.from_connection_string(text, **_for_tables(retries))
+            blobs = BlobServiceClient.from_connection_string(text, **_for_blobs(retries))
         except ValueError as error:
             raise UserError("AzureWebJobsStorage is not a connection string of a storage account") from error
         return cls(tables, blobs, now=now)
@@ -105,8 +113,8 @@ class Storage:
     ) -> Self:
         """Open an account by its service URLs and an identity."""
         return cls(
-            TableServiceClient(tables, credential=credential, **RETRIES),
-            BlobServiceClient(blobs, credential=credential, **_for_blobs()),
+            TableServiceClient(tables, credential=credential, **_for_tables(RETRIES)),
+            BlobServiceClient(blobs, credential=credential, **_for_blobs(RETRIES)),
             now=now,
         )
 
@@ -322,9 +330,14 @@ def _time_of(answer: Any) -> datetime | None:
         return None
 
 
-def _for_blobs() -> dict[str, Any]:
-    """The same retries, as options of the blob SDK."""
-    return {"retry_total": 4, "initial_backoff": 1, "increment_base": 2, "connection_timeout": 10, "read_timeout": 30}
+def _for_tables(retries: int) -> dict[str, Any]:
+    """Options of the tables SDK."""
+    return {"retry_total": retries, "retry_backoff_factor": 0.3, **_TIMEOUTS}
+
+
+def _for_blobs(retries: int) -> dict[str, Any]:
+    """The same as options of the blob SDK."""
+    return {"retry_total": retries, "initial_backoff": 1, "increment_base": 2, **_TIMEOUTS}
 
 
 def _make(container: ContainerClient) -> None:

@@ -19,7 +19,7 @@ from shared.state.sqlite import _tables as tables
 
 __all__ = ["MOST_ROWS", "MOST_VALUES", "Database", "marks", "of_sync"]
 
-# How long a statement waits for another process' transaction; each transaction of the app takes milliseconds.
+# Each transaction of the app takes milliseconds.
 LOCK_TIMEOUT = timedelta(seconds=30)
 LOCKED_PAUSE = 0.02  # seconds
 # What another process, a full disk or a network drive may cause and end again; extended codes carry these in a byte.
@@ -45,24 +45,29 @@ class Database:
         file: The database file; its folder is made when it is missing.
         now: Gives the time (aware, UTC), for ages.
         machine: What leases are counted by; the machine that this process runs on.
+        lock_timeout: How long a statement waits for another process' transaction.
 
     Raises:
         UserError: The file cannot be opened or made, is not a database, or was written by a newer version.
-        RetryLater: Another process holds the file for longer than `LOCK_TIMEOUT`.
+        RetryLater: Another process holds the file for longer than `lock_timeout`.
     """
 
     def __init__(
-        self, file: Path, *, now: Callable[[], datetime] | None = None, machine: Machine | None = None
+        self,
+        file: Path,
+        *,
+        now: Callable[[], datetime] | None = None,
+        machine: Machine | None = None,
+        lock_timeout: timedelta = LOCK_TIMEOUT,
     ) -> None:
         self._file = file
         self._now = now or (lambda: datetime.now(UTC))
         self._machine = machine or Machine.this()
+        self._lock_seconds = lock_timeout.total_seconds()
         self._lock = threading.RLock()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(
-                file, timeout=LOCK_TIMEOUT.total_seconds(), isolation_level=None, check_same_thread=False
-            )
+            self._db = sqlite3.connect(file, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
         weakref.finalize(self, self._db.close)  # one that is dropped unclosed leaves no file open behind it
@@ -94,7 +99,7 @@ class Database:
 
         It does not wait for them as it does for transactions, because they could wait for each other without end.
         """
-        give_up = time.monotonic() + LOCK_TIMEOUT.total_seconds()
+        give_up = time.monotonic() + self._lock_seconds
         while True:
             try:
                 self._db.execute("PRAGMA journal_mode = WAL")

@@ -16,6 +16,7 @@ from shared.app import App
 from shared.cli import frame
 from shared.cli.boundary import run
 from shared.settings import Settings
+from shared.state.sqlite import SqliteStateStore
 
 DEFINITION: dict[str, Any] = {
     "name": "accounts",
@@ -60,26 +61,26 @@ Type = Callable[..., Typed]
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    """An app with one listening definition, and a local Dataverse for it."""
+def opened(tmp_path: Path) -> Iterator[Callable[[], App]]:
+    """Opens an app with one listening definition and a local Dataverse for it, anew for each command."""
     (tmp_path / "syncs").mkdir()
     (tmp_path / "syncs" / "accounts.yaml").write_text(yaml.safe_dump(DEFINITION), "utf-8")
-    values = {"SYNC_DEFINITIONS": str(tmp_path / "syncs"), "STATE_STORE": f"sqlite:///{tmp_path / 'state.db'}"}
+    values = {"SYNC_DEFINITIONS": str(tmp_path / "syncs")}
     with running() as emulator:
         environment = {
             "DYNAMICS_URL": emulator.service_url,
             "DYNAMICS_CLIENT_ID": emulator.client_id,
             "DYNAMICS_CLIENT_SECRET": emulator.client_secret,
         }
-        opened = App(Settings.load(values), read_environment=lambda: environment)
-        yield opened
-        opened.state.close()
+        state = SqliteStateStore(tmp_path / "state.db")
+        yield lambda: App(Settings.load(values), read_environment=lambda: environment, state=state)
+        state.close()
 
 
 @pytest.fixture
-def typed(app: App, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
+def typed(opened: Callable[[], App], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
     """Types a command."""
-    monkeypatch.setattr(frame, "opened", lambda: app)
+    monkeypatch.setattr(frame, "opened", opened)
 
     def type_it(*arguments: str) -> Typed:
         code = run(arguments)
@@ -106,7 +107,7 @@ def test_events_of_a_file_take_effect(typed: Type, tmp_path: Path) -> None:
     assert "Unchanged" in again.out
 
 
-def test_a_file_that_breaks_off_is_told_with_its_place(typed: Type, tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported_with_its_line(typed: Type, tmp_path: Path) -> None:
     """The events before it took effect; the lines after it are no dead letters."""
     file = tmp_path / "events.json"
     text = json.dumps(GOOD, indent=2).replace('"E-3"', "E-3")
@@ -127,7 +128,7 @@ def test_events_come_from_standard_input_too(typed: Type, monkeypatch: pytest.Mo
     assert typed("events", "accounts", "-", "--json").json["received"] == 1
 
 
-def test_what_cannot_be_applied_is_shown_and_tried_again(typed: Type, app: App, tmp_path: Path) -> None:
+def test_what_cannot_be_applied_is_shown_and_tried_again(typed: Type, tmp_path: Path) -> None:
     """The reason stands with the event; a replay that helps nothing keeps it and counts the try."""
     file = tmp_path / "events.ndjson"
     file.write_text(f"{json.dumps(GOOD[0])}\nno json\n{json.dumps(TOO_LONG)}\n", "utf-8")
@@ -157,22 +158,21 @@ def test_without_dead_letters_nothing_is_asked_for(typed: Type) -> None:
 
 
 @pytest.mark.parametrize("command", ["runs", "dead-letters", "replay"])
-def test_a_name_of_which_nothing_is_known_is_a_slip(typed: Type, command: str) -> None:
+def test_an_unknown_name_is_an_error(typed: Type, command: str) -> None:
     """Of a sync that has a definition there may be nothing yet; of one that has none there never will be."""
     done = typed(command, "acounts")
     assert (done.code, "there is no sync acounts" in done.err, "there are: accounts" in done.err) == (1, True, True)
     assert typed(command, "accounts").code == 0
 
 
-def test_what_is_left_of_a_sync_without_a_definition_is_shown(typed: Type, app: App, tmp_path: Path) -> None:
+def test_what_is_left_of_a_sync_without_a_definition_is_shown(typed: Type, tmp_path: Path) -> None:
     """Its dead letters outlive it."""
     typed("events", "accounts", ndjson(tmp_path / "events.ndjson", TOO_LONG))
     (tmp_path / "syncs" / "accounts.yaml").unlink()
-    app.__dict__.pop("_repository")
     assert typed("dead-letters", "accounts", "--json").json["count"] == 1
 
 
-def test_a_dead_letter_that_is_not_there_is_told(typed: Type, tmp_path: Path) -> None:
+def test_an_unknown_dead_letter_is_an_error(typed: Type, tmp_path: Path) -> None:
     """Nothing is replayed when one of the ids is wrong."""
     typed("events", "accounts", ndjson(tmp_path / "events.ndjson", TOO_LONG))
     (letter,) = typed("dead-letters", "--json").json["dead_letters"]

@@ -84,7 +84,7 @@ def test_records_are_fetched_by_key_whatever_the_keys_hold(emulator: RunningEmul
     assert all(isinstance(outcome, Applied) for outcome in client.write(account, changes))
     asked = [json.dumps({"accountnumber": key.lower()}) for key in [*keys, "absent"]]
     with Workspace.open(threads=1) as workspace:
-        workspace.run(current_table_step(ACCOUNT_LAYOUT))
+        workspace.run(current_table_step(ACCOUNT_LAYOUT, stored_keys=True))
         report = client.read(workspace, account, ACCOUNT_LAYOUT, keys=asked)
         found = workspace.query("SELECT accountnumber FROM current")
     assert (report.rows, report.pages) == (len(keys), 1)
@@ -115,13 +115,13 @@ def test_a_table_is_found_by_any_of_its_names(
     assert connect(emulator).entity(name).logical_name == logical
 
 
-def test_an_unknown_table_is_told_with_likely_ones(emulator: RunningEmulator, connect: Connect) -> None:
+def test_an_unknown_table_is_an_error_with_suggestions(emulator: RunningEmulator, connect: Connect) -> None:
     """A slip of the pen gets a suggestion."""
     with pytest.raises(AbortRun, match=r"did you mean account or contact\?$"):
         connect(emulator).entity("acount")
 
 
-def test_metadata_says_what_the_rules_need(emulator: RunningEmulator, connect: Connect) -> None:
+def test_metadata_has_what_the_rules_need(emulator: RunningEmulator, connect: Connect) -> None:
     """Types, lengths, ranges, choices, targets, navigation properties and keys."""
     account = connect(emulator).entity("account")
     assert (account.entity_set, account.primary_id, account.primary_name) == ("accounts", "accountid", "name")

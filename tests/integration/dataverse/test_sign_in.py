@@ -37,7 +37,7 @@ def test_msal_refuses_a_wrong_secret(
     assert "hunter2-secret" not in caught.value.message
 
 
-def test_a_certificate_nobody_vouches_for_is_refused(
+def test_an_untrusted_certificate_is_refused(
     secure: RunningEmulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the CA there is no connection, and no token is asked for."""
@@ -52,7 +52,7 @@ def test_a_wrong_secret_ends_the_run(emulator: RunningEmulator, connect: Connect
         connect(emulator, secret="wrong").entity("account")
 
 
-def test_a_wrong_service_url_is_told(emulator: RunningEmulator) -> None:
+def test_a_wrong_service_url_is_an_error(emulator: RunningEmulator) -> None:
     """A path that is no Web API, and a host that is not allowed."""
     transport = HttpTransport()
     tokens = ClientCredentials(emulator.client_id, lambda: emulator.client_secret, transport=transport)
@@ -64,7 +64,7 @@ def test_a_wrong_service_url_is_told(emulator: RunningEmulator) -> None:
 
 
 def test_several_application_users_share_the_writing(emulator: RunningEmulator, connect: Connect) -> None:
-    """Each change has one outcome, whoever sent it."""
+    """Each change has one outcome, for every application user."""
     client = connect(emulator, users=3)
     changes = [
         Change(

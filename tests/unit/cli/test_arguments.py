@@ -217,7 +217,7 @@ def test_odd_arguments_are_refused_with_a_sentence(
     assert "unexpected error" not in said
 
 
-def test_the_folder_is_what_the_test_says() -> None:
+def test_the_folder_is_valid() -> None:
     """The fuzzing above reaches the definition, the parameters and the state store."""
     assert run(["validate", "customers", "--offline"]) == 0
     assert run(["runs", "customers"]) == 0

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,9 @@ import pytest
 
 from shared.cli import frame
 from shared.cli.boundary import run
-from shared.cli.plan_files import PlanFile
 from shared.cli.tables import STYLES
-from shared.definitions import ParameterValue
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
-from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunState, RunSummary
+from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunOptions, RunState, RunSummary
 from shared.reconcile import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange
 from shared.state import ErrorRecord, JobRequest, Lease, RunRecord
 from shared.workspace import Step
@@ -163,8 +161,8 @@ class FakeApp:
         self._asked(name=name, parameters=parameters, keep=keep, sample=sample)
         return self.report
 
-    def run(self, name: str, parameters: Mapping[str, str], **options: Any) -> RunSummary:
-        self._asked(name=name, parameters=parameters, **options)
+    def run(self, name: str, parameters: Mapping[str, str], options: RunOptions, **more: Any) -> RunSummary:
+        self._asked(name=name, parameters=parameters, options=options, **more)
         return self.summary
 
     def explain(self, name: str, parameters: Mapping[str, str]) -> tuple[Step, ...]:
@@ -214,7 +212,7 @@ def typed(fake: FakeApp, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 Type = Callable[..., Typed]
 
 
-def test_a_plan_prints_the_known_lines_then_samples_then_the_next_command(typed: Type, fake: FakeApp) -> None:
+def test_a_plan_prints_counts_then_samples_then_the_next_command(typed: Type, fake: FakeApp) -> None:
     """Counts of both sides, what is to do, before and after per column, and how to go on."""
     done = typed("plan", "customers", "-p", "region=West=1", "--limit", "3")
     assert done.code == 0
@@ -251,7 +249,7 @@ def test_a_plan_in_json_is_one_object_and_nothing_else(typed: Type) -> None:
         (planned(unsafe=True), ("--detailed-exit-code",), 3),
     ],
 )
-def test_the_exit_code_of_a_plan_says_what_it_found(
+def test_the_exit_code_of_a_plan_depends_on_what_it_found(
     typed: Type, fake: FakeApp, report: PlanReport, arguments: tuple[str, ...], code: int
 ) -> None:
     """Unsafe before changes, changes only when asked for, then rejected rows."""
@@ -259,7 +257,7 @@ def test_the_exit_code_of_a_plan_says_what_it_found(
     assert typed("plan", "customers", *arguments).code == code
 
 
-def test_an_unsafe_plan_says_why_and_which_flag_overrides(typed: Type, fake: FakeApp) -> None:
+def test_an_unsafe_plan_names_the_limit_and_the_flag_that_overrides_it(typed: Type, fake: FakeApp) -> None:
     """The limit, its numbers and --force."""
     fake.report = planned(unsafe=True)
     done = typed("plan", "customers")
@@ -267,8 +265,8 @@ def test_an_unsafe_plan_says_why_and_which_flag_overrides(typed: Type, fake: Fak
     assert "--force" in done.out
 
 
-def test_a_plan_without_changes_says_so(typed: Type, fake: FakeApp) -> None:
-    """Nobody has to read zeros."""
+def test_a_plan_without_changes_is_one_sentence(typed: Type, fake: FakeApp) -> None:
+    """Zeros are not the answer."""
     fake.report = planned(changes=False)
     assert "No changes: the target equals the source" in typed("plan", "customers").out
 
@@ -281,25 +279,8 @@ def test_a_saved_plan_is_applied_with_the_values_it_was_made_with_and_its_checks
     saved = typed("plan", "customers", "-p", "region=West", "-p", "day=1", "--out", str(file))
     assert f"dynamics-sync run customers --plan {file}" in saved.out
     assert typed("run", "customers", "--plan", str(file), "-p", "day=2").code == 0
-    assert fake.asked["approved"] == CHECKSUM
+    assert fake.asked["options"].approved.checksum == CHECKSUM
     assert fake.asked["parameters"] == {"region": "West", "tag": 0, "day": "2"}
-
-
-def test_a_plan_file_keeps_the_type_of_every_value() -> None:
-    """A date comes back as a date and not as a text that looks like one."""
-    values: dict[str, ParameterValue] = {
-        "text": "2026-03-01",
-        "day": date(2026, 3, 1),
-        "moment": datetime(2026, 3, 1, 12, tzinfo=UTC),
-        "whole": 1,
-        "half": 0.5,
-        "yes": True,
-        "nothing": None,
-    }
-    file = PlanFile.model_validate_json(PlanFile.of(planned().to_json(), values).to_text())
-    assert [(name, type(value), value) for name, value in file.values().items()] == [
-        (name, type(value), value) for name, value in values.items()
-    ]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +291,7 @@ def test_a_plan_file_keeps_the_type_of_every_value() -> None:
         ('{"sync": "customers", "checksum": "short"}', "is not a plan"),
     ],
 )
-def test_a_plan_file_that_is_none_is_refused_by_name(
+def test_an_invalid_plan_file_is_refused_with_its_path(
     typed: Type, tmp_path: Path, content: str | None, said: str
 ) -> None:
     """The message names the file and starts no run."""
@@ -351,11 +332,11 @@ def test_a_file_that_cannot_be_written_is_an_error_without_a_traceback(typed: Ty
     assert "cannot be written" in done.err
 
 
-def test_a_run_prints_the_known_lines(typed: Type, fake: FakeApp, tmp_path: Path) -> None:
+def test_a_run_prints_its_counts(typed: Type, fake: FakeApp, tmp_path: Path) -> None:
     """Rows of both sides, done/planned, elapsed time and memory; options reach the app."""
     done = typed("run", "customers", "--force", "--keep-workspace", str(tmp_path / "kept.duckdb"))
     assert done.code == 0
-    assert (fake.asked["force"], fake.asked["keep"]) == (True, tmp_path / "kept.duckdb")
+    assert (fake.asked["options"].force, fake.asked["keep"]) == (True, tmp_path / "kept.duckdb")
     assert done.out.splitlines()[0] == "Data sync completed successfully."
     for line in (
         "   Filtered:                            2",
@@ -379,7 +360,7 @@ def test_a_run_with_rejected_rows_shows_them_and_where_to_read_on(typed: Type, f
     assert "Next: dynamics-sync errors run-1 --csv DIR" in done.out
 
 
-def test_a_run_that_stopped_early_fails_and_says_why(typed: Type, fake: FakeApp) -> None:
+def test_a_run_that_stopped_early_fails_with_the_reason(typed: Type, fake: FakeApp) -> None:
     """Exit code 1."""
     fake.summary = summarised(completed=False)
     done = typed("run", "customers")
@@ -405,7 +386,7 @@ def test_a_run_in_json_has_at_least_the_promised_fields(typed: Type) -> None:
         (KeyboardInterrupt(), 130, "Stopped before the run ended"),
     ],
 )
-def test_every_foreseen_end_is_one_message_and_one_exit_code(
+def test_every_known_error_is_one_message_and_one_exit_code(
     typed: Type, fake: FakeApp, error: BaseException, code: int, said: str
 ) -> None:
     """On standard error for people; as a JSON object too for programs."""
@@ -428,8 +409,8 @@ def test_all_problems_of_a_definition_reach_people_and_programs(typed: Type, fak
     assert len(typed("plan", "customers", "--json").json["error"]["problems"]) == 2
 
 
-def test_the_unforeseen_becomes_a_sentence_and_a_file(typed: Type, fake: FakeApp) -> None:
-    """No traceback reaches the user; it is kept for whoever mends the program."""
+def test_an_unexpected_error_is_one_message_and_a_file(typed: Type, fake: FakeApp) -> None:
+    """No traceback reaches the user; it is kept for the developers of the program."""
     fake.raises = ZeroDivisionError("secret detail")
     done = typed("run", "customers")
     assert done.code == 1
@@ -451,9 +432,7 @@ def test_the_unforeseen_becomes_a_sentence_and_a_file(typed: Type, fake: FakeApp
         (("plan", "customers", "--limit", "many"), "--limit"),
     ],
 )
-def test_a_mistyped_command_is_exit_code_1_and_says_what_is_wrong(
-    typed: Type, arguments: tuple[str, ...], said: str
-) -> None:
+def test_a_mistyped_command_has_exit_code_1_and_a_message(typed: Type, arguments: tuple[str, ...], said: str) -> None:
     """Not 2: that code means that a run completed with rejected rows."""
     done = typed(*arguments)
     assert (done.code, done.out) == (1, "")

@@ -30,5 +30,5 @@ def test_a_terminal_shows_phases_with_rows_done_and_expected() -> None:
 
 
 def test_a_pipe_gets_no_bars() -> None:
-    """Nothing is written where nobody watches."""
+    """Nothing is written to a pipe."""
     assert drawn(terminal=False) == ""

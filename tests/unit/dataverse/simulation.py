@@ -1,7 +1,7 @@
 """A small Dataverse in memory, in virtual time: one table, its bulk messages, `$batch`, key look-ups, faults on demand.
 
 It knows nothing of the client's modules but the seam: it is a `Transport`. A script of faults says what happens to each
-write; time passes only when somebody waits.
+write; time passes only during a wait.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Memory:
         if held is not None:
             self.duration = 0.01
             return held
-        self._act_late()
+        self.act_late()
         fault = self._fault(request)
         if fault is not None and fault.kind == "late":
             self._late.append((self.clock.seconds + 1.0, request, path))
@@ -174,7 +174,7 @@ class Memory:
             self.faults.pop(0)
         return fault
 
-    def _act_late(self) -> None:
+    def act_late(self) -> None:
         due = [entry for entry in self._late if entry[0] <= self.clock.seconds]
         self._late = [entry for entry in self._late if entry not in due]
         for _, request, path in due:
@@ -203,7 +203,7 @@ class Memory:
         refused = self._refusal(row) or self._taken(row)
         if refused:
             return refused
-        record = self._insert(row)
+        record = self.insert(row)
         return self._ok(204, headers={"odata-entityid": f"{BASE}accounts({record})"})
 
     def _keyed(self, method: str, address: str, body: bytes) -> Response:
@@ -223,7 +223,7 @@ class Memory:
         if refused:
             return refused
         if record is None and "=" in address:
-            record = self._insert({"accountnumber": value, **row})
+            record = self.insert({"accountnumber": value, **row})
             return self._ok(201, {"accountid": record})
         if record is None:
             return self._error(404, "0x80040217", "account With Id Does Not Exist")
@@ -247,17 +247,17 @@ class Memory:
 
     def _apply(self, message: str, row: dict[str, Any]) -> str:
         if message == "CreateMultiple":
-            return self._insert(row)
+            return self.insert(row)
         if message == "UpdateMultiple":
             return self._update(row["accountid"], row)
         if "@odata.id" in row:
             number = row["@odata.id"].partition("='")[2].removesuffix("')").replace("''", "'")
             assert "accountnumber" not in row, "a key column in the body"
             record = self.by_number(number)
-            return self._update(record, row) if record else self._insert({"accountnumber": number, **row})
+            return self._update(record, row) if record else self.insert({"accountnumber": number, **row})
         return self._update(row["accountid"], row)
 
-    def _insert(self, row: dict[str, Any]) -> str:
+    def insert(self, row: dict[str, Any]) -> str:
         record = row.get("accountid") or str(uuid5(NAMESPACE, f"{len(self.written)}-{len(self.records)}-{row}"))
         self.records[record] = {
             "createdon": f"{self.clock.now():%Y-%m-%dT%H:%M:%SZ}",

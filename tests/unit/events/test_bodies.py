@@ -27,7 +27,7 @@ from shared.events.records import Undecodable, Unusable
         pytest.param(b"x" * 1_048_576, "not JSON", id="1 MB of nothing"),
     ],
 )
-def test_a_poisonous_body_is_undecodable_with_its_reason(body: bytes, says: str) -> None:
+def test_an_invalid_body_is_undecodable_with_its_reason(body: bytes, says: str) -> None:
     """A body that cannot be read yields the reason, and no part of itself."""
     found = parse(body)
     assert isinstance(found, Undecodable)
@@ -54,7 +54,7 @@ HUGE = "1e300000000"
         pytest.param("[1e999]", "exponent", id="a number inside that JSON numbers do not reach"),
     ],
 )
-def test_a_value_that_cannot_be_used_costs_no_more_than_itself(value: str, says: str) -> None:
+def test_a_value_that_cannot_be_used_affects_no_other_value(value: str, says: str) -> None:
     """The others are read; reading the text of this one says why, without any part of it."""
     found: Any = parse(f'{{"bad": {value}, "good": 1}}'.encode())
     assert found["good"] == 1

@@ -33,7 +33,7 @@ def test_the_definition_takes_the_event_that_follows_it() -> None:
     assert fields == {"number": "A-17", "$.address.city": "Calgary"}
 
 
-def test_every_word_for_an_action_is_one() -> None:
+def test_every_documented_action_is_recognised() -> None:
     """The page's list of words is the program's."""
     line = PAGE.partition("Words for actions: ")[2].partition("; in any case")[0]
     groups = [re.split(r",\s*", group.strip()) for group in re.sub(r"\s+", " ", line).split(";")]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.definitions import SyncDefinition
+from shared.definitions import Column, SyncDefinition
 from shared.events import Reader, carried_definition, fields_of
 
 COLUMNS: list[dict[str, Any]] = [
@@ -90,3 +90,38 @@ def test_the_fields_of_a_key_are_found_through_calculated_columns(definition: Sy
     """The key of a record before its change can be made from them."""
     assert fields_of(definition, {"accountnumber"}) == {"given", "last"}
     assert fields_of(definition, {"description", "sic"}) == {"given", "$.address.city"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("1.125"), "1,125"),
+        (1250, "1250"),
+        (Decimal("-1E+3"), "-1000"),
+        ("1.125", "1.125"),
+        (True, "true"),
+        (None, None),
+    ],
+)
+def test_a_json_number_is_written_as_its_column_writes_numbers(value: Any, text: str | None) -> None:
+    """Text stays as it is: the column says how it is read."""
+    column = {"name": "x", "type": "number", "decimal_separator": ",", "thousands_separator": "."}
+    assert Reader([Column.model_validate(column)]).fields({"x": value}) == {"x": text}
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "Ja"), (False, "no"), ("true", "true"), (1, "1"), (None, None)])
+def test_a_json_boolean_is_written_in_the_words_of_its_column(value: Any, text: str | None) -> None:
+    """A side without a list has its usual words."""
+    reader = Reader(
+        [Column.model_validate({"name": "x", "type": "bool", "true_values": ["Ja", "X"], "false_values": ["no"]})]
+    )
+    assert reader.fields({"x": value}) == {"x": text}
+
+
+def test_a_field_of_another_notation_that_is_absent_stays_absent() -> None:
+    """Absent is not null."""
+    columns = [
+        {"name": "x", "type": "bool", "true_values": ["Ja"]},
+        {"name": "y", "type": "number", "decimal_separator": ","},
+    ]
+    assert Reader([Column.model_validate(column) for column in columns]).fields({}) == {}

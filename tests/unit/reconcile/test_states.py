@@ -13,7 +13,7 @@ import pytest
 from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior, EntityMetadata
 from shared.reconcile import adoption_steps, reconcile_steps, sample_query, samples
-from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, shape_steps
+from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, settle_steps, shape_steps
 from shared.workspace import Workspace, quoted
 
 T = AttributeType
@@ -122,7 +122,8 @@ class Planned:
             workspace.execute(
                 f"INSERT INTO source_raw VALUES (?, ?{', ?' * len(names)})", [place, f"N{place}", *row.values()]
             )
-        for step in (*shape_steps(sync), *desire_steps(sync, table), current_table_step(columns)):
+        shaping = (*shape_steps(sync), *desire_steps(sync, table), *settle_steps(sync, table))
+        for step in (*shaping, current_table_step(columns)):
             workspace.run(step)
         known = [column.name for column in columns]
         for place, record in enumerate(records, start=1):

@@ -19,7 +19,6 @@ from shared.reconcile import (
     checksum_query,
     columns_query,
     counts_query,
-    decisions,
     reconcile_steps,
     sample_query,
     samples,
@@ -109,6 +108,7 @@ ERRORS = '_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, messag
 DESIRED = "_row BIGINT, number VARCHAR, name VARCHAR, size DECIMAL(38,2), _k1 VARCHAR"
 CURRENT = "_seq BIGINT, _id UUID, _created TIMESTAMP, number VARCHAR, name VARCHAR, size DECIMAL(38,2), _k1 VARCHAR"
 LAYOUT = (NUMBER, NAME, SIZE)
+ONE_RECORD = len(LAYOUT) + 1  # values with its key
 
 
 @pytest.fixture
@@ -149,14 +149,15 @@ def test_an_insert_leaves_out_nulls_and_an_update_all_that_is_equal(mixed: Works
     assert json.loads(update["key"]) == {"number": "OTHER"}
 
 
-def test_many_records_are_decided_part_by_part(mixed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_records_are_decided_part_by_part(mixed: Workspace) -> None:
     """What does not fit into memory at once gives the same decisions; a record whose number is beyond the last counts."""
     for step in reconcile_steps(definition(dropped="delete"), LAYOUT, started=STARTED):
         mixed.run(step)
     at_once = mixed.query("SELECT _row, _id, action FROM decisions ORDER BY ALL")
-    monkeypatch.setattr(decisions, "VALUES_AT_ONCE", len(LAYOUT) + 1)
     mixed.execute("DROP TABLE decisions; DROP TABLE changes")
-    steps = reconcile_steps(definition(dropped="delete"), LAYOUT, started=STARTED, target_rows=2)
+    steps = reconcile_steps(
+        definition(dropped="delete"), LAYOUT, started=STARTED, target_rows=2, values_at_once=ONE_RECORD
+    )
     for step in steps:
         mixed.run(step)
     assert mixed.query("SELECT _row, _id, action FROM decisions ORDER BY ALL") == at_once
@@ -166,10 +167,11 @@ def test_many_records_are_decided_part_by_part(mixed: Workspace, monkeypatch: py
     ]
 
 
-def test_each_record_is_in_one_part(mixed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_record_is_in_one_part(mixed: Workspace) -> None:
     """A part in the middle has a bound on both sides."""
-    monkeypatch.setattr(decisions, "VALUES_AT_ONCE", len(LAYOUT) + 1)
-    for step in reconcile_steps(definition(dropped="delete"), LAYOUT, started=STARTED, target_rows=3):
+    for step in reconcile_steps(
+        definition(dropped="delete"), LAYOUT, started=STARTED, target_rows=3, values_at_once=ONE_RECORD
+    ):
         mixed.run(step)
     assert mixed.query(
         "SELECT _id::VARCHAR, count(*) FROM decisions WHERE _id IS NOT NULL GROUP BY _id ORDER BY _id"
@@ -340,7 +342,7 @@ def test_a_value_that_an_existing_record_cannot_take_is_reported(workspace: Work
 
 
 @pytest.mark.parametrize("behaviour", [{"changed": "ignore"}, {"strategy": "upsert"}])
-def test_where_nobody_compares_nothing_is_said_of_kept_values(workspace: Workspace, behaviour: Any) -> None:
+def test_without_a_comparison_kept_values_are_not_reported(workspace: Workspace, behaviour: Any) -> None:
     """A run that leaves changed records alone, or does not look, has nothing to report."""
     table(workspace, "desired", DESIRED, (1, "a", "changed", 1, "a"))
     table(workspace, "current", CURRENT, (1, ID.format(1), None, "a", "was", 1, "a"))

@@ -128,7 +128,7 @@ class FakeCloud:
         return Answer(status=200, body={"value": self.vault[name], "id": where, "attributes": {"enabled": True}})
 
     def _mint(self, resource: str) -> str:
-        """A token for a resource, with the claims that are looked at; nobody signs it."""
+        """A token for a resource, with the claims that are looked at; it is not signed."""
         now = int(time.time())
         claims = {"aud": resource, "iss": f"https://sts.windows.net/{TENANT}/", "jti": secrets.token_hex(8)}
         times = {"iat": now, "nbf": now - 60, "exp": now + 3600}

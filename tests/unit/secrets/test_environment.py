@@ -18,7 +18,7 @@ def test_a_secret_is_read_as_the_environment_is_now() -> None:
 
 
 @pytest.mark.parametrize("values", [{}, {"TOKEN": ""}])
-def test_a_missing_variable_says_where_to_set_it(values: dict[str, str]) -> None:
+def test_the_error_of_a_missing_variable_names_where_to_set_it(values: dict[str, str]) -> None:
     """Both places that are read are named."""
     with pytest.raises(UserError, match=r"TOKEN.*local\.settings\.json"):
         EnvironmentSecrets(lambda: values).get("TOKEN")

@@ -196,7 +196,7 @@ class TestRefusals:
         assert isinstance(error, AbortRun)
         assert "Key Vault Secrets User" in error.message
 
-    def test_a_disabled_secret_is_told_apart(self, store: KeyVaultSecrets, cloud: FakeCloud) -> None:
+    def test_a_disabled_secret_has_its_own_error(self, store: KeyVaultSecrets, cloud: FakeCloud) -> None:
         """A disabled secret is no matter of permission."""
         cloud.disabled.add("client-secret")
         error = refusal(store, "client-secret")
@@ -219,13 +219,15 @@ class TestRefusals:
         cloud.failures = [Answer(status=429, body=slow, headers={"Retry-After": "0"})] * 10
         assert isinstance(refusal(store, "client-secret"), RetryLater)
 
-    def test_a_vault_that_nobody_answers_for_means_later(self, cloud: FakeCloud) -> None:
+    def test_a_vault_that_does_not_answer_is_a_retry_later(self, cloud: FakeCloud) -> None:
         """A closed port is a vault that is away."""
         options = {**ON_LOOPBACK, "retry_total": 0}
         store = KeyVaultSecrets("https://localhost:9", ManagedIdentityCredential, client_options=options)
         assert isinstance(refusal(store, "client-secret"), RetryLater)
 
-    def test_no_identity_says_how_to_sign_in(self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_error_without_an_identity_names_the_ways_to_sign_in(
+        self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Who is not signed in is told both ways."""
         monkeypatch.setenv("IDENTITY_HEADER", "wrong")
         error = refusal(opened(cloud), "client-secret")

@@ -135,21 +135,21 @@ def parquet(folder: Path) -> bytes:
         (b"\x28\xb5\x2f\xfd\x00\x58", "a zstd file; give it a name that ends in .zst"),
     ],
 )
-def test_what_is_no_text_is_told(load: Load, data: bytes, kind: str, *, header: bool) -> None:
+def test_binary_data_is_recognised(load: Load, data: bytes, kind: str, *, header: bool) -> None:
     """Under the name of a text file, with a header or without."""
     with pytest.raises(UserError) as caught:
         load(data, header=header, encoding="windows-1252")
     assert f"a.csv is not delimited text: by its content it is {kind}" in caught.value.message
 
 
-def test_a_parquet_file_is_told(load: Load, tmp_path: Path) -> None:
+def test_a_parquet_file_is_recognised(load: Load, tmp_path: Path) -> None:
     """Also when a text begins like one, it is none."""
     with pytest.raises(UserError, match=r"by its content it is a Parquet file; export it as delimited text"):
         load(parquet(tmp_path))
     assert load("PAR1,B\n1,2\n", columns=("PAR1", "B")) == ([(1, "1", "2")], [])
 
 
-def test_what_is_packed_twice_is_told(load: Load) -> None:
+def test_a_file_that_is_compressed_twice_is_recognised(load: Load) -> None:
     """The content of a gzip file is looked at, too."""
     with pytest.raises(UserError, match="by its content it is a gzip file"):
         load(gzip.compress(PACKED), "a.csv.gz")
@@ -165,7 +165,7 @@ full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="the syste
 
 @full_disk
 @pytest.mark.parametrize(("data", "in_place"), [("A,B,C\n1,2,3\n4,5\n", True), ("A,B,C\n1,2,3\n", False)])
-def test_a_full_disk_is_not_blamed_on_the_source(tmp_path: Path, data: str, *, in_place: bool) -> None:
+def test_a_full_disk_is_not_reported_as_an_error_of_the_source(tmp_path: Path, data: str, *, in_place: bool) -> None:
     """Whether a file is copied or its rows are written: the message names the workspace's folder and its setting."""
     (tmp_path / "a.csv").write_text(data)
     opened = open_source(described(str(tmp_path / "a.csv")), {})
@@ -177,8 +177,8 @@ def test_a_full_disk_is_not_blamed_on_the_source(tmp_path: Path, data: str, *, i
 
 
 @full_disk
-def test_a_full_disk_of_the_database_is_told(tmp_path: Path) -> None:
-    """DuckDB's own words name a file that nobody knows."""
+def test_a_full_disk_of_the_database_is_reported(tmp_path: Path) -> None:
+    """DuckDB's own message names a temporary file that the user does not know."""
     with Workspace.open(readable=["/dev/full"]) as workspace:
         (workspace.folder / "x.csv").symlink_to("/dev/full")
         with pytest.raises(UserError, match=r"the workspace's disk is full.*WORKSPACE_TEMP"):
@@ -190,7 +190,7 @@ class _Breaks(io.BytesIO):
         raise ConnectionResetError("the connection was reset")
 
 
-def test_a_file_that_breaks_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_truncated_file_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver's error in the middle of a file names the file."""
     memory = fsspec.filesystem("memory")
     memory.pipe("/breaks/a.csv", b"A,B,C\n1,2,3\n")

@@ -110,7 +110,7 @@ def test_what_a_malformed_file_holds_besides_is_loaded_to_the_letter(load: Any) 
     assert [row for row, *_ in errors] == [2]
 
 
-def test_fast_and_slow_way_agree(tmp_path: Path) -> None:
+def test_both_parsers_give_the_same_rows(tmp_path: Path) -> None:
     """A file that has one bad row at its end loads the rows before it as the clean file does."""
     clean = "A,B,C\n" + "".join(f'{n},"x{n}\n""y""",z \n' for n in range(1, 3000))
     (tmp_path / "clean.csv").write_text(clean)

@@ -32,7 +32,7 @@ def refusal(load: Load, data: str | bytes, columns: tuple[str, ...] = ("number",
     ],
 )
 def test_names_that_look_alike_are_the_same(load: Load, header: str) -> None:
-    """Case, blanks and characters that nobody sees make no other name."""
+    """Case, blanks and invisible characters do not make another name."""
     assert load(f"{header}\n1,2\n", columns=("number", "name")) == ROW
 
 
@@ -84,7 +84,7 @@ def test_a_line_above_the_names_is_shown(load: Load, above: str, line: int, show
     assert load(data, columns=("number", "name"), header_rows_to_ignore=line - 1, header=True) == ROW
 
 
-def test_the_line_that_tells_excel_of_the_delimiter_names_it(load: Load) -> None:
+def test_the_sep_line_of_excel_names_the_delimiter(load: Load) -> None:
     """Where the definition has another one."""
     message = refusal(load, "sep=;\nnumber;name\n1;2\n")
     assert "set header_rows_to_ignore: 1 and header: true and delimiter: ';'" in message
@@ -106,7 +106,7 @@ def test_blank_lines_above_the_names_are_passed_over(load: Load, above: str) -> 
         ('[{"a": 1}]\n', "JSON"),
     ],
 )
-def test_a_page_instead_of_a_file_is_told(load: Load, data: str, kind: str) -> None:
+def test_an_html_page_instead_of_a_file_is_recognised(load: Load, data: str, kind: str) -> None:
     """What was downloaded is often a page that asks to log in."""
     message = refusal(load, data)
     assert f"it looks like {kind}. Line 1: " in message

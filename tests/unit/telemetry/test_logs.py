@@ -36,7 +36,7 @@ def logger() -> Iterator[tuple[logging.Logger, Lines]]:
     log.removeHandler(handler)
 
 
-def test_a_line_says_when_who_and_what(logger: tuple[logging.Logger, Lines]) -> None:
+def test_a_line_has_time_logger_and_message(logger: tuple[logging.Logger, Lines]) -> None:
     """Time with zone, level, logger and message, and the fields of the run around it."""
     log, handler = logger
     with log_context(run_id="r1", sync="customers"), log_context(phase="load"):
@@ -57,13 +57,13 @@ def test_a_line_says_when_who_and_what(logger: tuple[logging.Logger, Lines]) -> 
 
 
 def test_what_hangs_on_a_record_unasked_is_not_written(logger: tuple[logging.Logger, Lines]) -> None:
-    """Only known fields are written: a row that somebody passes along stays out."""
+    """Only known fields are written: a row among the fields is left out."""
     log, handler = logger
     log.info("x", extra={"row": {"name": "Ann"}})
     assert "Ann" not in json.dumps(handler.lines)
 
 
-def test_an_exception_is_told_without_the_value_it_stumbled_over(logger: tuple[logging.Logger, Lines]) -> None:
+def test_an_exception_is_logged_without_the_value_that_caused_it(logger: tuple[logging.Logger, Lines]) -> None:
     """Other libraries quote values in their messages; ours never do."""
     log, handler = logger
     try:
@@ -80,7 +80,7 @@ def test_an_exception_is_told_without_the_value_it_stumbled_over(logger: tuple[l
     assert "Ann" not in json.dumps(handler.lines)
 
 
-def test_phases_are_told_as_they_begin() -> None:
+def test_each_phase_is_logged_when_it_begins() -> None:
     """Each phase has a line, and every line within it says the phase."""
     handler, log = Lines(), logging.getLogger("shared.telemetry.phases")
     log.addHandler(handler)
@@ -132,7 +132,7 @@ def test_the_handlers_of_the_host_get_json_lines_and_the_level_of_the_settings(
     ]
 
 
-def test_a_handler_that_somebody_shaped_keeps_its_shape(root: logging.Logger) -> None:
+def test_a_handler_with_its_own_format_keeps_it(root: logging.Logger) -> None:
     """Only what has no format gets ours."""
     shaped = logging.NullHandler()
     shaped.setFormatter(logging.Formatter("%(message)s"))
@@ -173,6 +173,6 @@ def test_secrets_are_taken_out_of_every_record() -> None:
 
 
 def test_a_record_whose_arguments_do_not_fit_is_let_through() -> None:
-    """Logging reports it; whoever wrote the line goes on."""
+    """Logging reports it; the code that wrote the line continues."""
     record = logging.LogRecord("x", logging.INFO, "x.py", 1, "%d rows", ("many",), None)
     assert RunContext().filter(record)

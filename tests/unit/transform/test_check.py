@@ -48,7 +48,7 @@ def test_a_sound_definition_has_no_problems() -> None:
         ("nam", {}, "account has no column nam; did you mean name?"),
         ("Account Number", {}, "account has no column Account Number; did you mean accountnumber?"),
         ("computed", {}, "computed is read-only: the service computes it"),
-        ("parent", {}, "parent is of type Lookup, which a mapping cannot fill"),
+        ("parent", {"type": "number"}, "parent is of type Lookup and cannot hold a number, which x is"),
         ("staff", {"type": "date"}, "staff is of type Integer and cannot hold a date, which x is"),
         ("founded", {"type": "number"}, "founded is of type DateTime and cannot hold a number, which x is"),
         ("active", {"type": "date"}, "active is of type Boolean and cannot hold a date, which x is"),

@@ -11,7 +11,7 @@ import pytest
 
 from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, Choice
-from shared.transform import Omit, desire_steps, layout, shape_steps
+from shared.transform import Omit, desire_steps, layout, settle_steps, shape_steps
 from shared.transform.convert import conversion
 from shared.workspace import Workspace
 from tests.unit.transform.world import ACCOUNT, definition, errors, load, shaped
@@ -344,7 +344,7 @@ def test_choice_without_any_option_takes_nothing(workspace: Workspace, kind: Att
     bare = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "bare": column})
     sync = definition([{"name": "x"}], [{"source": "x", "target": "bare"}])
     load(workspace, sync, [("1", "anything"), ("2", None)])
-    for step in (*shape_steps(sync), *desire_steps(sync, bare)):
+    for step in (*shape_steps(sync), *desire_steps(sync, bare), *settle_steps(sync, bare)):
         workspace.run(step)
     assert workspace.query("SELECT _row FROM desired") == [(2,)]
     assert errors(workspace) == [(1, "x", "Unknown Choice", True)]
@@ -400,6 +400,49 @@ def test_a_character_that_the_service_refuses_rejects_the_row(
     assert message(workspace).startswith(f"{said}, which Dataverse does not accept in text")
 
 
+@pytest.mark.parametrize("target", ["message", "column", "error", "rejected", "bit", "_k1_"])
+def test_a_refused_character_is_reported_whatever_its_column_is_called(workspace: Workspace, target: str) -> None:
+    """The names of the columns of `source_errors` are names of target columns too."""
+    attribute = AttributeMetadata(name=target, type=AttributeType.STRING)
+    table = replace(ACCOUNT, attributes={**ACCOUNT.attributes, target: attribute})
+    sync = definition([{"name": "x"}], [{"source": "x", "target": target}])
+    load(workspace, sync, [("1", "a\x01"), ("2", "a")])
+    for step in (*shape_steps(sync), *desire_steps(sync, table)):
+        workspace.run(step)
+    assert errors(workspace) == [(1, "x", REFUSED, True)]
+    assert message(workspace).startswith("character 2 is U+0001, which Dataverse does not accept")
+
+
+@pytest.mark.parametrize(
+    ("rows", "runs"),
+    [
+        ([("1", "5"), ("2", None)], False),
+        ([("1", "5"), ("2", "many")], True),  # left out of the row, which is not rejected
+        ([("1", "5"), ("", "5")], True),  # rejected
+        ([("1", "5"), ("2", "7")], True),  # filtered out
+    ],
+)
+def test_steps_about_errors_tell_when_they_have_nothing_to_do(
+    workspace: Workspace, rows: list[tuple[str, str | None]], *, runs: bool
+) -> None:
+    """Real time leaves them out then: what remains must be the same."""
+    columns = [{"name": "x", "type": "number", "validate": False}]
+    sync = definition(columns, [{"source": "x", "target": "staff"}], filter="x IS DISTINCT FROM 7")
+    load(workspace, sync, rows)
+    before: dict[str, list[Any]] = {}
+    for step in (*shape_steps(sync), *desire_steps(sync, ACCOUNT)):
+        if not step.only_if:
+            workspace.run(step)
+            continue
+        tables = {name: workspace.query(f"SELECT * FROM {name} ORDER BY ALL") for name in ("desired", "source_errors")}
+        asked = before.setdefault(step.only_if, workspace.query(step.only_if))
+        workspace.run(step)
+        assert bool(asked) is runs
+        if not asked:
+            assert tables == {name: workspace.query(f"SELECT * FROM {name} ORDER BY ALL") for name in tables}
+    assert len(before) == 1
+
+
 def test_tabs_and_line_breaks_are_text_like_any_other(workspace: Workspace) -> None:
     """The three control characters that XML has a place for."""
     assert mapped(workspace, "notes", "a\tb\r\nc\x7f") == ["a\tb\r\nc\x7f"]
@@ -442,7 +485,7 @@ def test_an_empty_value_for_a_column_that_is_never_empty(
         [{"name": "x", "validate": validates}], [{"source": "x", "target": attribute.name, "on_null": policy}]
     )
     load(workspace, sync, [("1", "")])
-    for step in (*shape_steps(sync), *desire_steps(sync, entity)):
+    for step in (*shape_steps(sync), *desire_steps(sync, entity), *settle_steps(sync, entity)):
         workspace.run(step)
     assert errors(workspace) == [(1, "x", "Mandatory Rule Violation", rejected) for rejected in wrong]
     assert workspace.query("SELECT count(*) FROM desired") == [(rows,)]

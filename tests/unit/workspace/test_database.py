@@ -63,7 +63,7 @@ def test_a_temporary_folder_that_is_not_there(tmp_path: Path) -> None:
         Workspace.open(temp_folder=tmp_path / "none")
 
 
-def test_the_folder_goes_away_on_closing(tmp_path: Path) -> None:
+def test_closing_removes_the_folder(tmp_path: Path) -> None:
     """Nothing is left behind."""
     with Workspace.open(temp_folder=tmp_path) as workspace:
         (workspace.folder / "rest").write_text("x")
@@ -107,7 +107,7 @@ def test_more_than_the_memory_limit_spills(tmp_path: Path) -> None:
         assert workspace.query("SELECT count(*) FROM (SELECT * FROM big ORDER BY h LIMIT 900000)") == [(900_000,)]
 
 
-def test_what_does_not_fit_at_all_is_said_in_plain_words() -> None:
+def test_a_value_larger_than_the_memory_is_a_user_error() -> None:
     """One value larger than the limit cannot be spilled."""
     with (
         Workspace.open(memory_limit="32MB", threads=1) as workspace,

@@ -38,7 +38,7 @@ def test_work_that_stops_when_asked_is_not_stuck() -> None:
 
 
 def test_work_that_cannot_be_stopped_is_left_alone() -> None:
-    """Whoever waits for it goes on."""
+    """The waiting code continues."""
     end = threading.Event()
     with pytest.raises(OverdueError) as caught:
         within(lambda: 0.0, end.wait, lambda: None, grace=0.0)
@@ -46,7 +46,7 @@ def test_work_that_cannot_be_stopped_is_left_alone() -> None:
     assert caught.value.stuck
 
 
-def test_the_limit_may_move_while_the_work_goes_on() -> None:
+def test_the_limit_may_change_during_the_work() -> None:
     """What was left when the work began does not decide."""
     end, asked = threading.Event(), iter([0.01, 0.01, 5.0])
 

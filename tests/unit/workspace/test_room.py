@@ -18,7 +18,7 @@ def room(free: int, folder: Path = Path("/scratch"), limit: int | None = None) -
     return Room(folder, limit=limit, free_space=lambda _: free)
 
 
-def test_a_run_that_does_not_fit_is_told_so_with_both_figures() -> None:
+def test_a_run_that_does_not_fit_is_refused_with_both_figures() -> None:
     """Needed, free, where, and the setting that helps."""
     with pytest.raises(
         UserError, match="needs about 300 MB of temporary disk, and 200 MB are free in /scratch"

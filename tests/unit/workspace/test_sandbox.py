@@ -213,7 +213,7 @@ def test_no_accepted_expression_sees_more_than_its_row(secrets: Workspace, text:
 
 
 @given(st.recursive(COLUMN | CONSTANT, grown, max_leaves=8))
-def test_harmless_parts_stay_harmless_together(secrets: Workspace, text: str) -> None:
+def test_allowed_parts_are_allowed_together(secrets: Workspace, text: str) -> None:
     """The same without parts that are refused anyway, so that more is accepted and tried."""
     try:
         sql = checked(text, names=NAMES, origin="source.filter")
@@ -223,7 +223,7 @@ def test_harmless_parts_stay_harmless_together(secrets: Workspace, text: str) ->
 
 
 @given(st.text(alphabet=st.sampled_from("ab1'\"()[]{}->|*,.;:@$#?/\\ \n\u00e4\x00"), max_size=30))
-def test_no_text_gets_past_the_parser_unforeseen(text: str) -> None:
+def test_any_text_is_accepted_or_refused_with_an_error(text: str) -> None:
     """A text that is no expression is a mistake in the definition, and nothing else."""
     with suppress(DefinitionError):
         checked(text, names=("a", "b"), origin="source.filter")

@@ -52,7 +52,7 @@ def test_the_place_is_named_and_the_value_is_not() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"NaN", b'{"a":Infinity}', b"[" * 100_000, b"\xff", b"9" * 10_000])
-def test_what_is_no_json_is_told(body: bytes) -> None:
+def test_an_answer_that_is_not_json_is_an_error(body: bytes) -> None:
     """Depth and length included."""
     with pytest.raises(UnexpectedAnswer, match="not JSON"):
         parsed(body, "accounts")

@@ -12,7 +12,7 @@ from shared.dataverse.http.retry import FailedTry, RetryPolicy, Trouble, delay, 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 
-def test_a_lost_answer_is_only_repeated_where_that_does_no_harm() -> None:
+def test_a_lost_answer_is_repeated_only_for_idempotent_requests() -> None:
     """Could the server have acted, and would acting twice matter?"""
     assert delay(FailedTry(trouble=Trouble.LOST, attempt=1, repeatable=False)) is None
     assert delay(FailedTry(trouble=Trouble.LOST, attempt=1, repeatable=True)) is not None

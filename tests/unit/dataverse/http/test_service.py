@@ -166,7 +166,7 @@ def test_a_token_never_goes_to_another_host() -> None:
 
 @pytest.mark.parametrize("asked", ["99999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "7200"])
 def test_a_wait_beyond_reason_is_left_to_the_schedule(asked: str) -> None:
-    """The run ends at once, and whoever tries again is told no more than a day."""
+    """The run ends at once, and the caller gets a wait of at most a day."""
     made, transport, _, clock = service(refused(429, "0x80072322", "Number of requests exceeded", retry_after=asked))
     if asked == "9" * 400:  # more digits than a number has: as if there were none
         with pytest.raises(RetryLater, match="throttles"):
@@ -182,7 +182,7 @@ def test_a_wait_beyond_reason_is_left_to_the_schedule(asked: str) -> None:
     ("asked", "waits"),
     [("-5", 0.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None), ("Thu, 99 Foo 9999 99:99:99 GMT", None)],
 )
-def test_a_wait_that_is_none_is_read_as_what_it_can_mean(asked: str, waits: float | None) -> None:
+def test_an_unusual_retry_after_is_read(asked: str, waits: float | None) -> None:
     """A moment that has passed is no wait; what cannot be read counts as not said."""
     made, transport, _, clock = service(refused(503, "0x80040216", "busy", retry_after=asked), GOOD)
     made.fetch(Call(path="accounts"))
@@ -200,7 +200,7 @@ def test_a_wait_that_is_none_is_read_as_what_it_can_mean(asked: str, waits: floa
         (lambda: refused(500, "0x80044150", "Generic SQL error."), "database failed"),
     ],
 )
-def test_each_trouble_is_told_as_what_it_is(answer: Callable[[], Answer], said: str) -> None:
+def test_each_kind_of_trouble_has_its_own_message(answer: Callable[[], Answer], said: str) -> None:
     """A service that refuses has answered."""
     made, _, _, _ = service(answer())
     with pytest.raises(RetryLater, match=said):

@@ -28,7 +28,7 @@ def answer(status: int, code: str = "", message: str = "", **headers: str) -> Re
         ("", Conflict.PRECONDITION),
     ],
 )
-def test_412_is_told_apart_by_its_code(code: str, meaning: Conflict) -> None:
+def test_the_meaning_of_412_depends_on_its_code(code: str, meaning: Conflict) -> None:
     """One status, four meanings."""
     assert conflict(refusal(answer(412, code))) is meaning
 

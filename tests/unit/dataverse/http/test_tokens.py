@@ -36,12 +36,12 @@ class Endpoint:
         if self.broken:
             return Response(status=503, body=b"<html>")
         if form["client_secret"] != self.valid:
-            return self._json(
+            return self.answer(
                 401, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid secret.\r\nTrace"}
             )
-        return self._json(200, {"access_token": f"token-{len(self.asked)}", "expires_in": self.lasts})
+        return self.answer(200, {"access_token": f"token-{len(self.asked)}", "expires_in": self.lasts})
 
-    def _json(self, status: int, value: Any) -> Response:
+    def answer(self, status: int, value: Any) -> Response:
         return Response(status=status, body=json.dumps(value).encode())
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ def test_the_authority_is_read_from_the_services_challenge() -> None:
     assert endpoint.asked[0]["scope"] == f"{RESOURCE}/.default"
 
 
-def test_a_url_without_a_challenge_is_no_dataverse() -> None:
+def test_a_url_without_a_challenge_is_refused() -> None:
     """The message says what to check."""
     endpoint = Endpoint()
     endpoint.challenge = ""
@@ -202,7 +202,7 @@ def test_the_resource_is_scheme_and_host() -> None:
 def test_a_token_answer_of_another_shape_is_an_error_of_its_own(body: bytes) -> None:
     """No token that cannot be sent is kept, and no time that is none is reckoned with."""
     endpoint = Endpoint()
-    endpoint._json = lambda status, value: Response(status=200, body=body)  # type: ignore[method-assign]
+    endpoint.answer = lambda status, value: Response(status=200, body=body)  # type: ignore[method-assign]
     with pytest.raises((AbortRun, RetryLater)):
         credentials(endpoint).token(RESOURCE)
 
@@ -222,7 +222,7 @@ def test_how_long_a_token_lasts_is_read_within_reason(lasts: Any, used_for: floa
 def test_a_secret_that_the_endpoint_repeats_is_replaced() -> None:
     """As a form writes it."""
     endpoint = Endpoint()
-    endpoint._json = lambda status, value: Response(  # type: ignore[method-assign]
+    endpoint.answer = lambda status, value: Response(  # type: ignore[method-assign]
         status=400, body=b'{"error":"invalid_client","error_description":"client_id=1 wrong%2Fsecret+of+this+test"}'
     )
     with pytest.raises(AbortRun) as caught:
@@ -326,7 +326,7 @@ def test_an_identity_endpoint_of_another_shape_is_an_error_of_its_own(trouble: E
         CredentialTokens(Credential()).token("https://org.crm.dynamics.com")
 
 
-def test_an_identity_that_is_refused_or_away_is_told() -> None:
+def test_an_identity_that_is_refused_or_not_available_is_an_error() -> None:
     """The library has a tree of its own."""
     from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 

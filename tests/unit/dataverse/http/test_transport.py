@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -132,7 +132,7 @@ def test_no_cookie_is_ever_sent_back(transport: HttpTransport) -> None:
 
 
 def test_redirects_are_not_followed(transport: HttpTransport) -> None:
-    """A token must not travel to a host that nobody checked."""
+    """A token must not be sent to a host that was not checked."""
     with serving(lambda handler: reply(handler, status=302, Location="http://127.0.0.1:1/")) as url:
         assert transport.send(get(url)).status == 302
 
@@ -155,7 +155,7 @@ def test_a_password_from_netrc_does_not_replace_the_token(
 
 
 def test_a_refused_connection_was_never_sent(transport: HttpTransport) -> None:
-    """Nobody listens: sending again is safe."""
+    """No server listens: sending again is safe."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(Unsent, match=r"127\.0\.0\.1 could not be reached"):
@@ -184,7 +184,7 @@ def test_tls_that_breaks_after_the_handshake_is_a_lost_answer(
             transport.send(get(url, timeout=5))
 
 
-def test_silence_is_a_lost_answer(transport: HttpTransport) -> None:
+def test_a_timeout_is_a_lost_answer(transport: HttpTransport) -> None:
     """The server may be at work still."""
     release = threading.Event()
 
@@ -232,7 +232,7 @@ def trickle(handler: BaseHTTPRequestHandler, start: bytes, piece: bytes, most: i
         (b"", b"H"),
     ],
 )
-def test_an_answer_that_trickles_has_a_deadline(transport: HttpTransport, start: bytes, piece: bytes) -> None:
+def test_a_slow_answer_has_a_deadline(transport: HttpTransport, start: bytes, piece: bytes) -> None:
     """Each piece comes in time and the whole never: in the body, a header, the size of a chunk, the first line.
 
     The server would go on for 40 s; without a deadline for the whole this test would have to wait for its end.
@@ -248,15 +248,21 @@ def test_an_answer_that_trickles_has_a_deadline(transport: HttpTransport, start:
         transport.send(get(url, timeout=0.3))
 
 
-def test_a_small_answer_cannot_unpack_to_gigabytes(transport: HttpTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small() -> Iterator[HttpTransport]:
+    """A transport whose answers have at most a megabyte."""
+    with closing(HttpTransport(most_bytes=2**20)) as transport:
+        yield transport
+
+
+def test_a_small_answer_cannot_unpack_to_gigabytes(small: HttpTransport) -> None:
     """Unpacking stops at the bound, and the message says what to do."""
-    monkeypatch.setattr("shared.dataverse.http.transport.MOST_BYTES", 2**20)
     bomb = gzip.compress(bytes(2**26))
     with (
         serving(lambda handler: reply(handler, bomb, Content_Encoding="gzip")) as url,
         pytest.raises(AbortRun, match=r"more than 1 MB.*filter"),
     ):
-        transport.send(get(url))
+        small.send(get(url))
 
 
 @pytest.mark.parametrize("coding", ["gzip, gzip", "br", "x-unknown"])
@@ -267,11 +273,8 @@ def test_a_coding_that_was_not_asked_for_is_refused(transport: HttpTransport, co
         transport.send(get(url))
 
 
-def test_endless_lines_behind_the_last_chunk_are_cut_off(
-    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_lines_behind_the_last_chunk_are_cut_off(small: HttpTransport) -> None:
     """The library that reads chunks takes any number of them."""
-    monkeypatch.setattr("shared.dataverse.http.transport._MOST_TRAVELLING", 2**20)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
@@ -281,7 +284,7 @@ def test_endless_lines_behind_the_last_chunk_are_cut_off(
                 handler.wfile.write(b"Trailer: x\r\n" * 2**10)
 
     with serving(answer) as url, pytest.raises(AbortRun, match="MB"):
-        transport.send(get(url))
+        small.send(get(url))
 
 
 def test_what_is_meant_for_this_machine_passes_no_proxy(

@@ -11,8 +11,7 @@ import pytest
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
 from shared.dataverse.http.transport import Request, Response
-from shared.dataverse.read import paging
-from shared.dataverse.read.paging import first_page, following_pages, pages
+from shared.dataverse.read.paging import PageBounds, first_page, following_pages, pages
 from shared.errors import AbortRun
 from tests.unit.dataverse.simulation import BASE, FixedToken, SimulatedClock
 
@@ -70,29 +69,25 @@ def test_the_same_records_under_new_links_end_the_read(paged: Callable[[Say], tu
     assert len(transport.urls) <= 3
 
 
-def test_empty_pages_do_not_go_on_without_end(
-    paged: Callable[[Say], tuple[Service, Paged]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_number_of_empty_pages_has_a_bound(paged: Callable[[Say], tuple[Service, Paged]]) -> None:
     """Some are well; so are some thousands of full ones."""
-    monkeypatch.setattr(paging, "MOST_EMPTY", 20)
+    bounds = PageBounds(empty=20)
     service, transport = paged(lambda n, url: page(f"{BASE}accounts?page={n}"))
     with pytest.raises(AbortRun, match="do not end"):
-        list(pages(service, ["accounts"], table="account"))
+        list(pages(service, ["accounts"], table="account", bounds=bounds))
     assert len(transport.urls) <= 22
     service, _ = paged(
         lambda n, url: page(f"{BASE}accounts?page={n}" if n < 60 else None, *([f"a{n}"] if n % 9 else []))
     )
-    assert len(list(pages(service, ["accounts"], table="account"))) == 60
+    assert len(list(pages(service, ["accounts"], table="account", bounds=bounds))) == 60
 
 
-def test_more_pages_than_there_can_be_end_the_read(
-    paged: Callable[[Say], tuple[Service, Paged]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_pages_than_there_can_be_end_the_read(paged: Callable[[Say], tuple[Service, Paged]]) -> None:
     """Whatever they hold."""
-    monkeypatch.setattr(paging, "MOST_PAGES", 50)
+    bounds = PageBounds(pages=50)
     service, transport = paged(lambda n, url: page(f"{BASE}accounts?page={n}", f"a{n}"))
     with pytest.raises(AbortRun, match="do not end"):
-        list(pages(service, ["accounts"], table="account"))
+        list(pages(service, ["accounts"], table="account", bounds=bounds))
     assert len(transport.urls) <= 52
 
 

@@ -17,7 +17,7 @@ from shared.dataverse.http.transport import Response
 from shared.dataverse.read.page_rows import rows_text
 from shared.dataverse.read.paging import first_page
 from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
-from shared.dataverse.read.reader import insert_statement, read_queries, table_query
+from shared.dataverse.read.reader import Records, insert_statement, read_queries, table_query
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import AbortRun
 from shared.transform import TargetColumn, current_table_step
@@ -69,17 +69,24 @@ def inserted(rows: list[dict[str, Any]] | str, entity: EntityMetadata = TABLE) -
     text = rows if isinstance(rows, str) else json.dumps({"value": rows})
     short, long = (inserted_as(text, entity, from_file=from_file) for from_file in (False, True))
     assert short == long
+    assert inserted_as(text, entity, stored_keys=True) == long
     return long
 
 
-def inserted_as(text: str, entity: EntityMetadata, *, from_file: bool) -> list[tuple[Any, ...]]:
+def inserted_as(
+    text: str, entity: EntityMetadata, *, from_file: bool = False, stored_keys: bool = False
+) -> list[tuple[Any, ...]]:
     with Workspace.open(threads=1) as workspace:
-        workspace.run(current_table_step(LAYOUT))
+        workspace.run(current_table_step(LAYOUT, stored_keys=stored_keys))
         read = rows_text(text, ["precise", "revenue"])
         assert read is not None
         (workspace.folder / "page.json").write_text(read, "utf-8")
         page = str(workspace.folder / "page.json") if from_file else read
-        workspace.execute(insert_statement(entity, LAYOUT, from_file=from_file), [5000, page])
+        records = Records(entity=entity, layout=LAYOUT, stored_keys=stored_keys)
+        statement = insert_statement(records, from_file=from_file)
+        workspace.execute(statement, [5000, page])
+        (wrong,) = workspace.query("SELECT count(*) FROM current WHERE _k1 IS DISTINCT FROM lower(accountnumber)")
+        assert wrong == (0,)
         return workspace.query(f"SELECT _seq, _id, {', '.join(KINDS)}, _created FROM current ORDER BY _seq")
 
 
@@ -152,7 +159,7 @@ def test_a_next_link_inside_a_value_is_only_text() -> None:
     assert first_page(made, "accounts", table="account").following == 'http://127.0.0.1:5080/x?"'
 
 
-def test_a_page_that_is_no_json_ends_the_run() -> None:
+def test_a_page_that_is_not_json_ends_the_run() -> None:
     """A sign-in page is not a table."""
     made, _, _, _ = service(Response(status=200, body=b"<html>"))
     with pytest.raises(AbortRun, match="service_url"):
@@ -206,7 +213,7 @@ def test_rows_are_cut_out_whatever_the_texts_hold(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ['{"error": {}}', '{"value": 5}', "{}", '{"value": [1', '{"value": [1], "x": {"y": 1}}']
 )
-def test_what_is_no_page_is_told(text: str) -> None:
+def test_an_answer_that_is_not_a_page_is_an_error(text: str) -> None:
     """An answer without records is not taken for an empty table."""
     assert rows_text(text) is None
 
@@ -224,7 +231,7 @@ def test_an_answer_without_records_ends_the_read() -> None:
         workspace.run(current_table_step(LAYOUT))
         dataverse, *_ = service(Response(status=200, body=b'{"message": "welcome"}'))
         with pytest.raises(AbortRun, match="service_url"):
-            read_queries(workspace, dataverse, TABLE, LAYOUT, ["accounts"])
+            read_queries(workspace, dataverse, Records(entity=TABLE, layout=LAYOUT), ["accounts"])
 
 
 @pytest.mark.parametrize(
@@ -253,6 +260,6 @@ def test_records_of_another_shape_end_the_read_without_their_values(answer: Any)
         workspace.run(current_table_step(LAYOUT))
         dataverse, *_ = service(Response(status=200, body=json.dumps(answer).encode()))
         with pytest.raises(AbortRun) as caught:
-            read_queries(workspace, dataverse, TABLE, LAYOUT, ["accounts"])
+            read_queries(workspace, dataverse, Records(entity=TABLE, layout=LAYOUT), ["accounts"])
     assert ID not in caught.value.message
     assert "abc" not in caught.value.message

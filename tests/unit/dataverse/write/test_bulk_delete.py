@@ -130,7 +130,7 @@ def test_many_deletes_become_few_jobs() -> None:
     assert outcomes[7].id == record(7)
 
 
-def test_few_deletes_go_the_ordinary_way() -> None:
+def test_few_deletes_are_ordinary_requests() -> None:
     """Below the number that the definition names no job is started."""
     jobs = Jobs(99)
     outcomes, _ = drained(dropping(jobs), deletes(99))
@@ -146,7 +146,7 @@ def test_what_comes_before_the_deletes_is_written_first() -> None:
     assert (len(outcomes), len(jobs.bodies)) == (103, 1)
 
 
-def test_what_a_job_leaves_behind_says_why_on_its_own() -> None:
+def test_records_that_a_job_left_are_deleted_singly_with_their_own_errors() -> None:
     """Records that are still there are deleted one by one: that names code and message."""
     jobs = Jobs(200, immovable=[5, 150])
     outcomes, _ = drained(dropping(jobs), deletes(200))
@@ -155,7 +155,7 @@ def test_what_a_job_leaves_behind_says_why_on_its_own() -> None:
     assert failed[5].message == "Locked"
 
 
-def test_a_delete_without_an_id_goes_the_ordinary_way() -> None:
+def test_a_delete_without_an_id_is_an_ordinary_request() -> None:
     """A job names its records by id."""
     jobs = Jobs(150)
     keyed = Change(number=999, action=ChangeAction.DELETE, key='{"accountnumber":"A"}')
@@ -164,7 +164,7 @@ def test_a_delete_without_an_id_goes_the_ordinary_way() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_a_job_that_the_service_will_not_have_is_no_reason_to_stop(status: int) -> None:
+def test_a_job_that_the_service_refuses_does_not_stop_the_write(status: int) -> None:
     """Its rows are deleted in the ordinary way."""
     jobs = Jobs(150)
     body = json.dumps({"error": {"code": "0x80040203", "message": "No."}}).encode()
@@ -184,7 +184,7 @@ def test_a_privilege_that_is_missing_ends_the_run_with_its_name() -> None:
     assert "prvBulkDelete" in error.message
 
 
-def test_a_service_that_stays_away_ends_the_run_as_retry_later() -> None:
+def test_a_service_that_stays_unavailable_ends_the_run_as_retry_later() -> None:
     """Likewise, with the jobs that were not begun."""
     jobs = Jobs(12_000)
     jobs.refusal = Response(status=503, body=b'{"error":{"code":"0x1","message":"away"}}')
@@ -193,7 +193,7 @@ def test_a_service_that_stays_away_ends_the_run_as_retry_later() -> None:
     assert isinstance(error, RetryLater)
 
 
-def test_the_deadline_calls_jobs_off_and_tells_what_they_did() -> None:
+def test_the_deadline_cancels_jobs_and_reports_their_outcomes() -> None:
     """Nothing is deleted after the run has ended; what was is applied, the rest is left for the next run."""
     jobs = Jobs(30_000, seconds=25.0)
     drops = dropping(jobs, deadline=jobs.clock.monotonic() + 50)

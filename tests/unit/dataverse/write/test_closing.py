@@ -84,8 +84,8 @@ class Sales(Memory):
         self.activities.append(activity)
         return self._ok(204)
 
-    def _insert(self, row: dict[str, Any]) -> str:
-        return super()._insert({"statecode": 0, "statuscode": 1, **row})
+    def insert(self, row: dict[str, Any]) -> str:
+        return super().insert({"statecode": 0, "statuscode": 1, **row})
 
     def _update(self, record: str, row: dict[str, Any]) -> str:
         state = row.get("statecode", 0)

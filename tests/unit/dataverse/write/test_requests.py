@@ -195,7 +195,7 @@ def test_any_batch_answer_is_taken_apart_as_it_was_put_together(parts: list[tupl
 
 
 @pytest.mark.parametrize("body", [b"", b"--edge\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 204 X\r\n\r\n"])
-def test_a_batch_answer_that_breaks_off_is_no_answer(body: bytes) -> None:
+def test_a_truncated_batch_answer_is_a_lost_answer(body: bytes) -> None:
     """Without its closing boundary it is as good as lost."""
     with pytest.raises(ValueError, match="closing boundary"):
         decoded(Response(status=200, headers={"content-type": "multipart/mixed; boundary=edge"}, body=body))

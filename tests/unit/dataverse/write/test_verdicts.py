@@ -99,7 +99,7 @@ def test_a_half_that_fails_sets_the_rest_free() -> None:
     assert numbers(only(verdict).changes) == list(range(25))
 
 
-def test_the_last_few_suspects_are_told_apart_by_a_batch() -> None:
+def test_the_last_rows_that_may_be_invalid_are_sent_in_a_batch() -> None:
     """One request judges each of them by an answer of its own."""
     again = only(judge(chunk(RequestKind.CREATE, 10), answer(400, "0x80044331"), TARGET))
     assert (again.step, len(again.changes), again.rest) == (Step.SINGLY, 10, ())
@@ -140,7 +140,7 @@ def test_a_batch_that_is_refused_as_a_whole_gets_smaller_until_it_is_one_row() -
         Response(status=500, body=b"<html>"),
     ],
 )
-def test_an_answer_to_creates_that_breaks_off_is_lost(response: Response) -> None:
+def test_a_truncated_answer_to_creates_is_a_lost_answer(response: Response) -> None:
     """The records may be there: they are looked up before they are sent again."""
     verdict = judge(chunk(RequestKind.CREATE, 3), response, TARGET)
     assert verdict.trouble is Trouble.LOST
@@ -199,7 +199,7 @@ def test_a_key_that_is_taken_after_a_lost_answer_is_looked_up_again() -> None:
 
 
 @pytest.mark.parametrize("fault", [answer(500, "0x80044150"), answer(500, "0x80040216"), answer(503, "0x1")])
-def test_a_server_that_fails_after_it_acted_is_not_believed(fault: Response) -> None:
+def test_a_server_error_after_a_create_is_checked_by_a_look_up(fault: Response) -> None:
     """A fault that did not undo the creates shows when their keys are taken: they are looked up, not failed."""
     again = only(judge(chunk(RequestKind.CREATE, 30), fault, TARGET))
     assert again.step is Step.SEND
@@ -207,7 +207,7 @@ def test_a_server_that_fails_after_it_acted_is_not_believed(fault: Response) -> 
 
 
 def test_a_create_with_an_id_is_looked_up_by_it() -> None:
-    """A record of somebody else's with the same key is not the one that was made here."""
+    """A record of another client with the same key is not the one that was created here."""
     made = tuple(
         replace(change(RequestKind.CREATE, number), id=f"00000000-0000-4000-8000-00000000000{number}")
         for number in range(2)
@@ -319,7 +319,7 @@ def test_parts_of_a_batch_are_judged_one_by_one() -> None:
     assert isinstance(judge(chunk(RequestKind.DELETE, 1), batch(refused), TARGET).end, AbortRun)
 
 
-def test_creates_of_a_batch_whose_answer_a_gateway_swallowed_are_looked_up() -> None:
+def test_creates_of_a_batch_whose_answer_was_lost_are_looked_up() -> None:
     """A 502 inside a batch is as ambiguous as one around it."""
     verdict = judge(chunk(RequestKind.CREATE, 2, step=Step.SINGLY), batch(Response(status=502), good()), TARGET)
     assert (only(verdict).step, numbers(only(verdict).changes)) == (Step.LOOK_UP, [0])

@@ -141,7 +141,7 @@ def test_a_table_without_bulk_messages_is_written_through_batches() -> None:
 
 
 @pytest.mark.parametrize("bad", [1, 15])
-def test_bad_rows_are_told_apart_and_the_good_ones_land(bad: int) -> None:
+def test_invalid_rows_are_found_and_the_others_are_written(bad: int) -> None:
     """Scattered bad rows cost at most 2 % more requests than bad x log2(chunk) predicts; all good rows land."""
     rows, every = 20_000, 20_000 // bad
     here = world(bad=lambda row: "too long" if int(row["accountnumber"][1:]) % every == every - 3 else None)
@@ -155,7 +155,7 @@ def test_bad_rows_are_told_apart_and_the_good_ones_land(bad: int) -> None:
     assert extra <= 1.02 * bad * math.log2(1000) + 2
 
 
-def test_many_bad_rows_are_told_apart_in_one_batch_each() -> None:
+def test_many_invalid_rows_are_found_in_one_batch_each() -> None:
     """Where a good part of the rows is bad, one $batch for each chunk finds them all."""
     here = world(bad=lambda row: "bad" if int(row["accountnumber"][1:]) % 3 == 0 else None)
     outcomes = here.write(inserts(5000))
@@ -222,7 +222,7 @@ def test_a_missing_privilege_ends_the_run_and_accounts_for_every_change() -> Non
     assert settled(outcomes, 3000)["Skipped"] > 0
 
 
-def test_a_service_that_stays_away_ends_the_run_as_retry_later() -> None:
+def test_a_service_that_stays_unavailable_ends_the_run_as_retry_later() -> None:
     """503 for too long raises RetryLater after every change has its outcome."""
     here = world(faults=[Fault(kind="status", status=503, code="0x80040216", times=10_000)])
     outcomes, error = drained(here, inserts(300))
@@ -299,7 +299,7 @@ def test_a_lost_upsert_race_is_repeated_once() -> None:
     assert settled(here.write([upsert(0, "A0", name="x")]), 1) == {"Applied": 1}
 
 
-def test_first_load_comes_near_what_the_service_can_do() -> None:
+def test_a_first_load_is_near_the_limit_of_the_service() -> None:
     """100,000 inserts at 30 ms + 1 ms a row and 8 requests at once take at most 1/0.9 of the computed time."""
     here = world(most_parallel=8)
     here.write(inserts(100_000))
@@ -338,7 +338,9 @@ def test_an_upsert_that_has_to_create_is_not_doubled_by_a_late_service() -> None
 @pytest.mark.parametrize("guarded", [True, False])
 @pytest.mark.parametrize("code", ["0x80044150", "0x80044151", "0x80040216", "0x80040255"])
 @pytest.mark.parametrize("bulk", [True, False])
-def test_a_server_that_acted_and_says_it_failed_is_found_out(*, guarded: bool, code: str, bulk: bool) -> None:
+def test_a_create_that_took_effect_and_was_answered_with_an_error_is_found(
+    *, guarded: bool, code: str, bulk: bool
+) -> None:
     """Whatever the fault claims, creates that took effect end as applied with the id that they have."""
     kinds = ["status_after", "part_after"] if not bulk else ["status_after"]
     here = world(
@@ -355,7 +357,7 @@ def test_a_server_that_acted_and_says_it_failed_is_found_out(*, guarded: bool, c
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "timeout_after", "status_after", "late"])
 @pytest.mark.parametrize("bulk", [True, False])
-def test_somebody_elses_record_does_not_pass_for_ours(*, kind: str, bulk: bool) -> None:
+def test_a_record_that_another_client_created_is_not_taken_for_ours(*, kind: str, bulk: bool) -> None:
     """After a fault a record with an insert's key may be ours or another's: only ours has the id that we gave it."""
     here = world(
         messages=ALL_MESSAGES if bulk else frozenset(),
@@ -383,7 +385,7 @@ def test_taken_keys_do_not_stop_a_writer_whose_caller_adopts(*, adopting: bool) 
     assert ("Skipped" in ends) is not adopting
 
 
-def test_a_key_that_another_has_is_told_soon() -> None:
+def test_a_key_that_is_taken_is_reported_without_many_tries() -> None:
     """One look-up for each lost answer shows whose the record is; waiting would not change it."""
     here = world(faults=[Fault(kind="drop_before")])
     here.memory.send(request("POST", {"accountnumber": "A0", "name": "theirs"}, unharmed=here))
@@ -394,7 +396,7 @@ def test_a_key_that_another_has_is_told_soon() -> None:
 
 
 def request(method: str, row: dict[str, str], *, unharmed: World) -> Request:
-    """A request of somebody else, whom no fault meets."""
+    """A request of another client, without faults."""
     unharmed.memory.faults.insert(0, Fault(kind="none"))
     return Request(method=method, url=BASE + "accounts", body=json.dumps(row).encode())
 
@@ -420,7 +422,7 @@ def test_a_create_brings_no_id_where_the_table_takes_none() -> None:
         Fault(kind="unsent", times=1000),
     ],
 )
-def test_who_has_little_patience_is_told_soon(fault: Fault) -> None:
+def test_a_short_retry_policy_ends_the_write_early(fault: Fault) -> None:
     """However often the service says later, after the time given the caller hears it, with every change accounted for."""
     here = world(faults=[fault], retry_policy=RetryPolicy(seconds=60.0, attempts=1000))
     outcomes, error = drained(here, inserts(50))

@@ -80,6 +80,146 @@ def test_five_mistakes_are_all_reported_each_at_its_line_and_column() -> None:
 # What is changed, with ^ where the mistake is to be reported; the path; words of the message.
 MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "name": ([("name: customers", "name: ^Customers!")], "name", "a-z, 0-9 and -"),
+    "notation of another type": (
+        [("type: date, input_format", "type: date, ^decimal_separator: ',', input_format")],
+        "source.columns[3].decimal_separator",
+        "only for a column of type number",
+    ),
+    "time zone of text": (
+        [("{name: Since, type: date, input_format: dd/MM/yyyy}", "{name: Since, ^time_zone: Europe/Berlin}")],
+        "source.columns[3].time_zone",
+        "only for a column of type date",
+    ),
+    "separator of two characters": (
+        [("type: number, validate", "type: number, decimal_separator: ^',,', validate")],
+        "source.columns[2].decimal_separator",
+        "a separator is one character",
+    ),
+    "separator that is a digit": (
+        [("type: number, validate", "type: number, thousands_separator: ^'0', validate")],
+        "source.columns[2].thousands_separator",
+        "cannot be a letter, a digit",
+    ),
+    "decimal separator that is a blank": (
+        [("type: number, validate", "type: number, decimal_separator: ^' ', validate")],
+        "source.columns[2].decimal_separator",
+        "cannot be a blank",
+    ),
+    "separator that is a control character": (
+        [("type: number, validate", 'type: number, thousands_separator: ^"\\x01", validate')],
+        "source.columns[2].thousands_separator",
+        "cannot be a control character",
+    ),
+    "equal separators": (
+        [("type: number, validate", "type: number, decimal_separator: ',', thousands_separator: ^',', validate")],
+        "source.columns[2].thousands_separator",
+        "are the same character",
+    ),
+    "thousands separator like the usual decimal separator": (
+        [("type: number, validate", "type: number, thousands_separator: ^'.', validate")],
+        "source.columns[2].thousands_separator",
+        "write decimal_separator: ','",
+    ),
+    "strip of a sign": (
+        [("type: number, validate", "type: number, strip: ^'€-', validate")],
+        "source.columns[2].strip",
+        "belong to the number",
+    ),
+    "strip of brackets": (
+        [("type: number, validate", "type: number, strip: ^'()', validate")],
+        "source.columns[2].strip",
+        "is a negative number",
+    ),
+    "strip of a separator": (
+        [("type: number, validate", "type: number, decimal_separator: ',', strip: ^'€,', validate")],
+        "source.columns[2].strip",
+        "a separator cannot be among the signs",
+    ),
+    "unknown time zone": (
+        [("input_format: dd/MM/yyyy", "time_zone: ^Europe/Berln")],
+        "source.columns[3].time_zone",
+        "did you mean Europe/Berlin?",
+    ),
+    "time zone of Windows": (
+        [("input_format: dd/MM/yyyy", "time_zone: ^W. Europe Standard Time")],
+        "source.columns[3].time_zone",
+        "write an IANA name",
+    ),
+    "ambiguous time without a zone": (
+        [("input_format: dd/MM/yyyy", "^on_ambiguous_time: later")],
+        "source.columns[3].on_ambiguous_time",
+        "needs a time_zone",
+    ),
+    "ambiguous time": (
+        [("input_format: dd/MM/yyyy", "time_zone: Europe/Berlin, on_ambiguous_time: ^first")],
+        "source.columns[3].on_ambiguous_time",
+        "one of 'earlier' or 'later'",
+    ),
+    "pivot without a format": (
+        [("input_format: dd/MM/yyyy", "^pivot: 50")],
+        "source.columns[3].pivot",
+        "two-digit year",
+    ),
+    "pivot out of range": (
+        [("input_format: dd/MM/yyyy", "input_format: dd/MM/yy, pivot: ^101")],
+        "source.columns[3].pivot",
+        "less than or equal to 100",
+    ),
+    "no format": (
+        [("input_format: dd/MM/yyyy", "input_format: ^[]")],
+        "source.columns[3].input_format",
+        "this is empty",
+    ),
+    "format that is a number": (
+        [("input_format: dd/MM/yyyy", "input_format: [dd/MM/yyyy, ^20]")],
+        "source.columns[3].input_format[1]",
+        "put it in quotes",
+    ),
+    "word that means both": (
+        [("type: bool", "type: bool, true_values: [Ja, X], false_values: [nein, ^' x ']")],
+        "source.columns[4].false_values[1]",
+        "it cannot mean both",
+    ),
+    "word that usually means the opposite": (
+        [("type: bool", "type: bool, true_values: [Ja, ^N]")],
+        "source.columns[4].true_values[1]",
+        "give both lists",
+    ),
+    "empty word": (
+        [("type: bool", "type: bool, false_values: ^['']")],
+        "source.columns[4].false_values",
+        "an empty text is no value",
+    ),
+    "word that is no text": (
+        [("type: bool", "type: bool, true_values: [^true]")],
+        "source.columns[4].true_values[0]",
+        "put it in quotes",
+    ),
+    "words of a number": (
+        [("type: number, validate", "type: number, ^true_values: [x], validate")],
+        "source.columns[2].true_values",
+        "only for a column of type bool",
+    ),
+    "null values of a calculated column": (
+        [("{name: title, formula", "{name: title, ^null_values: [x], formula")],
+        "source.columns[5].null_values",
+        "this column is calculated",
+    ),
+    "null values that are a text": (
+        [("  header: true", "  null_values: ^N/A\n  header: true")],
+        "source.null_values",
+        "a list is required here, but this is text",
+    ),
+    "null value without quotes": (
+        [("  header: true", "  null_values: [^NULL]\n  header: true")],
+        "source.null_values[0]",
+        'write "NULL"',
+    ),
+    "null value that is a number": (
+        [("  header: true", "  null_values: [^0]\n  header: true")],
+        "source.null_values[0]",
+        "put it in quotes",
+    ),
     "name missing": ([("name: customers\n", ""), ("version:", "^version:")], "name", "this key is missing"),
     "version as a number": ([("version: 1.0.0", "version: ^1.0")], "version", "put it in quotes"),
     "schedule": ([('"0 */15 * * * *"', "^0 61 * * * *")], "schedule", "minute: '61' is not a number from 0 to 59"),
@@ -309,7 +449,7 @@ def test_a_mistake_is_named_at_its_place(case: tuple[list[tuple[str, str]], str,
         ("\ta: 1", "tab"),
     ],
 )
-def test_what_is_no_mapping_of_keys_is_one_problem_with_a_place(text: str, message: str) -> None:
+def test_a_document_that_is_not_a_mapping_is_one_problem_with_line_and_column(text: str, message: str) -> None:
     """A text that is no definition at all gives one problem and no traceback."""
     (found,) = problems(text)
 
@@ -370,7 +510,7 @@ def test_a_delimiter_may_be_written_as_its_code_point(written: str, character: s
     [("header: true", True), ("header_rows_to_ignore: 2", False), ("header_rows_to_ignore: 0", True)],
 )
 def test_rows_to_ignore_stand_in_place_of_a_header(written: str, header: bool) -> None:  # noqa: FBT001 - a case of a table
-    """Whoever skips rows and says nothing of a header has none; otherwise there is one."""
+    """Where rows are ignored and `header` is not given there is no header; otherwise there is one."""
     definition = load_definition(changed(("header: true", written)))
 
     assert isinstance(definition.source, DelimitedSource)

@@ -75,7 +75,7 @@ def test_every_problem_of_every_file_is_reported_at_once(tmp_path: Path) -> None
 
 
 def test_a_name_that_two_files_have_is_refused_in_both(tmp_path: Path) -> None:
-    """Nobody can tell which one is meant."""
+    """Which one is meant is not known."""
     write(tmp_path, a=named("same"), b=named("same"), c=named("other"))
 
     loaded = load_folder(tmp_path)
@@ -117,7 +117,7 @@ def test_a_removed_file_is_forgotten_and_a_new_one_found(tmp_path: Path) -> None
     assert [each.name for each in repository.definitions()] == ["b"]
 
 
-def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_used(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_a_problem_and_other_files_are_used(tmp_path: Path) -> None:
     """A link to nowhere looks like a definition and is none."""
     write(tmp_path, a=named("a"))
     (tmp_path / "b.yaml").symlink_to(tmp_path / "gone.yaml")
@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_used(t
     )
 
 
-def test_what_is_not_a_plain_file_is_told_and_never_waited_for(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_regular_file_is_a_problem_and_is_not_opened(tmp_path: Path) -> None:
     """A pipe that nothing writes to, a device without an end, links in a circle: one problem each, and the rest is used."""
     write(tmp_path, a=named("a"))
     os.mkfifo(tmp_path / "b.yaml")
@@ -178,7 +178,7 @@ def test_a_broken_copy_does_not_take_the_name_of_a_good_file(tmp_path: Path) -> 
     assert Repository(tmp_path, clock=Clock()).find("same").name == "same"
 
 
-def test_a_mistake_in_a_changed_file_takes_only_that_sync_away(tmp_path: Path) -> None:
+def test_a_mistake_in_a_changed_file_affects_only_that_sync(tmp_path: Path) -> None:
     """Find says what is wrong with it."""
     clock = Clock()
     write(tmp_path, a=named("a"), b=named("b"))
@@ -193,7 +193,7 @@ def test_a_mistake_in_a_changed_file_takes_only_that_sync_away(tmp_path: Path) -
 
 
 def test_a_sync_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path: Path) -> None:
-    """Whoever mistypes a name sees the names."""
+    """The error lists the names that there are."""
     write(tmp_path, a=named("a"), b=named("b"))
 
     with pytest.raises(UserError, match="there are: a, b"):

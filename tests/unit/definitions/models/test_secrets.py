@@ -1,4 +1,4 @@
-"""A secret that somebody wrote into a definition is refused and never repeated."""
+"""A literal secret in a definition is refused and never repeated."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_no_secret_of_any_characters_is_repeated(secret: str, shape: str) -> Non
 
 
 def test_a_validation_error_of_pydantic_holds_no_input() -> None:
-    """Even whoever uses the models without the loader sees no value in the error."""
+    """Also without the loader no value is in the error."""
     with pytest.raises(ValueError, match="do not write a secret here") as caught:
         SyncDefinition.model_validate({"destination": {"client_secret": SECRET}})
 
@@ -134,7 +134,7 @@ def test_a_secret_parameter_stands_for_its_reference() -> None:
         ("client_id: {key_vault: dynamics-client-id}", "client_id: 'x-@password'", "destination.client_id"),
     ],
 )
-def test_a_secret_parameter_stands_nowhere_else(old: str, new: str, path: str) -> None:
+def test_a_secret_parameter_is_refused_in_other_fields(old: str, new: str, path: str) -> None:
     """Where no secret may stand a SECRET parameter is a mistake."""
     with pytest.raises(DefinitionError) as caught:
         load_definition(with_parameter("client_secret: '@password'").replace(old, new))

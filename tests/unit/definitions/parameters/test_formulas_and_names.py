@@ -48,7 +48,7 @@ def test_a_formula_is_a_call_of_texts_names_and_calls() -> None:
         ("FILENAME(" * 20 + "@a" + ", 'x')" * 20, "too deeply"),
     ],
 )
-def test_what_is_no_formula_is_refused_with_a_reason(formula: str, message: str) -> None:
+def test_an_invalid_formula_is_refused_with_a_reason(formula: str, message: str) -> None:
     """Each mistake has its own words."""
     with pytest.raises(ValueError, match=message):
         parse_formula(formula)
@@ -94,7 +94,7 @@ def test_in_odata_names_are_found_outside_texts(text: str, names: tuple[str, ...
     assert names_in(text, Language.ODATA) == names
 
 
-def test_a_reference_says_where_it_stands() -> None:
+def test_a_reference_has_its_position() -> None:
     """Start and end are those of the name with its sign."""
     text = "x@{ab}y @cd"
 
@@ -124,7 +124,7 @@ def test_a_pattern_never_explodes() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(", "a(?=b)", r"(a)\1", "a{5000}", "\udcff"])
-def test_what_is_no_pattern_is_refused_before_the_run(pattern: str) -> None:
+def test_an_invalid_pattern_is_refused_before_the_run(pattern: str) -> None:
     """Also what would need to look back or ahead."""
     with pytest.raises(ValueError, match="not a regular expression in RE2 syntax"):
         check_pattern(pattern)

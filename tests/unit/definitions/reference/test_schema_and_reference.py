@@ -95,7 +95,7 @@ def models() -> list[dict[str, Any]]:
     return [schema, *(each for each in schema["$defs"].values() if "properties" in each)]
 
 
-def test_every_key_has_a_meaning_and_stands_on_the_page() -> None:
+def test_every_key_is_described_on_the_page() -> None:
     """No key is left to guess."""
     page = reference_page()
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.jobs.batch.reports import MOST_KINDS, error_files, error_rows
+from shared.jobs.batch.reports import error_files, error_rows
+from shared.reconcile.reports import MOST_KINDS
 from shared.workspace import Workspace
 
 RECORD = "00000000-0000-0000-0000-{:012d}"

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import UserError
-from shared.jobs.real_time import files
 from shared.jobs.real_time.files import messages_in
 
 EVENTS = [
@@ -21,11 +20,11 @@ EVENTS = [
 ]
 
 
-def read(content: bytes) -> tuple[list[tuple[str, bytes]], str]:
+def read(content: bytes, **options: int) -> tuple[list[tuple[str, bytes]], str]:
     """The events with their lines, and the error that ends the reading."""
     found: list[tuple[str, bytes]] = []
     try:
-        for message in messages_in(io.BytesIO(content), name="events.json", stream="s"):
+        for message in messages_in(io.BytesIO(content), name="events.json", stream="s", **options):
             assert (message.partition, message.sequence) == ("s", len(found))
             found.append((message.offset, message.body))
     except UserError as error:
@@ -96,12 +95,13 @@ def test_where_a_value_breaks_off_the_place_is_named(content: bytes, given: int,
     assert (len(found), says in error) == (given, True), error
 
 
-def test_an_event_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_has_a_bound() -> None:
     """Neither a line without an end nor an event without one fills the memory."""
-    monkeypatch.setattr(files, "_LARGEST", 100)
-    assert "line is longer than 100 bytes" in read(b'{"n": 1}\n{"n": "' + b"x" * 200 + b'"}')[1]
-    assert "larger than 100 bytes" in read(b'{\n"a": "' + b"x" * 60 + b'",\n"b": "' + b"x" * 60 + b'"\n}')[1]
-    assert len(read(b"[\n" + b'{"n": 1},\n' * 50 + b"1]")[0]) == 51
+    assert "line is longer than 100 bytes" in read(b'{"n": 1}\n{"n": "' + b"x" * 200 + b'"}', largest=100)[1]
+    assert (
+        "larger than 100 bytes" in read(b'{\n"a": "' + b"x" * 60 + b'",\n"b": "' + b"x" * 60 + b'"\n}', largest=100)[1]
+    )
+    assert len(read(b"[\n" + b'{"n": 1},\n' * 50 + b"1]", largest=100)[0]) == 51
 
 
 def test_a_file_is_read_only_as_far_as_events_are_asked_for() -> None:

@@ -6,9 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from shared.definitions.models.notation import POSIX_PIVOT
 from shared.workspace import literal
 
-__all__ = ["DateFormat", "in_calendar", "iso_timestamp", "read_format"]
+__all__ = ["DateFormat", "has_offset", "in_calendar", "iso_timestamp", "read_format"]
+
+_AT_END: Final = r"'[+-][0-9]{2}(:?[0-9]{2})?$'"
 
 # .NET custom format -> strptime of DuckDB, and the number of characters where it is fixed.
 _TOKENS: Final[dict[str, tuple[str, int | None]]] = {
@@ -57,10 +60,44 @@ class DateFormat:
     strptime: str
     length: int | None
 
+    @property
+    def has_offset(self) -> bool:
+        """Whether each text names its offset from UTC."""
+        return "%z" in self._tokens
+
+    @property
+    def has_short_year(self) -> bool:
+        """Whether the year has two digits."""
+        return not self._tokens.isdisjoint({"%y", "%-y"})
+
+    @property
+    def _tokens(self) -> frozenset[str]:
+        return frozenset(re.findall(r"%-?.", self.strptime))
+
+    def pivoted(self, moment: str, text: str, pivot: int) -> str:
+        """SQL for a moment that was read in this format, in the century that a pivot gives its year.
+
+        NULL for 29 February of a year that does not have one. `moment` and `text` are columns.
+        """
+        if not self.has_short_year or pivot == POSIX_PIVOT:
+            return moment
+        first, last, sign = (pivot, POSIX_PIVOT, "-") if pivot < POSIX_PIVOT else (POSIX_PIVOT, pivot, "+")
+        century = 2000 if pivot < POSIX_PIVOT else 1900
+        year = f"year({self._written_clock(moment, text)})"
+        moved = f"{moment} {sign} INTERVAL 100 YEAR"
+        other = f"{year} >= {century + first} AND {year} < {century + last}"
+        return f"CASE WHEN NOT ({other}) THEN {moment} WHEN day({moved}) = day({moment}) THEN {moved} END"
+
+    def _written_clock(self, moment: str, text: str) -> str:
+        """SQL for the moment without its offset: around New Year the year in UTC is not the year of the text."""
+        if not self.has_offset:
+            return moment
+        return self.timestamp(f"regexp_replace({text}, {_AT_END}, '+00:00')")
+
     def timestamp(self, text: str) -> str:
         """SQL for the moment that a text names in this format, in UTC; NULL where it names none."""
         # strptime reads only offsets in digits; .NET writes Z for UTC.
-        read = f"regexp_replace({text}, '[Zz]$', '+00:00')" if "%z" in self.strptime else text
+        read = f"regexp_replace({text}, '[Zz]$', '+00:00')" if self.has_offset else text
         parsed = f"CAST(try_strptime({read}, {literal(self.strptime)}) AS TIMESTAMP)"
         # strptime takes `1/2/2024` for `dd/MM/yyyy`; .NET's ParseExact does not, and a wrong format shows that way.
         return f"CASE WHEN length({text}) = {self.length} THEN {parsed} END" if self.length else parsed
@@ -88,6 +125,11 @@ def iso_timestamp(text: str) -> str:
     The year may have more than four digits; see `in_calendar`.
     """
     return f"CASE WHEN {text} BETWEEN '0' AND ':' THEN CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) END"
+
+
+def has_offset(text: str) -> str:
+    """SQL condition: an ISO 8601 text names an offset, `Z` or a zone; it stands after the minutes."""
+    return f"regexp_matches({text}, ':.*[A-Za-z+-]')"
 
 
 def in_calendar(moment: str) -> str:

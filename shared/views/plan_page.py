@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from shared.views.changes import change_lines, shown_counts
 from shared.visible import for_terminal
 
 __all__ = ["plan_page"]
@@ -29,7 +30,6 @@ td.was, td.will { white-space: pre-wrap; }
 @media print { body { max-width: none; margin: 0; } .wide { overflow: visible; } tr { break-inside: avoid; } }
 code { overflow-wrap: anywhere; }
 """
-_COUNTS = ("created", "updated", "deleted", "expired", "upserted", "unchanged", "ignored")
 
 
 def plan_page(plan: Mapping[str, Any]) -> str:
@@ -59,9 +59,9 @@ def _section(title: str, table: str, rows: Iterable[object]) -> tuple[str, ...]:
 
 
 def _counts(planned: Mapping[str, Any]) -> str:
-    shown = [name for name in _COUNTS if planned[name] or name in _COUNTS[:3]]
+    shown = shown_counts(planned)
     numbers = dict.fromkeys(range(len(shown)), "n")
-    return _table([name.capitalize() for name in shown], [[f"{planned[name]:,}" for name in shown]], classes=numbers)
+    return _table([name.capitalize() for name in shown], [[f"{n:,}" for n in shown.values()]], classes=numbers)
 
 
 def _rows(planned: Mapping[str, Any]) -> str:
@@ -72,14 +72,12 @@ def _rows(planned: Mapping[str, Any]) -> str:
     return _table(["Side", *(name.capitalize() for name in names)], rows, classes=dict.fromkeys(range(1, 5), "n"))
 
 
-def _samples(changes: Iterable[Mapping[str, Any]]) -> str:
+def _samples(sample: Iterable[Mapping[str, Any]]) -> str:
     rows = []
-    for change in changes:
-        key = ", ".join(_cell_text(value) for value in change["key"].values())
-        head = [change["action"], _cell_text(change["row"]), key]
-        for column in change["columns"] or [{"column": "", "before": None, "after": None}]:
-            rows.append([*head, column["column"], _cell_text(column["before"]), _cell_text(column["after"])])
-            head = ["", "", ""]
+    for line in change_lines(sample):
+        head = [line.action, _cell_text(line.row), ", ".join(map(_cell_text, line.key))]
+        values = [line.column, _cell_text(line.before), _cell_text(line.after)]
+        rows.append([*(head if line.first else ["", "", ""]), *values])
     return _table(
         ["Action", "Row", "Key", "Column", "Before", "After"], rows, classes={0: "action", 1: "n", 4: "was", 5: "will"}
     )

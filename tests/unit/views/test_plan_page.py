@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import Any
 
-from shared.cli.html import plan_page
+from shared.views.plan_page import plan_page
 
 VOID = {"meta"}
 

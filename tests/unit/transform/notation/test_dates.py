@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from shared.transform.dates import read_format
+from shared.transform.notation.dates import read_format
 from shared.workspace import Workspace, literal
 
 

@@ -12,7 +12,9 @@ from typing import ClassVar, Final
 
 import duckdb
 
-from shared.workspace import NewTable, Row, SqlValue, Workspace, literal
+from shared.workspace.database import Row, Workspace
+from shared.workspace.sql import SqlValue, literal
+from shared.workspace.steps import NewTable
 
 __all__ = ["WarmWorkspace", "Workspaces"]
 

@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from shared.errors import UserError
-from shared.jobs.real_time.workspaces import WarmWorkspace, Workspaces
 from shared.workspace import NewTable, Step
+from shared.workspace.warm import WarmWorkspace, Workspaces
 
 
 def table(name: str, query: str) -> NewTable:

@@ -1,29 +1,27 @@
-"""Runs and their errors, as the state store keeps them."""
+"""The execution log as people and programs see it: the latest runs, one run by its id, its changes and error files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePath
+from typing import Any, Final
 
-from shared.cli.output import write_file
 from shared.errors import UserError
-from shared.state import RunRecord, RunState
+from shared.state import JobRequest, RunRecord, RunState, StateStore
 
-if TYPE_CHECKING:
-    from shared.state import ErrorRecord, JobRequest, StateStore
+__all__ = ["LOST", "changes_made", "error_files", "latest_runs", "run_json", "run_named"]
 
-__all__ = ["error_json", "latest_runs", "run_json", "run_named", "write_files"]
-
-SEARCHED = 1000  # latest runs among which the beginning of an id is looked for
-LATEST = "last"
-LOST = "Lost"  # shown for a run whose lease has lapsed; the next tick marks it as interrupted
+SEARCHED: Final = 1000  # latest runs among which the beginning of an id is looked for
+LATEST: Final = "last"
+LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick marks it as interrupted
+_CHANGES: Final = ("created", "updated", "deleted", "expired", "upserted")
 
 
 def latest_runs(state: StateStore, sync: str | None, limit: int) -> tuple[RunRecord, ...]:
     """The latest runs as people see them, newest first: with those that are requested, and those that are lost."""
     requested = [_queued(request) for request in state.job_requests() if sync in (None, request.sync)]
-    logged = [_shown(run, state) for run in state.runs(sync, limit)]
+    logged = [_current(run, state) for run in state.runs(sync, limit)]
     return tuple(sorted([*requested, *logged], key=lambda run: run.started, reverse=True)[:limit])
 
 
@@ -39,7 +37,7 @@ def _queued(request: JobRequest) -> RunRecord:
     )
 
 
-def _shown(run: RunRecord, state: StateStore) -> RunRecord:
+def _current(run: RunRecord, state: StateStore) -> RunRecord:
     if run.state != RunState.RUNNING or _is_alive(run, state):
         return run
     # It may have ended in order since its row was read.
@@ -77,28 +75,14 @@ def run_json(run: RunRecord) -> dict[str, Any]:
     return asdict(run) | moments
 
 
-def error_json(error: ErrorRecord) -> dict[str, Any]:
-    """A row of the execution errors as JSON values, named as in `run --json`."""
-    return {
-        "side": error.side,
-        "class": error.error_class,
-        "type": error.error_type,
-        "column": error.column,
-        "rows": list(error.rows),
-        "count": error.count,
-        "message": error.message,
-    }
+def changes_made(counts: Mapping[str, Any]) -> dict[str, int]:
+    """The records that a run changed, by kind of change, from the counts in its row; kinds without records left out."""
+    made = {name: counts.get(name, {}).get("done", 0) for name in _CHANGES}
+    made |= {name: counts.get(name, 0) for name in ("adopted", "failed")}
+    return {name: count for name, count in made.items() if count}
 
 
-def write_files(state: StateStore, run_id: str, folder: Path) -> list[Path]:
-    """Write the run's error files into a folder and return their paths.
-
-    Raises:
-        UserError: A file cannot be written.
-    """
-    paths = []
-    for name in state.files(run_id):
-        path = folder / Path(name).name
-        write_file(path, state.file(run_id, name) or b"")
-        paths.append(path)
-    return paths
+def error_files(state: StateStore, run_id: str) -> Iterator[tuple[str, bytes]]:
+    """Yield (file name without a folder, CSV in UTF-8) for each error file of the run."""
+    for path in state.files(run_id):
+        yield PurePath(path).name, state.file(run_id, path) or b""

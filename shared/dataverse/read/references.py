@@ -1,0 +1,76 @@
+"""The records that lookups search: few values are asked for by name, for many the whole table is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import chain, islice
+from typing import Final
+from urllib.parse import quote
+
+from shared.dataverse.http.keys import key_values
+from shared.dataverse.http.service import Call, Service
+from shared.dataverse.read.paging import PAGE_ROWS
+from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_queries, read_table, unique_statement
+from shared.entities import EntityMetadata
+from shared.errors import AbortRun, RequestRefused
+from shared.transform.lookups import Reference
+from shared.workspace import Workspace
+
+__all__ = ["read_reference"]
+
+FEW_QUERIES: Final = 5
+"""So many requests are sent without asking how large the table is."""
+MOST_QUERIES: Final = 200
+"""More queries by value than this are never sent: the table is read instead."""
+
+
+def read_reference(
+    workspace: Workspace,
+    service: Service,
+    reference: Reference,
+    condition: str | None,
+    values: Sequence[str],
+) -> ReadReport:
+    """Read the records that lookups search into the table of the reference, which has to exist.
+
+    Args:
+        workspace: The run's database.
+        service: Sends.
+        reference: What is searched.
+        condition: Its filter with its parameters bound; None for all records.
+        values: SQL queries of the match values, each as one column of JSON objects.
+
+    Raises:
+        RequestRefused: The service refuses the query, such as a filter that it does not understand.
+        AbortRun: No privilege, no such table.
+        RetryLater: The service is away.
+    """
+    entity, columns = reference.entity, reference.columns
+    records = Records(entity=entity, layout=columns, into=reference.name)
+    keys = chain.from_iterable((text for (text,) in workspace.rows(query)) for query in values)
+    asked = map(key_values, keys)
+    queries = list(islice(keyed_queries(entity, columns, asked, condition), MOST_QUERIES + 1))
+    if not queries:
+        return ReadReport(rows=0, pages=0)
+    # The limit first: it needs no request.
+    if len(queries) > MOST_QUERIES or (len(queries) > FEW_QUERIES and len(queries) > _pages(service, entity)):
+        return read_table(workspace, service, records, condition)
+    report = read_queries(workspace, service, records, queries, at_once=max(1, service.meter.parallelism))
+    if len(queries) > 1:
+        workspace.execute(unique_statement(records.into))
+    return report
+
+
+def _pages(service: Service, entity: EntityMetadata) -> int:
+    """About how many pages the whole table has; as many as may be sent where the service does not say.
+
+    `RetrieveTotalRecordCount` gives a number that may be a day old, which is good enough to choose by.
+    """
+    path = f"RetrieveTotalRecordCount(EntityNames=@p1)?@p1={quote(json.dumps([entity.logical_name]))}"
+    try:
+        answer = service.fetch_json(Call(path=path, table=entity.logical_name))
+        counts = answer.member("EntityRecordCountCollection").member("Values").items()
+        return 1 + sum(count.whole(low=0, high=2**62) for count in counts) // PAGE_ROWS
+    except (RequestRefused, AbortRun):
+        return MOST_QUERIES

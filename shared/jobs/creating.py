@@ -1,0 +1,97 @@
+"""Creating the records that lookups found missing, before anything refers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from shared.dataverse import KEY_TAKEN, Applied, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
+from shared.entities import EntityMetadata
+from shared.reconcile.dependencies import found_creations, without_creations
+from shared.transform import TargetColumn
+from shared.workspace import Table, Workspace
+
+__all__ = ["creation_counts", "has_creations", "write_creations"]
+
+_CREATIONS = "SELECT _creation, CAST(id AS VARCHAR), key, payload FROM creations WHERE entity = ? ORDER BY _creation"
+
+
+def has_creations(workspace: Workspace) -> bool:
+    """Whether lookups create records in this run."""
+    if not workspace.has_table(Table.CREATIONS):
+        return False
+    return bool(workspace.query("SELECT count(*) FROM creations")[0][0])
+
+
+def creation_counts(workspace: Workspace) -> tuple[int, int]:
+    """How many records were created for lookups, and how many were planned."""
+    planned = int(workspace.query("SELECT count(*) FROM creations")[0][0]) if has_creations(workspace) else 0
+    if not workspace.has_table("created_references"):
+        return 0, planned
+    return int(workspace.query("SELECT count(*) FROM created_references")[0][0]), planned
+
+
+def write_creations(
+    workspace: Workspace,
+    dataverse: Dataverse,
+    related: Mapping[str, EntityMetadata],
+    columns: Sequence[TargetColumn],
+    limits: WriteLimits,
+) -> str:
+    """Create what lookups found missing; changes that refer to what could not be created have their outcome then.
+
+    A record that exists meanwhile is used as it is.
+
+    Args:
+        workspace: Has `creations`, `changes`, `desired` and `outcomes`.
+        dataverse: The environment.
+        related: Logical name -> the tables of the lookups.
+        columns: The columns that may refer to such records.
+        limits: What ends it early.
+
+    Returns:
+        Why it was stopped; empty where it was not.
+
+    Raises:
+        AbortRun: Dataverse refuses all writes.
+        RetryLater: Dataverse is away for too long.
+    """
+    workspace.execute("CREATE TABLE created_references (id UUID)")
+    workspace.execute("CREATE TABLE uncreated (id UUID, entity VARCHAR, message VARCHAR)")
+    workspace.execute("CREATE TABLE renamed (planned UUID, found UUID)")
+    stopped, errors = "", 0
+    for name, entity in related.items():
+        changes = {
+            number: Change(number=number, action=ChangeAction.INSERT, id=record, key=key, payload=payload)
+            for number, record, key, payload in workspace.query(_CREATIONS, [name])
+        }
+        remaining = replace(limits.after(errors), adopting=True)
+        for outcome in dataverse.write(entity, changes.values(), remaining) if changes and not stopped else ():
+            if isinstance(outcome, Skipped):
+                stopped = outcome.reason
+            else:
+                errors += _keep(workspace, dataverse, entity, changes[outcome.number], outcome)
+    workspace.execute(without_creations(columns))
+    for column in columns:
+        for statement in found_creations(column):
+            workspace.execute(statement)
+    return stopped
+
+
+def _keep(workspace: Workspace, dataverse: Dataverse, entity: EntityMetadata, change: Change, outcome: Outcome) -> int:
+    """Note what became of a record; returns 1 for an error."""
+    match outcome:
+        case Applied():
+            workspace.execute("INSERT INTO created_references VALUES (?)", [outcome.id or change.id])
+            found = outcome.id
+        case Failed() if outcome.code in KEY_TAKEN:
+            found = dataverse.find(entity, change.key)
+        case _:
+            found = None
+    if found is not None and found != change.id:
+        workspace.execute("INSERT INTO renamed VALUES (?, ?)", [change.id, found])
+    if found is None and isinstance(outcome, Failed):
+        message = f"{outcome.code} {outcome.message}".strip()
+        workspace.execute("INSERT INTO uncreated VALUES (?, ?, ?)", [change.id, entity.logical_name, message])
+        return 1
+    return 0

@@ -1,0 +1,157 @@
+"""What a write needs to know of records that the same run creates: order, ids, and parents that failed. Pure SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.transform import ErrorType, TargetColumn
+from shared.workspace import Table, literal, quoted
+
+__all__ = [
+    "CREATES",
+    "LINKED_CHANGES",
+    "NOT_SETTLED",
+    "actual_ids",
+    "failed_links",
+    "failed_parents",
+    "found_creations",
+    "in_generation",
+    "record_of",
+    "waves_query",
+    "without_creations",
+]
+
+_DONE: Final = "('applied', 'adopted')"
+
+LINKED_CHANGES: Final = f"""
+SELECT changes._change, CAST(outcomes.id AS VARCHAR), key, links
+FROM changes JOIN outcomes USING (_change)
+WHERE links <> '' AND outcomes.result IN {_DONE}
+ORDER BY _change""".strip()
+"""Created records whose references are written after all records exist: number, id, key, JSON object."""
+
+
+CREATES: Final = "action IN ('insert', 'upsert')"
+"""SQL condition over `changes`: the record may be new."""
+
+
+def waves_query(order: Table, condition: str) -> str:
+    """SQL for the parts of some changes that are written one after the other: generation, how many changes.
+
+    Args:
+        order: The table that has the generations of rows or of records.
+        condition: Which changes, over `changes`.
+    """
+    return f"""
+SELECT coalesce(generation, 0) AS part, count(*)
+FROM changes LEFT JOIN {order} USING ({_BY[order]})
+WHERE {condition} GROUP BY part ORDER BY part""".strip()
+
+
+def in_generation(order: Table, generation: int) -> str:
+    """SQL condition over `changes`: the change is in a generation; what refers to nothing new is in the first one."""
+    by = _BY[order]
+    if generation:
+        return f"{by} IN (SELECT {by} FROM {order} WHERE generation = {generation})"
+    return f"({by} IS NULL OR {by} NOT IN (SELECT {by} FROM {order} WHERE generation <> 0))"
+
+
+_BY: Final = {Table.GENERATIONS: "_row", Table.DROP_ORDER: "_id"}
+NOT_SETTLED: Final = "NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes._change = changes._change)"
+"""SQL condition over `changes`: the change has no outcome."""
+
+
+def failed_parents(condition: str) -> str:
+    """The statement that gives changes the outcome *Parent Failed* where a new record that they refer to is missing.
+
+    Args:
+        condition: Which changes, over `changes`.
+    """
+    message = "concat(parents.name, ' refers to row ', parents.parent, ', whose record was not created')"
+    return f"""
+INSERT INTO outcomes (_change, result, code, message)
+SELECT changes._change, 'failed', {literal(ErrorType.PARENT_FAILED)}, min({message})
+FROM changes JOIN parents ON parents._row = changes._row
+LEFT JOIN changes AS made ON made._row = parents.parent
+LEFT JOIN outcomes AS end_of ON end_of._change = made._change
+WHERE changes._change IN (SELECT _change FROM changes WHERE {condition}) AND NOT parents.deferred
+  AND (end_of.result IS NULL OR end_of.result NOT IN {_DONE})
+  AND NOT EXISTS (SELECT 1 FROM outcomes AS own WHERE own._change = changes._change)
+GROUP BY changes._change""".strip()
+
+
+def failed_links() -> str:
+    """The statement that fails created records whose references, written at last, refer to records that are missing."""
+    return f"""
+UPDATE outcomes SET result = 'failed', code = {literal(ErrorType.PARENT_FAILED)},
+  message = concat('the record was created, but ', found.name, ' refers to row ', found.parent,
+    ', whose record was not created')
+FROM (
+  SELECT changes._change, min(parents.name) AS name, min(parents.parent) AS parent
+  FROM changes JOIN parents ON parents._row = changes._row
+  LEFT JOIN changes AS made ON made._row = parents.parent
+  LEFT JOIN outcomes AS end_of ON end_of._change = made._change
+  WHERE parents.deferred AND (end_of.result IS NULL OR end_of.result NOT IN {_DONE})
+  GROUP BY changes._change) AS found
+WHERE found._change = outcomes._change AND outcomes.result IN {_DONE}""".strip()
+
+
+def without_creations(columns: Sequence[TargetColumn]) -> str:
+    """The statement that gives changes *Parent Failed* where a record that a lookup was to create is missing.
+
+    `uncreated` has the ids of those records, and why they are missing.
+    """
+    same = " OR ".join(f"uncreated.id = {record_of(column)}" for column in columns)
+    return f"""
+INSERT INTO outcomes (_change, result, code, message)
+SELECT changes._change, 'failed', {literal(ErrorType.PARENT_FAILED)},
+  concat('the ', min(uncreated.entity), ' that a lookup creates was refused: ', min(uncreated.message))
+FROM changes JOIN desired ON desired._row = changes._row JOIN uncreated ON {same}
+GROUP BY changes._change""".strip()
+
+
+def found_creations(column: TargetColumn) -> tuple[str, str]:
+    """The statements that put the id of a record that exists meanwhile in the place of the id that it was to get.
+
+    `renamed` has both ids: `planned` and `found`.
+    """
+    return _replaced(
+        column,
+        f"""
+SELECT desired._row, CAST(renamed.planned AS VARCHAR) AS planned, CAST(renamed.found AS VARCHAR) AS found
+FROM desired JOIN renamed ON renamed.planned = {record_of(column)}""".strip(),
+    )
+
+
+def record_of(column: TargetColumn) -> str:
+    """SQL of the id of the record that a lookup column of `desired` refers to."""
+    name = f"desired.{quoted(column.name)}"
+    return f"TRY_CAST(split_part({name}, ':', 2) AS UUID)" if column.attribute.polymorphic else name
+
+
+def actual_ids(column: TargetColumn) -> tuple[str, str]:
+    """The statements that put the id of an adopted parent in the place of the id that it was to get.
+
+    In the payloads of its children, and in `desired`, where adopting compares.
+    """
+    other = f"""
+SELECT parents._row, CAST(new_records._id AS VARCHAR) AS planned, CAST(outcomes.id AS VARCHAR) AS found
+FROM parents JOIN new_records ON new_records._row = parents.parent
+JOIN changes AS made ON made._row = parents.parent JOIN outcomes ON outcomes._change = made._change
+WHERE parents.name = {literal(column.name)} AND outcomes.id <> new_records._id""".strip()
+    return _replaced(column, other)
+
+
+def _replaced(column: TargetColumn, other: str) -> tuple[str, str]:
+    """The statements that replace ids; `other` gives rows, the id that is there, and the one that takes its place."""
+    name = quoted(column.name)
+    changed = "replace(CAST({0} AS VARCHAR), other.planned, other.found)"
+    fields = ", ".join(f"{field} = {changed.format(f'changes.{field}')}" for field in ("payload", "later", "links"))
+    return (
+        f"UPDATE changes SET {fields}\nFROM ({other}) AS other WHERE other._row = changes._row",
+        (
+            f"UPDATE desired SET {name} = CAST({changed.format(f'desired.{name}')} AS {column.sql_type})\n"
+            f"FROM ({other}) AS other WHERE other._row = desired._row"
+        ),
+    )

@@ -1,0 +1,348 @@
+"""Lookups in the table that is synced: they may refer to records that the same run creates.
+
+The records that they search are those that the run leaves behind: the rows of the source, with the id that their record
+has or will have, and the records that no row has, without those that are deleted. A new record gets its id here if
+another row refers to it. Parents are created first; where rows refer to each other in a circle, the references are
+written after all records exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from shared.definitions.models import Strategy, SyncDefinition
+from shared.entities import EntityMetadata
+from shared.reconcile.columns import given, names, on_insert, payload, sent
+from shared.transform import TargetColumn, key_columns, late_lookups
+from shared.transform.creations import id_of
+from shared.transform.keys import normalise_key
+from shared.transform.lookups import Candidate, LookupColumn, Reference, link_name, references
+from shared.transform.resolve import chosen, found_in_reference, link_update, report_links, unresolved
+from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
+
+__all__ = ["DEFERRED", "MOST_GENERATIONS", "drop_order_step", "link_steps", "links_of", "not_deferred"]
+
+MOST_GENERATIONS: Final = 20
+"""Levels of new parents that are created one after the other; deeper references are written after all creates."""
+DEFERRED: Final = -2
+"""What `link:<column>` of a new row holds if the reference is written after all records exist."""
+_MOST_STEPS: Final = 100  # levels over which the rejection of a parent is passed on
+_DESIRED: Final = frozenset({Table.DESIRED})
+
+
+def link_steps(definition: SyncDefinition, entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """Return the steps that set the lookups which search the table itself.
+
+    They need `desired`, `current` and the tables of the references; they make `records` (row -> record), `parents` (row
+    -> row of a new record that it refers to), `new_records` (row -> id to create it with) and `generations`.
+    """
+    lookups = late_lookups(definition, entity)
+    return tuple(_Links(definition, entity, layout, lookups).steps()) if lookups else ()
+
+
+class _Links:
+    def __init__(
+        self,
+        definition: SyncDefinition,
+        entity: EntityMetadata,
+        layout: Sequence[TargetColumn],
+        lookups: Sequence[LookupColumn],
+    ) -> None:
+        self._definition = definition
+        self._entity = entity
+        self._layout = {column.name: column for column in layout}
+        self._keys = [f"_k{column.key_part}" for column in key_columns(layout)]
+        self._lookups = lookups
+        self._full = definition.sync_behaviour.strategy is Strategy.FULL
+
+    def steps(self) -> Iterator[Step]:
+        origin = "destination.mappings"
+        needs = frozenset({Table.DESIRED, Table.CURRENT})
+        yield Step.creating(
+            "Give each row its record",
+            NewTable(name=Table.RECORDS, query=self._records()),
+            origin,
+            needs=needs,
+        )
+        yield Step.creating(
+            "Note the records that are deleted", NewTable(name=Table.LEAVING, query=self._leaving()), needs=needs
+        )
+        yield from self._spared()
+        for reference in self._own_references():
+            yield Step.creating(
+                f"Collect the records of {reference.entity.logical_name} as the run leaves them",
+                NewTable(name=_linkable(reference), query=self._linkable(reference)),
+                origin,
+                needs=needs | {Table.RECORDS, Table.LEAVING, reference.name},
+            )
+        tables = {_linkable(each) if self._is_own(each) else each.name for each in references(self._lookups)}
+        yield Step(
+            "Find the records that lookups refer to",
+            link_update(self._lookups, self._found),
+            origin,
+            needs=_DESIRED | tables,
+        )
+        yield Step.creating(
+            "Note which rows refer to new records",
+            NewTable(name=Table.PARENTS, query=self._parents()),
+            origin,
+            needs=_DESIRED | {Table.RECORDS},
+        )
+        yield from self._passed_on()
+        yield from report_links(self._lookups)
+        yield from self._set_aside()
+        yield from self._ordered()
+
+    def _records(self) -> str:
+        same = " AND ".join(f"target.{key} = desired.{key}" for key in self._keys)
+        id_column = self._definition.destination.id_column
+        own = self._layout.get(id_column)
+        mapped = f"desired.{quoted(id_column)}, " if own is not None and own.writes else ""
+        keys = ", ".join(f"CAST(desired.{name} AS VARCHAR)" for name in self._keys)
+        provisional = id_of(f"concat_ws(chr(31), {literal(self._entity.logical_name)}, {keys})")
+        return f"""
+SELECT desired._row, coalesce(target._id, {mapped}{provisional}) AS _id, target._id IS NULL AS is_new, target._created
+FROM desired LEFT JOIN current AS target ON {same}""".strip()
+
+    def _leaving(self) -> str:
+        if not self._full or self._definition.sync_behaviour.dropped != "delete":
+            return "SELECT _id FROM current LIMIT 0"
+        same = " AND ".join(f"target.{key} = desired.{key}" for key in self._keys)
+        return f"SELECT _id FROM current AS target WHERE NOT EXISTS (SELECT 1 FROM desired WHERE {same})"
+
+    def _spared(self) -> Iterator[Step]:
+        """What is protected from being dropped stays."""
+        if not self._full or self._definition.sync_behaviour.dropped != "delete":
+            return
+        same = " AND ".join(f"target.{key} = protected.{key}" for key in self._keys)
+        unknown = " OR ".join(f"{key} IS NULL" for key in self._keys)
+        yield Step(
+            "Keep the records that are protected",
+            f"""
+DELETE FROM leaving
+WHERE _id IN (SELECT target._id FROM current AS target JOIN protected ON {same})
+  OR EXISTS (SELECT 1 FROM protected WHERE {unknown})
+  OR EXISTS (SELECT 1 FROM source_errors WHERE error = 'Malformed Row')""".strip(),
+            needs=frozenset({Table.LEAVING, Table.CURRENT, Table.PROTECTED, Table.SOURCE_ERRORS}),
+            purpose=Purpose.REJECTED_ROWS,
+        )
+
+    # -- The records that a lookup searches ------------------------------------------------------------------------
+
+    def _own_references(self) -> list[Reference]:
+        return [each for each in references(self._lookups) if self._is_own(each)]
+
+    def _is_own(self, reference: Reference) -> bool:
+        return reference.entity.logical_name == self._entity.logical_name
+
+    def _linkable(self, reference: Reference) -> str:
+        keys = [f"_k{column.key_part}" for column in reference.columns]
+        listed = ", ".join(f"held.{key}" for key in keys)
+        held = f"SELECT held._id, held._created, {listed}\nFROM {reference.name} AS held"
+        after = [self._after(column) for column in reference.columns]
+        if None in after:  # the source does not set what is searched: new records cannot be found by it
+            return f"{held}\nWHERE held._id NOT IN (SELECT _id FROM leaving)"
+        values = ", ".join(f"{value} AS {key}" for value, key in zip(after, keys, strict=True))
+        rows = f"""
+SELECT records._id, records._created, {values}
+FROM records JOIN desired ON desired._row = records._row LEFT JOIN current AS target ON target._id = records._id
+WHERE {self._findable(reference)}""".strip()
+        if not self._full:
+            same = " AND ".join(f"held.{key} = found.{key}" for key in keys)
+            return f"""
+{held}
+UNION ALL
+SELECT * FROM ({rows}) AS found
+WHERE NOT EXISTS (SELECT 1 FROM {reference.name} AS held WHERE {same})""".strip()
+        return f"""
+{rows}
+UNION ALL
+{held}
+WHERE held._id NOT IN (SELECT _id FROM leaving) AND held._id NOT IN (SELECT _id FROM records)""".strip()
+
+    def _findable(self, reference: Reference) -> str:
+        conditions = ["true"]
+        if self._full and self._definition.sync_behaviour.new == "ignore":
+            conditions.append("NOT records.is_new")
+        if reference.filter and self._full:
+            conditions.append(f"(records.is_new OR records._id IN (SELECT _id FROM {reference.name}))")
+        return " AND ".join(conditions)
+
+    def _after(self, column: TargetColumn) -> str | None:
+        """SQL of a match column as the run leaves it, in comparable form; None if the source does not set it."""
+        if column.name == self._entity.primary_id:
+            return "records._id"
+        own = self._layout.get(column.name)
+        if own is None or not own.writes or own.late or own.attribute.polymorphic:
+            return None
+        name = quoted(own.name)
+        given_here = sent(own)
+        if self._definition.sync_behaviour.changed == "ignore" or not own.attribute.updatable:
+            given_here = f"target._id IS NULL AND {given_here}"
+        value = f"CASE WHEN {given_here} THEN desired.{name} ELSE target.{name} END"
+        return normalise_key(column.attribute, value, self._definition.sync_behaviour.key_match)
+
+    def _found(self, candidate: Candidate) -> str:
+        if not self._is_own(candidate.reference):
+            return found_in_reference(candidate)
+        keys = [candidate.reference.key_of(value.column) for value in candidate.values]
+        columns = ", ".join(f"{key} AS k{place}" for place, key in enumerate(keys, 1))
+        present = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+        return f"""
+    SELECT {columns}, count(*) AS n, {chosen(candidate, "_id")} AS id
+    FROM {_linkable(candidate.reference)} WHERE {present} GROUP BY {", ".join(keys)}""".strip()
+
+    # -- Parents ---------------------------------------------------------------------------------------------------
+
+    def _parents(self) -> str:
+        return "\nUNION ALL\n".join(
+            f"SELECT desired._row, records._row AS parent, {literal(lookup.name)} AS name, "
+            f"{literal(lookup.policy not in {'clear', 'keep'})} AS rejects, false AS deferred\n"
+            f"FROM desired JOIN records ON records._id = {_record_of(lookup)} WHERE records.is_new"
+            for lookup in self._lookups
+        )
+
+    def _passed_on(self) -> Iterator[Step]:
+        """A reference to a new record whose row is rejected finds nothing, and may reject its own row."""
+        lost = f"""
+WITH RECURSIVE lost(_row, steps) AS (
+  SELECT _row, 0 FROM desired WHERE {unresolved(self._lookups)}
+  UNION
+  SELECT parents._row, lost.steps + 1 FROM lost JOIN parents ON parents.parent = lost._row
+  WHERE parents.rejects AND lost.steps < {_MOST_STEPS})
+SELECT DISTINCT _row FROM lost""".strip()
+        yield Step.creating(
+            "Pass on the rejection of new parents",
+            NewTable(name=Table.UNLINKED, query=lost),
+            needs=_DESIRED | {Table.PARENTS},
+        )
+        for lookup in self._lookups:
+            kept = f", {quoted(f'_omit_{lookup.name}')} = true" if lookup.policy == "keep" else ""
+            yield Step(
+                "Clear references to rejected rows",
+                f"""
+UPDATE desired SET {quoted(lookup.name)} = NULL, {quoted(link_name(lookup.name))} = 0{kept}
+WHERE _row IN (
+  SELECT parents._row FROM parents JOIN unlinked ON unlinked._row = parents.parent
+  WHERE parents.name = {literal(lookup.name)})""".strip(),
+                needs=_DESIRED | {Table.PARENTS, Table.UNLINKED},
+            )
+
+    def _set_aside(self) -> Iterator[Step]:
+        rejected = unresolved(self._lookups)
+        if self._definition.sync_behaviour.dropped != "ignore":
+            keys = ", ".join(self._keys)
+            yield Step(
+                "Protect the records of rejected rows",
+                f"INSERT INTO protected SELECT DISTINCT {keys} FROM desired WHERE {rejected}",
+                "sync_behaviour.dropped",
+                needs=_DESIRED | {Table.PROTECTED},
+                purpose=Purpose.REJECTED_ROWS,
+            )
+        yield Step("Set rejected rows aside", f"DELETE FROM desired WHERE {rejected}", needs=_DESIRED)
+        yield Step(
+            "Forget references of and to rejected rows",
+            "DELETE FROM parents WHERE _row NOT IN (SELECT _row FROM desired) OR parent IN (SELECT _row FROM unlinked)",
+            needs=_DESIRED | {Table.PARENTS, Table.UNLINKED},
+        )
+
+    def _ordered(self) -> Iterator[Step]:
+        generations = f"""
+WITH RECURSIVE depth(_row, generation) AS (
+  SELECT DISTINCT parent, 0 FROM parents WHERE parent NOT IN (SELECT _row FROM parents)
+  UNION
+  SELECT parents._row, depth.generation + 1 FROM depth JOIN parents ON parents.parent = depth._row
+  WHERE depth.generation < {MOST_GENERATIONS})
+SELECT _row, CAST(coalesce(max(generation), {MOST_GENERATIONS}) AS INTEGER) AS generation
+FROM (SELECT DISTINCT _row FROM parents) FULL JOIN depth USING (_row) GROUP BY _row""".strip()
+        yield Step.creating(
+            "Order new records: parents first",
+            NewTable(name=Table.GENERATIONS, query=generations),
+            needs=frozenset({Table.PARENTS}),
+        )
+        last = f"SELECT _row FROM generations WHERE generation >= {MOST_GENERATIONS}"
+        yield Step(
+            "Note the references that close a circle",
+            f"""
+UPDATE parents SET deferred = true
+WHERE _row IN ({last}) AND parent IN ({last})
+  AND _row IN (SELECT _row FROM records WHERE is_new)""".strip(),
+            needs=frozenset({Table.PARENTS, Table.GENERATIONS, Table.RECORDS}),
+        )
+        for lookup in self._lookups:
+            yield Step(
+                "Put off the references that close a circle",
+                f"UPDATE desired SET {quoted(link_name(lookup.name))} = {DEFERRED} WHERE _row IN "
+                f"(SELECT _row FROM parents WHERE deferred AND name = {literal(lookup.name)})",
+                needs=_DESIRED | {Table.PARENTS},
+            )
+        yield Step.creating(
+            "Give new parents their ids",
+            NewTable(
+                name=Table.NEW_RECORDS,
+                query="SELECT _row, _id FROM records WHERE is_new AND _row IN (SELECT parent FROM parents)",
+            ),
+            needs=frozenset({Table.RECORDS, Table.PARENTS}),
+        )
+
+
+def _linkable(reference: Reference) -> str:
+    return f"linkable_{reference.name}"
+
+
+def _record_of(lookup: LookupColumn) -> str:
+    name = f"desired.{quoted(lookup.name)}"
+    if not lookup.attribute.polymorphic:
+        return name
+    return f"TRY_CAST(split_part({name}, ':', 2) AS UUID)"
+
+
+def not_deferred(column: TargetColumn) -> str:
+    """SQL condition: the reference is written with the record, not after all records exist."""
+    return f"desired.{quoted(link_name(column.name))} IS DISTINCT FROM {DEFERRED}" if column.late else "true"
+
+
+def links_of(layout: Sequence[TargetColumn], id_column: str) -> tuple[str, str]:
+    """SQL of what is written after all records exist: the JSON object, empty for nothing, and the names of columns."""
+    columns = [column for column in on_insert(layout, id_column) if column.late]
+    if not columns:
+        return "''", "NULL"
+
+    def deferred(column: TargetColumn) -> str:
+        return f"{given(column)} AND desired.{quoted(link_name(column.name))} = {DEFERRED}"
+
+    return f"nullif({payload(columns, deferred)}, '{{}}')", f"nullif({names(columns, deferred)}, '')"
+
+
+def drop_order_step(layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """The step that orders deletes: a record goes before the one that it refers to; empty if that cannot be.
+
+    A relationship that restricts the delete of a parent would refuse it while a child is there.
+    """
+    columns = [column for column in layout if column.late]
+    if not columns:
+        return ()
+    dropped = "SELECT _id FROM decisions WHERE action = 'delete'"
+    edges = "\n  UNION ALL\n".join(f"  SELECT _id, {_held(column)} AS parent FROM current" for column in columns)
+    query = f"""
+WITH RECURSIVE dropped AS ({dropped}),
+edges AS (SELECT _id, parent FROM ({edges}) WHERE parent IN (FROM dropped) AND _id IN (FROM dropped) AND _id <> parent),
+depth(_id, generation) AS (
+  SELECT DISTINCT parent, 0 FROM edges WHERE parent NOT IN (SELECT _id FROM edges)
+  UNION
+  SELECT edges._id, depth.generation + 1 FROM depth JOIN edges ON edges.parent = depth._id
+  WHERE depth.generation < {MOST_GENERATIONS})
+SELECT _id, CAST({MOST_GENERATIONS} - max(generation) AS INTEGER) AS generation FROM depth GROUP BY _id""".strip()
+    return (
+        Step.creating(
+            "Order deletes: children first",
+            NewTable(name=Table.DROP_ORDER, query=query),
+            needs=frozenset({Table.DECISIONS, Table.CURRENT}),
+        ),
+    )
+
+
+def _held(column: TargetColumn) -> str:
+    name = quoted(column.name)
+    return f"TRY_CAST(split_part({name}, ':', 2) AS UUID)" if column.attribute.polymorphic else name

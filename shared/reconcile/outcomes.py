@@ -1,0 +1,139 @@
+"""The table `outcomes`, with one row for each change of a run: how it is made, filled and read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from shared.reconcile.plan import PlanAction
+from shared.workspace import NewTable, Table, json_rows, literal
+
+__all__ = [
+    "FAILED_CHANGES",
+    "KEEP_OUTCOMES",
+    "OUTCOMES",
+    "Result",
+    "adopted_updates_query",
+    "changes_count_query",
+    "changes_query",
+    "failed_count_query",
+    "outcome_counts_query",
+    "settle_taken_statements",
+    "skip_reason_query",
+    "skip_statements",
+    "taken_keys_query",
+]
+
+
+class Result(StrEnum):
+    """What became of a change, as the table has it."""
+
+    APPLIED = "applied"
+    ADOPTED = "adopted"
+    TAKEN = "taken"  # not final: an insert was refused because another record has its key
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+OUTCOMES: Final = NewTable(
+    name=Table.OUTCOMES,
+    columns="(_change BIGINT, result VARCHAR, id UUID, created BOOLEAN, status INTEGER, code VARCHAR, message VARCHAR)",
+)
+"""The table, without rows."""
+_MEMBERS: Final = {
+    "n": "BIGINT",
+    "result": "VARCHAR",
+    "id": "UUID",
+    "created": "BOOLEAN",
+    "status": "INTEGER",
+    "code": "VARCHAR",
+    "message": "VARCHAR",
+}
+KEEP_OUTCOMES: Final = (
+    f"INSERT INTO outcomes SELECT {', '.join(f'r.{name}' for name in _MEMBERS)} FROM {json_rows(_MEMBERS)}"
+)
+"""SQL that adds rows from one JSON text, its parameter: an array of objects with the table's columns as members; the
+number of the change is `n`."""
+FAILED_CHANGES: Final = f"""(
+    SELECT _change, c.action, c._row, coalesce(c._id, o.id) AS _id, o.code, o.message
+    FROM outcomes o JOIN changes c USING (_change) WHERE o.result = {literal(Result.FAILED)})"""
+"""SQL of a table: the changes that Dataverse refused, each with the service's code and message."""
+
+
+def changes_query(condition: str = "true") -> str:
+    """SQL for (number, action, id, key, payload, later, columns) of `changes`, in their order.
+
+    Args:
+        condition: Which changes, over `changes`.
+    """
+    where = "" if condition == "true" else f"WHERE {condition} "
+    return f"SELECT _change, action, _id, key, payload, later, columns FROM changes {where}ORDER BY _change"
+
+
+def changes_count_query() -> str:
+    """SQL for (inserts, all changes)."""
+    return f"SELECT count(*) FILTER (action = {literal(PlanAction.INSERT)}), count(*) FROM changes"
+
+
+def adopted_updates_query() -> str:
+    """SQL for (number of the insert, id, key, payload, later, columns) of the adopted records that are updated."""
+    return f"""
+SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.later, adoptions.columns
+FROM adoptions JOIN changes USING (_change)
+WHERE adoptions.action = {literal(PlanAction.UPDATE)}
+ORDER BY _change""".strip()
+
+
+def taken_keys_query() -> str:
+    """SQL for (number, key) of the inserts whose key is taken."""
+    return f"""
+SELECT _change, key FROM outcomes JOIN changes USING (_change)
+WHERE result = {literal(Result.TAKEN)}
+ORDER BY _change""".strip()
+
+
+def settle_taken_statements() -> tuple[str, ...]:
+    """SQL that gives each insert whose key is taken its result: adopted or failed; of one that becomes an update, none.
+
+    The statements need the table `adoptions`. The outcome of such an update is the insert's.
+    """
+    taken = f"result = {literal(Result.TAKEN)}"
+    return (
+        f"""
+UPDATE outcomes SET result = {literal(Result.ADOPTED)}, id = adoptions._id, status = NULL, code = NULL, message = NULL
+FROM adoptions
+WHERE adoptions._change = outcomes._change AND {taken} AND adoptions.action <> {literal(PlanAction.UPDATE)}""".strip(),
+        f"DELETE FROM outcomes WHERE {taken} AND _change IN (SELECT _change FROM adoptions)",
+        f"UPDATE outcomes SET result = {literal(Result.FAILED)} WHERE {taken}",
+    )
+
+
+def skip_statements() -> tuple[str, ...]:
+    """SQL that makes every change without a final outcome a skipped one; each statement's parameter is the reason."""
+    skipped = literal(Result.SKIPPED)
+    return (
+        f"UPDATE outcomes SET result = {skipped}, message = ? WHERE result = {literal(Result.TAKEN)}",
+        f"""
+INSERT INTO outcomes (_change, result, message)
+SELECT _change, {skipped}, ? FROM changes
+WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes._change = changes._change)""".strip(),
+    )
+
+
+def failed_count_query() -> str:
+    """SQL for how many changes failed."""
+    return f"SELECT count(*) FROM outcomes WHERE result = {literal(Result.FAILED)}"
+
+
+def outcome_counts_query() -> str:
+    """SQL for (result, changes): applied changes by what they did, the others by their result."""
+    return f"""
+SELECT CASE o.result WHEN {literal(Result.APPLIED)} THEN c.action::VARCHAR ELSE o.result END, count(*)
+FROM outcomes o JOIN changes c USING (_change)
+WHERE o.result <> {literal(Result.TAKEN)}
+GROUP BY ALL""".strip()
+
+
+def skip_reason_query() -> str:
+    """SQL for why changes were skipped; null when none was."""
+    return f"SELECT min(message) FROM outcomes WHERE result = {literal(Result.SKIPPED)}"

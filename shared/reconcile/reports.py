@@ -1,0 +1,95 @@
+"""What went wrong in a run: grouped for people, and row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from shared.reconcile.outcomes import FAILED_CHANGES
+from shared.transform import ErrorType
+from shared.workspace import literal
+
+__all__ = [
+    "ERROR_FILES",
+    "GROUPED_ERRORS",
+    "MOST_KINDS",
+    "ROWS_SHOWN",
+    "source_counts_query",
+    "target_counts_query",
+    "violations_query",
+]
+
+ROWS_SHOWN: Final = 100  # row numbers kept with a group of errors; the CSV files have all of them
+
+# Kinds of message that are told apart for one side, class, type and column. With a different message for each row, a
+# log of a million lines would tell less than this; the CSV files have them all.
+MOST_KINDS: Final = 10
+_FURTHER: Final = "further messages, which the CSV files have"
+# Messages are of one kind where they differ only in ids and numbers.
+_KIND: Final = r"regexp_replace(message, '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+', '#', 'g')"
+
+GROUPED_ERRORS: Final = f"""
+    WITH found AS (
+        SELECT 'source' AS side, CASE WHEN rejected THEN 'Invalid Row' ELSE 'Invalid Column' END AS class,
+               error AS type, coalesce("column", '') AS "column", _row AS row, message
+        FROM source_errors
+        UNION ALL
+        SELECT 'target', CASE WHEN rejected THEN 'Invalid Row' ELSE 'Kept Record' END,
+               error, coalesce("column", ''), _row, message
+        FROM target_errors
+        UNION ALL
+        SELECT 'sync', 'Failed Operation', upper(action) || ' ' || code, '', _row, message
+        FROM {FAILED_CHANGES}
+    ), messages AS (
+        SELECT side, class, type, "column", message, list(row ORDER BY row)[:{ROWS_SHOWN}] AS rows, min(row) AS first,
+               count(*) AS count
+        FROM found GROUP BY side, class, type, "column", message
+    ), kinds AS (
+        SELECT side, class, type, "column", {_KIND} AS kind, arg_min(message, coalesce(first, 0)) AS message,
+               list_sort(flatten(list(rows)))[:{ROWS_SHOWN}] AS rows, sum(count) AS count
+        FROM messages GROUP BY side, class, type, "column", kind
+    ), ranked AS (
+        SELECT *, row_number() OVER (PARTITION BY side, class, type, "column" ORDER BY count DESC, message) AS place
+        FROM kinds
+    )
+    SELECT side, class, type, "column", list_sort(flatten(list(rows)))[:{ROWS_SHOWN}], sum(count)::BIGINT,
+           CASE WHEN least(place, {MOST_KINDS + 1}) <= {MOST_KINDS} THEN any_value(message)
+                ELSE count(*) || ' {_FURTHER}' END
+    FROM ranked GROUP BY side, class, type, "column", least(place, {MOST_KINDS + 1})
+    ORDER BY side, sum(count) DESC, type, "column", least(place, {MOST_KINDS + 1})
+"""
+"""SQL for (side, class, type, column, rows, count, message): errors by kind of message, the most frequent first."""
+
+_ROW_ERRORS: Final = """
+    SELECT _row, CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END,
+           string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error)
+    FROM {table} GROUP BY _row ORDER BY _row
+"""
+ERROR_FILES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "SourceErrors": (("Row", "Rejected", "Errors"), _ROW_ERRORS.format(table="source_errors")),
+    "TargetErrors": (("Row", "Rejected", "Errors"), _ROW_ERRORS.format(table="target_errors")),
+    "SyncErrors": (
+        ("Failed Operation", "Error", "Record Id", "Row"),
+        f"""SELECT upper(action), concat_ws(': ', nullif(code, ''), message), _id, _row
+            FROM {FAILED_CHANGES} ORDER BY _change""",
+    ),
+}
+"""Kind of error -> the header of its file, and SQL for the file's rows."""
+
+
+def source_counts_query() -> str:
+    """SQL for (processed, verified, rejected, filtered) rows of the source."""
+    return "SELECT processed, verified, rejected, filtered FROM source_counts"
+
+
+def target_counts_query() -> str:
+    """SQL for (records that take part, records that were set aside) of the target."""
+    return """
+SELECT (SELECT count(*) FROM current), (SELECT count(DISTINCT _row) FROM target_errors WHERE rejected)""".strip()
+
+
+def violations_query() -> str:
+    """SQL for how many rows of the source lack a value that they must have, and are not rejected for it."""
+    return f"""
+SELECT count(DISTINCT _row) FROM source_errors
+WHERE error = {literal(ErrorType.MANDATORY)} AND NOT rejected""".strip()

@@ -1,0 +1,156 @@
+"""Checks of mapped lookups against the metadata of both tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from shared.definitions.models import ColumnType, Lookup, Mapping, NullPolicy, Strategy, SyncDefinition
+from shared.entities import AttributeMetadata, EntityMetadata
+from shared.errors import DefinitionError, Problem
+from shared.suggestions import did_you_mean
+from shared.transform.convert import fits
+from shared.transform.lookups import match_columns
+from shared.transform.targets import source_columns
+from shared.workspace import parsed
+
+__all__ = ["lookup_problems"]
+
+
+def lookup_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    """Every mistake in the lookups of a definition."""
+    for place, mapping in enumerate(definition.destination.mappings):
+        attribute = entity.attributes.get(mapping.target)
+        if attribute is None:
+            continue
+        path = f"destination.mappings[{place}]"
+        if not attribute.refers:
+            if mapping.lookups:
+                message = f"{attribute.name} is of type {attribute.type}; only a lookup column can have a lookup"
+                yield Problem(message=message, path=f"{path}.lookup")
+            continue
+        yield from _column(definition, mapping, attribute, path)
+        for number, lookup in enumerate(mapping.lookups):
+            own = f"{path}.lookup" + (f"[{number}]" if isinstance(mapping.lookup, tuple) else "")
+            yield from _Lookup(definition, entity, mapping, attribute, own).problems(lookup)
+
+
+def _column(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
+    tables = _listed(attribute.targets)
+    if attribute.polymorphic and not mapping.lookups:
+        message = f"{attribute.name} can refer to {tables}: a lookup must say which; for ids, match: id"
+        yield Problem(message=message, path=path)
+    behaviour = definition.sync_behaviour
+    clears = mapping.on_null is NullPolicy.CLEAR and attribute.clearable and attribute.name not in behaviour.sync_key
+    if attribute.polymorphic and clears and behaviour.strategy is not Strategy.FULL:
+        yield Problem(
+            message=f"{attribute.name} can refer to {tables}, and strategy {behaviour.strategy} does not read what it "
+            "holds, so it cannot be cleared; set on_null: keep",
+            path=path,
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(names)
+
+
+class _Lookup:
+    """The checks of one entry of a mapping's lookups."""
+
+    def __init__(
+        self,
+        definition: SyncDefinition,
+        entity: EntityMetadata,
+        mapping: Mapping,
+        attribute: AttributeMetadata,
+        path: str,
+    ) -> None:
+        self._definition = definition
+        self._entity = entity
+        self._mapping = mapping
+        self._attribute = attribute
+        self._path = path
+
+    def problems(self, lookup: Lookup) -> Iterator[Problem]:
+        tables = lookup.tables
+        if not tables and self._attribute.polymorphic:
+            message = f"{self._attribute.name} can refer to {_listed(self._attribute.targets)}; entity says to which"
+            yield Problem(message=message, path=self._path)
+            return
+        if lookup.entity_from and lookup.entity_from not in self._mapping.sources:
+            message = "this must be one of the columns in `source` of the mapping"
+            yield Problem(message=message, path=f"{self._path}.entity_from")
+        for table in tables or self._attribute.targets[:1]:
+            yield from self._table(lookup, table)
+
+    def _table(self, lookup: Lookup, table: str) -> Iterator[Problem]:
+        where = f"{self._path}.match" if lookup.entity_from else f"{self._path}.entity"
+        if table not in self._attribute.targets:
+            message = f"{self._attribute.name} cannot refer to {table}; it refers to {_listed(self._attribute.targets)}"
+            yield Problem(message=message, path=where)
+            return
+        entity = self._entity.table(table)
+        if entity is None:
+            yield Problem(message=f"the environment has no table {table}", path=where)
+            return
+        match = lookup.match[table] if isinstance(lookup.match, dict) else lookup.match
+        names = match_columns(entity, match)
+        sources = [name for name in self._mapping.sources if name != lookup.entity_from] or [""]
+        if len(sources) != len(names):
+            message = f"match has {len(names)} columns ({', '.join(names)}), and source has {len(sources)}"
+            yield Problem(message=f"{message}; each column needs one", path=f"{self._path}.match")
+            return
+        for source, name in zip(sources, names, strict=True):
+            yield from self._match(entity, source, name)
+        yield from self._default(lookup, names)
+        if lookup.on_missing == "create":
+            yield from self._create(lookup, entity, names)
+
+    def _match(self, entity: EntityMetadata, source: str, name: str) -> Iterator[Problem]:
+        path = f"{self._path}.match"
+        attribute = entity.attributes.get(name)
+        if attribute is None:
+            known = [*entity.attributes, *(key.name for key in entity.keys), "id"]
+            hint = did_you_mean(name, known, before="; ")
+            yield Problem(message=f"{entity.logical_name} has no column or alternate key {name}{hint}", path=path)
+            return
+        if not attribute.readable:
+            yield Problem(message=f"{name} of {entity.logical_name} cannot be read", path=path)
+        column = source_columns(self._definition).get(source)
+        kind = column.type if column else ColumnType.TEXT
+        if not fits(kind, attribute):
+            message = f"{name} of {entity.logical_name} is of type {attribute.type} and cannot hold a {kind}"
+            yield Problem(message=message, path=path)
+
+    def _default(self, lookup: Lookup, names: Sequence[str]) -> Iterator[Problem]:
+        if lookup.default is None:
+            return
+        given = len(lookup.default) if isinstance(lookup.default, tuple) else 1
+        if given != len(names):
+            message = f"match has {len(names)} columns, and the default has {given} values"
+            yield Problem(message=message, path=f"{self._path}.default")
+
+    def _create(self, lookup: Lookup, entity: EntityMetadata, names: Sequence[str]) -> Iterator[Problem]:
+        if entity.logical_name == self._entity.logical_name:
+            message = "a lookup cannot create records of the table that is synced; add them to the source"
+            yield Problem(message=message, path=f"{self._path}.on_missing")
+            return
+        key, said = entity.key_over(frozenset(names)), ", ".join(names)
+        if key is None or not key.active:
+            message = f"on_missing: create needs an active alternate key of {entity.logical_name} over {said}"
+            yield Problem(message=message, path=f"{self._path}.on_missing")
+        labels = [column.label for column in self._definition.source.columns]
+        for name, text in lookup.create.items():
+            path = f"{self._path}.create.{name}"
+            attribute = entity.attributes.get(name)
+            if attribute is None:
+                hint = did_you_mean(name, entity.attributes, before="; ")
+                yield Problem(message=f"{entity.logical_name} has no column {name}{hint}", path=path)
+            elif not attribute.creatable or attribute.refers or not fits(ColumnType.TEXT, attribute):
+                message = f"{name} of {entity.logical_name} cannot be set here: it is of type {attribute.type}"
+                yield Problem(message=message, path=path)
+            elif name in names:
+                yield Problem(message=f"{name} is set already: the lookup matches it", path=path)
+            try:
+                parsed(text, names=labels, origin=path)
+            except DefinitionError as error:
+                yield from error.problems

@@ -1,0 +1,1 @@
+"""How the values of a source are written: numbers, dates, moments of a time zone, words. SQL over their text."""

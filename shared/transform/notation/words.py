@@ -1,0 +1,46 @@
+"""Words in text: true, false, nothing, and the names of options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from shared.definitions.models import Column
+from shared.definitions.models.notation import FALSE_WORDS, TRUE_WORDS
+from shared.workspace import literal
+
+__all__ = ["boolean", "looked_up", "truth_words", "without_words"]
+
+
+def truth_words(column: Column) -> dict[str, bool]:
+    """Word -> what it means in a column of type bool."""
+    true, false = column.true_values or TRUE_WORDS, column.false_values or FALSE_WORDS
+    return {**dict.fromkeys(true, True), **dict.fromkeys(false, False)}
+
+
+_USUAL = {**dict.fromkeys(TRUE_WORDS, True), **dict.fromkeys(FALSE_WORDS, False)}
+
+
+def boolean(text: str, labels: Iterable[tuple[str, bool]] = (), words: dict[str, bool] = _USUAL) -> str:
+    """SQL for the truth value that a text names; NULL where it names none.
+
+    Args:
+        text: SQL of the text.
+        labels: Further names and their values; they have precedence over the words.
+        words: Word -> its value.
+    """
+    return looked_up(f"lower({text})", (*labels, *words.items()), "BOOLEAN")
+
+
+def looked_up(folded: str, known: Iterable[tuple[str, bool | int]], sql_type: str) -> str:
+    """SQL for the value of the first word that equals a text in lower case; NULL where none does.
+
+    A CASE would write the text's expression once for each word.
+    """
+    words, values = zip(*known, strict=True)
+    listed = ", ".join(f"lower({literal(word)})" for word in words)
+    return f"([{', '.join(map(literal, values))}]::{sql_type}[])[list_position([{listed}]::VARCHAR[], {folded})]"
+
+
+def without_words(text: str, words: Sequence[str]) -> str:
+    """SQL for a text; NULL where it is one of some words. `text` is a column."""
+    return f"CASE WHEN {text} NOT IN ({', '.join(map(literal, words))}) THEN {text} END"

@@ -1,0 +1,251 @@
+"""Columns that are read: from the text of a source to a typed value, layer by layer.
+
+Each step of a value is a separate layer: an expression that is written twice is planned and computed twice, and with
+hundreds of columns the planning takes longer than the work. The layers of all columns are made side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+
+from shared.definitions.models import Column, ColumnType
+from shared.definitions.models.notation import EXCEL, POSIX_PIVOT
+from shared.errors import DefinitionError, Problem
+from shared.transform.blanks import trimmed
+from shared.transform.notation.dates import DateFormat, has_offset, in_calendar, iso_timestamp, read_format
+from shared.transform.notation.moments import ZonedClock, excel_timestamp
+from shared.transform.notation.numbers import has_notation, number, number_example, plain_number
+from shared.transform.notation.words import boolean, truth_words, without_words
+from shared.transform.rules import ErrorType
+from shared.workspace import literal, quoted
+
+__all__ = ["Misfit", "Reading", "cleaned", "read_columns", "reading", "text_name", "written"]
+
+Items = tuple[tuple[str, str], ...]
+"""(SQL, name) of columns; a name that is there already gets a new value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """A way in which a text is not a value of its column.
+
+    Attributes:
+        broken: SQL condition over the columns of a reading.
+        message: What was expected; never what was found.
+    """
+
+    error: ErrorType
+    broken: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How the text of a column becomes its value.
+
+    Attributes:
+        layers: The columns of each layer, over the text; one of the last ones has the column's label.
+        misfits: What can be wrong with the text.
+    """
+
+    layers: tuple[Items, ...]
+    misfits: tuple[Misfit, ...] = ()
+
+
+def text_name(column: Column) -> str:
+    """The name under which the text of a column is kept."""
+    return quoted(f"text:{column.label}")
+
+
+def written(column: Column) -> str:
+    """The name in `shaped` under which a number that is read keeps every digit: its text in plain notation."""
+    return quoted(f"number:{column.label}") if has_notation(column) else text_name(column)
+
+
+def reading(column: Column) -> Reading:
+    """How the text of a column becomes its value.
+
+    Raises:
+        DefinitionError: A format of its dates cannot be read; the path starts at the column.
+    """
+    text, value = text_name(column), quoted(column.label)
+    match column.type:
+        case ColumnType.TEXT:
+            return Reading(layers=(((text, value),),))
+        case ColumnType.NUMBER:
+            return _number(column)
+        case ColumnType.BOOL:
+            words = truth_words(column)
+            message = f"not one of {', '.join(words)}"
+            return Reading(
+                layers=(((boolean(text, words=words), value),),),
+                misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),),
+            )
+        case ColumnType.DATE:
+            return _date(column)
+
+
+def _misfit(column: Column, value: str, error: ErrorType, message: str) -> Misfit:
+    return Misfit(error=error, broken=f"{text_name(column)} IS NOT NULL AND {value} IS NULL", message=message)
+
+
+def _number(column: Column) -> Reading:
+    value, plain = quoted(column.label), written(column)
+    read: Items = ((number(plain), value),)
+    if not has_notation(column):
+        message = "not a number; write it as in 1250.50, -3 or 1e6"
+        return Reading(layers=(read,), misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),))
+    message = f"not a number; write it as in {number_example(column)}"
+    if column.thousands_separator:
+        message += ", with three digits in each group after the first"
+    return Reading(
+        layers=(((plain_number(column, text_name(column)), plain),), read),
+        misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),),
+    )
+
+
+def _date(column: Column) -> Reading:
+    formats = _formats(column)
+    zoned = column.time_zone is not None and not (formats and all(each and each.has_offset for each in formats))
+    clock = ZonedClock(
+        label=column.label,
+        zone=column.time_zone or "",
+        policy=column.on_ambiguous_time,
+        local=quoted(f"local:{column.label}"),
+    )
+    value = clock.read if zoned else quoted(column.label)
+    layers, local = _formatted(column, formats, value) if formats else _iso(column, value)
+    error, message = _expected_date(column)
+    misfits = [_misfit(column, value, error, message)]
+    if zoned:
+        layers = (*layers[:-1], (*layers[-1], (local, clock.local)), *clock.layers())
+        misfits += [
+            Misfit(error=ErrorType.INPUT_FORMAT, broken=broken, message=said) for broken, said in clock.faults()
+        ]
+    return Reading(layers=layers, misfits=tuple(misfits))
+
+
+def _expected_date(column: Column) -> tuple[ErrorType, str]:
+    match column.input_formats:
+        case ():
+            return ErrorType.INVALID_FORMAT, "not a date; write it as in 2024-01-31 or 2024-01-31T10:00:00Z"
+        case (only,) if only == EXCEL:
+            return ErrorType.INPUT_FORMAT, "not a date of Excel: a number from 1 to 2958465, but not 60"
+        case (only,):
+            return ErrorType.INPUT_FORMAT, f"not a date in the format {only}"
+        case several:
+            return ErrorType.INPUT_FORMAT, f"not a date in one of the formats {', '.join(several)}"
+
+
+def _iso(column: Column, value: str) -> tuple[tuple[Items, ...], str]:
+    """The layers that read a date in ISO form, and the condition that it names no offset."""
+    text = text_name(column)
+    return (((iso_timestamp(text), value),), ((in_calendar(value), value),)), f"NOT {has_offset(text)}"
+
+
+def _formats(column: Column) -> tuple[DateFormat | None, ...]:
+    """The formats of a column's dates; None for Excel's serial numbers."""
+    formats, problems = list[DateFormat | None](), list[Problem]()
+    for place, each in enumerate(column.input_formats):
+        try:
+            formats.append(None if each == EXCEL else read_format(each))
+        except ValueError as error:
+            path = "input_format" if isinstance(column.input_format, str) else f"input_format[{place}]"
+            problems.append(Problem(message=str(error), path=path))
+    if not problems and column.pivot is not None and not any(each and each.has_short_year for each in formats):
+        message = "a pivot is for two-digit years, and no input_format of this column has one (yy or %y)"
+        problems.append(Problem(message=message, path="pivot"))
+    if problems:
+        raise DefinitionError(problems)
+    return tuple(formats)
+
+
+def _formatted(column: Column, formats: Sequence[DateFormat | None], value: str) -> tuple[tuple[Items, ...], str]:
+    """The layers that read a date in the first format that fits, and the condition that this one has no offset."""
+    text = text_name(column)
+    names = [quoted(f"format{place}:{column.label}") for place, _ in enumerate(formats)]
+    read = tuple(
+        (number(text) if each is None else each.timestamp(text), name)
+        for each, name in zip(formats, names, strict=True)
+    )
+    pivot = POSIX_PIVOT if column.pivot is None else column.pivot
+    moments = [
+        excel_timestamp(name) if each is None else each.pivoted(name, text, pivot)
+        for each, name in zip(formats, names, strict=True)
+    ]
+    mixed = len({bool(each and each.has_offset) for each in formats}) > 1
+    branches = (
+        f"WHEN {name} IS NOT NULL THEN {literal(not (each and each.has_offset))}"
+        for each, name in zip(formats, names, strict=True)
+    )
+    local = f"CASE {' '.join(branches)} END" if mixed else "true"
+    if mixed or moments != names:
+        return (read, ((_first(moments), value),)), local
+    return (((_first([sql for sql, _ in read]), value),),), local
+
+
+def _first(values: Sequence[str]) -> str:
+    return f"coalesce({', '.join(values)})" if len(values) > 1 else values[0]
+
+
+def read_columns(columns: Sequence[Column], readings: Sequence[Reading], null_values: Sequence[str]) -> str:
+    """SQL for the text and the value of each column over `source_raw`.
+
+    Args:
+        columns: The columns that are read.
+        readings: What `reading` gives for each of them.
+        null_values: Texts that mean no value in columns without a list of their own.
+    """
+    nothing = [_null_words(column, null_values) for column in columns]
+    texts = "".join(
+        f", {_first_text(column, words)} AS {text_name(column)}" for column, words in zip(columns, nothing, strict=True)
+    )
+    meant = tuple(
+        (_replaced(column, without_words(text_name(column), words)), text_name(column))
+        for column, words in zip(columns, nothing, strict=True)
+        if words
+    )
+    filled = tuple((f"nullif({text_name(column)}, '')", text_name(column)) for column in columns)
+    sql, known = f"SELECT _row{texts}\n  FROM source_raw", {text_name(column) for column in columns}
+    layers = zip_longest(*(each.layers for each in readings), fillvalue=())
+    for items in (meant, filled, *(tuple(chain.from_iterable(layer)) for layer in layers)):
+        sql = _layer(sql, items, known)
+        known.update(name for _, name in items)
+    return sql
+
+
+def _layer(sql: str, items: Items, known: AbstractSet[str]) -> str:
+    """One more layer with new columns, and with new values of known ones."""
+    if not items:
+        return sql
+    again = ", ".join(f"{value} AS {name}" for value, name in items if name in known)
+    new = "".join(f", {value} AS {name}" for value, name in items if name not in known)
+    return f"SELECT *{f' REPLACE ({again})' if again else ''}{new}\n  FROM ({sql})"
+
+
+def _null_words(column: Column, usual: Sequence[str]) -> tuple[str, ...]:
+    words = usual if column.null_values is None else column.null_values
+    return tuple(dict.fromkeys(word for word in words if word))  # empty text is null in any case
+
+
+def _first_text(column: Column, nothing: Sequence[str]) -> str:
+    raw = quoted(column.name)
+    return _trimmed(column, raw) if nothing else cleaned(column, raw)
+
+
+def cleaned(column: Column, raw: str) -> str:
+    """SQL for the text for the rules: trimmed if configured, or if blanks have no meaning. `raw` is a column."""
+    return _replaced(column, _trimmed(column, raw))
+
+
+def _trimmed(column: Column, raw: str) -> str:
+    return trimmed(raw) if column.trim or column.type is not ColumnType.TEXT else raw
+
+
+def _replaced(column: Column, text: str) -> str:
+    for replacement in column.replace:
+        text = f"regexp_replace({text}, {literal(replacement.pattern)}, {literal(replacement.with_)}, 'g')"
+    return text

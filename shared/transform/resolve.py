@@ -1,0 +1,298 @@
+"""From match values to records: one statement sets every lookup column of `desired`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from shared.definitions.models import NullPolicy
+from shared.transform.creations import creation_steps
+from shared.transform.current import current_table_step
+from shared.transform.desire import Desire
+from shared.transform.lookups import (
+    Candidate,
+    LookupColumn,
+    Reference,
+    given_name,
+    link_name,
+    references,
+    selector_name,
+)
+from shared.transform.rules import ErrorType
+from shared.transform.service_values import to_service
+from shared.workspace import Step, Table, literal, quoted
+
+__all__ = [
+    "Found",
+    "chosen",
+    "found_in_reference",
+    "link_update",
+    "reference_steps",
+    "report_links",
+    "resolve_steps",
+    "searched_values",
+    "unresolved",
+]
+
+_BOTH: Final = frozenset({Table.DESIRED, Table.SOURCE_ERRORS})
+NOT_FOUND: Final = 0
+CANNOT_BE_EMPTY: Final = -1
+
+Found = Callable[[Candidate], str]
+"""SQL of the records that a candidate may find: `k1`… (comparable), `n` (how many have the key), `id`."""
+
+
+def reference_steps(lookups: Sequence[LookupColumn]) -> tuple[Step, ...]:
+    """Return the steps that make the tables which the referenced records are read into."""
+    return tuple(_reference_step(reference) for reference in references(lookups))
+
+
+def _reference_step(reference: Reference) -> Step:
+    title = f"Make room for the records of {reference.entity.logical_name} that lookups search"
+    return current_table_step(reference.columns, name=reference.name, title=title)
+
+
+def resolve_steps(desire: Desire, lookups: Sequence[LookupColumn]) -> tuple[Step, ...]:
+    """Return the steps that set the lookup columns of `desired` from the referenced records, and report errors."""
+    if not lookups:
+        return ()
+    tables = frozenset({Table.DESIRED, *(reference.name for reference in references(lookups))})
+    unless = desire.removed
+    return (
+        Step(
+            "Find the records that lookups refer to",
+            link_update(lookups, found_in_reference, unless=unless),
+            "destination.mappings",
+            needs=tables,
+        ),
+        *creation_steps(desire.definition, lookups, unless=unless),
+        *report_links(lookups),
+    )
+
+
+def found_in_reference(candidate: Candidate) -> str:
+    """The records of the referenced table, one row for each key."""
+    keys = [candidate.reference.key_of(value.column) for value in candidate.values]
+    columns = ", ".join(f"{key} AS k{place}" for place, key in enumerate(keys, 1))
+    present = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+    return f"""
+    SELECT {columns}, count(*) AS n, {chosen(candidate, "_id")} AS id
+    FROM {candidate.reference.name} WHERE {present} GROUP BY {", ".join(keys)}""".strip()
+
+
+def chosen(candidate: Candidate, record: str) -> str:
+    """SQL of the record that is used where several have a key; where that is refused, of any."""
+    match candidate.lookup.on_ambiguous:
+        case "oldest":
+            return f"arg_min({record}, (_created, {record}))"
+        case "newest":
+            return f"arg_max({record}, (_created, {record}))"
+        case "reject":
+            return f"any_value({record})"
+
+
+def searched_values(lookups: Sequence[LookupColumn], reference: Reference, *, unless: str = "false") -> list[str]:
+    """SQL queries of the values that lookups search in a reference: JSON objects of match columns, each value once.
+
+    Args:
+        lookups: The columns.
+        reference: What is searched.
+        unless: SQL condition over `desired`: the row is not looked at.
+    """
+    candidates = [(lookup, each) for lookup in lookups for each in lookup.candidates if each.reference == reference]
+    queries = [_searched(lookup, each, unless) for lookup, each in candidates]
+    return [*queries, *(query for _, each in candidates for query in _searched_default(each))]
+
+
+def _searched(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
+    key = _key_object(candidate, [quoted(value.name) for value in candidate.values])
+    keys = [quoted(value.key) for value in candidate.values]
+    conditions = [f"{key} IS NOT NULL" for key in keys]
+    if candidate.when:
+        conditions.append(f"{quoted(selector_name(lookup.name))} = {literal(candidate.when)}")
+    if unless != "false":
+        conditions.append(f"NOT ({unless})")
+    return f"SELECT any_value({key}) FROM desired WHERE {' AND '.join(conditions)} GROUP BY {', '.join(keys)}"
+
+
+def _searched_default(candidate: Candidate) -> Iterator[str]:
+    if candidate.default:
+        present = " AND ".join(f"{text} IS NOT NULL" for text in candidate.default)
+        yield f"SELECT {_key_object(candidate, candidate.default)} WHERE {present}"
+
+
+def _key_object(candidate: Candidate, values: Sequence[str]) -> str:
+    """SQL of the JSON object of some values, by the names of their match columns."""
+    columns = {column.name: column for column in candidate.reference.columns}
+    pairs = zip(candidate.values, values, strict=True)
+    members = (to_service(columns[value.column], sql) for value, sql in pairs)
+    return "'{' || " + " || ',' || ".join(members) + " || '}'"
+
+
+def link_update(lookups: Sequence[LookupColumn], found: Found, *, unless: str = "false") -> str:
+    """The statement that sets the values of lookups, whether they are left out, and how the search ended.
+
+    Args:
+        lookups: The columns.
+        found: What each candidate may find.
+        unless: SQL condition over `desired`: the row is not looked at.
+    """
+    values = [_Value(lookup, number, found) for number, lookup in enumerate(lookups)]
+    items = ",\n    ".join(item for value in values for item in value.items())
+    joins = "\n  ".join(join for value in values for join in value.joins())
+    sets = ",\n  ".join(item for value in values for item in value.sets())
+    return f"""
+UPDATE desired SET {sets}
+FROM (
+  SELECT d._row,
+    {items}
+  FROM (SELECT * FROM desired WHERE NOT ({unless})) AS d
+  {joins}) AS found
+WHERE found._row = desired._row""".strip()
+
+
+class _Value:
+    """The SQL of one lookup column; `number` makes its names unique in the statement."""
+
+    def __init__(self, lookup: LookupColumn, number: int, found: Found) -> None:
+        self._lookup = lookup
+        self._number = number
+        self._found = found
+
+    def items(self) -> Iterator[str]:
+        """Value and result of the search, as items of the query."""
+        omitted, given = self._own(f"_omit_{self._lookup.name}"), self._own(given_name(self._lookup.name))
+        values, results = [f"WHEN {omitted} THEN NULL"], [f"WHEN {omitted} THEN NULL"]
+        for place, candidate in enumerate(self._lookup.candidates):
+            joined = self._alias(place)
+            if candidate.lookup.on_ambiguous == "reject":
+                values.append(f"WHEN {joined}.n > 1 THEN NULL")
+                results.append(f"WHEN {joined}.n > 1 THEN {joined}.n")
+            values.append(f"WHEN {joined}.id IS NOT NULL THEN {self._reference(candidate, f'{joined}.id')}")
+            results.append(f"WHEN {joined}.id IS NOT NULL THEN NULL")
+        default = self._default()
+        if default:
+            results.append(f"WHEN {default} IS NOT NULL THEN NULL")
+        results.append(f"WHEN {given} THEN {NOT_FOUND}")
+        yield f"CASE {' '.join(values)} ELSE {default or 'NULL'} END AS v{self._number}"
+        yield f"CASE {' '.join(results)} END AS s{self._number}"
+
+    def joins(self) -> Iterator[str]:
+        for place, candidate in enumerate(self._lookup.candidates):
+            joined = self._alias(place)
+            same = [f"{joined}.k{n} = {self._own(value.key)}" for n, value in enumerate(candidate.values, 1)]
+            if candidate.when:
+                same.append(f"{self._own(selector_name(self._lookup.name))} = {literal(candidate.when)}")
+            yield f"LEFT JOIN ({self._found(candidate)}) AS {joined} ON {' AND '.join(same)}"
+
+    def sets(self) -> Iterator[str]:
+        name, value, result = self._lookup.name, f"found.v{self._number}", f"found.s{self._number}"
+        keeps = [f"desired.{quoted(f'_omit_{name}')}"]
+        if self._lookup.policy == "keep":
+            keeps.append(f"coalesce({result} = {NOT_FOUND}, false)")
+        if self._lookup.mapping.on_null is NullPolicy.KEEP:
+            keeps.append(f"{value} IS NULL")
+        if not self._lookup.attribute.clearable or self._lookup.key_part:
+            result = f"CASE WHEN {value} IS NULL AND NOT {' AND NOT '.join(keeps)} AND {result} IS NULL THEN "
+            result += f"{CANNOT_BE_EMPTY} ELSE found.s{self._number} END"
+            keeps.append(f"{value} IS NULL")
+        if self._lookup.key_part:
+            yield f"_k{self._lookup.key_part} = {value}"
+        yield f"{quoted(name)} = {value}"
+        yield f"{quoted(link_name(name))} = {result}"
+        yield f"{quoted(f'_omit_{name}')} = ({' OR '.join(dict.fromkeys(keeps))})"
+
+    def _own(self, name: str) -> str:
+        return f"d.{quoted(name)}"
+
+    def _alias(self, place: int) -> str:
+        return f"r{self._number}_{place}"
+
+    def _reference(self, candidate: Candidate, record: str) -> str:
+        """The value of the column: with the name of the table where it has several."""
+        if not self._lookup.attribute.polymorphic:
+            return record
+        return f"{literal(candidate.table + ':')} || CAST({record} AS VARCHAR)"
+
+    def _default(self) -> str:
+        """SQL of the record that is used where the source is empty or finds nothing; empty without one."""
+        found = []
+        for candidate in self._lookup.candidates:
+            if candidate.default:
+                same = " AND ".join(f"k{place} = {key}" for place, key in enumerate(candidate.default, 1))
+                if candidate.lookup.on_ambiguous == "reject":
+                    same += " AND n = 1"
+                query = f"(SELECT id FROM ({self._found(candidate)}) WHERE {same})"
+                found.append(self._reference(candidate, query))
+        return f"coalesce({', '.join(found)})" if found else ""
+
+
+def unresolved(lookups: Sequence[LookupColumn]) -> str:
+    """SQL condition over `desired`: a lookup rejects the row."""
+    return " OR ".join(f"({_rejects(lookup)})" for lookup in lookups) or "false"
+
+
+def _rejects(lookup: LookupColumn) -> str:
+    link = quoted(link_name(lookup.name))
+    if lookup.key_part:
+        return f"{link} IS NOT NULL"
+    return f"coalesce({link} > {-1 if lookup.policy == 'reject' else NOT_FOUND}, false)"
+
+
+def report_links(lookups: Sequence[LookupColumn]) -> Iterator[Step]:
+    """The steps that report what lookups did not find, or found several times."""
+    for lookup in lookups:
+        for title, condition, error, rejected, message in _reports(lookup):
+            yield Step(
+                title,
+                f"""
+INSERT INTO source_errors
+SELECT _row, {literal(lookup.label)}, {literal(error)}, {literal(rejected)}, {message}
+FROM desired WHERE {condition}""".strip(),
+                f"destination.mappings[{lookup.place}].lookup",
+                needs=_BOTH,
+            )
+
+
+def _reports(lookup: LookupColumn) -> Iterator[tuple[str, str, ErrorType, bool, str]]:
+    link = quoted(link_name(lookup.name))
+    consequence = {"clear": f"; {lookup.name} is cleared", "keep": f"; {lookup.name} keeps its value"}
+    missing = (
+        f"concat({literal(_missing(lookup))}, {_value_class(lookup)}, {literal(consequence.get(lookup.policy, ''))})"
+    )
+    rejects = lookup.policy == "reject" or lookup.key_part is not None
+    yield "Report lookups that find no record", f"{link} = {NOT_FOUND}", ErrorType.UNRESOLVED_LINK, rejects, missing
+    several = f"concat({link}, {literal(f' records of {_tables(lookup)} have this {_columns(lookup)}')})"
+    yield "Report lookups that find several records", f"{link} > 1", ErrorType.AMBIGUOUS_LINK, True, several
+    said = "a key needs a value" if lookup.key_part else f"{lookup.name} cannot be empty; set on_null: keep"
+    condition = f"{link} = {CANNOT_BE_EMPTY}"
+    yield "Report lookups without a value", condition, ErrorType.MANDATORY, bool(lookup.key_part), literal(said)
+
+
+def _missing(lookup: LookupColumn) -> str:
+    parts = [
+        f"no {each.table} has this {', '.join(value.column for value in each.values)}"
+        + (" and passes the filter of the lookup" if each.lookup.filter else "")
+        for each in lookup.candidates
+    ]
+    return f"{' and '.join(dict.fromkeys(parts))}; the value is "
+
+
+def _tables(lookup: LookupColumn) -> str:
+    return " or ".join(dict.fromkeys(each.table for each in lookup.candidates))
+
+
+def _columns(lookup: LookupColumn) -> str:
+    return " or ".join(dict.fromkeys(", ".join(value.column for value in each.values) for each in lookup.candidates))
+
+
+def _value_class(lookup: LookupColumn) -> str:
+    """What kind of value was searched for; never the value itself."""
+    text = f"CAST({quoted(lookup.candidates[0].values[0].name)} AS VARCHAR)"
+    guid = r"'^\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?$'"
+    return f"""CASE
+    WHEN {text} IS NULL THEN 'of another type than the column'
+    WHEN regexp_matches({text}, {guid}) THEN 'an id; match: id searches by id'
+    WHEN regexp_matches({text}, '^[+-]?[0-9]+([.][0-9]+)?$') THEN concat('a number of ', length({text}), ' characters')
+    WHEN regexp_matches({text}, '^[^@ ]+@[^@ ]+$') THEN 'an e-mail address'
+    ELSE concat('a text of ', length({text}), ' characters') END"""

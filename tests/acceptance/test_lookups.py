@@ -1,0 +1,342 @@
+"""Lookups end to end: found by any column, in other tables and in the table itself, with what cannot be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.world import World, accounts, world
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path) as made:
+        yield made
+
+
+def tree(here: World, rows: Sequence[Mapping[str, object]], lookup: object, **changes: Any) -> str:
+    """A sync of accounts (number, name, parent) whose parent is found by `lookup`."""
+    here.csv(rows)
+    definition = accounts(**changes)
+    definition["source"]["columns"] = [
+        {"name": "number", "mandatory": True, "validate": True},
+        {"name": "name"},
+        {"name": "parent"},
+    ]
+    definition["destination"]["mappings"] = [
+        {"source": "number", "target": "accountnumber"},
+        {"source": "name", "target": "name"},
+        {"source": "parent", "target": "parentaccountid", "lookup": lookup},
+    ]
+    return here.define(definition)
+
+
+def row(number: str, parent: str = "", name: str = "") -> dict[str, str]:
+    return {"number": number, "name": name or f"Name {number}", "parent": parent}
+
+
+def parents(here: World) -> dict[str, str | None]:
+    """Account number -> number of its parent."""
+    query = "accounts?$select=accountnumber&$expand=parentaccountid($select=accountnumber)"
+    found = here.records(query)
+    return {
+        each["accountnumber"]: (each["parentaccountid"] or {}).get("accountnumber")
+        for each in found
+        if each["accountnumber"]
+    }
+
+
+BY_NUMBER = {"match": "accountnumber"}
+
+
+def test_a_parent_that_the_run_creates_is_found_wherever_it_stands_in_the_file(here: World) -> None:
+    tree(here, [row("3", "2"), row("2", "1"), row("1"), row("4", "1")], BY_NUMBER)
+
+    done = here.run()
+
+    assert (done.state, done.created.done, done.errors) == ("Succeeded", 4, ())
+    assert parents(here) == {"1": None, "2": "1", "3": "2", "4": "1"}
+    again = here.plan()
+    assert (again.plan.counts.changes, again.plan.counts.unchanged) == (0, 4)
+
+
+def test_a_circle_is_created_first_and_linked_afterwards(here: World) -> None:
+    tree(here, [row("a", "b"), row("b", "c"), row("c", "d"), row("d", "b")], BY_NUMBER)
+
+    done = here.run()
+
+    assert done.created.done == 4, done
+    assert parents(here) == {"a": "b", "b": "c", "c": "d", "d": "b"}
+    assert here.plan().plan.counts.changes == 0
+
+
+def test_a_parent_that_does_not_exist_rejects_the_row_and_those_below_it(here: World) -> None:
+    tree(here, [row("1", "nobody"), row("2", "1"), row("3", "2"), row("4")], BY_NUMBER)
+
+    done = here.run()
+
+    assert (done.created.done, done.source.rejected) == (1, 3)
+    assert {error.error_type for error in done.errors} == {"Unresolved Link"}
+    assert "no account has this accountnumber; the value is a text of 6 characters" in {e.message for e in done.errors}
+    assert parents(here) == {"4": None}
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("clear", None), ("keep", "1")])
+def test_what_is_not_found_is_cleared_or_kept(here: World, policy: str, expected: str | None) -> None:
+    lookup = {**BY_NUMBER, "on_missing": policy}
+    tree(here, [row("1"), row("2", "1")], lookup)
+    here.run()
+
+    tree(here, [row("1"), row("2", "nobody")], lookup)
+    done = here.run()
+
+    assert done.source.rejected == 0
+    assert parents(here) == {"1": None, "2": expected}
+    assert here.plan().plan.counts.changes == 0
+
+
+def test_a_default_stands_in_for_an_empty_source_and_for_what_is_not_found(here: World) -> None:
+    tree(here, [row("1", "1"), row("2"), row("3", "nobody")], {**BY_NUMBER, "default": "1"})
+
+    assert here.run().errors == ()
+    assert parents(here) == {"1": "1", "2": "1", "3": "1"}
+
+
+def test_a_reference_changes_and_is_cleared(here: World) -> None:
+    tree(here, [row("1"), row("2"), row("3", "1")], BY_NUMBER)
+    here.run()
+
+    tree(here, [row("1"), row("2", "1"), row("3", "")], BY_NUMBER)
+    done = here.run()
+
+    assert done.updated.done == 2
+    assert parents(here) == {"1": None, "2": "1", "3": None}
+
+
+# -- Other tables -----------------------------------------------------------------------------------------------------
+
+
+def opportunities(
+    here: World, rows: Sequence[Mapping[str, object]], *mappings: Mapping[str, Any], **changes: Any
+) -> str:
+    """A sync of opportunities by name; every column of the rows is a source column."""
+    here.csv(rows, "opportunities.csv")
+    here.environment["SOURCE"] = str(here.folder / "opportunities.csv")
+    definition = accounts(**changes)
+    definition["source"]["columns"] = [{"name": name} for name in rows[0]]
+    definition["destination"] |= {
+        "entity": "opportunity",
+        "id_column": "opportunityid",
+        "mappings": [{"source": "name", "target": "name"}, *mappings],
+    }
+    definition["sync_behaviour"] = {"sync_key": ["name"], **changes.get("sync_behaviour", {})}
+    return here.define(definition, "opportunities")
+
+
+def seed(here: World, table: str, *rows: Mapping[str, object]) -> list[str]:
+    """Create records; returns their ids."""
+    return [here.create(table, row) for row in rows]
+
+
+def customers(here: World) -> dict[str, tuple[str, str]]:
+    """Opportunity -> table and name of its customer."""
+    query = "opportunities?$select=name&$expand=customerid_account($select=name),customerid_contact($select=lastname)"
+    return {
+        each["name"]: ("account", each["customerid_account"]["name"])
+        if each["customerid_account"]
+        else ("contact", each["customerid_contact"]["lastname"])
+        for each in here.records(query)
+        if each["customerid_account"] or each["customerid_contact"]
+    }
+
+
+def test_one_column_of_customers_refers_to_accounts_and_to_contacts(here: World) -> None:
+    seed(here, "accounts", {"name": "Contoso", "accountnumber": "C1"})
+    seed(here, "contacts", {"lastname": "Doe", "emailaddress1": "doe@contoso.com"})
+    lookup = [{"entity": "account", "match": "accountnumber"}, {"entity": "contact", "match": "emailaddress1"}]
+    rows = [{"name": "one", "customer": "c1"}, {"name": "two", "customer": "DOE@contoso.com"}]
+    opportunities(here, rows, {"source": "customer", "target": "customerid", "lookup": lookup})
+
+    assert here.run("opportunities").errors == ()
+    assert customers(here) == {"one": ("account", "Contoso"), "two": ("contact", "Doe")}
+    assert here.plan("opportunities").plan.counts.changes == 0
+
+    rows = [{"name": "one", "customer": "doe@contoso.com"}, {"name": "two", "customer": ""}]
+    opportunities(here, rows, {"source": "customer", "target": "customerid", "lookup": lookup})
+    assert here.run("opportunities").updated.done == 2
+    assert customers(here) == {"one": ("contact", "Doe")}
+    assert here.plan("opportunities").plan.counts.changes == 0
+
+
+def test_a_column_of_the_row_says_which_table(here: World) -> None:
+    seed(here, "accounts", {"name": "Contoso", "accountnumber": "1"})
+    seed(here, "contacts", {"lastname": "Doe", "emailaddress1": "1"})
+    lookup = {"entity_from": "kind", "match": {"account": "accountnumber", "contact": "emailaddress1"}}
+    rows = [
+        {"name": "one", "kind": "account", "customer": "1"},
+        {"name": "two", "kind": "Contact ", "customer": "1"},
+        {"name": "three", "kind": "lead", "customer": "1"},
+    ]
+    opportunities(here, rows, {"source": ["kind", "customer"], "target": "customerid", "lookup": lookup})
+
+    done = here.run("opportunities")
+
+    assert customers(here) == {"one": ("account", "Contoso"), "two": ("contact", "Doe")}
+    assert (done.source.rejected, [error.error_type for error in done.errors]) == (1, ["Unresolved Link"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("reject", None), ("oldest", "old@contoso.com"), ("newest", "new@contoso.com")]
+)
+def test_several_records_with_the_value(here: World, policy: str, expected: str | None) -> None:
+    seed(
+        here,
+        "contacts",
+        {"lastname": "Doe", "emailaddress1": "old@contoso.com"},
+        {"lastname": "doe ", "emailaddress1": "new@contoso.com"},
+    )
+    lookup = {"match": "lastname", "on_ambiguous": policy}
+    rows = [{"name": "one", "contact": "DOE"}]
+    opportunities(here, rows, {"source": "contact", "target": "parentcontactid", "lookup": lookup})
+
+    done = here.run("opportunities")
+
+    found = here.records("opportunities?$select=name&$expand=parentcontactid($select=emailaddress1)")
+    assert [each["parentcontactid"]["emailaddress1"] for each in found] == ([expected] if expected else [])
+    if policy == "reject":
+        assert [error.error_type for error in done.errors] == ["Ambiguous Link"]
+        assert done.errors[0].message == "2 records of contact have this lastname"
+
+
+def test_only_records_that_pass_the_filter_are_found(here: World) -> None:
+    first, second = seed(here, "contacts", {"lastname": "Doe", "firstname": "A"}, {"lastname": "Doe", "firstname": "B"})
+    here.update(f"contacts({first})", {"statecode": 1, "statuscode": 2})
+    lookup = {"match": "lastname", "filter": "statecode eq 0"}
+    rows = [{"name": "one", "contact": "Doe"}]
+    opportunities(here, rows, {"source": "contact", "target": "parentcontactid", "lookup": lookup})
+
+    here.run("opportunities")
+
+    assert [each["_parentcontactid_value"] for each in here.records("opportunities")] == [second]
+
+
+def test_several_columns_identify_the_record(here: World) -> None:
+    _, wanted = seed(
+        here,
+        "contacts",
+        {"lastname": "Doe", "firstname": "Jane"},
+        {"lastname": "Doe", "firstname": "John"},
+    )
+    lookup = {"match": ["lastname", "firstname"]}
+    rows = [{"name": "one", "last": "doe", "first": "john"}, {"name": "two", "last": "doe", "first": ""}]
+    opportunities(here, rows, {"source": ["last", "first"], "target": "parentcontactid", "lookup": lookup})
+
+    done = here.run("opportunities")
+
+    assert [each["_parentcontactid_value"] for each in here.records("opportunities")] == [wanted]
+    assert done.source.rejected == 1
+
+
+def test_ids_are_written_as_they_are_or_looked_for(here: World) -> None:
+    (contact,) = seed(here, "contacts", {"lastname": "Doe"})
+    rows = [{"name": "one", "contact": contact.upper(), "other": contact}]
+    opportunities(
+        here,
+        rows,
+        {"source": "contact", "target": "parentcontactid"},
+        {"source": "other", "target": "customerid", "lookup": [{"entity": "contact", "match": "id"}]},
+    )
+
+    assert here.run("opportunities").errors == ()
+    assert customers(here) == {"one": ("contact", "Doe")}
+    assert here.plan("opportunities").plan.counts.changes == 0
+
+
+def test_the_owner_is_a_user_or_a_team(here: World) -> None:
+    rows = [{"name": "one", "owner": "first team"}, {"name": "two", "owner": "nobody@contoso.com"}]
+    seed(here, "teams", {"name": "First Team", "teamtype": 0})
+    lookup = [{"entity": "systemuser", "match": "internalemailaddress"}, {"entity": "team", "match": "name"}]
+    opportunities(here, rows, {"source": "owner", "target": "ownerid", "lookup": lookup})
+
+    done = here.run("opportunities")
+
+    found = here.records("opportunities?$select=name&$expand=owningteam($select=name)")
+    assert [each["owningteam"]["name"] for each in found] == ["First Team"]
+    assert done.errors[0].message == (
+        "no systemuser has this internalemailaddress and no team has this name; the value is an e-mail address"
+    )
+    assert here.plan("opportunities").plan.counts.changes == 0
+
+
+def test_a_record_that_is_missing_is_created_once(here: World) -> None:
+    seed(here, "accounts", {"name": "Contoso", "accountnumber": "1"})
+    lookup = {
+        "entity": "account",
+        "match": "accountnumber",
+        "on_missing": "create",
+        "create": {"name": "company", "industrycode": "'Consulting'"},
+    }
+    rows = [
+        {"name": "one", "customer": "1", "company": "Contoso"},
+        {"name": "two", "customer": "n2", "company": "Fabrikam"},
+        {"name": "three", "customer": "N2", "company": "Fabrikam Inc."},
+        {"name": "four", "customer": "n3", "company": "Northwind"},
+    ]
+    mapping = {"source": "customer", "target": "customerid", "lookup": [lookup]}
+    opportunities(here, rows, mapping)
+
+    planned = here.plan("opportunities").plan.counts
+    done = here.run("opportunities")
+
+    assert (planned.insert, planned.created_references) == (4, 2)
+    assert (done.created.done, done.created_references.done, done.errors) == (4, 2, ())
+    assert customers(here) == {
+        "one": ("account", "Contoso"),
+        "two": ("account", "Fabrikam"),
+        "three": ("account", "Fabrikam"),
+        "four": ("account", "Northwind"),
+    }
+    again = here.plan("opportunities").plan.counts
+    assert (again.changes, again.created_references) == (0, 0)
+
+    opportunities(here, rows, mapping, sync_behaviour={"sync_key": ["name"], "safety": {"max_created_references": 0}})
+    assert here.plan("opportunities").plan.violations() == ()
+
+
+def test_what_refers_to_a_record_that_cannot_be_created_is_not_sent(here: World) -> None:
+    refused = {"path": "accounts", "filter": "accountnumber eq 'n2'"}
+    here.emulator.faults({"action": "refuse_rows", "match": refused, "code": "0x80040265", "message": "no"})
+    lookup = {"entity": "account", "match": "accountnumber", "on_missing": "create"}
+    rows = [{"name": "one", "customer": "n1"}, {"name": "two", "customer": "n2"}]
+    opportunities(here, rows, {"source": "customer", "target": "customerid", "lookup": [lookup]})
+
+    done = here.run("opportunities")
+
+    assert (done.created.done, done.failed, done.created_references.done) == (1, 1, 1)
+    assert [error.error_type for error in done.errors] == ["INSERT Parent Failed"]
+    assert list(customers(here)) == ["one"]
+
+
+def test_a_plan_shows_lookups_by_name(here: World) -> None:
+    tree(here, [row("1", name="Contoso"), row("2", "1"), row("3", "2")], BY_NUMBER)
+    created = {each.key["accountnumber"]: each for each in here.plan().sample}
+    assert [(each.column, each.after_name) for each in created["3"].columns][-1] == ("parentaccountid", "new: 2")
+    here.run()
+
+    tree(here, [row("1", name="Contoso"), row("2", "1"), row("3", "1")], BY_NUMBER)
+    (change,) = here.plan().sample
+
+    assert [(each.column, each.before_name, each.after_name) for each in change.columns] == [
+        ("parentaccountid", "Name 2", "Contoso")
+    ]
+
+
+def test_explain_shows_the_step_that_resolves_lookups(here: World) -> None:
+    tree(here, [row("1")], BY_NUMBER)
+
+    titles = [step.title for step in here.app.explain("accounts")]
+
+    assert titles.count("Find the records that lookups refer to") == 1

@@ -1,0 +1,86 @@
+"""The execution log as people and programs see it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.errors import UserError
+from shared.state import JobRequest, RunRecord, StateStore
+from shared.state.sqlite import SqliteStateStore
+from shared.views.runs import LOST, changes_made, error_files, latest_runs, run_json, run_named
+
+START = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateStore]:
+    store = SqliteStateStore(tmp_path / "state.db")
+    yield store
+    store.close()
+
+
+def run(run_id: str, *, state: str = "Succeeded", sync: str = "customers", hours: int = 0) -> RunRecord:
+    return RunRecord(
+        run_id=run_id, sync=sync, version="1", trigger="timer", state=state, started=START + timedelta(hours=hours)
+    )
+
+
+def test_the_latest_runs_are_in_order_with_the_requested_ones(state: StateStore) -> None:
+    """A request is a run in the state Queued; the limit counts both."""
+    for number in range(3):
+        state.begin_run(run(f"run{number}", hours=number))
+    state.request_job(JobRequest(id="job", sync="customers", requested=START + timedelta(hours=9)))
+    assert [(each.run_id, each.state) for each in latest_runs(state, None, 3)] == [
+        ("job", "Queued"),
+        ("run2", "Succeeded"),
+        ("run1", "Succeeded"),
+    ]
+    assert latest_runs(state, "orders", 3) == ()
+
+
+def test_a_run_is_lost_where_it_does_not_hold_the_lease_of_its_sync(state: StateStore) -> None:
+    """A run that holds it is running."""
+    state.acquire_lease("sync/customers", holder="alive", seconds=60)
+    state.begin_run(run("alive", state="Running", hours=1))
+    state.begin_run(run("dead", state="Running"))
+    assert [(each.run_id, each.state) for each in latest_runs(state, "customers", 5)] == [
+        ("alive", "Running"),
+        ("dead", LOST),
+    ]
+
+
+def test_a_run_is_found_by_its_id_the_beginning_of_it_and_as_the_last(state: StateStore) -> None:
+    """A beginning that several ids have is refused, and so is one that none has."""
+    for number, run_id in enumerate(("abc1", "abc2", "abc")):
+        state.begin_run(run(run_id, hours=number))
+    assert [run_named(text, state).run_id for text in ("abc", "abc1", "last")] == ["abc", "abc1", "abc"]
+    with pytest.raises(UserError, match="3 runs have an id that starts with ab"):
+        run_named("ab", state)
+    with pytest.raises(UserError, match="There is no run x"):
+        run_named("x", state)
+
+
+def test_a_run_is_json() -> None:
+    """Moments are texts, and a run that has not ended has none."""
+    value = json.loads(json.dumps(run_json(run("a"))))
+    assert (value["run_id"], value["started"], value["ended"]) == ("a", "2026-03-01T10:00:00+00:00", None)
+
+
+def test_only_changes_that_were_made_are_shown() -> None:
+    """A row of a run that ended early may have no counts at all."""
+    counts = {"created": {"done": 5, "planned": 6}, "updated": {"done": 0, "planned": 1}, "failed": 1}
+    assert changes_made(counts) == {"created": 5, "failed": 1}
+    assert changes_made({}) == {}
+
+
+def test_error_files_have_no_folder_in_their_names(state: StateStore) -> None:
+    """A name is safe to write into any folder."""
+    state.begin_run(run("a"))
+    state.put_file("a", "a_SourceErrors.csv", b"Row\r\n1\r\n")
+    assert list(error_files(state, "a")) == [("a_SourceErrors.csv", b"Row\r\n1\r\n")]
+    assert list(error_files(state, "b")) == []
