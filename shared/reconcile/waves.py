@@ -11,13 +11,15 @@ from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.reconcile.columns import expire_payload
-from shared.transform import TargetColumn, key_columns, to_service
+from shared.transform import LookupColumn, TargetColumn, key_columns, to_service
+from shared.transform.lookups import carried_columns
 from shared.workspace import NewTable, Table, json_rows, literal, quoted
 
 __all__ = [
     "GIVEN",
     "GIVEN_ACTION",
     "GIVEN_IGNORE",
+    "REJECTED_CHANGES",
     "STAYS",
     "STEP_ROWS",
     "WAVE_ACTIONS",
@@ -27,6 +29,7 @@ __all__ = [
     "expire_statement",
     "keep_asked_statement",
     "move_statement",
+    "spare_rejected_statement",
     "wave_changes_query",
     "wave_desired",
 ]
@@ -65,7 +68,12 @@ WAVE_ACTIONS: Final = NewTable(name=Table.SOURCE, query=f"SELECT DISTINCT _step 
 
 
 def wave_desired(
-    definition: SyncDefinition, layout: Sequence[TargetColumn], condition: str, *, single: bool
+    definition: SyncDefinition,
+    layout: Sequence[TargetColumn],
+    condition: str,
+    *,
+    single: bool,
+    late: Sequence[LookupColumn] = (),
 ) -> NewTable:
     """The table `desired`: the rows of a change become one; of each column the last row that carries it counts.
 
@@ -74,14 +82,21 @@ def wave_desired(
         layout: The target columns of `wanted`.
         condition: `STAYS` or `GIVEN`: which changes have a row.
         single: Each change is made of one row.
+        late: The lookups that are resolved in the wave.
     """
     names = [column.name for column in layout]
     if single:
         items = [*(quoted(n) for n in names), *(_flag(n) for n in names), *_keys(layout)]
+        items += map(quoted, carried_columns(late))
     else:
         items = [f"{_latest(definition, layout, column)} AS {quoted(column.name)}" for column in layout]
         items += [f"bool_and({_flag(n)}) AS {_flag(n)}" for n in names]
         items += [f"last({key} ORDER BY _row) AS {key}" for key in _keys(layout)]
+        items += [
+            f"last({quoted(name)} ORDER BY _row) FILTER (WHERE NOT {_flag(lookup.name)}) AS {quoted(name)}"
+            for lookup in late
+            for name in carried_columns([lookup])
+        ]
     query = (
         f"SELECT _step AS _row, {', '.join(items)} "
         f"FROM step_rows JOIN wanted USING (_row) WHERE {condition}{'' if single else ' GROUP BY _step'}"
@@ -172,6 +187,21 @@ def wave_changes_query(layout: Sequence[TargetColumn], *, by_key: bool, moves: b
         f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, later, {owner} "
         f"FROM changes {gone if by_key else ''} ORDER BY _change"
     )
+
+
+REJECTED_CHANGES: Final = (
+    "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected ORDER BY _row DESC"
+)
+"""SQL for (number of the change, error, column, message) of what rejects changes, the first error of each last."""
+
+
+def spare_rejected_statement(layout: Sequence[TargetColumn]) -> str:
+    """SQL that removes the records of rejected changes: they are neither written nor dropped."""
+    parts = ", ".join(_keys(layout))
+    return f"""
+DELETE FROM current WHERE ({parts}) IN (
+  SELECT ({parts}) FROM step_rows JOIN wanted USING (_row)
+  WHERE _step IN (SELECT _row FROM source_errors WHERE rejected))""".strip()
 
 
 def _rows_of(*, moves: bool) -> str:

@@ -27,7 +27,7 @@ from shared.workspace.warm import WarmWorkspace
 __all__ = ["KEPT", "Numbered", "ReadReferences", "Shaped", "before_row", "shape"]
 
 Numbered = tuple[int, Event]  # an event with the number that names it in its batch
-KEPT = ("wanted", "wanted_source")  # what the waves need; everything else is of one group or one wave
+KEPT = ("wanted", "wanted_source", "creations")  # what the waves need; everything else is of one group or one wave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspa
     Raises:
         UserError: A statement fails on one of the events; which one, the message does not know.
     """
-    for table in wanted_tables(sync.definition, sync.layout):
+    for table in wanted_tables(sync.definition, sync.layout, sync.late):
         workspace.create(table)
     groups, failures = _groups(events, sync)
     filtered: set[int] = set()
@@ -138,7 +138,7 @@ def _shape_group(
     if group.lookups:
         read(group.lookups, group.unless)
     unsound = _run(group.settling, workspace) or unsound or bool(group.lookups)
-    workspace.execute(collect_statement(group.layout))
+    workspace.execute(collect_statement(group.layout, group.late))
     if keeps_source(sync.definition):
         workspace.execute(collect_source_statement(group.labels))
     return _failures(workspace) if unsound else {}
