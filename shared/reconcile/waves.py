@@ -12,7 +12,7 @@ from typing import Final
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.reconcile.columns import expire_payload
 from shared.transform import LookupColumn, TargetColumn, key_columns, to_service
-from shared.transform.lookups import carried_columns
+from shared.transform.lookups.columns import carried_columns
 from shared.workspace import NewTable, Table, json_rows, literal, quoted
 
 __all__ = [

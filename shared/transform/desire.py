@@ -11,7 +11,14 @@ from shared.entities import AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.convert import Conversion, Flaw, conversion
 from shared.transform.keys import normalise_key
-from shared.transform.lookups import LookupColumn, MatchValue, given_name, link_name, lookup_columns, selector_name
+from shared.transform.lookups.columns import (
+    LookupColumn,
+    MatchValue,
+    given_name,
+    link_name,
+    lookup_columns,
+    selector_name,
+)
 from shared.transform.notation.moments import clock_in
 from shared.transform.notation.numbers import number
 from shared.transform.reading import written

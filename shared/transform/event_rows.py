@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from shared.definitions.models import ChangedWhen, SyncDefinition
-from shared.transform.lookups import LookupColumn, carried_columns
+from shared.transform.lookups.columns import LookupColumn, carried_columns
 from shared.transform.shape import SOURCE_TYPES
 from shared.transform.targets import Omit, TargetColumn, key_columns
 from shared.workspace import NewTable, Table, json_rows, quoted

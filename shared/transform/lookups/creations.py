@@ -8,7 +8,7 @@ from typing import Final
 from shared.definitions.models import ColumnType, SyncDefinition
 from shared.entities import AttributeMetadata, EntityMetadata
 from shared.transform.convert import Conversion, conversion
-from shared.transform.lookups import Candidate, LookupColumn, link_name
+from shared.transform.lookups.columns import Candidate, LookupColumn, link_name
 from shared.transform.service_values import to_payload, to_service
 from shared.transform.targets import TargetColumn, sql_type
 from shared.workspace import NewTable, Step, Table, literal, parsed, quoted
