@@ -11,7 +11,7 @@ from shared.definitions import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
 from shared.jobs.adoption import Adoption
-from shared.jobs.creating import has_creations, write_creations
+from shared.jobs.creating import creation_counts, write_creations
 from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_outcomes, skip_rest
 from shared.jobs.progress import Phase, Progress
 from shared.reconcile.dependencies import (
@@ -28,7 +28,7 @@ from shared.reconcile.outcomes import Result, changes_count_query, changes_query
 from shared.transform import TargetColumn
 from shared.workspace import Table, Workspace
 
-__all__ = ["WriteOrder", "write_changes"]
+__all__ = ["WriteOrder", "creating_columns", "write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
 TAKEN_AT_ONCE = 1000  # inserts that wait until the record with their key is known: as many as may fail by default
@@ -55,14 +55,20 @@ class WriteOrder:
         """The order of a sync's writes."""
         late = [column for column in columns if column.late]
         full = definition.sync_behaviour.strategy is Strategy.FULL
-        mappings = definition.destination.mappings
-        created = {each.target for each in mappings if any(lookup.on_missing == "create" for lookup in each.lookups)}
-        creating = [column for column in columns if column.name in created]
-        return cls(adoption=adoption, late=late, drops=full and bool(late), creating=creating)
+        return cls(
+            adoption=adoption, late=late, drops=full and bool(late), creating=creating_columns(definition, columns)
+        )
 
     def left(self, condition: str) -> str:
         """A condition on changes, without those that have their outcome already."""
         return f"{condition} AND {NOT_SETTLED}" if self.creating else condition
+
+
+def creating_columns(definition: SyncDefinition, columns: Sequence[TargetColumn]) -> list[TargetColumn]:
+    """The columns whose lookups create what is missing."""
+    mappings = definition.destination.mappings
+    created = {each.target for each in mappings if any(lookup.on_missing == "create" for lookup in each.lookups)}
+    return [column for column in columns if column.name in created]
 
 
 def write_changes(
@@ -88,7 +94,7 @@ def write_changes(
     progress.phase(Phase.WRITE, total)
     writing = _Writing(workspace, dataverse, entity, limits, progress)
     try:
-        if order.creating and has_creations(workspace):
+        if creation_counts(workspace, order.creating)[1]:
             writing.stopped = write_creations(workspace, dataverse, entity.related, order.creating, limits)
             writing.recount()
         if order.late:

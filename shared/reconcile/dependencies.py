@@ -10,9 +10,12 @@ from shared.workspace import Table, literal, quoted
 
 __all__ = [
     "CREATES",
+    "FORGET_CREATED",
     "LINKED_CHANGES",
     "NOT_SETTLED",
     "actual_ids",
+    "creations_count_query",
+    "creations_query",
     "failed_links",
     "failed_parents",
     "found_creations",
@@ -95,6 +98,29 @@ FROM (
   WHERE parents.deferred AND (end_of.result IS NULL OR end_of.result NOT IN {_DONE})
   GROUP BY changes._change) AS found
 WHERE found._change = outcomes._change AND outcomes.result IN {_DONE}""".strip()
+
+
+def creations_query(columns: Sequence[TargetColumn]) -> str:
+    """SQL for (number, id, key, payload) of the records of a table that lookups create, its parameter the table.
+
+    Only those that a row still refers to: other errors may have rejected the others.
+    """
+    return f"""
+SELECT _creation, CAST(id AS VARCHAR), key, payload FROM creations
+WHERE entity = ? AND {_referred(columns)} ORDER BY _creation""".strip()
+
+
+def creations_count_query(columns: Sequence[TargetColumn]) -> str:
+    """SQL for how many records lookups create."""
+    return f"SELECT count(*) FROM creations WHERE {_referred(columns)}"
+
+
+FORGET_CREATED: Final = "DELETE FROM creations WHERE id IN (SELECT id FROM created_references)"
+"""SQL that leaves the records that are still to be created."""
+
+
+def _referred(columns: Sequence[TargetColumn]) -> str:
+    return f"({' OR '.join(f'id IN (SELECT {record_of(column)} FROM desired)' for column in columns)})"
 
 
 def without_creations(columns: Sequence[TargetColumn]) -> str:

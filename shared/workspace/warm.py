@@ -106,6 +106,10 @@ class WarmWorkspace(Workspace):
         """The rows of a query, all fetched at once: the connection of a stream would not see the tables."""
         yield from self.query(sql)
 
+    def has_table(self, name: str) -> bool:
+        """Whether a table or view of this name is there; those that were cleared are not."""
+        return any(made.name == name for made in self._present)
+
     def clear(self, *, keep: Collection[str] = ()) -> None:
         """Make every table and view but some as if they had never been there."""
         for behind in range(len(self._present)):
