@@ -148,6 +148,7 @@ class Wave:
             {
                 "s": position,
                 "r": before_row(event.number) if event.of_before else event.number,
+                "l": len(change.events) == 1,
                 "o": before_row(event.number) if event.before else None,
                 "d": change.action is EventAction.DELETE,
                 "a": self._unread(change.action),
