@@ -21,10 +21,10 @@ from shared.transform.event_rows import (
     records_query,
     wanted_tables,
 )
-from shared.workspace import Step
+from shared.workspace import Row, Step
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["KEPT", "Numbered", "ReadReferences", "Shaped", "before_row", "shape"]
+__all__ = ["KEPT", "Numbered", "ReadReferences", "Shaped", "before_row", "failures_of", "shape"]
 
 Numbered = tuple[int, Event]  # an event with the number that names it in its batch
 KEPT = ("wanted", "wanted_source", "creations")  # what the waves need; everything else is of one group or one wave
@@ -141,7 +141,7 @@ def _shape_group(
     workspace.execute(collect_statement(group.layout, group.late))
     if keeps_source(sync.definition):
         workspace.execute(collect_source_statement(group.labels))
-    return _failures(workspace) if unsound else {}
+    return failures_of(workspace.query(REJECTED_EVENTS)) if unsound else {}
 
 
 def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:
@@ -155,11 +155,11 @@ def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:
     return any(known for query, known in found.items() if query)
 
 
-def _failures(workspace: WarmWorkspace) -> dict[int, Failure]:
-    """The first error of each rejected event."""
+def failures_of(errors: Iterable[Row]) -> dict[int, Failure]:
+    """The errors that reject rows by row: (row, error, column, message), the first error of a row last."""
     return {
         row: Failure(error=error, message=f"{column}: {message}" if column else message)
-        for row, error, column, message in workspace.query(REJECTED_EVENTS)
+        for row, error, column, message in errors
     }
 
 
