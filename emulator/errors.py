@@ -24,7 +24,6 @@ __all__ = [
     "invalid_option",
     "invalid_property",
     "invalid_request_body",
-    "invalid_state_pair",
     "key_column_in_body",
     "matching_record_exists",
     "method_not_allowed",
@@ -217,15 +216,6 @@ def invalid_option(value: object, column: str, table: str, valid: Sequence[int])
         "0x8004431a",
         f"A validation error occurred.  The value {value} of '{column}' on record of type '{table}' is outside the "
         f"valid range. Accepted Values: {known}",
-    )
-
-
-def invalid_state_pair(status: int, state: int, table: str) -> ServiceError:
-    """A status reason does not belong to the state."""
-    return ServiceError(
-        400,
-        "0x80048408",
-        f"{status} is not a valid status code for state code {state} on {table}.",
     )
 
 

@@ -12,6 +12,7 @@ from emulator.operations.actions import Actions
 from emulator.operations.bulk import Bulk
 from emulator.operations.bulk_delete import BulkDeletes
 from emulator.operations.changes import Changes
+from emulator.operations.closing import Closing
 from emulator.operations.navigation import Navigation, is_keyed
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
 from emulator.operations.reading import TableQuery
@@ -43,7 +44,7 @@ class Service:
         self.bulk = Bulk(environment, self.changes)
         self.metadata = Metadata(environment)
         self.navigation = Navigation(environment, self.records)
-        self.actions = Actions(environment)
+        self.actions = Actions(environment, Closing(environment, self.changes))
         self.bulk_deletes = BulkDeletes(environment, self.changes)
 
     def plan(self, request: Request) -> Planned:

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from emulator.errors import NAMESPACE
 from emulator.odata.types import edm_type
+from emulator.schema.closing import built_in_actions
 from emulator.schema.model import Action, Column, Schema, Table
 
 __all__ = ["metadata_document"]
@@ -37,7 +38,7 @@ def metadata_document(schema: Schema, *, annotations: bool = False) -> bytes:
     _who_am_i(body)
     for table in schema.tables.values():
         _bulk_actions(body, table)
-    for action in schema.actions.values():
+    for action in _actions(schema):
         _action(body, action)
     _container(body, schema, incoming)
     document: bytes = tostring(root, encoding="utf-8")
@@ -133,6 +134,11 @@ def _bulk_actions(body: Element, table: Table) -> None:
         SubElement(action, "Parameter", Name="Targets", Type=rows, Nullable="false")
 
 
+def _actions(schema: Schema) -> list[Action]:
+    """The actions of the emulator itself, and those that a schema file declares instead of them or besides them."""
+    return [*(one for one in built_in_actions() if one.name not in schema.actions), *schema.actions.values()]
+
+
 def _action(body: Element, action: Action) -> None:
     described = SubElement(body, "Function" if action.is_function else "Action", Name=action.name)
     if action.bound_to is not None:
@@ -166,7 +172,7 @@ def _container(body: Element, schema: Schema, incoming: Mapping[str, list[_Incom
             binding = {"Path": relationship, "Target": child.entity_set}
             SubElement(entity_set, "NavigationPropertyBinding", binding)
     SubElement(container, "FunctionImport", Name="WhoAmI", Function=f"{NAMESPACE}.WhoAmI")
-    for action in schema.actions.values():
+    for action in _actions(schema):
         if action.bound_to is None:
             kind = "Function" if action.is_function else "Action"
             SubElement(container, f"{kind}Import", {"Name": action.name, kind: f"{NAMESPACE}.{action.name}"})

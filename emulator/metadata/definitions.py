@@ -21,7 +21,7 @@ _NOTHING: Final = (
     *("DataSourceId", "OwnerId", "OwnerIdType", "OwningBusinessUnit", "SettingOf", "HasChanged"),
 )
 _NO: Final = (
-    *("AutoCreateAccessTeams", "AutoRouteToOwnerQueue", "EnforceStateTransitions", "EntityHelpUrlEnabled"),
+    *("AutoCreateAccessTeams", "AutoRouteToOwnerQueue", "EntityHelpUrlEnabled"),
     *(
         "HasEmailAddresses",
         "HasFeedback",
@@ -38,7 +38,7 @@ _NO: Final = (
     ),
     *("IsInteractionCentricEnabled", "IsKnowledgeManagementEnabled", "IsLogicalEntity", "IsMSTeamsIntegrationEnabled"),
     *("IsOneNoteIntegrationEnabled", "IsQuickCreateEnabled", "IsRetentionEnabled", "IsRetrieveAuditEnabled"),
-    *("IsRetrieveMultipleAuditEnabled", "IsSLAEnabled", "IsStateModelAware", "UsesBusinessDataLabelTable"),
+    *("IsRetrieveMultipleAuditEnabled", "IsSLAEnabled", "UsesBusinessDataLabelTable"),
 )
 _YES: Final = (
     *("IsAvailableOffline", "IsEnabledForCharts", "IsEnabledForTrace", "IsImportable", "IsReadingPaneEnabled"),
@@ -96,15 +96,17 @@ def entity_json(table: Table) -> Json:
         "TableType": "Elastic" if table.elastic else "Standard",
         "DataProviderId": None,
         "IsActivity": table.activity,
-        "IsActivityParty": False,
+        "IsActivityParty": table.activity_party,
+        "IsStateModelAware": table.has_state and (table.custom or table.logical_name == "incident"),
+        "EnforceStateTransitions": table.enforce_transitions,
         "IsCustomEntity": table.custom,
         "IsManaged": not table.custom,
         "IsPrivate": False,
         "IsIntersect": False,
         "IsValidForAdvancedFind": True,
         "IsCustomizable": managed(value=True, name="iscustomizable"),
-        "HasActivities": False,
-        "HasNotes": False,
+        "HasActivities": table.has_activities,
+        "HasNotes": table.has_notes,
         "ChangeTrackingEnabled": table.change_tracking,
         "CanChangeTrackingBeEnabled": managed(value=True, name="canchangetrackingbeenabled"),
         "IsOptimisticConcurrencyEnabled": table.optimistic_concurrency,

@@ -8,13 +8,16 @@ from emulator.errors import (
     ServiceError,
     invalid_argument,
     invalid_property,
+    invalid_request_body,
     not_implemented,
     undeclared_property,
     value_required,
 )
 from emulator.odata import child_link, row_reference
 from emulator.operations.references import existing_id
+from emulator.operations.rules.parties import GIVEN, checked_party
 from emulator.schema import Column, ColumnType, Table
+from emulator.schema.activities import ACTIVITIES, PARTIES, parties_property
 from emulator.store import Values
 from emulator.store.values import converter, guid_text
 
@@ -89,7 +92,22 @@ class BodyReader:
                 setters[name] = _ignored  # the service ignores values for read-only columns
             else:
                 setters[name] = self._plain(column, keyed=name in keyed)
+        parties = self._environment.schema.tables.get(PARTIES)
+        if parties is not None and self.table.activity and self.table.logical_name != ACTIVITIES:
+            setters[parties_property(self.table)] = self._parties(parties)
         return setters
+
+    def _parties(self, parties: Table) -> _Setter:
+        """Reads the collection of an activity's parties, which an insert and an update can state."""
+        name = parties_property(self.table)
+        reader = BodyReader(self._environment, parties)
+
+        def setter(values: Values, value: Any) -> None:
+            if not isinstance(value, list) or not all(isinstance(party, dict) for party in value):
+                raise invalid_request_body(f"Microsoft.OData.ODataException: '{name}' must be a collection of objects.")
+            values[GIVEN] = [checked_party(self.table, reader.created(party)) for party in value]
+
+        return setter
 
     def _plain(self, column: Column, *, keyed: bool) -> _Setter:
         convert = converter(column, self.table)

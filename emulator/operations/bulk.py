@@ -20,6 +20,7 @@ from emulator.odata import RowKey, row_reference
 from emulator.operations.changes import Changes, TableChanges, written
 from emulator.operations.reading import session_token
 from emulator.operations.references import absent, drop_key_columns, identity, key_values, take_identity
+from emulator.operations.rules.refusals import unsupported_message
 from emulator.schema import AlternateKey, Table
 from emulator.store import Values
 from emulator.store.values import guid_text
@@ -69,9 +70,7 @@ class Bulk:
         if message not in table.bulk_messages:
             if message == "DeleteMultiple":
                 raise not_implemented("DeleteMultiple has not yet been implemented.")
-            raise ServiceError(
-                400, "0x80040800", f"The '{message}' method does not support entities of type '{table.logical_name}'."
-            )
+            raise unsupported_message(message, table.logical_name)
         work = self._changes.of(table)
         items = self._items(request, work, message)
         rows = {_OPERATIONS[message]: len(items)}

@@ -14,6 +14,7 @@ from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical,
 from emulator.odata.nodes import Property as PropertyNode
 from emulator.odata.types import edm_type, stored_text
 from emulator.operations.changes import Changes, written
+from emulator.operations.rules.refusals import unsupported_message
 from emulator.schema import Column, Table
 from emulator.store import sql_name
 
@@ -76,6 +77,8 @@ class BulkDeletes:
         table = self._environment.schema.tables.get(str(query.get("EntityName")))
         if table is None:
             raise invalid_argument(f"The entity with a name = '{query.get('EntityName')}' was not found.")
+        if not table.writable:
+            raise unsupported_message("Delete", table.logical_name)
         compiler = self._environment.compiler(request.caller)
         expression = _criteria(query.get("Criteria") or {}, table)
         return table, compiler.filter(expression, table) if expression else Sql(text="1")

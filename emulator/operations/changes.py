@@ -8,8 +8,10 @@ from emulator.environment import Environment
 from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, record_not_found, value_required
 from emulator.messages import Caller, Effect
 from emulator.operations.bodies import BodyReader
-from emulator.operations.derived import CUSTOMERS, Derivations
+from emulator.operations.rules.derived import CUSTOMERS, Derivations
+from emulator.operations.rules.parties import GIVEN, parties_of
 from emulator.schema import Table
+from emulator.schema.activities import ACTIVITIES, PARTIES
 from emulator.store import Rows, Values, key_column
 
 __all__ = ["Changes", "TableChanges", "written"]
@@ -32,6 +34,7 @@ class TableChanges:
         self.bodies = BodyReader(environment, table)
         self._environment = environment
         self._derivations = Derivations(table, self._rate)
+        self._parties = parties_of(environment, table)
         columns = table.columns
         self._required = tuple(
             name
@@ -47,6 +50,7 @@ class TableChanges:
             for other in environment.schema.tables.values()
             for name, column in other.columns.items()
             if column.is_lookup
+            and other.logical_name != ACTIVITIES  # a view: the tables of the activities are changed
             and table.logical_name in column.targets
             and (column.valid_for_update or name in CUSTOMERS.values())
         ]
@@ -78,10 +82,10 @@ class TableChanges:
                 if values.get(name) is None:
                     raise self._missing(name)
             row = {primary_id: None, **stamps, **values}
-            if concern(values):
-                derive(row, {})
             if row[primary_id] is None:
                 row[primary_id] = new_id()
+            if concern(values):
+                derive(row, {})
             if "overriddencreatedon" in values:
                 self._override_creation(row)
             if "ownerid" in values:
@@ -89,10 +93,13 @@ class TableChanges:
             row["versionnumber"] = next_version()
             ids.append(row[primary_id])
             complete.append(row)
+        given = [row.pop(GIVEN, ()) for row in complete] if self._parties else []
         try:
             self.rows.insert(complete)
         except sqlite3.IntegrityError as error:
             raise self._duplicate(error) from error
+        if self._parties is not None:
+            self._parties.added(complete, given)
         return ids
 
     def _creation_stamps(self, caller: Caller) -> Values:
@@ -129,8 +136,13 @@ class TableChanges:
     def _missing(self, name: str) -> ServiceError:
         return value_required(name, self.table.logical_name)
 
-    def update(self, rows: Sequence[tuple[int, Values]], caller: Caller) -> None:
+    def update(self, rows: Sequence[tuple[int, Values]], caller: Caller, *, by_message: bool = False) -> None:
         """Updates rows by number with values from `BodyReader.updated`.
+
+        Args:
+            rows: Numbers and values.
+            caller: The user of the request.
+            by_message: Whether a message such as WinOpportunity makes the change, which can set any state.
 
         Raises:
             ServiceError: A row was deleted (404), a key exists already (412), or state and status do not match.
@@ -140,8 +152,9 @@ class TableChanges:
         complete = []
         for number, values in rows:
             row = dict(values)
+            row.pop(GIVEN, None)
             if number in current:
-                self._derivations.apply(row, current[number])
+                self._derivations.apply(row, current[number], by_message=by_message)
             if "ownerid" in values:
                 self._own(row)
             row["modifiedon"] = now
@@ -156,10 +169,12 @@ class TableChanges:
             raise self._duplicate(error) from error
         if met != len(complete):
             raise record_not_found(self.table.logical_name, "")
+        if self._parties is not None:
+            self._parties.changed(rows)
 
     def _current(self, rows: Sequence[tuple[int, Values]]) -> Mapping[int, Mapping[str, Any]]:
         """The current values that derived columns need, for those rows with a derived column to change."""
-        concerned = [number for number, values in rows if self._derivations.concern(values)]
+        concerned = [number for number, values in rows if self._derivations.concern(values, existing=True)]
         if not concerned:
             return {}
         needed = self._derivations.needed
@@ -173,8 +188,11 @@ class TableChanges:
             "modifiedby": caller.user_id,
             "modifiedonbehalfby": caller.on_behalf,
         }
+        if self._parties is not None:
+            self._parties.removed(record_id)
         for table, column in self._referring:
-            self._environment.rows(table).unlink(column, record_id, changed)
+            stamps = {"ispartydeleted": 1} if table.logical_name == PARTIES else changed
+            self._environment.rows(table).unlink(column, record_id, stamps)
         self.rows.delete(row)
 
     def _duplicate(self, error: sqlite3.IntegrityError) -> ServiceError:

@@ -16,6 +16,7 @@ from emulator.operations.reading import TableQuery
 from emulator.operations.records import Records, row_address
 from emulator.operations.references import absent, existing_id, existing_row
 from emulator.schema import Column, ColumnType, Table
+from emulator.schema.activities import parties_property
 from emulator.schema.documented import check_emulated
 from emulator.store import sql_name
 
@@ -153,6 +154,9 @@ class Navigation:
             return self._child(request, link, parent_id, rest)
         if request.method == "POST" and not after:
             return self._create_child(request, link, parent_id)
+        if request.method == "PUT" and not after and rest[0].name == parties_property(link.parent):
+            body = {rest[0].name: request.json().get("value")}  # replaces the parties of an activity
+            return self._change(request, link.parent, RowKey(id=parent_id), body)
         asked = TableQuery(
             environment=self._environment, request=request, table=link.table, query=parse_query(request.query)
         )

@@ -20,6 +20,7 @@ from emulator.operations.references import (
     key_values,
     take_identity,
 )
+from emulator.operations.rules.refusals import unsupported_message
 from emulator.schema import Table
 from emulator.store import Values, sql_name
 
@@ -62,7 +63,12 @@ class Records:
         self._changes = changes
 
     def create(self, request: Request, table: Table) -> Planned:
-        """Plans `POST accounts`."""
+        """Plans `POST accounts`.
+
+        Raises:
+            ServiceError: The body is not valid, or the table takes no new rows.
+        """
+        _check_writable(table, "Create")
         work = self._changes.of(table)
         asked = self._asked(request, table)
         values = work.bodies.created(request.json())
@@ -85,6 +91,7 @@ class Records:
         Raises:
             ServiceError: A condition is not met (404, 412), or the body is not valid.
         """
+        _check_writable(table, "Update")
         conditions = Conditions.of(request)
         reference = _with_partition(request, table, reference)
         asked = self._asked(request, table)
@@ -158,8 +165,9 @@ class Records:
         """Plans `DELETE accounts(...)`.
 
         Raises:
-            ServiceError: There is no such row (404).
+            ServiceError: There is no such row (404), or the table's rows cannot be deleted.
         """
+        _check_writable(table, "Delete")
         reference = _with_partition(request, table, reference)
         row = existing_row(self._environment, table, reference)
         work = self._changes.of(table)
@@ -252,6 +260,11 @@ def _address(asked: TableQuery, reference: RowKey | None, record_id: str, effect
     if reference is not None and reference.key is not None:
         address = request.root + request.path
     return answer(headers={"OData-EntityId": address, **session_token(asked.table)}, effects=effects)
+
+
+def _check_writable(table: Table, message: str) -> None:
+    if not table.writable:
+        raise unsupported_message(message, table.logical_name)
 
 
 def _check(request: Request, values: Mapping[str, Any]) -> None:

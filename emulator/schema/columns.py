@@ -6,7 +6,7 @@ from typing import Any, Final
 from emulator.schema.faults import SchemaFileError
 from emulator.schema.model import LOOKUP_TYPES, Column, ColumnType, DateBehavior, Option, Table
 
-__all__ = ["DEFAULT_LANGUAGE", "build_column", "is_custom"]
+__all__ = ["DEFAULT_LANGUAGE", "build_column", "default_navigation", "is_custom"]
 
 DEFAULT_LANGUAGE: Final = 1033  # English (United States)
 
@@ -109,6 +109,7 @@ def _option(value: int, description: str | Mapping[str, Any]) -> Option:
             labels={int(language): str(text) for language, text in labels.items()},
             state=description.get("state"),
             default_status=description.get("default_status"),
+            transitions=tuple(int(status) for status in description.get("transitions") or ()),
         )
     return Option(value=value, labels={DEFAULT_LANGUAGE: str(description)})
 
@@ -117,7 +118,11 @@ def _navigation(name: str, targets: tuple[str, ...], given: str | Mapping[str, s
     """Custom lookups use the schema name with its case; with several targets, each is appended to the name."""
     if isinstance(given, Mapping):
         return dict(given)
-    base = given or (name if is_custom(name) else name.lower())
+    return default_navigation(given or (name if is_custom(name) else name.lower()), targets)
+
+
+def default_navigation(base: str, targets: tuple[str, ...]) -> dict[str, str]:
+    """Returns the navigation property for each target of a lookup, `base` for the only one."""
     return {target: base if len(targets) == 1 else f"{base}_{target}" for target in targets}
 
 

@@ -22,6 +22,7 @@ _CLASS: Final = re.compile(r"#?(?:Microsoft\.Dynamics\.CRM\.)?(?:Complex)?(\w+?)
 _TYPES_OF_CLASSES: Final = {"UniqueIdentifier": "Uniqueidentifier", "MultiSelectPicklist": "MultiSelectPicklist"}
 # Kinds of columns without a stored value: files, party lists, names and types of lookups, managed properties.
 _SKIPPED: Final = frozenset({"File", "PartyList", "EntityName", "ManagedProperty", "CalendarRules", "Virtual", ""})
+_TRANSITION: Final = re.compile(r'tostatusid="(\d+)"')
 _SPELLED_WITH_ES: Final = ("s", "x", "ch", "sh")
 
 
@@ -63,6 +64,10 @@ def table_description(entity: Json) -> dict[str, Any]:
         "primary_name": (entity.get("PrimaryNameAttribute") or primary_name or next(iter(columns), "")).lower(),
         "ownership": entity.get("OwnershipType") or "UserOwned",
         "activity": bool(entity.get("IsActivity")),
+        "activity_party": bool(entity.get("IsActivityParty")),
+        "activities": bool(entity.get("HasActivities")),
+        "notes": bool(entity.get("HasNotes")),
+        "enforce_state_transitions": bool(entity.get("EnforceStateTransitions")),
         "elastic": entity.get("TableType") == "Elastic",
         "change_tracking": entity.get("ChangeTrackingEnabled") is not False,
         "columns": columns,
@@ -161,6 +166,8 @@ def _options(option_set: Json) -> Iterator[tuple[int, dict[str, Any]]]:
             described["state"] = option["State"]
         if option.get("DefaultStatus") is not None:
             described["default_status"] = option["DefaultStatus"]
+        if option.get("TransitionData"):
+            described["transitions"] = _TRANSITION.findall(str(option["TransitionData"]))
         yield int(option["Value"]), described
 
 

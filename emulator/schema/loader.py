@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from emulator.schema.activities import linked
 from emulator.schema.columns import build_column, is_custom
 from emulator.schema.faults import SchemaFileError
 from emulator.schema.model import Action, ActionParameter, AlternateKey, Column, ColumnType, Schema, Table
@@ -22,12 +23,27 @@ _TABLE_SETTINGS: Final = frozenset(
         *("entity_set", "label", "collection_label", "object_type_code", "primary_id", "primary_id_schema"),
         *("primary_name", "ownership", "keys", "states", "columns", "elastic", "change_tracking", "activity"),
         *("bulk_messages", "all_or_nothing", "guid_keys_addressable", "optimistic_concurrency"),
+        *(
+            "activities",
+            "notes",
+            "activity_party",
+            "enforce_state_transitions",
+            "writable",
+            "standard_columns",
+            "stateless",
+        ),
     }
 )
 _STANDARD_MESSAGES: Final = ("CreateMultiple", "UpdateMultiple", "UpsertMultiple")
 _DEFAULT_STATES: Final[Mapping[int, Any]] = {
     0: {"label": "Active", "statuses": {1: "Active"}},
     1: {"label": "Inactive", "statuses": {2: "Inactive"}},
+}
+_ACTIVITY_STATES: Final[Mapping[int, Any]] = {
+    0: {"label": "Open", "statuses": {1: "Open"}},
+    1: {"label": "Completed", "statuses": {2: "Completed"}},
+    2: {"label": "Canceled", "statuses": {3: "Canceled"}},
+    3: {"label": "Scheduled", "statuses": {4: "Scheduled"}},
 }
 
 Description = dict[str, Any]
@@ -91,14 +107,15 @@ def schema_from(descriptions: Iterable[tuple[str, Description]], base: Schema | 
             tables[logical] = extended(tables[logical], description, tables)
         else:
             tables[logical] = _new_table(schema_name, description, standard, tables)
-    return Schema(tables=tables, actions=base.actions if base else {})
+    return Schema(tables=linked(tables), actions=base.actions if base else {})
 
 
 def _new_table(schema_name: str, description: Description, standard: Description, known: Mapping[str, Table]) -> Table:
     logical = schema_name.lower()
     elastic = bool(description.get("elastic"))
     ownership = str(description.get("ownership", "UserOwned"))
-    primary_id_schema = description.get("primary_id_schema") or f"{schema_name}Id"
+    activity = bool(description.get("activity"))
+    primary_id_schema = description.get("primary_id_schema") or ("ActivityId" if activity else f"{schema_name}Id")
     primary_name = str(description.get("primary_name") or _first_text(description)).lower()
     messages = description.get("bulk_messages", (*_STANDARD_MESSAGES, *(("DeleteMultiple",) if elastic else ())))
     columns = _columns(schema_name, description, standard, known)
@@ -130,16 +147,22 @@ def _new_table(schema_name: str, description: Description, standard: Description
         object_type_code=int(description.get("object_type_code", 10000 + len(known))),
         bulk_messages=frozenset(messages),
         ownership=ownership,
-        activity=bool(description.get("activity")),
+        activity=activity,
         custom=is_custom(schema_name),
         bulk_all_or_nothing=bool(description.get("all_or_nothing", not elastic)),
         guid_keys_addressable=bool(description.get("guid_keys_addressable", True)),
+        enforce_transitions=bool(description.get("enforce_state_transitions")),
+        has_activities=bool(description.get("activities")),
+        has_notes=bool(description.get("notes")),
+        activity_party=bool(description.get("activity_party")),
+        writable=bool(description.get("writable", True)),
     )
 
 
 def _first_text(description: Description) -> str:
     columns = (description.get("columns") or {}).items()
-    return next((name for name, settings in columns if settings.get("type") == "String"), "name")
+    default = "subject" if description.get("activity") else "name"
+    return next((name for name, settings in columns if settings.get("type") == "String"), default)
 
 
 def _columns(
@@ -148,13 +171,21 @@ def _columns(
     own = dict(description.get("columns") or {})
     ownership = str(description.get("ownership", "UserOwned"))
     described: Description = {**standard["every"], **standard.get(ownership, {})}
+    kept = description.get("standard_columns")
+    if kept is not None:
+        described = {name: described[name] for name in kept}
+    if description.get("activity"):
+        code = {**standard["activity"]["ActivityTypeCode"], "default": schema_name.lower()}
+        described |= standard["activity"] | {"ActivityTypeCode": code}
     if description.get("elastic"):
         described |= standard["elastic"]
     if any(settings.get("type") == "Money" for settings in own.values()):
         described |= standard["money"]
         described |= _base_columns(own)
-    if ownership in {"UserOwned", "OrganizationOwned"} or "states" in description:
-        described |= _state_columns(description.get("states", _DEFAULT_STATES))
+    with_state = ownership in {"UserOwned", "OrganizationOwned"} or "states" in description
+    if with_state and not description.get("stateless"):
+        default_states = _ACTIVITY_STATES if description.get("activity") else _DEFAULT_STATES
+        described |= _state_columns(description.get("states", default_states))
     # The description of the table replaces a standard one; names compare without regard to case.
     own_names = {name.lower() for name in own}
     described = {name: settings for name, settings in described.items() if name.lower() not in own_names} | own
@@ -192,9 +223,9 @@ def _state_columns(states: Mapping[int, Any]) -> Description:
             "type": "Status",
             "label": "Status Reason",
             "options": {
-                value: {"label": label, "state": state_value}
+                value: {**(status if isinstance(status, Mapping) else {"label": status}), "state": state_value}
                 for state_value, state in states.items()
-                for value, label in state["statuses"].items()
+                for value, status in state["statuses"].items()
             },
         },
     }
@@ -239,6 +270,11 @@ def extended(table: Table, description: Description, known: Mapping[str, Table])
         custom=table.custom,
         bulk_all_or_nothing=bool(description.get("all_or_nothing", table.bulk_all_or_nothing)),
         guid_keys_addressable=table.guid_keys_addressable,
+        enforce_transitions=bool(description.get("enforce_state_transitions", table.enforce_transitions)),
+        has_activities=bool(description.get("activities", table.has_activities)),
+        has_notes=bool(description.get("notes", table.has_notes)),
+        activity_party=bool(description.get("activity_party", table.activity_party)),
+        writable=table.writable,
     )
 
 

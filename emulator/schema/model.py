@@ -65,7 +65,8 @@ class Option:
     """One value of a choice.
 
     `labels` maps a language (LCID) to its text; `state` is the state a status value belongs to;
-    `default_status` is the status a state value implies.
+    `default_status` is the status a state value implies; `transitions` are the status values that may follow a status
+    value if the table enforces its status transitions.
     """
 
     value: int
@@ -73,11 +74,17 @@ class Option:
     state: int | None = None
     default_status: int | None = None
     color: str | None = None
+    transitions: tuple[int, ...] = ()
 
     @property
     def label(self) -> str:
         """The text in the first language."""
         return next(iter(self.labels.values()), str(self.value))
+
+    @property
+    def invariant_name(self) -> str:
+        """The name of a state in code, which does not depend on a language: `UnderRevision`."""
+        return "".join(part for part in self.label if part.isalnum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +173,11 @@ class Table:
     custom: bool = False
     bulk_all_or_nothing: bool = True
     guid_keys_addressable: bool = True
+    enforce_transitions: bool = False
+    has_activities: bool = False
+    has_notes: bool = False
+    activity_party: bool = False
+    writable: bool = True
     by_property: Mapping[str, Column] = field(init=False, repr=False, compare=False)
     by_navigation: Mapping[str, tuple[Column, str]] = field(init=False, repr=False, compare=False)
 

@@ -5,12 +5,20 @@ unique index over shadow and other columns. SQLite's unique indexes ignore rows 
 Dataverse do. Polymorphic lookups have the name of the target table in `<name>__type`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from emulator.schema import Column, ColumnType, Table
 
-__all__ = ["SYSTEM_TABLES", "create_statements", "key_column", "missing_columns", "sql_columns", "sql_name"]
+__all__ = [
+    "SYSTEM_TABLES",
+    "activities_view",
+    "create_statements",
+    "key_column",
+    "missing_columns",
+    "sql_columns",
+    "sql_name",
+]
 
 SYSTEM_TABLES: Final = (
     # The deletions that change tracking reports; those of a deleted table are removed with it.
@@ -94,6 +102,22 @@ def index_statements(table: Table) -> Iterator[str]:
             part = sql_name(column.logical_name)
             index = sql_name(f"{table.logical_name}.lookup.{column.logical_name}")
             yield f"CREATE INDEX IF NOT EXISTS {index} ON {name} ({part}) WHERE {part} IS NOT NULL"
+
+
+def activities_view(shown: Table, tables: Sequence[Table]) -> str:
+    """Returns the statement that creates a view with the rows of all activity tables.
+
+    Args:
+        shown: The table whose columns the view has; columns that an activity table lacks are null.
+        tables: The activity tables. Numbers of rows are unique in the view too.
+    """
+    selects = []
+    for index, table in enumerate(tables):
+        own = {name for name, _ in sql_columns(table)}
+        columns = [f'"row_" * {len(tables)} + {index} AS "row_"']
+        columns += [sql_name(name) if name in own else f"NULL AS {sql_name(name)}" for name, _ in sql_columns(shown)]
+        selects.append(f"SELECT {', '.join(columns)} FROM {sql_name(table.logical_name)}")
+    return f"CREATE VIEW {sql_name(shown.logical_name)} AS {' UNION ALL '.join(selects)}"
 
 
 def missing_columns(table: Table, present: set[str]) -> Iterator[str]:

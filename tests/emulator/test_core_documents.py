@@ -397,9 +397,9 @@ def test_refusals_use_no_word_of_the_program(client: Client, path: str, body: An
 @pytest.mark.parametrize(
     ("method", "path", "named"),
     [
-        ("GET", "incidents", "table 'incidents'"),
-        ("POST", "emails", "table 'emails'"),
-        ("GET", "annotations(00000000-0000-0000-0000-000000000001)", "table 'annotations'"),
+        ("GET", "contracts", "table 'contracts'"),
+        ("POST", "campaigns", "table 'campaigns'"),
+        ("GET", "connections(00000000-0000-0000-0000-000000000001)", "table 'connections'"),
         ("GET", "RetrieveVersion()", "function 'RetrieveVersion'"),
         ("GET", "RetrieveTotalRecordCount(EntityNames=@p)?@p=['account']", "function 'RetrieveTotalRecordCount'"),
         ("POST", "PublishAllXml", "action 'PublishAllXml'"),
