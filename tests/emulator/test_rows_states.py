@@ -347,6 +347,17 @@ def _change_set(client: Client, emulator: RunningEmulator, posts: list[tuple[str
     return client.session.post(url, data="\r\n".join(lines).encode(), headers=headers, timeout=60).status_code
 
 
+def test_a_closing_action_meets_the_faults_of_rows(client: Client, emulator: RunningEmulator) -> None:
+    """A plug-in that refuses the closed row leaves it open, and no activity."""
+    row = _made(client, "opportunities", name="O")
+    emulator.faults([{"action": "refuse_rows", "match": {"filter": "statecode eq 1"}, "message": "Not now."}])
+    assert _error(_win(client, row)) == (400, "0x80040265", "Not now.")
+    assert _pair(client, f"opportunities({row})") == (0, 1)
+    assert client.send("GET", "opportunitycloses/$count").text.lstrip("\ufeff") == "0"
+    client.session.delete(f"{emulator.base_url}/_emulator/faults", timeout=60)
+    assert _win(client, row).status_code == 204
+
+
 # Transitions
 
 
