@@ -8,11 +8,11 @@ from emulator.schema import ColumnType, Table
 from emulator.store import Values
 from emulator.store.system_rows import BASE_CURRENCY
 
-__all__ = ["CUSTOMERS", "Derivations"]
+__all__ = ["Derivations"]
 
 _CUSTOMER: Final = "parentcustomerid"
 # The account and the parent contact of a contact follow from its company, a lookup to an account or a contact.
-CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}
+_CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}
 _NAME_PARTS: Final = ("firstname", "middlename", "lastname")
 
 
@@ -33,7 +33,7 @@ class Derivations:
             if column.type is ColumnType.MONEY and not column.computed and f"{name}_base" in columns
         )
         self._triggers = {*self._name_parts, *self._money}
-        self._customers = {kind: name for kind, name in CUSTOMERS.items() if _CUSTOMER in columns and name in columns}
+        self._customers = {kind: name for kind, name in _CUSTOMERS.items() if _CUSTOMER in columns and name in columns}
         if self._customers:
             self._triggers.add(_CUSTOMER)
         if self._money:

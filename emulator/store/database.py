@@ -70,7 +70,7 @@ class Database:
 
     def prepare(self, table: Table) -> None:
         """Creates the SQL table of `table`, or adds missing columns and indexes."""
-        present = {row[1] for row in self.connection.execute(f"PRAGMA table_info({sql_name(table.logical_name)})")}
+        present = {row[1] for row in self.connection.execute(f"PRAGMA table_xinfo({sql_name(table.logical_name)})")}
         if present:
             for statement in missing_columns(table, present):
                 self.connection.execute(statement)

@@ -1,0 +1,1 @@
+"""Rules of the service that hold for every write: deletions, assignments, hierarchies and owners."""
