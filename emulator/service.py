@@ -17,6 +17,7 @@ from emulator.operations.paths.segments import is_keyed
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
 from emulator.operations.reading import TableQuery
 from emulator.operations.records import Records
+from emulator.operations.relations.members import Members
 from emulator.operations.tracking import changes_since, changes_total, tracked_rows
 from emulator.schema import BULK_MESSAGES, Table
 from emulator.schema.documented import check_headers
@@ -46,6 +47,7 @@ class Service:
         self.metadata = Metadata(environment)
         self.navigation = Navigation(environment, self.changes, self.records)
         self.actions = Actions(environment)
+        self.members = Members(environment, self.changes)
         self.bulk_deletes = BulkDeletes(environment, self.changes)
 
     def plan(self, request: Request) -> Planned:
@@ -107,6 +109,9 @@ class Service:
             return self._collection(request, table, rest)
         reference = resolve_key(first.arguments, table)
         if rest and rest[0].name.startswith(_NAMESPACE):
+            action = rest[0].name.removeprefix(_NAMESPACE)
+            if self.members.knows(table, action):
+                return self.members.plan(request, table, reference, action)
             return self.actions.bound(request, table, rest[0], to_row=True)
         if rest:
             return self.navigation.plan(request, table, reference, rest)

@@ -83,6 +83,7 @@ def pair_description(relation: Json) -> dict[str, Any]:
     description: dict[str, Any] = {
         "tables": [str(relation["Entity1LogicalName"]), str(relation["Entity2LogicalName"])],
         "intersect": str(relation.get("IntersectEntityName") or relation["SchemaName"]).lower(),
+        "custom": relation.get("IsCustomRelationship") is not False,
     }
     for setting, name in (("attributes", "IntersectAttribute"), ("navigation", "NavigationPropertyName")):
         given = [relation.get(f"Entity{side}{name}") for side in (1, 2)]

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from emulator.schema.columns import is_custom
 from emulator.schema.faults import SchemaFileError
 from emulator.schema.model import Column, ColumnType, Schema, Table
 from emulator.schema.relationships import ManyToMany, PairEnd
 
 __all__ = ["with_pairs", "without_pairs"]
 
-_SETTINGS: Final = frozenset({"tables", "intersect", "entity_set", "attributes", "navigation"})
+_SETTINGS: Final = frozenset({"tables", "intersect", "entity_set", "attributes", "navigation", "custom"})
 _ENDS: Final = 2
 
 
@@ -37,7 +36,7 @@ def with_pairs(schema: Schema, descriptions: Iterable[tuple[str, Any]], *, known
             continue
         if missing:
             raise SchemaFileError(f"many_to_many {name}: no table {', '.join(missing)}")
-        relation = _relation(name, given, tables[ends[0]], tables[ends[1]])
+        relation = _relation(name, {"custom": not known_only, **given}, tables[ends[0]], tables[ends[1]])
         relations[name] = relation
         tables[relation.intersect] = _intersect_table(relation, given, tables)
     return replace(schema, tables=tables, many_to_many=relations)
@@ -84,7 +83,7 @@ def _relation(name: str, given: Mapping[str, Any], first: Table, second: Table) 
         intersect=str(given.get("intersect") or name).lower(),
         first=PairEnd(table=first.logical_name, attribute=attributes[0], navigation=navigation[0]),
         second=PairEnd(table=second.logical_name, attribute=attributes[1], navigation=navigation[1]),
-        custom=is_custom(name),
+        custom=bool(given["custom"]),
     )
 
 

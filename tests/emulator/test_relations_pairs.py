@@ -182,6 +182,29 @@ def test_members_of_a_team_are_pairs(client: Client) -> None:
     assert [row["systemuserid"] for row in rows] == [user]
 
 
+def test_members_come_and_go_by_action(client: Client) -> None:
+    """`AddMembersTeam` adds users that are not there yet, by either key; `RemoveMembersTeam` removes them."""
+    team = made(client, "teams", name="T")
+    users = sorted(made(client, "systemusers", lastname=name) for name in "ABC")
+    path = f"teams({team})/Microsoft.Dynamics.CRM"
+    kind = {"@odata.type": "Microsoft.Dynamics.CRM.systemuser"}
+    members = [
+        {**kind, "ownerid": users[0]},
+        {**kind, "systemuserid": users[1]},
+        {"@odata.id": f"systemusers({users[2]})"},
+    ]
+    for _ in range(2):
+        assert client.send("POST", f"{path}.AddMembersTeam", {"Members": members}).status_code == 204
+        assert _ids(client, f"teams({team})/teammembership_association", "ownerid") == users
+    assert client.send("POST", f"{path}.RemoveMembersTeam", {"Members": members[:2]}).status_code == 204
+    assert _ids(client, f"teams({team})/teammembership_association", "ownerid") == users[2:]
+    wrong: list[dict[str, Any]] = [{}, {"Members": 1}, {"Members": [1]}, {"Members": [{}]}]
+    for body in (*wrong, {"Members": [{"@odata.id": f"teams({team})"}]}):
+        assert error(client.send("POST", f"{path}.AddMembersTeam", body)) == (400, "0x80040203")
+    assert error(client.send("POST", f"{path}.AddMembersTeam", {"Members": [{"ownerid": NO_ROW}]}))[0] == 404
+    assert client.send("GET", f"{path}.AddMembersTeam").status_code == 404
+
+
 def _change_set(client: Client, operations: list[tuple[str, str, str]]) -> Any:
     parts = "".join(
         "--c\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"

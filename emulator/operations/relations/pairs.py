@@ -29,10 +29,17 @@ class Pairs:
 
     def disassociate(self, link: PairLink, parent_id: str, other_id: str, caller: Caller) -> tuple[Effect, ...]:
         """Removes a pair; one that does not exist is no error."""
+        return self._changes.of(link.intersect).delete(self._found(link, parent_id, other_id), caller)
+
+    def contains(self, link: PairLink, parent_id: str, other_id: str) -> bool:
+        """Whether the pair exists."""
+        return bool(self._found(link, parent_id, other_id))
+
+    def _found(self, link: PairLink, parent_id: str, other_id: str) -> list[tuple[int, str]]:
+        """Number and identifier of the pair, if it exists."""
         intersect = link.intersect
-        found = self._environment.database.connection.execute(
+        return self._environment.database.connection.execute(
             f'SELECT "row_", {sql_name(intersect.primary_id)} FROM {sql_name(intersect.logical_name)}'
             f" WHERE {sql_name(link.near)} = ? AND {sql_name(link.far)} = ?",
             (parent_id, other_id),
         ).fetchall()
-        return self._changes.of(intersect).delete(found, caller)
