@@ -72,6 +72,9 @@ def sql_columns(table: Table) -> Iterator[tuple[str, str]]:
     keyed = {part for key in table.keys for part in key.columns}
     for name, column in table.columns.items():
         definition = _AFFINITY.get(column.type, "TEXT") + _default(table, column)
+        if name == "ownerid" and column.type is ColumnType.UNIQUEIDENTIFIER:
+            # The identifier that users and teams have as principals is their own.
+            definition = f"TEXT GENERATED ALWAYS AS ({sql_name(table.primary_id)}) VIRTUAL"
         yield name, definition + (" NOT NULL" if column.primary_id else "")
         if column.is_polymorphic:
             yield f"{name}__type", "TEXT"
@@ -97,6 +100,11 @@ def index_statements(table: Table) -> Iterator[str]:
         parts = ", ".join(sql_name(key_column(table.columns[part])) for part in key.columns)
         index = sql_name(f"{table.logical_name}.key.{key.name}")
         yield f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {name} ({parts})"
+    if table.intersect:
+        first, second = map(sql_name, table.intersect)
+        pair = sql_name(f"{table.logical_name}.pair")
+        yield f"CREATE UNIQUE INDEX IF NOT EXISTS {pair} ON {name} ({first}, {second})"
+        yield f"CREATE INDEX IF NOT EXISTS {sql_name(table.logical_name + '.second')} ON {name} ({second})"
     for column in table.columns.values():
         if column.is_lookup and column.logical_name not in _UNINDEXED_LOOKUPS:
             part = sql_name(column.logical_name)

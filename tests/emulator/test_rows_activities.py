@@ -148,6 +148,30 @@ def test_the_owner_and_the_regarding_row_follow_the_activity(client: Client) -> 
     assert client.send("GET", path).json()["value"] == []
 
 
+def test_an_assigned_account_gives_its_owner_to_its_activities(client: Client) -> None:
+    """The party of the owner follows, and the activities go with the account."""
+    account = _made(client, "accounts", name="A")
+    task = _made(client, "tasks", subject="T", **{"regardingobjectid_account_task@odata.bind": f"/accounts({account})"})
+    user = client.send("GET", "systemusers?$filter=fullname eq 'SYSTEM'").json()["value"][0]["systemuserid"]
+    assert client.send("PATCH", f"accounts({account})", {"ownerid@odata.bind": f"/systemusers({user})"}).ok
+    query = f"activityparties?$filter=_activityid_value eq {task} and participationtypemask eq 9"
+    assert [row["_partyid_value"] for row in client.send("GET", query).json()["value"]] == [user]
+    assert client.send("DELETE", f"accounts({account})").status_code == 204
+    assert client.send("GET", "tasks").json()["value"] == []
+    assert client.send("GET", "activityparties").json()["value"] == []
+
+
+def test_related_activities_are_created_with_their_parties(client: Client) -> None:
+    """A deep insert; the table of all activities takes no rows there either."""
+    anna = _contact(client, "Anna")
+    email = {"subject": "E", "email_activity_parties": [_party(anna, 2)]}
+    account = _made(client, "accounts", name="A", Account_Emails=[email])
+    (row,) = client.send("GET", f"accounts({account})/Account_Emails?$select=activityid").json()["value"]
+    assert _parties(client, "emails", row["activityid"]) == [(2, anna)]
+    answer = client.send("POST", "accounts", {"name": "B", "Account_ActivityPointers": [{"subject": "x"}]})
+    assert _error(answer) == (400, "0x80040800")
+
+
 @pytest.mark.parametrize(("entity_set", "roles"), ROLES.items(), ids=list(ROLES))
 def test_each_activity_takes_its_own_roles(client: Client, entity_set: str, roles: set[int]) -> None:
     """The activityparty page lists them; custom activities take all."""

@@ -8,11 +8,11 @@ from emulator.operations.rules.states import States
 from emulator.schema import Table
 from emulator.store import Values
 
-__all__ = ["CUSTOMERS", "Derivations"]
+__all__ = ["Derivations"]
 
 _CUSTOMER: Final = "parentcustomerid"
 # The account and the parent contact of a contact follow from its company, a lookup to an account or a contact.
-CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}
+_CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}
 _BODY: Final = "documentbody"  # the file of a note
 _NAME_PARTS: Final = ("firstname", "middlename", "lastname")
 
@@ -29,7 +29,7 @@ class Derivations:
         self._name_parts = tuple(
             part for part in _NAME_PARTS if part in columns and "fullname" in columns and columns["fullname"].computed
         )
-        self._customers = {kind: name for kind, name in CUSTOMERS.items() if _CUSTOMER in columns and name in columns}
+        self._customers = {kind: name for kind, name in _CUSTOMERS.items() if _CUSTOMER in columns and name in columns}
         self._triggers = {*self._name_parts, *self.states.triggers, *self._amounts.triggers}
         if self._customers:
             self._triggers.add(_CUSTOMER)

@@ -136,10 +136,6 @@ class Parties:
                 (row.get("ownerid"), row.get("ownerid__type"), row["activityid"]),
             )
 
-    def removed(self, activity_id: str) -> None:
-        """Deletes the parties of an activity that is deleted."""
-        self._remove(activity_id, every=True)
-
     def _remove(self, activity_id: str, *, every: bool) -> None:
         derived = "" if every else f' AND "{_ROLE}" IN ({_REGARDING}, {_OWNER})'
         self._environment.database.connection.execute(
