@@ -83,7 +83,7 @@ def _regarding(table: Table, target: Table) -> tuple[str, str]:
     if table.logical_name == ACTIVITIES:
         return f"regardingobjectid_{target.logical_name}", f"{owner}_{_ENDINGS[ACTIVITIES]}"
     ending = _ENDINGS.get(table.logical_name) or (table.entity_set if table.custom else f"{table.schema_name}s")
-    if table.custom:
+    if table.logical_name not in _ENDINGS:  # opportunity_QuoteCloses, account_new_visits
         owner = target.logical_name
     return f"regardingobjectid_{target.logical_name}_{table.logical_name}", f"{owner}_{ending}"
 

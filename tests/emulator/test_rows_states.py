@@ -224,6 +224,15 @@ def test_an_opportunity_is_won_with_an_activity(client: Client) -> None:
     assert _pair(client, f"opportunities({row})") == (0, 1)
 
 
+def test_closing_activities_are_regarding_the_closed_row(client: Client) -> None:
+    """So they are among its activities, under the relationship's name in the reference."""
+    row = _made(client, "opportunities", name="O")
+    assert _win(client, row).status_code == 204
+    for name in ("Opportunity_ActivityPointers", "opportunity_OpportunityCloses"):
+        rows = client.send("GET", f"opportunities({row})/{name}?$select=subject").json()["value"]
+        assert [one["subject"] for one in rows] == ["Won"]
+
+
 def test_a_won_opportunity_takes_the_estimated_revenue(client: Client) -> None:
     row = _made(client, "opportunities", name="O", estimatedvalue=120)
     assert _win(client, row).status_code == 204
