@@ -459,3 +459,28 @@ def test_transitions_survive_the_way_through_entity_definitions(client: Client, 
         row = _made(other, "new_steps", new_name="S")
         assert _error(other.send("PATCH", f"new_steps({row})", {"statecode": 1}))[:2] == (400, "0x8004f858")
         assert other.send("PATCH", f"new_steps({row})", {"statuscode": 3}).status_code == 204
+
+
+def test_sales_follow_their_customer_and_opportunity(client: Client) -> None:
+    """Quotes and cases go with their account; orders and invoices keep it (the relationships of the reference)."""
+    account = _made(client, "accounts", name="A")
+    bind = {"customerid_account@odata.bind": f"/accounts({account})"}
+    row = _made(client, "opportunities", name="O", **bind)
+    of = {"opportunityid@odata.bind": f"/opportunities({row})"}
+    quote = _made(client, "quotes", name="Q", **of)
+    client.send("PATCH", f"quotes({quote})", {"statecode": 1})
+    close = {"subject": "W", "quoteid@odata.bind": f"/quotes({quote})"}
+    assert client.send("POST", "WinQuote", {"Status": -1, "QuoteClose": close}).status_code == 204
+    assert _win(client, row).status_code == 204
+    order = _made(client, "salesorders", name="S", **of)
+    assert _error(client.send("DELETE", f"opportunities({row})"))[:2] == (405, "0x80040227")
+    assert client.send("DELETE", f"salesorders({order})").status_code == 204
+    assert client.send("DELETE", f"opportunities({row})").status_code == 204
+    for entity_set in ("quotes", "quotecloses", "opportunitycloses", "activityparties"):
+        assert client.send("GET", entity_set).json()["value"] == []
+    invoice = _made(client, "invoices", name="I", **bind)
+    assert _error(client.send("DELETE", f"accounts({account})"))[:2] == (405, "0x80040227")
+    assert client.send("DELETE", f"invoices({invoice})").status_code == 204
+    _made(client, "incidents", title="T", **bind)
+    assert client.send("DELETE", f"accounts({account})").status_code == 204
+    assert client.send("GET", "incidents").json()["value"] == []
