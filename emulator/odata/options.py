@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 from emulator.errors import ODataError, not_implemented, too_many_links, unknown_property
 from emulator.odata.nodes import Expression, Property
 from emulator.odata.parser import FilterParser, parse_filter
-from emulator.odata.scopes import child_link
+from emulator.odata.scopes import PairLink, child_link
 from emulator.odata.sql import Order
 from emulator.schema.model import Schema, Table
 
@@ -192,7 +192,7 @@ def _split(text: str, separator: str) -> Iterator[str]:
     yield text[start:]
 
 
-def check_query(query: Query, table: Table, schema: Schema) -> Query:
+def check_query(query: Query, table: Table, schema: Schema, *, nested: bool = False) -> Query:
     """Check every name of a query, except those of the filter, which the compiler checks.
 
     Returns:
@@ -208,6 +208,7 @@ def check_query(query: Query, table: Table, schema: Schema) -> Query:
         raise too_many_links()
     for expand in query.expand:
         _check_expand(expand, table, schema)
+    _check_pairs(query, table, schema, nested=nested)
     if query.select is None:
         return query
     chosen = tuple(name for name in query.select if name in table.by_property)
@@ -237,9 +238,19 @@ def _check_expand(expand: Expand, table: Table, schema: Schema) -> None:
     if expand.references and (link is not None or expand.query != Query(aliases=expand.query.aliases)):
         raise ODataError("Expand with $ref is only supported on lookup type navigation property.")
     if len(targets) == 1:
-        check_query(expand.query, targets[0], schema)
+        check_query(expand.query, targets[0], schema, nested=True)
     else:
         _check_principal(expand.query, targets)
+
+
+def _check_pairs(query: Query, table: Table, schema: Schema, *, nested: bool) -> None:
+    """Check that many-to-many relationships are expanded beside each other only (join-tables, "Supported" table)."""
+    pairs = [one for one in query.expand if isinstance(child_link(one.name, table, schema), PairLink)]
+    if pairs and (nested or len(pairs) < len(query.expand) or any(one.query.expand for one in pairs)):
+        raise ODataError(
+            f"Expanding the many-to-many relationship '{pairs[0].name}' with other relationships or in a nested "
+            "$expand is not supported."
+        )
 
 
 def _check_principal(query: Query, targets: Sequence[Table]) -> None:

@@ -144,6 +144,22 @@ def test_pairs_work_in_queries(client: Client) -> None:
     assert _ids(client, f"accounts({account})/{PAIRS}?$filter={PAIRS}/any(a:a/name eq 'A')&$top=1", "subject") == ["y"]
 
 
+@pytest.mark.parametrize(
+    "expand",
+    [
+        f"{PAIRS},primarycontactid",
+        f"{PAIRS},contact_customer_accounts",
+        f"{PAIRS}($expand=ownerid)",
+        "contact_customer_accounts($expand=contactleads_association)",
+        f"parentaccountid($expand={PAIRS})",
+    ],
+)
+def test_pairs_are_expanded_beside_each_other_only(client: Client, expand: str) -> None:
+    """The table of supported relationship types: several many-to-many ones, nothing mixed, nothing nested."""
+    assert error(client.send("GET", f"accounts?$expand={expand}")) == (400, "0x80060888")
+    assert client.send("GET", f"accounts?$expand={PAIRS},new_parent_account").status_code == 200
+
+
 def test_a_table_is_related_to_itself(client: Client) -> None:
     """The two ends have a navigation property each."""
     first, second = made(client, "new_parents", new_name="A"), made(client, "new_parents", new_name="B")
