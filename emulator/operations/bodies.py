@@ -81,6 +81,7 @@ class BodyReader:
         keyed = {part for key in self.table.keys for part in key.columns}
         for name, column in self.table.columns.items():
             allowed = column.valid_for_create if creating else column.valid_for_update
+            allowed = allowed or (creating and self.table.intersect is not None)  # only a seed creates pairs
             if column.is_lookup:
                 for navigation in dict.fromkeys(column.navigation.values()):
                     binder = self._binder(column) if allowed else _ignored
@@ -178,6 +179,8 @@ def _clearing(column: Column) -> _Setter:
             raise _deep_insert(name)
         if value is not None:
             raise undeclared_property(name)
+        if values.get(name) is not None:  # another navigation property of the lookup states its row
+            return
         values[name] = None
         if column.is_polymorphic:
             values[f"{name}__type"] = None
@@ -186,4 +189,6 @@ def _clearing(column: Column) -> _Setter:
 
 
 def _deep_insert(name: str) -> ServiceError:
-    return not_implemented(f"Creating or linking related rows within a row ('{name}') is not emulated: deep insert.")
+    return not_implemented(
+        f"Creating or linking related rows ('{name}') is emulated only in a POST of one row: deep insert."
+    )

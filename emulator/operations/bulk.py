@@ -183,13 +183,8 @@ class Bulk:
             updated = self._ids_of(work, steps)
             if steps.updates:
                 work.update(steps.updates, request.caller)
-            for row, record_id in steps.deletes:
-                work.delete(row, record_id, request.caller)
-        effects = (
-            *written(work.table, "create", ids),
-            *written(work.table, "update", updated),
-            *written(work.table, "delete", [record_id for _, record_id in steps.deletes]),
-        )
+            deleted = work.delete(steps.deletes, request.caller) if steps.deletes else ()
+        effects = (*written(work.table, "create", ids), *written(work.table, "update", updated), *deleted)
         return self._answer(request, work.table, message, ids, effects)
 
     def _ids_of(self, work: TableChanges, steps: "_Steps") -> list[str]:

@@ -15,6 +15,7 @@ from emulator.operations.changes import Changes, written
 from emulator.operations.references import existing_row
 from emulator.operations.rules.refusals import already_closed, open_activities, open_quotes, wrong_state
 from emulator.operations.rules.states import States
+from emulator.schema import Table
 from emulator.schema.activities import ACTIVITIES
 from emulator.schema.closing import CLOSING, PRICING, ClosingAction
 from emulator.store import Values
@@ -71,7 +72,9 @@ class Closing:
             row = existing_row(self._environment, table, RowKey(id=record_id))
             self._check_state(action, row, record_id)
             pair = {"statecode": action.after, "statuscode": States(table).status_for(action.after, status, record_id)}
-            changed = {**pair, **self._results(action, row, values)}
+            changed = {**pair, **_known(table, self._results(action, row, values))}
+            if request.row_check is not None:
+                request.row_check({table.primary_id: record_id, **changed})
             closed.update([(row, changed)], request.caller, by_message=True)
             activity_id = activity.create([self._activity(action, pair, row, values)], request.caller)
         return answer(
@@ -122,9 +125,11 @@ class Closing:
         """The activity that describes the closing."""
         table = self._environment.schema.tables[action.table]
         made: Values = {"actualend": self._environment.now(), **values, **_COMPLETED}
+        activity = self._environment.schema.tables[action.activity]
         made |= {"regardingobjectid": values[action.lookup], "regardingobjectid__type": action.table}
         if action.table == "opportunity":
-            made |= {"opportunitystatecode": pair["statecode"], "opportunitystatuscode": pair["statuscode"]}
+            states = {"opportunitystatecode": pair["statecode"], "opportunitystatuscode": pair["statuscode"]}
+            made |= _known(activity, states)
             (currency,) = self._environment.rows(table).fetch(row, ("transactioncurrencyid",)) or (None,)
             if currency is not None:
                 made.setdefault("transactioncurrencyid", currency)
@@ -143,6 +148,11 @@ class Closing:
             return answer(effects=written(table, "update", (record_id,)))
 
         return Planned(rows={"update": 1}, act=act)
+
+
+def _known(table: Table, values: Values) -> Values:
+    """The values of columns that the table has: the tables of a real environment can lack some."""
+    return {name: value for name, value in values.items() if name in table.columns}
 
 
 def _check_parameters(name: str, body: Mapping[str, Any], known: tuple[str, ...]) -> None:

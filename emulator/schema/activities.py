@@ -60,17 +60,18 @@ def linked(tables: Mapping[str, Table]) -> dict[str, Table]:
 def _columns(table: Table, tables: Mapping[str, Table]) -> Iterator[Column]:
     if table.activity:
         names = {one.logical_name: _regarding(table, one) for one in tables.values() if one.has_activities}
-        yield from _lookup(table, "RegardingObjectId", names, tables, label="Regarding")
+        shown = "none" if table.logical_name == ACTIVITIES else "parental"  # a view changes with its tables
+        yield from _lookup(table, "RegardingObjectId", names, tables, label="Regarding", cascade=shown)
         yield from _suffixed(table)
     if table.logical_name == _NOTES:
         names = {one.logical_name: _note(one) for one in tables.values() if one.has_notes}
-        yield from _lookup(table, "ObjectId", names, tables, label="Regarding")
+        yield from _lookup(table, "ObjectId", names, tables, label="Regarding", cascade="parental")
     if table.logical_name == PARTIES:
         names = {
             one.logical_name: (f"activityid_{one.logical_name}", parties_property(one))
             for one in activity_tables(tables)
         }
-        fixed = {"label": "Activity", "valid_for_update": False, "required": "SystemRequired"}
+        fixed = {"label": "Activity", "valid_for_update": False, "required": "SystemRequired", "cascade": "parental"}
         yield from _lookup(table, "ActivityId", names, tables, **fixed)
         names = {one.logical_name: _party(one) for one in tables.values() if one.activity_party}
         yield from _lookup(table, "PartyId", names, tables, label="Party")
@@ -82,7 +83,7 @@ def _regarding(table: Table, target: Table) -> tuple[str, str]:
     if table.logical_name == ACTIVITIES:
         return f"regardingobjectid_{target.logical_name}", f"{owner}_{_ENDINGS[ACTIVITIES]}"
     ending = _ENDINGS.get(table.logical_name) or (table.entity_set if table.custom else f"{table.schema_name}s")
-    if table.custom:
+    if table.logical_name not in _ENDINGS:  # opportunity_QuoteCloses, account_new_visits
         owner = target.logical_name
     return f"regardingobjectid_{target.logical_name}_{table.logical_name}", f"{owner}_{ending}"
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from emulator.schema.faults import SchemaFileError
 from emulator.schema.model import LOOKUP_TYPES, Column, ColumnType, DateBehavior, Option, Table
+from emulator.schema.relationships import cascades_of
 
 __all__ = ["DEFAULT_LANGUAGE", "build_column", "default_navigation", "is_custom"]
 
@@ -15,6 +16,7 @@ _SETTINGS: Final = frozenset(
         *("type", "label", "description", "length", "min", "max", "precision", "options", "options_of", "option_set"),
         *("global", "behavior", "format", "targets", "navigation", "relationship", "required", "read_only", "computed"),
         *("valid_for_create", "valid_for_update", "valid_for_read", "ascii_only", "default", "full_name", "secured"),
+        *("cascade", "hierarchical"),
     }
 )
 # The range of a column without one: Dataverse's defaults ("Attribute metadata": IntegerAttributeMetadata and so on).
@@ -27,6 +29,12 @@ _BOUNDS: Final[Mapping[ColumnType, tuple[float | int, float | int]]] = {
 }
 _PRECISION: Final = {ColumnType.DECIMAL: 10, ColumnType.DOUBLE: 5, ColumnType.MONEY: 4}
 _LENGTH: Final = {ColumnType.STRING: 100, ColumnType.MEMO: 2000}
+# What deleting the target does to the lookups that every table has (the relationships of account in the reference).
+_CASCADES: Final = {
+    **dict.fromkeys(("createdby", "createdonbehalfby", "modifiedby", "modifiedonbehalfby"), "none"),
+    **dict.fromkeys(("ownerid", "owninguser", "owningteam", "owningbusinessunit", "organizationid"), "none"),
+    "transactioncurrencyid": "restrict",
+}
 _BOOLEAN_LABELS: Final = {0: "No", 1: "Yes"}
 
 
@@ -72,6 +80,10 @@ def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapp
         targets=targets,
         navigation=_navigation(name, targets, settings.get("navigation")),
         relationships=_relationships(table, name, targets, settings.get("relationship")),
+        cascades=cascades_of(
+            settings.get("cascade") or _CASCADES.get(name.lower()), targets, f"table {table}, column {name}"
+        ),
+        hierarchical=bool(settings.get("hierarchical")),
         required=str(settings.get("required", "None")),
         valid_for_create=bool(settings.get("valid_for_create", not read_only)),
         valid_for_update=bool(settings.get("valid_for_update", not read_only)),

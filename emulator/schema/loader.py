@@ -1,10 +1,11 @@
 """Reads tables and actions from YAML: the built-in ones and those of a user.
 
-A file maps the schema name of each table to its description; the name `actions` is reserved. A description of a known
-table extends it: columns and keys are added, other settings are replaced.
+A file maps the schema name of each table to its description; the names `actions` and `many_to_many` are reserved. A
+description of a known table extends it: columns and keys are added, other settings are replaced.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from emulator.schema.activities import linked
 from emulator.schema.columns import build_column, is_custom
 from emulator.schema.faults import SchemaFileError
 from emulator.schema.model import Action, ActionParameter, AlternateKey, Column, ColumnType, Schema, Table
+from emulator.schema.pairs import with_pairs
 
 __all__ = ["SchemaFileError", "builtin_schema", "extended", "read_schema_file", "schema_from"]
 
@@ -66,13 +68,14 @@ def _builtin_descriptions() -> Iterator[tuple[str, Description]]:
             yield from _yaml(file.read_text(encoding="utf-8"), file.name).items()
 
 
-def _standard_columns() -> Description:
-    return _yaml((files("emulator.schema") / "tables" / "_standard.yaml").read_text(encoding="utf-8"), "_standard.yaml")
+def _shared(name: str) -> Description:
+    return _yaml((files("emulator.schema") / "tables" / name).read_text(encoding="utf-8"), name)
 
 
 def builtin_schema() -> Schema:
     """Returns the built-in tables: the usual ones of a Dataverse environment."""
-    return schema_from(_builtin_descriptions())
+    pairs = _shared("_many_to_many.yaml")
+    return with_pairs(schema_from(_builtin_descriptions()), pairs.items(), known_only=True)
 
 
 def read_schema_file(path: Path, base: Schema) -> Schema:
@@ -87,16 +90,18 @@ def read_schema_file(path: Path, base: Schema) -> Schema:
         raise SchemaFileError(f"{path} can't be read: {error.strerror}") from error
     content = _yaml(text, str(path))
     actions = content.pop("actions", {})
-    schema = schema_from(content.items(), base)
-    return Schema(
-        tables=schema.tables,
-        actions={**base.actions, **{name: _action(name, body or {}) for name, body in actions.items()}},
+    pairs = content.pop("many_to_many", None) or {}
+    if not isinstance(pairs, dict):
+        raise SchemaFileError(f"{path}: many_to_many maps schema names to descriptions")
+    schema = with_pairs(schema_from(content.items(), base), pairs.items())
+    return replace(
+        schema, actions={**base.actions, **{name: _action(name, body or {}) for name, body in actions.items()}}
     )
 
 
 def schema_from(descriptions: Iterable[tuple[str, Description]], base: Schema | None = None) -> Schema:
     """Builds tables from descriptions, in order, on top of `base`."""
-    standard = _standard_columns()
+    standard = _shared("_standard.yaml")
     tables = dict(base.tables) if base else {}
     for schema_name, description in descriptions:
         unknown = set(description) - _TABLE_SETTINGS
@@ -107,7 +112,8 @@ def schema_from(descriptions: Iterable[tuple[str, Description]], base: Schema | 
             tables[logical] = extended(tables[logical], description, tables)
         else:
             tables[logical] = _new_table(schema_name, description, standard, tables)
-    return Schema(tables=linked(tables), actions=base.actions if base else {})
+    linked_tables = linked(tables)
+    return replace(base, tables=linked_tables) if base else Schema(tables=linked_tables)
 
 
 def _new_table(schema_name: str, description: Description, standard: Description, known: Mapping[str, Table]) -> Table:

@@ -83,7 +83,7 @@ class Database:
         self._rows[table.logical_name] = Rows(self.connection, table, self.next_version)
         if table.logical_name == ACTIVITIES:
             return
-        present = {row[1] for row in self.connection.execute(f"PRAGMA table_info({sql_name(table.logical_name)})")}
+        present = {row[1] for row in self.connection.execute(f"PRAGMA table_xinfo({sql_name(table.logical_name)})")}
         if present:
             for statement in missing_columns(table, present):
                 self.connection.execute(statement)

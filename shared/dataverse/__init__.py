@@ -3,6 +3,7 @@
 from shared.clock import Clock, SystemClock
 from shared.dataverse.changes import (
     KEY_TAKEN,
+    NO_LIMITS,
     Applied,
     Change,
     ChangeAction,
@@ -21,6 +22,7 @@ from shared.dataverse.metadata.tables import MetadataCache
 
 __all__ = [
     "KEY_TAKEN",
+    "NO_LIMITS",
     "Applied",
     "Change",
     "ChangeAction",

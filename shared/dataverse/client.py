@@ -28,7 +28,7 @@ from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, DefinitionError, Problem
 from shared.transform import related_tables
-from shared.transform.lookups import Reference
+from shared.transform.lookups.columns import Reference
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace
 

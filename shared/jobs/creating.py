@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from shared.dataverse import KEY_TAKEN, Applied, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
 from shared.entities import EntityMetadata
-from shared.reconcile.dependencies import found_creations, without_creations
+from shared.reconcile.dependencies import creations_count_query, creations_query, found_creations, without_creations
 from shared.transform import TargetColumn
-from shared.workspace import Table, Workspace
+from shared.workspace import NewTable, Table, Workspace
 
-__all__ = ["creation_counts", "has_creations", "write_creations"]
+__all__ = ["creation_counts", "write_creations"]
 
-_CREATIONS = "SELECT _creation, CAST(id AS VARCHAR), key, payload FROM creations WHERE entity = ? ORDER BY _creation"
-
-
-def has_creations(workspace: Workspace) -> bool:
-    """Whether lookups create records in this run."""
-    if not workspace.has_table(Table.CREATIONS):
-        return False
-    return bool(workspace.query("SELECT count(*) FROM creations")[0][0])
+_TABLES: Final = (
+    NewTable(name="created_references", columns="(id UUID)"),
+    NewTable(name="uncreated", columns="(id UUID, entity VARCHAR, message VARCHAR)"),
+    NewTable(name="renamed", columns="(planned UUID, found UUID)"),
+)
 
 
-def creation_counts(workspace: Workspace) -> tuple[int, int]:
-    """How many records were created for lookups, and how many were planned."""
-    planned = int(workspace.query("SELECT count(*) FROM creations")[0][0]) if has_creations(workspace) else 0
+def creation_counts(workspace: Workspace, columns: Sequence[TargetColumn]) -> tuple[int, int]:
+    """How many records were created for lookups, and how many were planned.
+
+    Args:
+        workspace: The run's database.
+        columns: The columns that may refer to such records.
+    """
+    if not columns or not workspace.has_table(Table.CREATIONS):
+        return 0, 0
+    planned = int(workspace.query(creations_count_query(columns))[0][0])
     if not workspace.has_table("created_references"):
         return 0, planned
     return int(workspace.query("SELECT count(*) FROM created_references")[0][0]), planned
@@ -56,14 +61,13 @@ def write_creations(
         AbortRun: Dataverse refuses all writes.
         RetryLater: Dataverse is away for too long.
     """
-    workspace.execute("CREATE TABLE created_references (id UUID)")
-    workspace.execute("CREATE TABLE uncreated (id UUID, entity VARCHAR, message VARCHAR)")
-    workspace.execute("CREATE TABLE renamed (planned UUID, found UUID)")
+    for table in _TABLES:
+        workspace.create(table)
     stopped, errors = "", 0
     for name, entity in related.items():
         changes = {
             number: Change(number=number, action=ChangeAction.INSERT, id=record, key=key, payload=payload)
-            for number, record, key, payload in workspace.query(_CREATIONS, [name])
+            for number, record, key, payload in workspace.query(creations_query(columns), [name])
         }
         remaining = replace(limits.after(errors), adopting=True)
         for outcome in dataverse.write(entity, changes.values(), remaining) if changes and not stopped else ():

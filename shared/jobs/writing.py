@@ -11,13 +11,15 @@ from shared.definitions import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
 from shared.jobs.adoption import Adoption
-from shared.jobs.creating import has_creations, write_creations
+from shared.jobs.creating import creation_counts, write_creations
 from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_outcomes, skip_rest
 from shared.jobs.progress import Phase, Progress
 from shared.reconcile.dependencies import (
     CREATES,
+    IDENTIFY_PARENTS,
     LINKED_CHANGES,
     NOT_SETTLED,
+    UNKNOWN_PARENTS,
     actual_ids,
     failed_links,
     failed_parents,
@@ -28,7 +30,7 @@ from shared.reconcile.outcomes import Result, changes_count_query, changes_query
 from shared.transform import TargetColumn
 from shared.workspace import Table, Workspace
 
-__all__ = ["WriteOrder", "write_changes"]
+__all__ = ["WriteOrder", "creating_columns", "write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
 TAKEN_AT_ONCE = 1000  # inserts that wait until the record with their key is known: as many as may fail by default
@@ -43,26 +45,34 @@ class WriteOrder:
         late: The columns that may refer to records which the run creates.
         drops: Whether deletes have an order, children first.
         creating: The columns whose lookups create what is missing.
+        columns: All columns of the sync.
     """
 
     adoption: Adoption | None = None
     late: Sequence[TargetColumn] = ()
     drops: bool = False
     creating: Sequence[TargetColumn] = ()
+    columns: Sequence[TargetColumn] = ()
 
     @classmethod
     def of(cls, adoption: Adoption | None, definition: SyncDefinition, columns: Sequence[TargetColumn]) -> WriteOrder:
         """The order of a sync's writes."""
         late = [column for column in columns if column.late]
         full = definition.sync_behaviour.strategy is Strategy.FULL
-        mappings = definition.destination.mappings
-        created = {each.target for each in mappings if any(lookup.on_missing == "create" for lookup in each.lookups)}
-        creating = [column for column in columns if column.name in created]
-        return cls(adoption=adoption, late=late, drops=full and bool(late), creating=creating)
+        return cls(
+            adoption=adoption, late=late, drops=full and bool(late), creating=creating_columns(definition, columns)
+        )
 
     def left(self, condition: str) -> str:
         """A condition on changes, without those that have their outcome already."""
         return f"{condition} AND {NOT_SETTLED}" if self.creating else condition
+
+
+def creating_columns(definition: SyncDefinition, columns: Sequence[TargetColumn]) -> list[TargetColumn]:
+    """The columns whose lookups create what is missing."""
+    mappings = definition.destination.mappings
+    created = {each.target for each in mappings if any(lookup.on_missing == "create" for lookup in each.lookups)}
+    return [column for column in columns if column.name in created]
 
 
 def write_changes(
@@ -88,7 +98,7 @@ def write_changes(
     progress.phase(Phase.WRITE, total)
     writing = _Writing(workspace, dataverse, entity, limits, progress)
     try:
-        if order.creating and has_creations(workspace):
+        if creation_counts(workspace, order.creating)[1]:
             writing.stopped = write_creations(workspace, dataverse, entity.related, order.creating, limits)
             writing.recount()
         if order.late:
@@ -112,6 +122,7 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
         changes = _follow_parents(workspace, order, condition)
         if order.adoption is None:
             writing.send(changes, count)
+            writing.identify(order.columns)
         else:
             writing.insert(changes, order.adoption)
     _follow_parents(workspace, order, "false")
@@ -186,8 +197,8 @@ class _Writing:
                 return
 
     def _adopt(self, adoption: Adoption) -> None:
-        for table in ("holders", "adoptions"):  # of the round before
-            self._workspace.execute(f"DROP TABLE IF EXISTS {table}")
+        for table in (Table.HOLDERS, Table.ADOPTIONS):  # of the round before
+            self._workspace.drop(table)
         updates = adoption.decide(self._workspace)
         self._progress.advance(self._taken - len(updates))
         self._failed = failed_count(self._workspace)
@@ -228,6 +239,15 @@ class _Writing:
         for outcome in self._dataverse.write(self._entity, changes, self._limits.after(self._failed)):
             correct_outcomes(self._workspace, [outcome])
             self._note(outcome, adopting=False)
+
+    def identify(self, columns: Sequence[TargetColumn]) -> None:
+        """Find the ids of new parents that the service did not tell: an upsert by an alternate key need not name it."""
+        unknown = [(number, key) for number, key in self._workspace.query(UNKNOWN_PARENTS)]
+        if not unknown or self.stopped:
+            return
+        self._workspace.drop(Table.HOLDERS)
+        self._dataverse.read_holders(self._workspace, self._entity, columns, unknown)
+        self._workspace.execute(IDENTIFY_PARENTS)
 
     def recount(self) -> None:
         """Count the failures, after outcomes were written beside those of the service."""

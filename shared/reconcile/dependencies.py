@@ -10,9 +10,14 @@ from shared.workspace import Table, literal, quoted
 
 __all__ = [
     "CREATES",
+    "FORGET_CREATED",
+    "IDENTIFY_PARENTS",
     "LINKED_CHANGES",
     "NOT_SETTLED",
+    "UNKNOWN_PARENTS",
     "actual_ids",
+    "creations_count_query",
+    "creations_query",
     "failed_links",
     "failed_parents",
     "found_creations",
@@ -32,6 +37,14 @@ ORDER BY _change""".strip()
 """Created records whose references are written after all records exist: number, id, key, JSON object."""
 
 
+UNKNOWN_PARENTS: Final = f"""
+SELECT _change, key FROM outcomes JOIN changes USING (_change)
+WHERE result IN {_DONE} AND outcomes.id IS NULL AND _row IN (SELECT parent FROM parents) ORDER BY _change""".strip()
+"""SQL for (number, key) of the parents that were written and whose id is not known."""
+IDENTIFY_PARENTS: Final = """
+UPDATE outcomes SET id = holders._id FROM holders
+WHERE holders._seq = outcomes._change AND outcomes.id IS NULL""".strip()
+"""SQL that notes the ids of records that were looked for by key: `holders` has them."""
 CREATES: Final = "action IN ('insert', 'upsert')"
 """SQL condition over `changes`: the record may be new."""
 
@@ -95,6 +108,29 @@ FROM (
   WHERE parents.deferred AND (end_of.result IS NULL OR end_of.result NOT IN {_DONE})
   GROUP BY changes._change) AS found
 WHERE found._change = outcomes._change AND outcomes.result IN {_DONE}""".strip()
+
+
+def creations_query(columns: Sequence[TargetColumn]) -> str:
+    """SQL for (number, id, key, payload) of the records of a table that lookups create, its parameter the table.
+
+    Only those that a row still refers to: other errors may have rejected the others.
+    """
+    return f"""
+SELECT _creation, CAST(id AS VARCHAR), key, payload FROM creations
+WHERE entity = ? AND {_referred(columns)} ORDER BY _creation""".strip()
+
+
+def creations_count_query(columns: Sequence[TargetColumn]) -> str:
+    """SQL for how many records lookups create."""
+    return f"SELECT count(*) FROM creations WHERE {_referred(columns)}"
+
+
+FORGET_CREATED: Final = "DELETE FROM creations WHERE id IN (SELECT id FROM created_references)"
+"""SQL that leaves the records that are still to be created."""
+
+
+def _referred(columns: Sequence[TargetColumn]) -> str:
+    return f"({' OR '.join(f'id IN (SELECT {record_of(column)} FROM desired)' for column in columns)})"
 
 
 def without_creations(columns: Sequence[TargetColumn]) -> str:

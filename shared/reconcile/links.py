@@ -15,10 +15,10 @@ from shared.definitions.models import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.reconcile.columns import given, names, on_insert, payload, sent
 from shared.transform import TargetColumn, key_columns, late_lookups
-from shared.transform.creations import id_of
 from shared.transform.keys import normalise_key
-from shared.transform.lookups import Candidate, LookupColumn, Reference, link_name, references
-from shared.transform.resolve import chosen, found_in_reference, link_update, report_links, unresolved
+from shared.transform.lookups.columns import Candidate, LookupColumn, Reference, link_name, references
+from shared.transform.lookups.creations import id_of
+from shared.transform.lookups.resolve import chosen, found_in_reference, link_update, report_links, unresolved
 from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
 __all__ = ["DEFERRED", "MOST_GENERATIONS", "drop_order_step", "link_steps", "links_of", "not_deferred"]

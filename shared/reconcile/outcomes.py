@@ -18,6 +18,7 @@ __all__ = [
     "changes_query",
     "failed_count_query",
     "outcome_counts_query",
+    "results_query",
     "settle_taken_statements",
     "skip_reason_query",
     "skip_statements",
@@ -118,6 +119,11 @@ INSERT INTO outcomes (_change, result, message)
 SELECT _change, {skipped}, ? FROM changes
 WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes._change = changes._change)""".strip(),
     )
+
+
+def results_query() -> str:
+    """SQL for (number, result, code, message) of all outcomes."""
+    return "SELECT _change, result, code, message FROM outcomes"
 
 
 def failed_count_query() -> str:

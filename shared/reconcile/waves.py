@@ -11,13 +11,15 @@ from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.reconcile.columns import expire_payload
-from shared.transform import TargetColumn, key_columns, to_service
+from shared.transform import LookupColumn, TargetColumn, key_columns, to_service
+from shared.transform.lookups.columns import carried_columns
 from shared.workspace import NewTable, Table, json_rows, literal, quoted
 
 __all__ = [
     "GIVEN",
     "GIVEN_ACTION",
     "GIVEN_IGNORE",
+    "REJECTED_CHANGES",
     "STAYS",
     "STEP_ROWS",
     "WAVE_ACTIONS",
@@ -27,6 +29,7 @@ __all__ = [
     "expire_statement",
     "keep_asked_statement",
     "move_statement",
+    "spare_rejected_statement",
     "wave_changes_query",
     "wave_desired",
 ]
@@ -40,16 +43,17 @@ GIVEN: Final = f"{GIVEN_ACTION} <> '{GIVEN_IGNORE}'"
 STAYS: Final = "NOT _deletes"
 """SQL condition over `step_rows`: the record is to be there afterwards."""
 
-_MEMBERS: Final = {"s": "BIGINT", "r": "BIGINT", "o": "BIGINT", "d": "BOOLEAN", "a": "VARCHAR"}
+_MEMBERS: Final = {"s": "BIGINT", "r": "BIGINT", "l": "BOOLEAN", "o": "BIGINT", "d": "BOOLEAN", "a": "VARCHAR"}
 STEP_ROWS: Final = NewTable(
     name=Table.STEP_ROWS,
-    query=f"SELECT r.s AS _step, r.r AS _row, r.o AS _before, r.d AS _deletes, r.a AS {GIVEN_ACTION} "
+    query=f"SELECT r.s AS _step, r.r AS _row, r.l AS _alone, r.o AS _before, r.d AS _deletes, r.a AS {GIVEN_ACTION} "
     f"FROM {json_rows(_MEMBERS)}",
 )
 """Made of one JSON text, the statement's parameter: an array of objects with the members
 
     s: The number of the change.
     r: A row of `wanted` that it is made of.
+    l: Whether that is the only one.
     o: The row with the key that the record had, where the change gives it a new one.
     d: Whether it deletes the record.
     a: The action, where it is not compared.
@@ -65,7 +69,12 @@ WAVE_ACTIONS: Final = NewTable(name=Table.SOURCE, query=f"SELECT DISTINCT _step 
 
 
 def wave_desired(
-    definition: SyncDefinition, layout: Sequence[TargetColumn], condition: str, *, single: bool
+    definition: SyncDefinition,
+    layout: Sequence[TargetColumn],
+    condition: str,
+    *,
+    single: bool,
+    late: Sequence[LookupColumn] = (),
 ) -> NewTable:
     """The table `desired`: the rows of a change become one; of each column the last row that carries it counts.
 
@@ -74,19 +83,43 @@ def wave_desired(
         layout: The target columns of `wanted`.
         condition: `STAYS` or `GIVEN`: which changes have a row.
         single: Each change is made of one row.
+        late: The lookups that are resolved in the wave.
     """
-    names = [column.name for column in layout]
+    alone = f"SELECT {', '.join(_row_of(layout, late))} FROM {_WANTED} WHERE {condition}"
     if single:
-        items = [*(quoted(n) for n in names), *(_flag(n) for n in names), *_keys(layout)]
-    else:
-        items = [f"{_latest(definition, layout, column)} AS {quoted(column.name)}" for column in layout]
-        items += [f"bool_and({_flag(n)}) AS {_flag(n)}" for n in names]
-        items += [f"last({key} ORDER BY _row) AS {key}" for key in _keys(layout)]
-    query = (
-        f"SELECT _step AS _row, {', '.join(items)} "
-        f"FROM step_rows JOIN wanted USING (_row) WHERE {condition}{'' if single else ' GROUP BY _step'}"
-    )
-    return NewTable(name=Table.DESIRED, query=query)
+        return NewTable(name=Table.DESIRED, query=alone)
+    joined = f"SELECT {', '.join(_joined(definition, layout, late))} FROM {_WANTED} WHERE {condition} AND NOT _alone"
+    # To join the rows of a change costs much more than to copy one, and most changes are made of one.
+    return NewTable(name=Table.DESIRED, query=f"{alone} AND _alone UNION ALL {joined} GROUP BY _step")
+
+
+_WANTED: Final = "step_rows JOIN wanted USING (_row)"
+
+
+def _row_of(layout: Sequence[TargetColumn], late: Sequence[LookupColumn]) -> list[str]:
+    """The SQL items of a change that is made of one row."""
+    names = [column.name for column in layout]
+    return [
+        "_step AS _row",
+        *(quoted(n) for n in names),
+        *(_flag(n) for n in names),
+        *_keys(layout),
+        *map(quoted, carried_columns(late)),
+    ]
+
+
+def _joined(definition: SyncDefinition, layout: Sequence[TargetColumn], late: Sequence[LookupColumn]) -> list[str]:
+    """The SQL items of a change that is made of several rows."""
+    items = ["_step AS _row"]
+    items += [f"{_latest(definition, layout, column)} AS {quoted(column.name)}" for column in layout]
+    items += [f"bool_and({_flag(column.name)}) AS {_flag(column.name)}" for column in layout]
+    items += [f"arg_max_null({key}, _row) AS {key}" for key in _keys(layout)]
+    items += [
+        f"arg_max_null({quoted(name)}, _row) FILTER (WHERE NOT {_flag(lookup.name)}) AS {quoted(name)}"
+        for lookup in late
+        for name in carried_columns([lookup])
+    ]
+    return items
 
 
 def _latest(definition: SyncDefinition, layout: Sequence[TargetColumn], column: TargetColumn) -> str:
@@ -94,12 +127,14 @@ def _latest(definition: SyncDefinition, layout: Sequence[TargetColumn], column: 
 
     A record that is addressed by its alternate key keeps the spelling that it was made with: no later write sends
     the key. One that is compared, or addressed by its id, takes the latest.
+
+    `last(… ORDER BY …)` would sort the rows of each change, for each column.
     """
     name, record = quoted(column.name), definition.destination.id_column
-    last = f"last({name} ORDER BY _row) FILTER (WHERE NOT {_flag(column.name)}"
+    last = f"arg_max_null({name}, _row) FILTER (WHERE NOT {_flag(column.name)}"
     if column.key_part is None or definition.sync_behaviour.strategy is Strategy.FULL:
         return f"{last})"
-    first = f"first({name} ORDER BY _row)"
+    first = f"arg_min_null({name}, _row)"
     if any(other.name == record for other in layout):
         return f"coalesce({last} AND {quoted(record)} IS NOT NULL), {first})"
     return first
@@ -172,6 +207,21 @@ def wave_changes_query(layout: Sequence[TargetColumn], *, by_key: bool, moves: b
         f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, later, {owner} "
         f"FROM changes {gone if by_key else ''} ORDER BY _change"
     )
+
+
+REJECTED_CHANGES: Final = (
+    "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected ORDER BY _row DESC"
+)
+"""SQL for (number of the change, error, column, message) of what rejects changes, the first error of each last."""
+
+
+def spare_rejected_statement(layout: Sequence[TargetColumn]) -> str:
+    """SQL that removes the records of rejected changes: they are neither written nor dropped."""
+    parts = ", ".join(_keys(layout))
+    return f"""
+DELETE FROM current WHERE ({parts}) IN (
+  SELECT ({parts}) FROM step_rows JOIN wanted USING (_row)
+  WHERE _step IN (SELECT _row FROM source_errors WHERE rejected))""".strip()
 
 
 def _rows_of(*, moves: bool) -> str:

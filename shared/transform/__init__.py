@@ -4,8 +4,8 @@ from shared.transform.check import check, check_expressions
 from shared.transform.current import current_finish_steps, current_table_step
 from shared.transform.desire import desire_of, desire_steps
 from shared.transform.keys import folded, normalise_key
-from shared.transform.lookups import LookupColumn, early_lookups, late_lookups, references, related_tables
-from shared.transform.resolve import reference_steps, searched_values
+from shared.transform.lookups.columns import LookupColumn, early_lookups, late_lookups, references, related_tables
+from shared.transform.lookups.resolve import reference_steps, searched_values
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps

@@ -24,9 +24,9 @@ from shared.definitions.models.notation import EXCEL
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
-from shared.transform.check_lookups import lookup_problems
 from shared.transform.convert import fits
 from shared.transform.desire import value_sql
+from shared.transform.lookups.check import lookup_problems
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
 from shared.transform.shape import SOURCE_TYPES, shape_of

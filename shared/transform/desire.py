@@ -11,7 +11,14 @@ from shared.entities import AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.convert import Conversion, Flaw, conversion
 from shared.transform.keys import normalise_key
-from shared.transform.lookups import LookupColumn, MatchValue, given_name, link_name, lookup_columns, selector_name
+from shared.transform.lookups.columns import (
+    LookupColumn,
+    MatchValue,
+    given_name,
+    link_name,
+    lookup_columns,
+    selector_name,
+)
 from shared.transform.notation.moments import clock_in
 from shared.transform.notation.numbers import number
 from shared.transform.reading import written
@@ -232,15 +239,12 @@ def _rounded_once(source: Column, column: TargetColumn) -> str:
 
 
 def _of_expression(
-    column: TargetColumn,
-    expression: Expression,
-    shape: Shape,
-    label: str = "",
-    columns: Sequence[TargetColumn] = (),
+    column: TargetColumn, expression: Expression, shape: Shape, label: str = "", columns: Sequence[TargetColumn] = ()
 ) -> Mapped:
     """A mapped expression: its result goes by its text; where it fails on a row the field is left out."""
     fitted = conversion(ColumnType.TEXT, column.attribute)
     flaws = () if label else fitted.flaws  # what a lookup searches for need not fit
+    filled = never_empty(column, column.name, columns, rejects=False)
     failed = Rule(
         column=label or column.name,
         error=ErrorType.INVALID_FORMAT,
@@ -254,11 +258,7 @@ def _of_expression(
         attempt=f"TRY([CAST({expression.sql} AS VARCHAR)])",
         label=label or column.name,
         conversion=fitted,
-        rules=(
-            failed,
-            *_rules(flaws, column.name, rejects=False),
-            *never_empty(column, column.name, columns, rejects=False),
-        ),
+        rules=(failed, *_rules(flaws, column.name, rejects=False), *filled),
         doubts=_kept(rule for name in sorted(expression.columns) for rule in shape.doubts.get(name, ())),
     )
 

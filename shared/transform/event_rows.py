@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from shared.definitions.models import ChangedWhen, SyncDefinition
+from shared.transform.lookups.columns import LookupColumn, carried_columns
 from shared.transform.shape import SOURCE_TYPES
 from shared.transform.targets import Omit, TargetColumn, key_columns
 from shared.workspace import NewTable, Table, json_rows, quoted
@@ -27,15 +28,19 @@ REJECTED_EVENTS: Final = (
 """SQL for (row, error, column, message) of what rejects rows, the first error of a row last."""
 
 
-def wanted_tables(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[NewTable, ...]:
+def wanted_tables(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], late: Sequence[LookupColumn] = ()
+) -> tuple[NewTable, ...]:
     """The table `wanted`, and `wanted_source` where a rule looks at source columns: both without rows.
 
-    `wanted` has `_row`, the target columns, `_omit_<target>` for each of them, and the keys `_k1` and its like.
+    `wanted` has `_row`, the target columns, `_omit_<target>` for each of them, the keys `_k1` and its like, and what
+    lookups search that are resolved later.
     """
     columns = ["_row BIGINT"]
     columns += [f"{quoted(column.name)} {column.sql_type}" for column in layout]
     columns += [f"{quoted('_omit_' + column.name)} BOOLEAN DEFAULT true" for column in layout]
     columns += [f"_k{column.key_part} {column.sql_type}" for column in key_columns(layout)]
+    columns += [f"{quoted(name)} {kind}" for name, kind in carried_columns(late).items()]
     tables = [NewTable(name=Table.WANTED, columns=f"({', '.join(columns)})")]
     if keeps_source(definition):
         labels = (f"{quoted(c.label)} {SOURCE_TYPES[c.type]}" for c in definition.source.columns)
@@ -64,17 +69,19 @@ def event_raw_table(fields: Sequence[str]) -> NewTable:
     return NewTable(name=Table.SOURCE_RAW, query=f"SELECT r.n AS _row{items} FROM {json_rows(form)}")
 
 
-def collect_statement(layout: Sequence[TargetColumn]) -> str:
+def collect_statement(layout: Sequence[TargetColumn], late: Sequence[LookupColumn] = ()) -> str:
     """SQL that adds the rows of `desired` to `wanted`: what they do not map keeps its default there, left out.
 
     Args:
         layout: The target columns of `desired`.
+        late: The lookups among them that are resolved later.
     """
     mapped = [column for column in layout if column.implied or column.source_sql != "NULL"]
     values = [quoted(column.name) for column in mapped]
     names = ["_row", *values, *(quoted("_omit_" + column.name) for column in mapped)]
     items = ["_row", *values, *(_omitted(column) for column in mapped)]
     keys = [f"_k{column.key_part}" for column in mapped if column.key_part is not None]
+    keys += map(quoted, carried_columns(late))
     return f"INSERT INTO wanted ({', '.join(names + keys)}) SELECT {', '.join(items + keys)} FROM desired"
 
 

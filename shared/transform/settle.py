@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.transform.desire import Desire, desire_of
-from shared.transform.lookups import LookupColumn
-from shared.transform.resolve import resolve_steps, unresolved
+from shared.transform.lookups.columns import LookupColumn
+from shared.transform.lookups.resolve import resolve_steps, unresolved
 from shared.transform.rules import ErrorType
 from shared.transform.shape import PASSES
 from shared.transform.targets import TargetColumn, key_columns

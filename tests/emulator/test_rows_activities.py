@@ -1,5 +1,6 @@
 """Activities over HTTP: their tables, the rows they are regarding, their parties, notes, and the table of them all."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,30 @@ def test_the_owner_and_the_regarding_row_follow_the_activity(client: Client) -> 
     assert client.send("GET", path).json()["value"] == []
 
 
+def test_an_assigned_account_gives_its_owner_to_its_activities(client: Client) -> None:
+    """The party of the owner follows, and the activities go with the account."""
+    account = _made(client, "accounts", name="A")
+    task = _made(client, "tasks", subject="T", **{"regardingobjectid_account_task@odata.bind": f"/accounts({account})"})
+    user = client.send("GET", "systemusers?$filter=fullname eq 'SYSTEM'").json()["value"][0]["systemuserid"]
+    assert client.send("PATCH", f"accounts({account})", {"ownerid@odata.bind": f"/systemusers({user})"}).ok
+    query = f"activityparties?$filter=_activityid_value eq {task} and participationtypemask eq 9"
+    assert [row["_partyid_value"] for row in client.send("GET", query).json()["value"]] == [user]
+    assert client.send("DELETE", f"accounts({account})").status_code == 204
+    assert client.send("GET", "tasks").json()["value"] == []
+    assert client.send("GET", "activityparties").json()["value"] == []
+
+
+def test_related_activities_are_created_with_their_parties(client: Client) -> None:
+    """A deep insert; the table of all activities takes no rows there either."""
+    anna = _contact(client, "Anna")
+    email = {"subject": "E", "email_activity_parties": [_party(anna, 2)]}
+    account = _made(client, "accounts", name="A", Account_Emails=[email])
+    (row,) = client.send("GET", f"accounts({account})/Account_Emails?$select=activityid").json()["value"]
+    assert _parties(client, "emails", row["activityid"]) == [(2, anna)]
+    answer = client.send("POST", "accounts", {"name": "B", "Account_ActivityPointers": [{"subject": "x"}]})
+    assert _error(answer) == (400, "0x80040800")
+
+
 @pytest.mark.parametrize(("entity_set", "roles"), ROLES.items(), ids=list(ROLES))
 def test_each_activity_takes_its_own_roles(client: Client, entity_set: str, roles: set[int]) -> None:
     """The activityparty page lists them; custom activities take all."""
@@ -290,6 +315,13 @@ def test_notes_belong_to_rows_of_tables_with_notes(client: Client) -> None:
     assert "statecode" not in client.send("GET", f"annotations({note})").json()
 
 
+@pytest.mark.parametrize(("body", "size"), [("YQ==", 1), ("YWI=", 2), ("YWJj", 3), (None, None)])
+def test_a_note_knows_the_size_of_its_file(client: Client, body: str | None, size: int | None) -> None:
+    note = _made(client, "annotations", subject="N", filename="a.txt", mimetype="text/plain", documentbody=body)
+    row = client.send("GET", f"annotations({note})?$select=isdocument,filesize,documentbody").json()
+    assert (row["isdocument"], row["filesize"], row["documentbody"]) == (size is not None, size, body)
+
+
 def test_a_case_needs_a_customer(client: Client) -> None:
     """`customerid` is the one lookup of these tables that the system requires."""
     assert client.send("POST", "incidents", {"title": "T"}).status_code == 400
@@ -348,3 +380,43 @@ def test_an_activity_table_is_created_and_deleted_over_http(client: Client) -> N
     assert client.send("DELETE", "EntityDefinitions(LogicalName='new_ride')").status_code == 204
     assert client.send("GET", "activitypointers").json()["value"] == []
     _made(client, "tasks", subject="T")
+
+
+def test_tables_of_a_real_environment_can_have_fewer_columns(tmp_path: Path) -> None:
+    """Parties and closing activities are written as far as the tables have columns; the special tables stay special."""
+
+    def table(name: str, plural: str, *columns: str, **facts: Any) -> dict[str, Any]:
+        attributes = [
+            {"@odata.type": f"#Microsoft.Dynamics.CRM.{kind}AttributeMetadata", "SchemaName": column}
+            for column, _, kind in (one.partition(":") for one in columns)
+        ]
+        return {"SchemaName": name, "EntitySetName": plural, "Attributes": attributes, **facts}
+
+    activity = {"IsActivity": True, "PrimaryIdAttribute": "activityid", "PrimaryNameAttribute": "subject"}
+    content = [
+        table("ActivityParty", "activityparties", "ParticipationTypeMask:Picklist", "AddressUsed:String", OwnershipType="None"),
+        table("ActivityPointer", "activitypointers", "Subject:String", **activity),
+        table("OpportunityClose", "opportunitycloses", "Subject:String", **activity),
+    ]  # fmt: skip
+    lookup = {"@odata.type": "#Microsoft.Dynamics.CRM.LookupAttributeMetadata", "SchemaName": "OpportunityId"}
+    content[2]["Attributes"].append({**lookup, "Targets": ["opportunity"]})
+    file = tmp_path / "tables.json"
+    file.write_text(json.dumps({"value": content}), encoding="utf-8")
+    with running(in_thread=True, schema=[file]) as emulator, Client(emulator) as client:
+        row = _made(client, "opportunities", name="O")
+        close = {"subject": "W", "opportunityid@odata.bind": f"/opportunities({row})"}
+        answer = client.send("POST", "WinOpportunity", {"Status": 3, "OpportunityClose": close})
+        assert answer.status_code == 204, answer.text
+        party = {"addressused": "a@x.example", "participationtypemask": 2}
+        email = _made(client, "emails", subject="E", email_activity_parties=[party])
+        assert _parties(client, "emails", email) == [(2, None)]
+        assert client.send("GET", f"activitypointers({email})").json()["subject"] == "E"
+        assert _error(client.send("POST", "activitypointers", {"subject": "x"})) == (400, "0x80040800")
+        assert _error(client.send("POST", "activityparties", party)) == (400, "0x80040800")
+
+
+def test_a_seed_fills_no_table_that_follows_from_others(tmp_path: Path) -> None:
+    (tmp_path / "rows.yaml").write_text("activitypointers: [{subject: x}]", encoding="utf-8")
+    with running(in_thread=True, seed=f"rows={tmp_path / 'rows.yaml'}") as emulator, Client(emulator) as client:
+        answer = client.session.post(f"{emulator.base_url}/_emulator/seed/rows", timeout=60)
+        assert _error(answer) == (400, "0x80040800")

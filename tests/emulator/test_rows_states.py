@@ -224,6 +224,15 @@ def test_an_opportunity_is_won_with_an_activity(client: Client) -> None:
     assert _pair(client, f"opportunities({row})") == (0, 1)
 
 
+def test_closing_activities_are_regarding_the_closed_row(client: Client) -> None:
+    """So they are among its activities, under the relationship's name in the reference."""
+    row = _made(client, "opportunities", name="O")
+    assert _win(client, row).status_code == 204
+    for name in ("Opportunity_ActivityPointers", "opportunity_OpportunityCloses"):
+        rows = client.send("GET", f"opportunities({row})/{name}?$select=subject").json()["value"]
+        assert [one["subject"] for one in rows] == ["Won"]
+
+
 def test_a_won_opportunity_takes_the_estimated_revenue(client: Client) -> None:
     row = _made(client, "opportunities", name="O", estimatedvalue=120)
     assert _win(client, row).status_code == 204
@@ -347,6 +356,17 @@ def _change_set(client: Client, emulator: RunningEmulator, posts: list[tuple[str
     return client.session.post(url, data="\r\n".join(lines).encode(), headers=headers, timeout=60).status_code
 
 
+def test_a_closing_action_meets_the_faults_of_rows(client: Client, emulator: RunningEmulator) -> None:
+    """A plug-in that refuses the closed row leaves it open, and no activity."""
+    row = _made(client, "opportunities", name="O")
+    emulator.faults([{"action": "refuse_rows", "match": {"filter": "statecode eq 1"}, "message": "Not now."}])
+    assert _error(_win(client, row)) == (400, "0x80040265", "Not now.")
+    assert _pair(client, f"opportunities({row})") == (0, 1)
+    assert client.send("GET", "opportunitycloses/$count").text.lstrip("\ufeff") == "0"
+    client.session.delete(f"{emulator.base_url}/_emulator/faults", timeout=60)
+    assert _win(client, row).status_code == 204
+
+
 # Transitions
 
 
@@ -439,3 +459,28 @@ def test_transitions_survive_the_way_through_entity_definitions(client: Client, 
         row = _made(other, "new_steps", new_name="S")
         assert _error(other.send("PATCH", f"new_steps({row})", {"statecode": 1}))[:2] == (400, "0x8004f858")
         assert other.send("PATCH", f"new_steps({row})", {"statuscode": 3}).status_code == 204
+
+
+def test_sales_follow_their_customer_and_opportunity(client: Client) -> None:
+    """Quotes and cases go with their account; orders and invoices keep it (the relationships of the reference)."""
+    account = _made(client, "accounts", name="A")
+    bind = {"customerid_account@odata.bind": f"/accounts({account})"}
+    row = _made(client, "opportunities", name="O", **bind)
+    of = {"opportunityid@odata.bind": f"/opportunities({row})"}
+    quote = _made(client, "quotes", name="Q", **of)
+    client.send("PATCH", f"quotes({quote})", {"statecode": 1})
+    close = {"subject": "W", "quoteid@odata.bind": f"/quotes({quote})"}
+    assert client.send("POST", "WinQuote", {"Status": -1, "QuoteClose": close}).status_code == 204
+    assert _win(client, row).status_code == 204
+    order = _made(client, "salesorders", name="S", **of)
+    assert _error(client.send("DELETE", f"opportunities({row})"))[:2] == (405, "0x80040227")
+    assert client.send("DELETE", f"salesorders({order})").status_code == 204
+    assert client.send("DELETE", f"opportunities({row})").status_code == 204
+    for entity_set in ("quotes", "quotecloses", "opportunitycloses", "activityparties"):
+        assert client.send("GET", entity_set).json()["value"] == []
+    invoice = _made(client, "invoices", name="I", **bind)
+    assert _error(client.send("DELETE", f"accounts({account})"))[:2] == (405, "0x80040227")
+    assert client.send("DELETE", f"invoices({invoice})").status_code == 204
+    _made(client, "incidents", title="T", **bind)
+    assert client.send("DELETE", f"accounts({account})").status_code == 204
+    assert client.send("GET", "incidents").json()["value"] == []

@@ -1,4 +1,4 @@
-"""Derived values: full names, account of a contact, amounts in the base currency, status of a state."""
+"""Derived values: full names, account of a contact, file of a note, amounts in the base currency, status of a state."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -8,11 +8,12 @@ from emulator.operations.rules.states import States
 from emulator.schema import Table
 from emulator.store import Values
 
-__all__ = ["CUSTOMERS", "Derivations"]
+__all__ = ["Derivations"]
 
 _CUSTOMER: Final = "parentcustomerid"
 # The account and the parent contact of a contact follow from its company, a lookup to an account or a contact.
-CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}
+_CUSTOMERS: Final[Mapping[str, str]] = {"account": "accountid", "contact": "parentcontactid"}
+_BODY: Final = "documentbody"  # the file of a note
 _NAME_PARTS: Final = ("firstname", "middlename", "lastname")
 
 
@@ -28,10 +29,13 @@ class Derivations:
         self._name_parts = tuple(
             part for part in _NAME_PARTS if part in columns and "fullname" in columns and columns["fullname"].computed
         )
-        self._customers = {kind: name for kind, name in CUSTOMERS.items() if _CUSTOMER in columns and name in columns}
+        self._customers = {kind: name for kind, name in _CUSTOMERS.items() if _CUSTOMER in columns and name in columns}
         self._triggers = {*self._name_parts, *self.states.triggers, *self._amounts.triggers}
         if self._customers:
             self._triggers.add(_CUSTOMER)
+        self._is_note = table.logical_name == "annotation" and {_BODY, "isdocument", "filesize"} <= columns.keys()
+        if self._is_note:
+            self._triggers.add(_BODY)
         self.needed = tuple(dict.fromkeys((*self._name_parts, *self._amounts.needed, *self.states.needed)))
 
     def concern(self, values: Mapping[str, Any], *, existing: bool = False) -> bool:
@@ -61,4 +65,8 @@ class Derivations:
         if _CUSTOMER in values:
             for kind, name in self._customers.items():
                 values[name] = values[_CUSTOMER] if values.get(f"{_CUSTOMER}__type") == kind else None
+        if self._is_note and _BODY in values:  # base64: attachment-annotation-files
+            text = values[_BODY]
+            values["isdocument"] = text is not None
+            values["filesize"] = None if text is None else len(text) * 3 // 4 - text[-2:].count("=")
         self._amounts.apply(values, current)

@@ -94,7 +94,7 @@ class Parties:
         return derived
 
     def _party(self, row: Mapping[str, Any], party: Values) -> Values:
-        return {
+        columns = {
             "activitypartyid": self._environment.new_id(),
             "activityid": row["activityid"],
             "activityid__type": self._activity.logical_name,
@@ -107,6 +107,7 @@ class Parties:
             "ownerid__type": row.get("ownerid__type"),
             "versionnumber": self._environment.database.next_version(),
         }
+        return {name: value for name, value in columns.items() if name.removesuffix("__type") in self._table.columns}
 
     def _address(self, party: Values) -> str | None:
         """The address of a party that an email is sent to."""
@@ -134,10 +135,6 @@ class Parties:
                 'UPDATE "activityparty" SET "ownerid" = ?, "ownerid__type" = ? WHERE "activityid" = ?',
                 (row.get("ownerid"), row.get("ownerid__type"), row["activityid"]),
             )
-
-    def removed(self, activity_id: str) -> None:
-        """Deletes the parties of an activity that is deleted."""
-        self._remove(activity_id, every=True)
 
     def _remove(self, activity_id: str, *, every: bool) -> None:
         derived = "" if every else f' AND "{_ROLE}" IN ({_REGARDING}, {_OWNER})'

@@ -14,7 +14,7 @@ from shared.dataverse.read.paging import PAGE_ROWS
 from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_queries, read_table, unique_statement
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, RequestRefused
-from shared.transform.lookups import Reference
+from shared.transform.lookups.columns import Reference
 from shared.workspace import Workspace
 
 __all__ = ["read_reference"]

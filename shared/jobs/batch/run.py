@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,13 +24,13 @@ from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
 from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
-from shared.jobs.writing import WriteOrder, write_changes
+from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
 from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
 from shared.state import PlanUse
 from shared.telemetry import log_context
-from shared.transform import layout
+from shared.transform import TargetColumn, layout
 from shared.workspace import OutOfTimeError, Workspace
 
 __all__ = ["NotDueError", "PlanReport", "plan_batch", "run_batch"]
@@ -93,14 +93,15 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
     start = tools.clock.monotonic()
     with tools.open_workspace() as workspace:
         entity = prepare(job, tools, workspace, tools.clock.now())
+        columns = layout(job.definition, entity)
         shown = read_samples(workspace.query(sample_query(sample)))
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
-            plan=_plan(job.definition, workspace, with_checksum=True),
+            plan=_plan(job.definition, workspace, columns, with_checksum=True),
             source=_source_counts(workspace),
             target=_target_counts(workspace),
-            sample=with_names(shown, entity, layout(job.definition, entity), workspace, tools.dataverse),
+            sample=with_names(shown, entity, columns, workspace, tools.dataverse),
             errors=error_rows(workspace),
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
@@ -153,6 +154,7 @@ class _Run:
         self.lease = lease
         self.log = log
         self._begun = tools.clock.monotonic()
+        self._columns: Sequence[TargetColumn] = ()
         self._written: RunSummary | None = None  # what the writing came to, however it ended
 
     def execute(self) -> RunSummary:
@@ -167,7 +169,8 @@ class _Run:
         try:
             with workspace.until(self._left if self.job.options.deadline is not None else None):
                 entity = prepare(self.job, self.tools, workspace, self.log.started)
-                plan = _plan(self.job.definition, workspace, with_checksum=self.approved is not None)
+                self._columns = layout(self.job.definition, entity)
+                plan = _plan(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
         self._refuse(plan)
@@ -178,7 +181,7 @@ class _Run:
         )
         try:
             adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
-            order = WriteOrder.of(adoption, self.job.definition, layout(self.job.definition, entity))
+            order = WriteOrder.of(adoption, self.job.definition, self._columns)
             with self._using_plan():
                 write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
         finally:
@@ -226,8 +229,10 @@ class _Run:
         done, source = outcome_counts(workspace), _source_counts(workspace)
         ((violations,),) = workspace.query(violations_query())
         state, message = self._verdict(done, source, violations, skip_reason(workspace))
-        made, to_make = creation_counts(workspace)
-        counts = _counts(workspace)  # as the plan is now: no drop of an adopted record is left in it
+        made, to_make = creation_counts(workspace, creating_columns(self.job.definition, self._columns))
+        counts = PlanCounts.from_rows(
+            workspace.query(counts_query())
+        )  # as the plan is now: no drop of an adopted record
         return replace(
             self._so_far(state, message),
             completed=not done.skipped,
@@ -291,19 +296,18 @@ class _Run:
         )
 
 
-def _plan(definition: SyncDefinition, workspace: Workspace, *, with_checksum: bool) -> Plan:
+def _plan(
+    definition: SyncDefinition, workspace: Workspace, columns: Sequence[TargetColumn], *, with_checksum: bool
+) -> Plan:
+    counts = PlanCounts.from_rows(workspace.query(counts_query()))
+    created = creation_counts(workspace, creating_columns(definition, columns))[1]
     behaviour = definition.sync_behaviour
     return Plan(
-        counts=_counts(workspace),
+        counts=replace(counts, created_references=created),
         limits=SafetyLimits.from_definition(behaviour.safety),
         drops=behaviour.dropped != "ignore",
         checksum=workspace.query(checksum_query())[0][0] if with_checksum else "",
     )
-
-
-def _counts(workspace: Workspace) -> PlanCounts:
-    counts = PlanCounts.from_rows(workspace.query(counts_query()))
-    return replace(counts, created_references=creation_counts(workspace)[1])
 
 
 def _source_counts(workspace: Workspace) -> RowCounts:

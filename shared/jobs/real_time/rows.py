@@ -21,13 +21,13 @@ from shared.transform.event_rows import (
     records_query,
     wanted_tables,
 )
-from shared.workspace import Step
+from shared.workspace import Row, Step
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["KEPT", "Numbered", "ReadReferences", "Shaped", "before_row", "row_failures", "shape"]
+__all__ = ["KEPT", "Numbered", "ReadReferences", "Shaped", "before_row", "failures_of", "shape"]
 
 Numbered = tuple[int, Event]  # an event with the number that names it in its batch
-KEPT = ("wanted", "wanted_source")  # what the waves need; everything else is of one group or one wave
+KEPT = ("wanted", "wanted_source", "creations")  # what the waves need; everything else is of one group or one wave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspa
     Raises:
         UserError: A statement fails on one of the events; which one, the message does not know.
     """
-    for table in wanted_tables(sync.definition, sync.layout):
+    for table in wanted_tables(sync.definition, sync.layout, sync.late):
         workspace.create(table)
     groups, failures = _groups(events, sync)
     filtered: set[int] = set()
@@ -138,10 +138,10 @@ def _shape_group(
     if group.lookups:
         read(group.lookups, group.unless)
     unsound = _run(group.settling, workspace) or unsound or bool(group.lookups)
-    workspace.execute(collect_statement(group.layout))
+    workspace.execute(collect_statement(group.layout, group.late))
     if keeps_source(sync.definition):
         workspace.execute(collect_source_statement(group.labels))
-    return row_failures(workspace) if unsound else {}
+    return failures_of(workspace.query(REJECTED_EVENTS)) if unsound else {}
 
 
 def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:
@@ -155,11 +155,11 @@ def _run(steps: Sequence[Step], workspace: WarmWorkspace) -> bool:
     return any(known for query, known in found.items() if query)
 
 
-def row_failures(workspace: WarmWorkspace) -> dict[int, Failure]:
-    """The first error of each rejected row."""
+def failures_of(errors: Iterable[Row]) -> dict[int, Failure]:
+    """The errors that reject rows by row: (row, error, column, message), the first error of a row last."""
     return {
         row: Failure(error=error, message=f"{column}: {message}" if column else message)
-        for row, error, column, message in workspace.query(REJECTED_EVENTS)
+        for row, error, column, message in errors
     }
 
 

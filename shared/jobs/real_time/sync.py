@@ -16,7 +16,17 @@ from shared.definitions.models.listener import KeyChange, Topic
 from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
 from shared.jobs.run_steps import resolving_steps, shaping_steps
-from shared.transform import LookupColumn, Omit, TargetColumn, check, desire_of, early_lookups, key_columns, layout
+from shared.transform import (
+    LookupColumn,
+    Omit,
+    TargetColumn,
+    check,
+    desire_of,
+    early_lookups,
+    key_columns,
+    late_lookups,
+    layout,
+)
 from shared.workspace import Purpose, Step
 
 __all__ = ["EventSync", "Group", "Listeners", "PreparedSync"]
@@ -84,6 +94,7 @@ class Group:
     unless: str
     settling: tuple[Step, ...]
     layout: tuple[TargetColumn, ...]
+    late: tuple[LookupColumn, ...]
 
 
 class PreparedSync:
@@ -158,6 +169,17 @@ class PreparedSync:
         return key_columns(self.layout)
 
     @cached_property
+    def late(self) -> tuple[LookupColumn, ...]:
+        """The lookups that may refer to records which the events create; they are resolved in each wave."""
+        return late_lookups(self.definition, self.entity)
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether the order of the writes matters: changes may refer to records that others create."""
+        created = any(lookup.policy == "create" for lookup in early_lookups(self.definition, self.entity))
+        return created or bool(self.late)
+
+    @cached_property
     def unique(self) -> bool:
         """Whether an active alternate key keeps the sync key unique, so that no record can have a double."""
         key = self.entity.key_over(frozenset(self.definition.sync_behaviour.sync_key))
@@ -186,4 +208,5 @@ class PreparedSync:
             unless=desire_of(definition, self.entity).removed,
             settling=resolving_steps(definition, self.entity, leave_out=_LEFT_OUT),
             layout=layout(definition, self.entity),
+            late=late_lookups(definition, self.entity),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -15,15 +15,18 @@ from shared.definitions.models import Expire, Strategy
 from shared.events import EventAction, NetChange
 from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
-from shared.jobs.real_time.rows import KEPT, before_row, row_failures
+from shared.jobs.real_time.rows import KEPT, before_row, failures_of
 from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.writing import WaveWriting
+from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
+from shared.jobs.writing import WriteOrder
 from shared.reconcile import PlanAction, counts_query, enforces
 from shared.reconcile.waves import (
     GIVEN,
     GIVEN_ACTION,
     GIVEN_IGNORE,
+    REJECTED_CHANGES,
     STAYS,
     STEP_ROWS,
     WAVE_ACTIONS,
@@ -33,6 +36,7 @@ from shared.reconcile.waves import (
     expire_statement,
     keep_asked_statement,
     move_statement,
+    spare_rejected_statement,
     wave_changes_query,
     wave_desired,
 )
@@ -45,8 +49,9 @@ __all__ = ["Wave", "Written"]
 # Steps that are left out where they have nothing to do: on a few rows, planning a statement is what takes the time.
 # Records are found by keys that events have, so none is without; and one counts as dropped because an event said so.
 _LEFT_OUT: Final = Purpose.RECORDS_WITHOUT_KEY | Purpose.CREATE_ONLY_COLUMNS | Purpose.REJECTED_ROWS
-_COMPARED: Final = (Stage.READ, Stage.MATCH, Stage.RECONCILE)
+_COMPARED: Final = (Stage.READ, Stage.MATCH, Stage.LINK, Stage.RECONCILE)
 _FOLLOWED: Final = (Stage.RECONCILE,)
+_FOLLOWED_LINKED: Final = (Stage.READ, Stage.MATCH, Stage.LINK, Stage.RECONCILE)
 _RunSteps = Mapping[Stage, tuple[Step, ...]]
 
 
@@ -101,20 +106,25 @@ class Wave:
         self._stage(changes)
         single, moves = all(len(change.events) == 1 for change in changes), any(change.moves for change in changes)
         definition = self._compared(moves=moves) if comparing else self._followed()
-        run_steps = self._run_steps(definition, _COMPARED if comparing else _FOLLOWED)
+        followed = _FOLLOWED_LINKED if self.sync.late else _FOLLOWED
+        run_steps = self._run_steps(definition, _COMPARED if comparing else followed)
         if comparing:
             self._read(definition, run_steps, single=single, moves=moves)
         else:
             self._follow(single=single)
         doubles = self._move() if moves else 0
+        rejected = self._link(run_steps, comparing=comparing) if self.sync.late else {}
         counts = self._reconcile(run_steps[Stage.RECONCILE])
-        refused = row_failures(self.workspace) if comparing and enforces(self.sync.layout) else {}
+        judged = failures_of(self.workspace.query(REJECTED_CHANGES)) if comparing and enforces(self.sync.layout) else {}
+        refused = {change: failure for change, failure in judged.items() if change not in rejected}
         if not comparing:
             self._expire()
-        counts["ignored"] += len(changes) + doubles - counts.total()
+        counts["ignored"] += len(changes) + doubles - counts.total() - len(rejected)
+        counts["failed"] += len(rejected)
         deletes = comparing and (moves or any(change.action is EventAction.DELETE for change in changes))
         adoption = self._adoption() if comparing else None
         written = self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
+        written = replace(written, failures={**written.failures, **rejected})
         return written.refusing(refused) if refused else written
 
     def _run_steps(self, definition: SyncDefinition, stages: Sequence[Stage]) -> _RunSteps:
@@ -156,6 +166,7 @@ class Wave:
             {
                 "s": position,
                 "r": before_row(event.number) if event.of_before else event.number,
+                "l": len(change.events) == 1,
                 "o": before_row(event.number) if event.before else None,
                 "d": change.action is EventAction.DELETE,
                 "a": self._unread(change.action),
@@ -185,8 +196,9 @@ class Wave:
 
     def _desire(self, condition: str, *, single: bool) -> None:
         """Make `desired`: the rows of a change become one."""
-        self.workspace.create(wave_desired(self.sync.definition, self.sync.layout, condition, single=single))
-        if not single and (pair := pair_of(self.sync.layout)):
+        sync = self.sync
+        self.workspace.create(wave_desired(sync.definition, sync.layout, condition, single=single, late=sync.late))
+        if not single and (pair := pair_of(sync.layout)):
             self.workspace.execute(pair.agreed())
 
     # -- Comparing -----------------------------------------------------------------------------------------------
@@ -219,6 +231,18 @@ class Wave:
         ((doubles,),) = self.workspace.query(doubles_query(self.sync.layout))
         self.workspace.execute(move_statement(self.sync.layout))
         return int(doubles)
+
+    def _link(self, steps: _RunSteps, *, comparing: bool) -> dict[int, Failure]:
+        """Resolve the lookups that may refer to records of this wave; returns the changes that they reject."""
+        if not comparing:
+            self._run(steps[Stage.READ])
+            self._run(steps[Stage.MATCH])
+        read_references(self.workspace, self.dataverse, self.sync.late, self.parameters)
+        self._run(steps[Stage.LINK])
+        rejected = failures_of(self.workspace.query(REJECTED_CHANGES))
+        if rejected:
+            self.workspace.execute(spare_rejected_statement(self.sync.layout))
+        return rejected
 
     def _condition(self) -> str | None:
         """The target's filter in OData."""
@@ -263,7 +287,12 @@ class Wave:
         writing = WaveWriting(
             dataverse=self.dataverse, entity=self.sync.entity, workspace=self.workspace, adoption=adoption
         )
-        fates = writing.write([change for change, _ in owned])
+        changes = [change for change, _ in owned]
+        if self.sync.in_order:
+            order = WriteOrder.of(adoption, self.sync.definition, self.sync.layout)
+            fates = writing.write_in_order(changes, order)
+        else:
+            fates = writing.write(changes)
         failures: dict[int, Failure] = {}
         for change, position in owned:
             fate = fates.get(change.number)

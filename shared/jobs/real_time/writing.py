@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.dataverse import KEY_TAKEN, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
+from shared.dataverse import KEY_TAKEN, NO_LIMITS, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, RetryLater
 from shared.jobs.adoption import Adoption
 from shared.jobs.outcomes import keep_outcomes, make_outcomes
+from shared.jobs.progress import NoProgress
 from shared.jobs.real_time.boundary import Failure
-from shared.reconcile.outcomes import Result
+from shared.jobs.writing import WriteOrder, write_changes
+from shared.reconcile.dependencies import FORGET_CREATED
+from shared.reconcile.outcomes import Result, results_query
 from shared.workspace import Workspace
 
 __all__ = ["Fate", "WaveWriting"]
@@ -21,6 +24,7 @@ Fate = str | Failure  # the name of a count, or why a change was not made
 
 _SPARED: Final = "ignored"
 _REFUSED: Final = "Failed Operation"
+_CREATED: Final = "created_references"
 _PAUSE: Final = 30.0  # seconds that the host had better wait
 
 
@@ -53,6 +57,35 @@ class WaveWriting:
         if any(isinstance(outcome, Failed) and outcome.code in KEY_TAKEN for outcome in outcomes.values()):
             return self._adopting(self.adoption, outcomes, others)
         return _failures(outcomes | self._outcomes(others))
+
+    def write_in_order(self, changes: Sequence[Change], order: WriteOrder) -> Mapping[int, Fate]:
+        """Write changes of which some refer to records that others create; see `write`.
+
+        Raises:
+            RetryLater: The service is away.
+        """
+        make_outcomes(self.workspace)
+        aborted = ""
+        try:
+            write_changes(self.workspace, self.dataverse, self.entity, NO_LIMITS, NoProgress(), order)
+        except AbortRun as error:
+            aborted = error.message
+        finally:
+            if self.workspace.has_table(_CREATED):
+                self.workspace.execute(FORGET_CREATED)
+        outcomes = {number: ended for number, *ended in self.workspace.query(results_query())}
+        skipped = sum(result == Result.SKIPPED for result, _, _ in outcomes.values())
+        if skipped and not aborted:
+            raise RetryLater(f"{skipped} changes were not sent", retry_after=_PAUSE)
+        fates: dict[int, Fate] = {change.number: _SPARED for change in changes if change.number not in outcomes}
+        for number, (result, code, message) in outcomes.items():
+            match result:
+                case Result.ADOPTED:
+                    fates[number] = Result.ADOPTED
+                case Result.FAILED | Result.SKIPPED:
+                    said = aborted if result == Result.SKIPPED else message
+                    fates[number] = Failure(error=_REFUSED, message=said or "", code=code or "")
+        return fates
 
     def _adopting(
         self, adoption: Adoption, outcomes: Mapping[int, Outcome], others: Sequence[Change]

@@ -8,7 +8,7 @@ from typing import Final
 from shared.definitions.models import ColumnType, SyncDefinition
 from shared.entities import AttributeMetadata, EntityMetadata
 from shared.transform.convert import Conversion, conversion
-from shared.transform.lookups import Candidate, LookupColumn, link_name
+from shared.transform.lookups.columns import Candidate, LookupColumn, link_name
 from shared.transform.service_values import to_payload, to_service
 from shared.transform.targets import TargetColumn, sql_type
 from shared.workspace import NewTable, Step, Table, literal, parsed, quoted
@@ -137,5 +137,6 @@ def _referred(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
         record = f"{literal(candidate.table + ':')} || CAST({record} AS VARCHAR)"
     key = f", _k{lookup.key_part} = {record}" if lookup.key_part else ""
     return f"""
-UPDATE desired SET {quoted(lookup.name)} = {record}, {quoted(link_name(lookup.name))} = NULL{key}
+UPDATE desired SET {quoted(lookup.name)} = {record}, {quoted(link_name(lookup.name))} = NULL,
+  {quoted(f"_omit_{lookup.name}")} = false{key}
 WHERE {_missing(lookup, candidate, unless)}""".strip()

@@ -24,6 +24,7 @@ __all__ = [
     "LookupColumn",
     "MatchValue",
     "Reference",
+    "carried_columns",
     "early_lookups",
     "given_name",
     "late_lookups",
@@ -195,6 +196,19 @@ def early_lookups(definition: SyncDefinition, entity: EntityMetadata) -> tuple[L
 def late_lookups(definition: SyncDefinition, entity: EntityMetadata) -> tuple[LookupColumn, ...]:
     """The lookups that may refer to records which this run writes."""
     return tuple(column for column in lookup_columns(definition, entity) if column.late)
+
+
+def carried_columns(lookups: Sequence[LookupColumn]) -> dict[str, str]:
+    """What `desired` holds of lookups that are not resolved yet: name of the column -> its type."""
+    found = dict[str, str]()
+    for lookup in lookups:
+        for value in (value for candidate in lookup.candidates for value in candidate.values):
+            found |= dict.fromkeys((value.name, value.key), sql_type(value.attribute))
+        if lookup.selector:
+            found[selector_name(lookup.name)] = "VARCHAR"
+        found[given_name(lookup.name)] = "BOOLEAN"
+        found[link_name(lookup.name)] = "BIGINT"
+    return found
 
 
 def references(columns: Sequence[LookupColumn]) -> tuple[Reference, ...]:

@@ -9,7 +9,7 @@ from shared.entities import AttributeMetadata, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.transform.convert import fits
-from shared.transform.lookups import match_columns
+from shared.transform.lookups.columns import match_columns
 from shared.transform.targets import source_columns
 from shared.workspace import parsed
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from shared.definitions.models import NullPolicy
-from shared.transform.creations import creation_steps
 from shared.transform.current import current_table_step
 from shared.transform.desire import Desire
-from shared.transform.lookups import (
+from shared.transform.lookups.columns import (
     Candidate,
     LookupColumn,
     Reference,
@@ -18,6 +17,7 @@ from shared.transform.lookups import (
     references,
     selector_name,
 )
+from shared.transform.lookups.creations import creation_steps
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import to_service
 from shared.workspace import Step, Table, literal, quoted

@@ -1,0 +1,1 @@
+"""Lookups: which records of other tables a row refers to. Pure."""
