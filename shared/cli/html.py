@@ -29,7 +29,10 @@ td.was, td.will { white-space: pre-wrap; }
 @media print { body { max-width: none; margin: 0; } .wide { overflow: visible; } tr { break-inside: avoid; } }
 code { overflow-wrap: anywhere; }
 """
-_COUNTS = ("created", "updated", "deleted", "expired", "upserted", "unchanged", "ignored")
+_COUNTS = (
+    "created", "updated", "deleted", "expired", "deactivated", "marked", "reactivated", "upserted", "unchanged",
+    "ignored",
+)  # fmt: skip
 
 
 def plan_page(plan: Mapping[str, Any]) -> str:
@@ -59,9 +62,11 @@ def _section(title: str, table: str, rows: Iterable[object]) -> tuple[str, ...]:
 
 
 def _counts(planned: Mapping[str, Any]) -> str:
-    shown = [name for name in _COUNTS if planned[name] or name in _COUNTS[:3]]
+    shown = [name for name in _COUNTS if planned.get(name) or name in _COUNTS[:3]]
     numbers = dict.fromkeys(range(len(shown)), "n")
-    return _table([name.capitalize() for name in shown], [[f"{planned[name]:,}" for name in shown]], classes=numbers)
+    return _table(
+        [name.capitalize() for name in shown], [[f"{planned.get(name, 0):,}" for name in shown]], classes=numbers
+    )
 
 
 def _rows(planned: Mapping[str, Any]) -> str:

@@ -35,16 +35,30 @@ STYLES = {
     "Cancelled": "yellow",
 }
 _FATES = {"lost": "Dead letters"}  # counts whose name does not describe the result of the events
-_CHANGES = ("created", "updated", "deleted", "expired", "upserted")
-ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
+_CHANGES = ("created", "updated", "deleted", "expired", "deactivated", "marked", "reactivated", "upserted")
+ACTIONS = {
+    "insert": "green",
+    "update": "yellow",
+    "expire": "magenta",
+    "deactivate": "magenta",
+    "mark": "magenta",
+    "reactivate": "green",
+    "delete": "red",
+    "upsert": "green",
+}
 
 
 def summary(run: RunSummary) -> Text:
     """The end of a run, in the usual lines of such platforms."""
     changes = [("Created", run.created), ("Updated", run.updated), ("Deleted", run.deleted)]
-    changes += [
-        (name, change) for name, change in (("Expired", run.expired), ("Upserted", run.upserted)) if change.planned
-    ]
+    rare = (
+        ("Expired", run.expired),
+        ("Deactivated", run.deactivated),
+        ("Marked", run.marked),
+        ("Reactivated", run.reactivated),
+        ("Upserted", run.upserted),
+    )
+    changes += [(name, change) for name, change in rare if change.planned]
     lines = [
         _verdict(run),
         RULE,
@@ -57,6 +71,7 @@ def summary(run: RunSummary) -> Text:
                 ("Adopted", run.adopted),
                 ("Unchanged", run.unchanged),
                 ("Ignored", run.ignored),
+                ("Edited", run.edited),
                 ("Failed", run.failed),
                 ("Left", run.skipped),
             )
@@ -78,6 +93,9 @@ def planned(report: PlanReport) -> Text:
         ("Update", counts.update),
         ("Delete", counts.delete),
         ("Expire", counts.expire),
+        ("Deactivate", counts.deactivate),
+        ("Mark", counts.mark),
+        ("Reactivate", counts.reactivate),
         ("Upsert", counts.upsert),
         ("Unchanged", counts.unchanged),
         ("Ignored", counts.ignored),
@@ -91,6 +109,7 @@ def planned(report: PlanReport) -> Text:
         *_side("Target", report.target),
         "To do:",
         *(_line(f"   {name}:", f"{count:,}", " records") for name, count in changes if count or name in always),
+        *(f"Note: {note}" for note in report.notes),
         "-" * 47,
         f" Total elapsed time         : {_clock(report.elapsed_seconds)}",
         f" Checksum                   : {report.plan.checksum}",

@@ -12,6 +12,7 @@ from shared.jobs.summary import Done
 from shared.workspace import NewTable, Table, Workspace, json_rows
 
 __all__ = [
+    "EDITED_CHANGES",
     "FAILED_CHANGES",
     "Result",
     "failed_count",
@@ -34,6 +35,7 @@ class Result(StrEnum):
     TAKEN = "taken"  # not final: an insert was refused because another record has its key
     FAILED = "failed"
     SKIPPED = "skipped"
+    EDITED = "edited"  # the record was changed after it was compared, and keeps its values
 
 
 _TABLE: Final = NewTable(
@@ -54,6 +56,10 @@ FAILED_CHANGES: Final = f"""(
     SELECT _change, c.action, c._row, coalesce(c._id, o.id) AS _id, o.code, o.message
     FROM outcomes o JOIN changes c USING (_change) WHERE o.result = '{Result.FAILED}')"""
 """SQL of a table: the changes that Dataverse refused, each with the service's code and message."""
+
+EDITED_CHANGES: Final = f"""(
+    SELECT c._row, c._id FROM outcomes o JOIN changes c USING (_change) WHERE o.result = '{Result.EDITED}')"""
+"""SQL of a table: the changes that were not made, because the record was changed after it was compared."""
 
 _TAKEN_KEYS: Final = (
     f"SELECT _change, key FROM outcomes JOIN changes USING (_change) WHERE result = '{Result.TAKEN}' ORDER BY _change"
@@ -148,7 +154,7 @@ def _row(outcome: Outcome, *, adopting: bool, applied: Result) -> dict[str, Any]
         case Failed():
             return {
                 "n": outcome.number,
-                "result": Result.TAKEN if adopting and is_taken(outcome) else Result.FAILED,
+                "result": _refused(outcome, adopting=adopting),
                 "id": outcome.id,
                 "status": outcome.status,
                 "code": outcome.code,
@@ -156,3 +162,9 @@ def _row(outcome: Outcome, *, adopting: bool, applied: Result) -> dict[str, Any]
             }
         case Skipped():
             return {"n": outcome.number, "result": Result.SKIPPED, "message": outcome.reason}
+
+
+def _refused(outcome: Failed, *, adopting: bool) -> Result:
+    if adopting and is_taken(outcome):
+        return Result.TAKEN
+    return Result.EDITED if outcome.edited else Result.FAILED

@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile import reconcile_steps
+from shared.reconcile import ledger_table_step, reconcile_steps
 from shared.transform import (
     TargetColumn,
     current_finish_steps,
@@ -31,7 +31,7 @@ class Stage(StrEnum):
     SHAPE = "shape"
     """From `source_raw`, which the source has filled, to `desired`."""
     READ = "read"
-    """The table `current`, which the reader fills afterwards."""
+    """The table `current`, which the reader fills afterwards, and the table `ledger`."""
     MATCH = "match"
     """What cannot be matched in `current` is reported and set aside."""
     RECONCILE = "reconcile"
@@ -64,7 +64,8 @@ class RunSteps:
             case Stage.SHAPE:
                 return shaping_steps(self.definition, self.entity, leave_out=self.leave_out)
             case Stage.READ:
-                return _without(self.leave_out, (current_table_step(self.columns),))
+                remembered = (ledger_table_step(self.columns),) if self.definition.keeps_ledger else ()
+                return _without(self.leave_out, (current_table_step(self.columns), *remembered))
             case Stage.MATCH:
                 return _without(self.leave_out, current_finish_steps(self.columns, self.definition))
             case Stage.RECONCILE:

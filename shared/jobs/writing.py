@@ -19,7 +19,8 @@ __all__ = ["write_changes"]
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
 TAKEN_AT_ONCE = 1000  # inserts that wait until the record with their key is known: as many as may fail by default
 
-_CHANGES = "SELECT _change, action, _id, key, payload, later, columns FROM changes WHERE {} ORDER BY _change"
+_FIELDS = "_change, action, _id, key, payload, on_create, later, columns, version"
+_CHANGES = f"SELECT {_FIELDS} FROM changes WHERE {{}} ORDER BY _change"
 
 
 def write_changes(
@@ -126,6 +127,8 @@ class _Writing:
         match outcome:
             case Failed() if adopting and is_taken(outcome):
                 self._taken += 1
+            case Failed() if outcome.edited:
+                pass  # the record keeps what others wrote; that is not an error
             case Failed():
                 self._failed += 1
             case Skipped():
@@ -144,7 +147,8 @@ class _Writing:
 
 
 def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
-    for number, action, record, key, payload, later, columns in workspace.rows(_CHANGES.format(condition)):
+    rows = workspace.rows(_CHANGES.format(condition))
+    for number, action, record, key, payload, on_create, later, columns, version in rows:
         yield Change(
             number=number,
             action=ChangeAction(action),
@@ -153,4 +157,6 @@ def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
             payload=payload,
             columns=columns,
             later=later,
+            on_create=on_create,
+            version=version,
         )

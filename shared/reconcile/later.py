@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.entities import AttributeType
-from shared.reconcile.columns import Condition, given, names, on_update, payload
+from shared.reconcile.columns import Condition, given, names, payload, updatable
 from shared.transform import TargetColumn
 from shared.workspace import quoted
 
@@ -31,11 +31,11 @@ class Later:
     """
 
     def __init__(self, layout: Sequence[TargetColumn], id_column: str) -> None:
-        updatable = on_update(layout, id_column)
-        self._state = next((column for column in updatable if _is_late_state(column)), None)
-        status = next((column for column in updatable if column.attribute.type is AttributeType.STATUS), None)
+        settable = updatable(layout, id_column)
+        self._state = next((column for column in settable if _is_late_state(column)), None)
+        status = next((column for column in settable if column.attribute.type is AttributeType.STATUS), None)
         self._status = status if self._state is not None else None
-        self._columns = tuple(c for c in updatable if not c.attribute.creatable or c is self._status)
+        self._columns = tuple(c for c in settable if not c.attribute.creatable or c is self._status)
 
     def first(self, condition: Condition) -> Condition:
         """Narrow a condition to what goes with the first request."""

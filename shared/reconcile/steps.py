@@ -7,7 +7,14 @@ from datetime import datetime
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.reconcile.changes import change_steps
-from shared.reconcile.decisions import decide_by_comparing, decide_by_source, report_fixed, spare_protected
+from shared.reconcile.decisions import (
+    decide_by_comparing,
+    decide_by_source,
+    report_edited,
+    report_fixed,
+    report_unfit,
+    spare_protected,
+)
 from shared.transform import TargetColumn
 from shared.workspace import Step
 
@@ -40,7 +47,9 @@ def reconcile_steps(
         decide: tuple[Step, ...] = (
             *decide_by_comparing(definition, layout, target_rows=target_rows),
             *spare_protected(definition, layout),
+            *report_unfit(definition, layout),
             *report_fixed(definition, layout),
+            *report_edited(definition, layout),
         )
     else:
         decide = decide_by_source(definition)

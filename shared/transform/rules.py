@@ -26,6 +26,7 @@ class ErrorType(StrEnum):
     CREATE_ONLY = "Create-Only Column"
     UNRESOLVED_LINK = "Unresolved Link"
     UNKNOWN_CHOICE = "Unknown Choice"
+    EDITED = "Edited in target"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from shared.dataverse.http.retry import FailedTry, Trouble, delay
 from shared.dataverse.http.service import FIRST_REFUSAL, Call, Service
 from shared.dataverse.http.service_errors import refusal, trouble
 from shared.dataverse.http.transport import Response
-from shared.dataverse.read.reader import selected, typed_members
+from shared.dataverse.read.reader import members, selected, typed_members
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
 from shared.transform.targets import TargetColumn
@@ -138,7 +138,7 @@ def _pause(service: Service, attempt: int, spent: float) -> None:
 
 def _insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> str:
     values = [("_seq", "CAST(r._seq AS BIGINT)"), *typed_members(entity, layout)]
-    form = dict.fromkeys(("_seq", *selected(entity, layout)), "VARCHAR")
+    form = dict.fromkeys(("_seq", *members(entity, layout)), "VARCHAR")
     return (
         f"INSERT INTO holders ({', '.join(quoted(name) for name, _ in values)})\n"
         f"SELECT {', '.join(sql for _, sql in values)}\n"

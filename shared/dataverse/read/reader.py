@@ -24,13 +24,14 @@ from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 from shared.transform.service_values import from_service
-from shared.transform.targets import TargetColumn
+from shared.transform.targets import TargetColumn, needs_version
 from shared.workspace import Workspace, json_rows, literal, quoted
 
 __all__ = [
     "ReadReport",
     "insert_statement",
     "keyed_queries",
+    "members",
     "read_queries",
     "read_table",
     "selected",
@@ -81,6 +82,14 @@ def _may_hold_duplicates(entity: EntityMetadata, layout: Sequence[TargetColumn])
     columns = frozenset(column.name for column in layout if column.key_part)
     key = entity.key_over(columns)
     return columns != {entity.primary_id} and not (key is not None and key.active)
+
+
+def members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
+    """The members that are taken from an answer's records: what was selected, and the version where it is needed."""
+    return (*selected(entity, layout), *([_ETAG] if needs_version(layout) else []))
+
+
+_ETAG = "@odata.etag"  # in every record of an answer
 
 
 def table_query(entity: EntityMetadata, layout: Sequence[TargetColumn], condition: str | None) -> str:
@@ -228,7 +237,7 @@ def insert_statement(entity: EntityMetadata, layout: Sequence[TargetColumn], *, 
 
     Its parameters: how many rows come before the page's; the file of its rows, or their JSON.
     """
-    names = selected(entity, layout)
+    names = members(entity, layout)
     values = [("_seq", "$1::BIGINT + n"), *typed_members(entity, layout)]
     if from_file:
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
@@ -247,6 +256,7 @@ def typed_members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> lis
     return [
         ("_id", f"CAST({_member(entity.primary_id)} AS UUID)"),
         *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if "createdon" in selected(entity, layout) else []),
+        *([("_version", _member(_ETAG))] if needs_version(layout) else []),
         *((column.name, from_service(column, _member(column_in_url(column.held)))) for column in layout),
     ]
 

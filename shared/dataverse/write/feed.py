@@ -80,7 +80,7 @@ class Feed:
         """
         self._active[change.number] = change
         self._busy |= _identities(change)
-        self._push(kind, Step.SEND, change, lost=lost)
+        self._push(kind, Step.SINGLY if change.version else Step.SEND, change, lost=lost)
 
     def settled(self, number: int) -> None:
         """A change has its outcome: its record may be written again."""

@@ -31,7 +31,7 @@ class SecondSteps:
         kind, action = (
             (RequestKind.UPDATE, ChangeAction.UPDATE) if record else (RequestKind.UPSERT, ChangeAction.UPSERT)
         )
-        return kind, replace(change, action=action, id=record, payload=change.later, later="")
+        return kind, replace(change, action=action, id=record, payload=change.later, later="", version="")
 
     def whole(self, outcome: Outcome) -> Outcome:
         """The outcome of the change as a whole."""

@@ -23,10 +23,12 @@ from shared.definitions.models.sync import (
     Parameter,
     ParameterValue,
     Safety,
+    SetColumns,
     Strategy,
     SyncBehaviour,
     SyncDefinition,
     WriteOptions,
+    WritePolicy,
 )
 
 __all__ = [
@@ -54,10 +56,12 @@ __all__ = [
     "Replacement",
     "Safety",
     "SecretReference",
+    "SetColumns",
     "Source",
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
     "Topic",
     "WriteOptions",
+    "WritePolicy",
 ]

@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Iterator
 
-from shared.jobs.outcomes import FAILED_CHANGES
+from shared.jobs.outcomes import EDITED_CHANGES, FAILED_CHANGES
 from shared.jobs.summary import ErrorRow
+from shared.transform import ErrorType
 from shared.visible import for_spreadsheet
 from shared.workspace import Workspace
 
@@ -34,6 +35,10 @@ _GROUPED = f"""
         UNION ALL
         SELECT 'sync', 'Failed Operation', upper(action) || ' ' || code, '', _row, message
         FROM {FAILED_CHANGES}
+        UNION ALL
+        SELECT 'target', 'Kept Record', '{ErrorType.EDITED}', '', _row,
+               'it was changed in Dataverse after this run had compared it; the next run compares it again'
+        FROM {EDITED_CHANGES}
     ), messages AS (
         SELECT side, class, type, "column", message, list(row ORDER BY row)[:{ROWS_SHOWN}] AS rows, min(row) AS first,
                count(*) AS count

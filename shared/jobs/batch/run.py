@@ -10,12 +10,13 @@ from typing import Any
 
 from shared.dataverse import WriteLimits
 from shared.definitions import SyncDefinition
+from shared.entities import EntityMetadata
 from shared.errors import StalePlanError, UserError
 from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
-from shared.jobs.batch.preparation import prepare
+from shared.jobs.batch.preparation import Prepared, prepare
 from shared.jobs.batch.reports import error_files, error_rows
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
@@ -47,6 +48,7 @@ class PlanReport:
     target: RowCounts
     sample: tuple[SampleChange, ...]
     errors: tuple[Any, ...]
+    notes: tuple[str, ...] = ()
     requests: int
     elapsed_seconds: float
 
@@ -63,11 +65,15 @@ class PlanReport:
                 "updated": counts.update,
                 "deleted": counts.delete,
                 "expired": counts.expire,
+                "deactivated": counts.deactivate,
+                "marked": counts.mark,
+                "reactivated": counts.reactivate,
                 "upserted": counts.upsert,
                 "unchanged": counts.unchanged,
                 "ignored": counts.ignored,
             },
             "violations": list(self.plan.violations()),
+            "notes": list(self.notes),
             "checksum": self.plan.checksum,
             "sample": [change.to_json() for change in self.sample],
             "errors": [error.to_json() for error in self.errors],
@@ -87,7 +93,7 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
     """
     start = tools.clock.monotonic()
     with tools.open_workspace() as workspace:
-        prepare(job, tools, workspace, tools.clock.now())
+        prepared = prepare(job, tools, workspace, tools.clock.now())
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
@@ -96,6 +102,7 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
             target=_target_counts(workspace),
             sample=read_samples(workspace.query(sample_query(sample))),
             errors=error_rows(workspace),
+            notes=prepared.notes(),
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
         )
@@ -147,6 +154,7 @@ class _Run:
         self.log = log
         self._begun = tools.clock.monotonic()
         self._written: RunSummary | None = None  # what the writing came to, however it ended
+        self._notes: tuple[str, ...] = ()
 
     def execute(self) -> RunSummary:
         self.log.begin()
@@ -159,7 +167,7 @@ class _Run:
         refuse_used_plan(self.tools.state, self.job.plan_id)
         try:
             with workspace.until(self._left if self.job.deadline is not None else None):
-                entity = prepare(self.job, self.tools, workspace, self.log.started)
+                prepared = prepare(self.job, self.tools, workspace, self.log.started)
                 plan = _plan(self.job.definition, workspace, with_checksum=self.job.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
@@ -169,15 +177,31 @@ class _Run:
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
             cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
         )
+        self._notes = prepared.notes()
         try:
-            adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
-            with self._using_plan():
-                write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, adoption)
+            with self._using_plan(), self._remembering(prepared, workspace):
+                self._write(prepared.entity, workspace, limits)
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._written = self._summary(workspace)
             self.log.keep(summary.errors, error_files(workspace, self.job.run_id))
         return summary
+
+    def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
+        adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
+        write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, adoption)
+
+    @contextmanager
+    def _remembering(self, prepared: Prepared, workspace: Workspace) -> Iterator[None]:
+        """Note in the ledger what is about to be written, and afterwards what has become of it, however it ended."""
+        if prepared.memory is None:
+            yield
+            return
+        prepared.memory.note_before(workspace, fence=self.log.fence)
+        try:
+            yield
+        finally:
+            prepared.memory.note_after(workspace, fence=self.log.fence)
 
     def _using_plan(self) -> AbstractContextManager[None]:
         use = PlanUse(
@@ -228,10 +252,14 @@ class _Run:
             updated=ChangeCounts(done=done.update, planned=counts.update),
             deleted=ChangeCounts(done=done.delete, planned=counts.delete),
             expired=ChangeCounts(done=done.expire, planned=counts.expire),
+            deactivated=ChangeCounts(done=done.deactivate, planned=counts.deactivate),
+            marked=ChangeCounts(done=done.mark, planned=counts.mark),
+            reactivated=ChangeCounts(done=done.reactivate, planned=counts.reactivate),
             upserted=ChangeCounts(done=done.upsert, planned=counts.upsert),
             unchanged=counts.unchanged,
             ignored=counts.ignored,
             adopted=done.adopted,
+            edited=done.edited,
             failed=done.failed,
             skipped=done.skipped,
             violations=violations,
@@ -242,14 +270,15 @@ class _Run:
         """State and message of a run whose writing has ended, worst first."""
         if done.skipped:
             said = f"stopped before the end ({skipped}): {done.skipped:,} changes are left for the next run"
-            return self._stopped(skipped), said
+            return self._stopped(skipped), "; ".join((said, *self._notes))
         parts = (
             (done.failed, "changes were refused by Dataverse"),
             (source.rejected, "source rows were rejected"),
             (violations, "rows lack a mandatory value"),
         )
         said = ", ".join(f"{count:,} {what}" for count, what in parts if count)
-        return (RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED), said
+        state = RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED
+        return state, "; ".join(filter(None, (said, *self._notes)))
 
     def _stopped(self, reason: str) -> RunState:
         if reason == "cancelled":  # by a person, or because the lease was lost

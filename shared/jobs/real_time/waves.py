@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Final
 
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
-from shared.definitions.models import Expire, Strategy
+from shared.definitions.models import Strategy
 from shared.events import EventAction, NetChange
 from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
@@ -20,9 +20,9 @@ from shared.jobs.real_time.sync import PreparedSync
 from shared.jobs.real_time.workspaces import WarmWorkspace
 from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.run_steps import RunSteps, Stage
-from shared.reconcile import expire_payload
+from shared.reconcile import blind_mark, names_of, object_of
 from shared.transform import SOURCE_ERRORS, TargetColumn, to_service
-from shared.workspace import NewTable, Purpose, Step, Table, json_rows, literal, quoted
+from shared.workspace import NewTable, Purpose, Step, Table, json_rows, quoted
 
 __all__ = ["Wave", "Written"]
 
@@ -96,7 +96,7 @@ class Wave:
         doubles = self._move() if moves else 0
         counts = self._reconcile(run_steps[Stage.RECONCILE])
         if not comparing:
-            self._expire()
+            self._mark()
         counts["ignored"] += len(changes) + doubles - counts.total()
         deletes = comparing and (moves or any(change.action is EventAction.DELETE for change in changes))
         adoption = self._adoption() if comparing else None
@@ -166,10 +166,7 @@ class Wave:
                 return EventAction.DELETE.value
             case "ignore":
                 return _IGNORE
-            case Expire():
-                return EventAction.UPDATE.value
-            case unknown:
-                assert_never(unknown)
+        return EventAction.UPDATE.value
 
     def _desire(self, condition: str, *, single: bool) -> None:
         """Make `desired`: the rows of a step become one; the last row that carries a column has the say on it."""
@@ -292,15 +289,14 @@ class Wave:
         self._desire(f"{_ACTION} <> '{_IGNORE}'", single=single)
         self.workspace.create(_ACTIONS)
 
-    def _expire(self) -> None:
-        """What is dropped and only marked becomes an update of the one column."""
-        behaviour = self.sync.definition.sync_behaviour
-        if behaviour.strategy is not Strategy.UPSERT or not isinstance(behaviour.dropped, Expire):
+    def _mark(self) -> None:
+        """What is dropped and only marked becomes an update of the columns of the mark."""
+        definition = self.sync.definition
+        parts = blind_mark(definition, self.sync.layout, started=self.started)
+        if definition.sync_behaviour.strategy is not Strategy.UPSERT or not parts:
             return
-        name = behaviour.dropped.expire
-        payload = expire_payload(self.sync.layout, name, self.started)
         self.workspace.execute(
-            f"UPDATE changes SET payload = {payload}, later = '', columns = {literal(name)} "
+            f"UPDATE changes SET payload = {object_of(parts)}, on_create = '', later = '', columns = {names_of(parts)} "
             "WHERE _row IN (SELECT _step FROM step_rows WHERE _deletes)"
         )
 
@@ -331,17 +327,24 @@ class Wave:
         )
         owner = "coalesce(changes._row, gone._step)" if by_key else "changes._row"
         rows = self.workspace.query(
-            f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, later, {owner} "
+            f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, on_create, later, {owner} "
             f"FROM changes {gone if by_key else ''} ORDER BY _change"
         )
         return [
             (
                 Change(
-                    number=n, action=ChangeAction(what), id=record, key=key, payload=sent, columns=names, later=later
+                    number=n,
+                    action=ChangeAction(what),
+                    id=record,
+                    key=key,
+                    payload=sent,
+                    columns=names,
+                    on_create=once,
+                    later=later,
                 ),
                 position,
             )
-            for n, what, record, key, sent, names, later, position in rows
+            for n, what, record, key, sent, names, once, later, position in rows
         ]
 
 
