@@ -72,8 +72,8 @@ class Remembering:
         if not self.ledger.missing:
             return ()
         note = (
-            f"the ledger of this sync is missing ({self.ledger.missing}): nothing is dropped, reactivated or overwritten "
-            "that only the ledger allows, and a new one is begun"
+            f"the ledger of this sync is missing ({self.ledger.missing}): nothing is dropped, reactivated or "
+            "overwritten that only the ledger allows, and a new one is begun"
         )
         return (note,)
 
