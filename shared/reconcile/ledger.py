@@ -73,16 +73,17 @@ SELECT changes._id AS id,
   coalesce(ledger._origin, CASE WHEN changes.action = 'insert' THEN 'created'
     WHEN changes.action IN {_MARKING} THEN 'marked' ELSE 'matched' END) AS origin,
   coalesce(ledger._marked, false) OR changes.action IN {_MARKING} AS marked,
-  ledger._written AS written,
+  {_settled(layout)} AS written,
   {f"nullif({pending}, '{{}}')" if guarded else "NULL::VARCHAR"} AS pending
 FROM changes
 LEFT JOIN ledger ON ledger._id = changes._id
 LEFT JOIN desired ON desired._row = changes._row
+LEFT JOIN current AS target ON target._id = changes._id
 WHERE changes._id IS NOT NULL AND (changes.action = 'insert' OR changes.action IN {_MARKING} OR {wrote})""".strip()
     note = Step.creating(
         "Note in the ledger what is about to be written",
         NewTable(name=Table.LEDGER_BEFORE, query=query),
-        needs=frozenset({Table.CHANGES, Table.LEDGER, Table.DESIRED}),
+        needs=frozenset({Table.CHANGES, Table.LEDGER, Table.DESIRED, Table.CURRENT}),
     )
     return (*([_IDS] if with_ids else []), note)
 
@@ -102,10 +103,10 @@ def after_writing(definition: SyncDefinition, layout: Sequence[TargetColumn]) ->
         _matched(definition, layout),
         _created(layout),
         _ADOPTED_RECORDS,
-        _MARKED,
-        _NOT_MARKED,
+        _marked(layout),
         _DELETED,
         _NOT_MADE,
+        _NOT_TRIED,
     ]
     parts.append(_opened(definition, layout))
     if definition.destination.filter is None:
@@ -180,14 +181,6 @@ _ADOPTED_RECORDS: Final = f"""
     coalesce(ledger._written, '{{}}'), NULL
   FROM fate LEFT JOIN ledger ON ledger._id = fate.id
   WHERE fate.action = 'insert' AND fate.result = {_ADOPTED}"""
-_MARKED: Final = f"""
-  SELECT fate._id, coalesce(ledger._origin, 'marked'), true, ledger._written, NULL
-  FROM fate LEFT JOIN ledger ON ledger._id = fate._id
-  WHERE fate.action IN {_MARKING} AND fate.result = {_APPLIED}"""
-_NOT_MARKED: Final = f"""
-  SELECT fate._id, ledger._origin, coalesce(ledger._marked, false), ledger._written, NULL
-  FROM fate LEFT JOIN ledger ON ledger._id = fate._id
-  WHERE fate.action IN {_MARKING} AND fate.result = {_FAILED}"""
 _DELETED: Final = f"""
   SELECT fate._id, NULL, false, NULL, NULL
   FROM fate WHERE fate.action = 'delete' AND fate.result = {_APPLIED}"""
@@ -196,11 +189,42 @@ _NOT_MADE: Final = f"""
   FROM fate
   WHERE fate.action = 'insert' AND fate._id IS NOT NULL AND fate._id IS DISTINCT FROM fate.id
     AND fate.result IN ({_FAILED}, {_ADOPTED})"""
+# A record whose drop was taken out of the plan, because it has the key of a row.
+_NOT_TRIED: Final = """
+  SELECT ledger_before.id, ledger._origin, coalesce(ledger._marked, false), ledger._written, ledger._pending
+  FROM ledger_before LEFT JOIN ledger ON ledger._id = ledger_before.id
+  WHERE NOT EXISTS (SELECT 1 FROM fate WHERE ledger_before.id IN (fate._id, fate.id))"""
 _GONE: Final = """
   SELECT ledger._id, NULL, false, NULL, NULL
   FROM ledger
   WHERE NOT EXISTS (SELECT 1 FROM current WHERE current._id = ledger._id)
     AND NOT EXISTS (SELECT 1 FROM target_errors WHERE target_errors._id = ledger._id)"""
+
+
+def _marked(layout: Sequence[TargetColumn]) -> str:
+    """Records that were marked, or whose mark was refused."""
+    applied = f"fate.result = {_APPLIED}"
+    return f"""
+  SELECT fate._id, CASE WHEN {applied} THEN coalesce(ledger._origin, 'marked') ELSE ledger._origin END,
+    {applied} OR coalesce(ledger._marked, false), {_settled(layout)}, NULL
+  FROM fate
+  JOIN current AS target ON target._id = fate._id
+  LEFT JOIN ledger ON ledger._id = fate._id
+  WHERE fate.action IN {_MARKING} AND fate.result IN ({_APPLIED}, {_FAILED})"""
+
+
+def _settled(layout: Sequence[TargetColumn]) -> str:
+    """SQL for what is known to be written into the record `target` before this run: nothing stays pending."""
+    columns = _guarded(layout)
+    if not columns:
+        return "ledger._written"
+    return _object(
+        [
+            f"CASE WHEN {unedited(c)} THEN {_member(c, f'target.{quoted(c.name)}')} "
+            f"WHEN ledger.{_name('knows', c)} THEN {_member(c, 'ledger.' + _name('was', c))} END"
+            for c in columns
+        ]
+    )
 
 
 def _opened(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:

@@ -110,8 +110,7 @@ class _Reading:
             depth += {"(": 1, ")": -1}.get(word, 0)
             self._at += 1
         tokens = self._tokens[start : self._at]
-        named = {token.lower().partition("/")[0] for token in tokens if not token.startswith("'")}
-        if named.isdisjoint(self._mark):
+        if _named(tokens).isdisjoint(self._mark):
             return _OPEN
         if len(tokens) == _PARTS and tokens[1].lower() in _COMPARISONS:
             return self._compared(*tokens)
@@ -130,6 +129,13 @@ class _Reading:
 
     def _next(self) -> str:
         return self._tokens[self._at].lower() if self._at < len(self._tokens) else ""
+
+
+def _named(tokens: Sequence[str]) -> set[str]:
+    """The columns that a condition names; query functions name them as a text behind `PropertyName=`."""
+    bare = {token.lower().partition("/")[0] for token in tokens if not token.startswith("'")}
+    behind = zip(tokens, tokens[2:], strict=False)
+    return bare | {text.strip("'").lower() for name, text in behind if name.lower() == "propertyname"}
 
 
 def _decided(value: str, comparison: str, literal: str) -> _Effect:

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field
 
 from shared.definitions.models.base import Model, Sql, shape_of
 
-__all__ = ["MARK", "Expire", "SetColumns"]
+__all__ = ["DROPPED", "RETURNED", "Expire", "SetColumns"]
 
 
 class Expire(Model):
@@ -34,4 +34,9 @@ def _form_of(value: object) -> str:
     return shape_of(value)
 
 
-MARK: Final = Discriminator(_form_of)
+def _returned_form(value: object) -> str:
+    return "text" if isinstance(value, str) else "set"
+
+
+DROPPED: Final = Discriminator(_form_of)
+RETURNED: Final = Discriminator(_returned_form)

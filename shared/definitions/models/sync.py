@@ -26,7 +26,7 @@ from shared.definitions.models.base import (
     Text,
 )
 from shared.definitions.models.listener import Listener
-from shared.definitions.models.marks import MARK, Expire, SetColumns
+from shared.definitions.models.marks import DROPPED, RETURNED, Expire, SetColumns
 from shared.definitions.models.names import names_in
 from shared.definitions.models.schedule import cron
 from shared.definitions.models.secrets import (
@@ -288,14 +288,14 @@ class SyncBehaviour(Model):
         Annotated[Literal["delete", "ignore", "deactivate"], Tag("text")]
         | Annotated[Expire, Tag("mapping")]
         | Annotated[SetColumns, Tag("set")],
-        MARK,
+        DROPPED,
     ] = Field(
         default="ignore",
         description="What happens to records that the source does not have. `deactivate` sets the state Inactive with "
         "its default status reason.",
     )
     returned: Annotated[
-        Annotated[Literal["ignore", "reactivate"], Tag("text")] | Annotated[SetColumns, Tag("set")], MARK
+        Annotated[Literal["ignore", "reactivate"], Tag("text")] | Annotated[SetColumns, Tag("set")], RETURNED
     ] = Field(
         default="ignore",
         description="What happens to the mark of a record that this sync has marked and whose row is back. "
