@@ -45,10 +45,11 @@ def _is_unfinished(app: App, now: datetime, at_once: int) -> bool:
         log.warning("The daily cleanup is tried again at the next tick: %s", error.message)
         return True
     log.info(
-        "The cleanup removed %d runs, %d dead letters, %d leases and %d positions of events",
+        "The cleanup removed %d runs, %d dead letters, %d leases, %d ledgers and %d positions of events",
         removed.runs,
         removed.dead_letters,
         removed.leases,
+        removed.ledgers,
         forgotten,
     )
     return removed.more

@@ -5,10 +5,10 @@ The facts behind the fields are Microsoft's `EntityMetadata` and `AttributeMetad
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 __all__ = [
     "AlternateKey",
@@ -17,6 +17,8 @@ __all__ = [
     "Choice",
     "DateBehavior",
     "EntityMetadata",
+    "LedgerHead",
+    "LedgerStore",
 ]
 
 
@@ -180,3 +182,51 @@ class EntityMetadata:
     def key_over(self, columns: frozenset[str]) -> AlternateKey | None:
         """The alternate key made of exactly these columns, active or not; None when there is none."""
         return next((key for key in self.keys if frozenset(key.columns) == columns), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerHead:
+    """What a ledger consists of at a moment.
+
+    Attributes:
+        parts: Names of its parts, the oldest first: rows of a later part replace those of an earlier one.
+        version: Changes with every swap; compared, and not read.
+        fence: Fencing number of the lease under which it was swapped.
+    """
+
+    parts: tuple[str, ...]
+    version: str
+    fence: int
+
+
+class LedgerStore(Protocol):
+    """Keeps the ledgers of syncs; the state stores do."""
+
+    def ledger(self, sync: str) -> LedgerHead | None:
+        """What the ledger of a sync consists of; None where it has none."""
+        ...
+
+    def ledger_part(self, sync: str, name: str) -> bytes | None:
+        """One part of a ledger; None where it is missing."""
+        ...
+
+    def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
+        """Keep a part, which belongs to the ledger once `swap_ledger` names it. Names are used once."""
+        ...
+
+    def swap_ledger(
+        self, sync: str, parts: Sequence[str], *, expected: LedgerHead | None, fence: int
+    ) -> LedgerHead | None:
+        """Let the ledger consist of other parts, at once; parts that are not named are removed.
+
+        Args:
+            sync: Name of the sync.
+            parts: Names of the parts, the oldest first.
+            expected: What the ledger consisted of when it was read.
+            fence: Fencing number of the lease of the sync.
+
+        Returns:
+            The ledger as it is now; None, changing nothing, where it was swapped since it was read, or a holder with a
+            higher number has swapped it.
+        """
+        ...

@@ -11,6 +11,7 @@ param access object
 
 var packages = 'app-package'
 var state = 'dynamics-sync'
+var memory = 'dynamics-sync-memory'
 var definitions = 'definitions'
 
 // Regions with availability zones and zone-redundant storage (Azure regions list). Elsewhere one place is all there is.
@@ -91,6 +92,12 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     // Dead letters and error files; the tables are made by the app itself.
     resource stateFiles 'containers' = {
       name: state
+      properties: { publicAccess: 'None' }
+    }
+
+    // Ledgers: what syncs remember of their records. They hold values of rows, so they lie apart.
+    resource memoryFiles 'containers' = {
+      name: memory
       properties: { publicAccess: 'None' }
     }
 

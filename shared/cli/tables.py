@@ -42,24 +42,36 @@ _TO_DO = {
     "updated": "Update",
     "deleted": "Delete",
     "expired": "Expire",
+    "deactivated": "Deactivate",
+    "marked": "Mark",
+    "reactivated": "Reactivate",
     "upserted": "Upsert",
     "created_references": "Create for lookups",
 }
-ACTIONS = {"insert": "green", "update": "yellow", "expire": "magenta", "delete": "red", "upsert": "green"}
+ACTIONS = {
+    "insert": "green",
+    "update": "yellow",
+    "expire": "magenta",
+    "deactivate": "magenta",
+    "mark": "magenta",
+    "reactivate": "green",
+    "delete": "red",
+    "upsert": "green",
+}
 
 
 def summary(run: RunSummary) -> Text:
     """The end of a run, in the usual lines of such platforms."""
     changes = [("Created", run.created), ("Updated", run.updated), ("Deleted", run.deleted)]
-    changes += [
-        (name, change)
-        for name, change in (
-            ("Expired", run.expired),
-            ("Upserted", run.upserted),
-            ("References created", run.created_references),
-        )
-        if change.planned
-    ]
+    rare = (
+        ("Expired", run.expired),
+        ("Deactivated", run.deactivated),
+        ("Marked", run.marked),
+        ("Reactivated", run.reactivated),
+        ("Upserted", run.upserted),
+        ("References created", run.created_references),
+    )
+    changes += [(name, change) for name, change in rare if change.planned]
     lines = [
         _verdict(run),
         RULE,
@@ -72,6 +84,7 @@ def summary(run: RunSummary) -> Text:
                 ("Adopted", run.adopted),
                 ("Unchanged", run.unchanged),
                 ("Ignored", run.ignored),
+                ("Edited", run.edited),
                 ("Failed", run.failed),
                 ("Left", run.skipped),
             )
@@ -99,6 +112,7 @@ def planned(report: PlanReport) -> Text:
             _line(f"   {_TO_DO.get(name, name.capitalize())}:", f"{count:,}", " records")
             for name, count in counts.items()
         ),
+        *(f"Note: {note}" for note in report.notes),
         "-" * 47,
         f" Total elapsed time         : {_clock(report.elapsed_seconds)}",
         f" Checksum                   : {report.plan.checksum}",

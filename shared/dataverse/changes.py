@@ -22,6 +22,10 @@ __all__ = [
 # Another record has these values of an alternate key, or this id. The service uses both codes for both.
 KEY_TAKEN: Final = frozenset({"0x80060892", "0x80040237"})
 
+# The record has another version than the one that the change names; from a gateway the answer has no code.
+_EDITED: Final = frozenset({"0x80060882", ""})
+_PRECONDITION_FAILED: Final = 412
+
 
 class ChangeAction(StrEnum):
     """What is to be done to a record, under the names of the `changes` table."""
@@ -29,6 +33,9 @@ class ChangeAction(StrEnum):
     INSERT = "insert"
     UPDATE = "update"
     EXPIRE = "expire"
+    DEACTIVATE = "deactivate"
+    MARK = "mark"
+    REACTIVATE = "reactivate"
     UPSERT = "upsert"
     DELETE = "delete"
 
@@ -45,6 +52,9 @@ class Change:
         columns: Names of the columns sent, joined by commas.
         later: What is written once the record is there, as a second request: what the service does not take from a
             create. A JSON object like `payload`; empty for nothing. The change has one outcome, after both.
+        on_create: What an upsert adds to the payload if the record is new. A JSON object; empty for nothing. With it
+            the record is looked up first.
+        version: The ETag that the record of an update must still have; empty for any.
     """
 
     number: int
@@ -54,6 +64,8 @@ class Change:
     payload: str = "{}"
     columns: str = ""
     later: str = ""
+    on_create: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +96,11 @@ class Failed:
     message: str
     column: str = ""
     id: str | None = None
+
+    @property
+    def edited(self) -> bool:
+        """Whether the record was changed since it was read: only a change that names a version is refused for that."""
+        return self.status == _PRECONDITION_FAILED and self.code in _EDITED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +134,8 @@ class WriteLimits:
     def counts(self, outcome: Outcome, change: Change) -> bool:
         """Whether an outcome is one of the errors that are limited."""
         if not isinstance(outcome, Failed):
+            return False
+        if change.version and outcome.edited:
             return False
         return not (self.adopting and change.action is ChangeAction.INSERT and outcome.code in KEY_TAKEN)
 

@@ -125,7 +125,7 @@ def _row(outcome: Outcome, *, adopting: bool, applied: Result) -> dict[str, Any]
         case Failed():
             return {
                 "n": outcome.number,
-                "result": Result.TAKEN if adopting and is_taken(outcome) else Result.FAILED,
+                "result": _refused(outcome, adopting=adopting),
                 "id": outcome.id,
                 "status": outcome.status,
                 "code": outcome.code,
@@ -133,3 +133,9 @@ def _row(outcome: Outcome, *, adopting: bool, applied: Result) -> dict[str, Any]
             }
         case Skipped():
             return {"n": outcome.number, "result": Result.SKIPPED, "message": outcome.reason}
+
+
+def _refused(outcome: Failed, *, adopting: bool) -> Result:
+    if adopting and is_taken(outcome):
+        return Result.TAKEN
+    return Result.EDITED if outcome.edited else Result.FAILED

@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile import link_steps, reconcile_steps
+from shared.reconcile import ledger_table_step, link_steps, reconcile_steps
 from shared.transform import (
     TargetColumn,
     current_finish_steps,
@@ -37,7 +37,7 @@ class Stage(StrEnum):
     RESOLVE = "resolve"
     """Lookups in other tables; what is rejected or filtered out leaves `desired`."""
     READ = "read"
-    """The table `current`, which the reader fills afterwards."""
+    """The table `current`, which the reader fills afterwards, and the table `ledger`."""
     MATCH = "match"
     """What cannot be matched in `current` is reported and set aside."""
     LINK = "link"
@@ -76,7 +76,9 @@ class RunSteps:
             case Stage.RESOLVE:
                 return resolving_steps(self.definition, self.entity, leave_out=self.leave_out)
             case Stage.READ:
-                return _without(self.leave_out, (current_table_step(self.columns, stored_keys=self.stored_keys),))
+                remembered = (ledger_table_step(self.columns),) if self.definition.keeps_ledger else ()
+                current = current_table_step(self.columns, stored_keys=self.stored_keys)
+                return _without(self.leave_out, (current, *remembered))
             case Stage.MATCH:
                 finish = current_finish_steps(self.columns, self.definition)
                 return _without(self.leave_out, (*finish, *reference_steps(late_lookups(self.definition, self.entity))))

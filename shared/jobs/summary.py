@@ -43,14 +43,21 @@ class ChangeCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """Outcomes of a run: applied changes by action, and the changes that adopted a record, failed or were skipped."""
+    """Outcomes of a run: applied changes by action, and the others by what became of them.
+
+    Those adopted a record, were not made because the record was edited meanwhile, failed or were skipped.
+    """
 
     insert: int = 0
     update: int = 0
     delete: int = 0
     expire: int = 0
+    deactivate: int = 0
+    mark: int = 0
+    reactivate: int = 0
     upsert: int = 0
     adopted: int = 0
+    edited: int = 0
     failed: int = 0
     skipped: int = 0
 
@@ -95,6 +102,7 @@ class RunSummary:
     Attributes:
         created_references: Records of other tables that lookups created.
         adopted: Records that the service named as having the key of a planned insert, and that took its place.
+        edited: Records that were changed after they were compared, and that therefore keep their values.
         completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`.
         elapsed_seconds: Wall-clock time.
         peak_memory_mb: Highest resident memory of the process.
@@ -113,11 +121,15 @@ class RunSummary:
     updated: ChangeCounts = field(default_factory=ChangeCounts)
     deleted: ChangeCounts = field(default_factory=ChangeCounts)
     expired: ChangeCounts = field(default_factory=ChangeCounts)
+    deactivated: ChangeCounts = field(default_factory=ChangeCounts)
+    marked: ChangeCounts = field(default_factory=ChangeCounts)
+    reactivated: ChangeCounts = field(default_factory=ChangeCounts)
     upserted: ChangeCounts = field(default_factory=ChangeCounts)
     created_references: ChangeCounts = field(default_factory=ChangeCounts)
     unchanged: int = 0
     ignored: int = 0
     adopted: int = 0
+    edited: int = 0
     failed: int = 0
     skipped: int = 0
     violations: int = 0
@@ -157,11 +169,15 @@ class RunSummary:
             "updated": self.updated.to_json(),
             "deleted": self.deleted.to_json(),
             "expired": self.expired.to_json(),
+            "deactivated": self.deactivated.to_json(),
+            "marked": self.marked.to_json(),
+            "reactivated": self.reactivated.to_json(),
             "upserted": self.upserted.to_json(),
             "created_references": self.created_references.to_json(),
             "unchanged": self.unchanged,
             "ignored": self.ignored,
             "adopted": self.adopted,
+            "edited": self.edited,
             "failed": self.failed,
             "skipped": self.skipped,
             "violations": self.violations,

@@ -257,6 +257,8 @@ class _Writing:
         match outcome:
             case Failed() if adopting and is_taken(outcome):
                 self._taken += 1
+            case Failed() if outcome.edited:
+                pass  # the record keeps what others wrote; that is not an error
             case Failed():
                 self._failed += 1
             case Skipped():
@@ -275,7 +277,8 @@ class _Writing:
 
 
 def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
-    for number, action, record, key, payload, later, columns in workspace.rows(changes_query(condition)):
+    rows = workspace.rows(changes_query(condition))
+    for number, action, record, key, payload, on_create, later, columns, version in rows:
         yield Change(
             number=number,
             action=ChangeAction(action),
@@ -284,4 +287,6 @@ def _changes(workspace: Workspace, condition: str) -> Iterator[Change]:
             payload=payload,
             columns=columns,
             later=later,
+            on_create=on_create,
+            version=version,
         )

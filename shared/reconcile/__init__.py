@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from shared.reconcile.adoption import adoption_steps
-from shared.reconcile.columns import expire_payload
+from shared.reconcile.columns import names_of, object_of
+from shared.reconcile.ledger import after_writing, before_writing, fill_ledger, ledger_table_step
 from shared.reconcile.links import link_steps
+from shared.reconcile.marks import blind_mark
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
 from shared.reconcile.steps import reconcile_steps
@@ -19,12 +21,18 @@ __all__ = [
     "SafetyLimits",
     "SampleChange",
     "adoption_steps",
+    "after_writing",
+    "before_writing",
+    "blind_mark",
     "checksum_query",
     "columns_query",
     "counts_query",
     "enforces",
-    "expire_payload",
+    "fill_ledger",
+    "ledger_table_step",
     "link_steps",
+    "names_of",
+    "object_of",
     "reconcile_steps",
     "sample_query",
     "samples",

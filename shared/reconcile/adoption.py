@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
-from shared.reconcile.columns import differs
+from shared.reconcile.columns import differs, records
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
 from shared.reconcile.later import update_of
 from shared.reconcile.links import not_deferred
-from shared.reconcile.plan import PlanAction
+from shared.reconcile.plan import DROPS
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal
 
 __all__ = ["adoption_steps"]
 
 _NEEDS = frozenset({Table.HOLDERS, Table.CHANGES, Table.DESIRED, Table.DECISIONS, Table.OUTCOMES})
-_DROPS = f"({literal(PlanAction.DELETE)}, {literal(PlanAction.EXPIRE)})"
+_DROPS = f"({', '.join(map(literal, DROPS))})"
 
 
 def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
@@ -36,7 +36,9 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
             "Adopt the records that have the keys of new ones",
             NewTable(name=Table.ADOPTIONS, query=_adoptions(definition, layout)),
             CONDITION,
-            needs=_NEEDS | {Table.SOURCE} if looks_at_source(definition) else _NEEDS,
+            needs=_NEEDS
+            | ({Table.SOURCE} if looks_at_source(definition) else set())
+            | ({Table.LEDGER} if definition.keeps_ledger else set()),
         ),
         Step(
             "Drop no record that has the key of a row",
@@ -77,6 +79,7 @@ FROM (
 JOIN changes ON changes._change = target._seq
 JOIN desired ON desired._row = changes._row
 {row}
+{records(definition)}
 WHERE target.several = 1 AND target.claim = 1
   AND NOT EXISTS (SELECT 1 FROM decisions WHERE decisions._id = target._id AND decisions._row IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.id = target._id AND outcomes.created)""".strip()

@@ -6,26 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.definitions.models import Expire, Strategy, SyncDefinition
+from shared.definitions.models import ChangedWhen, Strategy, SyncDefinition, WritePolicy
 from shared.reconcile.columns import (
     Condition,
+    Part,
     always,
     before,
-    expire_payload,
+    differs,
     fixed,
     given,
     key_of,
     names,
+    names_of,
+    object_of,
+    on_create_only,
     on_insert,
     on_update,
+    parts_of,
     payload,
     present,
+    records,
 )
-from shared.reconcile.decisions import ACTION_TYPE
+from shared.reconcile.decisions import ACTION_TYPE, CONDITION, holds
 from shared.reconcile.later import Later, update_of
 from shared.reconcile.links import drop_order_step, links_of, not_deferred
+from shared.reconcile.marks import drop_action, mark_parts, return_parts
 from shared.reconcile.plan import PlanAction
-from shared.transform import TargetColumn
+from shared.transform import TargetColumn, needs_version
 from shared.workspace import NewTable, Step, Table, literal, quoted
 
 __all__ = ["change_steps"]
@@ -36,7 +43,8 @@ _TABLE = Step.creating(
         name=Table.CHANGES,
         columns=f"""(
   _change BIGINT, action {ACTION_TYPE}, _row BIGINT, _id UUID,
-  key VARCHAR, payload VARCHAR, later VARCHAR, links VARCHAR, columns VARCHAR, before VARCHAR)""",
+  key VARCHAR, payload VARCHAR, on_create VARCHAR, later VARCHAR, links VARCHAR, columns VARCHAR, before VARCHAR,
+  version VARCHAR)""",
     ),
 )
 _NOTHING = "'{}'"
@@ -47,6 +55,9 @@ class _Change:
     """One kind of change: the sides that its rows come from, and SQL texts for the fields of `changes`.
 
     Attributes:
+        ledger: SQL of the join with the ledger; empty where the change does not look at it.
+        on_create: What is added to the payload if the record turns out to be new.
+        version: The version that the record must still have.
         order: The table that says what is written first; None for the order of the rows.
     """
 
@@ -55,10 +66,14 @@ class _Change:
     id: str
     key: str
     payload: str = _NOTHING
+    on_create: str = "''"
     later: str = "''"
     links: str = "''"
     columns: str = "''"
     before: str = _NOTHING
+    version: str = "NULL"
+    ledger: str = ""
+    origin: str = ""
     order: Table | None = None
 
     def step(self) -> Step:
@@ -75,12 +90,15 @@ SELECT numbered._change, numbered.action, numbered._row,
   {self.id} AS _id,
   {self.key} AS key,
   {self.payload} AS payload,
+  {self.on_create} AS on_create,
   coalesce({self.later}, '') AS later,
   coalesce({self.links}, '') AS links,
   {self.columns} AS columns,
-  {self.before} AS before
-FROM numbered {" ".join(_SIDES[side] for side in self.sides)}""".strip(),
-            needs=frozenset({Table.CHANGES, Table.DECISIONS, *self.sides}),
+  {self.before} AS before,
+  coalesce({self.version}, '') AS version
+FROM numbered {" ".join(_SIDES[side] for side in self.sides)} {self.ledger}""".strip(),
+            origin=self.origin,
+            needs=frozenset({Table.CHANGES, Table.DECISIONS, *self.sides, *([Table.LEDGER] if self.ledger else [])}),
             decision=self.action,
         )
 
@@ -103,13 +121,14 @@ _SIDES = {
     Table.DESIRED: "JOIN desired ON desired._row = numbered._row",
     Table.CURRENT: "JOIN current AS target ON target._id = numbered._id",
     Table.NEW_RECORDS: "LEFT JOIN new_records ON new_records._row = numbered._row",
+    Table.SOURCE: "JOIN source ON source._row = numbered._row",
 }
 
 
 def change_steps(
     definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime, with_before: bool = True
 ) -> tuple[Step, ...]:
-    """Turn `decisions` into `changes`: inserts, then updates, then what expires, then what is deleted."""
+    """Turn `decisions` into `changes`: inserts, then updates, then records that are back, then what is dropped."""
     if definition.sync_behaviour.strategy is Strategy.FULL:
         changes = _compared(definition, layout, started)
     else:
@@ -127,9 +146,11 @@ def _compared(definition: SyncDefinition, layout: Sequence[TargetColumn], starte
     if behaviour.new == "insert":
         changes.append(_insert(layout, id_column))
     if behaviour.changed != "ignore":
-        changes.append(_update(layout, id_column))
-    if isinstance(behaviour.dropped, Expire):
-        changes.append(_expire(layout, behaviour.dropped.expire, started))
+        changes.append(_update(definition, layout))
+    if behaviour.returned != "ignore":
+        changes.append(_reactivate(definition, layout))
+    if marks := mark_parts(definition, layout, started=started):
+        changes.append(_mark(drop_action(definition), layout, marks))
     if behaviour.dropped == "delete":
         changes.append(_delete(layout))
     return changes
@@ -168,8 +189,10 @@ def _joined_names(first: str, *others: str) -> str:
     return f"concat_ws(',', nullif({first}, ''), {', '.join(others)})"
 
 
-def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
+def _update(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> _Change:
+    id_column = definition.destination.id_column
     update = update_of(layout, id_column)
+    parts = parts_of(on_update(layout, id_column), differs)
     return _Change(
         action=PlanAction.UPDATE,
         sides=(Table.DESIRED, Table.CURRENT),
@@ -179,19 +202,50 @@ def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
         later=update.later,
         columns=update.names,
         before=update.before,
+        version=_version(parts),
+        ledger=records(definition) if needs_version(layout) else "",
     )
 
 
-def _expire(layout: Sequence[TargetColumn], name: str, started: datetime) -> _Change:
-    column = next(column for column in layout if column.name == name)
+def _version(parts: Sequence[Part]) -> str:
+    """The version that was compared, where the change has a column that others may have edited in the meantime."""
+    guarded = [part.condition for part in parts if part.column.write is WritePolicy.UNLESS_EDITED]
+    return f"CASE WHEN {' OR '.join(guarded)} THEN target._version END" if guarded else "NULL"
+
+
+def _reactivate(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> _Change:
+    """What says that the record is back, with the columns that differ as far as changed records are updated."""
+    changed = definition.sync_behaviour.changed
+    columns = () if changed == "ignore" else on_update(layout, definition.destination.id_column)
+    parts = parts_of(columns, differs)
+    if isinstance(changed, ChangedWhen):
+        met = holds(definition, layout, changed.when)
+        parts = tuple(replace(part, condition=f"({part.condition}) AND ({met}) IS TRUE") for part in parts)
+    parts = (*return_parts(definition, layout), *parts)
+    looks = isinstance(changed, ChangedWhen)
     return _Change(
-        action=PlanAction.EXPIRE,
+        action=PlanAction.REACTIVATE,
+        sides=(Table.DESIRED, Table.CURRENT, *([Table.SOURCE] if looks else [])),
+        id="numbered._id",
+        key=key_of(layout, "desired"),
+        payload=object_of(parts),
+        columns=names_of(parts),
+        before=object_of(parts, side="target"),
+        version=_version(parts),
+        ledger=records(definition) if needs_version(layout) else "",
+        origin=CONDITION if looks else "",
+    )
+
+
+def _mark(action: PlanAction, layout: Sequence[TargetColumn], parts: Sequence[Part]) -> _Change:
+    return _Change(
+        action=action,
         sides=(Table.CURRENT,),
         id="numbered._id",
         key=key_of(layout, "target"),
-        payload=expire_payload(layout, name, started),
-        columns=literal(name),
-        before=before([column], _in_any_case),
+        payload=object_of(parts),
+        columns=names_of(parts),
+        before=object_of(parts, side="target"),
     )
 
 
@@ -204,10 +258,6 @@ def _delete(layout: Sequence[TargetColumn]) -> _Change:
         before=before(layout, _held),
         order=Table.DROP_ORDER if any(column.late for column in layout) else None,
     )
-
-
-def _in_any_case(_column: TargetColumn) -> str:
-    return "true"
 
 
 def _held(column: TargetColumn) -> str:
@@ -252,8 +302,11 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
 
     Columns that only a create may set are sent as well: for an existing record the service ignores them
     without an error (Microsoft: entity attribute metadata, `IsValidForUpdate`). What only an update may set follows.
+    Columns with `write: on_insert` are added where the record is new; the writer looks for it first.
     """
-    change, later = _blind(layout, id_column), Later(layout, id_column)
+    settable = [column for column in layout if column.write is not WritePolicy.ON_INSERT]
+    change, later = _blind(layout, id_column), Later(settable, id_column)
+    once = [column for column in on_create_only(layout, id_column) if column.key_part is None]
     columns = (*on_update(layout, id_column), *fixed(layout, id_column))
     mapped = _unless_key(f"{change.id} IS NOT NULL")
 
@@ -266,9 +319,10 @@ def _upsert(layout: Sequence[TargetColumn], id_column: str) -> _Change:
         change,
         action=PlanAction.UPSERT,
         payload=payload(columns, first),
+        on_create=payload(once, present) if once else "''",
         later=later.payload,
         links=links,
-        columns=_joined_names(names(columns, first), later.names, linked_names),
+        columns=_joined_names(names(columns, first), f"nullif({names(once, present)}, '')", later.names, linked_names),
         order=Table.GENERATIONS if any(column.late for column in layout) else None,
     )
 

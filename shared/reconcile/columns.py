@@ -6,28 +6,37 @@ In every SQL text `desired` is the row that the source asks for and `target` the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 
+from shared.definitions.models import SyncDefinition, WritePolicy
 from shared.transform import Omit, TargetColumn, key_columns, to_payload, to_service, to_shown
 from shared.workspace import literal, quoted
 
 __all__ = [
     "Condition",
+    "Part",
     "always",
     "before",
     "differs",
-    "expire_payload",
+    "edited",
     "fixed",
     "given",
     "json_object",
     "key_of",
     "member",
     "names",
+    "names_of",
+    "object_of",
+    "on_create_only",
     "on_insert",
     "on_update",
+    "parts_of",
     "payload",
     "present",
+    "records",
     "sent",
+    "unedited",
+    "updatable",
 ]
 
 Condition = Callable[[TargetColumn], str]
@@ -40,13 +49,27 @@ def on_insert(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetCol
 
 def on_update(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
     """The columns that are compared and written on existing records; the id never is."""
+    return tuple(c for c in updatable(layout, id_column) if c.write is not WritePolicy.ON_INSERT)
+
+
+def updatable(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
+    """The columns that the service takes in an update; the id never is."""
     return tuple(c for c in layout if c.writes and c.attribute.updatable and c.name != id_column)
+
+
+def on_create_only(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
+    """The columns that a new record gets and that no later run sets."""
+    return tuple(c for c in on_insert(layout, id_column) if c.write is WritePolicy.ON_INSERT)
 
 
 def fixed(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
     """The columns whose value a record keeps from its creation on; the spelling of a key is ignored."""
     created = on_insert(layout, id_column)
-    return tuple(column for column in created if not column.attribute.updatable and column.key_part is None)
+    return tuple(
+        column
+        for column in created
+        if not column.attribute.updatable and column.key_part is None and column.write is not WritePolicy.ON_INSERT
+    )
 
 
 def sent(column: TargetColumn) -> str:
@@ -61,12 +84,41 @@ def sent(column: TargetColumn) -> str:
 
 
 def differs(column: TargetColumn) -> str:
-    """SQL condition: the record holds something else than the source asks for; what is omitted never differs."""
+    """SQL condition: the record is to get another value than it holds; what is omitted never differs."""
+    name = quoted(column.name)
+    match column.write:
+        case WritePolicy.IF_EMPTY:
+            return _both(sent(column), f"target.{name} IS NULL AND desired.{name} IS NOT NULL")
+        case WritePolicy.ON_INSERT:
+            return "false"
+        case WritePolicy.UNLESS_EDITED:
+            return f"{_unequal(column)} AND {unedited(column)}"
+        case _:
+            return _unequal(column)
+
+
+def edited(column: TargetColumn) -> str:
+    """SQL condition: the record holds something else than the source asks for, and this sync did not write it."""
+    return f"{_unequal(column)} AND NOT {unedited(column)}"
+
+
+def _unequal(column: TargetColumn) -> str:
     name = quoted(column.name)
     different = f"desired.{name} IS DISTINCT FROM target.{name}"
     if column.follows is None:
         return _both(sent(column), different)
     return f"CASE WHEN {sent(column)} THEN {different} ELSE {differs(column.follows)} END"
+
+
+def unedited(column: TargetColumn) -> str:
+    """SQL condition: the record holds what this sync wrote last, or was about to write when it was interrupted."""
+    held = f"target.{quoted(column.name)}"
+    ways = (
+        f"(ledger.{quoted(f'_{knows}_{column.name}')} "
+        f"AND {held} IS NOT DISTINCT FROM ledger.{quoted(f'_{value}_{column.name}')})"
+        for knows, value in (("knows", "was"), ("pends", "next"))
+    )
+    return f"(({' OR '.join(ways)}) IS TRUE)"
 
 
 def present(column: TargetColumn) -> str:
@@ -121,11 +173,45 @@ def key_of(layout: Sequence[TargetColumn], side: str) -> str:
     return json_object(("true", to_service(c, f"{side}.{quoted(c.name)}")) for c in key_columns(layout))
 
 
-def expire_payload(layout: Sequence[TargetColumn], name: str, started: datetime) -> str:
-    """SQL for the JSON object that marks a dropped record: the column of this name gets the start of the run."""
-    column = next(column for column in layout if column.name == name)
-    moment = f"{literal(started.replace(microsecond=0))}::{column.sql_type}"
-    return f"'{{' || {to_service(column, moment)} || '}}'"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One column of a change.
+
+    Attributes:
+        condition: SQL condition: the change has this column.
+        value: SQL of the typed value that is sent.
+    """
+
+    column: TargetColumn
+    condition: str
+    value: str
+
+
+def parts_of(columns: Sequence[TargetColumn], condition: Condition) -> tuple[Part, ...]:
+    """The columns that meet the condition, with the values that the source asks for."""
+    return tuple(Part(column=c, condition=condition(c), value=f"desired.{quoted(c.name)}") for c in columns)
+
+
+def object_of(parts: Sequence[Part], *, side: str = "") -> str:
+    """SQL for the JSON object of some parts; with a side, of what that side holds in their columns."""
+    return json_object((part.condition, _part_member(part, side)) for part in parts)
+
+
+def _part_member(part: Part, side: str) -> str:
+    name = quoted(part.column.name)
+    if side:
+        return to_shown(part.column, f"{side}.{name}")
+    return to_payload(part.column, part.value, f"target.{name}" if part.column.attribute.polymorphic else "NULL")
+
+
+def names_of(parts: Sequence[Part]) -> str:
+    """SQL for the names of the columns that a change has, joined with commas, in the payload's order."""
+    return _joined((part.condition, literal(part.column.name)) for part in parts)
+
+
+def records(definition: SyncDefinition) -> str:
+    """SQL of the join that gives each record `target` what the ledger says of it; empty where none is kept."""
+    return "LEFT JOIN ledger ON ledger._id = target._id" if definition.keeps_ledger else ""
 
 
 def _both(left: str, right: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, assert_never
 
-from shared.definitions.models import ChangedWhen, Expire, Strategy, SyncBehaviour, SyncDefinition
-from shared.reconcile.columns import differs, fixed, on_update
-from shared.reconcile.plan import PlanAction
+from shared.definitions.models import ChangedWhen, Strategy, SyncBehaviour, SyncDefinition, WritePolicy
+from shared.reconcile.columns import differs, edited, fixed, on_update, records
+from shared.reconcile.marks import dropped, report_unfit, returned
+from shared.reconcile.plan import DROPS, PlanAction
 from shared.transform import ErrorType, TargetColumn, key_columns
 from shared.workspace import NewTable, Purpose, Step, Table, checked, literal, quoted
 
@@ -18,9 +19,12 @@ __all__ = [
     "VALUES_AT_ONCE",
     "decide_by_comparing",
     "decide_by_source",
+    "holds",
     "looks_at_source",
     "met",
+    "report_edited",
     "report_fixed",
+    "report_unfit",
     "spare_protected",
 ]
 
@@ -68,12 +72,13 @@ SELECT desired._row, target._id, CAST(
   END AS {ACTION_TYPE}) AS action
 FROM desired
 FULL OUTER JOIN current AS target ON {_same_key(layout)}
-{row}""".strip()
+{row}
+{records(definition)}""".strip()
     return Step.creating(
         "Decide what becomes of each key",
         NewTable(name=Table.DECISIONS, query=query),
         CONDITION if row else "",
-        needs=frozenset({Table.DESIRED, Table.CURRENT, *([Table.SOURCE] if row else [])}),
+        needs=frozenset({Table.DESIRED, Table.CURRENT, *([Table.SOURCE] if row else [])}) | _ledger(definition),
     )
 
 
@@ -98,8 +103,9 @@ SELECT desired._row, target._id,
     {_known(definition, layout)}
   END AS action
 FROM desired
-RIGHT JOIN (SELECT * FROM current WHERE {part}) AS target ON {_same_key(layout)}""".strip(),
-        needs=frozenset({Table.DECISIONS, Table.DESIRED, Table.CURRENT}),
+RIGHT JOIN (SELECT * FROM current WHERE {part}) AS target ON {_same_key(layout)}
+{records(definition)}""".strip(),
+        needs=frozenset({Table.DECISIONS, Table.DESIRED, Table.CURRENT}) | _ledger(definition),
     )
 
 
@@ -119,7 +125,8 @@ def _known(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     """The branches of the decision on a key that the target has."""
     return f"""
     -- in the target, not in the source: dropped
-    WHEN desired._row IS NULL THEN {_dropped(definition.sync_behaviour)}
+    WHEN desired._row IS NULL THEN {dropped(definition, layout)}
+    {returned(definition, layout)}
     {met(definition, layout)}""".strip()
 
 
@@ -137,6 +144,10 @@ def met(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
 def looks_at_source(definition: SyncDefinition) -> bool:
     """Whether a decision needs source columns that may not be mapped: only a condition does."""
     return isinstance(definition.sync_behaviour.changed, ChangedWhen)
+
+
+def _ledger(definition: SyncDefinition) -> frozenset[Table]:
+    return frozenset({Table.LEDGER}) if definition.keeps_ledger else frozenset()
 
 
 def _same_key(layout: Sequence[TargetColumn]) -> str:
@@ -160,10 +171,10 @@ def spare_protected(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
         f"(EXISTS (SELECT 1 FROM protected WHERE {unknown})\n"
         "  OR EXISTS (SELECT 1 FROM source_errors WHERE error = 'Malformed Row'))"
     )
-    dropped = f"action IN ({literal(PlanAction.DELETE)}, {literal(PlanAction.EXPIRE)})"
+    drops = f"action IN ({', '.join(map(literal, DROPS))})"
     spare = f"""
 UPDATE decisions SET action = {literal(PlanAction.IGNORED)}
-WHERE {dropped}
+WHERE {drops}
   AND _id IN (SELECT target._id FROM current AS target JOIN protected ON {same})""".strip()
     report = f"""
 INSERT INTO target_errors
@@ -171,11 +182,11 @@ SELECT target._seq, {literal(", ".join(definition.sync_behaviour.sync_key))}, 'D
   'the source lacks this record, but has rows whose key cannot be read; nothing is dropped until they are mended',
   target._id
 FROM decisions JOIN current AS target ON target._id = decisions._id
-WHERE {dropped}
+WHERE {drops}
   AND {hidden}""".strip()
     spare_all = f"""
 UPDATE decisions SET action = {literal(PlanAction.IGNORED)}
-WHERE {dropped}
+WHERE {drops}
   AND {hidden}""".strip()
     origin, unreadable = "sync_behaviour.dropped", frozenset({Table.DECISIONS, Table.PROTECTED, Table.SOURCE_ERRORS})
     return (
@@ -228,6 +239,34 @@ def report_fixed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
     )
 
 
+def report_edited(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """Report values that differ but are kept: they were changed in the target, or this sync never wrote them."""
+    columns = [c for c in on_update(layout, definition.destination.id_column) if c.write is WritePolicy.UNLESS_EDITED]
+    if not columns or definition.sync_behaviour.changed == "ignore":
+        return ()
+    kept = "\n  UNION ALL\n".join(
+        f"  SELECT target._seq, {literal(column.name)}, {literal(ErrorType.EDITED)}, false,\n"
+        f"    CASE WHEN ledger.{quoted(f'_knows_{column.name}')} THEN {literal(_EDITED)} "
+        f"ELSE {literal(_UNKNOWN)} END, target._id\n"
+        "  FROM decisions JOIN desired ON desired._row = decisions._row\n"
+        f"  JOIN current AS target ON target._id = decisions._id {records(definition)}\n"
+        f"  WHERE {edited(column)}"
+        for column in columns
+    )
+    return (
+        Step(
+            title="Report what was edited in the target",
+            sql=f"INSERT INTO target_errors\n{kept}",
+            origin="destination.mappings",
+            needs=frozenset({Table.TARGET_ERRORS, Table.DECISIONS, Table.DESIRED, Table.CURRENT, Table.LEDGER}),
+        ),
+    )
+
+
+_EDITED: Final = "it was changed in Dataverse since this sync last wrote it; the record keeps its value"
+_UNKNOWN: Final = "the ledger has no value that this sync wrote here; the record keeps its value"
+
+
 def decide_by_source(definition: SyncDefinition) -> tuple[Step, ...]:
     """Strategies `delta` and `upsert`: the target is not read, the source alone decides."""
     behaviour = definition.sync_behaviour
@@ -275,20 +314,6 @@ def _new(behaviour: SyncBehaviour) -> str:
     return literal(PlanAction.INSERT if behaviour.new == "insert" else PlanAction.IGNORED)
 
 
-def _dropped(behaviour: SyncBehaviour) -> str:
-    """A dropped record expires once: a date that is already set stays, so a second run plans nothing."""
-    match behaviour.dropped:
-        case "delete":
-            return literal(PlanAction.DELETE)
-        case "ignore":
-            return literal(PlanAction.IGNORED)
-        case Expire(expire=column):
-            expires, ignored = literal(PlanAction.EXPIRE), literal(PlanAction.IGNORED)
-            return f"CASE WHEN target.{quoted(column)} IS NULL THEN {expires} ELSE {ignored} END"
-        case unknown:
-            assert_never(unknown)
-
-
 def _changed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     match definition.sync_behaviour.changed:
         case "update":
@@ -296,9 +321,14 @@ def _changed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
         case "ignore":
             return literal(PlanAction.IGNORED)
         case ChangedWhen(when=condition):
-            names = [f"source.{column.label}" for column in definition.source.columns]
-            names += [f"target.{column.name}" for column in layout]
-            holds = checked(condition, names=names, origin=CONDITION)
-            return f"CASE WHEN {holds} THEN {literal(PlanAction.UPDATE)} ELSE {literal(PlanAction.IGNORED)} END"
+            wanted = holds(definition, layout, condition)
+            return f"CASE WHEN {wanted} THEN {literal(PlanAction.UPDATE)} ELSE {literal(PlanAction.IGNORED)} END"
         case unknown:
             assert_never(unknown)
+
+
+def holds(definition: SyncDefinition, layout: Sequence[TargetColumn], condition: str) -> str:
+    """SQL of the condition under which a changed record is updated."""
+    names = [f"source.{column.label}" for column in definition.source.columns]
+    names += [f"target.{column.name}" for column in layout]
+    return checked(condition, names=names, origin=CONDITION)

@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.entities import AttributeType
-from shared.reconcile.columns import Condition, before, differs, given, json_object, member, names, on_update, payload
+from shared.reconcile.columns import (
+    Condition,
+    before,
+    differs,
+    given,
+    json_object,
+    member,
+    names,
+    on_update,
+    payload,
+    updatable,
+)
 from shared.state_rules import CLOSE, OPEN, Closing
 from shared.transform import Pair, TargetColumn, pair_of, to_service
 from shared.workspace import literal, quoted
@@ -33,13 +44,13 @@ class Later:
     """
 
     def __init__(self, layout: Sequence[TargetColumn], id_column: str, *, is_there: bool = False) -> None:
-        updatable = on_update(layout, id_column)
+        settable = updatable(layout, id_column)
         self._layout, self._is_there = layout, is_there
-        self._state = next((column for column in updatable if _is_late_state(column)), None)
-        status = next((column for column in updatable if column.attribute.type is AttributeType.STATUS), None)
+        self._state = next((column for column in settable if _is_late_state(column)), None)
+        status = next((column for column in settable if column.attribute.type is AttributeType.STATUS), None)
         self._status = status if self._state is not None else None
         pair = (self._state, self._status)
-        self._columns = tuple(c for c in updatable if c in pair or not (c.attribute.creatable or is_there))
+        self._columns = tuple(c for c in settable if c in pair or not (c.attribute.creatable or is_there))
 
     def first(self, condition: Condition) -> Condition:
         """Narrow a condition to what goes with the first request."""

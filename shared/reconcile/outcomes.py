@@ -9,6 +9,7 @@ from shared.reconcile.plan import PlanAction
 from shared.workspace import NewTable, Table, json_rows, literal
 
 __all__ = [
+    "EDITED_CHANGES",
     "FAILED_CHANGES",
     "KEEP_OUTCOMES",
     "OUTCOMES",
@@ -34,6 +35,7 @@ class Result(StrEnum):
     TAKEN = "taken"  # not final: an insert was refused because another record has its key
     FAILED = "failed"
     SKIPPED = "skipped"
+    EDITED = "edited"  # the record was changed after it was compared, and keeps its values
 
 
 OUTCOMES: Final = NewTable(
@@ -59,16 +61,20 @@ FAILED_CHANGES: Final = f"""(
     SELECT _change, c.action, c._row, coalesce(c._id, o.id) AS _id, o.code, o.message
     FROM outcomes o JOIN changes c USING (_change) WHERE o.result = {literal(Result.FAILED)})"""
 """SQL of a table: the changes that Dataverse refused, each with the service's code and message."""
+EDITED_CHANGES: Final = f"""(
+    SELECT c._row, c._id FROM outcomes o JOIN changes c USING (_change) WHERE o.result = {literal(Result.EDITED)})"""
+"""SQL of a table: the changes that were not made, because the record was changed after it was compared."""
 
 
 def changes_query(condition: str = "true") -> str:
-    """SQL for (number, action, id, key, payload, later, columns) of `changes`, in their order.
+    """SQL for the changes in their order: number, action, id, key, payload, on_create, later, columns, version.
 
     Args:
         condition: Which changes, over `changes`.
     """
     where = "" if condition == "true" else f"WHERE {condition} "
-    return f"SELECT _change, action, _id, key, payload, later, columns FROM changes {where}ORDER BY _change"
+    fields = "_change, action, _id, key, payload, on_create, later, columns, version"
+    return f"SELECT {fields} FROM changes {where}ORDER BY _change"
 
 
 def changes_count_query() -> str:

@@ -6,13 +6,23 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from shared.definitions.models import Safety
 from shared.errors import UnsafePlanError
 from shared.state_rules import CLOSE
 
-__all__ = ["ColumnChange", "Limit", "Plan", "PlanAction", "PlanCounts", "SafetyLimits", "SampleChange", "samples"]
+__all__ = [
+    "DROPS",
+    "ColumnChange",
+    "Limit",
+    "Plan",
+    "PlanAction",
+    "PlanCounts",
+    "SafetyLimits",
+    "SampleChange",
+    "samples",
+]
 
 COUNTED_FROM = 10  # a share of fewer target rows than this has no meaning: one of two is already 50 %
 
@@ -24,9 +34,16 @@ class PlanAction(StrEnum):
     UPDATE = "update"
     DELETE = "delete"
     EXPIRE = "expire"
+    DEACTIVATE = "deactivate"
+    MARK = "mark"
+    REACTIVATE = "reactivate"
     UPSERT = "upsert"
     UNCHANGED = "unchanged"
     IGNORED = "ignored"
+
+
+DROPS: Final = (PlanAction.DELETE, PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
+"""What becomes of a record that the source does not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +60,9 @@ class PlanCounts:
     update: int = 0
     delete: int = 0
     expire: int = 0
+    deactivate: int = 0
+    mark: int = 0
+    reactivate: int = 0
     upsert: int = 0
     unchanged: int = 0
     ignored: int = 0
@@ -63,12 +83,12 @@ class PlanCounts:
     @property
     def changes(self) -> int:
         """Rows that will be written."""
-        return self.insert + self.update + self.delete + self.expire + self.upsert
+        return self.insert + self.update + self.reactivate + self.dropped + self.upsert
 
     @property
     def dropped(self) -> int:
-        """Records that leave the target's living set: deleted or marked as expired."""
-        return self.delete + self.expire
+        """Records that leave the target's living set: deleted, or marked in one of the ways."""
+        return self.delete + self.expire + self.deactivate + self.mark
 
     def to_json(self) -> dict[str, int]:
         """All counts by name."""
@@ -107,8 +127,9 @@ class Limit:
 class SafetyLimits:
     """How much one run may change without `--force`.
 
-    `max_delete` counts every record that is dropped: an expired one disappears from its users' lists like a deleted
-    one, so expiring half a table by accident is stopped like deleting it.
+    `max_delete` counts every record that is dropped: an expired or inactive one disappears from its users' lists like a
+    deleted one, so marking half a table by accident is stopped like deleting it. `max_update` counts updated and
+    reactivated records.
     """
 
     max_delete: Limit = Limit(amount=30, is_share=True)
@@ -150,8 +171,8 @@ class Plan:
                 f"{counts.dropped:,} of the target's {counts.target_rows:,} records; safety.allow_empty_source is false"
             )
         for rows, limit, deed, name in (
-            (counts.dropped, limits.max_delete, "delete or expire", "max_delete"),
-            (counts.update, limits.max_update, "update", "max_update"),
+            (counts.dropped, limits.max_delete, _dropping(counts), "max_delete"),
+            (counts.update + counts.reactivate, limits.max_update, "update", "max_update"),
         ):
             if limit.broken_by(rows, counts.target_rows):
                 found.append(
@@ -177,6 +198,10 @@ class Plan:
                 f"The plan is not safe: {'; '.join(found)}. Nothing was written. "
                 "Check the plan; if it is correct, run again with --force or change sync_behaviour.safety."
             )
+
+
+def _dropping(counts: PlanCounts) -> str:
+    return "deactivate or mark" if counts.deactivate or counts.mark else "delete or expire"
 
 
 def _share(rows: int, of: int) -> str:
@@ -233,24 +258,27 @@ class SampleChange:
 
 
 def samples(rows: Iterable[Sequence[Any]]) -> tuple[SampleChange, ...]:
-    """Read the rows of `sample_query()`: (action, _row, _id, key, payload, later, links, columns, before)."""
+    """Read the rows of `sample_query()`.
+
+    They are (action, _row, _id, key, payload, on_create, later, links, columns, before).
+    """
     return tuple(
         SampleChange(
             action=PlanAction(str(action)),
             row=row,
             id=None if record is None else str(record),
             key=json.loads(key),
-            columns=_column_changes(columns, _sent(payload, later, links), json.loads(before)),
+            columns=_column_changes(columns, _sent(payload, on_create, later, links), json.loads(before)),
         )
-        for action, row, record, key, payload, later, links, columns, before in rows
+        for action, row, record, key, payload, on_create, later, links, columns, before in rows
     )
 
 
-def _sent(payload: str, later: str, links: str) -> dict[str, Any]:
-    """The columns' values after all requests: a later one has the last word."""
-    sent = json.loads(payload) | json.loads(later or "{}") | json.loads(links or "{}")
+def _sent(*objects: str) -> dict[str, Any]:
+    """The columns' values after all requests: a later one has the last word; some of the texts may be empty."""
+    sent = {name: value for text in objects for name, value in json.loads(text or "{}").items()}
     sent.pop(CLOSE, None)  # how the state is set, not a column
-    return dict(sent)
+    return sent
 
 
 def _column_changes(columns: str, payload: dict[str, Any], before: dict[str, Any]) -> tuple[ColumnChange, ...]:

@@ -24,7 +24,7 @@ GROUP BY name ORDER BY count(*) DESC, name""".strip()
 def sample_query(limit: int) -> str:
     """SQL for the first `limit` changes of each action, as `samples` reads them."""
     return f"""
-SELECT changes.action, _row, _id, key, payload, later, links, columns, before
+SELECT changes.action, _row, _id, key, payload, on_create, later, links, columns, before
 FROM changes
 JOIN (SELECT action, min(_change) AS first FROM changes GROUP BY action) AS starts ON starts.action = changes.action
 WHERE _change < first + {int(limit)}
@@ -42,6 +42,6 @@ def checksum_query() -> str:
     return f"""
 SELECT sha256(concat_ws('-', count(*), {quarters}))
 FROM (
-  SELECT sha256(to_json([action::VARCHAR, _id::VARCHAR, key, columns, before, later, links,
+  SELECT sha256(to_json([action::VARCHAR, _id::VARCHAR, key, columns, before, on_create, later, links,
     CASE WHEN action = {literal(PlanAction.EXPIRE)} THEN '' ELSE payload END])::VARCHAR) AS digest
   FROM changes)""".strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from shared.reconcile.outcomes import FAILED_CHANGES
+from shared.reconcile.outcomes import EDITED_CHANGES, FAILED_CHANGES
 from shared.transform import ErrorType
 from shared.workspace import literal
 
@@ -40,6 +40,10 @@ GROUPED_ERRORS: Final = f"""
         UNION ALL
         SELECT 'sync', 'Failed Operation', upper(action) || ' ' || code, '', _row, message
         FROM {FAILED_CHANGES}
+        UNION ALL
+        SELECT 'target', 'Kept Record', {literal(ErrorType.EDITED)}, '', _row,
+               'it was changed in Dataverse after this run had compared it; the next run compares it again'
+        FROM {EDITED_CHANGES}
     ), messages AS (
         SELECT side, class, type, "column", message, list(row ORDER BY row)[:{ROWS_SHOWN}] AS rows, min(row) AS first,
                count(*) AS count

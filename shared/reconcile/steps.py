@@ -11,7 +11,9 @@ from shared.reconcile.decisions import (
     VALUES_AT_ONCE,
     decide_by_comparing,
     decide_by_source,
+    report_edited,
     report_fixed,
+    report_unfit,
     spare_protected,
 )
 from shared.reconcile.transitions import transition_steps
@@ -50,7 +52,9 @@ def reconcile_steps(
             *decide_by_comparing(definition, layout, target_rows=target_rows, values_at_once=values_at_once),
             *transition_steps(layout),
             *spare_protected(definition, layout),
+            *report_unfit(definition, layout),
             *report_fixed(definition, layout),
+            *report_edited(definition, layout),
         )
     else:
         decide = decide_by_source(definition)

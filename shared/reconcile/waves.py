@@ -6,14 +6,13 @@ A wave has a table `step_rows`: which rows of `wanted` each change is made of. I
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
-from shared.reconcile.columns import expire_payload
+from shared.reconcile.columns import Part, names_of, object_of
 from shared.transform import LookupColumn, TargetColumn, key_columns, to_service
 from shared.transform.lookups.columns import carried_columns
-from shared.workspace import NewTable, Table, json_rows, literal, quoted
+from shared.workspace import NewTable, Table, json_rows, quoted
 
 __all__ = [
     "GIVEN",
@@ -26,8 +25,8 @@ __all__ = [
     "WAVE_SOURCE",
     "asked_query",
     "doubles_query",
-    "expire_statement",
     "keep_asked_statement",
+    "mark_statement",
     "move_statement",
     "spare_rejected_statement",
     "wave_changes_query",
@@ -181,16 +180,16 @@ def move_statement(layout: Sequence[TargetColumn]) -> str:
     return f"UPDATE desired SET {keys} FROM {_MOVED} WHERE desired._row = _step AND {old} AND NOT {new}"
 
 
-def expire_statement(layout: Sequence[TargetColumn], name: str, started: datetime) -> str:
-    """SQL that turns what is dropped and only marked into an update of the one column, where nothing is compared."""
+def mark_statement(parts: Sequence[Part]) -> str:
+    """SQL that turns what is dropped and only marked into an update of those columns, where nothing is compared."""
     return (
-        f"UPDATE changes SET payload = {expire_payload(layout, name, started)}, later = '', columns = {literal(name)} "
+        f"UPDATE changes SET payload = {object_of(parts)}, on_create = '', later = '', columns = {names_of(parts)} "
         "WHERE _row IN (SELECT _step FROM step_rows WHERE _deletes)"
     )
 
 
 def wave_changes_query(layout: Sequence[TargetColumn], *, by_key: bool, moves: bool) -> str:
-    """SQL for (number, action, id, key, payload, columns, later, number of the wave's change) of `changes`.
+    """SQL for the changes: number, action, id, key, payload, columns, on_create, later, number of the wave's change.
 
     Args:
         layout: The target columns.
@@ -204,7 +203,7 @@ def wave_changes_query(layout: Sequence[TargetColumn], *, by_key: bool, moves: b
     )
     owner = "coalesce(changes._row, gone._step)" if by_key else "changes._row"
     return (
-        f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, later, {owner} "
+        f"SELECT _change, action, CAST(changes._id AS VARCHAR), key, payload, columns, on_create, later, {owner} "
         f"FROM changes {gone if by_key else ''} ORDER BY _change"
     )
 

@@ -220,4 +220,5 @@ class Pruned:
     runs: int = 0
     dead_letters: int = 0
     leases: int = 0
+    ledgers: int = 0
     more: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from shared.entities import LedgerHead
 from shared.state.records import DeadLetter, ErrorRecord, JobRequest, Lease, PlanUse, Position, Pruned, RunRecord
 
 __all__ = ["StateStore"]
@@ -148,15 +149,32 @@ class StateStore(Protocol):
     def return_plan(self, use: PlanUse) -> None:
         """Remove the use of the plan by this run, which wrote nothing: the plan can be applied again."""
 
+    # -- Ledgers -------------------------------------------------------------------------------------------------
+
+    def ledger(self, sync: str) -> LedgerHead | None:
+        """What the ledger of a sync consists of; None where it has none."""
+
+    def ledger_part(self, sync: str, name: str) -> bytes | None:
+        """One part of a ledger; None where it is missing."""
+
+    def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
+        """Keep a part, which belongs to the ledger once `swap_ledger` names it. Names are used once."""
+
+    def swap_ledger(
+        self, sync: str, parts: Sequence[str], *, expected: LedgerHead | None, fence: int
+    ) -> LedgerHead | None:
+        """Let the ledger consist of other parts, at once; see `LedgerStore.swap_ledger`."""
+
     # -- Retention -----------------------------------------------------------------------------------------------
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
         """Remove what is older than a moment, in a bounded amount of work.
 
-        Removed are runs that started before it with their errors and files, dead letters kept before it, and leases of
-        job requests that are free. The last run of each sync stays at any age (the schedule needs it),
-        and so does the last row of its events and definitions. Uses of saved plans stay: a plan that could be applied
-        again after some time would not be applied once, and a row is written only where a person saved a plan.
+        Removed are runs that started before it with their errors and files, dead letters kept before it, ledgers that
+        no run has swapped since then, and leases of job requests that are free. The last run of each sync stays at any
+        age (the schedule needs it), and so does the last row of its events and definitions. Uses of saved plans stay: a
+        plan that could be applied again after some time would not be applied once, and a row is written only where a
+        person saved a plan.
 
         Args:
             before: The moment.

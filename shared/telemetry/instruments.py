@@ -31,8 +31,8 @@ __all__ = ["record_batch", "record_dead_letters", "record_events", "record_tick"
 
 SCOPE = "dynamics_sync"
 # Counts of a run's summary that are rows, by the name they have there.
-DONE = ("created", "updated", "deleted", "expired", "upserted")
-PLAIN = ("unchanged", "ignored", "adopted", "failed", "skipped")
+DONE = ("created", "updated", "deleted", "expired", "deactivated", "marked", "reactivated", "upserted")
+PLAIN = ("unchanged", "ignored", "adopted", "edited", "failed", "skipped")
 TRAFFIC = ("requests", "throttled", "retries")
 NO_TRAFFIC: Mapping[str, int] = MappingProxyType({})
 

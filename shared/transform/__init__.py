@@ -6,18 +6,20 @@ from shared.transform.desire import desire_of, desire_steps
 from shared.transform.keys import folded, normalise_key
 from shared.transform.lookups.columns import LookupColumn, early_lookups, late_lookups, references, related_tables
 from shared.transform.lookups.resolve import reference_steps, searched_values
+from shared.transform.marks import MarkColumn, dropped_mark, returned_mark
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
 from shared.transform.states import Pair, listed, pair_of, state_of
-from shared.transform.targets import Omit, TargetColumn, key_columns, layout
+from shared.transform.targets import Omit, TargetColumn, key_columns, layout, needs_version
 
 __all__ = [
     "SOURCE_ERRORS",
     "SOURCE_TYPES",
     "ErrorType",
     "LookupColumn",
+    "MarkColumn",
     "Omit",
     "Pair",
     "TargetColumn",
@@ -27,6 +29,7 @@ __all__ = [
     "current_table_step",
     "desire_of",
     "desire_steps",
+    "dropped_mark",
     "early_lookups",
     "folded",
     "from_service",
@@ -34,11 +37,13 @@ __all__ = [
     "late_lookups",
     "layout",
     "listed",
+    "needs_version",
     "normalise_key",
     "pair_of",
     "reference_steps",
     "references",
     "related_tables",
+    "returned_mark",
     "searched_values",
     "settle_steps",
     "shape_steps",

@@ -23,15 +23,15 @@ from shared.definitions.models import (
 from shared.definitions.models.notation import EXCEL
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
-from shared.suggestions import did_you_mean
 from shared.transform.convert import fits
 from shared.transform.desire import value_sql
 from shared.transform.lookups.check import lookup_problems
+from shared.transform.marks import mark_problems, set_problems, unknown_column, write_problems
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
 from shared.transform.shape import SOURCE_TYPES, shape_of
 from shared.transform.state_check import state_problems
-from shared.transform.targets import source_columns
+from shared.transform.targets import mark_names, source_columns
 from shared.workspace import Trial, literal, parsed, too_long
 
 __all__ = ["check", "check_expressions"]
@@ -39,7 +39,7 @@ __all__ = ["check", "check_expressions"]
 
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
     """All problems of the definition with the table's metadata; empty if there are none."""
-    rules = [_mappings, lookup_problems, _id_column, _sync_key, _expire, _strategy]
+    rules = [_mappings, lookup_problems, write_problems, _id_column, _sync_key, _expire, mark_problems, _strategy]
     problems = check_expressions(definition)
     if not problems:
         rules.append(state_problems)  # constants are tried out
@@ -58,6 +58,7 @@ def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
         if mapping.value is not None:
             problems.extend(_refused(mapping.value, labels, f"destination.mappings[{place}].value", sizes))
     problems.extend(_condition(definition, sizes))
+    problems.extend(set_problems(definition))
     return tuple(problems) or tuple(_unbindable(definition))
 
 
@@ -154,8 +155,7 @@ def _condition(definition: SyncDefinition, sizes: abc.Mapping[str, int]) -> Iter
         return ()
     names = [f"source.{column.label}" for column in definition.source.columns]
     names += [f"target.{mapping.target}" for mapping in definition.destination.mappings]
-    if isinstance(definition.sync_behaviour.dropped, Expire):
-        names.append(f"target.{definition.sync_behaviour.dropped.expire}")
+    names += [f"target.{name}" for name in mark_names(definition.sync_behaviour)]
     qualified = {f"source.{name}": size for name, size in sizes.items()}
     return _refused(changed.when, names, "sync_behaviour.changed.when", qualified)
 
@@ -165,7 +165,7 @@ def _mappings(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Pr
         path = f"destination.mappings[{place}]"
         attribute = entity.attributes.get(mapping.target)
         if attribute is None:
-            yield Problem(message=_unknown(mapping.target, entity), path=f"{path}.target")
+            yield Problem(message=unknown_column(mapping.target, entity), path=f"{path}.target")
         else:
             yield from _target(definition, entity, mapping, attribute, path)
 
@@ -231,7 +231,7 @@ def _id_column(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[P
 def _sync_key(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
     for place, name in enumerate(definition.sync_behaviour.sync_key):
         if name not in entity.attributes:
-            yield Problem(message=_unknown(name, entity), path=f"sync_behaviour.sync_key[{place}]")
+            yield Problem(message=unknown_column(name, entity), path=f"sync_behaviour.sync_key[{place}]")
 
 
 def _expire(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
@@ -240,7 +240,7 @@ def _expire(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Prob
         return
     attribute = entity.attributes.get(dropped.expire)
     if attribute is None:
-        yield Problem(message=_unknown(dropped.expire, entity), path=path)
+        yield Problem(message=unknown_column(dropped.expire, entity), path=path)
     elif attribute.type is not AttributeType.DATETIME:
         yield Problem(message=f"{dropped.expire} is of type {attribute.type}; expire needs a date column", path=path)
     elif not attribute.updatable:
@@ -268,9 +268,3 @@ def _strategy(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Pr
 
 def _id_is_mapped(destination: DynamicsDestination) -> bool:
     return any(mapping.target == destination.id_column for mapping in destination.mappings)
-
-
-def _unknown(name: str, entity: EntityMetadata) -> str:
-    shown = next((a.name for a in entity.attributes.values() if a.display_name.lower() == name.lower()), None)
-    hint = f"; did you mean {shown}?" if shown else did_you_mean(name, entity.attributes, before="; ")
-    return f"{entity.logical_name} has no column {name}{hint}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
-from shared.transform.targets import TargetColumn, key_columns
+from shared.transform.targets import TargetColumn, key_columns, needs_version
 from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
 __all__ = ["TARGET_ERRORS", "current_finish_steps", "current_table_step"]
@@ -40,6 +40,7 @@ def current_table_step(
             it for each statement that reads it, which takes longer than all else where records are few.
     """
     columns = ["_seq BIGINT", "_id UUID", "_created TIMESTAMP"]
+    columns += ["_version VARCHAR"] if needs_version(layout) else []
     columns += [f"{quoted(column.name)} {column.sql_type}" for column in layout]
     columns += [
         f"_k{column.key_part} {column.sql_type}" if stored_keys else f"_k{column.key_part} AS ({column.key_sql})"

@@ -30,6 +30,7 @@ class ErrorType(StrEnum):
     UNKNOWN_CHOICE = "Unknown Choice"
     INVALID_STATUS = "Invalid Status"
     TRANSITION = "Transition Not Allowed"
+    EDITED = "Edited in target"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

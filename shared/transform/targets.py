@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from shared.definitions.models import Column, Expire, Mapping, NullPolicy, SyncDefinition
+from shared.definitions.models import (
+    Column,
+    Expire,
+    Mapping,
+    NullPolicy,
+    SetColumns,
+    SyncBehaviour,
+    SyncDefinition,
+    WritePolicy,
+)
 from shared.definitions.models.source import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
@@ -19,18 +28,23 @@ from shared.workspace import quoted
 __all__ = [
     "CHOICES",
     "IDS",
+    "STATE",
     "TEXTS",
     "Bind",
     "Omit",
     "TargetColumn",
+    "dropped_names",
     "key_columns",
     "layout",
+    "mark_names",
+    "needs_version",
     "precision",
     "source_columns",
     "sql_type",
 ]
 
 TEXTS: Final = frozenset({AttributeType.STRING, AttributeType.MEMO})
+STATE: Final = "statecode"
 CHOICES: Final = frozenset({AttributeType.PICKLIST, AttributeType.STATE, AttributeType.STATUS})
 IDS: Final = frozenset(
     {AttributeType.UNIQUEIDENTIFIER, AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER}
@@ -102,6 +116,7 @@ class TargetColumn:
         resolved: Its value is found by a lookup step.
         late: That step follows the reading of the target.
         binds: The tables that a lookup can refer to; empty for other columns.
+        write: When its value is written.
     """
 
     name: str
@@ -119,6 +134,7 @@ class TargetColumn:
     resolved: bool = False
     late: bool = False
     binds: tuple[Bind, ...] = ()
+    write: WritePolicy = WritePolicy.ALWAYS
 
     @property
     def held(self) -> AttributeMetadata:
@@ -133,13 +149,18 @@ class TargetColumn:
 def layout(definition: SyncDefinition, entity: EntityMetadata) -> tuple[TargetColumn, ...]:
     """Return the columns in the order of the mappings.
 
-    Columns that are not mapped come last: the other half of a state or status, and the expire column.
+    Columns that are not mapped come last: the other half of a state or status, and what marks records.
 
     Raises:
         DefinitionError: A target column does not exist; `check` reports all such problems with better messages.
     """
     mapped = [_mapped(definition, entity, mapping) for mapping in definition.destination.mappings]
-    return (*_paired(mapped, entity), *_expire_column(definition, entity))
+    return (*_paired(mapped, entity), *_mark_columns(definition, entity))
+
+
+def needs_version(layout: Sequence[TargetColumn]) -> bool:
+    """Whether writes depend on the version of the record that was compared."""
+    return any(column.write is WritePolicy.UNLESS_EDITED for column in layout)
 
 
 def key_columns(layout: Sequence[TargetColumn]) -> tuple[TargetColumn, ...]:
@@ -195,6 +216,7 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
         resolved=bool(mapping.lookups),
         late=entity.logical_name in tables and key is None,
         binds=_binds(entity, attribute),
+        write=mapping.write,
     )
 
 
@@ -274,12 +296,38 @@ def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMeta
     return Omit.NEVER if column.type is ColumnType.TEXT and attribute.type in rejecting else Omit.FLAGGED
 
 
-def _expire_column(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[TargetColumn]:
-    """The column that marks dropped records: read, so that it is set once; never compared with the source."""
-    dropped = definition.sync_behaviour.dropped
-    if not isinstance(dropped, Expire) or any(m.target == dropped.expire for m in definition.destination.mappings):
-        return
-    attribute = _attribute(entity, dropped.expire)
-    yield TargetColumn(
-        name=attribute.name, attribute=attribute, sql_type=sql_type(attribute), source_sql="NULL", writes=False
-    )
+def _mark_columns(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[TargetColumn]:
+    """The columns that mark records: read, so that a mark is set once; never compared with the source."""
+    mapped = {mapping.target for mapping in definition.destination.mappings}
+    for name in mark_names(definition.sync_behaviour):
+        if name not in mapped:
+            attribute = _attribute(entity, name)
+            yield TargetColumn(
+                name=attribute.name, attribute=attribute, sql_type=sql_type(attribute), source_sql="NULL", writes=False
+            )
+
+
+def mark_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
+    """The columns that the rules for dropped and returning records read or write, each once."""
+    return tuple(dict.fromkeys((*dropped_names(behaviour), *_returned_names(behaviour))))
+
+
+def dropped_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
+    """The columns that mark a dropped record; empty where it is deleted or left alone."""
+    match behaviour.dropped:
+        case "deactivate":
+            return (STATE,)
+        case Expire(expire=column):
+            return (column,)
+        case SetColumns(columns=columns):
+            return tuple(columns)
+    return ()
+
+
+def _returned_names(behaviour: SyncBehaviour) -> tuple[str, ...]:
+    match behaviour.returned:
+        case SetColumns(columns=columns):
+            return tuple(columns)
+        case "reactivate":
+            return dropped_names(behaviour)
+    return ()

@@ -9,7 +9,17 @@ from typing import Any, Final
 __all__ = ["ChangeLine", "change_lines", "shown_counts"]
 
 _ALWAYS: Final = ("created", "updated", "deleted")
-_COUNTS: Final = (*_ALWAYS, "expired", "upserted", "created_references", "unchanged", "ignored")
+_COUNTS: Final = (
+    *_ALWAYS,
+    "expired",
+    "deactivated",
+    "marked",
+    "reactivated",
+    "upserted",
+    "created_references",
+    "unchanged",
+    "ignored",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

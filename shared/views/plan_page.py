@@ -38,6 +38,7 @@ def plan_page(plan: Mapping[str, Any]) -> str:
     parts = (
         f"<h1>{escape(title)}</h1>",
         f"<p>Strategy {escape(plan['strategy'])}. Nothing has been written.</p>",
+        *(f"<p>Note: {escape(note)}</p>" for note in plan.get("notes", ())),
         *(f"<p class=warn>Refused as unsafe: {escape(violation)}</p>" for violation in plan["violations"]),
         "<h2>Records</h2>",
         f"<div class=totals>{_counts(plan['planned'])}</div>",

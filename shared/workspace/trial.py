@@ -63,6 +63,10 @@ class Trial:
             return Problem(message=explained(error), path=origin)
         return None
 
+    def holds(self, sql: str) -> bool:
+        """Whether a condition that can run is true for the row."""
+        return bool(self._cursor.execute(f"SELECT ({sql}) IS TRUE FROM trial").fetchall()[0][0])
+
     def type_of(self, sql: str) -> str:
         """Return the DuckDB type of an expression that can run, such as ``TIMESTAMP``."""
         # The type is known without a row.

@@ -550,6 +550,37 @@ def test_killed_run_is_run_again(slow: World) -> None:
     assert len(records) == len({record["accountnumber"] for record in records}) == 3000
 
 
+@pytest.mark.timeout(600)
+def test_killed_run_leaves_a_ledger_that_the_next_one_understands(slow: World) -> None:
+    """After kill -9 among the writes: what was created is the sync's own, and what was written is no edit."""
+    rules = {"dropped": "deactivate", "dropped_scope": "own", "returned": "reactivate"}
+    definition = accounts(sync_behaviour={**rules, "safety": {**_LIMITLESS, "allow_empty_source": True}})
+    definition["destination"]["mappings"][1]["write"] = "unless_edited"
+    slow.define(definition)
+    with started(slow, "run", "accounts") as run:
+        until_written(slow, run)
+        run.kill()
+        run.communicate(timeout=300)
+    while slow.emulator.stats()["in_flight"]["now"]:
+        time.sleep(0.05)
+    killed = len(slow.records("accounts?$select=accountnumber"))
+    in_a_minute = replace(Machine.this(), seconds=lambda: since_boot() + 61)
+    slow.app.__dict__["state"] = SqliteStateStore(slow.folder / "state.db", machine=in_a_minute)
+    slow.csv([row(f"A{number}", "y" * 50) for number in range(1000, 3000)])
+    done = slow.run()
+    assert (done.state, done.errors) == (RunState.SUCCEEDED, ())
+    assert done.updated.done + done.deactivated.done == killed
+    records = slow.records("accounts?$select=accountnumber,name,statecode")
+    assert len(records) == len({record["accountnumber"] for record in records})
+    assert {record["name"][0] for record in records if record["statecode"] == 0} == {"y"}
+    assert len([record for record in records if record["statecode"] == 0]) == 2000
+    slow.csv([row(f"A{number}", "z" * 50) for number in range(3000)])
+    again = slow.run()
+    assert (again.reactivated.done, again.errors) == (done.deactivated.done, ())
+    assert {record["statecode"] for record in slow.records("accounts?$select=statecode")} == {0}
+    assert slow.plan().plan.counts.changes == 0
+
+
 @pytest.mark.parametrize(
     ("source", "filtered", "said"),
     [

@@ -25,9 +25,10 @@ def accounted_for(done: RunSummary) -> RunSummary:
     """Every row took exactly one way, on both sides, and every planned change has one outcome."""
     for side in (done.source, done.target):
         assert side.processed == side.verified + side.rejected + side.filtered, side
-    changes = (done.created, done.updated, done.deleted, done.expired, done.upserted)
+    marked = (done.expired, done.deactivated, done.marked, done.reactivated)
+    changes = (done.created, done.updated, done.deleted, *marked, done.upserted)
     planned, applied = sum(change.planned for change in changes), sum(change.done for change in changes)
-    assert planned == applied + done.adopted + done.failed + done.skipped, changes
+    assert planned == applied + done.adopted + done.edited + done.failed + done.skipped, changes
     if done.strategy == "full":
         assert done.source.verified >= done.created.planned + done.updated.planned
     return done

@@ -24,7 +24,7 @@ from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError
 from shared.transform.service_values import from_service
-from shared.transform.targets import TargetColumn, key_columns
+from shared.transform.targets import TargetColumn, key_columns, needs_version
 from shared.workspace import Table, Workspace, json_rows, literal, quoted
 
 __all__ = [
@@ -105,8 +105,9 @@ def selected(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[st
 
 
 def members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
-    """The members of a record that are used: the selected columns, and the tables of lookups that have several."""
-    return (*selected(entity, layout), *(_table_of(column) for column in layout if column.attribute.polymorphic))
+    """The members of a record that are used: the selected columns, the tables of some lookups, the version."""
+    tables = (_table_of(column) for column in layout if column.attribute.polymorphic)
+    return (*selected(entity, layout), *tables, *([_ETAG] if needs_version(layout) else []))
 
 
 def preference(layout: Sequence[TargetColumn]) -> str:
@@ -127,6 +128,9 @@ def _may_hold_duplicates(entity: EntityMetadata, layout: Sequence[TargetColumn])
     columns = frozenset(column.name for column in layout if column.key_part)
     key = entity.key_over(columns)
     return columns != {entity.primary_id} and not (key is not None and key.active)
+
+
+_ETAG = "@odata.etag"  # in every record of an answer
 
 
 def table_query(entity: EntityMetadata, layout: Sequence[TargetColumn], condition: str | None) -> str:
@@ -314,6 +318,7 @@ def typed_members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> lis
     return [
         ("_id", f"CAST({_member(entity.primary_id)} AS UUID)"),
         *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if "createdon" in selected(entity, layout) else []),
+        *([("_version", _member(_ETAG))] if needs_version(layout) else []),
         *((column.name, _value(column)) for column in layout),
     ]
 

@@ -114,7 +114,13 @@ def kind_of(change: Change) -> RequestKind:
     match change.action:
         case ChangeAction.INSERT:
             return RequestKind.CREATE
-        case ChangeAction.UPDATE | ChangeAction.EXPIRE:
+        case (
+            ChangeAction.UPDATE
+            | ChangeAction.EXPIRE
+            | ChangeAction.DEACTIVATE
+            | ChangeAction.MARK
+            | ChangeAction.REACTIVATE
+        ):
             return RequestKind.UPDATE
         case ChangeAction.UPSERT:
             return RequestKind.UPSERT
@@ -128,10 +134,15 @@ def step_of(change: Change, entity: EntityMetadata) -> Step:
     """Whether a change can be sent at once, or its record must be looked up first.
 
     Updates and deletes name their record by id, which is faster than by key; an upsert by id or by an alternate key
-    whose values are allowed in a URL.
+    whose values are allowed in a URL. An upsert that sets some columns only in a new record has to know whether the
+    record is new. A bulk request has no place for the version of a record, so an update with one is sent by itself.
     """
     if closes(change.payload):
         return next_step_of(change)
+    if change.version:
+        return Step.SINGLY
+    if change.action is ChangeAction.UPSERT and change.on_create:
+        return Step.LOOK_UP
     if change.action is ChangeAction.INSERT or change.id is not None:
         return Step.SEND
     if change.action is ChangeAction.UPSERT and predicate(entity, key_values(change.key)) is not None:
@@ -221,7 +232,7 @@ def _part(target: Target, kind: RequestKind, change: Change) -> Part:
             return Part(method="POST", path=_path(target, entity.entity_set), headers=headers, body=body)
         case RequestKind.UPDATE:
             path = _path(target, f"{entity.entity_set}({change.id})")
-            headers["If-Match"] = "*"  # an update must not create
+            headers["If-Match"] = change.version or "*"  # an update must not create
             return Part(method="PATCH", path=path, headers=headers, body=change.payload.encode())
         case RequestKind.UPSERT:
             return _upsert_part(target, change, headers)
@@ -254,9 +265,10 @@ def lookups_of(chunk: Chunk, entity: EntityMetadata) -> Iterator[Lookup]:
 def lookup_key(kind: RequestKind, change: Change, entity: EntityMetadata) -> Mapping[str, Any]:
     """What finds a change's record: its sync key; its id where it has no key, or is to be created with that id.
 
-    A record with another id is not the one that a create with an id has made, whatever its key.
+    A record with another id is not the one that a create with an id has made, whatever its key. An upsert with an id
+    is about the record with this id.
     """
-    if kind is RequestKind.CREATE and change.id is not None:
+    if kind in {RequestKind.CREATE, RequestKind.UPSERT} and change.id is not None:
         return {entity.primary_id: change.id}
     return key_values(change.key) or {entity.primary_id: change.id}
 

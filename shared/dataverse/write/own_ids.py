@@ -39,6 +39,8 @@ def with_id(change: Change, entity: EntityMetadata, now: datetime) -> Change:
         payload=change.payload,
         columns=change.columns,
         later=change.later,
+        on_create=change.on_create,
+        version=change.version,
     )
 
 

@@ -38,7 +38,7 @@ class SecondSteps:
         # Without an id the record is named by its key, as in the first request; an action needs the id.
         by_id = record or closes(change.later)
         kind, action = (RequestKind.UPDATE, ChangeAction.UPDATE) if by_id else (RequestKind.UPSERT, ChangeAction.UPSERT)
-        return kind, replace(change, action=action, id=record, payload=change.later, later="")
+        return kind, replace(change, action=action, id=record, payload=change.later, later="", version="")
 
     def whole(self, outcome: Outcome) -> Outcome:
         """The outcome of the change as a whole."""

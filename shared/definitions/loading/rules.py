@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem, close_to
+from shared.definitions.loading.mark_rules import marks, scopes, written
 from shared.definitions.loading.notation_rules import notation_problems
 from shared.definitions.loading.yaml_loader import Path
 
@@ -251,4 +252,7 @@ _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     _behaviour,
     _strategy,
     _real_time,
+    written,
+    scopes,
+    marks,
 )

@@ -24,10 +24,12 @@ from shared.definitions.models.sync import (
     Parameter,
     ParameterValue,
     Safety,
+    SetColumns,
     Strategy,
     SyncBehaviour,
     SyncDefinition,
     WriteOptions,
+    WritePolicy,
 )
 
 __all__ = [
@@ -56,10 +58,12 @@ __all__ = [
     "Replacement",
     "Safety",
     "SecretReference",
+    "SetColumns",
     "Source",
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
     "Topic",
     "WriteOptions",
+    "WritePolicy",
 ]

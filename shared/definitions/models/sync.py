@@ -27,6 +27,7 @@ from shared.definitions.models.base import (
 )
 from shared.definitions.models.listener import Listener
 from shared.definitions.models.lookup import Lookup
+from shared.definitions.models.marks import DROPPED, RETURNED, Expire, SetColumns
 from shared.definitions.models.names import names_in
 from shared.definitions.models.schedule import cron
 from shared.definitions.models.secrets import (
@@ -53,10 +54,12 @@ __all__ = [
     "Parameter",
     "ParameterValue",
     "Safety",
+    "SetColumns",
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
     "WriteOptions",
+    "WritePolicy",
 ]
 
 ParameterValue = str | int | float | bool | dt.datetime | dt.date | None
@@ -81,6 +84,15 @@ class NullPolicy(StrEnum):
 
     CLEAR = "clear"
     KEEP = "keep"
+
+
+class WritePolicy(StrEnum):
+    """When a sync writes the value of a column."""
+
+    ALWAYS = "always"
+    IF_EMPTY = "if_empty"
+    ON_INSERT = "on_insert"
+    UNLESS_EDITED = "unless_edited"
 
 
 _ColumnName = Annotated[str, Field(min_length=1)]
@@ -113,6 +125,12 @@ class Mapping(Model):
     )
     on_null: NullPolicy = Field(
         default=NullPolicy.CLEAR, description="Whether an empty value clears the target column or keeps its value."
+    )
+    write: WritePolicy = Field(
+        default=WritePolicy.ALWAYS,
+        description="When the value is written: `always`; `if_empty` fills an empty column only; `on_insert` sets it "
+        "when the record is created and never again; `unless_edited` leaves a value that was changed in Dataverse "
+        "since this sync last wrote it. `if_empty` and `unless_edited` need strategy `full`.",
     )
 
     @property
@@ -256,12 +274,6 @@ class ChangedWhen(Model):
     when: Sql = Field(description="Condition over `source.*` and `target.*`.")
 
 
-class Expire(Model):
-    """Mark a dropped record instead of deleting it."""
-
-    expire: str = Field(min_length=1, description="Date column that is set once, to the start of the run.")
-
-
 def _limit(value: str | int) -> str | int:
     if isinstance(value, str) and not 0 <= float(value.rstrip("%")) <= 100:  # noqa: PLR2004 - percent
         raise ValueError("a share is between 0% and 100%")
@@ -314,8 +326,27 @@ class SyncBehaviour(Model):
         default="update", description="What happens to rows that differ from their record, including adopted records."
     )
     dropped: Annotated[
-        Annotated[Literal["delete", "ignore"], Tag("text")] | Annotated[Expire, Tag("mapping")], SHAPE
-    ] = Field(default="ignore", description="What happens to records that the source does not have.")
+        Annotated[Literal["delete", "ignore", "deactivate"], Tag("text")]
+        | Annotated[Expire, Tag("mapping")]
+        | Annotated[SetColumns, Tag("set")],
+        DROPPED,
+    ] = Field(
+        default="ignore",
+        description="What happens to records that the source does not have. `deactivate` sets the state Inactive with "
+        "its default status reason.",
+    )
+    returned: Annotated[
+        Annotated[Literal["ignore", "reactivate"], Tag("text")] | Annotated[SetColumns, Tag("set")], RETURNED
+    ] = Field(
+        default="ignore",
+        description="What happens to the mark of a record that this sync has marked and whose row is back. "
+        "`reactivate` takes the mark of `deactivate` or `expire` away. Records that other users closed are left alone.",
+    )
+    dropped_scope: Literal["all", "own"] = Field(
+        default="all",
+        description="Which records are dropped: `all`, or only those that this sync created or matched in an earlier "
+        "run (`own`).",
+    )
     action_column: str | None = Field(
         default=None,
         min_length=1,
@@ -346,3 +377,12 @@ class SyncDefinition(Model):
     destination: DynamicsDestination = Field(description="Table that is kept equal to the source.")
     sync_behaviour: SyncBehaviour = Field(description="What happens to new, changed and dropped records.")
     listener: Listener | None = Field(default=None, description="Real time; without it, the sync runs only as a batch.")
+
+    @property
+    def keeps_ledger(self) -> bool:
+        """Whether the sync has to remember which records it created, matched or marked, or what it wrote."""
+        behaviour = self.sync_behaviour
+        if behaviour.strategy is not Strategy.FULL:
+            return False
+        edited = any(mapping.write is WritePolicy.UNLESS_EDITED for mapping in self.destination.mappings)
+        return edited or behaviour.returned != "ignore" or behaviour.dropped_scope == "own"

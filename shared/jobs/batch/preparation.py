@@ -10,6 +10,7 @@ from shared.definitions import Strategy, SyncDefinition, in_odata
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, RequestRefused, UserError
 from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.remembering import Remembering, remembering_steps
 from shared.jobs.outcomes import make_outcomes
 from shared.jobs.progress import Phase
 from shared.jobs.referencing import read_references
@@ -17,10 +18,27 @@ from shared.jobs.run_steps import RunSteps, Stage
 from shared.transform import check, desire_of, early_lookups, late_lookups, layout
 from shared.workspace import Step, Workspace
 
-__all__ = ["explained", "prepare"]
+__all__ = ["Prepared", "explained", "prepare"]
 
 
-def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime) -> EntityMetadata:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What the writing needs of the preparation.
+
+    Attributes:
+        entity: The metadata of the target's table.
+        memory: The ledger; None where the sync keeps none.
+    """
+
+    entity: EntityMetadata
+    memory: Remembering | None
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the run."""
+        return self.memory.notes() if self.memory else ()
+
+
+def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime) -> Prepared:
     """Fill the workspace up to `decisions` and `changes`; nothing is written to Dataverse.
 
     Args:
@@ -28,9 +46,6 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
         tools: What it works with.
         workspace: Empty.
         started: The start of the run; what an expired record's date column is set to.
-
-    Returns:
-        The metadata of the target's table.
 
     Raises:
         DefinitionError: The definition does not fit the table; all problems at once, before a row is read.
@@ -40,13 +55,14 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
     tools.progress.phase(Phase.CHECK)
     entity = tools.dataverse.tables_of(job.definition)
     steps = _steps(job.definition, entity, started, workspace)
-    preparation = _Preparation(job=job, tools=tools, workspace=workspace, steps=steps)
+    memory = Remembering.of(job.definition, entity, steps.columns, tools.state)
+    preparation = _Preparation(job=job, tools=tools, workspace=workspace, steps=steps, memory=memory)
     for stage in Stage:
         preparation.begin(stage)
         for step in steps.of(stage):
             workspace.run(step)
     make_outcomes(workspace)
-    return entity
+    return Prepared(entity=entity, memory=memory)
 
 
 def explained(definition: SyncDefinition, entity: EntityMetadata, *, started: datetime) -> tuple[Step, ...]:
@@ -55,7 +71,8 @@ def explained(definition: SyncDefinition, entity: EntityMetadata, *, started: da
     Raises:
         DefinitionError: The definition does not fit the table.
     """
-    return _steps(definition, entity, started).all()
+    steps = _steps(definition, entity, started)
+    return (*steps.all(), *remembering_steps(definition, entity, steps.columns))
 
 
 def _steps(
@@ -85,6 +102,7 @@ class _Preparation:
     tools: Tools
     workspace: Workspace
     steps: RunSteps
+    memory: Remembering | None
 
     def begin(self, stage: Stage) -> None:
         """Do what comes before the steps of a stage: `source_raw` and `current` are filled without SQL of the run."""
@@ -100,6 +118,8 @@ class _Preparation:
                 phase(Phase.READ)
             case Stage.MATCH:
                 self._read()
+                if self.memory:
+                    self.memory.load(self.workspace)
             case Stage.LINK:
                 late = late_lookups(self.job.definition, self.steps.entity)
                 read_references(self.workspace, self.tools.dataverse, late, self.job.parameters)

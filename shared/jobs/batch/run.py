@@ -10,13 +10,14 @@ from typing import Any
 
 from shared.dataverse import WriteLimits
 from shared.definitions import SyncDefinition
+from shared.entities import EntityMetadata
 from shared.errors import StalePlanError, UserError
 from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.names import with_names
-from shared.jobs.batch.preparation import prepare
+from shared.jobs.batch.preparation import Prepared, prepare
 from shared.jobs.batch.reports import error_files, error_rows
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
@@ -51,6 +52,7 @@ class PlanReport:
     target: RowCounts
     sample: tuple[SampleChange, ...]
     errors: tuple[Any, ...]
+    notes: tuple[str, ...] = ()
     requests: int
     elapsed_seconds: float
 
@@ -67,12 +69,16 @@ class PlanReport:
                 "updated": counts.update,
                 "deleted": counts.delete,
                 "expired": counts.expire,
+                "deactivated": counts.deactivate,
+                "marked": counts.mark,
+                "reactivated": counts.reactivate,
                 "upserted": counts.upsert,
                 "created_references": counts.created_references,
                 "unchanged": counts.unchanged,
                 "ignored": counts.ignored,
             },
             "violations": list(self.plan.violations()),
+            "notes": list(self.notes),
             "checksum": self.plan.checksum,
             "sample": [change.to_json() for change in self.sample],
             "errors": [error.to_json() for error in self.errors],
@@ -92,7 +98,8 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
     """
     start = tools.clock.monotonic()
     with tools.open_workspace() as workspace:
-        entity = prepare(job, tools, workspace, tools.clock.now())
+        prepared = prepare(job, tools, workspace, tools.clock.now())
+        entity = prepared.entity
         columns = layout(job.definition, entity)
         shown = read_samples(workspace.query(sample_query(sample)))
         return PlanReport(
@@ -103,6 +110,7 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
             target=_target_counts(workspace),
             sample=with_names(shown, entity, columns, workspace, tools.dataverse),
             errors=error_rows(workspace),
+            notes=prepared.notes(),
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
         )
@@ -156,6 +164,7 @@ class _Run:
         self._begun = tools.clock.monotonic()
         self._columns: Sequence[TargetColumn] = ()
         self._written: RunSummary | None = None  # what the writing came to, however it ended
+        self._notes: tuple[str, ...] = ()
 
     def execute(self) -> RunSummary:
         self.log.begin()
@@ -168,8 +177,8 @@ class _Run:
         refuse_used_plan(self.tools.state, self.approved.id if self.approved else "")
         try:
             with workspace.until(self._left if self.job.options.deadline is not None else None):
-                entity = prepare(self.job, self.tools, workspace, self.log.started)
-                self._columns = layout(self.job.definition, entity)
+                prepared = prepare(self.job, self.tools, workspace, self.log.started)
+                self._columns = layout(self.job.definition, prepared.entity)
                 plan = _plan(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
@@ -179,16 +188,32 @@ class _Run:
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
             cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
         )
+        self._notes = prepared.notes()
         try:
-            adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
-            order = WriteOrder.of(adoption, self.job.definition, self._columns)
-            with self._using_plan():
-                write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
+            with self._using_plan(), self._remembering(prepared, workspace):
+                self._write(prepared.entity, workspace, limits)
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._written = self._summary(workspace)
             self.log.keep(summary.errors, error_files(workspace, self.job.options.run_id))
         return summary
+
+    def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
+        adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
+        order = WriteOrder.of(adoption, self.job.definition, self._columns)
+        write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
+
+    @contextmanager
+    def _remembering(self, prepared: Prepared, workspace: Workspace) -> Iterator[None]:
+        """Note in the ledger what is about to be written, and afterwards what has become of it, however it ended."""
+        if prepared.memory is None:
+            yield
+            return
+        prepared.memory.note_before(workspace, fence=self.log.fence)
+        try:
+            yield
+        finally:
+            prepared.memory.note_after(workspace, fence=self.log.fence)
 
     def _using_plan(self) -> AbstractContextManager[None]:
         use = PlanUse(
@@ -230,9 +255,8 @@ class _Run:
         ((violations,),) = workspace.query(violations_query())
         state, message = self._verdict(done, source, violations, skip_reason(workspace))
         made, to_make = creation_counts(workspace, creating_columns(self.job.definition, self._columns))
-        counts = PlanCounts.from_rows(
-            workspace.query(counts_query())
-        )  # as the plan is now: no drop of an adopted record
+        # As the plan is now: no drop of an adopted record is left in it.
+        counts = PlanCounts.from_rows(workspace.query(counts_query()))
         return replace(
             self._so_far(state, message),
             completed=not done.skipped,
@@ -242,11 +266,15 @@ class _Run:
             updated=ChangeCounts(done=done.update, planned=counts.update),
             deleted=ChangeCounts(done=done.delete, planned=counts.delete),
             expired=ChangeCounts(done=done.expire, planned=counts.expire),
+            deactivated=ChangeCounts(done=done.deactivate, planned=counts.deactivate),
+            marked=ChangeCounts(done=done.mark, planned=counts.mark),
+            reactivated=ChangeCounts(done=done.reactivate, planned=counts.reactivate),
             upserted=ChangeCounts(done=done.upsert, planned=counts.upsert),
             created_references=ChangeCounts(done=made, planned=to_make),
             unchanged=counts.unchanged,
             ignored=counts.ignored,
             adopted=done.adopted,
+            edited=done.edited,
             failed=done.failed,
             skipped=done.skipped,
             violations=violations,
@@ -257,14 +285,15 @@ class _Run:
         """State and message of a run whose writing has ended, worst first."""
         if done.skipped:
             said = f"stopped before the end ({skipped}): {done.skipped:,} changes are left for the next run"
-            return self._stopped(skipped), said
+            return self._stopped(skipped), "; ".join((said, *self._notes))
         parts = (
             (done.failed, "changes were refused by Dataverse"),
             (source.rejected, "source rows were rejected"),
             (violations, "rows lack a mandatory value"),
         )
         said = ", ".join(f"{count:,} {what}" for count, what in parts if count)
-        return (RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED), said
+        state = RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED
+        return state, "; ".join(filter(None, (said, *self._notes)))
 
     def _stopped(self, reason: str) -> RunState:
         if reason == "cancelled":  # by a person, or because the lease was lost

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Final
 
 from shared.dataverse import Change, ChangeAction, Dataverse
 from shared.definitions import ParameterValue, SyncDefinition, in_odata
-from shared.definitions.models import Expire, Strategy
+from shared.definitions.models import Strategy
 from shared.events import EventAction, NetChange
 from shared.jobs.adoption import Adoption
 from shared.jobs.real_time.boundary import Failure
@@ -21,7 +21,7 @@ from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.writing import WriteOrder
-from shared.reconcile import PlanAction, counts_query, enforces
+from shared.reconcile import PlanAction, blind_mark, counts_query, enforces
 from shared.reconcile.waves import (
     GIVEN,
     GIVEN_ACTION,
@@ -33,8 +33,8 @@ from shared.reconcile.waves import (
     WAVE_SOURCE,
     asked_query,
     doubles_query,
-    expire_statement,
     keep_asked_statement,
+    mark_statement,
     move_statement,
     spare_rejected_statement,
     wave_changes_query,
@@ -118,7 +118,7 @@ class Wave:
         judged = failures_of(self.workspace.query(REJECTED_CHANGES)) if comparing and enforces(self.sync.layout) else {}
         refused = {change: failure for change, failure in judged.items() if change not in rejected}
         if not comparing:
-            self._expire()
+            self._mark()
         counts["ignored"] += len(changes) + doubles - counts.total() - len(rejected)
         counts["failed"] += len(rejected)
         deletes = comparing and (moves or any(change.action is EventAction.DELETE for change in changes))
@@ -189,10 +189,7 @@ class Wave:
                 return EventAction.DELETE.value
             case "ignore":
                 return GIVEN_IGNORE
-            case Expire():
-                return EventAction.UPDATE.value
-            case unknown:
-                assert_never(unknown)
+        return EventAction.UPDATE.value
 
     def _desire(self, condition: str, *, single: bool) -> None:
         """Make `desired`: the rows of a change become one."""
@@ -272,12 +269,13 @@ class Wave:
         self._desire(GIVEN, single=single)
         self.workspace.create(WAVE_ACTIONS)
 
-    def _expire(self) -> None:
-        """What is dropped and only marked becomes an update of the one column."""
-        behaviour = self.sync.definition.sync_behaviour
-        if behaviour.strategy is not Strategy.UPSERT or not isinstance(behaviour.dropped, Expire):
+    def _mark(self) -> None:
+        """What is dropped and only marked becomes an update of the columns of the mark."""
+        definition = self.sync.definition
+        parts = blind_mark(definition, self.sync.layout, started=self.started)
+        if definition.sync_behaviour.strategy is not Strategy.UPSERT or not parts:
             return
-        self.workspace.execute(expire_statement(self.sync.layout, behaviour.dropped.expire, self.started))
+        self.workspace.execute(mark_statement(parts))
 
     # -- Writing -------------------------------------------------------------------------------------------------
 
@@ -308,11 +306,18 @@ class Wave:
         return [
             (
                 Change(
-                    number=n, action=ChangeAction(what), id=record, key=key, payload=sent, columns=names, later=later
+                    number=n,
+                    action=ChangeAction(what),
+                    id=record,
+                    key=key,
+                    payload=sent,
+                    columns=names,
+                    on_create=once,
+                    later=later,
                 ),
                 position,
             )
-            for n, what, record, key, sent, names, later, position in rows
+            for n, what, record, key, sent, names, once, later, position in rows
         ]
 
 

@@ -11,6 +11,7 @@ from azure.data.tables import TableEntity
 
 from shared.state.azure._events import LETTERS, EventTables
 from shared.state.azure._leases import LEASES, LeaseTables
+from shared.state.azure._ledgers import LedgerFiles
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left
 from shared.state.azure._storage import key, read_record
 from shared.state.records import Pruned, RunRecord
@@ -22,7 +23,7 @@ KEYS: Final = ["PartitionKey", "RowKey"]
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 
-class Retention(LeaseTables, EventTables):
+class Retention(LeaseTables, LedgerFiles, EventTables):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -34,8 +35,9 @@ class Retention(LeaseTables, EventTables):
         self._remove_letters({(row["PartitionKey"], row["RowKey"]) for row in letters})
         leases = self._old_leases(before, limit)
         self._delete(LEASES, leases)
-        more = max(len(runs), len(letters), len(leases)) >= limit
-        return Pruned(runs=len(runs), dead_letters=len(letters), leases=len(leases), more=more)
+        ledgers = self._remove_old_ledgers(before, limit)
+        more = max(len(runs), len(letters), len(leases), ledgers) >= limit
+        return Pruned(runs=len(runs), dead_letters=len(letters), leases=len(leases), ledgers=ledgers, more=more)
 
     def _old_runs(self, before: datetime) -> Iterator[dict[str, str]]:
         """The keys of the rows of runs that may go, among those of all syncs, with their sync."""

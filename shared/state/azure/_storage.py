@@ -42,6 +42,8 @@ R = TypeVar("R")
 
 PREFIX = "dynamicssync"
 CONTAINER = "dynamics-sync"
+# What has values of rows lies apart, so that fewer people can be given the right to read it.
+MEMORY = "dynamics-sync-memory"
 # A text property holds 64 KiB of UTF-16; documents are ASCII, so this is below 32,768 characters.
 CHUNK = 30_000
 # An entity group transaction holds 100 entities of one partition.
@@ -83,7 +85,7 @@ class Storage:
         self._now = now or (lambda: datetime.now(UTC))
         self._lock = threading.Lock()
         self._opened: dict[str, TableClient] = {}
-        self._container: ContainerClient | None = None
+        self._containers: dict[str, ContainerClient] = {}
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="state")
 
     @classmethod
@@ -134,16 +136,16 @@ class Storage:
                     self._opened[name] = self._tables.create_table_if_not_exists(f"{PREFIX}{name}")
             return self._opened[name]
 
-    def _files(self) -> ContainerClient:
-        """The container, made when it is missing."""
+    def _files(self, name: str = CONTAINER) -> ContainerClient:
+        """A container, made when it is missing."""
         with self._lock:
-            if self._container is None:
-                container = self._blobs.get_container_client(CONTAINER)
+            if name not in self._containers:
+                container = self._blobs.get_container_client(name)
                 with explained():
                     if not container.exists():
                         _make(container)
-                self._container = container
-            return self._container
+                self._containers[name] = container
+            return self._containers[name]
 
     def _get(self, table: str, partition: str, row: str) -> TableEntity | None:
         with explained():
@@ -233,12 +235,12 @@ class Storage:
             except ResourceNotFoundError:
                 return None
 
-    def _delete_files(self, paths: Iterable[str]) -> None:
+    def _delete_files(self, paths: Iterable[str], container: str = CONTAINER) -> None:
         """Delete blobs; one that is already deleted is not an error."""
 
         def remove(part: list[str]) -> None:
             with explained():
-                self._files().delete_blobs(*part, raise_on_any_failure=False)
+                self._files(container).delete_blobs(*part, raise_on_any_failure=False)
 
         self._each(remove, parts(paths, FILES_AT_ONCE))
 

@@ -34,7 +34,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -48,6 +48,13 @@ CREATE TABLE IF NOT EXISTS used_plans(
     plan_id TEXT PRIMARY KEY, checksum TEXT NOT NULL, sync TEXT NOT NULL, run_id TEXT NOT NULL,
     used TEXT NOT NULL) WITHOUT ROWID
 """
+_LEDGERS = """
+CREATE TABLE IF NOT EXISTS ledgers(
+    sync TEXT PRIMARY KEY, parts TEXT NOT NULL, version INTEGER NOT NULL, fence INTEGER NOT NULL,
+    swapped TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger_parts(
+    sync TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (sync, name))
+"""
 # Version -> what makes the next one of it.
 UPGRADES = {
     1: f"""
@@ -57,6 +64,7 @@ INSERT INTO errors SELECT * FROM errors_without_messages;
 DROP TABLE errors_without_messages
 """,
     2: f"{_CLOCK};{_USED_PLANS}",
+    3: _LEDGERS,
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -83,7 +91,8 @@ CREATE TABLE job_requests(
     id TEXT PRIMARY KEY, sync TEXT NOT NULL, requested TEXT NOT NULL, parameters TEXT NOT NULL, force INTEGER NOT NULL,
     requested_by TEXT NOT NULL) WITHOUT ROWID;
 {_CLOCK};
-{_USED_PLANS}
+{_USED_PLANS};
+{_LEDGERS}
 """
 RUN_FIELDS = (
     "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",

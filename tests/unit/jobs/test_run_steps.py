@@ -21,6 +21,12 @@ from tests.unit.transform.world import ACCOUNT, definition, load
 STARTED = datetime(2026, 3, 1, tzinfo=UTC)
 COLUMNS = ({"name": "name"}, {"name": "op"})
 MAPPINGS = ({"source": "name", "target": "name"}, {"value": "NULL", "target": "expiredon"})
+LEDGERS: list[dict[str, Any]] = [
+    {},
+    {"dropped_scope": "own"},
+    {"returned": {"set": {"notes": "'back'"}}},
+    {"returned": {"set": {"notes": "'back'"}}, "changed": {"when": "source.name <> target.name"}},
+]
 BEHAVIOURS: list[dict[str, Any]] = [
     *(
         {"dropped": dropped, "changed": changed}
@@ -28,6 +34,7 @@ BEHAVIOURS: list[dict[str, Any]] = [
             ("delete", "ignore", {"expire": "expiredon"}), ("update", {"when": "source.name <> target.name"})
         )
     ),
+    *({"dropped": {"set": {"expiredon": "'2020-01-01'"}}, **more} for more in LEDGERS),
     {"strategy": "delta"},
     {"strategy": "delta", "action_column": "op"},
     {"strategy": "upsert"},
@@ -62,6 +69,23 @@ def test_a_step_needs_the_tables_in_its_sql_and_earlier_steps_have_made_them(
         assert step.needs <= made, step.title
         assert step.sql == (step.creates.sql if step.creates else step.sql)
         made |= created
+
+
+@pytest.mark.parametrize("filtered", [None, "name ne null"])
+def test_the_steps_of_the_ledger_need_the_tables_in_their_sql(filtered: str | None) -> None:
+    """Those before the first write and those after the last one; `explain` shows them behind all others."""
+    edited = ({"source": "name", "target": "name", "write": "unless_edited"},)
+    run = definition(COLUMNS, edited, dropped={"expire": "expiredon"}, returned="reactivate", dropped_scope="own")
+    destination = run.destination.model_copy(update={"filter": filtered})
+    run = run.model_copy(update={"destination": destination})
+    steps = explained(run, ACCOUNT, started=STARTED)
+    made: set[str] = {Table.SOURCE_RAW, Table.OUTCOMES}
+    for step in steps:
+        created = {step.creates.name} if step.creates else set()
+        assert tables_in(step) == step.needs | created, step.title
+        assert step.needs <= made, step.title
+        made |= created
+    assert {Table.LEDGER, Table.LEDGER_BEFORE, Table.LEDGER_AFTER} <= made
 
 
 def test_a_step_that_writes_down_changes_names_the_decision_that_it_works_on() -> None:

@@ -1,0 +1,90 @@
+"""What a run reads from the ledger of its sync, and what it adds to it: before the first write and after the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.definitions import SyncDefinition
+from shared.entities import EntityMetadata, LedgerStore
+from shared.memory import Ledger
+from shared.reconcile import after_writing, before_writing, fill_ledger
+from shared.transform import TargetColumn
+from shared.workspace import Step, Table, Workspace
+
+__all__ = ["Remembering", "remembering_steps"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembering:
+    """The ledger of one run.
+
+    Attributes:
+        columns: The target columns.
+    """
+
+    definition: SyncDefinition
+    entity: EntityMetadata
+    columns: Sequence[TargetColumn]
+    ledger: Ledger
+
+    @classmethod
+    def of(
+        cls, definition: SyncDefinition, entity: EntityMetadata, columns: Sequence[TargetColumn], store: LedgerStore
+    ) -> Remembering | None:
+        """The ledger of a run; None where the definition needs none."""
+        if not definition.keeps_ledger:
+            return None
+        return cls(definition=definition, entity=entity, columns=columns, ledger=Ledger(store, definition.name))
+
+    def load(self, workspace: Workspace) -> None:
+        """Fill the table `ledger`.
+
+        Raises:
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        self.ledger.load(workspace, lambda rows: fill_ledger(self.columns, rows))
+
+    def note_before(self, workspace: Workspace, *, fence: int) -> None:
+        """Add what the run is about to write: a run that dies is understood by the next one.
+
+        Raises:
+            LedgerConflictError: Another run has changed the ledger; nothing was written.
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        for step in _before(self.entity, self.columns):
+            workspace.run(step)
+        self.ledger.append(workspace, Table.LEDGER_BEFORE, fence=fence)
+
+    def note_after(self, workspace: Workspace, *, fence: int) -> None:
+        """Add what has become of the records.
+
+        Raises:
+            LedgerConflictError: Another run has changed the ledger, because this one lost its lease.
+            RetryLater, AbortRun: The state store is away, or refuses us.
+        """
+        for step in after_writing(self.definition, self.columns):
+            workspace.run(step)
+        self.ledger.append(workspace, Table.LEDGER_AFTER, fence=fence)
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the ledger."""
+        if not self.ledger.missing:
+            return ()
+        note = (
+            f"the ledger of this sync is missing ({self.ledger.missing}): nothing is dropped, reactivated or "
+            "overwritten that only the ledger allows, and a new one is begun"
+        )
+        return (note,)
+
+
+def _before(entity: EntityMetadata, columns: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    identity = entity.attributes.get(entity.primary_id)
+    return before_writing(columns, with_ids=identity is not None and identity.creatable)
+
+
+def remembering_steps(
+    definition: SyncDefinition, entity: EntityMetadata, columns: Sequence[TargetColumn]
+) -> tuple[Step, ...]:
+    """The SQL of the steps before the first write and after the last; empty where no ledger is kept."""
+    return (*_before(entity, columns), *after_writing(definition, columns)) if definition.keeps_ledger else ()

@@ -1,0 +1,266 @@
+"""What a sync remembers of each record, as SQL: the table `ledger`, and the rows that a run adds to it.
+
+A row has the record's id, its origin (`created`, `matched` or `marked`), whether this sync has marked it, and as JSON
+objects the last written values of columns with `write: unless_edited`: those that were `written`, and those that were
+`pending` when a run was interrupted. A row without an origin says that the record is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from shared.definitions.models import SyncDefinition, WritePolicy
+from shared.reconcile.columns import sent, unedited
+from shared.reconcile.marks import marks_held
+from shared.reconcile.plan import PlanAction
+from shared.transform import TargetColumn
+from shared.workspace import NewTable, Step, Table, literal, quoted
+
+__all__ = ["after_writing", "before_writing", "fill_ledger", "ledger_table_step"]
+
+_MARKS: Final = (PlanAction.EXPIRE, PlanAction.DEACTIVATE, PlanAction.MARK)
+_MARKING: Final = f"({', '.join(map(literal, _MARKS))})"
+# As `outcomes` has them; of the last two it is not known what the record holds now, so what was pending stays so.
+_APPLIED, _ADOPTED, _FAILED, _UNKNOWN = "'applied'", "'adopted'", "'failed'", "('skipped', 'edited')"
+
+
+def ledger_table_step(layout: Sequence[TargetColumn]) -> Step:
+    """The step that makes `ledger`, without rows."""
+    columns = [
+        "_id UUID", "_origin VARCHAR", "_own BOOLEAN", "_marked BOOLEAN", "_written VARCHAR", "_pending VARCHAR",
+    ]  # fmt: skip
+    for column in _guarded(layout):
+        for knows, value in _KINDS:
+            columns += [f"{_name(knows, column)} BOOLEAN", f"{_name(value, column)} {column.sql_type}"]
+    listed = ",\n  ".join(columns)
+    return Step.creating("Make room for the ledger", NewTable(name=Table.LEDGER, columns=f"(\n  {listed})"))
+
+
+_KINDS: Final = (("knows", "was"), ("pends", "next"))
+
+
+def fill_ledger(layout: Sequence[TargetColumn], rows: str) -> str:
+    """SQL that fills `ledger`.
+
+    Args:
+        layout: The target columns.
+        rows: SQL of a query for the stored rows, the latest of each record: id, origin, marked, written, pending.
+    """
+    items = ["id", "origin", "origin IN ('created', 'matched')", "marked", "written", "pending"]
+    for column in _guarded(layout):
+        path = literal(f'$."{column.name}"')
+        for stored in ("written", "pending"):
+            text = f"json_extract_string({stored}, {path})"
+            value = f"TRY_CAST({text} AS {column.sql_type})"
+            known = f"json_exists({stored}, {path}) AND ({text} IS NULL OR {value} IS NOT NULL)"
+            items += [f"coalesce({known}, false)", value]
+    return f"INSERT INTO ledger\nSELECT {', '.join(items)}\nFROM ({rows})\nWHERE origin IS NOT NULL"
+
+
+def before_writing(layout: Sequence[TargetColumn], *, with_ids: bool) -> tuple[Step, ...]:
+    """The steps that make `ledger_before`: what the run is about to do, so that an interrupted run is understood.
+
+    Args:
+        layout: The target columns.
+        with_ids: New records can be given their ids here.
+    """
+    guarded = _guarded(layout)
+    pending = _json((f"({sent(c)}) AND ({_has(c)} OR changes.action = 'insert')", c, "desired") for c in guarded)
+    wrote = f"changes.action IN ('update', 'reactivate') AND {pending} <> '{{}}'" if guarded else "false"
+    query = f"""
+SELECT changes._id AS id,
+  coalesce(ledger._origin, CASE WHEN changes.action = 'insert' THEN 'created'
+    WHEN changes.action IN {_MARKING} THEN 'marked' ELSE 'matched' END) AS origin,
+  coalesce(ledger._marked, false) OR changes.action IN {_MARKING} AS marked,
+  {_settled(layout)} AS written,
+  {f"nullif({pending}, '{{}}')" if guarded else "NULL::VARCHAR"} AS pending
+FROM changes
+LEFT JOIN ledger ON ledger._id = changes._id
+LEFT JOIN desired ON desired._row = changes._row
+LEFT JOIN current AS target ON target._id = changes._id
+WHERE changes._id IS NOT NULL AND (changes.action = 'insert' OR changes.action IN {_MARKING} OR {wrote})""".strip()
+    note = Step.creating(
+        "Note in the ledger what is about to be written",
+        NewTable(name=Table.LEDGER_BEFORE, query=query),
+        needs=frozenset({Table.CHANGES, Table.LEDGER, Table.DESIRED, Table.CURRENT}),
+    )
+    return (*([_IDS] if with_ids else []), note)
+
+
+# Like the ids that the writer makes: random, with the time in the last six bytes, by which SQL Server orders ids.
+_IDS: Final = Step(
+    "Give new records their ids",
+    "UPDATE changes SET _id = CAST(left(CAST(uuid() AS VARCHAR), 24) || "
+    "printf('%012x', epoch_ms(current_timestamp)) AS UUID) WHERE action = 'insert' AND _id IS NULL",
+    needs=frozenset({Table.CHANGES}),
+)
+
+
+def after_writing(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """The steps that make `ledger_after`: the rows of `ledger` that the run has changed."""
+    parts = [
+        _matched(definition, layout),
+        _created(layout),
+        _ADOPTED_RECORDS,
+        _marked(layout),
+        _DELETED,
+        _NOT_MADE,
+        _NOT_TRIED,
+    ]
+    parts.append(_opened(definition, layout))
+    if definition.destination.filter is None:
+        parts.append(_GONE)
+    union = "\n  UNION ALL\n".join(parts)
+    same = " AND ".join(
+        f"ledger._{name} IS NOT DISTINCT FROM found.{name}" for name in ("origin", "marked", "written", "pending")
+    )
+    query = f"""
+WITH fate AS (
+  SELECT changes._change, changes.action, changes._row, changes._id, changes.columns,
+    coalesce(outcomes.result, 'skipped') AS result, outcomes.id
+  FROM changes LEFT JOIN outcomes ON outcomes._change = changes._change),
+found AS (
+{union})
+SELECT id, origin, marked, written, pending FROM found
+WHERE EXISTS (SELECT 1 FROM ledger_before WHERE ledger_before.id = found.id)
+  OR NOT EXISTS (SELECT 1 FROM ledger WHERE ledger._id = found.id AND {same})""".strip()
+    needs = frozenset(
+        {
+            Table.CHANGES, Table.OUTCOMES, Table.DECISIONS, Table.DESIRED, Table.CURRENT, Table.LEDGER,
+            Table.LEDGER_BEFORE,
+        }
+    )  # fmt: skip
+    return (
+        Step.creating(
+            "Note in the ledger what has become of the records",
+            NewTable(name=Table.LEDGER_AFTER, query=query),
+            needs=needs | ({Table.TARGET_ERRORS} if definition.destination.filter is None else set()),
+        ),
+    )
+
+
+def _matched(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """Records that have a row."""
+    columns = _guarded(layout)
+    applied = f"fate.result = {_APPLIED}"
+    written = [
+        (
+            f"CASE WHEN {applied} AND list_contains(string_split(fate.columns, ','), {literal(c.name)}) "
+            f"THEN {_member(c, f'desired.{quoted(c.name)}')} "
+            f"WHEN ({sent(c)} AND desired.{quoted(c.name)} IS NOT DISTINCT FROM target.{quoted(c.name)}) "
+            f"OR {unedited(c)} THEN {_member(c, f'target.{quoted(c.name)}')} "
+            f"WHEN ledger.{_name('knows', c)} THEN {_member(c, 'ledger.' + _name('was', c))} END"
+        )
+        for c in columns
+    ]
+    return f"""
+  SELECT target._id AS id, coalesce(nullif(ledger._origin, 'marked'), 'matched') AS origin,
+    CASE WHEN fate.action = 'reactivate' AND {applied} THEN false
+      ELSE coalesce(ledger._marked AND ({marks_held(definition, layout)}), false) END AS marked,
+    {_object(written)} AS written,
+    NULL::VARCHAR AS pending
+  FROM decisions
+  JOIN desired ON desired._row = decisions._row
+  JOIN current AS target ON target._id = decisions._id
+  LEFT JOIN ledger ON ledger._id = target._id
+  LEFT JOIN fate ON fate._row = decisions._row AND fate._id = decisions._id
+  WHERE coalesce(fate.result, '') NOT IN {_UNKNOWN}"""
+
+
+def _created(layout: Sequence[TargetColumn]) -> str:
+    written = _json((sent(column), column, "desired") for column in _guarded(layout))
+    return f"""
+  SELECT coalesce(fate.id, fate._id), 'created', false, {written}, NULL
+  FROM fate JOIN desired ON desired._row = fate._row
+  WHERE fate.action = 'insert' AND fate.result = {_APPLIED}"""
+
+
+_ADOPTED_RECORDS: Final = f"""
+  SELECT fate.id, coalesce(nullif(ledger._origin, 'marked'), 'matched'), coalesce(ledger._marked, false),
+    coalesce(ledger._written, '{{}}'), NULL
+  FROM fate LEFT JOIN ledger ON ledger._id = fate.id
+  WHERE fate.action = 'insert' AND fate.result = {_ADOPTED}"""
+_DELETED: Final = f"""
+  SELECT fate._id, NULL, false, NULL, NULL
+  FROM fate WHERE fate.action = 'delete' AND fate.result = {_APPLIED}"""
+_NOT_MADE: Final = f"""
+  SELECT fate._id, NULL, false, NULL, NULL
+  FROM fate
+  WHERE fate.action = 'insert' AND fate._id IS NOT NULL AND fate._id IS DISTINCT FROM fate.id
+    AND fate.result IN ({_FAILED}, {_ADOPTED})"""
+# A record whose drop was taken out of the plan, because it has the key of a row.
+_NOT_TRIED: Final = """
+  SELECT ledger_before.id, ledger._origin, coalesce(ledger._marked, false), ledger._written, ledger._pending
+  FROM ledger_before LEFT JOIN ledger ON ledger._id = ledger_before.id
+  WHERE NOT EXISTS (SELECT 1 FROM fate WHERE ledger_before.id IN (fate._id, fate.id))"""
+_GONE: Final = """
+  SELECT ledger._id, NULL, false, NULL, NULL
+  FROM ledger
+  WHERE NOT EXISTS (SELECT 1 FROM current WHERE current._id = ledger._id)
+    AND NOT EXISTS (SELECT 1 FROM target_errors WHERE target_errors._id = ledger._id)"""
+
+
+def _marked(layout: Sequence[TargetColumn]) -> str:
+    """Records that were marked, or whose mark was refused."""
+    applied = f"fate.result = {_APPLIED}"
+    return f"""
+  SELECT fate._id, CASE WHEN {applied} THEN coalesce(ledger._origin, 'marked') ELSE ledger._origin END,
+    {applied} OR coalesce(ledger._marked, false), {_settled(layout)}, NULL
+  FROM fate
+  JOIN current AS target ON target._id = fate._id
+  LEFT JOIN ledger ON ledger._id = fate._id
+  WHERE fate.action IN {_MARKING} AND fate.result IN ({_APPLIED}, {_FAILED})"""
+
+
+def _settled(layout: Sequence[TargetColumn]) -> str:
+    """SQL for what is known to be written into the record `target` before this run: nothing stays pending."""
+    columns = _guarded(layout)
+    if not columns:
+        return "ledger._written"
+    return _object(
+        [
+            f"CASE WHEN {unedited(c)} THEN {_member(c, f'target.{quoted(c.name)}')} "
+            f"WHEN ledger.{_name('knows', c)} THEN {_member(c, 'ledger.' + _name('was', c))} END"
+            for c in columns
+        ]
+    )
+
+
+def _opened(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """Records without a row whose mark somebody has taken away, and that are not marked again."""
+    return f"""
+  SELECT target._id, ledger._origin, false, ledger._written, ledger._pending
+  FROM decisions
+  JOIN current AS target ON target._id = decisions._id
+  JOIN ledger ON ledger._id = target._id
+  WHERE decisions._row IS NULL AND decisions.action = 'ignored' AND ledger._marked
+    AND NOT ({marks_held(definition, layout)})"""
+
+
+def _guarded(layout: Sequence[TargetColumn]) -> list[TargetColumn]:
+    return [column for column in layout if column.write is WritePolicy.UNLESS_EDITED]
+
+
+def _name(kind: str, column: TargetColumn) -> str:
+    return quoted(f"_{kind}_{column.name}")
+
+
+def _has(column: TargetColumn) -> str:
+    return f"list_contains(string_split(changes.columns, ','), {literal(column.name)})"
+
+
+def _json(parts: Iterable[tuple[str, TargetColumn, str]]) -> str:
+    """SQL for a JSON object of values as text: of each column whose condition holds, from one side."""
+    return _object(
+        [f"CASE WHEN {condition} THEN {_member(c, f'{side}.{quoted(c.name)}')} END" for condition, c, side in parts]
+    )
+
+
+def _object(members: Sequence[str]) -> str:
+    return f"'{{' || concat_ws(',', {', '.join(members)}) || '}}'" if members else "'{}'"
+
+
+def _member(column: TargetColumn, value: str) -> str:
+    name = literal(f'"{column.name}":')
+    return f"{name} || coalesce(CAST(to_json(CAST({value} AS VARCHAR)) AS VARCHAR), 'null')"

@@ -1,0 +1,122 @@
+"""Decisions on dropped and returning records, and the changes that mark them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from shared.definitions.models import Expire, SyncDefinition
+from shared.reconcile.columns import Part
+from shared.reconcile.plan import PlanAction
+from shared.transform import ErrorType, MarkColumn, TargetColumn, dropped_mark, returned_mark
+from shared.workspace import Step, Table, literal
+
+__all__ = [
+    "blind_mark",
+    "drop_action",
+    "dropped",
+    "mark_parts",
+    "marks_held",
+    "report_unfit",
+    "return_parts",
+    "returned",
+]
+
+# A decision and a report read only which record has a mark, and that does not depend on the start of the run.
+_AT_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_DROPPED: Final = "sync_behaviour.dropped"
+
+
+def drop_action(definition: SyncDefinition) -> PlanAction:
+    """What happens to a record that is dropped; `IGNORED` where dropped records are left alone."""
+    match definition.sync_behaviour.dropped:
+        case "delete":
+            return PlanAction.DELETE
+        case "ignore":
+            return PlanAction.IGNORED
+        case "deactivate":
+            return PlanAction.DEACTIVATE
+        case Expire():
+            return PlanAction.EXPIRE
+    return PlanAction.MARK
+
+
+def dropped(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """SQL of the decision on a record that the source does not have: one with its mark is left as it is.
+
+    So a second run plans nothing.
+    """
+    action, mark = drop_action(definition), dropped_mark(definition, layout, started=_AT_ANY_TIME)
+    exceptions = []
+    if definition.sync_behaviour.dropped_scope == "own":
+        exceptions.append("ledger._own IS NOT TRUE")
+    if mark:
+        exceptions.append(f"({_held(mark)})")
+    exceptions += [column.unfit for column in mark if column.unfit]
+    if not exceptions or action is PlanAction.IGNORED:
+        return literal(action)
+    return f"CASE WHEN {' OR '.join(exceptions)} THEN {literal(PlanAction.IGNORED)} ELSE {literal(action)} END"
+
+
+def returned(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """The branch of the decision on a record that this sync has marked, that has the mark, and whose row is back."""
+    back = returned_mark(definition, layout)
+    if not back:
+        return ""
+    conditions = ["ledger._marked", _held(dropped_mark(definition, layout, started=_AT_ANY_TIME))]
+    conditions.append(f"NOT ({_held(back)})")
+    conditions += [f"NOT {column.unfit}" for column in back if column.unfit]
+    return f"""-- in both, and marked by this sync
+    WHEN {" AND ".join(conditions)} THEN {literal(PlanAction.REACTIVATE)}"""
+
+
+def _held(mark: Sequence[MarkColumn]) -> str:
+    return " AND ".join(column.held for column in mark)
+
+
+def mark_parts(definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime) -> tuple[Part, ...]:
+    """The columns that mark a dropped record: those that do not have their value yet."""
+    return _parts(dropped_mark(definition, layout, started=started))
+
+
+def blind_mark(definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime) -> tuple[Part, ...]:
+    """The columns that mark a record that was not read: all of them."""
+    return tuple(replace(part, condition="true") for part in mark_parts(definition, layout, started=started))
+
+
+def return_parts(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Part, ...]:
+    """The columns that say that a record is back: those that do not have their value yet."""
+    return _parts(returned_mark(definition, layout))
+
+
+def _parts(mark: Sequence[MarkColumn]) -> tuple[Part, ...]:
+    return tuple(Part(column=each.column, condition=f"NOT ({each.held})", value=each.value) for each in mark)
+
+
+def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+    """Report dropped records that are not marked, because the value of an expression does not fit its column."""
+    unfit = [column for column in dropped_mark(definition, layout, started=_AT_ANY_TIME) if column.unfit]
+    if not unfit:
+        return ()
+    left = "\n  UNION ALL\n".join(
+        f"  SELECT target._seq, {literal(each.column.name)}, {literal(ErrorType.INVALID_FORMAT)}, false,\n"
+        f"    {literal(f'the value for {each.column.name} does not fit the column; the record is not marked')}, "
+        f"target._id\n  FROM decisions JOIN current AS target ON target._id = decisions._id\n"
+        f"  WHERE decisions._row IS NULL AND {each.unfit}"
+        for each in unfit
+    )
+    return (
+        Step(
+            title="Report marks that do not fit",
+            sql=f"INSERT INTO target_errors\n{left}",
+            origin=_DROPPED,
+            needs=frozenset({Table.TARGET_ERRORS, Table.DECISIONS, Table.CURRENT}),
+        ),
+    )
+
+
+def marks_held(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
+    """SQL condition: the record has the mark of a dropped one."""
+    return _held(dropped_mark(definition, layout, started=_AT_ANY_TIME)) or "false"

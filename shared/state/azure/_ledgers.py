@@ -1,0 +1,108 @@
+"""Ledgers: a blob for each part, and a manifest that names those that count.
+
+The manifest is swapped with `If-Match`: of two writers who read the same one, the second is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+
+from shared.entities import LedgerHead
+from shared.state._reading import reading
+from shared.state.azure._storage import MEMORY, Storage, explained, key
+
+__all__ = ["LedgerFiles"]
+
+_FOLDER: Final = "ledgers/"
+_MANIFEST: Final = "manifest.json"
+
+
+class LedgerFiles(Storage):
+    """The part of the state store that keeps ledgers."""
+
+    def ledger(self, sync: str) -> LedgerHead | None:
+        """See `StateStore.ledger`."""
+        with explained():
+            try:
+                found = self._files(MEMORY).download_blob(_path(sync, _MANIFEST))
+            except ResourceNotFoundError:
+                return None
+            text, etag = found.readall(), found.properties.etag
+        with reading(_FOLDER, sync):
+            manifest = json.loads(text)
+            return LedgerHead(parts=tuple(map(str, manifest["parts"])), version=str(etag), fence=int(manifest["fence"]))
+
+    def ledger_part(self, sync: str, name: str) -> bytes | None:
+        """See `StateStore.ledger_part`."""
+        with explained():
+            try:
+                return self._files(MEMORY).download_blob(_path(sync, name)).readall()
+            except ResourceNotFoundError:
+                return None
+
+    def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
+        """See `StateStore.put_ledger_part`."""
+        with explained():
+            self._files(MEMORY).upload_blob(_path(sync, name), data, overwrite=True)
+
+    def swap_ledger(
+        self, sync: str, parts: Sequence[str], *, expected: LedgerHead | None, fence: int
+    ) -> LedgerHead | None:
+        """See `StateStore.swap_ledger`."""
+        if expected is not None and expected.fence > fence:
+            return None
+        if not self._put_manifest(sync, json.dumps({"sync": sync, "parts": list(parts), "fence": fence}), expected):
+            return None
+        swapped = self.ledger(sync)
+        if swapped is None or (swapped.parts, swapped.fence) != (tuple(parts), fence):
+            return None  # another holder has swapped it since
+        self._remove_parts(sync, keep=frozenset(parts))
+        return swapped
+
+    def _put_manifest(self, sync: str, text: str, expected: LedgerHead | None) -> bool:
+        condition: dict[str, Any] = {"overwrite": False}
+        if expected is not None:
+            condition = {
+                "overwrite": True, "etag": expected.version, "match_condition": MatchConditions.IfNotModified,
+            }  # fmt: skip
+        with explained():
+            try:
+                self._files(MEMORY).upload_blob(_path(sync, _MANIFEST), text.encode(), **condition)
+            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+                # Another writer was faster, unless our own first try got through and its answer was lost.
+                return self._read_manifest(sync) == text
+        return True
+
+    def _read_manifest(self, sync: str) -> str:
+        return (self.ledger_part(sync, _MANIFEST) or b"").decode()
+
+    def _remove_parts(self, sync: str, *, keep: frozenset[str]) -> None:
+        folder = _path(sync, "")
+        with explained():
+            paths = list(self._files(MEMORY).list_blob_names(name_starts_with=folder))
+        kept = {f"{folder}{name}" for name in (*keep, _MANIFEST)}
+        self._delete_files((path for path in paths if path not in kept), MEMORY)
+
+    def _remove_old_ledgers(self, before: datetime, limit: int) -> int:
+        """Remove ledgers that were last swapped before a moment; returns how many. The manifest goes last."""
+        with explained():
+            blobs = self._files(MEMORY).list_blobs(name_starts_with=_FOLDER)
+            old = (blob.name for blob in blobs if blob.name.endswith(f"/{_MANIFEST}") and blob.last_modified < before)
+            manifests = list(islice(old, limit))
+            for manifest in manifests:
+                folder = manifest.removesuffix(_MANIFEST)
+                parts = list(self._files(MEMORY).list_blob_names(name_starts_with=folder))
+                self._delete_files((name for name in parts if name != manifest), MEMORY)
+        self._delete_files(manifests, MEMORY)
+        return len(manifests)
+
+
+def _path(sync: str, name: str) -> str:
+    return f"{_FOLDER}{key(sync)}/{name}"

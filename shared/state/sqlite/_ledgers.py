@@ -1,0 +1,65 @@
+"""Ledgers: their parts, and which of them count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from shared.entities import LedgerHead
+from shared.state._reading import reading
+from shared.state.sqlite import _tables as tables
+from shared.state.sqlite._database import Database
+
+__all__ = ["LedgerRows"]
+
+
+class LedgerRows(Database):
+    """The part of the state store that keeps ledgers."""
+
+    def ledger(self, sync: str) -> LedgerHead | None:
+        """See `StateStore.ledger`."""
+        found = self._one("SELECT parts, version, fence FROM ledgers WHERE sync = ?", (sync,))
+        if found is None:
+            return None
+        with reading("ledgers", sync):
+            parts, version, fence = found
+            return LedgerHead(parts=tuple(map(str, json.loads(parts))), version=str(version), fence=int(fence))
+
+    def ledger_part(self, sync: str, name: str) -> bytes | None:
+        """See `StateStore.ledger_part`."""
+        found = self._one("SELECT data FROM ledger_parts WHERE sync = ? AND name = ?", (sync, name))
+        return bytes(found[0]) if found else None
+
+    def put_ledger_part(self, sync: str, name: str, data: bytes) -> None:
+        """See `StateStore.put_ledger_part`."""
+        with self._writing() as db:
+            db.execute(tables.replace("ledger_parts", ("sync", "name", "data")), (sync, name, data))
+
+    def swap_ledger(
+        self, sync: str, parts: Sequence[str], *, expected: LedgerHead | None, fence: int
+    ) -> LedgerHead | None:
+        """See `StateStore.swap_ledger`."""
+        names = json.dumps(list(parts))
+        with self._writing() as db:
+            found = db.execute("SELECT version, fence FROM ledgers WHERE sync = ?", (sync,)).fetchone()
+            version = str(found[0]) if found else None
+            if version != (expected.version if expected else None) or (found and int(found[1]) > fence):
+                return None
+            following = int(found[0]) + 1 if found else 1
+            db.execute(
+                tables.replace("ledgers", ("sync", "parts", "version", "fence", "swapped")),
+                (sync, names, following, fence, tables.text(self._now())),
+            )
+            db.execute(
+                "DELETE FROM ledger_parts WHERE sync = ? AND name NOT IN (SELECT value FROM json_each(?))",
+                (sync, names),
+            )
+        return LedgerHead(parts=tuple(parts), version=str(following), fence=fence)
+
+    def _remove_old_ledgers(self, moment: str, limit: int) -> int:
+        """Remove ledgers that were last swapped before a moment; returns how many."""
+        syncs = self._all("SELECT sync FROM ledgers WHERE swapped < ? LIMIT ?", (moment, limit))
+        with self._writing() as db:
+            for table in ("ledger_parts", "ledgers"):
+                db.executemany(f"DELETE FROM {table} WHERE sync = ?", syncs)
+        return len(syncs)

@@ -1,0 +1,235 @@
+"""Marks on records: what a dropped record gets instead of being deleted, and what a returning one gets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.definitions.models import ColumnType, Expire, SetColumns, SyncDefinition, WritePolicy
+from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+from shared.errors import DefinitionError, Problem
+from shared.suggestions import did_you_mean
+from shared.transform.convert import conversion, fits
+from shared.transform.notation.words import looked_up
+from shared.transform.targets import STATE, TargetColumn, mark_names, sql_type
+from shared.workspace import Trial, checked, literal, quoted
+
+__all__ = [
+    "MarkColumn",
+    "dropped_mark",
+    "mark_problems",
+    "returned_mark",
+    "set_problems",
+    "unknown_column",
+    "write_problems",
+]
+
+# The usual two states of a table: Active and Inactive.
+_ACTIVE: Final = 0
+_INACTIVE: Final = 1
+_LOOKUPS: Final = frozenset({AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER})
+_DROPPED, _RETURNED = "sync_behaviour.dropped", "sync_behaviour.returned"
+_MAPPED: Final = "a mapping fills this column, so a returning row sets it already"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkColumn:
+    """One column of a mark. In every SQL text `target` is the record.
+
+    Attributes:
+        value: SQL of the value that it gets, of the column's `sql_type`.
+        held: SQL condition: the record has the mark in this column.
+        unfit: SQL condition: the value of the expression does not fit the column; empty where it always fits.
+    """
+
+    column: TargetColumn
+    value: str
+    held: str
+    unfit: str = ""
+
+
+def dropped_mark(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime
+) -> tuple[MarkColumn, ...]:
+    """The mark of a dropped record; empty where it is deleted or left alone.
+
+    Args:
+        definition: The sync.
+        layout: Its target columns.
+        started: The start of the run, with time zone: what `expire` sets.
+
+    Raises:
+        DefinitionError: An expression cannot be read.
+    """
+    match definition.sync_behaviour.dropped:
+        case "deactivate":
+            return (_state(layout, _INACTIVE),)
+        case Expire(expire=name):
+            column = _named(layout, name)
+            moment = f"{literal(started.replace(microsecond=0))}::{column.sql_type}"
+            return (MarkColumn(column=column, value=moment, held=f"target.{quoted(name)} IS NOT NULL"),)
+        case SetColumns(columns=columns):
+            return tuple(_set(columns, layout, f"{_DROPPED}.set"))
+    return ()
+
+
+def returned_mark(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[MarkColumn, ...]:
+    """What a record gets that this sync has marked and whose row is back; empty where that changes nothing.
+
+    Raises:
+        DefinitionError: An expression cannot be read.
+    """
+    behaviour = definition.sync_behaviour
+    match behaviour.returned:
+        case SetColumns(columns=columns):
+            return tuple(_set(columns, layout, f"{_RETURNED}.set"))
+        case "reactivate" if isinstance(behaviour.dropped, Expire):
+            column = _named(layout, behaviour.dropped.expire)
+            held = f"target.{quoted(column.name)} IS NULL"
+            return (MarkColumn(column=column, value=f"NULL::{column.sql_type}", held=held),)
+        case "reactivate":
+            return (_state(layout, _ACTIVE),)
+    return ()
+
+
+def _named(layout: Sequence[TargetColumn], name: str) -> TargetColumn:
+    return next(column for column in layout if column.name == name)
+
+
+def _state(layout: Sequence[TargetColumn], state: int) -> MarkColumn:
+    """The service sets the default status reason of a state that is sent alone (Microsoft: set the state)."""
+    column = _named(layout, STATE)
+    return MarkColumn(column=column, value=str(state), held=f"target.{quoted(STATE)} IS NOT DISTINCT FROM {state}")
+
+
+def _set(columns: Mapping[str, str], layout: Sequence[TargetColumn], origin: str) -> Iterator[MarkColumn]:
+    names = [f"target.{column.name}" for column in layout]
+    for name, expression in columns.items():
+        column = _named(layout, name)
+        text = f"CAST({checked(expression, names=names, origin=f'{origin}.{name}')} AS VARCHAR)"
+        value = _converted(text, column.attribute)
+        yield MarkColumn(
+            column=column,
+            value=value,
+            held=f"target.{quoted(name)} IS NOT DISTINCT FROM {value}",
+            unfit=f"(nullif({text}, '') IS NOT NULL AND {value} IS NULL)",
+        )
+
+
+def _converted(text: str, attribute: AttributeMetadata) -> str:
+    """A text as a value of a column, in one expression: the layers of the conversion put into each other."""
+    how, name = conversion(ColumnType.TEXT, attribute), attribute.name
+    incoming = f"nullif({text}, '')"
+    if how.incoming:
+        incoming = f"({how.incoming.replace(quoted(f'in:{name}'), incoming)})"
+    read = f"({how.read.replace(quoted(f'in:{name}'), incoming)})"
+    value = how.value.replace(quoted(f"read:{name}"), read).replace(quoted(f"in:{name}"), incoming)
+    option = f"{quoted(f'option:{name}')}.value"
+    if option in value:
+        value = value.replace(option, looked_up(read, how.options, "INTEGER"))
+    return f"CAST({value} AS {sql_type(attribute)})"
+
+
+# -- Checks ---------------------------------------------------------------------------------------------------------
+
+
+def set_problems(definition: SyncDefinition) -> Iterator[Problem]:
+    """Mistakes in the expressions of `set`; needs no metadata."""
+    names = {f"target.{mapping.target}" for mapping in definition.destination.mappings}
+    names |= {f"target.{name}" for name in mark_names(definition.sync_behaviour)}
+    for path, expression in _expressions(definition):
+        try:
+            checked(expression, names=sorted(names), origin=path)
+        except DefinitionError as error:
+            yield from error.problems
+
+
+def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, str]]:
+    behaviour = definition.sync_behaviour
+    for rule, path in ((behaviour.dropped, _DROPPED), (behaviour.returned, _RETURNED)):
+        if isinstance(rule, SetColumns):
+            yield from ((f"{path}.set.{name}", expression) for name, expression in rule.columns.items())
+
+
+def mark_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    """Mistakes of the marks with the table's metadata."""
+    behaviour = definition.sync_behaviour
+    if behaviour.dropped == "deactivate":
+        yield from _states(entity)
+    for path, expression in _expressions(definition):
+        name = path.rpartition(".")[2]
+        attribute = entity.attributes.get(name)
+        if attribute is None:
+            yield Problem(message=unknown_column(name, entity), path=path)
+        else:
+            yield from _settable(attribute, path)
+            yield from _constant(expression, attribute, path)
+    if behaviour.returned != "ignore":
+        mapped = {mapping.target for mapping in definition.destination.mappings}
+        for name in mark_names(behaviour):
+            if name in mapped:
+                yield Problem(message=f"{name}: {_MAPPED}", path=_RETURNED)
+
+
+def _states(entity: EntityMetadata) -> Iterator[Problem]:
+    state = entity.attributes.get(STATE)
+    if state is None:
+        message = f"{entity.logical_name} has no states, so its records cannot be deactivated"
+    elif {choice.value for choice in state.choices} != {_ACTIVE, _INACTIVE}:
+        known = ", ".join(f"{choice.value} {next(iter(choice.labels), '')}".strip() for choice in state.choices)
+        message = (
+            f"{entity.logical_name} has other states than Active and Inactive ({known}): write dropped: {{set: …}} "
+            "with the state and the status reason"
+        )
+    else:
+        return
+    yield Problem(message=message, path=_DROPPED)
+
+
+def _settable(attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
+    if not attribute.updatable:
+        yield Problem(message=f"{attribute.name} cannot be changed in an existing record", path=path)
+    elif not attribute.readable:
+        yield Problem(message=f"{attribute.name} cannot be read, so a mark in it would be set in each run", path=path)
+    elif attribute.type in _LOOKUPS or not fits(ColumnType.TEXT, attribute):
+        yield Problem(message=f"{attribute.name} is of type {attribute.type}, which `set` cannot fill", path=path)
+
+
+_CONSTANT: Final = re.compile(r"\s*(?:'(?:[^']|'')*'|-?[0-9]+(?:\.[0-9]+)?|true|false)\s*", re.IGNORECASE)
+
+
+def _constant(expression: str, attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
+    """A constant that does not fit is a mistake of every run."""
+    if not _CONSTANT.fullmatch(expression) or not fits(ColumnType.TEXT, attribute):
+        return
+    text = f"CAST({checked(expression, names=(), origin=path)} AS VARCHAR)"
+    if Trial({}).holds(f"nullif({text}, '') IS NOT NULL AND {_converted(text, attribute)} IS NULL"):
+        yield Problem(message=f"this value does not fit {attribute.name}, which is of type {attribute.type}", path=path)
+
+
+def write_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    """Policies that a column or a table does not allow."""
+    blind = definition.sync_behaviour.strategy != "full"
+    for place, mapping in enumerate(definition.destination.mappings):
+        attribute, path = entity.attributes.get(mapping.target), f"destination.mappings[{place}].write"
+        if attribute is None or mapping.write is WritePolicy.ALWAYS:
+            continue
+        if mapping.write is WritePolicy.UNLESS_EDITED and entity.elastic:
+            message = f"{entity.logical_name} is an elastic table, which does not compare versions of a record"
+            yield Problem(message=message, path=path)
+        elif mapping.write is not WritePolicy.ON_INSERT and not attribute.updatable:
+            message = f"{attribute.name} can be set only when a record is created: use write: on_insert"
+            yield Problem(message=message, path=path)
+        elif mapping.write is WritePolicy.ON_INSERT and blind and not attribute.creatable:
+            message = f"{attribute.name} cannot be set when a record is created"
+            yield Problem(message=message, path=path)
+
+
+def unknown_column(name: str, entity: EntityMetadata) -> str:
+    """Say that a table has no such column, and which one may be meant."""
+    shown = next((a.name for a in entity.attributes.values() if a.display_name.lower() == name.lower()), None)
+    hint = f"; did you mean {shown}?" if shown else did_you_mean(name, entity.attributes, before="; ")
+    return f"{entity.logical_name} has no column {name}{hint}"

@@ -1,0 +1,104 @@
+"""What every state store promises of ledgers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.entities import LedgerHead
+from shared.state import StateStore
+from shared.state.azure import AzureStateStore
+from shared.state.sqlite import SqliteStateStore
+
+SYNC = "customers"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], StateStore]]:
+    """Opens the same store again and again, as other processes would."""
+    opened: list[StateStore] = []
+
+    def open_() -> StateStore:
+        if request.param == "sqlite":
+            opened.append(SqliteStateStore(tmp_path / "state.db"))
+        else:
+            opened.append(AzureStateStore.by_connection_string(request.getfixturevalue("storage_account")))
+        return opened[-1]
+
+    yield open_
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], StateStore]) -> StateStore:
+    return open_store()
+
+
+def swapped(store: StateStore, *parts: str, expected: LedgerHead | None = None, fence: int = 1) -> LedgerHead:
+    """Put parts, and swap."""
+    for name in parts:
+        store.put_ledger_part(SYNC, name, name.encode())
+    head = store.swap_ledger(SYNC, parts, expected=expected, fence=fence)
+    assert head is not None
+    return head
+
+
+def test_a_sync_has_no_ledger_before_the_first_swap(store: StateStore) -> None:
+    """A part alone is none."""
+    assert store.ledger(SYNC) is None
+    store.put_ledger_part(SYNC, "a", b"1")
+    assert store.ledger(SYNC) is None
+
+
+def test_a_swap_is_seen_by_other_processes(store: StateStore, open_store: Callable[[], StateStore]) -> None:
+    """Its parts in their order, with their bytes; of other syncs there is nothing."""
+    head = swapped(store, "b", "a", fence=3)
+    other = open_store()
+    assert other.ledger(SYNC) == head
+    assert (head.parts, head.fence) == (("b", "a"), 3)
+    assert other.ledger_part(SYNC, "a") == b"a"
+    assert other.ledger_part("others", "a") is None
+    assert other.ledger("others") is None
+
+
+def test_a_ledger_that_was_swapped_since_it_was_read_is_not_swapped(
+    store: StateStore, open_store: Callable[[], StateStore]
+) -> None:
+    """The second of two writers is refused, also where the ledger did not exist, and also if it names the same parts."""
+    first = swapped(store, "a")
+    assert store.swap_ledger(SYNC, ("x",), expected=None, fence=1) is None
+    second = swapped(open_store(), "a", "b", expected=first)
+    assert store.swap_ledger(SYNC, ("a", "x"), expected=first, fence=1) is None
+    assert store.ledger(SYNC) == second
+    assert store.ledger_part(SYNC, "b") == b"b"
+
+
+def test_a_holder_of_an_older_lease_cannot_swap(store: StateStore) -> None:
+    """Its fencing number is lower than that of the last swap."""
+    head = swapped(store, "a", fence=5)
+    assert store.swap_ledger(SYNC, ("x",), expected=head, fence=4) is None
+    assert store.ledger(SYNC) == head
+    assert store.swap_ledger(SYNC, ("a",), expected=head, fence=5) is not None
+
+
+def test_parts_that_no_longer_count_are_removed(store: StateStore) -> None:
+    """Those that a swap leaves out, and those that a run had put there before it died."""
+    head = swapped(store, "a", "b")
+    store.put_ledger_part(SYNC, "never named", b"x")
+    swapped(store, "c", expected=head)
+    assert [store.ledger_part(SYNC, name) for name in ("a", "b", "never named", "c")] == [None, None, None, b"c"]
+
+
+def test_a_ledger_that_no_run_has_swapped_for_long_is_removed(store: StateStore) -> None:
+    """With its parts; one that is in use stays."""
+    head = swapped(store, "a")
+    now = datetime.now(UTC)
+    assert store.prune(now - timedelta(days=1), limit=10).ledgers == 0
+    assert store.ledger(SYNC) == head
+    assert store.prune(now + timedelta(days=1), limit=10).ledgers == 1
+    assert (store.ledger(SYNC), store.ledger_part(SYNC, "a")) == (None, None)
+    swapped(store, "b")

@@ -1,0 +1,88 @@
+"""Changes with a condition: the version that a record must still have, and columns that only a new record gets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, WriteLimits
+from shared.dataverse.http.connection import Connection
+from shared.dataverse.write.chunks import MESSAGES, Chunk, Step, Target, call_of, lookup_key, step_of
+from shared.dataverse.write.controller import RequestKind
+from shared.dataverse.write.feed import Feed
+from shared.dataverse.write.second_steps import SecondSteps
+from tests.unit.dataverse.simulation import ACCOUNT, world
+
+ID = "11111111-2222-3333-4444-555555555555"
+VERSION = 'W/"77"'
+GUARDED = Change(number=1, action=ChangeAction.UPDATE, id=ID, payload='{"name":"x"}', version=VERSION)
+ONCE = Change(
+    number=1,
+    action=ChangeAction.UPSERT,
+    key='{"accountnumber":"A1"}',
+    payload='{"name":"x"}',
+    on_create='{"size":1.10}',
+)
+
+
+@pytest.mark.parametrize(("change", "condition"), [(GUARDED, VERSION), (replace(GUARDED, version=""), "*")])
+def test_an_update_names_the_version_that_was_compared(change: Change, condition: str) -> None:
+    """A bulk request has no place for it, so the update goes by itself; another update only must not create."""
+    target = Target(
+        entity=ACCOUNT,
+        connection=Connection(service_url="https://org.crm.dynamics.com/api/data/v9.2/"),
+        messages=frozenset(MESSAGES.values()),
+    )
+    chunk = Chunk(kind=RequestKind.UPDATE, changes=(change,), step=Step.SINGLY)
+    call = call_of(chunk, target, "b")
+    assert (call.path, f"If-Match: {condition}\r\n".encode() in (call.body or b"")) == ("$batch", True)
+    assert step_of(change, ACCOUNT) is (Step.SINGLY if change.version else Step.SEND)
+
+
+def test_a_guarded_update_that_comes_back_is_still_sent_by_itself() -> None:
+    """In a bulk request it would overwrite what others wrote."""
+    feed = Feed([GUARDED], lambda change: step_of(change, ACCOUNT))
+    chunk = feed.take(lambda _: 10, 1)
+    assert chunk is not None
+    feed.put_back(RequestKind.UPDATE, GUARDED)
+    again = feed.take(lambda _: 10, 1)
+    assert [each.step for each in (chunk, again) if each] == [Step.SINGLY, Step.SINGLY]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "edited"),
+    [(412, "0x80060882", True), (412, "", True), (412, "0x80060892", False), (404, "0x80040217", False)],
+)
+def test_a_record_of_another_version_is_not_an_error(status: int, code: str, *, edited: bool) -> None:
+    """It does not count for `max_errors`; any other refusal does, and so does one that no version explains."""
+    failed = Failed(number=1, status=status, code=code, message="no")
+    assert failed.edited is edited
+    assert WriteLimits().counts(failed, GUARDED) is not edited
+    assert WriteLimits().counts(failed, replace(GUARDED, version=""))
+
+
+def test_the_second_request_of_a_change_names_no_version() -> None:
+    """The first one has just given the record another."""
+    first = replace(GUARDED, later='{"statecode":1}')
+    following = SecondSteps().next(first, Applied(number=1, id=ID))
+    assert following is not None
+    assert (following[1].version, following[1].payload) == ("", '{"statecode":1}')
+
+
+def test_an_upsert_with_columns_for_a_new_record_is_looked_up_first() -> None:
+    """By its id where it has one, else by its key."""
+    assert step_of(ONCE, ACCOUNT) is Step.LOOK_UP
+    assert lookup_key(RequestKind.UPSERT, ONCE, ACCOUNT) == {"accountnumber": "A1"}
+    assert lookup_key(RequestKind.UPSERT, replace(ONCE, id=ID), ACCOUNT) == {"accountid": ID}
+    assert step_of(replace(ONCE, on_create=""), ACCOUNT) is Step.SEND
+
+
+def test_columns_for_a_new_record_are_added_to_its_payload_alone() -> None:
+    """Two requests: the look-up, then a create with them or an update without; numbers keep their digits."""
+    here = world()
+    here.write([replace(ONCE, on_create='{"name":"first","revenue":1.10}', payload="{}")])
+    here.write([replace(ONCE, on_create='{"name":"second"}', payload='{"revenue":2.20}')])
+    (record,) = here.memory.records.values()
+    assert record["name"] == "first"
+    assert str(record["revenue"]) == "2.2"

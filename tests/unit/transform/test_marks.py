@@ -1,0 +1,133 @@
+"""Marks and write policies against a table's metadata."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.definitions import SyncDefinition
+from shared.entities import AttributeMetadata, AttributeType, Choice, EntityMetadata
+from shared.transform import check, dropped_mark, layout, returned_mark
+from shared.workspace import Workspace, quoted
+from tests.unit.transform.world import ACCOUNT, definition
+
+STATES = (Choice(value=0, labels=("Active",)), Choice(value=1, labels=("Inactive",)))
+STARTED = datetime(2026, 3, 1, 9, 30, 15, 999, tzinfo=UTC)
+START = STARTED.replace(microsecond=0, tzinfo=None)
+BEFORE = START - timedelta(days=9)
+
+
+def table(*states: Choice, elastic: bool = False) -> EntityMetadata:
+    """The usual table, with states."""
+    state = AttributeMetadata(name="statecode", type=AttributeType.STATE, choices=states, creatable=False)
+    return replace(ACCOUNT, attributes={**ACCOUNT.attributes, "statecode": state}, elastic=elastic)
+
+
+TABLE = table(*STATES)
+
+
+def sync(target: str = "name", write: str = "always", **behaviour: Any) -> SyncDefinition:
+    return definition([{"name": "x"}], [{"source": "x", "target": target, "write": write}], **behaviour)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "entity", "message"),
+    [
+        ({"dropped": "deactivate"}, ACCOUNT, "account has no states"),
+        ({"dropped": "deactivate"}, table(*STATES, Choice(value=2, labels=())), "(0 Active, 1 Inactive, 2)"),
+        ({"dropped": {"set": {"nam": "'x'"}}}, TABLE, "account has no column nam; did you mean name?"),
+        ({"dropped": {"set": {"computed": "'x'"}}}, TABLE, "computed cannot be changed in an existing record"),
+        ({"dropped": {"set": {"hidden": "'x'"}}}, TABLE, "hidden cannot be read"),
+        ({"dropped": {"set": {"parent": "null"}}}, TABLE, "parent is of type Lookup, which `set` cannot fill"),
+        ({"dropped": {"set": {"statecode": "'Closed'"}}}, TABLE, "this value does not fit statecode"),
+        ({"dropped": {"set": {"staff": "5000"}}}, TABLE, "this value does not fit staff"),
+        ({"dropped": {"set": {"notes": "target.nam"}}}, TABLE, "unknown column target.nam"),
+        ({"dropped": {"set": {"notes": "source.x"}}}, TABLE, "unknown column source.x"),
+        ({"dropped": {"set": {"notes": "now()"}}}, TABLE, "now"),
+        (
+            {"dropped": {"expire": "expiredon"}, "returned": {"set": {"name": "'x'"}}},
+            TABLE,
+            "name: a mapping fills this column",
+        ),
+    ],
+)
+def test_a_mark_that_the_table_cannot_have(behaviour: dict[str, Any], entity: EntityMetadata, message: str) -> None:
+    """Said before a row is read, with the place in the definition."""
+    found = [problem for problem in check(sync(**behaviour), entity) if message in problem.message]
+    assert found
+    assert all(problem.path.startswith("sync_behaviour.") for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("target", "write", "behaviour", "message"),
+    [
+        ("accountid", "if_empty", {}, "use write: on_insert"),
+        ("statecode", "on_insert", {"strategy": "upsert"}, "cannot be set when a record is created"),
+        ("name", "unless_edited", {}, "elastic table"),
+    ],
+)
+def test_a_policy_that_the_column_does_not_allow(
+    target: str, write: str, behaviour: dict[str, Any], message: str
+) -> None:
+    """Said with the place of the key."""
+    entity = table(*STATES, elastic=write == "unless_edited")
+    found = [problem for problem in check(sync(target, write, **behaviour), entity) if message in problem.message]
+    assert [problem.path for problem in found] == ["destination.mappings[1].write"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "record", "values", "held", "back"),
+    [
+        ({"dropped": "deactivate", "returned": "reactivate"}, {"statecode": 0}, [1], False, [0]),
+        ({"dropped": "deactivate", "returned": "reactivate"}, {"statecode": 1}, [1], True, [0]),
+        ({"dropped": {"expire": "expiredon"}, "returned": "reactivate"}, {}, [START], False, [None]),
+        ({"dropped": {"expire": "expiredon"}}, {"expiredon": BEFORE}, [START], True, []),
+        ({"dropped": {"set": {"statecode": "'inactive'", "staff": "target.staff + 1"}}}, {"staff": 4}, [1, 5], False, []),
+        ({"dropped": {"set": {"notes": "'gone: ' || target.name"}}}, {"name": "N", "notes": "gone: N"}, ["gone: N"], True, []),
+        ({"dropped": {"set": {"notes": "null"}}}, {"notes": None}, [None], True, []),
+        ({"dropped": {"set": {"segment": "'Finanzen'"}}, "returned": {"set": {"segment": "1"}}}, {}, [2], False, [1]),
+        ({"dropped": {"set": {"active": "'Closed'", "founded": "'2024-02-29'"}}}, {}, [False, date(2024, 2, 29)], False, []),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_values_of_a_mark(
+    behaviour: dict[str, Any],
+    record: dict[str, Any],
+    values: list[Any],
+    held: bool,  # noqa: FBT001 - a case of a table
+    back: list[Any],
+) -> None:
+    """Typed as the column is, also by labels; a record holds a mark when every column has its value."""
+    run = sync(**behaviour)
+    columns = layout(run, TABLE)
+    mark, returning = dropped_mark(run, columns, started=STARTED), returned_mark(run, columns)
+    with Workspace.open(threads=1) as workspace:
+        listed = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in columns)
+        workspace.execute(f"CREATE TABLE target ({listed})")
+        names = ", ".join(quoted(name) for name in record)
+        marks = ", ".join("?" * len(record))
+        if record:
+            workspace.execute(f"INSERT INTO target ({names}) VALUES ({marks})", list(record.values()))
+        else:
+            workspace.execute("INSERT INTO target (accountnumber) VALUES ('1')")
+        row = workspace.query(f"SELECT {', '.join(each.value for each in (*mark, *returning))} FROM target")[0]
+        ((has,),) = workspace.query(f"SELECT {' AND '.join(each.held for each in mark)} FROM target")
+        fits = [workspace.query(f"SELECT {each.unfit or 'false'} FROM target")[0][0] for each in mark]
+    assert (list(row), has) == ([*values, *back], held)
+    assert not any(fits)
+
+
+def test_a_value_that_does_not_fit_is_known() -> None:
+    """A text for a number, an unknown label, a date that does not exist; nothing at all fits."""
+    run = sync(dropped={"set": {"staff": "target.name", "segment": "target.name", "founded": "target.name"}})
+    columns = layout(run, TABLE)
+    with Workspace.open(threads=1) as workspace:
+        listed = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in columns)
+        workspace.execute(f"CREATE TABLE target ({listed})")
+        for name in ("x", None, ""):
+            workspace.execute("INSERT INTO target (name) VALUES (?)", [name])
+        for each in dropped_mark(run, columns, started=STARTED):
+            assert workspace.query(f"SELECT {each.unfit} FROM target") == [(True,), (False,), (False,)]
