@@ -98,8 +98,8 @@ def test_samples_pair_each_column_with_what_it_was_and_will_be() -> None:
     """Payload values are named by the columns sent, whatever property name the service takes them under."""
     rows = [
         ("update", 7, "00000000-0000-0000-0000-000000000001", '{"number":"A"}',
-         '{"name":"new","parent@odata.bind":null}', "", "", "name,parentid", '{"name":"old","parent":"x"}'),
-        ("delete", None, "00000000-0000-0000-0000-000000000002", '{"number":"B"}', "{}", "", "", "", '{"name":"gone"}'),
+         '{"name":"new","parent@odata.bind":null}', "", "", "", "name,parentid", '{"name":"old","parent":"x"}'),
+        ("delete", None, "00000000-0000-0000-0000-000000000002", '{"number":"B"}', "{}", "", "", "", "", '{"name":"gone"}'),
     ]  # fmt: skip
     update, delete = samples(rows)
     assert [(c.column, c.before, c.after) for c in update.columns] == [("name", "old", "new"), ("parentid", "x", None)]
