@@ -9,6 +9,7 @@ from uuid import uuid4
 from emulator.messages import Caller
 from emulator.odata import Compiler
 from emulator.schema import Schema, Table
+from emulator.schema.pairs import without_pairs
 from emulator.store import Database, Rows
 from emulator.store.collation import Collation
 from emulator.store.system_rows import SYSTEM_USER, add_system_rows, business_unit_id, organization_id
@@ -111,15 +112,16 @@ class Environment:
         add_system_rows(self.database, self.now())
 
     def drop(self, table: Table) -> None:
-        """Removes a table with its rows."""
-        kept = {name: other for name, other in self.schema.tables.items() if name != table.logical_name}
-        self.database.drop(table, Schema(tables=kept, actions=self.schema.actions))
+        """Removes a table with its rows, and its many-to-many relationships with their pairs."""
+        kept, gone = without_pairs(self.schema, table.logical_name)
+        for one in gone:
+            self.database.drop(one, kept)
         self.metadata_version += 1
 
     def reset(self) -> None:
         """Restores the first schema, and removes all rows except those that the organisation has from the start."""
         for table in list(self.schema.tables.values()):
-            if table.logical_name not in self._initial.tables:
+            if table.logical_name not in self._initial.tables and table.logical_name in self.schema.tables:
                 self.drop(table)
         changed = [one for name, one in self._initial.tables.items() if self.schema.tables.get(name) is not one]
         self.change(self._initial, *changed)

@@ -11,11 +11,13 @@ __all__ = [
     "ODataError",
     "ServiceError",
     "access_denied",
+    "associated_with_another",
     "content_id_missing",
     "content_id_unknown",
     "decimal_out_of_range",
     "duplicate_key",
     "duplicate_primary_key",
+    "hierarchy_loop",
     "integer_out_of_range",
     "invalid_argument",
     "invalid_characters",
@@ -24,7 +26,6 @@ __all__ = [
     "invalid_option",
     "invalid_property",
     "invalid_request_body",
-    "invalid_state_pair",
     "key_column_in_body",
     "matching_record_exists",
     "method_not_allowed",
@@ -36,12 +37,14 @@ __all__ = [
     "request_too_large",
     "sql_deadlock",
     "sql_timeout",
+    "team_owns_records",
     "text_too_long",
     "too_many_links",
     "unauthorized",
     "undeclared_property",
     "unknown_property",
     "unknown_segment",
+    "unsupported_message",
     "value_required",
     "version_mismatch",
 ]
@@ -220,15 +223,6 @@ def invalid_option(value: object, column: str, table: str, valid: Sequence[int])
     )
 
 
-def invalid_state_pair(status: int, state: int, table: str) -> ServiceError:
-    """A status reason does not belong to the state."""
-    return ServiceError(
-        400,
-        "0x80048408",
-        f"{status} is not a valid status code for state code {state} on {table}.",
-    )
-
-
 def invalid_argument(message: str) -> ServiceError:
     """An argument is not valid, for any reason without a code of its own."""
     return ServiceError(400, "0x80040203", message)
@@ -291,6 +285,53 @@ def version_mismatch() -> ServiceError:
         412,
         "0x80060882",
         "The version of the existing record doesn't match the RowVersion property provided.",
+    )
+
+
+# Relations
+
+
+def associated_with_another() -> ServiceError:
+    """A relationship restricts the deletion (CannotDeleteDueToAssociation)."""
+    return ServiceError(
+        405, "0x80040227", "The object you tried to delete is associated with another object and cannot be deleted."
+    )
+
+
+def team_owns_records(team_id: str) -> ServiceError:
+    """A team with rows cannot be deleted (CannotDeleteTeamOwningRecords)."""
+    return ServiceError(
+        400,
+        "0x8004830e",
+        f"Can't delete a team which owns records. Reassign the records and try again (TeamId = {team_id}).",
+    )
+
+
+_LOOPS: Final[Mapping[str, tuple[str, str]]] = {
+    "account": ("0x80040507", "Creating this parental association would create a loop in Accounts hierarchy."),
+    "contact": ("0x8004050a", "Creating this parental association would create a loop in Contacts hierarchy."),
+    "businessunit": (
+        "0x80041d21",
+        "Creating this parental association would create a loop in the business unit hierarchy.",
+    ),
+    "systemuser": ("0x80041d25", "Creating this parental association would create a loop in the user hierarchy."),
+    "subject": ("0x80043e01", "Creating this parental association would create a loop in Subjects hierarchy."),
+}
+
+
+def hierarchy_loop(table: str) -> ServiceError:
+    """A row would be its own ancestor (error codes AccountLoopBeingCreated and similar)."""
+    code, message = _LOOPS.get(table, ("0x80045908", "This association would create a loop in the database."))
+    return ServiceError(400, code, message)
+
+
+def unsupported_message(message: str, table: str) -> ServiceError:
+    """A table does not have a message, as intersect tables have no Create (SdkEntityDoesNotSupportMessage)."""
+    return ServiceError(
+        400,
+        "0x80040800",
+        f"The '{message}' method does not support entities of type '{table}'. "
+        "MessageProcessorCache returned MessageProcessor.Empty.",
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from emulator.environment import Environment
-from emulator.errors import no_resource, unknown_segment
+from emulator.errors import no_resource, unknown_segment, unsupported_message
 from emulator.messages import Planned, Request, Response, answer, plain_text
 from emulator.metadata import METADATA_ROOTS, Metadata
 from emulator.metadata.csdl import metadata_document
@@ -12,11 +12,14 @@ from emulator.operations.actions import Actions
 from emulator.operations.bulk import Bulk
 from emulator.operations.bulk_delete import BulkDeletes
 from emulator.operations.changes import Changes
+from emulator.operations.closing import Closing
 from emulator.operations.counting import total_record_count
-from emulator.operations.navigation import Navigation, is_keyed
+from emulator.operations.paths.navigation import Navigation
+from emulator.operations.paths.segments import is_keyed
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
 from emulator.operations.reading import TableQuery
 from emulator.operations.records import Records
+from emulator.operations.relations.members import Members
 from emulator.operations.tracking import changes_since, changes_total, tracked_rows
 from emulator.schema import BULK_MESSAGES, Table
 from emulator.schema.documented import check_headers
@@ -24,6 +27,7 @@ from emulator.schema.documented import check_headers
 __all__ = ["Service"]
 
 _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
+_MESSAGES: Final = {"POST": "Create", "PATCH": "Update", "PUT": "Update", "DELETE": "Delete"}
 
 
 def _at_once(response: Response) -> Planned:
@@ -43,8 +47,9 @@ class Service:
         self.records = Records(environment, self.changes)
         self.bulk = Bulk(environment, self.changes)
         self.metadata = Metadata(environment)
-        self.navigation = Navigation(environment, self.records)
-        self.actions = Actions(environment)
+        self.navigation = Navigation(environment, self.changes, self.records)
+        self.actions = Actions(environment, Closing(environment, self.changes))
+        self.members = Members(environment, self.changes)
         self.bulk_deletes = BulkDeletes(environment, self.changes)
 
     def plan(self, request: Request) -> Planned:  # noqa: C901 - one branch a function of the service
@@ -102,10 +107,15 @@ class Service:
         )
 
     def _table(self, request: Request, table: Table, first: Segment, rest: list[Segment]) -> Planned:
+        if table.intersect and request.method in _MESSAGES:
+            raise unsupported_message(_MESSAGES[request.method], table.logical_name)
         if first.arguments is None or not is_keyed(first):
             return self._collection(request, table, rest)
         reference = resolve_key(first.arguments, table)
         if rest and rest[0].name.startswith(_NAMESPACE):
+            action = rest[0].name.removeprefix(_NAMESPACE)
+            if self.members.knows(table, action):
+                return self.members.plan(request, table, reference, action)
             return self.actions.bound(request, table, rest[0], to_row=True)
         if rest:
             return self.navigation.plan(request, table, reference, rest)

@@ -25,6 +25,8 @@ _LONGEST_URL: Final = 65536
 _SERVICE_ROOT: Final = re.compile(r"^(?:https?://[^/]+)?/?api/data/v9\.\d/")
 _REFERENCE_URL: Final = re.compile(r"^/?\$([A-Za-z0-9_-]+)(?=/|$)")
 _REFERENCE_VALUE: Final = re.compile(rb'"(@odata\.id|[^"]+@odata\.bind)"(\s*:\s*)"/?\$([A-Za-z0-9_-]+)"')
+_REFERENCE_LIST: Final = re.compile(rb'"[^"]+@odata\.bind"\s*:\s*\[[^\]]*\]')
+_REFERENCE_ITEM: Final = re.compile(rb'([\[,]\s*)"/?\$([A-Za-z0-9_-]+)"')
 _REFUSED: Final = 400
 # Headers of the outer request that its parts do not inherit.
 _OUTER_ONLY: Final = frozenset({"content-type", "content-length", "prefer", "if-match", "if-none-match"})
@@ -183,7 +185,7 @@ class BatchRunner:
             path=relative.path.lstrip("/"),
             query=relative.query,
             headers={**outer, **inner.headers},
-            body=_REFERENCE_VALUE.sub(lambda match: _bound(run, match), inner.body),
+            body=_referenced(run, inner.body),
             root=run.request.root,
             caller=acting_caller(self._service.environment, run.request.caller, inner.headers),
         )
@@ -228,11 +230,25 @@ def _parts(request: Request, boundary: str) -> list[tuple[Part, list[Part] | Non
     return parts
 
 
-def _bound(run: _Run, match: re.Match[bytes]) -> bytes:
-    content_id = match[3].decode()
+def _referenced(run: _Run, body: bytes) -> bytes:
+    """The body with the addresses of rows instead of Content-IDs, in single references and in lists of them."""
+    if b"$" not in body:
+        return body
+    body = _REFERENCE_VALUE.sub(lambda match: _bound(run, match), body)
+    return _REFERENCE_LIST.sub(
+        lambda items: _REFERENCE_ITEM.sub(lambda match: b'%s"%s"' % (match[1], _address(run, match[2])), items[0]), body
+    )
+
+
+def _address(run: _Run, reference: bytes) -> bytes:
+    content_id = reference.decode()
     if content_id not in run.addresses:
         raise content_id_unknown(f"${content_id}")
-    return b'"%s"%s"%s"' % (match[1], match[2], run.addresses[content_id].encode())
+    return run.addresses[content_id].encode()
+
+
+def _bound(run: _Run, match: re.Match[bytes]) -> bytes:
+    return b'"%s"%s"%s"' % (match[1], match[2], _address(run, match[3]))
 
 
 def _rows(operations: Sequence[InnerRequest]) -> dict[str, int]:

@@ -18,6 +18,7 @@ _CLASSES: Final = {
     ColumnType.OWNER: "LookupAttributeMetadata",
     ColumnType.VIRTUAL: "AttributeMetadata",
 }
+_TRANSITIONS: Final = "http://schemas.microsoft.com/crm/2009/WebServices"
 _VIRTUAL: Final = frozenset({ColumnType.MULTI_PICKLIST, ColumnType.IMAGE, ColumnType.VIRTUAL})
 
 
@@ -189,8 +190,18 @@ def _option(option: Option) -> Json:
     }
     if option.default_status is not None:
         kind = {"@odata.type": "#Microsoft.Dynamics.CRM.StateOptionMetadata"}
-        return {**kind, **content, "DefaultStatus": option.default_status, "InvariantName": option.label}
+        return {**kind, **content, "DefaultStatus": option.default_status, "InvariantName": option.invariant_name}
     if option.state is not None:
         kind = {"@odata.type": "#Microsoft.Dynamics.CRM.StatusOptionMetadata"}
-        return {**kind, **content, "State": option.state, "TransitionData": None}
+        return {**kind, **content, "State": option.state, "TransitionData": _transition_data(option)}
     return content
+
+
+def _transition_data(option: Option) -> str | None:
+    """Returns the status values that may follow, as XML (define-custom-state-model-transitions)."""
+    if not option.transitions:
+        return None
+    allowed = "".join(
+        f'<allowedtransition sourcestatusid="{option.value}" tostatusid="{status}" />' for status in option.transitions
+    )
+    return f'<allowedtransitions xmlns="{_TRANSITIONS}">{allowed}</allowedtransitions>'

@@ -1,12 +1,13 @@
 """``$metadata``: the schema as a CSDL document (OData 4.0), with the structure of Dataverse's document."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from emulator.errors import NAMESPACE
 from emulator.odata.types import edm_type
+from emulator.schema.closing import built_in_actions
 from emulator.schema.model import Action, Column, Schema, Table
 
 __all__ = ["metadata_document"]
@@ -31,13 +32,14 @@ def metadata_document(schema: Schema, *, annotations: bool = False) -> bytes:
     services = SubElement(root, "edmx:DataServices")
     body = SubElement(services, "Schema", {"Namespace": NAMESPACE, "Alias": _ALIAS, "xmlns": _EDM})
     SubElement(body, "EntityType", Name="crmbaseentity", Abstract="true")
+    _principal(body)
     incoming = _incoming(schema)
     for table in schema.tables.values():
         _entity_type(body, table, schema, incoming[table.logical_name], annotations=annotations)
     _who_am_i(body)
     for table in schema.tables.values():
         _bulk_actions(body, table)
-    for action in schema.actions.values():
+    for action in _actions(schema):
         _action(body, action)
     _container(body, schema, incoming)
     document: bytes = tostring(root, encoding="utf-8")
@@ -55,15 +57,26 @@ def _incoming(schema: Schema) -> Mapping[str, list[_Incoming]]:
     return found
 
 
+def _principal(body: Element) -> None:
+    """The base of users and teams: it has their key (web-api-entitytypes, "EntityType inheritance")."""
+    principal = SubElement(body, "EntityType", Name="principal", BaseType=f"{_ALIAS}.crmbaseentity", Abstract="true")
+    SubElement(SubElement(principal, "Key"), "PropertyRef", Name="ownerid")
+    SubElement(principal, "Property", Name="ownerid", Type="Edm.Guid")
+
+
 def _entity_type(body: Element, table: Table, schema: Schema, incoming: list[_Incoming], *, annotations: bool) -> None:
-    entity = SubElement(body, "EntityType", Name=table.logical_name, BaseType=f"{_ALIAS}.crmbaseentity")
-    SubElement(SubElement(entity, "Key"), "PropertyRef", Name=table.primary_id)
+    base = "principal" if table.is_principal else "crmbaseentity"
+    entity = SubElement(body, "EntityType", Name=table.logical_name, BaseType=f"{_ALIAS}.{base}")
+    if not table.is_principal:
+        SubElement(SubElement(entity, "Key"), "PropertyRef", Name=table.primary_id)
     for column in table.columns.values():
-        _property(entity, column, annotations=annotations)
+        if not (table.is_principal and column.logical_name == "ownerid"):
+            _property(entity, column, annotations=annotations)
     for column in table.columns.values():
         for target, name in column.navigation.items():
             if target in schema.tables:
-                _lookup(entity, column, name, schema.tables[target])
+                _lookup(entity, table, column, name, schema.tables[target])
+    _pairs(entity, table, schema)
     for relationship, child, partner in incoming:
         kind = f"Collection({_ALIAS}.{child.logical_name})"
         SubElement(entity, "NavigationProperty", Name=relationship, Type=kind, Partner=partner)
@@ -92,13 +105,26 @@ def _annotation(parent: Element, term: str, **value: str) -> None:
     SubElement(parent, "Annotation", {"Term": term, **value})
 
 
-def _lookup(entity: Element, column: Column, name: str, target: Table) -> None:
-    navigation = SubElement(entity, "NavigationProperty", Name=name, Type=f"{_ALIAS}.{target.logical_name}")
+def _pairs(entity: Element, table: Table, schema: Schema) -> None:
+    """The collections of many-to-many relationships: name and partner are mostly the same."""
+    for (owner, name), (_, _, far) in schema.pairs.items():
+        if owner == table.logical_name:
+            kind = f"Collection({_ALIAS}.{far.table})"
+            SubElement(entity, "NavigationProperty", Name=name, Type=kind, Partner=far.navigation)
+
+
+def _lookup(entity: Element, table: Table, column: Column, name: str, target: Table) -> None:
+    targets = table.targets_of(name)
+    if targets[0] != target.logical_name:  # the owner has one navigation property for users and teams
+        return
+    kind = "principal" if len(targets) > 1 else target.logical_name
+    navigation = SubElement(entity, "NavigationProperty", Name=name, Type=f"{_ALIAS}.{kind}")
     if column.required == "SystemRequired":
         navigation.set("Nullable", "false")
     if target.logical_name in column.relationships:
         navigation.set("Partner", column.relationships[target.logical_name])
-    constraint = {"Property": column.property_name, "ReferencedProperty": target.primary_id}
+    key = "ownerid" if target.is_principal else target.primary_id
+    constraint = {"Property": column.property_name, "ReferencedProperty": key}
     SubElement(navigation, "ReferentialConstraint", constraint)
 
 
@@ -133,6 +159,11 @@ def _bulk_actions(body: Element, table: Table) -> None:
         SubElement(action, "Parameter", Name="Targets", Type=rows, Nullable="false")
 
 
+def _actions(schema: Schema) -> list[Action]:
+    """The actions of the emulator itself, and those that a schema file declares instead of them or besides them."""
+    return [*(one for one in built_in_actions() if one.name not in schema.actions), *schema.actions.values()]
+
+
 def _action(body: Element, action: Action) -> None:
     described = SubElement(body, "Function" if action.is_function else "Action", Name=action.name)
     if action.bound_to is not None:
@@ -157,16 +188,23 @@ def _container(body: Element, schema: Schema, incoming: Mapping[str, list[_Incom
         entity_set = SubElement(
             container, "EntitySet", Name=table.entity_set, EntityType=f"{NAMESPACE}.{table.logical_name}"
         )
-        for column in table.columns.values():
-            for target, name in column.navigation.items():
-                if target in schema.tables:
-                    binding = {"Path": name, "Target": schema.tables[target].entity_set}
-                    SubElement(entity_set, "NavigationPropertyBinding", binding)
-        for relationship, child, _ in incoming[table.logical_name]:
-            binding = {"Path": relationship, "Target": child.entity_set}
-            SubElement(entity_set, "NavigationPropertyBinding", binding)
+        for path, target in _bindings(table, schema, incoming[table.logical_name]):
+            SubElement(entity_set, "NavigationPropertyBinding", {"Path": path, "Target": target.entity_set})
     SubElement(container, "FunctionImport", Name="WhoAmI", Function=f"{NAMESPACE}.WhoAmI")
-    for action in schema.actions.values():
+    for action in _actions(schema):
         if action.bound_to is None:
             kind = "Function" if action.is_function else "Action"
             SubElement(container, f"{kind}Import", {"Name": action.name, kind: f"{NAMESPACE}.{action.name}"})
+
+
+def _bindings(table: Table, schema: Schema, incoming: list[_Incoming]) -> Iterator[tuple[str, Table]]:
+    """Every navigation property of a table with the table that it leads to."""
+    for column in table.columns.values():
+        for target, name in column.navigation.items():
+            if target in schema.tables and table.targets_of(name)[0] == target:
+                yield name, schema.tables[target]
+    for (owner, name), (_, _, far) in schema.pairs.items():
+        if owner == table.logical_name:
+            yield name, schema.tables[far.table]
+    for relationship, child, _ in incoming:
+        yield relationship, child

@@ -1,17 +1,15 @@
-"""The schema as JSON of `EntityDefinitions`: EntityMetadata, EntityKeyMetadata and relationships."""
+"""The schema as JSON of `EntityDefinitions`: EntityMetadata and EntityKeyMetadata."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 from uuid import uuid5
 
 from emulator.metadata.attributes import label_json, managed
-from emulator.schema import AlternateKey, Column, Schema, Table
+from emulator.schema import AlternateKey, Table
 from emulator.store.system_rows import NAMESPACE
 
-__all__ = ["Json", "entity_json", "key_json", "metadata_id", "relationships", "relationships_of"]
+__all__ = ["Json", "entity_json", "key_json", "metadata_id"]
 
 Json = dict[str, Any]
-_NO_CASCADE: Final = ("Assign", "Delete", "Archive", "Merge", "Reparent", "Share", "Unshare", "RollupView")
 
 
 # Properties of EntityMetadata with the same value for every table of the emulator.
@@ -21,7 +19,7 @@ _NOTHING: Final = (
     *("DataSourceId", "OwnerId", "OwnerIdType", "OwningBusinessUnit", "SettingOf", "HasChanged"),
 )
 _NO: Final = (
-    *("AutoCreateAccessTeams", "AutoRouteToOwnerQueue", "EnforceStateTransitions", "EntityHelpUrlEnabled"),
+    *("AutoCreateAccessTeams", "AutoRouteToOwnerQueue", "EntityHelpUrlEnabled"),
     *(
         "HasEmailAddresses",
         "HasFeedback",
@@ -38,7 +36,7 @@ _NO: Final = (
     ),
     *("IsInteractionCentricEnabled", "IsKnowledgeManagementEnabled", "IsLogicalEntity", "IsMSTeamsIntegrationEnabled"),
     *("IsOneNoteIntegrationEnabled", "IsQuickCreateEnabled", "IsRetentionEnabled", "IsRetrieveAuditEnabled"),
-    *("IsRetrieveMultipleAuditEnabled", "IsSLAEnabled", "IsStateModelAware", "UsesBusinessDataLabelTable"),
+    *("IsRetrieveMultipleAuditEnabled", "IsSLAEnabled", "UsesBusinessDataLabelTable"),
 )
 _YES: Final = (
     *("IsAvailableOffline", "IsEnabledForCharts", "IsEnabledForTrace", "IsImportable", "IsReadingPaneEnabled"),
@@ -89,22 +87,24 @@ def entity_json(table: Table) -> Json:
         "DisplayCollectionName": label_json(table.display_collection_name),
         "Description": label_json(""),
         "PrimaryIdAttribute": table.primary_id,
-        "PrimaryNameAttribute": table.primary_name,
+        "PrimaryNameAttribute": None if table.intersect else table.primary_name,
         "PrimaryImageAttribute": None,
         "ObjectTypeCode": table.object_type_code,
         "OwnershipType": table.ownership,
         "TableType": "Elastic" if table.elastic else "Standard",
         "DataProviderId": None,
         "IsActivity": table.activity,
-        "IsActivityParty": False,
+        "IsActivityParty": table.activity_party,
+        "IsStateModelAware": table.has_state and (table.custom or table.logical_name == "incident"),
+        "EnforceStateTransitions": table.enforce_transitions,
         "IsCustomEntity": table.custom,
         "IsManaged": not table.custom,
         "IsPrivate": False,
-        "IsIntersect": False,
+        "IsIntersect": table.intersect is not None,
         "IsValidForAdvancedFind": True,
         "IsCustomizable": managed(value=True, name="iscustomizable"),
-        "HasActivities": False,
-        "HasNotes": False,
+        "HasActivities": table.has_activities,
+        "HasNotes": table.has_notes,
         "ChangeTrackingEnabled": table.change_tracking,
         "CanChangeTrackingBeEnabled": managed(value=True, name="canchangetrackingbeenabled"),
         "IsOptimisticConcurrencyEnabled": table.optimistic_concurrency,
@@ -132,51 +132,3 @@ def key_json(table: Table, key: AlternateKey) -> Json:
         "IntroducedVersion": "1.0",
         "HasChanged": None,
     }
-
-
-def _relationship_json(table: Table, column: Column, target: str, referenced: Table) -> Json:
-    name = column.relationships.get(target, f"{target}_{table.logical_name}_{column.logical_name}")
-    return {
-        "@odata.type": "#Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
-        "MetadataId": metadata_id("relationship", name),
-        "SchemaName": name,
-        "RelationshipType": "OneToManyRelationship",
-        "ReferencedEntity": target,
-        "ReferencedAttribute": referenced.primary_id,
-        "ReferencingEntity": table.logical_name,
-        "ReferencingAttribute": column.logical_name,
-        "ReferencingEntityNavigationPropertyName": column.navigation.get(target),
-        "ReferencedEntityNavigationPropertyName": name,
-        "IsCustomRelationship": column.custom,
-        "IsManaged": not column.custom,
-        "IsHierarchical": False,
-        "IsValidForAdvancedFind": True,
-        "SecurityTypes": "Append",
-        "CascadeConfiguration": dict.fromkeys(_NO_CASCADE, "NoCascade") | {"Delete": "RemoveLink"},
-        "IntroducedVersion": "1.0",
-        "HasChanged": None,
-    }
-
-
-def relationships(schema: Schema) -> Iterator[Json]:
-    """Yields every one-to-many relationship."""
-    for table in schema.tables.values():
-        yield from _outgoing(table, schema)
-
-
-def _outgoing(table: Table, schema: Schema) -> Iterator[Json]:
-    for column in table.columns.values():
-        for target in column.targets:
-            if target in schema.tables and target in column.navigation:
-                yield _relationship_json(table, column, target, schema.tables[target])
-
-
-def relationships_of(table: Table, name: str, schema: Schema) -> list[Json]:
-    """Returns one of a table's three collections of relationships; many-to-many ones are not emulated."""
-    match name:
-        case "ManyToOneRelationships":
-            return list(_outgoing(table, schema))
-        case "OneToManyRelationships":
-            return [found for found in relationships(schema) if found["ReferencedEntity"] == table.logical_name]
-        case _:
-            return []

@@ -6,7 +6,8 @@ from typing import Any
 
 from emulator.errors import unknown_property
 from emulator.metadata.attributes import BASE_PROPERTIES, attribute_class, attribute_json, option_set_json
-from emulator.metadata.definitions import entity_json, key_json, relationships, relationships_of
+from emulator.metadata.definitions import entity_json, key_json
+from emulator.metadata.relationships import relationships, relationships_of
 from emulator.odata import Query, matches
 from emulator.schema import OPTION_TYPES, Column, ColumnType, Schema, Table
 
@@ -54,8 +55,11 @@ def child_nodes(table: Table, name: str, schema: Schema) -> list[Node]:
         return [attribute_node(table, column, schema) for column in table.columns.values()]
     if name == "Keys":
         return [Node(content=key_json(table, key), type_name="EntityKeyMetadata") for key in table.keys]
-    kind = "ManyToManyRelationshipMetadata" if name.startswith("ManyToMany") else "OneToManyRelationshipMetadata"
-    return [Node(content=one, type_name=kind) for one in relationships_of(table, name, schema)]
+    return [_relationship_node(one) for one in relationships_of(table, name, schema)]
+
+
+def _relationship_node(content: Json) -> Node:
+    return Node(content=content, type_name=str(content["@odata.type"]).rpartition(".")[2])
 
 
 def attribute_node(table: Table, column: Column, schema: Schema, *, cast: bool = False) -> Node:
@@ -74,7 +78,7 @@ def attribute_node(table: Table, column: Column, schema: Schema, *, cast: bool =
 
 def relationship_nodes(schema: Schema) -> list[Node]:
     """Returns all relationships."""
-    return [Node(content=one, type_name="OneToManyRelationshipMetadata") for one in relationships(schema)]
+    return [_relationship_node(one) for one in relationships(schema)]
 
 
 def global_option_sets(schema: Schema) -> list[Node]:

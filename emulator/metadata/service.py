@@ -27,6 +27,7 @@ from emulator.metadata.nodes import (
     relationship_nodes,
     shaped,
 )
+from emulator.metadata.relationships import MANY_TO_MANY, ONE_TO_MANY
 from emulator.metadata.writes import MetadataWrites
 from emulator.odata import Query, Segment, parse_query
 from emulator.schema import Table
@@ -42,6 +43,12 @@ METADATA_ROOTS: Final = frozenset(
 )
 _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
 _WRITES: Final = frozenset({"POST", "PUT", "DELETE"})  # the methods that change definitions
+_RELATIONSHIP_BASE: Final = frozenset(
+    {
+        *("MetadataId", "SchemaName", "RelationshipType", "IsCustomRelationship", "IsManaged", "IsCustomizable"),
+        *("IsValidForAdvancedFind", "SecurityTypes", "IntroducedVersion", "HasChanged"),
+    }
+)
 _COLLECTIONS: Final = frozenset(
     {"Attributes", "Keys", "ManyToOneRelationships", "OneToManyRelationships", "ManyToManyRelationships"}
 )
@@ -78,7 +85,7 @@ class Metadata:
             raise invalid_argument("The definition is refused: one of its values has the wrong type.") from error
 
     def _read(self, request: Request, segments: Sequence[Segment]) -> Response:
-        first, *rest = segments
+        first, rest = segments[0], segments[1:]
         query = parse_query(request.query)
         nodes: list[Node]
         match first.name:
@@ -88,7 +95,10 @@ class Metadata:
                 schema = self._environment.schema
                 nodes = [entity_node(table, schema) for table in schema.tables.values()]
             case "RelationshipDefinitions":
-                nodes = relationship_nodes(self._environment.schema)
+                nodes, rest, cast = _cast(relationship_nodes(self._environment.schema), rest)
+                if cast:
+                    return _relationships(request, first, nodes, cast, rest, query)
+                nodes = [_base_only(node) for node in nodes] if first.arguments is None else nodes
             case "GlobalOptionSetDefinitions":
                 nodes = global_option_sets(self._environment.schema)
             case _:
@@ -295,6 +305,34 @@ def _many(request: Request, context: str, nodes: Sequence[Node], query: Query) -
     if query.count:
         content["@odata.count"] = len(matching(nodes, query))
     return answer({**content, "value": shaped(nodes, query)})
+
+
+def _cast(nodes: list[Node], rest: Sequence[Segment]) -> tuple[list[Node], Sequence[Segment], str | None]:
+    """Handles a cast after the collection: the nodes of the type, the rest of the path, and the type's name."""
+    if not rest or not rest[0].name.startswith(_NAMESPACE):
+        return nodes, rest, None
+    name = rest[0].name.removeprefix(_NAMESPACE)
+    if name not in {ONE_TO_MANY, MANY_TO_MANY}:
+        raise unknown_segment(rest[0].name)
+    return [node for node in nodes if node.type_name == name], rest[1:], name
+
+
+def _relationships(
+    request: Request, first: Segment, nodes: Sequence[Node], cast: str, rest: Sequence[Segment], query: Query
+) -> Response:
+    """The relationships of one kind, or one of them."""
+    context = f"{first.name}/{_NAMESPACE}{cast}"
+    if first.arguments is not None:
+        return _one(request, context, _without_type(_addressed(nodes, first)), query)
+    if _is_count(rest):
+        return _total(nodes, query)
+    return _many(request, context, [_without_type(node) for node in nodes], query)
+
+
+def _base_only(node: Node) -> Node:
+    """A relationship in the collection of all kinds: every property is in the answer, those of the base are known."""
+    known = frozenset(node.content) & _RELATIONSHIP_BASE
+    return Node(content=node.content, type_name="RelationshipMetadataBase", selectable=known)
 
 
 def _is_count(rest: Sequence[Segment]) -> bool:

@@ -5,12 +5,20 @@ from dataclasses import replace
 from typing import Any
 
 from emulator.environment import Environment
-from emulator.errors import ServiceError, invalid_argument
+from emulator.errors import ServiceError, invalid_argument, not_implemented
 from emulator.metadata.definitions import metadata_id
-from emulator.schema import AlternateKey, Schema, Table
+from emulator.metadata.relationships import relationships
+from emulator.schema import AlternateKey, Table
 from emulator.schema.columns import build_column
-from emulator.schema.entity_definitions import column_description, key_description, table_description
+from emulator.schema.entity_definitions import (
+    cascade_description,
+    column_description,
+    key_description,
+    pair_description,
+    table_description,
+)
 from emulator.schema.loader import extended, schema_from
+from emulator.schema.pairs import with_pairs
 from emulator.store import sql_name
 
 __all__ = ["MetadataWrites"]
@@ -124,33 +132,62 @@ class MetadataWrites:
         self._adopt(replace(table, keys=tuple(key for key in table.keys if key.name != name)))
 
     def create_relationship(self, relationship: Json) -> str:
-        """Adds a one-to-many relationship with its lookup column and returns its MetadataId.
+        """Adds a relationship and returns its MetadataId: one-to-many with its lookup column, or many-to-many.
 
         Raises:
-            ServiceError: It is of another kind, or names tables that are unknown.
+            ServiceError: It exists already, or names tables that are unknown.
         """
+        schema = self._environment.schema
+        names = {one["SchemaName"].lower() for one in relationships(schema)}
+        if str(relationship.get("SchemaName")).lower() in names:
+            name = relationship["SchemaName"]
+            raise ServiceError(
+                400, "0x80044363", f"An object with the specified name {name} already exists. Choose another name."
+            )
+        if "Entity1LogicalName" in relationship:
+            return self._create_pairs(relationship)
         lookup = relationship.get("Lookup")
         referencing = self._environment.schema.tables.get(str(relationship.get("ReferencingEntity")))
         referenced = str(relationship.get("ReferencedEntity"))
         if lookup is None or referencing is None or referenced not in self._environment.schema.tables:
-            raise invalid_argument("The emulator creates only one-to-many relationships between known tables.")
+            raise invalid_argument("A relationship needs the lookup column or two entities, and tables that exist.")
         schema_name = str(lookup["SchemaName"])
+        if schema_name.lower() in referencing.columns:
+            raise not_implemented(f"Adding a target to the lookup '{schema_name}' is not emulated.")
         name = str(relationship["SchemaName"])
         settings = {
             **column_description({"AttributeType": "Lookup", **lookup}),
             "type": "Lookup",
             "targets": [referenced],
             "relationship": name,
+            "cascade": cascade_description(relationship) or None,
+            "hierarchical": bool(relationship.get("IsHierarchical")),
         }
         self._adopt(self._with_column(referencing, schema_name, settings))
         return metadata_id("relationship", name)
 
+    def _create_pairs(self, relationship: Json) -> str:
+        name = str(relationship["SchemaName"])
+        schema = with_pairs(self._environment.schema, [(name, pair_description(relationship))])
+        self._environment.change(schema, schema.tables[schema.many_to_many[name].intersect])
+        return metadata_id("relationship", name)
+
     def delete_relationship(self, relationship: Json) -> None:
-        """Removes a relationship with its lookup column."""
+        """Removes a relationship with its lookup column, or with its pairs.
+
+        Raises:
+            ServiceError: It belongs to the system.
+        """
+        pairs = self._environment.schema.many_to_many.get(relationship["SchemaName"])
+        if pairs is not None:
+            if not pairs.custom:
+                raise ServiceError(403, "0x80044177", f"The relationship {pairs.schema_name} cannot be deleted.")
+            self._environment.drop(self._environment.schema.tables[pairs.intersect])
+            return
         table = self._environment.schema.tables[relationship["ReferencingEntity"]]
         self.delete_column(table, relationship["ReferencingAttribute"])
 
     def _adopt(self, table: Table) -> None:
         schema = self._environment.schema
         tables = {**schema.tables, table.logical_name: table}
-        self._environment.change(Schema(tables=tables, actions=schema.actions), table)
+        self._environment.change(replace(schema, tables=tables), table)

@@ -10,7 +10,7 @@ from emulator.odata.evaluate import matches
 from emulator.odata.options import Expand, Query, check_query, parse_query
 from emulator.odata.parser import parse_filter
 from emulator.odata.paths import Arguments, RowKey, Segment, parse_path, parse_reference, resolve_key, row_reference
-from emulator.odata.scopes import ChildLink, child_link
+from emulator.odata.scopes import ChildLink, Link, PairLink, child_link
 from emulator.odata.sql import Compiler, Order, Sql
 from emulator.odata.types import edm_type, instant_text
 
@@ -19,7 +19,9 @@ __all__ = [
     "ChildLink",
     "Compiler",
     "Expand",
+    "Link",
     "Order",
+    "PairLink",
     "Query",
     "RowKey",
     "Segment",

@@ -1,6 +1,6 @@
 """Query options: ``$select``, ``$filter``, ``$orderby``, ``$top``, ``$count``, ``$expand`` and the tokens of pages."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import unquote_plus
@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 from emulator.errors import ODataError, not_implemented, too_many_links, unknown_property
 from emulator.odata.nodes import Expression, Property
 from emulator.odata.parser import FilterParser, parse_filter
-from emulator.odata.scopes import child_link
+from emulator.odata.scopes import PairLink, child_link
 from emulator.odata.sql import Order
 from emulator.schema.model import Schema, Table
 
@@ -192,7 +192,7 @@ def _split(text: str, separator: str) -> Iterator[str]:
     yield text[start:]
 
 
-def check_query(query: Query, table: Table, schema: Schema) -> Query:
+def check_query(query: Query, table: Table, schema: Schema, *, nested: bool = False) -> Query:
     """Check every name of a query, except those of the filter, which the compiler checks.
 
     Returns:
@@ -208,6 +208,7 @@ def check_query(query: Query, table: Table, schema: Schema) -> Query:
         raise too_many_links()
     for expand in query.expand:
         _check_expand(expand, table, schema)
+    _check_pairs(query, table, schema, nested=nested)
     if query.select is None:
         return query
     chosen = tuple(name for name in query.select if name in table.by_property)
@@ -219,10 +220,14 @@ def _expansions(query: Query) -> int:
 
 
 def _check_expand(expand: Expand, table: Table, schema: Schema) -> None:
-    found = table.by_navigation.get(expand.name)
-    link = None if found else child_link(expand.name, table, schema)
-    target = schema.tables.get(found[1]) if found else link.table if link else None
-    if target is None:
+    link = None
+    names: tuple[str, ...] = ()
+    if expand.name in table.by_navigation:
+        names = table.targets_of(expand.name)
+    elif link := child_link(expand.name, table, schema):
+        names = (link.table.logical_name,)
+    targets = [schema.tables[name] for name in names if name in schema.tables]
+    if not targets:
         if expand.name in table.by_property:
             raise ODataError(
                 f"Property '{expand.name}' on type '{table.edm_name}' is not a navigation property or complex "
@@ -232,4 +237,26 @@ def _check_expand(expand: Expand, table: Table, schema: Schema) -> None:
         raise unknown_property(expand.name, table.logical_name)
     if expand.references and (link is not None or expand.query != Query(aliases=expand.query.aliases)):
         raise ODataError("Expand with $ref is only supported on lookup type navigation property.")
-    check_query(expand.query, target, schema)
+    if len(targets) == 1:
+        check_query(expand.query, targets[0], schema, nested=True)
+    else:
+        _check_principal(expand.query, targets)
+
+
+def _check_pairs(query: Query, table: Table, schema: Schema, *, nested: bool) -> None:
+    """Check that many-to-many relationships are expanded beside each other only (join-tables, "Supported" table)."""
+    pairs = [one for one in query.expand if isinstance(child_link(one.name, table, schema), PairLink)]
+    if pairs and (nested or len(pairs) < len(query.expand) or any(one.query.expand for one in pairs)):
+        raise ODataError(
+            f"Expanding the many-to-many relationship '{pairs[0].name}' with other relationships or in a nested "
+            "$expand is not supported."
+        )
+
+
+def _check_principal(query: Query, targets: Sequence[Table]) -> None:
+    """Check the query of an expanded owner, a user or a team: each column is one of at least one of them."""
+    if query.expand or query.filter is not None or query.order:
+        raise ODataError("Only $select is supported for an expanded principal.")
+    for name in query.select or ():
+        if not any(name in target.by_property for target in targets):
+            raise unknown_property(name, "principal")

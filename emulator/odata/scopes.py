@@ -7,7 +7,7 @@ from emulator.errors import ODataError, unknown_property
 from emulator.schema.model import Column, Schema, Table
 from emulator.store.ddl import key_column, sql_name
 
-__all__ = ["ChildLink", "Place", "Scope", "child_link"]
+__all__ = ["ChildLink", "Link", "PairLink", "Place", "Scope", "child_link"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,22 +100,106 @@ class ChildLink:
     column: Column
     parent: Table
 
+    @property
+    def sources(self) -> str:
+        """The FROM clause of the collection's rows with `parent_sql`."""
+        return sql_name(self.table.logical_name)
+
+    @property
+    def parent_sql(self) -> str:
+        """The SQL for the identifier of the parent's row, if `condition` holds."""
+        return f"{self.sources}.{sql_name(self.column.logical_name)}"
+
+    @property
+    def condition(self) -> str:
+        """The SQL condition that the lookup refers to a row of the parent's table."""
+        if not self.column.is_polymorphic:
+            return "1"
+        return f"{self.sources}.{sql_name(f'{self.column.logical_name}__type')} = '{self.parent.logical_name}'"
+
     def join(self, alias: str, parent: str | None = None) -> str:
         """The SQL condition that joins the child ``alias`` with the parent's row."""
         outer = f"{sql_name(parent or self.parent.logical_name)}.{sql_name(self.parent.primary_id)}"
-        condition = f"{alias}.{sql_name(self.column.logical_name)} = {outer}"
+        return self.belongs(alias, outer)
+
+    def belongs(self, alias: str, parent_id: str) -> str:
+        """The SQL condition for the children ``alias`` of the row with this identifier, which is SQL itself."""
+        condition = f"{alias}.{sql_name(self.column.logical_name)} = {parent_id}"
         if self.column.is_polymorphic:
             condition += f" AND {alias}.{sql_name(f'{self.column.logical_name}__type')} = '{self.parent.logical_name}'"
         return condition
 
 
-def child_link(name: str, parent: Table, schema: Schema) -> ChildLink | None:
-    """Find a collection-valued navigation property; its name is the schema name of the relationship."""
-    for table in schema.tables.values():
-        for column in table.columns.values():
-            if column.relationships.get(parent.logical_name) == name:
-                return ChildLink(table=table, column=column, parent=parent)
-    return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairLink:
+    """A collection of a many-to-many relationship: the rows of `table` in a pair with the parent's row.
+
+    Attributes:
+        table: The table at the far end.
+        parent: The table at the near end.
+        intersect: The table of the pairs.
+        near: Its column with the identifier of the parent's row.
+        far: Its column with the identifier of the other row.
+    """
+
+    table: Table
+    parent: Table
+    intersect: Table
+    near: str
+    far: str
+
+    @property
+    def sources(self) -> str:
+        """The FROM clause of the collection's rows with `parent_sql`."""
+        name = sql_name(self.table.logical_name)
+        pairs = f"{sql_name(self.intersect.logical_name)} AS pair"
+        return f"{pairs} JOIN {name} ON {name}.{sql_name(self.table.primary_id)} = pair.{sql_name(self.far)}"
+
+    @property
+    def parent_sql(self) -> str:
+        """The SQL for the identifier of the parent's row."""
+        return f"pair.{sql_name(self.near)}"
+
+    @property
+    def condition(self) -> str:
+        """The SQL condition that `parent_sql` needs: none."""
+        return "1"
+
+    def join(self, alias: str, parent: str | None = None) -> str:
+        """The SQL condition that joins the row ``alias`` with the parent's row."""
+        outer = f"{sql_name(parent or self.parent.logical_name)}.{sql_name(self.parent.primary_id)}"
+        return self.belongs(alias, outer)
+
+    def belongs(self, alias: str, parent_id: str) -> str:
+        """The SQL condition for the rows ``alias`` in a pair with the row of this identifier, which is SQL itself."""
+        return (
+            f"{alias}.{sql_name(self.table.primary_id)} IN (SELECT pair.{sql_name(self.far)}"
+            f" FROM {sql_name(self.intersect.logical_name)} AS pair WHERE pair.{sql_name(self.near)} = {parent_id})"
+        )
+
+
+Link = ChildLink | PairLink
+
+
+def child_link(name: str, parent: Table, schema: Schema) -> Link | None:
+    """Find a collection-valued navigation property.
+
+    Its name is the schema name of a one-to-many relationship, or one that a many-to-many relationship states.
+    """
+    found = schema.children.get((parent.logical_name, name))
+    if found is not None:
+        return ChildLink(table=found[0], column=found[1], parent=parent)
+    pair = schema.pairs.get((parent.logical_name, name))
+    if pair is None:
+        return None
+    relation, near, far = pair
+    return PairLink(
+        table=schema.tables[far.table],
+        parent=parent,
+        intersect=schema.tables[relation.intersect],
+        near=near.attribute,
+        far=far.attribute,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +250,7 @@ class Scope:
 class _Bound:
     """The collection of one row in a statement."""
 
-    link: ChildLink
+    link: Link
     parent: str
 
     @property

@@ -1,4 +1,7 @@
-"""Actions and functions of a schema file: they check parameters, answer from the file, and record calls."""
+"""Actions and functions: those of a schema file, which answer from the file, and those that close rows.
+
+Declared ones check their parameters, and their calls are recorded.
+"""
 
 from collections import deque
 from collections.abc import Mapping
@@ -11,6 +14,7 @@ from emulator.errors import invalid_argument, no_resource, unknown_segment
 from emulator.messages import Planned, Request, answer
 from emulator.odata import Segment
 from emulator.odata.nodes import LiteralValue
+from emulator.operations.closing import CLOSING_ACTIONS, Closing
 from emulator.schema import Action, Table
 from emulator.schema.documented import check_emulated
 
@@ -31,9 +35,10 @@ class Call:
 class Actions:
     """The declared actions and functions of one environment."""
 
-    def __init__(self, environment: Environment) -> None:
-        """Starts with no calls recorded."""
+    def __init__(self, environment: Environment, closing: Closing) -> None:
+        """Starts with no calls recorded; `closing` carries out WinOpportunity and the like."""
         self._environment = environment
+        self._closing = closing
         self._calls: deque[Call] = deque(maxlen=_KEPT)
 
     def calls(self) -> list[dict[str, Any]]:
@@ -51,6 +56,8 @@ class Actions:
             ServiceError: There is no such action, or a parameter is missing or unknown.
         """
         action = self._environment.schema.actions.get(segment.name)
+        if action is None and segment.name in CLOSING_ACTIONS:
+            return self._closing.plan(request, segment.name)
         if action is None or action.bound_to is not None:
             check_emulated(segment.name)
             raise unknown_segment(segment.name)

@@ -8,13 +8,16 @@ from emulator.errors import (
     ServiceError,
     invalid_argument,
     invalid_property,
+    invalid_request_body,
     not_implemented,
     undeclared_property,
     value_required,
 )
 from emulator.odata import child_link, row_reference
 from emulator.operations.references import existing_id
+from emulator.operations.rules.parties import GIVEN, checked_party
 from emulator.schema import Column, ColumnType, Table
+from emulator.schema.activities import ACTIVITIES, PARTIES, parties_property
 from emulator.store import Values
 from emulator.store.values import converter, guid_text
 
@@ -78,6 +81,7 @@ class BodyReader:
         keyed = {part for key in self.table.keys for part in key.columns}
         for name, column in self.table.columns.items():
             allowed = column.valid_for_create if creating else column.valid_for_update
+            allowed = allowed or (creating and self.table.intersect is not None)  # only a seed creates pairs
             if column.is_lookup:
                 for navigation in dict.fromkeys(column.navigation.values()):
                     binder = self._binder(column) if allowed else _ignored
@@ -89,7 +93,22 @@ class BodyReader:
                 setters[name] = _ignored  # the service ignores values for read-only columns
             else:
                 setters[name] = self._plain(column, keyed=name in keyed)
+        parties = self._environment.schema.tables.get(PARTIES)
+        if parties is not None and self.table.activity and self.table.logical_name != ACTIVITIES:
+            setters[parties_property(self.table)] = self._parties(parties)
         return setters
+
+    def _parties(self, parties: Table) -> _Setter:
+        """Reads the collection of an activity's parties, which an insert and an update can state."""
+        name = parties_property(self.table)
+        reader = BodyReader(self._environment, parties)
+
+        def setter(values: Values, value: Any) -> None:
+            if not isinstance(value, list) or not all(isinstance(party, dict) for party in value):
+                raise invalid_request_body(f"Microsoft.OData.ODataException: '{name}' must be a collection of objects.")
+            values[GIVEN] = [checked_party(self.table, reader.created(party)) for party in value]
+
+        return setter
 
     def _plain(self, column: Column, *, keyed: bool) -> _Setter:
         convert = converter(column, self.table)
@@ -160,6 +179,8 @@ def _clearing(column: Column) -> _Setter:
             raise _deep_insert(name)
         if value is not None:
             raise undeclared_property(name)
+        if values.get(name) is not None:  # another navigation property of the lookup states its row
+            return
         values[name] = None
         if column.is_polymorphic:
             values[f"{name}__type"] = None
@@ -168,4 +189,6 @@ def _clearing(column: Column) -> _Setter:
 
 
 def _deep_insert(name: str) -> ServiceError:
-    return not_implemented(f"Creating or linking related rows within a row ('{name}') is not emulated: deep insert.")
+    return not_implemented(
+        f"Creating or linking related rows ('{name}') is emulated only in a POST of one row: deep insert."
+    )

@@ -20,6 +20,7 @@ from emulator.odata import RowKey, row_reference
 from emulator.operations.changes import Changes, TableChanges, written
 from emulator.operations.reading import session_token
 from emulator.operations.references import absent, drop_key_columns, identity, key_values, take_identity
+from emulator.operations.rules.refusals import unsupported_message
 from emulator.schema import AlternateKey, Table
 from emulator.store import Values
 from emulator.store.values import guid_text
@@ -69,9 +70,7 @@ class Bulk:
         if message not in table.bulk_messages:
             if message == "DeleteMultiple":
                 raise not_implemented("DeleteMultiple has not yet been implemented.")
-            raise ServiceError(
-                400, "0x80040800", f"The '{message}' method does not support entities of type '{table.logical_name}'."
-            )
+            raise unsupported_message(message, table.logical_name)
         work = self._changes.of(table)
         items = self._items(request, work, message)
         rows = {_OPERATIONS[message]: len(items)}
@@ -184,13 +183,8 @@ class Bulk:
             updated = self._ids_of(work, steps)
             if steps.updates:
                 work.update(steps.updates, request.caller)
-            for row, record_id in steps.deletes:
-                work.delete(row, record_id, request.caller)
-        effects = (
-            *written(work.table, "create", ids),
-            *written(work.table, "update", updated),
-            *written(work.table, "delete", [record_id for _, record_id in steps.deletes]),
-        )
+            deleted = work.delete(steps.deletes, request.caller) if steps.deletes else ()
+        effects = (*written(work.table, "create", ids), *written(work.table, "update", updated), *deleted)
         return self._answer(request, work.table, message, ids, effects)
 
     def _ids_of(self, work: TableChanges, steps: "_Steps") -> list[str]:

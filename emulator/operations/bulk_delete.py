@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 from emulator.environment import Environment
-from emulator.errors import invalid_argument
+from emulator.errors import ServiceError, invalid_argument
 from emulator.messages import Caller, Effect, Planned, Request, Response, answer
 from emulator.odata import Sql
 from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical, Membership, Negation
 from emulator.odata.nodes import Property as PropertyNode
 from emulator.odata.types import edm_type, stored_text
-from emulator.operations.changes import Changes, written
+from emulator.operations.changes import Changes, TableChanges
+from emulator.operations.rules.refusals import unsupported_message
 from emulator.schema import Column, Table
 from emulator.store import sql_name
 
@@ -76,6 +77,8 @@ class BulkDeletes:
         table = self._environment.schema.tables.get(str(query.get("EntityName")))
         if table is None:
             raise invalid_argument(f"The entity with a name = '{query.get('EntityName')}' was not found.")
+        if not table.writable:
+            raise unsupported_message("Delete", table.logical_name)
         compiler = self._environment.compiler(request.caller)
         expression = _criteria(query.get("Criteria") or {}, table)
         return table, compiler.filter(expression, table) if expression else Sql(text="1")
@@ -108,19 +111,34 @@ class BulkDeletes:
             self._complete("bulkdeleteoperation", operation, caller, {**_CANCELED, "successcount": 0})
             return
         effects: list[Effect] = []
+        deleted = failed = 0
         with self._environment.database.transaction():
             for table, condition in wanted:
-                work = self._changes.of(table)
                 rows = self._matching(table, condition)
-                for row, record_id in rows:
-                    work.delete(row, record_id, caller)
-                ids = [record_id for _, record_id in rows]
-                effects += written(table, "delete", ids)
-            deleted = sum(effect.count for effect in effects)
+                done, failures = self._delete(self._changes.of(table), rows, caller)
+                effects += done
+                failed += failures
+                deleted += len(rows) - failures
             self._complete("asyncoperation", job, caller, {"completedon": self._environment.now()})
-            self._complete("bulkdeleteoperation", operation, caller, {"successcount": deleted})
+            counts = {"successcount": deleted, "failurecount": failed}
+            self._complete("bulkdeleteoperation", operation, caller, counts)
         for effect in effects:
             self.report(effect)
+
+    def _delete(
+        self, work: TableChanges, rows: Sequence[tuple[int, str]], caller: Caller
+    ) -> tuple[tuple[Effect, ...], int]:
+        """Deletes rows, those that can be: returns the effects, and the number of rows that were refused."""
+        try:
+            with self._environment.database.transaction():
+                return work.delete(rows, caller), 0
+        except ServiceError:
+            if len(rows) == 1:
+                return (), 1
+        middle = len(rows) // 2
+        first, refused = self._delete(work, rows[:middle], caller)
+        second, more = self._delete(work, rows[middle:], caller)
+        return (*first, *second), refused + more
 
     def _is_completed(self, job: str) -> bool:
         """Whether a client has set the job to completed: this cancels a job that has not run."""

@@ -8,7 +8,12 @@ from emulator.environment import Environment
 from emulator.errors import ServiceError, duplicate_key, duplicate_primary_key, record_not_found, value_required
 from emulator.messages import Caller, Effect
 from emulator.operations.bodies import BodyReader
-from emulator.operations.derived import CUSTOMERS, Derivations
+from emulator.operations.rules.assignments import Assignment, assigns
+from emulator.operations.rules.deletions import Deletion
+from emulator.operations.rules.derived import Derivations
+from emulator.operations.rules.hierarchies import Hierarchies
+from emulator.operations.rules.owners import Owners
+from emulator.operations.rules.parties import GIVEN, parties_of
 from emulator.schema import Table
 from emulator.store import Rows, Values, key_column
 
@@ -32,8 +37,9 @@ class TableChanges:
         self.bodies = BodyReader(environment, table)
         self._environment = environment
         self._derivations = Derivations(table, self._rate)
+        self._parties = parties_of(environment, table)
         columns = table.columns
-        self._required = tuple(
+        self._required = table.intersect or tuple(
             name
             for name, column in columns.items()
             if column.required == "SystemRequired"
@@ -42,14 +48,10 @@ class TableChanges:
             and not column.primary_id
             and name not in _SERVER_SET
         )
-        self._referring = [
-            (other, name)
-            for other in environment.schema.tables.values()
-            for name, column in other.columns.items()
-            if column.is_lookup
-            and table.logical_name in column.targets
-            and (column.valid_for_update or name in CUSTOMERS.values())
-        ]
+        self._hierarchies = Hierarchies(environment, table)
+        owner = columns.get("ownerid")
+        self._owned = owner is not None and owner.is_polymorphic
+        self._assigns = self._owned and assigns(environment, table)
 
     @property
     def rows(self) -> Rows:
@@ -70,6 +72,7 @@ class TableChanges:
         """
         stamps = self._creation_stamps(caller)
         primary_id = self.table.primary_id
+        owners = Owners(self._environment, caller.business_unit_id)
         new_id, next_version = self._environment.new_id, self._environment.database.next_version
         concern, derive = self._derivations.concern, self._derivations.apply
         complete, ids = [], []
@@ -78,24 +81,29 @@ class TableChanges:
                 if values.get(name) is None:
                     raise self._missing(name)
             row = {primary_id: None, **stamps, **values}
-            if concern(values):
-                derive(row, {})
             if row[primary_id] is None:
                 row[primary_id] = new_id()
+            if concern(values):
+                derive(row, {})
             if "overriddencreatedon" in values:
                 self._override_creation(row)
             if "ownerid" in values:
-                self._own(row)
+                self._own(owners, row)
             row["versionnumber"] = next_version()
             ids.append(row[primary_id])
             complete.append(row)
+        given = [row.pop(GIVEN, ()) for row in complete] if self._parties else []
         try:
             self.rows.insert(complete)
         except sqlite3.IntegrityError as error:
             raise self._duplicate(error) from error
+        if self._parties is not None:
+            self._parties.added(complete, given)
         return ids
 
     def _creation_stamps(self, caller: Caller) -> Values:
+        if self.table.intersect:
+            return {}
         now = self._environment.now()
         stamps: Values = {
             "createdon": now,
@@ -105,7 +113,7 @@ class TableChanges:
         }
         if caller.on_behalf is not None:
             stamps["createdonbehalfby"] = stamps["modifiedonbehalfby"] = caller.on_behalf
-        if "ownerid" in self.table.columns:
+        if self._owned:
             stamps["ownerid"] = stamps["owninguser"] = caller.user_id
             stamps["ownerid__type"] = "systemuser"
             stamps["owningbusinessunit"] = caller.business_unit_id
@@ -119,37 +127,57 @@ class TableChanges:
         if given is not None:
             row["createdon"], row["overriddencreatedon"] = given, row["createdon"]
 
-    def _own(self, row: Values) -> None:
+    def _own(self, owners: Owners, row: Values) -> None:
         if row["ownerid"] is None:
             raise self._missing("ownerid")
-        by_team = row.get("ownerid__type") == "team"
-        row["owningteam"] = row["ownerid"] if by_team else None
-        row["owninguser"] = None if by_team else row["ownerid"]
+        owners.own(row)
 
     def _missing(self, name: str) -> ServiceError:
         return value_required(name, self.table.logical_name)
 
-    def update(self, rows: Sequence[tuple[int, Values]], caller: Caller) -> None:
+    def update(self, rows: Sequence[tuple[int, Values]], caller: Caller, *, by_message: bool = False) -> None:
         """Updates rows by number with values from `BodyReader.updated`.
+
+        Args:
+            rows: Numbers and values.
+            caller: The user of the request.
+            by_message: Whether a message such as WinOpportunity makes the change, which can set any state.
 
         Raises:
             ServiceError: A row was deleted (404), a key exists already (412), or state and status do not match.
         """
         current = self._current(rows)
+        owners = Owners(self._environment, caller.business_unit_id)
+        assigned: dict[int, Values] = {}
         now, next_version = self._environment.now(), self._environment.database.next_version
-        complete = []
+        complete, hierarchical = [], False
+        names = self._hierarchies.names
         for number, values in rows:
             row = dict(values)
+            row.pop(GIVEN, None)
             if number in current:
-                self._derivations.apply(row, current[number])
+                self._derivations.apply(row, current[number], by_message=by_message)
             if "ownerid" in values:
-                self._own(row)
+                self._own(owners, row)
+                assigned[number] = row
+            hierarchical = hierarchical or not names.isdisjoint(values)
             row["modifiedon"] = now
             row["modifiedby"] = caller.user_id
             row["modifiedonbehalfby"] = caller.on_behalf
             row["versionnumber"] = next_version()
             row["row_"] = number
             complete.append(row)
+        assignment = Assignment(self._environment, caller) if assigned and self._assigns else None
+        before = assignment.before(self.table, assigned) if assignment else {}
+        self._write(complete)
+        if self._parties is not None:
+            self._parties.changed(rows)
+        if hierarchical:
+            self._hierarchies.check(rows)
+        if assignment:
+            assignment.follow(self.table, before, assigned)
+
+    def _write(self, complete: Sequence[Values]) -> None:
         try:
             met = self.rows.update(complete)
         except sqlite3.IntegrityError as error:
@@ -159,23 +187,20 @@ class TableChanges:
 
     def _current(self, rows: Sequence[tuple[int, Values]]) -> Mapping[int, Mapping[str, Any]]:
         """The current values that derived columns need, for those rows with a derived column to change."""
-        concerned = [number for number, values in rows if self._derivations.concern(values)]
+        concerned = [number for number, values in rows if self._derivations.concern(values, existing=True)]
         if not concerned:
             return {}
         needed = self._derivations.needed
         found = self.rows.fetch_many(concerned, needed)
         return {number: dict(zip(needed, values, strict=True)) for number, values in found.items()}
 
-    def delete(self, row: int, record_id: str, caller: Caller) -> None:
-        """Deletes a row and sets the lookups that refer to it to null."""
-        changed = {
-            "modifiedon": self._environment.now(),
-            "modifiedby": caller.user_id,
-            "modifiedonbehalfby": caller.on_behalf,
-        }
-        for table, column in self._referring:
-            self._environment.rows(table).unlink(column, record_id, changed)
-        self.rows.delete(row)
+    def delete(self, rows: Sequence[tuple[int, str]], caller: Caller) -> tuple[Effect, ...]:
+        """Deletes rows, given by number and identifier, with what cascades from them, and returns the effects.
+
+        Raises:
+            ServiceError: A relationship restricts the deletion.
+        """
+        return Deletion(self._environment).run(self.table, rows, caller)
 
     def _duplicate(self, error: sqlite3.IntegrityError) -> ServiceError:
         """Returns the error for the key that SQLite's message names."""

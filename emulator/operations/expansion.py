@@ -1,13 +1,15 @@
 """`$expand`: the related rows of a row in its JSON, by lookup or by collection."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from emulator.errors import ServiceError
-from emulator.odata import ChildLink, Expand, child_link
+from emulator.odata import Expand, Link, child_link
 from emulator.operations.reading import Record, RowShape, TableQuery
+from emulator.schema import Table
 from emulator.store import sql_name
 
 __all__ = ["expand_records"]
@@ -46,25 +48,45 @@ def _too_many_rows() -> ServiceError:
 
 
 def _expand_lookup(asked: TableQuery, expand: Expand, records: Sequence[Record]) -> _Sizes:
+    """Adds the row that a lookup refers to; an owner is a row of one of two tables."""
     table = asked.table
-    column, target_name = table.by_navigation[expand.name]
-    target = asked.environment.schema.tables[target_name]
+    column = table.by_navigation[expand.name][0]
+    targets = table.targets_of(expand.name)
+    kind = sql_name(f"{column.logical_name}__type") if column.is_polymorphic else f"'{targets[0]}'"
     found = asked.fetch(
-        f"SELECT {sql_name(table.primary_id)}, {sql_name(column.logical_name)} FROM {asked.sql_table}"
-        f" WHERE {sql_name(table.primary_id)} IN (SELECT value FROM json_each(?))"
-        + (f" AND {sql_name(column.logical_name + '__type')} = ?" if column.is_polymorphic else ""),
-        (_json([record[table.primary_id] for record in records]), *((target_name,) if column.is_polymorphic else ())),
+        f"SELECT {sql_name(table.primary_id)}, {kind}, {sql_name(column.logical_name)} FROM {asked.sql_table}"
+        f" WHERE {sql_name(table.primary_id)} IN (SELECT value FROM json_each(?))",
+        (_json([record[table.primary_id] for record in records]),),
     )
-    references: dict[str, str | None] = dict(found)
-    wanted = sorted({one for one in references.values() if one})
-    related = _rows(asked.related(target, expand.query), wanted)
-    if expand.references:
-        addresses = {one: {"@odata.id": f"{asked.request.root}{target.entity_set}({one})"} for one in wanted}
-        related = {one: (addresses[one], 1) for one in related}
-    chosen = [related.get(references.get(record[table.primary_id]) or "", (None, 0)) for record in records]
+    references = {row[0]: (row[1], row[2]) for row in found if row[1] in targets and row[2]}
+    related: dict[tuple[str, str], tuple[Record | None, int]] = {}
+    for name in targets:
+        target = asked.environment.schema.tables.get(name)
+        wanted = sorted({record_id for kind, record_id in references.values() if kind == name})
+        if target is not None and wanted:
+            rows = _targets(asked, expand, target, wanted, principal=len(targets) > 1)
+            related |= {(name, record_id): row for record_id, row in rows.items()}
+    chosen = [related.get(references.get(record[table.primary_id], ("", "")), (None, 0)) for record in records]
     for record, (row, _) in zip(records, chosen, strict=True):
         record[expand.name] = row
     return [size for _, size in chosen]
+
+
+def _targets(
+    asked: TableQuery, expand: Expand, target: Table, wanted: Sequence[str], *, principal: bool
+) -> dict[str, tuple[Record | None, int]]:
+    """The rows that lookups refer to, or their addresses, by identifier; a principal states its type."""
+    query = expand.query
+    if principal and query.select is not None:
+        query = replace(query, select=tuple(name for name in query.select if name in target.by_property))
+    rows = _rows(asked.related(target, query), wanted)
+    if expand.references:
+        root = f"{asked.request.root}{target.entity_set}"
+        return {record_id: ({"@odata.id": f"{root}({record_id})"}, 1) for record_id in rows}
+    if not principal:
+        return rows
+    kind = f"#{target.edm_name}"
+    return {record_id: (row and {"@odata.type": kind, **row}, size) for record_id, (row, size) in rows.items()}
 
 
 def _rows(asked: TableQuery, ids: Sequence[str]) -> dict[str, tuple[Record | None, int]]:
@@ -82,7 +104,7 @@ def _rows(asked: TableQuery, ids: Sequence[str]) -> dict[str, tuple[Record | Non
     return {record[primary_id]: (record, size) for record, size in zip(records, sizes, strict=True)}
 
 
-def _expand_children(asked: TableQuery, link: ChildLink, expand: Expand, records: Sequence[Record]) -> _Sizes:
+def _expand_children(asked: TableQuery, link: Link, expand: Expand, records: Sequence[Record]) -> _Sizes:
     parent_id = link.parent.primary_id
     asked = asked.related(link.table, expand.query)
     rows, children = _children(asked, link, [record[parent_id] for record in records])
@@ -96,16 +118,15 @@ def _expand_children(asked: TableQuery, link: ChildLink, expand: Expand, records
     return [sum(size for _, size in found) for found in chosen]
 
 
-def _children(asked: TableQuery, link: ChildLink, parents: Sequence[str]) -> tuple[list[tuple[Any, ...]], list[Record]]:
-    """The rows whose lookup refers to a parent: as tuples with the parent's identifier last, and as JSON."""
+def _children(asked: TableQuery, link: Link, parents: Sequence[str]) -> tuple[list[tuple[Any, ...]], list[Record]]:
+    """The rows of the collections of these parents: as tuples with the parent's identifier last, and as JSON."""
     query, name = asked.query, asked.sql_table
     compiler, shape = asked.compiler, RowShape(asked)
-    column = f"{name}.{sql_name(link.column.logical_name)}"
-    text = f"SELECT {shape.columns}, {column} FROM {name} WHERE {column} IN (SELECT value FROM json_each(?))"
+    text = (
+        f"SELECT {shape.columns}, {link.parent_sql} FROM {link.sources}"
+        f" WHERE {link.parent_sql} IN (SELECT value FROM json_each(?)) AND {link.condition}"
+    )
     parameters: list[object] = [_json(parents)]
-    if link.column.is_polymorphic:
-        text += f" AND {name}.{sql_name(link.column.logical_name + '__type')} = ?"
-        parameters.append(link.parent.logical_name)
     if query.filter is not None:
         condition = compiler.filter(query.filter, asked.table)
         text += f" AND {condition.text}"

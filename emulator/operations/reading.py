@@ -38,6 +38,11 @@ def readable(table: Table) -> tuple[str, ...]:
     return tuple(column.property_name for column in table.columns.values() if column.valid_for_read)
 
 
+def _keys(table: Table) -> tuple[str, ...]:
+    """The key that every row has in an answer; users and teams have that of a principal, too (join-tables page)."""
+    return (table.primary_id, "ownerid") if table.is_principal else (table.primary_id,)
+
+
 def _currency(table: Table, selected: Sequence[str]) -> tuple[str, ...]:
     """The currency that the service adds to amounts of money (select-columns page)."""
     if _CURRENCY not in table.by_property:
@@ -108,7 +113,7 @@ class RowShape:
         self.table = table
         self._environment = asked.environment
         selected = query.select if query.select is not None else readable(table)
-        properties = dict.fromkeys((*selected, table.primary_id, *_currency(table, selected)))
+        properties = dict.fromkeys((*selected, *_keys(table), *_currency(table, selected)))
         columns = [table.by_property[name] for name in properties]
         self.properties = tuple(properties)
         self._names = ("@odata.etag", *properties)

@@ -20,6 +20,8 @@ from emulator.operations.references import (
     key_values,
     take_identity,
 )
+from emulator.operations.relations.deep import DeepInsert, is_deep
+from emulator.operations.rules.refusals import unsupported_message
 from emulator.schema import Table
 from emulator.store import Values, sql_name
 
@@ -62,12 +64,33 @@ class Records:
         self._changes = changes
 
     def create(self, request: Request, table: Table) -> Planned:
-        """Plans `POST accounts`."""
+        """Plans `POST accounts`.
+
+        Raises:
+            ServiceError: The body is not valid, or the table takes no new rows.
+        """
+        _check_writable(table, "Create")
         work = self._changes.of(table)
         asked = self._asked(request, table)
-        values = work.bodies.created(request.json())
+        body = request.json()
+        if is_deep(body):
+            return self._plan_deep(asked, body)
+        values = work.bodies.created(body)
         _check(request, values)
         return Planned(rows={"create": 1}, act=lambda: self._create(asked, work, values))
+
+    def _plan_deep(self, asked: TableQuery, body: Mapping[str, Any]) -> Planned:
+        """A create with related rows: everything in one transaction."""
+        deep = DeepInsert(self._environment, self._changes)
+
+        def act() -> Response:
+            with self._environment.database.transaction():
+                record_id, effects = deep.insert(asked.request, asked.table, body)
+                if asked.request.preferences.representation:
+                    return _representation(asked, record_id, created=True, effects=tuple(effects))
+            return _address(asked, None, record_id, tuple(effects))
+
+        return Planned(rows={"create": _rows_of(body)}, act=act)
 
     def _create(
         self, asked: TableQuery, work: TableChanges, values: Values, reference: RowKey | None = None
@@ -85,6 +108,7 @@ class Records:
         Raises:
             ServiceError: A condition is not met (404, 412), or the body is not valid.
         """
+        _check_writable(table, "Update")
         conditions = Conditions.of(request)
         reference = _with_partition(request, table, reference)
         asked = self._asked(request, table)
@@ -158,8 +182,9 @@ class Records:
         """Plans `DELETE accounts(...)`.
 
         Raises:
-            ServiceError: There is no such row (404).
+            ServiceError: There is no such row (404), or the table's rows cannot be deleted.
         """
+        _check_writable(table, "Delete")
         reference = _with_partition(request, table, reference)
         row = existing_row(self._environment, table, reference)
         work = self._changes.of(table)
@@ -168,8 +193,8 @@ class Records:
             with self._environment.database.transaction():
                 self._check_version(request, table, reference, row)
                 record_id = self._id_of(table, reference, row)
-                work.delete(row, record_id, request.caller)
-            return answer(effects=written(table, "delete", (record_id,)))
+                effects = work.delete([(row, record_id)], request.caller)
+            return answer(effects=effects)
 
         return Planned(rows={"delete": 1}, act=act)
 
@@ -254,6 +279,11 @@ def _address(asked: TableQuery, reference: RowKey | None, record_id: str, effect
     return answer(headers={"OData-EntityId": address, **session_token(asked.table)}, effects=effects)
 
 
+def _check_writable(table: Table, message: str) -> None:
+    if not table.writable:
+        raise unsupported_message(message, table.logical_name)
+
+
 def _check(request: Request, values: Mapping[str, Any]) -> None:
     if request.row_check is not None:
         request.row_check(values)
@@ -261,6 +291,12 @@ def _check(request: Request, values: Mapping[str, Any]) -> None:
 
 def _in_context(asked: TableQuery, record: Record) -> Record:
     return {"@odata.context": asked.context("/$entity"), **record}
+
+
+def _rows_of(body: Mapping[str, Any]) -> int:
+    """The number of rows that a body describes: itself and every object in it."""
+    nested = [one for value in body.values() for one in (value if isinstance(value, list) else [value])]
+    return 1 + sum(_rows_of(one) for one in nested if isinstance(one, dict))
 
 
 def _with_partition(request: Request, table: Table, reference: RowKey) -> RowKey:

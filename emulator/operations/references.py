@@ -106,7 +106,10 @@ def existing_id(environment: Environment, table: Table, reference: RowKey) -> st
     Raises:
         ServiceError: There is no such row (404).
     """
-    found = environment.rows(table).fetch(existing_row(environment, table, reference), (table.primary_id,))
+    row = existing_row(environment, table, reference)
+    if reference.id is not None:
+        return reference.id
+    found = environment.rows(table).fetch(row, (table.primary_id,))
     if found is None:
         raise absent(table, reference)
     return str(found[0])

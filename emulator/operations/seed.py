@@ -15,6 +15,7 @@ import yaml
 from emulator.environment import Environment
 from emulator.errors import ServiceError, invalid_argument
 from emulator.operations.changes import Changes, TableChanges
+from emulator.operations.rules.refusals import unsupported_message
 from emulator.schema import Column, ColumnType, Schema, Table
 from emulator.store import Values
 
@@ -44,6 +45,8 @@ def load_seed(environment: Environment, changes: Changes, file: Path) -> dict[st
     caller = environment.system
     with environment.database.transaction():
         for table, rows in _tables(environment.schema, file):
+            if not table.writable:
+                raise unsupported_message("Create", table.logical_name)
             work = changes.of(table)
             while chunk := list(islice(rows, _CHUNK)):
                 work.create([_values(work, row) for row in chunk], caller)

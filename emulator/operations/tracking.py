@@ -81,6 +81,13 @@ def _check(table: Table, query: Query) -> None:
             raise ServiceError(
                 400, "0x80060888", f'The "{name}" query parameter isn\'t supported when Change Tracking is enabled.'
             )
+    if table.intersect and not table.change_tracking:
+        raise ServiceError(
+            400,
+            "0x80072492",
+            f"Changes cannot be retrieved for intersect entity {table.logical_name} since both related entities are "
+            "not enabled for change tracking.",
+        )
     if not table.change_tracking:
         raise ServiceError(400, "0x80044355", f"Change tracking is not enabled for the entity {table.logical_name}.")
 

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from emulator.schema.faults import SchemaFileError
 from emulator.schema.model import LOOKUP_TYPES, Column, ColumnType, DateBehavior, Option, Table
+from emulator.schema.relationships import cascades_of
 
-__all__ = ["DEFAULT_LANGUAGE", "build_column", "is_custom"]
+__all__ = ["DEFAULT_LANGUAGE", "build_column", "default_navigation", "is_custom"]
 
 DEFAULT_LANGUAGE: Final = 1033  # English (United States)
 
@@ -15,6 +16,7 @@ _SETTINGS: Final = frozenset(
         *("type", "label", "description", "length", "min", "max", "precision", "options", "options_of", "option_set"),
         *("global", "behavior", "format", "targets", "navigation", "relationship", "required", "read_only", "computed"),
         *("valid_for_create", "valid_for_update", "valid_for_read", "ascii_only", "default", "full_name", "secured"),
+        *("cascade", "hierarchical"),
     }
 )
 # The range of a column without one: Dataverse's defaults ("Attribute metadata": IntegerAttributeMetadata and so on).
@@ -27,6 +29,12 @@ _BOUNDS: Final[Mapping[ColumnType, tuple[float | int, float | int]]] = {
 }
 _PRECISION: Final = {ColumnType.DECIMAL: 10, ColumnType.DOUBLE: 5, ColumnType.MONEY: 4}
 _LENGTH: Final = {ColumnType.STRING: 100, ColumnType.MEMO: 2000}
+# What deleting the target does to the lookups that every table has (the relationships of account in the reference).
+_CASCADES: Final = {
+    **dict.fromkeys(("createdby", "createdonbehalfby", "modifiedby", "modifiedonbehalfby"), "none"),
+    **dict.fromkeys(("ownerid", "owninguser", "owningteam", "owningbusinessunit", "organizationid"), "none"),
+    "transactioncurrencyid": "restrict",
+}
 _BOOLEAN_LABELS: Final = {0: "No", 1: "Yes"}
 
 
@@ -72,6 +80,10 @@ def build_column(table: str, name: str, settings: Mapping[str, Any], known: Mapp
         targets=targets,
         navigation=_navigation(name, targets, settings.get("navigation")),
         relationships=_relationships(table, name, targets, settings.get("relationship")),
+        cascades=cascades_of(
+            settings.get("cascade") or _CASCADES.get(name.lower()), targets, f"table {table}, column {name}"
+        ),
+        hierarchical=bool(settings.get("hierarchical")),
         required=str(settings.get("required", "None")),
         valid_for_create=bool(settings.get("valid_for_create", not read_only)),
         valid_for_update=bool(settings.get("valid_for_update", not read_only)),
@@ -109,6 +121,7 @@ def _option(value: int, description: str | Mapping[str, Any]) -> Option:
             labels={int(language): str(text) for language, text in labels.items()},
             state=description.get("state"),
             default_status=description.get("default_status"),
+            transitions=tuple(int(status) for status in description.get("transitions") or ()),
         )
     return Option(value=value, labels={DEFAULT_LANGUAGE: str(description)})
 
@@ -117,7 +130,11 @@ def _navigation(name: str, targets: tuple[str, ...], given: str | Mapping[str, s
     """Custom lookups use the schema name with its case; with several targets, each is appended to the name."""
     if isinstance(given, Mapping):
         return dict(given)
-    base = given or (name if is_custom(name) else name.lower())
+    return default_navigation(given or (name if is_custom(name) else name.lower()), targets)
+
+
+def default_navigation(base: str, targets: tuple[str, ...]) -> dict[str, str]:
+    """Returns the navigation property for each target of a lookup, `base` for the only one."""
     return {target: base if len(targets) == 1 else f"{base}_{target}" for target in targets}
 
 

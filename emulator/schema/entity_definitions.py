@@ -6,6 +6,7 @@ the JSON lacks get Dataverse's defaults; choices without options accept any numb
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,14 +15,29 @@ import orjson
 from emulator.schema.faults import SchemaFileError
 from emulator.schema.loader import schema_from
 from emulator.schema.model import Schema
+from emulator.schema.pairs import with_pairs
 
-__all__ = ["column_description", "key_description", "plural", "read_entity_definitions", "table_description"]
+__all__ = [
+    "cascade_description",
+    "column_description",
+    "key_description",
+    "pair_description",
+    "plural",
+    "read_entity_definitions",
+    "table_description",
+]
 
 Json = Mapping[str, Any]
 _CLASS: Final = re.compile(r"#?(?:Microsoft\.Dynamics\.CRM\.)?(?:Complex)?(\w+?)AttributeMetadata$")
 _TYPES_OF_CLASSES: Final = {"UniqueIdentifier": "Uniqueidentifier", "MultiSelectPicklist": "MultiSelectPicklist"}
 # Kinds of columns without a stored value: files, party lists, names and types of lookups, managed properties.
 _SKIPPED: Final = frozenset({"File", "PartyList", "EntityName", "ManagedProperty", "CalendarRules", "Virtual", ""})
+_TRANSITION: Final = re.compile(r'tostatusid="(\d+)"')
+_CASCADE: Final = {
+    **{name: name.lower() for name in ("Assign", "Delete", "Merge", "Reparent", "Share", "Unshare", "Archive")},
+    "RollupView": "rollup_view",
+}
+_Relationship = tuple[str, str, dict[str, str], bool]
 _SPELLED_WITH_ES: Final = ("s", "x", "ch", "sh")
 
 
@@ -43,10 +59,38 @@ def read_entity_definitions(path: Path, base: Schema) -> Schema:
     if not isinstance(entities, list) or not all(isinstance(one, dict) and "SchemaName" in one for one in entities):
         raise SchemaFileError(f"{path} does not hold EntityMetadata: expected SchemaName, Attributes and so on")
     names = {str(one["SchemaName"]).lower() for one in entities}
-    kept = Schema(
-        tables={name: table for name, table in base.tables.items() if name not in names}, actions=base.actions
-    )
-    return schema_from([(str(one["SchemaName"]), table_description(one)) for one in entities], kept)
+    kept = replace(base, tables={name: table for name, table in base.tables.items() if name not in names})
+    described = [(str(one["SchemaName"]), table_description(one)) for one in entities if not one.get("IsIntersect")]
+    sets = {str(one.get("LogicalName")): one.get("EntitySetName") for one in entities if one.get("IsIntersect")}
+    return with_pairs(schema_from(described, kept), _pairs(entities, base, sets), known_only=True)
+
+
+def _pairs(entities: list[Json], base: Schema, sets: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The many-to-many relationships of tables, each once; an intersect in the file or in `base` names its set."""
+    found = {
+        str(one["SchemaName"]): pair_description(one)
+        for entity in entities
+        for one in entity.get("ManyToManyRelationships") or []
+    }
+    for name, description in found.items():
+        intersect = str(description["intersect"])
+        known = base.tables.get(intersect)
+        entity_set = sets.get(intersect) or (known.entity_set if known else None)
+        yield name, {**description, **({"entity_set": entity_set} if entity_set else {})}
+
+
+def pair_description(relation: Json) -> dict[str, Any]:
+    """Returns the description of a ManyToManyRelationshipMetadata object."""
+    description: dict[str, Any] = {
+        "tables": [str(relation["Entity1LogicalName"]), str(relation["Entity2LogicalName"])],
+        "intersect": str(relation.get("IntersectEntityName") or relation["SchemaName"]).lower(),
+        "custom": relation.get("IsCustomRelationship") is not False,
+    }
+    for setting, name in (("attributes", "IntersectAttribute"), ("navigation", "NavigationPropertyName")):
+        given = [relation.get(f"Entity{side}{name}") for side in (1, 2)]
+        if all(given):
+            description[setting] = [str(one) for one in given]
+    return description
 
 
 def table_description(entity: Json) -> dict[str, Any]:
@@ -63,6 +107,10 @@ def table_description(entity: Json) -> dict[str, Any]:
         "primary_name": (entity.get("PrimaryNameAttribute") or primary_name or next(iter(columns), "")).lower(),
         "ownership": entity.get("OwnershipType") or "UserOwned",
         "activity": bool(entity.get("IsActivity")),
+        "activity_party": bool(entity.get("IsActivityParty")),
+        "activities": bool(entity.get("HasActivities")),
+        "notes": bool(entity.get("HasNotes")),
+        "enforce_state_transitions": bool(entity.get("EnforceStateTransitions")),
         "elastic": entity.get("TableType") == "Elastic",
         "change_tracking": entity.get("ChangeTrackingEnabled") is not False,
         "columns": columns,
@@ -90,7 +138,7 @@ def key_description(key: Json) -> tuple[str, dict[str, Any]]:
 
 
 def _columns(
-    attributes: list[Json], navigation: Mapping[str, Mapping[str, tuple[str, str]]], primary_id: str | None
+    attributes: list[Json], navigation: Mapping[str, Mapping[str, _Relationship]], primary_id: str | None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for attribute in attributes:
         logical = str(attribute.get("LogicalName") or attribute["SchemaName"]).lower()
@@ -104,6 +152,9 @@ def _columns(
             settings["targets"] = settings.get("targets") or list(known)
             settings["navigation"] = {target: names[0] for target, names in known.items()}
             settings["relationship"] = {target: names[1] for target, names in known.items()}
+            cascades = {target: names[2] for target, names in known.items()}
+            settings["cascade"] = cascades if any(cascades.values()) else None
+            settings["hierarchical"] = any(names[3] for names in known.values())
         if settings["type"] in {"Lookup", "Customer", "Owner"} and not settings.get("targets"):
             settings["targets"] = {"Owner": ["systemuser", "team"], "Customer": ["account", "contact"]}.get(
                 settings["type"], ["systemuser"]
@@ -161,6 +212,8 @@ def _options(option_set: Json) -> Iterator[tuple[int, dict[str, Any]]]:
             described["state"] = option["State"]
         if option.get("DefaultStatus") is not None:
             described["default_status"] = option["DefaultStatus"]
+        if option.get("TransitionData"):
+            described["transitions"] = _TRANSITION.findall(str(option["TransitionData"]))
         yield int(option["Value"]), described
 
 
@@ -171,10 +224,21 @@ def _label(label: Any) -> str:
     return str(own.get("Label") or "")
 
 
-def _navigation(relationships: list[Json]) -> dict[str, dict[str, tuple[str, str]]]:
-    """Column -> target table -> navigation property and relationship."""
-    found: dict[str, dict[str, tuple[str, str]]] = {}
+def _navigation(relationships: list[Json]) -> dict[str, dict[str, _Relationship]]:
+    """Column -> target table -> navigation property, relationship, behaviour and whether it is hierarchical."""
+    found: dict[str, dict[str, _Relationship]] = {}
     for one in relationships:
-        names = (str(one.get("ReferencingEntityNavigationPropertyName") or ""), str(one.get("SchemaName") or ""))
-        found.setdefault(str(one.get("ReferencingAttribute")), {})[str(one.get("ReferencedEntity"))] = names
+        described = (
+            str(one.get("ReferencingEntityNavigationPropertyName") or ""),
+            str(one.get("SchemaName") or ""),
+            cascade_description(one),
+            bool(one.get("IsHierarchical")),
+        )
+        found.setdefault(str(one.get("ReferencingAttribute")), {})[str(one.get("ReferencedEntity"))] = described
     return found
+
+
+def cascade_description(relationship: Json) -> dict[str, str]:
+    """Returns the verbs of a CascadeConfiguration in the form of a schema file."""
+    given = relationship.get("CascadeConfiguration") or {}
+    return {_CASCADE[name]: str(value) for name, value in given.items() if name in _CASCADE and value is not None}

@@ -1,19 +1,22 @@
 """Reads tables and actions from YAML: the built-in ones and those of a user.
 
-A file maps the schema name of each table to its description; the name `actions` is reserved. A description of a known
-table extends it: columns and keys are added, other settings are replaced.
+A file maps the schema name of each table to its description; the names `actions` and `many_to_many` are reserved. A
+description of a known table extends it: columns and keys are added, other settings are replaced.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from emulator.schema.activities import linked
 from emulator.schema.columns import build_column, is_custom
 from emulator.schema.faults import SchemaFileError
 from emulator.schema.model import Action, ActionParameter, AlternateKey, Column, ColumnType, Schema, Table
+from emulator.schema.pairs import with_pairs
 
 __all__ = ["SchemaFileError", "builtin_schema", "extended", "read_schema_file", "schema_from"]
 
@@ -22,12 +25,27 @@ _TABLE_SETTINGS: Final = frozenset(
         *("entity_set", "label", "collection_label", "object_type_code", "primary_id", "primary_id_schema"),
         *("primary_name", "ownership", "keys", "states", "columns", "elastic", "change_tracking", "activity"),
         *("bulk_messages", "all_or_nothing", "guid_keys_addressable", "optimistic_concurrency"),
+        *(
+            "activities",
+            "notes",
+            "activity_party",
+            "enforce_state_transitions",
+            "writable",
+            "standard_columns",
+            "stateless",
+        ),
     }
 )
 _STANDARD_MESSAGES: Final = ("CreateMultiple", "UpdateMultiple", "UpsertMultiple")
 _DEFAULT_STATES: Final[Mapping[int, Any]] = {
     0: {"label": "Active", "statuses": {1: "Active"}},
     1: {"label": "Inactive", "statuses": {2: "Inactive"}},
+}
+_ACTIVITY_STATES: Final[Mapping[int, Any]] = {
+    0: {"label": "Open", "statuses": {1: "Open"}},
+    1: {"label": "Completed", "statuses": {2: "Completed"}},
+    2: {"label": "Canceled", "statuses": {3: "Canceled"}},
+    3: {"label": "Scheduled", "statuses": {4: "Scheduled"}},
 }
 
 Description = dict[str, Any]
@@ -50,13 +68,14 @@ def _builtin_descriptions() -> Iterator[tuple[str, Description]]:
             yield from _yaml(file.read_text(encoding="utf-8"), file.name).items()
 
 
-def _standard_columns() -> Description:
-    return _yaml((files("emulator.schema") / "tables" / "_standard.yaml").read_text(encoding="utf-8"), "_standard.yaml")
+def _shared(name: str) -> Description:
+    return _yaml((files("emulator.schema") / "tables" / name).read_text(encoding="utf-8"), name)
 
 
 def builtin_schema() -> Schema:
     """Returns the built-in tables: the usual ones of a Dataverse environment."""
-    return schema_from(_builtin_descriptions())
+    pairs = _shared("_many_to_many.yaml")
+    return with_pairs(schema_from(_builtin_descriptions()), pairs.items(), known_only=True)
 
 
 def read_schema_file(path: Path, base: Schema) -> Schema:
@@ -71,16 +90,18 @@ def read_schema_file(path: Path, base: Schema) -> Schema:
         raise SchemaFileError(f"{path} can't be read: {error.strerror}") from error
     content = _yaml(text, str(path))
     actions = content.pop("actions", {})
-    schema = schema_from(content.items(), base)
-    return Schema(
-        tables=schema.tables,
-        actions={**base.actions, **{name: _action(name, body or {}) for name, body in actions.items()}},
+    pairs = content.pop("many_to_many", None) or {}
+    if not isinstance(pairs, dict):
+        raise SchemaFileError(f"{path}: many_to_many maps schema names to descriptions")
+    schema = with_pairs(schema_from(content.items(), base), pairs.items())
+    return replace(
+        schema, actions={**base.actions, **{name: _action(name, body or {}) for name, body in actions.items()}}
     )
 
 
 def schema_from(descriptions: Iterable[tuple[str, Description]], base: Schema | None = None) -> Schema:
     """Builds tables from descriptions, in order, on top of `base`."""
-    standard = _standard_columns()
+    standard = _shared("_standard.yaml")
     tables = dict(base.tables) if base else {}
     for schema_name, description in descriptions:
         unknown = set(description) - _TABLE_SETTINGS
@@ -91,14 +112,16 @@ def schema_from(descriptions: Iterable[tuple[str, Description]], base: Schema | 
             tables[logical] = extended(tables[logical], description, tables)
         else:
             tables[logical] = _new_table(schema_name, description, standard, tables)
-    return Schema(tables=tables, actions=base.actions if base else {})
+    linked_tables = linked(tables)
+    return replace(base, tables=linked_tables) if base else Schema(tables=linked_tables)
 
 
 def _new_table(schema_name: str, description: Description, standard: Description, known: Mapping[str, Table]) -> Table:
     logical = schema_name.lower()
     elastic = bool(description.get("elastic"))
     ownership = str(description.get("ownership", "UserOwned"))
-    primary_id_schema = description.get("primary_id_schema") or f"{schema_name}Id"
+    activity = bool(description.get("activity"))
+    primary_id_schema = description.get("primary_id_schema") or ("ActivityId" if activity else f"{schema_name}Id")
     primary_name = str(description.get("primary_name") or _first_text(description)).lower()
     messages = description.get("bulk_messages", (*_STANDARD_MESSAGES, *(("DeleteMultiple",) if elastic else ())))
     columns = _columns(schema_name, description, standard, known)
@@ -130,16 +153,22 @@ def _new_table(schema_name: str, description: Description, standard: Description
         object_type_code=int(description.get("object_type_code", 10000 + len(known))),
         bulk_messages=frozenset(messages),
         ownership=ownership,
-        activity=bool(description.get("activity")),
+        activity=activity,
         custom=is_custom(schema_name),
         bulk_all_or_nothing=bool(description.get("all_or_nothing", not elastic)),
         guid_keys_addressable=bool(description.get("guid_keys_addressable", True)),
+        enforce_transitions=bool(description.get("enforce_state_transitions")),
+        has_activities=bool(description.get("activities")),
+        has_notes=bool(description.get("notes")),
+        activity_party=bool(description.get("activity_party")),
+        writable=bool(description.get("writable", True)),
     )
 
 
 def _first_text(description: Description) -> str:
     columns = (description.get("columns") or {}).items()
-    return next((name for name, settings in columns if settings.get("type") == "String"), "name")
+    default = "subject" if description.get("activity") else "name"
+    return next((name for name, settings in columns if settings.get("type") == "String"), default)
 
 
 def _columns(
@@ -148,13 +177,21 @@ def _columns(
     own = dict(description.get("columns") or {})
     ownership = str(description.get("ownership", "UserOwned"))
     described: Description = {**standard["every"], **standard.get(ownership, {})}
+    kept = description.get("standard_columns")
+    if kept is not None:
+        described = {name: described[name] for name in kept}
+    if description.get("activity"):
+        code = {**standard["activity"]["ActivityTypeCode"], "default": schema_name.lower()}
+        described |= standard["activity"] | {"ActivityTypeCode": code}
     if description.get("elastic"):
         described |= standard["elastic"]
     if any(settings.get("type") == "Money" for settings in own.values()):
         described |= standard["money"]
         described |= _base_columns(own)
-    if ownership in {"UserOwned", "OrganizationOwned"} or "states" in description:
-        described |= _state_columns(description.get("states", _DEFAULT_STATES))
+    with_state = ownership in {"UserOwned", "OrganizationOwned"} or "states" in description
+    if with_state and not description.get("stateless"):
+        default_states = _ACTIVITY_STATES if description.get("activity") else _DEFAULT_STATES
+        described |= _state_columns(description.get("states", default_states))
     # The description of the table replaces a standard one; names compare without regard to case.
     own_names = {name.lower() for name in own}
     described = {name: settings for name, settings in described.items() if name.lower() not in own_names} | own
@@ -192,9 +229,9 @@ def _state_columns(states: Mapping[int, Any]) -> Description:
             "type": "Status",
             "label": "Status Reason",
             "options": {
-                value: {"label": label, "state": state_value}
+                value: {**(status if isinstance(status, Mapping) else {"label": status}), "state": state_value}
                 for state_value, state in states.items()
-                for value, label in state["statuses"].items()
+                for value, status in state["statuses"].items()
             },
         },
     }
@@ -239,6 +276,11 @@ def extended(table: Table, description: Description, known: Mapping[str, Table])
         custom=table.custom,
         bulk_all_or_nothing=bool(description.get("all_or_nothing", table.bulk_all_or_nothing)),
         guid_keys_addressable=table.guid_keys_addressable,
+        enforce_transitions=bool(description.get("enforce_state_transitions", table.enforce_transitions)),
+        has_activities=bool(description.get("activities", table.has_activities)),
+        has_notes=bool(description.get("notes", table.has_notes)),
+        activity_party=bool(description.get("activity_party", table.activity_party)),
+        writable=table.writable,
     )
 
 

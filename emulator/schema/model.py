@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+from emulator.schema.relationships import Cascade, ManyToMany, PairEnd
 
 __all__ = [
     "BULK_MESSAGES",
@@ -13,10 +15,13 @@ __all__ = [
     "Action",
     "ActionParameter",
     "AlternateKey",
+    "Cascade",
     "Column",
     "ColumnType",
     "DateBehavior",
+    "ManyToMany",
     "Option",
+    "PairEnd",
     "Schema",
     "Table",
 ]
@@ -65,7 +70,8 @@ class Option:
     """One value of a choice.
 
     `labels` maps a language (LCID) to its text; `state` is the state a status value belongs to;
-    `default_status` is the status a state value implies.
+    `default_status` is the status a state value implies; `transitions` are the status values that may follow a status
+    value if the table enforces its status transitions.
     """
 
     value: int
@@ -73,11 +79,17 @@ class Option:
     state: int | None = None
     default_status: int | None = None
     color: str | None = None
+    transitions: tuple[int, ...] = ()
 
     @property
     def label(self) -> str:
         """The text in the first language."""
         return next(iter(self.labels.values()), str(self.value))
+
+    @property
+    def invariant_name(self) -> str:
+        """The name of a state in code, which does not depend on a language: `UnderRevision`."""
+        return "".join(part for part in self.label if part.isalnum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +97,8 @@ class Column:
     """One attribute of a table.
 
     `navigation` maps each target table to the single-valued navigation property for it,
-    `relationships` maps it to the relationship's schema name.
+    `relationships` maps it to the relationship's schema name, and `cascades` to what happens to the row when the
+    target's row is deleted or assigned. `hierarchical` lookups may not form a loop.
     """
 
     logical_name: str
@@ -105,6 +118,8 @@ class Column:
     targets: tuple[str, ...] = ()
     navigation: Mapping[str, str] = field(default_factory=dict)
     relationships: Mapping[str, str] = field(default_factory=dict)
+    cascades: Mapping[str, Cascade] = field(default_factory=dict)
+    hierarchical: bool = False
     required: str = "None"
     valid_for_create: bool = True
     valid_for_update: bool = True
@@ -145,7 +160,10 @@ class AlternateKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One entity: its names, columns (by logical name, in order), keys and capabilities."""
+    """One entity: its names, columns (by logical name, in order), keys and capabilities.
+
+    `intersect` has the two columns of a table that holds the pairs of a many-to-many relationship.
+    """
 
     logical_name: str
     schema_name: str
@@ -166,6 +184,12 @@ class Table:
     custom: bool = False
     bulk_all_or_nothing: bool = True
     guid_keys_addressable: bool = True
+    enforce_transitions: bool = False
+    has_activities: bool = False
+    has_notes: bool = False
+    activity_party: bool = False
+    writable: bool = True
+    intersect: tuple[str, str] | None = None
     by_property: Mapping[str, Column] = field(init=False, repr=False, compare=False)
     by_navigation: Mapping[str, tuple[Column, str]] = field(init=False, repr=False, compare=False)
 
@@ -183,6 +207,17 @@ class Table:
     def has_state(self) -> bool:
         """Whether rows have a state and a status."""
         return "statecode" in self.columns and "statuscode" in self.columns
+
+    @property
+    def is_principal(self) -> bool:
+        """Whether the rows are users or teams, whose key `ownerid` they have from the type `principal`."""
+        owner = self.columns.get("ownerid")
+        return owner is not None and owner.type is ColumnType.UNIQUEIDENTIFIER
+
+    def targets_of(self, navigation: str) -> tuple[str, ...]:
+        """Returns the tables that a single-valued navigation property leads to: two for `ownerid`, else one."""
+        column = self.by_navigation[navigation][0]
+        return tuple(target for target, name in column.navigation.items() if name == navigation)
 
     @property
     def edm_name(self) -> str:
@@ -213,13 +248,44 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """All tables by logical name, and the declared actions by name."""
+    """All tables by logical name, the declared actions by name, and the many-to-many relationships by schema name.
+
+    Attributes:
+        by_entity_set: The tables by entity set.
+        referring: For each table the lookups that refer to it.
+        children: The lookup behind a collection, by parent table and relationship.
+        pairs: The many-to-many relationship behind a collection, by table and navigation property, with the near end
+            and the far end.
+    """
 
     tables: Mapping[str, Table]
     actions: Mapping[str, Action] = field(default_factory=dict)
+    many_to_many: Mapping[str, ManyToMany] = field(default_factory=dict)
     by_entity_set: Mapping[str, Table] = field(init=False, repr=False, compare=False)
+    referring: Mapping[str, tuple[tuple[Table, Column], ...]] = field(init=False, repr=False, compare=False)
+    children: Mapping[tuple[str, str], tuple[Table, Column]] = field(init=False, repr=False, compare=False)
+    pairs: Mapping[tuple[str, str], tuple[ManyToMany, PairEnd, PairEnd]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Indexes the tables by entity set name."""
-        by_entity_set = {table.entity_set: table for table in self.tables.values()}
-        object.__setattr__(self, "by_entity_set", MappingProxyType(by_entity_set))
+        """Indexes the tables by entity set name, and the relationships by their tables."""
+        referring: dict[str, list[tuple[Table, Column]]] = {}
+        children: dict[tuple[str, str], tuple[Table, Column]] = {}
+        for table in self.tables.values():
+            for column in table.columns.values():
+                for target in column.targets:
+                    referring.setdefault(target, []).append((table, column))
+                for target, name in column.relationships.items():
+                    children.setdefault((target, name), (table, column))
+        pairs: dict[tuple[str, str], tuple[ManyToMany, PairEnd, PairEnd]] = {}
+        for relation in self.many_to_many.values():
+            first, second = relation.ends
+            pairs.setdefault((first.table, first.navigation), (relation, first, second))
+            pairs.setdefault((second.table, second.navigation), (relation, second, first))
+        index: dict[str, Mapping[Any, Any]] = {
+            "by_entity_set": {table.entity_set: table for table in self.tables.values()},
+            "referring": {target: tuple(found) for target, found in referring.items()},
+            "children": children,
+            "pairs": pairs,
+        }
+        for name, content in index.items():
+            object.__setattr__(self, name, MappingProxyType(content))

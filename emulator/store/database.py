@@ -12,8 +12,17 @@ from typing import Any, Final
 
 from emulator.errors import sql_timeout
 from emulator.schema import Schema, Table
+from emulator.schema.activities import ACTIVITIES, activity_tables
 from emulator.store.collation import Collation
-from emulator.store.ddl import SYSTEM_TABLES, create_statements, index_statements, key_column, missing_columns, sql_name
+from emulator.store.ddl import (
+    SYSTEM_TABLES,
+    activities_view,
+    create_statements,
+    index_statements,
+    key_column,
+    missing_columns,
+    sql_name,
+)
 from emulator.store.patterns import wildcard_match
 from emulator.store.rows import Rows, scalar
 
@@ -60,6 +69,7 @@ class Database:
                 self.connection.execute(statement)
             for table in schema.tables.values():
                 self.prepare(table)
+            self._show_activities()
         self.version = self._highest_version()
 
     def _highest_version(self) -> int:
@@ -70,14 +80,27 @@ class Database:
 
     def prepare(self, table: Table) -> None:
         """Creates the SQL table of `table`, or adds missing columns and indexes."""
-        present = {row[1] for row in self.connection.execute(f"PRAGMA table_info({sql_name(table.logical_name)})")}
+        self._rows[table.logical_name] = Rows(self.connection, table, self.next_version)
+        if table.logical_name == ACTIVITIES:
+            return
+        present = {row[1] for row in self.connection.execute(f"PRAGMA table_xinfo({sql_name(table.logical_name)})")}
         if present:
             for statement in missing_columns(table, present):
                 self.connection.execute(statement)
             self._fill_shadows(table)
         for statement in index_statements(table) if present else create_statements(table):
             self.connection.execute(statement)
-        self._rows[table.logical_name] = Rows(self.connection, table, self.next_version)
+
+    def _show_activities(self) -> None:
+        """Creates the view with the rows of all activity tables."""
+        shown, tables = self.schema.tables.get(ACTIVITIES), activity_tables(self.schema.tables)
+        if shown is not None and tables:
+            self._hide_activities()
+            self.connection.execute(activities_view(shown, tables))
+
+    def _hide_activities(self) -> None:
+        """Removes that view: SQLite does not change a table that a view cannot follow."""
+        self.connection.execute(f"DROP VIEW IF EXISTS {sql_name(ACTIVITIES)}")
 
     def _fill_shadows(self, table: Table) -> None:
         """Fills the normal forms of text that a new key compares, for existing rows."""
@@ -95,9 +118,11 @@ class Database:
         """Replaces the schema and updates the SQL of its changed tables."""
         self.schema = schema
         with self.transaction():
+            self._hide_activities()
             for table in changed:
                 self._drop_stale_keys(table)
                 self.prepare(table)
+            self._show_activities()
 
     def _drop_stale_keys(self, table: Table) -> None:
         """Removes the unique indexes of keys that the table no longer has."""
@@ -113,7 +138,9 @@ class Database:
     def drop(self, table: Table, schema: Schema) -> None:
         """Removes a table with its rows."""
         self.schema = schema
+        self._hide_activities()
         self.connection.execute(f"DROP TABLE {sql_name(table.logical_name)}")
+        self._show_activities()
         self.connection.execute('DELETE FROM "_deleted" WHERE "entity" = ?', (table.logical_name,))
         del self._rows[table.logical_name]
 
@@ -176,8 +203,8 @@ class Database:
     def clear(self) -> None:
         """Removes every row of every table; row versions continue to increase."""
         with self.transaction():
-            for table in self.schema.tables.values():
-                self.connection.execute(f"DELETE FROM {sql_name(table.logical_name)}")
+            for name in self.schema.tables.keys() - {ACTIVITIES}:
+                self.connection.execute(f"DELETE FROM {sql_name(name)}")
             self.connection.execute('DELETE FROM "_deleted"')
 
     def close(self) -> None:

@@ -5,12 +5,20 @@ unique index over shadow and other columns. SQLite's unique indexes ignore rows 
 Dataverse do. Polymorphic lookups have the name of the target table in `<name>__type`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from emulator.schema import Column, ColumnType, Table
 
-__all__ = ["SYSTEM_TABLES", "create_statements", "key_column", "missing_columns", "sql_columns", "sql_name"]
+__all__ = [
+    "SYSTEM_TABLES",
+    "activities_view",
+    "create_statements",
+    "key_column",
+    "missing_columns",
+    "sql_columns",
+    "sql_name",
+]
 
 SYSTEM_TABLES: Final = (
     # The deletions that change tracking reports; those of a deleted table are removed with it.
@@ -64,6 +72,9 @@ def sql_columns(table: Table) -> Iterator[tuple[str, str]]:
     keyed = {part for key in table.keys for part in key.columns}
     for name, column in table.columns.items():
         definition = _AFFINITY.get(column.type, "TEXT") + _default(table, column)
+        if name == "ownerid" and column.type is ColumnType.UNIQUEIDENTIFIER:
+            # The identifier that users and teams have as principals is their own.
+            definition = f"TEXT GENERATED ALWAYS AS ({sql_name(table.primary_id)}) VIRTUAL"
         yield name, definition + (" NOT NULL" if column.primary_id else "")
         if column.is_polymorphic:
             yield f"{name}__type", "TEXT"
@@ -81,19 +92,41 @@ def create_statements(table: Table) -> Iterator[str]:
 
 
 def index_statements(table: Table) -> Iterator[str]:
-    """Yields the unique indexes of identifier and alternate keys, and the indexes that find referring rows."""
+    """Yields the indexes of the identifier, of keys, of pairs, and those that find referring rows."""
     name = sql_name(table.logical_name)
     identity = sql_name(table.primary_id) + (", ifnull(\"partitionid\", '')" if table.elastic else "")
     yield f"CREATE UNIQUE INDEX IF NOT EXISTS {sql_name(table.logical_name + '.id')} ON {name} ({identity})"
     for key in table.keys:
         parts = ", ".join(sql_name(key_column(table.columns[part])) for part in key.columns)
         index = sql_name(f"{table.logical_name}.key.{key.name}")
-        yield f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {name} ({parts})"
+        unique = "UNIQUE " if key.status == "Active" else ""  # a key whose index is not ready is not enforced
+        yield f"CREATE {unique}INDEX IF NOT EXISTS {index} ON {name} ({parts})"
+    if table.intersect:
+        first, second = map(sql_name, table.intersect)
+        pair = sql_name(f"{table.logical_name}.pair")
+        yield f"CREATE UNIQUE INDEX IF NOT EXISTS {pair} ON {name} ({first}, {second})"
+        yield f"CREATE INDEX IF NOT EXISTS {sql_name(table.logical_name + '.second')} ON {name} ({second})"
     for column in table.columns.values():
         if column.is_lookup and column.logical_name not in _UNINDEXED_LOOKUPS:
             part = sql_name(column.logical_name)
             index = sql_name(f"{table.logical_name}.lookup.{column.logical_name}")
             yield f"CREATE INDEX IF NOT EXISTS {index} ON {name} ({part}) WHERE {part} IS NOT NULL"
+
+
+def activities_view(shown: Table, tables: Sequence[Table]) -> str:
+    """Returns the statement that creates a view with the rows of all activity tables.
+
+    Args:
+        shown: The table whose columns the view has; columns that an activity table lacks are null.
+        tables: The activity tables. Numbers of rows are unique in the view too.
+    """
+    selects = []
+    for index, table in enumerate(tables):
+        own = {name for name, _ in sql_columns(table)}
+        columns = [f'"row_" * {len(tables)} + {index} AS "row_"']
+        columns += [sql_name(name) if name in own else f"NULL AS {sql_name(name)}" for name, _ in sql_columns(shown)]
+        selects.append(f"SELECT {', '.join(columns)} FROM {sql_name(table.logical_name)}")
+    return f"CREATE VIEW {sql_name(shown.logical_name)} AS {' UNION ALL '.join(selects)}"
 
 
 def missing_columns(table: Table, present: set[str]) -> Iterator[str]:

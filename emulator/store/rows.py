@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -121,16 +121,4 @@ class Rows:
         self._connection.execute(
             'INSERT INTO "_deleted" ("version", "entity", "id", "partition") VALUES (?, ?, ?, ?)',
             (self._next_version(), self.table.logical_name, found[0], found[1] if len(found) > 1 else None),
-        )
-
-    def unlink(self, column: str, record_id: str, changed: Mapping[str, Any]) -> None:
-        """Sets a lookup to null in all rows that refer to `record_id`, and the columns in `changed`."""
-        numbers = self._connection.execute(
-            f'SELECT "row_" FROM {self._name} WHERE {sql_name(column)} = ?', (record_id,)
-        ).fetchall()
-        cleared: Values = {column: None}
-        if self.table.columns[column].is_polymorphic:
-            cleared[f"{column}__type"] = None
-        self.update(
-            {**cleared, **changed, "versionnumber": self._next_version(), "row_": number} for (number,) in numbers
         )

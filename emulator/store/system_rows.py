@@ -52,7 +52,10 @@ def _message_rows(database: Database) -> list[Row]:
     ids = {name: str(uuid5(NAMESPACE, f"message {name}")) for name in (*messages, *bulk, "UpsertMultiple")}
     rows: list[Row] = [("sdkmessage", {"sdkmessageid": message_id, "name": name}) for name, message_id in ids.items()]
     for table in database.schema.tables.values():
-        for message in (*messages, *(name for name in bulk if name in table.bulk_messages)):
+        if table.intersect:
+            continue  # no message works with an intersect table
+        own = messages if table.writable else tuple(name for name in messages if name.startswith("Retrieve"))
+        for message in (*own, *(name for name in bulk if name in table.bulk_messages)):
             filter_id = str(uuid5(NAMESPACE, f"filter {table.logical_name} {message}"))
             rows.append(
                 (

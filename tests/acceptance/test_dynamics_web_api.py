@@ -76,6 +76,15 @@ def test_a_lookup_is_cleared_and_set_by_reference(result: dict[str, Any]) -> Non
     assert result["associated"]["_primarycontactid_value"] == result["contact"].lower()
 
 
+def test_rows_are_related(result: dict[str, Any]) -> None:
+    """Deep insert, `associate` and `disassociate` of a many-to-many relationship, read by `$expand`."""
+    related = result["related"]
+    assert related["primarycontactid"]["lastname"] == "First"
+    assert [row["lastname"] for row in related["contact_customer_accounts"]] == ["Second"]
+    assert [row["subject"] for row in result["paired"]["accountleads_association"]] == ["Lead"]
+    assert result["unpaired"]["accountleads_association"] == []
+
+
 def test_an_upsert_by_alternate_key_creates_and_then_updates(result: dict[str, Any]) -> None:
     """Both answers carry the same identifier, and the key's value came from the URL."""
     first, second = result["upserts"]

@@ -10,6 +10,13 @@ from azure.core.credentials import AccessToken
 from PowerPlatform.Dataverse.client import DataverseClient
 from PowerPlatform.Dataverse.core.errors import HttpError
 from PowerPlatform.Dataverse.models.filters import col
+from PowerPlatform.Dataverse.models.labels import Label, LocalizedLabel
+from PowerPlatform.Dataverse.models.relationship import (
+    CascadeConfiguration,
+    LookupAttributeMetadata,
+    ManyToManyRelationshipMetadata,
+    OneToManyRelationshipMetadata,
+)
 from PowerPlatform.Dataverse.models.upsert import UpsertItem
 
 from emulator.testing import RunningEmulator, running
@@ -231,6 +238,39 @@ def test_a_lookup_field_is_made_and_bound(client: DataverseClient) -> None:
         assert _read(client, "new_Part", part)["_new_accountid_value"] == account
     finally:
         client.tables.delete("new_Part")
+
+
+def test_relationships_are_made_described_and_removed(client: DataverseClient) -> None:
+    """One-to-many with a behaviour that acts, and many-to-many; both are found by name and in lists."""
+    lookup = LookupAttributeMetadata(schema_name="new_ParentId", display_name=Label([LocalizedLabel("Parent", 1033)]))
+    restricting = OneToManyRelationshipMetadata(
+        schema_name="new_account_task_Parent",
+        referenced_entity="account",
+        referencing_entity="task",
+        referenced_attribute="accountid",
+        cascade_configuration=CascadeConfiguration(delete="Restrict"),
+    )
+    first = client.tables.create_one_to_many_relationship(lookup, restricting)
+    pairs = ManyToManyRelationshipMetadata("new_contact_product", "contact", "product")
+    second = client.tables.create_many_to_many_relationship(pairs)
+    account = client.records.create("account", {"name": "A"})
+    task = client.records.create("task", {"subject": "T", "new_ParentId@odata.bind": f"/accounts({account})"})
+    with pytest.raises(HttpError, match="associated with another object"):
+        client.records.delete("account", account)
+    found = client.tables.get_relationship("new_contact_product")
+    assert found is not None
+    assert (found.relationship_id, found.entity1_logical_name) == (second.relationship_id, "contact")
+    filtered = "RelationshipType eq Microsoft.Dynamics.CRM.RelationshipType'ManyToManyRelationship'"
+    names = {one["SchemaName"] for one in client.tables.list_relationships(filter=filtered)}
+    assert {"accountleads_association", "new_contact_product"} <= names
+    listed = client.tables.list_table_relationships("Task", select=["SchemaName", "ReferencedEntity"])
+    assert "new_account_task_Parent" in {one["SchemaName"] for one in listed}
+    for relation in (first, second):
+        assert relation.relationship_id is not None
+        client.tables.delete_relationship(relation.relationship_id)
+    assert client.tables.get_relationship("new_contact_product") is None
+    client.records.delete("account", account)
+    assert client.records.retrieve("task", task) is not None
 
 
 def test_bulk_delete_jobs_delete_in_the_background(client: DataverseClient) -> None:

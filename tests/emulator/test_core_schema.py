@@ -218,3 +218,14 @@ def test_option_sets_come_with_the_json_where_it_has_them(tmp_path: Path) -> Non
     with running(in_thread=True, schema=[file]) as emulator, Client(emulator) as client:
         assert client.send("POST", "new_paints", {"new_color": 5, "new_shade": 77}).status_code == 204
         assert client.send("POST", "new_paints", {"new_color": 6}).status_code == 400
+
+
+def test_a_key_that_is_not_ready_is_not_enforced(tmp_path: Path) -> None:
+    """Two rows can have the same values until its index is active, and no address can name a row by it."""
+    key = {"code_key": {"columns": ["new_code"], "status": "Failed"}}
+    columns = {"new_Name": {"type": "String"}, "new_Code": {"type": "String"}}
+    file = _file(tmp_path, {"new_T": {"keys": key, "columns": columns}})
+    with running(in_thread=True, limits="none", schema=[file]) as emulator, Client(emulator) as client:
+        for _ in range(2):
+            assert client.send("POST", "new_ts", {"new_code": "A"}).status_code == 204
+        assert client.send("GET", "new_ts(new_code='A')").status_code == 404

@@ -79,6 +79,29 @@ result.associated = await api.retrieve({ collection: "accounts", key: id, select
 await api.deleteRecord({ collection: "accounts", key: id });
 result.missing = await failure(() => api.retrieve({ collection: "accounts", key: id }));
 
+// A row with its related rows, and a many-to-many relationship.
+const related = await api.create({
+  collection: "accounts",
+  data: { name: "Deep", primarycontactid: { lastname: "First" }, contact_customer_accounts: [{ lastname: "Second" }] },
+});
+const lead = await api.create({ collection: "leads", data: { subject: "Lead" } });
+const pair = { collection: "accounts", primaryKey: related, relationshipName: "accountleads_association" };
+await api.associate({ ...pair, relatedCollection: "leads", relatedKey: lead });
+const leads = { collection: "accounts", key: related, expand: [{ property: "accountleads_association", select: ["subject"] }] };
+result.related = await api.retrieve({
+  collection: "accounts",
+  key: related,
+  select: ["name"],
+  expand: [
+    { property: "primarycontactid", select: ["lastname"] },
+    { property: "contact_customer_accounts", select: ["lastname"] },
+  ],
+});
+result.paired = await api.retrieve(leads);
+await api.disassociate({ ...pair, relatedKey: lead });
+result.unpaired = await api.retrieve(leads);
+await api.deleteRecord({ collection: "accounts", key: related });
+
 // Upsert by alternate key: the first creates, the second updates.
 result.upserts = [];
 for (const name of ["First", "Second"]) {

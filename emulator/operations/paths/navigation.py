@@ -1,34 +1,32 @@
 """Paths after a row: single properties, related rows and references."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
-
-import orjson
 
 from emulator.environment import Environment
 from emulator.errors import method_not_allowed, record_not_found, unknown_property, unknown_segment
 from emulator.messages import Planned, Request, Response, answer, plain_text
-from emulator.odata import ChildLink, RowKey, Segment, Sql, child_link, parse_query, resolve_key, row_reference
-from emulator.operations.queries import COUNT_LIMIT, collection, count_of
-from emulator.operations.reading import TableQuery
+from emulator.odata import Link, RowKey, Segment, child_link
+from emulator.operations.changes import Changes
+from emulator.operations.paths.collections import Collections
+from emulator.operations.paths.segments import changed_property, is_keyed
 from emulator.operations.records import Records, row_address
-from emulator.operations.references import absent, existing_id, existing_row
+from emulator.operations.references import existing_row
 from emulator.schema import Column, ColumnType, Table
+from emulator.schema.activities import parties_property
 from emulator.schema.documented import check_emulated
-from emulator.store import sql_name
 
-__all__ = ["Navigation", "is_keyed"]
+__all__ = ["Navigation"]
 
 
 class Navigation:
     """The paths after `accounts(...)`."""
 
-    def __init__(self, environment: Environment, records: Records) -> None:
+    def __init__(self, environment: Environment, changes: Changes, records: Records) -> None:
         """Works on the rows of `environment`."""
         self._environment = environment
         self._records = records
+        self._collections = Collections(environment, changes, records)
 
     def plan(self, request: Request, table: Table, reference: RowKey, rest: Sequence[Segment]) -> Planned:
         """Plans a request on a property or a related row.
@@ -76,21 +74,7 @@ class Navigation:
         return answer({"@odata.context": context, "value": value})
 
     def _change(self, request: Request, table: Table, reference: RowKey, body: Mapping[str, Any]) -> Planned:
-        """An update of one property; the answer has no `OData-EntityId`."""
-        changed = replace(
-            request,
-            method="PATCH",
-            query="",
-            headers={"if-match": "*", **{n: v for n, v in request.headers.items() if n == "if-match"}},
-            body=orjson.dumps(body),
-        )
-        planned = self._records.patch(changed, table, reference)
-
-        def act() -> Response:
-            response = planned.act()
-            return replace(response, headers={n: v for n, v in response.headers.items() if n != "OData-EntityId"})
-
-        return Planned(rows={"update": 1}, act=act)
+        return changed_property(self._records, request, table, reference, body)
 
     # Lookups
 
@@ -144,98 +128,20 @@ class Navigation:
 
     # Collections
 
-    def _children(self, request: Request, link: ChildLink, reference: RowKey, rest: Sequence[Segment]) -> Planned:
-        parent_id = existing_id(self._environment, link.parent, reference)
-        after = [segment.name for segment in rest[1:]]
-        if after == ["$ref"] and request.method not in {"GET", "HEAD"}:
-            return self._associate(request, link, parent_id, rest[0])
-        if is_keyed(rest[0]):
-            return self._child(request, link, parent_id, rest)
-        if request.method == "POST" and not after:
-            return self._create_child(request, link, parent_id)
-        asked = TableQuery(
-            environment=self._environment, request=request, table=link.table, query=parse_query(request.query)
-        )
-        if request.method not in {"GET", "HEAD"}:
-            raise method_not_allowed(request.method)
-        within = _within(link, parent_id)
-        if after == ["$count"]:
-            found = min(count_of(asked, within), COUNT_LIMIT)
-            text = plain_text(found)
-            return Planned(rows={"read": 1}, act=lambda: text)
-        if after not in ([], ["$ref"]):
-            raise unknown_segment(after[0])
-        response = collection(asked, within=within)
-        if after:
-            response = _references_only(request, link.table, response)
-        return Planned(rows={"read": sum(effect.count for effect in response.effects)}, act=lambda: response)
-
-    def _child(self, request: Request, link: ChildLink, parent_id: str, rest: Sequence[Segment]) -> Planned:
-        """One row of a collection, `contact_customer_accounts(...)`, and the rest of the path."""
-        arguments = rest[0].arguments
-        if arguments is None:
-            raise unknown_segment(rest[0].name)
-        reference = resolve_key(arguments, link.table)
-        child_id = existing_id(self._environment, link.table, reference)
-        condition = _within(link, parent_id)
-        name = sql_name(link.table.logical_name)
-        belongs = self._environment.database.scalar(
-            f"SELECT 1 FROM {name} WHERE {sql_name(link.table.primary_id)} = ? AND {condition.text}",
-            (child_id, *condition.parameters),
-        )
-        if not belongs:
-            raise absent(link.table, reference)
+    def _children(self, request: Request, link: Link, reference: RowKey, rest: Sequence[Segment]) -> Planned:
+        if request.method == "PUT" and len(rest) == 1 and rest[0].name == parties_property(link.parent):
+            body = {rest[0].name: request.json().get("value")}  # replaces the parties of an activity
+            return changed_property(self._records, request, link.parent, reference, body)
+        removes = request.method == "DELETE" and [segment.name for segment in rest[1:]] == ["$ref"]
+        if not is_keyed(rest[0]) or removes:
+            return self._collections.plan(request, link, reference, rest)
+        key, child_id = self._collections.member(link, reference, rest[0])
         if [segment.name for segment in rest[1:]] == ["$ref"]:
+            if request.method not in {"GET", "HEAD"}:
+                raise method_not_allowed(request.method)
             address = row_address(request, link.table, child_id)
             response = answer({"@odata.context": request.context("$ref"), "@odata.id": address})
             return Planned(rows={"read": 1}, act=lambda: response)
         if len(rest) > 1:
-            return self.plan(request, link.table, reference, rest[1:])
-        return self._records.plan(request, link.table, reference)
-
-    def _create_child(self, request: Request, link: ChildLink, parent_id: str) -> Planned:
-        """`POST accounts(...)/contact_customer_accounts`: a new row whose lookup refers to the parent."""
-        navigation = link.column.navigation[link.parent.logical_name]
-        body = {**request.json(), f"{navigation}@odata.bind": f"/{link.parent.entity_set}({parent_id})"}
-        return self._records.create(replace(request, body=orjson.dumps(body)), link.table)
-
-    def _associate(self, request: Request, link: ChildLink, parent_id: str, segment: Segment) -> Planned:
-        """Sets the lookup of the child (POST, PUT), or sets it to null (DELETE)."""
-        navigation = link.column.navigation[link.parent.logical_name]
-        if request.method in {"POST", "PUT"}:
-            child, reference = row_reference(str(request.json().get("@odata.id")), self._environment.schema)
-            bound: str | None = f"/{link.parent.entity_set}({parent_id})"
-        elif segment.arguments is not None and is_keyed(segment):
-            child, reference = link.table, resolve_key(segment.arguments, link.table)
-            bound = None
-        else:
-            child, reference = row_reference(_id_option(request), self._environment.schema)
-            bound = None
-        return self._change(request, child, reference, {f"{navigation}@odata.bind": bound})
-
-
-def is_keyed(segment: Segment) -> bool:
-    """Whether a segment addresses one row of a collection."""
-    arguments = segment.arguments
-    return arguments is not None and (arguments.single is not None or bool(arguments.named))
-
-
-def _id_option(request: Request) -> str:
-    options = (unquote(part).partition("=") for part in request.query.split("&"))
-    return next((value for name, _, value in options if name == "$id"), "")
-
-
-def _within(link: ChildLink, parent_id: str) -> Sql:
-    name = sql_name(link.table.logical_name)
-    text = f"{name}.{sql_name(link.column.logical_name)} = ?"
-    if not link.column.is_polymorphic:
-        return Sql(text=text, parameters=(parent_id,))
-    kind = f"{name}.{sql_name(link.column.logical_name + '__type')}"
-    return Sql(text=f"{text} AND {kind} = ?", parameters=(parent_id, link.parent.logical_name))
-
-
-def _references_only(request: Request, table: Table, response: Response) -> Response:
-    records = orjson.loads(response.body)["value"]
-    references = [{"@odata.id": row_address(request, table, record[table.primary_id])} for record in records]
-    content = {"@odata.context": request.context("Collection($ref)"), "value": references}
-    return replace(answer(content), effects=response.effects)
+            return self.plan(request, link.table, key, rest[1:])
+        return self._records.plan(request, link.table, key)

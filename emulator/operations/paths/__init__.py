@@ -1,0 +1,1 @@
+"""The paths after a row: properties, lookups, and collections of related rows."""
