@@ -11,13 +11,33 @@ from enum import StrEnum
 from typing import Final
 
 __all__ = [
+    "CHANGED_BY_MESSAGES",
     "AlternateKey",
     "AttributeMetadata",
     "AttributeType",
     "Choice",
     "DateBehavior",
     "EntityMetadata",
+    "LinkEnd",
 ]
+
+
+# Rights and memberships have checks of their own, so the service does not let these tables be written as others are.
+CHANGED_BY_MESSAGES: Final[Mapping[str, str]] = {
+    "campaignactivityitem": "AddItemCampaignActivity and RemoveItemCampaignActivity",
+    "campaignitem": "AddItemCampaign and RemoveItemCampaign",
+    "listmember": "AddMemberList and RemoveMemberList",
+    "principalobjectaccess": "GrantAccess, ModifyAccess and RevokeAccess",
+    "queuemembership": "AddPrincipalToQueue",
+    "roleprivileges": "AddPrivilegesRole and RemovePrivilegeRole",
+    "solutioncomponent": "AddSolutionComponent and RemoveSolutionComponent",
+    "systemuserprofiles": "Associate and Disassociate with the relationship systemuserprofiles_association",
+    "systemuserroles": "Associate and Disassociate with the relationship systemuserroles_association",
+    "teammembership": "AddMembersTeam and RemoveMembersTeam",
+    "teamprofiles": "Associate and Disassociate with the relationship teamprofiles_association",
+    "teamroles": "Associate and Disassociate with the relationship teamroles_association",
+}
+"""Logical name of a table of links or rights that no sync may write -> the messages that change it."""
 
 
 class AttributeType(StrEnum):
@@ -100,8 +120,8 @@ class AttributeMetadata:
 
     @property
     def refers(self) -> bool:
-        """Whether the column holds a reference to another record."""
-        return self.type in _REFERENCES
+        """Whether the column holds a reference to another record; those of a table of links are plain ids."""
+        return self.type in _REFERENCES or bool(self.targets)
 
     @property
     def polymorphic(self) -> bool:
@@ -131,12 +151,30 @@ class AlternateKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEnd:
+    """One side of a many-to-many relationship.
+
+    Attributes:
+        table: Logical name of the table.
+        column: The column of the intersect table that holds the id of this table's record.
+        navigation: The navigation property of this table that leads to the records of the other one.
+    """
+
+    table: str
+    column: str
+    navigation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntityMetadata:
     """One table: names, columns and keys.
 
     Attributes:
-        entity_set: The name in URLs; read from metadata, never derived from the logical name.
+        entity_set: The name in URLs; read from metadata, never derived from the logical name. Empty for an intersect
+            table that the Web API does not show.
         attributes: Logical name -> column.
+        intersect: Whether its records are links, the pairs of a many-to-many relationship.
+        ends: The two sides of that relationship; empty for other tables.
         related: Logical name -> the tables that the mapped lookups of a sync refer to; the table itself is not in it.
     """
 
@@ -148,6 +186,8 @@ class EntityMetadata:
     attributes: Mapping[str, AttributeMetadata]
     keys: tuple[AlternateKey, ...] = ()
     elastic: bool = False
+    intersect: bool = False
+    ends: tuple[LinkEnd, ...] = ()
     related: Mapping[str, EntityMetadata] = field(default_factory=dict)
 
     def table(self, name: str) -> EntityMetadata | None:

@@ -24,13 +24,15 @@ KEY_TAKEN: Final = frozenset({"0x80060892", "0x80040237"})
 
 
 class ChangeAction(StrEnum):
-    """What is to be done to a record, under the names of the `changes` table."""
+    """What is to be done to a record, under the names of the `changes` table; the last two are made for links."""
 
     INSERT = "insert"
     UPDATE = "update"
     EXPIRE = "expire"
     UPSERT = "upsert"
     DELETE = "delete"
+    ASSOCIATE = "associate"  # of a link: it exists afterwards, whether it did before or not
+    DISASSOCIATE = "disassociate"  # of a link: it does not exist afterwards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
 from shared.dataverse.write.lanes import Lane
+from shared.dataverse.write.links import link_changes
 from shared.dataverse.write.senders import ThreadSenders
 from shared.dataverse.write.writer import SendResult, Writing
 from shared.definitions.models import SyncDefinition
@@ -218,6 +219,8 @@ class Dataverse:
             AbortRun: Nothing more can succeed; raised after every change has had its outcome.
             RetryLater: The service is away or throttles for too long; likewise.
         """
+        if entity.intersect:
+            return self._written(entity, link_changes(changes), limits)
         fewest = self.service.connection.bulk_delete_from
         if fewest is None or entity.elastic:
             return self._written(entity, changes, limits)
@@ -250,6 +253,8 @@ class Dataverse:
 
         DeleteMultiple is listed for standard tables too, where it is not implemented (Microsoft: bulk operations).
         """
+        if entity.intersect:
+            return frozenset()
         names = [name for name in MESSAGES.values() if name != "DeleteMultiple" or entity.elastic]
         among = " or ".join(f"sdkmessageid/name eq '{name}'" for name in names)
         path = (

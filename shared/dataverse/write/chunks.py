@@ -26,6 +26,7 @@ from shared.dataverse.write.bulk import (
 )
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.elastic import DETAILS_WANTED
+from shared.dataverse.write.links import association, disassociation
 from shared.entities import EntityMetadata
 
 __all__ = ["MESSAGES", "Chunk", "Step", "Target", "call_of", "kind_of", "lookups_of", "step_of"]
@@ -39,7 +40,7 @@ class Step(StrEnum):
     LOOK_UP = "look up"  # find the records by key first: ids are unknown, or an answer was lost
 
 
-# The bulk message of each kind; a table may lack some (asked of sdkmessagefilters).
+# The bulk message of each kind; a table may lack some (asked of sdkmessagefilters). Links have none.
 MESSAGES = {
     RequestKind.CREATE: "CreateMultiple",
     RequestKind.UPDATE: "UpdateMultiple",
@@ -90,6 +91,11 @@ class Target:
     connection: Connection
     messages: frozenset[str]
 
+    def message_of(self, kind: RequestKind) -> str:
+        """The bulk message of a kind of request; empty where the table does not have it."""
+        message = MESSAGES.get(kind, "")
+        return message if message in self.messages else ""
+
 
 def kind_of(change: Change) -> RequestKind:
     """The kind of request a change needs."""
@@ -102,6 +108,10 @@ def kind_of(change: Change) -> RequestKind:
             return RequestKind.UPSERT
         case ChangeAction.DELETE:
             return RequestKind.DELETE
+        case ChangeAction.ASSOCIATE:
+            return RequestKind.ASSOCIATE
+        case ChangeAction.DISASSOCIATE:
+            return RequestKind.DISASSOCIATE
         case _ as never:
             assert_never(never)
 
@@ -110,13 +120,16 @@ def step_of(change: Change, entity: EntityMetadata) -> Step:
     """Whether a change can be sent at once, or its record must be looked up first.
 
     Updates and deletes name their record by id, which is faster than by key; an upsert by id or by an alternate key
-    whose values are allowed in a URL.
+    whose values are allowed in a URL. A link is named by its two records.
     """
-    if change.action is ChangeAction.INSERT or change.id is not None:
+    if change.action in _SENT_AT_ONCE or change.id is not None:
         return Step.SEND
     if change.action is ChangeAction.UPSERT and predicate(entity, key_values(change.key)) is not None:
         return Step.SEND
     return Step.LOOK_UP
+
+
+_SENT_AT_ONCE = frozenset({ChangeAction.INSERT, ChangeAction.ASSOCIATE, ChangeAction.DISASSOCIATE})
 
 
 def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
@@ -125,10 +138,10 @@ def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
         return _batch(
             target, [_lookup_part(target, found) for found in lookups_of(chunk, target.entity)], boundary, chunk
         )
-    if chunk.step is Step.SEND and MESSAGES[chunk.kind] in target.messages:
+    if chunk.step is Step.SEND and (message := target.message_of(chunk.kind)):
         return Call(
             method="POST",
-            path=f"{target.entity.entity_set}/{NAMESPACE}.{MESSAGES[chunk.kind]}",
+            path=f"{target.entity.entity_set}/{NAMESPACE}.{message}",
             headers={**target.connection.write_headers, **(DETAILS_WANTED if target.entity.elastic else {})},
             body=_bulk_body(chunk, target.entity),
             table=target.entity.logical_name,
@@ -148,6 +161,8 @@ def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
             return upsert_body(entity, chunk.changes)
         case RequestKind.DELETE:
             return delete_body(entity, chunk.changes)
+        case RequestKind.ASSOCIATE | RequestKind.DISASSOCIATE:
+            raise AssertionError("links have no bulk message")
         case _ as never:
             assert_never(never)
 
@@ -187,6 +202,11 @@ def _part(target: Target, kind: RequestKind, change: Change) -> Part:
             return _upsert_part(target, change, headers)
         case RequestKind.DELETE:
             return Part(method="DELETE", path=_path(target, f"{entity.entity_set}({change.id})"), headers=headers)
+        case RequestKind.ASSOCIATE:
+            path, body = association(entity, change, target.connection.base)
+            return Part(method="POST", path=_path(target, path), headers=headers, body=body)
+        case RequestKind.DISASSOCIATE:
+            return Part(method="DELETE", path=_path(target, disassociation(entity, change)), headers=headers)
         case _ as never:
             assert_never(never)
 

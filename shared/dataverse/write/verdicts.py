@@ -28,7 +28,7 @@ from shared.dataverse.http.service_errors import (
     trouble,
 )
 from shared.dataverse.http.transport import Response
-from shared.dataverse.write.chunks import MESSAGES, Chunk, Step, Target, lookups_of
+from shared.dataverse.write.chunks import Chunk, Step, Target, lookups_of
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.elastic import details_of
 from shared.dataverse.write.lookup_answers import found_records
@@ -86,7 +86,7 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
     try:
         if chunk.step is Step.LOOK_UP:
             return _looked_up(chunk, decoded(response), target)
-        if chunk.step is Step.SINGLY or MESSAGES[chunk.kind] not in target.messages:
+        if chunk.step is Step.SINGLY or not target.message_of(chunk.kind):
             return _each(chunk, decoded(response), target)
         return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is RequestKind.CREATE else ())
     except (ValueError, UnexpectedAnswer):
@@ -178,7 +178,7 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
         doubtful = met is not Trouble.THROTTLED or target.entity.elastic
         return Verdict(again=((_doubted(chunk) if doubtful else chunk).tried(met),), trouble=met)
     if _is_missing_message(chunk, refused, target):
-        return Verdict(again=(chunk,), lacks=MESSAGES[chunk.kind])
+        return Verdict(again=(chunk,), lacks=target.message_of(chunk.kind))
     doing = "read" if chunk.step is Step.LOOK_UP else chunk.kind.value
     if ends_run(refused) or chunk.step is Step.LOOK_UP:
         error = error_of(refused, table=target.entity.logical_name, doing=doing)
@@ -217,7 +217,7 @@ def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
 
 def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
     """A table without the bulk message is reported in several ways: 404 or 405 for its URL, 501, or a message."""
-    if chunk.step is not Step.SEND or MESSAGES[chunk.kind] not in target.messages:
+    if chunk.step is not Step.SEND or not target.message_of(chunk.kind):
         return False
     return refused.status in {405, 501} or bool(_UNSUPPORTED.search(refused.message))
 
@@ -309,8 +309,8 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
         met = Trouble.DATABASE  # an error that can be temporary: try again
     if met is not None and (met is not Trouble.DATABASE or chunk.tries.get(met, 0) < _MOST_ROLLBACKS):
         return met
-    if chunk.kind is RequestKind.DELETE and refused.code in _GONE:
-        return Applied(number=change.number, id=change.id, created=False)  # the record is already deleted
+    if _is_done_already(chunk.kind, refused):
+        return Applied(number=change.number, id=change.id, created=False)
     if conflict(refused) is Conflict.KEY_TAKEN:
         if _may_be_ours(chunk):
             return _SOUGHT
@@ -322,6 +322,18 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     return Trouble.LOST if _may_have_acted(chunk, refused) else _failed(change, refused)
 
 
+def _is_done_already(kind: RequestKind, refused: Refusal) -> bool:
+    """Whether the record is already deleted; the link is already there, or not there any more."""
+    match kind:
+        case RequestKind.DELETE:
+            return refused.code in _GONE
+        case RequestKind.ASSOCIATE:
+            return conflict(refused) is Conflict.KEY_TAKEN
+        case RequestKind.DISASSOCIATE:
+            return refused.status == 404 and not ends_run(refused)  # noqa: PLR2004 - Not Found
+    return False
+
+
 def _applied(kind: RequestKind, change: Change, answer: Response, target: Target) -> Applied:
     if kind is RequestKind.CREATE:
         found = _GUID_IN_URL.search(answer.headers.get("odata-entityid") or answer.headers.get("location") or "")
@@ -330,7 +342,8 @@ def _applied(kind: RequestKind, change: Change, answer: Response, target: Target
         created = answer.status == 201  # noqa: PLR2004 - Created
         record = parsed(answer.body, "an upsert").member(target.entity.primary_id).guid()
         return Applied(number=change.number, id=record, created=created)
-    return Applied(number=change.number, id=change.id, created=None if kind is RequestKind.UPSERT else False)
+    new = None if kind is RequestKind.UPSERT else kind is RequestKind.ASSOCIATE
+    return Applied(number=change.number, id=change.id, created=new)
 
 
 def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:

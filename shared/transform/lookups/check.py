@@ -1,10 +1,10 @@
-"""Checks of mapped lookups against the metadata of both tables."""
+"""Checks of mapped lookups against the metadata of both tables, and of syncs of links, which are pairs of lookups."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from shared.definitions.models import ColumnType, Lookup, Mapping, NullPolicy, Strategy, SyncDefinition
+from shared.definitions.models import ColumnType, Expire, Lookup, Mapping, NullPolicy, Strategy, SyncDefinition
 from shared.entities import AttributeMetadata, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
@@ -13,7 +13,7 @@ from shared.transform.lookups.columns import match_columns
 from shared.transform.targets import source_columns
 from shared.workspace import parsed
 
-__all__ = ["lookup_problems"]
+__all__ = ["link_problems", "lookup_problems"]
 
 
 def lookup_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
@@ -47,6 +47,41 @@ def _column(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMe
             "holds, so it cannot be cleared; set on_null: keep",
             path=path,
         )
+
+
+def link_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    """Every mistake in a sync of an intersect table, whose records are links: pairs of two records and nothing else."""
+    table, behaviour = entity.logical_name, definition.sync_behaviour
+    if not entity.ends:
+        message = f"the metadata of {table} does not say which tables it links"
+        yield Problem(message=message, path="destination.entity")
+        return
+    yield from _pairs(definition, entity)
+    if isinstance(behaviour.dropped, Expire):
+        message = f"{table} holds links, which have no column to mark them: dropped can be delete or ignore"
+        yield Problem(message=message, path="sync_behaviour.dropped.expire")
+    if behaviour.changed != "update":
+        message = f"{table} holds links: a link exists or not, so none can be changed; remove this key"
+        yield Problem(message=message, path="sync_behaviour.changed")
+    if not entity.entity_set and (behaviour.strategy is Strategy.FULL or definition.destination.filter):
+        message = f"the Web API does not show {table}, so its links cannot be read; use strategy delta or upsert"
+        yield Problem(message=f"{message}, without a filter", path="destination.entity")
+
+
+def _pairs(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    columns = [end.column for end in entity.ends]
+    said = f"{entity.logical_name} holds links between {' and '.join(end.table for end in entity.ends)}"
+    mapped = [mapping.target for mapping in definition.destination.mappings]
+    for place, target in enumerate(mapped):
+        if target in entity.attributes and target not in columns:
+            message = f"{said}: only {' and '.join(columns)} can be mapped"
+            yield Problem(message=message, path=f"destination.mappings[{place}].target")
+    if missing := [name for name in columns if name not in mapped]:
+        message = f"{said}: {' and '.join(missing)} must be mapped as well"
+        yield Problem(message=message, path="destination.mappings")
+    if set(definition.sync_behaviour.sync_key) != set(columns):
+        message = f"{said}: the sync key is {', '.join(columns)}"
+        yield Problem(message=message, path="sync_behaviour.sync_key")
 
 
 def _listed(names: Sequence[str]) -> str:
