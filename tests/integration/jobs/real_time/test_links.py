@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -20,9 +21,10 @@ LINKS: dict[str, Any] = {
 }
 
 
-def linking(make: Make, **behaviour: Any) -> World:
+def linking(make: Make, topic: Mapping[str, str] | None = None, **behaviour: Any) -> World:
     """A listener over links between accounts and leads, of which there are two each."""
-    world = make(**LINKS, behaviour={"sync_key": ["accountid", "leadid"], **behaviour})
+    behaviour = {"sync_key": ["accountid", "leadid"], **behaviour}
+    world = make(**LINKS, behaviour=behaviour, topic=topic or {"action": "$.op"})
     for name in ("1", "2"):
         world.put(accountnumber=name)
         lead = {"lastname": name, "emailaddress1": f"{name}@contoso.com"}
@@ -80,3 +82,14 @@ def test_a_link_that_is_there_already_needs_no_write(make: Make) -> None:
     counts = world.run(event("u", "1", "1"))
 
     assert (counts["unchanged"], linked(world)) == (1, {("1", "1")})
+
+
+def test_a_link_that_gets_another_record_moves(make: Make) -> None:
+    """The old link is removed and the new one made: a link cannot be changed."""
+    world = linking(make, topic={"format": "debezium"})
+    old, new = ({"number": "1", "mail": f"{lead}@contoso.com"} for lead in ("1", "2"))
+    world.run({"op": "c", "before": None, "after": old, "source": {}})
+
+    world.run({"op": "u", "before": old, "after": new, "source": {}})
+
+    assert (linked(world), world.letters) == ({("1", "2")}, [])
