@@ -106,7 +106,7 @@ def carried_definition(
     columns = _known_columns(definition.source.columns, carried)
     labels = frozenset(column.label for column in columns)
     mappings = tuple(
-        mapping
+        _with_known(mapping, definition, labels)
         for mapping in definition.destination.mappings
         if (targets is None or mapping.target in targets) and _mapped_from(mapping, definition) <= labels
     )
@@ -121,6 +121,19 @@ def carried_definition(
             "destination": definition.destination.model_copy(update={"mappings": mappings}),
         }
     )
+
+
+def _with_known(mapping: Mapped, definition: SyncDefinition, labels: frozenset[str]) -> Mapped:
+    """A mapping whose lookups create records from the columns that are carried; the others are left out there."""
+    if not any(lookup.create for lookup in mapping.lookups):
+        return mapping
+    lookups = tuple(
+        lookup.model_copy(
+            update={"create": {n: text for n, text in lookup.create.items() if _read_by(text, definition) <= labels}}
+        )
+        for lookup in mapping.lookups
+    )
+    return mapping.model_copy(update={"lookup": lookups if isinstance(mapping.lookup, tuple) else lookups[0]})
 
 
 def fields_of(definition: SyncDefinition, targets: Collection[str]) -> frozenset[str]:
@@ -163,9 +176,7 @@ def _mapped_from(mapping: Mapped, definition: SyncDefinition) -> frozenset[str]:
     if mapping.source is None:
         return _read_by(mapping.value or "NULL", definition)
     labels = {name: column.label for column in definition.source.columns for name in (column.name, column.label)}
-    created = (text for lookup in mapping.lookups for text in lookup.create.values())
-    read = frozenset(labels.get(name, name) for name in mapping.sources)
-    return read.union(*(_read_by(text, definition) for text in created))
+    return frozenset(labels.get(name, name) for name in mapping.sources)
 
 
 def _read_by(expression: str, definition: SyncDefinition) -> frozenset[str]:

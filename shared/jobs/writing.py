@@ -16,8 +16,10 @@ from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_
 from shared.jobs.progress import Phase, Progress
 from shared.reconcile.dependencies import (
     CREATES,
+    IDENTIFY_PARENTS,
     LINKED_CHANGES,
     NOT_SETTLED,
+    UNKNOWN_PARENTS,
     actual_ids,
     failed_links,
     failed_parents,
@@ -43,12 +45,14 @@ class WriteOrder:
         late: The columns that may refer to records which the run creates.
         drops: Whether deletes have an order, children first.
         creating: The columns whose lookups create what is missing.
+        columns: All columns of the sync.
     """
 
     adoption: Adoption | None = None
     late: Sequence[TargetColumn] = ()
     drops: bool = False
     creating: Sequence[TargetColumn] = ()
+    columns: Sequence[TargetColumn] = ()
 
     @classmethod
     def of(cls, adoption: Adoption | None, definition: SyncDefinition, columns: Sequence[TargetColumn]) -> WriteOrder:
@@ -118,6 +122,7 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
         changes = _follow_parents(workspace, order, condition)
         if order.adoption is None:
             writing.send(changes, count)
+            writing.identify(order.columns)
         else:
             writing.insert(changes, order.adoption)
     _follow_parents(workspace, order, "false")
@@ -192,8 +197,8 @@ class _Writing:
                 return
 
     def _adopt(self, adoption: Adoption) -> None:
-        for table in ("holders", "adoptions"):  # of the round before
-            self._workspace.execute(f"DROP TABLE IF EXISTS {table}")
+        for table in (Table.HOLDERS, Table.ADOPTIONS):  # of the round before
+            self._workspace.drop(table)
         updates = adoption.decide(self._workspace)
         self._progress.advance(self._taken - len(updates))
         self._failed = failed_count(self._workspace)
@@ -234,6 +239,15 @@ class _Writing:
         for outcome in self._dataverse.write(self._entity, changes, self._limits.after(self._failed)):
             correct_outcomes(self._workspace, [outcome])
             self._note(outcome, adopting=False)
+
+    def identify(self, columns: Sequence[TargetColumn]) -> None:
+        """Find the ids of new parents that the service did not tell: an upsert by an alternate key need not name it."""
+        unknown = [(number, key) for number, key in self._workspace.query(UNKNOWN_PARENTS)]
+        if not unknown or self.stopped:
+            return
+        self._workspace.drop(Table.HOLDERS)
+        self._dataverse.read_holders(self._workspace, self._entity, columns, unknown)
+        self._workspace.execute(IDENTIFY_PARENTS)
 
     def recount(self) -> None:
         """Count the failures, after outcomes were written beside those of the service."""

@@ -11,8 +11,10 @@ from shared.workspace import Table, literal, quoted
 __all__ = [
     "CREATES",
     "FORGET_CREATED",
+    "IDENTIFY_PARENTS",
     "LINKED_CHANGES",
     "NOT_SETTLED",
+    "UNKNOWN_PARENTS",
     "actual_ids",
     "creations_count_query",
     "creations_query",
@@ -35,6 +37,14 @@ ORDER BY _change""".strip()
 """Created records whose references are written after all records exist: number, id, key, JSON object."""
 
 
+UNKNOWN_PARENTS: Final = f"""
+SELECT _change, key FROM outcomes JOIN changes USING (_change)
+WHERE result IN {_DONE} AND outcomes.id IS NULL AND _row IN (SELECT parent FROM parents) ORDER BY _change""".strip()
+"""SQL for (number, key) of the parents that were written and whose id is not known."""
+IDENTIFY_PARENTS: Final = """
+UPDATE outcomes SET id = holders._id FROM holders
+WHERE holders._seq = outcomes._change AND outcomes.id IS NULL""".strip()
+"""SQL that notes the ids of records that were looked for by key: `holders` has them."""
 CREATES: Final = "action IN ('insert', 'upsert')"
 """SQL condition over `changes`: the record may be new."""
 

@@ -183,6 +183,10 @@ class Workspace:
         """Whether a table or view of this name exists."""
         return bool(self.query("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [name])[0][0])
 
+    def drop(self, name: str) -> None:
+        """Remove a table, if it exists."""
+        self.execute(f"DROP TABLE IF EXISTS {name}")
+
     def rows(self, sql: str, size: int = 1000) -> Iterator[Row]:
         """Stream a query's rows, fetching `size` at a time; other statements may run in between.
 

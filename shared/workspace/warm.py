@@ -110,6 +110,13 @@ class WarmWorkspace(Workspace):
         """Whether a table or view of this name is there; those that were cleared are not."""
         return any(made.name == name for made in self._present)
 
+    def drop(self, name: str) -> None:
+        """Make a table as if it had never been there."""
+        for made in self._present:
+            if made.name == name and made.is_table:
+                self._planned(f"DELETE FROM {made.path}", ())
+        self._see(tuple(made for made in self._present if made.name != name))
+
     def clear(self, *, keep: Collection[str] = ()) -> None:
         """Make every table and view but some as if they had never been there."""
         for behind in range(len(self._present)):

@@ -137,5 +137,6 @@ def _referred(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
         record = f"{literal(candidate.table + ':')} || CAST({record} AS VARCHAR)"
     key = f", _k{lookup.key_part} = {record}" if lookup.key_part else ""
     return f"""
-UPDATE desired SET {quoted(lookup.name)} = {record}, {quoted(link_name(lookup.name))} = NULL{key}
+UPDATE desired SET {quoted(lookup.name)} = {record}, {quoted(link_name(lookup.name))} = NULL,
+  {quoted(f"_omit_{lookup.name}")} = false{key}
 WHERE {_missing(lookup, candidate, unless)}""".strip()

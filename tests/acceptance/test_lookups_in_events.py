@@ -1,0 +1,125 @@
+"""Lookups in events: found like those of a batch, also where the events themselves create the referenced records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from shared.cli.real_time import feed
+from tests.acceptance.test_lookups import customers, parents, seed
+from tests.acceptance.world import World, accounts, world
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("lookups")) as made:
+        yield made
+
+
+@pytest.fixture(params=["full", "upsert"])
+def here(shared_world: World, request: pytest.FixtureRequest) -> World:
+    shared_world.emulator.reset()
+    here = shared_world
+    define(here, "tree", "account", request.param)
+    return here
+
+
+def define(here: World, name: str, entity: str, strategy: str, *mappings: Mapping[str, Any]) -> None:
+    definition = accounts()
+    target = "accountnumber" if entity == "account" else "name"
+    definition["source"] = {
+        "type": "events",
+        "columns": [{"name": "number"}, {"name": "parent"}, {"name": "customer"}, {"name": "company"}],
+    }
+    own = {"source": "parent", "target": "parentaccountid", "lookup": {"match": "accountnumber"}}
+    definition["destination"] |= {
+        "entity": entity,
+        "id_column": f"{entity}id",
+        "mappings": [{"source": "number", "target": target}, *(mappings or (own,))],
+    }
+    if entity == "account":
+        definition["destination"]["mappings"].append({"value": "'Name ' || number", "target": "name"})
+    dropped = {"dropped": "delete"}
+    definition["sync_behaviour"] = {"sync_key": [target], "strategy": strategy, **dropped}
+    definition["listener"] = {"name": name, "topic": {"format": "json", "action": "$.op"}}
+    here.define(definition, name)
+
+
+def send(here: World, *records: Mapping[str, Any], name: str = "tree") -> dict[str, int]:
+    path = here.folder / "events.ndjson"
+    path.write_text("".join(json.dumps({"op": "u", **record}) + "\n" for record in records), "utf-8")
+    return dict(feed(here.app, name, str(path)).syncs[name])
+
+
+def test_a_parent_of_the_same_batch_is_found(here: World) -> None:
+    done = send(here, {"number": "3", "parent": "2"}, {"number": "2", "parent": "1"}, {"number": "1", "parent": None})
+
+    assert done.get("failed", 0) == 0, done
+    assert parents(here) == {"1": None, "2": "1", "3": "2"}
+
+
+def test_a_circle_of_the_same_batch_is_linked_afterwards(here: World) -> None:
+    done = send(here, {"number": "1", "parent": "2"}, {"number": "2", "parent": "1"})
+
+    assert done.get("failed", 0) == 0, done
+    assert parents(here) == {"1": "2", "2": "1"}
+
+
+def test_an_event_without_the_column_leaves_it_alone(here: World) -> None:
+    send(here, {"number": "1", "parent": None}, {"number": "2", "parent": "1"})
+    send(here, {"number": "2", "customer": "x"})
+
+    assert parents(here) == {"1": None, "2": "1"}
+
+
+def test_a_parent_that_does_not_exist_makes_a_dead_letter(here: World) -> None:
+    send(here, {"number": "2", "parent": None})
+    done = send(
+        here, {"number": "1", "parent": "nobody"}, {"number": "2", "parent": "gone"}, {"number": "3", "parent": "2"}
+    )
+
+    assert done["failed"] == 2, done
+    assert parents(here) == {"2": None, "3": "2"}
+    letters = here.app.state.dead_letters("tree")
+    assert {letter.error for letter in letters} == {"Unresolved Link"}
+
+
+def test_the_last_event_of_a_record_counts(here: World) -> None:
+    done = send(
+        here,
+        {"number": "1", "parent": None},
+        {"number": "2", "parent": None},
+        {"number": "3", "parent": "1"},
+        {"number": "3", "parent": "2"},
+    )
+
+    assert done.get("failed", 0) == 0, done
+    assert parents(here) == {"1": None, "2": None, "3": "2"}
+
+
+def test_records_of_other_tables_are_found_or_created(shared_world: World) -> None:
+    here = shared_world
+    here.emulator.reset()
+    seed(here, "accounts", {"name": "Contoso", "accountnumber": "c1"})
+    lookup = {"entity": "account", "match": "accountnumber", "on_missing": "create", "create": {"name": "company"}}
+    mapping = {"source": "customer", "target": "customerid", "lookup": [lookup], "on_null": "keep"}
+    define(here, "deals", "opportunity", "full", mapping)
+
+    done = send(
+        here,
+        {"number": "one", "customer": "C1"},
+        {"number": "two", "customer": "n1", "company": "Fabrikam"},
+        {"number": "three", "customer": "N1", "company": "Fabrikam"},
+        name="deals",
+    )
+
+    assert done.get("failed", 0) == 0, done
+    assert customers(here) == {
+        "one": ("account", "Contoso"),
+        "two": ("account", "Fabrikam"),
+        "three": ("account", "Fabrikam"),
+    }
+    assert len(here.records("accounts?$select=name")) == 2
