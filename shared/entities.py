@@ -12,6 +12,7 @@ from typing import Final
 
 __all__ = [
     "CHANGED_BY_MESSAGES",
+    "PARTY_ROLES",
     "AlternateKey",
     "AttributeMetadata",
     "AttributeType",
@@ -40,6 +41,21 @@ CHANGED_BY_MESSAGES: Final[Mapping[str, str]] = {
 """Logical name of a table of links or rights that no sync may write -> the messages that change it."""
 
 
+PARTY_ROLES: Final[Mapping[str, int]] = {
+    "from": 1,
+    "to": 2,
+    "cc": 3,
+    "bcc": 4,
+    "requiredattendees": 5,
+    "optionalattendees": 6,
+    "organizer": 7,
+    "resources": 10,
+    "customer": 11,
+    "customers": 11,
+}
+"""Column of an activity with a list of parties -> their `ParticipationTypeMask` (Microsoft: ActivityParty table)."""
+
+
 class AttributeType(StrEnum):
     """The kinds of column, under the names that `AttributeTypeName` gives them (without the word Type)."""
 
@@ -59,6 +75,7 @@ class AttributeType(StrEnum):
     LOOKUP = "Lookup"
     CUSTOMER = "Customer"
     OWNER = "Owner"
+    PARTY_LIST = "PartyList"
     UNIQUEIDENTIFIER = "Uniqueidentifier"
     IMAGE = "Image"
     FILE = "File"
@@ -126,7 +143,12 @@ class AttributeMetadata:
     @property
     def polymorphic(self) -> bool:
         """Whether the column can refer to records of several tables."""
-        return self.refers and len(self.targets) > 1
+        return self.refers and (len(self.targets) > 1 or self.is_list)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the column holds the parties of an activity: any number of references."""
+        return self.type is AttributeType.PARTY_LIST
 
     def navigation_to(self, table: str) -> str:
         """The navigation property that refers to a table; an owner has one for users and teams.

@@ -84,7 +84,7 @@ class Dataverse:
             AbortRun: The environment lacks the table, or refuses everything.
             RetryLater: The service is away.
         """
-        entity = self.entity(definition.destination.entity)
+        entity = self._with_parties(self.entity(definition.destination.entity), definition)
         related = {}
         for name in sorted(related_tables(definition, entity)):
             try:
@@ -92,6 +92,19 @@ class Dataverse:
             except AbortRun as error:
                 raise DefinitionError([Problem(message=error.message, path="destination.mappings")]) from error
         return replace(entity, related=related) if related else entity
+
+    def _with_parties(self, entity: EntityMetadata, definition: SyncDefinition) -> EntityMetadata:
+        """An activity with what its mapped lists of parties can refer to: they are records of another table."""
+        named = (entity.attributes.get(mapping.target) for mapping in definition.destination.mappings)
+        lists = [attribute for attribute in named if attribute is not None and attribute.is_list]
+        if not lists:
+            return entity
+        party = self.entity("activityparty").attributes["partyid"]
+        changed = {
+            each.name: replace(each, targets=each.targets or party.targets, navigation=party.navigation)
+            for each in lists
+        }
+        return replace(entity, attributes={**entity.attributes, **changed})
 
     def try_filter(self, entity: EntityMetadata, condition: str) -> None:
         """Ask for one record that a filter lets through, to check whether the service accepts it.

@@ -7,7 +7,7 @@ from shared.transform.keys import folded, normalise_key
 from shared.transform.lookups.columns import LookupColumn, early_lookups, late_lookups, references, related_tables
 from shared.transform.lookups.resolve import reference_steps, searched_values
 from shared.transform.rules import ErrorType
-from shared.transform.service_values import from_service, to_payload, to_service, to_shown
+from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout
@@ -32,6 +32,7 @@ __all__ = [
     "late_lookups",
     "layout",
     "normalise_key",
+    "party_rows",
     "reference_steps",
     "references",
     "related_tables",

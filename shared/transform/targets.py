@@ -83,7 +83,8 @@ class Bind:
 class TargetColumn:
     """One column that takes part in a sync.
 
-    The value of a lookup is the record's id; of one with several tables, `<table>:<id>` as text.
+    The value of a lookup is the record's id; of one with several tables, `<table>:<id>` as text; of a list of parties,
+    such texts joined with commas.
 
     Attributes:
         name: Logical name; also the column's name in `desired` and `current`.
@@ -97,6 +98,7 @@ class TargetColumn:
         resolved: Its value is found by a lookup step.
         late: That step follows the reading of the target.
         binds: The tables that a lookup can refer to; empty for other columns.
+        collection: For the parties of an activity, the property that a create gives them in: one for all lists.
     """
 
     name: str
@@ -111,6 +113,7 @@ class TargetColumn:
     resolved: bool = False
     late: bool = False
     binds: tuple[Bind, ...] = ()
+    collection: str = ""
 
     @property
     def held(self) -> AttributeMetadata:
@@ -185,6 +188,7 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
         resolved=bool(mapping.lookups),
         late=entity.logical_name in tables and key is None,
         binds=_binds(entity, attribute),
+        collection=f"{entity.logical_name}_activity_parties" if attribute.is_list else "",
     )
 
 
