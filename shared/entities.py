@@ -92,10 +92,23 @@ class DateBehavior(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One option of a choice column: its value and its labels in every installed language."""
+    """One option of a choice column: its value and its labels in every installed language.
+
+    Attributes:
+        state: Of a status: the state that it belongs to.
+        default_status: Of a state: the status that a record gets with it.
+        next: Of a status: the statuses that may follow it; None where the table does not enforce transitions.
+    """
 
     value: int
     labels: tuple[str, ...]
+    state: int | None = None
+    default_status: int | None = None
+    next: tuple[int, ...] | None = None
+
+    def __str__(self) -> str:
+        """Value and label, as messages name it: `2 Inactive`."""
+        return f"{self.value} {self.labels[0]}" if self.labels else str(self.value)
 
 
 _ALWAYS_SET: Final = frozenset({AttributeType.STATE, AttributeType.STATUS, AttributeType.OWNER})
@@ -116,6 +129,7 @@ class AttributeMetadata:
         targets: Logical names of the tables a lookup may point to.
         navigation: Target table -> the navigation property that writes the lookup (case kept).
         required: `ApplicationRequired`, `SystemRequired`, `Recommended` or `None`.
+        computed: How the service computes the column: `calculated`, `rollup` or `formula`; empty where it does not.
     """
 
     name: str
@@ -134,6 +148,7 @@ class AttributeMetadata:
     creatable: bool = True
     updatable: bool = True
     readable: bool = True
+    computed: str = ""
 
     @property
     def refers(self) -> bool:
@@ -215,6 +230,14 @@ class EntityMetadata:
     def table(self, name: str) -> EntityMetadata | None:
         """A table that this one refers to, or the table itself; None if its metadata was not read."""
         return self if name == self.logical_name else self.related.get(name)
+
+    def options(self, kind: AttributeType) -> tuple[Choice, ...]:
+        """The options of the column of a kind that a table has once: its state or its status; none without it."""
+        return next((column.choices for column in self.attributes.values() if column.type is kind), ())
+
+    def default_status(self, state: int) -> int | None:
+        """The status that a record gets with a state; None where the metadata does not tell."""
+        return next((o.default_status for o in self.options(AttributeType.STATE) if o.value == state), None)
 
     def key_over(self, columns: frozenset[str]) -> AlternateKey | None:
         """The alternate key made of exactly these columns, active or not; None when there is none."""

@@ -75,6 +75,8 @@ class Adoption:
             workspace.run(step)
         settle_taken(workspace)
         return [
-            Change(number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, columns=columns)
-            for n, record, key, payload, columns in workspace.query(adopted_updates_query())
+            Change(
+                number=n, action=ChangeAction.UPDATE, id=record, key=key, payload=payload, later=later, columns=columns
+            )
+            for n, record, key, payload, later, columns in workspace.query(adopted_updates_query())
         ]

@@ -8,6 +8,7 @@ from shared.reconcile.links import link_steps
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query
 from shared.reconcile.steps import reconcile_steps
+from shared.reconcile.transitions import enforces
 
 __all__ = [
     "ColumnChange",
@@ -21,6 +22,7 @@ __all__ = [
     "checksum_query",
     "columns_query",
     "counts_query",
+    "enforces",
     "expire_payload",
     "link_steps",
     "reconcile_steps",

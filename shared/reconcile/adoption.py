@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.definitions.models import SyncDefinition
-from shared.reconcile.columns import differs, names, on_update, payload
+from shared.reconcile.columns import differs
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
+from shared.reconcile.later import update_of
 from shared.reconcile.links import not_deferred
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
@@ -26,7 +27,7 @@ def adoption_steps(definition: SyncDefinition, layout: Sequence[TargetColumn]) -
 
     They need `desired`, `decisions`, `changes` and `outcomes`, a condition `source` too. `holders` has the records that
     the service named; their `_seq` is the number of the insert whose key they have. `adoptions` has one row for each
-    insert that is adopted: `_change`, `_id`, `action` (update, unchanged or ignored), `payload`, `columns`.
+    insert that is adopted: `_change`, `_id`, `action` (update, unchanged or ignored), `payload`, `later`, `columns`.
     """
     held = "SELECT _id FROM holders"
     # A plan that dropped the record and made a new one has been wrong twice: the record is one that stays.
@@ -60,15 +61,16 @@ def _adoptions(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> st
 
     Where two rows have it, their keys are equal to the service: the first one counts, as elsewhere.
     """
-    columns = on_update(layout, definition.destination.id_column)
+    update = update_of(layout, definition.destination.id_column, _at_once)
     row = "LEFT JOIN source ON source._row = changes._row" if looks_at_source(definition) else ""
     return f"""
 SELECT changes._change, target._id,
   CAST(CASE
     {met(definition, layout)}
   END AS {ACTION_TYPE}) AS action,
-  {payload(columns, _at_once, read=True)} AS payload,
-  {names(columns, _at_once)} AS columns
+  {update.payload} AS payload,
+  coalesce({update.later}, '') AS later,
+  {update.names} AS columns
 FROM (
   SELECT *, count(*) OVER (PARTITION BY _seq) AS several, row_number() OVER (PARTITION BY _id ORDER BY _seq) AS claim
   FROM holders) AS target

@@ -11,7 +11,6 @@ from shared.reconcile.columns import (
     Condition,
     always,
     before,
-    differs,
     expire_payload,
     fixed,
     given,
@@ -23,7 +22,7 @@ from shared.reconcile.columns import (
     present,
 )
 from shared.reconcile.decisions import ACTION_TYPE
-from shared.reconcile.later import Later
+from shared.reconcile.later import Later, update_of
 from shared.reconcile.links import drop_order_step, links_of, not_deferred
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn
@@ -170,15 +169,16 @@ def _joined_names(first: str, *others: str) -> str:
 
 
 def _update(layout: Sequence[TargetColumn], id_column: str) -> _Change:
-    columns = on_update(layout, id_column)
+    update = update_of(layout, id_column)
     return _Change(
         action=PlanAction.UPDATE,
         sides=(Table.DESIRED, Table.CURRENT),
         id="numbered._id",
         key=key_of(layout, "desired"),
-        payload=payload(columns, differs, read=True),
-        columns=names(columns, differs),
-        before=before(columns, differs),
+        payload=update.payload,
+        later=update.later,
+        columns=update.names,
+        before=update.before,
     )
 
 
@@ -226,7 +226,7 @@ def _addressed(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> li
         inserts,
         writes,
         upserts,
-        replace(writes, action=PlanAction.DELETE, payload=_NOTHING, columns="''"),
+        replace(writes, action=PlanAction.DELETE, payload=_NOTHING, later="''", columns="''"),
     ]
 
 
@@ -234,15 +234,16 @@ def _blind(layout: Sequence[TargetColumn], id_column: str) -> _Change:
     """A change of a record that was not read."""
     mapped = any(column.name == id_column for column in layout)
     record = f"desired.{quoted(id_column)}" if mapped else "NULL"
-    columns = on_update(layout, id_column)
-    condition = _unless_key(f"{record} IS NOT NULL")
+    columns, later = on_update(layout, id_column), Later(layout, id_column, is_there=True)
+    condition = later.first(_unless_key(f"{record} IS NOT NULL"))
     return _Change(
         action=PlanAction.UPDATE,
         sides=(Table.DESIRED,),
         id=record,
         key=key_of(layout, "desired"),
         payload=payload(columns, condition),
-        columns=names(columns, condition),
+        later=later.payload,
+        columns=_joined_names(names(columns, condition), later.names),
     )
 
 

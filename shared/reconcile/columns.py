@@ -19,7 +19,9 @@ __all__ = [
     "expire_payload",
     "fixed",
     "given",
+    "json_object",
     "key_of",
+    "member",
     "names",
     "on_insert",
     "on_update",
@@ -65,7 +67,10 @@ def sent(column: TargetColumn) -> str:
 def differs(column: TargetColumn) -> str:
     """SQL condition: the record holds something else than the source asks for; what is omitted never differs."""
     name = quoted(column.name)
-    return _both(sent(column), f"desired.{name} IS DISTINCT FROM target.{name}")
+    different = f"desired.{name} IS DISTINCT FROM target.{name}"
+    if column.follows is None:
+        return _both(sent(column), different)
+    return f"CASE WHEN {sent(column)} THEN {different} ELSE {differs(column.follows)} END"
 
 
 def present(column: TargetColumn) -> str:
@@ -96,8 +101,8 @@ def payload(columns: Sequence[TargetColumn], condition: Condition, *, read: bool
         condition: When a column is sent.
         read: Whether `target` is at hand, the record as it is.
     """
-    members = [(condition(c), _member(c, read=read)) for c in columns if not c.collection]
-    return _object([*members, *_parties(columns, condition, of_all=_collection)])
+    members = [(condition(c), member(c, read=read)) for c in columns if not c.collection]
+    return json_object([*members, *_parties(columns, condition, of_all=_collection)])
 
 
 def _parties(
@@ -121,7 +126,8 @@ def _collection_name(lists: Sequence[tuple[str, TargetColumn]]) -> str:
     return literal(lists[0][1].collection)
 
 
-def _member(column: TargetColumn, *, read: bool) -> str:
+def member(column: TargetColumn, *, read: bool) -> str:
+    """SQL for the member of a payload; `read` says whether `target` is at hand, the record as it is."""
     name = quoted(column.name)
     return to_payload(column, f"desired.{name}", f"target.{name}" if read else "NULL")
 
@@ -137,12 +143,12 @@ def names(columns: Sequence[TargetColumn], condition: Condition) -> str:
 
 def before(columns: Sequence[TargetColumn], condition: Condition) -> str:
     """SQL for the JSON object of what the record holds in the columns that meet the condition."""
-    return _object((condition(c), to_shown(c, f"target.{quoted(c.name)}")) for c in columns)
+    return json_object((condition(c), to_shown(c, f"target.{quoted(c.name)}")) for c in columns)
 
 
 def key_of(layout: Sequence[TargetColumn], side: str) -> str:
     """SQL for the JSON object of the sync key, taken from `desired` or from `target`."""
-    return _object(("true", to_service(c, f"{side}.{quoted(c.name)}")) for c in key_columns(layout))
+    return json_object(("true", to_service(c, f"{side}.{quoted(c.name)}")) for c in key_columns(layout))
 
 
 def expire_payload(layout: Sequence[TargetColumn], name: str, started: datetime) -> str:
@@ -162,5 +168,6 @@ def _joined(parts: Iterable[tuple[str, str]]) -> str:
     return "concat_ws(',',\n    " + ",\n    ".join(texts) + ")" if texts else "''"
 
 
-def _object(parts: Iterable[tuple[str, str]]) -> str:
+def json_object(parts: Iterable[tuple[str, str]]) -> str:
+    """SQL for a JSON object of the members whose condition holds: pairs of a condition and the SQL of a member."""
     return f"'{{' || {_joined(parts)} || '}}'"

@@ -1,41 +1,45 @@
-"""What a new record cannot be given at once: columns that the service takes in an update and not in a create.
+"""What takes two requests: columns that a create does not take, and states that are set by steps.
 
 `statecode` is one of them in every table. A status of another state than a new record's is refused in a create
-(0x80048408), so it goes with its state.
+(0x80048408), so it goes with its state. States that only an action sets (`shared.state_rules`) go by themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.entities import AttributeType
-from shared.reconcile.columns import Condition, given, names, on_update, payload
-from shared.transform import TargetColumn
-from shared.workspace import quoted
+from shared.reconcile.columns import Condition, before, differs, given, json_object, member, names, on_update, payload
+from shared.state_rules import CLOSE, OPEN, Closing
+from shared.transform import Pair, TargetColumn, pair_of, to_service
+from shared.workspace import literal, quoted
 
-__all__ = ["Later"]
+__all__ = ["Later", "Update", "is_made_open", "update_of"]
 
 # A table with the usual two states makes its records in the first. Others may have a state of their own for that, such
 # as a product's draft, which the metadata does not tell.
 _USUAL_STATES: Final = frozenset({0, 1})
-_INITIAL: Final = 0
 
 
 class Later:
-    """Divides the columns of a new record between two requests.
+    """Divides the columns of a new record, or of one that was not read, between two requests.
 
     Args:
         layout: The target columns.
         id_column: The column of the record's id, which no payload has.
+        is_there: The record is not new: the second request has only the state that an action sets.
     """
 
-    def __init__(self, layout: Sequence[TargetColumn], id_column: str) -> None:
+    def __init__(self, layout: Sequence[TargetColumn], id_column: str, *, is_there: bool = False) -> None:
         updatable = on_update(layout, id_column)
+        self._layout, self._is_there = layout, is_there
         self._state = next((column for column in updatable if _is_late_state(column)), None)
         status = next((column for column in updatable if column.attribute.type is AttributeType.STATUS), None)
         self._status = status if self._state is not None else None
-        self._columns = tuple(c for c in updatable if not c.attribute.creatable or c is self._status)
+        pair = (self._state, self._status)
+        self._columns = tuple(c for c in updatable if c in pair or not (c.attribute.creatable or is_there))
 
     def first(self, condition: Condition) -> Condition:
         """Narrow a condition to what goes with the first request."""
@@ -52,7 +56,9 @@ class Later:
         """SQL for the JSON object of the second request; an empty text where there is none."""
         if not self._columns:
             return "''"
-        return f"nullif({payload(self._columns, self._condition)}, '{{}}')"
+        members = [(self._condition(c), member(c, read=False)) for c in self._columns]
+        closing = _closing_members(self._layout, self._state) if self._state is not None else ()
+        return f"nullif({json_object((*members, *closing))}, '{{}}')"
 
     @property
     def names(self) -> str:
@@ -62,17 +68,121 @@ class Later:
     def _condition(self, column: TargetColumn) -> str:
         """SQL condition: the second request has this column."""
         if self._state is not None and column is self._status:
-            return f"{given(column)} AND {self._moves(self._state)}"
+            known = given(column) if column.follows is None else f"desired.{quoted(column.name)} IS NOT NULL"
+            return f"{known} AND {self._moves(self._state)}"
         return self._moves(column) if column is self._state else given(column)
 
-    @staticmethod
-    def _moves(state: TargetColumn) -> str:
+    def _moves(self, state: TargetColumn) -> str:
         """SQL condition: according to the metadata, a new record does not have this state yet."""
-        values = {choice.value for choice in state.attribute.choices}
-        if values != _USUAL_STATES:
-            return given(state)
-        return f"{given(state)} AND desired.{quoted(state.name)} <> {_INITIAL}"
+        if self._is_there:
+            return f"{given(state)} AND {_closes(state)}"
+        return f"{given(state)} AND desired.{quoted(state.name)} <> {OPEN}" if is_made_open(state) else given(state)
+
+
+def is_made_open(state: TargetColumn) -> bool:
+    """Whether it is known that a new record of the table has the first state."""
+    return state.rules is not None or {choice.value for choice in state.attribute.choices} == _USUAL_STATES
 
 
 def _is_late_state(column: TargetColumn) -> bool:
     return column.attribute.type is AttributeType.STATE and not column.attribute.creatable
+
+
+def _closes(state: TargetColumn) -> str:
+    """SQL condition: only an action sets the state that the row asks for."""
+    closings = state.rules.closings if state.rules else {}
+    return f"desired.{quoted(state.name)} IN ({', '.join(map(str, closings))})" if closings else "false"
+
+
+def _closing_members(layout: Sequence[TargetColumn], state: TargetColumn) -> Iterator[tuple[str, str]]:
+    """What marks a second request as a closing: SQL condition, and SQL of the member."""
+    for value, closing in (state.rules.closings if state.rules else {}).items():
+        carried = json_object(_carried(layout, closing))
+        yield f"desired.{quoted(state.name)} = {value}", f"""{literal(f'"{CLOSE}":')} || {carried}"""
+
+
+def _carried(layout: Sequence[TargetColumn], closing: Closing) -> Iterator[tuple[str, str]]:
+    """Columns that the action would overwrite: they go with it, under the names that the activity has for them."""
+    for column in layout:
+        name = closing.carried.get(column.name)
+        if name is None or not column.writes:
+            continue
+        # The activity keeps moments: a day is sent as its midnight in UTC.
+        kind = "TIMESTAMP" if column.attribute.type is AttributeType.DATETIME else column.sql_type
+        yield given(column), to_service(replace(column, name=name, sql_type=kind), f"desired.{quoted(column.name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """SQL texts for the update of a record that was read; see the columns of the table `changes`."""
+
+    payload: str
+    later: str
+    names: str
+    before: str
+
+
+def update_of(layout: Sequence[TargetColumn], id_column: str, condition: Condition = differs) -> Update:
+    """The update of a record by what differs: in one request, where the rules for its states do not demand two.
+
+    Args:
+        layout: The target columns.
+        id_column: The column of the record's id.
+        condition: SQL condition: the column differs, and may be written.
+    """
+    columns, pair = on_update(layout, id_column), pair_of(layout)
+    rules = pair.state.rules if pair else None
+    if pair is None or rules is None or rules.direct:
+        return _texts(columns, condition, payload(columns, condition, read=True), "''")
+    others = tuple(column for column in columns if column.name not in pair.names)
+    both = tuple(column for column in columns if column.name in pair.names)
+    made = _unlocking(pair, both, others, condition) if rules.locked else _closing(layout, both, others, condition)
+    return _texts((*both, *others) if rules.locked else (*others, *both), condition, *made)
+
+
+def _texts(columns: Sequence[TargetColumn], condition: Condition, first: str, later: str) -> Update:
+    return Update(payload=first, later=later, names=names(columns, condition), before=before(columns, condition))
+
+
+def _unlocking(
+    pair: Pair, both: Sequence[TargetColumn], others: Sequence[TargetColumn], condition: Condition
+) -> tuple[str, str]:
+    """A closed record takes other columns once it is open again."""
+    reopens = f"{differs(pair.state)} AND target.{quoted(pair.state.name)} <> {OPEN}"
+    first = payload(
+        (*both, *others),
+        lambda c: differs(c) if c in both else f"({condition(c)}) AND NOT ({reopens})",
+        read=True,
+    )
+    later = payload(others, lambda c: f"({condition(c)}) AND {reopens}", read=True)
+    return first, f"nullif({later}, '{{}}')"
+
+
+def _closing(
+    layout: Sequence[TargetColumn],
+    both: Sequence[TargetColumn],
+    others: Sequence[TargetColumn],
+    condition: Condition,
+) -> tuple[str, str]:
+    """Other columns go first; then the state, if an action sets it or if the record must be open in between."""
+    pair = pair_of(layout)
+    if pair is None:
+        raise ValueError("the table has no pair of state and status")
+    state = quoted(pair.state.name)
+    between = f"desired.{state} <> {OPEN} AND target.{state} <> {OPEN}"
+    steps = f"{differs(pair.state)} AND ({_closes(pair.state)} OR {between})"
+    opened = {pair.state.name: OPEN, pair.status.name: pair.default_status(OPEN)}
+    first = json_object(
+        [
+            *((condition(c), member(c, read=True)) for c in others),
+            *((f"({differs(c)}) AND NOT ({steps})", to_service(c, f"desired.{quoted(c.name)}")) for c in both),
+            *((f"{steps} AND {between}", to_service(c, str(opened[c.name]))) for c in both),
+        ]
+    )
+    later = json_object(
+        [
+            *((f"({differs(c)}) AND {steps}", to_service(c, f"desired.{quoted(c.name)}")) for c in both),
+            *((f"{steps} AND {when}", text) for when, text in _closing_members(layout, pair.state)),
+        ]
+    )
+    return first, f"nullif({later}, '{{}}')"

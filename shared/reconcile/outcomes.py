@@ -77,9 +77,9 @@ def changes_count_query() -> str:
 
 
 def adopted_updates_query() -> str:
-    """SQL for (number of the insert, id, key, payload, columns) of the adopted records that are updated."""
+    """SQL for (number of the insert, id, key, payload, later, columns) of the adopted records that are updated."""
     return f"""
-SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.columns
+SELECT _change, CAST(adoptions._id AS VARCHAR), key, adoptions.payload, adoptions.later, adoptions.columns
 FROM adoptions JOIN changes USING (_change)
 WHERE adoptions.action = {literal(PlanAction.UPDATE)}
 ORDER BY _change""".strip()

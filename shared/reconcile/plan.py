@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.definitions.models import Safety
 from shared.errors import UnsafePlanError
+from shared.state_rules import CLOSE
 
 __all__ = ["ColumnChange", "Limit", "Plan", "PlanAction", "PlanCounts", "SafetyLimits", "SampleChange", "samples"]
 
@@ -239,14 +240,17 @@ def samples(rows: Iterable[Sequence[Any]]) -> tuple[SampleChange, ...]:
             row=row,
             id=None if record is None else str(record),
             key=json.loads(key),
-            columns=_column_changes(
-                columns,
-                json.loads(payload) | json.loads(later or "{}") | json.loads(links or "{}"),
-                json.loads(before),
-            ),
+            columns=_column_changes(columns, _sent(payload, later, links), json.loads(before)),
         )
         for action, row, record, key, payload, later, links, columns, before in rows
     )
+
+
+def _sent(payload: str, later: str, links: str) -> dict[str, Any]:
+    """The columns' values after all requests: a later one has the last word."""
+    sent = json.loads(payload) | json.loads(later or "{}") | json.loads(links or "{}")
+    sent.pop(CLOSE, None)  # how the state is set, not a column
+    return dict(sent)
 
 
 def _column_changes(columns: str, payload: dict[str, Any], before: dict[str, Any]) -> tuple[ColumnChange, ...]:

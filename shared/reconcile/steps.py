@@ -14,6 +14,7 @@ from shared.reconcile.decisions import (
     report_fixed,
     spare_protected,
 )
+from shared.reconcile.transitions import transition_steps
 from shared.transform import TargetColumn
 from shared.workspace import Step
 
@@ -47,6 +48,7 @@ def reconcile_steps(
     if definition.sync_behaviour.strategy is Strategy.FULL:
         decide: tuple[Step, ...] = (
             *decide_by_comparing(definition, layout, target_rows=target_rows, values_at_once=values_at_once),
+            *transition_steps(layout),
             *spare_protected(definition, layout),
             *report_fixed(definition, layout),
         )

@@ -10,6 +10,7 @@ from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
+from shared.transform.states import Pair, listed, pair_of, state_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ErrorType",
     "LookupColumn",
     "Omit",
+    "Pair",
     "TargetColumn",
     "check",
     "check_expressions",
@@ -31,7 +33,9 @@ __all__ = [
     "key_columns",
     "late_lookups",
     "layout",
+    "listed",
     "normalise_key",
+    "pair_of",
     "party_rows",
     "reference_steps",
     "references",
@@ -39,6 +43,7 @@ __all__ = [
     "searched_values",
     "settle_steps",
     "shape_steps",
+    "state_of",
     "to_payload",
     "to_service",
     "to_shown",

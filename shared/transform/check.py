@@ -30,6 +30,7 @@ from shared.transform.lookups.check import link_problems, lookup_problems
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
 from shared.transform.shape import SOURCE_TYPES, shape_of
+from shared.transform.state_check import state_problems
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, literal, parsed, too_long
 
@@ -39,8 +40,11 @@ __all__ = ["check", "check_expressions"]
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
     """All problems of the definition with the table's metadata; empty if there are none."""
     own = (link_problems,) if entity.intersect else (_expire, _strategy)
-    rules = (_refused_table, _mappings, lookup_problems, _id_column, _sync_key, *own)
-    return check_expressions(definition) + tuple(problem for rule in rules for problem in rule(definition, entity))
+    rules = [_refused_table, _mappings, lookup_problems, _id_column, _sync_key, *own]
+    problems = check_expressions(definition)
+    if not problems:
+        rules.append(state_problems)  # constants are tried out
+    return problems + tuple(problem for rule in rules for problem in rule(definition, entity))
 
 
 def check_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
@@ -179,8 +183,12 @@ def _target(
 ) -> Iterator[Problem]:
     name = attribute.name
     matched_only = name in definition.sync_behaviour.sync_key or name == entity.primary_id
+    if attribute.type in _FILES:
+        message = f"{name} is of type {attribute.type}: images and files come later; remove the mapping"
+        yield Problem(message=message, path=f"{path}.target")
+        return
     if not attribute.creatable and not attribute.updatable and not matched_only:
-        yield Problem(message=f"{name} is read-only: the service computes it", path=f"{path}.target")
+        yield Problem(message=f"{name} is read-only: {_computed(attribute, entity)}", path=f"{path}.target")
     if not attribute.readable and definition.sync_behaviour.strategy is Strategy.FULL:
         yield Problem(
             message=f"{name} cannot be read, so strategy full cannot compare it; use strategy delta or upsert",
@@ -203,6 +211,17 @@ def _target(
         yield Problem(message=f"{name} has no options, so no value is valid", path=f"{path}.target")
 
 
+def _computed(attribute: AttributeMetadata, entity: EntityMetadata) -> str:
+    """Why a column cannot be written."""
+    amount = attribute.name.removesuffix("_base")
+    if attribute.type is AttributeType.MONEY and amount != attribute.name and amount in entity.attributes:
+        return f"the service computes it from {amount} and the exchange rate; map {amount}"
+    if attribute.computed:
+        return f"it is a {attribute.computed} column, which the service computes"
+    return "the service computes it"
+
+
+_FILES = frozenset({AttributeType.IMAGE, AttributeType.FILE})
 _WITH_OPTIONS = frozenset(
     {AttributeType.PICKLIST, AttributeType.STATE, AttributeType.STATUS, AttributeType.MULTI_PICKLIST}
 )

@@ -18,7 +18,7 @@ from shared.transform.service_values import canonical_double
 from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
-__all__ = ["Conversion", "Flaw", "conversion", "fits"]
+__all__ = ["Conversion", "Flaw", "conversion", "fits", "options_of", "unknown_choice"]
 
 # Dataverse keeps dates in SQL Server's datetime (Microsoft: behavior and format of the date and time column).
 _EARLIEST, _AFTER_LATEST = "1753-01-01", "10000-01-01"
@@ -258,7 +258,7 @@ def _boolean(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> C
     )
 
 
-def _options(choices: tuple[Choice, ...]) -> dict[str, int]:
+def options_of(choices: tuple[Choice, ...]) -> dict[str, int]:
     """Text -> value: the value itself before any label, and of equal labels the first."""
     labels = [(label.strip(), choice.value) for choice in choices for label in choice.labels]
     found: dict[str, int] = {str(choice.value): choice.value for choice in choices}
@@ -267,10 +267,9 @@ def _options(choices: tuple[Choice, ...]) -> dict[str, int]:
     return found
 
 
-def _choice_message(attribute: AttributeMetadata) -> str:
-    names = [
-        f"{choice.value} {choice.labels[0]}" if choice.labels else str(choice.value) for choice in attribute.choices
-    ]
+def unknown_choice(attribute: AttributeMetadata) -> str:
+    """The message about a text that names no option of a column."""
+    names = [str(choice) for choice in attribute.choices]
     if not names:
         return f"not an option of {attribute.name}, which has no options"
     more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
@@ -281,7 +280,7 @@ _MOST_LOOKED_UP: Final = 64  # texts of options that are compared one after the 
 
 
 def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    options = tuple(_options(attribute.choices).items())
+    options = tuple(options_of(attribute.choices).items())
     value = names.option
     if len(options) <= _MOST_LOOKED_UP:
         value = looked_up(names.read, options, "INTEGER") if options else "CAST(NULL AS INTEGER)"
@@ -292,7 +291,7 @@ def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
         flaws=(
             Flaw(
                 error=ErrorType.UNKNOWN_CHOICE,
-                message=_choice_message(attribute),
+                message=unknown_choice(attribute),
                 broken=_missed(names),
                 rejects=True,
             ),
@@ -310,7 +309,7 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
     A JSON array is taken as well. What stands between two separators, or after the last, may be empty: forms end their
     lists with one.
     """
-    options = _options(attribute.choices)
+    options = options_of(attribute.choices)
     known = f"[{', '.join(f'lower({literal(text)})' for text in options)}]::VARCHAR[]"
     text = names.incoming
     value = looked_up("part", tuple(options.items()), "INTEGER") if options else "CAST(NULL AS INTEGER)"
@@ -323,7 +322,7 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
         flaws=(
             Flaw(
                 error=ErrorType.UNKNOWN_CHOICE,
-                message=_choice_message(attribute),
+                message=unknown_choice(attribute),
                 broken=f"len({unknown}) > 0",
                 detail=f"'\"' || left({unknown}[1], {_MOST_SHOWN}) || '\" is '",
                 rejects=True,

@@ -24,6 +24,7 @@ from shared.transform.notation.numbers import number
 from shared.transform.reading import written
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.shape import PASSES, Shape, shape_of
+from shared.transform.states import Pair, never_empty, pair_of, state_rules
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns, sql_type
 from shared.workspace import Expression, NewTable, Step, Table, literal, parsed, quoted
 
@@ -103,18 +104,21 @@ def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> Desire:
     """
     shape, columns = shape_of(definition), layout(definition, entity)
     lookups = lookup_columns(definition, entity)
-    mapped = [
-        _mapped(definition, shape, column) for column in columns if column.source_sql != "NULL" and not column.resolved
-    ]
+    own = [column for column in columns if column.source_sql != "NULL" and not column.resolved]
+    mapped = [_mapped(definition, shape, column, columns) for column in own]
     mapped += [each for lookup in lookups for each in _match_values(definition, shape, lookup)]
-    missing = RuleSet("_missed", [*(rule for each in mapped for rule in each.rules), *_key_rules(mapped)])
+    rules = [
+        *(rule for each in mapped for rule in each.rules),
+        *_key_rules(mapped),
+        *state_rules({each.column.name: each.label for each in mapped}, columns),
+    ]
     return Desire(
         definition=definition,
         shape=shape,
         columns=columns,
         mapped=tuple(mapped),
         lookups=lookups,
-        missing=missing,
+        missing=RuleSet("_missed", rules),
     )
 
 
@@ -157,12 +161,13 @@ def _parsed(definition: SyncDefinition, value: str, origin: str) -> Expression:
     return parsed(value, names=[column.label for column in definition.source.columns], origin=origin)
 
 
-def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn) -> Mapped:
+def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn, columns: Sequence[TargetColumn]) -> Mapped:
     place, mapping = next(
         (place, each) for place, each in enumerate(definition.destination.mappings) if each.target == column.name
     )
     if mapping.value is not None:
-        return _of_expression(column, _parsed(definition, mapping.value, f"destination.mappings[{place}].value"), shape)
+        expression = _parsed(definition, mapping.value, f"destination.mappings[{place}].value")
+        return _of_expression(column, expression, shape, columns=columns)
     source = _source(definition, mapping.sources[0] if mapping.sources else "", place)
     fitted = conversion(source.type, column.attribute)
     return Mapped(
@@ -172,7 +177,7 @@ def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn) -> M
         conversion=fitted,
         rules=(
             *_rules(fitted.flaws, source.label, rejects=source.validate_),
-            *_never_empty(column, source.label, rejects=source.validate_),
+            *never_empty(column, source.label, columns, rejects=source.validate_),
         ),
         doubts=_kept(shape.doubts.get(source.label, ())),
     )
@@ -235,22 +240,13 @@ def _rounded_once(source: Column, column: TargetColumn) -> str:
     return f"CASE WHEN {kept} THEN CAST({value} AS {column.sql_type}) ELSE {number(text, column.sql_type)} END"
 
 
-def _never_empty(column: TargetColumn, label: str, *, rejects: bool) -> Iterator[Rule]:
-    """The service refuses to clear some columns, in each run: it is reported before anything is sent."""
-    if column.clears and not column.attribute.clearable:
-        yield Rule(
-            column=label,
-            error=ErrorType.MANDATORY,
-            rejects=rejects,
-            message=f"{column.name} cannot be empty; give a value, or set on_null: keep",
-            broken=f"{quoted(f'in:{column.name}')} IS NULL",
-        )
-
-
-def _of_expression(column: TargetColumn, expression: Expression, shape: Shape, label: str = "") -> Mapped:
+def _of_expression(
+    column: TargetColumn, expression: Expression, shape: Shape, label: str = "", columns: Sequence[TargetColumn] = ()
+) -> Mapped:
     """A mapped expression: its result goes by its text; where it fails on a row the field is left out."""
     fitted = conversion(ColumnType.TEXT, column.attribute)
     flaws = () if label else fitted.flaws  # what a lookup searches for need not fit
+    filled = never_empty(column, column.name, columns, rejects=False)
     failed = Rule(
         column=label or column.name,
         error=ErrorType.INVALID_FORMAT,
@@ -264,7 +260,7 @@ def _of_expression(column: TargetColumn, expression: Expression, shape: Shape, l
         attempt=f"TRY([CAST({expression.sql} AS VARCHAR)])",
         label=label or column.name,
         conversion=fitted,
-        rules=(failed, *_rules(flaws, column.name, rejects=False), *_never_empty(column, column.name, rejects=False)),
+        rules=(failed, *_rules(flaws, column.name, rejects=False), *filled),
         doubts=_kept(rule for name in sorted(expression.columns) for rule in shape.doubts.get(name, ())),
     )
 
@@ -321,8 +317,9 @@ def _desired(desire: Desire) -> str:
     typed = f"SELECT given.*, {values}\n  FROM (SELECT *, {read}\n  FROM ({incoming})) AS given{joins}"
     keyed = f"SELECT *, {', '.join(_comparable(desire))}\n  FROM ({typed})"
     omitted = f"{shape.rules.rejected()} OR NOT {PASSES}"
+    pair = pair_of(desire.columns)
     valued = (column for column in desire.columns if not column.collection)  # the texts of lists come with lookups
-    items = ["_row", *map(_value, valued), *_omits(mapped, shape, missing)]
+    items = ["_row", *(_value(column, pair) for column in valued), *_omits(mapped, shape, missing, pair)]
     items += [f"_k{column.key_part}" for column in key_columns(desire.columns)]
     items += _searched(desire)
     items += [judged, *missing.found()]
@@ -373,9 +370,12 @@ def _believed(each: Mapped, shape: Shape) -> str:
     return each.incoming if doubted == "false" else f"CASE WHEN NOT {doubted} THEN {each.incoming} END"
 
 
-def _value(column: TargetColumn) -> str:
+def _value(column: TargetColumn, pair: Pair | None) -> str:
+    name = quoted(column.name)
+    if pair and column.name in pair.names:
+        return f"CAST({pair.values()[column.name]} AS {column.sql_type}) AS {name}"
     unknown = column.source_sql == "NULL" or column.resolved
-    return f"CAST(NULL AS {column.sql_type}) AS {quoted(column.name)}" if unknown else quoted(column.name)
+    return f"CAST(NULL AS {column.sql_type}) AS {name}" if unknown else name
 
 
 def _option_join(each: Mapped) -> str:
@@ -385,11 +385,12 @@ def _option_join(each: Mapped) -> str:
     return f"\n  LEFT JOIN (VALUES {rows}) AS {name}(text, value) ON given.{_name('read', each)} = {name}.text"
 
 
-def _omits(mapped: Sequence[Mapped], shape: Shape, missing: RuleSet) -> list[str]:
+def _omits(mapped: Sequence[Mapped], shape: Shape, missing: RuleSet, pair: Pair | None) -> list[str]:
     """`_omit_<target>`: the field is in error and the row is not rejected for it."""
-    items = []
+    omits = pair.omits() if pair else {}
+    items = [f"{sql} AS {quoted(f'_omit_{name}')}" for name, sql in omits.items()]
     for each in mapped:
-        if each.column.omit is not Omit.FLAGGED:
+        if each.column.omit is not Omit.FLAGGED or each.column.name in omits:
             continue
         missed = missing.any_of([rule for rule in each.rules if not rule.rejects])
         items.append(f"({shape.rules.any_of(each.doubts)} OR {missed}) AS {quoted(f'_omit_{each.column.name}')}")

@@ -76,7 +76,7 @@ def collect_statement(layout: Sequence[TargetColumn], late: Sequence[LookupColum
         layout: The target columns of `desired`.
         late: The lookups among them that are resolved later.
     """
-    mapped = [column for column in layout if column.source_sql != "NULL"]
+    mapped = [column for column in layout if column.implied or column.source_sql != "NULL"]
     values = [quoted(column.name) for column in mapped]
     names = ["_row", *values, *(quoted("_omit_" + column.name) for column in mapped)]
     items = ["_row", *values, *(_omitted(column) for column in mapped)]

@@ -28,6 +28,8 @@ class ErrorType(StrEnum):
     AMBIGUOUS_LINK = "Ambiguous Link"
     PARENT_FAILED = "Parent Failed"
     UNKNOWN_CHOICE = "Unknown Choice"
+    INVALID_STATUS = "Invalid Status"
+    TRANSITION = "Transition Not Allowed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -11,6 +12,7 @@ from shared.definitions.models import Column, Expire, Mapping, NullPolicy, SyncD
 from shared.definitions.models.source import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
+from shared.state_rules import StateRules, rules_of
 from shared.transform.keys import normalise_key
 from shared.workspace import quoted
 
@@ -95,6 +97,9 @@ class TargetColumn:
         writes: Whether its value may be sent at all; False for what is only matched or read.
         clears: Whether a row without a value empties it.
         key_sql: The key part as it is compared (`_k<n>`), over the column itself; empty if it is not a key part.
+        implied: No mapping fills it: it is the other half of a state or status that is mapped.
+        follows: Of a status: the state. Where a row does not give the status, it changes when the state does.
+        rules: Of a state: which states of this table a plain update does not set; None where it sets all.
         resolved: Its value is found by a lookup step.
         late: That step follows the reading of the target.
         binds: The tables that a lookup can refer to; empty for other columns.
@@ -110,6 +115,9 @@ class TargetColumn:
     writes: bool = True
     clears: bool = False
     key_sql: str = ""
+    implied: bool = False
+    follows: TargetColumn | None = None
+    rules: StateRules | None = None
     resolved: bool = False
     late: bool = False
     binds: tuple[Bind, ...] = ()
@@ -126,13 +134,15 @@ class TargetColumn:
 
 
 def layout(definition: SyncDefinition, entity: EntityMetadata) -> tuple[TargetColumn, ...]:
-    """Return the columns in the order of the mappings; the expire column, when it is not mapped, comes last.
+    """Return the columns in the order of the mappings.
+
+    Columns that are not mapped come last: the other half of a state or status, and the expire column.
 
     Raises:
         DefinitionError: A target column does not exist; `check` reports all such problems with better messages.
     """
-    return (*(_mapped(definition, entity, mapping) for mapping in definition.destination.mappings),
-            *_expire_column(definition, entity))  # fmt: skip
+    mapped = [_mapped(definition, entity, mapping) for mapping in definition.destination.mappings]
+    return (*_paired(mapped, entity), *_expire_column(definition, entity))
 
 
 def key_columns(layout: Sequence[TargetColumn]) -> tuple[TargetColumn, ...]:
@@ -203,6 +213,43 @@ def _binds(entity: EntityMetadata, attribute: AttributeMetadata) -> tuple[Bind, 
             entity_set=referenced.entity_set if referenced else "",
         )
         for table, referenced in found
+    )
+
+
+def _paired(mapped: Sequence[TargetColumn], entity: EntityMetadata) -> Iterator[TargetColumn]:
+    """The columns with both halves of state and status; see `shared.transform.states`."""
+    by_type = {column.attribute.type: column for column in mapped}
+    attributes = {attribute.type: attribute for attribute in entity.attributes.values()}
+    belongs = [option.state for option in entity.options(AttributeType.STATUS)]
+    if by_type.keys().isdisjoint(_PAIR) or not attributes.keys() >= _PAIR or not belongs or None in belongs:
+        yield from mapped
+        return
+    rules = rules_of(entity.logical_name)
+    state = replace(_half(AttributeType.STATE, by_type, attributes), omit=Omit.FLAGGED, rules=rules)
+    status = replace(_half(AttributeType.STATUS, by_type, attributes), omit=Omit.FLAGGED, follows=state)
+    halves = {AttributeType.STATE: state, AttributeType.STATUS: status}
+    yield from (halves.get(column.attribute.type, column) for column in mapped)
+    yield from (column for column in halves.values() if column.implied)
+
+
+_PAIR: Final = frozenset({AttributeType.STATE, AttributeType.STATUS})
+
+
+def _half(
+    kind: AttributeType,
+    columns: abc.Mapping[AttributeType, TargetColumn],
+    attributes: abc.Mapping[AttributeType, AttributeMetadata],
+) -> TargetColumn:
+    if kind in columns:
+        return columns[kind]
+    attribute = attributes[kind]
+    return TargetColumn(
+        name=attribute.name,
+        attribute=attribute,
+        sql_type=sql_type(attribute),
+        source_sql="NULL",
+        writes=attribute.creatable or attribute.updatable,
+        implied=True,
     )
 
 

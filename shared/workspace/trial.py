@@ -68,5 +68,13 @@ class Trial:
         # The type is known without a row.
         return str(self._cursor.execute(f"DESCRIBE SELECT {sql} FROM trial").fetchall()[0][1])
 
+    def value(self, sql: str) -> str | None:
+        """Return the result of an expression that needs no column and no parameter, as a text; None if it fails."""
+        try:
+            found = self._cursor.execute(f"SELECT CAST({sql} AS VARCHAR) FROM trial").fetchone()
+        except duckdb.Error:
+            return None
+        return None if found is None else found[0]
+
     def _left(self) -> float:
         return self._begun + self._seconds - time.monotonic()

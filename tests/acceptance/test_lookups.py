@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,45 @@ def parents(here: World) -> dict[str, str | None]:
 
 
 BY_NUMBER = {"match": "accountnumber"}
+NODES = """
+new_Node:
+  keys: {number_key: [new_number]}
+  columns:
+    new_Number: {type: String, length: 20}
+    new_ParentId: {type: Lookup, targets: [new_node]}
+"""
+
+
+@contextmanager
+def nodes(folder: Path) -> Iterator[World]:
+    """A world with a table whose rows may refer to each other in a circle: its lookup is not hierarchical."""
+    schema = folder / "schema.yaml"
+    schema.write_text(NODES, "utf-8")
+    with world(folder, schema=[schema]) as made:
+        yield made
+
+
+def define_nodes(here: World, strategy: str, **changes: Any) -> str:
+    """A sync of nodes whose parent is found by its number."""
+    definition = accounts(**changes)
+    definition["source"].setdefault("type", "delimited")
+    definition["source"]["columns"] = [{"name": "number"}, {"name": "parent"}]
+    definition["destination"] |= {
+        "entity": "new_node",
+        "id_column": "new_nodeid",
+        "mappings": [
+            {"source": "number", "target": "new_number"},
+            {"source": "parent", "target": "new_parentid", "lookup": {"match": "new_number"}},
+        ],
+    }
+    definition["sync_behaviour"] = {"sync_key": ["new_number"], "strategy": strategy}
+    return here.define(definition, "nodes")
+
+
+def node_parents(here: World) -> dict[str, str | None]:
+    """Number of a node -> number of its parent."""
+    found = here.records("new_nodes?$select=new_number&$expand=new_ParentId($select=new_number)")
+    return {each["new_number"]: (each["new_ParentId"] or {}).get("new_number") for each in found}
 
 
 def test_a_parent_that_the_run_creates_is_found_wherever_it_stands_in_the_file(here: World) -> None:
@@ -63,14 +103,26 @@ def test_a_parent_that_the_run_creates_is_found_wherever_it_stands_in_the_file(h
     assert (again.plan.counts.changes, again.plan.counts.unchanged) == (0, 4)
 
 
-def test_a_circle_is_created_first_and_linked_afterwards(here: World) -> None:
-    tree(here, [row("a", "b"), row("b", "c"), row("c", "d"), row("d", "b")], BY_NUMBER)
+def test_a_circle_is_created_first_and_linked_afterwards(tmp_path: Path) -> None:
+    with nodes(tmp_path) as here:
+        define_nodes(here, "full")
+        here.csv([row("a", "b"), row("b", "c"), row("c", "d"), row("d", "b"), row("e", "e")])
+
+        done = here.run("nodes")
+
+        assert done.created.done == 5, done
+        assert node_parents(here) == {"a": "b", "b": "c", "c": "d", "d": "b", "e": "e"}
+        assert here.plan("nodes").plan.counts.changes == 0
+
+
+def test_a_circle_that_the_service_refuses_is_a_failed_change(here: World) -> None:
+    tree(here, [row("a", "b"), row("b", "a"), row("c")], BY_NUMBER)
 
     done = here.run()
 
-    assert done.created.done == 4, done
-    assert parents(here) == {"a": "b", "b": "c", "c": "d", "d": "b"}
-    assert here.plan().plan.counts.changes == 0
+    assert (done.created.done, done.failed) == (2, 1)
+    assert done.errors[0].error_type == "INSERT 0x80040507"
+    assert done.errors[0].message.startswith("the record was created, but its references were refused: ")
 
 
 def test_a_parent_that_does_not_exist_rejects_the_row_and_those_below_it(here: World) -> None:
@@ -99,10 +151,11 @@ def test_what_is_not_found_is_cleared_or_kept(here: World, policy: str, expected
 
 
 def test_a_default_stands_in_for_an_empty_source_and_for_what_is_not_found(here: World) -> None:
-    tree(here, [row("1", "1"), row("2"), row("3", "nobody")], {**BY_NUMBER, "default": "1"})
+    seed(here, "accounts", {"name": "Head office", "accountnumber": "0"})
+    tree(here, [row("1", "0"), row("2"), row("3", "nobody")], {**BY_NUMBER, "default": "0"})
 
     assert here.run().errors == ()
-    assert parents(here) == {"1": "1", "2": "1", "3": "1"}
+    assert parents(here) == {"0": None, "1": "0", "2": "0", "3": "0"}
 
 
 def test_a_reference_changes_and_is_cleared(here: World) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.cli.real_time import feed
-from tests.acceptance.test_lookups import customers, parents, seed
+from tests.acceptance.test_lookups import customers, define_nodes, node_parents, nodes, parents, seed
 from tests.acceptance.world import World, accounts, world
 
 
@@ -61,11 +62,16 @@ def test_a_parent_of_the_same_batch_is_found(here: World) -> None:
     assert parents(here) == {"1": None, "2": "1", "3": "2"}
 
 
-def test_a_circle_of_the_same_batch_is_linked_afterwards(here: World) -> None:
-    done = send(here, {"number": "1", "parent": "2"}, {"number": "2", "parent": "1"})
+@pytest.mark.parametrize("strategy", ["full", "upsert"])
+def test_a_circle_of_the_same_batch_is_linked_afterwards(tmp_path: Path, strategy: str) -> None:
+    listener = {"name": "nodes", "topic": {"format": "json", "action": "$.op"}}
+    with nodes(tmp_path) as here:
+        define_nodes(here, strategy, listener=listener)
 
-    assert done.get("failed", 0) == 0, done
-    assert parents(here) == {"1": "2", "2": "1"}
+        done = send(here, {"number": "1", "parent": "2"}, {"number": "2", "parent": "1"}, name="nodes")
+
+        assert done.get("failed", 0) == 0, done
+        assert node_parents(here) == {"1": "2", "2": "1"}
 
 
 def test_an_event_without_the_column_leaves_it_alone(here: World) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from shared.dataverse.http.answers import Answer
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior
@@ -21,8 +23,12 @@ OPTION_CASTS = (
 _BEHAVIORS = {str(behavior): behavior for behavior in DateBehavior}
 _TYPES = {kind.value: kind for kind in AttributeType}
 
-
 _MOST_DIGITS = 38  # of a decimal; the service has 10 behind the point
+_MOST_STATES = 2**31 - 1
+# `SourceType` (Microsoft: AttributeMetadata.SourceType); 0 is a simple column.
+_COMPUTED: Final = {1: "calculated", 2: "rollup", 3: "formula"}
+# `TransitionData` is an XML text (Microsoft: define custom state model transitions), of which only pairs are needed.
+_TRANSITION: Final = re.compile(r"<allowedtransition\b[^>]*\btostatusid=[\"'](\d{1,10})[\"']", re.IGNORECASE)
 
 
 def attribute_of(
@@ -61,6 +67,7 @@ def attribute_of(
         # An update replaces the parties of an activity, which are not read: they are given to new activities alone.
         updatable=kind is not AttributeType.PARTY_LIST and column.member("IsValidForUpdate").flag(default=True),
         readable=column.member("IsValidForRead").flag(default=True),
+        computed=_COMPUTED.get(column.member("SourceType").whole_or_none(low=0, high=255) or 0, ""),
     )
 
 
@@ -79,8 +86,12 @@ def _label(label: Answer) -> str:
     return label.part("UserLocalizedLabel").part("Label").text("")
 
 
-def choices_of(column: Answer) -> tuple[Choice, ...]:
+def choices_of(column: Answer, *, enforced: bool = False) -> tuple[Choice, ...]:
     """The options of a choice column, local or global; the two of a boolean one.
+
+    Args:
+        column: The column, with its options.
+        enforced: The table takes only the transitions between statuses that the options name.
 
     Raises:
         UnexpectedAnswer: A member is of another type than Dataverse gives.
@@ -90,10 +101,18 @@ def choices_of(column: Answer) -> tuple[Choice, ...]:
     listed = options.part("Options")
     if listed.value is None:
         two = (options.part("FalseOption"), options.part("TrueOption"))
-        return tuple(_choice(option) for option in two if option.value is not None)
-    return tuple(map(_choice, listed.items()))
+        return tuple(_choice(option, enforced=False) for option in two if option.value is not None)
+    return tuple(_choice(option, enforced=enforced) for option in listed.items())
 
 
-def _choice(option: Answer) -> Choice:
+def _choice(option: Answer, *, enforced: bool) -> Choice:
     labels = (label.member("Label").text("") for label in option.member("Label").part("LocalizedLabels").items())
-    return Choice(value=option.member("Value").whole(), labels=tuple(dict.fromkeys(filter(None, labels))))
+    state = option.member("State").whole_or_none(low=-1, high=_MOST_STATES)
+    named = option.member("TransitionData").text("") if enforced and state is not None else None
+    return Choice(
+        value=option.member("Value").whole(),
+        labels=tuple(dict.fromkeys(filter(None, labels))),
+        state=state,
+        default_status=option.member("DefaultStatus").whole_or_none(low=-1, high=_MOST_STATES),
+        next=None if named is None else tuple(map(int, _TRANSITION.findall(named))),
+    )

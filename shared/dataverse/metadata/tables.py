@@ -167,9 +167,11 @@ def _read(service: Service, found: _Found) -> EntityMetadata:
     expanded = f"Keys,ManyToOneRelationships({relations})"
     if found.intersect:
         expanded += f",ManyToManyRelationships($select=IntersectEntityName,{','.join(_ENDS)})"
-    answers = _get(service, _encoded(f"{address}?$select=LogicalName&$expand={expanded}"), table=table)
+    path = f"{address}?$select=LogicalName,EnforceStateTransitions&$expand={expanded}"
+    answers = _get(service, _encoded(path), table=table)
     columns = _get(service, f"{address}/Attributes", table=table).rows()
-    choices = _choices(service, address, table, {_cast(column) for column in columns})
+    enforced = answers.member("EnforceStateTransitions").flag(default=False)
+    choices = _choices(service, address, table, {_cast(column) for column in columns}, enforced=enforced)
     navigation = _navigation(answers.member("ManyToOneRelationships").items())
     attributes = _attributes(columns, choices, navigation, found)
     ends = _ends(answers.member("ManyToManyRelationships").items(), found) if found.intersect else ()
@@ -206,15 +208,20 @@ def _cast(column: Answer) -> str:
     return column.member("@odata.type").text("").rpartition(".")[2]
 
 
-def _choices(service: Service, address: str, table: str, casts: set[str]) -> Mapping[str, tuple[Choice, ...]]:
-    """Options live on the derived types: one request for each kind of choice column that the table has."""
+def _choices(
+    service: Service, address: str, table: str, casts: set[str], *, enforced: bool
+) -> Mapping[str, tuple[Choice, ...]]:
+    """Options live on the derived types: one request for each kind of choice column that the table has.
+
+    Options keep their transitions where a table does not enforce them (any more); then they say nothing.
+    """
     found: dict[str, tuple[Choice, ...]] = {}
     for cast in OPTION_CASTS:
         if cast in casts:
             expand = "$select=LogicalName&$expand=OptionSet,GlobalOptionSet"
             path = f"{address}/Attributes/Microsoft.Dynamics.CRM.{cast}?{expand}"
             for column in _get(service, path, table=table).rows():
-                found[column.member("LogicalName").name()] = choices_of(column)
+                found[column.member("LogicalName").name()] = choices_of(column, enforced=enforced)
     return found
 
 

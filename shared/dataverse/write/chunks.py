@@ -16,6 +16,7 @@ from shared.dataverse.http.retry import Trouble
 from shared.dataverse.http.service import Call
 from shared.dataverse.http.service_errors import Refusal
 from shared.dataverse.write.bulk import (
+    DETAILS_WANTED,
     NAMESPACE,
     create_body,
     delete_body,
@@ -24,12 +25,23 @@ from shared.dataverse.write.bulk import (
     upsert_body,
     without_key,
 )
+from shared.dataverse.write.closing import action_of, closes, state_query
 from shared.dataverse.write.controller import RequestKind
-from shared.dataverse.write.elastic import DETAILS_WANTED
 from shared.dataverse.write.links import association, disassociation
 from shared.entities import EntityMetadata
 
-__all__ = ["MESSAGES", "Chunk", "Step", "Target", "call_of", "kind_of", "lookups_of", "step_of"]
+__all__ = [
+    "APART",
+    "MESSAGES",
+    "Chunk",
+    "Step",
+    "Target",
+    "call_of",
+    "kind_of",
+    "lookups_of",
+    "next_step_of",
+    "step_of",
+]
 
 
 class Step(StrEnum):
@@ -38,6 +50,12 @@ class Step(StrEnum):
     SEND = "send"  # in one bulk request
     SINGLY = "singly"  # one operation for each row, in one $batch that continues after an error
     LOOK_UP = "look up"  # find the records by key first: ids are unknown, or an answer was lost
+    CLOSE = "close"  # the action that sets a closing state, for each row, in one $batch as well
+    CHECK = "check"  # read the state of records whose closing was refused
+
+
+APART = frozenset({Step.SINGLY, Step.CLOSE, Step.CHECK})
+"""Steps with one operation, and one answer, for each row."""
 
 
 # The bulk message of each kind; a table may lack some (asked of sdkmessagefilters). Links have none.
@@ -122,6 +140,8 @@ def step_of(change: Change, entity: EntityMetadata) -> Step:
     Updates and deletes name their record by id, which is faster than by key; an upsert by id or by an alternate key
     whose values are allowed in a URL. A link is named by its two records.
     """
+    if closes(change.payload):
+        return next_step_of(change)
     if change.action in _SENT_AT_ONCE or change.id is not None:
         return Step.SEND
     if change.action is ChangeAction.UPSERT and predicate(entity, key_values(change.key)) is not None:
@@ -130,6 +150,13 @@ def step_of(change: Change, entity: EntityMetadata) -> Step:
 
 
 _SENT_AT_ONCE = frozenset({ChangeAction.INSERT, ChangeAction.ASSOCIATE, ChangeAction.DISASSOCIATE})
+
+
+def next_step_of(change: Change) -> Step:
+    """How a change goes on whose record was written or looked up."""
+    if not closes(change.payload):
+        return Step.SEND
+    return Step.CLOSE if change.id else Step.LOOK_UP
 
 
 def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
@@ -148,7 +175,7 @@ def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
             doing=chunk.kind.value,
             writes=True,
         )
-    return _batch(target, [_part(target, chunk.kind, change) for change in chunk.changes], boundary, chunk)
+    return _batch(target, [_part_of(target, chunk, change) for change in chunk.changes], boundary, chunk)
 
 
 def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
@@ -168,7 +195,7 @@ def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
 
 
 def _batch(target: Target, parts: Sequence[Part], boundary: str, chunk: Chunk) -> Call:
-    reads = chunk.step is Step.LOOK_UP
+    reads = chunk.step in {Step.LOOK_UP, Step.CHECK}
     return Call(
         method="POST",
         path="$batch",
@@ -185,6 +212,19 @@ def _batch(target: Target, parts: Sequence[Part], boundary: str, chunk: Chunk) -
 
 def _path(target: Target, tail: str) -> str:
     return urlsplit(target.connection.base).path + tail
+
+
+def _part_of(target: Target, chunk: Chunk, change: Change) -> Part:
+    """One row's operation in a step."""
+    match chunk.step:
+        case Step.CLOSE:
+            action, body = action_of(change, target.entity)
+            headers = dict(target.connection.write_headers)
+            return Part(method="POST", path=_path(target, action), headers=headers, body=body)
+        case Step.CHECK:
+            return Part(method="GET", path=_path(target, state_query(change, target.entity)))
+        case _:
+            return _part(target, chunk.kind, change)
 
 
 def _part(target: Target, kind: RequestKind, change: Change) -> Part:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import ceil
 
 from shared.dataverse.changes import Change
-from shared.dataverse.write.chunks import Chunk, Step, kind_of
+from shared.dataverse.write.chunks import Chunk, Step, kind_of, next_step_of
 from shared.dataverse.write.controller import RequestKind
 
 __all__ = ["Feed"]
+
+_MOST_CLOSED = 100  # actions in a request: each creates an activity, and has the plug-ins of two tables to wait for
 
 
 class Feed:
@@ -63,7 +65,7 @@ class Feed:
         if not self._count:
             return None
         (kind, step, lost), ready = max(self._ready.items(), key=lambda item: len(item[1]))
-        size = rows(kind)
+        size = min(rows(kind), _MOST_CLOSED) if step is Step.CLOSE else rows(kind)
         if len(ready) < size * senders:
             size = min(size, max(ceil(len(ready) / max(1, senders)), ceil(size / 4), fewest(kind)))
         taken = tuple(ready.popleft() for _ in range(min(size, len(ready))))
@@ -80,7 +82,7 @@ class Feed:
         """
         self._active[change.number] = change
         self._busy |= _identities(change)
-        self._push(kind, Step.SEND, change, lost=lost)
+        self._push(kind, next_step_of(change), change, lost=lost)
 
     def settled(self, number: int) -> None:
         """A change has its outcome: its record may be written again."""

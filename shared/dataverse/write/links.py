@@ -12,9 +12,11 @@ from dataclasses import replace
 
 from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.http.keys import key_values
+from shared.dataverse.http.service_errors import Conflict, Refusal, conflict, ends_run
+from shared.dataverse.write.controller import RequestKind
 from shared.entities import EntityMetadata, LinkEnd
 
-__all__ = ["association", "disassociation", "link_changes"]
+__all__ = ["association", "disassociation", "is_settled", "link_changes"]
 
 
 def link_changes(changes: Iterable[Change]) -> Iterator[Change]:
@@ -35,6 +37,13 @@ def disassociation(entity: EntityMetadata, change: Change) -> str:
     """Path of the DELETE that removes a link."""
     first, second = entity.ends
     return f"{_record(entity, first, change)}/{first.navigation}({key_values(change.key)[second.column]})/$ref"
+
+
+def is_settled(kind: RequestKind, refused: Refusal) -> bool:
+    """Whether a refusal means that the link is there already, or not there any more."""
+    if kind is RequestKind.ASSOCIATE:
+        return conflict(refused) is Conflict.KEY_TAKEN
+    return kind is RequestKind.DISASSOCIATE and refused.status == 404 and not ends_run(refused)  # noqa: PLR2004
 
 
 def _record(entity: EntityMetadata, end: LinkEnd, change: Change) -> str:

@@ -2,7 +2,7 @@
 
 Microsoft's metadata has columns with `IsValidForCreate` false, `statecode` among them: a create passes their values
 over without an error, and refuses a status of another state (0x80048408). So the record is created, then updated, and
-the change has one outcome when both are settled.
+the change has one outcome when both are settled. A state that an action sets is such a second request too.
 """
 
 from __future__ import annotations
@@ -10,9 +10,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
+from shared.dataverse.write.closing import closes
 from shared.dataverse.write.controller import RequestKind
 
-__all__ = ["SecondSteps"]
+__all__ = ["SecondSteps", "begun"]
+
+
+def begun(change: Change) -> Change:
+    """The change without its first request, where that has nothing to write to a record that is there."""
+    if change.action is ChangeAction.UPDATE and change.later and change.payload == "{}":
+        return replace(change, payload=change.later, later="")
+    return change
 
 
 class SecondSteps:
@@ -25,12 +33,11 @@ class SecondSteps:
         """What is to be written now that the first request has settled; None where the change is at its end."""
         if not change.later or not isinstance(outcome, Applied):
             return None
-        self._first[change.number] = outcome
+        self._first.setdefault(change.number, outcome)
         record = outcome.id or change.id
-        # Without an id the record is named by its key, as in the first request.
-        kind, action = (
-            (RequestKind.UPDATE, ChangeAction.UPDATE) if record else (RequestKind.UPSERT, ChangeAction.UPSERT)
-        )
+        # Without an id the record is named by its key, as in the first request; an action needs the id.
+        by_id = record or closes(change.later)
+        kind, action = (RequestKind.UPDATE, ChangeAction.UPDATE) if by_id else (RequestKind.UPSERT, ChangeAction.UPSERT)
         return kind, replace(change, action=action, id=record, payload=change.later, later="")
 
     def whole(self, outcome: Outcome) -> Outcome:

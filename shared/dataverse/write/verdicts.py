@@ -28,9 +28,11 @@ from shared.dataverse.http.service_errors import (
     trouble,
 )
 from shared.dataverse.http.transport import Response
-from shared.dataverse.write.chunks import Chunk, Step, Target, lookups_of
+from shared.dataverse.write.bulk import details_of
+from shared.dataverse.write.chunks import APART, Chunk, Step, Target, lookups_of
+from shared.dataverse.write.closing import checked, is_last_try
 from shared.dataverse.write.controller import RequestKind
-from shared.dataverse.write.elastic import details_of
+from shared.dataverse.write.links import is_settled
 from shared.dataverse.write.lookup_answers import found_records
 from shared.errors import AbortRun
 
@@ -45,6 +47,7 @@ _MOST_TIMEOUTS = 5
 _MOST_ROLLBACKS = 6  # of one operation in a `$batch`: as patient as with whole requests
 _FEW = 16  # rows that one $batch isolates at a lower cost than four more halvings
 _AGAIN = "again"  # counts repeats of a refusal that may have been chance
+_CHECK = "check"  # an action was refused, perhaps because its record has the state that it would set
 _SOUGHT = "sought"  # counts look-ups for a record whose key was taken
 _UNSUPPORTED = re.compile(r"not (?:yet been )?(?:implemented|supported)", re.IGNORECASE)
 
@@ -86,7 +89,7 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
     try:
         if chunk.step is Step.LOOK_UP:
             return _looked_up(chunk, decoded(response), target)
-        if chunk.step is Step.SINGLY or not target.message_of(chunk.kind):
+        if chunk.step in APART or not target.message_of(chunk.kind):
             return _each(chunk, decoded(response), target)
         return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is RequestKind.CREATE else ())
     except (ValueError, UnexpectedAnswer):
@@ -234,7 +237,7 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
         return Verdict(again=(_doubted(chunk).tried(_AGAIN),))
     if len(chunk.changes) == 1:
         return _alone(chunk, refused)
-    if chunk.step is Step.SINGLY:
+    if chunk.step in APART:
         return Verdict(again=halved(chunk))  # the batch itself was refused: no row of it was looked at
     released = tuple((chunk.kind, change) for change in chunk.rest)
     if dense:
@@ -276,6 +279,7 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
         raise ValueError("the answer to a batch is incomplete")
     outcomes: list[Outcome] = []
     undone: dict[str, list[Change]] = {}
+    released: list[tuple[RequestKind, Change]] = []
     end: AbortRun | None = None
     for change, answer in zip(chunk.changes, answers, strict=True):
         match _one(chunk, change, answer, target):
@@ -283,12 +287,16 @@ def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
                 undone.setdefault(met, []).append(change)
             case AbortRun() as error:
                 end = error
+            case Change() as left:
+                released.append((chunk.kind, left))
             case outcome:
                 outcomes.append(outcome)
     again = [_undone(chunk, met, tuple(changes)) for met, changes in undone.items()]
     worst = next((met for met in undone if isinstance(met, Trouble)), None)
     rest = _rest_is_bad(chunk) if not undone and end is None else Verdict()
-    return Verdict(outcomes=(*outcomes, *rest.outcomes), again=(*again, *rest.again), trouble=worst, end=end)
+    return Verdict(
+        outcomes=(*outcomes, *rest.outcomes), again=(*again, *rest.again), released=released, trouble=worst, end=end
+    )
 
 
 def _undone(chunk: Chunk, met: str, changes: tuple[Change, ...]) -> Chunk:
@@ -296,20 +304,22 @@ def _undone(chunk: Chunk, met: str, changes: tuple[Change, ...]) -> Chunk:
     again = replace(chunk, changes=changes)
     if met == _SOUGHT:
         return _sought(again)
+    if met == _CHECK:
+        return replace(again, step=Step.CHECK, tries={})
     return lost(again).again[0] if met is Trouble.LOST else _doubted(again).tried(met)
 
 
-def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | str | AbortRun:
-    """The result of a row; trouble, or `_SOUGHT`, if it is not known yet."""
+def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outcome | Change | str | AbortRun:
+    """The result of a row; what is left to do; trouble, `_SOUGHT` or `_CHECK`, if it is not known yet."""
     if answer.status < _FIRST_REFUSAL:
-        return _applied(chunk.kind, change, answer, target)
+        return _succeeded(chunk, change, answer, target)
     refused = refusal(answer)
     met = trouble(answer, refused)
     if met is None and refused.status >= _SERVER_ERROR and not chunk.tries:
         met = Trouble.DATABASE  # an error that can be temporary: try again
     if met is not None and (met is not Trouble.DATABASE or chunk.tries.get(met, 0) < _MOST_ROLLBACKS):
         return met
-    if _is_done_already(chunk.kind, refused):
+    if is_settled(chunk.kind, refused) or (chunk.kind is RequestKind.DELETE and refused.code in _GONE):
         return Applied(number=change.number, id=change.id, created=False)
     if conflict(refused) is Conflict.KEY_TAKEN:
         if _may_be_ours(chunk):
@@ -319,19 +329,15 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     if ends_run(refused):
         error = error_of(refused, table=target.entity.logical_name, doing=chunk.kind.value)
         return error if isinstance(error, AbortRun) else AbortRun(str(refused))
+    if chunk.step is Step.CLOSE and not is_last_try(change):
+        return _CHECK
     return Trouble.LOST if _may_have_acted(chunk, refused) else _failed(change, refused)
 
 
-def _is_done_already(kind: RequestKind, refused: Refusal) -> bool:
-    """Whether the record is already deleted; the link is already there, or not there any more."""
-    match kind:
-        case RequestKind.DELETE:
-            return refused.code in _GONE
-        case RequestKind.ASSOCIATE:
-            return conflict(refused) is Conflict.KEY_TAKEN
-        case RequestKind.DISASSOCIATE:
-            return refused.status == 404 and not ends_run(refused)  # noqa: PLR2004 - Not Found
-    return False
+def _succeeded(chunk: Chunk, change: Change, answer: Response, target: Target) -> Applied | Change:
+    if chunk.step is Step.CHECK:
+        return checked(change, answer, target.entity)
+    return _applied(chunk.kind, change, answer, target)
 
 
 def _applied(kind: RequestKind, change: Change, answer: Response, target: Target) -> Applied:

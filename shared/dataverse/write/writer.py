@@ -23,7 +23,7 @@ from shared.dataverse.write.controller import Deadlocked, RequestKind, Settled, 
 from shared.dataverse.write.feed import Feed
 from shared.dataverse.write.lanes import Lane, freest
 from shared.dataverse.write.own_ids import with_id, with_ids
-from shared.dataverse.write.second_steps import SecondSteps
+from shared.dataverse.write.second_steps import SecondSteps, begun
 from shared.dataverse.write.senders import Senders
 from shared.dataverse.write.verdicts import Verdict, halved, judge, lost, too_often
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
@@ -82,7 +82,7 @@ class Writing:
             AbortRun: Nothing more can succeed; every change has had its outcome before this is raised.
             RetryLater: The service is away; likewise.
         """
-        identified = with_ids(changes, self.target.entity, self._clock.now)
+        identified = with_ids(map(begun, changes), self.target.entity, self._clock.now)
         feed = Feed(identified, lambda change: step_of(change, self.target.entity))
         while True:
             self._stop_if_due()

@@ -21,7 +21,7 @@ from shared.jobs.real_time.writing import WaveWriting
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.jobs.writing import WriteOrder
-from shared.reconcile import counts_query
+from shared.reconcile import PlanAction, counts_query, enforces
 from shared.reconcile.waves import (
     GIVEN,
     GIVEN_ACTION,
@@ -40,7 +40,7 @@ from shared.reconcile.waves import (
     wave_changes_query,
     wave_desired,
 )
-from shared.transform import SOURCE_ERRORS
+from shared.transform import SOURCE_ERRORS, pair_of
 from shared.workspace import Purpose, Step, Table
 from shared.workspace.warm import WarmWorkspace
 
@@ -66,6 +66,12 @@ class Written:
 
     failures: Mapping[int, Failure]
     counts: Mapping[str, int]
+
+    def refusing(self, refused: Mapping[int, Failure]) -> Written:
+        """The same, where some of the ignored changes were refused before they were written."""
+        counts = Counter(self.counts)
+        counts.update({PlanAction.IGNORED.value: -len(refused), "failed": len(refused)})
+        return Written(failures={**self.failures, **refused}, counts=+counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,8 @@ class Wave:
         doubles = self._move() if moves else 0
         rejected = self._link(run_steps, comparing=comparing) if self.sync.late else {}
         counts = self._reconcile(run_steps[Stage.RECONCILE])
+        judged = failures_of(self.workspace.query(REJECTED_CHANGES)) if comparing and enforces(self.sync.layout) else {}
+        refused = {change: failure for change, failure in judged.items() if change not in rejected}
         if not comparing:
             self._expire()
         counts["ignored"] += len(changes) + doubles - counts.total() - len(rejected)
@@ -116,7 +124,8 @@ class Wave:
         deletes = comparing and (moves or any(change.action is EventAction.DELETE for change in changes))
         adoption = self._adoption() if comparing else None
         written = self._write(counts, by_key=deletes, moves=moves, adoption=adoption)
-        return replace(written, failures={**written.failures, **rejected})
+        written = replace(written, failures={**written.failures, **rejected})
+        return written.refusing(refused) if refused else written
 
     def _run_steps(self, definition: SyncDefinition, stages: Sequence[Stage]) -> _RunSteps:
         """The steps of some stages, without those that have nothing to do."""
@@ -189,6 +198,8 @@ class Wave:
         """Make `desired`: the rows of a change become one."""
         sync = self.sync
         self.workspace.create(wave_desired(sync.definition, sync.layout, condition, single=single, late=sync.late))
+        if not single and (pair := pair_of(sync.layout)):
+            self.workspace.execute(pair.agreed())
 
     # -- Comparing -----------------------------------------------------------------------------------------------
 

@@ -89,3 +89,35 @@ def test_choices_come_from_local_global_and_boolean_option_sets() -> None:
     boolean = {"TrueOption": {"Value": 1, "Label": labels("Yes")}, "FalseOption": {"Value": 0, "Label": labels("No")}}
     assert [choice.value for choice in choices_of(column(OptionSet=boolean))] == [0, 1]
     assert choices_of(column()) == ()
+
+
+TRANSITIONS = (
+    '<allowedtransitions xmlns="http://schemas.microsoft.com/crm/2009/WebServices">'
+    '<allowedtransition sourcestatusid="1" tostatusid="6" /><allowedtransition sourcestatusid="1" tostatusid="1000"/>'
+    "</allowedtransitions>"
+)
+
+
+def test_states_and_statuses_know_each_other() -> None:
+    """The default status of a state, the state of a status, and what may follow it where that is enforced."""
+    states = {"Options": [{"Value": 0, "Label": labels("Active"), "DefaultStatus": 1, "InvariantName": "Active"}]}
+    assert choices_of(column(OptionSet=states)) == (Choice(value=0, labels=("Active",), default_status=1),)
+    statuses = {
+        "Options": [
+            {"Value": 1, "Label": labels("Open"), "State": 0, "TransitionData": TRANSITIONS},
+            {"Value": 6, "Label": labels("Done"), "State": 1, "TransitionData": None},
+        ]
+    }
+    assert choices_of(column(OptionSet=statuses), enforced=True) == (
+        Choice(value=1, labels=("Open",), state=0, next=(6, 1000)),
+        Choice(value=6, labels=("Done",), state=1, next=()),
+    )
+    assert [choice.next for choice in choices_of(column(OptionSet=statuses))] == [None, None]
+
+
+@pytest.mark.parametrize(("source", "kind"), [(None, ""), (0, ""), (1, "calculated"), (2, "rollup"), (3, "formula")])
+def test_computed_columns_say_how(source: int | None, kind: str) -> None:
+    """`SourceType` tells; null is a column that cannot be computed."""
+    found = attribute_of(column(SourceType=source), {}, {})
+    assert found is not None
+    assert found.computed == kind

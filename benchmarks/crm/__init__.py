@@ -1,0 +1,1 @@
+"""The syncs of a relational data set; see `__main__`."""

@@ -1,0 +1,447 @@
+"""State and status from the source's text to the changes: halves, pairs, closing states, transitions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.definitions import SyncDefinition
+from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior, EntityMetadata
+from shared.reconcile import adoption_steps, reconcile_steps, sample_query, samples
+from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, settle_steps, shape_steps
+from shared.workspace import Workspace, quoted
+
+T = AttributeType
+USUAL = ({0: "Active", 1: "Inactive"}, {1: ("Active", 0), 2: ("Inactive", 1), 5: ("Merged", 1), 9: ("New", 0)})
+SALES = (
+    {0: "Open", 1: "Won", 2: "Lost"},
+    {1: ("In Progress", 0), 2: ("On Hold", 0), 3: ("Won", 1), 4: ("Canceled", 2), 5: ("Out-Sold", 2)},
+)
+CASES = ({0: "Active", 1: "Resolved", 2: "Canceled"}, {1: ("In Progress", 0), 5: ("Solved", 1), 6: ("Canceled", 2)})
+QUOTES = (
+    {0: "Draft", 1: "Active", 2: "Won", 3: "Closed"},
+    {1: ("Draft", 0), 2: ("Active", 1), 4: ("Won", 2), 5: ("Lost", 3)},
+)
+Options = tuple[Mapping[int, str], Mapping[int, tuple[str, int]]]
+
+
+def entity(name: str, options: Options, following: Mapping[int, tuple[int, ...]] | None = None) -> EntityMetadata:
+    states, statuses = options
+    first = {state: next(value for value, (_, of) in statuses.items() if of == state) for state in states}
+    columns = (
+        AttributeMetadata(name="thingid", type=T.UNIQUEIDENTIFIER, updatable=False),
+        AttributeMetadata(name="number", type=T.STRING, max_length=20),
+        AttributeMetadata(name="name", type=T.STRING, max_length=20),
+        AttributeMetadata(name="actualvalue", type=T.MONEY, precision=2),
+        AttributeMetadata(name="actualclosedate", type=T.DATETIME, date_behavior=DateBehavior.DATE_ONLY),
+        AttributeMetadata(
+            name="statecode",
+            type=T.STATE,
+            creatable=False,
+            choices=tuple(Choice(value=v, labels=(label,), default_status=first[v]) for v, label in states.items()),
+        ),
+        AttributeMetadata(
+            name="statuscode",
+            type=T.STATUS,
+            choices=tuple(
+                Choice(value=v, labels=(label,), state=state, next=None if following is None else following.get(v, ()))
+                for v, (label, state) in statuses.items()
+            ),
+        ),
+    )
+    return EntityMetadata(
+        logical_name=name,
+        entity_set=f"{name}s",
+        display_name=name,
+        primary_id="thingid",
+        primary_name="name",
+        attributes={column.name: column for column in columns},
+    )
+
+
+ACCOUNT = entity("account", USUAL)
+OPPORTUNITY = entity("opportunity", SALES)
+INCIDENT = entity("incident", CASES)
+QUOTE = entity("quote", QUOTES)
+
+
+def definition(names: Sequence[str], on_null: str = "clear", **behaviour: Any) -> SyncDefinition:
+    kinds = {"actualvalue": "number", "actualclosedate": "date"}
+    return SyncDefinition.model_validate(
+        {
+            "name": "things",
+            "source": {
+                "type": "delimited",
+                "path": "x.csv",
+                "columns": [
+                    {"name": "number"},
+                    *({"name": name, "type": kinds.get(name, "text"), "validate": True} for name in names),
+                ],
+            },
+            "destination": {
+                "type": "dynamics",
+                "entity": "thing",
+                "service_url": "https://org.example/api/data/v9.2/",
+                "client_id": "app",
+                "client_secret": {"env": "SECRET"},
+                "id_column": "thingid",
+                "mappings": [
+                    {"source": "number", "target": "number"},
+                    *({"source": name, "target": name, "on_null": on_null} for name in names),
+                ],
+            },
+            "sync_behaviour": {"sync_key": ["number"], **behaviour},
+        }
+    )
+
+
+class Planned:
+    """A run up to its changes; rows and records are numbered N1, N2, ... from 1."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        table: EntityMetadata,
+        rows: Sequence[Mapping[str, str | None]],
+        records: Sequence[Mapping[str, Any]] = (),
+        **options: Any,
+    ) -> None:
+        names = list(rows[0]) if rows else ["statecode"]
+        sync = definition(names, **options)
+        columns = layout(sync, table)
+        self._workspace = workspace
+        workspace.execute(
+            f"CREATE TABLE source_raw (_row BIGINT, {', '.join(f'{quoted(n)} VARCHAR' for n in ('number', *names))})"
+        )
+        for place, row in enumerate(rows, start=1):
+            workspace.execute(
+                f"INSERT INTO source_raw VALUES (?, ?{', ?' * len(names)})", [place, f"N{place}", *row.values()]
+            )
+        shaping = (*shape_steps(sync), *desire_steps(sync, table), *settle_steps(sync, table))
+        for step in (*shaping, current_table_step(columns)):
+            workspace.run(step)
+        known = [column.name for column in columns]
+        for place, record in enumerate(records, start=1):
+            values = {"number": f"N{place}", **record}
+            kept = {name: value for name, value in values.items() if name in known}
+            listed = ", ".join(map(quoted, kept))
+            workspace.execute(
+                f"INSERT INTO current (_seq, _id, {listed}) VALUES (?, ?{', ?' * len(kept)})",
+                [place, f"00000000-0000-0000-0000-00000000000{place}", *kept.values()],
+            )
+        for step in (*current_finish_steps(columns, sync), *reconcile_steps(sync, columns, started=datetime.now(UTC))):
+            workspace.run(step)
+
+    @property
+    def changes(self) -> list[tuple[str, dict[str, Any], dict[str, Any] | None, str]]:
+        """Action, first request, second request, names of the columns; the key left out."""
+        rows = self._workspace.query("SELECT action::VARCHAR, payload, later, columns FROM changes ORDER BY _change")
+        for row in samples(self._workspace.query(sample_query(100))):  # pairs names and values, or fails
+            assert all(change.column for change in row.columns)
+        return [
+            (
+                action,
+                {name: value for name, value in json.loads(payload).items() if name != "number"},
+                json.loads(later) if later else None,
+                ",".join(name for name in columns.split(",") if name != "number"),
+            )
+            for action, payload, later, columns in rows
+        ]
+
+    @property
+    def errors(self) -> list[tuple[int, str, str, str]]:
+        """Row, column, error and message of what rejects a row."""
+        return self._workspace.query(
+            'SELECT _row, "column", error, message FROM source_errors WHERE rejected ORDER BY ALL'
+        )
+
+    @property
+    def decisions(self) -> list[str]:
+        return [each for (each,) in self._workspace.query("SELECT action::VARCHAR FROM decisions ORDER BY _id, _row")]
+
+
+@pytest.fixture
+def workspace() -> Iterator[Workspace]:
+    with Workspace.open() as opened:
+        yield opened
+
+
+BOTH = "statecode,statuscode"
+
+
+@pytest.mark.parametrize(
+    ("row", "first", "second"),
+    [
+        ({"statecode": "Active"}, {}, None),
+        ({"statecode": "Inactive"}, {}, {"statecode": 1, "statuscode": 2}),
+        ({"statuscode": "New"}, {"statuscode": 9}, None),
+        ({"statuscode": "Merged"}, {}, {"statuscode": 5, "statecode": 1}),
+        ({"statecode": "0", "statuscode": "9"}, {"statuscode": 9}, None),
+        ({"statecode": "1", "statuscode": "5"}, {}, {"statecode": 1, "statuscode": 5}),
+        ({"statecode": "Inactive", "statuscode": None}, {}, {"statecode": 1, "statuscode": 2}),
+        ({"statecode": None, "statuscode": "Merged"}, {}, {"statecode": 1, "statuscode": 5}),
+    ],
+)
+def test_a_new_record_gets_the_half_that_the_row_does_not_give(
+    workspace: Workspace, row: dict[str, str | None], first: dict[str, int], second: dict[str, int] | None
+) -> None:
+    """A status says its state; a state brings its default status; what is not the first state is set afterwards."""
+    planned = Planned(workspace, ACCOUNT, [row])
+    assert planned.errors == []
+    ((action, sent, later, columns),) = planned.changes
+    assert (action, sent, later) == ("insert", first, second)
+    assert set(filter(None, columns.split(","))) == {*first, *(second or {})}
+
+
+@pytest.mark.parametrize(
+    ("row", "held", "sent"),
+    [
+        ({"statecode": "Inactive"}, (0, 9), {"statecode": 1, "statuscode": 2}),
+        ({"statecode": "Inactive"}, (1, 5), None),
+        ({"statecode": "Active"}, (1, 5), {"statecode": 0, "statuscode": 1}),
+        ({"statuscode": "Merged"}, (0, 1), {"statecode": 1, "statuscode": 5}),
+        ({"statuscode": "Merged"}, (1, 2), {"statuscode": 5}),
+        ({"statuscode": "Merged"}, (1, 5), None),
+        ({"statecode": "1", "statuscode": "5"}, (1, 2), {"statuscode": 5}),
+        ({"statecode": "1", "statuscode": None}, (1, 5), None),
+        ({"statecode": "1", "statuscode": None}, (0, 1), {"statecode": 1, "statuscode": 2}),
+        ({"statecode": None, "statuscode": "1"}, (1, 5), {"statecode": 0, "statuscode": 1}),
+    ],
+)
+def test_an_update_sends_both_halves_where_the_state_differs(
+    workspace: Workspace, row: dict[str, str | None], held: tuple[int, int], sent: dict[str, int] | None
+) -> None:
+    """A state alone leaves the status of a record that has this state."""
+    record = {"statecode": held[0], "statuscode": held[1]}
+    planned = Planned(workspace, ACCOUNT, [row], [record])
+    assert planned.errors == []
+    assert [(change[1], change[2]) for change in planned.changes] == ([] if sent is None else [(sent, None)])
+
+
+def test_a_row_without_both_is_in_error_or_leaves_the_record_alone(workspace: Workspace) -> None:
+    """Neither can be cleared; with `on_null: keep` the record keeps both."""
+    empty = {"statecode": None, "statuscode": None}
+    assert Planned(workspace, ACCOUNT, [empty]).errors == [
+        (
+            1,
+            "statecode",
+            "Mandatory Rule Violation",
+            "statecode cannot be empty; give a value, or set on_null: keep",
+        )
+    ]
+    with Workspace.open() as other:
+        kept = Planned(other, ACCOUNT, [empty], [{"statecode": 1, "statuscode": 5}], on_null="keep")
+        assert (kept.errors, kept.changes, kept.decisions) == ([], [], ["unchanged"])
+
+
+def test_a_status_of_another_state_rejects_the_row_and_names_the_valid_ones(workspace: Workspace) -> None:
+    """The other rows go on."""
+    planned = Planned(
+        workspace,
+        ACCOUNT,
+        [{"statecode": "Active", "statuscode": "Merged"}, {"statecode": "Inactive", "statuscode": "Merged"}],
+    )
+    message = "the status reasons of 0 Active are 1 Active, 9 New, and this is not one of them"
+    assert planned.errors == [(1, "statuscode", "Invalid Status", message)]
+    assert len(planned.changes) == 1
+
+
+def test_a_label_that_several_states_have_means_the_status_of_the_row_s_state(workspace: Workspace) -> None:
+    """A number means itself; without a state the first status with the label is meant."""
+    table = entity("thing", (USUAL[0], {1: ("Other", 0), 2: ("Inactive", 1), 3: ("OTHER", 1)}))
+    rows: list[dict[str, str | None]] = [
+        {"statecode": "Inactive", "statuscode": "other"},
+        {"statecode": "Active", "statuscode": "Other"},
+        {"statecode": None, "statuscode": "Other"},
+        {"statecode": "Inactive", "statuscode": "1"},
+    ]
+    planned = Planned(workspace, table, rows)
+    assert [error[:3] for error in planned.errors] == [(4, "statuscode", "Invalid Status")]
+    assert [change[1:3] for change in planned.changes] == [
+        ({}, {"statecode": 1, "statuscode": 3}),
+        ({"statuscode": 1}, None),
+        ({"statuscode": 1}, None),
+    ]
+
+
+def test_without_the_link_between_the_options_only_what_is_mapped_is_sent(workspace: Workspace) -> None:
+    """Metadata that does not tell which state a status belongs to cannot fill in a half."""
+    attributes = dict(ACCOUNT.attributes)
+    status = attributes["statuscode"]
+    attributes["statuscode"] = replace(status, choices=tuple(replace(one, state=None) for one in status.choices))
+    table = replace(ACCOUNT, attributes=attributes)
+    ((_, first, later, columns),) = Planned(workspace, table, [{"statuscode": "Merged"}]).changes
+    assert (first, later, columns) == ({"statuscode": 5}, None, "statuscode")
+
+
+WON = {"name": "a", "statecode": "Won", "actualvalue": "12.50", "actualclosedate": "2024-02-03"}
+CLOSED = {"actualrevenue": 12.5, "actualend": "2024-02-03T00:00:00Z"}
+
+
+def test_a_new_opportunity_is_closed_by_an_action_that_repeats_what_it_would_overwrite(workspace: Workspace) -> None:
+    """WinOpportunity sets revenue and date of the opportunity from its activity."""
+    ((action, first, later, columns),) = Planned(workspace, OPPORTUNITY, [WON]).changes
+    assert (action, first) == ("insert", {"name": "a", "actualvalue": 12.5, "actualclosedate": "2024-02-03"})
+    assert later == {"statecode": 1, "statuscode": 3, "@close": CLOSED}
+    assert columns == "name,actualvalue,actualclosedate,statecode,statuscode"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "held", "first", "second"),
+    [
+        ("Won", (0, 1), {"name": "a"}, {"statecode": 1, "statuscode": 3, "@close": {}}),
+        ("Lost", (0, 2), {"name": "a"}, {"statecode": 2, "statuscode": 4, "@close": {}}),
+        ("Open", (1, 3), {"name": "a", "statecode": 0, "statuscode": 1}, None),
+        (
+            "Won",
+            (2, 5),
+            {"name": "a", "statecode": 0, "statuscode": 1},
+            {"statecode": 1, "statuscode": 3, "@close": {}},
+        ),
+        ("Won", (1, 3), {"name": "a"}, None),
+    ],
+    ids=["win", "lose", "reopen", "from lost to won", "is won"],
+)
+def test_an_opportunity_that_is_there_is_written_first_and_closed_then(
+    workspace: Workspace,
+    wanted: str,
+    held: tuple[int, int],
+    first: dict[str, Any],
+    second: dict[str, Any] | None,
+) -> None:
+    """Other columns go while it is open; a closed one reaches another closed state by way of the open one."""
+    record = {"name": "b", "statecode": held[0], "statuscode": held[1]}
+    ((action, sent, later, _),) = Planned(
+        workspace, OPPORTUNITY, [{"name": "a", "statecode": wanted}], [record]
+    ).changes
+    assert (action, sent, later) == ("update", first, second)
+
+
+def test_a_closed_opportunity_gets_another_status_of_its_state_by_an_update(workspace: Workspace) -> None:
+    """No action is needed where the state stays."""
+    planned = Planned(workspace, OPPORTUNITY, [{"statuscode": "Out-Sold"}], [{"statecode": 2, "statuscode": 4}])
+    assert [change[1:3] for change in planned.changes] == [({"statuscode": 5}, None)]
+
+
+def test_a_case_is_resolved_by_an_action_and_canceled_by_an_update(workspace: Workspace) -> None:
+    """Between two closed states the case is open for a moment."""
+    rows = [{"statuscode": "Solved"}, {"statuscode": "Canceled"}, {"statuscode": "Canceled"}]
+    records = [{"statecode": state, "statuscode": status} for state, status in ((0, 1), (0, 1), (1, 5))]
+    assert [change[1:3] for change in Planned(workspace, INCIDENT, rows, records).changes] == [
+        ({}, {"statuscode": 5, "statecode": 1, "@close": {}}),
+        ({"statuscode": 6, "statecode": 2}, None),
+        ({"statuscode": 1, "statecode": 0}, {"statuscode": 6, "statecode": 2}),
+    ]
+
+
+def test_a_new_task_is_open_and_a_closed_one_changes_directly(workspace: Workspace) -> None:
+    """A status of the open state goes with the create; other tables with more than two states may start elsewhere."""
+    options = (
+        {0: "Open", 1: "Completed", 2: "Canceled"},
+        {3: ("In Progress", 0), 5: ("Completed", 1), 6: ("Canceled", 2)},
+    )
+    rows = [{"statuscode": "Canceled"}, {"statuscode": "In Progress"}, {"statuscode": "Completed"}]
+    planned = Planned(workspace, entity("task", options), rows, [{"statecode": 1, "statuscode": 5}])
+    assert sorted((change[1:3] for change in planned.changes), key=str) == [
+        ({"statuscode": 3}, None),
+        ({"statuscode": 6, "statecode": 2}, None),
+        ({}, {"statuscode": 5, "statecode": 1}),
+    ]
+    with Workspace.open() as other:
+        elsewhere = Planned(other, entity("product", options), [{"statuscode": "In Progress"}])
+        assert [change[1:3] for change in elsewhere.changes] == [({}, {"statuscode": 3, "statecode": 0})]
+
+
+def test_a_quote_is_reopened_before_its_other_columns_are_written(workspace: Workspace) -> None:
+    """A closed quote is read-only (0x80040230); a state that stays is not in the way."""
+    rows = [{"name": "a", "statecode": "Draft"}] * 2
+    records = [{"name": "b", "statecode": 3, "statuscode": 5}, {"name": "b", "statecode": 0, "statuscode": 1}]
+    planned = Planned(workspace, QUOTE, rows, records).changes
+    assert [(change[1], change[2]) for change in planned] == [
+        ({"statecode": 0, "statuscode": 1}, {"name": "a"}),
+        ({"name": "a"}, None),
+    ]
+    assert planned[0][3] == "statecode,statuscode,name"
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "delta"])
+def test_without_reading_the_state_that_an_action_sets_goes_by_itself(workspace: Workspace, strategy: str) -> None:
+    """What is in the target is unknown: the writer finds out if the action is refused."""
+    rows = [{"name": "a", "statecode": "Won"}, {"name": "b", "statecode": "Open"}]
+    changes = Planned(workspace, OPPORTUNITY, rows, strategy=strategy).changes
+    assert changes[0][1:3] == ({"name": "a"}, {"statecode": 1, "statuscode": 3, "@close": {}})
+    assert changes[1][2] is None
+    assert changes[1][1]["name"] == "b"
+
+
+def test_an_adopted_record_is_closed_like_any_other(workspace: Workspace) -> None:
+    """The record that has the key of a new row is written first, and closed then."""
+    planned = Planned(workspace, OPPORTUNITY, [{"name": "a", "statecode": "Won"}])
+    sync = definition(["name", "statecode"])
+    listed = "_id, number, name, statecode, statuscode"
+    workspace.execute("CREATE TABLE outcomes (id UUID, created BOOLEAN)")
+    workspace.execute("CREATE TABLE holders AS SELECT * FROM current LIMIT 0")
+    workspace.execute(
+        f"INSERT INTO holders (_seq, {listed}) VALUES (1, '00000000-0000-0000-0000-000000000009', 'N1', 'b', 0, 1)"
+    )
+    for step in adoption_steps(sync, layout(sync, OPPORTUNITY)):
+        workspace.run(step)
+    assert planned.changes[0][0] == "insert"
+    ((action, payload, later, columns),) = workspace.query(
+        "SELECT action::VARCHAR, payload, later, columns FROM adoptions"
+    )
+    assert (action, json.loads(payload), columns) == ("update", {"name": "a"}, "name,statecode,statuscode")
+    assert json.loads(later) == {"statecode": 1, "statuscode": 3, "@close": {}}
+
+
+def test_plan_shows_the_state_that_is_reached_in_the_end(workspace: Workspace) -> None:
+    """The state in between and the mark of an action are not shown."""
+    row = {"name": "a", "statecode": "Won", "actualvalue": "1"}
+    record = {"name": "b", "statecode": 2, "statuscode": 5, "actualvalue": 1}
+    Planned(workspace, OPPORTUNITY, [row], [record])
+    (sample,) = samples(workspace.query(sample_query(5)))
+    shown = [(change.column, change.before, change.after) for change in sample.columns]
+    assert shown == [("name", "b", "a"), ("statecode", 2, 1), ("statuscode", 5, 3)]
+
+
+FOLLOWING = {1: (2, 9), 9: (1,), 2: (1,), 5: ()}
+STRICT = entity("new_thing", USUAL, FOLLOWING)
+
+
+@pytest.mark.parametrize("dropped", ["ignore", "delete"])
+def test_a_transition_that_is_not_allowed_rejects_the_row_and_names_the_allowed_ones(
+    workspace: Workspace, dropped: str
+) -> None:
+    """The record stays, is not dropped, and other rows go on."""
+    rows = [{"statuscode": each} for each in ("Merged", "Inactive", "Active", "New", "Merged", "Inactive")]
+    records = [{"statecode": state, "statuscode": status} for state, status in ((0, 1), (0, 9), (1, 5), (0, 1), (1, 5))]
+    planned = Planned(workspace, STRICT, rows, records, dropped=dropped)
+    assert planned.errors == [
+        (
+            1,
+            "statuscode",
+            "Transition Not Allowed",
+            "the status reason 1 Active can change only to 2 Inactive, 9 New",
+        ),
+        (2, "statuscode", "Transition Not Allowed", "the status reason 9 New can change only to 1 Active"),
+        (
+            3,
+            "statuscode",
+            "Transition Not Allowed",
+            "the table does not allow another status reason after 5 Merged",
+        ),
+    ]
+    assert [change[0] for change in planned.changes] == ["insert", "update"]
+    assert planned.decisions == ["ignored", "ignored", "ignored", "update", "unchanged", "insert"]
+
+
+def test_a_new_record_must_be_able_to_get_from_the_first_status_to_its_own(workspace: Workspace) -> None:
+    """It is created with the default status before it is closed."""
+    planned = Planned(workspace, STRICT, [{"statuscode": "Merged"}, {"statuscode": "New"}])
+    assert [error[0] for error in planned.errors] == [1]
+    assert [(change[0], change[1]) for change in planned.changes] == [("insert", {"statuscode": 9})]
