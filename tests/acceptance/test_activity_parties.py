@@ -206,3 +206,26 @@ def test_a_list_of_too_many_parties_rejects_the_row(here: World) -> None:
     done = here.run("emails")
 
     assert (done.created.done, [error.message for error in done.errors]) == (1, ["a list has at most 1,000 parties"])
+
+
+def test_an_activity_that_is_closed_is_given_its_parties_first(here: World) -> None:
+    here.csv([{"subject": "one", "to": ANNA, "state": "Completed"}])
+    definition = accounts()
+    definition["source"]["columns"] = [{"name": name} for name in ("subject", "to", "state")]
+    definition["destination"] |= {
+        "entity": "phonecall",
+        "id_column": "activityid",
+        "mappings": [
+            {"source": "subject", "target": "subject"},
+            {"source": "to", "target": "to", "lookup": {"entity": "contact", "match": "emailaddress1"}},
+            {"source": "state", "target": "statecode"},
+        ],
+    }
+    definition["sync_behaviour"] = {"sync_key": ["subject"]}
+    here.define(definition, "calls")
+
+    assert here.run("calls").errors == ()
+    (call,) = here.records("phonecalls?$expand=phonecall_activity_parties($select=participationtypemask)")
+    roles = [party["participationtypemask"] for party in call["phonecall_activity_parties"]]
+    assert (call["statecode"], 2 in roles) == (1, True)
+    assert here.plan("calls").plan.counts.changes == 0
