@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 __all__ = [
+    "CHANGED_BY_MESSAGES",
+    "PARTY_ROLES",
     "AlternateKey",
     "AttributeMetadata",
     "AttributeType",
@@ -19,7 +21,41 @@ __all__ = [
     "EntityMetadata",
     "LedgerHead",
     "LedgerStore",
+    "LinkEnd",
 ]
+
+
+# Rights and memberships have checks of their own, so the service does not let these tables be written as others are.
+CHANGED_BY_MESSAGES: Final[Mapping[str, str]] = {
+    "campaignactivityitem": "AddItemCampaignActivity and RemoveItemCampaignActivity",
+    "campaignitem": "AddItemCampaign and RemoveItemCampaign",
+    "listmember": "AddMemberList and RemoveMemberList",
+    "principalobjectaccess": "GrantAccess, ModifyAccess and RevokeAccess",
+    "queuemembership": "AddPrincipalToQueue",
+    "roleprivileges": "AddPrivilegesRole and RemovePrivilegeRole",
+    "solutioncomponent": "AddSolutionComponent and RemoveSolutionComponent",
+    "systemuserprofiles": "Associate and Disassociate with the relationship systemuserprofiles_association",
+    "systemuserroles": "Associate and Disassociate with the relationship systemuserroles_association",
+    "teammembership": "AddMembersTeam and RemoveMembersTeam",
+    "teamprofiles": "Associate and Disassociate with the relationship teamprofiles_association",
+    "teamroles": "Associate and Disassociate with the relationship teamroles_association",
+}
+"""Logical name of a table of links or rights that no sync may write -> the messages that change it."""
+
+
+PARTY_ROLES: Final[Mapping[str, int]] = {
+    "from": 1,
+    "to": 2,
+    "cc": 3,
+    "bcc": 4,
+    "requiredattendees": 5,
+    "optionalattendees": 6,
+    "organizer": 7,
+    "resources": 10,
+    "customer": 11,
+    "customers": 11,
+}
+"""Column of an activity with a list of parties -> their `ParticipationTypeMask` (Microsoft: ActivityParty table)."""
 
 
 class AttributeType(StrEnum):
@@ -41,6 +77,7 @@ class AttributeType(StrEnum):
     LOOKUP = "Lookup"
     CUSTOMER = "Customer"
     OWNER = "Owner"
+    PARTY_LIST = "PartyList"
     UNIQUEIDENTIFIER = "Uniqueidentifier"
     IMAGE = "Image"
     FILE = "File"
@@ -117,13 +154,18 @@ class AttributeMetadata:
 
     @property
     def refers(self) -> bool:
-        """Whether the column holds a reference to another record."""
-        return self.type in _REFERENCES
+        """Whether the column holds a reference to another record; those of a table of links are plain ids."""
+        return self.type in _REFERENCES or bool(self.targets)
 
     @property
     def polymorphic(self) -> bool:
         """Whether the column can refer to records of several tables."""
-        return self.refers and len(self.targets) > 1
+        return self.refers and (len(self.targets) > 1 or self.is_list)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the column holds the parties of an activity: any number of references."""
+        return self.type is AttributeType.PARTY_LIST
 
     def navigation_to(self, table: str) -> str:
         """The navigation property that refers to a table; an owner has one for users and teams.
@@ -148,12 +190,30 @@ class AlternateKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEnd:
+    """One side of a many-to-many relationship.
+
+    Attributes:
+        table: Logical name of the table.
+        column: The column of the intersect table that holds the id of this table's record.
+        navigation: The navigation property of this table that leads to the records of the other one.
+    """
+
+    table: str
+    column: str
+    navigation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntityMetadata:
     """One table: names, columns and keys.
 
     Attributes:
-        entity_set: The name in URLs; read from metadata, never derived from the logical name.
+        entity_set: The name in URLs; read from metadata, never derived from the logical name. Empty for an intersect
+            table that the Web API does not show.
         attributes: Logical name -> column.
+        intersect: Whether its records are links, the pairs of a many-to-many relationship.
+        ends: The two sides of that relationship; empty for other tables.
         related: Logical name -> the tables that the mapped lookups of a sync refer to; the table itself is not in it.
     """
 
@@ -165,6 +225,8 @@ class EntityMetadata:
     attributes: Mapping[str, AttributeMetadata]
     keys: tuple[AlternateKey, ...] = ()
     elastic: bool = False
+    intersect: bool = False
+    ends: tuple[LinkEnd, ...] = ()
     related: Mapping[str, EntityMetadata] = field(default_factory=dict)
 
     def table(self, name: str) -> EntityMetadata | None:

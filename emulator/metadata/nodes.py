@@ -7,9 +7,11 @@ from typing import Any
 from emulator.errors import unknown_property
 from emulator.metadata.attributes import BASE_PROPERTIES, attribute_class, attribute_json, option_set_json
 from emulator.metadata.definitions import entity_json, key_json
+from emulator.metadata.party_lists import party_lists
 from emulator.metadata.relationships import relationships, relationships_of
 from emulator.odata import Query, matches
 from emulator.schema import OPTION_TYPES, Column, ColumnType, Schema, Table
+from emulator.schema.activities import PARTIES
 
 __all__ = [
     "Node",
@@ -18,6 +20,7 @@ __all__ = [
     "entity_node",
     "global_option_sets",
     "matching",
+    "party_list_nodes",
     "relationship_nodes",
     "shaped",
 ]
@@ -52,7 +55,8 @@ def _later(table: Table, name: str, schema: Schema) -> Callable[[], list[Node]]:
 def child_nodes(table: Table, name: str, schema: Schema) -> list[Node]:
     """Returns the nodes of one of a table's collections."""
     if name == "Attributes":
-        return [attribute_node(table, column, schema) for column in table.columns.values()]
+        nodes = [attribute_node(table, column, schema) for column in table.columns.values()]
+        return [*nodes, *party_list_nodes(table, schema)]
     if name == "Keys":
         return [Node(content=key_json(table, key), type_name="EntityKeyMetadata") for key in table.keys]
     return [_relationship_node(one) for one in relationships_of(table, name, schema)]
@@ -74,6 +78,17 @@ def attribute_node(table: Table, column: Column, schema: Schema, *, cast: bool =
         expandable["OptionSet"] = lambda: None if column.global_option_set else options
         expandable["GlobalOptionSet"] = lambda: options if column.global_option_set else None
     return Node(content=content, type_name=attribute_class(column), expandable=expandable)
+
+
+def party_list_nodes(table: Table, schema: Schema, *, cast: bool = False) -> list[Node]:
+    """Returns the nodes of an activity's lists of parties, which are columns in the metadata alone."""
+    parties = schema.tables.get(PARTIES)
+    if parties is None:
+        return []
+    lists = party_lists(table, parties)
+    if cast:
+        return [Node(content=content, type_name="LookupAttributeMetadata") for content in lists]
+    return [Node(content=content, type_name="AttributeMetadata", selectable=BASE_PROPERTIES) for content in lists]
 
 
 def relationship_nodes(schema: Schema) -> list[Node]:

@@ -24,6 +24,7 @@ from emulator.metadata.nodes import (
     entity_node,
     global_option_sets,
     matching,
+    party_list_nodes,
     relationship_nodes,
     shaped,
 )
@@ -148,6 +149,8 @@ class Metadata:
         schema = self._environment.schema
         columns = [column for column in table.columns.values() if cast in {None, attribute_class(column)}]
         nodes = [attribute_node(table, column, schema, cast=cast is not None) for column in columns]
+        if cast in {None, "LookupAttributeMetadata"}:
+            nodes += party_list_nodes(table, schema, cast=cast is not None)
         if cast is not None:
             context += f"/{_NAMESPACE}{cast}"
             rest = rest[1:]

@@ -13,12 +13,33 @@ from typing import Any, Final
 from emulator.schema.columns import build_column, default_navigation
 from emulator.schema.model import Column, Table
 
-__all__ = ["ACTIVITIES", "PARTIES", "activity_tables", "linked", "parties_property"]
+__all__ = ["ACTIVITIES", "PARTIES", "ROLES", "activity_tables", "linked", "parties_property", "party_columns"]
 
 ACTIVITIES: Final = "activitypointer"
 """The table with the rows of all activity tables."""
 PARTIES: Final = "activityparty"
 """The table of the people and rows that take part in activities."""
+ROLES: Final[Mapping[str, tuple[int, ...]]] = {
+    "appointment": (5, 6, 7),
+    "campaignresponse": (11,),
+    "email": (1, 2, 3, 4),
+    "fax": (1, 2),
+    "letter": (1, 2, 4),
+    "phonecall": (1, 2),
+    "serviceappointment": (10, 11),
+}
+"""The participation types of the standard activities (activityparty-entity); a custom activity has all of them."""
+_PARTY_COLUMNS: Final = {
+    1: ("From", "From"),
+    2: ("To", "To"),
+    3: ("Cc", "CC"),
+    4: ("Bcc", "BCC"),
+    5: ("RequiredAttendees", "Required Attendees"),
+    6: ("OptionalAttendees", "Optional Attendees"),
+    7: ("Organizer", "Organizer"),
+    10: ("Resources", "Resources"),
+    11: ("Customers", "Customers"),
+}
 _NOTES: Final = "annotation"
 _ENDINGS: Final = {
     "activitypointer": "ActivityPointers",
@@ -41,6 +62,16 @@ def activity_tables(tables: Mapping[str, Table]) -> list[Table]:
 def parties_property(table: Table) -> str:
     """Returns the property with the parties of an activity, `email_activity_parties`."""
     return f"{table.logical_name}_activity_parties"
+
+
+def party_columns(table: Table) -> list[tuple[str, str]]:
+    """Returns schema name and label of the lists of parties that the metadata of an activity shows as its columns."""
+    if not table.activity or table.logical_name == ACTIVITIES:
+        return []
+    if table.logical_name == "campaignresponse":  # the only one with another name
+        return [("Customer", "Customer")]
+    roles = tuple(_PARTY_COLUMNS) if table.custom else ROLES.get(table.logical_name, ())
+    return [_PARTY_COLUMNS[role] for role in roles]
 
 
 def linked(tables: Mapping[str, Table]) -> dict[str, Table]:

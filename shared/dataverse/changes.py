@@ -28,7 +28,7 @@ _PRECONDITION_FAILED: Final = 412
 
 
 class ChangeAction(StrEnum):
-    """What is to be done to a record, under the names of the `changes` table."""
+    """What is to be done to a record, under the names of the `changes` table; the last two are made for links."""
 
     INSERT = "insert"
     UPDATE = "update"
@@ -38,6 +38,8 @@ class ChangeAction(StrEnum):
     REACTIVATE = "reactivate"
     UPSERT = "upsert"
     DELETE = "delete"
+    ASSOCIATE = "associate"  # of a link: it exists afterwards, whether it did before or not
+    DISASSOCIATE = "disassociate"  # of a link: it does not exist afterwards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

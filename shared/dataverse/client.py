@@ -22,6 +22,7 @@ from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
 from shared.dataverse.write.lanes import Lane
+from shared.dataverse.write.links import link_changes
 from shared.dataverse.write.senders import ThreadSenders
 from shared.dataverse.write.writer import SendResult, Writing
 from shared.definitions.models import SyncDefinition
@@ -83,7 +84,7 @@ class Dataverse:
             AbortRun: The environment lacks the table, or refuses everything.
             RetryLater: The service is away.
         """
-        entity = self.entity(definition.destination.entity)
+        entity = self._with_parties(self.entity(definition.destination.entity), definition)
         related = {}
         for name in sorted(related_tables(definition, entity)):
             try:
@@ -91,6 +92,19 @@ class Dataverse:
             except AbortRun as error:
                 raise DefinitionError([Problem(message=error.message, path="destination.mappings")]) from error
         return replace(entity, related=related) if related else entity
+
+    def _with_parties(self, entity: EntityMetadata, definition: SyncDefinition) -> EntityMetadata:
+        """An activity with what its mapped lists of parties can refer to: they are records of another table."""
+        named = (entity.attributes.get(mapping.target) for mapping in definition.destination.mappings)
+        lists = [attribute for attribute in named if attribute is not None and attribute.is_list]
+        if not lists:
+            return entity
+        party = self.entity("activityparty").attributes["partyid"]
+        changed = {
+            each.name: replace(each, targets=each.targets or party.targets, navigation=party.navigation)
+            for each in lists
+        }
+        return replace(entity, attributes={**entity.attributes, **changed})
 
     def try_filter(self, entity: EntityMetadata, condition: str) -> None:
         """Ask for one record that a filter lets through, to check whether the service accepts it.
@@ -218,6 +232,8 @@ class Dataverse:
             AbortRun: Nothing more can succeed; raised after every change has had its outcome.
             RetryLater: The service is away or throttles for too long; likewise.
         """
+        if entity.intersect:
+            return self._written(entity, link_changes(changes), limits)
         fewest = self.service.connection.bulk_delete_from
         if fewest is None or entity.elastic:
             return self._written(entity, changes, limits)
@@ -250,6 +266,8 @@ class Dataverse:
 
         DeleteMultiple is listed for standard tables too, where it is not implemented (Microsoft: bulk operations).
         """
+        if entity.intersect:
+            return frozenset()
         names = [name for name in MESSAGES.values() if name != "DeleteMultiple" or entity.elastic]
         among = " or ".join(f"sdkmessageid/name eq '{name}'" for name in names)
         path = (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.definitions.models import SyncDefinition, WritePolicy
-from shared.transform import Omit, TargetColumn, key_columns, to_payload, to_service, to_shown
+from shared.transform import Omit, TargetColumn, key_columns, party_rows, to_payload, to_service, to_shown
 from shared.workspace import literal, quoted
 
 __all__ = [
@@ -63,8 +63,12 @@ def on_create_only(layout: Sequence[TargetColumn], id_column: str) -> tuple[Targ
 
 
 def fixed(layout: Sequence[TargetColumn], id_column: str) -> tuple[TargetColumn, ...]:
-    """The columns whose value a record keeps from its creation on; the spelling of a key is ignored."""
-    created = on_insert(layout, id_column)
+    """The columns whose value a record keeps from its creation on; the spelling of a key is ignored.
+
+    Lists of parties are not among them: they are neither compared, nor passed over by the service where the record
+    exists.
+    """
+    created = (column for column in on_insert(layout, id_column) if not column.attribute.is_list)
     return tuple(
         column
         for column in created
@@ -149,7 +153,29 @@ def payload(columns: Sequence[TargetColumn], condition: Condition, *, read: bool
         condition: When a column is sent.
         read: Whether `target` is at hand, the record as it is.
     """
-    return json_object((condition(c), member(c, read=read)) for c in columns)
+    members = [(condition(c), member(c, read=read)) for c in columns if not c.collection]
+    return json_object([*members, *_parties(columns, condition, of_all=_collection)])
+
+
+def _parties(
+    columns: Sequence[TargetColumn],
+    condition: Condition,
+    *,
+    of_all: Callable[[Sequence[tuple[str, TargetColumn]]], str],
+) -> list[tuple[str, str]]:
+    """When an activity is given parties, and what `of_all` makes of its lists, each with its condition."""
+    lists = [(condition(column), column) for column in columns if column.collection]
+    return [(" OR ".join(f"({when})" for when, _ in lists), of_all(lists))] if lists else []
+
+
+def _collection(lists: Sequence[tuple[str, TargetColumn]]) -> str:
+    """SQL for the member with the parties of all lists; Microsoft: they are given as the rows of a collection."""
+    rows = _joined((when, party_rows(column, f"desired.{quoted(column.name)}")) for when, column in lists)
+    return f"""'"{lists[0][1].collection}":[' || {rows} || ']'"""
+
+
+def _collection_name(lists: Sequence[tuple[str, TargetColumn]]) -> str:
+    return literal(lists[0][1].collection)
 
 
 def member(column: TargetColumn, *, read: bool) -> str:
@@ -159,8 +185,12 @@ def member(column: TargetColumn, *, read: bool) -> str:
 
 
 def names(columns: Sequence[TargetColumn], condition: Condition) -> str:
-    """SQL for the names of the columns that meet the condition, joined with commas, in the payload's order."""
-    return _joined((condition(c), literal(c.name)) for c in columns)
+    """SQL for the names of the columns that meet the condition, joined with commas, in the payload's order.
+
+    The lists of parties are one name, that of their collection.
+    """
+    listed = [(condition(c), literal(c.name)) for c in columns if not c.collection]
+    return _joined([*listed, *_parties(columns, condition, of_all=_collection_name)])
 
 
 def before(columns: Sequence[TargetColumn], condition: Condition) -> str:

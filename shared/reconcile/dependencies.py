@@ -183,7 +183,9 @@ def _replaced(column: TargetColumn, other: str) -> tuple[str, str]:
     """The statements that replace ids; `other` gives rows, the id that is there, and the one that takes its place."""
     name = quoted(column.name)
     changed = "replace(CAST({0} AS VARCHAR), other.planned, other.found)"
-    fields = ", ".join(f"{field} = {changed.format(f'changes.{field}')}" for field in ("payload", "later", "links"))
+    fields = ", ".join(
+        f"{field} = {changed.format(f'changes.{field}')}" for field in ("key", "payload", "later", "links")
+    )
     return (
         f"UPDATE changes SET {fields}\nFROM ({other}) AS other WHERE other._row = changes._row",
         (

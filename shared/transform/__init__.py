@@ -8,7 +8,7 @@ from shared.transform.lookups.columns import LookupColumn, early_lookups, late_l
 from shared.transform.lookups.resolve import reference_steps, searched_values
 from shared.transform.marks import MarkColumn, dropped_mark, returned_mark
 from shared.transform.rules import ErrorType
-from shared.transform.service_values import from_service, to_payload, to_service, to_shown
+from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
 from shared.transform.states import Pair, listed, pair_of, state_of
@@ -40,6 +40,7 @@ __all__ = [
     "needs_version",
     "normalise_key",
     "pair_of",
+    "party_rows",
     "reference_steps",
     "references",
     "related_tables",

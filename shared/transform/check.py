@@ -21,11 +21,11 @@ from shared.definitions.models import (
     SyncDefinition,
 )
 from shared.definitions.models.notation import EXCEL
-from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+from shared.entities import CHANGED_BY_MESSAGES, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.convert import fits
 from shared.transform.desire import value_sql
-from shared.transform.lookups.check import lookup_problems
+from shared.transform.lookups.check import link_problems, lookup_problems
 from shared.transform.marks import mark_problems, set_problems, unknown_column, write_problems
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
@@ -39,7 +39,8 @@ __all__ = ["check", "check_expressions"]
 
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
     """All problems of the definition with the table's metadata; empty if there are none."""
-    rules = [_mappings, lookup_problems, write_problems, _id_column, _sync_key, _expire, mark_problems, _strategy]
+    own = (link_problems,) if entity.intersect else (_expire, mark_problems, _strategy)
+    rules = [_refused_table, _mappings, lookup_problems, write_problems, _id_column, _sync_key, *own]
     problems = check_expressions(definition)
     if not problems:
         rules.append(state_problems)  # constants are tried out
@@ -158,6 +159,13 @@ def _condition(definition: SyncDefinition, sizes: abc.Mapping[str, int]) -> Iter
     names += [f"target.{name}" for name in mark_names(definition.sync_behaviour)]
     qualified = {f"source.{name}": size for name, size in sizes.items()}
     return _refused(changed.when, names, "sync_behaviour.changed.when", qualified)
+
+
+def _refused_table(_: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    """A table that is refused when a definition is loaded, under one of its other names."""
+    if (messages := CHANGED_BY_MESSAGES.get(entity.logical_name)) is not None:
+        message = f"a sync cannot write {entity.logical_name}: only these messages of Dataverse change it: {messages}"
+        yield Problem(message=message, path="destination.entity")
 
 
 def _mappings(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.definitions.models import SyncDefinition
 from shared.definitions.models.source import Column, ColumnType
@@ -13,12 +13,12 @@ from shared.transform.convert import Conversion, Flaw, conversion
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import (
     LookupColumn,
-    MatchValue,
     given_name,
     link_name,
     lookup_columns,
     selector_name,
 )
+from shared.transform.lookups.parties import bounds, split_steps
 from shared.transform.notation.moments import clock_in
 from shared.transform.notation.numbers import number
 from shared.transform.reading import written
@@ -144,6 +144,7 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[St
             )
             for sql in rules.report("desired")
         ),
+        *split_steps(desire.lookups, definition.sync_behaviour.key_match, unless=desire.removed),
     )
 
 
@@ -192,7 +193,7 @@ def _source(definition: SyncDefinition, name: str, place: int) -> Column:
 
 def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn) -> Iterator[Mapped]:
     """What a lookup searches for; a value that its match column cannot hold is found nowhere."""
-    for value in (value for candidate in lookup.candidates for value in candidate.values):
+    for value in lookup.values:
         column = TargetColumn(
             name=value.name, attribute=value.attribute, sql_type=sql_type(value.attribute), source_sql="", writes=False
         )
@@ -203,13 +204,14 @@ def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn
                 incoming=_incoming(source, column),
                 label=source.label,
                 conversion=conversion(source.type, value.attribute),
-                rules=(),
+                rules=bounds(lookup, source.label),
                 doubts=_kept(shape.doubts.get(source.label, ())),
             )
         else:
             origin = f"destination.mappings[{lookup.place}].value"
             expression = _parsed(definition, lookup.mapping.value or "NULL", origin)
-            yield _of_expression(column, expression, shape, label=lookup.name)
+            mapped = _of_expression(column, expression, shape, label=lookup.name)
+            yield replace(mapped, rules=(*mapped.rules, *bounds(lookup, lookup.name)))
 
 
 def _incoming(source: Column, column: TargetColumn) -> str:
@@ -316,7 +318,8 @@ def _desired(desire: Desire) -> str:
     keyed = f"SELECT *, {', '.join(_comparable(desire))}\n  FROM ({typed})"
     omitted = f"{shape.rules.rejected()} OR NOT {PASSES}"
     pair = pair_of(desire.columns)
-    items = ["_row", *(_value(column, pair) for column in desire.columns), *_omits(mapped, shape, missing, pair)]
+    valued = (column for column in desire.columns if not column.collection)  # the texts of lists come with lookups
+    items = ["_row", *(_value(column, pair) for column in valued), *_omits(mapped, shape, missing, pair)]
     items += [f"_k{column.key_part}" for column in key_columns(desire.columns)]
     items += _searched(desire)
     items += [judged, *missing.found()]
@@ -329,13 +332,9 @@ def _comparable(desire: Desire) -> Iterator[str]:
     for column in key_columns(desire.columns):
         value = f"CAST(NULL AS {column.sql_type})" if column.resolved else column.key_sql
         yield f"{value} AS _k{column.key_part}"
-    for searched in _values_of(desire.lookups):
+    for searched in (value for lookup in desire.lookups for value in lookup.values):
         folded = normalise_key(searched.attribute, quoted(searched.name), desire.definition.sync_behaviour.key_match)
         yield f"{folded} AS {quoted(searched.key)}"
-
-
-def _values_of(lookups: Sequence[LookupColumn]) -> Iterator[MatchValue]:
-    return (value for lookup in lookups for candidate in lookup.candidates for value in candidate.values)
 
 
 def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
@@ -348,11 +347,10 @@ def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
 def _searched(desire: Desire) -> Iterator[str]:
     """What the lookup steps need: the values, their comparable forms, and whether the row leaves the column alone."""
     for lookup in desire.lookups:
-        values = [*_values_of([lookup])]
-        yield from (quoted(name) for value in values for name in (value.name, value.key))
+        yield from (quoted(name) for value in lookup.values for name in (value.name, value.key))
         if lookup.selector:
             yield quoted(selector_name(lookup.name))
-        own = {value.name for value in values}
+        own = {value.name for value in lookup.values}
         mapped = [each for each in desire.mapped if each.column.name in own]
         doubts = desire.shape.rules.any_of([rule for each in mapped for rule in each.doubts])
         missed = desire.missing.any_of([rule for each in mapped for rule in each.rules])

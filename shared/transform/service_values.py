@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shared.entities import AttributeType
+from shared.entities import PARTY_ROLES, AttributeType
 from shared.transform.targets import TEXTS, Bind, TargetColumn, precision
 from shared.workspace import literal
 
-__all__ = ["canonical_double", "from_service", "to_payload", "to_service", "to_shown"]
+__all__ = ["canonical_double", "from_service", "party_rows", "to_payload", "to_service", "to_shown"]
 
 # Doubles at and above this are whole numbers already: rounding them could only move them.
 _WHOLE_FROM = 2**53
@@ -85,6 +85,20 @@ def to_payload(column: TargetColumn, sql: str, held_sql: str = "NULL") -> str:
     bound = f"{_by_table(column, table, _bound)} || {record} || {_END}"
     cleared = _by_table(column, f"split_part({held_sql}, ':', 1)", _null)
     return f"coalesce({bound}, {cleared}, {literal(_null(column.binds[0]))})"
+
+
+def party_rows(column: TargetColumn, sql: str) -> str:
+    """Return the SQL of the rows of the collection of parties, joined with commas.
+
+    Args:
+        column: A list of parties.
+        sql: Its value: `<table>:<id>` for each party, joined with commas.
+    """
+    table, record = "split_part(p, ':', 1)", "split_part(p, ':', 2)"
+    bound = f"{_by_table(column, table, _bound)} || {record} || {_END}"
+    role = literal(f',"participationtypemask":{PARTY_ROLES[column.name]}}}')
+    row = f"'{{' || {bound} || {role}"
+    return f"array_to_string(list_transform(string_split({sql}, ','), lambda p: {row}), ',')"
 
 
 _END = literal(')"')

@@ -99,7 +99,8 @@ class Bind:
 class TargetColumn:
     """One column that takes part in a sync.
 
-    The value of a lookup is the record's id; of one with several tables, `<table>:<id>` as text.
+    The value of a lookup is the record's id; of one with several tables, `<table>:<id>` as text; of a list of parties,
+    such texts joined with commas.
 
     Attributes:
         name: Logical name; also the column's name in `desired` and `current`.
@@ -117,6 +118,7 @@ class TargetColumn:
         late: That step follows the reading of the target.
         binds: The tables that a lookup can refer to; empty for other columns.
         write: When its value is written.
+        collection: For the parties of an activity, the property that a create gives them in: one for all lists.
     """
 
     name: str
@@ -135,6 +137,7 @@ class TargetColumn:
     late: bool = False
     binds: tuple[Bind, ...] = ()
     write: WritePolicy = WritePolicy.ALWAYS
+    collection: str = ""
 
     @property
     def held(self) -> AttributeMetadata:
@@ -217,6 +220,7 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
         late=entity.logical_name in tables and key is None,
         binds=_binds(entity, attribute),
         write=mapping.write,
+        collection=f"{entity.logical_name}_activity_parties" if attribute.is_list else "",
     )
 
 

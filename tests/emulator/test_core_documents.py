@@ -401,7 +401,6 @@ def test_refusals_use_no_word_of_the_program(client: Client, path: str, body: An
         ("POST", "campaigns", "table 'campaigns'"),
         ("GET", "connections(00000000-0000-0000-0000-000000000001)", "table 'connections'"),
         ("GET", "RetrieveVersion()", "function 'RetrieveVersion'"),
-        ("GET", "RetrieveTotalRecordCount(EntityNames=@p)?@p=['account']", "function 'RetrieveTotalRecordCount'"),
         ("POST", "PublishAllXml", "action 'PublishAllXml'"),
         ("POST", "QualifyLead", "action 'QualifyLead'"),
         ("POST", "accounts(00000000-0000-0000-0000-000000000001)/Microsoft.Dynamics.CRM.Merge", "action 'Merge'"),

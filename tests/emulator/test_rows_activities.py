@@ -420,3 +420,25 @@ def test_a_seed_fills_no_table_that_follows_from_others(tmp_path: Path) -> None:
     with running(in_thread=True, seed=f"rows={tmp_path / 'rows.yaml'}") as emulator, Client(emulator) as client:
         answer = client.session.post(f"{emulator.base_url}/_emulator/seed/rows", timeout=60)
         assert _error(answer) == (400, "0x80040800")
+
+
+@pytest.mark.parametrize(
+    ("table", "lists"),
+    [
+        ("email", {"from", "to", "cc", "bcc"}),
+        ("appointment", {"requiredattendees", "optionalattendees", "organizer"}),
+        ("task", set()),
+        ("account", set()),
+        ("activitypointer", set()),
+    ],
+)
+def test_the_metadata_shows_the_lists_of_parties_as_columns(client: Client, table: str, lists: set[str]) -> None:
+    """They are no properties of the table: they cannot be selected or written."""
+    path = f"EntityDefinitions(LogicalName='{table}')/Attributes"
+    found = {each["LogicalName"]: each for each in client.send("GET", path).json()["value"]}
+    assert {name for name, each in found.items() if each["AttributeType"] == "PartyList"} == lists
+    cast = f"{path}/Microsoft.Dynamics.CRM.LookupAttributeMetadata?$select=LogicalName,Targets"
+    targets = {each["LogicalName"]: each["Targets"] for each in client.send("GET", cast).json()["value"]}
+    assert all("contact" in targets[name] for name in lists)
+    for name in lists:
+        assert client.send("GET", f"{table}s?$select={name}").status_code == 400

@@ -10,7 +10,7 @@ from typing import Any, Final
 from emulator.environment import Environment
 from emulator.operations.rules.refusals import party_missing, party_role_missing, party_role_not_allowed
 from emulator.schema import Table
-from emulator.schema.activities import ACTIVITIES, PARTIES
+from emulator.schema.activities import ACTIVITIES, PARTIES, ROLES
 from emulator.store import Values
 
 __all__ = ["GIVEN", "Parties", "checked_party", "parties_of"]
@@ -21,16 +21,6 @@ _ROLE: Final = "participationtypemask"
 _REGARDING: Final = 8
 _OWNER: Final = 9
 _DERIVED: Final = frozenset({_REGARDING, _OWNER})
-_ROLES: Final[Mapping[str, frozenset[int]]] = {
-    "appointment": frozenset({5, 6, 7}),
-    "campaignresponse": frozenset({11}),
-    "email": frozenset({1, 2, 3, 4}),
-    "fax": frozenset({1, 2}),
-    "letter": frozenset({1, 2, 4}),
-    "phonecall": frozenset({1, 2}),
-    "serviceappointment": frozenset({10, 11}),
-}
-_NO_ROLES: Final[frozenset[int]] = frozenset()
 _ADDRESSES: Final = {
     "account": "emailaddress1",
     "contact": "emailaddress1",
@@ -53,7 +43,7 @@ def checked_party(activity: Table, party: Values) -> Values:
         raise party_role_missing()
     if party.get("partyid") is None and party.get("addressused") is None:
         raise party_missing()
-    if not activity.custom and role not in _ROLES.get(activity.logical_name, _NO_ROLES):
+    if not activity.custom and role not in ROLES.get(activity.logical_name, ()):
         raise party_role_not_allowed()
     return party
 

@@ -48,10 +48,10 @@ def attribute_of(
     """
     if column.member("AttributeOf").value:
         return None
-    name = column.member("LogicalName").name()
+    name, kind = column.member("LogicalName").name(), _type(column)
     return AttributeMetadata(
         name=name,
-        type=_type(column),
+        type=kind,
         display_name=_label(column.member("DisplayName")),
         max_length=column.member("MaxLength").whole_or_none(low=0, high=2**31 - 1),
         precision=column.member("Precision").whole_or_none(low=0, high=_MOST_DIGITS),
@@ -64,7 +64,8 @@ def attribute_of(
         navigation=dict(navigation.get(name, {})),
         required=column.member("RequiredLevel").part("Value").text("None"),
         creatable=column.member("IsValidForCreate").flag(default=True),
-        updatable=column.member("IsValidForUpdate").flag(default=True),
+        # An update replaces the parties of an activity, which are not read: they are given to new activities alone.
+        updatable=kind is not AttributeType.PARTY_LIST and column.member("IsValidForUpdate").flag(default=True),
         readable=column.member("IsValidForRead").flag(default=True),
         computed=_COMPUTED.get(column.member("SourceType").whole_or_none(low=0, high=255) or 0, ""),
     )

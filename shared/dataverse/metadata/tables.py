@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from shared.dataverse.http.answers import Answer, UnexpectedAnswer
 from shared.dataverse.http.service import Call, Service
 from shared.dataverse.metadata.attributes import OPTION_CASTS, attribute_of, choices_of
-from shared.entities import AlternateKey, AttributeMetadata, Choice, EntityMetadata
+from shared.entities import AlternateKey, AttributeMetadata, Choice, EntityMetadata, LinkEnd
 from shared.errors import AbortRun, RequestRefused
 from shared.odata import odata_text
 from shared.suggestions import closest
@@ -18,7 +18,13 @@ from shared.suggestions import closest
 __all__ = ["MetadataCache", "read_entity"]
 
 _ENTITY_COLUMNS = (
-    "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName,DisplayCollectionName,TableType"
+    "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,DisplayName,DisplayCollectionName,TableType,"
+    "IsIntersect"
+)
+_ENDS = tuple(
+    f"Entity{number}{name}"
+    for number in (1, 2)
+    for name in ("LogicalName", "IntersectAttribute", "NavigationPropertyName")
 )
 _VERSION = "@Microsoft.Dynamics.CRM.globalmetadataversion"
 # Columns added a moment ago must be seen: caches may be 30 seconds old (Microsoft: compose HTTP requests).
@@ -75,6 +81,8 @@ def _version_of(service: Service, entity: EntityMetadata) -> str:
 
 def _version(service: Service, entity_set: str, primary_id: str) -> str:
     """The environment's metadata version, which every query of rows can carry; empty where it is not to be had."""
+    if not entity_set:
+        return ""
     path = f"{entity_set}?$select={primary_id}&$top=1"
     prefer = 'odata.include-annotations="Microsoft.Dynamics.CRM.globalmetadataversion"'
     try:
@@ -96,6 +104,7 @@ class _Found:
     primary_name: str
     labels: tuple[str, ...]
     elastic: bool
+    intersect: bool
 
 
 def _get(service: Service, path: str, *, table: str) -> Answer:
@@ -103,14 +112,16 @@ def _get(service: Service, path: str, *, table: str) -> Answer:
 
 
 def _found(table: Answer) -> _Found:
-    primary_name = table.member("PrimaryNameAttribute")
+    primary_name, entity_set = table.member("PrimaryNameAttribute"), table.member("EntitySetName")
+    intersect = table.member("IsIntersect").flag(default=False)
     return _Found(
         table=table.member("LogicalName").name(),
-        entity_set=table.member("EntitySetName").name(),
+        entity_set="" if intersect and entity_set.value is None else entity_set.name(),
         primary_id=table.member("PrimaryIdAttribute").name(),
         primary_name=primary_name.name() if primary_name.value else "",
         labels=(*_labels(table.member("DisplayName")), *_labels(table.member("DisplayCollectionName"))),
         elastic=table.member("TableType").text("") == "Elastic",
+        intersect=intersect,
     )
 
 
@@ -153,22 +164,28 @@ def _read(service: Service, found: _Found) -> EntityMetadata:
     table = found.table
     address = f"EntityDefinitions(LogicalName={odata_text(table)})"
     relations = "$select=ReferencingEntityNavigationPropertyName,ReferencedEntity,ReferencingAttribute"
-    expand = f"$expand=Keys,ManyToOneRelationships({relations})"
-    path = f"{address}?$select=LogicalName,EnforceStateTransitions&{expand}"
+    expanded = f"Keys,ManyToOneRelationships({relations})"
+    if found.intersect:
+        expanded += f",ManyToManyRelationships($select=IntersectEntityName,{','.join(_ENDS)})"
+    path = f"{address}?$select=LogicalName,EnforceStateTransitions&$expand={expanded}"
     answers = _get(service, _encoded(path), table=table)
     columns = _get(service, f"{address}/Attributes", table=table).rows()
     enforced = answers.member("EnforceStateTransitions").flag(default=False)
     choices = _choices(service, address, table, {_cast(column) for column in columns}, enforced=enforced)
     navigation = _navigation(answers.member("ManyToOneRelationships").items())
+    attributes = _attributes(columns, choices, navigation, found)
+    ends = _ends(answers.member("ManyToManyRelationships").items(), found) if found.intersect else ()
     return EntityMetadata(
         logical_name=table,
         entity_set=found.entity_set,
         display_name=next(iter(found.labels), table),
         primary_id=found.primary_id,
         primary_name=found.primary_name,
-        attributes=_attributes(columns, choices, navigation, found),
+        attributes={**attributes, **dict(_references(attributes, ends))},
         keys=tuple(_keys(answers.member("Keys").items())),
         elastic=found.elastic,
+        intersect=found.intersect,
+        ends=ends,
     )
 
 
@@ -218,6 +235,29 @@ def _navigation(relations: Iterable[Answer]) -> Mapping[str, Mapping[str, str]]:
             navigation = relation.member("ReferencingEntityNavigationPropertyName").name()
             targets[relation.member("ReferencedEntity").name()] = navigation
     return found
+
+
+def _ends(relations: Iterable[Answer], found: _Found) -> tuple[LinkEnd, ...]:
+    """The two sides of the relationship whose pairs an intersect table holds; empty where it is not told."""
+    for relation in relations:
+        if relation.member("IntersectEntityName").text("") == found.table:
+            names = [relation.member(name).name() for name in _ENDS]
+            return tuple(LinkEnd(table=t, column=c, navigation=n) for t, c, n in (names[:3], names[3:]))
+    return ()
+
+
+def _references(
+    attributes: Mapping[str, AttributeMetadata], ends: Iterable[LinkEnd]
+) -> Iterable[tuple[str, AttributeMetadata]]:
+    """The two columns of an intersect table as lookups.
+
+    The service has them as plain ids that can only be read (Microsoft: "Web API navigation properties"); they are
+    given when a link is made.
+    """
+    for end in ends:
+        if end.column in attributes:
+            attribute = replace(attributes[end.column], targets=(end.table,), creatable=True, required="SystemRequired")
+            yield end.column, attribute
 
 
 def _keys(keys: Iterable[Answer]) -> Iterable[AlternateKey]:

@@ -98,21 +98,26 @@ class Records:
 
 def selected(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
     """Only what the run needs: the id and the layout's columns; when created, where duplicates of the key may exist."""
-    columns = [entity.primary_id, *(column_in_url(column.held) for column in layout)]
+    columns = [entity.primary_id, *(column_in_url(column.held) for column in _read_columns(layout))]
     if _may_hold_duplicates(entity, layout) and "createdon" in entity.attributes:
         columns.append("createdon")
     return tuple(dict.fromkeys(columns))
 
 
+def _read_columns(layout: Sequence[TargetColumn]) -> list[TargetColumn]:
+    """The parties of an activity are no columns that can be selected, and are not compared."""
+    return [column for column in layout if not column.attribute.is_list]
+
+
 def members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
     """The members of a record that are used: the selected columns, the tables of some lookups, the version."""
-    tables = (_table_of(column) for column in layout if column.attribute.polymorphic)
+    tables = (_table_of(column) for column in _read_columns(layout) if column.attribute.polymorphic)
     return (*selected(entity, layout), *tables, *([_ETAG] if needs_version(layout) else []))
 
 
 def preference(layout: Sequence[TargetColumn]) -> str:
     """What a query has to prefer for the members to be there; empty for nothing."""
-    several = any(column.attribute.polymorphic for column in layout)
+    several = any(column.attribute.polymorphic for column in _read_columns(layout))
     return f'odata.include-annotations="{_LOOKUP_TABLE}"' if several else ""
 
 
@@ -319,7 +324,7 @@ def typed_members(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> lis
         ("_id", f"CAST({_member(entity.primary_id)} AS UUID)"),
         *([("_created", "CAST(r.createdon AS TIMESTAMP)")] if "createdon" in selected(entity, layout) else []),
         *([("_version", _member(_ETAG))] if needs_version(layout) else []),
-        *((column.name, _value(column)) for column in layout),
+        *((column.name, _value(column)) for column in _read_columns(layout)),
     ]
 
 

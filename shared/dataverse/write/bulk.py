@@ -1,24 +1,29 @@
-"""Bodies of bulk requests, joined from finished JSON texts, so that no row is parsed. Pure.
+"""Bodies of bulk requests, joined from finished JSON texts, so that no row is parsed; and answers for elastic tables.
 
 Microsoft: "Bulk operation messages". Every item needs `@odata.type`; an update names its record by the primary id, an
-upsert by that or by `@odata.id` with an alternate key.
+upsert by that or by `@odata.id` with an alternate key. On elastic tables a bulk request can succeed partly: the answer
+names the rows in a JSON list inside a string annotation of the error, which comes only when it is asked for. Pure.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from json import JSONDecoder
 
 from shared.dataverse.changes import Change, ChangeAction
+from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.keys import key_values, predicate
+from shared.dataverse.http.transport import Response
 from shared.entities import EntityMetadata
 
 __all__ = [
+    "DETAILS_WANTED",
     "NAMESPACE",
     "create_body",
     "delete_body",
+    "details_of",
     "members",
     "new_record",
     "update_body",
@@ -27,6 +32,9 @@ __all__ = [
 ]
 
 NAMESPACE = "Microsoft.Dynamics.CRM"
+DETAILS_WANTED = {"Prefer": "odata.include-annotations=Microsoft.PowerApps.CDS.ErrorDetails.*"}
+
+_NAME = "Plugin.BulkApiErrorDetails"
 
 _DECODER = JSONDecoder()
 
@@ -128,3 +136,24 @@ def members(payload: str) -> Iterator[tuple[str, str]]:
             at += 1
         _, at = _DECODER.raw_decode(payload, at)
         yield name, payload[start:at]
+
+
+def details_of(response: Response) -> Mapping[int, tuple[int, str]] | None:
+    """Index of a row in the request -> its status and the record's id; None where the answer holds no such list."""
+    try:
+        error = parsed(response.body, "a bulk request").member("error")
+        named = [name for name in error.members() if name.endswith(_NAME)]
+        return dict(map(_detail, _list(error.member(named[0])))) if named else None
+    except UnexpectedAnswer:
+        return None
+
+
+def _detail(one: Answer) -> tuple[int, tuple[int, str]]:
+    record = one.member("Id")
+    status = one.member("StatusCode").whole(low=100, high=599)
+    return one.member("RequestIndex").whole(low=0), (status, record.guid() if record.value else "")
+
+
+def _list(details: Answer) -> Iterator[Answer]:
+    """The details are a string that holds JSON; a list as such is taken too."""
+    return (parsed(details.value, details.asked) if isinstance(details.value, str) else details).items()

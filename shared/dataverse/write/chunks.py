@@ -16,6 +16,7 @@ from shared.dataverse.http.retry import Trouble
 from shared.dataverse.http.service import Call
 from shared.dataverse.http.service_errors import Refusal
 from shared.dataverse.write.bulk import (
+    DETAILS_WANTED,
     NAMESPACE,
     create_body,
     delete_body,
@@ -26,7 +27,7 @@ from shared.dataverse.write.bulk import (
 )
 from shared.dataverse.write.closing import action_of, closes, state_query
 from shared.dataverse.write.controller import RequestKind
-from shared.dataverse.write.elastic import DETAILS_WANTED
+from shared.dataverse.write.links import association, disassociation
 from shared.entities import EntityMetadata
 
 __all__ = [
@@ -57,7 +58,7 @@ APART = frozenset({Step.SINGLY, Step.CLOSE, Step.CHECK})
 """Steps with one operation, and one answer, for each row."""
 
 
-# The bulk message of each kind; a table may lack some (asked of sdkmessagefilters).
+# The bulk message of each kind; a table may lack some (asked of sdkmessagefilters). Links have none.
 MESSAGES = {
     RequestKind.CREATE: "CreateMultiple",
     RequestKind.UPDATE: "UpdateMultiple",
@@ -108,6 +109,11 @@ class Target:
     connection: Connection
     messages: frozenset[str]
 
+    def message_of(self, kind: RequestKind) -> str:
+        """The bulk message of a kind of request; empty where the table does not have it."""
+        message = MESSAGES.get(kind, "")
+        return message if message in self.messages else ""
+
 
 def kind_of(change: Change) -> RequestKind:
     """The kind of request a change needs."""
@@ -126,6 +132,10 @@ def kind_of(change: Change) -> RequestKind:
             return RequestKind.UPSERT
         case ChangeAction.DELETE:
             return RequestKind.DELETE
+        case ChangeAction.ASSOCIATE:
+            return RequestKind.ASSOCIATE
+        case ChangeAction.DISASSOCIATE:
+            return RequestKind.DISASSOCIATE
         case _ as never:
             assert_never(never)
 
@@ -134,8 +144,9 @@ def step_of(change: Change, entity: EntityMetadata) -> Step:
     """Whether a change can be sent at once, or its record must be looked up first.
 
     Updates and deletes name their record by id, which is faster than by key; an upsert by id or by an alternate key
-    whose values are allowed in a URL. An upsert that sets some columns only in a new record has to know whether the
-    record is new. A bulk request has no place for the version of a record, so an update with one is sent by itself.
+    whose values are allowed in a URL. A link is named by its two records. An upsert that sets some columns only in a
+    new record has to know whether the record is new. A bulk request has no place for the version of a record, so an
+    update with one is sent by itself.
     """
     if closes(change.payload):
         return next_step_of(change)
@@ -143,11 +154,14 @@ def step_of(change: Change, entity: EntityMetadata) -> Step:
         return Step.SINGLY
     if change.action is ChangeAction.UPSERT and change.on_create:
         return Step.LOOK_UP
-    if change.action is ChangeAction.INSERT or change.id is not None:
+    if change.action in _SENT_AT_ONCE or change.id is not None:
         return Step.SEND
     if change.action is ChangeAction.UPSERT and predicate(entity, key_values(change.key)) is not None:
         return Step.SEND
     return Step.LOOK_UP
+
+
+_SENT_AT_ONCE = frozenset({ChangeAction.INSERT, ChangeAction.ASSOCIATE, ChangeAction.DISASSOCIATE})
 
 
 def next_step_of(change: Change) -> Step:
@@ -163,10 +177,10 @@ def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
         return _batch(
             target, [_lookup_part(target, found) for found in lookups_of(chunk, target.entity)], boundary, chunk
         )
-    if chunk.step is Step.SEND and MESSAGES[chunk.kind] in target.messages:
+    if chunk.step is Step.SEND and (message := target.message_of(chunk.kind)):
         return Call(
             method="POST",
-            path=f"{target.entity.entity_set}/{NAMESPACE}.{MESSAGES[chunk.kind]}",
+            path=f"{target.entity.entity_set}/{NAMESPACE}.{message}",
             headers={**target.connection.write_headers, **(DETAILS_WANTED if target.entity.elastic else {})},
             body=_bulk_body(chunk, target.entity),
             table=target.entity.logical_name,
@@ -186,6 +200,8 @@ def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
             return upsert_body(entity, chunk.changes)
         case RequestKind.DELETE:
             return delete_body(entity, chunk.changes)
+        case RequestKind.ASSOCIATE | RequestKind.DISASSOCIATE:
+            raise AssertionError("links have no bulk message")
         case _ as never:
             assert_never(never)
 
@@ -238,6 +254,11 @@ def _part(target: Target, kind: RequestKind, change: Change) -> Part:
             return _upsert_part(target, change, headers)
         case RequestKind.DELETE:
             return Part(method="DELETE", path=_path(target, f"{entity.entity_set}({change.id})"), headers=headers)
+        case RequestKind.ASSOCIATE:
+            path, body = association(entity, change, target.connection.base)
+            return Part(method="POST", path=_path(target, path), headers=headers, body=body)
+        case RequestKind.DISASSOCIATE:
+            return Part(method="DELETE", path=_path(target, disassociation(entity, change)), headers=headers)
         case _ as never:
             assert_never(never)
 

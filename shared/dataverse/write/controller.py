@@ -39,6 +39,8 @@ class RequestKind(StrEnum):
     UPDATE = "update"
     UPSERT = "upsert"
     DELETE = "delete"
+    ASSOCIATE = "associate"
+    DISASSOCIATE = "disassociate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

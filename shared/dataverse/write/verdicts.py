@@ -28,10 +28,11 @@ from shared.dataverse.http.service_errors import (
     trouble,
 )
 from shared.dataverse.http.transport import Response
-from shared.dataverse.write.chunks import APART, MESSAGES, Chunk, Step, Target, lookups_of
+from shared.dataverse.write.bulk import details_of
+from shared.dataverse.write.chunks import APART, Chunk, Step, Target, lookups_of
 from shared.dataverse.write.closing import checked, is_last_try
 from shared.dataverse.write.controller import RequestKind
-from shared.dataverse.write.elastic import details_of
+from shared.dataverse.write.links import is_settled
 from shared.dataverse.write.lookup_answers import found_records
 from shared.errors import AbortRun
 
@@ -88,7 +89,7 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
     try:
         if chunk.step is Step.LOOK_UP:
             return _looked_up(chunk, decoded(response), target)
-        if chunk.step in APART or MESSAGES[chunk.kind] not in target.messages:
+        if chunk.step in APART or not target.message_of(chunk.kind):
             return _each(chunk, decoded(response), target)
         return _accepted(chunk, _ids(response, len(chunk.changes)) if chunk.kind is RequestKind.CREATE else ())
     except (ValueError, UnexpectedAnswer):
@@ -180,7 +181,7 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
         doubtful = met is not Trouble.THROTTLED or target.entity.elastic
         return Verdict(again=((_doubted(chunk) if doubtful else chunk).tried(met),), trouble=met)
     if _is_missing_message(chunk, refused, target):
-        return Verdict(again=(chunk,), lacks=MESSAGES[chunk.kind])
+        return Verdict(again=(chunk,), lacks=target.message_of(chunk.kind))
     doing = "read" if chunk.step is Step.LOOK_UP else chunk.kind.value
     if ends_run(refused) or chunk.step is Step.LOOK_UP:
         error = error_of(refused, table=target.entity.logical_name, doing=doing)
@@ -219,7 +220,7 @@ def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
 
 def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
     """A table without the bulk message is reported in several ways: 404 or 405 for its URL, 501, or a message."""
-    if chunk.step is not Step.SEND or MESSAGES[chunk.kind] not in target.messages:
+    if chunk.step is not Step.SEND or not target.message_of(chunk.kind):
         return False
     return refused.status in {405, 501} or bool(_UNSUPPORTED.search(refused.message))
 
@@ -318,8 +319,8 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
         met = Trouble.DATABASE  # an error that can be temporary: try again
     if met is not None and (met is not Trouble.DATABASE or chunk.tries.get(met, 0) < _MOST_ROLLBACKS):
         return met
-    if chunk.kind is RequestKind.DELETE and refused.code in _GONE:
-        return Applied(number=change.number, id=change.id, created=False)  # the record is already deleted
+    if is_settled(chunk.kind, refused) or (chunk.kind is RequestKind.DELETE and refused.code in _GONE):
+        return Applied(number=change.number, id=change.id, created=False)
     if conflict(refused) is Conflict.KEY_TAKEN:
         if _may_be_ours(chunk):
             return _SOUGHT
@@ -347,7 +348,8 @@ def _applied(kind: RequestKind, change: Change, answer: Response, target: Target
         created = answer.status == 201  # noqa: PLR2004 - Created
         record = parsed(answer.body, "an upsert").member(target.entity.primary_id).guid()
         return Applied(number=change.number, id=record, created=created)
-    return Applied(number=change.number, id=change.id, created=None if kind is RequestKind.UPSERT else False)
+    new = None if kind is RequestKind.UPSERT else kind is RequestKind.ASSOCIATE
+    return Applied(number=change.number, id=change.id, created=new)
 
 
 def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:

@@ -13,6 +13,7 @@ from shared.definitions.loading.located import PathProblem, close_to
 from shared.definitions.loading.mark_rules import marks, scopes, written
 from shared.definitions.loading.notation_rules import notation_problems
 from shared.definitions.loading.yaml_loader import Path
+from shared.entities import CHANGED_BY_MESSAGES
 
 __all__ = ["between_keys"]
 
@@ -153,6 +154,14 @@ def _lookup(path: Path, lookup: _Raw, *, last: bool) -> Iterator[PathProblem]:
                 yield PathProblem(path=(*path, key), message=message)
 
 
+def _entity(document: _Raw) -> Iterator[PathProblem]:
+    name = _mapping(document, "destination").get("entity")
+    messages = CHANGED_BY_MESSAGES.get(name.lower()) if isinstance(name, str) else None
+    if messages is not None:
+        message = f"a sync cannot write {name}: only these messages of Dataverse change it: {messages}"
+        yield PathProblem(path=("destination", "entity"), message=message)
+
+
 def _id_column(document: _Raw) -> Iterator[PathProblem]:
     destination, targets = _mapping(document, "destination"), _targets(document)
     if destination.get("id_column_insert") is True and destination.get("id_column") not in targets:
@@ -247,6 +256,7 @@ _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     _unique_columns,
     _mappings,
     _lookups,
+    _entity,
     _id_column,
     _credentials,
     _behaviour,

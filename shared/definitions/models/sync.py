@@ -123,6 +123,13 @@ class Mapping(Model):
         description="For a lookup column: how the referenced record is found. With a list the first entry that finds "
         "a record is used. Without it the source holds ids.",
     )
+    delimiter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=10,
+        description="For a list of activity parties (`to`, `requiredattendees`, …): what separates the values of the "
+        "source column; `;` without this key.",
+    )
     on_null: NullPolicy = Field(
         default=NullPolicy.CLEAR, description="Whether an empty value clears the target column or keeps its value."
     )

@@ -1,11 +1,11 @@
-"""Checks of mapped lookups against the metadata of both tables."""
+"""Checks of mapped lookups against the metadata of both tables, and of syncs of links, which are pairs of lookups."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from shared.definitions.models import ColumnType, Lookup, Mapping, NullPolicy, Strategy, SyncDefinition
-from shared.entities import AttributeMetadata, EntityMetadata
+from shared.definitions.models import ColumnType, Expire, Lookup, Mapping, NullPolicy, Strategy, SyncDefinition
+from shared.entities import PARTY_ROLES, AttributeMetadata, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.transform.convert import fits
@@ -13,7 +13,7 @@ from shared.transform.lookups.columns import match_columns
 from shared.transform.targets import source_columns
 from shared.workspace import parsed
 
-__all__ = ["lookup_problems"]
+__all__ = ["link_problems", "lookup_problems"]
 
 
 def lookup_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
@@ -23,6 +23,7 @@ def lookup_problems(definition: SyncDefinition, entity: EntityMetadata) -> Itera
         if attribute is None:
             continue
         path = f"destination.mappings[{place}]"
+        yield from _list(definition, mapping, attribute, path)
         if not attribute.refers:
             if mapping.lookups:
                 message = f"{attribute.name} is of type {attribute.type}; only a lookup column can have a lookup"
@@ -34,6 +35,31 @@ def lookup_problems(definition: SyncDefinition, entity: EntityMetadata) -> Itera
             yield from _Lookup(definition, entity, mapping, attribute, own).problems(lookup)
 
 
+def _list(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
+    """What a list of parties cannot have."""
+    name = attribute.name
+    if not attribute.is_list:
+        if mapping.delimiter is not None:
+            message = f"{name} is of type {attribute.type}; only a list of activity parties can have a delimiter"
+            yield Problem(message=message, path=f"{path}.delimiter")
+        return
+    if name not in PARTY_ROLES:
+        yield Problem(message=f"lists of parties in {name} are not supported", path=f"{path}.target")
+    if definition.sync_behaviour.strategy is Strategy.UPSERT:
+        message = f"{name} is given to new records only, and strategy upsert does not know which are new; use full"
+        yield Problem(message=f"{message} or delta", path=f"{path}.target")
+    for number, lookup in enumerate(mapping.lookups):
+        own = f"{path}.lookup" + (f"[{number}]" if isinstance(mapping.lookup, tuple) else "")
+        if lookup.entity_from or isinstance(lookup.match, tuple):
+            key = "entity_from" if lookup.entity_from else "match"
+            yield Problem(message=f"each party of {name} is one value; match one column", path=f"{own}.{key}")
+        if lookup.default is not None:
+            yield Problem(message=f"{name} is a list, which has no default", path=f"{own}.default")
+        if lookup.on_missing == "create":
+            message = f"the parties of {name} are not created; sync them first, or use reject or clear"
+            yield Problem(message=message, path=f"{own}.on_missing")
+
+
 def _column(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
     tables = _listed(attribute.targets)
     if attribute.polymorphic and not mapping.lookups:
@@ -41,12 +67,47 @@ def _column(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMe
         yield Problem(message=message, path=path)
     behaviour = definition.sync_behaviour
     clears = mapping.on_null is NullPolicy.CLEAR and attribute.clearable and attribute.name not in behaviour.sync_key
-    if attribute.polymorphic and clears and behaviour.strategy is not Strategy.FULL:
+    if attribute.polymorphic and not attribute.is_list and clears and behaviour.strategy is not Strategy.FULL:
         yield Problem(
             message=f"{attribute.name} can refer to {tables}, and strategy {behaviour.strategy} does not read what it "
             "holds, so it cannot be cleared; set on_null: keep",
             path=path,
         )
+
+
+def link_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    """Every mistake in a sync of an intersect table, whose records are links: pairs of two records and nothing else."""
+    table, behaviour = entity.logical_name, definition.sync_behaviour
+    if not entity.ends:
+        message = f"the metadata of {table} does not say which tables it links"
+        yield Problem(message=message, path="destination.entity")
+        return
+    yield from _pairs(definition, entity)
+    if isinstance(behaviour.dropped, Expire):
+        message = f"{table} holds links, which have no column to mark them: dropped can be delete or ignore"
+        yield Problem(message=message, path="sync_behaviour.dropped.expire")
+    if behaviour.changed != "update":
+        message = f"{table} holds links: a link exists or not, so none can be changed; remove this key"
+        yield Problem(message=message, path="sync_behaviour.changed")
+    if not entity.entity_set and (behaviour.strategy is Strategy.FULL or definition.destination.filter):
+        message = f"the Web API does not show {table}, so its links cannot be read; use strategy delta or upsert"
+        yield Problem(message=f"{message}, without a filter", path="destination.entity")
+
+
+def _pairs(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Problem]:
+    columns = [end.column for end in entity.ends]
+    said = f"{entity.logical_name} holds links between {' and '.join(end.table for end in entity.ends)}"
+    mapped = [mapping.target for mapping in definition.destination.mappings]
+    for place, target in enumerate(mapped):
+        if target in entity.attributes and target not in columns:
+            message = f"{said}: only {' and '.join(columns)} can be mapped"
+            yield Problem(message=message, path=f"destination.mappings[{place}].target")
+    if missing := [name for name in columns if name not in mapped]:
+        message = f"{said}: {' and '.join(missing)} must be mapped as well"
+        yield Problem(message=message, path="destination.mappings")
+    if set(definition.sync_behaviour.sync_key) != set(columns):
+        message = f"{said}: the sync key is {', '.join(columns)}"
+        yield Problem(message=message, path="sync_behaviour.sync_key")
 
 
 def _listed(names: Sequence[str]) -> str:

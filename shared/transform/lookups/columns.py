@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.definitions.models import Lookup, Mapping, SyncDefinition
-from shared.entities import AttributeMetadata, EntityMetadata
+from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.keys import normalise_key
 from shared.transform.targets import TargetColumn, sql_type
-from shared.workspace import literal, quoted
+from shared.workspace import Table, literal, quoted
 
 __all__ = [
     "ID",
@@ -132,6 +132,25 @@ class LookupColumn:
     def label(self) -> str:
         """What error rows call the value: its source columns, or the target column for an expression."""
         return ", ".join(self.mapping.sources) or self.name
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list of parties, of which each row may have several."""
+        return self.attribute.is_list
+
+    @property
+    def values(self) -> tuple[MatchValue, ...]:
+        """What it needs of the source; of a list of parties the one text, which is divided later."""
+        if self.is_list:
+            source = next(iter(self.mapping.sources), "")
+            text = AttributeMetadata(name=self.name, type=AttributeType.MEMO)
+            return (MatchValue(source=source, column="", name=self.name, attribute=text),)
+        return tuple(value for candidate in self.candidates for value in candidate.values)
+
+    @property
+    def rows(self) -> str:
+        """The table of the workspace that has a row for each value to search for."""
+        return f"parties_{self.place}" if self.is_list else Table.DESIRED
 
     @property
     def policy(self) -> str:

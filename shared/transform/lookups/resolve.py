@@ -18,6 +18,7 @@ from shared.transform.lookups.columns import (
     selector_name,
 )
 from shared.transform.lookups.creations import creation_steps
+from shared.transform.lookups.parties import PARTY, collected
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import to_service
 from shared.workspace import Step, Table, literal, quoted
@@ -34,7 +35,6 @@ __all__ = [
     "unresolved",
 ]
 
-_BOTH: Final = frozenset({Table.DESIRED, Table.SOURCE_ERRORS})
 NOT_FOUND: Final = 0
 CANNOT_BE_EMPTY: Final = -1
 
@@ -56,18 +56,25 @@ def resolve_steps(desire: Desire, lookups: Sequence[LookupColumn]) -> tuple[Step
     """Return the steps that set the lookup columns of `desired` from the referenced records, and report errors."""
     if not lookups:
         return ()
-    tables = frozenset({Table.DESIRED, *(reference.name for reference in references(lookups))})
     unless = desire.removed
+    single = [lookup for lookup in lookups if not lookup.is_list]
     return (
-        Step(
+        *_searches(single, unless),
+        *(step for lookup in lookups if lookup.is_list for step in (*_searches([lookup], "false"), collected(lookup))),
+        *creation_steps(desire.definition, single, unless=unless),
+        *report_links(lookups),
+    )
+
+
+def _searches(lookups: Sequence[LookupColumn], unless: str) -> Iterator[Step]:
+    """The step that finds records, of several columns in `desired`, or of one list of parties."""
+    if lookups:
+        yield Step(
             "Find the records that lookups refer to",
             link_update(lookups, found_in_reference, unless=unless),
             "destination.mappings",
-            needs=tables,
-        ),
-        *creation_steps(desire.definition, lookups, unless=unless),
-        *report_links(lookups),
-    )
+            needs=frozenset({lookups[0].rows, *(reference.name for reference in references(lookups))}),
+        )
 
 
 def found_in_reference(candidate: Candidate) -> str:
@@ -110,9 +117,9 @@ def _searched(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
     conditions = [f"{key} IS NOT NULL" for key in keys]
     if candidate.when:
         conditions.append(f"{quoted(selector_name(lookup.name))} = {literal(candidate.when)}")
-    if unless != "false":
+    if unless != "false" and not lookup.is_list:
         conditions.append(f"NOT ({unless})")
-    return f"SELECT any_value({key}) FROM desired WHERE {' AND '.join(conditions)} GROUP BY {', '.join(keys)}"
+    return f"SELECT any_value({key}) FROM {lookup.rows} WHERE {' AND '.join(conditions)} GROUP BY {', '.join(keys)}"
 
 
 def _searched_default(candidate: Candidate) -> Iterator[str]:
@@ -133,22 +140,23 @@ def link_update(lookups: Sequence[LookupColumn], found: Found, *, unless: str = 
     """The statement that sets the values of lookups, whether they are left out, and how the search ended.
 
     Args:
-        lookups: The columns.
+        lookups: The columns; all of `desired`, or one list of parties.
         found: What each candidate may find.
         unless: SQL condition over `desired`: the row is not looked at.
     """
+    table, row = lookups[0].rows, PARTY if lookups[0].is_list else "_row"
     values = [_Value(lookup, number, found) for number, lookup in enumerate(lookups)]
     items = ",\n    ".join(item for value in values for item in value.items())
     joins = "\n  ".join(join for value in values for join in value.joins())
     sets = ",\n  ".join(item for value in values for item in value.sets())
     return f"""
-UPDATE desired SET {sets}
+UPDATE {table} SET {sets}
 FROM (
-  SELECT d._row,
+  SELECT d.{row},
     {items}
-  FROM (SELECT * FROM desired WHERE NOT ({unless})) AS d
+  FROM (SELECT * FROM {table} WHERE NOT ({unless})) AS d
   {joins}) AS found
-WHERE found._row = desired._row""".strip()
+WHERE found.{row} = {table}.{row}""".strip()
 
 
 class _Value:
@@ -187,7 +195,7 @@ class _Value:
 
     def sets(self) -> Iterator[str]:
         name, value, result = self._lookup.name, f"found.v{self._number}", f"found.s{self._number}"
-        keeps = [f"desired.{quoted(f'_omit_{name}')}"]
+        keeps = [f"{self._lookup.rows}.{quoted(f'_omit_{name}')}"]
         if self._lookup.policy == "keep":
             keeps.append(f"coalesce({result} = {NOT_FOUND}, false)")
         if self._lookup.mapping.on_null is NullPolicy.KEEP:
@@ -248,15 +256,17 @@ def report_links(lookups: Sequence[LookupColumn]) -> Iterator[Step]:
                 f"""
 INSERT INTO source_errors
 SELECT _row, {literal(lookup.label)}, {literal(error)}, {literal(rejected)}, {message}
-FROM desired WHERE {condition}""".strip(),
+FROM {lookup.rows} WHERE {condition}""".strip(),
                 f"destination.mappings[{lookup.place}].lookup",
-                needs=_BOTH,
+                needs=frozenset({lookup.rows, Table.SOURCE_ERRORS}),
             )
 
 
 def _reports(lookup: LookupColumn) -> Iterator[tuple[str, str, ErrorType, bool, str]]:
     link = quoted(link_name(lookup.name))
     consequence = {"clear": f"; {lookup.name} is cleared", "keep": f"; {lookup.name} keeps its value"}
+    if lookup.is_list:
+        consequence = dict.fromkeys(consequence, "; this party is left out")
     missing = (
         f"concat({literal(_missing(lookup))}, {_value_class(lookup)}, {literal(consequence.get(lookup.policy, ''))})"
     )
