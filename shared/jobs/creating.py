@@ -8,7 +8,12 @@ from typing import Final
 
 from shared.dataverse import KEY_TAKEN, Applied, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
 from shared.entities import EntityMetadata
-from shared.reconcile.dependencies import creations_count_query, creations_query, found_creations, without_creations
+from shared.reconcile.links.dependencies import (
+    creations_count_query,
+    creations_query,
+    found_creations,
+    without_creations,
+)
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Table, Workspace
 

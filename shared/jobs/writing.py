@@ -14,7 +14,7 @@ from shared.jobs.adoption import Adoption
 from shared.jobs.creating import creation_counts, write_creations
 from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_outcomes, skip_rest
 from shared.jobs.progress import Phase, Progress
-from shared.reconcile.dependencies import (
+from shared.reconcile.links.dependencies import (
     CREATES,
     IDENTIFY_PARENTS,
     LINKED_CHANGES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.reconcile.adoption import adoption_steps
 from shared.reconcile.columns import names_of, object_of
 from shared.reconcile.ledger import after_writing, before_writing, fill_ledger, ledger_table_step
-from shared.reconcile.links import link_steps
+from shared.reconcile.links.steps import link_steps
 from shared.reconcile.marks import blind_mark
 from shared.reconcile.plan import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange, samples
 from shared.reconcile.queries import checksum_query, columns_query, counts_query, sample_query

@@ -11,7 +11,7 @@ from shared.definitions.models import SyncDefinition
 from shared.reconcile.columns import differs, records
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, looks_at_source, met
 from shared.reconcile.later import update_of
-from shared.reconcile.links import not_deferred
+from shared.reconcile.links.steps import not_deferred
 from shared.reconcile.plan import DROPS
 from shared.transform import TargetColumn
 from shared.workspace import NewTable, Step, Table, literal

@@ -29,7 +29,7 @@ from shared.reconcile.columns import (
 )
 from shared.reconcile.decisions import ACTION_TYPE, CONDITION, holds
 from shared.reconcile.later import Later, update_of
-from shared.reconcile.links import drop_order_step, links_of, not_deferred
+from shared.reconcile.links.steps import drop_order_step, links_of, not_deferred
 from shared.reconcile.marks import drop_action, mark_parts, return_parts
 from shared.reconcile.plan import PlanAction
 from shared.transform import TargetColumn, needs_version

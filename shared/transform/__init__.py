@@ -11,7 +11,7 @@ from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
-from shared.transform.states import Pair, listed, pair_of, state_of
+from shared.transform.states.pairs import Pair, listed, pair_of, state_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, needs_version
 
 __all__ = [

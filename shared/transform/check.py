@@ -30,7 +30,7 @@ from shared.transform.marks import mark_problems, set_problems, unknown_column, 
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
 from shared.transform.shape import SOURCE_TYPES, shape_of
-from shared.transform.state_check import state_problems
+from shared.transform.states.check import state_problems
 from shared.transform.targets import mark_names, source_columns
 from shared.workspace import Trial, literal, parsed, too_long
 

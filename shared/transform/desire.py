@@ -24,7 +24,7 @@ from shared.transform.notation.numbers import number
 from shared.transform.reading import written
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.shape import PASSES, Shape, shape_of
-from shared.transform.states import Pair, never_empty, pair_of, state_rules
+from shared.transform.states.pairs import Pair, never_empty, pair_of, state_rules
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns, sql_type
 from shared.workspace import Expression, NewTable, Step, Table, literal, parsed, quoted
 

@@ -37,6 +37,7 @@ __all__ = [
     "Step",
     "Target",
     "call_of",
+    "halved",
     "kind_of",
     "lookups_of",
     "next_step_of",
@@ -95,6 +96,17 @@ class Chunk:
     def tried(self, what: Trouble | str) -> Chunk:
         """The chunk after one more try that met `what`."""
         return replace(self, tries={**self.tries, what: self.tries.get(what, 0) + 1})
+
+
+def halved(chunk: Chunk) -> tuple[Chunk, ...]:
+    """The chunk in two parts, because it was too large, not because of a row."""
+    if len(chunk.changes) == 1:
+        return (chunk,)
+    middle = len(chunk.changes) // 2
+    first, second = chunk.changes[:middle], chunk.changes[middle:]
+    if chunk.blame is not None:
+        return (replace(chunk, changes=first, rest=second + chunk.rest),)
+    return (replace(chunk, changes=first), replace(chunk, changes=second))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

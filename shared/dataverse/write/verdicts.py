@@ -29,14 +29,14 @@ from shared.dataverse.http.service_errors import (
 )
 from shared.dataverse.http.transport import Response
 from shared.dataverse.write.bulk import details_of
-from shared.dataverse.write.chunks import APART, Chunk, Step, Target, lookups_of
+from shared.dataverse.write.chunks import APART, Chunk, Step, Target, halved, lookups_of
 from shared.dataverse.write.closing import checked, is_last_try
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import is_settled
 from shared.dataverse.write.lookup_answers import found_records
 from shared.errors import AbortRun
 
-__all__ = ["Verdict", "halved", "judge", "lost", "too_often"]
+__all__ = ["Verdict", "judge", "lost", "too_often"]
 
 _GONE = frozenset({"0x80040217", "0x80060891"})  # no record with this id, with this key
 _GUID_IN_URL = re.compile(r"\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\)")
@@ -107,17 +107,6 @@ def lost(chunk: Chunk) -> Verdict:
 def _doubted(chunk: Chunk) -> Chunk:
     """A fault of the server should have undone the creates; if their keys are taken afterwards, it has not."""
     return replace(chunk, lost=chunk.lost or chunk.kind is RequestKind.CREATE)
-
-
-def halved(chunk: Chunk) -> tuple[Chunk, ...]:
-    """The chunk in two parts, because it was too large, not because of a row."""
-    if len(chunk.changes) == 1:
-        return (chunk,)
-    middle = len(chunk.changes) // 2
-    first, second = chunk.changes[:middle], chunk.changes[middle:]
-    if chunk.blame is not None:
-        return (replace(chunk, changes=first, rest=second + chunk.rest),)
-    return (replace(chunk, changes=first), replace(chunk, changes=second))
 
 
 def too_often(chunk: Chunk, refused: Refusal) -> Verdict:

@@ -14,7 +14,7 @@ from shared.jobs.outcomes import keep_outcomes, make_outcomes
 from shared.jobs.progress import NoProgress
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.writing import WriteOrder, write_changes
-from shared.reconcile.dependencies import FORGET_CREATED
+from shared.reconcile.links.dependencies import FORGET_CREATED
 from shared.reconcile.outcomes import Result, results_query
 from shared.workspace import Workspace
 

@@ -10,7 +10,7 @@ from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.state_rules import rules_of
 from shared.transform.convert import options_of, unknown_choice
-from shared.transform.states import listed
+from shared.transform.states.pairs import listed
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, parsed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.entities import AttributeMetadata, AttributeType
-from shared.reconcile.dependencies import found_creations
+from shared.reconcile.links.dependencies import found_creations
 from shared.transform import TargetColumn
 from shared.workspace import Workspace
 

@@ -1,0 +1,1 @@
+"""State and status reason, which go together. Pure."""
