@@ -45,14 +45,12 @@ class WriteOrder:
         late: The columns that may refer to records which the run creates.
         drops: Whether deletes have an order, children first.
         creating: The columns whose lookups create what is missing.
-        columns: All columns of the sync.
     """
 
     adoption: Adoption | None = None
     late: Sequence[TargetColumn] = ()
     drops: bool = False
     creating: Sequence[TargetColumn] = ()
-    columns: Sequence[TargetColumn] = ()
 
     @classmethod
     def of(cls, adoption: Adoption | None, definition: SyncDefinition, columns: Sequence[TargetColumn]) -> WriteOrder:
@@ -122,7 +120,7 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
         changes = _follow_parents(workspace, order, condition)
         if order.adoption is None:
             writing.send(changes, count)
-            writing.identify(order.columns)
+            writing.identify()
         else:
             writing.insert(changes, order.adoption)
     _follow_parents(workspace, order, "false")
@@ -240,13 +238,13 @@ class _Writing:
             correct_outcomes(self._workspace, [outcome])
             self._note(outcome, adopting=False)
 
-    def identify(self, columns: Sequence[TargetColumn]) -> None:
+    def identify(self) -> None:
         """Find the ids of new parents that the service did not tell: an upsert by an alternate key need not name it."""
         unknown = [(number, key) for number, key in self._workspace.query(UNKNOWN_PARENTS)]
         if not unknown or self.stopped:
             return
         self._workspace.drop(Table.HOLDERS)
-        self._dataverse.read_holders(self._workspace, self._entity, columns, unknown)
+        self._dataverse.read_holders(self._workspace, self._entity, (), unknown)
         self._workspace.execute(IDENTIFY_PARENTS)
 
     def recount(self) -> None:
