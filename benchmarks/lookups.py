@@ -151,8 +151,10 @@ def lines(pair: Pair) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rows", type=int, default=Size.rows)
-    parser.add_argument("--referenced", type=int, default=Size.referenced, help="records of each table that is searched")
+    parser.add_argument("--rows", type=int, default=Size().rows)
+    parser.add_argument(
+        "--referenced", type=int, default=Size().referenced, help="records of each table that is searched"
+    )
     parser.add_argument("--memory", default="512MB", help="WORKSPACE_MEMORY of the runs")
     arguments = parser.parse_args()
     os.environ["WORKSPACE_MEMORY"] = arguments.memory

@@ -4,7 +4,15 @@ from shared.transform.check import check, check_expressions
 from shared.transform.current import current_finish_steps, current_table_step
 from shared.transform.desire import desire_of, desire_steps
 from shared.transform.keys import folded, normalise_key
-from shared.transform.lookups.columns import LookupColumn, early_lookups, late_lookups, references, related_tables
+from shared.transform.lookups.columns import (
+    LookupColumn,
+    Reference,
+    early_lookups,
+    late_lookups,
+    references,
+    related_tables,
+)
+from shared.transform.lookups.held import held_references, held_steps
 from shared.transform.lookups.resolve import reference_steps, searched_values
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, to_payload, to_service, to_shown
@@ -18,6 +26,7 @@ __all__ = [
     "ErrorType",
     "LookupColumn",
     "Omit",
+    "Reference",
     "TargetColumn",
     "check",
     "check_expressions",
@@ -28,6 +37,8 @@ __all__ = [
     "early_lookups",
     "folded",
     "from_service",
+    "held_references",
+    "held_steps",
     "key_columns",
     "late_lookups",
     "layout",

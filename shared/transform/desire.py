@@ -187,7 +187,7 @@ def _source(definition: SyncDefinition, name: str, place: int) -> Column:
 
 def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn) -> Iterator[Mapped]:
     """What a lookup searches for; a value that its match column cannot hold is found nowhere."""
-    for value in (value for candidate in lookup.candidates for value in candidate.values):
+    for value in _values_of([lookup]):
         column = TargetColumn(
             name=value.name, attribute=value.attribute, sql_type=sql_type(value.attribute), source_sql="", writes=False
         )
@@ -338,7 +338,9 @@ def _comparable(desire: Desire) -> Iterator[str]:
 
 
 def _values_of(lookups: Sequence[LookupColumn]) -> Iterator[MatchValue]:
-    return (value for lookup in lookups for candidate in lookup.candidates for value in candidate.values)
+    """What lookups search for, each once: several entries may search for one value."""
+    values = (value for lookup in lookups for candidate in lookup.candidates for value in candidate.values)
+    return iter({value.name: value for value in values}.values())
 
 
 def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
@@ -352,7 +354,9 @@ def _searched(desire: Desire) -> Iterator[str]:
     """What the lookup steps need: the values, their comparable forms, and whether the row leaves the column alone."""
     for lookup in desire.lookups:
         values = [*_values_of([lookup])]
-        yield from (quoted(name) for value in values for name in (value.name, value.key))
+        for value in values:
+            name, key = quoted(value.name), quoted(value.key)
+            yield from (f"nullif({name}, {key}) AS {name}", key)
         if lookup.selector:
             yield quoted(selector_name(lookup.name))
         own = {value.name for value in values}

@@ -102,7 +102,8 @@ class _Preparation:
                 self._read()
             case Stage.LINK:
                 late = late_lookups(self.job.definition, self.steps.entity)
-                read_references(self.workspace, self.tools.dataverse, late, self.job.parameters)
+                held = self.steps.held
+                read_references(self.workspace, self.tools.dataverse, late, self.job.parameters, held=held)
             case Stage.RECONCILE:
                 phase(Phase.RECONCILE)
 
