@@ -15,12 +15,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import sub
 from pathlib import Path
 
 import duckdb
 
+from benchmarks.cases import Bench, Goal, Result
 from benchmarks.dataset import COLUMNS
 from benchmarks.dataverse import Local, serving
 from benchmarks.programs import Measured, measured
@@ -147,6 +148,43 @@ def lines(pair: Pair) -> Iterator[str]:
         cells += [f"{run.measured.peak_mb:,.0f}", f"{run.disk:,.0f}", f"{run.measured.requests:,}"]
         cells += [f"{run.queries:,}", f"{run.read:,}", f"{run.measured.rows:,}"]
         yield f"| {' | '.join(cells)} |"
+
+
+def case(bench: Bench) -> Result:
+    """The case of `python -m benchmarks`."""
+    size = Size(rows=bench.rows(1_000_000), referenced=bench.rows(200_000))
+    os.environ.setdefault("WORKSPACE_MEMORY", "512MB")
+    first, second = pairs(bench.folder, size)
+    goals = [_goals(pair, size) for pair in (first, second)]
+    return Result(
+        name="lookups",
+        title=f"{size.rows:,} rows with three lookups into tables of {size.referenced:,}",
+        setting="an emulator without limits and latency, WORKSPACE_MEMORY 512MB; each lookup searches by a text column",
+        measured=tuple(
+            replace(run.measured, program=f"{run.name}, {'three lookups' if run.lookups else 'no lookups'}")
+            for pair in (first, second)
+            for run in (pair.without, pair.lookups)
+        ),
+        goals=tuple(goal for pair in goals for goal in pair),
+        notes=(
+            (
+                "One lookup refers to the table itself, where each fifth row is the parent of five; one has two tables. "
+                "Both programs read the same file; without lookups its three columns of searched values are not mapped."
+            ),
+        ),
+        facts={
+            "queries": {f"{r.name}, {r.lookups}": r.queries for p in (first, second) for r in (p.without, p.lookups)}
+        },
+    )
+
+
+def _goals(pair: Pair, size: Size) -> list[Goal]:
+    name = pair.lookups.name
+    return [
+        Goal(text=f"{name}: CPU ÷ CPU without lookups", target=1.5, got=pair.ratio, most=True),
+        Goal(text=f"{name}: peak memory, MB", target=768, got=pair.lookups.measured.peak_mb, most=True),
+        Goal(text=f"{name}: times a referenced record is read", target=1.05, got=pair.times_read(size), most=True),
+    ]
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ _DESIRED: Final = frozenset({Table.DESIRED})
 
 
 def link_steps(
-    definition: SyncDefinition, entity: EntityMetadata, layout: Sequence[TargetColumn], *, keys_change: bool = False
+    definition: SyncDefinition, entity: EntityMetadata, layout: Sequence[TargetColumn], *, of_events: bool = False
 ) -> tuple[Step, ...]:
     """Return the steps that set the lookups which search the table itself.
 
@@ -43,10 +43,11 @@ def link_steps(
         definition: The sync.
         entity: Its table.
         layout: The target columns.
-        keys_change: The keys in `desired` may be those that records have before they get new ones.
+        of_events: The rows are those of events: few, and their keys may be those that records have before they get
+            new ones.
     """
     lookups = late_lookups(definition, entity)
-    return tuple(_Links(definition, entity, layout, lookups, keys_change=keys_change).steps()) if lookups else ()
+    return tuple(_Links(definition, entity, layout, lookups, of_events=of_events).steps()) if lookups else ()
 
 
 class _Links:
@@ -57,10 +58,10 @@ class _Links:
         layout: Sequence[TargetColumn],
         lookups: Sequence[LookupColumn],
         *,
-        keys_change: bool,
+        of_events: bool,
     ) -> None:
         self._definition = definition
-        self._keys_change = keys_change
+        self._of_events = of_events
         self._entity = entity
         self._layout = {column.name: column for column in layout}
         self._keys = [f"_k{column.key_part}" for column in key_columns(layout)]
@@ -178,10 +179,10 @@ WHERE {self._findable(reference)}""".strip()
 UNION ALL
 SELECT * FROM ({rows}) AS found
 WHERE NOT EXISTS (SELECT 1 FROM {reference.name} AS held WHERE {same})""".strip()
-        return f"""
-{rows}
-UNION ALL
-{held} ANTI JOIN leaving USING (_id) ANTI JOIN records USING (_id)""".strip()
+        others = "ANTI JOIN leaving USING (_id) ANTI JOIN records USING (_id)"
+        if not self._of_events:  # first by their ids alone: they are few, and the match columns of all are not folded
+            others = f"SEMI JOIN (SELECT _id FROM {reference.name} {others}) AS others USING (_id)"
+        return f"{rows}\nUNION ALL\n{held} {others}"
 
     def _findable(self, reference: Reference) -> str:
         conditions = ["true"]
@@ -198,7 +199,7 @@ UNION ALL
         own = self._layout.get(column.name)
         if own is None or not own.writes or own.late or own.attribute.polymorphic:
             return None
-        if own.key_part and not self._keys_change:  # the row's record has the same key, or is new
+        if own.key_part and not self._of_events:  # the row's record has the same key, or is new
             return f"desired._k{own.key_part}"
         name = quoted(own.name)
         given_here = sent(own)

@@ -339,8 +339,8 @@ def _comparable(desire: Desire) -> Iterator[str]:
 
 def _values_of(lookups: Sequence[LookupColumn]) -> Iterator[MatchValue]:
     """What lookups search for, each once: several entries may search for one value."""
-    values = (value for lookup in lookups for candidate in lookup.candidates for value in candidate.values)
-    return iter({value.name: value for value in values}.values())
+    found = (value for lookup in lookups for candidate in lookup.candidates for value in candidate.values)
+    return iter({value.name: value for value in found}.values())
 
 
 def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
@@ -354,13 +354,11 @@ def _searched(desire: Desire) -> Iterator[str]:
     """What the lookup steps need: the values, their comparable forms, and whether the row leaves the column alone."""
     for lookup in desire.lookups:
         values = [*_values_of([lookup])]
-        for value in values:
-            name, key = quoted(value.name), quoted(value.key)
+        for name, key in ((quoted(value.name), quoted(value.key)) for value in values):
             yield from (f"nullif({name}, {key}) AS {name}", key)
         if lookup.selector:
             yield quoted(selector_name(lookup.name))
-        own = {value.name for value in values}
-        mapped = [each for each in desire.mapped if each.column.name in own]
+        mapped = [each for each in desire.mapped if each.column.name in {value.name for value in values}]
         doubts = desire.shape.rules.any_of([rule for each in mapped for rule in each.doubts])
         missed = desire.missing.any_of([rule for each in mapped for rule in each.rules])
         yield f"({doubts} OR {missed}) AS {quoted(f'_omit_{lookup.name}')}"

@@ -200,7 +200,8 @@ class _Value:
             yield f"_k{self._lookup.key_part} = {value}"
         yield f"{quoted(name)} = {value}"
         yield f"{quoted(link_name(name))} = {result}"
-        yield f"{quoted(f'_omit_{name}')} = ({' OR '.join(dict.fromkeys(keeps))})"
+        if len(keeps) > 1:
+            yield f"{quoted(f'_omit_{name}')} = ({' OR '.join(dict.fromkeys(keeps))})"
 
     def _own(self, name: str) -> str:
         return f"d.{quoted(name)}"
