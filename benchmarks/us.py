@@ -1,6 +1,6 @@
 """The program under test: one run of a sync from a CSV file, as the command line does it.
 
-python -m benchmarks.us FOLDER FILE [--strategy full] [--dropped delete]
+python -m benchmarks.us FOLDER FILE [--strategy full] [--dropped delete] [--searched] [--lookups]
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ from shared.jobs import Phase
 from shared.settings import Settings
 
 TYPES = {"revenue": "number", "numberofemployees": "number", "industrycode": "number", "creditonhold": "bool"}
+
+SEARCHED = ("parent", "contact", "origin")
+LOOKUPS: tuple[dict[str, Any], ...] = (
+    {"source": "parent", "target": "parentaccountid", "lookup": {"match": "accountnumber"}},
+    {"source": "contact", "target": "primarycontactid", "lookup": {"match": "emailaddress1"}},
+    {
+        "source": "origin",
+        "target": "new_originid",
+        "lookup": [{"entity": "contact", "match": "emailaddress1"}, {"entity": "lead", "match": "emailaddress1"}],
+    },
+)
 
 
 class Stopwatch:
@@ -75,10 +86,16 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--strategy", default="full")
     parser.add_argument("--dropped", default="delete")
+    parser.add_argument("--searched", action="store_true", help="the file has the columns of benchmarks/lookups.py")
+    parser.add_argument("--lookups", action="store_true", help="map them")
     arguments = parser.parse_args()
     syncs = arguments.folder / "syncs"
     syncs.mkdir(parents=True, exist_ok=True)
     content = definition(arguments.file, os.environ, strategy=arguments.strategy, dropped=arguments.dropped)
+    if arguments.searched:
+        content["source"]["columns"] += [{"name": name} for name in SEARCHED]
+    if arguments.lookups:
+        content["destination"]["mappings"] += LOOKUPS
     (syncs / "accounts.yaml").write_text(yaml.safe_dump(content), "utf-8")
     state = f"sqlite:///{arguments.folder / 'state.db'}"
     memory = {"WORKSPACE_MEMORY": os.environ.get("WORKSPACE_MEMORY", "")}

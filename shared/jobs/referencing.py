@@ -8,7 +8,7 @@ from http import HTTPStatus
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, in_odata
 from shared.errors import RequestRefused, UserError
-from shared.transform import LookupColumn, references, searched_values
+from shared.transform import LookupColumn, Reference, references, searched_values
 from shared.workspace import Workspace
 
 __all__ = ["read_references"]
@@ -21,6 +21,7 @@ def read_references(
     parameters: Mapping[str, ParameterValue],
     *,
     unless: str = "false",
+    held: Sequence[Reference] = (),
 ) -> None:
     """Fill the tables of the records that lookups search for the rows of `desired`.
 
@@ -30,6 +31,7 @@ def read_references(
         lookups: The columns.
         parameters: Values that filters name.
         unless: SQL condition over `desired`: the row is not looked at.
+        held: References whose records are in the workspace already.
 
     Raises:
         UserError: The service refuses a filter.
@@ -37,6 +39,8 @@ def read_references(
         RetryLater: The service is away.
     """
     for reference in references(lookups):
+        if reference in held:
+            continue
         condition = reference.filter and in_odata(reference.filter, parameters, reference.entity)
         values = searched_values(lookups, reference, unless=unless)
         try:

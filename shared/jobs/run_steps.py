@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,13 +12,17 @@ from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.reconcile import ledger_table_step, link_steps, reconcile_steps
 from shared.transform import (
+    Reference,
     TargetColumn,
     current_finish_steps,
     current_table_step,
     desire_steps,
     early_lookups,
+    held_references,
+    held_steps,
     late_lookups,
     reference_steps,
+    references,
     settle_steps,
     shape_steps,
 )
@@ -80,10 +84,10 @@ class RunSteps:
                 current = current_table_step(self.columns, stored_keys=self.stored_keys)
                 return _without(self.leave_out, (current, *remembered))
             case Stage.MATCH:
-                finish = current_finish_steps(self.columns, self.definition)
-                return _without(self.leave_out, (*finish, *reference_steps(late_lookups(self.definition, self.entity))))
+                return _without(self.leave_out, self._matching())
             case Stage.LINK:
-                return _without(self.leave_out, link_steps(self.definition, self.entity, self.columns))
+                links = link_steps(self.definition, self.entity, self.columns, of_events=self.stored_keys)
+                return _without(self.leave_out, links)
             case Stage.RECONCILE:
                 return _without(self.leave_out, self._reconciling())
             case unknown:
@@ -92,6 +96,20 @@ class RunSteps:
     def all(self) -> tuple[Step, ...]:
         """The steps of every stage, in order."""
         return tuple(step for stage in Stage for step in self.of(stage))
+
+    @property
+    def held(self) -> tuple[Reference, ...]:
+        """The references that need not be read: `current` has their records."""
+        if self.stored_keys:
+            return ()
+        return held_references(self.definition, self.entity, self.columns, late_lookups(self.definition, self.entity))
+
+    def _matching(self) -> Iterator[Step]:
+        held = self.held
+        yield from current_finish_steps(self.columns, self.definition, keep_aside=bool(held))
+        yield from held_steps(self.entity, held)
+        late = references(late_lookups(self.definition, self.entity))
+        yield from reference_steps([each for each in late if each not in held])
 
     def _reconciling(self) -> tuple[Step, ...]:
         return reconcile_steps(
@@ -107,7 +125,7 @@ def shaping_steps(
     definition: SyncDefinition, entity: EntityMetadata, *, leave_out: Purpose = NOTHING
 ) -> tuple[Step, ...]:
     """The steps of the stage `SHAPE`, which depend on the definition and the metadata alone."""
-    early = reference_steps(early_lookups(definition, entity))
+    early = reference_steps(references(early_lookups(definition, entity)))
     return _without(leave_out, (*shape_steps(definition), *desire_steps(definition, entity), *early))
 
 

@@ -4,7 +4,15 @@ from shared.transform.check import check, check_expressions
 from shared.transform.current import current_finish_steps, current_table_step
 from shared.transform.desire import desire_of, desire_steps
 from shared.transform.keys import folded, normalise_key
-from shared.transform.lookups.columns import LookupColumn, early_lookups, late_lookups, references, related_tables
+from shared.transform.lookups.columns import (
+    LookupColumn,
+    Reference,
+    early_lookups,
+    late_lookups,
+    references,
+    related_tables,
+)
+from shared.transform.lookups.held import held_references, held_steps
 from shared.transform.lookups.resolve import reference_steps, searched_values
 from shared.transform.marks import MarkColumn, dropped_mark, returned_mark
 from shared.transform.rules import ErrorType
@@ -22,6 +30,7 @@ __all__ = [
     "MarkColumn",
     "Omit",
     "Pair",
+    "Reference",
     "TargetColumn",
     "check",
     "check_expressions",
@@ -33,6 +42,8 @@ __all__ = [
     "early_lookups",
     "folded",
     "from_service",
+    "held_references",
+    "held_steps",
     "key_columns",
     "late_lookups",
     "layout",

@@ -50,11 +50,18 @@ def current_table_step(
     return Step.creating(title, NewTable(name=name, columns=f"(\n  {listed})"))
 
 
-def current_finish_steps(layout: Sequence[TargetColumn], definition: SyncDefinition) -> tuple[Step, ...]:
+def current_finish_steps(
+    layout: Sequence[TargetColumn], definition: SyncDefinition, *, keep_aside: bool = False
+) -> tuple[Step, ...]:
     """Return the steps after the last page: what cannot be matched is reported and set aside.
 
     Of records with one key the oldest stays. A record without a key matches no row, so it is not equal to a row and is
     not dropped: it does not belong to the sync.
+
+    Args:
+        layout: The target columns.
+        definition: The sync.
+        keep_aside: What is set aside goes into the table `set_aside`, where lookups find it.
     """
     keys = key_columns(layout)
     names = ", ".join(f"_k{column.key_part}" for column in keys)
@@ -73,15 +80,17 @@ FROM (
   FROM current
   WHERE ({names}) IN (SELECT ({names}) FROM current WHERE {present} GROUP BY {names} HAVING count(*) > 1))
 WHERE copy > 1""".strip()
-    remove = "DELETE FROM current WHERE _id IN (SELECT _id FROM target_errors WHERE rejected)"
+    aside = "_id IN (SELECT _id FROM target_errors WHERE rejected)"
+    kept = NewTable(name=Table.SET_ASIDE, query=f"SELECT * FROM current WHERE {aside}")
     return (
         TARGET_ERRORS,
         Step("Report records without a key", keyless, needs=_BOTH, purpose=Purpose.RECORDS_WITHOUT_KEY),
         Step("Report duplicates in the target", report, needs=_BOTH, purpose=Purpose.TARGET_DUPLICATES),
         *_protect_duplicates(definition, names),
+        *([Step.creating("Keep what is set aside for lookups", kept, needs=_BOTH)] if keep_aside else ()),
         Step(
             "Set duplicates in the target aside",
-            remove,
+            f"DELETE FROM current WHERE {aside}",
             needs=_BOTH,
             purpose=Purpose.RECORDS_WITHOUT_KEY | Purpose.TARGET_DUPLICATES,
         ),

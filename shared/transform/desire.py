@@ -347,7 +347,8 @@ def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
 def _searched(desire: Desire) -> Iterator[str]:
     """What the lookup steps need: the values, their comparable forms, and whether the row leaves the column alone."""
     for lookup in desire.lookups:
-        yield from (quoted(name) for value in lookup.values for name in (value.name, value.key))
+        for name, key in ((quoted(value.name), quoted(value.key)) for value in lookup.values):
+            yield from (name if lookup.is_list else f"nullif({name}, {key}) AS {name}", key)
         if lookup.selector:
             yield quoted(selector_name(lookup.name))
         own = {value.name for value in lookup.values}

@@ -22,6 +22,7 @@ class Table(StrEnum):
     SOURCE_COUNTS = "source_counts"
     CURRENT = "current"
     TARGET_ERRORS = "target_errors"
+    SET_ASIDE = "set_aside"
     RECORDS = "records"
     LEAVING = "leaving"
     PARENTS = "parents"

@@ -16,6 +16,8 @@ __all__ = ["PAGE_ROWS", "Page", "PageBounds", "first_page", "following_pages", "
 
 PAGE_ROWS = 5000  # the most that the service gives
 
+_ENDS = 10_000  # characters at each end of a page that tell it from the others
+
 _NEXT = "@odata.nextLink"
 
 
@@ -43,7 +45,7 @@ class _Trail:
     Attributes:
         prefer: What the query prefers, beside the size of the pages.
         links: Digests of the links that were followed.
-        contents: Digests of the records of each page; they contain ids, so all pages differ.
+        contents: Digests of the first and last records of each page; they contain ids, so all pages differ.
     """
 
     user: int = 0
@@ -65,7 +67,8 @@ class _Trail:
         known = len(self.links) + len(self.contents)
         self.links.add(_digest(link))
         if not self.empty:
-            self.contents.add(_digest(rows))
+            # A page has megabytes where a table has many lookups: a digest of it all is a tenth of the time of reading.
+            self.contents.add(_digest(f"{len(rows)} {rows[:_ENDS]} {rows[-_ENDS:]}"))
         if len(self.links) + len(self.contents) < known + (1 if self.empty else 2):
             raise UnexpectedAnswer(
                 f"the pages of {asked} repeat: the service returned a next page that was read already. If it happens "

@@ -50,12 +50,16 @@ def read_reference(
     records = Records(entity=entity, layout=columns, into=reference.name)
     keys = chain.from_iterable((text for (text,) in workspace.rows(query)) for query in values)
     asked = map(key_values, keys)
-    queries = list(islice(keyed_queries(entity, columns, asked, condition), MOST_QUERIES + 1))
+    possible = keyed_queries(entity, columns, asked, condition)
+    queries = list(islice(possible, FEW_QUERIES + 1))
     if not queries:
         return ReadReport(rows=0, pages=0)
-    # The limit first: it needs no request.
-    if len(queries) > MOST_QUERIES or (len(queries) > FEW_QUERIES and len(queries) > _pages(service, entity)):
-        return read_table(workspace, service, records, condition)
+    if len(queries) > FEW_QUERIES:
+        # To put keys into queries that are not sent takes longer than to ask how many are worth it.
+        most = min(MOST_QUERIES, _pages(service, entity))
+        queries += islice(possible, max(0, most + 1 - len(queries)))
+        if len(queries) > most:
+            return read_table(workspace, service, records, condition)
     report = read_queries(workspace, service, records, queries, at_once=max(1, service.meter.parallelism))
     if len(queries) > 1:
         workspace.execute(unique_statement(records.into))

@@ -122,7 +122,8 @@ class _Preparation:
                     self.memory.load(self.workspace)
             case Stage.LINK:
                 late = late_lookups(self.job.definition, self.steps.entity)
-                read_references(self.workspace, self.tools.dataverse, late, self.job.parameters)
+                held = self.steps.held
+                read_references(self.workspace, self.tools.dataverse, late, self.job.parameters, held=held)
             case Stage.RECONCILE:
                 phase(Phase.RECONCILE)
 

@@ -31,14 +31,23 @@ _MOST_STEPS: Final = 100  # levels over which the rejection of a parent is passe
 _DESIRED: Final = frozenset({Table.DESIRED})
 
 
-def link_steps(definition: SyncDefinition, entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
+def link_steps(
+    definition: SyncDefinition, entity: EntityMetadata, layout: Sequence[TargetColumn], *, of_events: bool = False
+) -> tuple[Step, ...]:
     """Return the steps that set the lookups which search the table itself.
 
     They need `desired`, `current` and the tables of the references; they make `records` (row -> record), `parents` (row
     -> row of a new record that it refers to), `new_records` (row -> id to create it with) and `generations`.
+
+    Args:
+        definition: The sync.
+        entity: Its table.
+        layout: The target columns.
+        of_events: The rows are those of events: few, and their keys may be those that records have before they get
+            new ones.
     """
     lookups = late_lookups(definition, entity)
-    return tuple(_Links(definition, entity, layout, lookups).steps()) if lookups else ()
+    return tuple(_Links(definition, entity, layout, lookups, of_events=of_events).steps()) if lookups else ()
 
 
 class _Links:
@@ -48,8 +57,11 @@ class _Links:
         entity: EntityMetadata,
         layout: Sequence[TargetColumn],
         lookups: Sequence[LookupColumn],
+        *,
+        of_events: bool,
     ) -> None:
         self._definition = definition
+        self._of_events = of_events
         self._entity = entity
         self._layout = {column.name: column for column in layout}
         self._keys = [f"_k{column.key_part}" for column in key_columns(layout)]
@@ -66,13 +78,19 @@ class _Links:
             needs=needs,
         )
         yield Step.creating(
-            "Note the records that are deleted", NewTable(name=Table.LEAVING, query=self._leaving()), needs=needs
+            "Note the records that are deleted",
+            NewTable(name=Table.LEAVING, query=self._leaving()),
+            needs=needs | {Table.RECORDS},
         )
         yield from self._spared()
         for reference in self._own_references():
             yield Step.creating(
                 f"Collect the records of {reference.entity.logical_name} as the run leaves them",
-                NewTable(name=_linkable(reference), query=self._linkable(reference)),
+                NewTable(
+                    name=_linkable(reference),
+                    query=self._linkable(reference),
+                    is_view=self._times_searched(reference) == 1,
+                ),
                 origin,
                 needs=needs | {Table.RECORDS, Table.LEAVING, reference.name},
             )
@@ -108,8 +126,7 @@ FROM desired LEFT JOIN current AS target ON {same}""".strip()
     def _leaving(self) -> str:
         if not self._full or self._definition.sync_behaviour.dropped != "delete":
             return "SELECT _id FROM current LIMIT 0"
-        same = " AND ".join(f"target.{key} = desired.{key}" for key in self._keys)
-        return f"SELECT _id FROM current AS target WHERE NOT EXISTS (SELECT 1 FROM desired WHERE {same})"
+        return "SELECT _id FROM current ANTI JOIN (SELECT _id FROM records WHERE NOT is_new) AS kept USING (_id)"
 
     def _spared(self) -> Iterator[Step]:
         """What is protected from being dropped stays."""
@@ -136,17 +153,24 @@ WHERE _id IN (SELECT target._id FROM current AS target JOIN protected ON {same})
     def _is_own(self, reference: Reference) -> bool:
         return reference.entity.logical_name == self._entity.logical_name
 
+    def _times_searched(self, reference: Reference) -> int:
+        """How often the statement that resolves the lookups reads the records of a reference."""
+        candidates = (each for lookup in self._lookups for each in lookup.candidates if each.reference == reference)
+        return sum(2 if each.default else 1 for each in candidates)
+
     def _linkable(self, reference: Reference) -> str:
         keys = [f"_k{column.key_part}" for column in reference.columns]
         listed = ", ".join(f"held.{key}" for key in keys)
         held = f"SELECT held._id, held._created, {listed}\nFROM {reference.name} AS held"
         after = [self._after(column) for column in reference.columns]
         if None in after:  # the source does not set what is searched: new records cannot be found by it
-            return f"{held}\nWHERE held._id NOT IN (SELECT _id FROM leaving)"
+            return f"{held} ANTI JOIN leaving USING (_id)"
         values = ", ".join(f"{value} AS {key}" for value, key in zip(after, keys, strict=True))
+        held_now = any("target." in value for value in after if value)
+        target = " LEFT JOIN current AS target ON target._id = records._id" if held_now else ""
         rows = f"""
 SELECT records._id, records._created, {values}
-FROM records JOIN desired ON desired._row = records._row LEFT JOIN current AS target ON target._id = records._id
+FROM records JOIN desired ON desired._row = records._row{target}
 WHERE {self._findable(reference)}""".strip()
         if not self._full:
             same = " AND ".join(f"held.{key} = found.{key}" for key in keys)
@@ -155,11 +179,10 @@ WHERE {self._findable(reference)}""".strip()
 UNION ALL
 SELECT * FROM ({rows}) AS found
 WHERE NOT EXISTS (SELECT 1 FROM {reference.name} AS held WHERE {same})""".strip()
-        return f"""
-{rows}
-UNION ALL
-{held}
-WHERE held._id NOT IN (SELECT _id FROM leaving) AND held._id NOT IN (SELECT _id FROM records)""".strip()
+        others = "ANTI JOIN leaving USING (_id) ANTI JOIN records USING (_id)"
+        if not self._of_events:  # first by their ids alone: they are few, and the match columns of all are not folded
+            others = f"SEMI JOIN (SELECT _id FROM {reference.name} {others}) AS others USING (_id)"
+        return f"{rows}\nUNION ALL\n{held} {others}"
 
     def _findable(self, reference: Reference) -> str:
         conditions = ["true"]
@@ -176,6 +199,8 @@ WHERE held._id NOT IN (SELECT _id FROM leaving) AND held._id NOT IN (SELECT _id 
         own = self._layout.get(column.name)
         if own is None or not own.writes or own.late or own.attribute.polymorphic:
             return None
+        if own.key_part and not self._of_events:  # the row's record has the same key, or is new
+            return f"desired._k{own.key_part}"
         name = quoted(own.name)
         given_here = sent(own)
         if self._definition.sync_behaviour.changed == "ignore" or not own.attribute.updatable:

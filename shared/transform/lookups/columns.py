@@ -7,7 +7,7 @@ values*: one for each entry of `lookup` and each column that it matches. In `des
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +15,7 @@ from shared.definitions.models import Lookup, Mapping, SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.keys import normalise_key
-from shared.transform.targets import TargetColumn, sql_type
+from shared.transform.targets import TEXTS, TargetColumn, sql_type
 from shared.workspace import Table, literal, quoted
 
 __all__ = [
@@ -66,7 +66,8 @@ class MatchValue:
     Attributes:
         source: The source column; empty if an expression gives the value.
         column: The column that it is searched in.
-        name: The column of `desired` that holds it, typed as `attribute`.
+        name: The column of `desired` that holds it, typed as `attribute`; NULL where it equals its comparable form,
+            because most values do, and the same text twice would be a third of what a lookup adds to the table.
         attribute: The match column under that name.
     """
 
@@ -79,6 +80,16 @@ class MatchValue:
     def key(self) -> str:
         """The column of `desired` that holds the value in comparable form."""
         return f"key:{self.name}"
+
+    def written(self, table: str = "") -> str:
+        """SQL of the value as the source gives it, over a table with the columns of `desired`."""
+        return f"coalesce({table}{quoted(self.name)}, {table}{quoted(self.key)})"
+
+    def is_like(self, other: MatchValue) -> bool:
+        """Whether both come from the same source column, and have the same typed and comparable forms."""
+        mine, theirs = replace(self.attribute, name=""), replace(other.attribute, name="")
+        texts = mine.type in TEXTS and theirs.type in TEXTS  # a text that is searched for may be of any length
+        return self.source == other.source and (texts or mine == theirs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +151,13 @@ class LookupColumn:
 
     @property
     def values(self) -> tuple[MatchValue, ...]:
-        """What it needs of the source; of a list of parties the one text, which is divided later."""
+        """What it needs of the source, each once; of a list of parties the one text, which is divided later."""
         if self.is_list:
             source = next(iter(self.mapping.sources), "")
             text = AttributeMetadata(name=self.name, type=AttributeType.MEMO)
             return (MatchValue(source=source, column="", name=self.name, attribute=text),)
-        return tuple(value for candidate in self.candidates for value in candidate.values)
+        found = (value for candidate in self.candidates for value in candidate.values)
+        return tuple({value.name: value for value in found}.values())
 
     @property
     def rows(self) -> str:
@@ -281,16 +293,16 @@ class _Columns:
         part = keys.index(mapping.target) + 1 if mapping.target in keys else None
         tables = [table for lookup in mapping.lookups for table in self._tables(lookup, attribute)]
         late = self._entity.logical_name in tables and part is None
-        candidates = [
+        candidates = _sharing_values(
             candidate
             for number, lookup in enumerate(mapping.lookups)
             for candidate in self._candidates(_Entry(mapping, lookup, number, path), attribute, late=late)
-        ]
+        )
         return LookupColumn(
             attribute=attribute,
             mapping=mapping,
             place=place,
-            candidates=tuple(candidates),
+            candidates=candidates,
             selector=next((lookup.entity_from for lookup in mapping.lookups if lookup.entity_from), ""),
             late=late,
             key_part=part,
@@ -379,6 +391,18 @@ class _Entry:
     def name_of(self, table: str, column: str) -> str:
         entry = table if self.lookup.entity_from else str(self.number)
         return f"{self.mapping.target}.{entry}.{column}"
+
+
+def _sharing_values(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """The entries of one lookup; a value that several of them search for is typed, folded and stored once."""
+    known: list[MatchValue] = []
+    found = []
+    for candidate in candidates:
+        values = [next((each for each in known if each.is_like(value)), value) for value in candidate.values]
+        known += [value for value in values if value not in known]
+        shared = (replace(value, column=own.column) for value, own in zip(values, candidate.values, strict=True))
+        found.append(replace(candidate, values=tuple(shared)))
+    return tuple(found)
 
 
 def _spread(sources: Sequence[str], names: Sequence[str]) -> Sequence[str]:

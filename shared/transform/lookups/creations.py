@@ -51,7 +51,7 @@ def creation_steps(definition: SyncDefinition, lookups: Sequence[LookupColumn], 
 
 
 def _missing(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
-    present = " AND ".join(f"desired.{quoted(value.name)} IS NOT NULL" for value in candidate.values)
+    present = " AND ".join(f"{value.written('desired.')} IS NOT NULL" for value in candidate.values)
     return f"desired.{quoted(link_name(lookup.name))} = 0 AND {present} AND NOT ({unless})"
 
 
@@ -62,14 +62,14 @@ def _planned_id(candidate: Candidate) -> str:
 
 def id_of(text: str) -> str:
     """SQL of an id that is a digest of a text, in the form of version 8 (RFC 9562)."""
-    digest = f"md5({text})"
-    return f"CAST(concat(substr({digest}, 1, 12), '8', substr({digest}, 14, 3), 'a', substr({digest}, 18)) AS UUID)"
+    # The digest is written once: DuckDB would compute it as often as it is written.
+    return rf"CAST(regexp_replace(md5({text}), '^(.{{12}}).(.{{3}}).', '\18\2a') AS UUID)"
 
 
 def _created(definition: SyncDefinition, lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
     entity = candidate.reference.entity
     match = {column.name: column for column in candidate.reference.columns}
-    members = [to_service(match[value.column], f"desired.{quoted(value.name)}") for value in candidate.values]
+    members = [to_service(match[value.column], value.written("desired.")) for value in candidate.values]
     key = "'{' || " + " || ',' || ".join(members) + " || '}'"
     extra = [_target(entity, name) for name in candidate.lookup.create]
     payload = f"left({key}, length({key}) - 1)"

@@ -57,7 +57,9 @@ def split_steps(lookups: Iterable[LookupColumn], match: KeyMatch, *, unless: str
 
 
 def _split(lookup: LookupColumn, match: KeyMatch, unless: str) -> str:
-    name, values = quoted(lookup.name), [value for candidate in lookup.candidates for value in candidate.values]
+    name = quoted(lookup.name)
+    found = (value for candidate in lookup.candidates for value in candidate.values)
+    values = {value.name: value for value in found}.values()  # several entries may search for one value
     typed = ", ".join(f"TRY_CAST(text AS {sql_type(value.attribute)}) AS {quoted(value.name)}" for value in values)
     keys = ", ".join(
         f"{normalise_key(value.attribute, quoted(value.name), match)} AS {quoted(value.key)}" for value in values

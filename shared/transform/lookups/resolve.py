@@ -42,9 +42,9 @@ Found = Callable[[Candidate], str]
 """SQL of the records that a candidate may find: `k1`… (comparable), `n` (how many have the key), `id`."""
 
 
-def reference_steps(lookups: Sequence[LookupColumn]) -> tuple[Step, ...]:
+def reference_steps(references: Sequence[Reference]) -> tuple[Step, ...]:
     """Return the steps that make the tables which the referenced records are read into."""
-    return tuple(_reference_step(reference) for reference in references(lookups))
+    return tuple(_reference_step(reference) for reference in references)
 
 
 def _reference_step(reference: Reference) -> Step:
@@ -112,7 +112,7 @@ def searched_values(lookups: Sequence[LookupColumn], reference: Reference, *, un
 
 
 def _searched(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
-    key = _key_object(candidate, [quoted(value.name) for value in candidate.values])
+    key = _key_object(candidate, [value.written() for value in candidate.values])
     keys = [quoted(value.key) for value in candidate.values]
     conditions = [f"{key} IS NOT NULL" for key in keys]
     if candidate.when:
@@ -208,7 +208,8 @@ class _Value:
             yield f"_k{self._lookup.key_part} = {value}"
         yield f"{quoted(name)} = {value}"
         yield f"{quoted(link_name(name))} = {result}"
-        yield f"{quoted(f'_omit_{name}')} = ({' OR '.join(dict.fromkeys(keeps))})"
+        if len(keeps) > 1:
+            yield f"{quoted(f'_omit_{name}')} = ({' OR '.join(dict.fromkeys(keeps))})"
 
     def _own(self, name: str) -> str:
         return f"d.{quoted(name)}"
@@ -298,7 +299,7 @@ def _columns(lookup: LookupColumn) -> str:
 
 def _value_class(lookup: LookupColumn) -> str:
     """What kind of value was searched for; never the value itself."""
-    text = f"CAST({quoted(lookup.candidates[0].values[0].name)} AS VARCHAR)"
+    text = f"CAST({lookup.candidates[0].values[0].written()} AS VARCHAR)"
     guid = r"'^\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?$'"
     return f"""CASE
     WHEN {text} IS NULL THEN 'of another type than the column'

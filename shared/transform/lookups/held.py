@@ -1,0 +1,66 @@
+"""Lookups in the table that is synced: where the run reads that table whole, its records are not read again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.definitions.models import Strategy, SyncDefinition
+from shared.entities import EntityMetadata
+from shared.transform.lookups.columns import LookupColumn, Reference, references
+from shared.transform.targets import TargetColumn
+from shared.workspace import NewTable, Step, Table
+
+__all__ = ["held_references", "held_steps"]
+
+
+def held_references(
+    definition: SyncDefinition,
+    entity: EntityMetadata,
+    layout: Sequence[TargetColumn],
+    lookups: Sequence[LookupColumn],
+) -> tuple[Reference, ...]:
+    """Return the references whose records and match columns are all in `current`, once it has the whole table."""
+    if definition.sync_behaviour.strategy is not Strategy.FULL or definition.destination.filter:
+        return ()
+    columns = {column.name: column for column in layout}
+    return tuple(
+        each
+        for each in references(lookups)
+        if each.entity.logical_name == entity.logical_name
+        and not each.filter
+        and all(_is_held(entity, columns, column) for column in each.columns)
+        and _has_age(definition, lookups, each)
+    )
+
+
+def _is_held(entity: EntityMetadata, layout: dict[str, TargetColumn], column: TargetColumn) -> bool:
+    own = layout.get(column.name)
+    return column.name == entity.primary_id or (own is not None and own.attribute == column.attribute)
+
+
+def _has_age(definition: SyncDefinition, lookups: Sequence[LookupColumn], reference: Reference) -> bool:
+    """When records were created is needed to choose among several; it is read where the sync key is not unique."""
+    if {column.name for column in reference.columns} == set(definition.sync_behaviour.sync_key):
+        return True
+    candidates = (each for lookup in lookups for each in lookup.candidates if each.reference == reference)
+    return all(each.lookup.on_ambiguous == "reject" for each in candidates)
+
+
+def held_steps(entity: EntityMetadata, held: Sequence[Reference]) -> tuple[Step, ...]:
+    """Return the steps that make the records of `current`, and those set aside, what these references search."""
+    return tuple(_held_step(entity, reference) for reference in held)
+
+
+def _held_step(entity: EntityMetadata, reference: Reference) -> Step:
+    keys = [
+        f"{'_id' if column.name == entity.primary_id else column.key_sql} AS _k{column.key_part}"
+        for column in reference.columns
+    ]
+    items = ", ".join(("_id", "_created", *keys))
+    query = f"SELECT {items} FROM current\nUNION ALL\nSELECT {items} FROM set_aside"
+    return Step.creating(
+        f"Let lookups search the records of {entity.logical_name} that were read",
+        NewTable(name=reference.name, query=query, is_view=True),
+        "destination.mappings",
+        needs=frozenset({Table.CURRENT, Table.SET_ASIDE}),
+    )
