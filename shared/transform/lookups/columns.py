@@ -15,7 +15,8 @@ from shared.definitions.models import Lookup, Mapping, SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.keys import normalise_key
-from shared.transform.targets import TEXTS, TargetColumn, sql_type
+from shared.transform.lookups.values import MatchValue, given_name, link_name, selector_name
+from shared.transform.targets import TargetColumn, sql_type
 from shared.workspace import Table, literal, quoted
 
 __all__ = [
@@ -57,39 +58,6 @@ class Reference:
     def key_of(self, column: str) -> str:
         """The column of the workspace's table that holds a match column in comparable form."""
         return next(f"_k{each.key_part}" for each in self.columns if each.name == column)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatchValue:
-    """A value of the source that identifies a referenced record, or a part of what identifies it.
-
-    Attributes:
-        source: The source column; empty if an expression gives the value.
-        column: The column that it is searched in.
-        name: The column of `desired` that holds it, typed as `attribute`; NULL where it equals its comparable form,
-            because most values do, and the same text twice would be a third of what a lookup adds to the table.
-        attribute: The match column under that name.
-    """
-
-    source: str
-    column: str
-    name: str
-    attribute: AttributeMetadata
-
-    @property
-    def key(self) -> str:
-        """The column of `desired` that holds the value in comparable form."""
-        return f"key:{self.name}"
-
-    def written(self, table: str = "") -> str:
-        """SQL of the value as the source gives it, over a table with the columns of `desired`."""
-        return f"coalesce({table}{quoted(self.name)}, {table}{quoted(self.key)})"
-
-    def is_like(self, other: MatchValue) -> bool:
-        """Whether both come from the same source column, and have the same typed and comparable forms."""
-        mine, theirs = replace(self.attribute, name=""), replace(other.attribute, name="")
-        texts = mine.type in TEXTS and theirs.type in TEXTS  # a text that is searched for may be of any length
-        return self.source == other.source and (texts or mine == theirs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,21 +136,6 @@ class LookupColumn:
     def policy(self) -> str:
         """What happens if no record is found: the last entry says it."""
         return self.mapping.lookups[-1].on_missing
-
-
-def selector_name(target: str) -> str:
-    """The column of `desired` that names the table which a row refers to."""
-    return f"{target}.table"
-
-
-def given_name(target: str) -> str:
-    """The column of `desired` that says whether the row has anything to search for."""
-    return f"given:{target}"
-
-
-def link_name(target: str) -> str:
-    """The column of `desired` that says how a lookup ended: NULL well, 0 not found, else how many were found."""
-    return f"link:{target}"
 
 
 def related_tables(definition: SyncDefinition, entity: EntityMetadata) -> frozenset[str]:
