@@ -117,18 +117,18 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
     """New records parents first, then references between them, then what exists, then deletes children first."""
     for generation, count in workspace.query(waves_query(Table.GENERATIONS, CREATES)):
         condition = f"{CREATES} AND {in_generation(Table.GENERATIONS, generation)}"
-        changes = _follow_parents(workspace, order, condition)
+        changes = _follow_parents(writing, workspace, order, condition)
         if order.adoption is None:
             writing.send(changes, count)
             writing.identify()
         else:
             writing.insert(changes, order.adoption)
-    _follow_parents(workspace, order, "false")
+    _follow_parents(writing, workspace, order, "false")
     workspace.execute(failed_links())
     writing.link(_linked(workspace))
     writing.recount()
     existing = f"NOT {CREATES} AND action <> 'delete'"
-    writing.send(_follow_parents(workspace, order, existing), 1)
+    writing.send(_follow_parents(writing, workspace, order, existing), 1)
     if not order.drops:
         writing.send(_changes(workspace, "action = 'delete'"), 1)
         return
@@ -137,12 +137,16 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
         writing.send(_changes(workspace, f"action = 'delete' AND {part}"), count)
 
 
-def _follow_parents(workspace: Workspace, order: WriteOrder, condition: str) -> Iterator[Change]:
-    """Some changes, after what has become of the new records that they refer to."""
+def _follow_parents(writing: _Writing, workspace: Workspace, order: WriteOrder, condition: str) -> Iterator[Change]:
+    """Some changes, after what has become of the new records that they refer to.
+
+    Where the run has stopped, new records may be missing because they were not sent, which is no failure.
+    """
     for column in order.late:
         for statement in actual_ids(column):
             workspace.execute(statement)
-    workspace.execute(failed_parents(condition))
+    if not writing.stopped:
+        workspace.execute(failed_parents(condition))
     return _changes(workspace, f"{condition} AND {NOT_SETTLED}")
 
 

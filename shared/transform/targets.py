@@ -116,6 +116,7 @@ class TargetColumn:
         rules: Of a state: which states of this table a plain update does not set; None where it sets all.
         resolved: Its value is found by a lookup step.
         late: That step follows the reading of the target.
+        by_age: A lookup chooses among records by their date of creation.
         binds: The tables that a lookup can refer to; empty for other columns.
         write: When its value is written.
         collection: For the parties of an activity, the property that a create gives them in: one for all lists.
@@ -135,6 +136,7 @@ class TargetColumn:
     rules: StateRules | None = None
     resolved: bool = False
     late: bool = False
+    by_age: bool = False
     binds: tuple[Bind, ...] = ()
     write: WritePolicy = WritePolicy.ALWAYS
     collection: str = ""
@@ -218,6 +220,7 @@ def _mapped(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping
         key_sql=normalise_key(attribute, own, behaviour.key_match) if key else "",
         resolved=bool(mapping.lookups),
         late=entity.logical_name in tables and key is None,
+        by_age=entity.logical_name in tables and any(lookup.on_ambiguous != "reject" for lookup in mapping.lookups),
         binds=_binds(entity, attribute),
         write=mapping.write,
         collection=f"{entity.logical_name}_activity_parties" if attribute.is_list else "",

@@ -97,9 +97,10 @@ class Records:
 
 
 def selected(entity: EntityMetadata, layout: Sequence[TargetColumn]) -> tuple[str, ...]:
-    """Only what the run needs: the id and the layout's columns; when created, where duplicates of the key may exist."""
+    """Only what the run needs: the id and the layout's columns; when created, where the age of records decides."""
     columns = [entity.primary_id, *(column_in_url(column.held) for column in _read_columns(layout))]
-    if _may_hold_duplicates(entity, layout) and "createdon" in entity.attributes:
+    aged = _may_hold_duplicates(entity, layout) or any(column.by_age for column in layout)
+    if aged and "createdon" in entity.attributes:
         columns.append("createdon")
     return tuple(dict.fromkeys(columns))
 

@@ -113,7 +113,7 @@ WHERE found._change = outcomes._change AND outcomes.result IN {_DONE}""".strip()
 def creations_query(columns: Sequence[TargetColumn]) -> str:
     """SQL for (number, id, key, payload) of the records of a table that lookups create, its parameter the table.
 
-    Only those that a row still refers to: other errors may have rejected the others.
+    Only those that a change refers to: other rows may have been rejected, or their changes are ignored.
     """
     return f"""
 SELECT _creation, CAST(id AS VARCHAR), key, payload FROM creations
@@ -130,7 +130,8 @@ FORGET_CREATED: Final = "DELETE FROM creations WHERE id IN (SELECT id FROM creat
 
 
 def _referred(columns: Sequence[TargetColumn]) -> str:
-    return f"({' OR '.join(f'id IN (SELECT {record_of(column)} FROM desired)' for column in columns)})"
+    changed = "FROM desired JOIN changes ON changes._row = desired._row"
+    return f"({' OR '.join(f'id IN (SELECT {record_of(column)} {changed})' for column in columns)})"
 
 
 def without_creations(columns: Sequence[TargetColumn]) -> str:

@@ -17,7 +17,7 @@ from shared.reconcile.columns import given, names, on_insert, payload, sent
 from shared.transform import TargetColumn, key_columns, late_lookups
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import Candidate, LookupColumn, Reference, link_name, references
-from shared.transform.lookups.creations import id_of
+from shared.transform.lookups.creations import creation_steps, id_of
 from shared.transform.lookups.resolve import chosen, found_in_reference, link_update, report_links, unresolved
 from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
@@ -27,7 +27,9 @@ MOST_GENERATIONS: Final = 20
 """Levels of new parents that are created one after the other; deeper references are written after all creates."""
 DEFERRED: Final = -2
 """What `link:<column>` of a new row holds if the reference is written after all records exist."""
-_MOST_STEPS: Final = 100  # levels over which the rejection of a parent is passed on
+# A new record has no date yet, and comes last. Several in the order of their rows, also once they exist: they are made
+# in one second, or in this order.
+_AGE: Final = "_created, _place"
 _DESIRED: Final = frozenset({Table.DESIRED})
 
 
@@ -101,6 +103,7 @@ class _Links:
             origin,
             needs=_DESIRED | tables,
         )
+        yield from creation_steps(self._definition, self._lookups, unless="false")
         yield Step.creating(
             "Note which rows refer to new records",
             NewTable(name=Table.PARENTS, query=self._parents()),
@@ -161,7 +164,7 @@ WHERE _id IN (SELECT target._id FROM current AS target JOIN protected ON {same})
     def _linkable(self, reference: Reference) -> str:
         keys = [f"_k{column.key_part}" for column in reference.columns]
         listed = ", ".join(f"held.{key}" for key in keys)
-        held = f"SELECT held._id, held._created, {listed}\nFROM {reference.name} AS held"
+        held = f"SELECT held._id, held._created, 0 AS _place, {listed}\nFROM {reference.name} AS held"
         after = [self._after(column) for column in reference.columns]
         if None in after:  # the source does not set what is searched: new records cannot be found by it
             return f"{held} ANTI JOIN leaving USING (_id)"
@@ -169,7 +172,7 @@ WHERE _id IN (SELECT target._id FROM current AS target JOIN protected ON {same})
         held_now = any("target." in value for value in after if value)
         target = " LEFT JOIN current AS target ON target._id = records._id" if held_now else ""
         rows = f"""
-SELECT records._id, records._created, {values}
+SELECT records._id, records._created, records._row AS _place, {values}
 FROM records JOIN desired ON desired._row = records._row{target}
 WHERE {self._findable(reference)}""".strip()
         if not self._full:
@@ -215,7 +218,7 @@ WHERE NOT EXISTS (SELECT 1 FROM {reference.name} AS held WHERE {same})""".strip(
         columns = ", ".join(f"{key} AS k{place}" for place, key in enumerate(keys, 1))
         present = " AND ".join(f"{key} IS NOT NULL" for key in keys)
         return f"""
-    SELECT {columns}, count(*) AS n, {chosen(candidate, "_id")} AS id
+    SELECT {columns}, count(*) AS n, {chosen(candidate, "_id", _AGE)} AS id
     FROM {_linkable(candidate.reference)} WHERE {present} GROUP BY {", ".join(keys)}""".strip()
 
     # -- Parents ---------------------------------------------------------------------------------------------------
@@ -231,12 +234,11 @@ WHERE NOT EXISTS (SELECT 1 FROM {reference.name} AS held WHERE {same})""".strip(
     def _passed_on(self) -> Iterator[Step]:
         """A reference to a new record whose row is rejected finds nothing, and may reject its own row."""
         lost = f"""
-WITH RECURSIVE lost(_row, steps) AS (
-  SELECT _row, 0 FROM desired WHERE {unresolved(self._lookups)}
+WITH RECURSIVE lost(_row) AS (
+  SELECT _row FROM desired WHERE {unresolved(self._lookups)}
   UNION
-  SELECT parents._row, lost.steps + 1 FROM lost JOIN parents ON parents.parent = lost._row
-  WHERE parents.rejects AND lost.steps < {_MOST_STEPS})
-SELECT DISTINCT _row FROM lost""".strip()
+  SELECT parents._row FROM lost JOIN parents ON parents.parent = lost._row WHERE parents.rejects)
+FROM lost""".strip()
         yield Step.creating(
             "Pass on the rejection of new parents",
             NewTable(name=Table.UNLINKED, query=lost),
@@ -278,9 +280,15 @@ WITH RECURSIVE depth(_row, generation) AS (
   SELECT DISTINCT parent, 0 FROM parents WHERE parent NOT IN (SELECT _row FROM parents)
   UNION
   SELECT parents._row, depth.generation + 1 FROM depth JOIN parents ON parents.parent = depth._row
-  WHERE depth.generation < {MOST_GENERATIONS})
-SELECT _row, CAST(coalesce(max(generation), {MOST_GENERATIONS}) AS INTEGER) AS generation
-FROM (SELECT DISTINCT _row FROM parents) FULL JOIN depth USING (_row) GROUP BY _row""".strip()
+  WHERE depth.generation < {MOST_GENERATIONS}),
+last(_row) AS (
+  SELECT _row FROM parents WHERE _row NOT IN (SELECT _row FROM depth WHERE generation < {MOST_GENERATIONS})
+  UNION
+  SELECT _row FROM depth WHERE generation = {MOST_GENERATIONS}
+  UNION
+  SELECT parents._row FROM last JOIN parents ON parents.parent = last._row)
+SELECT _row, CAST(max(generation) AS INTEGER) AS generation
+FROM (FROM depth UNION ALL SELECT _row, {MOST_GENERATIONS} FROM last) GROUP BY _row""".strip()
         yield Step.creating(
             "Order new records: parents first",
             NewTable(name=Table.GENERATIONS, query=generations),

@@ -199,6 +199,9 @@ class _Lookup:
         if key is None or not key.active:
             message = f"on_missing: create needs an active alternate key of {entity.logical_name} over {said}"
             yield Problem(message=message, path=f"{self._path}.on_missing")
+        if links := [name for name in names if name in entity.attributes and entity.attributes[name].refers]:
+            message = f"on_missing: create cannot set {_listed(links)} of {entity.logical_name}: it is a lookup itself"
+            yield Problem(message=message, path=f"{self._path}.on_missing")
         labels = [column.label for column in self._definition.source.columns]
         for name, text in lookup.create.items():
             path = f"{self._path}.create.{name}"

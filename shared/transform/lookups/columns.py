@@ -301,6 +301,8 @@ class _Columns:
                     key_part=len(known) + 1,
                     key_sql=normalise_key(attribute, quoted(name), self._match),
                 )
+            if lookup.on_ambiguous != "reject":
+                known[name] = replace(known[name], by_age=True)
         return self._reference(key)
 
     def _default(self, lookup: Lookup, values: Sequence[MatchValue]) -> tuple[str, ...]:

@@ -87,13 +87,19 @@ def found_in_reference(candidate: Candidate) -> str:
     FROM {candidate.reference.name} WHERE {present} GROUP BY {", ".join(keys)}""".strip()
 
 
-def chosen(candidate: Candidate, record: str) -> str:
-    """SQL of the record that is used where several have a key; where that is refused, of any."""
+def chosen(candidate: Candidate, record: str, order: str = "_created") -> str:
+    """SQL of the record that is used where several have a key; where that is refused, of any.
+
+    Args:
+        candidate: What says which one.
+        record: SQL of its id, which decides between records of one moment.
+        order: SQL of what is lowest for the oldest, of several parts joined with commas.
+    """
     match candidate.lookup.on_ambiguous:
         case "oldest":
-            return f"arg_min({record}, (_created, {record}))"
+            return f"arg_min({record}, ({order}, {record}))"
         case "newest":
-            return f"arg_max({record}, (_created, {record}))"
+            return f"arg_max({record}, ({order}, {record}))"
         case "reject":
             return f"any_value({record})"
 
@@ -198,11 +204,13 @@ class _Value:
         keeps = [f"{self._lookup.rows}.{quoted(f'_omit_{name}')}"]
         if self._lookup.policy == "keep":
             keeps.append(f"coalesce({result} = {NOT_FOUND}, false)")
+        empty = f"({value} IS NULL AND {result} IS NULL)"
         if self._lookup.mapping.on_null is NullPolicy.KEEP:
-            keeps.append(f"{value} IS NULL")
-        if not self._lookup.attribute.clearable or self._lookup.key_part:
-            result = f"CASE WHEN {value} IS NULL AND NOT {' AND NOT '.join(keeps)} AND {result} IS NULL THEN "
-            result += f"{CANNOT_BE_EMPTY} ELSE found.s{self._number} END"
+            keeps.append(empty)  # what is not found has a policy of its own
+        if self._lookup.key_part:
+            result = f"CASE WHEN {empty} THEN {CANNOT_BE_EMPTY} ELSE {result} END"
+        elif not self._lookup.attribute.clearable:
+            result = f"CASE WHEN {empty} AND NOT {' AND NOT '.join(keeps)} THEN {CANNOT_BE_EMPTY} ELSE {result} END"
             keeps.append(f"{value} IS NULL")
         if self._lookup.key_part:
             yield f"_k{self._lookup.key_part} = {value}"
@@ -245,7 +253,12 @@ def _rejects(lookup: LookupColumn) -> str:
     link = quoted(link_name(lookup.name))
     if lookup.key_part:
         return f"{link} IS NOT NULL"
-    return f"coalesce({link} > {-1 if lookup.policy == 'reject' else NOT_FOUND}, false)"
+    return f"coalesce({link} {'>=' if _needs_a_record(lookup) else '>'} {NOT_FOUND}, false)"
+
+
+def _needs_a_record(lookup: LookupColumn) -> bool:
+    """Whether a row is rejected if no record is found; what cannot be created, because it lacks a value, is missing."""
+    return lookup.policy in {"reject", "create"}
 
 
 def report_links(lookups: Sequence[LookupColumn]) -> Iterator[Step]:
@@ -271,7 +284,7 @@ def _reports(lookup: LookupColumn) -> Iterator[tuple[str, str, ErrorType, bool, 
     missing = (
         f"concat({literal(_missing(lookup))}, {_value_class(lookup)}, {literal(consequence.get(lookup.policy, ''))})"
     )
-    rejects = lookup.policy == "reject" or lookup.key_part is not None
+    rejects = _needs_a_record(lookup) or lookup.key_part is not None
     yield "Report lookups that find no record", f"{link} = {NOT_FOUND}", ErrorType.UNRESOLVED_LINK, rejects, missing
     several = f"concat({link}, {literal(f' records of {_tables(lookup)} have this {_columns(lookup)}')})"
     yield "Report lookups that find several records", f"{link} > 1", ErrorType.AMBIGUOUS_LINK, True, several

@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from shared.transform import from_service, layout, to_service
+from shared.transform import from_service, layout, to_payload, to_service, to_shown
 from shared.transform.targets import TargetColumn
 from shared.workspace import SqlValue, Workspace, literal
+from tests.unit.transform.lookups.relations import LINKED, linking, to
 from tests.unit.transform.world import ACCOUNT, definition
 
 
@@ -76,3 +77,61 @@ def test_a_value_is_read_in_the_type_it_is_compared_in(
     """Empty text is null, decimals come at the column's precision, sets are sorted, moments end at the second."""
     ((read,),) = workspace.query(f"SELECT {from_service(column(name), f'CAST({literal(text)} AS VARCHAR)')}")
     assert read == value
+
+
+RECORD = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+
+def lookup(name: str) -> TargetColumn:
+    mappings = {
+        "contact": to("contact", match="code"),
+        "customer": to("customer", entity="account", match="name"),
+        "owner": to("owner", entity="team", match="fullname"),
+    }
+    return next(each for each in layout(linking(mappings[name]), LINKED) if each.name == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "held", "text"),
+    [
+        ("contact", RECORD, None, f'"Contact@odata.bind":"/contacts({RECORD})"'),
+        ("contact", None, RECORD, '"Contact":null'),
+        ("customer", f"account:{RECORD}", None, f'"customer_account@odata.bind":"/accounts({RECORD})"'),
+        ("customer", f"contact:{RECORD}", f"account:{RECORD}", f'"customer_contact@odata.bind":"/contacts({RECORD})"'),
+        ("customer", None, f"contact:{RECORD}", '"customer_contact":null'),
+        ("customer", None, None, '"customer_account":null'),
+        ("owner", f"team:{RECORD}", None, f'"ownerid@odata.bind":"/teams({RECORD})"'),
+    ],
+)
+def test_a_lookup_is_written_through_its_navigation_property(
+    workspace: Workspace, name: str, value: str | None, held: str | None, text: str
+) -> None:
+    """Of several tables by the table of the record; it is cleared by that of the record that it refers to."""
+    target = lookup(name)
+    sql, held_sql = (f"CAST({literal(each)} AS {target.sql_type})" for each in (value, held))
+    assert workspace.query(f"SELECT {to_payload(target, sql, held_sql)}") == [(text,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "key", "shown"),
+    [
+        ("contact", RECORD, f'"{RECORD}"', f'"{RECORD}"'),
+        ("customer", f"account:{RECORD}", f'"{RECORD}"', f'"account:{RECORD}"'),
+        ("customer", None, "null", "null"),
+    ],
+)
+def test_a_lookup_in_a_key_is_an_id_and_people_see_its_table(
+    workspace: Workspace, name: str, value: str | None, key: str, shown: str
+) -> None:
+    """The table is only said where there are several."""
+    target = lookup(name)
+    sql = f"CAST({literal(value)} AS {target.sql_type})"
+    found = workspace.query(f"SELECT {to_service(target, sql)}, {to_shown(target, sql)}")
+    assert found == [(f'"{name}":{key}', f'"{name}":{shown}')]
+
+
+def test_a_lookup_with_several_tables_is_read_with_its_table(workspace: Workspace) -> None:
+    """Nothing is nothing, whatever the table says."""
+    target = lookup("customer")
+    sql = f"SELECT {from_service(target, literal(RECORD), literal('contact'))}, {from_service(target, 'NULL', 'NULL')}"
+    assert workspace.query(sql) == [(f"contact:{RECORD}", None)]

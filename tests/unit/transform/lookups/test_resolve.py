@@ -1,0 +1,287 @@
+"""Lookups in other tables: what is found, what becomes of the rest, and what is said about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.transform import early_lookups, references, searched_values
+from shared.workspace import Workspace
+from tests.unit.transform.lookups.relations import (
+    LINKED,
+    column,
+    errors,
+    id_of,
+    linking,
+    messages,
+    record,
+    resolved,
+    to,
+)
+
+DOES = (
+    record(1, code="c1", fullname="Doe"),
+    record(2, code="c2", fullname="doe "),
+    record(3, code="c3", fullname=None),
+)
+
+
+def test_a_record_is_found_as_the_service_compares_texts(workspace: Workspace) -> None:
+    """Case and spaces at the end do not count; an empty value refers to nothing, and is not an error."""
+    sync = linking(to("contact", match="code"))
+    resolved(workspace, sync, [["1", "C1 ", ""], ["2", "c2", ""], ["3", "", ""]], contact=DOES)
+
+    assert column(workspace, "contact") == {"1": id_of(1), "2": id_of(2), "3": None}
+    assert column(workspace, "_omit_contact") == {"1": "false", "2": "false", "3": "false"}
+    assert errors(workspace) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept", "omitted", "said"),
+    [
+        ("reject", False, None, ""),
+        ("clear", True, "false", "; contact is cleared"),
+        ("keep", True, "true", "; contact keeps its value"),
+    ],
+)
+def test_what_is_not_found_is_rejected_cleared_or_kept(
+    workspace: Workspace, *, policy: str, kept: bool, omitted: str | None, said: str
+) -> None:
+    """The row is reported in each case, with the match column and the kind of value, never the value."""
+    sync = linking(to("contact", match="code", on_missing=policy))
+    resolved(workspace, sync, [["1", "nobody", ""]], contact=DOES)
+
+    assert column(workspace, "contact") == ({"1": None} if kept else {})
+    if kept:
+        assert column(workspace, "_omit_contact") == {"1": omitted}
+    assert errors(workspace) == [(1, "a", "Unresolved Link", not kept)]
+    assert messages(workspace) == [f"no contact has this code; the value is a text of 6 characters{said}"]
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("oldest", id_of(1)), ("newest", id_of(2))])
+def test_of_several_records_the_oldest_or_the_newest_is_used(workspace: Workspace, policy: str, expected: str) -> None:
+    """Both records have the name, as the service compares it."""
+    resolved(workspace, linking(to("contact", match="fullname", on_ambiguous=policy)), [["1", "DOE", ""]], contact=DOES)
+
+    assert column(workspace, "contact") == {"1": expected}
+
+
+@pytest.mark.parametrize("missing", ["reject", "clear", "keep"])
+def test_several_records_reject_the_row_whatever_happens_to_missing_ones(workspace: Workspace, missing: str) -> None:
+    """How many there are is said."""
+    sync = linking(to("contact", match="fullname", on_missing=missing))
+    resolved(workspace, sync, [["1", "DOE", ""], ["2", "", ""]], contact=DOES)
+
+    assert errors(workspace) == [(1, "a", "Ambiguous Link", True)]
+    assert messages(workspace) == ["2 records of contact have this fullname"]
+    assert column(workspace, "contact") == {"2": None}
+
+
+def test_several_columns_identify_a_record_and_a_missing_part_finds_nothing(workspace: Workspace) -> None:
+    """A record with an empty part is not found by an empty value."""
+    sync = linking(to("contact", ["a", "b"], match="by_both"))
+    resolved(workspace, sync, [["1", "c1", "DOE"], ["2", "c3", ""], ["3", "", ""]], contact=DOES)
+
+    assert column(workspace, "contact") == {"1": id_of(1), "3": None}
+    assert errors(workspace) == [(2, "a, b", "Unresolved Link", True)]
+    assert messages(workspace)[0].startswith("no contact has this code, fullname; ")
+
+
+def test_the_first_entry_that_finds_a_record_is_used(workspace: Workspace) -> None:
+    """The value of a column with several tables has the name of the table."""
+    entries = [
+        {"entity": "systemuser", "match": "fullname", "filter": "x eq 1"},
+        {"entity": "team", "match": "fullname"},
+    ]
+    sync = linking(to("owner", entries=entries, on_null="keep"))
+    rows = [["1", "ann", ""], ["2", "both", ""], ["3", "sales", ""], ["4", "nobody@contoso.com", ""], ["5", "", ""]]
+    users = [record(1, fullname="Ann"), record(2, fullname="Both")]
+    resolved(workspace, sync, rows, systemuser=users, team=[record(3, fullname="Both"), record(4, fullname="Sales")])
+
+    assert column(workspace, "owner") == {
+        "1": f"systemuser:{id_of(1)}",
+        "2": f"systemuser:{id_of(2)}",
+        "3": f"team:{id_of(4)}",
+        "5": None,
+    }
+    (message,) = messages(workspace)
+    assert message == (
+        "no systemuser has this fullname and passes the filter of the lookup and no team has this fullname; "
+        "the value is an e-mail address"
+    )
+
+
+def test_a_column_of_the_row_names_the_table(workspace: Workspace) -> None:
+    """Case and spaces around the name do not count; another name finds nothing."""
+    lookup = {"entity_from": "b", "match": {"systemuser": "fullname", "team": "fullname"}, "on_missing": "keep"}
+    rows = [["1", "x", " Team "], ["2", "x", "systemuser"], ["3", "x", "lead"], ["4", "x", ""], ["5", "", "team"]]
+    sync = linking(to("owner", ["a", "b"], **lookup, on_null="keep"))
+    resolved(workspace, sync, rows, systemuser=[record(1, fullname="x")], team=[record(2, fullname="x")])
+
+    found = {"1": f"team:{id_of(2)}", "2": f"systemuser:{id_of(1)}", "3": None, "4": None, "5": None}
+    assert column(workspace, "owner") == found
+    assert [row for row, *_ in errors(workspace)] == [3, 4]
+
+
+@pytest.mark.parametrize("ambiguous", ["reject", "oldest"])
+def test_a_default_is_used_for_an_empty_value_and_for_what_is_not_found(workspace: Workspace, ambiguous: str) -> None:
+    """It is not used where several records have the value."""
+    sync = linking(to("contact", match="fullname", default="Roe", on_ambiguous=ambiguous))
+    rows = [["1", "", ""], ["2", "nobody", ""], ["3", "doe", ""]]
+    resolved(workspace, sync, rows, contact=[*DOES, record(4, fullname="roe")])
+
+    expected = {"1": id_of(4), "2": id_of(4)} | ({"3": id_of(1)} if ambiguous == "oldest" else {})
+    assert column(workspace, "contact") == expected
+    assert len(errors(workspace)) == (ambiguous == "reject")
+
+
+def test_a_default_that_is_not_there_or_there_twice_is_no_record(workspace: Workspace) -> None:
+    """What would have been found by it is missing."""
+    sync = linking(to("contact", match="fullname", default="doe"), to("needed", match=["code"], default=["c9"]))
+    resolved(workspace, sync, [["1", "nobody", ""]], contact=DOES)
+
+    assert errors(workspace) == [(1, "a", "Unresolved Link", True), (1, "a", "Unresolved Link", True)]
+
+
+def test_a_column_that_cannot_be_empty_is_left_alone_and_reported(workspace: Workspace) -> None:
+    """Unless nothing else is wanted for empty values, or the record was looked for in vain."""
+    sync = linking(to("needed", match="code", on_missing="clear"), to("contact", "b", match="code"))
+    resolved(workspace, sync, [["1", "", ""], ["2", "nobody", ""], ["3", "c1", ""]], contact=DOES)
+
+    assert errors(workspace) == [(1, "a", "Mandatory Rule Violation", False), (2, "a", "Unresolved Link", False)]
+    assert messages(workspace)[0] == "needed cannot be empty; set on_null: keep"
+    assert column(workspace, "_omit_needed") == {"1": "true", "2": "true", "3": "false"}
+
+
+def test_nothing_is_said_of_an_empty_value_that_keeps_what_is_there(workspace: Workspace) -> None:
+    """The same holds for a column that cannot be empty."""
+    sync = linking(to("needed", match="code", on_null="keep"))
+    resolved(workspace, sync, [["1", "", ""]], contact=DOES)
+
+    assert errors(workspace) == []
+    assert column(workspace, "_omit_needed") == {"1": "true"}
+
+
+def test_the_policy_for_empty_values_says_nothing_of_what_is_not_found(workspace: Workspace) -> None:
+    """A reference that is to be cleared when nothing is found is cleared."""
+    sync = linking(to("contact", match="code", on_missing="clear", on_null="keep"))
+    resolved(workspace, sync, [["1", "nobody", ""], ["2", "", ""]], contact=DOES)
+
+    assert column(workspace, "_omit_contact") == {"1": "false", "2": "true"}
+
+
+@pytest.mark.parametrize("on_null", ["clear", "keep"])
+def test_a_sync_key_that_a_lookup_finds_needs_a_record(workspace: Workspace, on_null: str) -> None:
+    """An empty one is not a key, whatever else an empty value means; duplicates are found by the record."""
+    sync = linking(to("contact", match="code", on_null=on_null), sync_key=["accountnumber", "contact"])
+    rows = [["1", "c1", ""], ["1", "C1", ""], ["2", "", ""], ["3", "nobody", ""]]
+    resolved(workspace, sync, rows, contact=DOES)
+
+    assert workspace.query("SELECT _row, CAST(_k2 AS VARCHAR) FROM desired") == [(1, id_of(1))]
+    assert errors(workspace) == [
+        (2, "accountnumber, contact", "Duplicate Key", True),
+        (3, "a", "Mandatory Rule Violation", True),
+        (4, "a", "Unresolved Link", True),
+    ]
+    assert "a key needs a value" in messages(workspace)
+
+
+def test_a_sync_key_whose_source_cannot_be_read_rejects_the_row(workspace: Workspace) -> None:
+    """It is not a key without a value."""
+    columns = [{"name": "n", "type": "number"}]
+    sync = linking(to("contact", "n", match="rank"), columns=columns, sync_key=["accountnumber", "contact"])
+    resolved(workspace, sync, [["1", "", "", "x"], ["2", "", "", "7"]], contact=[record(1, rank=7)])
+
+    assert workspace.query("SELECT _row FROM desired") == [(2,)]
+    assert (1, "n", "Mandatory Rule Violation", True) in errors(workspace)
+
+
+@pytest.mark.parametrize(
+    ("value", "match", "said"),
+    [
+        ("12.5", "code", "a number of 4 characters"),
+        ("{6F9619FF-8B86-D011-B42D-00C04FC964FF}", "code", "an id; match: id searches by id"),
+        ("twelve", "rank", "of another type than the column"),
+        ("6f9619ff-8b86-d011-b42d-00c04fc964ff", "id", "an id; match: id searches by id"),
+    ],
+)
+def test_the_kind_of_a_value_that_finds_nothing_is_said(
+    workspace: Workspace, value: str, match: str, said: str
+) -> None:
+    """Never the value itself."""
+    resolved(workspace, linking(to("contact", match=match)), [["1", value, ""]], contact=[record(1, rank=12)])
+
+    (message,) = messages(workspace)
+    assert message.endswith(f"; the value is {said}")
+    assert value not in message
+
+
+@pytest.mark.parametrize(("match", "value"), [("id", id_of(2).upper()), ("boss", id_of(1)), ("rank", "7")])
+def test_a_record_is_found_by_id_by_what_it_refers_to_and_by_number(
+    workspace: Workspace, match: str, value: str
+) -> None:
+    """A match column that is a lookup itself is compared by id."""
+    contact = record(2, contactid=id_of(2), boss=id_of(1), rank=7)
+    resolved(workspace, linking(to("contact", match=match)), [["1", value, ""]], contact=[contact])
+
+    assert column(workspace, "contact") == {"1": id_of(2)}
+
+
+def test_an_expression_gives_the_value_and_leaves_the_column_alone_where_it_fails(workspace: Workspace) -> None:
+    """Errors name the target column, as the value has no source column."""
+    mapping = {"value": "'c' || CAST(a AS INTEGER)", "target": "contact", "lookup": {"match": "code"}}
+    resolved(workspace, linking(mapping), [["1", "1", ""], ["2", "x", ""], ["3", "8", ""]], contact=DOES)
+
+    assert column(workspace, "contact") == {"1": id_of(1), "2": None}
+    assert column(workspace, "_omit_contact") == {"1": "false", "2": "true"}
+    found = [(row, label, error) for row, label, error, _ in errors(workspace)]
+    assert found == [(2, "contact", "Invalid Format Exception"), (3, "contact", "Unresolved Link")]
+
+
+def test_the_record_of_a_rejected_row_is_protected_from_being_dropped(workspace: Workspace) -> None:
+    """Its key is known; where a lookup is a part of the key and finds nothing, no record is dropped at all."""
+    resolved(workspace, linking(to("contact", match="code"), dropped="delete"), [["1", "nobody", ""]], contact=DOES)
+    assert workspace.query("SELECT * FROM protected") == [("1",)]
+
+
+@pytest.mark.parametrize("mapping", [to("contact", match="code"), {**to("contact", match="code"), "value": "a"}])
+def test_a_key_that_is_not_found_may_be_that_of_any_record(workspace: Workspace, mapping: dict[str, Any]) -> None:
+    """So there is a protected key without a value; a row with an empty key belongs to no record."""
+    mapping = {key: value for key, value in mapping.items() if key != "source" or "value" not in mapping}
+    sync = linking(mapping, sync_key=["accountnumber", "contact"], dropped="delete")
+    resolved(workspace, sync, [["1", "nobody", ""], ["2", "", ""]], contact=DOES)
+
+    assert workspace.query("SELECT _k1, _k2 FROM protected") == [("1", None)]
+
+
+def test_each_value_is_asked_for_once_and_none_of_rows_that_are_not_looked_at(workspace: Workspace) -> None:
+    """Two columns that search one table share what is read; defaults are asked for as well."""
+    sync = linking(to("contact", match="code", default="c9"), to("needed", "b", match="fullname"))
+    rows = [["1", "c1", "Moe"], ["2", "C1 ", 'R"oe'], ["3", "c3", "Moe"]]
+    resolved(workspace, sync, rows, contact=[*DOES, record(4, fullname='R"oe'), record(5, fullname="Moe")])
+    early = early_lookups(sync, LINKED)
+    (reference,) = references(early)
+
+    queries = searched_values(early, reference, unless="_row = 3")
+    asked = [json.loads(text) for query in queries for (text,) in workspace.query(query)]
+
+    assert [each.name for each in reference.columns] == ["code", "fullname"]
+    names = sorted(each["fullname"] for each in asked if "fullname" in each)
+    codes = sorted(each["code"].strip().lower() for each in asked if "code" in each)
+    assert (names, codes) == (["Moe", 'R"oe'], ["c1", "c9"])
+
+
+def test_where_the_row_names_the_table_each_table_is_asked_for_its_own_values(workspace: Workspace) -> None:
+    """A value of a row that names another table is not asked for."""
+    lookup = {"entity_from": "b", "match": {"systemuser": "fullname", "team": "fullname"}}
+    sync = linking(to("owner", ["a", "b"], **lookup, on_missing="keep", on_null="keep"))
+    resolved(workspace, sync, [["1", "x", "team"], ["2", "y", "systemuser"]])
+    early = early_lookups(sync, LINKED)
+
+    asked = {
+        reference.entity.logical_name: [workspace.query(query) for query in searched_values(early, reference)]
+        for reference in references(early)
+    }
+    assert asked == {"systemuser": [[('{"fullname":"y"}',)]], "team": [[('{"fullname":"x"}',)]]}
