@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Final
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from shared.workspace import Workspace
 
 __all__ = ["read_reference"]
 
+_CREATED: Final = "createdon"
 FEW_QUERIES: Final = 5
 """So many requests are sent without asking how large the table is."""
 MOST_QUERIES: Final = 200
@@ -46,7 +48,7 @@ def read_reference(
         AbortRun: No privilege, no such table.
         RetryLater: The service is away.
     """
-    entity, columns = reference.entity, reference.columns
+    entity, columns = _entity(reference), reference.columns
     records = Records(entity=entity, layout=columns, into=reference.name)
     keys = chain.from_iterable((text for (text,) in workspace.rows(query)) for query in values)
     asked = map(key_values, keys)
@@ -64,6 +66,14 @@ def read_reference(
     if len(queries) > 1:
         workspace.execute(unique_statement(records.into))
     return report
+
+
+def _entity(reference: Reference) -> EntityMetadata:
+    """The table, without the date of creation where no lookup chooses by it: it would be a third of each record."""
+    entity = reference.entity
+    if reference.by_age or any(column.name == _CREATED for column in reference.columns):
+        return entity
+    return replace(entity, attributes={name: each for name, each in entity.attributes.items() if name != _CREATED})
 
 
 def _pages(service: Service, entity: EntityMetadata) -> int:

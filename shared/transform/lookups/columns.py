@@ -48,12 +48,14 @@ class Reference:
         name: The table of the workspace that holds them: `_id`, `_created`, and for column n of `columns` `_k<n>`.
         filter: OData with parameters; None for all records.
         columns: Their match columns, each with its place (from 1) as `key_part`.
+        by_age: A lookup takes the oldest or the newest of several.
     """
 
     name: str
     entity: EntityMetadata
     filter: str | None
     columns: tuple[TargetColumn, ...]
+    by_age: bool
 
     def key_of(self, column: str) -> str:
         """The column of the workspace's table that holds a match column in comparable form."""
@@ -209,6 +211,7 @@ class _Columns:
         self._entity = entity
         self._match = definition.sync_behaviour.key_match
         self._columns: dict[tuple[str, str | None, bool], dict[str, TargetColumn]] = {}
+        self._by_age = set[tuple[str, str | None, bool]]()
 
     def all(self) -> tuple[LookupColumn, ...]:
         found = [
@@ -234,6 +237,7 @@ class _Columns:
             entity=self._table(table, "destination.mappings"),
             filter=condition,
             columns=tuple(self._columns[key].values()),
+            by_age=key in self._by_age,
         )
 
     def _column(self, place: int, mapping: Mapping) -> LookupColumn:
@@ -290,6 +294,8 @@ class _Columns:
     def _noted(self, entity: EntityMetadata, lookup: Lookup, names: Sequence[str], *, late: bool) -> Reference:
         key = (entity.logical_name, lookup.filter, late)
         known = self._columns.setdefault(key, {})
+        if lookup.on_ambiguous != "reject":
+            self._by_age.add(key)
         for name in names:
             if name not in known:
                 attribute = self._as(entity, name)

@@ -29,21 +29,14 @@ def held_references(
         if each.entity.logical_name == entity.logical_name
         and not each.filter
         and all(_is_held(entity, columns, column) for column in each.columns)
-        and _has_age(definition, lookups, each)
+        # The age is read where the sync key is not unique: whether it is depends on the service.
+        and not each.by_age
     )
 
 
 def _is_held(entity: EntityMetadata, layout: dict[str, TargetColumn], column: TargetColumn) -> bool:
     own = layout.get(column.name)
     return column.name == entity.primary_id or (own is not None and own.attribute == column.attribute)
-
-
-def _has_age(definition: SyncDefinition, lookups: Sequence[LookupColumn], reference: Reference) -> bool:
-    """When records were created is needed to choose among several; it is read where the sync key is not unique."""
-    if {column.name for column in reference.columns} == set(definition.sync_behaviour.sync_key):
-        return True
-    candidates = (each for lookup in lookups for each in lookup.candidates if each.reference == reference)
-    return all(each.lookup.on_ambiguous == "reject" for each in candidates)
 
 
 def held_steps(entity: EntityMetadata, held: Sequence[Reference]) -> tuple[Step, ...]:
