@@ -16,6 +16,7 @@ import yaml
 from emulator.testing import RunningEmulator, running
 from shared.app import App
 from shared.jobs import PlanReport, RunOptions, RunSummary
+from shared.jobs.progress import Progress
 from shared.settings import Settings
 
 __all__ = ["World", "accounted_for", "world"]
@@ -74,9 +75,16 @@ class World:
         )
         self.app = App(settings, read_environment=lambda: self.environment, **self.parts)
 
-    def run(self, name: str = "accounts", *, parameters: Mapping[str, Any] | None = None, **options: Any) -> RunSummary:
+    def run(
+        self,
+        name: str = "accounts",
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> RunSummary:
         """Run a sync and check that every row is accounted for; the options are those of `RunOptions`."""
-        return accounted_for(self.app.run(name, parameters, RunOptions(**options)))
+        return accounted_for(self.app.run(name, parameters, RunOptions(**options), progress=progress))
 
     def plan(self, name: str = "accounts", **options: Any) -> PlanReport:
         """Plan a sync."""
