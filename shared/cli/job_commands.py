@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Annotated
 
 import typer
@@ -26,11 +27,13 @@ def start(
     as_json: AsJson = False,
 ) -> int:
     """Ask the deployed app to run one sync at its next tick, or now."""
-    from shared.cli.job_requests import FunctionsHost, request_run  # noqa: PLC0415 - `--help` does not wait for it
+    from shared.cli.functions_host import FunctionsHost  # noqa: PLC0415 - `--help` does not wait for it
+    from shared.jobs.requests import request_run  # noqa: PLC0415 - likewise
 
     output, app = output_of(context, as_json), frame.opened()
     host = FunctionsHost(app_url, app.settings.functions_admin_key) if app_url else None
-    request = request_run(app, name, given(parameters), force=force)
+    requested_by = f"command line on {platform.node()}"
+    request = request_run(app.state, app.definition(name), given(parameters), force=force, requested_by=requested_by)
     if host:
         try:
             host.tick()

@@ -1,22 +1,15 @@
-"""Asking the deployed app for a run: a request in its state store, and optionally a call of its host."""
+"""The host of the deployed app, which can be told to look for requests now."""
 
 from __future__ import annotations
 
-import platform
-import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from urllib.parse import SplitResult, urlsplit
 
 import requests
 
-from shared.app import App
 from shared.dataverse.http.hosts import is_loopback
-from shared.definitions import SyncDefinition
 from shared.errors import UserError
-from shared.state import JobRequest
 
-__all__ = ["FunctionsHost", "request_run"]
+__all__ = ["FunctionsHost"]
 
 TIMER = "batch_sync"  # the function that takes requests up
 SECONDS = 30.0  # a host that sleeps needs its time to wake up
@@ -87,32 +80,3 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
-
-
-def request_run(app: App, name: str, parameters: Mapping[str, str], *, force: bool) -> JobRequest:
-    """Leave a request in the state store.
-
-    The deployed app checks the values, because a formula may read an environment that only the app has.
-
-    Raises:
-        UserError: There is no such sync, or it has no such parameter.
-        DefinitionError: Its definition has problems.
-    """
-    definition = app.definition(name)
-    _check_names(definition, parameters)
-    request = JobRequest(
-        id=uuid.uuid4().hex,
-        sync=name,
-        requested=datetime.now(UTC),
-        parameters=dict(parameters),
-        force=force,
-        requested_by=f"command line on {platform.node()}",
-    )
-    app.state.request_job(request)
-    return request
-
-
-def _check_names(definition: SyncDefinition, parameters: Mapping[str, str]) -> None:
-    if unknown := sorted(parameters.keys() - definition.parameters.keys()):
-        known = ", ".join(sorted(definition.parameters)) or "none"
-        raise UserError(f"{definition.name} has no parameter {unknown[0]}; it has: {known}")
