@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.definitions import Strategy, SyncDefinition
-from shared.entities import AlternateKey, AttributeMetadata, AttributeType, EntityMetadata
+from shared.entities import AlternateKey, AttributeMetadata, AttributeType, Choice, EntityMetadata
 from shared.reconcile import link_steps, reconcile_steps
 from shared.transform import (
     LookupColumn,
@@ -55,6 +55,9 @@ CONTACT = entity(
     AttributeMetadata(name="code", type=T.STRING, max_length=20),
     AttributeMetadata(name="rank", type=T.INTEGER),
     AttributeMetadata(name="kind", type=T.PICKLIST, choices=SEGMENTS),
+    AttributeMetadata(
+        name="many", type=T.PICKLIST, choices=tuple(Choice(value=n, labels=(f"Option {n}",)) for n in range(100))
+    ),
     AttributeMetadata(name="born", type=T.DATETIME),
     AttributeMetadata(name="boss", type=T.LOOKUP, targets=("contact",)),
     AttributeMetadata(name="secret", type=T.STRING, readable=False),

@@ -65,6 +65,14 @@ def test_further_columns_come_from_expressions_and_fit_their_columns(workspace: 
     ]
 
 
+def test_an_option_of_many_is_found_by_its_label(workspace: Workspace) -> None:
+    """They are joined, since there are too many to compare one after the other."""
+    sync = linking(to("contact", match="code", on_missing="create", create={"many": "b"}))
+    resolved(workspace, sync, [["1", "n1", "OPTION 77"], ["2", "n2", "Option 100"]])
+
+    assert [payload for _, _, payload in creations(workspace)] == [{"code": "n1", "many": 77}, {"code": "n2"}]
+
+
 def test_the_last_entry_creates_what_none_finds(workspace: Workspace) -> None:
     """The value of a column with several tables has the name of the table."""
     entries = [
