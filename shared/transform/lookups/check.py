@@ -195,6 +195,10 @@ class _Lookup:
             message = "a lookup cannot create records of the table that is synced; add them to the source"
             yield Problem(message=message, path=f"{self._path}.on_missing")
             return
+        searched = {table for each in self._mapping.lookups for table in each.tables or self._attribute.targets[:1]}
+        if lookup.create and self._definition.listener is not None and self._entity.logical_name in searched:
+            message = f"events resolve lookups in {self._entity.logical_name} when their columns are no longer there, "
+            yield Problem(message=f"{message}so create cannot use them: leave it out", path=f"{self._path}.create")
         key, said = entity.key_over(frozenset(names)), ", ".join(names)
         if key is None or not key.active:
             message = f"on_missing: create needs an active alternate key of {entity.logical_name} over {said}"

@@ -1,0 +1,28 @@
+"""Events resolve lookups in their own table after the columns of the source are gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.definitions.models import Listener
+from shared.transform import check
+from tests.unit.transform.lookups.relations import LINKED, linking, to
+
+OWN = {"entity": "account", "match": "accountnumber"}
+CREATED = {"entity": "contact", "match": "code", "on_missing": "create", "create": {"fullname": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "listener", "found"),
+    [
+        ([OWN, CREATED], Listener(name="x"), ["destination.mappings[1].lookup[1].create"]),
+        ([OWN, CREATED], None, []),
+        ([CREATED], Listener(name="x"), []),
+    ],
+)
+def test_create_with_columns_beside_a_lookup_in_the_own_table_needs_a_batch(
+    entries: list[dict[str, object]], listener: Listener | None, found: list[str]
+) -> None:
+    sync = linking(to("customer", entries=entries)).model_copy(update={"listener": listener})
+
+    assert [problem.path for problem in check(sync, LINKED)] == found
