@@ -42,7 +42,7 @@ def define(here: World, kind: str, content: list[Row], **keys: Any) -> str:
     definition["source"] = {**KINDS[kind].source, "path": str(path), **keys}
     definition["destination"]["mappings"] = MAPPINGS
     definition["sync_behaviour"] |= {"dropped": "delete"}
-    return here.define(definition, kind)
+    return here.define(definition, kind.replace("_", "-"))
 
 
 def held(here: World) -> list[tuple[Any, ...]]:

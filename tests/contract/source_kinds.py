@@ -67,6 +67,16 @@ def write_parquet(path: Path, content: Iterable[Row]) -> None:
     plain.unlink()
 
 
+WIDTHS: Final = {"number": (1, 8), "name": (9, 40), "amount": (49, 16), "since": (65, 10), "active": (75, 5)}
+
+
+def write_fixed_width(path: Path, content: Iterable[Row]) -> None:
+    """Lines of 79 characters; a number stands at the right end of its field."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for number, name, amount, since, active in content:
+            file.write(f"{number:>8}{name or '':<40}{amount or '':>16}{since or '':<10}{active or '':<5}\r\n")
+
+
 TYPED: Final = [
     {"name": "number", "type": "number"},
     {"name": "name"},
@@ -86,6 +96,23 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
         rejects=True,
         misencoded=(b"number,name,amount,since,active\n1,M\xfcller,1,2024-01-31,true\n", "is not utf-8"),
+    ),
+    "fixed_width": Kind(
+        write=write_fixed_width,
+        source={
+            "type": "fixed_width",
+            "short_lines": "reject",
+            "columns": [
+                {**column, "start": WIDTHS[column["name"]][0], "width": WIDTHS[column["name"]][1]} for column in TYPED
+            ],
+        },
+        ending=".txt",
+        malformed=(
+            b"%-8s%-40s%-16s%-10s%-5s\n2       Two\n" % (b"1", b"One", b"1.5", b"2024-01-31", b"true"),
+            "11 characters instead of 79 (line 2 of source.txt)",
+        ),
+        rejects=True,
+        misencoded=(b"1       M\xfcller\n", "is not utf-8"),
     ),
     "parquet": Kind(
         write=write_parquet,

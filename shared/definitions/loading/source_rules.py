@@ -70,6 +70,18 @@ def _paths_have_aliases(source: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=(*path, "name"), message="a column with a JSONPath needs an alias")
 
 
+def _places_in_the_line(source: _Raw) -> Iterator[PathProblem]:
+    for path, column in _columns(source):
+        calculated = column.get("formula") is not None or bool(column.get("cases"))
+        for key in ("start", "width"):
+            if calculated and column.get(key) is not None:
+                yield PathProblem(path=(*path, key), message="a calculated column has no place in the line")
+            elif not calculated and column.get(key) is None:
+                message = "this key is missing: a column that is read needs start (the first place is 1) and width"
+                yield PathProblem(path=(*path, key), message=message)
+
+
 _OF_KIND: Final[Mapping[str, tuple[Callable[[_Raw], Iterator[PathProblem]], ...]]] = {
     "events": (_paths_have_aliases,),
+    "fixed_width": (_places_in_the_line,),
 }

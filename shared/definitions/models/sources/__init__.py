@@ -8,13 +8,25 @@ from pydantic import Discriminator
 from shared.definitions.models.sources.base import SelfDescribing, SourceModel
 from shared.definitions.models.sources.delimited import DelimitedSource
 from shared.definitions.models.sources.events import EventsSource
+from shared.definitions.models.sources.fixed_width import FixedColumn, FixedWidthSource, ShortLines
 from shared.definitions.models.sources.parquet import ParquetSource
 
-__all__ = ["KINDS", "DelimitedSource", "EventsSource", "ParquetSource", "SelfDescribing", "Source", "SourceModel"]
+__all__ = [
+    "KINDS",
+    "DelimitedSource",
+    "EventsSource",
+    "FixedColumn",
+    "FixedWidthSource",
+    "ParquetSource",
+    "SelfDescribing",
+    "ShortLines",
+    "Source",
+    "SourceModel",
+]
 
-Source = Annotated[DelimitedSource | EventsSource | ParquetSource, Discriminator("type")]
+Source = Annotated[DelimitedSource | EventsSource | FixedWidthSource | ParquetSource, Discriminator("type")]
 KINDS: Final[Mapping[str, type[SourceModel]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
-    for model in (DelimitedSource, EventsSource, ParquetSource)
+    for model in (DelimitedSource, EventsSource, FixedWidthSource, ParquetSource)
 }
 """What `type` says -> the model of this kind."""
