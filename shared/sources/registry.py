@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shared.definitions import SyncDefinition
-from shared.definitions.models import DelimitedSource, EventsSource, FixedWidthSource, ParquetSource
+from shared.definitions.models import DelimitedSource, EventsSource, FixedWidthSource, JsonSource, ParquetSource
 from shared.definitions.models import Source as SourceDefinition
 from shared.errors import UserError
 from shared.sources.context import SourceContext
 from shared.sources.delimited import DelimitedFiles
 from shared.sources.fixed_width import FixedWidthFiles
+from shared.sources.json_text.files import JsonFiles
 from shared.sources.parquet import ParquetFiles
 from shared.sources.source import Source
 from shared.workspace import Workspace
@@ -27,6 +28,7 @@ _KINDS: Final[Mapping[type[Any], Callable[[Any, SourceContext], Source]]] = {
     DelimitedSource: DelimitedFiles,
     EventsSource: _only_in_real_time,
     FixedWidthSource: FixedWidthFiles,
+    JsonSource: JsonFiles,
     ParquetSource: ParquetFiles,
 }
 

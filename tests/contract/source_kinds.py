@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,16 @@ def write_fixed_width(path: Path, content: Iterable[Row]) -> None:
             file.write(f"{number:>8}{name or '':<40}{amount or '':>16}{since or '':<10}{active or '':<5}\r\n")
 
 
+def write_json(path: Path, content: Iterable[Row]) -> None:
+    """One object on each line; numbers and booleans have their types, and a missing value is null or absent."""
+    with path.open("w", encoding="utf-8") as file:
+        for number, name, amount, since, active in content:
+            record = {"number": number, "name": name, "since": since, "active": active == "true"}
+            written = json.dumps(record, ensure_ascii=False)
+            file.write(written if amount is None else f'{written[:-1]}, "amount": {amount}}}')
+            file.write("\n")
+
+
 TYPED: Final = [
     {"name": "number", "type": "number"},
     {"name": "name"},
@@ -113,6 +124,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
         rejects=True,
         misencoded=(b"1       M\xfcller\n", "is not utf-8"),
+    ),
+    "json": Kind(
+        write=write_json,
+        source={"type": "json", "columns": TYPED},
+        ending=".json",
+        malformed=(
+            b'{"number": 1, "name": "One"}\n{"number": 2\n',
+            "not JSON: expecting ',' delimiter at character 13 (line 2 of source.json)",
+        ),
+        rejects=True,
+        misencoded=(b'{"name": "M\xfcller"}\n', "is not utf-8"),
     ),
     "parquet": Kind(
         write=write_parquet,

@@ -16,7 +16,7 @@ from shared.transform import shape_steps
 from shared.workspace import Workspace
 from tests.contract.source_kinds import FIELDS, KINDS, Kind, Row, rows
 
-MANY = 200_000
+MANY = 60_000
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -93,7 +93,7 @@ def test_a_second_read_equals_the_first(kind: Kind, tmp_path: Path) -> None:
 
 
 def test_many_rows_need_little_memory(kind: Kind, tmp_path: Path) -> None:
-    """DuckDB is held to 96 MB, which is less than the rows need, and Python holds none of them."""
+    """Python holds a small part of them at a time, and DuckDB gets 96 MB."""
     definition = defined(kind, written(kind, tmp_path, MANY))
     source = open_source(definition.source, SourceContext())
     with Workspace.open(
@@ -107,7 +107,7 @@ def test_many_rows_need_little_memory(kind: Kind, tmp_path: Path) -> None:
             tracemalloc.stop()
         totals = workspace.query("SELECT count(*), sum(number), max(_row), count(name) FROM source")
     assert totals == [(MANY, MANY * (MANY + 1) // 2, MANY, MANY - MANY // 7)]
-    assert peak < 16 << 20
+    assert peak < 12 << 20
 
 
 def test_a_missing_file_is_named(kind: Kind, tmp_path: Path) -> None:

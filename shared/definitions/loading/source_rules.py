@@ -11,6 +11,7 @@ from typing import Any, Final
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.notation_rules import notation_problems
 from shared.definitions.loading.yaml_loader import Path
+from shared.definitions.models.base import json_path
 from shared.definitions.models.sources import KINDS, SelfDescribing, SourceModel
 
 __all__ = ["own_columns", "source_problems"]
@@ -70,6 +71,16 @@ def _paths_have_aliases(source: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=(*path, "name"), message="a column with a JSONPath needs an alias")
 
 
+def _paths_can_be_read(source: _Raw) -> Iterator[PathProblem]:
+    for path, column in _columns(source):
+        name = column.get("name")
+        if isinstance(name, str) and name.startswith("$"):
+            try:
+                json_path(name)
+            except ValueError as error:
+                yield PathProblem(path=(*path, "name"), message=str(error), at_value=True)
+
+
 def _places_in_the_line(source: _Raw) -> Iterator[PathProblem]:
     for path, column in _columns(source):
         calculated = column.get("formula") is not None or bool(column.get("cases"))
@@ -83,5 +94,6 @@ def _places_in_the_line(source: _Raw) -> Iterator[PathProblem]:
 
 _OF_KIND: Final[Mapping[str, tuple[Callable[[_Raw], Iterator[PathProblem]], ...]]] = {
     "events": (_paths_have_aliases,),
+    "json": (_paths_have_aliases, _paths_can_be_read),
     "fixed_width": (_places_in_the_line,),
 }

@@ -9,6 +9,7 @@ from shared.definitions.models.sources.base import SelfDescribing, SourceModel
 from shared.definitions.models.sources.delimited import DelimitedSource
 from shared.definitions.models.sources.events import EventsSource
 from shared.definitions.models.sources.fixed_width import FixedColumn, FixedWidthSource, ShortLines
+from shared.definitions.models.sources.json_text import JsonSource
 from shared.definitions.models.sources.parquet import ParquetSource
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "EventsSource",
     "FixedColumn",
     "FixedWidthSource",
+    "JsonSource",
     "ParquetSource",
     "SelfDescribing",
     "ShortLines",
@@ -24,9 +26,11 @@ __all__ = [
     "SourceModel",
 ]
 
-Source = Annotated[DelimitedSource | EventsSource | FixedWidthSource | ParquetSource, Discriminator("type")]
+Source = Annotated[
+    DelimitedSource | EventsSource | FixedWidthSource | JsonSource | ParquetSource, Discriminator("type")
+]
 KINDS: Final[Mapping[str, type[SourceModel]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
-    for model in (DelimitedSource, EventsSource, FixedWidthSource, ParquetSource)
+    for model in (DelimitedSource, EventsSource, FixedWidthSource, JsonSource, ParquetSource)
 }
 """What `type` says -> the model of this kind."""
