@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem, close_to
 from shared.definitions.loading.mark_rules import marks, scopes, written
-from shared.definitions.loading.source_rules import own_columns, source_problems
+from shared.definitions.loading.source_rules import own_columns, own_types, source_problems
 from shared.definitions.loading.yaml_loader import Path
 from shared.entities import CHANGED_BY_MESSAGES
 
@@ -223,6 +223,11 @@ def _real_time(document: _Raw) -> Iterator[PathProblem]:
     events = _mapping(document, "source").get("type") == "events"
     if events and document.get("listener") is None:
         yield PathProblem(path=("source", "type"), message="a source of events needs a listener, and there is none")
+    if document.get("listener") is not None and own_types(_mapping(document, "source")):
+        message = (
+            "with a listener, name the columns and give each a type: an event does not have the types of the files"
+        )
+        yield PathProblem(path=("source", "type"), message=message)
     if events and document.get("schedule") is not None:
         yield PathProblem(path=("schedule",), message="a sync with a source of events cannot have a schedule")
     topic = _mapping(_mapping(document, "listener"), "topic")

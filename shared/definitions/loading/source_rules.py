@@ -14,7 +14,7 @@ from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import json_path
 from shared.definitions.models.sources import KINDS, SelfDescribing, SourceModel
 
-__all__ = ["own_columns", "source_problems"]
+__all__ = ["own_columns", "own_types", "source_problems"]
 
 _Raw = Mapping[str, Any]
 
@@ -34,6 +34,14 @@ def own_columns(source: _Raw) -> bool:
     return _is_self_describing(source) and not any(
         column.get("formula") is None and not column.get("cases") for _, column in _columns(source)
     )
+
+
+def own_types(source: _Raw) -> bool:
+    """Whether the source itself must be read to know its columns and their types."""
+    if not _is_self_describing(source):
+        return False
+    read = [each for _, each in _columns(source) if each.get("formula") is None and not each.get("cases")]
+    return not read or any("type" not in each for each in read)
 
 
 def _is_self_describing(source: _Raw) -> bool:

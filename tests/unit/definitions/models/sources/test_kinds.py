@@ -80,3 +80,14 @@ def test_notation_without_a_type_is_checked_where_the_type_is_known() -> None:
     assert problems(f"{{type: delimited, path: x, {column}}}") == [("source.columns[1].time_zone", message)]
     wrong = "columns: [{name: number}, {name: day, type: number, time_zone: Europe/Berlin}]"
     assert problems(f"{{type: parquet, path: x, {wrong}}}") == [("source.columns[1].time_zone", message)]
+
+
+def test_a_listener_needs_the_types_of_all_columns() -> None:
+    """Events do not have the types of the files, and no file is read for them."""
+    message = "with a listener, name the columns and give each a type: an event does not have the types of the files"
+    listener = "\nlistener: {name: events, topic: {format: json}}"
+    for columns in ("", ", columns: [{name: number}]"):
+        found = problems(f"{{type: parquet, path: x{columns}}}{listener}")
+        assert found == [("source.type", message)]
+    assert problems(f"{{type: parquet, path: x, columns: [{{name: number, type: text}}]}}{listener}") == []
+    assert problems(f"{{type: json, path: x, columns: [{{name: number}}]}}{listener}") == []
