@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse, RetryPolicy
 from shared.dataverse.http.hosts import direct_hosts
-from shared.definitions import Loaded, ParameterValue, Repository, SecretReference, SyncDefinition, resolve
+from shared.definitions import (
+    Language,
+    Loaded,
+    ParameterValue,
+    Repository,
+    SecretReference,
+    SelfDescribing,
+    SyncDefinition,
+    names_in,
+    resolve,
+)
 from shared.definitions.parameters.environment import secret_variables
 from shared.errors import DefinitionError, Problem, SyncError, UserError
 from shared.jobs import (
@@ -32,7 +42,7 @@ from shared.jobs.batch.disk_need import expected_disk
 from shared.jobs.validation import online_problems
 from shared.redaction import register_secret
 from shared.settings import Settings, environment, reach_directly
-from shared.sources import open_source
+from shared.sources import Source, completed, open_source
 from shared.state import RunRecord, StateStore
 from shared.telemetry import configure
 from shared.transform import check_expressions
@@ -114,7 +124,7 @@ class App:
             wanted = not names or loaded.name in names
             problems += loaded.problems if wanted else ()
             if wanted and loaded.definition is not None:
-                check_ = check_expressions if offline else self._metadata_problems
+                check_ = _offline_problems if offline else self._metadata_problems
                 found = (*check_(loaded.definition), *listener_problems(loaded.definition))
                 problems += self._placed(loaded.definition, found)
         return problems
@@ -127,10 +137,16 @@ class App:
         }
         try:
             values = self.parameters(definition, absent)
+            if isinstance(definition.source, SelfDescribing) and not definition.source.settled:
+                if absent.keys() & names_in(definition.source.path, Language.TEXT):
+                    return ()  # only a run knows the source, and only the source knows the columns
+                definition = self._completed(definition, values)
             with closing(self.dataverse(definition, values)) as dataverse:
                 return online_problems(definition, dataverse, values, absent.keys())
+        except DefinitionError as error:
+            return tuple(error.problems)
         except SyncError as error:  # the metadata cannot be had: that is this definition's problem, not the others'
-            return (*check_expressions(definition), Problem(message=error.message, path="destination"))
+            return (*_offline_problems(definition), Problem(message=error.message, path="destination"))
 
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Give problems that were found by path the file, line and column of that path."""
@@ -184,7 +200,7 @@ class App:
         try:
             definition = self.definition(name)
             values = self.parameters(definition, parameters or {})
-            source = open_source(definition.source, values, open_url=self._wiring.open_url)
+            source = self._source(definition, values)
             return expected_disk(self.state.last_run(name), source.readable)
         except UserError:  # the run itself says what is wrong
             return expected_disk(None)
@@ -192,9 +208,11 @@ class App:
     def explain(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> tuple[Step, ...]:
         """The SQL of every step of a run."""
         definition = self.definition(name)
-        with closing(self.dataverse(definition, self.parameters(definition, parameters or {}))) as dataverse:
+        values = self.parameters(definition, parameters or {})
+        with closing(self.dataverse(definition, values)) as dataverse:
             entity = dataverse.tables_of(definition)
         with self._located(definition):
+            definition = self._completed(definition, values)
             return explained(definition, entity, started=datetime.now(UTC))
 
     def parameters(
@@ -264,6 +282,19 @@ class App:
             definition, values, bulk_delete_from=definition.destination.options.bulk_delete_from
         )
 
+    def _source(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Source:
+        return open_source(definition.source, self._wiring.source_context(values))
+
+    def _completed(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> SyncDefinition:
+        """A definition with the columns and types that only its source knows."""
+        if not isinstance(definition.source, SelfDescribing):
+            return definition
+        source = self._source(definition, values)
+        folder = self.settings.workspace_temp or None
+        memory = self.settings.workspace_memory
+        with Workspace.open(memory_limit=memory, temp_folder=folder, readable=source.readable) as workspace:
+            return completed(definition, source, workspace)
+
     @contextmanager
     def _tools(
         self,
@@ -273,7 +304,7 @@ class App:
         progress: Progress | None,
         last: RunRecord | None = None,
     ) -> Iterator[Tools]:
-        source = open_source(definition.source, values, open_url=self._wiring.open_url)
+        source = self._source(definition, values)
 
         def open_workspace() -> Workspace:
             # A source whose files are missing says so here: inside the run, so that the log has it.
@@ -308,6 +339,11 @@ class App:
             yield
         except DefinitionError as error:
             raise DefinitionError(self._placed(definition, error.problems)) from None
+
+
+def _offline_problems(definition: SyncDefinition) -> tuple[Problem, ...]:
+    """The mistakes in the expressions of a definition; none where only its source knows columns or types."""
+    return check_expressions(definition) if definition.source.settled else ()
 
 
 def open_app(settings: Settings | None = None) -> App:

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from shared.clock import SystemClock
 from shared.dataverse import (
     ClientCredentials,
     Connection,
@@ -35,6 +36,7 @@ from shared.definitions import (
 from shared.remote import OpenUrl, RemoteFiles
 from shared.secrets import SecretStore
 from shared.settings import Settings
+from shared.sources import SourceContext
 from shared.state import StateStore
 
 __all__ = ["Wiring"]
@@ -98,6 +100,10 @@ class Wiring:
                 return self._vault.get(name, fresh=fresh)
             case EnvironmentSecret(env=name):
                 return self._environment_secrets.get(name, fresh=fresh)
+
+    def source_context(self, values: Mapping[str, ParameterValue]) -> SourceContext:
+        """What a source may need, with the values of the parameters of its definition."""
+        return SourceContext(parameters=values, open_url=self.open_url, secret=self.secret, clock=SystemClock())
 
     def _fetch_anew(self, reference: SecretReference) -> None:
         """A secret was refused: it may have been rotated since it was cached."""

@@ -10,8 +10,8 @@ from shared.definitions.models import Column, ColumnType, SyncDefinition
 from shared.definitions.models import Mapping as Mapped
 from shared.definitions.models.notation import DECIMAL_SEPARATOR, FALSE_WORDS, TRUE_WORDS
 from shared.events.bodies import as_text
-from shared.events.paths import ABSENT, finder
 from shared.events.records import Undecodable, Unusable
+from shared.json_paths import ABSENT, finder
 from shared.workspace import parsed
 
 __all__ = ["Fields", "Reader", "carried_definition", "fields_of"]

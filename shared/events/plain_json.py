@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.definitions.models.listener import Topic
-from shared.events.paths import ABSENT, finder
 from shared.events.records import Event, EventAction, EventPosition, Message, Undecodable, Unusable
+from shared.json_paths import ABSENT, finder
 
 __all__ = ["action_named", "decode", "events_in", "speaks_of_a_delete"]
 

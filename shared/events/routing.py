@@ -9,8 +9,8 @@ from typing import Any
 from shared.definitions.models.listener import Topic
 from shared.events.bodies import as_text
 from shared.events.decoding import envelope
-from shared.events.paths import ABSENT, finder
 from shared.events.records import Message, Undecodable
+from shared.json_paths import ABSENT, finder
 
 __all__ = ["Claim", "claim"]
 

@@ -1,5 +1,7 @@
-"""The sources of rows: each source fills `source_raw` with text and row numbers, and does nothing else."""
+"""The sources of rows: each source fills `source_raw` with values and row numbers, and does nothing else."""
 
-from shared.sources.source import Source, open_source
+from shared.sources.context import SourceContext
+from shared.sources.registry import completed, open_source
+from shared.sources.source import Source
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "SourceContext", "completed", "open_source"]

@@ -15,7 +15,8 @@ import duckdb
 
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
-from shared.remote import OpenUrl, is_remote, open_without_account
+from shared.remote import is_remote
+from shared.sources.context import SourceContext
 from shared.sources.files import InputFile, find_files
 from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
@@ -37,10 +38,10 @@ _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
 class DelimitedFiles:
     """The files of a `delimited` source."""
 
-    def __init__(self, source: DelimitedSource, *, path: str, open_url: OpenUrl = open_without_account) -> None:
+    def __init__(self, source: DelimitedSource, context: SourceContext) -> None:
         self._source = source
-        self._path = path
-        self._open_url = open_url
+        self._path = context.text(source.path)
+        self._open_url = context.open_url
         self._columns = [column for column in source.columns if column.read]
         self._dialect = Dialect(delimiter=source.delimiter, quote=source.text_qualifier)
 
@@ -52,6 +53,10 @@ class DelimitedFiles:
             UserError: There is no such file.
         """
         return () if is_remote(self._path) else tuple(file.name for file in find_files(self._path))
+
+    def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - text has no types of its own
+        """The columns of the definition."""
+        return self._source.columns
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` from all files; row numbers continue from one file to the next.

@@ -86,19 +86,22 @@ class _Stored(io.RawIOBase):
         return len(data)
 
 
-def find_files(path: str, open_url: OpenUrl = open_without_account) -> tuple[InputFile, ...]:
+def find_files(path: str, open_url: OpenUrl = open_without_account, *, ending: str = "") -> tuple[InputFile, ...]:
     """Return the files that a path, URL or glob names, in the order of their names.
 
     Args:
         path: What the source says.
         open_url: Turns a URL into its file system and path.
+        ending: A folder means all files below it whose names end so; empty where a folder is refused.
 
     Raises:
         UserError: There is none, or the place cannot be reached.
     """
     if not path:
         raise UserError("the source's path is empty: check the parameter that it uses")
-    found = _remote_files(path, open_url) if is_remote(path) else _local_files(path.removeprefix("file://"))
+    found = (
+        _remote_files(path, open_url, ending) if is_remote(path) else _local_files(path.removeprefix("file://"), ending)
+    )
     if not found:
         raise UserError(
             f"{path} does not exist; check the path"
@@ -108,22 +111,26 @@ def find_files(path: str, open_url: OpenUrl = open_without_account) -> tuple[Inp
     return found
 
 
-def _local_files(path: str) -> tuple[InputFile, ...]:
+def _local_files(path: str, ending: str) -> tuple[InputFile, ...]:
     check_local(path)
     # The exact path is tried first, because a name may contain brackets.
     names = [str(Path(path))] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns
-    if Path(path).is_dir():
+    if Path(path).is_dir() and ending:
+        names = sorted(str(each) for each in Path(path).rglob(f"*{ending}"))
+    elif Path(path).is_dir():
         raise UserError(f"{path} is a folder; name a file, or files by a pattern such as {path.rstrip('/')}/*.csv")
     for name in names:
         check_local(name)
     return tuple(InputFile(name=name, path=name) for name in names if Path(name).is_file())
 
 
-def _remote_files(url: str, open_url: OpenUrl) -> tuple[InputFile, ...]:
+def _remote_files(url: str, open_url: OpenUrl, ending: str) -> tuple[InputFile, ...]:
     with _reaching(url):
         system, path = open_url(url)
         check_system(system, path)
         names = sorted(system.glob(path)) if _MAGIC & set(path) else [path] if system.exists(path) else []
+        if ending and names == [path] and system.isdir(path):
+            names = sorted(name for name in system.find(path) if name.endswith(ending))
         for name in names:
             check_system(system, str(name))
         return tuple(

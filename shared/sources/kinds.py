@@ -44,8 +44,13 @@ _WIDE: Final = (
 )
 
 
-def refuse_other_kinds(file: InputFile, encoding: str) -> None:
-    """Read a file's first bytes and refuse a file that is not delimited text.
+def refuse_other_kinds(file: InputFile, encoding: str, *, wanted: str = "delimited text") -> None:
+    """Read a file's first bytes and refuse a file that is not text.
+
+    Args:
+        file: The file.
+        encoding: The encoding of its text.
+        wanted: What it should be, for the message.
 
     Raises:
         UserError: It is something else; the message says what, and what to do.
@@ -54,7 +59,7 @@ def refuse_other_kinds(file: InputFile, encoding: str) -> None:
         first = stream.read(_LOOKED_AT)
     if kind := _kind(first):
         name, what = kind
-        raise UserError(f"{file.name} is not delimited text: by its content it is {name}; {what}")
+        raise UserError(f"{file.name} is not {wanted}: by its content it is {name}; {what}")
     found = "utf-8" if first.startswith(codecs.BOM_UTF8) else utf_16_of(first)
     # Any byte is text in most encodings of one byte a character: such a file would be read, and wrongly.
     if found and not codecs.lookup(encoding).name.startswith(found[:6]):

@@ -1,19 +1,13 @@
-"""What a run sees of a source, and how the definition's kind of source becomes one."""
+"""What a run sees of a source."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, assert_never
+from typing import Protocol
 
-from shared.definitions.models import DelimitedSource, EventsSource, ParameterValue
-from shared.definitions.models import Source as SourceDefinition
-from shared.definitions.parameters import in_text
-from shared.errors import UserError
-from shared.remote import OpenUrl, open_without_account
-from shared.sources.delimited import DelimitedFiles
+from shared.definitions.models import Column
 from shared.workspace import Workspace
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source"]
 
 
 class Source(Protocol):
@@ -28,6 +22,18 @@ class Source(Protocol):
         """
         ...
 
+    def columns(self, workspace: Workspace) -> tuple[Column, ...]:
+        """The columns of the definition, with what the source itself knows of columns and types.
+
+        Args:
+            workspace: May read the files of the source; gets no table.
+
+        Raises:
+            UserError: The source cannot be read.
+            DefinitionError: A column that the definition names is not in the source, or is of an unusable type.
+        """
+        ...
+
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw`, and `source_errors` with the rows that could not be split into columns.
 
@@ -35,25 +41,3 @@ class Source(Protocol):
             UserError: The source cannot be read; the message names it and says what to do.
         """
         ...
-
-
-def open_source(
-    source: SourceDefinition, parameters: Mapping[str, ParameterValue], *, open_url: OpenUrl = open_without_account
-) -> Source:
-    """Return the source that a definition describes; nothing is opened yet.
-
-    Args:
-        source: The definition's source.
-        parameters: Resolved parameters, for its paths.
-        open_url: Turns a URL into its file system and path.
-
-    Raises:
-        UserError: The source is for real time alone.
-    """
-    match source:
-        case DelimitedSource():
-            return DelimitedFiles(source, path=in_text(source.path, parameters), open_url=open_url)
-        case EventsSource():
-            raise UserError("a source of type events gets its rows from the listener: this sync cannot run as a batch")
-        case unknown:
-            assert_never(unknown)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from shared.definitions.models import SyncDefinition
-from shared.definitions.models.source import Column, ColumnType
+from shared.definitions.models.columns import Column, ColumnType
 from shared.entities import AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.convert import Conversion, Flaw, conversion

@@ -10,19 +10,20 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain, zip_longest
+from typing import Final
 
-from shared.definitions.models import Column, ColumnType
+from shared.definitions.models import Column, ColumnType, TypedColumn
 from shared.definitions.models.notation import EXCEL, POSIX_PIVOT
 from shared.errors import DefinitionError, Problem
 from shared.transform.blanks import trimmed
 from shared.transform.notation.dates import DateFormat, has_offset, in_calendar, iso_timestamp, read_format
 from shared.transform.notation.moments import ZonedClock, excel_timestamp
-from shared.transform.notation.numbers import has_notation, number, number_example, plain_number
+from shared.transform.notation.numbers import NUMBER, has_notation, number, number_example, plain_number
 from shared.transform.notation.words import boolean, truth_words, without_words
 from shared.transform.rules import ErrorType
 from shared.workspace import literal, quoted
 
-__all__ = ["Misfit", "Reading", "cleaned", "read_columns", "reading", "text_name", "written"]
+__all__ = ["Misfit", "Reading", "cleaned", "is_typed", "read_columns", "reading", "text_name", "written"]
 
 Items = tuple[tuple[str, str], ...]
 """(SQL, name) of columns; a name that is there already gets a new value."""
@@ -65,13 +66,21 @@ def written(column: Column) -> str:
     return quoted(f"number:{column.label}") if has_notation(column) else text_name(column)
 
 
-def reading(column: Column) -> Reading:
+def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
     """How the text of a column becomes its value.
+
+    Args:
+        column: A column that is read.
+        null_values: Texts that mean no value in columns without a list of their own.
 
     Raises:
         DefinitionError: A format of its dates cannot be read; the path starts at the column.
     """
     text, value = text_name(column), quoted(column.label)
+    if is_typed(column, null_values):
+        message = f"this {column.type} of the source is out of range"
+        layers: tuple[Items, ...] = (((in_calendar(value), value),),) if column.type is ColumnType.DATE else ()
+        return Reading(layers=layers, misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),))
     match column.type:
         case ColumnType.TEXT:
             return Reading(layers=(((text, value),),))
@@ -203,6 +212,8 @@ def read_columns(columns: Sequence[Column], readings: Sequence[Reading], null_va
     texts = "".join(
         f", {_first_text(column, words)} AS {text_name(column)}" for column, words in zip(columns, nothing, strict=True)
     )
+    typed = [column for column in columns if is_typed(column, null_values)]
+    texts += "".join(f", {_typed_value(column)} AS {quoted(column.label)}" for column in typed)
     meant = tuple(
         (_replaced(column, without_words(text_name(column), words)), text_name(column))
         for column, words in zip(columns, nothing, strict=True)
@@ -210,6 +221,7 @@ def read_columns(columns: Sequence[Column], readings: Sequence[Reading], null_va
     )
     filled = tuple((f"nullif({text_name(column)}, '')", text_name(column)) for column in columns)
     sql, known = f"SELECT _row{texts}\n  FROM source_raw", {text_name(column) for column in columns}
+    known |= {quoted(column.label) for column in typed}
     layers = zip_longest(*(each.layers for each in readings), fillvalue=())
     for items in (meant, filled, *(tuple(chain.from_iterable(layer)) for layer in layers)):
         sql = _layer(sql, items, known)
@@ -226,14 +238,56 @@ def _layer(sql: str, items: Items, known: AbstractSet[str]) -> str:
     return f"SELECT *{f' REPLACE ({again})' if again else ''}{new}\n  FROM ({sql})"
 
 
+_OF_TEXT: Final = (
+    *("replace", "null_values", "decimal_separator", "thousands_separator", "strip"),
+    *("input_format", "time_zone", "on_ambiguous_time", "pivot", "true_values", "false_values"),
+)
+"""Keys that need the text of a value."""
+
+
+def is_typed(column: Column, null_values: Sequence[str]) -> bool:
+    """Whether a column's value is taken from the source as it is, and not read from its text.
+
+    Args:
+        column: A column that is read.
+        null_values: Texts that mean no value in columns without a list of their own.
+    """
+    return (
+        isinstance(column, TypedColumn)
+        and column.raw is column.type
+        and column.raw is not ColumnType.TEXT
+        and not null_values
+        and not any(getattr(column, key) for key in _OF_TEXT)
+    )
+
+
+def _typed_value(column: Column) -> str:
+    raw = quoted(column.name)
+    match column.type:
+        case ColumnType.NUMBER:
+            return f"TRY_CAST({raw} AS {NUMBER})"
+        case ColumnType.DATE:
+            return f"TRY_CAST({raw} AS TIMESTAMP)"
+        case _:
+            return raw
+
+
 def _null_words(column: Column, usual: Sequence[str]) -> tuple[str, ...]:
     words = usual if column.null_values is None else column.null_values
     return tuple(dict.fromkeys(word for word in words if word))  # empty text is null in any case
 
 
 def _first_text(column: Column, nothing: Sequence[str]) -> str:
-    raw = quoted(column.name)
+    raw = _source_text(column)
     return _trimmed(column, raw) if nothing else cleaned(column, raw)
+
+
+def _source_text(column: Column) -> str:
+    """SQL for the text of a column of `source_raw`: as the files have it, or as a typed value is written."""
+    raw = quoted(column.name)
+    if not isinstance(column, TypedColumn) or column.raw is ColumnType.TEXT:
+        return raw
+    return f"CAST({raw} AS VARCHAR)"
 
 
 def cleaned(column: Column, raw: str) -> str:

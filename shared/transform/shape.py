@@ -139,7 +139,7 @@ class _Compiler:
     def _reading(self, column: Column) -> Reading:
         """How a column is read; a problem is noted and nothing is read, to check the next column too."""
         try:
-            return reading(column)
+            return reading(column, self._null_values)
         except DefinitionError as error:
             for problem in error.problems:
                 self._problem(f"{self._places[column.label]}.{problem.path}", problem.message)

@@ -18,7 +18,7 @@ from shared.definitions.models import (
     SyncDefinition,
     WritePolicy,
 )
-from shared.definitions.models.source import ColumnType
+from shared.definitions.models.columns import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.state_rules import StateRules, rules_of

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.definitions.models import DelimitedSource
-from shared.sources import open_source
+from shared.sources import SourceContext, open_source
 from shared.workspace import Workspace
 
 NAMES = ("first", "second", "third")
@@ -87,7 +87,7 @@ class Loader:
         described = {"type": "delimited", "path": str(self.path), "columns": names, **options}
         for table in ("source_raw", "source_errors"):
             self.workspace.execute(f"DROP TABLE IF EXISTS {table}")
-        open_source(DelimitedSource.model_validate(described), {}).load(self.workspace)
+        open_source(DelimitedSource.model_validate(described), SourceContext()).load(self.workspace)
         rows = self.workspace.query("SELECT * FROM source_raw ORDER BY _row")
         bad = self.workspace.query("SELECT _row, message FROM source_errors ORDER BY _row")
         lines = {row: int(re.search(r"\(line ([\d,]+) of ", message)[1].replace(",", "")) for row, message in bad}  # type: ignore[index]

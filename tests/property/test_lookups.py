@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.dataverse import Dataverse, WriteLimits
-from shared.definitions import SyncDefinition
+from shared.definitions import Column, SyncDefinition
 from shared.definitions.models import KeyMatch
 from shared.jobs.adoption import Adoption
 from shared.jobs.batch.job import BatchJob, Tools
@@ -127,6 +127,9 @@ class Rows:
     @property
     def readable(self) -> tuple[str, ...]:
         return ()
+
+    def columns(self, workspace: Workspace) -> tuple[Column, ...]:
+        return definition(self.case).source.columns
 
     def load(self, workspace: Workspace) -> None:
         names = ["key", "text", "kind", *(ref.column for ref in self.case.refs)]

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.definitions.models import DelimitedSource
-from shared.sources import open_source
+from shared.sources import SourceContext, open_source
 from shared.workspace import Workspace
 
 WIDTH = 3
@@ -41,7 +41,7 @@ class Loader:
         described = {"type": "delimited", "path": str(self.path), "columns": names, **options}
         for table in ("source_raw", "source_errors"):
             self.workspace.execute(f"DROP TABLE IF EXISTS {table}")
-        open_source(DelimitedSource.model_validate(described), {}).load(self.workspace)
+        open_source(DelimitedSource.model_validate(described), SourceContext()).load(self.workspace)
         rows = self.workspace.query("SELECT * FROM source_raw ORDER BY _row")
         bad = [row for (row,) in self.workspace.query("SELECT _row FROM source_errors ORDER BY _row")]
         assert len({row for row, *_ in rows} | set(bad)) == len(rows) + len(bad)

@@ -28,7 +28,7 @@ from typing import Any
 
 from shared.definitions.models import DelimitedSource
 from shared.errors import UserError
-from shared.sources import open_source
+from shared.sources import SourceContext, open_source
 from shared.workspace import Workspace
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -73,7 +73,7 @@ def compare(path: Path) -> Verdict:
         }
     )
     try:
-        opened = open_source(described, {})
+        opened = open_source(described, SourceContext())
         with Workspace.open(readable=opened.readable) as workspace:
             opened.load(workspace)
             strip = " " if dialect.padded else ""

@@ -9,11 +9,11 @@ from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.notation import DECIMAL_SEPARATOR, FALSE_WORDS, TRUE_WORDS
 
-__all__ = ["notation_problems"]
+__all__ = ["TYPE_OF_KEY", "notation_problems"]
 
 _Raw = Mapping[str, Any]
 
-_TYPE_OF: Final = {
+TYPE_OF_KEY: Final = {
     "decimal_separator": "number",
     "thousands_separator": "number",
     "strip": "number",
@@ -25,19 +25,20 @@ _TYPE_OF: Final = {
     "false_values": "bool",
 }
 """Key -> the only type of column that it is allowed for."""
-_OF_TEXT: Final = _TYPE_OF.keys() - {"input_format"} | {"null_values"}
+_OF_TEXT: Final = TYPE_OF_KEY.keys() - {"input_format"} | {"null_values"}
 """Keys about the text of a column, which a calculated column does not have."""
 
 
-def notation_problems(path: Path, column: _Raw) -> Iterator[PathProblem]:
+def notation_problems(path: Path, column: _Raw, *, any_type: bool = False) -> Iterator[PathProblem]:
     """Every problem between the keys of one column.
 
     Args:
         path: The column's path.
         column: The column as it is written.
+        any_type: The type is that of the source, which is not known here.
     """
-    for key, kind in _TYPE_OF.items():
-        if column.get(key) is not None and column.get("type", "text") != kind:
+    for key, kind in TYPE_OF_KEY.items():
+        if column.get(key) is not None and not any_type and column.get("type", "text") != kind:
             yield PathProblem(path=(*path, key), message=f"{_named(key)} is allowed only for a column of type {kind}")
     if column.get("formula") is not None or column.get("cases"):
         for key in sorted(key for key in _OF_TEXT if column.get(key) is not None):

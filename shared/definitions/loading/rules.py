@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem, close_to
 from shared.definitions.loading.mark_rules import marks, scopes, written
-from shared.definitions.loading.notation_rules import notation_problems
+from shared.definitions.loading.source_rules import own_columns, own_types, source_problems
 from shared.definitions.loading.yaml_loader import Path
 from shared.entities import CHANGED_BY_MESSAGES
 
@@ -51,7 +51,9 @@ def _texts(document: _Raw, *keys: str) -> Iterator[tuple[Path, str]]:
 
 
 def _labels(document: _Raw) -> list[str]:
-    """The names that expressions and mappings may use."""
+    """The names that expressions and mappings may use; empty where only the source knows them."""
+    if own_columns(_mapping(document, "source")):
+        return []
     labels = (each.get("alias") or each.get("name") for _, each in _items(document, "source", "columns"))
     return [label for label in labels if isinstance(label, str)]
 
@@ -61,23 +63,8 @@ def _targets(document: _Raw) -> list[str]:
     return [target for target in targets if isinstance(target, str)]
 
 
-def _columns(document: _Raw) -> Iterator[PathProblem]:
-    for path, column in _items(document, "source", "columns"):
-        if column.get("formula") is not None and column.get("cases"):
-            yield PathProblem(path=(*path, "cases"), message="a column can have a formula or cases, not both")
-        if column.get("default") is not None and not column.get("cases"):
-            yield PathProblem(path=(*path, "default"), message="a default is allowed only for a column with cases")
-        yield from notation_problems(path, column)
-        reserved = [key for key in ("alias", "name") if _is_row_number(column.get(key))]
-        if reserved:
-            yield PathProblem(
-                path=(*path, reserved[0]), message="_row is reserved for the row's number; choose another name"
-            )
-
-
-def _is_row_number(name: object) -> bool:
-    """Whether a name is that of the row's number; SQL does not regard case."""
-    return isinstance(name, str) and name.lower() == "_row"
+def _source(document: _Raw) -> Iterator[PathProblem]:
+    yield from source_problems(_mapping(document, "source"))
 
 
 def _unique_columns(document: _Raw) -> Iterator[PathProblem]:
@@ -236,6 +223,11 @@ def _real_time(document: _Raw) -> Iterator[PathProblem]:
     events = _mapping(document, "source").get("type") == "events"
     if events and document.get("listener") is None:
         yield PathProblem(path=("source", "type"), message="a source of events needs a listener, and there is none")
+    if document.get("listener") is not None and own_types(_mapping(document, "source")):
+        message = (
+            "with a listener, name the columns and give each a type: an event does not have the types of the files"
+        )
+        yield PathProblem(path=("source", "type"), message=message)
     if events and document.get("schedule") is not None:
         yield PathProblem(path=("schedule",), message="a sync with a source of events cannot have a schedule")
     topic = _mapping(_mapping(document, "listener"), "topic")
@@ -245,14 +237,10 @@ def _real_time(document: _Raw) -> Iterator[PathProblem]:
             message="events of this format do not contain the record before the change, so a changed key is not "
             "detected",
         )
-    for path, column in _items(document, "source", "columns") if events else ():
-        name = column.get("name")
-        if isinstance(name, str) and name.startswith("$") and column.get("alias") is None:
-            yield PathProblem(path=(*path, "name"), message="a column with a JSONPath needs an alias")
 
 
 _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
-    _columns,
+    _source,
     _unique_columns,
     _mappings,
     _lookups,

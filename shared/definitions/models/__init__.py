@@ -1,16 +1,20 @@
 """What a user writes, as values: the models of a sync, its source, destination, listener and secrets."""
 
 from shared.definitions.models.base import Model
+from shared.definitions.models.columns import Case, Column, ColumnType, Replacement, TypedColumn
 from shared.definitions.models.listener import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretReference
-from shared.definitions.models.source import (
-    Case,
-    Column,
-    ColumnType,
+from shared.definitions.models.sources import (
     DelimitedSource,
     EventsSource,
-    Replacement,
+    FixedColumn,
+    FixedWidthSource,
+    JsonSource,
+    ParquetSource,
+    SelfDescribing,
+    ShortLines,
     Source,
+    SourceModel,
 )
 from shared.definitions.models.sync import (
     ApplicationUser,
@@ -44,6 +48,9 @@ __all__ = [
     "EventFormat",
     "EventsSource",
     "Expire",
+    "FixedColumn",
+    "FixedWidthSource",
+    "JsonSource",
     "KeyMatch",
     "KeyVaultSecret",
     "Listener",
@@ -55,15 +62,20 @@ __all__ = [
     "OffsetReset",
     "Parameter",
     "ParameterValue",
+    "ParquetSource",
     "Replacement",
     "Safety",
     "SecretReference",
+    "SelfDescribing",
     "SetColumns",
+    "ShortLines",
     "Source",
+    "SourceModel",
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
     "Topic",
+    "TypedColumn",
     "WriteOptions",
     "WritePolicy",
 ]

@@ -38,9 +38,7 @@ from shared.definitions.models.secrets import (
     SecretReference,
 )
 from shared.definitions.models.service_url import checked_service_url
-from shared.definitions.models.source import (
-    Source,
-)
+from shared.definitions.models.sources import Source
 
 __all__ = [
     "ApplicationUser",

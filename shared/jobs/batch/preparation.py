@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 
@@ -15,10 +15,11 @@ from shared.jobs.outcomes import make_outcomes
 from shared.jobs.progress import Phase
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
+from shared.sources import completed
 from shared.transform import check, desire_of, early_lookups, late_lookups, layout
 from shared.workspace import Step, Workspace
 
-__all__ = ["Prepared", "explained", "prepare"]
+__all__ = ["Prepared", "completed_job", "explained", "prepare"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,16 @@ class Prepared:
     def notes(self) -> tuple[str, ...]:
         """What a person should know about the run."""
         return self.memory.notes() if self.memory else ()
+
+
+def completed_job(job: BatchJob, tools: Tools, workspace: Workspace) -> BatchJob:
+    """The job with the columns and types that only its source knows.
+
+    Raises:
+        DefinitionError: The source does not have a column that the definition names.
+        UserError: The source cannot be read.
+    """
+    return replace(job, definition=completed(job.definition, tools.source, workspace))
 
 
 def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime) -> Prepared:

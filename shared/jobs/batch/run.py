@@ -17,7 +17,7 @@ from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.names import with_names
-from shared.jobs.batch.preparation import Prepared, prepare
+from shared.jobs.batch.preparation import Prepared, completed_job, prepare
 from shared.jobs.batch.reports import error_files, error_rows
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
@@ -98,6 +98,7 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
     """
     start = tools.clock.monotonic()
     with tools.open_workspace() as workspace:
+        job = completed_job(job, tools, workspace)
         prepared = prepare(job, tools, workspace, tools.clock.now())
         entity = prepared.entity
         columns = layout(job.definition, entity)
@@ -177,6 +178,7 @@ class _Run:
         refuse_used_plan(self.tools.state, self.approved.id if self.approved else "")
         try:
             with workspace.until(self._left if self.job.options.deadline is not None else None):
+                self.job = completed_job(self.job, self.tools, workspace)
                 prepared = prepare(self.job, self.tools, workspace, self.log.started)
                 self._columns = layout(self.job.definition, prepared.entity)
                 plan = _plan(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)

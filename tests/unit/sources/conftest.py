@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.definitions.models import DelimitedSource
-from shared.sources import open_source
+from shared.sources import SourceContext, open_source
 from shared.workspace import Workspace
 
 Loaded = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
@@ -23,7 +23,7 @@ def described(path: str, columns: Sequence[str] = ("A", "B", "C"), **options: An
 
 def load_source(source: DelimitedSource, *, in_place: bool = True) -> Loaded:
     """Rows and errors, both in order."""
-    opened = open_source(source, {})
+    opened = open_source(source, SourceContext())
     with Workspace.open(readable=opened.readable if in_place else ()) as workspace:
         opened.load(workspace)
         rows = workspace.query("SELECT * FROM source_raw ORDER BY _row")

@@ -17,7 +17,7 @@ import fsspec  # type: ignore[import-untyped]  # fsspec ships no types
 import pytest
 
 from shared.errors import UserError
-from shared.sources import open_source
+from shared.sources import SourceContext, open_source
 from shared.workspace import Workspace
 from tests.unit.sources.conftest import described, load_source
 
@@ -168,7 +168,7 @@ full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="the syste
 def test_a_full_disk_is_not_reported_as_an_error_of_the_source(tmp_path: Path, data: str, *, in_place: bool) -> None:
     """Whether a file is copied or its rows are written: the message names the workspace's folder and its setting."""
     (tmp_path / "a.csv").write_text(data)
-    opened = open_source(described(str(tmp_path / "a.csv")), {})
+    opened = open_source(described(str(tmp_path / "a.csv")), SourceContext())
     with Workspace.open(readable=opened.readable if in_place else ()) as workspace:
         (workspace.folder / "source-0.csv").symlink_to("/dev/full")
         with pytest.raises(UserError, match=r"No space left on device.*WORKSPACE_TEMP") as caught:

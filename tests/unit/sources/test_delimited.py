@@ -12,7 +12,7 @@ import pytest
 
 from shared.definitions.models import EventsSource
 from shared.errors import UserError
-from shared.sources import open_source
+from shared.sources import SourceContext, open_source
 from tests.unit.sources.conftest import Loaded, described, load_source
 
 ONE: Loaded = ([(1, "1", "2", "3")], [])
@@ -146,7 +146,7 @@ def test_a_last_row_that_is_malformed_counts_for_the_next_file(tmp_path: Path) -
 def test_parameters_stand_in_paths(tmp_path: Path) -> None:
     """As plain text."""
     (tmp_path / "20240131.csv").write_text("A,B,C\n1,2,3\n")
-    opened = open_source(described(f"{tmp_path}/@day.csv"), {"day": 20240131})
+    opened = open_source(described(f"{tmp_path}/@day.csv"), SourceContext(parameters={"day": 20240131}))
     assert opened.readable == (f"{tmp_path}/20240131.csv",)
 
 
@@ -266,4 +266,4 @@ def test_events_are_no_batch() -> None:
     """A source that only the listener fills cannot be loaded."""
     events = EventsSource.model_validate({"type": "events", "columns": [{"name": "a"}]})
     with pytest.raises(UserError, match="cannot run as a batch"):
-        open_source(events, {})
+        open_source(events, SourceContext())

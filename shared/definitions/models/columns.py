@@ -1,15 +1,13 @@
-"""Where rows come from: columns and the kinds of source."""
+"""Columns of a source: read, calculated or conditional."""
 
 from __future__ import annotations
 
-import codecs
-import re
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Final
 
-from pydantic import AfterValidator, Discriminator, Field, model_validator
+from pydantic import Field
 
-from shared.definitions.models.base import Model, Pattern, Sql, Text
+from shared.definitions.models.base import Model, Pattern, Sql
 from shared.definitions.models.notation import (
     AmbiguousTime,
     DecimalSeparator,
@@ -22,9 +20,9 @@ from shared.definitions.models.notation import (
     Words,
 )
 
-__all__ = ["Case", "Column", "ColumnType", "DelimitedSource", "EventsSource", "Replacement", "Source"]
+__all__ = ["MOST", "Case", "Column", "ColumnType", "Replacement", "TypedColumn"]
 
-_MOST = 1_000_000_000  # characters or lines: more than any file has, and less than what overflows
+MOST: Final = 1_000_000_000  # characters or lines: more than any file has, and less than what overflows
 
 
 class ColumnType(StrEnum):
@@ -55,13 +53,17 @@ class Column(Model):
 
     name: str = Field(
         min_length=1,
-        description="The column's name in the source. For `type: events`: a field of the record, or a JSONPath such "
-        "as `$.address.city` (a JSONPath needs an alias).",
+        description="The column's name in the source. For `type: events` and `json`: a field of the record, or a "
+        "JSONPath such as `$.address.city` (a JSONPath needs an alias).",
     )
     alias: str | None = Field(
         default=None, min_length=1, description="Name for expressions and mappings, instead of `name`."
     )
-    type: ColumnType = Field(default=ColumnType.TEXT, description="Type of the column's values.")
+    type: ColumnType = Field(
+        default=ColumnType.TEXT,
+        description="Type of the column's values. A source that has types of its own, such as "
+        "`parquet`, has its own type as the default.",
+    )
     description: str = Field(default="", description="Description; no effect.")
     mandatory: bool = Field(
         default=False,
@@ -76,7 +78,7 @@ class Column(Model):
     )
     trim: bool = Field(default=False, description="Remove white space at both ends.")
     max_length: int | None = Field(
-        default=None, ge=1, le=_MOST, description="Most characters; a longer value rejects the row."
+        default=None, ge=1, le=MOST, description="Most characters; a longer value rejects the row."
     )
     replace: tuple[Replacement, ...] = Field(default=(), description="Replacements in the value, applied in order.")
     null_values: NullValues | None = Field(
@@ -154,106 +156,21 @@ class Column(Model):
         return (self.input_format,) if isinstance(self.input_format, str) else self.input_format or ()
 
 
-_CODE_POINT: Final = re.compile(r"[Uu]\+([0-9A-Fa-f]{1,6})")
-_MOST_DELIMITER_BYTES: Final = 4  # read_csv of DuckDB takes no longer delimiter
+class TypedColumn(Column):
+    """A column of which the source gives values of a type, and not only text; made from the source, never written."""
 
+    raw: ColumnType = Field(description="What the loaded values are; text where the source gives text.")
+    sql_type: str = Field(description="SQL type of the loaded values.")
 
-def _characters(text: str) -> str:
-    r"""Read `U+0001` and `\t` as the character they name."""
-    if found := _CODE_POINT.fullmatch(text):
-        try:
-            character = chr(int(found[1], 16))
-            character.encode()
-        except ValueError:
-            raise ValueError("this Unicode character does not exist") from None
-        return character
-    return "\t" if text == r"\t" else text
-
-
-def _delimiter(text: str) -> str:
-    characters = _characters(text)
-    if not 0 < len(characters.encode()) <= _MOST_DELIMITER_BYTES:
-        raise ValueError("a delimiter has 1 to 4 bytes")
-    if set(characters) & set("\r\n\0"):
-        raise ValueError("the delimiter cannot be a line break or NUL")
-    return characters
-
-
-def _qualifier(text: str) -> str:
-    characters = _characters(text)
-    if len(characters) > 1 or not characters.isascii():
-        raise ValueError("a text qualifier is one ASCII character, or empty for none")
-    if characters and characters in "\r\n\0":
-        raise ValueError("the text qualifier cannot be a line break or NUL")
-    return characters
-
-
-def _encoding(name: str) -> str:
-    try:
-        " ".encode(name)  # some codecs are not for text (base64, rot13), which is known only here
-        return codecs.lookup(name).name
-    except (LookupError, ValueError):
-        raise ValueError("unknown encoding; write one such as utf-8, utf-16, windows-1252 or iso-8859-1") from None
-
-
-class DelimitedSource(Model):
-    """CSV, TSV and their relatives: local or remote, plain, gzip or zstd."""
-
-    type: Literal["delimited"] = Field(description="Delimited text files.")
-    path: Text = Field(description="A local path or fsspec URL (`abfs://`, `s3://`); globs are allowed.")
-    delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
-        default=",", description=r"Character between the fields; also `U+0001` or `\t`."
-    )
-    text_qualifier: Annotated[str, AfterValidator(_qualifier)] = Field(
-        default='"', description="Quote character around fields; inside a field it is doubled. Empty: no quotes."
-    )
-    encoding: Annotated[str, AfterValidator(_encoding)] = Field(default="utf-8", description="The files' encoding.")
-    header: bool = Field(
-        default=True,
-        description="Whether there is a line of column names above the data. Without it, columns are identified by "
-        "their order. Names are compared without regard to case, blanks and invisible characters. Default true; "
-        "false if `header_rows_to_ignore` is given.",
-    )
-    header_rows_to_ignore: int = Field(
-        default=0, ge=0, le=_MOST, description="Lines to skip at the start of every file."
-    )
-    footer_rows_to_ignore: int = Field(default=0, ge=0, le=_MOST, description="Lines to skip at the end of each file.")
-    columns: tuple[Column, ...] = Field(min_length=1, description="The columns to read and to calculate.")
-    null_values: NullValues = Field(
-        default=(),
-        description="Texts that mean no value in every column that does not have a list of its own, such as "
-        '`["NULL", "N/A"]`. An empty text always means no value.',
-    )
-    filter: Sql | None = Field(default=None, description="Condition; only rows for which it is true are synced.")
-
-    @model_validator(mode="before")
     @classmethod
-    def _rows_to_ignore_replace_the_header(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("header_rows_to_ignore") and "header" not in data:
-            return {**data, "header": False}
-        return data
+    def of(cls, column: Column, known: ColumnType, raw: ColumnType, sql_type: str) -> TypedColumn:
+        """A column of the definition with what the source knows about it.
 
-    @model_validator(mode="after")
-    def _fields_can_be_told_from_quotes(self) -> Self:
-        if self.text_qualifier and self.text_qualifier in self.delimiter:
-            raise ValueError(
-                "the delimiter and the text qualifier are the same character; write text_qualifier: '' "
-                "if fields have no quotes"
-            )
-        return self
-
-
-class EventsSource(Model):
-    """The records that the listener decodes; real time only."""
-
-    type: Literal["events"] = Field(description="Records of events.")
-    columns: tuple[Column, ...] = Field(min_length=1, description="Fields of the record, and calculated columns.")
-    null_values: NullValues = Field(
-        default=(),
-        description="Texts that mean no value in every column that does not have a list of its own, such as "
-        '`["NULL", "N/A"]`. An empty text always means no value.',
-    )
-    filter: Sql | None = Field(default=None, description="Condition; only records for which it is true are synced.")
-
-
-Source = Annotated[DelimitedSource | EventsSource, Discriminator("type")]
+        Args:
+            column: As it is written.
+            known: Its type in the source, which it has if the definition gives none.
+            raw: What the loaded values are.
+            sql_type: SQL type of the loaded values.
+        """
+        written = column.model_dump(by_alias=True, exclude_unset=True)
+        return cls.model_validate({"type": known, **written, "raw": raw, "sql_type": sql_type})

@@ -1,0 +1,107 @@
+"""Rules between the keys of a source: of every kind, and of each kind.
+
+Paths start at the document; what is read is the raw mapping of the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.notation_rules import notation_problems
+from shared.definitions.loading.yaml_loader import Path
+from shared.definitions.models.base import json_path
+from shared.definitions.models.sources import KINDS, SelfDescribing, SourceModel
+
+__all__ = ["own_columns", "own_types", "source_problems"]
+
+_Raw = Mapping[str, Any]
+
+
+def source_problems(source: _Raw) -> Iterator[PathProblem]:
+    """Every problem between the keys of a source."""
+    typed = _is_self_describing(source)
+    for path, column in _columns(source):
+        yield from _column(path, column)
+        yield from notation_problems(path, column, any_type=typed and "type" not in column)
+    for rule in _OF_KIND.get(str(source.get("type")), ()):
+        yield from rule(source)
+
+
+def own_columns(source: _Raw) -> bool:
+    """Whether the columns of a source are those that it has itself: the definition names none that is read."""
+    return _is_self_describing(source) and not any(
+        column.get("formula") is None and not column.get("cases") for _, column in _columns(source)
+    )
+
+
+def own_types(source: _Raw) -> bool:
+    """Whether the source itself must be read to know its columns and their types."""
+    if not _is_self_describing(source):
+        return False
+    read = [each for _, each in _columns(source) if each.get("formula") is None and not each.get("cases")]
+    return not read or any("type" not in each for each in read)
+
+
+def _is_self_describing(source: _Raw) -> bool:
+    return issubclass(KINDS.get(str(source.get("type")), SourceModel), SelfDescribing)
+
+
+def _columns(source: _Raw) -> Iterator[tuple[Path, _Raw]]:
+    columns = source.get("columns")
+    for index, column in enumerate(columns if isinstance(columns, list) else ()):
+        if isinstance(column, dict):
+            yield ("source", "columns", index), column
+
+
+def _column(path: Path, column: _Raw) -> Iterator[PathProblem]:
+    if column.get("formula") is not None and column.get("cases"):
+        yield PathProblem(path=(*path, "cases"), message="a column can have a formula or cases, not both")
+    if column.get("default") is not None and not column.get("cases"):
+        yield PathProblem(path=(*path, "default"), message="a default is allowed only for a column with cases")
+    reserved = [key for key in ("alias", "name") if _is_row_number(column.get(key))]
+    if reserved:
+        yield PathProblem(
+            path=(*path, reserved[0]), message="_row is reserved for the row's number; choose another name"
+        )
+
+
+def _is_row_number(name: object) -> bool:
+    """Whether a name is that of the row's number; SQL does not regard case."""
+    return isinstance(name, str) and name.lower() == "_row"
+
+
+def _paths_have_aliases(source: _Raw) -> Iterator[PathProblem]:
+    for path, column in _columns(source):
+        name = column.get("name")
+        if isinstance(name, str) and name.startswith("$") and column.get("alias") is None:
+            yield PathProblem(path=(*path, "name"), message="a column with a JSONPath needs an alias")
+
+
+def _paths_can_be_read(source: _Raw) -> Iterator[PathProblem]:
+    for path, column in _columns(source):
+        name = column.get("name")
+        if isinstance(name, str) and name.startswith("$"):
+            try:
+                json_path(name)
+            except ValueError as error:
+                yield PathProblem(path=(*path, "name"), message=str(error), at_value=True)
+
+
+def _places_in_the_line(source: _Raw) -> Iterator[PathProblem]:
+    for path, column in _columns(source):
+        calculated = column.get("formula") is not None or bool(column.get("cases"))
+        for key in ("start", "width"):
+            if calculated and column.get(key) is not None:
+                yield PathProblem(path=(*path, key), message="a calculated column has no place in the line")
+            elif not calculated and column.get(key) is None:
+                message = "this key is missing: a column that is read needs start (the first place is 1) and width"
+                yield PathProblem(path=(*path, key), message=message)
+
+
+_OF_KIND: Final[Mapping[str, tuple[Callable[[_Raw], Iterator[PathProblem]], ...]]] = {
+    "events": (_paths_have_aliases,),
+    "json": (_paths_have_aliases, _paths_can_be_read),
+    "fixed_width": (_places_in_the_line,),
+}

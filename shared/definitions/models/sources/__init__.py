@@ -1,0 +1,36 @@
+"""The kinds of source: what a definition says of each."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, get_args
+
+from pydantic import Discriminator
+
+from shared.definitions.models.sources.base import SelfDescribing, SourceModel
+from shared.definitions.models.sources.delimited import DelimitedSource
+from shared.definitions.models.sources.events import EventsSource
+from shared.definitions.models.sources.fixed_width import FixedColumn, FixedWidthSource, ShortLines
+from shared.definitions.models.sources.json_text import JsonSource
+from shared.definitions.models.sources.parquet import ParquetSource
+
+__all__ = [
+    "KINDS",
+    "DelimitedSource",
+    "EventsSource",
+    "FixedColumn",
+    "FixedWidthSource",
+    "JsonSource",
+    "ParquetSource",
+    "SelfDescribing",
+    "ShortLines",
+    "Source",
+    "SourceModel",
+]
+
+Source = Annotated[
+    DelimitedSource | EventsSource | FixedWidthSource | JsonSource | ParquetSource, Discriminator("type")
+]
+KINDS: Final[Mapping[str, type[SourceModel]]] = {
+    get_args(model.model_fields["type"].annotation)[0]: model
+    for model in (DelimitedSource, EventsSource, FixedWidthSource, JsonSource, ParquetSource)
+}
+"""What `type` says -> the model of this kind."""

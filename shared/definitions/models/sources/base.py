@@ -1,0 +1,46 @@
+"""What every kind of source has: a type, columns, texts that mean no value, and a filter."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.definitions.models.base import Model, Sql, Text
+from shared.definitions.models.columns import Column
+from shared.definitions.models.notation import NullValues
+
+__all__ = ["SelfDescribing", "SourceModel"]
+
+
+class SourceModel(Model):
+    """The keys of every kind of source."""
+
+    type: str = Field(description="Kind of source.")
+    columns: tuple[Column, ...] = Field(min_length=1, description="The columns to read and to calculate.")
+    null_values: NullValues = Field(
+        default=(),
+        description="Texts that mean no value in every column that does not have a list of its own, such as "
+        '`["NULL", "N/A"]`. An empty text always means no value.',
+    )
+    filter: Sql | None = Field(default=None, description="Condition; only rows for which it is true are synced.")
+
+    @property
+    def settled(self) -> bool:
+        """Whether the definition alone says which columns there are, and their types."""
+        return True
+
+
+class SelfDescribing(SourceModel):
+    """A source of files that know their columns and types."""
+
+    path: Text = Field(description="Where it is.")
+    columns: tuple[Column, ...] = Field(
+        default=(),
+        description="The columns to read and to calculate. Without a column that is read, all columns of the source "
+        "are read.",
+    )
+
+    @property
+    def settled(self) -> bool:
+        """Whether the definition gives a type to each column that is read, and there is one."""
+        read = [column for column in self.columns if column.read]
+        return bool(read) and all("type" in column.model_fields_set for column in read)

@@ -1,0 +1,39 @@
+"""What a source may need beside its definition; the composition root gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from shared.clock import Clock, SystemClock
+from shared.definitions.models import ParameterValue, SecretReference
+from shared.definitions.parameters import in_text
+from shared.errors import UserError
+from shared.remote import OpenUrl, open_without_account
+
+__all__ = ["SourceContext"]
+
+
+def _no_secret(_reference: SecretReference) -> str:
+    raise UserError("this source needs a secret, and there is no place to read it from")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceContext:
+    """What a source may need beside its definition. The folder of the run is that of the workspace it loads into.
+
+    Attributes:
+        parameters: The value of each parameter.
+        open_url: Turns a URL into its file system and path.
+        secret: The value behind a reference; raises UserError where there is none.
+        clock: The time, and waiting.
+    """
+
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    open_url: OpenUrl = open_without_account
+    secret: Callable[[SecretReference], str] = field(default=_no_secret, repr=False)
+    clock: Clock = field(default_factory=SystemClock)
+
+    def text(self, text: str) -> str:
+        """A text of the definition with its parameters."""
+        return in_text(text, self.parameters)

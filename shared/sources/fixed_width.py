@@ -1,0 +1,152 @@
+"""Text with columns of fixed width: each line is one field for DuckDB, which cuts it by characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from shared.definitions.models import Column, FixedColumn, FixedWidthSource, ShortLines
+from shared.errors import UserError
+from shared.remote import is_remote
+from shared.sources.context import SourceContext
+from shared.sources.files import InputFile, find_files
+from shared.sources.kinds import refuse_other_kinds
+from shared.sources.plain import Layout, text_blocks, write_plain, writing
+from shared.sources.records import MOST_BYTES
+from shared.transform import SOURCE_ERRORS
+from shared.workspace import Workspace, literal, quoted
+
+__all__ = ["FixedWidthFiles"]
+
+_LONGEST_LINE: Final = 2 * MOST_BYTES  # a quote is doubled in the copy
+_LINE_END: Final = re.compile(r"\r\n?")
+
+
+class FixedWidthFiles:
+    """The files of a `fixed_width` source."""
+
+    def __init__(self, source: FixedWidthSource, context: SourceContext) -> None:
+        self._source = source
+        self._path = context.text(source.path)
+        self._open_url = context.open_url
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """The local files; they are copied line by line, and named here because their size tells the disk's need.
+
+        Raises:
+            UserError: There is no such file.
+        """
+        return () if is_remote(self._path) else tuple(file.name for file in find_files(self._path))
+
+    def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - text has no types of its own
+        """The columns of the definition."""
+        return self._source.columns
+
+    def load(self, workspace: Workspace) -> None:
+        """Fill `source_raw` from all files; row numbers continue from one file to the next.
+
+        Raises:
+            UserError: A file is missing, not in its encoding, or has a line that is too long.
+        """
+        columns = [column for column in self._source.columns if column.read]
+        names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in columns)
+        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
+        workspace.run(SOURCE_ERRORS)
+        for file in find_files(self._path, self._open_url):
+            _Load(workspace, self._source, columns).load(file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """Loads one file behind what is loaded already."""
+
+    workspace: Workspace
+    source: FixedWidthSource
+    columns: list[FixedColumn]
+
+    def load(self, file: InputFile) -> None:
+        if file.compression == "zstd":
+            raise UserError(f"{file.name} is a zstd file, which this kind of source cannot read; compress it with gzip")
+        refuse_other_kinds(file, self.source.encoding, wanted="text with columns of fixed width")
+        lines = self.workspace.folder / "source.lines"
+        self._copy(file, lines)
+        try:
+            self._insert(file, self._numbered(lines))
+        except duckdb.Error as error:
+            raise UserError(
+                f"{file.name} cannot be read: a line is longer than {MOST_BYTES >> 20} MB; check that it is a text file"
+            ) from error
+        lines.unlink()
+
+    def _copy(self, file: InputFile, lines: Path) -> None:
+        """Write each data line in quotes, so that no character in it has a meaning."""
+        layout = Layout(
+            encoding=self.source.encoding,
+            head=self.source.header_rows_to_ignore,
+            foot=self.source.footer_rows_to_ignore,
+        )
+        plain = self.workspace.folder / "source.plain"
+        blocks = text_blocks(file, layout.encoding, head=layout.head)
+        if layout.foot:
+            write_plain(file, layout, plain)
+            blocks = text_blocks(InputFile(name=file.name, path=str(plain)), "utf-8")
+        with writing(self.workspace.folder), closing(blocks), lines.open("w", encoding="utf-8", newline="") as out:
+            out.write('"')
+            out.writelines(block.replace('"', '""').replace("\n", '"\n"') for block in _with_line_feeds(blocks))
+            out.write('"\n')
+        plain.unlink(missing_ok=True)
+
+    def _numbered(self, lines: Path) -> str:
+        """A query for the number, the line and the text of each row; blank lines are not rows."""
+        ((before,),) = self.workspace.query(
+            """SELECT greatest((SELECT coalesce(max(_row), 0) FROM source_raw),
+                               (SELECT coalesce(max(_row), 0) FROM source_errors))"""
+        )
+        read = (
+            f"read_csv({literal(str(lines))}, auto_detect = false, header = false, columns = {{'text': 'VARCHAR'}}, "
+            f"delim = ',', quote = '\"', escape = '\"', new_line = '\\n', max_line_size = {_LONGEST_LINE})"
+        )
+        head = self.source.header_rows_to_ignore
+        return (
+            f"SELECT {before} + row_number() OVER () AS _row, line, text "
+            f"FROM (SELECT {head} + row_number() OVER () AS line, text FROM {read}) WHERE trim(text) <> ''"
+        )
+
+    def _insert(self, file: InputFile, rows: str) -> None:
+        end = max((_end(column) for column in self.columns), default=0)
+        short = f"length(text) < {end}" if self.source.short_lines is ShortLines.REJECT else "false"
+        # What fills a field up to its width is not part of the value.
+        values = ", ".join(f"rtrim(substring(text, {each.start}, {each.width}), ' ')" for each in self.columns)
+        # Read and numbered before anything is inserted: both statements give a row the same number.
+        self.workspace.execute(f"INSERT INTO source_raw SELECT _row, {values} FROM ({rows}) WHERE NOT ({short})")
+        if self.source.short_lines is ShortLines.REJECT:
+            message = (
+                f"printf('%d characters instead of {end} (line %s of %s)', length(text), "
+                f"format('{{:,}}', line), {literal(Path(file.name).name)})"
+            )
+            self.workspace.execute(
+                f"INSERT INTO source_errors SELECT _row, '', 'Malformed Row', true, {message} "
+                f"FROM ({rows}) WHERE {short}"
+            )
+
+
+def _end(column: FixedColumn) -> int:
+    return (column.start or 1) + (column.width or 1) - 1
+
+
+def _with_line_feeds(blocks: Iterable[str]) -> Iterator[str]:
+    """The same text with a line feed for each line end."""
+    held = ""  # a carriage return that ends a block: the next one may begin with its line feed
+    for part in blocks:
+        block, held = held + part, ""
+        if block.endswith("\r"):
+            block, held = block[:-1], "\r"
+        yield _LINE_END.sub("\n", block) if "\r" in block else block
+    yield "\n" if held else ""

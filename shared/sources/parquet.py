@@ -1,0 +1,200 @@
+"""Parquet files: DuckDB reads them, one after the other, and their types are kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import unquote
+
+import duckdb
+
+from shared.definitions.models import Column, ColumnType, ParquetSource, TypedColumn
+from shared.errors import UserError
+from shared.remote import is_remote
+from shared.sources.context import SourceContext
+from shared.sources.files import InputFile, find_files
+from shared.sources.plain import writing
+from shared.sources.typed import Known, described, found_name, known_type
+from shared.transform import SOURCE_ERRORS
+from shared.workspace import Workspace, literal, quoted
+
+__all__ = ["ParquetFiles"]
+
+_ENDING: Final = ".parquet"
+_PATTERN: Final = frozenset("*?[")
+_NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"  # what Hive and Spark call a partition whose value is null
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One file.
+
+    Attributes:
+        name: As messages show it.
+        path: Where DuckDB reads it.
+        types: Column -> its SQL type.
+        known: Column, also of the folders -> what is known of it, or why it cannot be read.
+        partitions: Column that only the folders name -> its value.
+        copied: It is a copy in the folder of the workspace.
+    """
+
+    name: str
+    path: Path
+    types: Mapping[str, str]
+    known: Mapping[str, Known | str]
+    partitions: Mapping[str, str | None]
+    copied: bool
+
+
+class ParquetFiles:
+    """The files of a `parquet` source."""
+
+    def __init__(self, source: ParquetSource, context: SourceContext) -> None:
+        self._source = source
+        self._path = context.text(source.path)
+        self._open_url = context.open_url
+        self._parts: tuple[_Part, ...] = ()
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """The local files to be read in place.
+
+        Raises:
+            UserError: There is no such file.
+        """
+        return () if is_remote(self._path) else tuple(file.name for file in self._files())
+
+    def columns(self, workspace: Workspace) -> tuple[Column, ...]:
+        """The columns of the definition with the types of the files; all columns where it names none.
+
+        Raises:
+            UserError: A file is missing or damaged.
+            DefinitionError: A column is missing, nested or binary, or not the same in all files.
+        """
+        parts = self._opened(workspace)
+        if not any(column.read for column in self._source.columns):
+            _refuse_further_columns(parts)
+        return described(self._source, _together(parts), parts[0].name if len(parts) == 1 else self._path)
+
+    def load(self, workspace: Workspace) -> None:
+        """Fill `source_raw` from all files; row numbers continue from one file to the next.
+
+        Raises:
+            UserError: A file is missing or damaged.
+            DefinitionError: A column is missing, nested or binary, or not the same in all files.
+        """
+        columns = [column for column in self.columns(workspace) if isinstance(column, TypedColumn)]
+        names = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in columns)
+        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
+        workspace.run(SOURCE_ERRORS)
+        for part in self._parts:
+            _load(workspace, part, columns)
+            if part.copied:
+                part.path.unlink()
+        self._parts = ()
+
+    def _files(self) -> tuple[InputFile, ...]:
+        return find_files(self._path, self._open_url, ending=_ENDING)
+
+    def _opened(self, workspace: Workspace) -> tuple[_Part, ...]:
+        """The files, where DuckDB can read them; looked at once."""
+        if not self._parts:
+            self._parts = tuple(_part(workspace, number, file) for number, file in enumerate(self._files()))
+        return self._parts
+
+
+def _part(workspace: Workspace, number: int, file: InputFile) -> _Part:
+    # In the name of a file, these characters are a pattern for DuckDB.
+    copied = file.system is not None or file.path not in workspace.readable or not _PATTERN.isdisjoint(file.path)
+    path = workspace.folder / f"source-{number}{_ENDING}" if copied else Path(file.path)
+    if copied:
+        with file.stored() as stored, writing(workspace.folder), path.open("wb") as copy:
+            shutil.copyfileobj(stored, copy)
+    try:
+        rows = workspace.query(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {_reading(path)})")
+    except duckdb.Error as error:
+        raise _damaged(file.name) from error
+    types = {str(name): str(kind) for name, kind in rows}
+    partitions = {name: value for name, value in _partitions(file.path) if found_name(name, types) is None}
+    known = dict(_known(types, partitions, file.name))
+    return _Part(name=file.name, path=path, types=types, known=known, partitions=partitions, copied=copied)
+
+
+def _partitions(path: str) -> Iterator[tuple[str, str | None]]:
+    """The columns that the folders of a file name: `year=2024/month=01/part-0.parquet`."""
+    for folder in PurePosixPath(Path(path).as_posix()).parent.parts:
+        name, equals, value = folder.partition("=")
+        if name and equals:
+            yield unquote(name), None if value == _NO_VALUE else unquote(value)
+
+
+def _known(
+    types: Mapping[str, str], partitions: Mapping[str, str | None], name: str
+) -> Iterator[tuple[str, Known | str]]:
+    for column, sql_type in types.items():
+        kind = "binary" if sql_type in {"BLOB", "BIT"} else "nested"
+        reason = f"{name}: the values of the column {column} are {kind}, and such values cannot be read"
+        yield column, known_type(sql_type) or reason
+    for column in partitions:
+        yield column, Known.as_text(ColumnType.TEXT)
+
+
+def _together(parts: Sequence[_Part]) -> Mapping[str, Known | str]:
+    """Column of all files -> what is known of it, or why it cannot be read. The first file gives names and order."""
+    return {name: _agreed(parts, name) for name in parts[0].known}
+
+
+def _agreed(parts: Sequence[_Part], name: str) -> Known | str:
+    """What is known of a column of several files; values of different SQL types are loaded as their texts."""
+    agreed = parts[0].known[name]
+    for part in parts[1:]:
+        own = found_name(name, part.known)
+        if own is None:
+            return f"{part.name} has no column {name}, which {parts[0].name} has"
+        known = part.known[own]
+        if isinstance(agreed, str) or isinstance(known, str):
+            return agreed if isinstance(agreed, str) else str(known)
+        if known.type is not agreed.type:
+            return f"{part.name} has {known.type} values in {name}, and {parts[0].name} has {agreed.type} values"
+        agreed = agreed if known == agreed else Known.as_text(agreed.type)
+    return agreed
+
+
+def _refuse_further_columns(parts: Sequence[_Part]) -> None:
+    for part in parts[1:]:
+        for name in part.known:
+            if found_name(name, parts[0].known) is None:
+                raise UserError(
+                    f"{part.name} has a column {name}, which {parts[0].name} does not have; name the columns to read"
+                )
+
+
+def _load(workspace: Workspace, part: _Part, columns: Sequence[TypedColumn]) -> None:
+    values = ", ".join(_value(part, column) for column in columns)
+    ((before,),) = workspace.query("SELECT coalesce(max(_row), 0) FROM source_raw")
+    try:
+        workspace.execute(
+            f"INSERT INTO source_raw SELECT {before} + row_number() OVER (), {values} FROM {_reading(part.path)}"
+        )
+    except duckdb.Error as error:
+        raise _damaged(part.name) from error
+
+
+def _value(part: _Part, column: TypedColumn) -> str:
+    """SQL for the value of a column; `described` has found it in every file."""
+    own = found_name(column.name, part.types)
+    if own is not None:
+        return f"CAST({quoted(own)} AS {column.sql_type})"
+    named = found_name(column.name, part.partitions)
+    return literal(part.partitions[named]) if named is not None else "NULL"
+
+
+def _reading(path: Path) -> str:
+    return f"read_parquet({literal(str(path))}, hive_partitioning = false)"
+
+
+def _damaged(name: str) -> UserError:
+    return UserError(f"{name} cannot be read: it is damaged, or not a Parquet file; get the file again from its origin")

@@ -1,0 +1,60 @@
+"""The kinds of source: the one place that says which class reads which kind of definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from shared.definitions import SyncDefinition
+from shared.definitions.models import DelimitedSource, EventsSource, FixedWidthSource, JsonSource, ParquetSource
+from shared.definitions.models import Source as SourceDefinition
+from shared.errors import UserError
+from shared.sources.context import SourceContext
+from shared.sources.delimited import DelimitedFiles
+from shared.sources.fixed_width import FixedWidthFiles
+from shared.sources.json_text.files import JsonFiles
+from shared.sources.parquet import ParquetFiles
+from shared.sources.source import Source
+from shared.workspace import Workspace
+
+__all__ = ["completed", "open_source"]
+
+
+def _only_in_real_time(_source: EventsSource, _context: SourceContext) -> Source:
+    raise UserError("a source of type events gets its rows from the listener: this sync cannot run as a batch")
+
+
+_KINDS: Final[Mapping[type[Any], Callable[[Any, SourceContext], Source]]] = {
+    DelimitedSource: DelimitedFiles,
+    EventsSource: _only_in_real_time,
+    FixedWidthSource: FixedWidthFiles,
+    JsonSource: JsonFiles,
+    ParquetSource: ParquetFiles,
+}
+
+
+def open_source(source: SourceDefinition, context: SourceContext) -> Source:
+    """Return the source that a definition describes; nothing is opened yet.
+
+    Args:
+        source: The definition's source.
+        context: What it may need.
+
+    Raises:
+        UserError: The source is for real time alone.
+    """
+    return _KINDS[type(source)](source, context)
+
+
+def completed(definition: SyncDefinition, source: Source, workspace: Workspace) -> SyncDefinition:
+    """A definition with the columns and types that only its source knows.
+
+    Raises:
+        UserError: The source cannot be read.
+        DefinitionError: A column that the definition names is not in the source, or is of an unusable type.
+    """
+    columns = source.columns(workspace)
+    if columns == definition.source.columns:
+        return definition
+    described = definition.source.model_copy(update={"columns": columns})
+    return definition.model_copy(update={"source": described})

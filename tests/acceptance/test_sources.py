@@ -1,0 +1,91 @@
+"""Each kind of source keeps a table equal to it, and finds nothing to do when another kind has loaded the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import DefinitionError
+from tests.acceptance.world import World, accounts, world
+from tests.contract.source_kinds import KINDS, Row, rows
+
+COUNT = 60
+MAPPINGS = [
+    {"source": "number", "target": "accountnumber"},
+    {"source": "name", "target": "name"},
+    {"source": "amount", "target": "revenue"},
+    {"source": "active", "target": "donotemail"},
+]
+OTHERS = [name for name in KINDS if name != "delimited"]
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("sources")) as made:
+        yield made
+
+
+@pytest.fixture
+def here(shared_world: World) -> World:
+    shared_world.emulator.reset()
+    return shared_world
+
+
+def define(here: World, kind: str, content: list[Row], **keys: Any) -> str:
+    """A sync of accounts from a file of a kind."""
+    path = here.folder / f"source{KINDS[kind].ending}"
+    KINDS[kind].write(path, content)
+    definition = accounts()
+    definition["source"] = {**KINDS[kind].source, "path": str(path), **keys}
+    definition["destination"]["mappings"] = MAPPINGS
+    definition["sync_behaviour"] |= {"dropped": "delete"}
+    return here.define(definition, kind.replace("_", "-"))
+
+
+def held(here: World) -> list[tuple[Any, ...]]:
+    columns = ("accountnumber", "name", "revenue", "donotemail")
+    records = here.records(f"accounts?$select={','.join(columns)}")
+    return sorted(tuple(record[name] for name in columns) for record in records)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_sync_writes_each_row_and_then_finds_nothing_to_do(here: World, kind: str) -> None:
+    """A changed row and a row that is gone are found, too; validate and explain read the same definition."""
+    name = define(here, kind, list(rows(COUNT)))
+    assert here.app.validate([name]) == []
+    assert here.app.explain(name)
+    first = here.run(name)
+    assert (first.created.done, first.source.processed, first.errors) == (COUNT, COUNT, ())
+    second = here.run(name)
+    assert (second.created.planned, second.updated.planned, second.deleted.planned) == (0, 0, 0)
+    changed = [(number, "New" if number == 1 else name, *rest) for number, name, *rest in rows(COUNT - 1)]
+    define(here, kind, changed)  # type: ignore[arg-type]  # rows, with one name replaced
+    third = here.run(name)
+    assert (third.created.planned, third.updated.done, third.deleted.done) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_rows_of_a_text_file_are_the_rows_of_any_other_kind(here: World, kind: str) -> None:
+    """Loaded from delimited text; the other kind plans no change."""
+    here.run(define(here, "delimited", list(rows(COUNT))))
+    before = held(here)
+    assert len(before) == COUNT
+    plan = here.plan(define(here, kind, list(rows(COUNT)))).plan
+    assert (plan.counts.insert, plan.counts.update, plan.counts.delete) == (0, 0, 0)
+    assert held(here) == before
+
+
+def test_a_column_that_the_files_do_not_have_is_told_before_anything_is_read(here: World) -> None:
+    """With the line of the definition; in `validate` and in a run."""
+    columns = [{"name": "number"}, {"name": "nmae", "alias": "name"}, {"name": "amount"}, {"name": "active"}]
+    name = define(here, "parquet", list(rows(1)), columns=columns)
+    (problem, *_) = here.app.validate([name])
+    assert problem.message.endswith("has no column nmae; did you mean name?")
+    assert (Path(problem.file).name, problem.path) == ("parquet.yaml", "source.columns[1].name")
+    assert problem.line > 0
+    with pytest.raises(DefinitionError, match="no column nmae"):
+        here.run(name)
+    assert held(here) == []

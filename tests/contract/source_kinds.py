@@ -1,0 +1,146 @@
+"""The kinds of source that read files: how the same rows are written for each, and what can be wrong with a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+__all__ = ["FIELDS", "KINDS", "Kind", "Row", "rows"]
+
+Row = tuple[int, str | None, str | None, str | None, str | None]
+"""Number, name, amount, day and truth, as text; None for no value."""
+FIELDS: Final = ("number", "name", "amount", "since", "active")
+TYPES: Final = ("BIGINT", "VARCHAR", "DECIMAL(18, 4)", "DATE", "BOOLEAN")
+
+
+def rows(count: int) -> Iterable[Row]:
+    """Rows that differ, with umlauts, quotes, long decimals and missing values."""
+    for number in range(1, count + 1):
+        name = f'Müller "{number}", & Söhne' if number % 7 else None
+        yield number, name, f"{number}.1234" if number % 5 else None, "2024-01-31", "true" if number % 2 else "false"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of source.
+
+    Attributes:
+        write: Writes rows to a file.
+        source: The keys of its definition, without the path.
+        ending: Of its files.
+        malformed: Content of a file with something that is not a row -> what the error says.
+        rejects: Whether such a row is rejected alone, and the others are read.
+        misencoded: Content that is not in the encoding -> what the error says; None where there is none.
+    """
+
+    write: Callable[[Path, Iterable[Row]], None]
+    source: Mapping[str, Any]
+    ending: str
+    malformed: tuple[bytes, str]
+    rejects: bool
+    misencoded: tuple[bytes, str] | None = None
+
+
+def write_delimited(path: Path, content: Iterable[Row]) -> None:
+    """A CSV file with a header."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(FIELDS)
+        writer.writerows(content)
+
+
+def write_parquet(path: Path, content: Iterable[Row]) -> None:
+    """A Parquet file with types, by way of a CSV file."""
+    plain = path.with_suffix(".plain")
+    write_delimited(plain, content)
+    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in zip(FIELDS, TYPES, strict=True))
+    with duckdb.connect() as database:
+        database.execute(
+            f"COPY (SELECT * FROM read_csv('{plain}', header = true, auto_detect = false, quote = '\"', "
+            f"columns = {{{columns}}})) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 10000)"
+        )
+    plain.unlink()
+
+
+WIDTHS: Final = {"number": (1, 8), "name": (9, 40), "amount": (49, 16), "since": (65, 10), "active": (75, 5)}
+
+
+def write_fixed_width(path: Path, content: Iterable[Row]) -> None:
+    """Lines of 79 characters; a number stands at the right end of its field."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for number, name, amount, since, active in content:
+            file.write(f"{number:>8}{name or '':<40}{amount or '':>16}{since or '':<10}{active or '':<5}\r\n")
+
+
+def write_json(path: Path, content: Iterable[Row]) -> None:
+    """One object on each line; numbers and booleans have their types, and a missing value is null or absent."""
+    with path.open("w", encoding="utf-8") as file:
+        for number, name, amount, since, active in content:
+            record = {"number": number, "name": name, "since": since, "active": active == "true"}
+            written = json.dumps(record, ensure_ascii=False)
+            file.write(written if amount is None else f'{written[:-1]}, "amount": {amount}}}')
+            file.write("\n")
+
+
+TYPED: Final = [
+    {"name": "number", "type": "number"},
+    {"name": "name"},
+    {"name": "amount", "type": "number"},
+    {"name": "since", "type": "date"},
+    {"name": "active", "type": "bool"},
+]
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "delimited": Kind(
+        write=write_delimited,
+        source={"type": "delimited", "columns": TYPED},
+        ending=".csv",
+        malformed=(
+            b"number,name,amount,since,active\n1,One,1.5,2024-01-31,true\n2,Two,2.5,2024-01-31,true,extra\n",
+            "6 fields instead of 5 (line 3 of source.csv)",
+        ),
+        rejects=True,
+        misencoded=(b"number,name,amount,since,active\n1,M\xfcller,1,2024-01-31,true\n", "is not utf-8"),
+    ),
+    "fixed_width": Kind(
+        write=write_fixed_width,
+        source={
+            "type": "fixed_width",
+            "short_lines": "reject",
+            "columns": [
+                {**column, "start": WIDTHS[column["name"]][0], "width": WIDTHS[column["name"]][1]} for column in TYPED
+            ],
+        },
+        ending=".txt",
+        malformed=(
+            b"%-8s%-40s%-16s%-10s%-5s\n2       Two\n" % (b"1", b"One", b"1.5", b"2024-01-31", b"true"),
+            "11 characters instead of 79 (line 2 of source.txt)",
+        ),
+        rejects=True,
+        misencoded=(b"1       M\xfcller\n", "is not utf-8"),
+    ),
+    "json": Kind(
+        write=write_json,
+        source={"type": "json", "columns": TYPED},
+        ending=".json",
+        malformed=(
+            b'{"number": 1, "name": "One"}\n{"number": 2\n',
+            "not JSON: expecting ',' delimiter at character 13 (line 2 of source.json)",
+        ),
+        rejects=True,
+        misencoded=(b'{"name": "M\xfcller"}\n', "is not utf-8"),
+    ),
+    "parquet": Kind(
+        write=write_parquet,
+        source={"type": "parquet"},
+        ending=".parquet",
+        malformed=(b"PAR1 and nothing that can be read PAR1", "damaged, or not a Parquet file"),
+        rejects=False,
+    ),
+}

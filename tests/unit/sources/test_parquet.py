@@ -1,0 +1,255 @@
+"""Parquet: types, partitions, several files that differ, columns left out, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from shared.definitions.models import Column, ParquetSource
+from shared.errors import DefinitionError, UserError
+from shared.sources import Source, SourceContext, open_source
+from shared.transform.reading import read_columns, reading
+from shared.workspace import Workspace, quoted
+
+Write = Callable[[str, str], Path]
+moment = datetime.fromisoformat
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes the result of a query to a file in the test's folder."""
+
+    def written(name: str, query: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect() as database:
+            database.execute("SET TimeZone = 'Europe/Berlin'")
+            database.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+        return path
+
+    return written
+
+
+def opened(path: Path | str, *columns: dict[str, Any], **keys: Any) -> Source:
+    described = {"type": "parquet", "path": str(path), "columns": list(columns), **keys}
+    return open_source(ParquetSource.model_validate(described), SourceContext())
+
+
+def values(source: Source, *, in_place: bool = True) -> list[dict[str, Any]]:
+    """The typed rows, as the steps of a run read them."""
+    with Workspace.open(readable=source.readable if in_place else ()) as workspace:
+        columns: list[Column] = [each for each in source.columns(workspace) if each.read]
+        source.load(workspace)
+        sql = read_columns(columns, [reading(each) for each in columns], ())
+        labels = [each.label for each in columns]
+        found = workspace.query(f"SELECT {', '.join(map(quoted, labels))} FROM ({sql}) ORDER BY _row")
+        return [dict(zip(labels, row, strict=True)) for row in found]
+
+
+def refused(source: Source) -> list[tuple[str, str]]:
+    with pytest.raises(DefinitionError) as caught, Workspace.open(readable=source.readable) as workspace:
+        source.columns(workspace)
+    return [(problem.path, problem.message) for problem in caught.value.problems]
+
+
+TYPES = {
+    "TINYINT '-5'": Decimal(-5),
+    "UBIGINT '18446744073709551615'": Decimal(18446744073709551615),
+    "DECIMAL(10, 2) '5.50'": Decimal("5.50"),
+    "FLOAT '0.1'": Decimal("0.1"),
+    "DOUBLE '123456789012.34'": Decimal("123456789012.34"),
+    "DATE '2024-01-31'": moment("2024-01-31T00:00:00"),
+    "TIMESTAMP '2024-01-31 10:00:00.5'": moment("2024-01-31T10:00:00.500000"),
+    "TIMESTAMPTZ '2024-01-31 10:00:00'": moment("2024-01-31T09:00:00"),
+    "true": True,
+    "'007'": "007",
+    "UUID '12345678-1234-1234-1234-123456789abc'": "12345678-1234-1234-1234-123456789abc",
+    "TIME '10:00:00'": "10:00:00",
+    "NULL::INTEGER": None,
+    "DATE 'infinity'": None,
+}
+
+
+@pytest.mark.parametrize("sql", TYPES)
+def test_a_value_keeps_its_type(write: Write, sql: str) -> None:
+    """Without a word about types in the definition; a binary number is the decimal number that was meant."""
+    (row,) = values(opened(write("a.parquet", f"SELECT {sql} AS x")))
+    assert row["x"] == TYPES[sql]
+    assert type(row["x"]) is type(TYPES[sql])
+
+
+def test_the_definition_may_say_otherwise(write: Write) -> None:
+    """A number as text keeps its digits, text is read in the notation that the column has."""
+    path = write("a.parquet", "SELECT 5 AS n, '1.250,50' AS amount, '31/01/2024' AS day, 20240131 AS stamp")
+    columns = (
+        {"name": "n", "type": "text"},
+        {"name": "amount", "type": "number", "decimal_separator": ",", "thousands_separator": "."},
+        {"name": "day", "type": "date", "input_format": "dd/MM/yyyy"},
+        {"name": "stamp", "type": "date", "input_format": "yyyyMMdd"},
+    )
+    january = moment("2024-01-31T00:00:00")
+    assert values(opened(path, *columns)) == [
+        {"n": "5", "amount": Decimal("1250.50"), "day": january, "stamp": january}
+    ]
+
+
+def test_moments_without_an_offset_can_have_a_time_zone(write: Write) -> None:
+    """As in text; one with an offset stays what it is."""
+    path = write("a.parquet", "SELECT TIMESTAMP '2024-07-01 10:00' AS a, TIMESTAMPTZ '2024-07-01 10:00+02' AS b")
+    columns = [{"name": name, "time_zone": "Europe/Berlin"} for name in "ab"]
+    assert values(opened(path, *columns)) == [{"a": moment("2024-07-01T08:00:00"), "b": moment("2024-07-01T08:00:00")}]
+
+
+def test_replacements_and_null_values_work_on_the_text_of_a_value(write: Write) -> None:
+    """A number that means no value is none."""
+    path = write("a.parquet", "SELECT unnest([-1, 12]) AS n")
+    assert values(opened(path, {"name": "n", "null_values": ["-1"]})) == [{"n": None}, {"n": Decimal(12)}]
+
+
+def test_names_are_compared_without_regard_to_case(write: Write) -> None:
+    """As in delimited files; the file may have more columns than are read."""
+    path = write("a.parquet", 'SELECT 1 AS "Customer No", 2 AS other')
+    assert values(opened(path, {"name": "customer no", "alias": "number"})) == [{"number": Decimal(1)}]
+
+
+def test_calculated_columns_join_all_columns_of_the_file(write: Write) -> None:
+    """Columns that are read need not be named to add one that is calculated."""
+    path = write("a.parquet", "SELECT 1 AS a, 'x' AS b")
+    source = opened(path, {"name": "double", "type": "number", "formula": "a * 2"})
+    with Workspace.open(readable=source.readable) as workspace:
+        assert [(each.name, str(each.type)) for each in source.columns(workspace)] == [
+            ("double", "number"),
+            ("a", "number"),
+            ("b", "text"),
+        ]
+
+
+def test_a_partitioned_folder_has_the_columns_of_its_folders(write: Write, tmp_path: Path) -> None:
+    """Files below a folder in the order of their names; a value that the folder escapes is read as it was."""
+    write("set/year=2024/city=S%C3%A3o%20Paulo/b.parquet", "SELECT 2 AS n")
+    write("set/year=2023/city=__HIVE_DEFAULT_PARTITION__/a.parquet", "SELECT 1 AS n")
+    (tmp_path / "set" / "_SUCCESS").write_text("")
+    assert values(opened(tmp_path / "set")) == [
+        {"n": Decimal(1), "year": "2023", "city": None},
+        {"n": Decimal(2), "year": "2024", "city": "São Paulo"},
+    ]
+    typed = opened(tmp_path / "set" / "*" / "*" / "*.parquet", {"name": "year", "type": "number"})
+    assert [row["year"] for row in values(typed)] == [Decimal(2023), Decimal(2024)]
+
+
+def test_row_numbers_continue_from_file_to_file(write: Write, tmp_path: Path) -> None:
+    """A name with brackets is a name, and no pattern."""
+    write("a[1].parquet", "SELECT unnest([1, 2]) AS n")
+    write("b.parquet", "SELECT 3 AS n")
+    write("a1.parquet", "SELECT 9 AS n")
+    assert values(opened(tmp_path / "a[1].parquet")) == [{"n": Decimal(1)}, {"n": Decimal(2)}]
+    source = opened(tmp_path / "[ab]*.parquet")
+    with Workspace.open(readable=source.readable) as workspace:
+        source.load(workspace)
+        assert workspace.query("SELECT _row, n FROM source_raw ORDER BY _row") == [(1, 9), (2, 1), (3, 2), (4, 3)]
+
+
+def test_files_may_have_numbers_of_different_types(write: Write, tmp_path: Path) -> None:
+    """An integer in one, a binary number in another: each keeps its exact value."""
+    write("a.parquet", "SELECT 9007199254740993 AS n, DATE '2024-01-31' AS d")
+    write("b.parquet", "SELECT 0.1::DOUBLE AS n, TIMESTAMP '2024-01-31 10:00' AS d")
+    assert values(opened(tmp_path / "*.parquet")) == [
+        {"n": Decimal(9007199254740993), "d": moment("2024-01-31T00:00:00")},
+        {"n": Decimal("0.1"), "d": moment("2024-01-31T10:00:00")},
+    ]
+
+
+def test_files_that_differ_are_named(write: Write, tmp_path: Path) -> None:
+    """A type that changed, a column that is gone, a column that is new."""
+    first = write("a.parquet", "SELECT 1 AS n, 'x' AS t")
+    second = write("b.parquet", "SELECT 'one' AS n")
+    pattern = tmp_path / "[ab].parquet"
+    assert refused(opened(pattern, {"name": "n"}, {"name": "t"})) == [
+        ("source.columns[0].name", f"{second} has text values in n, and {first} has number values"),
+        ("source.columns[1].name", f"{second} has no column t, which {first} has"),
+    ]
+    third = write("c.parquet", "SELECT 1 AS n, 'x' AS t, 2 AS further")
+    with pytest.raises(UserError, match=rf"{third} has a column further, which {first} does not have"):
+        values(opened(tmp_path / "[ac].parquet"))
+    assert len(values(opened(tmp_path / "[ac].parquet", {"name": "n"}))) == 2
+
+
+def test_nested_and_binary_columns_are_refused(write: Write) -> None:
+    """Where they are read; a file may have them."""
+    path = write("a.parquet", "SELECT 1 AS n, {'a': 1} AS s, [1] AS l, 'x'::BLOB AS b")
+    nested = "the values of the column {} are {}, and such values cannot be read"
+    assert refused(opened(path, {"name": "s"}, {"name": "l"}, {"name": "b"})) == [
+        ("source.columns[0].name", f"{path}: {nested.format('s', 'nested')}"),
+        ("source.columns[1].name", f"{path}: {nested.format('l', 'nested')}"),
+        ("source.columns[2].name", f"{path}: {nested.format('b', 'binary')}"),
+    ]
+    assert [path for path, _ in refused(opened(path))] == ["source"] * 3
+    assert values(opened(path, {"name": "n"})) == [{"n": Decimal(1)}]
+
+
+def test_a_column_that_is_missing_is_told_with_what_there_is(write: Write) -> None:
+    """All problems at once, each at its key."""
+    path = write("a.parquet", "SELECT 1 AS number, DATE '2024-01-31' AS day, 'x' AS t")
+    columns = (
+        {"name": "nubmer"},
+        {"name": "day", "input_format": "yyyy"},
+        {"name": "t", "strip": "€"},
+    )
+    assert refused(opened(path, *columns)) == [
+        ("source.columns[0].name", f"{path} has no column nubmer; did you mean number?"),
+        ("source.columns[1].input_format", f"{path} has date values in day and not text: remove input_format"),
+        ("source.columns[2].strip", f"{path} has text values in t: write type: number to use strip"),
+    ]
+
+
+def test_a_column_with_the_name_of_the_row_number_needs_an_alias(write: Write) -> None:
+    """The run's tables have that name already."""
+    path = write("a.parquet", "SELECT 1 AS _row, 2 AS n")
+    ((place, message),) = refused(opened(path))
+    assert place == "source"
+    assert "_row, a name that is in use" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"number\n1\n", b"PAR1PAR1"])
+def test_what_is_not_parquet_is_told(tmp_path: Path, content: bytes) -> None:
+    """Also in a file that ends in the right letters."""
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.parquet cannot be read: it is damaged, or not a Parquet file"):
+        values(opened(tmp_path / "a.parquet"))
+
+
+def test_a_file_that_is_cut_in_its_data_is_told(write: Write) -> None:
+    """The footer is whole, and a block of values is not."""
+    path = write("a.parquet", "SELECT i AS n, md5(i::VARCHAR) AS t FROM range(20000) AS r(i)")
+    content = bytearray(path.read_bytes())
+    content[1000 : len(content) // 2] = b"\xff" * (len(content) // 2 - 1000)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        values(opened(path))
+
+
+def test_files_behind_urls_are_read(write: Write) -> None:
+    """A folder and a pattern, copied into the workspace and removed from it."""
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/lake/year=2023/a.parquet", write("a.parquet", "SELECT 1 AS n").read_bytes())
+    memory.pipe_file("/lake/year=2024/b.parquet", write("b.parquet", "SELECT 2 AS n").read_bytes())
+    try:
+        for url in ("memory://lake", "memory://lake/*/*.parquet"):
+            assert values(opened(url)) == [{"n": Decimal(1), "year": "2023"}, {"n": Decimal(2), "year": "2024"}]
+        with pytest.raises(UserError, match="does not exist"):
+            values(opened("memory://sea"))
+    finally:
+        memory.rm("/lake", recursive=True)
+
+
+def test_a_local_file_that_may_not_be_read_in_place_is_copied(write: Write) -> None:
+    """The workspace allows only the files that were named when it was opened."""
+    path = write("a.parquet", "SELECT DATE '2024-01-31' AS d")
+    assert values(opened(path), in_place=False) == [{"d": moment("2024-01-31T00:00:00")}]
