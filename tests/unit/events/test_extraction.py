@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.definitions import Column, SyncDefinition
-from shared.events import Reader, carried_definition, fields_of
+from shared.definitions.models import Mapping
+from shared.events import Reader, Undecodable, Unusable, carried_definition, fields_of
 
 COLUMNS: list[dict[str, Any]] = [
     {"name": "given"},
@@ -125,3 +126,34 @@ def test_a_field_of_another_notation_that_is_absent_stays_absent() -> None:
         {"name": "y", "type": "number", "decimal_separator": ","},
     ]
     assert Reader([Column.model_validate(column) for column in columns]).fields({}) == {}
+
+
+def test_only_the_columns_that_are_wanted_are_read(definition: SyncDefinition) -> None:
+    """A value that cannot be used fails the record only where its column is wanted; the reason names the column."""
+    reader = Reader(definition.source.columns)
+    record = {"given": "A", "last": Unusable(reason="too long")}
+    assert reader.fields(record, {"given", "$.address.city"}) == {"given": "A"}
+    assert reader.fields(record) == Undecodable(reason="last: too long")
+
+
+@pytest.mark.parametrize(("several", "carried", "kept"), [
+    (False, {"given", "last"}, ["lastname"]),
+    (True, {"given", "last"}, ["lastname"]),
+    (False, {"given", "last", "$.address.city"}, ["lastname", "address1_city"]),
+])  # fmt: skip
+def test_a_lookup_creates_records_from_what_came(
+    definition: SyncDefinition, carried: set[str], kept: list[str], *, several: bool
+) -> None:
+    """Further columns of the new record whose fields are unknown are left out; the lookup stays."""
+    create = {"lastname": "surname", "address1_city": "upper(city)"}
+    lookup = {"entity": "contact", "match": "code", "on_missing": "create", "create": create}
+    mapping = {"source": "given", "target": "primarycontactid", "lookup": [lookup] if several else lookup}
+    mappings = (*definition.destination.mappings, Mapping.model_validate(mapping))
+    destination = definition.destination.model_copy(update={"mappings": mappings})
+
+    reduced = carried_definition(definition.model_copy(update={"destination": destination}), carried)
+
+    assert reduced is not None
+    found = next(each for each in reduced.destination.mappings if each.target == "primarycontactid")
+    assert isinstance(found.lookup, tuple) is several
+    assert [list(each.create) for each in found.lookups] == [kept]

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from shared.definitions import SyncDefinition
 from shared.definitions.models.listener import Topic
 from shared.errors import DefinitionError
-from shared.events import Event, EventAction, EventPosition, Message, Selected, Selection
+from shared.events import Event, EventAction, EventPosition, Message, Selected, Selection, Unusable
+from shared.events.selection import listener_problems
 from shared.workspace import Workspace
 
 
@@ -98,3 +100,52 @@ def test_what_is_no_expression_over_the_event_is_refused(text: str) -> None:
     """Subqueries, unknown names and statements are a mistake of the definition."""
     with pytest.raises(DefinitionError, match=r"listener\.topic\.filter"):
         Selection(Topic(filter=text))
+
+
+def test_a_value_that_cannot_be_used_fails_its_event_and_no_other(workspace: Workspace) -> None:
+    """The reason names the value's fault; an event whose expressions do not read it is not concerned."""
+    bad = event({"n": Unusable(reason="too long"), "t": "x"})
+    found = selected(workspace, event({"n": 10}), bad, filter="new.n > 9")
+    assert [index for index, _ in found.wanted] == [0]
+    ((index, failure),) = found.failed
+    assert (index, failure.reason) == (
+        1,
+        "the listener's filter or message key uses a value that cannot be used: too long",
+    )
+    assert wanted(workspace, bad, filter="new.t = 'x'") == [0]
+
+
+def test_an_expression_can_read_a_whole_object_beside_its_fields(workspace: Workspace) -> None:
+    """An object or an array is JSON; a field of it is read out of the same JSON."""
+    events = (event({"a": {"b": 1}, "tags": ["x", "y"]}), event({"tags": []}))
+    assert wanted(workspace, *events, filter="new.a is not null") == [0]
+    assert wanted(workspace, *events, filter="json_array_length(new.tags) = 2") == [0]
+    assert wanted(workspace, *events, filter="new.a is not null and new.a.b is not null") == [0]
+
+
+def test_mistakes_in_a_listener_are_reported_at_their_keys() -> None:
+    """A definition without a listener has none."""
+    from_events: dict[str, Any] = {
+        "name": "s",
+        "source": {"type": "events", "columns": [{"name": "n"}]},
+        "destination": {
+            "type": "dynamics",
+            "entity": "account",
+            "service_url": "https://org.crm.dynamics.com/",
+            "client_id": "x",
+            "client_secret": {"env": "X"},
+            "id_column": "accountid",
+            "mappings": [{"source": "n", "target": "accountnumber"}],
+        },
+        "sync_behaviour": {"sync_key": ["accountnumber"]},
+    }
+
+    def paths(**topic: str) -> list[str | None]:
+        listener = {"listener": {"name": "live", "topic": topic}} if topic else {}
+        definition = SyncDefinition.model_validate({**from_events, **listener})
+        return [problem.path for problem in listener_problems(definition)]
+
+    assert paths() == []
+    assert paths(filter="new.n = 1", message_key="new.n") == []
+    assert paths(filter="n = 1") == ["listener.topic.filter"]
+    assert paths(message_key="new.n; drop table x") == ["listener.topic.message_key"]

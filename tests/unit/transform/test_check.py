@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.definitions import SyncDefinition
+from shared.entities import CHANGED_BY_MESSAGES
 from shared.transform import check, check_expressions
 from tests.unit.transform.world import ACCOUNT, definition
 
@@ -208,3 +210,22 @@ def test_calculated_columns_cannot_multiply_each_other_without_end() -> None:
     assert check_expressions(sync) == ()
     sync = definition(doubled[:12], [{"value": "repeat(c11, 3)", "target": "name"}])
     assert [problem.path for problem in check_expressions(sync)] == ["destination.mappings[1].value"]
+
+
+def test_a_table_that_only_messages_change_is_refused_under_its_own_name() -> None:
+    """The definition may have called it by its entity set."""
+    members = replace(ACCOUNT, logical_name="teammembership")
+    found = [problem for problem in check(definition(), members) if problem.path == "destination.entity"]
+    assert [problem.message for problem in found] == [
+        "a sync cannot write teammembership: only these messages of Dataverse change it: "
+        + CHANGED_BY_MESSAGES["teammembership"]
+    ]
+
+
+def test_an_expire_column_must_be_writable() -> None:
+    """A column that the service sets cannot hold the date."""
+    dates = {**ACCOUNT.attributes, "expiredon": replace(ACCOUNT.attributes["expiredon"], updatable=False)}
+    sync = definition(dropped={"expire": "expiredon"})
+    assert [str(problem) for problem in check(sync, replace(ACCOUNT, attributes=dates))] == [
+        "sync_behaviour.dropped.expire: expiredon is read-only and cannot be set"
+    ]

@@ -85,6 +85,7 @@ COLUMNS = (
     ),
     AttributeMetadata(name="needed", type=T.LOOKUP, targets=("contact",), required="SystemRequired"),
     AttributeMetadata(name="second", type=T.LOOKUP, targets=("account",)),
+    AttributeMetadata(name="to", type=T.PARTY_LIST, targets=("contact", "team"), updatable=False),
 )
 LINKED = replace(
     ACCOUNT,
