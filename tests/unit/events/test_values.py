@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.events import Unusable
-from shared.events.paths import ABSENT, finder
+from shared.json_paths import ABSENT, finder
 from tests.unit.events.test_decoding import context, entity, one, reference
 
 
