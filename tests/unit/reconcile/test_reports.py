@@ -89,9 +89,10 @@ def test_messages_that_differ_in_ids_and_numbers_are_one_kind(run: Workspace) ->
     """The group has the message of its first row."""
     source_error(run, 2, f"value 17 of {id_of(1)} is too long")
     source_error(run, 1, f"value 4 of {id_of(2)} is too long")
+    source_error(run, 9, f"value 4 of {id_of(2)} is too long")
     source_error(run, 3, "value x is too long")
     assert [row[4:] for row in run.query(GROUPED_ERRORS)] == [
-        ([1, 2], 2, f"value 4 of {id_of(2)} is too long"),
+        ([1, 2, 9], 3, f"value 4 of {id_of(2)} is too long"),
         ([3], 1, "value x is too long"),
     ]
 

@@ -40,7 +40,7 @@ NOTES: Final = {"source": "notes", "target": "notes"}
 COLUMNS: Final = ({"name": "name"}, {"name": "notes"})
 SYNC: Final = definition(COLUMNS, [NAME, NOTES])
 LAYOUT: Final = layout(SYNC, ACCOUNT)
-BEFORE: Final = -1  # the row with the key before is as far below zero as the event's own is above
+BEFORE: Final = -1  # the row with the key that the record of event 0 had before
 
 
 def row(key: str, **carried: Any) -> dict[str, Any]:
@@ -251,16 +251,16 @@ def test_each_record_is_asked_for_once(workspace: Workspace, single: bool) -> No
 
 @pytest.mark.parametrize("single", [True, False])
 def test_a_record_with_a_new_key_is_asked_for_by_both(workspace: Workspace, single: bool) -> None:  # noqa: FBT001 - a parameter
-    wanted(workspace, {1: row("new"), BEFORE: row("old"), 2: row("B")})
-    staged(workspace, [1], [2], before={0: BEFORE})
+    wanted(workspace, {0: row("new"), BEFORE: row("old"), 2: row("B")})
+    staged(workspace, [0], [2], before={0: BEFORE})
     assert sorted(asked(workspace, single=single, moves=True)) == ["B", "new", "old"]
     assert sorted(asked(workspace, single=single)) == ["B", "new"]
 
 
 def test_records_that_were_not_asked_for_are_let_go(workspace: Workspace) -> None:
     """The service may hold more keys equal; a record too many would count as dropped."""
-    wanted(workspace, {1: row("new"), BEFORE: row("old"), 2: row("B"), 3: row("other")})
-    staged(workspace, [1], [2], before={0: BEFORE}, deletes={1: True})
+    wanted(workspace, {0: row("new"), BEFORE: row("old"), 2: row("B"), 3: row("other")})
+    staged(workspace, [0], [2], before={0: BEFORE}, deletes={1: True})
     held(workspace, ["NEW", "Old", "b", "other", "ⓑ"])
     workspace.execute(keep_asked_statement(LAYOUT, moves=True))
     assert keys_held(workspace) == ["NEW", "Old", "b"]
@@ -279,13 +279,39 @@ def test_a_record_is_found_under_its_old_key_where_none_has_the_new_one(
     workspace: Workspace, records: Sequence[str], key: str, doubles: int
 ) -> None:
     """Where both are there, the change concerns two records: the one with the new key takes the values."""
-    wanted(workspace, {1: row("new"), BEFORE: row("old"), 2: row("plain")})
-    staged(workspace, [1], [2], before={0: BEFORE})
+    wanted(workspace, {0: row("new"), BEFORE: row("old"), 2: row("plain")})
+    staged(workspace, [0], [2], before={0: BEFORE})
     held(workspace, [*records, "plain"])
     workspace.create(wave_desired(SYNC, LAYOUT, STAYS, single=True))
     assert workspace.query(doubles_query(LAYOUT)) == [(doubles,)]
     workspace.execute(move_statement(LAYOUT))
     assert desired(workspace, "accountnumber", "_k1") == [(0, "new", key), (1, "plain", "plain")]
+
+
+def test_a_key_of_two_columns_is_equal_where_both_are(workspace: Workspace) -> None:
+    """Records that share one part of a key are others: neither moved nor dropped."""
+    sync = definition(COLUMNS, [NAME], sync_key=["accountnumber", "name"])
+    columns = layout(sync, ACCOUNT)
+    rows = {0: row("A", name="new", _k2="new"), BEFORE: row("A", name="old", _k2="old"), 1: row("B", name="b", _k2="b")}
+    wanted(workspace, rows, sync)
+    staged(workspace, [0], [1], before={0: BEFORE}, deletes={1: True})
+    workspace.run(current_table_step(columns))
+    records = [
+        record(n, accountnumber=k, name=name)
+        for n, (k, name) in enumerate((("A", "else"), ("B", "b"), ("B", "new")), 1)
+    ]
+    fill(workspace, "current", ["accountnumber", "name"], records)
+    workspace.create(wave_desired(sync, columns, STAYS, single=True))
+    workspace.execute(move_statement(columns))
+    assert workspace.query("SELECT _row, _k1, _k2 FROM desired") == [(0, "a", "new")]
+
+    planned(workspace, ("delete", None, 2))
+    found = workspace.query(wave_changes_query(columns, by_key=True, moves=True))
+    assert [(each[2], each[-1]) for each in found] == [(id_of(2), 1)]
+    keys = [json.loads(key) for (key,) in workspace.query(asked_query(columns, single=True, moves=False))]
+    assert keys == [{"accountnumber": "A", "name": "new"}, {"accountnumber": "B", "name": "b"}]
+    workspace.execute(keep_asked_statement(columns, moves=True))
+    assert workspace.query("SELECT accountnumber, name FROM current") == [("B", "b")]
 
 
 # -- Changes that are found again --------------------------------------------------------------------------------------
@@ -336,8 +362,8 @@ def test_a_dropped_record_is_found_by_its_key(workspace: Workspace) -> None:
 
 def test_a_record_that_gave_its_key_away_is_found_by_the_old_one(workspace: Workspace) -> None:
     """Where another record has the new key already, the one with the old key is dropped."""
-    wanted(workspace, {1: row("new"), BEFORE: row("old")})
-    staged(workspace, [1], before={0: BEFORE})
+    wanted(workspace, {0: row("new"), BEFORE: row("old")})
+    staged(workspace, [0], before={0: BEFORE})
     held(workspace, ["old", "new"])
     planned(workspace, ("update", 0, 2), ("delete", None, 1))
     assert owners(workspace, by_key=True, moves=True) == [(1, "update", id_of(2), 0), (2, "delete", id_of(1), 0)]

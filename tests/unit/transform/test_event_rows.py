@@ -137,7 +137,7 @@ def test_a_value_that_does_not_fit_is_left_out(workspace: WarmWorkspace) -> None
 def test_an_event_that_is_rejected_has_no_row(workspace: WarmWorkspace) -> None:
     """The others of the same group stay; what is wrong is said of each."""
     made(workspace, SYNC)
-    rows = {
+    rows: Rows = {
         1: {"number": None, "name": "x"},
         2: {"number": "B", "name": "a name that is too long"},
         3: {"number": " ", "name": "c"},
@@ -158,7 +158,7 @@ def test_a_record_is_named_by_its_comparable_key(workspace: WarmWorkspace) -> No
     """Events that write the key differently concern one record."""
     made(workspace, SYNC)
     collected(workspace, SYNC, {1: {"number": "Äb "}, 2: {"number": "AB"}, -3: {"number": 'q"c'}})
-    records = dict(workspace.query(records_query(layout(SYNC, ACCOUNT))))
+    records: dict[int, str] = dict(workspace.query(records_query(layout(SYNC, ACCOUNT))))
     assert {row: json.loads(text) for row, text in records.items()} == {1: ["ab"], 2: ["ab"], -3: ['q"c']}
     assert records[1] == records[2]
 
