@@ -9,10 +9,21 @@ import pytest
 
 from shared.definitions.models import WritePolicy
 from shared.entities import AttributeType, Choice
-from shared.reconcile import ledger_table_step
+from shared.reconcile import blind_mark, ledger_table_step
+from shared.reconcile.columns import object_of
 from shared.transform import ErrorType, TargetColumn
 from shared.workspace import Workspace
-from tests.unit.reconcile.test_steps import ID, NAME, NUMBER, column, opened_workspace, reconcile, table
+from tests.unit.reconcile.test_steps import (
+    ID,
+    NAME,
+    NUMBER,
+    STARTED,
+    column,
+    definition,
+    opened_workspace,
+    reconcile,
+    table,
+)
 
 STATE = column(
     "statecode",
@@ -255,3 +266,13 @@ def test_write_policies_decide_which_differences_are_sent() -> None:
     filled, _ = run(rows, records, layout=(NUMBER, column("name", write=WritePolicy.IF_EMPTY)))
     assert [(action, record, sent) for action, record, sent, _ in filled] == [("update", ID.format(2), {"name": "new"})]
     assert run(rows, records, layout=(NUMBER, column("name", write=WritePolicy.ON_INSERT)))[0] == []
+
+
+def test_a_record_that_was_not_read_gets_the_whole_mark(workspace: Workspace) -> None:
+    """Without its values nothing can be left out."""
+    sync = definition(dropped={"set": {"note": "'gone'", "rank": "9"}})
+    mark = object_of(blind_mark(sync, LAYOUT, started=STARTED))
+    table(workspace, "target", "note VARCHAR, rank INTEGER", ("gone", 9))
+    assert [json.loads(text) for (text,) in workspace.query(f"SELECT {mark} FROM target")] == [
+        {"note": "gone", "rank": 9}
+    ]

@@ -61,6 +61,12 @@ def test_a_mistake_between_keys_is_named_at_its_place(replacement: tuple[str, st
     assert all(each.line > 1 for each in matching)
 
 
+def test_a_delimiter_that_is_also_the_text_qualifier_is_refused() -> None:
+    """Fields could not be told from quotes."""
+    found_problems = problems(changed(("text_qualifier: '\"'", "text_qualifier: ','")))
+    assert any("the delimiter and the text qualifier are the same" in each.message for each in found_problems)
+
+
 def test_rules_pass_over_what_has_another_form() -> None:
     """That form is a problem of its own; the rules still find the mistakes in what can be read."""
     document: dict[str, Any] = {
