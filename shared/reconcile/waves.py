@@ -209,7 +209,8 @@ def wave_changes_query(layout: Sequence[TargetColumn], *, by_key: bool, moves: b
 
 
 REJECTED_CHANGES: Final = (
-    "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected ORDER BY _row DESC"
+    "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected "
+    "ORDER BY _row DESC, rowid DESC"
 )
 """SQL for (number of the change, error, column, message) of what rejects changes, the first error of each last."""
 

@@ -23,7 +23,8 @@ __all__ = [
 ]
 
 REJECTED_EVENTS: Final = (
-    "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected ORDER BY _row DESC"
+    "SELECT _row, error, coalesce(\"column\", ''), message FROM source_errors WHERE rejected "
+    "ORDER BY _row DESC, rowid DESC"
 )
 """SQL for (row, error, column, message) of what rejects rows, the first error of a row last."""
 
