@@ -15,15 +15,13 @@ import duckdb
 
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
-from shared.remote import is_remote
-from shared.sources.context import SourceContext
-from shared.sources.files import InputFile, find_files
+from shared.sources.files import InputFile
 from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
 from shared.sources.plain import Layout, has_strays, mapped, write_plain, writing
 from shared.sources.records import MOST_BYTES, Dialect, Malformed, records
-from shared.transform import SOURCE_ERRORS
+from shared.sources.text_files import TextFiles
 from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["DelimitedFiles"]
@@ -35,28 +33,8 @@ _LONGEST_LINE: Final = 2 * MOST_BYTES + (1 << 16)
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
 
 
-class DelimitedFiles:
+class DelimitedFiles(TextFiles[DelimitedSource]):
     """The files of a `delimited` source."""
-
-    def __init__(self, source: DelimitedSource, context: SourceContext) -> None:
-        self._source = source
-        self._path = context.text(source.path)
-        self._open_url = context.open_url
-        self._columns = [column for column in source.columns if column.read]
-        self._dialect = Dialect(delimiter=source.delimiter, quote=source.text_qualifier)
-
-    @property
-    def readable(self) -> tuple[str, ...]:
-        """The local files to be read in place.
-
-        Raises:
-            UserError: There is no such file.
-        """
-        return () if is_remote(self._path) else tuple(file.name for file in find_files(self._path))
-
-    def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - text has no types of its own
-        """The columns of the definition."""
-        return self._source.columns
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` from all files; row numbers continue from one file to the next.
@@ -64,11 +42,10 @@ class DelimitedFiles:
         Raises:
             UserError: A file is missing, not in its encoding, or has not the columns that the definition names.
         """
-        names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in self._columns)
-        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
-        workspace.run(SOURCE_ERRORS)
-        for number, file in enumerate(find_files(self._path, self._open_url)):
-            _Load(workspace, self._source, self._columns, self._dialect, number).load(file)
+        columns = [column for column in self._source.columns if column.read]
+        dialect = Dialect(delimiter=self._source.delimiter, quote=self._source.text_qualifier)
+        for number, file in enumerate(self._begun(workspace)):
+            _Load(workspace, self._source, columns, dialect, number).load(file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,14 @@ from typing import Final
 
 import duckdb
 
-from shared.definitions.models import Column, FixedColumn, FixedWidthSource, ShortLines
+from shared.definitions.models import FixedColumn, FixedWidthSource, ShortLines
 from shared.errors import UserError
-from shared.remote import is_remote
-from shared.sources.context import SourceContext
-from shared.sources.files import InputFile, find_files
+from shared.sources.files import InputFile
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.plain import Layout, text_blocks, write_plain, writing
 from shared.sources.records import MOST_BYTES
-from shared.transform import SOURCE_ERRORS
-from shared.workspace import Workspace, literal, quoted
+from shared.sources.text_files import TextFiles, refuse_zstd
+from shared.workspace import Workspace, literal
 
 __all__ = ["FixedWidthFiles"]
 
@@ -28,26 +26,8 @@ _LONGEST_LINE: Final = 2 * MOST_BYTES  # a quote is doubled in the copy
 _LINE_END: Final = re.compile(r"\r\n?")
 
 
-class FixedWidthFiles:
-    """The files of a `fixed_width` source."""
-
-    def __init__(self, source: FixedWidthSource, context: SourceContext) -> None:
-        self._source = source
-        self._path = context.text(source.path)
-        self._open_url = context.open_url
-
-    @property
-    def readable(self) -> tuple[str, ...]:
-        """The local files; they are copied line by line, and named here because their size tells the disk's need.
-
-        Raises:
-            UserError: There is no such file.
-        """
-        return () if is_remote(self._path) else tuple(file.name for file in find_files(self._path))
-
-    def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - text has no types of its own
-        """The columns of the definition."""
-        return self._source.columns
+class FixedWidthFiles(TextFiles[FixedWidthSource]):
+    """The files of a `fixed_width` source; they are copied line by line."""
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` from all files; row numbers continue from one file to the next.
@@ -56,10 +36,7 @@ class FixedWidthFiles:
             UserError: A file is missing, not in its encoding, or has a line that is too long.
         """
         columns = [column for column in self._source.columns if column.read]
-        names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in columns)
-        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
-        workspace.run(SOURCE_ERRORS)
-        for file in find_files(self._path, self._open_url):
+        for file in self._begun(workspace):
             _Load(workspace, self._source, columns).load(file)
 
 
@@ -72,8 +49,7 @@ class _Load:
     columns: list[FixedColumn]
 
     def load(self, file: InputFile) -> None:
-        if file.compression == "zstd":
-            raise UserError(f"{file.name} is a zstd file, which this kind of source cannot read; compress it with gzip")
+        refuse_zstd(file)
         refuse_other_kinds(file, self.source.encoding, wanted="text with columns of fixed width")
         lines = self.workspace.folder / "source.lines"
         self._copy(file, lines)

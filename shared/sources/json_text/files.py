@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from shared.definitions.models import Column, JsonSource
-from shared.errors import UserError
 from shared.json_paths import finder
-from shared.remote import is_remote
-from shared.sources.context import SourceContext
-from shared.sources.files import InputFile, find_files
+from shared.sources.files import InputFile
 from shared.sources.json_text.records import BadRecord, json_records, text_of
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.plain import text_blocks, writing
-from shared.transform import SOURCE_ERRORS
-from shared.workspace import Workspace, literal, quoted
+from shared.sources.text_files import TextFiles, refuse_zstd
+from shared.workspace import Workspace, literal
 
 __all__ = ["JsonFiles"]
 
@@ -28,26 +25,8 @@ _SURROGATE: Final = "a text has half of a surrogate pair, which is not a charact
 Value = Callable[[dict[str, Any]], Any]
 
 
-class JsonFiles:
-    """The files of a `json` source."""
-
-    def __init__(self, source: JsonSource, context: SourceContext) -> None:
-        self._source = source
-        self._path = context.text(source.path)
-        self._open_url = context.open_url
-
-    @property
-    def readable(self) -> tuple[str, ...]:
-        """The local files; they are parsed here, and named because their size tells the disk's need.
-
-        Raises:
-            UserError: There is no such file.
-        """
-        return () if is_remote(self._path) else tuple(file.name for file in find_files(self._path))
-
-    def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - records need not have the same types
-        """The columns of the definition."""
-        return self._source.columns
+class JsonFiles(TextFiles[JsonSource]):
+    """The files of a `json` source; they are parsed here, and records need not have the same types."""
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` from all files; row numbers continue from one file to the next.
@@ -56,11 +35,8 @@ class JsonFiles:
             UserError: A file is missing, not in UTF-8 or not JSON.
         """
         columns = [column for column in self._source.columns if column.read]
-        names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in columns)
-        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
-        workspace.run(SOURCE_ERRORS)
         last = 0
-        for file in find_files(self._path, self._open_url):
+        for file in self._begun(workspace):
             last = _Load(workspace, self._source, columns).load(file, last)
 
 
@@ -74,8 +50,7 @@ class _Load:
 
     def load(self, file: InputFile, last: int) -> int:
         """Load a file whose rows are numbered behind `last`; returns the last number."""
-        if file.compression == "zstd":
-            raise UserError(f"{file.name} is a zstd file, which this kind of source cannot read; compress it with gzip")
+        refuse_zstd(file)
         refuse_other_kinds(file, "utf-8", wanted="JSON")
         good, bad = self.workspace.folder / "good.csv", self.workspace.folder / "bad.csv"
         last = self._split(file, last, good, bad)

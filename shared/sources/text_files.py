@@ -1,0 +1,57 @@
+"""Sources of text: the files, and the table that takes each column as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from shared.definitions.models import Column, DelimitedSource, FixedWidthSource, JsonSource
+from shared.errors import UserError
+from shared.remote import is_remote
+from shared.sources.context import SourceContext
+from shared.sources.files import InputFile, find_files
+from shared.transform import SOURCE_ERRORS
+from shared.workspace import Workspace, quoted
+
+__all__ = ["TextFiles", "refuse_zstd"]
+
+SourceT = TypeVar("SourceT", bound=DelimitedSource | FixedWidthSource | JsonSource)
+
+
+class TextFiles(Generic[SourceT]):
+    """The files of a source of text."""
+
+    def __init__(self, source: SourceT, context: SourceContext) -> None:
+        self._source: SourceT = source
+        self._path = context.text(source.path)
+        self._open_url = context.open_url
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """The local files, which are read in place or whose size tells the disk's need.
+
+        Raises:
+            UserError: There is no such file.
+        """
+        return () if is_remote(self._path) else tuple(file.name for file in find_files(self._path))
+
+    def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - text has no types of its own
+        """The columns of the definition."""
+        return self._source.columns
+
+    def _begun(self, workspace: Workspace) -> Iterator[InputFile]:
+        """Make `source_raw` with a text column for each column that is read, and `source_errors`; gives the files."""
+        names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in self._source.columns if column.read)
+        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
+        workspace.run(SOURCE_ERRORS)
+        yield from find_files(self._path, self._open_url)
+
+
+def refuse_zstd(file: InputFile) -> None:
+    """Refuse a file that only DuckDB's own readers can decompress.
+
+    Raises:
+        UserError: It is compressed with zstd.
+    """
+    if file.compression == "zstd":
+        raise UserError(f"{file.name} is a zstd file, which this kind of source cannot read; compress it with gzip")
