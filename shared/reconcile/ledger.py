@@ -228,7 +228,7 @@ def _settled(layout: Sequence[TargetColumn]) -> str:
 
 
 def _opened(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
-    """Records without a row whose mark somebody has taken away, and that are not marked again."""
+    """Records without a row whose mark was removed, and that are not marked again."""
     return f"""
   SELECT target._id, ledger._origin, false, ledger._written, ledger._pending
   FROM decisions
