@@ -19,9 +19,11 @@ __all__ = [
     "VALUES_AT_ONCE",
     "decide_by_comparing",
     "decide_by_source",
+    "hidden",
     "holds",
     "looks_at_source",
     "met",
+    "protected",
     "report_edited",
     "report_fixed",
     "report_unfit",
@@ -154,6 +156,21 @@ def _same_key(layout: Sequence[TargetColumn]) -> str:
     return " AND ".join(f"desired._k{n} = target._k{n}" for n, _ in enumerate(key_columns(layout), start=1))
 
 
+def protected(keys: Sequence[str]) -> str:
+    """SQL condition over `_id`: the record has a key that is protected from being dropped."""
+    same = " AND ".join(f"target.{key} = protected.{key}" for key in keys)
+    return f"_id IN (SELECT target._id FROM current AS target JOIN protected ON {same})"
+
+
+def hidden(keys: Sequence[str]) -> str:
+    """SQL condition: a row was rejected whose key is unknown, so it may belong to any record."""
+    unknown = " OR ".join(f"{key} IS NULL" for key in keys)
+    return (
+        f"(EXISTS (SELECT 1 FROM protected WHERE {unknown})\n"
+        "  OR EXISTS (SELECT 1 FROM source_errors WHERE error = 'Malformed Row'))"
+    )
+
+
 def spare_protected(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
     """Drop no record that may be in the source after all, nor one whose key other records have too.
 
@@ -165,17 +182,11 @@ def spare_protected(definition: SyncDefinition, layout: Sequence[TargetColumn]) 
     if definition.sync_behaviour.dropped == "ignore":
         return ()
     keys = [f"_k{n}" for n, _ in enumerate(key_columns(layout), start=1)]
-    same = " AND ".join(f"target.{key} = protected.{key}" for key in keys)
-    unknown = " OR ".join(f"{key} IS NULL" for key in keys)
-    hidden = (
-        f"(EXISTS (SELECT 1 FROM protected WHERE {unknown})\n"
-        "  OR EXISTS (SELECT 1 FROM source_errors WHERE error = 'Malformed Row'))"
-    )
     drops = f"action IN ({', '.join(map(literal, DROPS))})"
     spare = f"""
 UPDATE decisions SET action = {literal(PlanAction.IGNORED)}
 WHERE {drops}
-  AND _id IN (SELECT target._id FROM current AS target JOIN protected ON {same})""".strip()
+  AND {protected(keys)}""".strip()
     report = f"""
 INSERT INTO target_errors
 SELECT target._seq, {literal(", ".join(definition.sync_behaviour.sync_key))}, 'Dropped Record Kept', false,
@@ -183,11 +194,11 @@ SELECT target._seq, {literal(", ".join(definition.sync_behaviour.sync_key))}, 'D
   target._id
 FROM decisions JOIN current AS target ON target._id = decisions._id
 WHERE {drops}
-  AND {hidden}""".strip()
+  AND {hidden(keys)}""".strip()
     spare_all = f"""
 UPDATE decisions SET action = {literal(PlanAction.IGNORED)}
 WHERE {drops}
-  AND {hidden}""".strip()
+  AND {hidden(keys)}""".strip()
     origin, unreadable = "sync_behaviour.dropped", frozenset({Table.DECISIONS, Table.PROTECTED, Table.SOURCE_ERRORS})
     return (
         Step(

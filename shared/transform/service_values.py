@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shared.entities import PARTY_ROLES, AttributeType
+from shared.entities import PARTY_ROLES, AttributeMetadata, AttributeType
 from shared.transform.targets import TEXTS, Bind, TargetColumn, precision
 from shared.workspace import literal
 
-__all__ = ["canonical_double", "from_service", "party_rows", "to_payload", "to_service", "to_shown"]
+__all__ = ["canonical_double", "from_service", "party_rows", "record_id", "to_payload", "to_service", "to_shown"]
 
 # Doubles at and above this are whole numbers already: rounding them could only move them.
 _WHOLE_FROM = 2**53
@@ -117,6 +117,16 @@ def _by_table(column: TargetColumn, table: str, text: Callable[[Bind], str]) -> 
     """SQL for a text that depends on a table; a table that the sync does not refer to has one too, to be cleared."""
     branches = " ".join(f"WHEN {literal(bind.table)} THEN {literal(text(bind))}" for bind in column.binds)
     return f"CASE {table} {branches} END"
+
+
+def record_id(attribute: AttributeMetadata, sql: str) -> str:
+    """Return the SQL of the id of the record that a lookup's typed value refers to.
+
+    Args:
+        attribute: The lookup; the value of one with several tables is `<table>:<id>`.
+        sql: The typed value.
+    """
+    return f"TRY_CAST(split_part({sql}, ':', 2) AS UUID)" if attribute.polymorphic else sql
 
 
 def canonical_double(sql: str, digits: int) -> str:

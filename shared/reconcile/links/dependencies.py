@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.transform import ErrorType, TargetColumn
+from shared.transform.lookups.columns import LookupColumn
+from shared.transform.service_values import record_id
 from shared.workspace import Table, literal, quoted
 
 __all__ = [
@@ -161,10 +163,9 @@ FROM desired JOIN renamed ON renamed.planned = {record_of(column)}""".strip(),
     )
 
 
-def record_of(column: TargetColumn) -> str:
+def record_of(column: LookupColumn | TargetColumn) -> str:
     """SQL of the id of the record that a lookup column of `desired` refers to."""
-    name = f"desired.{quoted(column.name)}"
-    return f"TRY_CAST(split_part({name}, ':', 2) AS UUID)" if column.attribute.polymorphic else name
+    return record_id(column.attribute, f"desired.{quoted(column.name)}")
 
 
 def actual_ids(column: TargetColumn) -> tuple[str, str]:

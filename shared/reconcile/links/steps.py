@@ -14,11 +14,14 @@ from typing import Final
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
 from shared.reconcile.columns import given, names, on_insert, payload, sent
+from shared.reconcile.decisions import hidden, protected
+from shared.reconcile.links.dependencies import record_of
 from shared.transform import TargetColumn, key_columns, late_lookups
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import Candidate, LookupColumn, Reference, link_name, references
 from shared.transform.lookups.creations import creation_steps, id_of
-from shared.transform.lookups.resolve import chosen, found_in_reference, link_update, report_links, unresolved
+from shared.transform.lookups.resolve import found_in_reference, link_update, report_links, unresolved
+from shared.transform.service_values import record_id
 from shared.workspace import NewTable, Purpose, Step, Table, literal, quoted
 
 __all__ = ["DEFERRED", "MOST_GENERATIONS", "drop_order_step", "link_steps", "links_of", "not_deferred"]
@@ -135,15 +138,9 @@ FROM desired LEFT JOIN current AS target ON {same}""".strip()
         """What is protected from being dropped stays."""
         if not self._full or self._definition.sync_behaviour.dropped != "delete":
             return
-        same = " AND ".join(f"target.{key} = protected.{key}" for key in self._keys)
-        unknown = " OR ".join(f"{key} IS NULL" for key in self._keys)
         yield Step(
             "Keep the records that are protected",
-            f"""
-DELETE FROM leaving
-WHERE _id IN (SELECT target._id FROM current AS target JOIN protected ON {same})
-  OR EXISTS (SELECT 1 FROM protected WHERE {unknown})
-  OR EXISTS (SELECT 1 FROM source_errors WHERE error = 'Malformed Row')""".strip(),
+            f"DELETE FROM leaving\nWHERE {protected(self._keys)}\n  OR {hidden(self._keys)}",
             needs=frozenset({Table.LEAVING, Table.CURRENT, Table.PROTECTED, Table.SOURCE_ERRORS}),
             purpose=Purpose.REJECTED_ROWS,
         )
@@ -214,12 +211,7 @@ WHERE NOT EXISTS (SELECT 1 FROM {reference.name} AS held WHERE {same})""".strip(
     def _found(self, candidate: Candidate) -> str:
         if not self._is_own(candidate.reference):
             return found_in_reference(candidate)
-        keys = [candidate.reference.key_of(value.column) for value in candidate.values]
-        columns = ", ".join(f"{key} AS k{place}" for place, key in enumerate(keys, 1))
-        present = " AND ".join(f"{key} IS NOT NULL" for key in keys)
-        return f"""
-    SELECT {columns}, count(*) AS n, {chosen(candidate, "_id", _AGE)} AS id
-    FROM {_linkable(candidate.reference)} WHERE {present} GROUP BY {", ".join(keys)}""".strip()
+        return found_in_reference(candidate, _linkable(candidate.reference), _AGE)
 
     # -- Parents ---------------------------------------------------------------------------------------------------
 
@@ -227,7 +219,7 @@ WHERE NOT EXISTS (SELECT 1 FROM {reference.name} AS held WHERE {same})""".strip(
         return "\nUNION ALL\n".join(
             f"SELECT desired._row, records._row AS parent, {literal(lookup.name)} AS name, "
             f"{literal(lookup.policy not in {'clear', 'keep'})} AS rejects, false AS deferred\n"
-            f"FROM desired JOIN records ON records._id = {_record_of(lookup)} WHERE records.is_new"
+            f"FROM desired JOIN records ON records._id = {record_of(lookup)} WHERE records.is_new"
             for lookup in self._lookups
         )
 
@@ -324,13 +316,6 @@ def _linkable(reference: Reference) -> str:
     return f"linkable_{reference.name}"
 
 
-def _record_of(lookup: LookupColumn) -> str:
-    name = f"desired.{quoted(lookup.name)}"
-    if not lookup.attribute.polymorphic:
-        return name
-    return f"TRY_CAST(split_part({name}, ':', 2) AS UUID)"
-
-
 def not_deferred(column: TargetColumn) -> str:
     """SQL condition: the reference is written with the record, not after all records exist."""
     return f"desired.{quoted(link_name(column.name))} IS DISTINCT FROM {DEFERRED}" if column.late else "true"
@@ -357,7 +342,9 @@ def drop_order_step(layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
     if not columns:
         return ()
     dropped = "SELECT _id FROM decisions WHERE action = 'delete'"
-    edges = "\n  UNION ALL\n".join(f"  SELECT _id, {_held(column)} AS parent FROM current" for column in columns)
+    edges = "\n  UNION ALL\n".join(
+        f"  SELECT _id, {record_id(column.attribute, quoted(column.name))} AS parent FROM current" for column in columns
+    )
     query = f"""
 WITH RECURSIVE dropped AS ({dropped}),
 edges AS (SELECT _id, parent FROM ({edges}) WHERE parent IN (FROM dropped) AND _id IN (FROM dropped) AND _id <> parent),
@@ -374,8 +361,3 @@ SELECT _id, CAST({MOST_GENERATIONS} - max(generation) AS INTEGER) AS generation 
             needs=frozenset({Table.DECISIONS, Table.CURRENT}),
         ),
     )
-
-
-def _held(column: TargetColumn) -> str:
-    name = quoted(column.name)
-    return f"TRY_CAST(split_part({name}, ':', 2) AS UUID)" if column.attribute.polymorphic else name

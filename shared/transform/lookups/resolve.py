@@ -25,7 +25,6 @@ from shared.workspace import Step, Table, literal, quoted
 
 __all__ = [
     "Found",
-    "chosen",
     "found_in_reference",
     "link_update",
     "reference_steps",
@@ -77,17 +76,23 @@ def _searches(lookups: Sequence[LookupColumn], unless: str) -> Iterator[Step]:
         )
 
 
-def found_in_reference(candidate: Candidate) -> str:
-    """The records of the referenced table, one row for each key."""
+def found_in_reference(candidate: Candidate, table: str = "", order: str = "_created") -> str:
+    """The records that a candidate may find, one row for each key.
+
+    Args:
+        candidate: What is searched.
+        table: The table of the records; empty for the one of the reference.
+        order: SQL of what is lowest for the oldest, of several parts joined with commas.
+    """
     keys = [candidate.reference.key_of(value.column) for value in candidate.values]
     columns = ", ".join(f"{key} AS k{place}" for place, key in enumerate(keys, 1))
     present = " AND ".join(f"{key} IS NOT NULL" for key in keys)
     return f"""
-    SELECT {columns}, count(*) AS n, {chosen(candidate, "_id")} AS id
-    FROM {candidate.reference.name} WHERE {present} GROUP BY {", ".join(keys)}""".strip()
+    SELECT {columns}, count(*) AS n, {_chosen(candidate, "_id", order)} AS id
+    FROM {table or candidate.reference.name} WHERE {present} GROUP BY {", ".join(keys)}""".strip()
 
 
-def chosen(candidate: Candidate, record: str, order: str = "_created") -> str:
+def _chosen(candidate: Candidate, record: str, order: str) -> str:
     """SQL of the record that is used where several have a key; where that is refused, of any.
 
     Args:
