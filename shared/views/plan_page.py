@@ -20,7 +20,8 @@ table { border-collapse: collapse; width: 100%; } caption { text-align: left; op
 th, td { text-align: left; vertical-align: top; padding: .4rem .7rem; border-bottom: 1px solid #8883; }
 th { font-weight: 600; font-size: .85rem; opacity: .75; background: #8881; }
 tbody tr:last-child td { border-bottom: 0; } tbody tr:hover { background: #8881; }
-td { overflow-wrap: anywhere; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.was, td.will, td.long, td.said { overflow-wrap: anywhere; min-width: 3rem; } td.said { min-width: 14rem; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 td.was, td.will { white-space: pre-wrap; }
 .wide { overflow-x: auto; border: 1px solid #8883; border-radius: .5rem; }
 .totals td { font-size: 1.6rem; line-height: 1.2; } .action { font-weight: 600; white-space: nowrap; }
@@ -79,15 +80,14 @@ def _samples(sample: Iterable[Mapping[str, Any]]) -> str:
         head = [line.action, _cell_text(line.row), ", ".join(map(_cell_text, line.key))]
         values = [line.column, _cell_text(line.before), _cell_text(line.after)]
         rows.append([*(head if line.first else ["", "", ""]), *values])
-    return _table(
-        ["Action", "Row", "Key", "Column", "Before", "After"], rows, classes={0: "action", 1: "n", 4: "was", 5: "will"}
-    )
+    classes = {0: "action", 1: "n", 2: "long", 4: "was", 5: "will"}
+    return _table(["Action", "Row", "Key", "Column", "Before", "After"], rows, classes=classes)
 
 
 def _errors(errors: Iterable[Mapping[str, Any]]) -> str:
     names = ("side", "class", "type", "column", "count", "rows", "message")
     rows = [[_cell_text(error[name]) for name in names] for error in errors]
-    return _table([name.capitalize() for name in names], rows)
+    return _table([name.capitalize() for name in names], rows, classes={4: "n", 5: "long", 6: "said"})
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]], *, classes: Mapping[int, str] | None = None) -> str:
