@@ -12,6 +12,9 @@ TOOLS := $(TOOLS_VENV)/.set-up
 # Licences that may be in the deployed package. A package of another licence is looked at before it gets in.
 LICENCES := MIT;Apache;BSD;Mozilla Public License 2.0;MPL-2.0;Python Software Foundation;PSF;ISC;Public Domain
 DEPLOYED_PACKAGES = $(shell sed -nE 's/^([A-Za-z0-9_.-]+)==.*/\1/p' requirements.txt)
+# The extras that are locked: for people and tests, and for the deployed app. `make lock DEPLOYED_EXTRAS="azure mysql"`.
+EXTRAS := azure cli postgresql mysql oracle
+DEPLOYED_EXTRAS := azure postgresql
 # The tests that coverage is measured with.
 COVERED_BY := tests/unit tests/emulator tests/property tests/integration tests/functions tests/acceptance
 # The pure rooms: `check` measures their branch coverage by their own unit tests. The gate is the measured figure, rounded
@@ -124,9 +127,9 @@ start: setup ## the app in the Azure Functions host, where Core Tools are instal
 	PATH="$(CURDIR)/$(BIN):$$PATH" func start
 
 lock: ## renew the lock files from pyproject.toml (needs uv)
-	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --all-extras --group build --group emulator --group test --group lint pyproject.toml --output-file requirements/dev.txt
+	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet $(EXTRAS:%=--extra %) --group build --group emulator --group test --group lint pyproject.toml --output-file requirements/dev.txt
 	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --group tools --output-file requirements/tools.txt
-	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet --extra azure --constraints requirements/dev.txt pyproject.toml --output-file requirements.txt
+	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet $(DEPLOYED_EXTRAS:%=--extra %) --constraints requirements/dev.txt pyproject.toml --output-file requirements.txt
 
 clean: ## what the other targets made
 	rm -rf $(VENV) $(DEPLOYED_VENV) $(TOOLS_VENV) dist .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* *.egg-info

@@ -17,12 +17,22 @@ ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 GROUPS: dict[str, list[str]] = PROJECT["dependency-groups"]
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+
+
+def locked_extras(variable: str) -> list[str]:
+    """What the extras that a variable of the Makefile lists bring."""
+    found = re.search(rf"^{variable} := (.+)$", MAKEFILE, re.MULTILINE)
+    assert found
+    return [package for extra in found[1].split() for package in EXTRAS[extra]]
+
+
 # As the Makefile's `lock` writes them.
 CONTENT = {
-    "requirements.txt": [*PROJECT["project"]["dependencies"], *EXTRAS["azure"]],
+    "requirements.txt": [*PROJECT["project"]["dependencies"], *locked_extras("DEPLOYED_EXTRAS")],
     "requirements/dev.txt": [
         *PROJECT["project"]["dependencies"],
-        *(each for extra in EXTRAS.values() for each in extra),
+        *locked_extras("EXTRAS"),
         *(each for name, group in GROUPS.items() if name != "tools" for each in group),
     ],
     "requirements/tools.txt": GROUPS["tools"],
