@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.clock import Clock, SystemClock
-from shared.definitions.models import ParameterValue, SecretReference
+from shared.definitions.models import ConnectionModel, ParameterValue, SecretReference
 from shared.definitions.parameters import in_text
 from shared.errors import UserError
 from shared.remote import OpenUrl, open_without_account
@@ -18,6 +18,10 @@ def _no_secret(_reference: SecretReference) -> str:
     raise UserError("this source needs a secret, and there is no place to read it from")
 
 
+def _no_connection(name: str) -> ConnectionModel:
+    raise UserError(f"there is no connection {name}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContext:
     """What a source may need beside its definition. The folder of the run is that of the workspace it loads into.
@@ -25,12 +29,14 @@ class SourceContext:
     Attributes:
         parameters: The value of each parameter.
         open_url: Turns a URL into its file system and path.
+        connection: The connection of a name; raises UserError where there is none.
         secret: The value behind a reference; raises UserError where there is none.
         clock: The time, and waiting.
     """
 
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     open_url: OpenUrl = open_without_account
+    connection: Callable[[str], ConnectionModel] = _no_connection
     secret: Callable[[SecretReference], str] = field(default=_no_secret, repr=False)
     clock: Clock = field(default_factory=SystemClock)
 

@@ -2,6 +2,7 @@
 
 from shared.definitions.models.base import Model
 from shared.definitions.models.columns import Case, Column, ColumnType, Replacement, TypedColumn
+from shared.definitions.models.connections import ConnectionModel, SqlConnection
 from shared.definitions.models.listener import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretReference
 from shared.definitions.models.sources import (
@@ -42,6 +43,7 @@ __all__ = [
     "ChangedWhen",
     "Column",
     "ColumnType",
+    "ConnectionModel",
     "DelimitedSource",
     "DynamicsDestination",
     "EnvironmentSecret",
@@ -71,6 +73,7 @@ __all__ = [
     "ShortLines",
     "Source",
     "SourceModel",
+    "SqlConnection",
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
