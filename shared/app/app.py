@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -87,12 +86,12 @@ class App:
 
     # -- Definitions ---------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def _repository(self) -> Repository:
-        return Repository(self.settings.sync_definitions, clock=time.monotonic, open_url=self._wiring.open_url)
+        return self._wiring.repository
 
     def definitions(self) -> tuple[Loaded, ...]:
-        """Every definition file: its definition, or the problems that it has."""
+        """Every file of a sync: its definition, or the problems that it has."""
         return self._repository.loaded()
 
     def runnable(self) -> tuple[SyncDefinition, ...]:
@@ -109,24 +108,25 @@ class App:
         return self._repository.find(name)
 
     def validate(self, names: Sequence[str] = (), *, offline: bool = False) -> list[Problem]:
-        """Every problem of the named definitions, or of all.
+        """Every problem of the named definitions, or of all and of the connections.
 
         Args:
-            names: Names of syncs; none means all.
+            names: Names of syncs; none means all, and the connections too.
             offline: Leave out the checks against Dataverse's metadata.
         """
         from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
 
         for name in set(names) - {loaded.name for loaded in self.definitions()}:
             self._repository.find(name)
-        problems: list[Problem] = []
+        connections = () if names else self._repository.connections().files
+        problems = [problem for file in connections for problem in file.problems]
         for loaded in self.definitions():
             wanted = not names or loaded.name in names
             problems += loaded.problems if wanted else ()
             if wanted and loaded.definition is not None:
                 check_ = _offline_problems if offline else self._metadata_problems
-                found = (*check_(loaded.definition), *listener_problems(loaded.definition))
-                problems += self._placed(loaded.definition, found)
+                found = self._repository.default_problems(loaded.definition) or check_(loaded.definition)
+                problems += self._placed(loaded.definition, (*found, *listener_problems(loaded.definition)))
         return problems
 
     def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
@@ -137,6 +137,9 @@ class App:
         }
         try:
             values = self.parameters(definition, absent)
+            if absent.keys() & names_in(definition.destination.connection or "", Language.TEXT):
+                return _offline_problems(definition)  # only a run knows the environment
+            definition = self._repository.joined(definition, values)
             if isinstance(definition.source, SelfDescribing) and not definition.source.settled:
                 if absent.keys() & names_in(definition.source.path, Language.TEXT):
                     return ()  # only a run knows the source, and only the source knows the columns
@@ -164,8 +167,7 @@ class App:
         progress: Progress | None = None,
     ) -> PlanReport:
         """Do everything but the writing; see `shared.jobs.plan_batch` for what it raises."""
-        definition = self.definition(name)
-        values = self.parameters(definition, parameters or {})
+        definition, values = self._joined(name, parameters)
         job = BatchJob(definition=definition, parameters=values)
         with self._located(definition), self._tools(definition, values, keep, progress) as tools:
             return plan_batch(job, tools, sample=sample)
@@ -188,8 +190,7 @@ class App:
             keep: A file to leave the run's workspace in.
             progress: Gets phases and numbers of rows.
         """
-        definition = self.definition(name)
-        values = self.parameters(definition, parameters or {})
+        definition, values = self._joined(name, parameters)
         job = BatchJob(definition=definition, parameters=values, options=options or RunOptions())
         last = self.state.last_run(name)
         with self._located(definition), self._tools(definition, values, keep, progress, last) as tools:
@@ -198,8 +199,7 @@ class App:
     def expected_disk(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> int:
         """Bytes of temporary disk that a run is expected to use; the least where it cannot be told before it begins."""
         try:
-            definition = self.definition(name)
-            values = self.parameters(definition, parameters or {})
+            definition, values = self._joined(name, parameters)
             source = self._source(definition, values)
             return expected_disk(self.state.last_run(name), source.readable)
         except UserError:  # the run itself says what is wrong
@@ -207,8 +207,7 @@ class App:
 
     def explain(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> tuple[Step, ...]:
         """The SQL of every step of a run."""
-        definition = self.definition(name)
-        values = self.parameters(definition, parameters or {})
+        definition, values = self._joined(name, parameters)
         with closing(self.dataverse(definition, values)) as dataverse:
             entity = dataverse.tables_of(definition)
         with self._located(definition):
@@ -224,9 +223,22 @@ class App:
             UserError: An override is unknown, or a parameter has no value.
         """
         variables = self._environment()
-        secrets = {*secret_variables(self.runnable()), *Settings.secret_names()}
+        connections = (file.connection for file in self._repository.connections().files if file.connection)
+        secrets = {*secret_variables(self.runnable(), connections), *Settings.secret_names()}
         register_secret(*(variables.get(name, "") for name in secrets))
         return resolve(definition, overrides, environment=variables, now=datetime.now(UTC), secrets=secrets)
+
+    def _joined(
+        self, name: str, overrides: Mapping[str, ParameterValue] | None
+    ) -> tuple[SyncDefinition, Mapping[str, ParameterValue]]:
+        """A definition as a run takes it, with the keys of its connections, and the values of its parameters."""
+        definition = self.definition(name)
+        values = self.parameters(definition, overrides or {})
+        return self._join(definition, values), values
+
+    def _join(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> SyncDefinition:
+        with self._located(definition):
+            return self._repository.joined(definition, values)
 
     # -- Real time -----------------------------------------------------------------------------------------------
 
@@ -234,7 +246,7 @@ class App:
         """A definition as real time takes it."""
         from shared.jobs.real_time.events import EventSync  # noqa: PLC0415 - batches do without real time
 
-        return EventSync(definition=definition, resolve=partial(self.parameters, definition, {}))
+        return EventSync(definition=definition, resolve=partial(self.parameters, definition, {}), join=self._join)
 
     def listeners(self) -> Listeners:
         """The syncs that listen, as their definitions are now."""

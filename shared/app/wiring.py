@@ -5,6 +5,7 @@ Adapters are imported where they are wired: a cold start pays for what it uses.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from shared.definitions import (
     EnvironmentSecret,
     KeyVaultSecret,
     ParameterValue,
+    Repository,
     SecretReference,
     SyncDefinition,
     in_text,
@@ -63,6 +65,11 @@ class Wiring:
         self._open_dataverse = open_dataverse
         self._metadata = MetadataCache()
         self.open_url: OpenUrl = RemoteFiles.of(settings).open
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The folder of definitions and connections that the settings name."""
+        return Repository(self._settings.sync_definitions, clock=time.monotonic, open_url=self.open_url)
 
     def open_state(self) -> StateStore:
         """Open the state store that the settings name."""
@@ -103,7 +110,13 @@ class Wiring:
 
     def source_context(self, values: Mapping[str, ParameterValue]) -> SourceContext:
         """What a source may need, with the values of the parameters of its definition."""
-        return SourceContext(parameters=values, open_url=self.open_url, secret=self.secret, clock=SystemClock())
+        return SourceContext(
+            parameters=values,
+            open_url=self.open_url,
+            connection=self.repository.connection,
+            secret=self.secret,
+            clock=SystemClock(),
+        )
 
     def _fetch_anew(self, reference: SecretReference) -> None:
         """A secret was refused: it may have been rotated since it was cached."""

@@ -1,6 +1,7 @@
 """From YAML to definitions: one text or a folder of files, and every problem in them with its place."""
 
 from shared.definitions.loading.definition import load_definition
-from shared.definitions.loading.repository import Loaded, Repository, accepted, load_folder
+from shared.definitions.loading.loaded import Loaded
+from shared.definitions.loading.repository import Repository, accepted, load_folder
 
 __all__ = ["Loaded", "Repository", "accepted", "load_definition", "load_folder"]

@@ -7,17 +7,18 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
+from shared.definitions.loading.connections import Connections, Joined, connection_problems, default_problems, join
 from shared.definitions.loading.definition import read_definition
-from shared.definitions.loading.yaml_loader import TextPosition
-from shared.definitions.models import SyncDefinition
+from shared.definitions.loading.loaded import Loaded, LoadedConnection, loaded, stem, with_unique_names
+from shared.definitions.models import ConnectionModel, ParameterValue, SyncDefinition
 from shared.errors import DefinitionError, Problem, UserError
 from shared.remote import OpenUrl, open_without_account
 
-__all__ = ["Loaded", "Repository", "accepted", "load_folder"]
+__all__ = ["Repository", "accepted", "load_folder"]
 
 SECONDS_BETWEEN_LOOKS: Final = 60.0
 # 3,000 columns take 100 kB. YAML is read at about that much a second, and each changed file is read within a tick.
@@ -31,47 +32,15 @@ _SUFFIXES: Final = (".yaml", ".yml")
 _Answer = TypeVar("_Answer")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """One file: its definition, or what is wrong with it.
-
-    Attributes:
-        name: The definition's name; the file's, without ending, where it has none that can be read or that is another
-            definition's.
-        file: Path or URL.
-        definition: None when there are problems.
-        problems: In the order of the text.
-        positions: Path as problems show it -> the position of that key.
-    """
-
-    name: str
-    file: str
-    definition: SyncDefinition | None
-    problems: tuple[Problem, ...] = ()
-    positions: Mapping[str, TextPosition] = field(default_factory=dict, repr=False)
-
-    def placed(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-        """Add file, line and column to problems that have only a path; if needed, those of the enclosing key."""
-        return tuple(problem if problem.line else self._placed(problem) for problem in problems)
-
-    def _placed(self, problem: Problem) -> Problem:
-        path = problem.path
-        while path and path not in self.positions:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        position = self.positions.get(path)
-        line, column = (position.line, position.column) if position else (0, 0)
-        return replace(problem, file=self.file, line=line, column=column)
-
-
 def load_folder(location: str | Path) -> tuple[Loaded, ...]:
-    """Read every definition of a folder (`*.yaml`, `*.yml`, not its subfolders), or one file.
+    """Read every sync of a folder (`*.yaml`, `*.yml`, not its subfolders), or one file.
 
     Args:
         location: A local path, or an fsspec URL such as `abfs://container/path`.
 
     Returns:
-        One entry a file, in the order of their names. A file with problems does not keep the others from being used;
-        `accepted` is for callers that need all definitions or none.
+        One entry a file that is no connection, in the order of their names. A file with problems does not keep the
+        others from being used; `accepted` is for callers that need all definitions or none.
 
     Raises:
         UserError: When the path does not exist or cannot be read.
@@ -109,6 +78,30 @@ class _Folder(Protocol):
     def read(self, name: str) -> bytes: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one look has found."""
+
+    syncs: tuple[Loaded, ...]
+    connections: Connections
+
+    @classmethod
+    def of(cls, files: Iterable[Loaded | LoadedConnection], location: str) -> _Found:
+        files = [*files]
+        of_connections = (each for each in files if isinstance(each, LoadedConnection))
+        connections = Connections(tuple(with_unique_names(of_connections)), location)
+        syncs = with_unique_names(each for each in files if isinstance(each, Loaded))
+        return cls(tuple(_with_connections(each, connections) for each in syncs), connections)
+
+
+def _with_connections(sync: Loaded, connections: Connections) -> Loaded:
+    """Refuse a definition that names a connection which cannot be used; a parameter's value is known to a run only."""
+    if sync.definition is None:
+        return sync
+    problems = connection_problems(sync.definition, connections)
+    return sync.refused(problems) if problems else sync
+
+
 class Repository:
     """Definitions that follow their files.
 
@@ -129,20 +122,62 @@ class Repository:
         self._clock = clock
         self._lock = threading.Lock()
         self._looked = float("-inf")
-        self._read: dict[_File, Loaded] = {}
-        self._loaded: tuple[Loaded, ...] | None = None
+        self._read: dict[_File, Loaded | LoadedConnection] = {}
+        self._found: _Found | None = None
+        self._joined: dict[str, Joined] = {}
 
     def loaded(self) -> tuple[Loaded, ...]:
-        """Every file with its definition or problems.
+        """Every file of a sync with its definition or problems.
 
         Raises:
             UserError: When the location cannot be read and never was.
         """
+        return self._now().syncs
+
+    def connections(self) -> Connections:
+        """The files of connections.
+
+        Raises:
+            UserError: When the location cannot be read and never was.
+        """
+        return self._now().connections
+
+    def connection(self, name: str) -> ConnectionModel:
+        """One connection.
+
+        Raises:
+            DefinitionError: When it has problems.
+            UserError: When there is none of this name.
+        """
+        return self.connections().named(name)
+
+    def default_problems(self, definition: SyncDefinition) -> list[Problem]:
+        """What is wrong with the connections that a definition names, with the defaults of its parameters."""
+        return default_problems(definition, self.connections())
+
+    def joined(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> SyncDefinition:
+        """A definition with the keys of the connections that it names.
+
+        The same object is returned as long as the definition and its connections are the same.
+
+        Args:
+            definition: One of `definitions`.
+            values: Values of its parameters.
+
+        Raises:
+            DefinitionError: A connection is missing, has problems, or does not fit; each problem has its path.
+        """
+        known = self._joined.get(definition.name)
+        made = join(definition, values, self.connections(), known)
+        self._joined[definition.name] = made
+        return made.definition
+
+    def _now(self) -> _Found:
         with self._lock:
-            if self._loaded is None or self._clock() - self._looked >= SECONDS_BETWEEN_LOOKS:
-                self._loaded = self._look()
+            if self._found is None or self._clock() - self._looked >= SECONDS_BETWEEN_LOOKS:
+                self._found = self._look()
                 self._looked = self._clock()
-            return self._loaded
+            return self._found
 
     def definitions(self) -> tuple[SyncDefinition, ...]:
         """The definitions without problems."""
@@ -166,16 +201,16 @@ class Repository:
         entry = next((entry for entry in self.loaded() if entry.name == name), None)
         return entry.placed(problems) if entry else tuple(problems)
 
-    def _look(self) -> tuple[Loaded, ...]:
+    def _look(self) -> _Found:
         try:
             folder = self._folder()
             self._read = {file: self._read.get(file) or _load(folder, file.name) for file in folder.files()}
         except OSError as error:
-            if self._loaded is not None:
-                return self._loaded
+            if self._found is not None:
+                return self._found
             reason = error.strerror or str(error)
             raise UserError(f"the definitions in {self._location} cannot be read: {reason}") from error
-        return tuple(_with_unique_names(self._read.values()))
+        return _Found.of(self._read.values(), self._location)
 
     def _folder(self) -> _Folder:
         # C:\folder is a path; every URL holds "://".
@@ -186,21 +221,20 @@ class Repository:
         )
 
 
-def _load(folder: _Folder, name: str) -> Loaded:
+def _load(folder: _Folder, name: str) -> Loaded | LoadedConnection:
     file = folder.shown(name)
-    stem = _stem(name)
     try:
         content = folder.read(name)
     except OSError as error:
         if error.errno not in _OF_THE_FILE:
             raise
         problem = Problem(message=f"the file cannot be read: {error.strerror or error}", file=file)
-        return Loaded(name=stem, file=file, definition=None, problems=(problem,))
+        return Loaded(name=stem(name), file=file, definition=None, problems=(problem,))
     if len(content) > MOST_BYTES:
         problem = Problem(
             message=f"the file is larger than {MOST_BYTES:,} bytes, the limit for a definition", file=file
         )
-        return Loaded(name=stem, file=file, definition=None, problems=(problem,))
+        return Loaded(name=stem(name), file=file, definition=None, problems=(problem,))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -211,39 +245,8 @@ def _load(folder: _Folder, name: str) -> Loaded:
             line=before.count(b"\n") + 1,
             column=error.start - before.rfind(b"\n"),
         )
-        return Loaded(name=stem, file=file, definition=None, problems=(problem,))
-    reading = read_definition(text, file=file)
-    return Loaded(
-        name=reading.name or stem,
-        file=file,
-        definition=reading.definition,
-        problems=reading.problems,
-        positions=reading.positions,
-    )
-
-
-def _stem(file: str) -> str:
-    """A file's name without folder and ending."""
-    return file.rpartition("/")[2].rpartition(".")[0]
-
-
-def _with_unique_names(entries: Iterable[Loaded]) -> Iterator[Loaded]:
-    """Refuse every definition whose name another file has too, because the right one is not known."""
-    entries = [*entries]
-    files: dict[str, list[str]] = {}
-    for entry in entries:
-        if entry.definition is not None:
-            files.setdefault(entry.definition.name, []).append(entry.file)
-    for entry in entries:
-        others = [file for file in files.get(entry.name, ()) if file != entry.file]
-        if entry.definition is None:
-            # A copy with a problem must not take the name from the file that has none.
-            yield replace(entry, name=_stem(entry.file)) if others else entry
-        elif not others:
-            yield entry
-        else:
-            problem = Problem(message=f"the name {entry.name} is already used by {', '.join(others)}", path="name")
-            yield replace(entry, definition=None, problems=entry.placed([problem]))
+        return Loaded(name=stem(name), file=file, definition=None, problems=(problem,))
+    return loaded(read_definition(text, file=file), file)
 
 
 def _is_definition(name: str) -> bool:

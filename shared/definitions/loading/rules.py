@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from shared.definitions.loading.environment_rules import NO_ENVIRONMENT, environment_problems
 from shared.definitions.loading.located import PathProblem, close_to
 from shared.definitions.loading.mark_rules import marks, scopes, written
 from shared.definitions.loading.source_rules import own_columns, own_types, source_problems
@@ -158,34 +159,12 @@ def _id_column(document: _Raw) -> Iterator[PathProblem]:
         )
 
 
-def _credentials(document: _Raw) -> Iterator[PathProblem]:
+def _environment(document: _Raw) -> Iterator[PathProblem]:
+    """Where the table is; with a connection this is known when its file is read, too."""
     destination = _mapping(document, "destination")
-    if not destination:
-        return
-    client_id, secret = destination.get("client_id"), destination.get("client_secret")
-    if destination.get("auth") == "managed_identity":
-        if secret is not None:
-            yield PathProblem(
-                path=("destination", "client_secret"), message="a managed identity does not have a secret"
-            )
-        if isinstance(client_id, list):
-            yield PathProblem(
-                path=("destination", "client_id"), message="an app has one managed identity, so a list is not allowed"
-            )
-        return
-    for key, value in (("client_id", client_id), ("client_secret", secret)):
-        if value is None:
-            yield PathProblem(
-                path=("destination", key),
-                message="this key is missing; it can be left out only with auth: managed_identity",
-            )
-    lengths = [len(value) if isinstance(value, list) else None for value in (client_id, secret)]
-    if None not in (client_id, secret) and lengths[0] != lengths[1]:
-        yield PathProblem(
-            path=("destination", "client_secret"), message="give as many secrets as ids, in the same order"
-        )
-    elif lengths[0] == 0:
-        yield PathProblem(path=("destination", "client_id"), message="this is empty")
+    if destination and destination.get("connection") is None:
+        for key, message in environment_problems(destination, without=NO_ENVIRONMENT):
+            yield PathProblem(path=("destination", key), message=message)
 
 
 def _behaviour(document: _Raw) -> Iterator[PathProblem]:
@@ -246,7 +225,7 @@ _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     _lookups,
     _entity,
     _id_column,
-    _credentials,
+    _environment,
     _behaviour,
     _strategy,
     _real_time,

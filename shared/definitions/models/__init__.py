@@ -2,7 +2,8 @@
 
 from shared.definitions.models.base import Model
 from shared.definitions.models.columns import Case, Column, ColumnType, Replacement, TypedColumn
-from shared.definitions.models.connections import ConnectionModel, SqlConnection
+from shared.definitions.models.connections import Connection, ConnectionModel, DynamicsConnection, SqlConnection
+from shared.definitions.models.dynamics_environment import ApplicationUser, DynamicsEnvironment, WriteOptions
 from shared.definitions.models.listener import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretReference
 from shared.definitions.models.sources import (
@@ -18,7 +19,6 @@ from shared.definitions.models.sources import (
     SourceModel,
 )
 from shared.definitions.models.sync import (
-    ApplicationUser,
     ChangedWhen,
     DynamicsDestination,
     Expire,
@@ -33,7 +33,6 @@ from shared.definitions.models.sync import (
     Strategy,
     SyncBehaviour,
     SyncDefinition,
-    WriteOptions,
     WritePolicy,
 )
 
@@ -43,9 +42,12 @@ __all__ = [
     "ChangedWhen",
     "Column",
     "ColumnType",
+    "Connection",
     "ConnectionModel",
     "DelimitedSource",
+    "DynamicsConnection",
     "DynamicsDestination",
+    "DynamicsEnvironment",
     "EnvironmentSecret",
     "EventFormat",
     "EventsSource",

@@ -32,7 +32,7 @@ PARAMETER_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHARE: Final = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
 # What a text should look like, for the message when it does not.
 FORMS: Final = {
-    SYNC_NAME: "a sync's name contains only a-z, 0-9 and -",
+    SYNC_NAME: "a name contains only a-z, 0-9 and -",
     PARAMETER_NAME: "a parameter's name consists of letters, digits and underscores and does not start with a digit",
     SHARE: "a limit is a percentage such as 30%, or a number of rows",
 }

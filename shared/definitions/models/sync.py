@@ -7,10 +7,8 @@ made from them. Rules between keys are in `loading/rules.py`, where each mistake
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
-from uuid import UUID
 
 from pydantic import AfterValidator, Field, Tag
 
@@ -21,27 +19,22 @@ from shared.definitions.models.base import (
     SYNC_NAME,
     Model,
     ODataFilter,
-    Seconds,
     Sql,
-    Text,
+)
+from shared.definitions.models.dynamics_environment import (
+    CONNECTION,
+    ConnectionName,
+    DynamicsEnvironment,
+    Options,
+    WriteOptions,
 )
 from shared.definitions.models.listener import Listener
 from shared.definitions.models.lookup import Lookup
 from shared.definitions.models.marks import DROPPED, RETURNED, Expire, SetColumns
-from shared.definitions.models.names import names_in
 from shared.definitions.models.schedule import cron
-from shared.definitions.models.secrets import (
-    ONE_OR_MANY,
-    ClientId,
-    EnvironmentSecret,
-    KeyVaultSecret,
-    SecretReference,
-)
-from shared.definitions.models.service_url import checked_service_url
 from shared.definitions.models.sources import Source
 
 __all__ = [
-    "ApplicationUser",
     "ChangedWhen",
     "DynamicsDestination",
     "Expire",
@@ -56,7 +49,6 @@ __all__ = [
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
-    "WriteOptions",
     "WritePolicy",
 ]
 
@@ -153,108 +145,23 @@ class Mapping(Model):
         return (self.lookup,) if isinstance(self.lookup, Lookup) else self.lookup
 
 
-def _user_id(text: str) -> str:
-    """Refuse text that is not an id and not a parameter that could be one."""
-    if not names_in(text):
-        try:
-            UUID(text)
-        except ValueError:
-            raise ValueError("an object id such as 00000000-0000-0000-0000-000000000000 is required here") from None
-    return text
-
-
-class WriteOptions(Model):
-    """Options of the writes."""
-
-    bypass_custom_logic: tuple[Literal["sync", "async"], ...] = Field(
-        default=(),
-        description="Plug-ins and workflows that the writes do not start (`MSCRM.BypassBusinessLogicExecution`).",
-    )
-    suppress_flows: bool = Field(
-        default=False,
-        description="The writes do not start Power Automate flows (`MSCRM.SuppressCallbackRegistrationExpanderJob`).",
-    )
-    detect_duplicates: bool = Field(
-        default=False,
-        description="Dataverse applies its duplicate detection rules (`MSCRM.SuppressDuplicateDetection`).",
-    )
-    run_as: Annotated[Text, AfterValidator(_user_id)] | None = Field(
-        default=None, description="Entra object id of the user on whose behalf the app writes (`CallerObjectId`)."
-    )
-    bulk_delete_from: int | None = Field(
-        default=None,
-        ge=1,
-        description="A run that deletes at least this number of records uses the `BulkDelete` jobs of Dataverse. "
-        "They need no request for each row, but they can wait in a queue. Plug-ins run; the other options do not "
-        "apply to these jobs. Without this key they are not used; elastic tables never use them.",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplicationUser:
-    """One set of credentials.
-
-    Attributes:
-        client_id: Application id, or where to find it; None for the system-assigned managed identity.
-        client_secret: Where to find the secret; None for a managed identity.
-    """
-
-    client_id: str | KeyVaultSecret | EnvironmentSecret | None
-    client_secret: KeyVaultSecret | EnvironmentSecret | None
-
-
-class DynamicsDestination(Model):
+class DynamicsDestination(DynamicsEnvironment):
     """The Dataverse table that is kept equal to the source."""
 
-    type: Literal["dynamics"] = Field(description="Microsoft Dynamics 365 / Dataverse.")
+    connection: ConnectionName | None = Field(default=None, description=CONNECTION)
     entity: str = Field(min_length=1, description="Table: logical name, entity set name or display name.")
-    service_url: Annotated[Text, AfterValidator(checked_service_url)] = Field(
-        description="URL of the Web API: `https://org.api.crm.dynamics.com/api/data/v9.2/`."
-    )
-    tenant_id: Text | None = Field(
-        default=None, description="Id or domain of the Entra tenant; without it the app asks the service."
-    )
-    auth: Literal["client_secret", "managed_identity"] = Field(
-        default="client_secret",
-        description="How the app signs in: as an application user with a secret, or with its managed identity.",
-    )
-    client_id: (
-        Annotated[Annotated[ClientId, Tag("one")] | Annotated[tuple[ClientId, ...], Tag("many")], ONE_OR_MANY] | None
-    ) = Field(
-        default=None,
-        description="Application id, or a reference to it; with a list, requests are distributed over several "
-        "application users. With"
-        " `auth: managed_identity` the id of a user-assigned identity.",
-    )
-    client_secret: (
-        Annotated[
-            Annotated[SecretReference, Tag("one")] | Annotated[tuple[SecretReference, ...], Tag("many")], ONE_OR_MANY
-        ]
-        | None
-    ) = Field(default=None, description="Reference to the application's secret; a list if `client_id` is a list.")
     id_column: str = Field(min_length=1, description="Logical name of the table's primary id column.")
     id_column_insert: bool = Field(
         default=False,
         description="Whether inserts contain the mapped id. Without it, mapped ids are used to find "
         "records but are not written.",
     )
-    timeout: Seconds = Field(default=100, description="Time limit of one request in seconds; also `90s`, `2m`.")
     mappings: tuple[Mapping, ...] = Field(min_length=1, description="One entry for each target column.")
     filter: ODataFilter | None = Field(
         default=None,
         description="OData filter without `$filter=`; only these records of the table are compared and changed.",
     )
-    options: WriteOptions = Field(default=WriteOptions(), description="Options of the writes.")
-
-    @property
-    def application_users(self) -> tuple[ApplicationUser, ...]:
-        """The credentials to sign in with, at least one; several share the work."""
-        ids = self.client_id if isinstance(self.client_id, tuple) else (self.client_id,)
-        if self.auth == "managed_identity":
-            return tuple(ApplicationUser(client_id=each, client_secret=None) for each in ids)
-        secrets = self.client_secret if isinstance(self.client_secret, tuple) else (self.client_secret,)
-        pairs = zip(ids, secrets, strict=True)
-        return tuple(ApplicationUser(client_id=each, client_secret=secret) for each, secret in pairs)
+    options: Options = WriteOptions()
 
 
 class Strategy(StrEnum):

@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from shared.definitions.models import EnvironmentSecret, SyncDefinition
+from shared.definitions.models import ConnectionModel, EnvironmentSecret, Model, SyncDefinition
 
 __all__ = ["env_references", "holds_secret", "named_as_secret", "secret_variables"]
 
@@ -29,6 +29,8 @@ _VALUES: Final = re.compile(
     r"://[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY|^eyJ[\w-]+\.[\w-]+\.",
     re.IGNORECASE,
 )
+# Keys below which no secret is named; the first may hold thousands of entries.
+_NOT_SECRET: Final = frozenset({"columns", "mappings", "client_id"})
 _SHORTEST: Final = 8  # characters of a secret that is looked for in other values; shorter ones are in any text
 
 
@@ -61,9 +63,23 @@ def env_references(document: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name in names if isinstance(name, str))
 
 
-def secret_variables(definitions: Iterable[SyncDefinition]) -> Iterator[str]:
-    """The variables that definitions use as secrets."""
+def secret_variables(
+    definitions: Iterable[SyncDefinition], connections: Iterable[ConnectionModel] = ()
+) -> Iterator[str]:
+    """The variables that definitions and connections use as secrets; an application's id is none."""
     for definition in definitions:
-        for user in definition.destination.application_users:
-            if isinstance(user.client_secret, EnvironmentSecret):
-                yield user.client_secret.env
+        yield from _variables(definition.destination)
+        yield from _variables(definition.source)
+    for connection in connections:
+        yield from _variables(connection)
+
+
+def _variables(part: Model) -> Iterator[str]:
+    """The variables that a part of a definition names with a reference to a secret, at any depth."""
+    for key, value in part:
+        if key not in _NOT_SECRET:
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, EnvironmentSecret):
+                    yield each.env
+                elif isinstance(each, Model):
+                    yield from _variables(each)

@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from shared.definitions.models import SyncDefinition
 from shared.definitions.models.base import Language, Model
+from shared.definitions.models.connections import CONNECTION_KINDS
 from shared.definitions.models.secrets import SecretMarker
 from shared.definitions.reference.example import EXAMPLE
 
@@ -66,12 +67,27 @@ A path is text in single quotes, another parameter (`@file_path`) or another for
 A secret is never written into a definition. Where one belongs there stands a reference: `{{key_vault: name}}`,
 `{{env: NAME}}`, or the `@name` of a parameter with a `SECRET` formula. Anything else is refused without being repeated.
 """
+_CONNECTIONS: Final = """\
+## Keys of a connection
+
+A file with `kind: connection` is a connection: keys that several definitions share. [Connections](connections.md) shows
+how they are used.
+"""
 
 
 def reference_page() -> str:
     """The page as Markdown."""
-    sections = ["".join(_section(model)) for model in _reachable(SyncDefinition)]
-    return "\n".join([_INTRODUCTION, "## Keys\n", *sections])
+    models = _reachable(SyncDefinition)
+    sections = ["".join(_section(model)) for model in models]
+    connections = ["".join(_section(model)) for model in _of_connections() if model not in models]
+    return "\n".join([_INTRODUCTION, "## Keys\n", *sections, _CONNECTIONS, *connections])
+
+
+def _of_connections() -> list[type[Model]]:
+    seen: list[type[Model]] = []
+    for model in CONNECTION_KINDS.values():
+        _reachable(model, seen)
+    return seen
 
 
 def _reachable(model: type[Model], seen: list[type[Model]] | None = None) -> list[type[Model]]:

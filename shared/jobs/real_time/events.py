@@ -59,11 +59,11 @@ class EventMemory:
     listening: ListeningSince = field(default_factory=ListeningSince)
     _syncs: dict[str, PreparedSync] = field(default_factory=dict)
 
-    def prepared(self, sync: EventSync, connect: Callable[[], Dataverse]) -> PreparedSync:
+    def prepared(self, definition: SyncDefinition, connect: Callable[[], Dataverse]) -> PreparedSync:
         """The sync with its metadata, worked out once for each definition."""
-        known = self._syncs.get(sync.name)
-        if known is None or known.definition is not sync.definition:
-            known = self._syncs[sync.name] = PreparedSync(sync.definition, connect)
+        known = self._syncs.get(definition.name)
+        if known is None or known.definition is not definition:
+            known = self._syncs[definition.name] = PreparedSync(definition, connect)
         return known
 
 
@@ -227,7 +227,8 @@ def _applied(sync: EventSync, taken: Sequence[Taken], tools: EventTools, deliver
 def _prepared(sync: EventSync, tools: EventTools) -> _Share | Failure:
     try:
         values = sync.resolve()
-        prepared = tools.memory.prepared(sync, partial(tools.connect, sync.definition, values))
+        definition = sync.join(sync.definition, values)
+        prepared = tools.memory.prepared(definition, partial(tools.connect, definition, values))
     except (RetryLater, AnswerLost):
         raise
     except SyncError as error:

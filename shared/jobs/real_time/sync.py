@@ -43,10 +43,13 @@ class EventSync:
 
     Attributes:
         resolve: Gives the values of its parameters, anew for each batch; raises UserError where one has none.
+        join: Gives the definition, with these values, the keys of its connections: the same object as long as nothing
+            has changed. Raises DefinitionError where a connection cannot be used.
     """
 
     definition: SyncDefinition
     resolve: Callable[[], Mapping[str, ParameterValue]] = dict
+    join: Callable[[SyncDefinition, Mapping[str, ParameterValue]], SyncDefinition] = lambda definition, _: definition
 
     @property
     def name(self) -> str:

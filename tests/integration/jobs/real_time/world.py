@@ -84,7 +84,7 @@ class World:
     def connect(self, definition: SyncDefinition) -> Dataverse:
         transport = HttpTransport(connections=8)
         connection = Connection(
-            service_url=definition.destination.service_url,
+            service_url=definition.destination.service_url or "",
             timeout=10,
             key_match=definition.sync_behaviour.key_match,
             parallel=8,
