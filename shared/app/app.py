@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse, RetryPolicy
-from shared.dataverse.http.hosts import direct_hosts
 from shared.definitions import (
     Language,
     Loaded,
@@ -25,6 +24,7 @@ from shared.definitions import (
 )
 from shared.definitions.parameters.environment import secret_variables
 from shared.errors import DefinitionError, Problem, SyncError, UserError
+from shared.http.hosts import direct_hosts
 from shared.jobs import (
     BatchJob,
     NoProgress,

@@ -6,8 +6,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 
-from shared.dataverse.http.hosts import is_loopback
 from shared.errors import UserError
+from shared.http.hosts import is_loopback
 
 __all__ = ["FunctionsHost"]
 

@@ -14,11 +14,11 @@ from shared.dataverse.changes import (
 )
 from shared.dataverse.client import Dataverse
 from shared.dataverse.http.connection import Connection, write_headers
-from shared.dataverse.http.retry import RetryPolicy
 from shared.dataverse.http.service import Usage
 from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, TokenProvider
-from shared.dataverse.http.transport import HttpTransport, Request, Response, Transport
 from shared.dataverse.metadata.tables import MetadataCache
+from shared.http.retry import RetryPolicy
+from shared.http.transport import HttpTransport, Request, Response, Transport
 
 __all__ = [
     "KEY_TAKEN",

@@ -13,7 +13,6 @@ from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.keys import key_values, lookups
 from shared.dataverse.http.service import Call, Service, Usage
 from shared.dataverse.http.tokens import TokenProvider
-from shared.dataverse.http.transport import HttpTransport, Transport
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
 from shared.dataverse.read.holders import read_holders
 from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_keyed, read_table, table_query
@@ -28,6 +27,7 @@ from shared.dataverse.write.writer import SendResult, Writing
 from shared.definitions.models import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, DefinitionError, Problem
+from shared.http.transport import HttpTransport, Transport
 from shared.transform import related_tables
 from shared.transform.lookups.columns import Reference
 from shared.transform.targets import TargetColumn

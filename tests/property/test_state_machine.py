@@ -33,9 +33,9 @@ from shared.app import App
 from shared.dataverse import Dataverse, MetadataCache
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.tokens import TokenProvider
-from shared.dataverse.http.transport import HttpTransport, Request, Response, Transport
 from shared.dataverse.write.controller import Controller, Sizes
 from shared.errors import SyncError
+from shared.http.transport import HttpTransport, Request, Response, Transport
 from shared.jobs import RunOptions, RunState, RunSummary
 from shared.settings import Settings
 from tests.quick_clock import QuickClock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from requests.utils import should_bypass_proxies
 
-from shared.dataverse.http.hosts import direct_hosts, is_direct
+from shared.http.hosts import direct_hosts, is_direct
 from shared.settings import reach_directly
 
 AZURE = {"IDENTITY_ENDPOINT": "http://169.254.129.4:8081/msi/token", "MSI_ENDPOINT": "http://[::1"}

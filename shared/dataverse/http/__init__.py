@@ -1,1 +1,1 @@
-"""Requests to one environment: addresses, sign-in, transport, retries, and the service's answers and refusals."""
+"""Requests to one environment: addresses, sign-in, and the service's answers and refusals."""

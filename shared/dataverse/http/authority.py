@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from shared.dataverse.http.hosts import is_loopback
+from shared.http.hosts import is_loopback
 
 __all__ = ["authority_of"]
 

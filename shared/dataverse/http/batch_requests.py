@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.dataverse.http.transport import Response
+from shared.http.transport import Response
 
 __all__ = ["MOST_PARTS", "Part", "decoded", "encoded"]
 

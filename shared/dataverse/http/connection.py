@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.dataverse.http.retry import RETRY_POLICY, RetryPolicy
 from shared.definitions.models import KeyMatch, ParameterValue, WriteOptions
 from shared.definitions.models.service_url import checked_service_url
 from shared.definitions.parameters import in_text
 from shared.errors import UserError
+from shared.http.retry import RETRY_POLICY, RetryPolicy
 from shared.settings import DYNAMICS_CLOUDS
 
 __all__ = ["Connection", "service_url_of", "write_headers"]

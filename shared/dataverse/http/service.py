@@ -17,8 +17,11 @@ from urllib.parse import urljoin
 from shared.clock import Clock
 from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.hosts import AllowedHosts, origin_of
-from shared.dataverse.http.retry import (
+from shared.dataverse.http.service_errors import error_of, refusal, trouble
+from shared.dataverse.http.tokens import TokenProvider, resource_of
+from shared.errors import AnswerLost, RetryLater
+from shared.http.hosts import AllowedHosts, origin_of
+from shared.http.retry import (
     FIRST_CONTACT_ATTEMPTS,
     FailedTry,
     RetryPolicy,
@@ -27,10 +30,7 @@ from shared.dataverse.http.retry import (
     number_in,
     retry_after,
 )
-from shared.dataverse.http.service_errors import error_of, refusal, trouble
-from shared.dataverse.http.tokens import TokenProvider, resource_of
-from shared.dataverse.http.transport import Request, Response, Transport, Unsent
-from shared.errors import AnswerLost, RetryLater
+from shared.http.transport import Request, Response, Transport, Unsent
 
 __all__ = ["FIRST_REFUSAL", "MOST_RANGES", "Call", "Meter", "Service", "Usage", "asked_for"]
 

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from shared.dataverse.changes import KEY_TAKEN
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
-from shared.dataverse.http.retry import Trouble
-from shared.dataverse.http.transport import Response
 from shared.errors import AbortRun, RequestRefused
+from shared.http.retry import Trouble
+from shared.http.transport import Response
 from shared.redaction import cleaned
 
 __all__ = ["CONCURRENCY_CODE", "Conflict", "Refusal", "conflict", "error_of", "refusal", "trouble"]

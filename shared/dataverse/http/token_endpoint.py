@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
-from shared.dataverse.http.hosts import LOGIN_AUTHORITIES, AllowedHosts
-from shared.dataverse.http.transport import Request, Response, Transport
 from shared.errors import SDK_MISREADS, AbortRun, AnswerLost, RetryLater, SyncError
+from shared.http.hosts import LOGIN_AUTHORITIES, AllowedHosts
+from shared.http.transport import Request, Response, Transport
 
 __all__ = ["TOKEN_SECONDS", "MsalRequests", "ask_msal", "ask_plainly", "checked_token"]
 

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from shared.clock import Clock, SystemClock
-from shared.dataverse.http.hosts import LOGIN_AUTHORITIES, AllowedHosts, is_loopback, origin_of
 from shared.dataverse.http.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly, checked_token
-from shared.dataverse.http.transport import Request, Transport
 from shared.errors import SDK_MISREADS, AbortRun, RetryLater
+from shared.http.hosts import LOGIN_AUTHORITIES, AllowedHosts, is_loopback, origin_of
+from shared.http.transport import Request, Transport
 from shared.redaction import register_secret
 
 __all__ = ["ClientCredentials", "CredentialTokens", "TokenProvider", "resource_of"]

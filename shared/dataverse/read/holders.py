@@ -14,13 +14,13 @@ from uuid import uuid4
 from shared.dataverse.http.answers import parsed
 from shared.dataverse.http.batch_requests import Part, decoded, encoded
 from shared.dataverse.http.keys import equals
-from shared.dataverse.http.retry import FailedTry, Trouble, delay
 from shared.dataverse.http.service import FIRST_REFUSAL, Call, Service
 from shared.dataverse.http.service_errors import refusal, trouble
-from shared.dataverse.http.transport import Response
 from shared.dataverse.read.reader import members, preference, selected, typed_members
 from shared.entities import EntityMetadata
 from shared.errors import RetryLater
+from shared.http.retry import FailedTry, Trouble, delay
+from shared.http.transport import Response
 from shared.transform.targets import TargetColumn
 from shared.workspace import NewTable, Table, Workspace, json_rows, quoted
 

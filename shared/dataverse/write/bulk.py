@@ -15,8 +15,8 @@ from json import JSONDecoder
 from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.keys import key_values, predicate
-from shared.dataverse.http.transport import Response
 from shared.entities import EntityMetadata
+from shared.http.transport import Response
 
 __all__ = [
     "DETAILS_WANTED",

@@ -12,7 +12,6 @@ from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.http.batch_requests import Part, encoded
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.keys import Lookup, column_in_url, key_values, lookups, predicate
-from shared.dataverse.http.retry import Trouble
 from shared.dataverse.http.service import Call
 from shared.dataverse.http.service_errors import Refusal
 from shared.dataverse.write.bulk import (
@@ -29,6 +28,7 @@ from shared.dataverse.write.closing import action_of, closes, state_query
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import association, disassociation
 from shared.entities import EntityMetadata
+from shared.http.retry import Trouble
 
 __all__ = [
     "APART",

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from shared.dataverse.changes import Applied, Change
 from shared.dataverse.http.answers import parsed
-from shared.dataverse.http.transport import Response
 from shared.dataverse.write.bulk import members
 from shared.entities import AttributeType, EntityMetadata
+from shared.http.transport import Response
 from shared.state_rules import CLOSE, OPEN, Closing, rules_of
 
 __all__ = ["action_of", "checked", "closes", "is_last_try", "state_query"]

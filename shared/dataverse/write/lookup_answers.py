@@ -8,9 +8,9 @@ from typing import Any
 
 from shared.dataverse.http.answers import parsed
 from shared.dataverse.http.keys import column_in_url, key_text
-from shared.dataverse.http.transport import Response
 from shared.dataverse.write.chunks import Chunk, Target, lookup_key
 from shared.definitions.models import KeyMatch
+from shared.http.transport import Response
 
 __all__ = ["found_records"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 
-from shared.dataverse.http.retry import number_in
+from shared.http.retry import number_in
 
 __all__ = ["Pace"]
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
 from shared.dataverse.http.batch_requests import decoded
-from shared.dataverse.http.retry import Trouble
 from shared.dataverse.http.service_errors import (
     TIMEOUT_CODE,
     Conflict,
@@ -27,7 +26,6 @@ from shared.dataverse.http.service_errors import (
     refusal,
     trouble,
 )
-from shared.dataverse.http.transport import Response
 from shared.dataverse.write.bulk import details_of
 from shared.dataverse.write.chunks import APART, Chunk, Step, Target, halved, lookups_of
 from shared.dataverse.write.closing import checked, is_last_try
@@ -35,6 +33,8 @@ from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import is_settled
 from shared.dataverse.write.lookup_answers import found_records
 from shared.errors import AbortRun
+from shared.http.retry import Trouble
+from shared.http.transport import Response
 
 __all__ = ["Verdict", "judge", "lost", "too_often"]
 

@@ -14,10 +14,8 @@ from functools import partial
 from uuid import uuid4
 
 from shared.dataverse.changes import Change, Failed, Outcome, Skipped, WriteLimits
-from shared.dataverse.http.retry import FailedTry, Trouble, delay, retry_after
 from shared.dataverse.http.service import FIRST_REFUSAL, Service
 from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
-from shared.dataverse.http.transport import AnswerTimedOut, Response, Unsent
 from shared.dataverse.write.chunks import Chunk, Step, Target, call_of, halved, step_of
 from shared.dataverse.write.controller import Deadlocked, RequestKind, Settled, Throttled, TooLong
 from shared.dataverse.write.feed import Feed
@@ -27,6 +25,8 @@ from shared.dataverse.write.second_steps import SecondSteps, begun
 from shared.dataverse.write.senders import Senders
 from shared.dataverse.write.verdicts import Verdict, judge, lost, too_often
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
+from shared.http.retry import FailedTry, Trouble, delay, retry_after
+from shared.http.transport import AnswerTimedOut, Response, Unsent
 
 __all__ = ["SendResult", "Writing"]
 

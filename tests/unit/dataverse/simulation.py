@@ -19,15 +19,15 @@ from uuid import UUID, uuid5
 
 from shared.dataverse.changes import Change, ChangeAction, Outcome, WriteLimits
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.retry import RETRY_POLICY, RetryPolicy
 from shared.dataverse.http.service import Service
-from shared.dataverse.http.transport import AnswerTimedOut, Request, Response, Unsent
 from shared.dataverse.write.chunks import Target
 from shared.dataverse.write.controller import Controller, Sizes
 from shared.dataverse.write.lanes import Lane
 from shared.dataverse.write.writer import SendResult, Writing
 from shared.entities import AlternateKey, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import AnswerLost
+from shared.http.retry import RETRY_POLICY, RetryPolicy
+from shared.http.transport import AnswerTimedOut, Request, Response, Unsent
 
 BASE = "http://127.0.0.1:5080/api/data/v9.2/"
 ALL_MESSAGES = frozenset({"CreateMultiple", "UpdateMultiple", "UpsertMultiple"})

@@ -13,8 +13,8 @@ from azure.core.credentials import TokenCredential
 from azure.identity import ClientSecretCredential, DefaultAzureCredential, ManagedIdentityCredential
 
 from shared.dataverse import ClientCredentials
-from shared.dataverse.http.transport import HttpTransport
 from shared.errors import AbortRun, RetryLater, SyncError, UserError
+from shared.http.transport import HttpTransport
 from shared.secrets.key_vault import CACHE_SECONDS, KeyVaultSecrets
 from tests.unit.secrets.fake_cloud import TENANT, Answer, FakeCloud
 

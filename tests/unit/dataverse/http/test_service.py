@@ -9,8 +9,8 @@ import pytest
 
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Call, Service
-from shared.dataverse.http.transport import Request, Response, Unsent
 from shared.errors import AbortRun, AnswerLost, RequestRefused, RetryLater
+from shared.http.transport import Request, Response, Unsent
 from tests.unit.dataverse.simulation import BASE, FixedToken, SimulatedClock
 
 Answer = Response | Exception

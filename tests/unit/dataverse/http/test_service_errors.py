@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from shared.dataverse.http.retry import Trouble
 from shared.dataverse.http.service_errors import Conflict, conflict, error_of, refusal, trouble
-from shared.dataverse.http.transport import Response
 from shared.errors import AbortRun, RequestRefused
+from shared.http.retry import Trouble
+from shared.http.transport import Response
 from shared.redaction import register_secret
 
 

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, resource_of
-from shared.dataverse.http.transport import Request, Response
 from shared.errors import AbortRun, RetryLater
+from shared.http.transport import Request, Response
 from tests.unit.dataverse.simulation import SimulatedClock
 
 RESOURCE = "http://127.0.0.1:5080"

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
-from shared.dataverse.http.transport import Request, Response
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
 from shared.entities import EntityMetadata, LinkEnd
+from shared.http.transport import Request, Response
 from tests.unit.dataverse.simulation import BASE, FixedToken, SimulatedClock
 
 TABLE = {

@@ -10,9 +10,9 @@ import pytest
 
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
-from shared.dataverse.http.transport import Request, Response
 from shared.dataverse.read.paging import PageBounds, first_page, following_pages, pages
 from shared.errors import AbortRun
+from shared.http.transport import Request, Response
 from tests.unit.dataverse.simulation import BASE, FixedToken, SimulatedClock
 
 Say = Callable[[int, str], Any]  # number of the request and its URL -> the page

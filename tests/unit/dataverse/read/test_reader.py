@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dataverse.http.transport import Response
 from shared.dataverse.read.page_rows import rows_text
 from shared.dataverse.read.paging import first_page
 from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
 from shared.dataverse.read.reader import Records, insert_statement, read_queries, table_query
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import AbortRun
+from shared.http.transport import Response
 from shared.transform import TargetColumn, current_table_step
 from shared.workspace import Workspace
 from tests.unit.dataverse.http.test_service import service

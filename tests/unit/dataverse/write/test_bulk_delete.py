@@ -13,9 +13,9 @@ import pytest
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.service import Service
-from shared.dataverse.http.transport import Request, Response
 from shared.dataverse.write.bulk_delete import IDS_A_QUERY, JOBS_AT_ONCE, ROWS_A_JOB, Dropping
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
+from shared.http.transport import Request, Response
 from tests.unit.dataverse.simulation import ACCOUNT, BASE, FixedToken, SimulatedClock
 
 

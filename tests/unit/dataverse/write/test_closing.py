@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
-from shared.dataverse.http.transport import Response
 from shared.entities import AttributeMetadata, AttributeType, Choice
+from shared.http.transport import Response
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, Fault, Memory, SimulatedClock, World, inserts
 
 # The actions of opportunities, on the simulation's table.

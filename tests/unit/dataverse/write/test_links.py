@@ -8,12 +8,12 @@ import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.retry import Trouble
 from shared.dataverse.write.chunks import Chunk, Step, Target, call_of, kind_of, step_of
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import link_changes
 from shared.dataverse.write.verdicts import judge, lost
 from shared.errors import AbortRun
+from shared.http.retry import Trouble
 from tests.unit.dataverse.links import LINKS, ONE, TWO
 from tests.unit.dataverse.simulation import BASE
 from tests.unit.dataverse.write.test_verdicts import answer, batch, good

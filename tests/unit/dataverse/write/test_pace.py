@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from shared.dataverse.http.transport import Request, Response
 from shared.dataverse.write.controller import Controller, Deadlocked, RequestKind, Settled, Throttled, TooLong
 from shared.dataverse.write.pace import Pace
+from shared.http.transport import Request, Response
 from tests.unit.dataverse.simulation import Fault, inserts, world
 
 WINDOW = 10.0

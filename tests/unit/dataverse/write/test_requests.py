@@ -15,10 +15,10 @@ from shared.dataverse.changes import Change, ChangeAction
 from shared.dataverse.http.batch_requests import Part, decoded, encoded
 from shared.dataverse.http.connection import write_headers
 from shared.dataverse.http.keys import key_text, key_values, literal, lookups, predicate
-from shared.dataverse.http.transport import Response
 from shared.dataverse.write.bulk import create_body, delete_body, new_record, update_body, upsert_body, without_key
 from shared.definitions.models import KeyMatch, WriteOptions
 from shared.entities import AlternateKey, AttributeMetadata, AttributeType
+from shared.http.transport import Response
 from tests.unit.dataverse.simulation import ACCOUNT
 
 ID = "11111111-2222-3333-4444-555555555555"

@@ -11,12 +11,12 @@ import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.retry import Trouble
-from shared.dataverse.http.transport import Response
 from shared.dataverse.write.chunks import Chunk, Step, Target, call_of
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.verdicts import Verdict, judge
 from shared.errors import AbortRun
+from shared.http.retry import Trouble
+from shared.http.transport import Response
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE
 
 ACTIONS = {

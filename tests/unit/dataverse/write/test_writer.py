@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, Outcome, Skipped, WriteLimits
-from shared.dataverse.http.retry import RetryPolicy
-from shared.dataverse.http.transport import Request
 from shared.dataverse.write.controller import RequestKind
 from shared.errors import AbortRun, RetryLater, SyncError
+from shared.http.retry import RetryPolicy
+from shared.http.transport import Request
 from tests.unit.dataverse.simulation import ACCOUNT, ALL_MESSAGES, BASE, Fault, World, inserts, world
 
 

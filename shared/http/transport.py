@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
-from shared.dataverse.http.deadlines import AnswerTooLargeError, DeadlineAdapter, answered_within
-from shared.dataverse.http.hosts import is_direct
 from shared.errors import AbortRun, AnswerLost, RetryLater
+from shared.http.deadlines import AnswerTooLargeError, DeadlineAdapter, answered_within
+from shared.http.hosts import is_direct
 
 __all__ = ["MOST_BYTES", "AnswerTimedOut", "HttpTransport", "Request", "Response", "Transport", "Unsent"]
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from emulator.http.tls import Certificates
-from shared.dataverse.http.transport import AnswerTimedOut, HttpTransport, Request, Unsent
 from shared.errors import AbortRun, AnswerLost
+from shared.http.transport import AnswerTimedOut, HttpTransport, Request, Unsent
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.dataverse.http.retry import FailedTry, RetryPolicy, Trouble, delay, number_in, retry_after
+from shared.http.retry import FailedTry, RetryPolicy, Trouble, delay, number_in, retry_after
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.dataverse.http.hosts import AllowedHosts
 from shared.errors import AbortRun
+from shared.http.hosts import AllowedHosts
 
 
 @pytest.mark.parametrize(
