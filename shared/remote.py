@@ -75,8 +75,12 @@ class RemoteFiles:
             client_id=settings.azure_client_id,
         )
 
-    def open(self, url: str) -> tuple[Any, str]:
+    def open(self, url: str, options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
         """Return the file system that a URL names, and the path in it.
+
+        Args:
+            url: The URL.
+            options: Further options of the file system, or by scheme, as fsspec takes them.
 
         Raises:
             ValueError: The URL names no storage account and the app has none, or no driver knows its scheme.
@@ -86,7 +90,7 @@ class RemoteFiles:
         # Imported here: a cold start with local files does not need it.
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
 
-        system, path = url_to_fs(url, **self._options(url))
+        system, path = url_to_fs(url, **self._options(url), **(options or {}))
         return system, str(path)
 
     def _options(self, url: str) -> Mapping[str, Any]:

@@ -96,6 +96,11 @@ class Settings(BaseModel):
         description="Hosts that may get a token, separated by commas; `*.` means any labels, `#` means digits. "
         "Loopback is always allowed.",
     )
+    source_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts that sources may read from when deployed, separated by commas; `*.` means any labels. A "
+        "host with an internal address must be listed by its whole name. On a laptop hosts are not limited.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The lowest level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
     )
@@ -134,7 +139,7 @@ class Settings(BaseModel):
         "account's name.",
     )
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "source_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

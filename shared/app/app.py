@@ -125,8 +125,9 @@ class App:
             problems += loaded.problems if wanted else ()
             if wanted and loaded.definition is not None:
                 check_ = _offline_problems if offline else self._metadata_problems
-                found = self._repository.default_problems(loaded.definition) or check_(loaded.definition)
-                problems += self._placed(loaded.definition, (*found, *listener_problems(loaded.definition)))
+                found = [*(self._repository.default_problems(loaded.definition) or check_(loaded.definition))]
+                found += (*listener_problems(loaded.definition), *self._unreachable(loaded.definition))
+                problems += self._placed(loaded.definition, found)
         return problems
 
     def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
@@ -150,6 +151,16 @@ class App:
             return tuple(error.problems)
         except SyncError as error:  # the metadata cannot be had: that is this definition's problem, not the others'
             return (*_offline_problems(definition), Problem(message=error.message, path="destination"))
+
+    def _unreachable(self, definition: SyncDefinition) -> tuple[Problem, ...]:
+        """Hosts of the source that a run would refuse."""
+        from shared.sources.reachable import unreachable  # noqa: PLC0415 - runs do without it
+
+        try:
+            values = self.parameters(definition, {})
+            return tuple(unreachable(definition.source, self._wiring.source_context(values)))
+        except UserError:  # a value that only a run has, or a connection that is not there: then the run says so
+            return ()
 
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Give problems that were found by path the file, line and column of that path."""

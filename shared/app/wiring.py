@@ -35,6 +35,9 @@ from shared.definitions import (
     SyncDefinition,
     in_text,
 )
+from shared.deployment import is_deployed
+from shared.http.guarded_files import GuardedFiles
+from shared.http.reach import Reach
 from shared.remote import OpenUrl, RemoteFiles
 from shared.secrets import SecretStore
 from shared.settings import Settings
@@ -110,11 +113,14 @@ class Wiring:
 
     def source_context(self, values: Mapping[str, ParameterValue]) -> SourceContext:
         """What a source may need, with the values of the parameters of its definition."""
+        reach = Reach(hosts=self._settings.source_hosts, limited=is_deployed(self._environment()))
         return SourceContext(
             parameters=values,
-            open_url=self.open_url,
+            open_url=GuardedFiles(RemoteFiles.of(self._settings), reach).open,
             connection=self.repository.connection,
             secret=self.secret,
+            renew_secret=self._fetch_anew,
+            reach=reach,
             clock=SystemClock(),
         )
 

@@ -37,6 +37,8 @@ __all__ = ["Dataverse"]
 
 DEFAULT_PARALLEL = 4  # where the service gives no hint
 
+_SMALLER_ANSWERS = "map fewer columns of long text, or select fewer records with destination.filter"
+
 
 class Dataverse:
     """One environment.
@@ -63,7 +65,8 @@ class Dataverse:
     ) -> None:
         self.service = Service(
             connection,
-            transport=transport or HttpTransport(connections=connection.parallel * max(1, len(tokens))),
+            transport=transport
+            or HttpTransport(connections=connection.parallel * max(1, len(tokens)), remedy=_SMALLER_ANSWERS),
             users=tokens,
             clock=clock or SystemClock(),
         )

@@ -21,6 +21,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from shared.http.addresses import connected
+
 __all__ = ["AnswerTooLargeError", "DeadlineAdapter", "answered_within"]
 
 
@@ -88,9 +90,15 @@ class _LimitedResponse(HTTPResponse):
 class _LimitedConnection(HTTPConnection):
     response_class = _LimitedResponse
 
+    def _new_conn(self) -> socket.socket:
+        return connected(self, super()._new_conn)
+
 
 class _LimitedSecureConnection(HTTPSConnection):
     response_class = _LimitedResponse
+
+    def _new_conn(self) -> socket.socket:
+        return connected(self, super()._new_conn)
 
 
 class _Pool(HTTPConnectionPool):

@@ -8,7 +8,7 @@ Dynamics host.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from shared.errors import AbortRun
 from shared.settings import DYNAMICS_CLOUDS
 
-__all__ = ["LOGIN_AUTHORITIES", "AllowedHosts", "direct_hosts", "is_direct", "is_loopback", "origin_of"]
+__all__ = ["LOGIN_AUTHORITIES", "AllowedHosts", "direct_hosts", "is_direct", "is_loopback", "matcher", "origin_of"]
 
 # Where Entra ID takes a client secret, by cloud.
 LOGIN_AUTHORITIES = (
@@ -86,6 +86,16 @@ def _expression(pattern: str) -> str:
     return head + re.escape(rest.lower()).replace(r"\#", r"[0-9]+")
 
 
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a host, in lower case, matches one of several patterns as a whole.
+
+    Args:
+        patterns: Host names; a leading `*.` matches one or more labels, `#` one or more digits.
+    """
+    expression = re.compile("|".join(f"(?:{_expression(pattern)})" for pattern in patterns) or r"(?!)")
+    return lambda host: expression.fullmatch(host) is not None
+
+
 class AllowedHosts:
     """The allow-list: `https` to a host that matches a pattern, or any scheme to this machine.
 
@@ -94,7 +104,7 @@ class AllowedHosts:
     """
 
     def __init__(self, patterns: Iterable[str] = DYNAMICS_CLOUDS) -> None:
-        self._matches = re.compile("|".join(f"(?:{_expression(pattern)})" for pattern in patterns) or r"(?!)").fullmatch
+        self._matches = matcher(patterns)
 
     def check(self, url: str) -> None:
         """Accept a URL, or end the run.

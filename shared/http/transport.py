@@ -8,8 +8,9 @@ An answer is bounded: in the time that it takes as a whole, and in the bytes tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from time import perf_counter
 from traceback import walk_tb
@@ -20,6 +21,7 @@ import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
 from shared.errors import AbortRun, AnswerLost, RetryLater
+from shared.http.addresses import CheckAddress, connecting_to
 from shared.http.deadlines import AnswerTooLargeError, DeadlineAdapter, answered_within
 from shared.http.hosts import is_direct
 
@@ -104,6 +106,13 @@ class Transport(Protocol):
         ...
 
 
+class _Session(requests.Session):
+    """A session that does not look at redirects: requests reads the target even of those that it does not follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the signature of requests
+        return None
+
+
 def _keep_headers(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
     """Authentication that does nothing: without it, requests replaces the token by a password from ~/.netrc."""
     return prepared
@@ -119,11 +128,22 @@ class HttpTransport:
     Args:
         connections: Most connections that are kept open to the service.
         most_bytes: Most bytes of one answer, unpacked.
+        remedy: What to do if an answer is larger, for the message.
+        check_address: Refuses addresses of hosts; no proxy is used then, because a proxy looks for the address itself.
     """
 
-    def __init__(self, *, connections: int = 64, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        connections: int = 64,
+        most_bytes: int = MOST_BYTES,
+        remedy: str = "ask for less in one answer",
+        check_address: CheckAddress | None = None,
+    ) -> None:
         self._most_bytes = most_bytes
-        self._session = requests.Session()
+        self._remedy = remedy
+        self._check_address = check_address
+        self._session = _Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["Accept-Encoding"] = "gzip, deflate"
         adapter = DeadlineAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
@@ -132,18 +152,30 @@ class HttpTransport:
 
     def send(self, request: Request) -> Response:
         """Send one request; see `Transport.send`."""
+        pieces: list[bytes] = []
+        answer = self.receive(request, pieces.append)
+        return replace(answer, body=b"".join(pieces))
+
+    def receive(self, request: Request, take: Callable[[bytes], object]) -> Response:
+        """Send one request and give its body away piece by piece; the body of what is returned is empty.
+
+        Args:
+            request: As for `send`, which tells what is raised.
+            take: Gets each piece; before a failure it may have got some.
+        """
         started = perf_counter()
+        checking = connecting_to(self._check_address) if self._check_address else nullcontext()
+        within = answered_within(_WHOLE * request.timeout, self._most_bytes + _AROUND)
         try:
-            with answered_within(_WHOLE * request.timeout, self._most_bytes + _AROUND), self._asked(request) as answer:
-                body = _body(answer, self._most_bytes)
+            with checking, within, self._asked(request) as answer:
+                self._pass_on(answer, take)
         except AnswerTooLargeError:
-            raise _too_large(request.url, self._most_bytes) from None
+            raise self._too_large(request.url) from None
         except (requests.RequestException, UnicodeError) as error:
             raise _transport_error(error, request.url) from error
         return Response(
             status=answer.status_code,
             headers={name.lower(): value for name, value in answer.headers.items()},
-            body=body,
             seconds=perf_counter() - started,
         )
 
@@ -158,37 +190,34 @@ class HttpTransport:
             allow_redirects=False,
             auth=_keep_headers,
             stream=True,
-            proxies=dict(_NO_PROXY) if is_direct(urlsplit(request.url).hostname or "") else None,
+            proxies=dict(_NO_PROXY) if self._directly(request.url) else None,
         )
+
+    def _directly(self, url: str) -> bool:
+        return self._check_address is not None or is_direct(urlsplit(url).hostname or "")
+
+    def _pass_on(self, answer: requests.Response, take: Callable[[bytes], object]) -> None:
+        """Unpack the body piece by piece, so that a small answer cannot fill the memory.
+
+        Raises:
+            AbortRun: It is too large, or packed in a way that was not asked for.
+        """
+        host, size = urlsplit(answer.url).hostname or "the service", 0
+        if answer.headers.get("Content-Encoding", "").strip().lower() not in _CODINGS:
+            raise AbortRun(f"{host} compresses its answers in a way that was not requested; check its address")
+        for piece in answer.iter_content(_PIECE):
+            size += len(piece)
+            if size > self._most_bytes:
+                raise self._too_large(answer.url)
+            take(piece)
+
+    def _too_large(self, url: str) -> AbortRun:
+        most = self._most_bytes // 2**20
+        return AbortRun(f"an answer of {urlsplit(url).hostname} has more than {most} MB: {self._remedy}")
 
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
-
-
-def _body(answer: requests.Response, most_bytes: int) -> bytes:
-    """The body, unpacked piece by piece, so that a small answer cannot fill the memory.
-
-    Raises:
-        AbortRun: It is too large, or packed in a way that was not asked for.
-    """
-    host = urlsplit(answer.url).hostname or "the service"
-    if answer.headers.get("Content-Encoding", "").strip().lower() not in _CODINGS:
-        raise AbortRun(f"{host} compresses its answers in a way that was not requested; check service_url")
-    pieces, size = [], 0
-    for piece in answer.iter_content(_PIECE):
-        size += len(piece)
-        if size > most_bytes:
-            raise _too_large(answer.url, most_bytes)
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _too_large(url: str, most_bytes: int) -> AbortRun:
-    return AbortRun(
-        f"an answer of {urlsplit(url).hostname} has more than {most_bytes // 2**20} MB: map fewer columns of long "
-        f"text, or select fewer records with destination.filter"
-    )
 
 
 def _transport_error(error: Exception, url: str) -> Unsent | AnswerLost | AbortRun:

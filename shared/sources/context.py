@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from shared.clock import Clock, SystemClock
 from shared.definitions.models import ConnectionModel, ParameterValue, SecretReference
-from shared.definitions.parameters import in_text
+from shared.definitions.parameters import in_text, in_url
 from shared.errors import UserError
+from shared.http.reach import Reach
 from shared.remote import OpenUrl, open_without_account
 
 __all__ = ["SourceContext"]
@@ -16,6 +17,10 @@ __all__ = ["SourceContext"]
 
 def _no_secret(_reference: SecretReference) -> str:
     raise UserError("this source needs a secret, and there is no place to read it from")
+
+
+def _keep_secret(_reference: SecretReference) -> None:
+    """Nothing is cached here."""
 
 
 def _no_connection(name: str) -> ConnectionModel:
@@ -31,6 +36,8 @@ class SourceContext:
         open_url: Turns a URL into its file system and path.
         connection: The connection of a name; raises UserError where there is none.
         secret: The value behind a reference; raises UserError where there is none.
+        renew_secret: Makes the next call of `secret` read the value again; it was refused.
+        reach: Which hosts may be reached.
         clock: The time, and waiting.
     """
 
@@ -38,8 +45,14 @@ class SourceContext:
     open_url: OpenUrl = open_without_account
     connection: Callable[[str], ConnectionModel] = _no_connection
     secret: Callable[[SecretReference], str] = field(default=_no_secret, repr=False)
+    renew_secret: Callable[[SecretReference], object] = _keep_secret
+    reach: Reach = field(default_factory=Reach)
     clock: Clock = field(default_factory=SystemClock)
 
     def text(self, text: str) -> str:
         """A text of the definition with its parameters."""
         return in_text(text, self.parameters)
+
+    def url(self, text: str) -> str:
+        """A URL of the definition with its parameters, which are percent-encoded."""
+        return in_url(text, self.parameters)

@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shared.definitions import SyncDefinition
-from shared.definitions.models import DelimitedSource, EventsSource, FixedWidthSource, JsonSource, ParquetSource
+from shared.definitions.models import (
+    DelimitedSource,
+    EventsSource,
+    FixedWidthSource,
+    JsonSource,
+    ParquetSource,
+    RestSource,
+)
 from shared.definitions.models import Source as SourceDefinition
 from shared.errors import UserError
 from shared.sources.context import SourceContext
@@ -24,12 +31,19 @@ def _only_in_real_time(_source: EventsSource, _context: SourceContext) -> Source
     raise UserError("a source of type events gets its rows from the listener: this sync cannot run as a batch")
 
 
+def _rest(source: RestSource, context: SourceContext) -> Source:
+    from shared.sources.rest.source import RestRows  # noqa: PLC0415 - a cold start pays for what it uses
+
+    return RestRows(source, context)
+
+
 _KINDS: Final[Mapping[type[Any], Callable[[Any, SourceContext], Source]]] = {
     DelimitedSource: DelimitedFiles,
     EventsSource: _only_in_real_time,
     FixedWidthSource: FixedWidthFiles,
     JsonSource: JsonFiles,
     ParquetSource: ParquetFiles,
+    RestSource: _rest,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 from shared.definitions.models import Column, DelimitedSource, FixedWidthSource, JsonSource
@@ -13,7 +13,7 @@ from shared.sources.files import InputFile, find_files
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, quoted
 
-__all__ = ["TextFiles", "refuse_zstd"]
+__all__ = ["TextFiles", "make_text_tables", "refuse_zstd"]
 
 SourceT = TypeVar("SourceT", bound=DelimitedSource | FixedWidthSource | JsonSource)
 
@@ -40,11 +40,16 @@ class TextFiles(Generic[SourceT]):
         return self._source.columns
 
     def _begun(self, workspace: Workspace) -> Iterator[InputFile]:
-        """Make `source_raw` with a text column for each column that is read, and `source_errors`; gives the files."""
-        names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in self._source.columns if column.read)
-        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
-        workspace.run(SOURCE_ERRORS)
+        """Make the tables; gives the files."""
+        make_text_tables(workspace, self._source.columns)
         yield from find_files(self._path, self._open_url)
+
+
+def make_text_tables(workspace: Workspace, columns: Sequence[Column]) -> None:
+    """Make `source_raw` with a text column for each column that is read, and `source_errors`."""
+    names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in columns if column.read)
+    workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
+    workspace.run(SOURCE_ERRORS)
 
 
 def refuse_zstd(file: InputFile) -> None:

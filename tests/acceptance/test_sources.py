@@ -39,7 +39,7 @@ def define(here: World, kind: str, content: list[Row], **keys: Any) -> str:
     path = here.folder / f"source{KINDS[kind].ending}"
     KINDS[kind].write(path, content)
     definition = accounts()
-    definition["source"] = {**KINDS[kind].source, "path": str(path), **keys}
+    definition["source"] = {**KINDS[kind].source, **KINDS[kind].place(path), **keys}
     definition["destination"]["mappings"] = MAPPINGS
     definition["sync_behaviour"] |= {"dropped": "delete"}
     return here.define(definition, kind.replace("_", "-"))

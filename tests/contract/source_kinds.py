@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import duckdb
 
+from tests.api_server import file_server
+
 __all__ = ["FIELDS", "KINDS", "Kind", "Row", "rows"]
 
 Row = tuple[int, str | None, str | None, str | None, str | None]
@@ -32,7 +34,9 @@ class Kind:
 
     Attributes:
         write: Writes rows to a file.
-        source: The keys of its definition, without the path.
+        source: The keys of its definition, without those of the place.
+        place: The keys that name a file as the place of the rows.
+        missing: What the error says behind the name of a file that is not there.
         ending: Of its files.
         malformed: Content of a file with something that is not a row -> what the error says.
         rejects: Whether such a row is rejected alone, and the others are read.
@@ -45,6 +49,8 @@ class Kind:
     malformed: tuple[bytes, str]
     rejects: bool
     misencoded: tuple[bytes, str] | None = None
+    place: Callable[[Path], Mapping[str, Any]] = lambda path: {"path": str(path)}
+    missing: str = "does not exist"
 
 
 def write_delimited(path: Path, content: Iterable[Row]) -> None:
@@ -135,6 +141,19 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
         rejects=True,
         misencoded=(b'{"name": "M\xfcller"}\n', "is not utf-8"),
+    ),
+    "rest": Kind(
+        write=write_json,
+        source={"type": "rest", "columns": TYPED, "pagination": {"type": "offset", "parameter": "offset"}},
+        place=lambda path: {"url": file_server().url + str(path)},
+        ending=".ndjson",
+        malformed=(
+            b'{"number": 1, "name": "One"}\n{"number": 2\n',
+            "not JSON: expecting ',' delimiter at character 13 (line 2 of page 1)",
+        ),
+        rejects=True,
+        misencoded=(b'{"name": "M\xfcller"}\n', "is not utf-8"),
+        missing="answered 404 Not Found",
     ),
     "parquet": Kind(
         write=write_parquet,

@@ -29,7 +29,7 @@ def defined(kind: Kind, path: Path, **keys: Any) -> SyncDefinition:
     return SyncDefinition.model_validate(
         {
             "name": "contract",
-            "source": {**kind.source, "path": str(path), **keys},
+            "source": {**kind.source, **kind.place(path), **keys},
             "destination": {
                 "type": "dynamics",
                 "entity": "account",
@@ -112,7 +112,7 @@ def test_many_rows_need_little_memory(kind: Kind, tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(kind: Kind, tmp_path: Path) -> None:
     """The message names the path."""
-    with pytest.raises(UserError, match=r"nothing\S+ does not exist"):
+    with pytest.raises(UserError, match=rf"nothing\S+ {kind.missing}"):
         read(defined(kind, tmp_path / f"nothing{kind.ending}"))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.notation_rules import notation_problems
+from shared.definitions.loading.rest_rules import rest_problems
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import json_path
 from shared.definitions.models.sources import KINDS, SelfDescribing, SourceModel
@@ -103,5 +104,6 @@ def _places_in_the_line(source: _Raw) -> Iterator[PathProblem]:
 _OF_KIND: Final[Mapping[str, tuple[Callable[[_Raw], Iterator[PathProblem]], ...]]] = {
     "events": (_paths_have_aliases,),
     "json": (_paths_have_aliases, _paths_can_be_read),
+    "rest": (_paths_have_aliases, _paths_can_be_read, rest_problems),
     "fixed_width": (_places_in_the_line,),
 }

@@ -2,7 +2,13 @@
 
 from shared.definitions.models.base import Model
 from shared.definitions.models.columns import Case, Column, ColumnType, Replacement, TypedColumn
-from shared.definitions.models.connections import Connection, ConnectionModel, DynamicsConnection, SqlConnection
+from shared.definitions.models.connections import (
+    Connection,
+    ConnectionModel,
+    DynamicsConnection,
+    RestConnection,
+    SqlConnection,
+)
 from shared.definitions.models.dynamics_environment import ApplicationUser, DynamicsEnvironment, WriteOptions
 from shared.definitions.models.listener import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretReference
@@ -13,6 +19,8 @@ from shared.definitions.models.sources import (
     FixedWidthSource,
     JsonSource,
     ParquetSource,
+    RestColumn,
+    RestSource,
     SelfDescribing,
     ShortLines,
     Source,
@@ -68,6 +76,9 @@ __all__ = [
     "ParameterValue",
     "ParquetSource",
     "Replacement",
+    "RestColumn",
+    "RestConnection",
+    "RestSource",
     "Safety",
     "SecretReference",
     "SelfDescribing",

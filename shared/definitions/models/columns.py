@@ -53,8 +53,8 @@ class Column(Model):
 
     name: str = Field(
         min_length=1,
-        description="The column's name in the source. For `type: events` and `json`: a field of the record, or a "
-        "JSONPath such as `$.address.city` (a JSONPath needs an alias).",
+        description="The column's name in the source. For `type: events`, `json` and `rest`: a field of the "
+        "record, or a JSONPath such as `$.address.city` (a JSONPath needs an alias).",
     )
     alias: str | None = Field(
         default=None, min_length=1, description="Name for expressions and mappings, instead of `name`."

@@ -19,6 +19,7 @@ __all__ = [
     "KeyVaultSecret",
     "SecretMarker",
     "SecretReference",
+    "TextOrSecret",
 ]
 
 REFERENCE_REMEDY: Final = (
@@ -99,10 +100,11 @@ SecretReference = Annotated[
     BeforeValidator(_no_text, json_schema_input_type=KeyVaultSecret | EnvironmentSecret | _ParameterName),
     SecretMarker(),
 ]
-ClientId = Annotated[
+TextOrSecret = Annotated[
     _KeyVault | _Environment | Annotated[Text, Tag("text")],
     Discriminator(_kind),
     BeforeValidator(_referenced, json_schema_input_type=KeyVaultSecret | EnvironmentSecret | Text),
     SecretMarker(plain=True),
 ]
+ClientId = TextOrSecret
 ONE_OR_MANY: Final = Discriminator(lambda value: "many" if isinstance(value, (list, tuple)) else "one")

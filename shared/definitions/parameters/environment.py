@@ -30,7 +30,7 @@ _VALUES: Final = re.compile(
     re.IGNORECASE,
 )
 # Keys below which no secret is named; the first may hold thousands of entries.
-_NOT_SECRET: Final = frozenset({"columns", "mappings", "client_id"})
+_NOT_SECRET: Final = frozenset({"columns", "mappings", "client_id", "user"})
 _SHORTEST: Final = 8  # characters of a secret that is looked for in other values; shorter ones are in any text
 
 
@@ -55,12 +55,8 @@ def holds_secret(name: str, environment: Mapping[str, str], references: Collecti
 
 
 def env_references(document: Mapping[str, Any]) -> frozenset[str]:
-    """The variables that a raw document uses as secrets: `client_secret: {env: NAME}`, one or several."""
-    destination = document.get("destination")
-    found = destination.get("client_secret") if isinstance(destination, dict) else None
-    references = found if isinstance(found, list) else [found]
-    names = (reference.get("env") for reference in references if isinstance(reference, dict))
-    return frozenset(name for name in names if isinstance(name, str))
+    """The variables that a raw definition uses as secrets."""
+    return frozenset(name for key in ("destination", "source") for name in _variables(document.get(key)))
 
 
 def secret_variables(
@@ -74,12 +70,15 @@ def secret_variables(
         yield from _variables(connection)
 
 
-def _variables(part: Model) -> Iterator[str]:
-    """The variables that a part of a definition names with a reference to a secret, at any depth."""
-    for key, value in part:
-        if key not in _NOT_SECRET:
-            for each in value if isinstance(value, tuple) else (value,):
-                if isinstance(each, EnvironmentSecret):
-                    yield each.env
-                elif isinstance(each, Model):
-                    yield from _variables(each)
+def _variables(part: object) -> Iterator[str]:
+    """The variables that a part, raw or read, names with a reference to a secret, at any depth."""
+    match part:
+        case EnvironmentSecret(env=name) | {"env": str(name)}:
+            yield name
+        case Model() | dict():
+            for key, value in part.items() if isinstance(part, dict) else part:
+                if key not in _NOT_SECRET:
+                    yield from _variables(value)
+        case list() | tuple():
+            for each in part:
+                yield from _variables(each)

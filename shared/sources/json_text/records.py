@@ -11,12 +11,13 @@ from typing import Any, Final
 from shared.errors import UserError
 from shared.json_paths import ABSENT, Finder
 
-__all__ = ["BadRecord", "json_records", "text_of"]
+__all__ = ["BadRecord", "chosen", "json_document", "json_records", "text_of"]
 
 _MOST: Final = 1 << 24  # characters of one record, or of one line
 _MOST_OF_DOCUMENT: Final = 1 << 26  # characters of a document that is read as a whole
 _BLANK: Final = re.compile(r"[ \t\r\n]*")  # RFC 8259, section 2
 _DEEP: Final = "its values are nested too deeply"
+_ANEW: Final = "get the file again from its origin"
 
 
 class _Number(str):
@@ -40,18 +41,21 @@ class BadRecord:
     place: str
 
 
-def json_records(blocks: Iterator[str], name: str, find: Finder | None) -> Iterator[dict[str, Any] | BadRecord]:
+def json_records(
+    blocks: Iterator[str], name: str, find: Finder | None, *, remedy: str = _ANEW
+) -> Iterator[dict[str, Any] | BadRecord]:
     """Yield the records of a text.
 
     Args:
         blocks: The text.
         name: The file as messages show it.
         find: Finds the records in a document; None where the text is a list, lines or one record.
+        remedy: What to do if the text is not JSON, for the message.
 
     Raises:
         UserError: The text is not JSON; the message has the line.
     """
-    text = _Text(blocks, name)
+    text = _Text(blocks, name, remedy)
     if not text.skip_blank():
         return
     if find is None and text.next == "[":
@@ -61,11 +65,25 @@ def json_records(blocks: Iterator[str], name: str, find: Finder | None) -> Itera
     try:
         value = _DECODER.decode(first)
     except (ValueError, RecursionError):
-        yield from _chosen(text.document(first), find, "record")
+        yield from chosen(text.document(first), find, "record")
         return
-    yield from _chosen(value, find, f"line {text.lines:,}")
+    yield from chosen(value, find, f"line {text.lines:,}")
     while text.skip_blank():
         yield from _of_line(text.line(), find, f"line {text.lines:,}")
+
+
+def json_document(blocks: Iterator[str], name: str, *, remedy: str = _ANEW) -> Any:
+    """The value that a text is as a whole; its numbers are texts with all their digits.
+
+    Args:
+        blocks: The text.
+        name: The file as messages show it.
+        remedy: What to do if the text is not JSON, for the message.
+
+    Raises:
+        UserError: The text is not JSON, or too long to be read as a whole.
+    """
+    return _Text(blocks, name, remedy).document()
 
 
 def text_of(value: Any) -> str | None:
@@ -98,11 +116,17 @@ def _of_line(line: str, find: Finder | None, place: str) -> Iterator[dict[str, A
     except RecursionError:
         yield BadRecord(_DEEP, place)
     else:
-        yield from _chosen(value, find, place)
+        yield from chosen(value, find, place)
 
 
-def _chosen(value: Any, find: Finder | None, place: str) -> Iterator[dict[str, Any] | BadRecord]:
-    """The records of a document; one that is not an object is told."""
+def chosen(value: Any, find: Finder | None, place: str) -> Iterator[dict[str, Any] | BadRecord]:
+    """The records of a value; one that is not an object is told.
+
+    Args:
+        value: A document, or what a line holds.
+        find: Finds the records in it; then a list holds several.
+        place: Where it is, for messages; `record` for a document.
+    """
     if find is not None:
         value = find(value)
         if value is ABSENT:
@@ -152,9 +176,10 @@ def _said(error: json.JSONDecodeError) -> str:
 class _Text:
     """A text that is read block by block and dropped behind its position."""
 
-    def __init__(self, blocks: Iterator[str], name: str) -> None:
+    def __init__(self, blocks: Iterator[str], name: str, remedy: str) -> None:
         self._blocks = blocks
         self._name = name
+        self._remedy = remedy
         self._text, self._at = "", 0
         self._counted, self._ends = 0, 0  # the place up to which line ends are counted, and how many there are
         self.lines = 0  # the number of the line that was returned last
@@ -212,8 +237,8 @@ class _Text:
                 self._at = end
                 return value
 
-    def document(self, first: str) -> Any:
-        """The whole text as one value; its first line was passed."""
+    def document(self, first: str = "") -> Any:
+        """The whole text as one value; `first` is its first line if that was passed."""
         parts, size = [first, "\n", self._text[self._at :]], 0
         for block in self._blocks:
             parts.append(block)
@@ -238,9 +263,7 @@ class _Text:
         return self._error(reason, self._line(self._at if at is None else at))
 
     def _error(self, reason: str, line: int) -> UserError:
-        return UserError(
-            f"{self._name} cannot be read as JSON: {reason} (line {line:,}); get the file again from its origin"
-        )
+        return UserError(f"{self._name} cannot be read as JSON: {reason} (line {line:,}); {self._remedy}")
 
     def _line(self, at: int) -> int:
         """The line of a place that is not before the place of an earlier call."""

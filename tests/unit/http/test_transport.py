@@ -117,6 +117,13 @@ def test_compressed_answers_are_unpacked(transport: HttpTransport) -> None:
         assert transport.send(get(url)).text == "Ü"
 
 
+@pytest.mark.parametrize("target", ["http://[", "/elsewhere", "\x00"])
+def test_redirects_are_answers(transport: HttpTransport, target: str) -> None:
+    """Also those whose target is not a URL."""
+    with serving(lambda handler: reply(handler, b"", 302, Location=target)) as url:
+        assert transport.send(get(url)).status == 302
+
+
 def test_no_cookie_is_ever_sent_back(transport: HttpTransport) -> None:
     """The affinity cookie would pin every request to one web server."""
     seen = []
@@ -251,7 +258,7 @@ def test_a_slow_answer_has_a_deadline(transport: HttpTransport, start: bytes, pi
 @pytest.fixture
 def small() -> Iterator[HttpTransport]:
     """A transport whose answers have at most a megabyte."""
-    with closing(HttpTransport(most_bytes=2**20)) as transport:
+    with closing(HttpTransport(most_bytes=2**20, remedy="use a filter")) as transport:
         yield transport
 
 

@@ -7,13 +7,21 @@ from pydantic import Discriminator
 
 from shared.definitions.models.connections.base import ConnectionModel
 from shared.definitions.models.connections.dynamics import DynamicsConnection
+from shared.definitions.models.connections.rest import RestConnection
 from shared.definitions.models.connections.sql import SqlConnection
 
-__all__ = ["CONNECTION_KINDS", "Connection", "ConnectionModel", "DynamicsConnection", "SqlConnection"]
+__all__ = [
+    "CONNECTION_KINDS",
+    "Connection",
+    "ConnectionModel",
+    "DynamicsConnection",
+    "RestConnection",
+    "SqlConnection",
+]
 
 Connection = Annotated[
     # One line for each kind.
-    DynamicsConnection | SqlConnection,
+    DynamicsConnection | RestConnection | SqlConnection,
     Discriminator("type"),
 ]
 CONNECTION_KINDS: Final[Mapping[str, type[ConnectionModel]]] = {

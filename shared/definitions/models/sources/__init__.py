@@ -11,6 +11,7 @@ from shared.definitions.models.sources.events import EventsSource
 from shared.definitions.models.sources.fixed_width import FixedColumn, FixedWidthSource, ShortLines
 from shared.definitions.models.sources.json_text import JsonSource
 from shared.definitions.models.sources.parquet import ParquetSource
+from shared.definitions.models.sources.rest import RestColumn, RestSource
 
 __all__ = [
     "KINDS",
@@ -20,6 +21,8 @@ __all__ = [
     "FixedWidthSource",
     "JsonSource",
     "ParquetSource",
+    "RestColumn",
+    "RestSource",
     "SelfDescribing",
     "ShortLines",
     "Source",
@@ -27,10 +30,10 @@ __all__ = [
 ]
 
 Source = Annotated[
-    DelimitedSource | EventsSource | FixedWidthSource | JsonSource | ParquetSource, Discriminator("type")
+    DelimitedSource | EventsSource | FixedWidthSource | JsonSource | ParquetSource | RestSource, Discriminator("type")
 ]
 KINDS: Final[Mapping[str, type[SourceModel]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
-    for model in (DelimitedSource, EventsSource, FixedWidthSource, JsonSource, ParquetSource)
+    for model in (DelimitedSource, EventsSource, FixedWidthSource, JsonSource, ParquetSource, RestSource)
 }
 """What `type` says -> the model of this kind."""

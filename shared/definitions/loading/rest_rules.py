@@ -1,0 +1,177 @@
+"""Rules between the keys of a source of type `rest`. Paths start at the document."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.yaml_loader import Path
+from shared.definitions.models.connections.api import checked_api_url
+from shared.definitions.models.names import names_in
+from shared.definitions.parameters import in_json
+from shared.definitions.parameters.environment import named_as_secret
+
+__all__ = ["rest_problems"]
+
+_Raw = Mapping[str, Any]
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+# What a request has by itself, and what would change how it is read.
+_OWN_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "te"})
+_SIGNING: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "ocp-apim-subscription-key", "x-functions-key"}
+)
+_BY_REFERENCE: Final = "this header holds a secret: write {key_vault: name} or {env: NAME} in place of its text"
+
+
+def rest_problems(source: _Raw) -> Iterator[PathProblem]:
+    """Every problem between the keys of a source of type `rest`."""
+    for rule in _RULES:
+        yield from rule(source)
+
+
+def _part(source: _Raw, key: str) -> _Raw:
+    value = source.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _address(source: _Raw) -> Iterator[PathProblem]:
+    url, connection = source.get("url"), source.get("connection")
+    path: Path = ("source", "url")
+    if url is None and connection is None:
+        yield PathProblem(path=path, message="this key is missing: a rest source needs url, connection, or both")
+    if not isinstance(url, str):
+        return
+    if connection is not None:
+        if "://" in url.partition("?")[0]:
+            message = "with a connection, url is relative to the address there"
+            yield PathProblem(path=path, message=message, at_value=True)
+    else:
+        try:
+            checked_api_url(url)
+        except ValueError as error:
+            yield PathProblem(path=path, message=str(error), at_value=True)
+    yield from _keys_in_query(url, path)
+
+
+def _query(url: str) -> Iterator[tuple[str, str]]:
+    for part in url.partition("?")[2].split("&"):
+        name, _, value = part.partition("=")
+        yield unquote_plus(name), value
+
+
+def _keys_in_query(url: str, path: Path) -> Iterator[PathProblem]:
+    """A key that is written in a URL; its value is not repeated."""
+    for name, value in _query(url):
+        if value and not names_in(value) and named_as_secret(name.replace("-", "_"), ()):
+            message = "this url holds a key: write auth: {type: api_key, query: its name, value: reference to a secret}"
+            yield PathProblem(path=path, message=message, at_value=True)
+
+
+def _body(source: _Raw) -> Iterator[PathProblem]:
+    body = source.get("body")
+    if body is None:
+        return
+    path: Path = ("source", "body")
+    if source.get("method", "GET") != "POST":
+        yield PathProblem(path=path, message="a body is sent only with method: POST")
+    if isinstance(body, str) and not _is_json(body):
+        message = "this is not JSON; inside quotes @name is text, elsewhere a JSON value"
+        yield PathProblem(path=path, message=message, at_value=True)
+
+
+def _is_json(body: str) -> bool:
+    try:
+        json.loads(in_json(body, dict.fromkeys(names_in(body), 0)))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _headers(source: _Raw) -> Iterator[PathProblem]:
+    seen: set[str] = set()
+    for name, value in _part(source, "headers").items():
+        path: Path = ("source", "headers", name)
+        known = str(name).lower()
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            yield PathProblem(path=path, message="this is not the name of a header")
+        elif known in _OWN_HEADERS:
+            yield PathProblem(path=path, message="this header cannot be set: each request has its own")
+        elif known in seen:
+            yield PathProblem(path=path, message="this header is already there; upper and lower case are the same")
+        elif known == "authorization" and source.get("auth") is not None:
+            yield PathProblem(path=path, message="auth sets this header; remove one of them")
+        elif isinstance(value, str) and _holds_secret(known) and not re.fullmatch(r"@\w+", value):
+            yield PathProblem(path=path, message=_BY_REFERENCE, at_value=True)
+        seen.add(known)
+
+
+def _holds_secret(header: str) -> bool:
+    return header in _SIGNING or named_as_secret(header.replace("-", "_"), ())
+
+
+def _auth(source: _Raw) -> Iterator[PathProblem]:
+    auth = _part(source, "auth")
+    if auth.get("type") != "api_key":
+        return
+    given = [key for key in ("header", "query") if auth.get(key) is not None]
+    if len(given) != 1:
+        yield PathProblem(path=("source", "auth"), message="an API key needs exactly one of header and query")
+    header = auth.get("header")
+    if isinstance(header, str) and (not _HEADER_NAME.fullmatch(header) or header.lower() in _OWN_HEADERS):
+        yield PathProblem(path=("source", "auth", "header"), message="this is not the name of a header that can be set")
+
+
+def _limit(source: _Raw) -> Iterator[PathProblem]:
+    limit = source.get("rate_limit")
+    if (
+        isinstance(limit, dict)
+        and len([key for key in ("per_second", "per_minute") if limit.get(key) is not None]) != 1
+    ):
+        message = "a rate limit needs exactly one of per_second and per_minute"
+        yield PathProblem(path=("source", "rate_limit"), message=message)
+
+
+def _pagination(source: _Raw) -> Iterator[PathProblem]:
+    pages = _part(source, "pagination")
+    place: Path = ("source", "pagination")
+    if pages.get("size_parameter") is not None and pages.get("size") is None:
+        yield PathProblem(
+            path=(*place, "size_parameter"), message="size_parameter needs size, the number that it sends"
+        )
+    if pages.get("size_parameter") is not None and pages.get("size_parameter") == pages.get("parameter"):
+        yield PathProblem(path=(*place, "size_parameter"), message="parameter has the same name")
+    if pages.get("in") == "body" and source.get("method", "GET") != "POST":
+        yield PathProblem(path=(*place, "in"), message="parameters can be in the body only with method: POST")
+    if pages.get("in") != "body" and isinstance(source.get("url"), str):
+        written = {name for name, _ in _query(str(source["url"]))}
+        for key in ("parameter", "size_parameter"):
+            if pages.get(key) in written:
+                message = "url has this parameter already; remove it there"
+                yield PathProblem(path=(*place, key), message=message)
+
+
+def _columns(source: _Raw) -> Iterator[PathProblem]:
+    columns = source.get("columns")
+    for index, column in enumerate(columns if isinstance(columns, list) else ()):
+        if not isinstance(column, dict) or column.get("header") is None:
+            continue
+        path: Path = ("source", "columns", index, "header")
+        if column.get("formula") is not None or column.get("cases"):
+            yield PathProblem(path=path, message="a calculated column is not read from a header")
+        if str(column.get("name", "")).startswith("$"):
+            yield PathProblem(path=path, message="a column has a JSONPath or a header, not both")
+
+
+_RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
+    _address,
+    _body,
+    _headers,
+    _auth,
+    _limit,
+    _pagination,
+    _columns,
+)

@@ -1,0 +1,111 @@
+"""Answers of an API: what each status means, and the text of a good answer."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Generator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from shared.errors import UserError
+from shared.http.transport import Response
+from shared.redaction import cleaned
+from shared.sources.files import BLOCK
+
+__all__ = ["has_records", "text_of_answer"]
+
+# 203: a proxy changed the answer. 206: what services answer whose pages are ranges.
+_GOOD: Final = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION, HTTPStatus.PARTIAL_CONTENT})
+_EMPTY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
+_MOST_READ: Final = 4096  # bytes of a refusal
+_MOST_SHOWN: Final = 200  # characters of it
+_CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
+_WHAT_TO_DO: Final = {
+    HTTPStatus.BAD_REQUEST: "check url, headers, body and pagination",
+    HTTPStatus.UNAUTHORIZED: "check auth and its secrets",
+    HTTPStatus.FORBIDDEN: "the account of auth may not read this, or a key or scope is missing",
+    HTTPStatus.NOT_FOUND: "check url",
+    HTTPStatus.METHOD_NOT_ALLOWED: "check method",
+}
+
+
+def has_records(answer: Response, file: Path, place: str) -> bool:
+    """Whether an answer has a body to read; False for one that says that there is nothing.
+
+    Args:
+        answer: Status and headers.
+        file: The body.
+        place: The request as messages show it.
+
+    Raises:
+        UserError: The request was refused, or the answer is not what was asked for.
+    """
+    if answer.status in _EMPTY:
+        return False
+    if answer.status not in _GOOD:
+        raise UserError(_refusal(answer, file, place))
+    with file.open("rb") as stream:
+        first = stream.read(_MOST_READ)
+    if not first.strip():
+        raise UserError(
+            f"{place} answered {answer.status} without a body; a service that has no records says so in JSON"
+        )
+    if _is_markup(first):
+        raise UserError(
+            f"{place} answered with HTML or XML and not with JSON: check url and auth, for example whether a page for "
+            f"people to sign in answers"
+        )
+    return True
+
+
+def text_of_answer(answer: Response, file: Path, place: str) -> Generator[str, None, None]:
+    """Yield the text of an answer in blocks: UTF-8, or what its `Content-Type` names.
+
+    Raises:
+        UserError: The encoding is not known, or the text is not in it.
+    """
+    found = _CHARSET.search(answer.headers.get("content-type", ""))
+    named = found[1] if found else "utf-8"
+    decoder = _decoder(named, place)
+    read = 0
+    with file.open("rb") as stream:
+        try:
+            while block := stream.read(BLOCK):
+                yield decoder.decode(block)
+                read += len(block)
+            yield decoder.decode(b"", final=True)
+        except UnicodeError as error:
+            told = f"its header Content-Type says {named}" if found else "its header Content-Type names no charset"
+            raise UserError(
+                f"{place} answered with text that is not {named} (behind byte {read:,}); {told}. The service has to "
+                f"answer in UTF-8, or to name its charset"
+            ) from error
+
+
+def _decoder(named: str, place: str) -> codecs.IncrementalDecoder:
+    try:
+        " ".encode(named)  # some codecs are not for text (base64, rot13), which is known only here
+        name = codecs.lookup(named).name
+    except (LookupError, ValueError):
+        raise UserError(f"{place} answered with an unknown charset in its header Content-Type") from None
+    return codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
+
+
+def _is_markup(first: bytes) -> bool:
+    return first.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
+
+
+def _refusal(answer: Response, file: Path, place: str) -> str:
+    """The refusal in one sentence, with the start of the service's own words; secrets are taken out before the cut."""
+    with file.open("rb") as stream:
+        first = stream.read(_MOST_READ)
+    words = "" if _is_markup(first) else " ".join(cleaned(first.decode("utf-8", errors="replace")).split())
+    try:
+        status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+    except ValueError:
+        status = str(answer.status)
+    said = f" ({words[:_MOST_SHOWN]})" if words else ""
+    remedy = next((text for code, text in _WHAT_TO_DO.items() if code == answer.status), "check url")
+    return f"{place} answered {status}{said}: {remedy}"

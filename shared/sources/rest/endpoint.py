@@ -1,0 +1,157 @@
+"""What a `rest` source asks: its address, headers, body and limits, from the definition and its connection."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from requests.utils import requote_uri
+
+from shared.definitions.models import RestConnection, RestSource, SecretReference
+from shared.definitions.models.connections.api import ApiAuth
+from shared.definitions.parameters import in_json
+from shared.errors import UserError
+from shared.http.hosts import origin_of
+from shared.http.retry import RetryPolicy
+from shared.redaction import register_secret
+from shared.sources.context import SourceContext
+
+__all__ = ["PLAIN_HEADERS", "Endpoint", "address_of", "connection_of", "endpoint_of", "known_secret", "own_text"]
+
+PLAIN_HEADERS: Final = {"Accept": "application/json", "User-Agent": "dynamics-sync"}
+_TIMEOUT: Final = 100.0
+_HEADER_VALUE: Final = re.compile(r"[\t -~]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What is asked.
+
+    Attributes:
+        url: Of the first request, without the parameters of pages.
+        headers: Of each request to this host; they may hold secrets.
+        body: JSON text; None for a request without one.
+        auth: How requests are signed in.
+        timeout: Seconds to wait for a connection and for each piece of an answer.
+        interval: Seconds from the start of one request to the start of the next.
+        retry_policy: How long and how often failed requests are sent again.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: str | None
+    auth: ApiAuth | None
+    timeout: float
+    interval: float
+    retry_policy: RetryPolicy
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Where credentials may be sent."""
+        return origin_of(self.url)
+
+
+def connection_of(source: RestSource, context: SourceContext) -> RestConnection | None:
+    """The connection that a source names.
+
+    Raises:
+        UserError: There is none, or it does not lead to an API.
+    """
+    if source.connection is None:
+        return None
+    name = context.text(source.connection)
+    found = context.connection(name)
+    if not isinstance(found, RestConnection):
+        raise UserError(f"connection {name} is of type {found.type}: a source of type rest needs one of type rest")
+    return found
+
+
+def address_of(source: RestSource, connection: RestConnection | None, context: SourceContext) -> str:
+    """The address of the first request.
+
+    Raises:
+        UserError: It is not the address of a host that may be reached.
+    """
+    own = context.url(source.url) if source.url is not None else ""
+    if connection is not None:
+        if "://" in own.partition("?")[0]:
+            raise UserError("source.url: with a connection, it is relative to the address there")
+        own = _joined(context.url(connection.url), own)
+    url = requote_uri(own)
+    context.reach.check(url)
+    return url
+
+
+def _joined(base: str, path: str) -> str:
+    """The path of a source behind the address of its connection."""
+    if not path or path.startswith("?"):
+        return base + path
+    return f"{base.rstrip('/')}/{path.lstrip('/')}"
+
+
+def endpoint_of(source: RestSource, context: SourceContext) -> Endpoint:
+    """Bring together what the definition and its connection say; secrets are read.
+
+    Raises:
+        UserError: The address, a header or the body cannot be used.
+    """
+    connection = connection_of(source, context)
+    limit = source.rate_limit or (connection.rate_limit if connection else None)
+    body = None if source.body is None else _body(source.body, context)
+    return Endpoint(
+        method=source.method.value,
+        url=address_of(source, connection, context),
+        headers=_headers(source, connection, context, has_body=body is not None),
+        body=body,
+        auth=source.auth or (connection.auth if connection else None),
+        timeout=source.timeout or (connection.timeout if connection else None) or _TIMEOUT,
+        interval=limit.interval if limit else 0.0,
+        retry_policy=RetryPolicy(
+            attempts=source.retry.attempts, throttles=source.retry.attempts, base=1.0, seconds=source.retry.seconds
+        ),
+    )
+
+
+def known_secret(reference: SecretReference, context: SourceContext) -> str:
+    """The value behind a reference, which no message repeats from now on.
+
+    Raises:
+        UserError: There is none, or a request cannot carry it.
+    """
+    value = context.secret(reference)
+    register_secret(value)
+    return value
+
+
+def own_text(value: str | SecretReference, context: SourceContext) -> str:
+    """A text of the definition, or the value behind a reference."""
+    return context.text(value) if isinstance(value, str) else known_secret(value, context)
+
+
+def _headers(
+    source: RestSource, connection: RestConnection | None, context: SourceContext, *, has_body: bool
+) -> dict[str, str]:
+    """The headers of each request; a name that comes later replaces the same one in any case."""
+    plain = {**PLAIN_HEADERS, **({"Content-Type": "application/json"} if has_body else {})}
+    headers: dict[str, tuple[str, str]] = {name.lower(): (name, value) for name, value in plain.items()}
+    for name, text in {**(connection.headers if connection else {}), **source.headers}.items():
+        value = own_text(text, context)
+        if not _HEADER_VALUE.fullmatch(value):
+            raise UserError(f"the value of the header {name} has characters that a request cannot carry")
+        headers[name.lower()] = (name, value)
+    return dict(headers.values())
+
+
+def _body(text: str, context: SourceContext) -> str:
+    filled = in_json(text, context.parameters)
+    try:
+        json.loads(filled)
+    except (ValueError, RecursionError):
+        raise UserError(
+            "source.body is not JSON with the values of this run: check where its parameters stand"
+        ) from None
+    return filled

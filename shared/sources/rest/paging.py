@@ -1,0 +1,229 @@
+"""From one page to the next: each kind of pagination asks in its own way. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+from urllib.parse import urljoin
+
+from requests.utils import parse_header_links, requote_uri
+
+from shared.definitions.models.sources.paging import (
+    CursorPages,
+    EmptyPage,
+    LinkPages,
+    NumberedPages,
+    OffsetPages,
+    Pagination,
+    ParameterPlace,
+)
+from shared.errors import UserError
+from shared.json_paths import ABSENT, finder
+from shared.sources.json_text.records import text_of
+from shared.sources.rest.addresses import with_parameter
+
+__all__ = ["Asked", "Page", "Pager", "linked", "pager_of"]
+
+_MOST_EMPTY: Final = 100  # pages without a record, one after the other
+_ODATA_LINK: Final = "@odata.nextLink"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a page is asked for with.
+
+    Attributes:
+        url: With the parameters of the page.
+        body: JSON text; None for a request without one.
+    """
+
+    url: str
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One answer.
+
+    Attributes:
+        url: Where it came from, behind redirects.
+        place: The request as messages show it.
+        headers: Names in lower case.
+        document: The answer as a value; `ABSENT` where its records are read one by one.
+        rows: How many records it had.
+    """
+
+    url: str
+    place: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    document: Any = ABSENT
+    rows: int = 0
+
+
+class Pager(Protocol):
+    """Asks for pages in order."""
+
+    def first(self) -> Asked:
+        """What the first page is asked for with."""
+        ...
+
+    def following(self, page: Page) -> Asked | None:
+        """What the page behind another is asked for with; None where that was the last one.
+
+        Raises:
+            UserError: The answer does not say how to go on.
+        """
+        ...
+
+
+def pager_of(pagination: Pagination | None, start: Asked) -> Pager:
+    """The pages of a source.
+
+    Args:
+        pagination: What the definition says.
+        start: The request without the parameters of pages.
+    """
+    match pagination:
+        case None:
+            return _OnePage(start)
+        case OffsetPages() | NumberedPages():
+            return _Counted(pagination, start)
+        case CursorPages():
+            return _Marked(pagination, start)
+        case LinkPages():
+            return _Linked(pagination, start)
+
+
+class _OnePage:
+    """A single answer; one that has a next page would lose records."""
+
+    def __init__(self, start: Asked) -> None:
+        self._start = start
+
+    def first(self) -> Asked:
+        return self._start
+
+    def following(self, page: Page) -> Asked | None:
+        in_body = isinstance(page.document, dict) and page.document.get(_ODATA_LINK)
+        if in_body or linked(page.headers.get("link", "")):
+            how = f"{{type: link, next: $['{_ODATA_LINK}']}}" if in_body else "{type: link}"
+            raise UserError(f"{page.place} answered with a link to a next page: add pagination: {how} to the source")
+        return None
+
+
+class _Counted:
+    """Offsets grow by the records that were read, numbers of pages by one; a page without records is the last."""
+
+    def __init__(self, pages: OffsetPages | NumberedPages, start: Asked) -> None:
+        self._pages = pages
+        self._start = _sized(start, pages)
+        self._at = pages.first
+
+    def first(self) -> Asked:
+        return self._asked()
+
+    def following(self, page: Page) -> Asked | None:
+        if not page.rows:
+            return None
+        self._at += page.rows if isinstance(self._pages, OffsetPages) else 1
+        return self._asked()
+
+    def _asked(self) -> Asked:
+        return _set(self._start, self._pages, self._pages.parameter, self._at)
+
+
+class _Marked:
+    def __init__(self, pages: CursorPages, start: Asked) -> None:
+        self._pages = pages
+        self._start = _sized(start, pages)
+        self._next = finder(pages.next)
+        self._goes_on = _GoesOn(pages.empty_page)
+
+    def first(self) -> Asked:
+        return self._start
+
+    def following(self, page: Page) -> Asked | None:
+        mark = _found(self._next(page.document), page, "the mark of the next page")
+        if not mark or not self._goes_on.after(page):
+            return None
+        return _set(self._start, self._pages, self._pages.parameter, mark)
+
+
+class _Linked:
+    def __init__(self, pages: LinkPages, start: Asked) -> None:
+        self._start = start
+        self._next = finder(pages.next) if pages.next else None
+        self._goes_on = _GoesOn(pages.empty_page)
+
+    def first(self) -> Asked:
+        return self._start
+
+    def following(self, page: Page) -> Asked | None:
+        if self._next is None:
+            link = linked(page.headers.get("link", ""))
+        else:
+            link = _found(self._next(page.document), page, "the link to the next page")
+        if not link or not self._goes_on.after(page):
+            return None
+        return replace(self._start, url=_address(link, page))
+
+
+class _GoesOn:
+    """Whether pages go on behind one without records; many of those in a row are a mistake."""
+
+    def __init__(self, empty_page: EmptyPage) -> None:
+        self._empty_page = empty_page
+        self._empty = 0
+
+    def after(self, page: Page) -> bool:
+        self._empty = 0 if page.rows else self._empty + 1
+        if self._empty and self._empty_page is EmptyPage.END:
+            return False
+        if self._empty >= _MOST_EMPTY:
+            raise UserError(
+                f"{page.place}: {_MOST_EMPTY} pages in a row had no records and a next page; if a page without records "
+                f"is the last one, set empty_page: end"
+            )
+        return True
+
+
+def linked(header: str) -> str:
+    """The target of the link `rel="next"` in a header `Link` (RFC 8288); empty without one."""
+    for link in parse_header_links(header) if header.strip() else ():
+        if "next" in link.get("rel", "").lower().split():
+            return link["url"]
+    return ""
+
+
+def _address(link: str, page: Page) -> str:
+    try:
+        return requote_uri(urljoin(page.url, link)).partition("#")[0]
+    except ValueError:
+        raise UserError(f"{page.place} answered with a link to the next page that is not a URL") from None
+
+
+def _found(value: Any, page: Page, what: str) -> str:
+    """A mark or link as text; empty for one that is missing, null or false."""
+    if value is ABSENT or value is None or value is False:
+        return ""
+    if isinstance(value, (dict, list, bool)):
+        raise UserError(f"{page.place}: {what} is not a text: check pagination.next")
+    return text_of(value) or ""
+
+
+def _sized(start: Asked, pages: OffsetPages | NumberedPages | CursorPages) -> Asked:
+    if pages.size_parameter is None or pages.size is None:
+        return start
+    return _set(start, pages, pages.size_parameter, pages.size)
+
+
+def _set(start: Asked, pages: OffsetPages | NumberedPages | CursorPages, name: str, value: str | int) -> Asked:
+    """A request with one more parameter, in its query or in its body."""
+    if pages.place is ParameterPlace.QUERY:
+        return replace(start, url=with_parameter(start.url, name, str(value)))
+    body = json.loads(start.body or "{}")
+    if not isinstance(body, dict):
+        raise UserError("source.body is not a JSON object, so pagination cannot add its parameters")
+    return replace(start, body=json.dumps({**body, name: value}, ensure_ascii=False))

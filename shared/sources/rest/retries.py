@@ -1,0 +1,115 @@
+"""Requests that are sent again: while a service throttles, is not available, or does not answer."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from shared.clock import Clock
+from shared.errors import AnswerLost, RetryLater
+from shared.http.retry import FailedTry, RetryPolicy, Trouble, delay, retry_after
+from shared.http.transport import Response, Unsent
+
+__all__ = ["Retries"]
+
+_SERVER_ERROR: Final = 500
+# Asking again cannot help: the server does not know the method, or the version of HTTP.
+_FINAL: Final = frozenset({HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED})
+_TOO_EARLY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+_SLICE: Final = 5.0  # seconds: a run that has to stop does not wait longer
+_NEXT_RUN: Final = 30.0  # seconds, if the service does not say how long to wait
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    trouble: Trouble
+    asked: float | None
+    reason: str
+
+
+class Retries:
+    """Sends requests to one API: not faster than it allows, and again where that may help.
+
+    Args:
+        retry_policy: How long and how often.
+        interval: Seconds from the start of one request to the start of the next.
+        clock: Time.
+        go_on: Raises an error when the run has to stop.
+    """
+
+    def __init__(
+        self, retry_policy: RetryPolicy, *, interval: float, clock: Clock, go_on: Callable[[], object]
+    ) -> None:
+        self._retry_policy = retry_policy
+        self._interval = interval
+        self._clock = clock
+        self._go_on = go_on
+        self._next = 0.0
+
+    def settled(self, send: Callable[[], Response], place: str) -> Response:
+        """The answer to a request, whatever it says, once the service gives one.
+
+        Args:
+            send: Sends the request, which only reads.
+            place: The request as messages show it.
+
+        Raises:
+            RetryLater: The service throttles, is not available, or does not answer.
+            AbortRun: The request cannot be sent, or its answer cannot be read.
+        """
+        started, tries = self._clock.monotonic(), 0
+        while True:
+            self._wait_for_turn()
+            outcome = self._tried(send)
+            if isinstance(outcome, Response):
+                return outcome
+            tries += 1
+            spent = self._clock.monotonic() - started
+            failed = FailedTry(
+                trouble=outcome.trouble, attempt=tries, repeatable=True, asked=outcome.asked, spent=spent
+            )
+            pause = delay(failed, self._retry_policy, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
+            if pause is None:
+                raise RetryLater(_gave_up(outcome, tries, place), retry_after=outcome.asked or _NEXT_RUN)
+            self._sleep(pause)
+
+    def _tried(self, send: Callable[[], Response]) -> Response | _Failed:
+        try:
+            answer = send()
+        except Unsent as error:
+            return _Failed(Trouble.UNSENT, None, error.message)
+        except AnswerLost as error:
+            return _Failed(Trouble.LOST, None, error.message)
+        asked, reason = retry_after(answer.headers, self._clock.now()), f"it answered {answer.status}"
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return _Failed(Trouble.THROTTLED, asked, reason)
+        if answer.status in _TOO_EARLY or (answer.status >= _SERVER_ERROR and answer.status not in _FINAL):
+            return _Failed(Trouble.AWAY, asked, reason)
+        return answer
+
+    def _wait_for_turn(self) -> None:
+        self._go_on()
+        if not self._interval:
+            return
+        now = self._clock.monotonic()
+        if now < self._next:
+            self._sleep(self._next - now)
+        self._next = max(now, self._next) + self._interval
+
+    def _sleep(self, seconds: float) -> None:
+        while seconds > 0:
+            self._clock.sleep(min(seconds, _SLICE))
+            seconds -= _SLICE
+            self._go_on()
+
+
+def _gave_up(failed: _Failed, tries: int, place: str) -> str:
+    said = "one try" if tries == 1 else f"{tries} tries"
+    if failed.trouble is Trouble.THROTTLED:
+        wait = f" and asks to wait {failed.asked:,.0f} s" if failed.asked else ""
+        return f"{place}: the service throttles{wait} ({said}); set rate_limit, or let the sync run less often"
+    wait = f", and asks to wait {failed.asked:,.0f} s" if failed.asked else ""
+    return f"{place} failed in {said}: {failed.reason}{wait}"

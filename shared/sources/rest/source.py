@@ -1,0 +1,149 @@
+"""A `rest` source: the records of all pages, loaded as text; each page is read when its answer is whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from shared.definitions.models import Column, RestColumn, RestSource
+from shared.definitions.models.sources.paging import CursorPages, LinkPages
+from shared.errors import UserError
+from shared.http.transport import Response
+from shared.json_paths import ABSENT, finder
+from shared.sources.context import SourceContext
+from shared.sources.json_text.loading import RecordRows, Value, value_of
+from shared.sources.json_text.records import BadRecord, chosen, json_document, json_records
+from shared.sources.rest.answers import has_records, text_of_answer
+from shared.sources.rest.api import Api
+from shared.sources.rest.endpoint import endpoint_of
+from shared.sources.rest.paging import Asked, Page, pager_of
+from shared.sources.rest.retries import Retries
+from shared.sources.rest.seen import Seen, Total
+from shared.sources.text_files import make_text_tables
+from shared.workspace import Workspace
+
+__all__ = ["RestRows"]
+
+_WAITING: Final = 1 << 24  # bytes of rows that are loaded at once: one statement for each page would take longer
+# A path to all elements finds an empty list where there is no list at all, such as in an error with status 200.
+_ELEMENTS: Final = re.compile(r"(?:\[\*\]|\.\*)$")
+_NOT_JSON: Final = "see what the service answers to this request"
+Records = Iterable[dict[str, Any] | BadRecord]
+
+
+class RestRows:
+    """The records of an API."""
+
+    def __init__(self, source: RestSource, context: SourceContext) -> None:
+        self._source = source
+        self._context = context
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """No local file is read."""
+        return ()
+
+    def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - JSON has no types of its own
+        """The columns of the definition."""
+        return self._source.columns
+
+    def load(self, workspace: Workspace) -> None:
+        """Fill `source_raw` page by page; row numbers continue from one page to the next.
+
+        Raises:
+            UserError: The service refuses a request, or its answers cannot be read.
+            RetryLater: The service throttles or is not available for too long.
+            AbortRun: An answer is too large.
+        """
+        endpoint = endpoint_of(self._source, self._context)
+        make_text_tables(workspace, self._source.columns)
+        retries = Retries(
+            endpoint.retry_policy,
+            interval=endpoint.interval,
+            clock=self._context.clock,
+            go_on=partial(workspace.query, "SELECT 1"),  # raises an error when the time of the run is over
+        )
+        file = workspace.folder / "answer.json"
+        with closing(Api(endpoint, self._context, file, retries)) as api:
+            _Reading(self._source, api, workspace).all(Asked(url=endpoint.url, body=endpoint.body))
+        file.unlink(missing_ok=True)
+
+
+class _Reading:
+    """One way through the pages."""
+
+    def __init__(self, source: RestSource, api: Api, workspace: Workspace) -> None:
+        self._source = source
+        self._api = api
+        self._columns = [column for column in source.columns if column.read]
+        self._rows = RecordRows(workspace, [column.name for column in self._columns])
+        self._file = workspace.folder / "answer.json"
+        self._find = finder(_ELEMENTS.sub("", source.records)) if source.records else None
+        self._total_path = source.pagination.total if source.pagination else None
+        self._seen, self._total = Seen(), Total(self._total_path)
+
+    def all(self, start: Asked) -> None:
+        """Read every page."""
+        pager = pager_of(self._source.pagination, start)
+        asked: Asked | None = pager.first()
+        number = 0
+        while asked is not None:
+            number += 1
+            place = self._api.place(asked)
+            self._seen.ask(asked, place)
+            page = self._page(asked, number)
+            if self._rows.waiting > _WAITING:
+                self._rows.flush()
+            asked = pager.following(page)
+        self._total.compare(self._rows.last, place)
+        self._rows.flush()
+
+    def _page(self, asked: Asked, number: int) -> Page:
+        answer, url = self._api.answer(asked)
+        page = Page(url=url, place=self._api.place(asked), headers=answer.headers)
+        if not has_records(answer, self._file, page.place):
+            return page
+        with closing(text_of_answer(answer, self._file, page.place)) as text:
+            if self._is_read_whole:
+                page = replace(page, document=json_document(text, page.place, remedy=_NOT_JSON))
+                records: Records = self._in_document(page)
+            else:
+                records = json_records(text, page.place, None, remedy=_NOT_JSON)
+            self._total.note(page)
+            noted = self._seen.noted(records, page.place)
+            rows = self._rows.add(noted, _values(self._columns, answer), f"page {number:,}")
+        return replace(page, rows=rows)
+
+    @property
+    def _is_read_whole(self) -> bool:
+        """Whether more than the records of an answer is wanted, or they are inside of it."""
+        pages = self._source.pagination
+        named = isinstance(pages, CursorPages | LinkPages) and pages.next is not None
+        return self._find is not None or named or self._total_path is not None
+
+    def _in_document(self, page: Page) -> Records:
+        """The records of an answer; null is a list without any."""
+        value = page.document if self._find is None else self._find(page.document)
+        if value is ABSENT:
+            raise UserError(
+                f"{page.place}: `records` finds nothing in the answer: correct it, or see whether the service answered "
+                f"with an error"
+            )
+        return () if value is None else chosen(value, _same, "record")
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _values(columns: Sequence[RestColumn], answer: Response) -> list[Value]:
+    return [_header(answer.headers, each.header) if each.header else value_of(each.name) for each in columns]
+
+
+def _header(headers: Mapping[str, str], name: str) -> Value:
+    value = headers.get(name.lower())
+    return lambda _record: value

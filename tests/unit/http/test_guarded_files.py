@@ -1,0 +1,106 @@
+"""Files of sources behind `https://` and other URLs: hosts, addresses and redirects are checked."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from shared.errors import UserError
+from shared.http.guarded_files import GuardedFiles
+from shared.http.reach import Reach
+from shared.remote import RemoteFiles
+from shared.sources.files import find_files
+from tests.api_server import Received, Reply, serving
+
+
+def guarded(*hosts: str, limited: bool = False) -> GuardedFiles:
+    return GuardedFiles(RemoteFiles(), Reach(hosts=hosts, limited=limited))
+
+
+def content(url: str, files: GuardedFiles) -> bytes:
+    (file,) = find_files(url, files.open)
+    with file.content() as stream:
+        return stream.read()
+
+
+def test_a_file_behind_a_url_is_read() -> None:
+    """Also through a cache, and behind a redirect within the host."""
+
+    def answer(received: Received) -> Reply:
+        if received.path == "/old.csv":
+            return Reply(status=302, headers={"Location": "/a.csv"})
+        return Reply(body=b"a,b\n")
+
+    with serving(answer) as server:
+        assert content(f"{server.url}/a.csv", guarded()) == b"a,b\n"
+        assert content(f"{server.url}/old.csv", guarded()) == b"a,b\n"
+        assert content(f"simplecache::{server.url}/a.csv", guarded()) == b"a,b\n"
+
+
+def test_a_redirect_to_another_host_is_refused() -> None:
+    """Deployed or not."""
+    with serving(lambda _: Reply(body=b"a")) as other:
+        moved = Reply(status=302, headers={"Location": f"http://localhost:{other.port}/a.csv"})
+        with serving(lambda _: moved) as server, pytest.raises(UserError, match="redirects to another host, localhost"):
+            content(f"{server.url}/a.csv", guarded())
+        assert other.received == []
+
+
+REFUSED = [
+    "https://evil.example/a.csv",
+    "simplecache::https://evil.example/a.csv",
+    "zip://a.csv::https://evil.example/a.zip",
+    "zip://a.csv::simplecache::https://evil.example/a.zip",
+    "ftp://evil.example/a.csv",
+    "sftp://user@evil.example/a.csv",
+    "github://me:repository@main/a.csv",
+    "reference://::https://evil.example/a.json",
+    "webhdfs://evil.example:9870/a.csv",
+    "unknown://a",
+]
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_other_hosts_are_refused_when_deployed(url: str) -> None:
+    """In each link of a chain, and in each scheme that leads to a host."""
+    with pytest.raises(UserError, match=r"is refused: .*SOURCE_HOSTS"):
+        find_files(url, guarded("api.example.com", limited=True).open)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "abfs://container/a.csv",
+        "abfs://container@account.dfs.core.windows.net/a.csv",
+        "s3://bucket/a.csv",
+        "simplecache::abfs://container/a.csv",
+        "https://api.example.com/a.csv",
+        "sftp://me@api.example.com/a.csv",
+        "memory://a.csv",
+    ],
+)
+def test_storage_and_listed_hosts_pass(url: str) -> None:
+    """The drivers of storage know their hosts."""
+    guarded("api.example.com", limited=True).check(url)
+
+
+def test_the_address_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listed name that leads into the app's own network is refused before a connection is made."""
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str | None, port: Any, *given: Any, **options: Any) -> list[Any]:
+        return real("127.0.0.1" if host == "a.example.com" else host, port, *given, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with serving(lambda _: Reply(body=b"a")) as server:
+        with pytest.raises(UserError, match=r"its address 127.0.0.1 is not a public one"):
+            find_files(f"https://a.example.com:{server.port}/a.csv", guarded("*.example.com", limited=True).open)
+        assert server.received == []
+
+
+def test_http_is_for_this_machine() -> None:
+    """A file that travels in the open can be changed on its way."""
+    with pytest.raises(UserError, match="write https://"):
+        guarded().check("http://files.example.com/a.csv")

@@ -1,0 +1,252 @@
+"""Pages: four ways from one to the next, where they end, and what would lose or double rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.errors import UserError
+from shared.sources.rest.paging import linked
+from tests.api_server import ApiServer, Received, Reply, page_of
+from tests.unit.sources.rest.conftest import Serve, ids, read
+
+ROWS = [{"id": number} for number in range(25)]
+ALL = [str(row["id"]) for row in ROWS]
+
+
+def offsets(received: Received) -> Reply:
+    """At most ten rows a page, whatever is asked for."""
+    return Reply(body={"total": len(ROWS), "items": page_of(ROWS, received)[:10]})
+
+
+def numbers(received: Received) -> Reply:
+    begin = (int(received.query.get("page", 1)) - 1) * 10
+    return Reply(body=ROWS[begin : begin + 10])
+
+
+def marks(received: Received) -> Reply:
+    begin = int(received.query.get("after", "m0")[1:])
+    following = f"m{begin + 10}" if begin + 10 < len(ROWS) else None
+    return Reply(body={"data": ROWS[begin : begin + 10], "paging": {"next": following}})
+
+
+def test_an_offset_grows_by_the_rows_that_were_read(serve: Serve) -> None:
+    """A service may give smaller pages than it is asked for; no row is left out, and an empty page is the end."""
+    server = serve(offsets)
+    pages = {"type": "offset", "parameter": "offset", "size": 20, "size_parameter": "limit", "total": "$.total"}
+    assert ids(f"{server.url}/items?sort=id", records="$.items", pagination=pages) == ALL
+    assert server.asked("offset") == ["0", "10", "20", "25"]
+    assert set(server.asked("limit")) == {"20"}
+    assert set(server.asked("sort")) == {"id"}
+
+
+def test_pages_are_counted(serve: Serve) -> None:
+    """From one, or from another number."""
+    server = serve(numbers)
+    assert ids(server.url, pagination={"type": "page", "parameter": "page"}) == ALL
+    assert server.asked("page") == ["1", "2", "3", "4"]
+    assert ids(server.url, pagination={"type": "page", "parameter": "page", "first": 3}) == ALL[20:]
+
+
+def test_a_cursor_is_sent_back(serve: Serve) -> None:
+    """The first request has none; an answer without one is the last."""
+    server = serve(marks)
+    pages = {"type": "cursor", "parameter": "after", "next": "$.paging.next"}
+    assert ids(server.url, records="$.data[*]", pagination=pages) == ALL
+    assert server.asked("after") == [None, "m10", "m20"]
+
+
+@pytest.mark.parametrize("last", ["", False, None])
+def test_a_cursor_without_a_value_is_the_end(serve: Serve, last: Any) -> None:
+    """Services write this in several ways."""
+    server = serve(lambda _: Reply(body={"data": ROWS[:1], "next": last}))
+    assert ids(server.url, records="$.data", pagination={"type": "cursor", "parameter": "c", "next": "$.next"}) == ["0"]
+
+
+def test_a_cursor_that_is_a_number_keeps_its_digits(serve: Serve) -> None:
+    """It is text on the way back."""
+
+    def answer(received: Received) -> Reply:
+        later = received.query.get("c")
+        text = b'{"data": [{"id": 2}]}' if later else b'{"data": [{"id": 1}], "next": 12345678901234567890.10}'
+        return Reply(body=text)
+
+    server = serve(answer)
+    assert ids(server.url, records="$.data", pagination={"type": "cursor", "parameter": "c", "next": "$.next"}) == [
+        "1",
+        "2",
+    ]
+    assert server.asked("c") == [None, "12345678901234567890.10"]
+
+
+def test_an_empty_page_ends_a_cursor_unless_it_is_followed(serve: Serve) -> None:
+    """Some services give the same mark for ever, others skip rows that the account may not see."""
+
+    def answer(received: Received) -> Reply:
+        at = int(received.query.get("c", 0))
+        rows = [{"id": at}] if at != 1 else []
+        return Reply(body={"data": rows, "next": str(at + 1) if at < 2 else None})
+
+    server = serve(answer)
+    pages = {"type": "cursor", "parameter": "c", "next": "$.next"}
+    assert ids(server.url, records="$.data", pagination=pages) == ["0"]
+    assert ids(server.url, records="$.data", pagination={**pages, "empty_page": "follow"}) == ["0", "2"]
+
+
+def link_answer(server: list[ApiServer], received: Received, relation: str = 'rel="next"') -> Reply:
+    begin = int(received.query.get("from", 0))
+    headers = {"Link": f"<{server[0].url}/?from={begin + 10}>; {relation}"} if begin + 10 < len(ROWS) else {}
+    return Reply(body=ROWS[begin : begin + 10], headers=headers)
+
+
+@pytest.mark.parametrize("relation", ['rel="next"', "rel=next", 'rel="last next"', 'title="x"; REL="NEXT"'])
+def test_links_of_the_header_are_followed(serve: Serve, relation: str) -> None:
+    """Written in each way that RFC 8288 allows."""
+    known: list[ApiServer] = []
+    known.append(serve(lambda received: link_answer(known, received, relation.replace("REL", "rel"))))
+    assert ids(known[0].url, pagination={"type": "link"}) == ALL
+
+
+def test_other_links_are_not_followed() -> None:
+    """`prev` and `last` come with `next`."""
+    assert linked('<https://a/?p=1>; rel="prev", <https://a/?p=3>; rel="next", <https://a/?p=9>; rel="last"') == (
+        "https://a/?p=3"
+    )
+    assert linked('<https://a/?p=1>; rel="prev"') == ""
+    assert linked("") == ""
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_links_of_the_body_are_followed(serve: Serve, *, whole: bool) -> None:
+    """Whole URLs, and those that are relative to the answer's own."""
+    known: list[ApiServer] = []
+
+    def answer(received: Received) -> Reply:
+        begin = int(received.query.get("from", 0))
+        link = f"{known[0].url if whole else ''}/items?from={begin + 10}&q=a b"
+        return Reply(body={"value": ROWS[begin : begin + 10], "nextLink": link if begin + 10 < len(ROWS) else None})
+
+    known.append(serve(answer))
+    assert ids(f"{known[0].url}/items", records="$.value", pagination={"type": "link", "next": "$.nextLink"}) == ALL
+    assert known[0].asked("q") == [None, "a b", "a b"]
+
+
+def test_an_empty_page_with_a_link_is_followed(serve: Serve) -> None:
+    """OData allows it; ending there would drop the records behind it."""
+
+    def answer(received: Received) -> Reply:
+        at = int(received.query.get("from", 0))
+        return Reply(body={"value": [{"id": at}] if at != 1 else [], **({"n": f"?from={at + 1}"} if at < 2 else {})})
+
+    server = serve(answer)
+    assert ids(server.url, records="$.value", pagination={"type": "link", "next": "$.n"}) == ["0", "2"]
+    ended = {"type": "link", "next": "$.n", "empty_page": "end"}
+    assert ids(server.url, records="$.value", pagination=ended) == ["0"]
+
+
+def test_empty_pages_with_links_end_some_time(serve: Serve) -> None:
+    """With an error that says what to do."""
+    server = serve(lambda received: Reply(body={"value": [], "n": f"?from={int(received.query.get('from', 0)) + 1}"}))
+    with pytest.raises(UserError, match=r"100 pages in a row had no records.*empty_page: end"):
+        ids(server.url, records="$.value", pagination={"type": "link", "next": "$.n"})
+    assert len(server.received) == 100
+
+
+def test_a_link_to_a_page_that_was_read_is_refused(serve: Serve) -> None:
+    """A loop ends at once."""
+    known: list[ApiServer] = []
+
+    def answer(received: Received) -> Reply:
+        later = int(received.query.get("from", 0)) + 10
+        return Reply(body=ROWS[later - 10 : later], headers={"Link": f"<{known[0].url}/?from={later % 20}>; rel=next"})
+
+    known.append(serve(answer))
+    with pytest.raises(UserError, match=r"names a page as the next one that was read before|page that was read before"):
+        ids(known[0].url, pagination={"type": "link"})
+    assert len(known[0].received) <= 3
+
+
+def test_a_cursor_that_comes_again_is_refused(serve: Serve) -> None:
+    """Though the rows are others."""
+    state = iter(range(100))
+    server = serve(lambda _: Reply(body={"data": [{"id": next(state)}], "next": "same"}))
+    with pytest.raises(UserError, match="as the next one that was read before; check pagination"):
+        ids(server.url, records="$.data", pagination={"type": "cursor", "parameter": "c", "next": "$.next"})
+    assert len(server.received) == 2
+
+
+@pytest.mark.parametrize("kind", ["offset", "page"])
+def test_a_service_that_does_not_know_the_parameter_is_told(serve: Serve, kind: str) -> None:
+    """It answers with its first page for ever; other members of the answer may differ."""
+    state = iter(range(100))
+    server = serve(lambda _: Reply(body={"asked": next(state), "data": ROWS}))
+    with pytest.raises(UserError, match="answered with a page that was read before; check pagination: its parameter"):
+        ids(server.url, records="$.data", pagination={"type": kind, "parameter": "offset"})
+    assert len(server.received) == 2
+
+
+def test_a_single_answer_with_a_next_page_is_refused(serve: Serve) -> None:
+    """Without `pagination`, the rows of the other pages would be dropped."""
+    server = serve(lambda _: Reply(body=ROWS, headers={"Link": '<https://a/?p=2>; rel="next"'}))
+    with pytest.raises(UserError, match=r"link to a next page: add pagination: \{type: link\}"):
+        ids(server.url)
+    server = serve(lambda _: Reply(body={"value": ROWS, "@odata.nextLink": "https://a/?p=2"}))
+    with pytest.raises(UserError, match=r"add pagination: \{type: link, next: \$\['@odata.nextLink'\]\}"):
+        ids(server.url, records="$.value")
+
+
+def test_a_total_that_changes_ends_the_run(serve: Serve) -> None:
+    """A row that was removed meanwhile moves another one over the offset, though the numbers fit at the end."""
+    rows = list(ROWS)
+
+    def answer(received: Received) -> Reply:
+        if int(received.query["offset"]) == 10:
+            del rows[0]
+        return Reply(body={"total": len(rows), "items": page_of(rows, received)})
+
+    server = serve(answer)
+    pages = {"type": "offset", "parameter": "offset", "total": "$.total"}
+    with pytest.raises(UserError, match="the total changed from 25 to 24 while pages were read"):
+        ids(server.url, records="$.items", pagination=pages)
+
+
+def test_a_total_that_is_not_reached_ends_the_run(serve: Serve) -> None:
+    """The service ended too early, or the pagination is not right."""
+    server = serve(lambda received: Reply(body={"total": 30, "items": page_of(ROWS, received)}))
+    pages = {"type": "offset", "parameter": "offset", "total": "$.total"}
+    with pytest.raises(UserError, match="25 rows were read, but the total is 30; run the sync again"):
+        ids(server.url, records="$.items", pagination=pages)
+
+
+@pytest.mark.parametrize("total", [None, "many", 2.5, [25]])
+def test_a_total_is_a_whole_number(serve: Serve, total: Any) -> None:
+    """Anything else is a mistake in `pagination.total`."""
+    server = serve(lambda _: Reply(body={"total": total, "items": ROWS}))
+    with pytest.raises(UserError, match=r"pagination.total does not find a whole number"):
+        ids(server.url, records="$.items", pagination={"type": "page", "parameter": "page", "total": "$.total"})
+
+
+def test_parameters_of_pages_may_be_in_the_body(serve: Serve) -> None:
+    """As services want it that are asked with POST."""
+    known: list[Any] = []
+
+    def answer(received: Received) -> Reply:
+        known.append(received.json)
+        return Reply(body=ROWS[received.json["from"] :][: received.json["count"]])
+
+    server = serve(answer)
+    pages = {"type": "offset", "parameter": "from", "size": 20, "size_parameter": "count", "in": "body"}
+    assert ids(server.url, method="POST", body='{"q": "x"}', pagination=pages) == ALL
+    assert known == [{"q": "x", "count": 20, "from": at} for at in (0, 20, 25)]
+    assert {(each.method, each.headers["content-type"]) for each in server.received} == {("POST", "application/json")}
+
+
+def test_row_numbers_go_on_from_page_to_page(serve: Serve) -> None:
+    """What is not a record is told with its page, and counts for the offset."""
+    rows: list[Any] = [{"id": 0}, "text", {"id": 2}, {"id": 3}]
+    server = serve(lambda received: Reply(body=page_of(rows, received, 3)))
+    found, errors = read(server.url, pagination={"type": "offset", "parameter": "offset"})
+    assert found == [("0",), ("2",), ("3",)]
+    assert errors == [(2, "not an object, but text (record 2 of page 1)")]
+    assert server.asked("offset") == ["0", "3", "4"]
