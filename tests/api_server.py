@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,15 +59,20 @@ class Reply:
 class ApiServer:
     """A server on this machine.
 
+    Args:
+        tls: Certificate and key; without it, plain http is spoken.
+
     Attributes:
         answer: Answers each request.
         received: The requests so far.
     """
 
-    def __init__(self, answer: Callable[[Received], Reply]) -> None:
+    def __init__(self, answer: Callable[[Received], Reply], tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
         self.received: list[Received] = []
         self._server = _Server(("127.0.0.1", 0), _handler(self))
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
 
@@ -135,9 +141,9 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving(answer: Callable[[Received], Reply]) -> Iterator[ApiServer]:
-    """A server for the time of a block."""
-    server = ApiServer(answer)
+def serving(answer: Callable[[Received], Reply], tls: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
+    """A server for the time of a block; see `ApiServer`."""
+    server = ApiServer(answer, tls)
     try:
         yield server
     finally:
