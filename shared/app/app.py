@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse, RetryPolicy
 from shared.definitions import (
-    Language,
     Loaded,
     ParameterValue,
     Repository,
@@ -138,11 +137,11 @@ class App:
         }
         try:
             values = self.parameters(definition, absent)
-            if absent.keys() & names_in(definition.destination.connection or "", Language.TEXT):
+            if absent.keys() & names_in(definition.destination.connection or ""):
                 return _offline_problems(definition)  # only a run knows the environment
             definition = self._repository.joined(definition, values)
             if isinstance(definition.source, SelfDescribing) and not definition.source.settled:
-                if absent.keys() & names_in(definition.source.path, Language.TEXT):
+                if any(absent.keys() & {*names_in(*text)} for text in definition.source.place):
                     return ()  # only a run knows the source, and only the source knows the columns
                 definition = self._completed(definition, values)
             with closing(self.dataverse(definition, values)) as dataverse:

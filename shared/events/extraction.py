@@ -112,7 +112,7 @@ def carried_definition(
     )
     if not set(definition.sync_behaviour.sync_key) <= {mapping.target for mapping in mappings}:
         return None
-    condition = definition.source.filter
+    condition = definition.source.row_filter
     keep = condition is not None and targets is None and _read_by(condition, definition) <= labels
     source = {"columns": columns, "filter": condition if keep else None}
     return definition.model_copy(

@@ -13,6 +13,7 @@ from shared.definitions.models import (
     JsonSource,
     ParquetSource,
     RestSource,
+    SqlSource,
 )
 from shared.definitions.models import Source as SourceDefinition
 from shared.errors import UserError
@@ -22,6 +23,7 @@ from shared.sources.fixed_width import FixedWidthFiles
 from shared.sources.json_text.files import JsonFiles
 from shared.sources.parquet import ParquetFiles
 from shared.sources.source import Source
+from shared.sources.sql.source import SqlRows
 from shared.workspace import Workspace
 
 __all__ = ["completed", "open_source"]
@@ -44,6 +46,7 @@ _KINDS: Final[Mapping[type[Any], Callable[[Any, SourceContext], Source]]] = {
     JsonSource: JsonFiles,
     ParquetSource: ParquetFiles,
     RestSource: _rest,
+    SqlSource: SqlRows,
 }
 
 

@@ -134,8 +134,8 @@ def _expressions(definition: SyncDefinition) -> Iterator[tuple[str, ColumnType, 
             yield case.then, column.type, f"{path}.cases[{number}].then"
         if column.default is not None:
             yield column.default, column.type, f"{path}.default"
-    if definition.source.filter is not None:
-        yield definition.source.filter, ColumnType.BOOL, "source.filter"
+    if definition.source.row_filter is not None:
+        yield definition.source.row_filter, ColumnType.BOOL, "source.filter"
     for place, mapping in enumerate(definition.destination.mappings):
         if mapping.value is not None:
             yield mapping.value, ColumnType.TEXT, f"destination.mappings[{place}].value"

@@ -117,7 +117,7 @@ class _Compiler:
     def __init__(self, definition: SyncDefinition) -> None:
         self._columns = definition.source.columns
         self._null_values = definition.source.null_values
-        self._filter = definition.source.filter
+        self._filter = definition.source.row_filter
         self._labels = [column.label for column in self._columns]
         self._places = {column.label: f"source.columns[{n}]" for n, column in enumerate(self._columns)}
         self.rules: list[Rule] = []

@@ -238,6 +238,24 @@ class Workspace:
                 f"make its source smaller, or raise the time limit of the app"
             ) from error
 
+    def within(self, work: Callable[[], T], interrupt: Callable[[], None]) -> T:
+        """Do work of a source, such as waiting for a database, within the time of `until`.
+
+        Args:
+            work: Runs in another thread where there is a limit; it may use this workspace.
+            interrupt: Asks the work to stop; called several times, from this thread.
+
+        Raises:
+            OutOfTimeError: The time is over; see `until`.
+        """
+        if self._left is None:
+            return work()
+        try:
+            return within(self._left, work, interrupt)
+        except OverdueError as error:
+            self._stuck |= error.stuck
+            raise OutOfTimeError("the time limit of the run ended before the source was read") from error
+
     def _executed(self, sql: str, params: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
         """The connection after it ran a text, ready to be asked for the rows."""
         return self._connection.execute(sql, params)

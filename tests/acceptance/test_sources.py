@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from shared.definitions import EnvironmentSecret
 from shared.errors import DefinitionError
 from tests.acceptance.world import World, accounts, world
-from tests.contract.source_kinds import KINDS, Row, rows
+from tests.contract.source_kinds import KINDS, Kind, Row, ready, rows
+from tests.postgresql.fixtures import database, postgresql
+
+__all__ = ["database", "postgresql"]
 
 COUNT = 60
 MAPPINGS = [
@@ -34,15 +38,22 @@ def here(shared_world: World) -> World:
     return shared_world
 
 
-def define(here: World, kind: str, content: list[Row], **keys: Any) -> str:
-    """A sync of accounts from a file of a kind."""
-    path = here.folder / f"source{KINDS[kind].ending}"
-    KINDS[kind].write(path, content)
+def define(here: World, kind: Kind, content: list[Row], **keys: Any) -> str:
+    """A sync of accounts from a file, or another place, of a kind."""
+    path = here.folder / f"source{kind.ending}"
+    kind.write(path, content)
     definition = accounts()
-    definition["source"] = {**KINDS[kind].source, **KINDS[kind].place(path), **keys}
+    definition["source"] = {**kind.source, **kind.place(path), **keys}
+    if reference := definition["source"].get("connection"):
+        here.environment[reference["env"]] = kind.context(path).secret(EnvironmentSecret(**reference))
     definition["destination"]["mappings"] = MAPPINGS
     definition["sync_behaviour"] |= {"dropped": "delete"}
-    return here.define(definition, kind.replace("_", "-"))
+    return here.define(definition, kind.source["type"].replace("_", "-"))
+
+
+@pytest.fixture(params=OTHERS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return ready(request.param, request)
 
 
 def held(here: World) -> list[tuple[Any, ...]]:
@@ -51,8 +62,7 @@ def held(here: World) -> list[tuple[Any, ...]]:
     return sorted(tuple(record[name] for name in columns) for record in records)
 
 
-@pytest.mark.parametrize("kind", OTHERS)
-def test_a_sync_writes_each_row_and_then_finds_nothing_to_do(here: World, kind: str) -> None:
+def test_a_sync_writes_each_row_and_then_finds_nothing_to_do(here: World, kind: Kind) -> None:
     """A changed row and a row that is gone are found, too; validate and explain read the same definition."""
     name = define(here, kind, list(rows(COUNT)))
     assert here.app.validate([name]) == []
@@ -67,10 +77,9 @@ def test_a_sync_writes_each_row_and_then_finds_nothing_to_do(here: World, kind: 
     assert (third.created.planned, third.updated.done, third.deleted.done) == (0, 1, 1)
 
 
-@pytest.mark.parametrize("kind", OTHERS)
-def test_rows_of_a_text_file_are_the_rows_of_any_other_kind(here: World, kind: str) -> None:
+def test_rows_of_a_text_file_are_the_rows_of_any_other_kind(here: World, kind: Kind) -> None:
     """Loaded from delimited text; the other kind plans no change."""
-    here.run(define(here, "delimited", list(rows(COUNT))))
+    here.run(define(here, KINDS["delimited"], list(rows(COUNT))))
     before = held(here)
     assert len(before) == COUNT
     plan = here.plan(define(here, kind, list(rows(COUNT)))).plan
@@ -81,7 +90,7 @@ def test_rows_of_a_text_file_are_the_rows_of_any_other_kind(here: World, kind: s
 def test_a_column_that_the_files_do_not_have_is_told_before_anything_is_read(here: World) -> None:
     """With the line of the definition; in `validate` and in a run."""
     columns = [{"name": "number"}, {"name": "nmae", "alias": "name"}, {"name": "amount"}, {"name": "active"}]
-    name = define(here, "parquet", list(rows(1)), columns=columns)
+    name = define(here, KINDS["parquet"], list(rows(1)), columns=columns)
     (problem, *_) = here.app.validate([name])
     assert problem.message.endswith("has no column nmae; did you mean name?")
     assert (Path(problem.file).name, problem.path) == ("parquet.yaml", "source.columns[1].name")

@@ -1,19 +1,22 @@
-"""The kinds of source that read files: how the same rows are written for each, and what can be wrong with a file."""
+"""The kinds of source: how the same rows are written for each, and what can be wrong with what it reads."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import pytest
 
+from shared.sources import SourceContext
 from tests.api_server import file_server
+from tests.contract import source_databases as databases
 
-__all__ = ["FIELDS", "KINDS", "Kind", "Row", "rows"]
+__all__ = ["FIELDS", "KINDS", "Kind", "Row", "ready", "rows"]
 
 Row = tuple[int, str | None, str | None, str | None, str | None]
 """Number, name, amount, day and truth, as text; None for no value."""
@@ -33,24 +36,28 @@ class Kind:
     """One kind of source.
 
     Attributes:
-        write: Writes rows to a file.
+        write: Writes rows to a file, or to another place that belongs to it.
         source: The keys of its definition, without those of the place.
-        place: The keys that name a file as the place of the rows.
-        missing: What the error says behind the name of a file that is not there.
         ending: Of its files.
-        malformed: Content of a file with something that is not a row -> what the error says.
+        malformed: Content of a file with something that is not a row -> what the error says. A function writes it.
         rejects: Whether such a row is rejected alone, and the others are read.
+        place: File -> the keys that say where it is.
+        context: File -> what a source of this kind needs beside its definition.
+        missing: What is said where there is nothing at the place.
+        needs: A fixture that the kind needs, and what its value makes of the attributes above.
         misencoded: Content that is not in the encoding -> what the error says; None where there is none.
     """
 
     write: Callable[[Path, Iterable[Row]], None]
     source: Mapping[str, Any]
     ending: str
-    malformed: tuple[bytes, str]
+    malformed: tuple[bytes | Callable[[Path], None], str]
     rejects: bool
     misencoded: tuple[bytes, str] | None = None
     place: Callable[[Path], Mapping[str, Any]] = lambda path: {"path": str(path)}
-    missing: str = "does not exist"
+    context: Callable[[Path], SourceContext] = lambda _path: SourceContext()
+    missing: str = r"nothing\S+ does not exist"
+    needs: tuple[str, Callable[[Any], Mapping[str, Any]]] | None = None
 
 
 def write_delimited(path: Path, content: Iterable[Row]) -> None:
@@ -153,7 +160,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
         rejects=True,
         misencoded=(b'{"name": "M\xfcller"}\n', "is not utf-8"),
-        missing="answered 404 Not Found",
+        missing=r"nothing\S+ answered 404 Not Found",
     ),
     "parquet": Kind(
         write=write_parquet,
@@ -162,4 +169,33 @@ KINDS: Final[Mapping[str, Kind]] = {
         malformed=(b"PAR1 and nothing that can be read PAR1", "damaged, or not a Parquet file"),
         rejects=False,
     ),
+    "sql of postgresql": Kind(
+        write=databases.write_nothing,
+        source={"type": "sql", "connection": {"env": "DATABASE"}},
+        ending="",
+        malformed=(b"", "the row is longer than 16 MB"),
+        rejects=True,
+        place=lambda path: {"table": path.stem},
+        missing='relation "nothing" does not exist',
+        needs=("database", databases.of_postgresql),
+    ),
+    "sql of sqlite": Kind(
+        write=databases.write_sqlite,
+        source={"type": "sql", "connection": {"env": "DATABASE"}, "table": "source"},
+        ending=".db",
+        malformed=(databases.write_malformed_sqlite, "a text of the row is not UTF-8"),
+        rejects=True,
+        place=lambda _path: {},
+        context=databases.context_of_sqlite,
+        missing="the file does not exist",
+    ),
 }
+
+
+def ready(name: str, request: pytest.FixtureRequest) -> Kind:
+    """A kind with the fixture that it needs."""
+    kind = KINDS[name]
+    if kind.needs is None:
+        return kind
+    fixture, attributes = kind.needs
+    return replace(kind, **attributes(request.getfixturevalue(fixture)))

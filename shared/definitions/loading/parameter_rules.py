@@ -22,7 +22,7 @@ from shared.definitions.parameters.formulas import (
 
 __all__ = ["Parameters", "read_parameters"]
 
-_WITH_NAMES: Final = frozenset({Language.SQL, Language.ODATA, Language.TEXT})
+_WITH_NAMES: Final = frozenset({Language.SQL, Language.DATABASE, Language.ODATA, Language.TEXT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -207,6 +207,8 @@ def _real_time(document: _Raw) -> Iterator[PathProblem]:
             "with a listener, name the columns and give each a type: an event does not have the types of the files"
         )
         yield PathProblem(path=("source", "type"), message=message)
+    if document.get("listener") is not None and _mapping(document, "source").get("type") == "sql":
+        yield from _filter_of_events(_mapping(document, "source"))
     if events and document.get("schedule") is not None:
         yield PathProblem(path=("schedule",), message="a sync with a source of events cannot have a schedule")
     topic = _mapping(_mapping(document, "listener"), "topic")
@@ -216,6 +218,14 @@ def _real_time(document: _Raw) -> Iterator[PathProblem]:
             message="events of this format do not contain the record before the change, so a changed key is not "
             "detected",
         )
+
+
+def _filter_of_events(source: _Raw) -> Iterator[PathProblem]:
+    if source.get("filter") is not None:
+        message = (
+            "the database applies this filter, and not to events; with a listener, read a view that has only these rows"
+        )
+        yield PathProblem(path=("source", "filter"), message=message)
 
 
 _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (

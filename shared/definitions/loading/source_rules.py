@@ -13,6 +13,7 @@ from shared.definitions.loading.notation_rules import notation_problems
 from shared.definitions.loading.rest_rules import rest_problems
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import json_path
+from shared.definitions.models.database_sql import condition_problem, query_problem
 from shared.definitions.models.sources import KINDS, SelfDescribing, SourceModel
 
 __all__ = ["own_columns", "own_types", "source_problems"]
@@ -101,9 +102,20 @@ def _places_in_the_line(source: _Raw) -> Iterator[PathProblem]:
                 yield PathProblem(path=(*path, key), message=message)
 
 
+def _one_statement(source: _Raw) -> Iterator[PathProblem]:
+    table, query, condition = source.get("table"), source.get("query"), source.get("filter")
+    if (table is None) == (query is None):
+        yield PathProblem(path=("source",), message="a source of type sql needs exactly one of table and query")
+    if isinstance(query, str) and (message := query_problem(query)):
+        yield PathProblem(path=("source", "query"), message=message, at_value=True)
+    if isinstance(condition, str) and (message := condition_problem(condition)):
+        yield PathProblem(path=("source", "filter"), message=message, at_value=True)
+
+
 _OF_KIND: Final[Mapping[str, tuple[Callable[[_Raw], Iterator[PathProblem]], ...]]] = {
     "events": (_paths_have_aliases,),
     "json": (_paths_have_aliases, _paths_can_be_read),
     "rest": (_paths_have_aliases, _paths_can_be_read, rest_problems),
     "fixed_width": (_places_in_the_line,),
+    "sql": (_one_statement,),
 }

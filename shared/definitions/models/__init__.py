@@ -25,6 +25,7 @@ from shared.definitions.models.sources import (
     ShortLines,
     Source,
     SourceModel,
+    SqlSource,
 )
 from shared.definitions.models.sync import (
     ChangedWhen,
@@ -87,6 +88,7 @@ __all__ = [
     "Source",
     "SourceModel",
     "SqlConnection",
+    "SqlSource",
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",

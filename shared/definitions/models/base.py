@@ -15,6 +15,7 @@ __all__ = [
     "SHAPE",
     "SHARE",
     "SYNC_NAME",
+    "DatabaseSql",
     "Json",
     "Language",
     "Model",
@@ -51,6 +52,7 @@ class Language(StrEnum):
     """What a text of a definition is written in; it decides where an `@name` in it is a parameter."""
 
     SQL = "SQL expression"
+    DATABASE = "SQL of the database"
     ODATA = "OData filter"
     TEXT = "text with @parameters"
     JSONPATH = "JSONPath"
@@ -70,6 +72,7 @@ def json_path(path: str) -> str:
 
 
 Sql = Annotated[str, Field(min_length=1), Language.SQL]
+DatabaseSql = Annotated[str, Field(min_length=1), Language.DATABASE]
 ODataFilter = Annotated[str, Field(min_length=1), Language.ODATA]
 Text = Annotated[str, Field(min_length=1), Language.TEXT]
 # Not tried here: DuckDB's RE2 decides, and what it reads is not what Python's `re` does.

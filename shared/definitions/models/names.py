@@ -1,6 +1,7 @@
 """Where `@name` refers to a parameter.
 
 * In SQL: everywhere outside text, quoted identifiers and comments. `<@` and `@>` are DuckDB's operators.
+* In SQL of a database: the same; `@@name` is a variable of the server, and backticks are quotes too.
 * In an OData filter: everywhere outside text.
 * In other text: `@name`, or `@{name}` where a letter, digit or underscore follows. Behind a letter, digit or underscore
   (`abfs://container@account.dfs.core.windows.net`) a bare `@name` counts only when a parameter of this name is defined;
@@ -16,13 +17,12 @@ from typing import Final
 
 from shared.definitions.models.base import Language
 
-__all__ = ["Reference", "names_in", "references", "replaced"]
+__all__ = ["Reference", "names_in", "references", "replaced", "replaced_parts"]
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _TEXT: Final = re.compile(rf"@@|@\{{(?P<braced>{_NAME})\}}|(?P<glued>(?<=\w))?@(?P<name>{_NAME})")
 _ODATA: Final = re.compile(rf"'[^']*'?|@(?P<name>{_NAME})")
-_SQL: Final = re.compile(
-    rf"""
+_SQL_PARTS: Final = rf"""
       \b[eE]'(?:[^'\\]|\\.|'')*'?            # text with backslash escapes
     | '[^']*'?                               # text; a doubled quote reads as two texts
     | "[^"]*"?                               # quoted identifier
@@ -31,9 +31,11 @@ _SQL: Final = re.compile(
     | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
     | <@ | @>
     | @(?P<name>{_NAME})
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
+_SQL: Final = re.compile(_SQL_PARTS, re.VERBOSE | re.DOTALL)
+_DATABASE: Final = re.compile(rf"`[^`]*`? | @@\w* | {_SQL_PARTS}", re.VERBOSE | re.DOTALL)
+
+_PATTERNS: Final = {Language.SQL: _SQL, Language.DATABASE: _DATABASE, Language.ODATA: _ODATA}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +55,12 @@ def references(text: str, language: Language = Language.TEXT, defined: Collectio
         language: What it is written in.
         defined: Names of the parameters there are; decides about `a@b` in plain text.
     """
-    pattern = {Language.SQL: _SQL, Language.ODATA: _ODATA}.get(language, _TEXT)
+    pattern = _PATTERNS.get(language, _TEXT)
     for found in pattern.finditer(text):
         groups = found.groupdict()
         name = groups.get("braced") or groups["name"]
         glued = groups.get("glued") is not None and name not in defined
-        if (name or found[0] == "@@") and not glued:
+        if (name or (found[0] == "@@" and pattern is _TEXT)) and not glued:
             yield Reference(name=name or "", start=found.start(), end=found.end())
 
 
@@ -83,3 +85,12 @@ def replaced(
         parts += [text[position : found.start], by(found)]
         position = found.end
     return "".join([*parts, text[position:]])
+
+
+def replaced_parts(text: str, language: Language, by: Callable[[str], str]) -> str:
+    """Write a text with something else in the place of each part that is not code: texts, quoted names, comments."""
+
+    def kept(found: re.Match[str]) -> str:
+        return found[0] if found["name"] or "@" in found[0][:2] else by(found[0])
+
+    return _PATTERNS.get(language, _TEXT).sub(kept, text)

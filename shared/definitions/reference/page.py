@@ -42,7 +42,7 @@ text. A key that is not on this page is an error.
 
 | where | what `@name` becomes | where it is plain text instead |
 |---|---|---|
-| SQL expression | a bound value | inside quotes and comments |
+| SQL expression, SQL of a database | a bound value | inside quotes and comments |
 | OData filter | a quoted literal, typed by the column that it is compared with | inside quotes |
 | path, URL, body | text; escaped in URLs and JSON | behind a letter or digit (`a@b.c`), unless it is defined |
 

@@ -12,6 +12,7 @@ from shared.definitions.models.sources.fixed_width import FixedColumn, FixedWidt
 from shared.definitions.models.sources.json_text import JsonSource
 from shared.definitions.models.sources.parquet import ParquetSource
 from shared.definitions.models.sources.rest import RestColumn, RestSource
+from shared.definitions.models.sources.sql import SqlSource
 
 __all__ = [
     "KINDS",
@@ -27,13 +28,14 @@ __all__ = [
     "ShortLines",
     "Source",
     "SourceModel",
+    "SqlSource",
 ]
 
 Source = Annotated[
-    DelimitedSource | EventsSource | FixedWidthSource | JsonSource | ParquetSource | RestSource, Discriminator("type")
+    DelimitedSource | EventsSource | FixedWidthSource | JsonSource | ParquetSource | RestSource | SqlSource,
+    Discriminator("type"),
 ]
 KINDS: Final[Mapping[str, type[SourceModel]]] = {
-    get_args(model.model_fields["type"].annotation)[0]: model
-    for model in (DelimitedSource, EventsSource, FixedWidthSource, JsonSource, ParquetSource, RestSource)
+    get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(Source)[0])
 }
 """What `type` says -> the model of this kind."""

@@ -1,0 +1,1 @@
+"""Databases as sources: one statement, read in a stream, never changed."""

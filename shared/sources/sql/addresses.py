@@ -1,0 +1,117 @@
+"""URLs of databases: which driver is meant, and an engine whose messages contain no values."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from shared.errors import UserError
+from shared.redaction import register_secret
+from shared.sources.refused_paths import check_local
+
+__all__ = ["engine_of", "url_of"]
+
+# Name of the database -> our driver for it and the extra that installs it.
+_DRIVERS: Final = {
+    "postgresql": ("pg8000", "postgresql"),
+    "postgres": ("pg8000", "postgresql"),
+    "mysql": ("pymysql", "mysql"),
+    "mariadb": ("pymysql", "mysql"),
+    "oracle": ("oracledb", "oracle"),
+    "mssql": ("mssqlpython", "sqlserver"),
+    "sqlite": ("pysqlite", ""),
+}
+_FORM: Final = "postgresql://user:password@host/database"
+
+
+def url_of(text: str, label: str) -> URL:
+    """Read a URL; a driver that it does not name is ours. It and its password are registered as secrets.
+
+    Args:
+        text: The URL.
+        label: The database as messages show it.
+
+    Raises:
+        UserError: It is not the URL of a database; the message does not repeat it.
+    """
+    register_secret(text)
+    url: URL | None = None
+    with contextlib.suppress(ArgumentError, ValueError):
+        url = make_url(text)
+    if url is None:
+        raise UserError(f"{label}: its URL cannot be read; write it as {_FORM}, and % in a password as %25")
+    register_secret(url.password or "")
+    name, _, driver = url.drivername.partition("+")
+    name = "postgresql" if name == "postgres" else name
+    driver = driver or _DRIVERS.get(name, ("", ""))[0]
+    return url.set(drivername=f"{name}+{driver}" if driver else name)
+
+
+def engine_of(url: URL, label: str) -> Engine:
+    """An engine that keeps no connection and logs no values; it connects to nothing yet.
+
+    Raises:
+        UserError: The driver is not installed or not known, or the file of a SQLite database does not exist.
+    """
+    driver = url.drivername.partition("+")[2]
+    match driver:
+        case "pysqlite":
+            return _engine(_read_only_file(url, label), label, {"uri": True, "check_same_thread": False})
+        case "pg8000":
+            return _engine(url.difference_update_query(["sslmode"]), label, _encryption(url))
+    return _engine(url, label, {})
+
+
+def _engine(url: URL, label: str, arguments: dict[str, Any]) -> Engine:
+    missing = unknown = False
+    try:
+        return create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
+    except ImportError:
+        missing = True
+    except NoSuchModuleError:
+        unknown = True
+    except (ArgumentError, ValueError, TypeError):
+        pass
+    name, _, driver = url.drivername.partition("+")
+    if unknown:
+        raise UserError(
+            f"{label}: SQLAlchemy has no driver {driver or name}; supported are postgresql, mysql, "
+            "oracle, mssql and sqlite"
+        )
+    if missing:
+        raise UserError(f"{label}: the driver for {name} is not installed: {_remedy(name, driver)}")
+    raise UserError(f"{label}: its URL cannot be used; write it as {_FORM}")
+
+
+def _remedy(name: str, driver: str) -> str:
+    ours, extra = _DRIVERS.get(name, ("", ""))
+    return f"pip install dynamics-sync[{extra}]" if driver == ours else f"install the Python package of {driver}"
+
+
+def _read_only_file(url: URL, label: str) -> URL:
+    """The URL of a SQLite file that is opened only for reading, and never made."""
+    name = url.database or ""
+    if not name or name == ":memory:" or name.startswith("file:"):
+        raise UserError(f"{label}: the URL of a SQLite database names a file: sqlite:///folder/file.db")
+    check_local(name)
+    kept = {key: value for key, value in url.query.items() if key == "timeout"}
+    return url.set(database=f"file:{quote(name)}", query={**kept, "mode": "ro", "uri": "true"})
+
+
+def _encryption(url: URL) -> dict[str, Any]:
+    """What `sslmode` says, as libpq means it; without it the connection is encrypted if the server can."""
+    match url.query.get("sslmode"):
+        case "disable":
+            return {"ssl_context": False}
+        case "require":
+            return {"ssl_context": True}
+        case "verify-ca" | "verify-full" as mode:
+            context = ssl.create_default_context()
+            context.check_hostname = mode == "verify-full"
+            return {"ssl_context": context}
+    return {}

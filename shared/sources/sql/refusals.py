@@ -1,0 +1,123 @@
+"""What a database refuses, in words that contain no URL, no password and no value."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+
+from shared.errors import UserError
+
+__all__ = ["refusal"]
+
+_SIGN_IN: Final = "it refuses the user or the password; check the URL in the place where the secret is kept"
+_DATABASE: Final = "there is no database of this name on the server; check the URL"
+_TABLE: Final = "there is no such table or view, or the user may not see it; check table, its schema and query"
+_COLUMN: Final = "there is no such column; check columns, query and filter"
+_SYNTAX: Final = "it cannot read the statement; check query and filter"
+_PERMISSION: Final = "the user may not read this; grant SELECT"
+_CHANGES: Final = "the statement would change data, and a source is only read"
+_LOST: Final = "the connection was lost; nothing was written. Start the run again"
+_BUSY: Final = "it takes no further connection now; try again later"
+_VALUE: Final = "the statement fails on a value of a row; check the calculations and conversions in query and filter"
+_STOPPED: Final = "the statement was stopped by the database, because of a time limit or an administrator"
+
+# SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html), numbers of MySQL
+# (https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html) and codes of Oracle
+# (https://docs.oracle.com/en/error-help/db/).
+_CODES: Final = {
+    **dict.fromkeys(("28P01", "28000", "1045", "1698", "ORA-01017", "ORA-28000"), _SIGN_IN),
+    **dict.fromkeys(("3D000", "1049", "ORA-12514", "ORA-12505"), _DATABASE),
+    **dict.fromkeys(("42P01", "3F000", "1146", "ORA-00942"), _TABLE),
+    **dict.fromkeys(("42703", "1054", "ORA-00904"), _COLUMN),
+    **dict.fromkeys(("42601", "0A000", "1064", "ORA-00900", "ORA-00933", "ORA-00936", "ORA-00923"), _SYNTAX),
+    **dict.fromkeys(("42501", "1044", "1142", "1143", "1227", "ORA-01031"), _PERMISSION),
+    **dict.fromkeys(("25006", "1792", "ORA-01456"), _CHANGES),
+    **dict.fromkeys(("57P01", "57P02", "57P03", "2006", "2013", "ORA-03113", "ORA-03114", "DPY-4011"), _LOST),
+    **dict.fromkeys(("53300", "1040", "1203", "ORA-00018", "ORA-00020"), _BUSY),
+    **dict.fromkeys(("57014", "3024", "1317", "ORA-01013"), _STOPPED),
+}
+_CLASSES: Final = {"08": _LOST, "22": _VALUE, "28": _SIGN_IN, "42": _SYNTAX}
+# SQLite has no codes in Python 3.10 and messages that name only what the statement names.
+_SQLITE: Final = (
+    ("no such table", _TABLE),
+    ("no such column", _COLUMN),
+    ("unable to open", "the file does not exist or cannot be read; check the path in the URL"),
+    ("not a database", "the file is not a SQLite database"),
+    ("malformed", "the file is damaged; get it again from its origin"),
+    ("readonly", _CHANGES),
+    ("locked", "another program has locked it; try again later"),
+    ("interrupted", _STOPPED),
+    ("syntax error", _SYNTAX),
+    ("incomplete input", _SYNTAX),
+)
+_NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (socket.gaierror, "the name of its host is not known; check the URL"),
+    (ConnectionRefusedError, "its host refuses the connection: no database listens at this port"),
+    (TimeoutError, "its host does not answer"),
+    (OSError, _LOST),
+)
+
+
+def refusal(error: Exception, label: str) -> UserError:
+    """Describe an error of a database or its driver. The error itself is left out: it may contain values.
+
+    Args:
+        error: What the driver or SQLAlchemy raised.
+        label: The database as messages show it.
+    """
+    known = [*_chain(error)]
+    for each in known:
+        code = _code(each)
+        if message := _CODES.get(code) or _CLASSES.get(code[:2] if len(code) == _SQLSTATE else ""):
+            return UserError(f"{label}: {message}{_detail(each, code)}")
+        if code:
+            return UserError(f"{label}: it refuses the statement (error {code})")
+    for each in known:
+        if type(each).__module__.startswith("sqlite3"):
+            return UserError(f"{label}: {_of_sqlite(str(each))}")
+    for kind, message in _NETWORK:
+        if any(isinstance(each, kind) for each in known):
+            return UserError(f"{label}: {message}")
+    name = type(known[-1]).__name__
+    if any(type(each).__name__ in {"InterfaceError", "OperationalError"} for each in known):
+        return UserError(f"{label}: it cannot be reached, or {_LOST} ({name})")
+    return UserError(f"{label}: it cannot be read ({name}); check table, query and filter")
+
+
+_SQLSTATE: Final = 5
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that led to it."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if seen is None:
+            return
+        yield seen
+        seen = getattr(seen, "orig", None) or seen.__cause__ or seen.__context__
+
+
+def _code(error: BaseException) -> str:
+    """The code of an error: SQLSTATE, number or ORA code; empty where it has none."""
+    first: Any = error.args[0] if error.args else None
+    if isinstance(first, dict):  # pg8000: the fields of an ErrorResponse
+        return str(first.get("C", ""))
+    if isinstance(first, int) and not isinstance(error, OSError):  # PyMySQL
+        return str(first)
+    return str(getattr(first, "full_code", "") or getattr(error, "sqlstate", "") or "")
+
+
+def _detail(error: BaseException, code: str) -> str:
+    """What PostgreSQL says about a statement: names of the statement and no values, which are all in other classes."""
+    first: Any = error.args[0] if error.args else None
+    if isinstance(first, dict) and code.startswith(("42", "0A")) and code != "42804":
+        return f" ({first.get('M', '')})"
+    return f" (error {code})"
+
+
+def _of_sqlite(message: str) -> str:
+    told = next((said for words, said in _SQLITE if words in message.lower()), "it cannot be read")
+    named = re.search(r'no such (?:table|column): ([^\n]{1,200})|near "([^"\n]{1,60})"', message)
+    return f"{told} ({named[1] or named[2]})" if named else told

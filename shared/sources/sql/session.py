@@ -1,0 +1,124 @@
+"""One connection to a database: read-only, closed at the end, and stopped from another thread."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
+
+from shared.definitions.models import TypedColumn
+from shared.errors import SDK_MISREADS, SyncError, UserError
+from shared.sources.sql.addresses import engine_of, url_of
+from shared.sources.sql.batches import Batches
+from shared.sources.sql.postgresql import PostgresqlReader
+from shared.sources.sql.readers import Reader, SqliteReader
+from shared.sources.sql.refusals import refusal
+from shared.sources.sql.statements import Statements
+from shared.sources.sql.types import refused_or_known
+from shared.sources.typed import Known
+from shared.workspace import Workspace
+
+__all__ = ["Session", "with_session"]
+
+T = TypeVar("T")
+_READERS: Mapping[str, type[Reader]] = {"postgresql+pg8000": PostgresqlReader, "sqlite+pysqlite": SqliteReader}
+
+
+class Session:
+    """One connection; it is opened when it is entered.
+
+    Args:
+        url: The URL of the database.
+        label: The database as messages show it.
+
+    Raises:
+        UserError: The URL cannot be used, or its driver is not installed.
+    """
+
+    def __init__(self, url: str, label: str) -> None:
+        self.label = label
+        address = url_of(url, label)
+        self._engine = engine_of(address, label)
+        self._reader = _READERS.get(address.drivername, Reader)()
+        self._connection: Connection | None = None
+        self._cancel: Callable[[], object] | None = None
+
+    def __enter__(self) -> Self:
+        """Connect, and begin to read."""
+        with contextlib.ExitStack() as stack:
+            stack.push(self)  # what was opened is closed where a later step fails
+            self._connection = self._engine.connect()
+            self._connection.execution_options(**self._reader.options)
+            self._reader.begin(self._connection)
+            self._cancel = self._reader.canceller(self._connection)
+            stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection; where reading failed, without another word with the server."""
+        self._cancel = None
+        if self._connection is not None:
+            with contextlib.suppress(Exception):  # it may be gone already
+                if kind is not None:
+                    self._connection.invalidate()
+                self._connection.close()
+        self._engine.dispose()
+
+    def cancel(self) -> None:
+        """Ask what is running to stop; from another thread. Nothing comes of it where nothing runs."""
+        if self._cancel is not None:
+            with contextlib.suppress(Exception):
+                self._cancel()
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What a driver may raise: errors of SQLAlchemy, of its own, of the network, and over a torn answer."""
+        driver: type[Exception] = self._engine.dialect.loaded_dbapi.Error
+        return SQLAlchemyError, driver, OSError, struct.error, *SDK_MISREADS
+
+    def found(self, statements: Statements) -> Mapping[str, Known | str]:
+        """Column -> what is known of it, or why it cannot be read."""
+        return refused_or_known(self._reader.found(self._opened, statements), statements.name)
+
+    def load(self, workspace: Workspace, statements: Statements, columns: Mapping[str, TypedColumn]) -> None:
+        """Fill `source_raw` and `source_errors`.
+
+        Args:
+            workspace: Gets them.
+            statements: What is read.
+            columns: Name in the database -> the column.
+        """
+        with Batches(workspace, list(columns.values())) as batches:
+            self._reader.load(self._opened, statements, columns, batches)
+
+    @property
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("the session is not open")
+        return self._connection
+
+
+def with_session(session: Session, statements: Statements, work: Callable[[Session], T]) -> T:
+    """Do some work in a session.
+
+    Raises:
+        UserError: The database cannot be reached, or refuses something; nothing else is raised for what a driver does.
+    """
+    try:
+        with session:
+            return work(session)
+    except SyncError:
+        raise
+    except NoSuchTableError:
+        refused = UserError(f"{session.label}: there is no {statements.name}, or the user may not see it")
+    except session.failures as error:
+        refused = refusal(error, session.label)
+    # Outside of the handler: an error of a driver may contain values and the password, so it is left out whole.
+    raise refused

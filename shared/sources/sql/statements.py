@@ -1,0 +1,137 @@
+"""The statements that are sent: identifiers are quoted by the dialect, and a parameter is always a bound value."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.sql.expression import FromClause, TableClause
+
+from shared.definitions.models import ParameterValue, SqlSource
+from shared.definitions.models.base import Language
+from shared.definitions.models.database_sql import statement
+from shared.definitions.models.names import Reference, replaced
+from shared.definitions.parameters import in_text
+from shared.definitions.parameters.values import value_of
+
+__all__ = ["Binder", "Bound", "Statements", "bound_text", "table_of", "type_of"]
+
+Bound = ParameterValue | Decimal
+Binder = Callable[[str, Bound], str]
+_ALIAS: Final = "source_query"
+_NOTHING: Final = "1 = 0"
+
+
+def type_of(value: Bound) -> sa.types.TypeEngine[Any]:
+    """The SQL type that a value is bound with."""
+    match value:
+        case bool():
+            return sa.Boolean()
+        case int():
+            return sa.BigInteger()
+        case float():
+            return sa.Double()
+        case Decimal():
+            return sa.Numeric()
+        case dt.datetime():
+            return sa.DateTime(timezone=value.tzinfo is not None)
+        case dt.date():
+            return sa.Date()
+    return sa.String()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statements:
+    """What is asked of a table or query.
+
+    Attributes:
+        table: The table, perhaps with its schema; None for a query.
+        query: The query; None for a table.
+        conditions: Of the rows, in the SQL of the database; all must hold.
+        parameters: What `@name` stands for.
+        binder: SQL for a bound value, for statements that cannot have bound values; None to bind as usual.
+    """
+
+    table: str | None = None
+    query: str | None = None
+    conditions: tuple[str, ...] = ()
+    parameters: Mapping[str, Bound] = field(default_factory=dict)
+    binder: Binder | None = None
+
+    @classmethod
+    def of(cls, source: SqlSource, parameters: Mapping[str, ParameterValue]) -> Statements:
+        """The statements of a source.
+
+        Raises:
+            UserError: A parameter of the table's name has no value.
+        """
+        return cls(
+            table=in_text(source.table, parameters) if source.table else None,
+            query=statement(source.query) if source.query else None,
+            conditions=(source.filter,) if source.filter else (),
+            parameters=parameters,
+        )
+
+    @property
+    def name(self) -> str:
+        """The table or the query, as messages show it."""
+        return f"the table {self.table}" if self.table else "the query"
+
+    def also(self, condition: str, **values: Bound) -> Statements:
+        """The same with one more condition, whose `@name` stand for the values."""
+        return replace(self, conditions=(*self.conditions, condition), parameters={**self.parameters, **values})
+
+    def columns(self) -> sa.Select[Any]:
+        """Every column, and no row."""
+        return self._selected([sa.text("*")], [*self.conditions, _NOTHING])
+
+    def rows(self, columns: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
+        """The values of columns."""
+        return self._selected(columns, self.conditions)
+
+    def _selected(self, columns: Sequence[Any], conditions: Sequence[str]) -> sa.Select[Any]:
+        asked: sa.Select[Any] = sa.select(*columns).select_from(self._from())
+        # Brackets on lines of their own: a comment at the end of a condition or query ends before them.
+        return asked.where(*(self._text(f"({condition}\n)") for condition in conditions))
+
+    def _from(self) -> FromClause:
+        if self.table is not None:
+            return table_of(self.table)
+        # Columns are not named here: `columns` asks for them.
+        return self._text(f"{self.query or ''}\n").columns(sa.column("*")).subquery(_ALIAS)
+
+    def _text(self, text: str) -> sa.TextClause:
+        return bound_text(text, self.parameters, self.binder)
+
+
+def table_of(name: str) -> TableClause:
+    """A table by its name, perhaps with its schema."""
+    schema, _, own = name.rpartition(".")
+    return sa.table(own, schema=schema or None)
+
+
+def bound_text(text: str, parameters: Mapping[str, Bound], binder: Binder | None = None) -> sa.TextClause:
+    """A text of the definition, with `@name` as bound values.
+
+    Raises:
+        UserError: A parameter has no value.
+    """
+    used: dict[str, Bound] = {}
+
+    def by(found: Reference) -> str:
+        used[found.name] = value_of(found.name, parameters)  # type: ignore[arg-type]  # a watermark may be a decimal
+        return f"\0{found.name}\0"
+
+    # A colon of the text would otherwise begin a bound value of SQLAlchemy.
+    parts = [part.replace(":", r"\:") for part in replaced(text, by, Language.DATABASE).split("\0")]
+    for place in range(1, len(parts), 2):
+        name = parts[place]
+        parts[place] = binder(name, used[name]).replace(":", r"\:") if binder else f":p_{name}"
+    written = sa.text("".join(parts))
+    if binder:
+        return written
+    return written.bindparams(*(sa.bindparam(f"p_{name}", value, type_of(value)) for name, value in used.items()))

@@ -1,0 +1,117 @@
+"""What the types of a database are for a definition, and what is loaded of them.
+
+Values are loaded as text unless every value of the type fits the type of DuckDB: a value that does not fit is then an
+error of its row, by the same rules as in a text file.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from shared.definitions.models import ColumnType
+from shared.sources.typed import Known
+
+__all__ = ["BINARY", "of_driver", "of_postgresql", "of_sqlalchemy", "of_sqlite", "unreadable"]
+
+BINARY: Final = "binary"
+Found = Known | str
+
+_SQLALCHEMY: Final[tuple[tuple[type[Any], ColumnType | str], ...]] = (
+    (sa.types.LargeBinary, BINARY),
+    (sa.types._Binary, BINARY),  # noqa: SLF001 - the only base that BINARY, VARBINARY and BLOB of all dialects have
+    (sa.types.Boolean, ColumnType.BOOL),
+    (sa.types.Integer, ColumnType.NUMBER),
+    (sa.types.Numeric, ColumnType.NUMBER),
+    (sa.types.DateTime, ColumnType.DATE),
+    (sa.types.Date, ColumnType.DATE),
+)
+_PYTHON: Final[tuple[tuple[type[Any], ColumnType | str], ...]] = (
+    (bool, ColumnType.BOOL),
+    (int, ColumnType.NUMBER),
+    (float, ColumnType.NUMBER),
+    (decimal.Decimal, ColumnType.NUMBER),
+    (dt.date, ColumnType.DATE),
+    (dt.time, ColumnType.TEXT),
+    (uuid.UUID, ColumnType.TEXT),
+    (str, ColumnType.TEXT),
+    (bytes, BINARY),
+    (bytearray, BINARY),
+    (memoryview, BINARY),
+)
+# The names of pg_type. Of numeric and float8 the text has every value: NaN and numbers with more than 38 digits too.
+_POSTGRESQL: Final = {
+    **dict.fromkeys(("int2", "int4", "int8", "oid"), Known(ColumnType.NUMBER, ColumnType.NUMBER, "BIGINT")),
+    **dict.fromkeys(("numeric", "float4", "float8"), Known.as_text(ColumnType.NUMBER)),
+    "bool": Known(ColumnType.BOOL, ColumnType.BOOL, "BOOLEAN"),
+    "date": Known(ColumnType.DATE, ColumnType.DATE, "DATE"),
+    "timestamp": Known(ColumnType.DATE, ColumnType.DATE, "TIMESTAMP"),
+    "timestamptz": Known(ColumnType.DATE, ColumnType.DATE, "TIMESTAMP WITH TIME ZONE"),
+}
+# SQLite keeps any value in any column. What a column was declared as says what is meant:
+# https://www.sqlite.org/datatype3.html#determination_of_column_affinity
+_SQLITE: Final = (
+    (r"BLOB|BINARY", BINARY),
+    (r"BOOL", ColumnType.BOOL),
+    (r"DATE|TIMESTAMP", ColumnType.DATE),
+    (r"INT", ColumnType.NUMBER),
+    (r"CHAR|CLOB|TEXT", ColumnType.TEXT),
+    (r"REAL|FLOA|DOUB|NUM|DEC", ColumnType.NUMBER),
+)
+
+
+def unreadable(place: str, column: str) -> str:
+    """Why a column cannot be read."""
+    return f"{place}: the values of the column {column} are binary, and such values cannot be read"
+
+
+def of_sqlalchemy(kind: sa.types.TypeEngine[Any]) -> Found:
+    """What a reflected type is."""
+    return _found(next((meant for known, meant in _SQLALCHEMY if isinstance(kind, known)), ColumnType.TEXT))
+
+
+def of_driver(code: Any, dbapi: Any) -> Found:
+    """What the type code of a column is, by PEP 249; text where it says nothing.
+
+    Args:
+        code: What a cursor's description says: a Python type, or a code that equals a type object of the module.
+        dbapi: The module of the driver.
+    """
+    if isinstance(code, type):
+        return _found(next((meant for known, meant in _PYTHON if issubclass(code, known)), ColumnType.TEXT))
+    for name, meant in (("DATETIME", ColumnType.DATE), ("NUMBER", ColumnType.NUMBER)):
+        if getattr(dbapi, name, None) == code:
+            return Known.as_text(meant)
+    # BINARY of PyMySQL is also what TEXT columns have: a binary value is an error of its row.
+    return Known.as_text(ColumnType.TEXT)
+
+
+def of_postgresql(name: str) -> Found:
+    """What a type of PostgreSQL is, by its name in `pg_type`."""
+    return BINARY if name == "bytea" else _POSTGRESQL.get(name, Known.as_text(ColumnType.TEXT))
+
+
+def of_sqlite(declared: str) -> Found:
+    """What a column of SQLite is meant to hold; text where nothing is declared, as of an expression."""
+    return _found(next((meant for words, meant in _SQLITE if re.search(words, declared.upper())), ColumnType.TEXT))
+
+
+def _found(meant: ColumnType | str) -> Found:
+    return Known.as_text(meant) if isinstance(meant, ColumnType) else meant
+
+
+def refused_or_known(found: Iterable[tuple[str, Found]], place: str) -> Mapping[str, Found]:
+    """Column -> what is known of it, or why it cannot be read. A name that is there twice cannot be read."""
+    known: dict[str, Found] = {}
+    for name, each in found:
+        if name in known:
+            known[name] = f"{place} has several columns {name}; give each another name in the query"
+        else:
+            known[name] = unreadable(place, name) if each == BINARY else each
+    return known

@@ -1,0 +1,241 @@
+"""What a database refuses is told in words, and never with the password."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import sqlite3
+import threading
+import time
+import traceback
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.definitions.models import ConnectionModel, EnvironmentSecret, SqlConnection, SqlSource
+from shared.errors import UserError
+from shared.sources import SourceContext, open_source
+from shared.workspace import OutOfTimeError, Workspace
+from tests.postgresql.fixtures import Database
+from tests.postgresql.server import PASSWORD
+from tests.unit.sources.sql.reads import read, sqlite_url
+
+SECRET = "s3cret-0f-n0b0dy"
+
+
+def refused(url: str, **keys: Any) -> str:
+    """The message of a source that cannot be read; the password is nowhere in what was raised."""
+    with pytest.raises(UserError) as caught:
+        read(url, **keys)
+    told = "".join(traceback.format_exception(caught.value))
+    chain: BaseException | None = caught.value
+    while chain is not None:
+        told += repr(chain) + str(getattr(chain, "__dict__", ""))
+        chain = chain.__cause__ or chain.__context__
+    for secret in (PASSWORD, SECRET, url):
+        assert secret not in told
+    return caught.value.message
+
+
+def test_postgresql_says_what_is_wrong_with_the_address(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    """Password, database, host and port each have their words."""
+    caplog.set_level(logging.DEBUG)
+    server = database.server
+    assert "refuses the user or the password" in refused(server.url(database.name, password=SECRET), table="t")
+    assert "no database of this name" in refused(server.url("nothing"), table="t")
+    assert "host is not known" in refused(f"postgresql://app:{SECRET}@nowhere.invalid/x", table="t")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        assert "no database listens" in refused(f"postgresql://app:{SECRET}@127.0.0.1:{port}/x", table="t")
+    assert SECRET not in caplog.text
+    assert PASSWORD not in caplog.text
+
+
+STATEMENTS = [
+    ({"table": "nothing"}, 'there is no such table or view.*relation "nothing" does not exist'),
+    ({"query": "SELECT wrong FROM t"}, 'there is no such column.*column "wrong" does not exist'),
+    ({"query": "SELECT FROM WHERE"}, "it cannot read the statement.*syntax error"),
+    ({"table": "t", "filter": "number = "}, "it cannot read the statement"),
+    ({"query": "SELECT 1 / (number - 1) AS x FROM t"}, "fails on a value of a row.*22012"),
+    ({"query": "SELECT name::int AS x FROM t"}, "fails on a value of a row.*22P02"),
+    (
+        {"query": "WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone"},
+        "cannot read the statement.*must be at the top level",
+    ),
+    ({"query": "SELECT nextval('numbers') AS x"}, "would change data"),
+]
+
+
+@pytest.mark.parametrize(("keys", "message"), STATEMENTS)
+def test_postgresql_says_what_is_wrong_with_a_statement(database: Database, keys: dict[str, Any], message: str) -> None:
+    """Names of the statement are repeated and values are not; nothing is changed."""
+    database.run(
+        "CREATE TABLE t (number int, name text)", f"INSERT INTO t VALUES (1, '{SECRET}')", "CREATE SEQUENCE numbers"
+    )
+    assert re.search(message, refused(database.url, **keys))
+    assert database.run("SELECT count(*) FROM t") == [(1,)]
+
+
+def test_postgresql_says_what_a_user_may_not_read(database: Database) -> None:
+    """The table is named."""
+    database.run(
+        "CREATE TABLE t (number int)", "DROP ROLE IF EXISTS guest", f"CREATE ROLE guest LOGIN PASSWORD '{SECRET}'"
+    )
+    url = database.server.url(database.name, user="guest", password=SECRET)
+    assert "the user may not read this; grant SELECT (permission denied for table t)" in refused(url, table="t")
+
+
+def test_sqlite_says_what_is_wrong(tmp_path: Path) -> None:
+    """The file, the table, the column and the statement each have their words; no file is made."""
+    url = sqlite_url(tmp_path, "CREATE TABLE t (number integer)", "INSERT INTO t VALUES (1)")
+    assert "there is no such table" in refused(url, table="absent")
+    assert "there is no such column; check columns, query and filter (wrong)" in refused(
+        url, query="SELECT wrong FROM t"
+    )
+    assert "cannot read the statement" in refused(url, query="SELECT FROM WHERE")
+    missing = tmp_path / "missing.db"
+    assert "the file does not exist" in refused(f"sqlite:///{missing}", table="t")
+    assert not missing.exists()
+    missing.write_bytes(b"no database" * 1000)
+    assert "is not a SQLite database" in refused(f"sqlite:///{missing}", table="t")
+    assert "names a file" in refused("sqlite:///:memory:", table="t")
+    assert "system file" in refused("sqlite:////proc/self/environ", table="t")
+
+
+def test_a_locked_sqlite_file_is_told(tmp_path: Path) -> None:
+    """Another program that writes holds the file."""
+    url = sqlite_url(tmp_path, "CREATE TABLE t (number integer)")
+    with closing(sqlite3.connect(tmp_path / "source.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert "another program has locked it" in refused(url + "?timeout=0", table="t")
+
+
+def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of our extras is named; a driver of another maker by its package."""
+    for name in ("pymysql", "oracledb", "mssql_python", "pg8000", "psycopg"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    for scheme, remedy in {
+        "mysql": "pip install dynamics-sync[mysql]",
+        "mariadb": "pip install dynamics-sync[mysql]",
+        "oracle": "pip install dynamics-sync[oracle]",
+        "mssql": "pip install dynamics-sync[sqlserver]",
+        "postgres": "pip install dynamics-sync[postgresql]",
+        "postgresql+psycopg": "install the Python package of psycopg",
+    }.items():
+        assert remedy in refused(f"{scheme}://app:{SECRET}@h/d", table="t")
+
+
+@pytest.mark.parametrize("url", [f"//{SECRET}", f"postgresql://app:{SECRET}@h:port/d", f"db2://app:{SECRET}@h/d", ""])
+def test_a_url_that_cannot_be_used_is_not_repeated(url: str) -> None:
+    """The message shows how a URL is written, or which kinds there are."""
+    assert "://user:password@host" in (told := refused(url or "x", table="t")) or "supported are postgresql" in told
+
+
+def test_a_connection_is_named_and_must_be_a_database() -> None:
+    """The name may be a parameter; another kind of connection is refused."""
+    asked: list[str] = []
+
+    def connection(name: str) -> ConnectionModel:
+        asked.append(name)
+        if name == "crm":
+            return ConnectionModel(kind="connection", name="crm", type="dynamics")
+        return SqlConnection(kind="connection", name=name, type="sql", url=EnvironmentSecret(env="ERP_URL"))
+
+    def opened(name: str) -> None:
+        source = SqlSource.model_validate({"type": "sql", "connection": "@where", "table": "t"})
+        context = SourceContext(connection=connection, secret=lambda _: "sqlite:///none.db", parameters={"where": name})
+        with Workspace.open() as workspace:
+            open_source(source, context).columns(workspace)
+
+    with pytest.raises(UserError, match="the database of the connection erp: the file does not exist"):
+        opened("erp")
+    with pytest.raises(UserError, match="connection crm is of type dynamics; a source of type sql needs type sql"):
+        opened("crm")
+    assert asked == ["erp", "crm"]
+
+
+def busy(database: Database) -> int:
+    """How many other connections the database has."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    return int(database.run(asked)[0][0])
+
+
+def eventually_idle(database: Database) -> bool:
+    for _ in range(100):
+        if not busy(database):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+SLOW = {
+    "before the first row": "SELECT 1 AS number FROM pg_sleep(60)",
+    "between two rows": "SELECT n AS number, pg_sleep(CASE WHEN n = 1000 THEN 60 ELSE 0 END)::text AS x FROM generate_series(1, 5000) n",
+}
+
+
+@pytest.mark.parametrize("when", sorted(SLOW))
+def test_a_slow_statement_ends_with_the_time_of_the_run(database: Database, when: str) -> None:
+    """The server stops it, and no connection, cursor or transaction is left."""
+    source = SqlSource.model_validate({"type": "sql", "connection": {"env": "X"}, "query": SLOW[when]})
+    end = time.monotonic() + 1
+    with Workspace.open() as workspace, workspace.until(lambda: end - time.monotonic()):
+        opened = open_source(source, SourceContext(secret=lambda _: database.url))
+        opened.columns(workspace)
+        with pytest.raises(OutOfTimeError):
+            opened.load(workspace)
+    assert eventually_idle(database)
+
+
+def test_a_slow_statement_of_sqlite_ends_with_the_time_of_the_run(tmp_path: Path) -> None:
+    """SQLite is interrupted, and the file can be written at once."""
+    url = sqlite_url(tmp_path, "CREATE TABLE t (number integer)")
+    query = (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1e12) SELECT max(x) AS number FROM n"
+    )
+    source = SqlSource.model_validate({"type": "sql", "connection": {"env": "X"}, "query": query})
+    end = time.monotonic() + 1
+    with Workspace.open() as workspace, workspace.until(lambda: end - time.monotonic()):
+        opened = open_source(source, SourceContext(secret=lambda _: url))
+        opened.columns(workspace)
+        with pytest.raises(OutOfTimeError):
+            opened.load(workspace)
+    with closing(sqlite3.connect(tmp_path / "source.db", timeout=0)) as other:
+        other.execute("DROP TABLE t")
+
+
+def test_a_connection_that_is_lost_half_way_ends_the_read(database: Database) -> None:
+    """The server ends the connection in the middle of the rows."""
+    query = SLOW["between two rows"]
+
+    def terminate() -> None:
+        asked = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'"
+        while not database.run(asked):
+            time.sleep(0.05)
+
+    ending = threading.Thread(target=terminate)
+    ending.start()
+    with pytest.raises(UserError, match="the connection was lost; nothing was written"):
+        read(database.url, query=query)
+    ending.join()
+
+
+def test_a_read_leaves_nothing_open(database: Database) -> None:
+    """After the rows the connection is closed."""
+    read(database.url, query="SELECT 1 AS number")
+    assert eventually_idle(database)
+
+
+def test_a_read_is_one_snapshot(database: Database) -> None:
+    """Rows that are written while it is read are not in it."""
+    database.run("CREATE TABLE t AS SELECT n AS number FROM generate_series(1, 3) n")
+    slow = "SELECT (SELECT count(*) FROM t) AS before, pg_sleep(1)::text AS pause, (SELECT count(*) FROM t) AS after"
+    writing = threading.Timer(0.5, lambda: database.run("INSERT INTO t VALUES (4)"))
+    writing.start()
+    found, _ = read(database.url, query=slow)
+    writing.join()
+    assert found["before"] == found["after"] == [3]
