@@ -234,7 +234,14 @@ def test_a_read_is_one_snapshot(database: Database) -> None:
     """Rows that are written while it is read are not in it."""
     database.run("CREATE TABLE t AS SELECT n AS number FROM generate_series(1, 3) n")
     slow = "SELECT (SELECT count(*) FROM t) AS before, pg_sleep(1)::text AS pause, (SELECT count(*) FROM t) AS after"
-    writing = threading.Timer(0.5, lambda: database.run("INSERT INTO t VALUES (4)"))
+
+    def write() -> None:
+        reading = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'"
+        while not database.run(reading):
+            time.sleep(0.05)
+        database.run("INSERT INTO t VALUES (4)")
+
+    writing = threading.Thread(target=write)
     writing.start()
     found, _ = read(database.url, query=slow)
     writing.join()
