@@ -153,7 +153,7 @@ class App:
 
     def _unreachable(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         """Hosts of the source that a run would refuse."""
-        from shared.sources.reachable import unreachable  # noqa: PLC0415 - runs do without it
+        from shared.sources.rest.reachable import unreachable  # noqa: PLC0415 - runs do without it
 
         try:
             values = self.parameters(definition, {})

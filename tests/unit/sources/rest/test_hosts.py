@@ -14,7 +14,7 @@ from emulator.http.tls import Certificates
 from shared.definitions.models import DelimitedSource, RestConnection, RestSource
 from shared.errors import AbortRun, UserError
 from shared.http.reach import Reach
-from shared.sources.reachable import unreachable
+from shared.sources.rest.reachable import unreachable
 from tests.api_server import ApiServer, Reply, serving
 from tests.unit.sources.rest.conftest import context, ids
 
