@@ -128,6 +128,7 @@ class AttributeMetadata:
         min_value: Smallest number allowed, None when unlimited.
         choices: The options of a choice, state, status or boolean column.
         has_default: Whether the service fills in a value if a new record has none.
+        default: That value, of a choice or of a boolean column (0 or 1).
         targets: Logical names of the tables a lookup may point to.
         navigation: Target table -> the navigation property that writes the lookup (case kept).
         required: `ApplicationRequired`, `SystemRequired`, `Recommended` or `None`.
@@ -144,6 +145,7 @@ class AttributeMetadata:
     date_behavior: DateBehavior | None = None
     choices: tuple[Choice, ...] = ()
     has_default: bool = False
+    default: int | None = None
     targets: tuple[str, ...] = ()
     navigation: Mapping[str, str] = field(default_factory=dict)
     required: str = "None"

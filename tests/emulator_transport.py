@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 from emulator.http.options import Options
 from emulator.http.server import build_application
 from shared.dataverse import Connection, Dataverse, MetadataCache, Request, Response
+from shared.http.transport import Transport
 from shared.dataverse.write.controller import Controller, Sizes
 from shared.definitions.models import KeyMatch
 from shared.errors import AnswerLost
@@ -136,13 +137,15 @@ def _finish(coroutine: Coroutine[Any, Any, None]) -> None:
     raise AssertionError("the emulator waits")
 
 
-def client(transport: EmulatorTransport, key_match: KeyMatch = KeyMatch.SERVICE) -> Dataverse:
+def client(
+    transport: Transport, key_match: KeyMatch = KeyMatch.SERVICE, cache: MetadataCache | None = None
+) -> Dataverse:
     """A client with small chunks, in whose time waiting takes none."""
     return Dataverse(
         Connection(service_url=SERVICE, key_match=key_match),
         tokens=[FixedToken()],
         clock=QuickClock(),
         transport=transport,
-        cache=MetadataCache(),
+        cache=cache or MetadataCache(),
         controllers=lambda _: Controller(parallel=2, most_parallel=3, sizes=Sizes(fewest=1, first=2, most=4)),
     )

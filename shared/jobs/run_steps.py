@@ -86,7 +86,9 @@ class RunSteps:
             case Stage.MATCH:
                 return _without(self.leave_out, self._matching())
             case Stage.LINK:
-                links = link_steps(self.definition, self.entity, self.columns, of_events=self.stored_keys)
+                links = link_steps(
+                    self.definition, self.entity, self.columns, started=self.started, of_events=self.stored_keys
+                )
                 return _without(self.leave_out, links)
             case Stage.RECONCILE:
                 return _without(self.leave_out, self._reconciling())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from shared.definitions.models import (
     Column,
     Expire,
+    Lookup,
     Mapping,
     NullPolicy,
     SetColumns,
@@ -23,6 +24,8 @@ from shared.entities import AttributeMetadata, AttributeType, DateBehavior, Enti
 from shared.errors import DefinitionError, Problem
 from shared.state_rules import StateRules, rules_of
 from shared.transform.keys import normalise_key
+from shared.transform.lookups.conditions import condition_columns
+from shared.transform.lookups.names import match_columns
 from shared.workspace import quoted
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "Omit",
     "TargetColumn",
     "dropped_names",
+    "filtered_lookups",
     "key_columns",
     "layout",
     "mark_names",
@@ -154,13 +158,15 @@ class TargetColumn:
 def layout(definition: SyncDefinition, entity: EntityMetadata) -> tuple[TargetColumn, ...]:
     """Return the columns in the order of the mappings.
 
-    Columns that are not mapped come last: the other half of a state or status, and what marks records.
+    Columns that are not mapped come last: the other half of a state or status, what marks records, and what the filters
+    of lookups in the table itself look at.
 
     Raises:
         DefinitionError: A target column does not exist; `check` reports all such problems with better messages.
     """
     mapped = [_mapped(definition, entity, mapping) for mapping in definition.destination.mappings]
-    return (*_paired(mapped, entity), *_mark_columns(definition, entity))
+    columns = (*_paired(mapped, entity), *_mark_columns(definition, entity))
+    return (*columns, *_judged_columns(definition, entity, {column.name for column in columns}))
 
 
 def needs_version(layout: Sequence[TargetColumn]) -> bool:
@@ -306,12 +312,43 @@ def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMeta
 def _mark_columns(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[TargetColumn]:
     """The columns that mark records: read, so that a mark is set once; never compared with the source."""
     mapped = {mapping.target for mapping in definition.destination.mappings}
-    for name in mark_names(definition.sync_behaviour):
-        if name not in mapped:
-            attribute = _attribute(entity, name)
-            yield TargetColumn(
-                name=attribute.name, attribute=attribute, sql_type=sql_type(attribute), source_sql="NULL", writes=False
-            )
+    yield from (_read(entity, name) for name in mark_names(definition.sync_behaviour) if name not in mapped)
+
+
+def _judged_columns(
+    definition: SyncDefinition, entity: EntityMetadata, known: Collection[str]
+) -> Iterator[TargetColumn]:
+    """What decides whether a lookup with a filter finds a record of the table itself: read where it is not mapped."""
+    names = dict.fromkeys(
+        name
+        for mapping in definition.destination.mappings
+        for lookup in filtered_lookups(definition, entity, mapping)
+        for name in (
+            *condition_columns(lookup.filter or ""),
+            *match_columns(entity, lookup.match_in(entity.logical_name)),
+        )
+    )
+    unknown = {entity.primary_id, *known}
+    yield from (_read(entity, name) for name in names if name not in unknown and name in entity.attributes)
+
+
+def filtered_lookups(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping) -> Iterator[Lookup]:
+    """The entries of a lookup that search the table itself under a filter, as the run leaves its records.
+
+    A lookup in the sync key finds records as they are before the run.
+    """
+    attribute = _attribute(entity, mapping.target)
+    for lookup in mapping.lookups if mapping.target not in definition.sync_behaviour.sync_key else ():
+        if lookup.filter and entity.logical_name in (lookup.tables or attribute.targets[:1]):
+            yield lookup
+
+
+def _read(entity: EntityMetadata, name: str) -> TargetColumn:
+    """A column that is read and never written."""
+    attribute = _attribute(entity, name)
+    return TargetColumn(
+        name=attribute.name, attribute=attribute, sql_type=sql_type(attribute), source_sql="NULL", writes=False
+    )
 
 
 def mark_names(behaviour: SyncBehaviour) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a full sync with lookups does, read aloud in plain Python: no SQL, no requests."""
+"""What a sync with lookups does, in plain Python: no SQL, no requests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Literal
 
 __all__ = [
     "BAD",
+    "FILTERS",
+    "FLAG",
     "KEY",
     "TABLES",
     "TEXT",
@@ -31,26 +33,30 @@ BAD = "bad"
 class Table:
     """A table: its name in URLs, and its lookup columns with the tables that they refer to.
 
-    All tables have the columns `KEY` and `TEXT`; `keyed` says whether there is an alternate key over the first.
+    All tables have the columns `KEY`, `TEXT` and `FLAG`; no sync maps the last one. `keyed` says whether there is an
+    alternate key over the first, and `cascades` what the delete of a referenced record does: nothing is RemoveLink.
     """
 
     entity_set: str
     id: str
     refs: Mapping[str, tuple[str, ...]]
     keyed: bool = True
+    cascades: Mapping[tuple[str, str], Literal["Restrict", "Cascade"]] = field(default_factory=dict)
 
 
-KEY, TEXT = "new_number", "new_text"
+KEY, TEXT, FLAG = "new_number", "new_text", "new_flag"
 TABLES: Mapping[str, Table] = {
     "new_company": Table(
         entity_set="new_companies",
         id="new_companyid",
         refs={"new_parentid": ("new_company",), "new_contactid": ("new_person",)},
+        cascades={("new_parentid", "new_company"): "Restrict"},
     ),
     "new_person": Table(
         entity_set="new_people",
         id="new_personid",
         refs={"new_employerid": ("new_company", "new_person"), "new_friendid": ("new_person",)},
+        cascades={("new_employerid", "new_company"): "Cascade", ("new_friendid", "new_person"): "Cascade"},
     ),
     "new_deal": Table(
         entity_set="new_deals",
@@ -62,8 +68,17 @@ TABLES: Mapping[str, Table] = {
             "new_payerid": ("new_company",),
         },
         keyed=False,
+        cascades={("new_customerid", "new_company"): "Restrict"},
     ),
 }
+# Each by its OData text; a comparison with an empty column is true for `ne` alone.
+FILTERS: Mapping[str, Callable[[str | None, int | None], bool]] = {
+    f"{TEXT} eq 'X'": lambda text, _: (text or "").lower() == "x",
+    f"not ({TEXT} eq 'y')": lambda text, _: (text or "").lower() != "y",
+    f"{FLAG} ge 1": lambda _, flag: (flag or 0) >= 1,
+    f"({FLAG} eq null or {FLAG} eq 2) and {TEXT} ne null": lambda text, flag: flag in {None, 2} and bool(text),
+}
+"""The filters of lookups: OData -> whether a text and a flag pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +89,11 @@ class Entry:
     match: Literal["key", "text"]
     ambiguous: Literal["reject", "oldest", "newest"]
     default: str
+    filter: str = ""
+
+    def passes(self, text: str | None, flag: int | None) -> bool:
+        """Whether the filter lets a record through."""
+        return not self.filter or FILTERS[self.filter](text, flag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +113,23 @@ class Ref:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of the source; `values` has what each lookup searches for."""
+    """A row of the source; `values` has what each lookup searches for, and `action` what `delta` does."""
 
     key: str
     text: str
     kind: str
     values: Mapping[str, str]
+    action: str = "upsert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A definition and its source; `refuses`: the service refuses what is to get the text `BAD`."""
+    """A definition and its source.
+
+    Attributes:
+        refuses: The service refuses what is to get the text `BAD`.
+        deleted: Keys of the records that events delete; `dropped` has no meaning then.
+    """
 
     table: str
     refs: tuple[Ref, ...]
@@ -113,6 +139,8 @@ class Case:
     dropped: Literal["delete", "ignore"]
     exact: bool
     refuses: bool = False
+    strategy: Literal["full", "upsert", "delta"] = "full"
+    deleted: tuple[str, ...] | None = None
 
     def folded(self, text: str | None) -> str:
         """The form in which the sync compares a text."""
@@ -125,6 +153,7 @@ class Record:
 
     key: str | None
     text: str | None
+    flag: int | None = None
     created: str = "9999"
     refs: dict[str, str | None] = field(default_factory=dict)
 
@@ -142,12 +171,12 @@ class Expected:
 
     Attributes:
         rejected: Numbers of rows, from 1.
-        failed: Numbers of rows whose change fails.
+        failed: What fails: numbers of rows, and ids of records that cannot be deleted.
     """
 
     state: State
     rejected: set[int]
-    failed: set[int]
+    failed: set[int | str]
 
 
 @dataclass(slots=True)
@@ -174,7 +203,7 @@ class _Run:
         self.state = copy.deepcopy(state)
         self.own = self.state[case.table]
         self.rejected: set[int] = set()
-        self.failed: set[int] = set()
+        self.failed: set[int | str] = set()
         self.protected: set[str] = set()
         self.wanted: dict[int, Row] = {}
         self.found: dict[int, dict[str, _Found]] = {}
@@ -223,7 +252,8 @@ class _Run:
 
     def held(self, entry: Entry) -> Iterator[_Linkable]:
         for id_, record in self.state[entry.table].items():
-            yield _Linkable(id_, record.key, record.text, (record.created, 0, id_))
+            if entry.passes(record.text, record.flag):
+                yield _Linkable(id_, record.key, record.text, (record.created, 0, id_))
 
     def resolve(self, ref: Ref, row: Row, pool: Callable[[Entry], Iterator[_Linkable]]) -> _Found:
         value = row.values[ref.column]
@@ -261,6 +291,9 @@ class _Run:
         return {n: keys[key] for n, row in self.wanted.items() if (key := self.case.folded(row.key)) in keys}
 
     def dropped(self) -> set[str]:
+        if self.case.deleted is not None:
+            deleted = {*map(self.case.folded, self.case.deleted)}
+            return {id_ for id_, record in self.own.items() if record.key and self.case.folded(record.key) in deleted}
         if self.case.dropped != "delete":
             return set()
         spared = {*self.matched.values()}
@@ -276,13 +309,14 @@ class _Run:
             return
         for number, row in self.wanted.items():
             if number not in self.matched:
-                if self.case.new == "insert":
+                if self.case.new == "insert" and entry.passes(row.text or None, None):
                     yield _Linkable(f"row:{number}", row.key, row.text or None, ("9999", number, ""))
                 continue
             id_ = self.matched[number]
             have = self.own[id_]
             key, text = (have.key, have.text) if self.case.changed == "ignore" else (row.key, row.text or None)
-            yield _Linkable(id_, key, text, (have.created, number, id_))
+            if entry.passes(text, have.flag):
+                yield _Linkable(id_, key, text, (have.created, number, id_))
         gone = {*self.leaving, *self.matched.values()}
         yield from (each for each in self.held(entry) if each.id not in gone)
 
@@ -335,12 +369,47 @@ class _Run:
         for number, id_ in self.matched.items():
             if number in self.wanted and self.case.changed == "update":
                 self.change(number, id_)
-        for id_ in self.leaving - self.adopted:
-            del self.own[id_]
+        self.drop(self.leaving - self.adopted)
+
+    # -- Deleting
+
+    def drop(self, leaving: set[str]) -> None:
+        """Delete records, children first; what others still refer to stays, if the relationship restricts that."""
+        left = {*leaving}
+        while left:
+            last = {id_ for id_ in left if not any(id_ in self.parents_of(other) for other in left - {id_})}
+            for id_ in sorted(last or left):
+                if not self.delete(id_):
+                    self.failed.add(id_)
+                left.discard(id_)
+
+    def parents_of(self, id_: str) -> set[str | None]:
+        return {*self.own[id_].refs.values()} if id_ in self.own else set()
+
+    def delete(self, id_: str) -> bool:
+        """Delete a record with all that cascades; False if a record that stays restricts it."""
+        if id_ not in self.own:
+            return True  # it went with another one
+        gone = {(self.case.table, id_)}
+        level = gone
+        while level := {each for parent in level for each in self.referring(*parent, "Cascade")} - gone:
+            gone |= level
+        if any({*self.referring(*each, "Restrict")} - gone for each in gone):
+            return False
+        for table, each in gone:
+            del self.state[table][each]
+        ids = {each for _, each in gone}
         for records in self.state.values():
             for record in records.values():
-                every = {id_ for each in self.state.values() for id_ in each}
-                record.refs = {name: id_ if id_ in every else None for name, id_ in record.refs.items()}
+                record.refs = {name: None if other in ids else other for name, other in record.refs.items()}
+        return True
+
+    def referring(self, table: str, id_: str, verb: str) -> Iterator[tuple[str, str]]:
+        """The records that refer to one by relationships with a behaviour."""
+        for name, each in TABLES.items():
+            for other, record in self.state[name].items():
+                if any(record.refs.get(ref) == id_ and each.cascades.get((ref, table)) == verb for ref in each.refs):
+                    yield name, other
 
     def taken(self) -> dict[int, str]:
         """New row -> the record that has its key as the service compares keys."""
@@ -444,6 +513,91 @@ class _Run:
         have.refs |= refs
 
 
+class _Blind(_Run):
+    """Strategies that do not read the target: records are found by the values that they had before the run."""
+
+    def match(self) -> dict[int, str]:
+        return {}
+
+    def dropped(self) -> set[str]:
+        return set()
+
+    def linkable(self, entry: Entry) -> Iterator[_Linkable]:
+        yield from self.held(entry)
+        if entry.table == self.case.table:
+            known = {self.case.folded(getattr(each, entry.match)) for each in self.held(entry)}
+            for number, row in self.wanted.items():
+                value = row.key if entry.match == "key" else row.text
+                if self.case.folded(value) not in known:
+                    yield _Linkable(f"row:{number}", row.key, row.text or None, ("9999", number, ""))
+
+    def action(self, number: int) -> str:
+        return self.wanted[number].action if self.case.strategy == "delta" else "upsert"
+
+    def write(self) -> None:
+        self.holders = self.taken()
+        self.deferred = self.circles()
+        self.ends = {}
+        self.make_references()
+        creates = [number for number in self.wanted if self.action(number) in {"insert", "upsert"}]
+        for number in creates:
+            self.end_of(number)
+        self.close_circles()
+        for number in self.wanted:
+            if self.action(number) == "update":
+                self.update(number)
+        for number in self.wanted:
+            if self.action(number) == "delete":
+                self.remove(number)
+
+    def end_of(self, number: int) -> str | None:
+        if number in self.ends:
+            return self.ends[number]
+        self.ends[number] = None
+        row, have = self.wanted[number], self.holders.get(number)
+        if self.action(number) not in {"insert", "upsert"}:
+            return None
+        refs, complete = self.refs(number)
+        taken = have is not None and self.action(number) == "insert"
+        if not complete or taken or (self.case.refuses and row.text == BAD):
+            self.failed.add(number)
+            return None
+        id_ = have or f"new:{self.case.table}:{row.key}"
+        record = self.own.setdefault(id_, Record(key=row.key, text=None))
+        record.text = row.text or None
+        record.refs |= refs
+        self.ends[number] = id_
+        return id_
+
+    def close_circles(self) -> None:
+        for number in self.deferred & self.ends.keys():
+            if (id_ := self.ends[number]) is None:
+                continue
+            refs, complete = self.refs(number, deferred=True)
+            if complete:
+                self.own[id_].refs |= refs
+            else:
+                self.failed.add(number)
+
+    def update(self, number: int) -> None:
+        row, id_ = self.wanted[number], self.holders.get(number)
+        found = [self.refs(number), self.refs(number, deferred=True)]
+        complete = all(each for _, each in found)
+        if id_ is None or not complete or (self.case.refuses and row.text == BAD):
+            self.failed.add(number)
+            return
+        self.own[id_].text = row.text or None
+        for refs, _ in found:
+            self.own[id_].refs |= refs
+
+    def remove(self, number: int) -> None:
+        """Only what is to be created for it can stop it."""
+        id_ = self.holders.get(number)
+        uncreated = any(self.made.get(found.id or "", "") is None for found in self.found[number].values())
+        if uncreated or (id_ is not None and not self.delete(id_)):
+            self.failed.add(number)
+
+
 def expected(case: Case, state: State) -> Expected:
     """How a run ends; the state is all records before it."""
-    return _Run(case, state).run()
+    return (_Run if case.strategy == "full" else _Blind)(case, state).run()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
-import threading
 import time
 import unicodedata
 import urllib.error
@@ -35,9 +34,10 @@ from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.tokens import TokenProvider
 from shared.dataverse.write.controller import Controller, Sizes
 from shared.errors import SyncError
-from shared.http.transport import HttpTransport, Request, Response, Transport
+from shared.http.transport import HttpTransport
 from shared.jobs import RunOptions, RunState, RunSummary
 from shared.settings import Settings
+from tests.mortal_transport import Death, Killed, MortalTransport
 from tests.quick_clock import QuickClock
 
 SCHEMA = """
@@ -59,47 +59,6 @@ COLUMNS = ("new_number", "new_name", "new_size", "new_region", "new_expiredon")
 OURS, THEIRS = "ours", "theirs"
 POISON = "poison"
 TAKEN = 412  # another record has the alternate key
-
-
-class Killed(BaseException):
-    """The process is dead: nothing of it may run any more, so nothing may catch this."""
-
-
-@dataclass(slots=True)
-class Death:
-    """Kills at the n-th request from now: before it leaves, or when the server has acted on it."""
-
-    requests_left: int
-    after: bool
-    dead: bool = False
-
-
-class MortalTransport:
-    """A transport whose process may die; a dead one sends nothing."""
-
-    def __init__(self, inner: Transport, death: Death | None) -> None:
-        self._inner = inner
-        self._death = death
-        self._lock = threading.Lock()
-
-    def send(self, request: Request) -> Response:
-        death = self._death
-        if death is None:
-            return self._inner.send(request)
-        with self._lock:
-            death.requests_left -= 1
-            last = death.requests_left == 0
-            dead = death.dead
-            death.dead = dead or last
-        if dead or (last and not death.after):
-            raise Killed
-        response = self._inner.send(request)
-        if last:
-            raise Killed
-        return response
-
-    def close(self) -> None:
-        self._inner.close()
 
 
 class Network:

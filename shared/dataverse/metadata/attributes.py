@@ -60,6 +60,7 @@ def attribute_of(
         date_behavior=_BEHAVIORS.get(column.member("DateTimeBehavior").part("Value").text("")),
         choices=choices.get(name, ()),
         has_default=_has_default(column),
+        default=_default(column),
         targets=tuple(target.name() for target in column.member("Targets").items()),
         navigation=dict(navigation.get(name, {})),
         required=column.member("RequiredLevel").part("Value").text("None"),
@@ -74,6 +75,14 @@ def attribute_of(
 def _has_default(column: Answer) -> bool:
     """Two options nearly always have a default; a choice without a default has -1 or no value."""
     return column.member("DefaultValue").value is not None or column.member("DefaultFormValue").value not in {None, -1}
+
+
+def _default(column: Answer) -> int | None:
+    """The option that a new record gets."""
+    value = column.member("DefaultValue").value
+    if value is None:
+        value = column.member("DefaultFormValue").value
+    return int(value) if isinstance(value, int) and value != -1 else None
 
 
 def _type(column: Answer) -> AttributeType:

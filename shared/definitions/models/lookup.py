@@ -71,3 +71,7 @@ class Lookup(Model):
         if isinstance(self.match, dict):
             return tuple(self.match)
         return (self.entity,) if self.entity else ()
+
+    def match_in(self, table: str) -> str | tuple[str, ...]:
+        """What identifies a record of a table."""
+        return self.match[table] if isinstance(self.match, dict) else self.match

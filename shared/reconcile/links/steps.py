@@ -9,15 +9,16 @@ written after all records exist.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
 from shared.entities import EntityMetadata
-from shared.reconcile.columns import given, names, on_insert, payload, sent
-from shared.reconcile.decisions import hidden, protected
+from shared.reconcile.columns import given, names, on_insert, payload
+from shared.reconcile.decisions import hidden, looks_at_source, protected
 from shared.reconcile.links.dependencies import record_of
+from shared.reconcile.links.linkable import Linkable
 from shared.transform import TargetColumn, key_columns, late_lookups
-from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import Candidate, LookupColumn, Reference, link_name, references
 from shared.transform.lookups.creations import creation_steps, id_of
 from shared.transform.lookups.resolve import found_in_reference, link_update, report_links, unresolved
@@ -37,7 +38,12 @@ _DESIRED: Final = frozenset({Table.DESIRED})
 
 
 def link_steps(
-    definition: SyncDefinition, entity: EntityMetadata, layout: Sequence[TargetColumn], *, of_events: bool = False
+    definition: SyncDefinition,
+    entity: EntityMetadata,
+    layout: Sequence[TargetColumn],
+    *,
+    started: datetime,
+    of_events: bool = False,
 ) -> tuple[Step, ...]:
     """Return the steps that set the lookups which search the table itself.
 
@@ -48,11 +54,15 @@ def link_steps(
         definition: The sync.
         entity: Its table.
         layout: The target columns.
+        started: The start of the run: what `expire` sets.
         of_events: The rows are those of events: few, and their keys may be those that records have before they get
             new ones.
     """
     lookups = late_lookups(definition, entity)
-    return tuple(_Links(definition, entity, layout, lookups, of_events=of_events).steps()) if lookups else ()
+    if not lookups:
+        return ()
+    linkable = Linkable(definition, entity, layout, started=started, of_events=of_events)
+    return tuple(_Links(definition, entity, layout, lookups, linkable).steps())
 
 
 class _Links:
@@ -62,16 +72,15 @@ class _Links:
         entity: EntityMetadata,
         layout: Sequence[TargetColumn],
         lookups: Sequence[LookupColumn],
-        *,
-        of_events: bool,
+        linkable: Linkable,
     ) -> None:
         self._definition = definition
-        self._of_events = of_events
         self._entity = entity
         self._layout = {column.name: column for column in layout}
         self._keys = [f"_k{column.key_part}" for column in key_columns(layout)]
         self._lookups = lookups
         self._full = definition.sync_behaviour.strategy is Strategy.FULL
+        self._linkable = linkable
 
     def steps(self) -> Iterator[Step]:
         origin = "destination.mappings"
@@ -83,7 +92,7 @@ class _Links:
             needs=needs,
         )
         yield Step.creating(
-            "Note the records that are deleted",
+            "Note the records that are dropped",
             NewTable(name=Table.LEAVING, query=self._leaving()),
             needs=needs | {Table.RECORDS},
         )
@@ -93,11 +102,11 @@ class _Links:
                 f"Collect the records of {reference.entity.logical_name} as the run leaves them",
                 NewTable(
                     name=_linkable(reference),
-                    query=self._linkable(reference),
-                    is_view=self._times_searched(reference) == 1,
+                    query=self._linkable.query(reference),
+                    is_view=self._full and self._times_searched(reference) == 1,
                 ),
                 origin,
-                needs=needs | {Table.RECORDS, Table.LEAVING, reference.name},
+                needs=needs | self._of_policies() | {Table.RECORDS, Table.LEAVING, reference.name},
             )
         tables = {_linkable(each) if self._is_own(each) else each.name for each in references(self._lookups)}
         yield Step(
@@ -129,15 +138,29 @@ class _Links:
 SELECT desired._row, coalesce(target._id, {mapped}{provisional}) AS _id, target._id IS NULL AS is_new, target._created
 FROM desired LEFT JOIN current AS target ON {same}""".strip()
 
+    @property
+    def _drops(self) -> bool:
+        """Whether what becomes of dropped records matters: they are deleted, or a filter may see their mark."""
+        dropped = self._definition.sync_behaviour.dropped
+        filtered = any(each.filter for each in self._own_references())
+        return self._full and (dropped == "delete" or (dropped != "ignore" and filtered))
+
     def _leaving(self) -> str:
-        if not self._full or self._definition.sync_behaviour.dropped != "delete":
+        if not self._drops:
             return "SELECT _id FROM current LIMIT 0"
         return "SELECT _id FROM current ANTI JOIN (SELECT _id FROM records WHERE NOT is_new) AS kept USING (_id)"
 
     def _spared(self) -> Iterator[Step]:
-        """What is protected from being dropped stays."""
-        if not self._full or self._definition.sync_behaviour.dropped != "delete":
+        """What is protected from being dropped stays, and so do the records of others."""
+        if not self._drops:
             return
+        if self._definition.sync_behaviour.dropped_scope == "own":
+            yield Step(
+                "Keep the records of others",
+                "DELETE FROM leaving WHERE _id NOT IN (SELECT _id FROM ledger WHERE _own)",
+                "sync_behaviour.dropped_scope",
+                needs=frozenset({Table.LEAVING, Table.LEDGER}),
+            )
         yield Step(
             "Keep the records that are protected",
             f"DELETE FROM leaving\nWHERE {protected(self._keys)}\n  OR {hidden(self._keys)}",
@@ -158,60 +181,15 @@ FROM desired LEFT JOIN current AS target ON {same}""".strip()
         candidates = (each for lookup in self._lookups for each in lookup.candidates if each.reference == reference)
         return sum(2 if each.default else 1 for each in candidates)
 
-    def _linkable(self, reference: Reference) -> str:
-        keys = [f"_k{column.key_part}" for column in reference.columns]
-        listed = ", ".join(f"held.{key}" for key in keys)
-        held = f"SELECT held._id, held._created, 0 AS _place, {listed}\nFROM {reference.name} AS held"
-        after = [self._after(column) for column in reference.columns]
-        if None in after:  # the source does not set what is searched: new records cannot be found by it
-            return f"{held} ANTI JOIN leaving USING (_id)"
-        values = ", ".join(f"{value} AS {key}" for value, key in zip(after, keys, strict=True))
-        held_now = any("target." in value for value in after if value)
-        target = " LEFT JOIN current AS target ON target._id = records._id" if held_now else ""
-        rows = f"""
-SELECT records._id, records._created, records._row AS _place, {values}
-FROM records JOIN desired ON desired._row = records._row{target}
-WHERE {self._findable(reference)}""".strip()
-        if not self._full:
-            same = " AND ".join(f"held.{key} = found.{key}" for key in keys)
-            return f"""
-{held}
-UNION ALL
-SELECT * FROM ({rows}) AS found
-WHERE NOT EXISTS (SELECT 1 FROM {reference.name} AS held WHERE {same})""".strip()
-        others = "ANTI JOIN leaving USING (_id) ANTI JOIN records USING (_id)"
-        if not self._of_events:  # first by their ids alone: they are few, and the match columns of all are not folded
-            others = f"SEMI JOIN (SELECT _id FROM {reference.name} {others}) AS others USING (_id)"
-        return f"{rows}\nUNION ALL\n{held} {others}"
-
-    def _findable(self, reference: Reference) -> str:
-        conditions = ["true"]
-        if self._full and self._definition.sync_behaviour.new == "ignore":
-            conditions.append("NOT records.is_new")
-        if reference.filter and self._full:
-            conditions.append(f"(records.is_new OR records._id IN (SELECT _id FROM {reference.name}))")
-        return " AND ".join(conditions)
-
-    def _after(self, column: TargetColumn) -> str | None:
-        """SQL of a match column as the run leaves it, in comparable form; None if the source does not set it."""
-        if column.name == self._entity.primary_id:
-            return "records._id"
-        own = self._layout.get(column.name)
-        if own is None or not own.writes or own.late or own.attribute.polymorphic:
-            return None
-        if own.key_part and not self._of_events:  # the row's record has the same key, or is new
-            return f"desired._k{own.key_part}"
-        name = quoted(own.name)
-        given_here = sent(own)
-        if self._definition.sync_behaviour.changed == "ignore" or not own.attribute.updatable:
-            given_here = f"target._id IS NULL AND {given_here}"
-        value = f"CASE WHEN {given_here} THEN desired.{name} ELSE target.{name} END"
-        return normalise_key(column.attribute, value, self._definition.sync_behaviour.key_match)
+    def _of_policies(self) -> frozenset[Table]:
+        """The tables that rules for changed records and policies of writing look at."""
+        source = {Table.SOURCE} if looks_at_source(self._definition) else set()
+        return frozenset(source | ({Table.LEDGER} if self._definition.keeps_ledger else set()))
 
     def _found(self, candidate: Candidate) -> str:
         if not self._is_own(candidate.reference):
             return found_in_reference(candidate)
-        return found_in_reference(candidate, _linkable(candidate.reference), _AGE)
+        return found_in_reference(candidate, self._linkable.searched(candidate, _linkable(candidate.reference)), _AGE)
 
     # -- Parents ---------------------------------------------------------------------------------------------------
 

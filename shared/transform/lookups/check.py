@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shared.definitions.models import ColumnType, Expire, Lookup, Mapping, NullPolicy, Strategy, SyncDefinition
-from shared.entities import PARTY_ROLES, AttributeMetadata, EntityMetadata
+from shared.entities import PARTY_ROLES, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.transform.convert import fits
-from shared.transform.lookups.columns import match_columns
+from shared.transform.lookups.conditions import UnclearFilterError, condition_columns, condition_sql
+from shared.transform.lookups.names import match_columns
 from shared.transform.targets import source_columns
 from shared.workspace import parsed
 
@@ -23,7 +24,7 @@ def lookup_problems(definition: SyncDefinition, entity: EntityMetadata) -> Itera
         if attribute is None:
             continue
         path = f"destination.mappings[{place}]"
-        yield from _list(definition, mapping, attribute, path)
+        yield from _list(definition, entity, mapping, path)
         if not attribute.refers:
             if mapping.lookups:
                 message = f"{attribute.name} is of type {attribute.type}; only a lookup column can have a lookup"
@@ -35,9 +36,9 @@ def lookup_problems(definition: SyncDefinition, entity: EntityMetadata) -> Itera
             yield from _Lookup(definition, entity, mapping, attribute, own).problems(lookup)
 
 
-def _list(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
+def _list(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping, path: str) -> Iterator[Problem]:
     """What a list of parties cannot have."""
-    name = attribute.name
+    attribute, name = entity.attributes[mapping.target], mapping.target
     if not attribute.is_list:
         if mapping.delimiter is not None:
             message = f"{name} is of type {attribute.type}; only a list of activity parties can have a delimiter"
@@ -53,6 +54,9 @@ def _list(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMeta
         if lookup.entity_from or isinstance(lookup.match, tuple):
             key = "entity_from" if lookup.entity_from else "match"
             yield Problem(message=f"each party of {name} is one value; match one column", path=f"{own}.{key}")
+        if entity.logical_name in (lookup.tables or attribute.targets[:1]):
+            message = f"the parties of {name} cannot be records of {entity.logical_name}, which this sync writes itself"
+            yield Problem(message=f"{message}; leave out this entry", path=f"{own}.entity")
         if lookup.default is not None:
             yield Problem(message=f"{name} is a list, which has no default", path=f"{own}.default")
         if lookup.on_missing == "create":
@@ -153,7 +157,7 @@ class _Lookup:
         if entity is None:
             yield Problem(message=f"the environment has no table {table}", path=where)
             return
-        match = lookup.match[table] if isinstance(lookup.match, dict) else lookup.match
+        match = lookup.match_in(table)
         names = match_columns(entity, match)
         sources = [name for name in self._mapping.sources if name != lookup.entity_from] or [""]
         if len(sources) != len(names):
@@ -163,6 +167,8 @@ class _Lookup:
         for source, name in zip(sources, names, strict=True):
             yield from self._match(entity, source, name)
         yield from self._default(lookup, names)
+        if entity.logical_name == self._entity.logical_name:
+            yield from self._filter(lookup, names)
         if lookup.on_missing == "create":
             yield from self._create(lookup, entity, names)
 
@@ -181,6 +187,48 @@ class _Lookup:
         if not fits(kind, attribute):
             message = f"{name} of {entity.logical_name} is of type {attribute.type} and cannot hold a {kind}"
             yield Problem(message=message, path=path)
+
+    def _filter(self, lookup: Lookup, names: Sequence[str]) -> Iterator[Problem]:
+        """A filter in the synced table applies to records as the run leaves them, so it has to be worked out here."""
+        behaviour, path = self._definition.sync_behaviour, f"{self._path}.filter"
+        if not lookup.filter or self._attribute.name in behaviour.sync_key:
+            return
+        if behaviour.strategy is not Strategy.FULL:
+            message = f"the filter applies to records as the run leaves them, and strategy {behaviour.strategy} does "
+            yield Problem(message=f"{message}not read them: remove the filter, or use strategy full", path=path)
+            return
+        try:
+            condition_sql(lookup.filter, self._entity, lambda attribute: attribute.name)
+        except UnclearFilterError as error:
+            yield Problem(message=str(error), path=path)
+            return
+        filtered = condition_columns(lookup.filter)
+        for name in dict.fromkeys((*filtered, *names)):
+            if message := self._unknown_after(name, filters=name in filtered):
+                yield Problem(message=message, path=path)
+
+    def _unknown_after(self, name: str, *, filters: bool) -> str:
+        """Why it is not known what records hold in a column after the run; empty where it is known."""
+        attribute = self._entity.attributes.get(name)
+        mapped = {mapping.target: mapping for mapping in self._definition.destination.mappings}
+        if attribute is None or name == self._entity.primary_id:
+            return ""
+        if not attribute.readable:
+            return f"{name} of {self._entity.logical_name} cannot be read"
+        if name in mapped and self._is_late(mapped[name], attribute):
+            return f"a lookup in {self._entity.logical_name} sets {name} itself: it cannot be used with a filter"
+        if attribute.polymorphic and not filters:
+            return f"{name} can refer to several tables: it cannot be matched where the lookup has a filter"
+        if name in mapped:
+            return ""
+        given = attribute.type in {AttributeType.STATE, AttributeType.STATUS}
+        if filters and not given and (attribute.computed or not attribute.creatable or not attribute.clearable):
+            return f"the service sets {name} of a new record, so it is not known whether the filter lets it through"
+        return ""
+
+    def _is_late(self, mapping: Mapping, attribute: AttributeMetadata) -> bool:
+        tables = {table for each in mapping.lookups for table in each.tables or attribute.targets[:1]}
+        return self._entity.logical_name in tables
 
     def _default(self, lookup: Lookup, names: Sequence[str]) -> Iterator[Problem]:
         if lookup.default is None:
@@ -203,9 +251,16 @@ class _Lookup:
         if key is None or not key.active:
             message = f"on_missing: create needs an active alternate key of {entity.logical_name} over {said}"
             yield Problem(message=message, path=f"{self._path}.on_missing")
+        if lookup.filter:
+            message = "a record that the filter hides may have the values already, so none can be created: remove the "
+            yield Problem(message=f"{message}filter, or use another on_missing", path=f"{self._path}.on_missing")
         if links := [name for name in names if name in entity.attributes and entity.attributes[name].refers]:
             message = f"on_missing: create cannot set {_listed(links)} of {entity.logical_name}: it is a lookup itself"
             yield Problem(message=message, path=f"{self._path}.on_missing")
+        yield from self._further(lookup, entity, names)
+
+    def _further(self, lookup: Lookup, entity: EntityMetadata, names: Sequence[str]) -> Iterator[Problem]:
+        """The further columns of a new record."""
         labels = [column.label for column in self._definition.source.columns]
         for name, text in lookup.create.items():
             path = f"{self._path}.create.{name}"

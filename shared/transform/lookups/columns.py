@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from shared.definitions.models import Lookup, Mapping, SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.keys import normalise_key
+from shared.transform.lookups.names import match_columns
 from shared.transform.lookups.values import MatchValue, given_name, link_name, selector_name
 from shared.transform.targets import TargetColumn, sql_type
 from shared.workspace import Table, literal, quoted
 
 __all__ = [
-    "ID",
     "Candidate",
     "LookupColumn",
     "MatchValue",
@@ -31,13 +30,10 @@ __all__ = [
     "late_lookups",
     "link_name",
     "lookup_columns",
-    "match_columns",
     "references",
     "related_tables",
     "selector_name",
 ]
-
-ID: Final = "id"  # in `match`: the primary key, whatever its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,18 +149,6 @@ def related_tables(definition: SyncDefinition, entity: EntityMetadata) -> frozen
     return frozenset(named - {entity.logical_name})
 
 
-def match_columns(entity: EntityMetadata, match: str | tuple[str, ...]) -> tuple[str, ...]:
-    """The columns that `match` names: itself, those of an alternate key, or the primary key for `id`."""
-    if isinstance(match, tuple):
-        return tuple(entity.primary_id if name == ID else name for name in match)
-    if match == ID:
-        return (entity.primary_id,)
-    if match in entity.attributes:
-        return (match,)
-    key = next((key for key in entity.keys if key.name == match), None)
-    return key.columns if key is not None else (match,)
-
-
 def lookup_columns(definition: SyncDefinition, entity: EntityMetadata) -> tuple[LookupColumn, ...]:
     """The mapped lookups of a sync, in the order of the mappings.
 
@@ -272,7 +256,7 @@ class _Columns:
         lookup = entry.lookup
         sources = [name for name in entry.mapping.sources if name != lookup.entity_from] or [""]
         for table in self._tables(lookup, attribute):
-            match = lookup.match[table] if isinstance(lookup.match, dict) else lookup.match
+            match = lookup.match_in(table)
             entity = self._table(table, entry.path)
             names = match_columns(entity, match)
             values = tuple(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from shared.definitions.models import Strategy, SyncDefinition
-from shared.entities import EntityMetadata
+from shared.entities import AttributeMetadata, EntityMetadata
 from shared.transform.lookups.columns import LookupColumn, Reference, references
+from shared.transform.lookups.conditions import condition_sql
+from shared.transform.service_values import record_id
 from shared.transform.targets import TargetColumn
-from shared.workspace import NewTable, Step, Table
+from shared.workspace import NewTable, Step, Table, quoted
 
 __all__ = ["held_references", "held_steps"]
 
@@ -27,7 +29,6 @@ def held_references(
         each
         for each in references(lookups)
         if each.entity.logical_name == entity.logical_name
-        and not each.filter
         and all(_is_held(entity, columns, column) for column in each.columns)
         # The age is read where the sync key is not unique: whether it is depends on the service.
         and not each.by_age
@@ -44,13 +45,19 @@ def held_steps(entity: EntityMetadata, held: Sequence[Reference]) -> tuple[Step,
     return tuple(_held_step(entity, reference) for reference in held)
 
 
+def _value(entity: EntityMetadata) -> Callable[[AttributeMetadata], str]:
+    """The values that a filter compares."""
+    return lambda each: "_id" if each.name == entity.primary_id else record_id(each, quoted(each.name))
+
+
 def _held_step(entity: EntityMetadata, reference: Reference) -> Step:
     keys = [
         f"{'_id' if column.name == entity.primary_id else column.key_sql} AS _k{column.key_part}"
         for column in reference.columns
     ]
     items = ", ".join(("_id", "_created", *keys))
-    query = f"SELECT {items} FROM current\nUNION ALL\nSELECT {items} FROM set_aside"
+    passes = f" WHERE {condition_sql(reference.filter, entity, _value(entity))}" if reference.filter else ""
+    query = f"SELECT {items} FROM current{passes}\nUNION ALL\nSELECT {items} FROM set_aside{passes}"
     return Step.creating(
         f"Let lookups search the records of {entity.logical_name} that were read",
         NewTable(name=reference.name, query=query, is_view=True),

@@ -116,14 +116,53 @@ def test_of_several_new_records_the_rows_decide(workspace: Workspace, policy: st
     assert column(workspace, "parent")["1"] == (id_of(known) if known else ids[3])
 
 
-def test_only_records_that_pass_the_filter_are_found_and_new_ones(workspace: Workspace) -> None:
-    """The service looks at the filter, so what was not found there is not linked to, although the target has it."""
-    sync = linking(to("parent", match="accountnumber", filter="statecode eq 0", on_missing="clear"))
-    linked(workspace, sync, tree("", "", "1", "2", "3"), account=[account(1), account(2)], searched=[account(2)])
+FILTERED = to("parent", match="accountnumber", filter="staff ge 5 or notes eq 'x'", on_missing="clear")
 
-    found = column(workspace, "parent")
+
+def test_the_filter_applies_to_what_records_hold_after_the_run(workspace: Workspace) -> None:
+    """Of a mapped column the value of the row counts, of another one what the record holds; a new record has none."""
+    sync = linking(FILTERED, {"source": "b", "target": "staff"}, columns=())
+    rows = [[str(n), parent, staff] for n, parent, staff in ((1, "1", "5"), (2, "2", "1"), (3, "3", "9"), (4, "4", ""))]
+    rows += [["5", "8", ""], ["6", "9", ""], ["7", "5", ""]]
+    known = [account(1, staff=1), account(2, staff=7), account(4, notes="X"), account(8, staff=5), account(9)]
+    linked(workspace, sync, rows, account=known)
+
     ids = {row: str(id_) for row, id_ in workspace.query("SELECT _row, _id FROM records")}
-    assert (found["3"], found["4"], found["5"]) == (None, id_of(2), ids[3])
+    assert column(workspace, "parent") == {
+        "1": id_of(1), "2": None, "3": ids[3], "4": id_of(4), "5": id_of(8), "6": None, "7": None
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("dropped", "found"), [("ignore", id_of(2)), ({"set": {"staff": "1"}}, None), ({"set": {"staff": "8"}}, id_of(2))]
+)
+def test_a_record_that_gets_a_mark_is_found_if_the_filter_lets_the_mark_through(
+    workspace: Workspace, dropped: Any, found: str | None
+) -> None:
+    """The filter is applied to the record with its mark."""
+    linked(workspace, linking(FILTERED, dropped=dropped), [["1", "2", ""]], account=[account(2, staff=7)])
+
+    assert column(workspace, "parent") == {"1": found}
+
+
+@pytest.mark.parametrize(
+    ("write", "changed", "found"),
+    [
+        ("always", "update", {"1": None, "2": id_of(1)}),
+        ("on_insert", "update", {"1": id_of(1), "2": None}),
+        ("if_empty", "update", {"1": id_of(1), "2": None}),
+        ("always", "ignore", {"1": id_of(1), "2": None}),
+    ],
+)
+def test_a_value_that_the_run_does_not_write_is_not_searched(
+    workspace: Workspace, write: str, changed: str, found: dict[str, str | None]
+) -> None:
+    """The record keeps its name where the policy or the rule for changed records says so."""
+    named = {"source": "b", "target": "name", "write": write}
+    sync = linking(named, to("parent", match="name", on_missing="clear"), changed=changed)
+    linked(workspace, sync, [["1", "old", "new"], ["2", "new", ""]], account=[account(1, name="old")])
+
+    assert column(workspace, "parent") == found
 
 
 def test_without_reading_the_target_known_records_come_first(workspace: Workspace) -> None:
@@ -132,6 +171,16 @@ def test_without_reading_the_target_known_records_come_first(workspace: Workspac
 
     ids = {row: str(id_) for row, id_ in workspace.query("SELECT _row, _id FROM records")}
     assert column(workspace, "parent") == {"1": None, "2": id_of(1), "3": ids[2]}
+
+
+def test_without_reading_the_target_a_row_is_no_second_record_for_any_lookup(workspace: Workspace) -> None:
+    """Two lookups match different columns; the row of a record that the service has is not found beside it."""
+    by_name = to("second", source="b", match="name")
+    sync = linking({"source": "b", "target": "name"}, BY_NUMBER, by_name, strategy="upsert")
+    linked(workspace, sync, [["1", "1", "new"]], searched=[account(1, name="old")])
+
+    assert column(workspace, "parent") == {"1": id_of(1)}
+    assert errors(workspace) == []
 
 
 # -- Rows that are rejected -------------------------------------------------------------------------------------------

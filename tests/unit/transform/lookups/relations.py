@@ -27,6 +27,7 @@ from shared.workspace import Workspace, quoted
 from tests.unit.transform.world import ACCOUNT, SEGMENTS, definition, load
 
 T = AttributeType
+STARTED = datetime(2026, 3, 1, tzinfo=UTC)
 Records = Sequence[Mapping[str, Any]]
 
 
@@ -180,7 +181,7 @@ def linked(
     for step in current_finish_steps(columns, sync):
         workspace.run(step)
     read(workspace, late_lookups(sync, LINKED), tables)
-    for step in link_steps(sync, LINKED, columns):
+    for step in link_steps(sync, LINKED, columns, started=STARTED):
         workspace.run(step)
 
 
@@ -189,7 +190,7 @@ def planned(
 ) -> None:
     """Run all steps, up to `changes`."""
     linked(workspace, sync, rows, **tables)
-    for step in reconcile_steps(sync, layout(sync, LINKED), started=datetime(2026, 3, 1, tzinfo=UTC)):
+    for step in reconcile_steps(sync, layout(sync, LINKED), started=STARTED):
         workspace.run(step)
 
 

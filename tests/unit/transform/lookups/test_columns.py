@@ -9,7 +9,8 @@ import pytest
 
 from shared.errors import DefinitionError
 from shared.transform import check, desire_steps, early_lookups, late_lookups, layout, related_tables
-from shared.transform.lookups.columns import carried_columns, lookup_columns, match_columns
+from shared.transform.lookups.columns import carried_columns, lookup_columns
+from shared.transform.lookups.names import match_columns
 from tests.unit.transform.lookups.relations import CONTACT, LINKED, linking, to
 
 BY_CODE = {"match": "code"}
@@ -151,6 +152,41 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "on_missing: create cannot set boss of contact: it is a lookup itself",
     ),
     (
+        to("contact", match="code", on_missing="create", filter="rank eq 1"),
+        ".lookup.on_missing",
+        "a record that the filter hides may have the values already, so none can be created",
+    ),
+    (
+        to("parent", match="accountnumber", filter="contains(name, 'x')"),
+        ".lookup.filter",
+        "the filter of a lookup in the table that is synced can compare columns with values",
+    ),
+    (
+        to("parent", match="accountnumber", filter="nothing eq 1"),
+        ".lookup.filter",
+        "account has no column nothing",
+    ),
+    (
+        to("parent", match="accountnumber", filter="_parent_value eq null"),
+        ".lookup.filter",
+        "a lookup in account sets parent itself: it cannot be used with a filter",
+    ),
+    (
+        to("parent", match="accountnumber", filter="computed eq 'x'"),
+        ".lookup.filter",
+        "the service sets computed of a new record, so it is not known whether the filter lets it through",
+    ),
+    (
+        to("parent", match="accountnumber", filter="hidden eq 'x'"),
+        ".lookup.filter",
+        "hidden of account cannot be read",
+    ),
+    (
+        to("parent", match="owner", filter="name eq 'x'"),
+        ".lookup.filter",
+        "owner can refer to several tables: it cannot be matched where the lookup has a filter",
+    ),
+    (
         to("contact", match="code", on_missing="create", create={"fulname": "a"}),
         ".lookup.create.fulname",
         "contact has no column fulname; did you mean fullname?",
@@ -205,3 +241,15 @@ def test_a_column_with_several_tables_cannot_be_cleared_unread() -> None:
     )
     assert check(linking({**mapping, "on_null": "keep"}, strategy="upsert"), LINKED) == ()
     assert check(linking(mapping), LINKED) == ()
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "delta"])
+def test_a_filter_in_the_synced_table_needs_records_that_are_read(strategy: str) -> None:
+    """It applies to what they hold after the run; a filter in another table needs nothing."""
+    own, other = (
+        to("parent", match="accountnumber", filter="name eq 'x'"),
+        to("contact", match="code", filter="rank eq 1"),
+    )
+    (problem,) = check(linking(own, other, strategy=strategy), LINKED)
+    assert problem.path == "destination.mappings[1].lookup.filter"
+    assert f"strategy {strategy} does not read them" in problem.message

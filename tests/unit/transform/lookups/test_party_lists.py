@@ -113,6 +113,11 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ),
     (parties(entries=[BY_CODE, {**BY_CODE, "default": "c1"}]), ".lookup[1].default", "to is a list, which has no"),
     (parties(entity="contact", match="by_code", on_missing="create"), ".lookup.on_missing", "are not created"),
+    (
+        to("own", entries=[BY_CODE, {"entity": "account", "match": "accountnumber"}]),
+        ".lookup[1].entity",
+        "the parties of own cannot be records of account, which this sync writes itself",
+    ),
 ]
 
 
@@ -120,7 +125,8 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
 def test_what_a_list_cannot_have_is_reported_at_its_place(mapping: dict[str, Any], place: str, message: str) -> None:
     """Before a row is read; a sound list has no problem."""
     related = AttributeMetadata(name="related", type=AttributeType.PARTY_LIST, targets=("contact",))
-    table = replace(LINKED, attributes={**LINKED.attributes, "related": related})
+    own = AttributeMetadata(name="own", type=AttributeType.PARTY_LIST, targets=("contact", "account"))
+    table = replace(LINKED, attributes={**LINKED.attributes, "related": related, "own": own})
     found = [p.message for p in check(linking(mapping), table) if p.path == f"destination.mappings[1]{place}"]
     assert any(message in each for each in found), found
     assert check(linking(parties(**BY_CODE, delimiter="|")), table) == ()
