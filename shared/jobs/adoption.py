@@ -16,7 +16,7 @@ from shared.entities import EntityMetadata
 from shared.jobs.outcomes import settle_taken, taken_keys
 from shared.reconcile import adoption_steps
 from shared.reconcile.outcomes import adopted_updates_query
-from shared.transform import TargetColumn, layout
+from shared.transform import TargetColumn
 from shared.workspace import Workspace
 
 __all__ = ["Adoption"]
@@ -43,6 +43,7 @@ class Adoption:
         definition: SyncDefinition,
         dataverse: Dataverse,
         entity: EntityMetadata,
+        columns: Sequence[TargetColumn],
         parameters: Mapping[str, ParameterValue],
     ) -> Adoption | None:
         """The adoption of a batch; None if the strategy does not compare, because then inserts stay inserts."""
@@ -53,7 +54,7 @@ class Adoption:
             definition=definition,
             dataverse=dataverse,
             entity=entity,
-            columns=layout(definition, entity),
+            columns=columns,
             condition=condition,
         )
 

@@ -20,7 +20,7 @@ from shared.workspace import NewTable, Table, Workspace
 __all__ = ["creation_counts", "write_creations"]
 
 _TABLES: Final = (
-    NewTable(name="created_references", columns="(id UUID)"),
+    NewTable(name=Table.CREATED_REFERENCES, columns="(id UUID)"),
     NewTable(name="uncreated", columns="(id UUID, entity VARCHAR, message VARCHAR)"),
     NewTable(name="renamed", columns="(planned UUID, found UUID)"),
 )
@@ -36,9 +36,9 @@ def creation_counts(workspace: Workspace, columns: Sequence[TargetColumn]) -> tu
     if not columns or not workspace.has_table(Table.CREATIONS):
         return 0, 0
     planned = int(workspace.query(creations_count_query(columns))[0][0])
-    if not workspace.has_table("created_references"):
+    if not workspace.has_table(Table.CREATED_REFERENCES):
         return 0, planned
-    return int(workspace.query("SELECT count(*) FROM created_references")[0][0]), planned
+    return int(workspace.query(f"SELECT count(*) FROM {Table.CREATED_REFERENCES}")[0][0]), planned
 
 
 def write_creations(
@@ -91,7 +91,7 @@ def _keep(workspace: Workspace, dataverse: Dataverse, entity: EntityMetadata, ch
     """Note what became of a record; returns 1 for an error."""
     match outcome:
         case Applied():
-            workspace.execute("INSERT INTO created_references VALUES (?)", [outcome.id or change.id])
+            workspace.execute(f"INSERT INTO {Table.CREATED_REFERENCES} VALUES (?)", [outcome.id or change.id])
             found = outcome.id
         case Failed() if outcome.code in KEY_TAKEN:
             found = dataverse.find(entity, change.key)

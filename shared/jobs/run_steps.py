@@ -12,15 +12,14 @@ from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.reconcile import ledger_table_step, link_steps, reconcile_steps
 from shared.transform import (
+    Desire,
     Reference,
     TargetColumn,
     current_finish_steps,
     current_table_step,
     desire_steps,
-    early_lookups,
     held_references,
     held_steps,
-    late_lookups,
     reference_steps,
     references,
     settle_steps,
@@ -55,6 +54,7 @@ class RunSteps:
     """The steps of one run.
 
     Attributes:
+        desire: What the mappings compile to: once for all stages.
         columns: The target columns, in the order of `desired` and `current`.
         started: The start of the run, with time zone: what an expired record's date column is set to.
         target_rows: Called after the reading: about how many records `current` has.
@@ -65,6 +65,7 @@ class RunSteps:
 
     definition: SyncDefinition
     entity: EntityMetadata
+    desire: Desire
     columns: Sequence[TargetColumn]
     started: datetime
     target_rows: Callable[[], int] = lambda: 0
@@ -76,9 +77,9 @@ class RunSteps:
         """The steps of one stage, in order."""
         match stage:
             case Stage.SHAPE:
-                return shaping_steps(self.definition, self.entity, leave_out=self.leave_out)
+                return shaping_steps(self.desire, self.entity, leave_out=self.leave_out)
             case Stage.RESOLVE:
-                return resolving_steps(self.definition, self.entity, leave_out=self.leave_out)
+                return resolving_steps(self.desire, self.entity, leave_out=self.leave_out)
             case Stage.READ:
                 remembered = (ledger_table_step(self.columns),) if self.definition.keeps_ledger else ()
                 current = current_table_step(self.columns, stored_keys=self.stored_keys)
@@ -87,7 +88,12 @@ class RunSteps:
                 return _without(self.leave_out, self._matching())
             case Stage.LINK:
                 links = link_steps(
-                    self.definition, self.entity, self.columns, started=self.started, of_events=self.stored_keys
+                    self.definition,
+                    self.entity,
+                    self.columns,
+                    started=self.started,
+                    of_events=self.stored_keys,
+                    lookups=self.desire.late,
                 )
                 return _without(self.leave_out, links)
             case Stage.RECONCILE:
@@ -104,13 +110,13 @@ class RunSteps:
         """The references that need not be read: `current` has their records."""
         if self.stored_keys:
             return ()
-        return held_references(self.definition, self.entity, self.columns, late_lookups(self.definition, self.entity))
+        return held_references(self.definition, self.entity, self.columns, self.desire.late)
 
     def _matching(self) -> Iterator[Step]:
         held = self.held
         yield from current_finish_steps(self.columns, self.definition, keep_aside=bool(held))
         yield from held_steps(self.entity, held)
-        late = references(late_lookups(self.definition, self.entity))
+        late = references(self.desire.late)
         yield from reference_steps([each for each in late if each not in held])
 
     def _reconciling(self) -> tuple[Step, ...]:
@@ -123,19 +129,15 @@ class RunSteps:
         )
 
 
-def shaping_steps(
-    definition: SyncDefinition, entity: EntityMetadata, *, leave_out: Purpose = NOTHING
-) -> tuple[Step, ...]:
+def shaping_steps(desire: Desire, entity: EntityMetadata, *, leave_out: Purpose = NOTHING) -> tuple[Step, ...]:
     """The steps of the stage `SHAPE`, which depend on the definition and the metadata alone."""
-    early = reference_steps(references(early_lookups(definition, entity)))
-    return _without(leave_out, (*shape_steps(definition), *desire_steps(definition, entity), *early))
+    steps = (*shape_steps(desire.definition), *desire_steps(desire.definition, entity, desire))
+    return _without(leave_out, (*steps, *reference_steps(references(desire.early))))
 
 
-def resolving_steps(
-    definition: SyncDefinition, entity: EntityMetadata, *, leave_out: Purpose = NOTHING
-) -> tuple[Step, ...]:
+def resolving_steps(desire: Desire, entity: EntityMetadata, *, leave_out: Purpose = NOTHING) -> tuple[Step, ...]:
     """The steps of the stage `RESOLVE`, which depend on the definition and the metadata alone."""
-    return _without(leave_out, settle_steps(definition, entity))
+    return _without(leave_out, settle_steps(desire.definition, entity, desire))
 
 
 def _without(purposes: Purpose, steps: Iterable[Step]) -> tuple[Step, ...]:

@@ -19,6 +19,7 @@ from shared.reconcile.links.dependencies import (
     IDENTIFY_PARENTS,
     LINKED_CHANGES,
     NOT_SETTLED,
+    OTHER_IDS,
     UNKNOWN_PARENTS,
     actual_ids,
     failed_links,
@@ -142,9 +143,10 @@ def _follow_parents(writing: _Writing, workspace: Workspace, order: WriteOrder, 
 
     Where the run has stopped, new records may be missing because they were not sent, which is no failure.
     """
-    for column in order.late:
-        for statement in actual_ids(column):
-            workspace.execute(statement)
+    if workspace.query(OTHER_IDS):
+        for column in order.late:
+            for statement in actual_ids(column):
+                workspace.execute(statement)
     if not writing.stopped:
         workspace.execute(failed_parents(condition))
     return _changes(workspace, f"{condition} AND {NOT_SETTLED}")

@@ -2,7 +2,7 @@
 
 from shared.transform.check import check, check_expressions
 from shared.transform.current import current_finish_steps, current_table_step
-from shared.transform.desire import desire_of, desire_steps
+from shared.transform.desire import Desire, desire_of, desire_steps
 from shared.transform.keys import folded, normalise_key
 from shared.transform.lookups.columns import (
     LookupColumn,
@@ -25,6 +25,7 @@ from shared.transform.targets import Omit, TargetColumn, key_columns, layout, ne
 __all__ = [
     "SOURCE_ERRORS",
     "SOURCE_TYPES",
+    "Desire",
     "ErrorType",
     "LookupColumn",
     "MarkColumn",

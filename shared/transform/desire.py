@@ -75,6 +75,16 @@ class Desire:
     missing: RuleSet
 
     @property
+    def early(self) -> tuple[LookupColumn, ...]:
+        """The lookups that are resolved before the target is read."""
+        return tuple(lookup for lookup in self.lookups if not lookup.late)
+
+    @property
+    def late(self) -> tuple[LookupColumn, ...]:
+        """The lookups that may refer to records which this run writes."""
+        return tuple(lookup for lookup in self.lookups if lookup.late)
+
+    @property
     def rejected(self) -> str:
         """SQL condition over `desired`: the row is rejected."""
         return f"({self.shape.rules.rejected()} OR {self.missing.rejected()})"
@@ -122,13 +132,18 @@ def desire_of(definition: SyncDefinition, entity: EntityMetadata) -> Desire:
     )
 
 
-def desire_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Step, ...]:
+def desire_steps(definition: SyncDefinition, entity: EntityMetadata, desire: Desire | None = None) -> tuple[Step, ...]:
     """Return the steps that make `desired` of `shaped` and report what is wrong; lookups have no values yet.
+
+    Args:
+        definition: The sync.
+        entity: Its table.
+        desire: What its mappings compile to, where that is known already.
 
     Raises:
         DefinitionError: An expression cannot be read, or a target column does not exist.
     """
-    desire = desire_of(definition, entity)
+    desire = desire or desire_of(definition, entity)
     return (
         Step.creating(
             "Map to the target's columns",

@@ -21,14 +21,19 @@ _BOTH = _DESIRED | {Table.SOURCE_ERRORS}
 _DUPLICATE = literal(ErrorType.DUPLICATE_KEY)
 
 
-def settle_steps(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Step, ...]:
+def settle_steps(definition: SyncDefinition, entity: EntityMetadata, desire: Desire | None = None) -> tuple[Step, ...]:
     """Return the steps that resolve lookups, set rejected and filtered rows aside, keep one row a key, and count.
+
+    Args:
+        definition: The sync.
+        entity: Its table.
+        desire: What its mappings compile to, where that is known already.
 
     Raises:
         DefinitionError: An expression cannot be read, or a target column does not exist.
     """
-    desire = desire_of(definition, entity)
-    early = [lookup for lookup in desire.lookups if not lookup.late]
+    desire = desire or desire_of(definition, entity)
+    early = desire.early
     rejected = f"({desire.rejected} OR {unresolved(early)})" if early else desire.rejected
     filtered = f"SELECT _row FROM desired WHERE NOT {desire.shape.rules.rejected()} AND NOT {PASSES}"
     return (

@@ -34,6 +34,7 @@ class Table(StrEnum):
     DROP_ORDER = "drop_order"
     CHANGES = "changes"
     LEDGER_BEFORE = "ledger_before"
+    CREATED_REFERENCES = "created_references"
     OUTCOMES = "outcomes"
     LEDGER_AFTER = "ledger_after"
     HOLDERS = "holders"

@@ -20,7 +20,7 @@ from shared.jobs.batch.preparation import prepare
 from shared.jobs.progress import NoProgress
 from shared.jobs.writing import WriteOrder, write_changes
 from shared.state import StateStore
-from shared.transform import SOURCE_ERRORS, layout
+from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, quoted
 from tests.emulator_transport import client
 from tests.mortal_transport import Death, Killed, MortalTransport
@@ -87,9 +87,9 @@ def changes_of(case: Case) -> list[tuple[Any, ...]]:
 def run(case: Case, dataverse: Dataverse) -> Done:
     with Workspace.open(threads=1) as workspace:
         job, tools = planned(case, workspace, dataverse)
-        entity = prepare(job, tools, workspace, STARTED).entity
-        columns = layout(job.definition, entity)
-        adoption = Adoption.of(job.definition, tools.dataverse, entity, {})
+        prepared = prepare(job, tools, workspace, STARTED)
+        entity, columns = prepared.entity, prepared.columns
+        adoption = Adoption.of(job.definition, tools.dataverse, entity, columns, {})
         order = WriteOrder.of(adoption, job.definition, columns)
         write_changes(workspace, tools.dataverse, entity, WriteLimits(), NoProgress(), order)
         ends = workspace.query(

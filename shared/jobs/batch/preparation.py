@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -16,7 +17,7 @@ from shared.jobs.progress import Phase
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
 from shared.sources import completed
-from shared.transform import check, desire_of, early_lookups, late_lookups, layout
+from shared.transform import TargetColumn, check, desire_of
 from shared.workspace import Step, Workspace
 
 __all__ = ["Prepared", "completed_job", "explained", "prepare"]
@@ -28,10 +29,12 @@ class Prepared:
 
     Attributes:
         entity: The metadata of the target's table.
+        columns: The target columns.
         memory: The ledger; None where the sync keeps none.
     """
 
     entity: EntityMetadata
+    columns: Sequence[TargetColumn]
     memory: Remembering | None
 
     def notes(self) -> tuple[str, ...]:
@@ -73,7 +76,7 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
         for step in steps.of(stage):
             workspace.run(step)
     make_outcomes(workspace)
-    return Prepared(entity=entity, memory=memory)
+    return Prepared(entity=entity, columns=steps.columns, memory=memory)
 
 
 def explained(definition: SyncDefinition, entity: EntityMetadata, *, started: datetime) -> tuple[Step, ...]:
@@ -92,10 +95,12 @@ def _steps(
     """The steps of a run in a workspace, or of one that is only explained."""
     if problems := check(definition, entity):
         raise DefinitionError(problems)
+    desire = desire_of(definition, entity)
     return RunSteps(
         definition=definition,
         entity=entity,
-        columns=layout(definition, entity),
+        desire=desire,
+        columns=desire.columns,
         started=started,
         target_rows=lambda: _records(workspace) if workspace else 0,
     )
@@ -132,8 +137,7 @@ class _Preparation:
                 if self.memory:
                     self.memory.load(self.workspace)
             case Stage.LINK:
-                late = late_lookups(self.job.definition, self.steps.entity)
-                held = self.steps.held
+                late, held = self.steps.desire.late, self.steps.held
                 read_references(self.workspace, self.tools.dataverse, late, self.job.parameters, held=held)
             case Stage.RECONCILE:
                 phase(Phase.RECONCILE)
@@ -143,9 +147,8 @@ class _Preparation:
         self.tools.source.load(self.workspace)
 
     def _resolve(self) -> None:
-        definition, entity = self.job.definition, self.steps.entity
-        if lookups := early_lookups(definition, entity):
-            unless = desire_of(definition, entity).removed
+        if lookups := self.steps.desire.early:
+            unless = self.steps.desire.removed
             read_references(self.workspace, self.tools.dataverse, lookups, self.job.parameters, unless=unless)
 
     def _read(self) -> None:

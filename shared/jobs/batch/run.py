@@ -31,7 +31,7 @@ from shared.reconcile import samples as read_samples
 from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
 from shared.state import PlanUse
 from shared.telemetry import log_context
-from shared.transform import TargetColumn, layout
+from shared.transform import TargetColumn
 from shared.workspace import OutOfTimeError, Workspace
 
 __all__ = ["NotDueError", "PlanReport", "plan_batch", "run_batch"]
@@ -100,8 +100,7 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
     with tools.open_workspace() as workspace:
         job = completed_job(job, tools, workspace)
         prepared = prepare(job, tools, workspace, tools.clock.now())
-        entity = prepared.entity
-        columns = layout(job.definition, entity)
+        entity, columns = prepared.entity, prepared.columns
         shown = read_samples(workspace.query(sample_query(sample)))
         return PlanReport(
             sync=job.definition.name,
@@ -180,7 +179,7 @@ class _Run:
             with workspace.until(self._left if self.job.options.deadline is not None else None):
                 self.job = completed_job(self.job, self.tools, workspace)
                 prepared = prepare(self.job, self.tools, workspace, self.log.started)
-                self._columns = layout(self.job.definition, prepared.entity)
+                self._columns = prepared.columns
                 plan = _plan(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
@@ -201,7 +200,7 @@ class _Run:
         return summary
 
     def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
-        adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self.job.parameters)
+        adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self._columns, self.job.parameters)
         order = WriteOrder.of(adoption, self.job.definition, self._columns)
         write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
 

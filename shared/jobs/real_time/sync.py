@@ -17,15 +17,13 @@ from shared.errors import DefinitionError
 from shared.events import FoldRules, Reader, Selection, carried_definition, fields_of
 from shared.jobs.run_steps import resolving_steps, shaping_steps
 from shared.transform import (
+    Desire,
     LookupColumn,
     Omit,
     TargetColumn,
     check,
     desire_of,
-    early_lookups,
     key_columns,
-    late_lookups,
-    layout,
 )
 from shared.workspace import Purpose, Step
 
@@ -162,9 +160,14 @@ class PreparedSync:
         return fields_of(self.definition, self._identity)
 
     @cached_property
+    def desire(self) -> Desire:
+        """What the mappings compile to."""
+        return desire_of(self.definition, self.entity)
+
+    @cached_property
     def layout(self) -> tuple[TargetColumn, ...]:
         """The target columns; any of them may be left out of an event."""
-        return tuple(replace(column, omit=Omit.FLAGGED) for column in layout(self.definition, self.entity))
+        return tuple(replace(column, omit=Omit.FLAGGED) for column in self.desire.columns)
 
     @cached_property
     def keys(self) -> tuple[TargetColumn, ...]:
@@ -174,12 +177,12 @@ class PreparedSync:
     @cached_property
     def late(self) -> tuple[LookupColumn, ...]:
         """The lookups that may refer to records which the events create; they are resolved in each wave."""
-        return late_lookups(self.definition, self.entity)
+        return self.desire.late
 
     @cached_property
     def in_order(self) -> bool:
         """Whether the order of the writes matters: changes may refer to records that others create."""
-        created = any(lookup.policy == "create" for lookup in early_lookups(self.definition, self.entity))
+        created = any(lookup.policy == "create" for lookup in self.desire.early)
         return created or bool(self.late)
 
     @cached_property
@@ -203,13 +206,14 @@ class PreparedSync:
         definition = carried_definition(self.definition, carried, targets=self._identity if deletes else None)
         if definition is None:
             return None
+        desire = desire_of(definition, self.entity)
         return Group(
             fields=tuple(column.name for column in definition.source.columns if column.read),
             labels=tuple(column.label for column in definition.source.columns),
-            steps=shaping_steps(definition, self.entity, leave_out=_LEFT_OUT),
-            lookups=early_lookups(definition, self.entity),
-            unless=desire_of(definition, self.entity).removed,
-            settling=resolving_steps(definition, self.entity, leave_out=_LEFT_OUT),
-            layout=layout(definition, self.entity),
-            late=late_lookups(definition, self.entity),
+            steps=shaping_steps(desire, self.entity, leave_out=_LEFT_OUT),
+            lookups=desire.early,
+            unless=desire.removed,
+            settling=resolving_steps(desire, self.entity, leave_out=_LEFT_OUT),
+            layout=desire.columns,
+            late=desire.late,
         )

@@ -132,6 +132,7 @@ class Wave:
         steps = RunSteps(
             definition=definition,
             entity=self.sync.entity,
+            desire=self.sync.desire,
             columns=self.sync.layout,
             started=self.started,
             stored_keys=True,

@@ -16,7 +16,7 @@ from shared.jobs.real_time.boundary import Failure
 from shared.jobs.writing import WriteOrder, write_changes
 from shared.reconcile.links.dependencies import FORGET_CREATED
 from shared.reconcile.outcomes import Result, results_query
-from shared.workspace import Workspace
+from shared.workspace import Table, Workspace
 
 __all__ = ["Fate", "WaveWriting"]
 
@@ -24,7 +24,6 @@ Fate = str | Failure  # the name of a count, or why a change was not made
 
 _SPARED: Final = "ignored"
 _REFUSED: Final = "Failed Operation"
-_CREATED: Final = "created_references"
 _PAUSE: Final = 30.0  # seconds that the host had better wait
 
 
@@ -71,7 +70,7 @@ class WaveWriting:
         except AbortRun as error:
             aborted = error.message
         finally:
-            if self.workspace.has_table(_CREATED):
+            if self.workspace.has_table(Table.CREATED_REFERENCES):
                 self.workspace.execute(FORGET_CREATED)
         outcomes = {number: ended for number, *ended in self.workspace.query(results_query())}
         skipped = sum(result == Result.SKIPPED for result, _, _ in outcomes.values())

@@ -16,6 +16,7 @@ __all__ = [
     "IDENTIFY_PARENTS",
     "LINKED_CHANGES",
     "NOT_SETTLED",
+    "OTHER_IDS",
     "UNKNOWN_PARENTS",
     "actual_ids",
     "creations_count_query",
@@ -127,7 +128,7 @@ def creations_count_query(columns: Sequence[TargetColumn]) -> str:
     return f"SELECT count(*) FROM creations WHERE {_referred(columns)}"
 
 
-FORGET_CREATED: Final = "DELETE FROM creations WHERE id IN (SELECT id FROM created_references)"
+FORGET_CREATED: Final = f"DELETE FROM {Table.CREATIONS} WHERE id IN (SELECT id FROM {Table.CREATED_REFERENCES})"
 """SQL that leaves the records that are still to be created."""
 
 
@@ -166,6 +167,12 @@ FROM desired JOIN renamed ON renamed.planned = {record_of(column)}""".strip(),
 def record_of(column: LookupColumn | TargetColumn) -> str:
     """SQL of the id of the record that a lookup column of `desired` refers to."""
     return record_id(column.attribute, f"desired.{quoted(column.name)}")
+
+
+OTHER_IDS: Final = """
+SELECT 1 FROM new_records JOIN changes ON changes._row = new_records._row JOIN outcomes USING (_change)
+WHERE outcomes.id <> new_records._id LIMIT 1""".strip()
+"""SQL that gives a row if a new parent has another id than it was to get: it was adopted, or addressed by its key."""
 
 
 def actual_ids(column: TargetColumn) -> tuple[str, str]:

@@ -44,6 +44,7 @@ def link_steps(
     *,
     started: datetime,
     of_events: bool = False,
+    lookups: Sequence[LookupColumn] | None = None,
 ) -> tuple[Step, ...]:
     """Return the steps that set the lookups which search the table itself.
 
@@ -57,8 +58,9 @@ def link_steps(
         started: The start of the run: what `expire` sets.
         of_events: The rows are those of events: few, and their keys may be those that records have before they get
             new ones.
+        lookups: The lookups that search the table itself, where they are known already.
     """
-    lookups = late_lookups(definition, entity)
+    lookups = late_lookups(definition, entity) if lookups is None else lookups
     if not lookups:
         return ()
     linkable = Linkable(definition, entity, layout, started=started, of_events=of_events)

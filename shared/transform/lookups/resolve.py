@@ -189,7 +189,8 @@ class _Value:
                 results.append(f"WHEN {joined}.n > 1 THEN {joined}.n")
             values.append(f"WHEN {joined}.id IS NOT NULL THEN {self._reference(candidate, f'{joined}.id')}")
             results.append(f"WHEN {joined}.id IS NOT NULL THEN NULL")
-        default = self._default()
+        default = ", ".join(self._reference(each, f"{alias}.id") for each, alias in self._defaults())
+        default = f"coalesce({default})" if default else ""
         if default:
             results.append(f"WHEN {default} IS NOT NULL THEN NULL")
         results.append(f"WHEN {given} THEN {NOT_FOUND}")
@@ -203,6 +204,12 @@ class _Value:
             if candidate.when:
                 same.append(f"{self._own(selector_name(self._lookup.name))} = {literal(candidate.when)}")
             yield f"LEFT JOIN ({self._found(candidate)}) AS {joined} ON {' AND '.join(same)}"
+        for candidate, alias in self._defaults():
+            same = [f"k{place} = {key}" for place, key in enumerate(candidate.default, 1)]
+            if candidate.lookup.on_ambiguous == "reject":
+                same.append("n = 1")
+            found = f"SELECT id FROM ({self._found(candidate)}) WHERE {' AND '.join(same)}"
+            yield f"LEFT JOIN ({found}) AS {alias} ON true"
 
     def sets(self) -> Iterator[str]:
         name, value, result = self._lookup.name, f"found.v{self._number}", f"found.s{self._number}"
@@ -236,17 +243,11 @@ class _Value:
             return record
         return f"{literal(candidate.table + ':')} || CAST({record} AS VARCHAR)"
 
-    def _default(self) -> str:
-        """SQL of the record that is used where the source is empty or finds nothing; empty without one."""
-        found = []
-        for candidate in self._lookup.candidates:
+    def _defaults(self) -> Iterator[tuple[Candidate, str]]:
+        """The entries that search for a default where the source is empty or finds nothing, each with its alias."""
+        for place, candidate in enumerate(self._lookup.candidates):
             if candidate.default:
-                same = " AND ".join(f"k{place} = {key}" for place, key in enumerate(candidate.default, 1))
-                if candidate.lookup.on_ambiguous == "reject":
-                    same += " AND n = 1"
-                query = f"(SELECT id FROM ({self._found(candidate)}) WHERE {same})"
-                found.append(self._reference(candidate, query))
-        return f"coalesce({', '.join(found)})" if found else ""
+                yield candidate, f"{self._alias(place)}_default"
 
 
 def unresolved(lookups: Sequence[LookupColumn]) -> str:

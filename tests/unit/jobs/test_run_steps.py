@@ -14,7 +14,7 @@ from shared.definitions import SyncDefinition
 from shared.jobs import explained
 from shared.jobs.run_steps import NOTHING, RunSteps, Stage
 from shared.reconcile import adoption_steps
-from shared.transform import layout
+from shared.transform import desire_of, layout
 from shared.workspace import Purpose, Step, Table, Workspace
 from tests.unit.transform.world import ACCOUNT, definition, load
 
@@ -60,7 +60,12 @@ def test_a_step_needs_the_tables_in_its_sql_and_earlier_steps_have_made_them(
     run = sync(behaviour)
     columns = layout(run, ACCOUNT)
     steps = RunSteps(
-        definition=run, entity=ACCOUNT, columns=columns, started=STARTED, target_rows=lambda: records
+        definition=run,
+        entity=ACCOUNT,
+        desire=desire_of(run, ACCOUNT),
+        columns=columns,
+        started=STARTED,
+        target_rows=lambda: records,
     ).all()
     made: set[str] = {Table.SOURCE_RAW, Table.HOLDERS, Table.OUTCOMES}
     for step in (*steps, *adoption_steps(run, columns)):
@@ -98,7 +103,10 @@ def test_a_step_that_writes_down_changes_names_the_decision_that_it_works_on() -
 def result(behaviour: Mapping[str, Any], leave_out: Purpose) -> tuple[list[Any], list[Any], int]:
     """Decisions, changes and the number of steps of a run over rows that differ from the records in every way."""
     run = sync(behaviour)
-    steps = RunSteps(definition=run, entity=ACCOUNT, columns=layout(run, ACCOUNT), started=STARTED, leave_out=leave_out)
+    desire = desire_of(run, ACCOUNT)
+    steps = RunSteps(
+        definition=run, entity=ACCOUNT, desire=desire, columns=desire.columns, started=STARTED, leave_out=leave_out
+    )
     with Workspace.open(threads=1) as workspace:
         load(workspace, run, [("new", "a", "insert"), ("same", "b", "update"), ("other", "c", "delete")])
         for stage in Stage:
@@ -127,8 +135,14 @@ def test_what_is_left_out_changes_nothing_where_it_has_nothing_to_do(behaviour: 
 def test_the_result_is_never_left_out() -> None:
     """Whatever a reader leaves out, the tables that the writer needs are made."""
     run = sync({})
+    desire = desire_of(run, ACCOUNT)
     steps = RunSteps(
-        definition=run, entity=ACCOUNT, columns=layout(run, ACCOUNT), started=STARTED, leave_out=~Purpose.RESULT
+        definition=run,
+        entity=ACCOUNT,
+        desire=desire,
+        columns=desire.columns,
+        started=STARTED,
+        leave_out=~Purpose.RESULT,
     ).all()
     made = {step.creates.name for step in steps if step.creates}
     assert made >= {Table.DESIRED, Table.CURRENT, Table.DECISIONS, Table.CHANGES}
