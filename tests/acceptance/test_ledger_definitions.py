@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from shared.cli.real_time import feed
 from tests.acceptance.test_remembering import edit, forget, held
 from tests.acceptance.world import World, accounts, world
 
@@ -76,6 +78,20 @@ def test_a_definition_runs_twice_in_each_state(here: World, name: str) -> None:
     found = twice(here, name, _BACK)
     assert found["2"] | back == found["2"]
     assert list(found) == ["1", "2"]
+
+
+@pytest.mark.parametrize(("name", "city"), [("always", "Rome"), ("if-empty", "Paris"), ("on-insert", "Paris")])
+def test_a_policy_of_writing_holds_for_events(here: World, name: str, city: str) -> None:
+    """The same definitions take events; what is sent again changes nothing."""
+    name = f"write-{name}"
+    here.define((_DEFINITIONS / f"{name}.yaml").read_text("utf-8"), name)
+    for first, last in (("One", "Paris"), ("Uno", "Rome")):
+        event = {"op": "u", "number": "1", "name": first, "city": last}
+        (here.folder / "events.ndjson").write_text(json.dumps(event), "utf-8")
+        for _ in range(2):
+            counts = dict(feed(here.app, name, str(here.folder / "events.ndjson")).syncs[name])
+        assert counts == {"events": 1, "unchanged": 1}
+    assert held(here)["1"] | {"name": "Uno", "address1_city": city} == held(here)["1"]
 
 
 def test_every_definition_is_run() -> None:
