@@ -113,6 +113,10 @@ class EmulatorTransport:
         """Update a record by its path."""
         self._json("PATCH", path, record)
 
+    def delete(self, path: str) -> None:
+        """Delete a record by its path."""
+        self._json("DELETE", path)
+
     def records(self, query: str) -> list[dict[str, Any]]:
         """The records of the first page that a query finds."""
         found: list[dict[str, Any]] = self._json("GET", query)["value"]
