@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from shared.events import Message
+from shared.events import Message, named
 
 __all__ = ["HostEvent", "received"]
 
-# AMQP's content type, as the host's extension and the Event Hubs SDK name it, among system and application properties.
-_CONTENT_TYPES = ("content-type", "contenttype", "content_type")
+# AMQP's content type and content encoding, as the host's extension and the Event Hubs SDK name them, among system and
+# application properties.
+_TYPES: Final = frozenset({"content-type", "contenttype", "content_type"})
+_ENCODINGS: Final = frozenset({"content-encoding", "contentencoding", "content_encoding"})
 
 
 class HostEvent(Protocol):
@@ -56,7 +58,8 @@ def received(events: Sequence[HostEvent]) -> list[Message]:
             enqueued=_utc(event.enqueued_time),
             key=event.partition_key,
             properties=_at(properties, index),
-            content_type=_content_type(_at(system, index)) or _content_type(_at(properties, index)),
+            content_type=named(_at(system, index), _TYPES) or named(_at(properties, index), _TYPES),
+            content_encoding=named(_at(system, index), _ENCODINGS),
         )
         for index, event in enumerate(events)
     ]
@@ -79,7 +82,3 @@ def _array(value: Any) -> Sequence[Any]:
 
 def _at(array: Sequence[Any], index: int) -> Mapping[str, Any]:
     return _object(array[index]) if index < len(array) else {}
-
-
-def _content_type(properties: Mapping[str, Any]) -> str:
-    return next((str(value) for name, value in properties.items() if name.lower() in _CONTENT_TYPES and value), "")

@@ -285,7 +285,7 @@ class App:
             threads=1,
         )
         connect = partial(self._wiring.connected, retry_policy=RetryPolicy(seconds=_EVENTS_SECONDS))
-        return EventTools.wired(self.state, connect, open_workspace)
+        return EventTools.wired(self.state, connect, open_workspace, self._wiring.open_url)
 
     # -- Wiring --------------------------------------------------------------------------------------------------
 

@@ -22,14 +22,24 @@ MOST_LETTERS = 1000
 def events(
     context: typer.Context,
     name: Name,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Events as JSON; - is standard input.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE…",
+            help="Events as JSON or from Event Hubs Capture: files, URLs, patterns, folders; - is standard input.",
+        ),
+    ],
+    partition: Annotated[
+        str | None,
+        typer.Option("--partition", metavar="HUB/ID", help="Position of Capture files whose paths do not contain it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Process events from a file as in real time."""
+    """Process events from files as in real time."""
     from shared.cli.real_time import feed  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
     output = output_of(context, as_json)
-    done = feed(frame.opened(), name, file)
+    done = feed(frame.opened(), name, files, partition)
     hint = [Text(f"Next: dynamics-sync dead-letters {name}")] if done.dead_letters else []
     output.result(done.to_json(), events_text(done), *hint)
     return EXIT_ERRORS if done.dead_letters else 0

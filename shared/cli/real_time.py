@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar, cast
 from uuid import uuid4
 
 from shared.app import App
@@ -19,30 +17,54 @@ from shared.jobs.real_time.events import (
     replay,
     run_events,
 )
-from shared.jobs.real_time.files import messages_in
+from shared.jobs.real_time.files import Place, Stream, messages_of
 from shared.state import DeadLetter
 
 __all__ = ["feed", "try_again"]
 
 BATCH = 500  # events at once: what the Event Hubs trigger hands over at most, unless the host is told otherwise
-STANDARD_INPUT = "-"
 Item = TypeVar("Item")
 
 
-def feed(app: App, name: str, file: str) -> EventsSummary:
-    """Put the events of a file through one sync's listener.
+def feed(app: App, name: str, files: Sequence[str], partition: str | None = None) -> EventsSummary:
+    """Put the events of files through one sync's listener.
+
+    Args:
+        app: The program.
+        name: The sync.
+        files: Paths, URLs, patterns or folders; `-` is standard input.
+        partition: `HUB/PARTITION` of files of Event Hubs Capture whose paths do not say it.
 
     Raises:
-        UserError: The sync has no listener, or the file cannot be read; from some line on, where it names one.
+        UserError: The sync has no listener, or a file cannot be read; from some event on, where it says so.
         RetryLater: Dataverse or the state store is away; what took effect stays.
     """
     definition = app.definition(name)
     if definition.listener is None:
         raise UserError(f"{name} has no listener, so it cannot process events")
     listeners, tools = Listeners(syncs=(app.event_sync(definition),)), app.event_tools
-    with _opened(file) as content:
-        messages = messages_in(content, name=_name(file), stream=f"command-{uuid4().hex}")
-        return _added([run_events(batch, listeners, tools) for batch in _batches(messages)])
+    place = Place(
+        feeding=f"command-{uuid4().hex}",
+        standard_input=_standard_input,
+        open_url=tools.memory.schemas.open_url,
+        partition=_stream(partition),
+    )
+    batches = _batches(messages_of(files, place))
+    return EventsSummary.sum([run_events(batch, listeners, tools, history=True) for batch in batches])
+
+
+def _standard_input() -> io.BufferedReader:
+    binary = sys.stdin.buffer
+    return binary if isinstance(binary, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", binary))
+
+
+def _stream(partition: str | None) -> Stream | None:
+    if partition is None:
+        return None
+    hub, slash, number = partition.rpartition("/")
+    if not hub or not slash or not number:
+        raise UserError(f"--partition {partition}: write the event hub and the partition, such as customers/0")
+    return Stream(hub, number)
 
 
 def try_again(app: App, letters: Sequence[DeadLetter]) -> Replayed:
@@ -52,19 +74,6 @@ def try_again(app: App, letters: Sequence[DeadLetter]) -> Replayed:
         RetryLater: Dataverse or the state store is not available; nothing is lost.
     """
     return replay(letters, app.listeners(), app.event_tools)
-
-
-def _name(file: str) -> str:
-    return "standard input" if file == STANDARD_INPUT else file
-
-
-def _opened(file: str) -> AbstractContextManager[BinaryIO]:
-    if file == STANDARD_INPUT:
-        return nullcontext(sys.stdin.buffer)
-    try:
-        return Path(file).open("rb")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -82,21 +91,3 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
         raise
     if batch:
         yield batch
-
-
-def _added(parts: Sequence[EventsSummary]) -> EventsSummary:
-    return EventsSummary(
-        received=sum(part.received for part in parts),
-        unclaimed=sum(part.unclaimed for part in parts),
-        syncs=_sums(part.syncs for part in parts),
-        lost=_sums(part.lost for part in parts),
-    )
-
-
-def _sums(tables: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
-    """Add up counts of counts."""
-    sums: dict[str, Counter[str]] = {}
-    for table in tables:
-        for name, counts in table.items():
-            sums.setdefault(name, Counter()).update(counts)
-    return {name: dict(counts) for name, counts in sums.items()}

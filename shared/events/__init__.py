@@ -2,7 +2,7 @@
 
 from shared.events.agenda import Agenda
 from shared.events.bodies import parse
-from shared.events.decoding import Decoded, decode
+from shared.events.decoding import Decoded, Read, decode, read
 from shared.events.extraction import Fields, Reader, carried_definition, fields_of
 from shared.events.folding import Folded, FoldRules, NetChange, fold, unfold
 from shared.events.records import (
@@ -14,6 +14,7 @@ from shared.events.records import (
     RecordReference,
     Undecodable,
     Unusable,
+    named,
 )
 from shared.events.routing import Claim, claim
 from shared.events.selection import Selected, Selection
@@ -31,6 +32,7 @@ __all__ = [
     "Folded",
     "Message",
     "NetChange",
+    "Read",
     "Reader",
     "RecordReference",
     "Selected",
@@ -42,6 +44,8 @@ __all__ = [
     "decode",
     "fields_of",
     "fold",
+    "named",
     "parse",
+    "read",
     "unfold",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from shared.definitions.models.listener import Topic
@@ -48,14 +47,8 @@ def decode(message: Message, body: Any, topic: Topic) -> Iterator[Event | Undeco
     item = 0
     for cloud_event in body if isinstance(body, list) else (body,):
         for found in _one(cloud_event, message, topic):
-            yield _numbered(found, item)
+            yield found.numbered(item)
             item += 1
-
-
-def _numbered(found: Event | Undecodable, item: int) -> Event | Undecodable:
-    if isinstance(found, Undecodable):
-        return replace(found, item=item)
-    return replace(found, position=replace(found.position, item=item))
 
 
 def _one(cloud_event: Any, message: Message, topic: Topic) -> Iterator[Event | Undecodable]:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from shared.events.bodies import bounded, mapping
+from shared.events.bodies import mapping, scaled
 from shared.events.records import Undecodable, Unusable
 
 __all__ = ["converted"]
@@ -26,9 +26,6 @@ _LONGEST: Final = 839 * 3600 * _SECOND
 _NO_DATE: Final = Unusable(reason="the date is outside the years 1 to 9999")
 _NO_TIME: Final = Unusable(reason="the time is outside -838:59:59 to 838:59:59")
 _WRONG: Final = Unusable(reason="the value does not match the event's schema")
-# About 4,100 digits, which the interpreter still writes out: 16 times as many as a decimal column of Oracle, MySQL or
-# SQL Server can declare.
-_MOST_BYTES: Final = 1_700
 _Convert = Callable[[Any, Mapping[str, Any]], Any]
 
 
@@ -73,12 +70,8 @@ def _variable_decimal(value: Any, _: Mapping[str, Any]) -> Decimal | Unusable:
 
 
 def _scaled(value: Any, scale: int) -> Decimal | Unusable:
-    """Big-endian two's complement, in Base64: exact at any size, unlike arithmetic under the decimal context."""
-    unscaled = base64.b64decode(value, validate=True)
-    if len(unscaled) > _MOST_BYTES:
-        return _WRONG
-    number = int.from_bytes(unscaled, "big", signed=True)
-    return bounded(Decimal((int(number < 0), tuple(map(int, str(abs(number)))), -scale)))
+    """The unscaled number comes in Base64."""
+    return scaled(base64.b64decode(value, validate=True), scale)
 
 
 # Debezium documentation, "Temporal types" and "Decimal types" of the connectors; the last group is Kafka Connect's own.

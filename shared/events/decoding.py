@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from shared.definitions.models.listener import EventFormat, Topic
-from shared.events import cloud_events, debezium, plain_json, remote_context
-from shared.events.bodies import mapping
+from shared.events import avro, cloud_events, debezium, plain_json, remote_context
+from shared.events.bodies import mapping, parse
+from shared.events.packed import unpacked
 from shared.events.records import Event, Message, Undecodable
 
-__all__ = ["Decoded", "decode", "envelope"]
+__all__ = ["Decoded", "Read", "decode", "envelope", "read"]
 
 Decoded = tuple[Event | Undecodable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A message's body as the format of a listener has it.
+
+    Attributes:
+        body: JSON, or the records of an Avro body.
+        size: Bytes that were read: decompressed, a body is larger than its message.
+    """
+
+    body: Any | Undecodable
+    size: int
+
+
+def read(message: Message, topic: Topic, schema: avro.Schema | None = None) -> Read:
+    """Read a body.
+
+    Args:
+        message: The message.
+        topic: The format, and the encoding of Avro.
+        schema: The schema that the topic names; None where it names none.
+    """
+    is_avro = topic.format is EventFormat.AVRO
+    body = unpacked(message, guess=not is_avro)
+    if isinstance(body, Undecodable):
+        return Read(body, len(message.body))
+    if not is_avro:
+        return Read(parse(body), len(body))
+    records = avro.read_records(body, topic.encoding, schema)
+    return Read(records, records.size if isinstance(records, avro.Records) else len(body))
 
 
 def decode(message: Message, topic: Topic, body: Any | Undecodable) -> Decoded:
@@ -21,7 +54,7 @@ def decode(message: Message, topic: Topic, body: Any | Undecodable) -> Decoded:
     Args:
         message: The message.
         topic: The format, and the paths of records and action.
-        body: The message's body as `parse` read it.
+        body: The message's body as `read` gives it.
     """
     if topic.format is EventFormat.DEBEZIUM and not message.body.strip():
         return ()
@@ -37,6 +70,8 @@ def _decoded(message: Message, body: Any, topic: Topic) -> Iterator[Event | Unde
     match topic.format:
         case EventFormat.JSON:
             return plain_json.decode(message, body, topic)
+        case EventFormat.AVRO:
+            return avro.decode(message, body, topic)
         case EventFormat.CLOUDEVENTS:
             return cloud_events.decode(message, body, topic)
         case EventFormat.DEBEZIUM:
@@ -56,6 +91,8 @@ def envelope(message: Message, topic: Topic, body: Any) -> Mapping[str, Any]:
         case EventFormat.DEBEZIUM:
             change = mapping(debezium.payload(body))
             return {**mapping(change.get("source")), **change}
+        case EventFormat.AVRO:
+            return avro.envelope(body)
         case EventFormat.JSON | EventFormat.DATAVERSE:
             return mapping(body)
         case _:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 __all__ = [
     "Before",
@@ -18,9 +18,17 @@ __all__ = [
     "RecordReference",
     "Undecodable",
     "Unusable",
+    "named",
 ]
 
 Record = Mapping[str, Any]
+# As AMQP, HTTP and the Event Hubs SDKs call it.
+_ENCODINGS: Final = frozenset({"content-encoding", "contentencoding", "content_encoding"})
+
+
+def named(properties: Mapping[str, Any], names: Container[str]) -> str:
+    """The first property, as text, that has one of some names in any case and is not empty; else an empty text."""
+    return next((str(value) for name, value in properties.items() if value and name.lower() in names), "")
 
 
 class EventAction(StrEnum):
@@ -44,6 +52,7 @@ class Message:
         key: The partition key (a Kafka producer's message key).
         properties: Application properties.
         content_type: The message's content type, where it has one.
+        content_encoding: The message's content encoding, where it has one that is not among the properties.
         hub: Name of the event hub, so that two hubs' partitions are two.
     """
 
@@ -55,12 +64,19 @@ class Message:
     key: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     content_type: str = ""
+    content_encoding: str = ""
     hub: str = ""
 
     @property
     def stream(self) -> str:
         """Names the one stream that the sequence number counts in."""
         return f"{self.hub}/{self.partition}" if self.hub else self.partition
+
+    @property
+    def content_encodings(self) -> tuple[str, ...]:
+        """How the body was encoded, in lower case; the encoding that was applied first comes first."""
+        declared = self.content_encoding or named(self.properties, _ENCODINGS)
+        return tuple(name.strip().lower() for name in declared.split(",")) if declared else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +204,10 @@ class Event:
             of_before=self.of_before,
         )
 
+    def numbered(self, item: int) -> Event:
+        """The event with another number in its message."""
+        return replace(self, position=replace(self.position, item=item))
+
     def dropped_before(self) -> Event:
         """The deletion of the record that had the key before."""
         assert self.before is not None  # noqa: S101 - asked for only where there is one
@@ -211,6 +231,10 @@ class Undecodable:
 
     reason: str
     item: int | None = None
+
+    def numbered(self, item: int) -> Undecodable:
+        """The same with another number in its message."""
+        return replace(self, item=item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

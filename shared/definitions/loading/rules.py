@@ -211,13 +211,22 @@ def _real_time(document: _Raw) -> Iterator[PathProblem]:
         yield from _filter_of_events(_mapping(document, "source"))
     if events and document.get("schedule") is not None:
         yield PathProblem(path=("schedule",), message="a sync with a source of events cannot have a schedule")
+
+
+def _topic(document: _Raw) -> Iterator[PathProblem]:
     topic = _mapping(_mapping(document, "listener"), "topic")
-    if topic.get("key_change") is not None and topic.get("format", "json") in ("json", "cloudevents"):
+    place, format_ = ("listener", "topic"), topic.get("format", "json")
+    if topic.get("key_change") is not None and format_ in ("json", "avro", "cloudevents"):
         yield PathProblem(
-            path=("listener", "topic", "key_change"),
+            path=(*place, "key_change"),
             message="events of this format do not contain the record before the change, so a changed key is not "
             "detected",
         )
+    for key in ("schema", "encoding"):
+        if topic.get(key) is not None and format_ != "avro":
+            yield PathProblem(path=(*place, key), message="only bodies of the format avro have this: set format: avro")
+    if topic.get("encoding", "auto") != "auto" and topic.get("schema") is None and format_ == "avro":
+        yield PathProblem(path=(*place, "encoding"), message="bodies of this encoding need a schema: set schema")
 
 
 def _filter_of_events(source: _Raw) -> Iterator[PathProblem]:
@@ -239,6 +248,7 @@ _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     _behaviour,
     _strategy,
     _real_time,
+    _topic,
     written,
     scopes,
     marks,

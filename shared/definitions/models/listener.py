@@ -9,16 +9,27 @@ from pydantic import Field
 
 from shared.definitions.models.base import Json, Model, Sql
 
-__all__ = ["EventFormat", "KeyChange", "Listener", "ListenerStatus", "OffsetReset", "Topic"]
+__all__ = ["AvroEncoding", "EventFormat", "KeyChange", "Listener", "ListenerStatus", "OffsetReset", "Topic"]
 
 
 class EventFormat(StrEnum):
     """How an event's body is written."""
 
     JSON = "json"
+    AVRO = "avro"
     CLOUDEVENTS = "cloudevents"
     DEBEZIUM = "debezium"
     DATAVERSE = "dataverse"
+
+
+class AvroEncoding(StrEnum):
+    """How an Avro body is encoded."""
+
+    AUTO = "auto"
+    BINARY = "binary"
+    SINGLE_OBJECT = "single_object"
+    CONFLUENT = "confluent"
+    EVENT_HUBS = "event_hubs"
 
 
 class ListenerStatus(StrEnum):
@@ -47,6 +58,19 @@ class Topic(Model):
     """What the events look like and which of them belong to this sync."""
 
     format: EventFormat = Field(default=EventFormat.JSON, description="How an event's body is written.")
+    schema_path: str | None = Field(
+        default=None,
+        alias="schema",
+        min_length=1,
+        description="Path or URL of the Avro schema (`.avsc`) of the bodies. Only for format `avro`. Bodies that are "
+        "object container files contain their schema.",
+    )
+    encoding: AvroEncoding = Field(
+        default=AvroEncoding.AUTO,
+        description="Encoding of Avro bodies. `auto` recognizes object container files and the single-object encoding "
+        "by their first bytes; all other bodies are `binary`. `confluent` and `event_hubs` mean `binary` behind the "
+        "prefix of this schema registry: 5 and 36 bytes, which are skipped.",
+    )
     records: Json | None = Field(
         default=None, description="Path of the record, or of an array of records, in the body; default the whole body."
     )

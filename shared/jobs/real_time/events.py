@@ -24,8 +24,10 @@ from shared.jobs.real_time.fold import fold_batch
 from shared.jobs.real_time.letters import Lost, item_of, keep, letter_of, message_of
 from shared.jobs.real_time.listeners import ListeningSince, Taken, claimed, read
 from shared.jobs.real_time.record import BatchOutcome, EventLog, record_batch
+from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.session import Delivery, Positions, Session
 from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
+from shared.remote import OpenUrl, open_without_account
 from shared.state import DeadLetter, StateStore
 from shared.workspace.warm import WarmWorkspace, Workspaces
 
@@ -51,9 +53,11 @@ class EventMemory:
     Attributes:
         settled: Stream -> sequence number of the last message that this process has settled.
         listening: From when on each listener takes events.
+        schemas: The schemas of Avro bodies.
     """
 
     workspaces: Workspaces
+    schemas: Schemas = field(default_factory=Schemas)
     settled: dict[str, int] = field(default_factory=dict)
     log: EventLog = field(default_factory=EventLog)
     listening: ListeningSince = field(default_factory=ListeningSince)
@@ -81,9 +85,16 @@ class EventTools:
     clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
-    def wired(cls, state: StateStore, connect: Connect, open_workspace: Callable[[], WarmWorkspace]) -> EventTools:
+    def wired(
+        cls,
+        state: StateStore,
+        connect: Connect,
+        open_workspace: Callable[[], WarmWorkspace],
+        open_url: OpenUrl = open_without_account,
+    ) -> EventTools:
         """Tools with an empty memory."""
-        return cls(state=state, connect=connect, memory=EventMemory(Workspaces(open_workspace)))
+        memory = EventMemory(Workspaces(open_workspace), schemas=Schemas(open_url))
+        return cls(state=state, connect=connect, memory=memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +120,17 @@ class EventsSummary:
         """How many events went to the dead letters."""
         return sum(count for by_error in self.lost.values() for count in by_error.values())
 
+    @classmethod
+    def sum(cls, parts: Sequence[EventsSummary]) -> EventsSummary:
+        """What became of several batches."""
+        return cls(
+            received=sum(part.received for part in parts),
+            unclaimed=sum(part.unclaimed for part in parts),
+            syncs=_sums(part.syncs for part in parts),
+            lost=_sums(part.lost for part in parts),
+            traffic=_sums(part.traffic for part in parts),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The object that `events --json` prints."""
         return {
@@ -120,13 +142,25 @@ class EventsSummary:
         }
 
 
-def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTools) -> EventsSummary:
+def _sums(tables: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Add up counts of counts."""
+    sums: dict[str, Counter[str]] = {}
+    for table in tables:
+        for name, counts in table.items():
+            sums.setdefault(name, Counter()).update(counts)
+    return {name: dict(counts) for name, counts in sums.items()}
+
+
+def run_events(
+    messages: Sequence[Message], listeners: Listeners, tools: EventTools, *, history: bool = False
+) -> EventsSummary:
     """Apply a batch: every listener takes its messages, and each sync decodes, folds, applies and records its own.
 
     Args:
         messages: In the order of their stream.
         listeners: Who listens.
         tools: State, environments, memory.
+        history: Take events too that the hub took before the listener was there: a person gave them.
 
     Raises:
         RetryLater: Dataverse is away or throttles for too long, or the state store is away. The batch can be given
@@ -134,7 +168,17 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
         AnswerLost: Likewise.
         AbortRun: The state store refuses access.
     """
-    found = claimed(messages, listeners)
+    parts: list[EventsSummary] = []
+    while messages or not parts:  # in one part, unless the bodies are very large
+        parts.append(_run_part(messages, listeners, tools, history=history))
+        messages = messages[parts[-1].received :]
+    return parts[0] if len(parts) == 1 else EventsSummary.sum(parts)
+
+
+def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventTools, *, history: bool) -> EventsSummary:
+    """Apply the first messages of a batch, as many as are read at once."""
+    found = claimed(messages, listeners, tools.memory.schemas)
+    messages = messages[: found.asked]
     if found.lost:
         keep([letter_of(each, None, now=tools.clock.now()) for each in found.lost], tools.state)
     delivery = _delivery(messages, tools.memory.settled)
@@ -142,7 +186,8 @@ def run_events(messages: Sequence[Message], listeners: Listeners, tools: EventTo
     traffic: dict[str, Mapping[str, int]] = {}
     lost = {"": _by_error(found.lost)} if found.lost else {}
     for sync in listeners.syncs:
-        earlier, taken = _parted(sync, found.taken[sync.name], tools)
+        taken: Sequence[Taken] = found.taken[sync.name]
+        earlier, taken = (0, taken) if history else _parted(sync, taken, tools)
         if earlier:
             counts[sync.name] = {"events": earlier, "before_listening": earlier}
         if taken:
@@ -312,7 +357,7 @@ def _replayed(letters: Sequence[DeadLetter], sync: EventSync, tools: EventTools)
     taken = [
         Taken(
             message=message,
-            body=read(message),
+            body=read(message, sync.topic, tools.memory.schemas).body,
             items=None if None in items else frozenset(item for item in items if item is not None),
         )
         for message, items in messages.values()
@@ -328,7 +373,7 @@ def _rerouted(letters: Sequence[DeadLetter], listeners: Listeners, tools: EventT
     """Letters that no sync had taken, or whose sync is gone; returns those that still no listener takes."""
     again = []
     for letter in letters:
-        found = None if letter.sync else claimed([message_of(letter)], listeners)
+        found = None if letter.sync else claimed([message_of(letter)], listeners, tools.memory.schemas)
         takers = [(sync, found.taken[sync.name]) for sync in listeners.syncs if found.taken[sync.name]] if found else []
         for sync, taken in takers:
             _run(sync, taken, tools, Delivery.AGAIN)

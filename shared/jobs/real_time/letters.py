@@ -75,6 +75,7 @@ def letter_of(lost: Lost, sync: EventSync | None, *, now: datetime) -> DeadLette
             "hub": message.hub,
             "key": _storable(message.key),
             "content_type": _storable(message.content_type),
+            "content_encoding": _storable(message.content_encoding),
             "item": lost.item,
             "listener": sync.listener if sync else "",
         },
@@ -155,6 +156,7 @@ def message_of(letter: DeadLetter) -> Message:
         key=None if key is None else str(key),
         properties=letter.properties,
         content_type=str(letter.system.get("content_type", "")),
+        content_encoding=str(letter.system.get("content_encoding", "")),
         hub=str(letter.system.get("hub", "")),
     )
 

@@ -11,17 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from shared.definitions import SyncDefinition
-from shared.definitions.models.listener import OffsetReset
-from shared.events import Claim, Message, Undecodable, claim, parse
+from shared.definitions.models.listener import EventFormat, OffsetReset, Topic
+from shared.events import Claim, Message, Read, Undecodable, claim
+from shared.events import read as read_body
 from shared.jobs.real_time.boundary import Failure, attempted
 from shared.jobs.real_time.letters import UNCLAIMED, Lost
+from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.sync import Listeners
 from shared.state import StateStore
 
 __all__ = ["Claimed", "ListeningSince", "Taken", "claimed", "read"]
+
+AT_ONCE: Final = 64 * 1024 * 1024  # bytes of bodies, decompressed: a small batch can hold gigabytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class Taken:
     """A message that the sync's listener took.
 
     Attributes:
-        body: The message's body as `parse` read it.
+        body: The message's body as the listener's format has it.
         items: Only these events of the message are wanted; all when None.
     """
 
@@ -43,26 +47,39 @@ class Claimed:
     """Who takes which message.
 
     Attributes:
+        asked: How many messages were read: the first ones of those that were given.
         unclaimed: How many messages no listener takes.
         lost: Messages that must be kept: no listener takes them, or one could not be asked.
     """
 
+    asked: int
     taken: Mapping[str, list[Taken]]
     unclaimed: int
     lost: tuple[Lost, ...]
 
 
-def claimed(messages: Iterable[Message], listeners: Listeners) -> Claimed:
-    """Ask every listener about every message. Where one cannot be asked, the message is kept for it."""
+def claimed(messages: Sequence[Message], listeners: Listeners, schemas: Schemas) -> Claimed:
+    """Ask every listener about every message. Where one cannot be asked, the message is kept for it.
+
+    So many messages are read as are at most `AT_ONCE` bytes, decompressed, and one more: the others wait for a turn of
+    their own.
+    """
     taken: dict[str, list[Taken]] = {sync.name: [] for sync in listeners.syncs}
-    unclaimed, lost = 0, list[Lost]()
+    unclaimed, size, asked, lost = 0, 0, 0, list[Lost]()
     for message in messages:
-        body = read(message)
-        claims = [attempted(partial(_claim, message, sync.definition, body), sync.name) for sync in listeners.syncs]
-        for sync, made in zip(listeners.syncs, claims, strict=True):
+        if size > AT_ONCE:
+            break
+        asked += 1
+        bodies, read_bytes = _bodies(message, listeners, schemas)
+        size += read_bytes
+        claims = [
+            attempted(partial(_claim, message, sync.definition, body), sync.name)
+            for sync, body in zip(listeners.syncs, bodies, strict=True)
+        ]
+        for sync, body, made in zip(listeners.syncs, bodies, claims, strict=True):
             if made is Claim.TAKES:
                 taken[sync.name].append(Taken(message=message, body=body))
-        if failed := _why_not(body, claims):
+        if failed := _why_not(bodies, claims):
             lost.append(Lost(message=message, failure=failed))
         elif Claim.TAKES in claims:
             continue
@@ -70,23 +87,40 @@ def claimed(messages: Iterable[Message], listeners: Listeners) -> Claimed:
             unclaimed += 1  # each of them has a `match`, so the hub is known to carry events of other receivers
         else:
             lost.append(Lost(message=message, failure=UNCLAIMED))
-    return Claimed(taken=taken, unclaimed=unclaimed, lost=tuple(lost))
+    return Claimed(asked=asked, taken=taken, unclaimed=unclaimed, lost=tuple(lost))
 
 
-def _why_not(body: Any | Undecodable, claims: Sequence[Claim | Failure]) -> Failure | None:
+def _bodies(message: Message, listeners: Listeners, schemas: Schemas) -> tuple[list[Any | Undecodable], int]:
+    """A message's body for each listener, and the bytes that were read; once for those that read in the same way."""
+    found: dict[object, Read] = {}
+    bodies = []
+    for sync in listeners.syncs:
+        topic = sync.topic
+        way = (topic.schema_path, topic.encoding) if topic.format is EventFormat.AVRO else None
+        if way not in found:
+            found[way] = read(message, topic, schemas)
+        bodies.append(found[way].body)
+    return bodies, sum(each.size for each in found.values())
+
+
+def _why_not(bodies: Sequence[Any | Undecodable], claims: Sequence[Claim | Failure]) -> Failure | None:
     """Why a message is kept though listeners were asked: one could not be, or the body tells nothing to any of them."""
-    if isinstance(body, Undecodable) and Claim.UNKNOWN in claims and Claim.TAKES not in claims:
-        return Failure(error="Undecodable", message=body.reason)
+    unreadable = [body for body in bodies if isinstance(body, Undecodable)]
+    if Claim.UNKNOWN in claims and Claim.TAKES not in claims and len(unreadable) == len(bodies):
+        return Failure(error="Undecodable", message=unreadable[claims.index(Claim.UNKNOWN)].reason)
     for made in claims:
         if isinstance(made, Failure):
             return made
     return None
 
 
-def read(message: Message) -> Any | Undecodable:
-    """A message's body, or why it cannot be read."""
-    body = attempted(partial(parse, message.body), "reading a body")
-    return Undecodable(reason=body.message) if isinstance(body, Failure) else body
+def read(message: Message, topic: Topic, schemas: Schemas) -> Read:
+    """A message's body as a listener's format has it, or why it cannot be read."""
+    schema = schemas.of(topic.schema_path) if topic.schema_path else None
+    if isinstance(schema, Undecodable):
+        return Read(schema, 0)
+    body = attempted(partial(read_body, message, topic, schema), "reading a body")
+    return Read(Undecodable(reason=body.message), 0) if isinstance(body, Failure) else body
 
 
 def _claim(message: Message, definition: SyncDefinition, body: Any) -> Claim:

@@ -59,6 +59,11 @@ class EventSync:
         """The listener's name."""
         return self.definition.listener.name if self.definition.listener else ""
 
+    @property
+    def topic(self) -> Topic:
+        """What its events look like."""
+        return self.definition.listener.topic if self.definition.listener else Topic()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
@@ -115,7 +120,7 @@ class PreparedSync:
         self.definition = definition
         self._connect = connect
         self._idle: deque[Dataverse] = deque()
-        self.topic = definition.listener.topic if definition.listener else Topic()
+        self.topic = EventSync(definition=definition).topic
         self.selection = Selection(self.topic)
         with self.connected() as dataverse:
             self.entity = dataverse.tables_of(definition)

@@ -17,6 +17,8 @@ from shared.cli import frame
 from shared.cli.boundary import run
 from shared.settings import Settings
 from shared.state.sqlite import SqliteStateStore
+from tests.unit.jobs.real_time.files.captures import content as captured
+from tests.unit.jobs.real_time.files.captures import event, write
 
 DEFINITION: dict[str, Any] = {
     "name": "accounts",
@@ -151,6 +153,38 @@ def test_what_cannot_be_applied_is_shown_and_tried_again(typed: Type, tmp_path: 
     assert tries[json.dumps(TOO_LONG)] == 3
 
 
+def test_captured_events_take_effect_once(typed: Type, tmp_path: Path) -> None:
+    """A folder of Capture is applied in order; given again, and in part, its events are stale by their positions."""
+    changed = [{"op": "update", "data": {"number": "E-1", "name": name}} for name in ("two", "three")]
+    first = write(tmp_path / "capture", [event(1, GOOD[0]), event(4, changed[0])])
+    write(tmp_path / "capture", [event(7, changed[1]), event(8, b"no json")], second=30)
+    done = typed("events", "accounts", str(tmp_path / "capture"), "--json")
+    assert (done.code, done.json["received"], done.json["dead_letters"]) == (2, 4, 1)
+    (letter,) = typed("dead-letters", "--json").json["dead_letters"]
+    assert (letter["partition"], letter["sequence"], letter["offset"]) == ("0", 8, "896")
+    again = typed("events", "accounts", str(first), "--json")
+    assert again.json["syncs"]["accounts"] == {"events": 2, "stale": 2}
+
+
+def test_captured_events_are_told_their_partition(typed: Type, tmp_path: Path) -> None:
+    """Where the path does not say it: without it, events of a file count as new ones."""
+    file = tmp_path / "renamed.avro"
+    file.write_bytes(captured([event(1, GOOD[0])]))
+    placed = ("events", "accounts", str(file), "--json", "--partition", "hub/0")
+    counts = [typed(*placed).json["syncs"]["accounts"] for _ in range(2)]
+    assert (counts[0]["insert"], counts[1]) == (1, {"events": 1, "stale": 1})
+    assert typed(*placed[:4]).json["syncs"]["accounts"]["unchanged"] == 1
+    assert "write the event hub and the partition" in typed(*placed[:5], "hub").err
+
+
+def test_several_files_are_one_feeding(typed: Type, tmp_path: Path) -> None:
+    """In the order in which they are named."""
+    one = ndjson(tmp_path / "one.ndjson", GOOD[0])
+    two = ndjson(tmp_path / "two.ndjson", {"op": "update", "data": {"number": "E-1", "name": "last"}}, GOOD[1])
+    assert typed("events", "accounts", one, two, "--json").json["received"] == 3
+    assert "no file" in typed("events", "accounts", str(tmp_path / "*.avro")).err
+
+
 def test_without_dead_letters_nothing_is_asked_for(typed: Type) -> None:
     """An empty store is said, and is no failure."""
     assert "No dead letters." in typed("dead-letters").out
@@ -194,4 +228,4 @@ def test_a_sync_without_a_listener_takes_no_events(typed: Type, tmp_path: Path) 
     assert "nope" in typed("events", "nope", file).err
     missing = typed("events", "accounts", str(tmp_path / "missing.ndjson"))
     assert missing.code == 1
-    assert "missing.ndjson: cannot be read" in missing.err
+    assert "missing.ndjson does not exist" in missing.err

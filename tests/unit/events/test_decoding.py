@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.definitions.models.listener import EventFormat, Topic
-from shared.events import Decoded, Event, EventAction, Message, RecordReference, Undecodable, Unusable, decode, parse
+from shared.events import Decoded, Event, EventAction, Message, RecordReference, Undecodable, Unusable, decode, read
 
 
 def decoded(body: Any, *, properties: Mapping[str, Any] | None = None, content_type: str = "", key: str | None = None, **topic: Any) -> Decoded:  # fmt: skip
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     made = Message(body=raw, partition="0", sequence=7, properties=properties or {}, content_type=content_type, key=key)
-    return decode(made, Topic(**topic), parse(made.body))
+    given = Topic(**topic)
+    return decode(made, given, read(made, given).body)
 
 
 def one(body: Any, **given: Any) -> Event:
@@ -304,7 +305,7 @@ class TestDebezium:
             ({"t": 1.5}, "match the event's schema"),
             ({"t": 839 * 3_600_000_000}, "outside -838:59:59"),
             ({"m": "%"}, "match the event's schema"),
-            ({"m": base64.b64encode(b"\x07" * 5000).decode()}, "match the event's schema"),
+            ({"m": base64.b64encode(b"\x07" * 5000).decode()}, "more than 4,300 digits"),
             ({"v": {}}, "match the event's schema"),
             ({"v": {"scale": 10**9, "value": "Bw=="}}, "exponent"),
             ({"v": {"scale": -(10**9), "value": "Bw=="}}, "exponent"),

@@ -358,6 +358,7 @@ class TestPoison:
             "hub": "h",
             "key": "k",
             "content_type": "c",
+            "content_encoding": "",
             "item": None,
             "listener": "customers events",
         }

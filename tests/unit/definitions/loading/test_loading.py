@@ -418,6 +418,21 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
         "listener.topic.key_change",
         "do not contain the record before the change",
     ),
+    "key change of Avro": (
+        [("format: json", "format: avro\n    ^key_change: delete_insert")],
+        "listener.topic.key_change",
+        "do not contain the record before the change",
+    ),
+    "a schema of JSON": (
+        [("format: json", "format: json\n    ^schema: a.avsc")],
+        "listener.topic.schema",
+        "set format: avro",
+    ),
+    "an encoding without a schema": (
+        [("format: json", "format: avro\n    ^encoding: confluent")],
+        "listener.topic.encoding",
+        "need a schema",
+    ),
     "events with a schedule": (
         [("type: delimited", "type: events"), ("schedule:", "^schedule:")],
         "schedule",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import UserError
-from shared.jobs.real_time.files import messages_in
+from shared.jobs.real_time.files.json_values import messages_in
 
 EVENTS = [
     {"number": "1", "name": "a[{"},

@@ -1,0 +1,19 @@
+"""Avro: schemas, the encodings of bodies, and object container files."""
+
+from shared.events.avro.bodies import Records, read_records
+from shared.events.avro.containers import MAGIC, Container, records
+from shared.events.avro.decoding import decode, envelope
+from shared.events.avro.schemas import LARGEST_SCHEMA, AvroError, Schema
+
+__all__ = [
+    "LARGEST_SCHEMA",
+    "MAGIC",
+    "AvroError",
+    "Container",
+    "Records",
+    "Schema",
+    "decode",
+    "envelope",
+    "read_records",
+    "records",
+]
