@@ -10,6 +10,8 @@ from typing import Any
 
 from tests.functions.messages import protos, rpc
 
+ENQUEUED = datetime(2026, 11, 22, 12, 0, 0, 123000, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
@@ -39,7 +41,8 @@ class Event:
     body: bytes
     key: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
-    enqueued: datetime = datetime(2026, 11, 22, 12, 0, 0, 123000, tzinfo=UTC)
+    enqueued: datetime = ENQUEUED
+    system: Mapping[str, Any] = field(default_factory=dict)
 
 
 def events(batch: Sequence[Event], *, partition: str = "0", first: int = 0, offset: str | None = None) -> Payload:
@@ -56,7 +59,7 @@ def events(batch: Sequence[Event], *, partition: str = "0", first: int = 0, offs
     # A .NET DateTime of unspecified kind: UTC, written without a zone.
     times = [event.enqueued.astimezone(UTC).replace(tzinfo=None).isoformat() for event in batch]
     system = [
-        {"SequenceNumber": number, "Offset": place, "PartitionKey": event.key, "EnqueuedTimeUtc": time}
+        {"SequenceNumber": number, "Offset": place, "PartitionKey": event.key, "EnqueuedTimeUtc": time, **event.system}
         for number, place, event, time in zip(numbers, offsets, batch, times, strict=True)
     ]
     context = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 
 from event_sync.receiving import received
+from shared.app import current
 from shared.errors import RetryLater
 from tests.functions.conftest import ACCOUNTS, World
 from tests.functions.host import FunctionsHost, Invocation
-from tests.functions.payloads import Event, events
+from tests.functions.payloads import ENQUEUED, Event, events, timer
+from tests.unit.events.avro.samples import container
 
 pytestmark = pytest.mark.runtime
 
@@ -50,10 +53,20 @@ def body(value: Any) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
-def fire(host: FunctionsHost, *bodies: Any, properties: Sequence[Mapping[str, Any]] = (), **where: Any) -> Invocation:
+def fire(
+    host: FunctionsHost,
+    *bodies: Any,
+    properties: Sequence[Mapping[str, Any]] = (),
+    enqueued: datetime = ENQUEUED,
+    **where: Any,
+) -> Invocation:
     """Fire the function with a batch."""
     batch = [
-        Event(body=body(value), properties=properties[index] if index < len(properties) else {})
+        Event(
+            body=body(value),
+            properties=properties[index] if index < len(properties) else {},
+            enqueued=enqueued,
+        )
         for index, value in enumerate(bodies)
     ]
     return host.fire("event_sync", events(batch, **where))
@@ -132,6 +145,53 @@ class TestBatches:
         applied(host, {"op": "c", "number": "A"})
         assert world.accounts() == {}
         assert [letter.error for letter in world.app.state.dead_letters()] == ["Unclaimed"]
+
+
+class TestBeginning:
+    def _latest(self, world: World) -> None:
+        listen(world)
+        path = world.folder / "syncs" / "customers.yaml"
+        path.write_text(path.read_text().replace("auto_offset_reset: earliest", "auto_offset_reset: latest"))
+
+    def test_events_from_before_the_tick_that_saw_the_listener_are_skipped(
+        self, host: FunctionsHost, world: World
+    ) -> None:
+        """The host reads the hub from its start; the timer's moment decides, also in another process."""
+        self._latest(world)
+        assert host.fire("batch_sync", timer()).succeeded
+        seen = datetime.fromisoformat(world.app.state.watermark("listener/customers") or "")
+        before, after = seen - timedelta(seconds=1), seen + timedelta(seconds=1)
+        current.cache_clear()  # as after a start of another instance
+        applied(host, {"op": "c", "number": "A"}, {"op": "c", "number": "B"}, enqueued=before)
+        applied(host, {"op": "c", "number": "C"}, b"", first=2, enqueued=after)
+        assert set(world.accounts()) == {"C"}
+        assert [letter.sequence for letter in world.app.state.dead_letters()] == [3]
+        (run,) = world.app.state.runs("customers")
+        assert (run.counts["before_listening"], run.counts["insert"]) == (2, 1)
+
+    def test_without_a_tick_the_first_invocation_sees_the_listener(self, host: FunctionsHost, world: World) -> None:
+        """What the hub has by then is skipped, and what comes later is taken."""
+        self._latest(world)
+        now = datetime.now(UTC)
+        applied(host, {"op": "c", "number": "A"}, enqueued=now - timedelta(minutes=1))
+        assert datetime.fromisoformat(world.app.state.watermark("listener/customers") or "") >= now
+        applied(host, {"op": "c", "number": "B"}, first=1, enqueued=datetime.now(UTC) + timedelta(seconds=1))
+        assert set(world.accounts()) == {"B"}
+
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_avro_is_read_as_the_host_gives_it(self, host: FunctionsHost, world: World, *, compressed: bool) -> None:
+        """The bodies' bytes are unchanged, and AMQP's content encoding is among the system properties."""
+        listen(world, format="avro")
+        schema = {"type": "record", "name": "R", "fields": [
+            {"name": each, "type": "string"} for each in ("op", "number", "name")]}  # fmt: skip
+        body_ = container(
+            schema, [{"op": "c", "number": "A", "name": "one"}, {"op": "c", "number": "B", "name": "two"}]
+        )
+        system = {"content-encoding": "deflate"} if compressed else {}
+        event = Event(body=zlib.compress(body_) if compressed else body_, system=system)
+        invocation = host.fire("event_sync", events([event]))
+        assert invocation.succeeded, invocation.trace
+        assert world.accounts() == {"A": "one", "B": "two"}
 
 
 class TestPoison:

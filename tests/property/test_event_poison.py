@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +18,7 @@ from event_sync.receiving import received
 from shared.definitions.models.listener import EventFormat
 from shared.events import Message
 from tests.integration.jobs.real_time.world import COLUMNS, MAPPINGS, World
+from tests.unit.events.avro.samples import container
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -117,7 +120,22 @@ def events_of_a_format(draw: st.DrawFn) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-BODIES = st.one_of(st.binary(max_size=40), VALUES.map(lambda text: text.encode()), events_of_a_format())
+def _contained(number: str, cut: int) -> bytes:
+    """A container of Avro, which may be cut off."""
+    schema = {"type": "record", "name": "R", "fields": [{"name": each, "type": "string"} for each in ("op", "number")]}
+    body = container(schema, [{"op": "u", "number": number}] * 2, codec="deflate")
+    return body[:cut] if cut < 400 else body
+
+
+PLAIN = st.one_of(
+    st.binary(max_size=40),
+    VALUES.map(lambda text: text.encode()),
+    events_of_a_format(),
+    st.builds(_contained, st.sampled_from(["A", "B", "\0", ""]), st.integers(0, 800)),
+)
+BODIES = st.one_of(
+    PLAIN, PLAIN.map(gzip.compress), PLAIN.map(zlib.compress), PLAIN.map(lambda body: gzip.compress(body)[:-9])
+)
 PROPERTIES = st.sampled_from(
     [
         {},
@@ -126,6 +144,8 @@ PROPERTIES = st.sampled_from(
         {"type": {"deep": [[[1]]]}, "n": 10**400},
         {f"p{number}": "é" * 50 for number in range(2_000)},
         {"p": "é" * 200_000},
+        {"content-encoding": "deflate"},
+        {"Content-Encoding": "gzip, deflate"},
         {"ce_specversion": "1.0", "ce_type": "x.deleted.v2", "ce_time": "never"},
         {"content-type": 5, "when": datetime(2026, 1, 1, tzinfo=UTC), "bytes": b"\xff", "nan": float("nan")},
     ]

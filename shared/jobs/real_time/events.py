@@ -189,7 +189,7 @@ def _run_part(messages: Sequence[Message], listeners: Listeners, tools: EventToo
         taken: Sequence[Taken] = found.taken[sync.name]
         earlier, taken = (0, taken) if history else _parted(sync, taken, tools)
         if earlier:
-            counts[sync.name] = {"events": earlier, "before_listening": earlier}
+            counts[sync.name] = _skipped(sync, earlier, tools)
         if taken:
             outcome = _run(sync, taken, tools, delivery)
             counts[sync.name] = Counter(counts.get(sync.name, {})) + Counter(outcome.counts)
@@ -220,6 +220,13 @@ def _parted(sync: EventSync, taken: Sequence[Taken], tools: EventTools) -> tuple
         return 0, taken
     later = [each for each in taken if each.message.enqueued is None or each.message.enqueued >= since]
     return len(taken) - len(later), later
+
+
+def _skipped(sync: EventSync, earlier: int, tools: EventTools) -> Mapping[str, int]:
+    """Count events from before the listener was there, in the execution log too."""
+    counts, now = {"events": earlier, "before_listening": earlier}, tools.clock.now()
+    tools.memory.log.add(sync.definition, counts, started=now, ended=now, state=tools.state)
+    return counts
 
 
 def _by_error(lost: Iterable[Lost]) -> Mapping[str, int]:

@@ -25,6 +25,7 @@ from shared.state import StateStore
 
 __all__ = ["Claimed", "ListeningSince", "Taken", "claimed", "read"]
 
+_MICROSECONDS: Final = 1_000_000
 AT_ONCE: Final = 64 * 1024 * 1024  # bytes of bodies, decompressed: a small batch can hold gigabytes
 
 
@@ -162,8 +163,9 @@ class ListeningSince:
 
 
 def _kept(name: str, state: StateStore, now: datetime) -> datetime:
+    """The moment in the store. Of instances that see a listener at the same time, the first one decides."""
     if (kept := state.watermark(name)) is None:
-        # Two instances may both write: their moments differ by less than a tick.
-        state.set_watermark(name, now.isoformat(), fence=0)
+        # Negative, so that an earlier moment has the higher number: it cannot be replaced by a later one.
+        state.set_watermark(name, now.isoformat(), fence=-int(now.timestamp() * _MICROSECONDS))
         kept = state.watermark(name) or now.isoformat()
     return datetime.fromisoformat(kept)

@@ -154,7 +154,7 @@ def test_what_cannot_be_applied_is_shown_and_tried_again(typed: Type, tmp_path: 
 
 
 def test_captured_events_take_effect_once(typed: Type, tmp_path: Path) -> None:
-    """A folder of Capture is applied in order; given again, and in part, its events are stale by their positions."""
+    """A folder is applied in order, also what is older than the listener; given again, its events are stale."""
     changed = [{"op": "update", "data": {"number": "E-1", "name": name}} for name in ("two", "three")]
     first = write(tmp_path / "capture", [event(1, GOOD[0]), event(4, changed[0])])
     write(tmp_path / "capture", [event(7, changed[1]), event(8, b"no json")], second=30)

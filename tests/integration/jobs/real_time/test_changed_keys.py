@@ -166,17 +166,182 @@ def test_dataverse_tells_the_key_before_by_its_image(make: Make) -> None:
         mappings=MAPPINGS,
     )
     world.put(accountnumber="A", name="one")
-    attributes = {"accountnumber": "B", "name": "two"}
+    world.run(context({"accountnumber": "B", "name": "two"}, {"accountnumber": "A"}))
+    assert world.accounts() == {"B": {"name": "two"}}
 
-    def entity(**values: Any) -> dict[str, Any]:
+
+def deleted(number: str) -> dict[str, Any]:
+    return {"op": "d", "before": {"number": number}, "after": None, "source": {}}
+
+
+BOTH = [MOVE, DELETE_INSERT]
+STRATEGIES: list[dict[str, Any]] = [{}, {"strategy": "upsert"}, {"strategy": "delta"}]
+
+
+@pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
+@pytest.mark.parametrize("behaviour", STRATEGIES, ids=str)
+@pytest.mark.parametrize("apart", [False, True], ids=["one batch", "two batches"])
+@pytest.mark.parametrize("update_first", [True, False])
+def test_an_update_and_a_change_of_the_key_take_effect_in_their_order(
+    make: Make, topic: dict[str, str], behaviour: dict[str, Any], *, apart: bool, update_first: bool
+) -> None:
+    """Together or one after the other, the later one has the last word; the old key is free in the end."""
+    world = make(topic=topic, behaviour=behaviour)
+    world.run(created("A", name="one", city="Bern"))
+    moved = changed("A", "B", name="moved", city="Bern")
+    if update_first:
+        events = [changed("A", "A", name="updated", city="Bern"), moved]
+    else:
+        events = [moved, changed("B", "B", name="updated", city="Bern")]
+    for batch in [[each] for each in events] if apart else [events]:
+        world.run(*batch)
+    expected = {"B": {"name": "moved" if update_first else "updated", "city": "Bern"}}
+    assert (world.accounts(), world.letters) == (expected, [])
+
+
+@pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
+@pytest.mark.parametrize("behaviour", STRATEGIES, ids=str)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_two_records_whose_keys_change_in_one_batch_do_not_meet(
+    make: Make, topic: dict[str, str], behaviour: dict[str, Any], *, swapped: bool
+) -> None:
+    """A key that one record leaves is taken by the other, in the order that the database made possible."""
+    world = make(topic=topic, behaviour=behaviour)
+    world.run(created("A", name="a"), created("B", name="b"))
+    before = ids(world)
+    batch = [changed("B", "C", name="b"), changed("A", "B", name="a")]
+    if swapped:  # the record on the way is deleted before its key is taken
+        batch = [deleted("B"), changed("A", "B", name="a"), created("C", name="b")]
+    world.run(*batch)
+    assert (world.accounts(), world.letters) == ({"B": {"name": "a"}, "C": {"name": "b"}}, [])
+    if topic is MOVE:
+        assert ids(world)["B"] == before["A"]
+
+
+@pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
+@pytest.mark.parametrize("behaviour", STRATEGIES, ids=str)
+@pytest.mark.parametrize("apart", [False, True], ids=["one batch", "two batches"])
+def test_a_change_of_the_key_behind_a_delete_makes_the_record_anew(
+    make: Make, topic: dict[str, str], behaviour: dict[str, Any], *, apart: bool
+) -> None:
+    """There is no record with the old key left, so the event says how the record is."""
+    world = make(topic=topic, behaviour=behaviour)
+    world.run(created("A", name="one"))
+    before = ids(world)["A"]
+    events = [deleted("A"), changed("A", "B", name="two")]
+    for batch in [[each] for each in events] if apart else [events]:
+        world.run(*batch)
+    assert (world.accounts(), world.letters) == ({"B": {"name": "two"}}, [])
+    assert ids(world)["B"] != before
+
+
+@pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
+@pytest.mark.parametrize("behaviour", STRATEGIES, ids=str)
+def test_a_delete_behind_a_change_of_the_key_deletes_the_record(
+    make: Make, topic: dict[str, str], behaviour: dict[str, Any]
+) -> None:
+    """It names the new key; the old one must not come back."""
+    world = make(topic=topic, behaviour=behaviour)
+    world.run(created("A", name="one"))
+    world.run(changed("A", "B", name="two"), deleted("B"))
+    assert (world.accounts(), world.letters) == ({}, [])
+
+
+@pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
+@pytest.mark.parametrize(
+    ("condition", "taken"),
+    [
+        ("new.city = 'Rome'", True),
+        ("new.city = 'Bern'", False),
+        ("old.city = 'Bern'", True),
+        ("old.city = 'Rome'", False),
+        ("new.city = 'Bern' OR old.city = 'Bern'", True),
+    ],
+)
+def test_a_filter_decides_about_the_event_and_not_about_its_images(
+    make: Make, topic: dict[str, str], condition: str, *, taken: bool
+) -> None:
+    """Where only one of the images passes, both keys or none of them are changed."""
+    world = make(topic={**topic, "filter": condition})
+    world.put(accountnumber="A", name="one", address1_city="Bern")
+    event = {**changed("A", "B", name="two", city="Rome"), "before": {"number": "A", "city": "Bern"}}
+    counts = world.run(event)
+    assert counts.get("filtered", 0) == (not taken)
+    left = {"B": {"name": "two", "city": "Rome"}} if taken else {"A": {"name": "one", "city": "Bern"}}
+    assert (world.accounts(), world.letters) == (left, [])
+
+
+@pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
+@pytest.mark.parametrize("behaviour", STRATEGIES, ids=str)
+def test_batches_that_are_given_again_change_nothing(
+    make: Make, topic: dict[str, str], behaviour: dict[str, Any]
+) -> None:
+    """Whole or in part, by the same process or another: a key that was left and taken again stays as it is."""
+    world = make(topic=topic, behaviour=behaviour)
+    batch = world.messages(
+        created("A", name="one"),
+        changed("A", "B", name="two"),
+        created("A", name="other"),
+        changed("B", "C", name="three"),
+        deleted("A"),
+    )
+    world.deliver(batch)
+    after = (world.accounts(), ids(world))
+    assert after[0] == {"C": {"name": "three"}}
+    for again in (batch, batch[1:], batch[:2]):
+        world.tools = world.fresh_tools()
+        world.deliver(again)
+        assert ((world.accounts(), ids(world)), world.letters) == (after, [])
+
+
+@pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
+def test_an_older_change_of_the_key_is_stale(make: Make, topic: dict[str, str]) -> None:
+    """A newer event of the new key, or of the old one, has overtaken it."""
+    world = make(topic=topic)
+    world.run(created("A", name="one"), first=1)
+    world.run(changed("A", "A", name="newer"), first=9)
+    world.run(changed("A", "B", name="older"), first=5)
+    assert world.accounts()["A"] == {"name": "newer"}
+
+
+def test_an_image_without_a_change_of_the_key_moves_nothing(make: Make) -> None:
+    """Dataverse's image before has the key that the record still has, or has no key at all."""
+    world = make(
+        topic={"format": "dataverse"},
+        columns=[{"name": "accountnumber", "alias": "number"}, *COLUMNS[1:]],
+        mappings=MAPPINGS,
+    )
+    world.put(accountnumber="A", name="one")
+    before = ids(world)
+    for image in ({"accountnumber": "A"}, {"name": "one"}, {}):
+        world.run(context({"accountnumber": "A", "name": "two"}, image))
+    assert (world.accounts(), ids(world)) == ({"A": {"name": "two"}}, before)
+
+
+@pytest.mark.parametrize("key_change", ["move", "delete_insert"])
+def test_dataverse_changes_keys_in_both_ways(make: Make, key_change: str) -> None:
+    """With the image before, and with the fields that the image after completes."""
+    world = make(
+        topic={"format": "dataverse", "key_change": key_change},
+        columns=[{"name": "accountnumber", "alias": "number"}, *COLUMNS[1:]],
+        mappings=MAPPINGS,
+    )
+    before = world.put(accountnumber="A", name="one")
+    world.run(context({"accountnumber": "B"}, {"accountnumber": "A", "name": "one"}, {"name": "after"}))
+    assert world.accounts() == {"B": {"name": "after"}}
+    assert (ids(world)["B"] == before) == (key_change == "move")
+
+
+def context(target: dict[str, Any], before: dict[str, Any], after: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An update as Dataverse sends it."""
+
+    def entity(values: dict[str, Any]) -> dict[str, Any]:
         return {"Attributes": [{"key": key, "value": value} for key, value in values.items()], "LogicalName": "account"}
 
-    world.run(
-        {
-            "MessageName": "Update",
-            "PrimaryEntityName": "account",
-            "InputParameters": [{"key": "Target", "value": entity(**attributes)}],
-            "PreEntityImages": [{"key": "pre", "value": entity(accountnumber="A")}],
-        }
-    )
-    assert world.accounts() == {"B": {"name": "two"}}
+    return {
+        "MessageName": "Update",
+        "PrimaryEntityName": "account",
+        "InputParameters": [{"key": "Target", "value": entity(target)}],
+        "PreEntityImages": [{"key": "pre", "value": entity(before)}],
+        "PostEntityImages": [{"key": "post", "value": entity(after or {})}],
+    }

@@ -24,14 +24,14 @@ SCHEMA: dict[str, Any] = {
         {"name": "Body", "type": ["null", "bytes"]},
     ],
 }
-PATH = "namespace/hub/{partition}/2026/11/22/12/00/{second:02}.avro"
+PATH = "namespace/hub/{partition}/2020/11/22/12/00/{second:02}.avro"
 
 
 def event(sequence: int, body: Any, **fields: Any) -> dict[str, Any]:
     return {
         "SequenceNumber": sequence,
         "Offset": str(sequence * 112),
-        "EnqueuedTimeUtc": "11/22/2026 12:00:05 PM",
+        "EnqueuedTimeUtc": "11/22/2020 12:00:05 PM",
         "SystemProperties": {},
         "Properties": {},
         "Body": body if isinstance(body, bytes | None) else json.dumps(body).encode(),

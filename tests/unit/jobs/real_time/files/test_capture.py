@@ -47,7 +47,7 @@ def test_an_event_has_what_the_hub_says_about_it() -> None:
         hub="hub",
         sequence=7,
         offset="784",
-        enqueued=datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC),
+        enqueued=datetime(2020, 11, 22, 12, 0, 5, tzinfo=UTC),
         key="k",
         properties={"n": 5, "d": 1.5, "t": "x", "b": "é", "none": None},
         content_type="application/json",
