@@ -123,11 +123,23 @@ class App:
             wanted = not names or loaded.name in names
             problems += loaded.problems if wanted else ()
             if wanted and loaded.definition is not None:
-                check_ = _offline_problems if offline else self._metadata_problems
+                check_ = _offline_problems if offline else self._online_problems
                 found = [*(self._repository.default_problems(loaded.definition) or check_(loaded.definition))]
                 found += (*listener_problems(loaded.definition), *self._unreachable(loaded.definition))
                 problems += self._placed(loaded.definition, found)
         return problems
+
+    def _online_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
+        return (*self._metadata_problems(definition), *self._schema_problems(definition))
+
+    def _schema_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
+        """Whether the schema of Avro events can be read."""
+        if definition.listener is None or definition.listener.topic.schema_path is None:
+            return ()
+        from shared.jobs.real_time.schemas import Schemas  # noqa: PLC0415 - only definitions with Avro events need it
+
+        schemas = Schemas(self._wiring.open_url)
+        return schemas.problems(definition.listener.topic.schema_path)
 
     def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         # Values that a run must give are unknown here; only the service's address matters, which rarely depends on

@@ -65,10 +65,10 @@ def unpacked(message: Message, *, guess: bool = True) -> bytes | Undecodable:
         guess: The first bytes of a compressed body cannot begin an uncompressed one. For bytes that can begin in any
             way (raw Avro), a body whose compressed data is damaged is taken as it is.
     """
-    body = message.body
-    if len(message.content_encodings) > _MOST_TIMES:
+    body, encodings = message.body, message.content_encodings
+    if len(encodings) > _MOST_TIMES:
         return Undecodable(reason=f"the body is compressed more than {_MOST_TIMES} times")
-    for encoding in reversed(message.content_encodings):  # the one that was applied last stands last
+    for encoding in reversed(encodings):  # the one that was applied last stands last
         if encoding in _UNSUPPORTED:
             return Undecodable(reason=f"the body is compressed with {encoding}; gzip and deflate are supported")
         if encoding in _NAMES:

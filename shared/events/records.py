@@ -28,7 +28,10 @@ _ENCODINGS: Final = frozenset({"content-encoding", "contentencoding", "content_e
 
 def named(properties: Mapping[str, Any], names: Container[str]) -> str:
     """The first property, as text, that has one of some names in any case and is not empty; else an empty text."""
-    return next((str(value) for name, value in properties.items() if value and name.lower() in names), "")
+    for name, value in properties.items():  # written out: every event comes here
+        if value and name.lower() in names:
+            return str(value)
+    return ""
 
 
 class EventAction(StrEnum):

@@ -26,7 +26,7 @@ from shared.state import StateStore
 __all__ = ["Claimed", "ListeningSince", "Taken", "claimed", "read"]
 
 _MICROSECONDS: Final = 1_000_000
-AT_ONCE: Final = 64 * 1024 * 1024  # bytes of bodies, decompressed: a small batch can hold gigabytes
+AT_ONCE: Final = 16 * 1024 * 1024  # bytes of bodies, decompressed: a small batch can hold gigabytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +67,15 @@ def claimed(messages: Sequence[Message], listeners: Listeners, schemas: Schemas)
     """
     taken: dict[str, list[Taken]] = {sync.name: [] for sync in listeners.syncs}
     unclaimed, size, asked, lost = 0, 0, 0, list[Lost]()
+    ways = [_way(sync.topic) for sync in listeners.syncs]
+    topics = dict(zip(ways, (sync.topic for sync in listeners.syncs), strict=True))
     for message in messages:
         if size > AT_ONCE:
             break
         asked += 1
-        bodies, read_bytes = _bodies(message, listeners, schemas)
-        size += read_bytes
+        found = {way: read(message, topic, schemas) for way, topic in topics.items()}
+        bodies = [found[way].body for way in ways]
+        size += sum(each.size for each in found.values())
         claims = [
             attempted(partial(_claim, message, sync.definition, body), sync.name)
             for sync, body in zip(listeners.syncs, bodies, strict=True)
@@ -91,17 +94,9 @@ def claimed(messages: Sequence[Message], listeners: Listeners, schemas: Schemas)
     return Claimed(asked=asked, taken=taken, unclaimed=unclaimed, lost=tuple(lost))
 
 
-def _bodies(message: Message, listeners: Listeners, schemas: Schemas) -> tuple[list[Any | Undecodable], int]:
-    """A message's body for each listener, and the bytes that were read; once for those that read in the same way."""
-    found: dict[object, Read] = {}
-    bodies = []
-    for sync in listeners.syncs:
-        topic = sync.topic
-        way = (topic.schema_path, topic.encoding) if topic.format is EventFormat.AVRO else None
-        if way not in found:
-            found[way] = read(message, topic, schemas)
-        bodies.append(found[way].body)
-    return bodies, sum(each.size for each in found.values())
+def _way(topic: Topic) -> object:
+    """How a listener reads a body: for those that read it in the same way, it is read once."""
+    return (topic.schema_path, topic.encoding) if topic.format is EventFormat.AVRO else None
 
 
 def _why_not(bodies: Sequence[Any | Undecodable], claims: Sequence[Claim | Failure]) -> Failure | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.dataverse import Clock, SystemClock
-from shared.errors import UserError
+from shared.errors import Problem, UserError
 from shared.events import Undecodable
 from shared.events.avro import LARGEST_SCHEMA, AvroError, Schema
 from shared.remote import OpenUrl, is_remote, open_without_account
@@ -62,6 +62,13 @@ class Schemas:
             found = kept.schema
         self._kept[path] = _Kept(found, self.clock.monotonic(), version)
         return found
+
+    def problems(self, path: str) -> tuple[Problem, ...]:
+        """Why the schema that a listener names cannot be used; empty where it can."""
+        found = self.of(path)
+        if isinstance(found, Schema):
+            return ()
+        return (Problem(message=found.reason, path="listener.topic.schema"),)
 
     def _read(self, path: str) -> Schema | Undecodable:
         try:

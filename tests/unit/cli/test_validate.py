@@ -57,3 +57,33 @@ def test_a_listeners_expressions_are_checked(
     said = capsys.readouterr().out
     assert f"listener.topic.{place}: {message}" in said
     assert "heard.yaml:19:" in said
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ("missing.avsc", "the schema cannot be read: missing.avsc does not exist"),
+        ("bad.avsc", "the schema bad.avsc cannot be used: the schema's type Node contains itself"),
+        ("good.avsc", ""),
+    ],
+)
+def test_the_schema_of_avro_events_is_read(
+    schema: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before an event comes; without the network it is left out."""
+    node = '{"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}'
+    (tmp_path / "bad.avsc").write_text(node, "utf-8")
+    (tmp_path / "good.avsc").write_text('{"type": "map", "values": "string"}', "utf-8")
+    (tmp_path / "syncs").mkdir()
+    text = LISTENER.format(place="schema", text=schema).replace("format: json", "format: avro")
+    text = text.replace("https://contoso.crm.dynamics.com", "http://127.0.0.1:9")
+    (tmp_path / "syncs" / "heard.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYNC_DEFINITIONS", str(tmp_path / "syncs"))
+    monkeypatch.setenv("STATE_STORE", f"sqlite:///{tmp_path}/state.db")
+    assert run(["validate"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("listener.topic.schema" in said) == bool(message)
+    assert message in said
+    run(["validate", "--offline"])
+    assert "listener.topic.schema" not in capsys.readouterr().out

@@ -141,6 +141,18 @@ def test_a_codec_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert "snappy, which needs the package cramjam" in reason(GOOD.replace(b"\x08null", b"\x0csnappy"))
 
 
+def test_blocks_of_snappy_are_read_where_the_package_is() -> None:
+    """With their checksum and the same bound."""
+    pytest.importorskip("cramjam", reason="snappy needs cramjam, which few files need: it is no dependency")
+    body = container(CUSTOMER, [ONE, OTHER], codec="snappy")
+    assert len(events_of(body)) == 2
+    damaged = body.replace(b"A\x00\x02", b"B\x00\x02", 1)
+    assert damaged != body
+    assert "the compressed data is damaged" in reason(damaged)
+    bomb = container(record("string"), [{"a": "x" * 21_000_000}], codec="snappy")
+    assert "decompressed, it is larger than 20,971,520 bytes" in reason(bomb)
+
+
 def test_match_compares_the_first_record() -> None:
     """The envelope of a body."""
     body = read_as(GOOD)
