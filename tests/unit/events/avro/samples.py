@@ -14,6 +14,7 @@ from shared.definitions.models.listener import Topic
 from shared.events import Decoded, Event, Message, Undecodable, decode, read
 from shared.events.avro import Schema
 
+MARKER = b"0123456789abcdef"  # the same in every process, as the names of tests must be
 CUSTOMER: dict[str, Any] = {
     "type": "record",
     "name": "Customer",
@@ -34,7 +35,7 @@ def record(*types: Any) -> dict[str, Any]:
 
 def container(schema: Any, values: Sequence[Any], **options: Any) -> bytes:
     file = io.BytesIO()
-    fastavro.writer(file, schema, values, **options)
+    fastavro.writer(file, schema, values, **{"sync_marker": MARKER, **options})
     return file.getvalue()
 
 

@@ -24,6 +24,7 @@ SCHEMA: dict[str, Any] = {
         {"name": "Body", "type": ["null", "bytes"]},
     ],
 }
+MARKER = b"0123456789abcdef"  # the same in every process, as the names of tests must be
 PATH = "namespace/hub/{partition}/2020/11/22/12/00/{second:02}.avro"
 
 
@@ -41,7 +42,7 @@ def event(sequence: int, body: Any, **fields: Any) -> dict[str, Any]:
 
 def content(events: Sequence[Mapping[str, Any]], **options: Any) -> bytes:
     file = io.BytesIO()
-    fastavro.writer(file, SCHEMA, events, **{"codec": "deflate", **options})
+    fastavro.writer(file, SCHEMA, events, **{"codec": "deflate", "sync_marker": MARKER, **options})
     return file.getvalue()
 
 
