@@ -12,10 +12,10 @@ from urllib.parse import quote, unquote, urlsplit
 from emulator.http.options import Options
 from emulator.http.server import build_application
 from shared.dataverse import Connection, Dataverse, MetadataCache, Request, Response
-from shared.http.transport import Transport
 from shared.dataverse.write.controller import Controller, Sizes
 from shared.definitions.models import KeyMatch
 from shared.errors import AnswerLost
+from shared.http.transport import Transport
 from tests.quick_clock import QuickClock
 
 __all__ = ["SERVICE", "EmulatorTransport", "FixedToken", "client"]
