@@ -9,7 +9,7 @@ from typing import Final
 from shared.errors import UserError
 from shared.sources.files import InputFile
 
-__all__ = ["refuse_other_kinds", "utf_16_of"]
+__all__ = ["kind_of", "refuse_other_kinds", "utf_16_of"]
 
 _LOOKED_AT: Final = 4096  # bytes
 _EXPORT: Final = "export it as delimited text"
@@ -57,7 +57,7 @@ def refuse_other_kinds(file: InputFile, encoding: str, *, wanted: str = "delimit
     """
     with file.content() as stream:
         first = stream.read(_LOOKED_AT)
-    if kind := _kind(first):
+    if kind := kind_of(first):
         name, what = kind
         raise UserError(f"{file.name} is not {wanted}: by its content it is {name}; {what}")
     found = "utf-8" if first.startswith(codecs.BOM_UTF8) else utf_16_of(first)
@@ -79,5 +79,6 @@ def utf_16_of(first: bytes) -> str:
     return next((name for name, (a, b), (c, d) in _WIDE if a <= even <= b and c <= odd <= d), "")
 
 
-def _kind(first: bytes) -> tuple[str, str] | None:
+def kind_of(first: bytes) -> tuple[str, str] | None:
+    """The name of a kind by the first bytes of a file, and what to do with such a file; None for text."""
     return next(((name, what) for mark, name, what in _KINDS if re.match(mark, first, re.DOTALL)), None)

@@ -9,6 +9,7 @@ from shared.definitions import SyncDefinition
 from shared.definitions.models import (
     DelimitedSource,
     EventsSource,
+    ExcelSource,
     FixedWidthSource,
     JsonSource,
     ParquetSource,
@@ -19,6 +20,7 @@ from shared.definitions.models import Source as SourceDefinition
 from shared.errors import UserError
 from shared.sources.context import SourceContext
 from shared.sources.delimited import DelimitedFiles
+from shared.sources.excel.files import ExcelFiles
 from shared.sources.fixed_width import FixedWidthFiles
 from shared.sources.json_text.files import JsonFiles
 from shared.sources.parquet import ParquetFiles
@@ -42,6 +44,7 @@ def _rest(source: RestSource, context: SourceContext) -> Source:
 _KINDS: Final[Mapping[type[Any], Callable[[Any, SourceContext], Source]]] = {
     DelimitedSource: DelimitedFiles,
     EventsSource: _only_in_real_time,
+    ExcelSource: ExcelFiles,
     FixedWidthSource: FixedWidthFiles,
     JsonSource: JsonFiles,
     ParquetSource: ParquetFiles,

@@ -15,15 +15,18 @@ from shared.transform.lookups.columns import (
 from shared.transform.lookups.held import held_references, held_steps
 from shared.transform.lookups.resolve import reference_steps, searched_values
 from shared.transform.marks import MarkColumn, dropped_mark, returned_mark
+from shared.transform.reading import FAULT
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps
-from shared.transform.shape import SOURCE_ERRORS, SOURCE_TYPES, shape_steps
+from shared.transform.shape import SOURCE_ERRORS, SOURCE_PLACES, SOURCE_TYPES, shape_steps
 from shared.transform.states.pairs import Pair, listed, pair_of, state_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, needs_version
 
 __all__ = [
+    "FAULT",
     "SOURCE_ERRORS",
+    "SOURCE_PLACES",
     "SOURCE_TYPES",
     "Desire",
     "ErrorType",

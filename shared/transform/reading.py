@@ -23,8 +23,10 @@ from shared.transform.notation.words import boolean, truth_words, without_words
 from shared.transform.rules import ErrorType
 from shared.workspace import literal, quoted
 
-__all__ = ["Misfit", "Reading", "cleaned", "is_typed", "read_columns", "reading", "text_name", "written"]
+__all__ = ["FAULT", "Misfit", "Reading", "cleaned", "is_typed", "read_columns", "reading", "text_name", "written"]
 
+FAULT: Final = "\ufdd0"
+"""The text of a value that is an error in its source: a character of Unicode that no text has."""
 Items = tuple[tuple[str, str], ...]
 """(SQL, name) of columns; a name that is there already gets a new value."""
 
@@ -83,7 +85,7 @@ def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
         return Reading(layers=layers, misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),))
     match column.type:
         case ColumnType.TEXT:
-            return Reading(layers=(((text, value),),))
+            return _text(column)
         case ColumnType.NUMBER:
             return _number(column)
         case ColumnType.BOOL:
@@ -95,6 +97,21 @@ def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
             )
         case ColumnType.DATE:
             return _date(column)
+
+
+def _text(column: Column) -> Reading:
+    text, value = text_name(column), quoted(column.label)
+    if not _has_faults(column):
+        return Reading(layers=(((text, value),),))
+    message = "the cell has an error such as #N/A, or a formula without a stored result"
+    return Reading(
+        layers=(((f"nullif({text}, {literal(FAULT)})", value),),),
+        misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),),
+    )
+
+
+def _has_faults(column: Column) -> bool:
+    return isinstance(column, TypedColumn) and column.faults
 
 
 def _misfit(column: Column, value: str, error: ErrorType, message: str) -> Misfit:
@@ -300,6 +317,9 @@ def _trimmed(column: Column, raw: str) -> str:
 
 
 def _replaced(column: Column, text: str) -> str:
+    raw = text
     for replacement in column.replace:
         text = f"regexp_replace({text}, {literal(replacement.pattern)}, {literal(replacement.with_)}, 'g')"
+    if column.replace and _has_faults(column):
+        return f"CASE WHEN {raw} = {literal(FAULT)} THEN {raw} ELSE {text} END"
     return text

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.definitions.models import Column, ColumnType, SyncDefinition
+from shared.definitions.models import Column, ColumnType, SyncDefinition, TypedColumn
 from shared.errors import DefinitionError, Problem
 from shared.transform.notation.numbers import NUMBER
 from shared.transform.reading import Reading, cleaned, read_columns, reading, text_name, written
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.workspace import Expression, NewTable, Step, Table, parsed, quoted, too_long
 
-__all__ = ["PASSES", "SOURCE_ERRORS", "SOURCE_TYPES", "Shape", "shape_of", "shape_steps"]
+__all__ = ["PASSES", "SOURCE_ERRORS", "SOURCE_PLACES", "SOURCE_TYPES", "Shape", "shape_of", "shape_steps"]
 
 SOURCE_TYPES: Final = {
     ColumnType.TEXT: "VARCHAR",
@@ -33,6 +33,15 @@ SOURCE_ERRORS: Final = Step.creating(
         if_missing=True,
     ),
 )
+SOURCE_PLACES: Final = Step.creating(
+    "Make room for the places of the source's rows",
+    NewTable(
+        name=Table.SOURCE_PLACES,
+        columns="(first BIGINT, last BIGINT, moved BIGINT, letters VARCHAR[], sheet VARCHAR)",
+        if_missing=True,
+    ),
+)
+"""Of each sheet: its first and last `_row`, what is added to get the row of the sheet, the letters of the columns."""
 _FAILS: Final = {
     ColumnType.TEXT: "the expression fails on this row",
     ColumnType.NUMBER: "the expression fails on this row, or its result is not a number",
@@ -169,7 +178,14 @@ class _Compiler:
             self._rule(column, ErrorType.MAX_LENGTH, f"length({text}) > {column.max_length}", message, rejects=True)
 
     def _rule(self, column: Column, error: ErrorType, broken: str, message: str, *, rejects: bool) -> Rule:
-        rule = Rule(column=column.label, error=error, rejects=rejects, message=message, broken=broken)
+        rule = Rule(
+            column=column.label,
+            error=error,
+            rejects=rejects,
+            message=message,
+            broken=broken,
+            value_detail=_place(column),
+        )
         self.rules.append(rule)
         return rule
 
@@ -264,6 +280,16 @@ class _Compiler:
             )
         )
         return _layer(sql, f'TRY([CAST({condition.sql} AS BOOLEAN)]) AS "filter:"')
+
+
+def _place(column: Column) -> str:
+    """SQL for the cell of a row, such as `B17 of Sheet1 of customers.xlsx: `; empty where the source has no cells."""
+    if not isinstance(column, TypedColumn) or not column.place:
+        return ""
+    return (
+        f"(SELECT concat(any_value(letters[{column.place}]), _row + any_value(moved), ' of ', any_value(sheet), ': ') "
+        "FROM source_places WHERE _row BETWEEN first AND last)"
+    )
 
 
 def _layer(sql: str, items: str) -> str:

@@ -42,6 +42,11 @@ _NO_ROOM = (
     "not the cause"
 )
 
+_NO_TIME = (
+    "the time limit of the run ended before this step was finished. Simplify its expressions, make its source smaller, "
+    "or raise the time limit of the app"
+)
+
 _USE_FILE = "USE run"
 
 
@@ -149,6 +154,15 @@ class Workspace:
         finally:
             self._left = outer
 
+    def check_time(self) -> None:
+        """For work between two statements.
+
+        Raises:
+            OutOfTimeError: The time is over; see `until`.
+        """
+        if self._left is not None and self._left() <= 0:
+            raise OutOfTimeError(_NO_TIME)
+
     def execute(self, sql: str, params: Sequence[object] | None = None) -> None:
         """Run a statement whose result is not wanted.
 
@@ -233,10 +247,7 @@ class Workspace:
         except OverdueError as error:
             self._stuck |= error.stuck
             where = f"{place}: " if place else ""
-            raise OutOfTimeError(
-                f"{where}the time limit of the run ended before this step was finished. Simplify its expressions, "
-                f"make its source smaller, or raise the time limit of the app"
-            ) from error
+            raise OutOfTimeError(f"{where}{_NO_TIME}") from error
 
     def within(self, work: Callable[[], T], interrupt: Callable[[], None]) -> T:
         """Do work of a source, such as waiting for a database, within the time of `until`.

@@ -13,6 +13,7 @@ class Table(StrEnum):
 
     SOURCE_RAW = "source_raw"
     SOURCE_ERRORS = "source_errors"
+    SOURCE_PLACES = "source_places"
     SHAPED = "shaped"
     SOURCE = "source"
     DESIRED = "desired"

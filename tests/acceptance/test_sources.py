@@ -13,6 +13,7 @@ from shared.errors import DefinitionError
 from tests.acceptance.world import World, accounts, world
 from tests.contract.source_kinds import KINDS, Kind, Row, ready, rows
 from tests.postgresql.fixtures import database, postgresql
+from tests.workbooks.xlsx import write_xlsx
 
 __all__ = ["database", "postgresql"]
 
@@ -98,3 +99,29 @@ def test_a_column_that_the_files_do_not_have_is_told_before_anything_is_read(her
     with pytest.raises(DefinitionError, match="no column nmae"):
         here.run(name)
     assert held(here) == []
+
+
+def test_errors_of_cells_are_told_with_the_cell(here: World) -> None:
+    """An error in a mandatory column leaves the field out; with validate it rejects the row; the message names it."""
+    header = ("number", "name", "amount", "since", "active")
+    content: list[Any] = [header, ("1", "#N/A", 1.5, None, True), (), ("2", "Two", "#DIV/0!", None, True)]
+    path = write_xlsx(here.folder / "cells.xlsx", {"Notes": [("x",)], "Data": content})
+    columns = [
+        {"name": "number"},
+        {"name": "name", "mandatory": True},
+        {"name": "amount", "type": "number", "validate": True},
+        {"name": "active"},
+    ]
+    definition = accounts()
+    definition["source"] = {"type": "excel", "path": str(path), "sheet": "Data", "columns": columns}
+    definition["destination"]["mappings"] = MAPPINGS
+    done = here.run(here.define(definition, "cells"))
+    assert (done.created.done, done.source.rejected) == (1, 1)
+    told = sorted((error.error_type, error.column, error.message) for error in done.errors)
+    format_error = "Invalid Format Exception"
+    fault = "the cell has an error such as #N/A, or a formula without a stored result"
+    assert told == [
+        (format_error, "amount", "C4 of Data of cells.xlsx: not a number; write it as in 1250.50, -3 or 1e6"),
+        (format_error, "name", f"B2 of Data of cells.xlsx: {fault}"),
+    ]
+    assert held(here) == [("1", None, 1.5, True)]

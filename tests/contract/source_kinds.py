@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import pytest
 from shared.sources import SourceContext
 from tests.api_server import file_server
 from tests.contract import source_databases as databases
+from tests.workbooks.xlsx import Raw, write_xlsx
 
 __all__ = ["FIELDS", "KINDS", "Kind", "Row", "ready", "rows"]
 
@@ -101,6 +103,18 @@ def write_json(path: Path, content: Iterable[Row]) -> None:
             file.write("\n")
 
 
+def write_excel(path: Path, content: Iterable[Row]) -> None:
+    """A sheet with numbers, dates and booleans; an amount is written with the digits that it has."""
+
+    def cells() -> Iterable[tuple[Any, ...]]:
+        yield FIELDS
+        for number, name, amount, since, active in content:
+            day = since and Raw(f's="1"><v>{(date.fromisoformat(since) - date(1899, 12, 30)).days}</v></c>')
+            yield number, name, amount and Raw(f"><v>{amount}</v></c>"), day, active == "true"
+
+    write_xlsx(path, {"Data": cells()})
+
+
 TYPED: Final = [
     {"name": "number", "type": "number"},
     {"name": "name"},
@@ -120,6 +134,13 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
         rejects=True,
         misencoded=(b"number,name,amount,since,active\n1,M\xfcller,1,2024-01-31,true\n", "is not utf-8"),
+    ),
+    "excel": Kind(
+        write=write_excel,
+        source={"type": "excel"},
+        ending=".xlsx",
+        malformed=(b"PK\x03\x04 and nothing that can be read", "cannot be read: it is damaged"),
+        rejects=False,
     ),
     "fixed_width": Kind(
         write=write_fixed_width,

@@ -23,7 +23,8 @@ _Raw = Mapping[str, Any]
 
 def source_problems(source: _Raw) -> Iterator[PathProblem]:
     """Every problem between the keys of a source."""
-    typed = _is_self_describing(source)
+    # The cells of a column need not have one type: a key about one type says which type the column has.
+    typed = _is_self_describing(source) and source.get("type") != "excel"
     for path, column in _columns(source):
         yield from _column(path, column)
         yield from notation_problems(path, column, any_type=typed and "type" not in column)
@@ -112,8 +113,16 @@ def _one_statement(source: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("source", "filter"), message=message, at_value=True)
 
 
+def _columns_without_a_header(source: _Raw) -> Iterator[PathProblem]:
+    """A sheet without a row of names: only the definition says what its columns are."""
+    header = source.get("header", not source.get("header_rows_to_ignore"))
+    if header is False and own_columns(source):
+        yield PathProblem(path=("source",), message="columns are missing: without a header, only they name the columns")
+
+
 _OF_KIND: Final[Mapping[str, tuple[Callable[[_Raw], Iterator[PathProblem]], ...]]] = {
     "events": (_paths_have_aliases,),
+    "excel": (_columns_without_a_header,),
     "json": (_paths_have_aliases, _paths_can_be_read),
     "rest": (_paths_have_aliases, _paths_can_be_read, rest_problems),
     "fixed_width": (_places_in_the_line,),

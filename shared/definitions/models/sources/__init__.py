@@ -8,6 +8,7 @@ from pydantic import Discriminator
 from shared.definitions.models.sources.base import SelfDescribing, SourceModel
 from shared.definitions.models.sources.delimited import DelimitedSource
 from shared.definitions.models.sources.events import EventsSource
+from shared.definitions.models.sources.excel import ExcelSource
 from shared.definitions.models.sources.fixed_width import FixedColumn, FixedWidthSource, ShortLines
 from shared.definitions.models.sources.json_text import JsonSource
 from shared.definitions.models.sources.parquet import ParquetSource
@@ -18,6 +19,7 @@ __all__ = [
     "KINDS",
     "DelimitedSource",
     "EventsSource",
+    "ExcelSource",
     "FixedColumn",
     "FixedWidthSource",
     "JsonSource",
@@ -32,7 +34,14 @@ __all__ = [
 ]
 
 Source = Annotated[
-    DelimitedSource | EventsSource | FixedWidthSource | JsonSource | ParquetSource | RestSource | SqlSource,
+    DelimitedSource
+    | EventsSource
+    | ExcelSource
+    | FixedWidthSource
+    | JsonSource
+    | ParquetSource
+    | RestSource
+    | SqlSource,
     Discriminator("type"),
 ]
 KINDS: Final[Mapping[str, type[SourceModel]]] = {

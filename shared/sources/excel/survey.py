@@ -1,0 +1,79 @@
+"""What is known of a sheet before its cells are read: how much it holds, and the cells whose value is an error.
+
+calamine holds a whole sheet in memory, as a rectangle, and gives nothing for a cell with an error.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.errors import UserError
+
+__all__ = ["MOST_CELLS", "Survey", "refuse_large"]
+
+MOST_CELLS: Final = 12_000_000
+"""A million rows of twelve columns. calamine takes about 80 bytes for each cell, so this is about 1 GB."""
+_COLUMN_BITS: Final = 14
+
+
+@dataclass(slots=True)
+class Survey:
+    """One sheet.
+
+    Attributes:
+        rows: The number of the last row; 0 for an empty sheet.
+        columns: The number of the last column.
+        faults: Row and column of each cell with an error, as one number.
+    """
+
+    rows: int = 0
+    columns: int = 0
+    faults: array[int] = field(default_factory=lambda: array("Q"))
+
+    @property
+    def cells(self) -> int:
+        """How many cells the rectangle has."""
+        return self.rows * self.columns
+
+    def reach(self, row: int, column: int) -> None:
+        """Note a cell; both numbers begin at 0."""
+        if row >= self.rows:
+            self.rows = row + 1
+        if column >= self.columns:
+            self.columns = column + 1
+
+    def fault(self, row: int, column: int) -> None:
+        """Note a cell with an error; both numbers begin at 0."""
+        self.faults.append(row << _COLUMN_BITS | column)
+
+    def by_row(self) -> Iterator[tuple[int, set[int]]]:
+        """Yield each row with errors and their columns, in order."""
+        row, columns = -1, set[int]()
+        for place in sorted(self.faults):
+            if place >> _COLUMN_BITS != row:
+                if columns:
+                    yield row, columns
+                row, columns = place >> _COLUMN_BITS, set()
+            columns.add(place & (1 << _COLUMN_BITS) - 1)
+        if columns:
+            yield row, columns
+
+
+def refuse_large(cells: int, place: str) -> None:
+    """Refuse a sheet that would fill the memory.
+
+    Args:
+        cells: How many cells it has, empty ones between others included.
+        place: The file and the sheet as messages show them.
+
+    Raises:
+        UserError: There are too many.
+    """
+    if cells > MOST_CELLS:
+        raise UserError(
+            f"{place} has {cells:,} cells from its first to its last row and column; the limit is {MOST_CELLS:,}: "
+            "remove far away cells, split the sheet, or save it as delimited text (CSV)"
+        )

@@ -1,0 +1,246 @@
+"""Workbooks: which kind a file is by its content, which sheets it has, and the cells of one of them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.errors import UserError
+from shared.sources.excel.archive import Archive, damaged
+from shared.sources.excel.compound import SIGNATURE, CompoundFile
+from shared.sources.excel.ods import survey_ods
+from shared.sources.excel.survey import Survey, refuse_large
+from shared.sources.excel.xls import is_locked, survey_xls
+from shared.sources.excel.xlsb import binary_sheet_parts, survey_xlsb
+from shared.sources.excel.xlsx import office_parts, sheet_parts, survey_xlsx
+from shared.sources.files import InputFile
+from shared.sources.kinds import kind_of
+from shared.sources.plain import writing
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+__all__ = ["Sheet", "Workbook", "open_workbook"]
+
+_MOST_OLD_BYTES: Final = 1 << 28  # of an xls file: more than 65,536 rows of 256 columns need
+_LOOKED_AT: Final = 4096
+_ZIP: Final = b"PK\x03\x04"
+_LOCKED: Final = "it has a password; save it without one, because a run cannot ask for it"
+_TEXT: Final = {b"<!doctype html": "an HTML page", b"<html": "an HTML page", b"<?xml": "XML", b"{\\rtf": "RTF"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """The cells of a sheet.
+
+    Attributes:
+        name: Its name.
+        found: What calamine gives.
+        survey: What is known beside.
+    """
+
+    name: str
+    found: CalamineSheet
+    survey: Survey
+
+
+class Workbook:
+    """An open workbook."""
+
+    def __init__(self, name: str, book: CalamineWorkbook, survey: Callable[[str], Survey]) -> None:
+        """Take what `open_workbook` gives."""
+        self._name = name
+        self._book = book
+        self._survey = survey
+
+    def names(self, *, hidden: bool) -> tuple[str, ...]:
+        """The sheets with cells, in their order, also hidden ones if that is asked."""
+        from python_calamine import SheetTypeEnum, SheetVisibleEnum  # noqa: PLC0415 - only workbooks need it
+
+        return tuple(
+            each.name
+            for each in self._book.sheets_metadata
+            if each.typ == SheetTypeEnum.WorkSheet and (hidden or each.visible == SheetVisibleEnum.Visible)
+        )
+
+    def sheet(self, name: str) -> Sheet:
+        """Read a sheet, all of it.
+
+        Raises:
+            UserError: It is too large or damaged.
+        """
+        place = f"{self._name}, sheet {name}"
+        survey = self._survey(name)
+        refuse_large(survey.cells, place)
+        with _Calamine(place):
+            return Sheet(name=name, found=self._book.get_sheet_by_name(name), survey=survey)
+
+
+@contextmanager
+def open_workbook(file: InputFile, folder: Path, tick: Callable[[], None]) -> Iterator[Workbook]:
+    """Open a workbook. It is copied first: it is read several times, and must be the same each time.
+
+    Args:
+        file: Where it is.
+        folder: For the copy, which is removed at the end.
+        tick: Called now and then; raises where the time is over.
+
+    Raises:
+        UserError: It is not a workbook, has a password, is damaged, or is too large.
+    """
+    copied = folder / "workbook"
+    try:
+        with file.stored() as stored, writing(folder), copied.open("wb") as out:
+            shutil.copyfileobj(stored, out)
+        ending = _ending(copied, file.name, tick)
+        copied = copied.rename(copied.with_suffix(ending))  # calamine goes by the ending
+        opened = _old if ending == ".xls" else _open_document if ending == ".ods" else _office
+        with opened(copied, file.name, tick) as book:
+            yield book
+    finally:
+        copied.unlink(missing_ok=True)
+
+
+def _ending(path: Path, name: str, tick: Callable[[], None]) -> str:
+    """The usual ending of a file of this kind, by its content."""
+    with path.open("rb") as stream:
+        first = stream.read(_LOOKED_AT)
+    if first.startswith(SIGNATURE):
+        return ".xls"
+    if not first.startswith(_ZIP):
+        raise _other(name, first)
+    with Archive(path, name, tick) as archive:
+        if "content.xml" in archive.names and any("opendocument" in each for each in _mime_types(archive)):
+            return ".ods"
+        if "[content_types].xml" not in archive.names:
+            raise _other(name, first)
+        workbook, sheets = office_parts(archive, name)
+        if not sheets:
+            raise _other(name, first)
+        return ".xlsb" if workbook.endswith(".bin") else ".xlsx"
+
+
+@contextmanager
+def _old(path: Path, name: str, tick: Callable[[], None]) -> Iterator[Workbook]:
+    size = path.stat().st_size
+    if size > _MOST_OLD_BYTES:
+        raise UserError(
+            f"{name} has {size:,} bytes; the limit of an xls file is {_MOST_OLD_BYTES:,}: save it as xlsx, or as "
+            "delimited text (CSV)"
+        )
+    compound = CompoundFile(path.read_bytes(), name)
+    if "encryptedpackage" in compound.names:
+        raise UserError(f"{name} cannot be read: {_LOCKED}")
+    stream = next((each for each in ("workbook", "book") if each in compound.names), None)
+    if stream is None:
+        raise UserError(f"{name} is not a workbook, but another Office file; save the data as xlsx")
+    records = compound.read(stream)
+    if is_locked(records):
+        raise UserError(f"{name} cannot be read: {_LOCKED}")
+    surveys = survey_xls(records, name, tick)
+    del compound, records
+    refuse_large(sum(each.cells for each in surveys.values()), name)
+    with _opened(path, name) as book:
+        # By their place: names may be in an old code page, which calamine knows.
+        known = dict(zip(book.sheet_names, surveys.values(), strict=False))
+        yield Workbook(name, book, lambda sheet: known.get(sheet, Survey()))
+
+
+@contextmanager
+def _open_document(path: Path, name: str, tick: Callable[[], None]) -> Iterator[Workbook]:
+    manifest = "meta-inf/manifest.xml"
+    with Archive(path, name, tick) as archive:
+        if manifest in archive.names and b"encryption-data" in archive.read(manifest):
+            raise UserError(f"{name} cannot be read: {_LOCKED}")
+        surveys = survey_ods(archive, name)
+    refuse_large(sum(each.cells for each in surveys.values()), name)
+    with _opened(path, name) as book:
+        yield Workbook(name, book, lambda sheet: surveys.get(sheet, Survey()))
+
+
+@contextmanager
+def _office(path: Path, name: str, tick: Callable[[], None]) -> Iterator[Workbook]:
+    binary = path.suffix == ".xlsb"
+    survey = survey_xlsb if binary else survey_xlsx
+    with Archive(path, name, tick) as archive:
+        listed = binary_sheet_parts(archive, name) if binary else sheet_parts(archive, name)
+        archive.pass_over(each for each in archive.names if _is_shared(each))
+        with _opened(path, name) as book:
+            yield Workbook(name, book, lambda sheet: survey(archive, _part(listed, sheet, name), name))
+
+
+def _is_shared(part: str) -> bool:
+    """Whether calamine reads a part when it opens the workbook."""
+    return part.rpartition("/")[2].startswith(("sharedstrings.", "styles."))
+
+
+def _part(listed: Mapping[str, str], sheet: str, name: str) -> str:
+    if sheet not in listed:
+        raise damaged(name, f"the part of the sheet {sheet} is missing")
+    return listed[sheet]
+
+
+def _mime_types(archive: Archive) -> Iterator[str]:
+    """What an OpenDocument file says it is: in a part of its own, or in the manifest."""
+    for part in ("mimetype", "meta-inf/manifest.xml"):
+        if part in archive.names:
+            yield next(archive.blocks(part), b"")[:_LOOKED_AT].decode("utf-8", "replace")
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[CalamineWorkbook]:
+    # Imported here: only workbooks need it at a cold start.
+    from python_calamine import CalamineWorkbook  # noqa: PLC0415 - see above
+
+    with _Calamine(name):
+        book = CalamineWorkbook.from_path(path)
+    with book:
+        yield book
+
+
+class _Calamine:
+    """Explains what calamine says in a block."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        from python_calamine import CalamineError, PasswordError  # noqa: PLC0415 - only workbooks need it
+
+        if isinstance(error, PasswordError):
+            raise UserError(f"{self._place} cannot be read: {_LOCKED}") from error
+        if isinstance(error, (CalamineError, OSError, ValueError)):
+            raise damaged(self._place, f"it is damaged ({_first(error)})") from error
+        # calamine ends at some damaged files with a panic of Rust, which is no Exception in Python.
+        if type(error).__name__ == "PanicException":
+            raise damaged(self._place) from error
+
+
+def _first(error: Exception) -> str:
+    """The beginning of what calamine says, which names parts and records and no value."""
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+
+
+def _other(name: str, first: bytes) -> UserError:
+    """The error about a file that is something else."""
+    begin = first.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    text = next((kind for mark, kind in _TEXT.items() if begin.startswith(mark)), "")
+    found: Any = kind_of(first)
+    what = text or (found[0] if found else "" if b"\0" in first[:_LOOKED_AT] else "text" if first else "empty")
+    if what == "empty":
+        return UserError(f"{name} is empty; get the file again from its origin")
+    said = f": by its content it is {what}" if what else ""
+    return UserError(
+        f"{name} is not a workbook (xlsx, xls, xlsb or ods){said}; open it in Excel and save it as xlsx, or read it "
+        "with another type of source"
+    )
