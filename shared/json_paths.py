@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from shared.errors import UserError
 
-__all__ = ["ABSENT", "Finder", "finder"]
+__all__ = ["ABSENT", "Finder", "Step", "finder", "steps_of"]
 
 
 class _Absent:
@@ -21,6 +21,13 @@ class _Absent:
 
 ABSENT: Final = _Absent()
 Finder = Callable[[Any], Any]
+Step = str | int | None
+"""A name, an index, or None for all elements."""
+_STEP: Final = re.compile(
+    r"""\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*) | \[\s*(?P<quoted>'[^'\\]*'|"[^"\\]*")\s*\] | \[\s*(?P<index>[0-9]+)\s*\]
+    | \[\s*\*\s*\]""",
+    re.VERBOSE,
+)
 _PLAIN = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
 
 
@@ -63,3 +70,15 @@ def _compiled(path: str) -> Finder:
         return found
 
     return find
+
+
+def steps_of(path: str) -> tuple[Step, ...] | None:
+    """The steps of a path that begins with a name and has only names, indices and `[*]`; None for any other path."""
+    steps, at = list[Step](), 1
+    while at < len(path):
+        if not (found := _STEP.match(path, at)):
+            return None
+        at = found.end()
+        name = found["name"] or (found["quoted"] or "")[1:-1]
+        steps.append(int(found["index"]) if found["index"] else name or None)
+    return tuple(steps) if path.startswith("$") and steps and isinstance(steps[0], str) else None

@@ -21,7 +21,7 @@ from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
 from shared.sources.plain import Layout, has_strays, mapped, write_plain, writing
 from shared.sources.records import MOST_BYTES, Dialect, Malformed, records
-from shared.sources.text_files import TextFiles
+from shared.sources.text_files import TextFiles, file_values
 from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["DelimitedFiles"]
@@ -42,7 +42,7 @@ class DelimitedFiles(TextFiles[DelimitedSource]):
         Raises:
             UserError: A file is missing, not in its encoding, or has not the columns that the definition names.
         """
-        columns = [column for column in self._source.columns if column.read]
+        columns = [column for column in self._source.columns if column.stored]
         dialect = Dialect(delimiter=self._source.delimiter, quote=self._source.text_qualifier)
         for number, file in enumerate(self._begun(workspace)):
             _Load(workspace, self._source, columns, dialect, number).load(file)
@@ -135,7 +135,7 @@ class _Load:
         rows, before = self._reading(file, header, skip), self._last_row()
         with ThreadPoolExecutor(max_workers=1) as beside:
             strays = beside.submit(has_strays, file, header.line_end)
-            loaded = self._inserted(header, rows, before)
+            loaded = self._inserted(file, header, rows, before)
             # With some mixtures of line ends DuckDB finds no row and reports no error.
             if not strays.result() and loaded and self._last_row() > before:
                 self._without_blank_rows(file, header, rows, before)
@@ -143,17 +143,22 @@ class _Load:
         self.workspace.execute(f"DELETE FROM source_raw WHERE _row > {before}")
         return False
 
-    def _inserted(self, header: Header, rows: str, before: int) -> bool:
-        chosen = ", ".join(f"c{place}" for place in header.places)
+    def _inserted(self, file: InputFile, header: Header, rows: str, before: int) -> bool:
+        chosen = "".join(f", c{place}" for place in header.places)
+        told = self._told(file)
         # A blank line is not a record, but DuckDB reads it as one if there is only one column.
         condition = " WHERE c0 IS NOT NULL" if header.width == 1 else ""
         try:
             self.workspace.execute(
-                f"INSERT INTO source_raw SELECT {before} + row_number() OVER (), {chosen} FROM {rows}{condition}"
+                f"INSERT INTO source_raw SELECT {before} + row_number() OVER (){chosen}{told} FROM {rows}{condition}"
             )
         except duckdb.Error:  # of several kinds; a long line, for one, is told as "not implemented"
             return False
         return True
+
+    def _told(self, file: InputFile) -> str:
+        """SQL items for the columns that tell the file."""
+        return file_values(self.source.columns, file.name)
 
     def _reading(self, file: InputFile, header: Header, skip: int) -> str:
         fields = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(header.width))
@@ -172,7 +177,7 @@ class _Load:
 
     def _without_blank_rows(self, file: InputFile, header: Header, rows: str, before: int) -> None:
         """Drop the rows that hold no value in any column, read or not; their numbers stay unused."""
-        read = ", ".join(quoted(column.name) for column in self.columns)
+        read = ", ".join(quoted(column.name) for column in self.columns) or "NULL"
         empty = f"_row > {before} AND coalesce({read}) IS NULL"
         if not self._count(f"SELECT count(*) FROM source_raw WHERE {empty}"):
             return
@@ -215,7 +220,7 @@ class _Load:
                 else:
                     blank += 1
         self._tell_of_blank_rows(file, blank)
-        self._take(good, "source_raw", ["_row", *(column.name for column in self.columns)], "*")
+        self._take(good, "source_raw", ["_row", *(column.name for column in self.columns)], f"*{self._told(file)}")
         self._take(bad, "source_errors", ["_row", "message"], "_row, '', 'Malformed Row', true, message")
 
     def _take(self, path: Path, table: str, names: Iterable[str], items: str) -> None:

@@ -17,7 +17,7 @@ from shared.sources.files import InputFile
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.plain import Layout, text_blocks, write_plain, writing
 from shared.sources.records import MOST_BYTES
-from shared.sources.text_files import TextFiles, refuse_zstd
+from shared.sources.text_files import TextFiles, file_values, refuse_zstd
 from shared.workspace import Workspace, literal
 
 __all__ = ["FixedWidthFiles"]
@@ -35,7 +35,7 @@ class FixedWidthFiles(TextFiles[FixedWidthSource]):
         Raises:
             UserError: A file is missing, not in its encoding, or has a line that is too long.
         """
-        columns = [column for column in self._source.columns if column.read]
+        columns = [column for column in self._source.columns if column.stored]
         for file in self._begun(workspace):
             _Load(workspace, self._source, columns).load(file)
 
@@ -99,9 +99,10 @@ class _Load:
         end = max((_end(column) for column in self.columns), default=0)
         short = f"length(text) < {end}" if self.source.short_lines is ShortLines.REJECT else "false"
         # What fills a field up to its width is not part of the value.
-        values = ", ".join(f"rtrim(substring(text, {each.start}, {each.width}), ' ')" for each in self.columns)
+        values = "".join(f", rtrim(substring(text, {each.start}, {each.width}), ' ')" for each in self.columns)
+        told = file_values(self.source.columns, file.name)
         # Read and numbered before anything is inserted: both statements give a row the same number.
-        self.workspace.execute(f"INSERT INTO source_raw SELECT _row, {values} FROM ({rows}) WHERE NOT ({short})")
+        self.workspace.execute(f"INSERT INTO source_raw SELECT _row{values}{told} FROM ({rows}) WHERE NOT ({short})")
         if self.source.short_lines is ShortLines.REJECT:
             message = (
                 f"printf('%d characters instead of {end} (line %s of %s)', length(text), "

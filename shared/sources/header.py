@@ -85,7 +85,7 @@ class _Reader:
         self._header = source.header
         self._dialect = dialect
         self._ignored = source.header_rows_to_ignore
-        self._columns = [column.name for column in source.columns if column.read]
+        self._columns = [column.name for column in source.columns if column.stored]
         self._data = _beginning(file, source, dialect)
         self._first = next(iter(self._rows(1)), None)
 

@@ -23,7 +23,7 @@ from shared.sources.delimited import DelimitedFiles
 from shared.sources.excel.files import ExcelFiles
 from shared.sources.fixed_width import FixedWidthFiles
 from shared.sources.json_text.files import JsonFiles
-from shared.sources.parquet import ParquetFiles
+from shared.sources.parquet.files import ParquetFiles
 from shared.sources.source import Source
 from shared.sources.sql.source import SqlRows
 from shared.workspace import Workspace

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar
 
-from shared.definitions.models import Column, DelimitedSource, FixedWidthSource, JsonSource
+from shared.definitions.models import Column, DelimitedSource, FixedWidthSource, JsonSource, TypedColumn
 from shared.errors import UserError
 from shared.remote import is_remote
 from shared.sources.context import SourceContext
 from shared.sources.files import InputFile, find_files
 from shared.transform import SOURCE_ERRORS
-from shared.workspace import Workspace, quoted
+from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["TextFiles", "make_text_tables", "refuse_zstd"]
+__all__ = ["TextFiles", "file_values", "make_text_tables", "raw_columns", "refuse_zstd"]
 
 SourceT = TypeVar("SourceT", bound=DelimitedSource | FixedWidthSource | JsonSource)
 
@@ -46,10 +47,33 @@ class TextFiles(Generic[SourceT]):
 
 
 def make_text_tables(workspace: Workspace, columns: Sequence[Column]) -> None:
-    """Make `source_raw` with a text column for each column that is read, and `source_errors`."""
-    names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in columns if column.read)
-    workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
+    """Make `source_raw` with a column for each column that is read, and `source_errors`."""
+    workspace.execute(f"CREATE TABLE source_raw ({raw_columns(columns)})")
     workspace.run(SOURCE_ERRORS)
+
+
+def raw_columns(columns: Sequence[Column]) -> str:
+    """The columns of `source_raw`: those of the files in their order, then those that tell the file."""
+    stored = [column for column in columns if column.stored]
+    of_file = [column for column in columns if column.read and not column.stored]
+    return ", ".join(["_row BIGINT", *(f"{quoted(column.name)} {_sql_type(column)}" for column in (*stored, *of_file))])
+
+
+def _sql_type(column: Column) -> str:
+    return column.sql_type if isinstance(column, TypedColumn) else "VARCHAR"
+
+
+def file_values(columns: Sequence[Column], file: str) -> str:
+    """SQL items for the columns that tell the file, each after a comma; they are the last ones of `source_raw`.
+
+    Args:
+        columns: The columns of the source.
+        file: The path or URL of the file.
+    """
+    name = PurePosixPath(file).name if is_remote(file) else Path(file).name
+    return "".join(
+        f", {literal(name if column.file_name else file)}" for column in columns if column.read and not column.stored
+    )
 
 
 def refuse_zstd(file: InputFile) -> None:

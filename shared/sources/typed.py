@@ -68,10 +68,10 @@ def described(source: SelfDescribing, found: Mapping[str, Known | str], place: s
     """
     describing = _Describing(found, place)
     columns = [
-        describing.written(column, f"source.columns[{number}]") if column.read else column
+        describing.written(column, f"source.columns[{number}]") if column.stored else column
         for number, column in enumerate(source.columns)
     ]
-    if not any(column.read for column in source.columns):
+    if not any(column.stored for column in source.columns):
         columns += describing.others({column.label.casefold() for column in source.columns})
     if describing.problems:
         raise DefinitionError(describing.problems)

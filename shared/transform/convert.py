@@ -104,7 +104,7 @@ def _missed(names: _Names) -> str:
 
 def _as_text(kind: ColumnType, incoming: str) -> str:
     match kind:
-        case ColumnType.TEXT:
+        case ColumnType.TEXT | ColumnType.JSON:
             return incoming
         case ColumnType.BOOL:
             return f"CAST({incoming} AS VARCHAR)"
@@ -118,7 +118,7 @@ def _as_text(kind: ColumnType, incoming: str) -> str:
 
 
 def _string(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
-    flaws = [_character_flaw(names.value)] if kind is ColumnType.TEXT else []
+    flaws = [_character_flaw(names.value)] if kind in (ColumnType.TEXT, ColumnType.JSON) else []
     if attribute.max_length is not None:
         flaws.append(
             Flaw(

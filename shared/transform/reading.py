@@ -17,6 +17,7 @@ from shared.definitions.models.notation import EXCEL, POSIX_PIVOT
 from shared.errors import DefinitionError, Problem
 from shared.transform.blanks import trimmed
 from shared.transform.notation.dates import DateFormat, has_offset, in_calendar, iso_timestamp, read_format
+from shared.transform.notation.documents import json_text
 from shared.transform.notation.moments import ZonedClock, excel_timestamp
 from shared.transform.notation.numbers import NUMBER, has_notation, number, number_example, plain_number
 from shared.transform.notation.words import boolean, truth_words, without_words
@@ -97,6 +98,12 @@ def reading(column: Column, null_values: Sequence[str] = ()) -> Reading:
             )
         case ColumnType.DATE:
             return _date(column)
+        case ColumnType.JSON:
+            message = 'not JSON; write a document such as {"a": 1}, and text in quotes'
+            return Reading(
+                layers=(((json_text(text), value),),),
+                misfits=(_misfit(column, value, ErrorType.INVALID_FORMAT, message),),
+            )
 
 
 def _text(column: Column) -> Reading:

@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.definitions.models import Column, ColumnType, SyncDefinition, TypedColumn
 from shared.errors import DefinitionError, Problem
+from shared.transform.notation.documents import json_text
 from shared.transform.notation.numbers import NUMBER
 from shared.transform.reading import Reading, cleaned, read_columns, reading, text_name, written
 from shared.transform.rules import ErrorType, Rule, RuleSet
@@ -20,6 +21,7 @@ SOURCE_TYPES: Final = {
     ColumnType.NUMBER: NUMBER,
     ColumnType.DATE: "TIMESTAMP",
     ColumnType.BOOL: "BOOLEAN",
+    ColumnType.JSON: "VARCHAR",
 }
 """The DuckDB type of a source column's values in `shaped` and `source`."""
 PASSES: Final = quoted("_passes")
@@ -47,6 +49,7 @@ _FAILS: Final = {
     ColumnType.NUMBER: "the expression fails on this row, or its result is not a number",
     ColumnType.DATE: "the expression fails on this row, or its result is not a date",
     ColumnType.BOOL: "the expression fails on this row, or its result is not true or false",
+    ColumnType.JSON: "the expression fails on this row, or its result is not JSON",
 }
 
 
@@ -237,7 +240,7 @@ class _Compiler:
         if message := too_long(size):
             inner = "formula" if column.formula is not None else "cases"
             self._problem(f"{self._places[column.label]}.{inner}", message)
-        if column.type is ColumnType.TEXT:
+        if column.type in (ColumnType.TEXT, ColumnType.JSON):
             self.sizes[column.label] = size
 
     def _calculated(self, sql: str, columns: Sequence[tuple[Column, Expression]]) -> str:
@@ -320,5 +323,7 @@ def _cast(column: Column) -> str:
             return f"TRY_CAST({value} AS {NUMBER})"
         case ColumnType.BOOL:
             return f"TRY_CAST({value} AS BOOLEAN)"
+        case ColumnType.JSON:
+            return json_text(f"CAST({value} AS VARCHAR)")
         case ColumnType.DATE:
             return f"CAST(TRY_CAST({value} AS TIMESTAMPTZ) AS TIMESTAMP)"

@@ -17,6 +17,7 @@ from shared.definitions.models import (
     SetColumns,
     SyncBehaviour,
     SyncDefinition,
+    TypedColumn,
     WritePolicy,
 )
 from shared.definitions.models.columns import ColumnType
@@ -304,9 +305,11 @@ def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMeta
         return Omit.NEVER
     if not attribute.clearable:
         return Omit.FLAGGED
-    # Text that was read cannot be wrong in itself, and a choice that is missed rejects the row.
+    # Text that was read cannot be wrong in itself unless its source has errors for values, and a choice that is missed
+    # rejects the row.
     rejecting = TEXTS | CHOICES | {AttributeType.MULTI_PICKLIST}
-    return Omit.NEVER if column.type is ColumnType.TEXT and attribute.type in rejecting else Omit.FLAGGED
+    is_sure = column.type is ColumnType.TEXT and not (isinstance(column, TypedColumn) and column.faults)
+    return Omit.NEVER if is_sure and attribute.type in rejecting else Omit.FLAGGED
 
 
 def _mark_columns(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[TargetColumn]:

@@ -15,10 +15,12 @@ from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import json_path
 from shared.definitions.models.database_sql import condition_problem, query_problem
 from shared.definitions.models.sources import KINDS, SelfDescribing, SourceModel
+from shared.json_paths import steps_of
 
 __all__ = ["own_columns", "own_types", "source_problems"]
 
 _Raw = Mapping[str, Any]
+_OF_FILES: Final = ("file_name", "file_path")
 
 
 def source_problems(source: _Raw) -> Iterator[PathProblem]:
@@ -27,6 +29,7 @@ def source_problems(source: _Raw) -> Iterator[PathProblem]:
     typed = _is_self_describing(source) and source.get("type") != "excel"
     for path, column in _columns(source):
         yield from _column(path, column)
+        yield from _file_column(path, column, str(source.get("type")))
         yield from notation_problems(path, column, any_type=typed and "type" not in column)
     for rule in _OF_KIND.get(str(source.get("type")), ()):
         yield from rule(source)
@@ -34,17 +37,20 @@ def source_problems(source: _Raw) -> Iterator[PathProblem]:
 
 def own_columns(source: _Raw) -> bool:
     """Whether the columns of a source are those that it has itself: the definition names none that is read."""
-    return _is_self_describing(source) and not any(
-        column.get("formula") is None and not column.get("cases") for _, column in _columns(source)
-    )
+    return _is_self_describing(source) and not any(_is_stored(column) for _, column in _columns(source))
 
 
 def own_types(source: _Raw) -> bool:
     """Whether the source itself must be read to know its columns and their types."""
     if not _is_self_describing(source):
         return False
-    read = [each for _, each in _columns(source) if each.get("formula") is None and not each.get("cases")]
+    read = [each for _, each in _columns(source) if _is_stored(each)]
     return not read or any("type" not in each for each in read)
+
+
+def _is_stored(column: _Raw) -> bool:
+    """Whether a column is in the records of the source."""
+    return column.get("formula") is None and not any(column.get(key) for key in ("cases", *_OF_FILES))
 
 
 def _is_self_describing(source: _Raw) -> bool:
@@ -70,6 +76,19 @@ def _column(path: Path, column: _Raw) -> Iterator[PathProblem]:
         )
 
 
+def _file_column(path: Path, column: _Raw, kind: str) -> Iterator[PathProblem]:
+    """A column that tells the file of a row."""
+    keys = [key for key in _OF_FILES if column.get(key) is True]
+    if not keys:
+        return
+    if "path" not in KINDS.get(kind, SourceModel).model_fields:
+        yield PathProblem(path=(*path, keys[0]), message=f"a source of type {kind} has no files; remove this key")
+    for key in ("formula", "cases", *_OF_FILES[1:]):
+        if column.get(key) and key != keys[0]:
+            message = f"{keys[0]} gives the value of the column already; remove this key, or make another column"
+            yield PathProblem(path=(*path, key), message=message)
+
+
 def _is_row_number(name: object) -> bool:
     """Whether a name is that of the row's number; SQL does not regard case."""
     return isinstance(name, str) and name.lower() == "_row"
@@ -92,12 +111,20 @@ def _paths_can_be_read(source: _Raw) -> Iterator[PathProblem]:
                 yield PathProblem(path=(*path, "name"), message=str(error), at_value=True)
 
 
+def _paths_name_fields(source: _Raw) -> Iterator[PathProblem]:
+    for path, column in _columns(source):
+        name = column.get("name")
+        if isinstance(name, str) and name.startswith("$") and steps_of(name) is None:
+            message = "a field of a Parquet file is written with names, indices and [*], such as $.address.lines[0]"
+            yield PathProblem(path=(*path, "name"), message=message, at_value=True)
+
+
 def _places_in_the_line(source: _Raw) -> Iterator[PathProblem]:
     for path, column in _columns(source):
-        calculated = column.get("formula") is not None or bool(column.get("cases"))
+        calculated = not _is_stored(column)
         for key in ("start", "width"):
             if calculated and column.get(key) is not None:
-                yield PathProblem(path=(*path, key), message="a calculated column has no place in the line")
+                yield PathProblem(path=(*path, key), message="a column that is not read has no place in the line")
             elif not calculated and column.get(key) is None:
                 message = "this key is missing: a column that is read needs start (the first place is 1) and width"
                 yield PathProblem(path=(*path, key), message=message)
@@ -127,4 +154,5 @@ _OF_KIND: Final[Mapping[str, tuple[Callable[[_Raw], Iterator[PathProblem]], ...]
     "rest": (_paths_have_aliases, _paths_can_be_read, rest_problems),
     "fixed_width": (_places_in_the_line,),
     "sql": (_one_statement,),
+    "parquet": (_paths_have_aliases, _paths_name_fields),
 }

@@ -32,6 +32,7 @@ class ColumnType(StrEnum):
     NUMBER = "number"
     DATE = "date"
     BOOL = "bool"
+    JSON = "json"
 
 
 class Replacement(Model):
@@ -53,16 +54,16 @@ class Column(Model):
 
     name: str = Field(
         min_length=1,
-        description="The column's name in the source. For `type: events`, `json` and `rest`: a field of the "
-        "record, or a JSONPath such as `$.address.city` (a JSONPath needs an alias).",
+        description="The column's name in the source. For `type: events`, `json`, `rest` and `parquet` also a "
+        "JSONPath such as `$.address.city`, which needs an alias.",
     )
     alias: str | None = Field(
         default=None, min_length=1, description="Name for expressions and mappings, instead of `name`."
     )
     type: ColumnType = Field(
         default=ColumnType.TEXT,
-        description="Type of the column's values. A source that has types of its own, such as "
-        "`parquet`, has its own type as the default.",
+        description="Type of the column's values; `json` is text that must be JSON. A source that has types of its "
+        "own, such as `parquet`, has its own type as the default.",
     )
     description: str = Field(default="", description="Description; no effect.")
     mandatory: bool = Field(
@@ -130,6 +131,16 @@ class Column(Model):
         default=None,
         description="Words that mean false, instead of the usual ones, in upper or lower case; only with `type: bool`.",
     )
+    file_name: bool = Field(
+        default=False,
+        description="Makes a column with the name of the file that the row comes from, such as `may.csv`; only for "
+        "sources of files.",
+    )
+    file_path: bool = Field(
+        default=False,
+        description="Makes a column with the whole path or URL of the file that the row comes from; only for sources "
+        "of files.",
+    )
     formula: Sql | None = Field(
         default=None, description="Makes a calculated column: an expression that gives the value for each row."
     )
@@ -147,8 +158,13 @@ class Column(Model):
 
     @property
     def read(self) -> bool:
-        """Whether the column is in the source; False when it is calculated or conditional."""
+        """Whether the source gives the value; False when it is calculated or conditional."""
         return self.formula is None and not self.cases
+
+    @property
+    def stored(self) -> bool:
+        """Whether the column is in the source's records; False also when its value tells the file."""
+        return self.read and not self.file_name and not self.file_path
 
     @property
     def input_formats(self) -> tuple[str, ...]:

@@ -19,9 +19,10 @@ from shared.sources.excel.workbook import Workbook as Book
 from shared.sources.excel.workbook import open_workbook
 from shared.sources.files import InputFile, find_files
 from shared.sources.plain import writing
+from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import Known, described, found_name
 from shared.transform import SOURCE_ERRORS, SOURCE_PLACES
-from shared.workspace import Workspace, literal, quoted
+from shared.workspace import Workspace, literal
 
 __all__ = ["ExcelFiles"]
 
@@ -34,6 +35,7 @@ class _Part:
     """One sheet, written as text.
 
     Attributes:
+        file: The file.
         place: The file and the sheet as messages show them.
         short: The same without the folder, for the messages of rows.
         path: The text: the number of each row, and its cells.
@@ -43,6 +45,7 @@ class _Part:
         last: The number of its last row of data, from 1.
     """
 
+    file: str
     place: str
     short: str
     path: Path
@@ -61,7 +64,7 @@ class ExcelFiles:
         self._path = context.text(source.path)
         self._sheets = tuple(each if isinstance(each, int) else context.text(each) for each in source.sheets)
         self._open_url = context.open_url
-        self._columns = [column for column in source.columns if column.read]
+        self._columns = [column for column in source.columns if column.stored]
         self._parts: tuple[_Part, ...] = ()
 
     @property
@@ -84,7 +87,7 @@ class ExcelFiles:
         """
         parts = self._read(workspace)
         columns = described(self._source, _together(parts), parts[0].place)
-        read = [column for column in columns if column.read]
+        read = [column for column in columns if column.stored]
         return tuple(self._placed(column, read) for column in columns)
 
     def load(self, workspace: Workspace) -> None:
@@ -94,9 +97,8 @@ class ExcelFiles:
             UserError: A file is missing, not a workbook or damaged, or has no such sheet.
             DefinitionError: A column is missing.
         """
-        columns = [column for column in self.columns(workspace) if column.read]
-        names = ", ".join(f"{quoted(column.name)} VARCHAR" for column in columns)
-        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
+        columns = self.columns(workspace)
+        workspace.execute(f"CREATE TABLE source_raw ({raw_columns(columns)})")
         workspace.run(SOURCE_ERRORS)
         workspace.run(SOURCE_PLACES)
         before = 0
@@ -140,6 +142,7 @@ class ExcelFiles:
                 "sheet has no header"
             )
         part = _Part(
+            file=file.name,
             place=place,
             short=f"{name} of {Path(file.name).name}",
             path=workspace.folder / f"sheet-{len(list(workspace.folder.glob('sheet-*')))}.csv",
@@ -248,12 +251,14 @@ def _of(types: Mapping[str, set[type]], name: str) -> set[type]:
 
 
 def _load(workspace: Workspace, part: _Part, columns: Sequence[Column], before: int) -> None:
-    named = [part.columns[found_name(column.name, part.columns) or column.name] for column in columns]
+    stored = [column.name for column in columns if column.stored]
+    named = [part.columns[found_name(name, part.columns) or name] for name in stored]
     fields = ", ".join(["'_row': 'BIGINT'", *(f"'c{place}': 'VARCHAR'" for place in range(part.width))])
-    values = ", ".join(f"c{place}" if place < part.width else "NULL" for place, _ in named)
+    values = "".join(f", c{place}" if place < part.width else ", NULL" for place, _ in named)
+    told = file_values(columns, part.file)
     if part.last:
         workspace.execute(
-            f"INSERT INTO source_raw SELECT {before} + _row, {values} FROM read_csv({literal(str(part.path))}, "
+            f"INSERT INTO source_raw SELECT {before} + _row{values}{told} FROM read_csv({literal(str(part.path))}, "
             f"auto_detect = false, header = false, columns = {{{fields}}}, delim = ',', quote = '\"', escape = '\"', "
             f"new_line = '\\n', max_line_size = {_LONGEST_LINE})"
         )

@@ -86,7 +86,8 @@ def _quickly(blocks: Iterable[bytes]) -> Survey | None:
     """The size of a sheet; None where it has to be read element by element."""
     columns, last, before, rows_matter = set[bytes](), 0, b"", False
     for number, block in enumerate(blocks):
-        text = before + block
+        end = (before + block).rfind(b"<")  # the element that begins there may be cut
+        text, rest = (before + block)[: max(end, 0)], (before + block)[max(end, 0) :]
         if number == 0 and not text.removeprefix(codecs.BOM_UTF8).startswith(b"<"):
             return None  # another encoding
         if any(each.search(text) for each in _UNUSUAL):
@@ -98,7 +99,7 @@ def _quickly(blocks: Iterable[bytes]) -> Survey | None:
             rows_matter = True
         if rows_matter:
             last = max(last, *map(int, set(_ROW.findall(text))), 0)
-        before = text[-_OVERLAP:]
+        before = text[-_OVERLAP:] + rest
     width = _width(columns)
     return Survey(rows=(last if rows_matter else _LAST_ROW) if width else 0, columns=width)
 

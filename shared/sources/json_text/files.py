@@ -11,7 +11,7 @@ from shared.sources.json_text.loading import RecordRows, value_of
 from shared.sources.json_text.records import json_records
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.plain import text_blocks
-from shared.sources.text_files import TextFiles, refuse_zstd
+from shared.sources.text_files import TextFiles, file_values, refuse_zstd
 from shared.workspace import Workspace
 
 __all__ = ["JsonFiles"]
@@ -26,7 +26,7 @@ class JsonFiles(TextFiles[JsonSource]):
         Raises:
             UserError: A file is missing, not in UTF-8 or not JSON.
         """
-        names = [column.name for column in self._source.columns if column.read]
+        names = [column.name for column in self._source.columns if column.stored]
         values = [value_of(name) for name in names]
         find = finder(self._source.records) if self._source.records else None
         rows = RecordRows(workspace, names)
@@ -35,4 +35,4 @@ class JsonFiles(TextFiles[JsonSource]):
             refuse_other_kinds(file, "utf-8", wanted="JSON")
             with closing(text_blocks(file, "utf-8")) as blocks:
                 rows.add(json_records(blocks, file.name, find), values, Path(file.name).name)
-            rows.flush()
+            rows.flush(file_values(self._source.columns, file.name))

@@ -72,9 +72,13 @@ class RecordRows:
                     write_good.writerow([self.last, *fields])
         return self.last - before
 
-    def flush(self) -> None:
-        """Load what was taken into the tables."""
-        self._take_in(self._good, "source_raw", self._names, "*")
+    def flush(self, further: str = "") -> None:
+        """Load what was taken into the tables.
+
+        Args:
+            further: SQL items for the columns behind those that are read, each after a comma.
+        """
+        self._take_in(self._good, "source_raw", self._names, f"*{further}")
         self._take_in(self._bad, "source_errors", ["_row", "message"], "_row, '', 'Malformed Row', true, message")
 
     def _take_in(self, file: Path, table: str, names: Iterable[str], items: str) -> None:

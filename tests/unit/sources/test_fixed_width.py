@@ -131,7 +131,7 @@ def test_a_column_that_is_read_needs_its_place() -> None:
     assert problems(f"{{type: fixed_width, path: x, columns: {columns}}}") == [
         ("source.columns[0].start", missing),
         ("source.columns[0].width", missing),
-        ("source.columns[2].width", "a calculated column has no place in the line"),
+        ("source.columns[2].width", "a column that is not read has no place in the line"),
     ]
     zero = problems(
         "{type: fixed_width, path: x, columns: [{name: number, start: 0, width: 3}, {name: b, start: 1, width: 1}]}"

@@ -6,7 +6,7 @@ import gzip
 import io
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import UserError
-from shared.sources.excel import archive
-from shared.sources.excel.survey import MOST_CELLS
+from shared.sources.excel import archive, xlsx
+from shared.sources.excel.survey import MOST_CELLS, Survey
 from tests.unit.sources.excel.conftest import load
 from tests.workbooks.binary import Day, compound_file, write_xls, write_xlsb
 from tests.workbooks.ods import write_ods
-from tests.workbooks.xlsx import Raw, write_xlsx
+from tests.workbooks.xlsx import Formula, Raw, sheet_xml, write_xlsx
 
 DAY = date(2024, 1, 31)
 SERIAL = Day((DAY - date(1899, 12, 30)).days)
@@ -232,3 +232,18 @@ def test_cells_without_references_and_with_prefixes_are_counted(tmp_path: Path) 
     rows, columns = load(path)
     assert [column.model_dump()["faults"] for column in columns] == [False, True]
     assert (rows[0]["a"], rows[0]["b"]) == (1, None)
+
+
+@given(size=st.integers(20, 400))
+@settings(max_examples=30, deadline=None)
+def test_a_sheet_as_excel_writes_it_is_looked_through_quickly(size: int) -> None:
+    """Wherever the blocks of its text end; an error or a formula without a result needs the slower way."""
+    plain = "".join(sheet_xml([("name", "n"), *(("Müller & Co", 1.5) for _ in range(50))])).encode()
+    assert xlsx._quickly(blocks(plain, size)) == Survey(rows=1_100_000, columns=2)
+    for cell in ("#N/A", Formula("A1")):
+        text = "".join(sheet_xml([("name", "n"), *(("x", 1) for _ in range(30)), (cell, 1)])).encode()
+        assert xlsx._quickly(blocks(text, size)) is None
+
+
+def blocks(text: bytes, size: int) -> Iterator[bytes]:
+    yield from (text[at : at + size] for at in range(0, len(text), size))

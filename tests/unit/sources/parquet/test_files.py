@@ -183,11 +183,11 @@ def test_files_that_differ_are_named(write: Write, tmp_path: Path) -> None:
 def test_nested_and_binary_columns_are_refused(write: Write) -> None:
     """Where they are read; a file may have them."""
     path = write("a.parquet", "SELECT 1 AS n, {'a': 1} AS s, [1] AS l, 'x'::BLOB AS b")
-    nested = "the values of the column {} are {}, and such values cannot be read"
+    nested = "the values of the column {} are nested; write type: json to read them as documents"
     assert refused(opened(path, {"name": "s"}, {"name": "l"}, {"name": "b"})) == [
-        ("source.columns[0].name", f"{path}: {nested.format('s', 'nested')}"),
-        ("source.columns[1].name", f"{path}: {nested.format('l', 'nested')}"),
-        ("source.columns[2].name", f"{path}: {nested.format('b', 'binary')}"),
+        ("source.columns[0].name", f"{path}: {nested.format('s')}"),
+        ("source.columns[1].name", f"{path}: {nested.format('l')}"),
+        ("source.columns[2].name", f"{path}: the values of the column b are binary, and such values cannot be read"),
     ]
     assert [path for path, _ in refused(opened(path))] == ["source"] * 3
     assert values(opened(path, {"name": "n"})) == [{"n": Decimal(1)}]
@@ -253,3 +253,46 @@ def test_a_local_file_that_may_not_be_read_in_place_is_copied(write: Write) -> N
     """The workspace allows only the files that were named when it was opened."""
     path = write("a.parquet", "SELECT DATE '2024-01-31' AS d")
     assert values(opened(path), in_place=False) == [{"d": moment("2024-01-31T00:00:00")}]
+
+
+NESTED = """SELECT 1 AS n, {'city': 'Rome', 'geo': {'lat': 1.50::DECIMAL(18, 2)}, 'since': DATE '2024-01-31'} AS address,
+[{'no': 'A', 'n': 1}, {'no': 'B', 'n': 2}] AS lines, MAP {'k': 'v'} AS extra, '{"a": {"b": 12345678901234567890}}' AS doc"""
+FIELDS = {
+    ("$.address.city", None): "Rome",
+    ("$.address.geo.lat", None): Decimal("1.5"),
+    ("$.Address['since']", None): moment("2024-01-31T00:00:00"),
+    ("$.lines[1].no", None): "B",
+    ("$.lines[0].n", "number"): Decimal(1),
+    ("$.lines[*].no", None): '["A","B"]',
+    ("$.extra.k", None): "v",
+    ("$.extra.other", None): None,
+    ("$.doc.a.b", "number"): Decimal(12345678901234567890),
+    ("$.address.geo", "json"): '{"lat":1.50}',
+    ("address", "json"): '{"city":"Rome","geo":{"lat":1.50},"since":"2024-01-31"}',
+    ("lines", "json"): '[{"no":"A","n":1},{"no":"B","n":2}]',
+    ("doc", "json"): '{"a": {"b": 12345678901234567890}}',
+    ("n", "json"): "1",
+    ("$.address.city", "json"): None,
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), FIELDS)
+def test_nested_values_are_read_by_path_and_as_json(write: Write, name: str, kind: str | None) -> None:
+    """Fields of structs keep their types; what is in lists, maps and documents is text, as in a JSON file."""
+    column = {"name": name, "alias": "value"} | ({"type": kind} if kind else {})
+    path = write("a.parquet", NESTED)
+    assert values(opened(path, column)) == [{"value": FIELDS[name, kind]}]
+    assert values(opened(path, column), in_place=False) == [{"value": FIELDS[name, kind]}]
+
+
+def test_a_field_that_is_not_there_is_told(write: Write) -> None:
+    """In one file, and in one of several; so is a nested value that is not read as JSON."""
+    first = write("1.parquet", NESTED)
+    assert refused(opened(first, {"name": "$.address.zip", "alias": "a"})) == [
+        ("source.columns[0].name", f"{first} has no column $.address.zip; did you mean address?")
+    ]
+    (problem,) = refused(opened(first, {"name": "$.address.geo", "alias": "a"}))
+    assert problem[1].endswith("of the column $.address.geo are nested; write type: json to read them as documents")
+    second = write("2.parquet", "SELECT {'town': 'Rome'} AS address")
+    (problem,) = refused(opened(first.parent / "*.parquet", {"name": "$.address.city", "alias": "a"}))
+    assert problem[1] == f"{second} has no column $.address.city, which {first} has"

@@ -16,7 +16,9 @@ from shared.errors import UserError
 from shared.remote import is_remote
 from shared.sources.context import SourceContext
 from shared.sources.files import InputFile, find_files
+from shared.sources.parquet.fields import Field, as_json, field
 from shared.sources.plain import writing
+from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import Known, described, found_name, known_type
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
@@ -36,7 +38,8 @@ class _Part:
         name: As messages show it.
         path: Where DuckDB reads it.
         types: Column -> its SQL type.
-        known: Column, also of the folders -> what is known of it, or why it cannot be read.
+        known: Column, also of the folders and by a path -> what is known of it, or why it cannot be read.
+        values: Column whose value is not that of a column of the file -> its SQL.
         partitions: Column that only the folders name -> its value.
         copied: It is a copy in the folder of the workspace.
     """
@@ -45,6 +48,7 @@ class _Part:
     path: Path
     types: Mapping[str, str]
     known: Mapping[str, Known | str]
+    values: Mapping[str, str]
     partitions: Mapping[str, str | None]
     copied: bool
 
@@ -75,7 +79,7 @@ class ParquetFiles:
             DefinitionError: A column is missing, nested or binary, or not the same in all files.
         """
         parts = self._opened(workspace)
-        if not any(column.read for column in self._source.columns):
+        if not any(column.stored for column in self._source.columns):
             _refuse_further_columns(parts)
         return described(self._source, _together(parts), parts[0].name if len(parts) == 1 else self._path)
 
@@ -86,9 +90,8 @@ class ParquetFiles:
             UserError: A file is missing or damaged.
             DefinitionError: A column is missing, nested or binary, or not the same in all files.
         """
-        columns = [column for column in self.columns(workspace) if isinstance(column, TypedColumn)]
-        names = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in columns)
-        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
+        columns = self.columns(workspace)
+        workspace.execute(f"CREATE TABLE source_raw ({raw_columns(columns)})")
         workspace.run(SOURCE_ERRORS)
         for part in self._parts:
             _load(workspace, part, columns)
@@ -102,11 +105,13 @@ class ParquetFiles:
     def _opened(self, workspace: Workspace) -> tuple[_Part, ...]:
         """The files, where DuckDB can read them; looked at once."""
         if not self._parts:
-            self._parts = tuple(_part(workspace, number, file) for number, file in enumerate(self._files()))
+            self._parts = tuple(
+                _part(workspace, number, file, self._source.columns) for number, file in enumerate(self._files())
+            )
         return self._parts
 
 
-def _part(workspace: Workspace, number: int, file: InputFile) -> _Part:
+def _part(workspace: Workspace, number: int, file: InputFile, columns: Sequence[Column]) -> _Part:
     # In the name of a file, these characters are a pattern for DuckDB.
     copied = file.system is not None or file.path not in workspace.readable or not _PATTERN.isdisjoint(file.path)
     path = workspace.folder / f"source-{number}{_ENDING}" if copied else Path(file.path)
@@ -120,7 +125,49 @@ def _part(workspace: Workspace, number: int, file: InputFile) -> _Part:
     types = {str(name): str(kind) for name, kind in rows}
     partitions = {name: value for name, value in _partitions(file.path) if found_name(name, types) is None}
     known = dict(_known(types, partitions, file.name))
-    return _Part(name=file.name, path=path, types=types, known=known, partitions=partitions, copied=copied)
+    values: dict[str, str] = {}
+    for name, found, sql in _fields(workspace, path, types, columns):
+        known[name], values[name] = found if isinstance(found, Known) else f"{file.name}: {found}", sql
+    return _Part(
+        name=file.name, path=path, types=types, known=known, values=values, partitions=partitions, copied=copied
+    )
+
+
+def _fields(
+    workspace: Workspace, path: Path, types: Mapping[str, str], columns: Sequence[Column]
+) -> Iterator[tuple[str, Known | str, str]]:
+    """Yield name, what is known, and the SQL of each column that is read by a path or as JSON and is there."""
+
+    def type_of(sql: str) -> str | None:
+        try:
+            return str(workspace.query(f"SELECT column_type FROM (DESCRIBE SELECT {sql} FROM {_reading(path)})")[0][0])
+        except duckdb.Error:
+            return None
+
+    for column in columns:
+        if not column.stored or not (column.type is ColumnType.JSON or column.name.startswith("$")):
+            continue
+        own = found_name(column.name, types)
+        found = Field(quoted(own), types[own]) if own is not None else None
+        if found is None and column.name.startswith("$"):
+            found = field(column.name, types, type_of)
+        if found is None:
+            continue
+        if column.type is ColumnType.JSON and not _is_binary(found.sql_type):
+            yield column.name, *as_json(found)
+        else:
+            yield column.name, known_type(found.sql_type) or _unreadable(column.name, found.sql_type), found.sql
+
+
+def _unreadable(column: str, sql_type: str) -> str:
+    """Why a value cannot be read, and what to do."""
+    if _is_binary(sql_type):
+        return f"the values of the column {column} are binary, and such values cannot be read"
+    return f"the values of the column {column} are nested; write type: json to read them as documents"
+
+
+def _is_binary(sql_type: str) -> bool:
+    return sql_type in {"BLOB", "BIT"}
 
 
 def _partitions(path: str) -> Iterator[tuple[str, str | None]]:
@@ -135,9 +182,7 @@ def _known(
     types: Mapping[str, str], partitions: Mapping[str, str | None], name: str
 ) -> Iterator[tuple[str, Known | str]]:
     for column, sql_type in types.items():
-        kind = "binary" if sql_type in {"BLOB", "BIT"} else "nested"
-        reason = f"{name}: the values of the column {column} are {kind}, and such values cannot be read"
-        yield column, known_type(sql_type) or reason
+        yield column, known_type(sql_type) or f"{name}: {_unreadable(column, sql_type)}"
     for column in partitions:
         yield column, Known.as_text(ColumnType.TEXT)
 
@@ -172,12 +217,13 @@ def _refuse_further_columns(parts: Sequence[_Part]) -> None:
                 )
 
 
-def _load(workspace: Workspace, part: _Part, columns: Sequence[TypedColumn]) -> None:
-    values = ", ".join(_value(part, column) for column in columns)
+def _load(workspace: Workspace, part: _Part, columns: Sequence[Column]) -> None:
+    values = "".join(f", {_value(part, column)}" for column in columns if isinstance(column, TypedColumn))
+    told = file_values(columns, part.name)
     ((before,),) = workspace.query("SELECT coalesce(max(_row), 0) FROM source_raw")
     try:
         workspace.execute(
-            f"INSERT INTO source_raw SELECT {before} + row_number() OVER (), {values} FROM {_reading(part.path)}"
+            f"INSERT INTO source_raw SELECT {before} + row_number() OVER (){values}{told} FROM {_reading(part.path)}"
         )
     except duckdb.Error as error:
         raise _damaged(part.name) from error
@@ -185,6 +231,8 @@ def _load(workspace: Workspace, part: _Part, columns: Sequence[TypedColumn]) -> 
 
 def _value(part: _Part, column: TypedColumn) -> str:
     """SQL for the value of a column; `described` has found it in every file."""
+    if column.name in part.values:
+        return f"CAST({part.values[column.name]} AS {column.sql_type})"
     own = found_name(column.name, part.types)
     if own is not None:
         return f"CAST({quoted(own)} AS {column.sql_type})"

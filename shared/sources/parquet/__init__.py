@@ -1,0 +1,1 @@
+"""Parquet as a source: the files, and the fields in their nested values."""

@@ -1,0 +1,77 @@
+"""Fields in nested values: a JSONPath as SQL over the columns of a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from shared.definitions.models import ColumnType
+from shared.json_paths import Step, steps_of
+from shared.sources.typed import Known, found_name, known_type
+from shared.workspace import literal, quoted
+
+__all__ = ["Field", "as_json", "field"]
+
+_TEXT: Final = frozenset({"VARCHAR", "JSON"})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a path finds in a file.
+
+    Attributes:
+        sql: Its value.
+        sql_type: The type of the value.
+    """
+
+    sql: str
+    sql_type: str
+
+
+def field(path: str, types: Mapping[str, str], type_of: Callable[[str], str | None]) -> Field | None:
+    """What a path finds; None where the file has no such field.
+
+    Args:
+        path: A JSONPath that `steps_of` reads.
+        types: Column of the file -> its SQL type.
+        type_of: The type of an SQL expression over the columns; None where DuckDB finds no meaning in it.
+    """
+    first, *steps = steps_of(path) or ("",)
+    column = found_name(str(first), types)
+    if column is None:
+        return None
+    sql = quoted(column)
+    while steps and isinstance(steps[0], str):
+        deeper = f"struct_extract({sql}, {literal(steps[0])})"
+        if type_of(deeper) is None:
+            break
+        sql = deeper
+        steps.pop(0)
+    kind = type_of(sql) or ""
+    if not steps:
+        return Field(sql, kind)
+    if kind.startswith("STRUCT") and not kind.endswith("]"):
+        return None  # it has a fixed set of fields, and this is not one of them
+    return _within(sql, kind, steps)
+
+
+def _within(sql: str, kind: str, steps: list[Step]) -> Field:
+    """What is in a list, a map or a document: as text, as in a JSON file."""
+    document = sql if kind in _TEXT else f"to_json({sql})"
+    parts = (
+        f".{json.dumps(step)}" if isinstance(step, str) else "[*]" if step is None else f"[{step}]" for step in steps
+    )
+    path = literal(f"${''.join(parts)}")
+    if None in steps:
+        return Field(f"CAST(to_json(json_extract({document}, {path})) AS VARCHAR)", "VARCHAR")
+    return Field(f"json_extract_string({document}, {path})", "VARCHAR")
+
+
+def as_json(found: Field) -> tuple[Known, str]:
+    """What is known of a value that a definition reads as JSON, and its text."""
+    known = known_type(found.sql_type)
+    is_text = known is not None and known.type is ColumnType.TEXT and found.sql_type in _TEXT
+    text = f"CAST({found.sql} AS VARCHAR)" if is_text else f"CAST(to_json({found.sql}) AS VARCHAR)"
+    return Known.as_text(ColumnType.JSON), text
