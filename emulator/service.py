@@ -14,6 +14,7 @@ from emulator.operations.bulk_delete import BulkDeletes
 from emulator.operations.changes import Changes
 from emulator.operations.closing import Closing
 from emulator.operations.counting import total_record_count
+from emulator.operations.fetch.answer import fetched
 from emulator.operations.paths.navigation import Navigation
 from emulator.operations.paths.segments import is_keyed
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
@@ -145,6 +146,8 @@ class Service:
         raise unknown_segment(name)
 
     def _rows(self, asked: TableQuery) -> Response:
+        if asked.query.fetch_xml is not None:
+            return fetched(asked, asked.query.fetch_xml)
         if asked.query.delta_token is not None:
             return changes_since(asked)
         if asked.request.preferences.track_changes:

@@ -83,7 +83,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """``contains``, ``startswith`` or ``endswith`` of a property and a text."""
+    """``contains``, ``startswith`` or ``endswith`` of a property and a text; in FetchXML also ``like``."""
 
     name: str
     operand: Property

@@ -17,7 +17,7 @@ __all__ = ["Expand", "Query", "check_query", "parse_query"]
 _KNOWN: Final = frozenset(
     {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "$deltatoken", "$format"}
 )
-_NOT_EMULATED: Final = frozenset({"$apply", "$compute", "$search", "fetchxml", "savedquery", "sql", "userquery"})
+_NOT_EMULATED: Final = frozenset({"$apply", "$compute", "$search", "savedquery", "sql", "userquery"})
 _TOP_MAXIMUM: Final = 2**31 - 1
 _TOP_DIGITS: Final = 10
 _MOST_EXPANDS: Final = 15  # join-tables page: "up to 15 $expand options in a query"
@@ -38,6 +38,7 @@ class Query:
         skip_token: The decoded ``$skiptoken`` of a next page, or None.
         delta_token: The decoded ``$deltatoken``, or None.
         aliases: Parameter aliases with their at-sign, as text.
+        fetch_xml: The query in FetchXML, or None.
         custom: Options without a dollar sign by name, such as ``tag`` or ``partitionId``.
     """
 
@@ -50,6 +51,7 @@ class Query:
     skip_token: str | None = None
     delta_token: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    fetch_xml: str | None = None
     custom: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -108,6 +110,7 @@ def _query(options: Mapping[str, str], depth: int = 0) -> Query:
         skip_token=options.get("$skiptoken"),
         delta_token=options.get("$deltatoken"),
         aliases=aliases,
+        fetch_xml=next((value for name, value in options.items() if name.lower() == "fetchxml"), None),
         custom={name: value for name, value in options.items() if name[0] not in "$@"},
     )
 

@@ -1,7 +1,7 @@
 """Pages and their cookies: where a page ended, in `$skiptoken`, in the form of the service."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 from urllib.parse import quote, unquote
 
@@ -37,20 +37,38 @@ class PageMark:
         if token is None:
             return cls()
         cookie = _COOKIE.search(token)
-        place = _PLACE.search(unquote(unquote(cookie[2]))) if cookie else None
-        if cookie is None or place is None:
-            raise ODataError("Malformed XML in the Paging Cookie")
-        return cls(number=int(cookie[1]), row=int(place[1]), skipped=int(place[2]), version=int(place[3]))
+        if cookie is None:
+            raise _malformed()
+        return replace(cls.placed(unquote(unquote(cookie[2]))), number=int(cookie[1]))
 
-    def link(self, url: str, primary_id: str, last_id: str) -> str:
-        """Returns the next link: `url` with this mark as `$skiptoken`."""
-        cookie = (
+    @classmethod
+    def placed(cls, cookie: str) -> Self:
+        """Reads what `cookie` returns, without the number of the page.
+
+        Raises:
+            ODataError: It was not made by `cookie`.
+        """
+        place = _PLACE.search(cookie)
+        if place is None:
+            raise _malformed()
+        return cls(row=int(place[1]), skipped=int(place[2]), version=int(place[3]))
+
+    def cookie(self, primary_id: str, last_id: str) -> str:
+        """Returns the paging cookie: an XML element with the last row of the page before this one."""
+        return (
             f'<cookie page="{self.number - 1}"><{primary_id} last="{{{last_id.upper()}}}" row="{self.row}" '
             f'skipped="{self.skipped}" version="{self.version}" /></cookie>'
         )
-        escaped = quote(quote(cookie, safe=""), safe="")
+
+    def link(self, url: str, primary_id: str, last_id: str) -> str:
+        """Returns the next link: `url` with this mark as `$skiptoken`."""
+        escaped = quote(quote(self.cookie(primary_id, last_id), safe=""), safe="")
         token = quote(f'<cookie pagenumber="{self.number}" pagingcookie="', safe="=") + escaped
         token += quote('" istracking="False" />', safe="=/")
         base, _, query = url.partition("?")
         options = [part for part in query.split("&") if part and not unquote(part).startswith("$skiptoken=")]
         return f"{base}?{'&'.join([*options, f'$skiptoken={token}'])}"
+
+
+def _malformed() -> ODataError:
+    return ODataError("Malformed XML in the Paging Cookie")

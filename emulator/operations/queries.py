@@ -1,7 +1,9 @@
 """Queries on collections: filter, order, pages, counts and related rows."""
 
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from emulator.errors import not_implemented
 from emulator.messages import Request, Response, answer
 from emulator.odata import Sql
 from emulator.odata.paging import LARGEST_PAGE, PageMark
@@ -9,7 +11,7 @@ from emulator.operations.expansion import expand_records
 from emulator.operations.reading import Record, RowShape, TableQuery
 from emulator.store import sql_name
 
-__all__ = ["COUNT_LIMIT", "collection", "count_of"]
+__all__ = ["COUNT_LIMIT", "RowsPage", "Window", "applied", "collection", "count_of", "totals"]
 
 COUNT_LIMIT: Final = 5000
 _TOTAL: Final = "Microsoft.Dynamics.CRM.totalrecordcount"
@@ -34,35 +36,61 @@ def count_of(asked: TableQuery, within: Sql = _EVERYTHING) -> int:
     return int(asked.environment.database.scalar(statement, condition.parameters))
 
 
-class _Page:
-    """The rows of one page, and the start of the next page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Which rows of a query are asked for.
 
-    def __init__(self, asked: TableQuery, within: Sql) -> None:
+    Attributes:
+        size: The largest number of rows.
+        mark: Where they begin.
+        more: Whether it matters that there are more rows.
+        by_offset: `mark` counts the rows before, also where the rows have no order.
+    """
+
+    size: int
+    mark: PageMark = field(default_factory=PageMark)
+    more: bool = True
+    by_offset: bool = False
+
+    @classmethod
+    def of(cls, asked: TableQuery) -> "Window":
+        """The window of an OData query."""
         preferred = asked.request.preferences.page_size
         # QueryData, "Use the $top query option": with a page size, $top is ignored.
         top = None if preferred else asked.query.top
-        self.size = min(preferred or (LARGEST_PAGE if top is None else top), LARGEST_PAGE)
-        self.mark = PageMark.parse(asked.query.skip_token)
+        return cls(
+            size=min(preferred or (LARGEST_PAGE if top is None else top), LARGEST_PAGE),
+            mark=PageMark.parse(asked.query.skip_token),
+            more=top is None or top > LARGEST_PAGE,
+        )
+
+
+class RowsPage:
+    """The rows of one page, and the start of the next page."""
+
+    def __init__(self, asked: TableQuery, window: Window, within: Sql = _EVERYTHING) -> None:
+        """Reads the rows."""
         shape = RowShape(asked)
         name = asked.sql_table
         condition = _condition(asked, within)
         order = asked.compiler.order(asked.query.order, asked.table)
         text = f'SELECT {shape.columns}, {name}."row_" FROM {name} WHERE {condition.text}'
         parameters: tuple[Any, ...] = condition.parameters
-        if order:
-            text += f" ORDER BY {order}, {name}.{sql_name(asked.table.primary_id)} LIMIT ? OFFSET ?"
-            parameters = (*parameters, self.size + 1, self.mark.skipped)
+        if order or window.by_offset:
+            terms = f"{order}, {name}.{sql_name(asked.table.primary_id)}" if order else f'{name}."row_"'
+            text += f" ORDER BY {terms} LIMIT ? OFFSET ?"
+            parameters = (*parameters, window.size + 1, window.mark.skipped)
         else:
             text += f' AND {name}."row_" > ? ORDER BY {name}."row_" LIMIT ?'
-            parameters = (*parameters, self.mark.row, self.size + 1)
+            parameters = (*parameters, window.mark.row, window.size + 1)
         rows = asked.fetch(text, parameters)
-        self.more = len(rows) > self.size and (top is None or top > LARGEST_PAGE)
-        rows = rows[: self.size]
+        self.more = len(rows) > window.size and window.more
+        rows = rows[: window.size]
         self.records = shape.records(rows)
         self.next_mark = PageMark(
-            number=self.mark.number + 1,
+            number=window.mark.number + 1,
             row=rows[-1][-1] if rows else 0,
-            skipped=self.mark.skipped + len(rows),
+            skipped=window.mark.skipped + len(rows),
         )
 
 
@@ -72,18 +100,21 @@ def collection(asked: TableQuery, *, within: Sql = _EVERYTHING) -> Response:
     Raises:
         ServiceError: A name in the query is unknown, or an option is not supported.
     """
+    if asked.query.fetch_xml is not None:
+        raise not_implemented("The query option 'fetchXml' is emulated for whole tables only.")
     asked = asked.checked()
-    page = _Page(asked, within)
+    page = RowsPage(asked, Window.of(asked), within)
     expand_records(asked, page.records)
-    content: Record = {"@odata.context": asked.context(), **_totals(asked, within), "value": page.records}
+    content: Record = {"@odata.context": asked.context(), **totals(asked, within), "value": page.records}
     if page.more:
         primary_id = asked.table.primary_id
         last_id = page.records[-1][primary_id]
         content["@odata.nextLink"] = page.next_mark.link(asked.request.url, primary_id, last_id)
-    return answer(content, headers=_applied(asked.request), effects=asked.read(len(page.records)))
+    return answer(content, headers=applied(asked.request), effects=asked.read(len(page.records)))
 
 
-def _totals(asked: TableQuery, within: Sql) -> Record:
+def totals(asked: TableQuery, within: Sql = _EVERYTHING) -> Record:
+    """Returns the number of matching rows, as the query and its preferences ask for it."""
     preferences = asked.request.preferences
     wants = preferences.wants
     found = count_of(asked, within) if asked.query.count else None
@@ -100,7 +131,8 @@ def _totals(asked: TableQuery, within: Sql) -> Record:
     return content
 
 
-def _applied(request: Request) -> dict[str, str]:
+def applied(request: Request) -> dict[str, str]:
+    """Returns the header that names the preferences which were followed."""
     preferences = request.preferences
     applied = []
     if preferences.page_size:

@@ -13,14 +13,14 @@ __all__ = ["LONGEST_PATTERN", "glob_pattern", "is_simple", "wildcard_match"]
 
 LONGEST_PATTERN: Final = 4000  # SQL Server's LIKE takes patterns of 8,000 bytes
 _PIECE: Final = re.compile(r"\[\^?[^\]]*\]|.", re.DOTALL)
-_PLACES: Final = {"contains": ("*", "*"), "startswith": ("", "*"), "endswith": ("*", "")}
+_PLACES: Final = {"contains": ("*", "*"), "startswith": ("", "*"), "endswith": ("*", ""), "like": ("", "")}
 
 
 def glob_pattern(function: str, text: str) -> str | None:
-    """Return the GLOB pattern for one of the three text functions.
+    """Return the GLOB pattern for one of the text functions.
 
     Args:
-        function: ``contains``, ``startswith`` or ``endswith``.
+        function: ``contains``, ``startswith`` or ``endswith``; ``like`` of FetchXML, whose text is the whole pattern.
         text: The argument of the function, folded by the collation.
 
     Returns:

@@ -404,7 +404,7 @@ def test_refusals_use_no_word_of_the_program(client: Client, path: str, body: An
         ("POST", "PublishAllXml", "action 'PublishAllXml'"),
         ("POST", "QualifyLead", "action 'QualifyLead'"),
         ("POST", "accounts(00000000-0000-0000-0000-000000000001)/Microsoft.Dynamics.CRM.Merge", "action 'Merge'"),
-        ("GET", "accounts?fetchXml=<fetch/>", "query option 'fetchXml'"),
+        ("GET", "accounts?userQuery=1", "query option 'userQuery'"),
         ("GET", "accounts?$apply=aggregate($count as n)", "query option '$apply'"),
         ("GET", "accounts(00000000-0000-0000-0000-000000000001)/listaccount_association", "listaccount_association"),
         ("PUT", "EntityDefinitions(LogicalName='account')", "PUT of 'EntityDefinitions'"),

@@ -172,7 +172,7 @@ def test_query_options_are_read() -> None:
         ("$expand=new_ParentId($select=Name)", "Could not find a property named 'Name'"),
         ("$orderby=new_name up", "Syntax error at position 8 in 'new_name up'."),
         ("$apply=aggregate(x)", "The query option '$apply' is not emulated."),
-        ("fetchXml=<fetch/>", "The query option 'fetchXml' is not emulated."),
+        ("savedQuery=1", "The query option 'savedQuery' is not emulated."),
         ("sql=SELECT name FROM account", "The query option 'sql' is not emulated."),
     ],
 )

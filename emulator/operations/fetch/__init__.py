@@ -1,0 +1,1 @@
+"""FetchXML: queries as XML in the option `fetchXml`, and their pages."""

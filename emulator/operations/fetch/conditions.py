@@ -1,0 +1,171 @@
+"""The filter of a FetchXML query as the expression that an OData filter becomes (fetchxml/filter-rows page)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from emulator.errors import ServiceError, not_implemented
+from emulator.odata.dates import COUNTED, NAMED
+from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical, Negation, Property, QueryFunction
+from emulator.odata.types import edm_type
+from emulator.schema import Column, Table
+
+__all__ = ["column_of", "filter_expression", "malformed"]
+
+_COMPARISONS: Final = {"eq": "eq", "ne": "ne", "neq": "ne", "gt": "gt", "ge": "ge", "lt": "lt", "le": "le"}
+_TEXTS: Final = {
+    "like": ("like", False),
+    "not-like": ("like", True),
+    "begins-with": ("startswith", False),
+    "not-begin-with": ("startswith", True),
+    "ends-with": ("endswith", False),
+    "not-end-with": ("endswith", True),
+}
+_LISTS: Final = {
+    "in": "In",
+    "not-in": "NotIn",
+    "between": "Between",
+    "not-between": "NotBetween",
+    "contain-values": "ContainValues",
+    "not-contain-values": "DoesNotContainValues",
+}
+_OTHERS: Final = {
+    "eq-userid": "EqualUserId",
+    "ne-userid": "NotEqualUserId",
+    "eq-businessid": "EqualBusinessId",
+    "ne-businessid": "NotEqualBusinessId",
+    "on": "On",
+    "not-on": "NotOn",
+    "on-or-after": "OnOrAfter",
+    "on-or-before": "OnOrBefore",
+}
+_DEEPEST: Final = 50
+
+
+def malformed(message: str) -> ServiceError:
+    """The query is not FetchXML; the service's own code for it is not documented."""
+    return ServiceError(400, "0x80040203", f"Invalid XML. {message}")
+
+
+def column_of(name: str, table: Table) -> Column:
+    """Returns a column by its logical name.
+
+    Raises:
+        ServiceError: The table does not have it (web-service-error-codes, QueryBuilderNoAttribute).
+    """
+    column = table.columns.get(name)
+    if column is None:
+        where = f"'{table.logical_name}' entity doesn't contain attribute"
+        raise ServiceError(400, "0x80041103", f"{where} with Name = '{name}' and NameMapping = 'Logical'.")
+    return column
+
+
+def filter_expression(filters: Sequence[Element], table: Table, depth: int = 0) -> Expression | None:
+    """Returns the expression of filters that all have to hold; None where there is no condition.
+
+    Raises:
+        ServiceError: A condition is unknown or not emulated, or its value does not fit the column.
+    """
+    if depth > _DEEPEST:
+        raise malformed("The filters are nested too deep.")
+    return _joined("and", [each for element in filters if (each := _filter(element, table, depth)) is not None])
+
+
+def _filter(element: Element, table: Table, depth: int) -> Expression | None:
+    kind = element.get("type", "and")
+    if kind not in {"and", "or"}:
+        raise malformed(f"The filter type '{kind}' is not valid.")
+    parts: list[Expression] = []
+    for child in element:
+        if child.tag == "condition":
+            parts.append(_condition(child, table))
+        elif child.tag == "filter":
+            inner = filter_expression([child], table, depth + 1)
+            parts += [] if inner is None else [inner]
+        elif child.tag == "link-entity":
+            raise not_implemented("The element 'link-entity' of FetchXML is not emulated.")
+        else:
+            raise malformed(f"The element '{child.tag}' was not expected.")
+    return _joined(kind, parts)
+
+
+def _joined(operator: str, parts: Sequence[Expression]) -> Expression | None:
+    if len(parts) < 2:  # noqa: PLR2004 - one alone needs no operator
+        return parts[0] if parts else None
+    return Logical(operator=operator, operands=tuple(parts))
+
+
+def _condition(element: Element, table: Table) -> Expression:
+    if not {*element.attrib} <= {"attribute", "operator", "value", "valueof", "uitype", "uiname", "uihidden"}:
+        raise not_implemented("Of the element 'condition' of FetchXML only attribute, operator and value are emulated.")
+    column = column_of(element.get("attribute", ""), table)
+    operand = Property(path=(column.property_name,))
+    operator = element.get("operator", "")
+    match operator:
+        case "null" | "not-null":
+            return Comparison(operator="eq" if operator == "null" else "ne", left=operand, right=_NULL)
+        case _ if operator in _COMPARISONS:
+            right = _compared(element, column, table)
+            return Comparison(operator=_COMPARISONS[operator], left=operand, right=right)
+        case _ if operator in _TEXTS:
+            name, negated = _TEXTS[operator]
+            call = Call(name=name, operand=operand, text=_value(element))
+            return Negation(operand=call) if negated else call
+        case _ if operator in _LISTS:
+            values = tuple(each.text or "" for each in element.findall("value"))
+            return _function(_LISTS[operator], column, PropertyValues=values)
+        case _ if name := _function_name(operator):
+            value = element.get("value")
+            return _function(name, column) if value is None else _function(name, column, PropertyValue=value)
+    raise ServiceError(400, "0x80041118", f"The condition operator '{operator}' is not valid.")
+
+
+def _compared(element: Element, column: Column, table: Table) -> Literal | Property:
+    other = element.get("valueof")
+    if other is not None:
+        return Property(path=(column_of(other, table).property_name,))
+    return _literal(_value(element), column)
+
+
+def _function_name(operator: str) -> str:
+    """The query function of an operator: `last-x-days` is `LastXDays`; empty where there is none."""
+    words = "".join(part.capitalize() for part in operator.split("-"))
+    name = _OTHERS.get(operator) or words.replace("Seven", "7").replace("Olderthan", "OlderThan")
+    return name if operator in _OTHERS or name in NAMED or name in COUNTED else ""
+
+
+def _function(name: str, column: Column, **parameters: str | tuple[str, ...]) -> QueryFunction:
+    return QueryFunction(name=name, parameters={"PropertyName": column.logical_name, **parameters})
+
+
+def _value(element: Element) -> str:
+    value = element.get("value")
+    if value is None:
+        raise malformed(f"The condition operator '{element.get('operator')}' needs a value.")
+    return value
+
+
+_NULL: Final = Literal(value=None, edm="null")
+
+
+def _literal(text: str, column: Column) -> Literal:
+    edm = edm_type(column)
+    try:
+        match edm:
+            case "Edm.Int32" | "Edm.Int64":
+                return Literal(value=int(text), edm=edm)
+            case "Edm.Decimal" | "Edm.Double":
+                return Literal(value=Decimal(text), edm=edm)
+            case "Edm.Boolean":
+                return Literal(value={"true": True, "1": True, "false": False, "0": False}[text.lower()], edm=edm)
+            case "Edm.Date":
+                return Literal(value=datetime.fromisoformat(text).date().isoformat(), edm=edm)
+            case "Edm.DateTimeOffset":
+                moment = datetime.fromisoformat(text)
+                return Literal(value=moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC), edm=edm)
+    except (ValueError, KeyError, InvalidOperation, OverflowError) as error:
+        message = f"The value '{text[:100]}' of the attribute '{column.logical_name}' is not of its type."
+        raise ServiceError(400, "0x80040203", message) from error
+    return Literal(value=text, edm=edm)

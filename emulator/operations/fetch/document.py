@@ -1,0 +1,146 @@
+"""A FetchXML query: the elements and attributes that the emulator knows, checked against the table.
+
+Documented in fetchxml/overview, select-columns, order-rows, page-results and reference/fetch. `link-entity`,
+aggregates and `distinct` are answered with 501.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from emulator.errors import ServiceError, not_implemented
+from emulator.odata.nodes import Expression, Property
+from emulator.odata.sql import Order
+from emulator.operations.fetch.conditions import column_of, filter_expression, malformed
+from emulator.schema import Table
+
+__all__ = ["Fetch", "parse_fetch"]
+
+_NO_EFFECT: Final = frozenset(
+    {"version", "output-format", "mapping", "no-lock", "latematerialize", "options", "savedqueryid", "datasource"}
+)
+_NOT_EMULATED: Final = frozenset({"aggregate", "distinct", "returntotalrecordcount", "useraworderby"})
+_LARGEST: Final = 5000  # page-results page: "The default and maximum page size is 5,000 rows"
+_DIGITS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """One query.
+
+    Attributes:
+        attributes: The names of the columns to return, in order; None for all.
+        aliases: Column -> the name of its property in the answer, where it has another one.
+        condition: The filter, or None.
+        order: The terms to sort by.
+        top: The largest number of rows, or None; then there are no pages.
+        count: Rows of a page.
+        page: Number of the page, from 1.
+        cookie: The paging cookie of the page before, or None.
+    """
+
+    attributes: tuple[str, ...] | None
+    aliases: dict[str, str]
+    condition: Expression | None
+    order: tuple[Order, ...]
+    top: int | None
+    count: int
+    page: int
+    cookie: str | None
+
+
+def parse_fetch(text: str, table: Table) -> Fetch:
+    """Reads a query on a table.
+
+    Raises:
+        ServiceError: It is not FetchXML, names what the table does not have, or what is not emulated (501).
+    """
+    root = _root(text)
+    entity = _entity(root, table)
+    _check_settings(root)
+    attributes, aliases = _columns(entity, table)
+    top = _number(root, "top")
+    for name in ("page", "count"):
+        if top is not None and root.get(name) is not None:
+            raise ServiceError(400, "0x80040203", f"The top attribute can't be specified with paging attribute {name}")
+    return Fetch(
+        attributes=attributes,
+        aliases=aliases,
+        condition=filter_expression(entity.findall("filter"), table),
+        order=tuple(_order(entity, table)),
+        top=top,
+        count=min(_number(root, "count") or _LARGEST, _LARGEST),
+        page=_number(root, "page") or 1,
+        cookie=root.get("paging-cookie"),
+    )
+
+
+def _root(text: str) -> Element:
+    if "<!DOCTYPE" in text:
+        raise malformed("DTD is prohibited in this XML document.")
+    try:
+        root = fromstring(text)  # noqa: S314 - without a DTD there are no entities, and a URL has at most 64 KB
+    except ParseError as error:
+        raise malformed(str(error)) from error
+    if root.tag != "fetch":
+        raise malformed(f"The element '{root.tag}' was not expected.")
+    return root
+
+
+def _entity(root: Element, table: Table) -> Element:
+    entities = [*root]
+    if len(entities) != 1 or entities[0].tag != "entity":
+        raise malformed("The element 'fetch' needs one element 'entity'.")
+    entity: Element = entities[0]
+    if entity.get("name") != table.logical_name:
+        raise ServiceError(
+            400, "0x80041102", f"The entity '{entity.get('name')}' of the query is not that of the collection."
+        )
+    for child in entity:
+        if child.tag == "link-entity":
+            raise not_implemented("The element 'link-entity' of FetchXML is not emulated.")
+        if child.tag not in {"attribute", "all-attributes", "filter", "order"}:
+            raise malformed(f"The element '{child.tag}' was not expected.")
+    return entity
+
+
+def _check_settings(root: Element) -> None:
+    for name, value in root.attrib.items():
+        if name in _NOT_EMULATED and value.lower() not in {"false", "0"}:
+            raise not_implemented(f"The attribute '{name}' of FetchXML is not emulated.")
+        if name not in _NO_EFFECT | _NOT_EMULATED | {"top", "count", "page", "paging-cookie"}:
+            raise malformed(f"The attribute '{name}' was not expected.")
+
+
+def _columns(entity: Element, table: Table) -> tuple[tuple[str, ...] | None, dict[str, str]]:
+    """The columns to return; without any, and with `all-attributes`, all (select-columns, "Performance")."""
+    names: dict[str, None] = {}
+    aliases: dict[str, str] = {}
+    for element in entity.findall("attribute"):
+        column = column_of(element.get("name", ""), table)
+        names[column.property_name] = None
+        if (alias := element.get("alias")) is not None:
+            aliases[column.property_name] = alias
+        if not {*element.attrib} <= {"name", "alias"}:
+            raise not_implemented("Of the element 'attribute' of FetchXML only name and alias are emulated.")
+    everything = not names or entity.find("all-attributes") is not None
+    return None if everything else tuple(names), aliases
+
+
+def _order(entity: Element, table: Table) -> Iterator[Order]:
+    for element in entity.findall("order"):
+        if not {*element.attrib} <= {"attribute", "descending"}:
+            raise not_implemented("Of the element 'order' of FetchXML only attribute and descending are emulated.")
+        column = column_of(element.get("attribute", ""), table)
+        descending = element.get("descending", "false").lower() in {"true", "1"}
+        yield Order(operand=Property(path=(column.property_name,)), descending=descending)
+
+
+def _number(root: Element, name: str) -> int | None:
+    text = root.get(name)
+    if text is None:
+        return None
+    if not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
+        raise malformed(f"The attribute '{name}' must be a positive number.")
+    return int(text)
