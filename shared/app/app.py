@@ -19,6 +19,7 @@ from shared.definitions import (
     SelfDescribing,
     SyncDefinition,
     names_in,
+    names_used,
     resolve,
 )
 from shared.definitions.parameters.environment import secret_variables
@@ -147,21 +148,24 @@ class App:
         absent = {
             name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None
         }
+        place = "destination"
         try:
             values = self.parameters(definition, absent)
             if absent.keys() & names_in(definition.destination.connection or ""):
                 return _offline_problems(definition)  # only a run knows the environment
             definition = self._repository.joined(definition, values)
             if isinstance(definition.source, SelfDescribing) and not definition.source.settled:
-                if any(absent.keys() & {*names_in(*text)} for text in definition.source.place):
+                if absent.keys() & names_used(definition.source, without=["columns"]):
                     return ()  # only a run knows the source, and only the source knows the columns
+                place = "source"
                 definition = self._completed(definition, values)
+                place = "destination"
             with closing(self.dataverse(definition, values)) as dataverse:
                 return online_problems(definition, dataverse, values, absent.keys())
         except DefinitionError as error:
             return tuple(error.problems)
         except SyncError as error:  # the metadata cannot be had: that is this definition's problem, not the others'
-            return (*_offline_problems(definition), Problem(message=error.message, path="destination"))
+            return (*_offline_problems(definition), Problem(message=error.message, path=place))
 
     def _unreachable(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         """Hosts of the source that a run would refuse."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from shared.dataverse.http.authority import authority_of
 from shared.dataverse.http.connection import service_url_of
 from shared.definitions import (
     ApplicationUser,
+    DynamicsEnvironment,
     EnvironmentSecret,
     KeyVaultSecret,
     ParameterValue,
@@ -121,6 +123,7 @@ class Wiring:
             secret=self.secret,
             renew_secret=self._fetch_anew,
             reach=reach,
+            open_tables=lambda source: closing(self._client(source, values, place="source")),
             clock=SystemClock(),
         )
 
@@ -147,20 +150,38 @@ class Wiring:
         Raises:
             UserError: The address of the service cannot be used.
         """
-        destination, retry_policy = definition.destination, retry_policy or RetryPolicy()
-        connection = Connection(
-            service_url=service_url_of(destination.service_url, values),
-            timeout=min(destination.timeout, retry_policy.seconds),
+        destination = definition.destination
+        return self._client(
+            destination,
+            values,
             retry_policy=retry_policy,
             bulk_delete_from=bulk_delete_from,
             write_headers=write_headers(destination.options),
             key_match=definition.sync_behaviour.key_match,
+        )
+
+    def _client(
+        self,
+        environment: DynamicsEnvironment,
+        values: Mapping[str, ParameterValue],
+        *,
+        place: str = "destination",
+        retry_policy: RetryPolicy | None = None,
+        **settings: Any,
+    ) -> Dataverse:
+        """A client for an environment; `settings` are those of `Connection`, and `place` is the key with its keys."""
+        retry_policy = retry_policy or RetryPolicy()
+        connection = Connection(
+            service_url=service_url_of(environment.service_url, values, place=place),
+            timeout=min(environment.timeout, retry_policy.seconds),
+            retry_policy=retry_policy,
             allowed_hosts=self._settings.allowed_hosts,
+            **settings,
         )
         authority = authority_of(
-            destination.tenant_id and in_text(destination.tenant_id, values), connection.service_url
+            environment.tenant_id and in_text(environment.tenant_id, values), connection.service_url
         )
-        users = [self._application_user(user, authority) for user in destination.application_users]
+        users = [self._application_user(user, authority) for user in environment.application_users]
         return self._open_dataverse(connection=connection, tokens=users, cache=self._metadata)
 
     def _application_user(self, user: ApplicationUser, authority: str | None) -> TokenProvider:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from shared.clock import Clock, SystemClock
@@ -14,9 +15,21 @@ from shared.dataverse.http.keys import key_values, lookups
 from shared.dataverse.http.service import Call, Service, Usage
 from shared.dataverse.http.tokens import TokenProvider
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
+from shared.dataverse.read.fetching import fetched_pages
 from shared.dataverse.read.holders import read_holders
-from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_keyed, read_table, table_query
+from shared.dataverse.read.page_rows import exact_digits
+from shared.dataverse.read.paging import pages
+from shared.dataverse.read.reader import (
+    ReadReport,
+    Records,
+    keyed_queries,
+    read_keyed,
+    read_table,
+    select_query,
+    table_query,
+)
 from shared.dataverse.read.references import read_reference
+from shared.dataverse.read.views import view_query
 from shared.dataverse.write.bulk_delete import Dropping
 from shared.dataverse.write.chunks import MESSAGES, Target
 from shared.dataverse.write.controller import ELASTIC_ROWS, Controller, Sizes
@@ -32,6 +45,9 @@ from shared.transform import related_tables
 from shared.transform.lookups.columns import Reference
 from shared.transform.targets import TargetColumn
 from shared.workspace import Workspace
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element  # the parser is loaded only where there is a query
 
 __all__ = ["Dataverse"]
 
@@ -166,6 +182,46 @@ class Dataverse:
             RetryLater: The service is away.
         """
         return read_reference(workspace, self.service, reference, condition, values)
+
+    def rows(
+        self,
+        entity: EntityMetadata,
+        columns: Sequence[str],
+        condition: str | None,
+        *,
+        annotations: Sequence[str],
+        exact: Sequence[str],
+    ) -> Iterator[str]:
+        """The records of a table, each page as its JSON array.
+
+        Args:
+            entity: The table.
+            columns: The properties to select, such as `name` and `_ownerid_value`.
+            condition: An OData filter, not percent-encoded; None for all records.
+            annotations: What the answers should have beside the values.
+            exact: Members whose numbers must keep every digit; long ones become texts.
+
+        Raises:
+            UserError: The query is too long for a URL.
+            RequestRefused: The service refuses the query.
+            AbortRun: No privilege, no such table.
+            RetryLater: The service is away.
+        """
+        prefer = f'odata.include-annotations="{",".join(annotations)}"' if annotations else ""
+        path = select_query(entity, columns, condition)
+        for page in pages(self.service, [path], table=entity.logical_name, prefer=prefer):
+            yield exact_digits(page.rows, exact)
+
+    def fetched(
+        self, entity: EntityMetadata, query: Element, *, annotations: Sequence[str], exact: Sequence[str]
+    ) -> Iterator[str]:
+        """The same for a query in FetchXML, which is changed; see `shared.dataverse.read.fetching`."""
+        for rows in fetched_pages(self.service, entity, query, annotations):
+            yield exact_digits(rows, exact)
+
+    def view(self, entity: EntityMetadata, name: str) -> str:
+        """The FetchXML of a saved view; see `shared.dataverse.read.views` for what it raises."""
+        return view_query(self.service, entity, name)
 
     def names(self, entity: EntityMetadata, ids: Sequence[str]) -> dict[str, str]:
         """The primary names of some records; those that do not exist or have none are left out.

@@ -1,6 +1,6 @@
 """What a user writes: models, the YAML loader that places every mistake, parameters, the JSON Schema."""
 
-from shared.definitions.loading import Loaded, Repository, accepted, load_definition, load_folder
+from shared.definitions.loading import Loaded, Repository, accepted, load_definition, load_folder, names_used
 from shared.definitions.models import (
     ApplicationUser,
     Case,
@@ -9,6 +9,7 @@ from shared.definitions.models import (
     ColumnType,
     DelimitedSource,
     DynamicsDestination,
+    DynamicsEnvironment,
     EnvironmentSecret,
     EventFormat,
     EventsSource,
@@ -40,7 +41,7 @@ from shared.definitions.models import (
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import names_in, references
 from shared.definitions.models.service_url import checked_service_url
-from shared.definitions.parameters import in_json, in_odata, in_text, in_url, resolve
+from shared.definitions.parameters import in_json, in_odata, in_text, in_url, in_xml, resolve
 from shared.definitions.reference.schema import export_schema
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "ColumnType",
     "DelimitedSource",
     "DynamicsDestination",
+    "DynamicsEnvironment",
     "EnvironmentSecret",
     "EventFormat",
     "EventsSource",
@@ -88,9 +90,11 @@ __all__ = [
     "in_odata",
     "in_text",
     "in_url",
+    "in_xml",
     "load_definition",
     "load_folder",
     "names_in",
+    "names_used",
     "references",
     "resolve",
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from shared.clock import Clock, SystemClock
-from shared.definitions.models import ConnectionModel, ParameterValue, SecretReference
+from shared.definitions.models import ConnectionModel, DynamicsSource, ParameterValue, SecretReference
 from shared.definitions.parameters import in_text, in_url
 from shared.errors import UserError
 from shared.http.reach import Reach
 from shared.remote import OpenUrl, open_without_account
+from shared.sources.dynamics.tables import Tables
 
 __all__ = ["SourceContext"]
 
@@ -27,6 +29,10 @@ def _no_connection(name: str) -> ConnectionModel:
     raise UserError(f"there is no connection {name}")
 
 
+def _no_tables(_source: DynamicsSource) -> AbstractContextManager[Tables]:
+    raise UserError("this source needs a Dataverse environment, and there is no client for it")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContext:
     """What a source may need beside its definition. The folder of the run is that of the workspace it loads into.
@@ -38,6 +44,8 @@ class SourceContext:
         secret: The value behind a reference; raises UserError where there is none.
         renew_secret: Makes the next call of `secret` read the value again; it was refused.
         reach: Which hosts may be reached.
+        open_tables: A client for the environment of a source, for the length of a `with` block; raises UserError
+            where the address cannot be used.
         clock: The time, and waiting.
     """
 
@@ -47,6 +55,7 @@ class SourceContext:
     secret: Callable[[SecretReference], str] = field(default=_no_secret, repr=False)
     renew_secret: Callable[[SecretReference], object] = _keep_secret
     reach: Reach = field(default_factory=Reach)
+    open_tables: Callable[[DynamicsSource], AbstractContextManager[Tables]] = _no_tables
     clock: Clock = field(default_factory=SystemClock)
 
     def text(self, text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from shared.definitions import SyncDefinition
 from shared.definitions.models import (
     DelimitedSource,
+    DynamicsSource,
     EventsSource,
     ExcelSource,
     FixedWidthSource,
@@ -20,6 +21,7 @@ from shared.definitions.models import Source as SourceDefinition
 from shared.errors import UserError
 from shared.sources.context import SourceContext
 from shared.sources.delimited import DelimitedFiles
+from shared.sources.dynamics.table import DynamicsTable
 from shared.sources.excel.files import ExcelFiles
 from shared.sources.fixed_width import FixedWidthFiles
 from shared.sources.json_text.files import JsonFiles
@@ -43,6 +45,7 @@ def _rest(source: RestSource, context: SourceContext) -> Source:
 
 _KINDS: Final[Mapping[type[Any], Callable[[Any, SourceContext], Source]]] = {
     DelimitedSource: DelimitedFiles,
+    DynamicsSource: DynamicsTable,
     EventsSource: _only_in_real_time,
     ExcelSource: ExcelFiles,
     FixedWidthSource: FixedWidthFiles,

@@ -64,15 +64,15 @@ def write_headers(options: WriteOptions) -> dict[str, str]:
     return headers
 
 
-def service_url_of(text: str | None, values: Mapping[str, ParameterValue]) -> str:
+def service_url_of(text: str | None, values: Mapping[str, ParameterValue], *, place: str = "destination") -> str:
     """The Web API's address; with a parameter in it, it can only be checked now.
 
     Raises:
         UserError: It is not a service URL, or there is none.
     """
     if text is None:
-        raise UserError("destination.service_url: there is no address of the Web API, and no connection that has it")
+        raise UserError(f"{place}.service_url: there is no address of the Web API, and no connection that has it")
     try:
         return checked_service_url(in_text(text, values))
     except ValueError as error:
-        raise UserError(f"destination.service_url: {error}") from None
+        raise UserError(f"{place}.service_url: {error}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -12,7 +12,7 @@ from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.service import Call, Service, asked_for
 from shared.dataverse.read.page_rows import split_page
 
-__all__ = ["PAGE_ROWS", "Page", "PageBounds", "first_page", "following_pages", "pages"]
+__all__ = ["PAGE_ROWS", "Page", "PageBounds", "continued_pages", "first_page", "following_pages", "pages"]
 
 PAGE_ROWS = 5000  # the most that the service gives
 
@@ -44,6 +44,8 @@ class _Trail:
 
     Attributes:
         prefer: What the query prefers, beside the size of the pages.
+        following: Finds the next page's URL in what is around the records of a page; None on the last page.
+        sized: Whether the size of the pages has to be asked for.
         links: Digests of the links that were followed.
         contents: Digests of the first and last records of each page; they contain ids, so all pages differ.
     """
@@ -51,6 +53,8 @@ class _Trail:
     user: int = 0
     bounds: PageBounds = _BOUNDS
     prefer: str = ""
+    following: Callable[[Answer], str | None] = lambda envelope: _following(envelope.member(_NEXT))
+    sized: bool = True
     links: set[bytes] = field(default_factory=set)
     contents: set[bytes] = field(default_factory=set)
     pages: int = 0
@@ -110,7 +114,8 @@ def first_page(service: Service, path: str, *, table: str, user: int = 0, prefer
 
 def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
     """Ask for one page; its links keep the page size, which has to be asked for again each time."""
-    preferences = [f"odata.maxpagesize={PAGE_ROWS}", *([trail.prefer] if trail.prefer else [])]
+    size = f"odata.maxpagesize={PAGE_ROWS}" if trail.sized else ""
+    preferences = [each for each in (size, trail.prefer) if each]
     headers = {"Prefer": ",".join(preferences)}
     text = service.fetch(Call(path=path, headers=headers, table=table), user=trail.user).text
     asked = asked_for(path)
@@ -118,7 +123,7 @@ def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
     envelope = parsed(around, asked)
     envelope.rows()  # without the array of records there is one error for all that it may be instead
     trail.note(path, rows, asked)
-    return Page(rows=rows, following=_following(envelope.member(_NEXT)), trail=trail)
+    return Page(rows=rows, following=trail.following(envelope), trail=trail)
 
 
 def _following(link: Answer) -> str | None:
@@ -167,6 +172,21 @@ def pages(
 def following_pages(service: Service, page: Page, *, table: str) -> Iterator[Page]:
     """The pages that come after one; see `pages`."""
     return _all(service, [] if page.following is None else [(page.following, page.trail)], table, 1)
+
+
+def continued_pages(
+    service: Service, path: str, following: Callable[[Answer], str | None], *, table: str, prefer: str
+) -> Iterator[Page]:
+    """All pages of a query that is continued by another query and not by a link; see `pages`.
+
+    Args:
+        service: Sends.
+        path: The query of the first page, relative.
+        following: Makes the query of the next page of what is around the records of a page; None on the last page.
+        table: Logical name, for messages.
+        prefer: For the headers.
+    """
+    return _all(service, [(path, _Trail(prefer=prefer, following=following, sized=False))], table, 1)
 
 
 def _all(service: Service, asked: Sequence[tuple[str, _Trail]], table: str, at_once: int) -> Iterator[Page]:

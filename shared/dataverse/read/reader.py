@@ -37,6 +37,7 @@ __all__ = [
     "read_keyed",
     "read_queries",
     "read_table",
+    "select_query",
     "selected",
     "table_query",
     "typed_members",
@@ -150,13 +151,22 @@ def table_query(entity: EntityMetadata, layout: Sequence[TargetColumn], conditio
     Raises:
         UserError: The URL would be longer than the service takes.
     """
-    path = f"{entity.entity_set}?$select={','.join(selected(entity, layout))}"
+    return select_query(entity, selected(entity, layout), condition, what="the target filter")
+
+
+def select_query(
+    entity: EntityMetadata, columns: Sequence[str], condition: str | None, *, what: str = "the query"
+) -> str:
+    """Some columns of all records that a filter lets through; `what` names in messages what may be too long.
+
+    Raises:
+        UserError: The URL would be longer than the service takes.
+    """
+    path = f"{entity.entity_set}?$select={','.join(columns)}"
     if condition:
         path += f"&$filter={quote(condition, safe=_PLAIN)}"
     if len(path) > LONGEST_URL - 200:
-        raise UserError(
-            f"the target filter is too long: its URL has {len(path)} characters, {LONGEST_URL} are possible"
-        )
+        raise UserError(f"{what} is too long: its URL has {len(path)} characters, {LONGEST_URL} are possible")
     return path
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from shared.definitions.loading.located import PathProblem, TypedValue, close_to
-from shared.definitions.models.base import Language
+from shared.definitions.loading.located import PathProblem, TypedValue, close_to, typed_values
+from shared.definitions.models.base import Language, Model
 from shared.definitions.models.names import names_in
 from shared.definitions.parameters.environment import env_references, named_as_secret
 from shared.definitions.parameters.formulas import (
@@ -20,9 +20,12 @@ from shared.definitions.parameters.formulas import (
     variables_of,
 )
 
-__all__ = ["Parameters", "read_parameters"]
+__all__ = ["Parameters", "names_used", "read_parameters"]
 
-_WITH_NAMES: Final = frozenset({Language.SQL, Language.DATABASE, Language.ODATA, Language.TEXT})
+_WITH_NAMES: Final = frozenset({
+    Language.SQL, Language.DATABASE, Language.ODATA, Language.TEXT, Language.FETCH,
+})  # fmt: skip
+_ASKED: Final = frozenset({Language.TEXT, Language.DATABASE, Language.FETCH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,18 @@ class Parameters:
 
     def _undefined(self, name: str) -> str:
         return f"there is no parameter @{name}; {close_to(name, self.names)}"
+
+
+def names_used(part: Model, *, without: Collection[str] = ()) -> frozenset[str]:
+    """The parameters that a part of a definition names in plain texts, such as paths, and in what a source is asked.
+
+    Args:
+        part: A part, such as a source.
+        without: Keys of the part that are left alone.
+    """
+    written = part.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={*without})
+    texts = ((each.value, each.language) for each in typed_values(type(part), written) if each.language in _ASKED)
+    return frozenset(name for text, language in texts if isinstance(text, str) for name in names_in(text, language))
 
 
 def read_parameters(document: Mapping[str, Any]) -> Parameters:

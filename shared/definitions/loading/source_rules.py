@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from shared.definitions.loading.environment_rules import NO_ENVIRONMENT, environment_problems
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.notation_rules import notation_problems
 from shared.definitions.loading.rest_rules import rest_problems
@@ -147,7 +148,29 @@ def _columns_without_a_header(source: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("source",), message="columns are missing: without a header, only they name the columns")
 
 
+def _environment(source: _Raw) -> Iterator[PathProblem]:
+    if source.get("connection") is None:
+        for key, message in environment_problems(source, without=NO_ENVIRONMENT):
+            yield PathProblem(path=("source", key), message=message)
+
+
+def _one_query(source: _Raw) -> Iterator[PathProblem]:
+    """A table with or without a filter, a view of a table, or FetchXML."""
+    fetch, view = source.get("fetch_xml") is not None, source.get("view") is not None
+    if not fetch and source.get("entity") is None:
+        message = "this key is missing: write entity with the name of a table, or fetch_xml"
+        yield PathProblem(path=("source", "entity"), message=message)
+    for key in ("entity", "view", "filter"):
+        if fetch and source.get(key) is not None:
+            message = f"fetch_xml is the whole query: remove {key}"
+            yield PathProblem(path=("source", key), message=message)
+    if view and not fetch and source.get("filter") is not None:
+        message = "a view has its own conditions: remove filter, or use entity and filter without view"
+        yield PathProblem(path=("source", "filter"), message=message)
+
+
 _OF_KIND: Final[Mapping[str, tuple[Callable[[_Raw], Iterator[PathProblem]], ...]]] = {
+    "dynamics": (_environment, _one_query),
     "events": (_paths_have_aliases,),
     "excel": (_columns_without_a_header,),
     "json": (_paths_have_aliases, _paths_can_be_read),

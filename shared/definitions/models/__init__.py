@@ -14,6 +14,7 @@ from shared.definitions.models.listener import EventFormat, Listener, ListenerSt
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretReference
 from shared.definitions.models.sources import (
     DelimitedSource,
+    DynamicsSource,
     EventsSource,
     ExcelSource,
     FixedColumn,
@@ -58,6 +59,7 @@ __all__ = [
     "DynamicsConnection",
     "DynamicsDestination",
     "DynamicsEnvironment",
+    "DynamicsSource",
     "EnvironmentSecret",
     "EventFormat",
     "EventsSource",

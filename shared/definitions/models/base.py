@@ -7,7 +7,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field
 
 __all__ = [
     "FORMS",
@@ -16,6 +16,7 @@ __all__ = [
     "SHARE",
     "SYNC_NAME",
     "DatabaseSql",
+    "FetchXml",
     "Json",
     "Language",
     "Model",
@@ -57,6 +58,7 @@ class Language(StrEnum):
     TEXT = "text with @parameters"
     JSONPATH = "JSONPath"
     REGEX = "regular expression"
+    FETCH = "FetchXML with @parameters"
 
 
 def json_path(path: str) -> str:
@@ -71,6 +73,15 @@ def json_path(path: str) -> str:
     return path
 
 
+def fetch_xml(text: str) -> str:
+    """Refuse a text that is not FetchXML."""
+    # Imported here: few definitions pay for the parser at a cold start.
+    from shared.fetch_xml import read_fetch  # noqa: PLC0415 - see above
+
+    read_fetch(text)
+    return text
+
+
 Sql = Annotated[str, Field(min_length=1), Language.SQL]
 DatabaseSql = Annotated[str, Field(min_length=1), Language.DATABASE]
 ODataFilter = Annotated[str, Field(min_length=1), Language.ODATA]
@@ -82,6 +93,7 @@ Json = Annotated[
     BeforeValidator(lambda value: json_path(value) if isinstance(value, str) else value),
     Language.JSONPATH,
 ]
+FetchXml = Annotated[str, AfterValidator(fetch_xml), Language.FETCH]
 
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h)", re.IGNORECASE)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}

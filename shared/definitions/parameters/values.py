@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import json
 import math
 import re
@@ -20,7 +21,7 @@ from shared.errors import UserError
 from shared.redaction import cleaned
 from shared.suggestions import did_you_mean
 
-__all__ = ["ParameterValue", "in_json", "in_text", "in_url", "logged", "resolve", "shown"]
+__all__ = ["ParameterValue", "in_json", "in_text", "in_url", "in_xml", "logged", "resolve", "shown"]
 
 
 def resolve(
@@ -192,6 +193,11 @@ def in_url(text: str, values: Mapping[str, ParameterValue]) -> str:
     if base is None:
         return _filled(text, values, escaped)
     return _filled(base[0], values, shown) + _filled(text[base.end() :], values, escaped)
+
+
+def in_xml(text: str, values: Mapping[str, ParameterValue]) -> str:
+    """Put parameters into XML, as attribute values or text: what has a meaning in XML is escaped."""
+    return _filled(text, values, lambda value: html.escape(shown(value)))
 
 
 _JSON_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)

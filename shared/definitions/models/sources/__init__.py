@@ -7,6 +7,7 @@ from pydantic import Discriminator
 
 from shared.definitions.models.sources.base import SelfDescribing, SourceModel
 from shared.definitions.models.sources.delimited import DelimitedSource
+from shared.definitions.models.sources.dynamics import DynamicsSource
 from shared.definitions.models.sources.events import EventsSource
 from shared.definitions.models.sources.excel import ExcelSource
 from shared.definitions.models.sources.fixed_width import FixedColumn, FixedWidthSource, ShortLines
@@ -18,6 +19,7 @@ from shared.definitions.models.sources.sql import SqlSource
 __all__ = [
     "KINDS",
     "DelimitedSource",
+    "DynamicsSource",
     "EventsSource",
     "ExcelSource",
     "FixedColumn",
@@ -35,6 +37,7 @@ __all__ = [
 
 Source = Annotated[
     DelimitedSource
+    | DynamicsSource
     | EventsSource
     | ExcelSource
     | FixedWidthSource

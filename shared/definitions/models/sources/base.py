@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.definitions.models.base import Language, Model, Sql, Text
+from shared.definitions.models.base import Model, Sql
 from shared.definitions.models.columns import Column
 from shared.definitions.models.notation import NullValues
 
-__all__ = ["SelfDescribing", "SelfDescribingFiles", "SourceModel"]
+__all__ = ["SelfDescribing", "SourceModel"]
 
 
 class SourceModel(Model):
@@ -24,14 +24,14 @@ class SourceModel(Model):
     filter: Sql | None = Field(default=None, description="Condition; only rows for which it is true are synced.")
 
     @property
+    def row_filter(self) -> str | None:
+        """The SQL condition over the loaded rows; a source may apply its filter itself."""
+        return self.filter
+
+    @property
     def settled(self) -> bool:
         """Whether the definition alone says which columns there are, and their types."""
         return True
-
-    @property
-    def row_filter(self) -> str | None:
-        """The filter as an expression over the columns; None where the source itself applies its filter."""
-        return self.filter
 
 
 class SelfDescribing(SourceModel):
@@ -48,19 +48,3 @@ class SelfDescribing(SourceModel):
         """Whether the definition gives a type to each column that is read, and there is one."""
         read = [column for column in self.columns if column.stored]
         return bool(read) and all("type" in column.model_fields_set for column in read)
-
-    @property
-    def place(self) -> tuple[tuple[str, Language], ...]:
-        """The texts that say what is read: only who knows the values of their parameters can ask for the columns."""
-        return ()
-
-
-class SelfDescribingFiles(SelfDescribing):
-    """A source of files that know their columns and types."""
-
-    path: Text = Field(description="Where it is.")
-
-    @property
-    def place(self) -> tuple[tuple[str, Language], ...]:
-        """The path."""
-        return ((self.path, Language.TEXT),)

@@ -7,12 +7,12 @@ from typing import Literal
 from pydantic import Field
 
 from shared.definitions.models.base import Text
-from shared.definitions.models.sources.base import SelfDescribingFiles
+from shared.definitions.models.sources.base import SelfDescribing
 
 __all__ = ["ParquetSource"]
 
 
-class ParquetSource(SelfDescribingFiles):
+class ParquetSource(SelfDescribing):
     """Parquet: a file, a pattern, or a partitioned folder (`year=2024/part-0.parquet`); local or remote."""
 
     type: Literal["parquet"] = Field(description="Parquet files.")

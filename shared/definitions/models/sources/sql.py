@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from shared.definitions.models.base import SYNC_NAME, DatabaseSql, Language, Text
+from shared.definitions.models.base import SYNC_NAME, DatabaseSql, Text
 from shared.definitions.models.names import names_in
 from shared.definitions.models.secrets import REFERENCE_REMEDY, ClientId, EnvironmentSecret, KeyVaultSecret
 from shared.definitions.models.sources.base import SelfDescribing
@@ -47,11 +47,3 @@ class SqlSource(SelfDescribing):
     def row_filter(self) -> str | None:
         """None: the database applies the filter."""
         return None
-
-    @property
-    def place(self) -> tuple[tuple[str, Language], ...]:
-        """The connection, and what is asked of it."""
-        connection = self.connection if isinstance(self.connection, str) else None
-        texts = (connection, Language.TEXT), (self.table, Language.TEXT)
-        statements = (self.query, Language.DATABASE), (self.filter, Language.DATABASE)
-        return tuple((text, language) for text, language in (*texts, *statements) if text is not None)

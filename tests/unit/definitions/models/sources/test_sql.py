@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.definitions import load_definition
+from shared.definitions import load_definition, names_used
 from shared.definitions.models import SqlSource
 from shared.definitions.models.base import Language
 from shared.definitions.models.database_sql import bare, statement
@@ -91,10 +91,10 @@ def test_a_filter_of_the_database_does_not_apply_to_events() -> None:
     assert "not to events" in found[1]
 
 
-def test_the_place_is_everything_that_is_sent() -> None:
+def test_parameters_are_known_of_everything_that_is_sent() -> None:
     """What a run must know to ask for the columns."""
     source = SqlSource(type="sql", connection="@c", query="SELECT @q", filter="@f > 1")
-    assert {name for text, language in source.place for name in names_in(text, language)} == {"c", "q", "f"}
+    assert names_used(source, without=["columns"]) == {"c", "q", "f"}
     assert source.row_filter is None
 
 

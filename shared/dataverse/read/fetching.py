@@ -1,0 +1,96 @@
+"""Queries in FetchXML, page by page: each page is asked for with the paging cookie of the page before.
+
+Microsoft: "Page results using FetchXml" (power-apps/developer/data-platform/fetchxml/page-results).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote
+
+from shared.dataverse.http.answers import Answer
+from shared.dataverse.http.service import Service
+from shared.dataverse.read.paging import PAGE_ROWS, continued_pages
+from shared.dataverse.read.reader import LONGEST_URL
+from shared.entities import EntityMetadata
+from shared.errors import UserError
+from shared.fetch_xml import fetch_text
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element  # the parser is loaded only where there is a query
+
+__all__ = ["fetched_pages"]
+
+_MORE: Final = "Microsoft.Dynamics.CRM.morerecords"
+_COOKIE: Final = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
+# The annotation is an XML element; its attribute is the cookie, URL-encoded twice.
+_ENCODED: Final = re.compile(r'\bpagingcookie="([^"]*)"')
+
+
+def fetched_pages(
+    service: Service, entity: EntityMetadata, query: Element, annotations: Sequence[str]
+) -> Iterator[str]:
+    """The records of a query, each page as its JSON array.
+
+    Args:
+        service: Sends.
+        entity: The table of the query.
+        query: The query; it is changed.
+        annotations: What the answers should have beside the values.
+
+    Raises:
+        UserError: The query is too long for a URL.
+        RequestRefused: The service refuses the query.
+        AbortRun: No privilege, no such table, or the answer is not a page.
+        RetryLater: The service is away.
+    """
+    continuing = _Continuing(entity.entity_set, query)
+    prefer = f'odata.include-annotations="{",".join((*annotations, _COOKIE, _MORE))}"'
+    path = continuing.path()
+    for page in continued_pages(service, path, continuing.following, table=entity.logical_name, prefer=prefer):
+        yield page.rows
+
+
+class _Continuing:
+    """A query with the number and the cookie of its page. A query with `top` has one page."""
+
+    def __init__(self, entity_set: str, query: Element) -> None:
+        self._entity_set = entity_set
+        self._query = query
+        self._page = 1
+        query.attrib.pop("paging-cookie", None)
+        query.attrib.pop("page", None)
+        if query.get("top") is None:
+            query.set("count", query.get("count") or str(PAGE_ROWS))
+            query.set("page", "1")
+
+    def path(self) -> str:
+        path = f"{self._entity_set}?fetchXml={quote(fetch_text(self._query), safe='')}"
+        if len(path) > LONGEST_URL - 200:
+            raise UserError(f"the FetchXML is too long: its URL has {len(path)} characters, {LONGEST_URL} are possible")
+        return path
+
+    def following(self, envelope: Answer) -> str | None:
+        more = envelope.member(f"@{_MORE}")
+        if self._query.get("top") is not None:
+            return None
+        if more.value is None:  # to take it for the last page would leave records out
+            raise more.unexpected("true or false")
+        if not more.flag(default=False):
+            return None
+        self._page += 1
+        self._query.set("page", str(self._page))
+        self._place(envelope.member(f"@{_COOKIE}"))
+        return self.path()
+
+    def _place(self, cookie: Answer) -> None:
+        """Some queries have no cookie: then the number of the page alone says where it begins."""
+        if cookie.value is None:
+            self._query.attrib.pop("paging-cookie", None)
+            return
+        found = _ENCODED.search(cookie.text())
+        if found is None:
+            raise cookie.unexpected("an element with a paging cookie")
+        self._query.set("paging-cookie", unquote(unquote(found[1])))

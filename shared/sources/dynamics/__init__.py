@@ -1,0 +1,1 @@
+"""Dataverse as a source: the columns of a table or query, and its records."""
