@@ -45,6 +45,7 @@ def define(here: World, kind: Kind, content: list[Row], **keys: Any) -> str:
     kind.write(path, content)
     definition = accounts()
     definition["source"] = {**kind.source, **kind.place(path), **keys}
+    here.environment |= kind.environment()
     if reference := definition["source"].get("connection"):
         here.environment[reference["env"]] = kind.context(path).secret(EnvironmentSecret(**reference))
     definition["destination"]["mappings"] = MAPPINGS

@@ -16,6 +16,7 @@ import pytest
 from shared.sources import SourceContext
 from tests.api_server import file_server
 from tests.contract import source_databases as databases
+from tests.contract.dynamics_kind import environment, source_context, table_keys, write_table
 from tests.workbooks.xlsx import Raw, write_xlsx
 
 __all__ = ["FIELDS", "KINDS", "Kind", "Row", "ready", "rows"]
@@ -35,30 +36,37 @@ def rows(count: int) -> Iterable[Row]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of source.
+    """One kind of source: of files, or of a table of a running service.
 
     Attributes:
         write: Writes rows to a file, or to another place that belongs to it.
         source: The keys of its definition, without those of the place.
         ending: Of its files.
-        malformed: Content of a file with something that is not a row -> what the error says. A function writes it.
+        malformed: Content of a file with something that is not a row -> what the error says. A function writes it. None
+            where there is none.
         rejects: Whether such a row is rejected alone, and the others are read.
         place: File -> the keys that say where it is.
         context: File -> what a source of this kind needs beside its definition.
         missing: What is said where there is nothing at the place.
         needs: A fixture that the kind needs, and what its value makes of the attributes above.
         misencoded: Content that is not in the encoding -> what the error says; None where there is none.
+        environment: The variables that its keys name.
+        memory: Most bytes that Python holds at a time, whatever the number of rows.
+        above: Its filter for rows whose number is above three and not seven.
     """
 
     write: Callable[[Path, Iterable[Row]], None]
     source: Mapping[str, Any]
-    ending: str
-    malformed: tuple[bytes | Callable[[Path], None], str]
-    rejects: bool
+    ending: str = ""
+    malformed: tuple[bytes | Callable[[Path], None], str] | None = None
+    rejects: bool = False
     misencoded: tuple[bytes, str] | None = None
     place: Callable[[Path], Mapping[str, Any]] = lambda path: {"path": str(path)}
     context: Callable[[Path], SourceContext] = lambda _path: SourceContext()
+    environment: Callable[[], Mapping[str, str]] = dict
     missing: str = r"nothing\S+ does not exist"
+    memory: int = 12 << 20
+    above: str = "number > 3 and number <> 7"
     needs: tuple[str, Callable[[Any], Mapping[str, Any]]] | None = None
 
 
@@ -188,7 +196,16 @@ KINDS: Final[Mapping[str, Kind]] = {
         source={"type": "parquet"},
         ending=".parquet",
         malformed=(b"PAR1 and nothing that can be read PAR1", "damaged, or not a Parquet file"),
-        rejects=False,
+    ),
+    "dynamics": Kind(
+        write=write_table,
+        source={"type": "dynamics"},
+        place=table_keys,
+        context=lambda _path: source_context(),
+        environment=environment,
+        missing="the environment has no table 'nothing'",
+        memory=24 << 20,  # two pages of 5,000 records: one is loaded while the next one comes
+        above="number gt 3 and number ne 7",
     ),
     "sql of postgresql": Kind(
         write=databases.write_nothing,
