@@ -178,6 +178,34 @@ def test_a_saved_view_is_read_by_its_name(target: World, source: World, table: s
     assert problem.message == "account has no view From Ulmm; did you mean From Ulm?"
 
 
+def test_a_query_may_join_tables(target: World, source: World) -> None:
+    """The columns of the joined table have its alias before their names, and its types."""
+    contact = source.create("contacts", {"firstname": "Ada", "lastname": "Byron", "annualincome": 12.5})
+    (one,) = source.records("accounts?$select=accountid&$filter=accountnumber eq '1'")
+    source.update(f"accounts({one['accountid']})", {"primarycontactid@odata.bind": f"contacts({contact})"})
+    xml = (
+        "<fetch count='3'><entity name='account'><attribute name='accountnumber'/>"
+        "<link-entity name='contact' from='contactid' to='primarycontactid' link-type='outer' alias='person'>"
+        "<attribute name='fullname'/><attribute name='annualincome'/><attribute name='ownerid'/></link-entity>"
+        "</entity></fetch>"
+    )
+    columns = [
+        {"name": "accountnumber"},
+        {"name": "person.fullname", "alias": "person"},
+        {"name": "person.annualincome", "alias": "income"},
+        {"name": "person.ownerid__entity", "alias": "kind"},
+    ]
+    made = {"accountnumber": "accountnumber", "name": "person", "revenue": "income", "description": "kind"}
+    name = define(target, made, fetch_xml=xml, columns=columns)
+    assert target.app.validate([name]) == []
+    assert target.run(name).created.done == 4
+    assert held(target, "accountnumber", "name", "revenue", "description")[:2] == [
+        ("1", "Ada Byron", 12.5, "systemuser"),
+        ("2", None, None, None),
+    ]
+    assert unchanged(target, name)
+
+
 def test_a_connection_has_the_keys_of_the_source(target: World, source: World) -> None:
     """Chosen by a parameter; both sides may use the same connection."""
     for name, prefix in (("one", "SOURCE"), ("two", "DYNAMICS")):

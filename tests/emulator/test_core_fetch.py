@@ -122,6 +122,37 @@ def test_rows_are_sorted_and_columns_have_aliases_and_formatted_values(client: C
     assert (found[2][f"amount@{shown}"], found[2][f"_primarycontactid_value@{shown}"]) == ("$10.00", "Ada Byron")
 
 
+LINK = "<link-entity name='contact' from='contactid' to='primarycontactid' alias='p' link-type='{}'>{}</link-entity>"
+OWNER = (
+    "<link-entity name='systemuser' from='systemuserid' to='ownerid' link-type='outer' alias='o'>"
+    "<attribute name='fullname'/><attribute name='businessunitid' alias='unit'/></link-entity>"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside", "expected"),
+    [
+        ("outer", "", ["Adventure_Works", "Contoso", "Fabrikam", "Litware"]),
+        ("inner", "", ["Fabrikam"]),
+        ("inner", "<filter><condition attribute='lastname' operator='like' value='By%'/></filter>", ["Fabrikam"]),
+        ("inner", "<filter><condition attribute='firstname' operator='in'><value>Bob</value></condition></filter>", []),
+    ],
+)
+def test_the_row_of_a_lookup_is_joined(client: Client, kind: str, inside: str, expected: list[str]) -> None:
+    """join-tables, many-to-one: its columns are named by its alias, as select-columns says."""
+    columns = "<attribute name='fullname'/><attribute name='ownerid'/>"
+    link = LINK.format(kind, columns + inside + OWNER)
+    found = fetch(client, entity(f"{link}<order attribute='name'/>"), Prefer='odata.include-annotations="*"')["value"]
+    assert [row["name"].partition(" ")[0] for row in found] == expected
+    (joined,) = [row for row in found if row["name"].startswith("Fabrikam")] or [{}]
+    if joined:
+        assert joined["p.fullname"] == "Ada Byron"
+        assert joined["p.ownerid@Microsoft.Dynamics.CRM.lookuplogicalname"] == "systemuser"
+        assert joined["p.ownerid@OData.Community.Display.V1.FormattedValue"] == joined["o.fullname"]
+        assert len(joined["unit"]) == 36
+    assert not [key for row in found if row is not joined for key in row if key.startswith(("p.", "o."))]
+
+
 @pytest.mark.parametrize("order", ["", "<order attribute='name'/>"])
 def test_pages_follow_by_the_paging_cookie(client: Client, order: str) -> None:
     """page-results: the attribute of the annotation is URL-encoded twice, and the next query has it decoded."""
@@ -193,7 +224,15 @@ def test_a_saved_view_holds_fetch_xml(client: Client) -> None:
         (entity("", "cout='3'"), 400, "0x80040203", "'cout'"),
         (entity("", "count='x'"), 400, "0x80040203", "positive"),
         (entity("", "count='2' page='2' paging-cookie='x'"), 400, "0x80060888", "Paging Cookie"),
-        (entity("<link-entity name='contact'/>"), 501, "0x0", "link-entity"),
+        (entity("<link-entity name='nothing' from='a' to='b'/>"), 400, "0x80040203", "'nothing'"),
+        (entity("<link-entity name='contact' from='contactid' to='nmae'/>"), 400, "0x80041103", "Name = 'nmae'"),
+        (entity("<link-entity name='contact' from='parentcustomerid' to='accountid'/>"), 501, "0x0", "link-entity"),
+        (
+            entity("<link-entity name='contact' from='contactid' to='primarycontactid' link-type='exists'/>"),
+            501,
+            "0x0",
+            "types of join",
+        ),
         (entity("", "aggregate='true'"), 501, "0x0", "aggregate"),
         (entity("", "distinct='true'"), 501, "0x0", "distinct"),
         (entity("<order alias='x'/>"), 501, "0x0", "order"),

@@ -8,7 +8,9 @@ from urllib.parse import quote
 from emulator.errors import ServiceError
 from emulator.messages import Response, answer
 from emulator.odata.paging import PageMark
+from emulator.operations.expansion import expand_records
 from emulator.operations.fetch.document import Fetch, parse_fetch
+from emulator.operations.fetch.links import expansions, flattened
 from emulator.operations.queries import RowsPage, Window, applied, totals
 from emulator.operations.reading import Record, TableQuery
 
@@ -25,10 +27,11 @@ def fetched(asked: TableQuery, text: str) -> Response:
     Raises:
         ServiceError: The query is refused, or a part of it is not emulated (501).
     """
-    fetch = parse_fetch(text, asked.table)
+    fetch = parse_fetch(text, asked.table, asked.environment.schema)
     query = replace(asked.query, select=fetch.attributes, filter=fetch.condition, order=fetch.order)
-    asked = replace(asked, query=query)
+    asked = replace(asked, query=replace(query, expand=expansions(fetch.links)))
     page = RowsPage(asked, _window(fetch))
+    expand_records(asked, page.records)
     records = [_shaped(record, fetch) for record in page.records]
     wants = asked.request.preferences.wants
     content: Record = {"@odata.context": asked.context(), **totals(asked)}
@@ -65,7 +68,8 @@ def _cookie(fetch: Fetch, mark: PageMark, primary_id: str, last_id: str) -> str:
 
 def _shaped(record: Record, fetch: Fetch) -> Record:
     """A row without the properties that are null (retrieve-data page), under the aliases of its columns."""
-    shaped = {name: value for name, value in record.items() if value is not None}
+    flat = flattened(record, fetch.links)
+    shaped = {name: value for name, value in flat.items() if value is not None}
     if not fetch.aliases:
         return shaped
     renamed = {}

@@ -12,7 +12,7 @@ from emulator.odata.nodes import Call, Comparison, Expression, Literal, Logical,
 from emulator.odata.types import edm_type
 from emulator.schema import Column, Table
 
-__all__ = ["column_of", "filter_expression", "malformed"]
+__all__ = ["column_of", "filter_expression", "joined", "malformed"]
 
 _COMPARISONS: Final = {"eq": "eq", "ne": "ne", "neq": "ne", "gt": "gt", "ge": "ge", "lt": "lt", "le": "le"}
 _TEXTS: Final = {
@@ -62,52 +62,62 @@ def column_of(name: str, table: Table) -> Column:
     return column
 
 
-def filter_expression(filters: Sequence[Element], table: Table, depth: int = 0) -> Expression | None:
+def filter_expression(
+    filters: Sequence[Element], table: Table, *, path: tuple[str, ...] = (), depth: int = 0
+) -> Expression | None:
     """Returns the expression of filters that all have to hold; None where there is no condition.
+
+    Args:
+        filters: The elements.
+        table: The table of their columns.
+        path: The navigation properties that lead to the table.
+        depth: The number of filters around them.
 
     Raises:
         ServiceError: A condition is unknown or not emulated, or its value does not fit the column.
     """
     if depth > _DEEPEST:
         raise malformed("The filters are nested too deep.")
-    return _joined("and", [each for element in filters if (each := _filter(element, table, depth)) is not None])
+    found = (_filter(element, table, path, depth) for element in filters)
+    return joined("and", [each for each in found if each is not None])
 
 
-def _filter(element: Element, table: Table, depth: int) -> Expression | None:
+def _filter(element: Element, table: Table, path: tuple[str, ...], depth: int) -> Expression | None:
     kind = element.get("type", "and")
     if kind not in {"and", "or"}:
         raise malformed(f"The filter type '{kind}' is not valid.")
     parts: list[Expression] = []
     for child in element:
         if child.tag == "condition":
-            parts.append(_condition(child, table))
+            parts.append(_condition(child, table, path))
         elif child.tag == "filter":
-            inner = filter_expression([child], table, depth + 1)
+            inner = filter_expression([child], table, path=path, depth=depth + 1)
             parts += [] if inner is None else [inner]
         elif child.tag == "link-entity":
-            raise not_implemented("The element 'link-entity' of FetchXML is not emulated.")
+            raise not_implemented("The element 'link-entity' of FetchXML within a filter is not emulated.")
         else:
             raise malformed(f"The element '{child.tag}' was not expected.")
-    return _joined(kind, parts)
+    return joined(kind, parts)
 
 
-def _joined(operator: str, parts: Sequence[Expression]) -> Expression | None:
+def joined(operator: str, parts: Sequence[Expression]) -> Expression | None:
+    """Returns several expressions as one; None where there is none."""
     if len(parts) < 2:  # noqa: PLR2004 - one alone needs no operator
         return parts[0] if parts else None
     return Logical(operator=operator, operands=tuple(parts))
 
 
-def _condition(element: Element, table: Table) -> Expression:
+def _condition(element: Element, table: Table, path: tuple[str, ...]) -> Expression:
     if not {*element.attrib} <= {"attribute", "operator", "value", "valueof", "uitype", "uiname", "uihidden"}:
         raise not_implemented("Of the element 'condition' of FetchXML only attribute, operator and value are emulated.")
     column = column_of(element.get("attribute", ""), table)
-    operand = Property(path=(column.property_name,))
+    operand = Property(path=(*path, column.property_name))
     operator = element.get("operator", "")
     match operator:
         case "null" | "not-null":
             return Comparison(operator="eq" if operator == "null" else "ne", left=operand, right=_NULL)
         case _ if operator in _COMPARISONS:
-            right = _compared(element, column, table)
+            right = _compared(element, column, table, path)
             return Comparison(operator=_COMPARISONS[operator], left=operand, right=right)
         case _ if operator in _TEXTS:
             name, negated = _TEXTS[operator]
@@ -115,17 +125,18 @@ def _condition(element: Element, table: Table) -> Expression:
             return Negation(operand=call) if negated else call
         case _ if operator in _LISTS:
             values = tuple(each.text or "" for each in element.findall("value"))
-            return _function(_LISTS[operator], column, PropertyValues=values)
+            return _function(_LISTS[operator], column, path, PropertyValues=values)
         case _ if name := _function_name(operator):
             value = element.get("value")
-            return _function(name, column) if value is None else _function(name, column, PropertyValue=value)
+            given = {} if value is None else {"PropertyValue": value}
+            return _function(name, column, path, **given)
     raise ServiceError(400, "0x80041118", f"The condition operator '{operator}' is not valid.")
 
 
-def _compared(element: Element, column: Column, table: Table) -> Literal | Property:
+def _compared(element: Element, column: Column, table: Table, path: tuple[str, ...]) -> Literal | Property:
     other = element.get("valueof")
     if other is not None:
-        return Property(path=(column_of(other, table).property_name,))
+        return Property(path=(*path, column_of(other, table).property_name))
     return _literal(_value(element), column)
 
 
@@ -136,8 +147,9 @@ def _function_name(operator: str) -> str:
     return name if operator in _OTHERS or name in NAMED or name in COUNTED else ""
 
 
-def _function(name: str, column: Column, **parameters: str | tuple[str, ...]) -> QueryFunction:
-    return QueryFunction(name=name, parameters={"PropertyName": column.logical_name, **parameters})
+def _function(name: str, column: Column, path: tuple[str, ...], **parameters: str | tuple[str, ...]) -> QueryFunction:
+    named: dict[str, str | tuple[str, ...]] = {"PropertyName": column.logical_name, **parameters}
+    return QueryFunction(name=name, parameters=named, subject=path)
 
 
 def _value(element: Element) -> str:

@@ -1,7 +1,7 @@
 """A FetchXML query: the elements and attributes that the emulator knows, checked against the table.
 
-Documented in fetchxml/overview, select-columns, order-rows, page-results and reference/fetch. `link-entity`,
-aggregates and `distinct` are answered with 501.
+Documented in fetchxml/overview, select-columns, order-rows, page-results and reference/fetch. aggregates
+and `distinct` are answered with 501.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 from emulator.errors import ServiceError, not_implemented
 from emulator.odata.nodes import Expression, Property
 from emulator.odata.sql import Order
-from emulator.operations.fetch.conditions import column_of, filter_expression, malformed
-from emulator.schema import Table
+from emulator.operations.fetch.conditions import column_of, filter_expression, joined, malformed
+from emulator.operations.fetch.links import Link, conditions_of, links_of
+from emulator.schema import Schema, Table
 
 __all__ = ["Fetch", "parse_fetch"]
 
@@ -38,6 +39,7 @@ class Fetch:
         count: Rows of a page.
         page: Number of the page, from 1.
         cookie: The paging cookie of the page before, or None.
+        links: The joined tables.
     """
 
     attributes: tuple[str, ...] | None
@@ -48,9 +50,10 @@ class Fetch:
     count: int
     page: int
     cookie: str | None
+    links: tuple[Link, ...]
 
 
-def parse_fetch(text: str, table: Table) -> Fetch:
+def parse_fetch(text: str, table: Table, schema: Schema) -> Fetch:
     """Reads a query on a table.
 
     Raises:
@@ -60,6 +63,8 @@ def parse_fetch(text: str, table: Table) -> Fetch:
     entity = _entity(root, table)
     _check_settings(root)
     attributes, aliases = _columns(entity, table)
+    links = links_of(entity, table, schema)
+    conditions = [filter_expression(entity.findall("filter"), table), *conditions_of(links)]
     top = _number(root, "top")
     for name in ("page", "count"):
         if top is not None and root.get(name) is not None:
@@ -67,12 +72,13 @@ def parse_fetch(text: str, table: Table) -> Fetch:
     return Fetch(
         attributes=attributes,
         aliases=aliases,
-        condition=filter_expression(entity.findall("filter"), table),
+        condition=joined("and", [each for each in conditions if each is not None]),
         order=tuple(_order(entity, table)),
         top=top,
         count=min(_number(root, "count") or _LARGEST, _LARGEST),
         page=_number(root, "page") or 1,
         cookie=root.get("paging-cookie"),
+        links=links,
     )
 
 
@@ -98,9 +104,7 @@ def _entity(root: Element, table: Table) -> Element:
             400, "0x80041102", f"The entity '{entity.get('name')}' of the query is not that of the collection."
         )
     for child in entity:
-        if child.tag == "link-entity":
-            raise not_implemented("The element 'link-entity' of FetchXML is not emulated.")
-        if child.tag not in {"attribute", "all-attributes", "filter", "order"}:
+        if child.tag not in {"attribute", "all-attributes", "filter", "link-entity", "order"}:
             raise malformed(f"The element '{child.tag}' was not expected.")
     return entity
 

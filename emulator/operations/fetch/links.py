@@ -1,0 +1,126 @@
+"""`link-entity` over a lookup: columns and conditions of the row that a lookup refers to (fetchxml/join-tables page).
+
+Other joins, such as that to the rows that refer to a row, are answered with 501.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from emulator.errors import not_implemented
+from emulator.odata import Expand, Query
+from emulator.odata.nodes import Comparison, Expression, Literal, Property
+from emulator.operations.fetch.conditions import column_of, filter_expression, malformed
+from emulator.operations.reading import Record, readable
+from emulator.schema import Schema, Table
+
+__all__ = ["Link", "conditions_of", "expansions", "flattened", "links_of"]
+
+_MOST: Final = 15  # join-tables page: "A query can have up to 15 link-entity elements"
+_ATTRIBUTES: Final = frozenset({"name", "from", "to", "alias", "link-type", "visible", "intersect"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One joined table.
+
+    Attributes:
+        navigation: The navigation property of the lookup.
+        table: The joined table.
+        columns: Property of the joined table -> the name of the property in the answer.
+        inner: Whether only rows that have a joined row are found.
+        filters: The filters of the joined rows.
+        links: The tables that are joined to this one.
+    """
+
+    navigation: str
+    table: Table
+    columns: Mapping[str, str]
+    inner: bool
+    filters: Sequence[Element]
+    links: "tuple[Link, ...]"
+
+
+def links_of(element: Element, table: Table, schema: Schema, depth: int = 1) -> tuple[Link, ...]:
+    """Returns the tables that are joined to a table.
+
+    Raises:
+        ServiceError: A name is unknown, or the join is not emulated (501).
+    """
+    if depth > _MOST:
+        raise not_implemented(f"More than {_MOST} levels of link-entity are not emulated.")
+    return tuple(_link(each, table, schema, depth) for each in element.findall("link-entity"))
+
+
+def _link(element: Element, table: Table, schema: Schema, depth: int) -> Link:
+    if not {*element.attrib} <= _ATTRIBUTES:
+        raise not_implemented("Of the element 'link-entity' of FetchXML only the usual attributes are emulated.")
+    kind = element.get("link-type", "inner")
+    joined = schema.tables.get(element.get("name", ""))
+    if joined is None:
+        raise malformed(f"The entity '{element.get('name')}' of a link was not found.")
+    lookup = column_of(element.get("to", ""), table)
+    if element.get("from") != joined.primary_id or joined.logical_name not in lookup.navigation:
+        raise not_implemented("A link-entity that does not follow a lookup to its row is not emulated.")
+    filters = element.findall("filter")
+    if kind not in {"inner", "outer"} or (filters and kind == "outer") or element.find("order") is not None:
+        raise not_implemented(
+            "Of link-entity, filters in an outer join, order and other types of join are not emulated."
+        )
+    return Link(
+        navigation=lookup.navigation[joined.logical_name],
+        table=joined,
+        columns=dict(_columns(element, joined)),
+        inner=kind == "inner",
+        filters=filters,
+        links=links_of(element, joined, schema, depth + 1),
+    )
+
+
+def _columns(element: Element, table: Table) -> Iterator[tuple[str, str]]:
+    """The columns by the alias of the table, as select-columns shows it: without one the name of the table."""
+    prefix = element.get("alias") or table.logical_name
+    if element.find("all-attributes") is not None:
+        for name in readable(table):
+            yield name, f"{prefix}.{table.by_property[name].logical_name}"
+    for each in element.findall("attribute"):
+        column = column_of(each.get("name", ""), table)
+        yield column.property_name, each.get("alias") or f"{prefix}.{column.logical_name}"
+
+
+def conditions_of(links: Sequence[Link], path: tuple[str, ...] = ()) -> Iterator[Expression]:
+    """The conditions on the joined rows; an inner join needs the row itself."""
+    for link in links:
+        inside = (*path, link.navigation)
+        if link.inner:
+            exists = Property(path=(*inside, link.table.primary_id))
+            yield Comparison(operator="ne", left=exists, right=Literal(value=None, edm="null"))
+        found = filter_expression(link.filters, link.table, path=inside)
+        if found is not None:
+            yield found
+        yield from conditions_of(link.links, inside)
+
+
+def expansions(links: Sequence[Link]) -> tuple[Expand, ...]:
+    """The same as `$expand`."""
+    return tuple(
+        Expand(name=link.navigation, query=Query(select=tuple(link.columns), expand=expansions(link.links)))
+        for link in links
+    )
+
+
+def flattened(record: Record, links: Sequence[Link]) -> Record:
+    """A row with the columns of its joined rows beside its own, and their annotations."""
+    flat = dict(record)
+    for link in links:
+        joined = flat.pop(link.navigation, None)
+        if not isinstance(joined, dict):
+            continue
+        for name, value in joined.items():
+            column, at, annotation = name.partition("@")
+            if column in link.columns:
+                flat[f"{link.columns[column]}{at}{annotation}"] = value
+        below = {each.navigation: joined.get(each.navigation) for each in link.links}
+        flat |= flattened(below, link.links)
+    return flat
