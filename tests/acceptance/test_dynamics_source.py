@@ -231,13 +231,22 @@ def test_a_connection_has_the_keys_of_the_source(target: World, source: World) -
         (target.folder / "syncs" / f"{file}.yaml").unlink()
 
 
-def test_an_environment_that_is_lost_half_way_ends_the_run_with_nothing_dropped(target: World, source: World) -> None:
-    """Two pages of a query came, and the third does not: no row of them is used."""
-    xml = "<fetch count='2'><entity name='account'><attribute name='accountnumber'/></entity></fetch>"
-    name = define(target, {"accountnumber": "accountnumber"}, fetch_xml=xml)
+FETCH = "<fetch count='2'><entity name='account'><attribute name='accountnumber'/></entity></fetch>"
+
+
+@pytest.mark.parametrize(
+    ("keys", "second_page"), [({"fetch_xml": FETCH}, "paging-cookie"), ({"entity": "account"}, "$skiptoken")]
+)
+def test_an_environment_that_is_lost_half_way_ends_the_run_with_nothing_dropped(
+    target: World, source: World, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], second_page: str
+) -> None:
+    """The first page of a query came, and the second one does not: no row of the first is used."""
+    monkeypatch.setattr("shared.dataverse.read.paging.PAGE_ROWS", 2)
+    name = define(target, {"accountnumber": "accountnumber"}, **keys)
     target.run(name)
     before = held(target, "accountnumber")
-    source.emulator.faults(_fault(503, path="paging-cookie", times=100))
+    assert len(before) == 4
+    source.emulator.faults(_fault(503, path=second_page, times=100))
     with pytest.raises(RetryLater, match=r"^source: Dataverse is not available"):
         target.run(name)
     assert held(target, "accountnumber") == before

@@ -8,6 +8,7 @@ import pytest
 
 from shared.app.wiring import Wiring
 from shared.definitions import EnvironmentSecret
+from shared.definitions.models import DynamicsSource, SqlConnection
 from shared.errors import UserError
 from shared.settings import Settings
 from shared.sources import SourceContext
@@ -28,3 +29,21 @@ def test_a_context_without_secrets_says_so() -> None:
     """In a tool that reads files alone."""
     with pytest.raises(UserError, match="no place to read it from"):
         SourceContext().secret(EnvironmentSecret(env="X"))
+
+
+def test_the_composition_root_gives_the_connections_of_the_folder(tmp_path: Path) -> None:
+    """By name; one that is missing is told with those that there are."""
+    (tmp_path / "erp.yaml").write_text("kind: connection\nname: erp\ntype: sql\nurl: {env: ERP_URL}\n", "utf-8")
+    context = Wiring(Settings.load({"SYNC_DEFINITIONS": str(tmp_path)}), dict).source_context({})
+    found = context.connection("erp")
+    assert isinstance(found, SqlConnection)
+    assert found.url == EnvironmentSecret(env="ERP_URL")
+    with pytest.raises(UserError, match=r"there is no connection epr; did you mean erp\?"):
+        context.connection("epr")
+
+
+def test_a_context_without_environments_says_so() -> None:
+    """In a tool that reads files alone."""
+    source = DynamicsSource(type="dynamics", entity="account")
+    with pytest.raises(UserError, match="there is no client for it"):
+        SourceContext().open_tables(source)
