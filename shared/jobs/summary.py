@@ -149,7 +149,9 @@ class RunSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 success, 1 the run failed, 2 it completed with rejected or failed rows."""
+        """0 success, 1 the run failed, 2 it completed with rejected or failed rows, 130 a person stopped it."""
+        if self.state is RunState.CANCELLED:
+            return 130
         if not self.completed:
             return 1
         return 0 if self.clean else 2

@@ -10,18 +10,28 @@ from typing import Any, Final
 from shared.errors import UserError
 from shared.state import JobRequest, RunRecord, RunState, StateStore
 
-__all__ = ["LOST", "changes_made", "error_files", "latest_runs", "run_json", "run_named"]
+__all__ = ["LOST", "as_seen", "changes_made", "error_files", "latest_runs", "run_json", "run_named"]
 
 SEARCHED: Final = 1000  # latest runs among which the beginning of an id is looked for
 LATEST: Final = "last"
 LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick marks it as interrupted
-_CHANGES: Final = ("created", "updated", "deleted", "expired", "upserted")
+_CHANGES: Final = (
+    "created",
+    "updated",
+    "deleted",
+    "expired",
+    "deactivated",
+    "marked",
+    "reactivated",
+    "upserted",
+    "created_references",
+)
 
 
 def latest_runs(state: StateStore, sync: str | None, limit: int) -> tuple[RunRecord, ...]:
     """The latest runs as people see them, newest first: with those that are requested, and those that are lost."""
     requested = [_queued(request) for request in state.job_requests() if sync in (None, request.sync)]
-    logged = [_current(run, state) for run in state.runs(sync, limit)]
+    logged = [as_seen(run, state) for run in state.runs(sync, limit)]
     return tuple(sorted([*requested, *logged], key=lambda run: run.started, reverse=True)[:limit])
 
 
@@ -37,7 +47,13 @@ def _queued(request: JobRequest) -> RunRecord:
     )
 
 
-def _current(run: RunRecord, state: StateStore) -> RunRecord:
+def as_seen(run: RunRecord, state: StateStore) -> RunRecord:
+    """A row of the execution log with the state that people are shown.
+
+    A run that has lost its lease is Lost. Earlier versions wrote Failed for a run that reached its end with errors.
+    """
+    if run.state == RunState.FAILED and (run.counts.get("completed") is True or run.trigger == "events"):
+        return replace(run, state=RunState.COMPLETED_WITH_ERRORS.value)
     if run.state != RunState.RUNNING or _is_alive(run, state):
         return run
     # It may have ended in order since its row was read.
@@ -51,22 +67,28 @@ def _is_alive(run: RunRecord, state: StateStore) -> bool:
 
 
 def run_named(text: str, state: StateStore) -> RunRecord:
-    """Find a run by its id, by the beginning of it, or as `last`.
+    """Find a run by its id, by the beginning of it, or as `last`, as people see it; a requested run by its id.
 
     Raises:
         UserError: There is none, or more than one.
     """
     if found := state.run(text):
-        return found
-    latest = state.runs(limit=1 if text == LATEST else SEARCHED)
-    matches = [run for run in latest if text == LATEST or run.run_id.startswith(text)]
+        return as_seen(found, state)
+    matches = list(state.runs(limit=1)) if text == LATEST else _that_begin_with(text, state)
     match matches:
         case [only]:
-            return only
+            return as_seen(only, state)
+        case [] if text == LATEST:
+            raise UserError("There is no run yet")
         case []:
             raise UserError(f"There is no run {text}. `dynamics-sync runs` lists them")
         case _:
             raise UserError(f"{len(matches)} runs have an id that starts with {text}: write more of the id")
+
+
+def _that_begin_with(text: str, state: StateStore) -> list[RunRecord]:
+    requested = [_queued(request) for request in state.job_requests()]
+    return [run for run in (*requested, *state.runs(limit=SEARCHED)) if run.run_id.startswith(text)]
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +67,38 @@ def test_a_run_is_found_by_its_id_the_beginning_of_it_and_as_the_last(state: Sta
         run_named("x", state)
 
 
+def test_a_run_that_is_found_by_its_id_is_lost_where_its_lease_has_lapsed(state: StateStore) -> None:
+    """The whole id, the beginning of it and `last` give the state that the list of runs shows."""
+    state.begin_run(run("dead", state="Running"))
+    assert {run_named(text, state).state for text in ("dead", "de", "last")} == {LOST}
+
+
+def test_a_requested_run_is_found_by_the_beginning_of_its_id(state: StateStore) -> None:
+    """It is Queued, and it is not the last run: it has not begun."""
+    state.request_job(JobRequest(id="job1", sync="customers", requested=START))
+    assert run_named("jo", state).state == "Queued"
+    with pytest.raises(UserError, match="There is no run yet"):
+        run_named("last", state)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"counts": {"completed": True}}, "Completed with errors"),
+        ({"trigger": "events", "counts": {"lost": 2}}, "Completed with errors"),
+        ({"counts": {"completed": False}}, "Failed"),
+        ({}, "Failed"),
+    ],
+)
+def test_rows_of_earlier_versions_have_the_states_of_today(
+    state: StateStore, changes: dict[str, Any], shown: str
+) -> None:
+    """They wrote Failed for each run with an error, also for one that reached its end."""
+    state.begin_run(replace(run("old", state="Failed"), **changes))
+    assert [each.state for each in latest_runs(state, None, 5)] == [shown]
+    assert run_named("old", state).state == shown
+
+
 def test_a_run_is_json() -> None:
     """Moments are texts, and a run that has not ended has none."""
     value = json.loads(json.dumps(run_json(run("a"))))
@@ -75,6 +109,10 @@ def test_only_changes_that_were_made_are_shown() -> None:
     """A row of a run that ended early may have no counts at all."""
     counts = {"created": {"done": 5, "planned": 6}, "updated": {"done": 0, "planned": 1}, "failed": 1}
     assert changes_made(counts) == {"created": 5, "failed": 1}
+    assert changes_made({"deactivated": {"done": 2, "planned": 2}, "reactivated": {"done": 1, "planned": 1}}) == {
+        "deactivated": 2,
+        "reactivated": 1,
+    }
     assert changes_made({}) == {}
 
 
