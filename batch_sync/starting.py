@@ -161,4 +161,5 @@ class Start:
             started=now,
             ended=now,
             message=message,
+            given=self._parameters,
         )

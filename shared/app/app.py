@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -217,7 +218,10 @@ class App:
             progress: Gets phases and numbers of rows.
         """
         definition, values = self._joined(name, parameters)
-        job = BatchJob(definition=definition, parameters=values, options=options or RunOptions())
+        options = options or RunOptions()
+        if options.given is None:
+            options = replace(options, given=parameters or {})
+        job = BatchJob(definition=definition, parameters=values, options=options)
         last = self.state.last_run(name)
         with self._located(definition), self._tools(definition, values, keep, progress, last) as tools:
             return run_batch(job, tools)

@@ -23,18 +23,18 @@ from shared.cli.frame import (
     Force,
     Given,
     Name,
-    OneOrAll,
     given,
     output_of,
     program,
 )
 from shared.cli.output import write_file, write_files
 from shared.cli.progress import Bars
+from shared.cli.run_tables import error_report, whole_run
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
-from shared.views.errors import error_json
 from shared.views.plan_files import PlanFile
 from shared.views.plan_page import plan_page
-from shared.views.runs import error_files, latest_runs, run_json, run_named
+from shared.views.run_reports import RunReport
+from shared.views.runs import error_files, latest_runs, run_json, run_named, runs_named
 
 if TYPE_CHECKING:
     from shared.jobs import PlanReport
@@ -155,17 +155,24 @@ def explain(context: typer.Context, name: Name, parameters: Given = None, as_jso
 @program.command()
 def runs(
     context: typer.Context,
-    name: OneOrAll = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Only this sync; or the id of a run, or `last`: all about it."),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, help="Runs to show.")] = 20,
     as_json: AsJson = False,
 ) -> int:
-    """Show the execution log, newest first."""
-    app = frame.opened()
+    """Show the execution log, newest first, or one run whole."""
+    app, output = frame.opened(), output_of(context, as_json)
     records = latest_runs(app.state, name, limit)
-    if not records:
-        frame.expect(app, name)
+    if not records and name is not None and not frame.is_defined(app, name):
+        if runs_named(name, app.state):
+            report = RunReport.of(run_named(name, app.state), app.state)
+            output.result(report.to_json(), *whole_run(report))
+            return 0
+        app.definition(name)
     said = run_table(records) if records else Text("No runs yet.")
-    output_of(context, as_json).result({"runs": [run_json(record) for record in records]}, said)
+    output.result({"runs": [run_json(record) for record in records]}, said)
     return 0
 
 
@@ -178,17 +185,12 @@ def errors(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show the errors of a run."""
+    """Show how a run ended, the errors of its rows, and what to do next."""
     output, state = output_of(context, as_json), frame.opened().state
     record = run_named(run_id, state)
-    found = state.errors(record.run_id)
     files = write_files(csv, error_files(state, record.run_id)) if csv else []
-    output.result(
-        {"run_id": record.run_id, "errors": [error_json(error) for error in found], "files": [str(f) for f in files]},
-        error_table(found, whole=True) if found else Text(f"Run {record.run_id} had no errors."),
-        *(Text(f"Written: {file}") for file in files),
-        *([Text(f"Next: dynamics-sync errors {record.run_id} --csv DIR")] if found and not csv else []),
-    )
+    report = RunReport.of(record, state, files)
+    output.result(report.to_json(), *error_report(report))
     return 0
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "OneOrAll",
     "expect",
     "given",
+    "is_defined",
     "opened",
     "output_of",
     "program",
@@ -85,8 +86,13 @@ def expect(app: App, name: str | None) -> None:
     Raises:
         UserError: No definition has the name; the message lists those that there are.
     """
-    if name is not None and name not in {loaded.name for loaded in app.definitions()}:
+    if name is not None and not is_defined(app, name):
         app.definition(name)
+
+
+def is_defined(app: App, name: str) -> bool:
+    """Whether there is a definition of this name, with mistakes or without."""
+    return name in {loaded.name for loaded in app.definitions()}
 
 
 def opened() -> App:

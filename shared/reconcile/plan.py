@@ -190,13 +190,13 @@ class Plan:
         """Refuse a plan that breaks a limit.
 
         Raises:
-            UnsafePlanError: All broken limits with their numbers, and the flag that overrides them.
+            UnsafePlanError: All broken limits with their numbers, and where they are set.
         """
         found = self.violations()
         if found:
             raise UnsafePlanError(
                 f"The plan is not safe: {'; '.join(found)}. Nothing was written. "
-                "Check the plan; if it is correct, run again with --force or change sync_behaviour.safety."
+                "Check the plan; if it is correct, change sync_behaviour.safety"
             )
 
 

@@ -20,6 +20,7 @@ MOST_OF_A_RUN: Final = 100_000  # characters of JSON
 # A message of a run or a letter is read by a person.
 MOST_OF_A_MESSAGE: Final = 16_384  # characters
 MOST_OF_A_NAME: Final = 1_024  # characters
+MOST_OF_EXAMPLES: Final = 16_384  # characters of JSON
 # An event hub takes events of 1 MB, the dedicated tier of 20 MB, properties included.
 MOST_OF_A_BODY: Final = 32 * 1024 * 1024  # bytes
 MOST_OF_PROPERTIES: Final = 32 * 1024 * 1024  # characters of JSON
@@ -42,7 +43,7 @@ def fitting_run(run: RunRecord) -> RunRecord:
     run = replace(run, counts=counts, message=_cut(run.message, MOST_OF_A_MESSAGE))
     if _size(run) <= MOST_OF_A_RUN:
         return run
-    run = replace(run, parameters={"cut": f"{len(run.parameters):,} parameters are too large to be kept"})
+    run = replace(run, parameters={"cut": f"{len(run.parameters):,} parameters are too large to be kept"}, given={})
     if _size(run) <= MOST_OF_A_RUN:
         return run
     numbers = {name[:MOST_OF_A_NAME]: value for name, value in run.counts.items() if isinstance(value, int | float)}
@@ -52,6 +53,8 @@ def fitting_run(run: RunRecord) -> RunRecord:
 
 def fitting_error(error: ErrorRecord) -> ErrorRecord:
     """The row of an error within the limits."""
+    if _size_of(error.examples) > MOST_OF_EXAMPLES:
+        error = replace(error, examples=())
     if max(len(error.column), len(error.error_class), len(error.error_type)) <= MOST_OF_A_NAME and (
         len(error.message) <= MOST_OF_A_MESSAGE
     ):

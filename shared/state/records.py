@@ -55,6 +55,8 @@ class RunRecord:
         trigger: What started the run: `timer`, `command`, `job` or `events`; `definition` where nothing was started
             because the definition has mistakes.
         parameters: Resolved parameters as JSON-ready values; the caller has masked the secrets.
+        given: Those of them that whoever started the run gave, as JSON-ready values.
+        host: The machine that ran it; empty in rows of earlier versions.
         state: One of `RunState`, as text.
         ended: None while the run is active (or when its process died).
         duration: Seconds by the monotonic clock; 0 while the run is active.
@@ -75,6 +77,8 @@ class RunRecord:
     counts: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
     fence: int = 0
+    given: Mapping[str, Any] = field(default_factory=dict)
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,7 @@ class ErrorRecord:
         rows: The first row numbers, in order.
         count: How many rows in all.
         message: What went wrong, without a whole value of the row.
+        examples: The first rows as JSON-ready objects: `row`, and `key`, `line` and `value` where they are known.
     """
 
     run_id: str
@@ -99,6 +104,7 @@ class ErrorRecord:
     column: str = ""
     rows: tuple[int, ...] = ()
     message: str = ""
+    examples: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from shared.errors import UserError
 from shared.state import JobRequest, RunRecord, RunState, StateStore
 
-__all__ = ["LOST", "as_seen", "changes_made", "error_files", "latest_runs", "run_json", "run_named"]
+__all__ = ["LOST", "as_seen", "changes_made", "error_files", "latest_runs", "run_json", "run_named", "runs_named"]
 
 SEARCHED: Final = 1000  # latest runs among which the beginning of an id is looked for
 LATEST: Final = "last"
@@ -44,6 +44,7 @@ def _queued(request: JobRequest) -> RunRecord:
         state=RunState.QUEUED.value,
         started=request.requested,
         parameters=request.parameters,
+        given=request.parameters,
     )
 
 
@@ -72,21 +73,23 @@ def run_named(text: str, state: StateStore) -> RunRecord:
     Raises:
         UserError: There is none, or more than one.
     """
-    if found := state.run(text):
-        return as_seen(found, state)
-    matches = list(state.runs(limit=1)) if text == LATEST else _that_begin_with(text, state)
-    match matches:
+    match runs_named(text, state):
         case [only]:
             return as_seen(only, state)
         case [] if text == LATEST:
             raise UserError("There is no run yet")
         case []:
             raise UserError(f"There is no run {text}. `dynamics-sync runs` lists them")
-        case _:
-            raise UserError(f"{len(matches)} runs have an id that starts with {text}: write more of the id")
+        case several:
+            raise UserError(f"{len(several)} runs have an id that starts with {text}: write more of the id")
 
 
-def _that_begin_with(text: str, state: StateStore) -> list[RunRecord]:
+def runs_named(text: str, state: StateStore) -> list[RunRecord]:
+    """The runs with this id, or else those whose id begins with it; `last` is the latest one."""
+    if found := state.run(text):
+        return [found]
+    if text == LATEST:
+        return list(state.runs(limit=1))
     requested = [_queued(request) for request in state.job_requests()]
     return [run for run in (*requested, *state.runs(limit=SEARCHED)) if run.run_id.startswith(text)]
 

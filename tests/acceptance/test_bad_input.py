@@ -161,7 +161,7 @@ def test_missing_alternate_key_is_found_before_a_row_is_read(here: World, comman
 
 
 def test_plan_over_its_limits_is_exit_code_three(here: World, command: Command) -> None:
-    """A refusal is not a failure: it has numbers, the limit and the flag."""
+    """A refusal is not a failure: it has numbers, the limit and where it is set."""
     here.define(accounts(sync_behaviour={"dropped": "delete"}))
     here.csv([{"number": f"A{i}", "name": "x", "city": "", "revenue": 1} for i in range(20)])
     assert command("run", "accounts")[0] == 0
@@ -169,7 +169,8 @@ def test_plan_over_its_limits_is_exit_code_three(here: World, command: Command) 
     code, said = command("run", "accounts")
     assert code == 3
     assert "19 of the target's 20 records" in said
-    assert "--force" in said
+    assert "change sync_behaviour.safety" in said
+    assert "--force" not in said
 
 
 def test_five_mistakes_are_five_messages(here: World, command: Command) -> None:

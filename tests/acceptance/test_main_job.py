@@ -143,7 +143,7 @@ def test_unsafe_plan_is_refused_and_nothing_is_written(here: World) -> None:
     here.run()
     here.csv(rows(10))
 
-    with pytest.raises(UnsafePlanError, match=r"30 of the target's 40 records .*--force"):
+    with pytest.raises(UnsafePlanError, match=r"30 of the target's 40 records .*change sync_behaviour.safety"):
         here.run()
     assert len(here.records("accounts?$select=accountnumber")) == 40
     assert here.run(force=True).deleted.done == 30

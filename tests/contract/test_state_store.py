@@ -93,6 +93,8 @@ def a_run(run_id: str, *, minutes: int = 0, sync: str = "customers", trigger: st
         state="Running",
         started=NOON + timedelta(minutes=minutes),
         parameters={"region": "Zürich", "day": None, "top": 3},
+        given={"region": "Zürich"},
+        host="vm-7",
     )
 
 
@@ -183,6 +185,7 @@ class TestErrorsAndFiles:
             rows=(1,),
             count=900,
             message="longer than 160",
+            examples=({"row": 1, "key": "Zürich", "line": 7},),
         )
         other = replace(many, message="a character that Dataverse refuses", count=3)
         store.add_errors([few, many, other])
@@ -197,6 +200,12 @@ class TestErrorsAndFiles:
         (found,) = store.errors("r1")
         assert found.column.endswith("(cut)")
         assert found.message.endswith("(cut)")
+
+    def test_examples_that_are_too_large_are_left_out(self, store: StateStore) -> None:
+        """The error stays, with its first rows."""
+        error = ErrorRecord(run_id="r1", error_class="Row", error_type="T", count=1, rows=(3,))
+        store.add_errors([replace(error, examples=({"row": 3, "value": "v" * 600_000},))])
+        assert store.errors("r1") == (error,)
 
     def test_no_errors_at_all_is_fine(self, store: StateStore) -> None:
         """An empty list writes nothing."""

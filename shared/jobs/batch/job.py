@@ -39,6 +39,7 @@ class RunOptions:
         approved: The plan that was approved; None to apply whatever the plan turns out to be.
         deadline: `time.monotonic()` at which the planning is given up or the writer stops, None for no limit.
         run_id: Names the run in logs and files.
+        given: The parameters that the next command repeats; None for all that override the definition's.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
     """
 
@@ -47,6 +48,7 @@ class RunOptions:
     approved: ApprovedPlan | None = None
     deadline: float | None = None
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    given: Mapping[str, ParameterValue] | None = None
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
 
 

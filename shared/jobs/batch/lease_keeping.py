@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
 RENEW_EVERY = 15.0
+SHORT_ID = 10  # characters that are enough to name a run; commands take the beginning of an id
 
 
 class LeaseTaken(UserError):  # noqa: N818 - the name says what happened
@@ -74,6 +75,19 @@ class HeldLease:
             self._good_until = asked_at + LEASE_SECONDS
 
 
+def _who_runs(store: StateStore, name: str) -> str:
+    """Which run holds a lease, where it runs and since when, as far as it is known."""
+    lease = store.lease(name)
+    if lease is None:
+        return ""
+    until = f"its lease holds until about {lease.expires:%H:%M:%S} UTC unless renewed"
+    run = store.run(lease.holder)
+    if run is None:
+        return f" ({until})"
+    where = f" on {run.host}" if run.host else ""
+    return f": run {run.run_id[:SHORT_ID]}{where} since {run.started:%Y-%m-%d %H:%M:%S} UTC ({until})"
+
+
 @contextmanager
 def holding(store: StateStore, sync: str, run_id: str) -> Iterator[HeldLease]:
     """Take the sync's lease, keep it while the block runs, and give it back.
@@ -85,9 +99,7 @@ def holding(store: StateStore, sync: str, run_id: str) -> Iterator[HeldLease]:
     asked_at = since_boot()
     lease = store.acquire_lease(name, holder=run_id, seconds=LEASE_SECONDS)
     if lease is None:
-        holder = store.lease(name)
-        until = f" (its lease holds until about {holder.expires:%H:%M:%S} UTC unless renewed)" if holder else ""
-        raise LeaseTaken(f"{sync} is already running{until}: wait for that run to end, then try again")
+        raise LeaseTaken(f"{sync} is already running{_who_runs(store, name)}. Wait for its end, then try again")
     held = HeldLease(store, lease, asked_at=asked_at)
     held.start()
     try:

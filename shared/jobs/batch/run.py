@@ -11,7 +11,7 @@ from typing import Any
 from shared.dataverse import WriteLimits
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.errors import StalePlanError, UserError
+from shared.errors import PlanRefusedError, StalePlanError, UserError
 from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.job import BatchJob, Tools
@@ -144,6 +144,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             run_id=job.options.run_id,
             definition=job.definition,
             parameters=job.parameters,
+            given=job.options.given or {},
             trigger=job.options.trigger,
             started=now,
             attempt=attempts(last) + 1,
@@ -183,7 +184,11 @@ class _Run:
                 plan = _plan(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
-        self._refuse(plan)
+        try:
+            self._refuse(plan)
+        except PlanRefusedError:
+            self._keep(workspace)
+            raise
         limits = WriteLimits(
             deadline=self.job.options.deadline,
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
@@ -195,8 +200,13 @@ class _Run:
                 self._write(prepared.entity, workspace, limits)
         finally:
             self.tools.progress.phase(Phase.FINISH)
-            summary = self._written = self._summary(workspace)
-            self.log.keep(summary.errors, error_files(workspace, self.job.options.run_id))
+            summary = self._keep(workspace)
+        return summary
+
+    def _keep(self, workspace: Workspace) -> RunSummary:
+        """Keep what the run has come to, with the errors of its rows, however it ends."""
+        summary = self._written = self._summary(workspace)
+        self.log.keep(summary.errors, error_files(workspace, self.job.options.run_id))
         return summary
 
     def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +35,7 @@ class RunLog:
 
     Attributes:
         parameters: Values of the definition's parameters; secrets are not among them.
+        given: Those that whoever started the run gave.
         attempt: This run's number among those in a row that got nowhere; 1 for the first.
         fence: Fencing number of the run's lease.
     """
@@ -45,6 +47,7 @@ class RunLog:
     trigger: str
     started: datetime
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    given: Mapping[str, ParameterValue] = field(default_factory=dict)
     attempt: int = 1
     fence: int = 0
 
@@ -95,6 +98,8 @@ class RunLog:
             version=self.definition.version,
             trigger=self.trigger,
             parameters={name: logged(value) for name, value in self.parameters.items()},
+            given={name: logged(value) for name, value in self.given.items()},
+            host=platform.node(),
             state=state.value,
             started=self.started,
             ended=self.clock.now() if ended else None,

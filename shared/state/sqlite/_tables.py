@@ -12,6 +12,7 @@ from shared.state._bounds import json_text
 from shared.state.records import DeadLetter, ErrorRecord, JobRequest, PlanUse, RunRecord
 
 __all__ = [
+    "ADDED_IN_5",
     "ERROR_FIELDS",
     "JOB_FIELDS",
     "LETTER_FIELDS",
@@ -34,7 +35,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -55,6 +56,12 @@ CREATE TABLE IF NOT EXISTS ledgers(
 CREATE TABLE IF NOT EXISTS ledger_parts(
     sync TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (sync, name))
 """
+# Columns that the tables have since version 5.
+ADDED_IN_5 = """
+ALTER TABLE runs ADD COLUMN given TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE runs ADD COLUMN host TEXT NOT NULL DEFAULT '';
+ALTER TABLE errors ADD COLUMN examples TEXT NOT NULL DEFAULT '[]'
+"""
 # Version -> what makes the next one of it.
 UPGRADES = {
     1: f"""
@@ -65,6 +72,7 @@ DROP TABLE errors_without_messages
 """,
     2: f"{_CLOCK};{_USED_PLANS}",
     3: _LEDGERS,
+    4: ADDED_IN_5,
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -92,21 +100,22 @@ CREATE TABLE job_requests(
     requested_by TEXT NOT NULL) WITHOUT ROWID;
 {_CLOCK};
 {_USED_PLANS};
-{_LEDGERS}
+{_LEDGERS};
+{ADDED_IN_5}
 """
 RUN_FIELDS = (
     "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",
-    "fence",
+    "fence", "given", "host",
 )  # fmt: skip
-ERROR_FIELDS = ("run_id", "side", "error_class", "error_type", "column", "rows", "count", "message")
+ERROR_FIELDS = ("run_id", "side", "error_class", "error_type", "column", "rows", "count", "message", "examples")
 LETTER_FIELDS = (
     "id", "sync", "body", "partition", "sequence", "offset", "error", "code", "message", "tries", "enqueued", "kept",
     "properties", "system",
 )  # fmt: skip
 PLAN_FIELDS = ("plan_id", "checksum", "sync", "run_id", "used")
 # Columns that hold JSON, whatever the table.
-_OBJECTS = frozenset({"parameters", "counts", "properties", "system"})
-_LISTS = frozenset({"rows"})
+_OBJECTS = frozenset({"parameters", "given", "counts", "properties", "system"})
+_LISTS = frozenset({"rows", "examples"})
 JOB_FIELDS = ("id", "sync", "requested", "parameters", "force", "requested_by")
 
 

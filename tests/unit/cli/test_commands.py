@@ -504,9 +504,38 @@ def test_errors_finds_a_run_by_id_by_its_beginning_and_as_the_last(typed: Type) 
         out = typed("errors", name).out
         assert "Duplicate Key" in out
         assert "4, 5, …" in out
-    assert "had no errors" in typed("errors", "caf").out
+    assert "No row errors." in typed("errors", "caf").out
     assert "2 runs have an id that starts with beef" in typed("errors", "beef").err
     assert "There is no run nope" in typed("errors", "nope").err
+
+
+def test_errors_tells_how_the_run_ended_and_what_to_do(typed: Type, fake: FakeApp) -> None:
+    """Run, sync, start, state, the whole message, and the next command with the parameters that the run was given."""
+    long = f"The application user lacks prvCreateAccount. {'Ask an administrator. ' * 10}Then run it again"
+    fake.state.records = (
+        replace(fake.state.records[1], state="Failed", message=long, given={"file_path": "new data.csv"}),
+    )
+    done = typed("errors", "last")
+    assert done.code == 0
+    said = " ".join(done.out.split())
+    for part in ("beef01", "customers", "2026-03-01 00:00:00 UTC, from the command line", "Failed", long):
+        assert part in said
+    assert "No row errors." in done.out
+    assert "Next: dynamics-sync run customers -p 'file_path=new data.csv'" in done.out
+
+
+def test_runs_shows_one_run_whole(typed: Type, fake: FakeApp) -> None:
+    """By its id: parameters and counts too; a name that is neither a sync nor a run is refused."""
+    fake.state.records = tuple(replace(each, parameters={"region": "North"}) for each in fake.state.records)
+    done = typed("runs", "beef02")
+    assert "region=North" in done.out
+    assert "Created" in done.out
+    assert "5 of 5" in done.out
+    assert "Duplicate Key" in done.out
+    value = typed("runs", "beef02", "--json").json
+    assert (value["run"]["run_id"], len(value["errors"])) == ("beef02", 1)
+    assert value["next"][0] == "dynamics-sync errors beef02 --csv DIR"
+    assert "2 runs have an id that starts with beef" in typed("runs", "beef").err
 
 
 def test_errors_writes_the_files_of_the_run(typed: Type, tmp_path: Path) -> None:

@@ -55,14 +55,15 @@ def test_a_plan_within_its_limits_passes() -> None:
     plan(delete=3, update=7, unchanged=90, source_rows=97, target_rows=100).raise_if_unsafe()
 
 
-def test_too_many_deletions_are_refused_with_numbers_limit_and_flag() -> None:
+def test_too_many_deletions_are_refused_with_numbers_limit_and_setting() -> None:
     """The message has what would happen, what is allowed, and how to go on."""
     with pytest.raises(UnsafePlanError) as refusal:
         plan(delete=412, unchanged=588, source_rows=588, target_rows=1000).raise_if_unsafe()
     message = str(refusal.value)
     assert "412 of the target's 1,000 records (41.2%)" in message
     assert "safety.max_delete is 30%" in message
-    assert "--force" in message
+    assert "change sync_behaviour.safety" in message
+    assert "--force" not in message
     assert "Nothing was written" in message
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from shared.state import ErrorRecord
 from shared.state.sqlite import SqliteStateStore
-from shared.state.sqlite._tables import SCHEMA, SCHEMA_VERSION
+from shared.state.sqlite._tables import ADDED_IN_5, SCHEMA, SCHEMA_VERSION
 
+BEFORE_5 = SCHEMA.replace(ADDED_IN_5, "")
 FOUND = ErrorRecord(
     run_id="r1", error_class="Invalid Row", error_type="Unknown Choice", column="c", rows=(1, 2), count=2, message="old"
 )
@@ -19,7 +20,7 @@ def test_errors_of_a_file_of_version_1_are_kept_and_told_apart_by_their_messages
     """What is there stays; a second message of one type and column no longer replaces the first."""
     file = tmp_path / "state.db"
     with sqlite3.connect(file) as db:
-        db.executescript(SCHEMA.replace('"column", message))', '"column"))'))
+        db.executescript(BEFORE_5.replace('"column", message))', '"column"))'))
         db.execute(
             """INSERT INTO errors VALUES ('r1', 'source', 'Invalid Row', 'Unknown Choice', 'c', '[1, 2]', 2, 'old')"""
         )
@@ -34,3 +35,26 @@ def test_errors_of_a_file_of_version_1_are_kept_and_told_apart_by_their_messages
     with sqlite3.connect(file) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     db.close()
+
+
+def test_runs_and_errors_of_a_file_of_version_4_are_read(tmp_path: Path) -> None:
+    """What they do not have is empty."""
+    file = tmp_path / "state.db"
+    moment = "2026-03-01T10:00:00.000000+00:00"
+    with sqlite3.connect(file) as db:
+        db.executescript(BEFORE_5)
+        db.execute(
+            "INSERT INTO runs VALUES ('r1', 'customers', '1', 'timer', 'Failed', ?, NULL, 0, '{}', '{}', 'why', 3)",
+            (moment,),
+        )
+        db.execute(
+            "INSERT INTO errors VALUES ('r1', 'source', 'Invalid Row', 'Unknown Choice', 'c', '[1, 2]', 2, 'old')"
+        )
+        db.execute("PRAGMA user_version = 4")
+    db.close()
+    store = SqliteStateStore(file)
+    run = store.run("r1")
+    assert run is not None
+    assert (run.message, run.given, run.host) == ("why", {}, "")
+    assert store.errors("r1") == (FOUND,)
+    store.close()

@@ -1,0 +1,80 @@
+"""What a person does next: commands that can be typed as they are, with the parameters of the run that they follow."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from shared.state import RunRecord, RunState
+from shared.views.runs import LOST
+
+__all__ = ["command_line", "next_steps"]
+
+PROGRAM: Final = "dynamics-sync"
+SHORT_ID: Final = 10  # characters of a run's id that are enough to name it
+_BY_THE_APP: Final = frozenset({"timer", "job"})
+
+
+def command_line(command: str, name: str, given: Mapping[str, Any] | None = None, options: Sequence[str] = ()) -> str:
+    """A command as it can be typed: with the parameters that were given, quoted for a shell.
+
+    Args:
+        command: Such as `run`.
+        name: The sync or the run.
+        given: The parameters to repeat, as values of JSON.
+        options: What follows them.
+    """
+    parameters = [part for key, value in (given or {}).items() for part in ("-p", f"{key}={_text(value)}")]
+    return shlex.join([PROGRAM, command, name, *parameters, *options])
+
+
+def next_steps(run: RunRecord, *, has_errors: bool, listed: bool = False) -> tuple[str, ...]:
+    """What to do about a run, one sentence or command each; nothing if there is nothing to do.
+
+    Args:
+        run: As people see it: it may be Lost.
+        has_errors: Whether rows of it have errors.
+        listed: Whether these errors have just been shown or written.
+    """
+    steps = list(_steps(run))
+    if has_errors and not listed:
+        steps.insert(0, command_line("errors", run.run_id[:SHORT_ID], options=("--csv", "DIR")))
+    return tuple(steps)
+
+
+def _steps(run: RunRecord) -> Iterator[str]:
+    match run.state:
+        case RunState.QUEUED:
+            yield "The app takes the request at its next tick"
+        case RunState.RUNNING:
+            yield command_line("runs", run.run_id[:SHORT_ID])
+        case RunState.REFUSED:
+            yield command_line("plan", run.sync, run.given)
+        case RunState.FAILED if run.trigger == "definition":
+            yield command_line("validate", run.sync)
+        case RunState.FAILED | RunState.CANCELLED:
+            yield _again(run)
+        case RunState.INTERRUPTED if run.trigger in _BY_THE_APP:
+            yield "The app continues the work in a new run at its next tick"
+        case RunState.INTERRUPTED:
+            yield _again(run)
+        case state if state == LOST:
+            yield f"Its process has died. To run it again: {_again(run)}"
+        case RunState.COMPLETED_WITH_ERRORS if run.trigger == "events":
+            yield command_line("dead-letters", run.sync)
+
+
+def _again(run: RunRecord) -> str:
+    return command_line("start" if run.trigger in _BY_THE_APP else "run", run.sync, run.given)
+
+
+def _text(value: Any) -> str:
+    """A parameter as `-p` takes it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case _:
+            return str(value)

@@ -1,0 +1,83 @@
+"""One run whole: its row of the execution log, the errors of its rows, its files, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from shared.state import ErrorRecord, RunRecord, StateStore
+from shared.views.errors import error_json
+from shared.views.next_steps import next_steps
+from shared.views.runs import run_json
+
+__all__ = ["RunReport", "count_lines", "started_by"]
+
+_TRIGGERS: Final[Mapping[str, str]] = {
+    "timer": "by the schedule",
+    "command": "from the command line",
+    "job": "by a request",
+    "events": "by events",
+    "definition": "not at all: the definition has mistakes",
+}
+_ROWS: Final = ("processed", "verified", "rejected", "filtered")
+_OTHERS: Final = ("unchanged", "ignored", "adopted", "edited", "failed", "skipped", "violations")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What is known of one run.
+
+    Attributes:
+        run: As people see it: it may be Lost.
+        errors: Of its rows, by kind, the most frequent first.
+        files: Where its error files were written just now.
+    """
+
+    run: RunRecord
+    errors: tuple[ErrorRecord, ...]
+    files: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, run: RunRecord, state: StateStore, files: Sequence[object] = ()) -> Self:
+        """Read the errors of a run."""
+        return cls(run=run, errors=state.errors(run.run_id), files=tuple(map(str, files)))
+
+    @property
+    def next(self) -> tuple[str, ...]:
+        """What to do about it."""
+        return next_steps(self.run, has_errors=bool(self.errors), listed=bool(self.files))
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {
+            "run_id": self.run.run_id,
+            "run": run_json(self.run),
+            "errors": [error_json(error) for error in self.errors],
+            "files": list(self.files),
+            "next": list(self.next),
+        }
+
+
+def started_by(run: RunRecord) -> str:
+    """What started a run, and where, in words."""
+    return " ".join(filter(None, (_TRIGGERS.get(run.trigger, run.trigger), f"on {run.host}" if run.host else "")))
+
+
+def count_lines(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The counts of a run as (name, text), those that are not 0; a run that ended early may have none.
+
+    Those of events have names of their own.
+    """
+    lines = []
+    for side in ("source", "target"):
+        rows = counts.get(side)
+        if isinstance(rows, Mapping) and rows.get("processed"):
+            said = ", ".join(f"{rows[name]:,} {name}" for name in _ROWS if rows.get(name))
+            lines.append((side.capitalize(), said))
+    for name, value in counts.items():
+        if isinstance(value, Mapping) and value.get("planned"):
+            lines.append((name.replace("_", " ").capitalize(), f"{value['done']:,} of {value['planned']:,}"))
+    others = ((name, counts.get(name)) for name in (_OTHERS if "strategy" in counts else sorted(counts)))
+    lines += [(name.capitalize(), f"{count:,}") for name, count in others if isinstance(count, int) and count]
+    return lines

@@ -1,0 +1,131 @@
+"""A run that failed is found and understood with `runs` and `errors` alone, whatever ended it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.cli import frame
+from shared.cli.boundary import run as type_in
+from shared.dataverse import Connection, Dataverse, RetryPolicy
+from shared.errors import SyncError
+from shared.jobs.batch.lease_keeping import LeaseTaken
+from shared.state import RunRecord
+from tests.acceptance.world import World, accounts, world
+
+ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Berlin", "revenue": n} for n in range(12)]
+
+
+def hasty(connection: Connection, **options: Any) -> Dataverse:
+    """A client that gives up soon."""
+    return Dataverse(replace(connection, retry_policy=RetryPolicy(seconds=0.2)), **options)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path, in_thread=True) as made:
+        made.parts = {"open_dataverse": hasty}
+        made.csv(ROWS)
+        made.define(accounts(sync_behaviour={"dropped": "delete"}))
+        yield made
+
+
+@pytest.fixture
+def errors_last(here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """The words that `errors last` prints."""
+    monkeypatch.setattr(frame, "opened", lambda: here.app)
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def words() -> str:
+        capsys.readouterr()
+        assert type_in(["errors", "last"]) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    return words
+
+
+def failed(here: World, **options: Any) -> str:
+    """Run the sync, which fails; returns its message."""
+    with pytest.raises(SyncError) as caught:
+        here.run(**options)
+    return caught.value.message
+
+
+def test_a_missing_privilege_is_named_by_errors(here: World, errors_last: Any) -> None:
+    """With the state, and the command that runs the sync again."""
+    message = "Principal user is missing prvCreateAccount privilege."
+    here.emulator.faults(
+        {"action": "status", "status": 403, "message": message, "match": {"path": "CRM.CreateMultiple"}, "times": 99}
+    )
+    failed(here)
+    here.emulator.clear_faults()
+    said = errors_last()
+    assert "State Failed" in said
+    assert "prvCreateAccount" in said
+    assert "Next: dynamics-sync run accounts" in said
+
+
+def test_a_service_that_is_away_is_named_by_errors(here: World, errors_last: Any) -> None:
+    """The whole message, and that no row has an error."""
+    here.emulator.faults({"action": "status", "status": 503, "match": {"path": "accounts"}, "times": 99})
+    message = failed(here, parameters={"file_path": str(here.folder / "source.csv")})
+    here.emulator.clear_faults()
+    said = errors_last()
+    assert "State Failed" in said
+    assert message in said
+    assert "No row errors." in said
+    assert f"Next: dynamics-sync run accounts -p file_path={here.folder / 'source.csv'}" in said
+
+
+def test_a_safety_refusal_is_refused_and_keeps_the_errors_of_its_rows(here: World, errors_last: Any) -> None:
+    """The limit, the rejected rows, and the command that shows the plan; never the flag that overrides it."""
+    here.run()
+    here.csv([ROWS[0] | {"revenue": "much"}, *ROWS[1:3]])
+    failed(here)
+    said = errors_last()
+    assert "State Refused" in said
+    assert "safety.max_delete is 30%" in said
+    assert "not a number" in said
+    assert "Next: dynamics-sync plan accounts" in said
+    assert "--force" not in said
+
+
+def test_a_run_whose_process_died_is_lost(here: World, errors_last: Any) -> None:
+    """Its row says Running, and nobody holds the lease."""
+    here.run()
+    (row,) = here.app.state.runs()
+    here.app.state.begin_run(replace(row, run_id="dead", state="Running", ended=None, started=datetime.now(UTC)))
+    said = errors_last()
+    assert "State Lost" in said
+    assert "Its process has died" in said
+
+
+def test_a_second_caller_learns_which_run_where_and_since_when(here: World) -> None:
+    """The lease names the run, and the run's row the rest."""
+    row = RunRecord(
+        run_id="0123456789abcdef",
+        sync="accounts",
+        version="1",
+        trigger="timer",
+        state="Running",
+        started=datetime(2026, 3, 1, 2, tzinfo=UTC),
+        host="vm-7",
+    )
+    here.app.state.begin_run(row)
+    here.app.state.acquire_lease("sync/accounts", holder=row.run_id, seconds=60)
+    with pytest.raises(LeaseTaken, match="run 0123456789 on vm-7 since 2026-03-01 02:00:00 UTC"):
+        here.run()
+
+
+def test_the_log_has_what_was_given_and_where_it_ran(here: World) -> None:
+    """So that a suggestion can repeat it."""
+    done = here.run(parameters={"file_path": str(here.folder / "source.csv")})
+    row = here.app.state.run(done.run_id)
+    assert row is not None
+    assert (row.given, row.host) == ({"file_path": str(here.folder / "source.csv")}, os.uname().nodename)

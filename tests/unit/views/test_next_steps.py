@@ -1,0 +1,78 @@
+"""What a person is told to do after a run."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.state import RunRecord, RunState
+from shared.views.next_steps import command_line, next_steps
+from shared.views.runs import LOST
+
+RUN = RunRecord(
+    run_id="0123456789abcdef",
+    sync="customers",
+    version="1",
+    trigger="command",
+    state="Succeeded",
+    started=datetime(2026, 3, 1, tzinfo=UTC),
+    given={"file_path": "it's new.csv", "limit": 5, "full": True},
+)
+GIVEN = ["-p", "file_path=it's new.csv", "-p", "limit=5", "-p", "full=true"]
+
+
+@pytest.mark.parametrize(
+    ("state", "trigger", "words"),
+    [
+        (RunState.REFUSED, "command", ["plan", "customers", *GIVEN]),
+        (RunState.FAILED, "command", ["run", "customers", *GIVEN]),
+        (RunState.FAILED, "job", ["start", "customers", *GIVEN]),
+        (RunState.FAILED, "definition", ["validate", "customers"]),
+        (RunState.CANCELLED, "command", ["run", "customers", *GIVEN]),
+        (RunState.INTERRUPTED, "command", ["run", "customers", *GIVEN]),
+        (RunState.RUNNING, "timer", ["runs", "0123456789"]),
+        (RunState.COMPLETED_WITH_ERRORS, "events", ["dead-letters", "customers"]),
+    ],
+)
+def test_the_next_command_can_be_typed_as_it_is(state: str, trigger: str, words: list[str]) -> None:
+    """With all parameters of the run, quoted for a shell."""
+    (step,) = next_steps(replace(RUN, state=state, trigger=trigger), has_errors=False)
+    assert shlex.split(step) == ["dynamics-sync", *words]
+
+
+@pytest.mark.parametrize("state", [*RunState, LOST])
+@pytest.mark.parametrize("trigger", ["timer", "command", "job", "events", "definition"])
+def test_no_next_step_overrides_the_safety_limits(state: str, trigger: str) -> None:
+    """A person decides that, with the plan before them."""
+    for has_errors in (False, True):
+        steps = next_steps(replace(RUN, state=state, trigger=trigger), has_errors=has_errors)
+        assert "--force" not in " ".join(steps)
+
+
+def test_errors_of_rows_come_first() -> None:
+    """Unless they have been written already."""
+    failed = replace(RUN, state="Completed with errors")
+    assert next_steps(failed, has_errors=True) == ("dynamics-sync errors 0123456789 --csv DIR",)
+    assert next_steps(failed, has_errors=True, listed=True) == ()
+    assert next_steps(RUN, has_errors=False) == ()
+
+
+def test_a_lost_run_is_explained() -> None:
+    """What has happened, and the command that runs it again."""
+    (step,) = next_steps(replace(RUN, state=LOST), has_errors=False)
+    assert step.startswith("Its process has died")
+    assert shlex.split(step.partition(": ")[2]) == ["dynamics-sync", "run", "customers", *GIVEN]
+
+
+def test_the_app_continues_what_it_started() -> None:
+    """An interrupted run of the schedule needs nobody."""
+    (step,) = next_steps(replace(RUN, state="Interrupted", trigger="timer"), has_errors=False)
+    assert "next tick" in step
+
+
+def test_a_parameter_without_a_value_is_empty() -> None:
+    """`-p NAME=` gives empty text."""
+    assert command_line("run", "customers", {"day": None}) == "dynamics-sync run customers -p day="
