@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from typing import Any
 
 from typer.exceptions import TyperException
 
@@ -63,14 +64,19 @@ def _refused(error: SyncError, output: Output) -> int:
     if isinstance(error, RetryLater):
         message = f"{message.rstrip('.')}. Try again in {error.retry_after:.0f} s."
     code = EXIT_UNSAFE if isinstance(error, UnsafePlanError) else EXIT_FAILED
-    return _failed(output, type(error).__name__, message, problems=problems, code=code)
+    more = {"problems": problems, "next": getattr(error, "__notes__", [])}
+    return _failed(output, type(error).__name__, message, more=more, code=code)
 
 
 def _failed(
-    output: Output, kind: str, message: str, *, problems: Sequence[object] = (), code: int = EXIT_FAILED
+    output: Output, kind: str, message: str, *, more: Mapping[str, list[Any]] | None = None, code: int = EXIT_FAILED
 ) -> int:
+    """Tell an error, with what there is of `more`: the problems of a definition, and the next steps."""
+    lists = {name: listed for name, listed in (more or {}).items() if listed}
     output.say(f"ERROR: {message}", style="red")
-    error = {"type": kind, "message": message} | ({"problems": list(problems)} if problems else {})
+    for step in lists.get("next", ()):
+        output.say(f"Next: {step}")
+    error = {"type": kind, "message": message} | lists
     with suppress(UserError):  # where standard output is what failed, standard error has it
         output.result({"error": error, "exit_code": code})
     return code

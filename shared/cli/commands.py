@@ -13,6 +13,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from shared.cli import frame
+from shared.cli.failed_runs import noting_next_steps
 from shared.cli.frame import (
     EXIT_CHANGES,
     EXIT_ERRORS,
@@ -29,8 +30,9 @@ from shared.cli.frame import (
 )
 from shared.cli.output import write_file, write_files
 from shared.cli.progress import Bars
-from shared.cli.run_tables import error_report, whole_run
+from shared.cli.run_tables import SHORT_ID, error_report, next_lines, whole_run
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
+from shared.views.next_steps import command_line
 from shared.views.plan_files import PlanFile
 from shared.views.plan_page import plan_page
 from shared.views.run_reports import RunReport
@@ -88,15 +90,16 @@ def plan(
 ) -> int:
     """Compare without writing: print counts, and examples of changes before → after."""
     output, app = output_of(context, as_json), frame.opened()
-    values = app.parameters(app.definition(name), given(parameters))
+    overrides = given(parameters)
+    values = app.parameters(app.definition(name), overrides)
     with Bars(output.err) as bars:
         report = app.plan(name, values, keep=keep_workspace, sample=limit, progress=bars)
     value = report.to_json()
     if out:
-        write_file(out, PlanFile.of(value, values).to_text())
+        write_file(out, PlanFile.of(value, values, overrides).to_text())
     if html:
         write_file(html, plan_page(value))
-    output.result(value, planned(report), *_plan_tables(report, value), _after_plan(report, out))
+    output.result(value, planned(report), *_plan_tables(report, value), *_after_plan(report, out, overrides))
     if report.plan.violations():
         return EXIT_UNSAFE
     if detailed_exit_code and report.plan.counts.changes:
@@ -120,20 +123,17 @@ def run(
     """Run one sync."""
     from shared.jobs import ApprovedPlan, RunOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
-    output, values = output_of(context, as_json), given(parameters)
+    output, typed = output_of(context, as_json), given(parameters)
     saved = PlanFile.read(plan_file, sync=name) if plan_file else None
     approved = ApprovedPlan(checksum=saved.checksum, id=saved.id) if saved else None
-    with Bars(output.err) as bars:
-        done = frame.opened().run(
-            name,
-            {**saved.values(), **values} if saved else values,
-            RunOptions(force=force, approved=approved),
-            keep=keep_workspace,
-            progress=bars,
-        )
+    options = RunOptions(force=force, approved=approved, given={**(saved.given_values() if saved else {}), **typed})
+    values = {**(saved.values() if saved else {}), **typed}
+    app = frame.opened()
+    with Bars(output.err) as bars, noting_next_steps(app, options.run_id):
+        done = app.run(name, values, options, keep=keep_workspace, progress=bars)
     tables = [error_table(done.errors)] if done.errors else []
-    hint = [Text(f"Next: dynamics-sync errors {done.run_id} --csv DIR")] if done.errors else []
-    output.result(done.to_json(), summary(done), *tables, *hint)
+    hint = [command_line("errors", done.run_id[:SHORT_ID], options=("--csv", "DIR"))] if done.errors else []
+    output.result(done.to_json(), summary(done), *tables, *next_lines(hint))
     return done.exit_code
 
 
@@ -216,11 +216,20 @@ def _plan_tables(report: PlanReport, value: Mapping[str, Any]) -> list[Renderabl
     return [*tables, error_table(report.errors)] if report.errors else tables
 
 
-def _after_plan(report: PlanReport, out: Path | None) -> Text:
-    """Print the next command."""
-    if violations := report.plan.violations():
-        said = "\n".join(f"Refused as unsafe: {violation}." for violation in violations)
-        return Text(f"{said}\nNext: dynamics-sync run {report.sync} --force", style="yellow")
+def _after_plan(report: PlanReport, out: Path | None, overrides: Mapping[str, str]) -> list[RenderableType]:
+    """What stands in the way of the plan, or the next command."""
+    violations = [f"Refused as unsafe: {violation}." for violation in report.plan.violations()]
+    if report.cause:
+        return [Text(line, style="yellow") for line in (report.cause, *violations)]
+    if violations:
+        todo = "Next: check the changes. If they are correct, change sync_behaviour.safety in the definition."
+        return [*(Text(line, style="yellow") for line in violations), Text(todo)]
     if not report.plan.counts.changes:
-        return Text("No changes: the target equals the source.")
-    return Text(f"Next: dynamics-sync run {report.sync}{f' --plan {out}' if out else ''}")
+        return [Text("No changes: the target equals the source.")]
+    # The saved plan has the parameters.
+    step = (
+        command_line("run", report.sync, options=("--plan", str(out)))
+        if out
+        else command_line("run", report.sync, overrides)
+    )
+    return next_lines([step])

@@ -165,7 +165,7 @@ class Plan:
     def violations(self) -> tuple[str, ...]:
         """Describe, with numbers, each limit that the plan breaks."""
         counts, limits, found = self.counts, self.limits, []
-        if self.drops and not counts.source_rows and not limits.allow_empty_source:
+        if self.drops and counts.target_rows and not counts.source_rows and not limits.allow_empty_source:
             found.append(
                 "the source has no valid row, so the target's records would be dropped: "
                 f"{counts.dropped:,} of the target's {counts.target_rows:,} records; safety.allow_empty_source is false"
@@ -186,18 +186,20 @@ class Plan:
             )
         return tuple(found)
 
-    def raise_if_unsafe(self) -> None:
+    def raise_if_unsafe(self, cause: str = "") -> None:
         """Refuse a plan that breaks a limit.
+
+        Args:
+            cause: What makes it unsafe, as a sentence, where that is known; it is told first.
 
         Raises:
             UnsafePlanError: All broken limits with their numbers, and where they are set.
         """
         found = self.violations()
         if found:
-            raise UnsafePlanError(
-                f"The plan is not safe: {'; '.join(found)}. Nothing was written. "
-                "Check the plan; if it is correct, change sync_behaviour.safety"
-            )
+            said = f"The plan is not safe: {'; '.join(found)}. Nothing was written"
+            todo = "Check the plan; if it is correct, change sync_behaviour.safety"
+            raise UnsafePlanError(f"{cause} {said}" if cause else f"{said}. {todo}")
 
 
 def _dropping(counts: PlanCounts) -> str:

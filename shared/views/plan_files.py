@@ -40,6 +40,7 @@ class PlanFile(_File):
         id: Identifies the plan: a saved plan is applied once, and a copy of the file is the same plan.
         parameters: The value of every parameter when the plan was made, also of those that `NOW()` or `GUID()`
             would give another: with them `run --plan` comes to the same changes. Secrets are not among them.
+        given: Those of them that were given with the command.
         plan: What `plan --json` prints, for the person who approves it.
     """
 
@@ -48,13 +49,26 @@ class PlanFile(_File):
     sync: str
     checksum: str = Field(pattern=r"^[0-9a-f]{64}$")
     parameters: dict[str, Saved] = Field(default_factory=dict)
+    given: dict[str, Saved] = Field(default_factory=dict)
     plan: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: Mapping[str, Any], parameters: Mapping[str, Value]) -> Self:
-        """Make the file of what `plan --json` prints."""
-        saved = {name: _saved(value) for name, value in parameters.items()}
-        return cls(id=uuid.uuid4().hex, sync=plan["sync"], checksum=plan["checksum"], parameters=saved, plan=dict(plan))
+    def of(cls, plan: Mapping[str, Any], parameters: Mapping[str, Value], given: Mapping[str, Value]) -> Self:
+        """Make the file of what `plan --json` prints.
+
+        Args:
+            plan: The object.
+            parameters: The value of every parameter.
+            given: Those that were given with the command.
+        """
+        return cls(
+            id=uuid.uuid4().hex,
+            sync=plan["sync"],
+            checksum=plan["checksum"],
+            parameters={name: _saved(value) for name, value in parameters.items()},
+            given={name: _saved(value) for name, value in given.items()},
+            plan=dict(plan),
+        )
 
     @classmethod
     def read(cls, path: Path, *, sync: str) -> Self:
@@ -80,6 +94,10 @@ class PlanFile(_File):
     def values(self) -> dict[str, Value]:
         """The parameters, with dates and times as such."""
         return {name: _read(value) for name, value in self.parameters.items()}
+
+    def given_values(self) -> dict[str, Value]:
+        """The parameters that were given with the command that made the plan."""
+        return {name: _read(value) for name, value in self.given.items()}
 
     def to_text(self) -> str:
         """The file's text."""

@@ -196,6 +196,8 @@ class TestSqlite:
         with sqlite3.connect(tmp_path / "state.db") as old:
             old.execute("DROP TABLE clock")
             old.execute("DROP TABLE used_plans")
+            for table, column in (("runs", "given"), ("runs", "host"), ("errors", "examples")):
+                old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
             old.execute(f"PRAGMA user_version = {version}")
         old.close()
         store = SqliteStateStore(tmp_path / "state.db")

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.counted import counted
 from shared.dataverse import WriteLimits
 from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
@@ -24,7 +25,8 @@ from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
-from shared.jobs.summary import ChangeCounts, Done, RowCounts, RunState, RunSummary
+from shared.jobs.rejections import errors_said, rejection_cause
+from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RowCounts, RunState, RunSummary
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
@@ -51,10 +53,15 @@ class PlanReport:
     source: RowCounts
     target: RowCounts
     sample: tuple[SampleChange, ...]
-    errors: tuple[Any, ...]
+    errors: tuple[ErrorRow, ...]
     notes: tuple[str, ...] = ()
     requests: int
     elapsed_seconds: float
+
+    @property
+    def cause(self) -> str:
+        """Why most rows of the source were rejected; empty if they were not."""
+        return rejection_cause(self.source, self.errors)
 
     def to_json(self) -> dict[str, Any]:
         """The object that `plan --json` prints and `plan --out` keeps."""
@@ -79,6 +86,7 @@ class PlanReport:
             },
             "violations": list(self.plan.violations()),
             "notes": list(self.notes),
+            "cause": self.cause,
             "checksum": self.plan.checksum,
             "sample": [change.to_json() for change in self.sample],
             "errors": [error.to_json() for error in self.errors],
@@ -185,7 +193,7 @@ class _Run:
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
         try:
-            self._refuse(plan)
+            self._refuse(plan, workspace)
         except PlanRefusedError:
             self._keep(workspace)
             raise
@@ -240,15 +248,15 @@ class _Run:
         """Seconds until the deadline."""
         return (self.job.options.deadline or 0.0) - self.tools.clock.monotonic()
 
-    def _refuse(self, plan: Plan) -> None:
+    def _refuse(self, plan: Plan, workspace: Workspace) -> None:
         if self.approved is not None and plan.checksum != self.approved.checksum:
             raise StalePlanError(
                 "source or target moved since the plan was made: its checksum is now "
                 f"{plan.checksum[:12]}…, approved was {self.approved.checksum[:12]}…. Nothing was written; "
                 "make a new plan"
             )
-        if not self.job.options.force:
-            plan.raise_if_unsafe()
+        if not self.job.options.force and plan.violations():
+            plan.raise_if_unsafe(rejection_cause(_source_counts(workspace), error_rows(workspace)))
 
     @contextmanager
     def _logging_failure(self) -> Iterator[None]:
@@ -264,7 +272,9 @@ class _Run:
     def _summary(self, workspace: Workspace) -> RunSummary:
         done, source = outcome_counts(workspace), _source_counts(workspace)
         ((violations,),) = workspace.query(violations_query())
-        state, message = self._verdict(done, source, violations, skip_reason(workspace))
+        errors = error_rows(workspace)
+        said = errors_said(done, source, violations, rejection_cause(source, errors))
+        state, message = self._verdict(done, skip_reason(workspace), said)
         made, to_make = creation_counts(workspace, creating_columns(self.job.definition, self._columns))
         # As the plan is now: no drop of an adopted record is left in it.
         counts = PlanCounts.from_rows(workspace.query(counts_query()))
@@ -289,22 +299,17 @@ class _Run:
             failed=done.failed,
             skipped=done.skipped,
             violations=violations,
-            errors=error_rows(workspace),
+            errors=errors,
         )
 
-    def _verdict(self, done: Done, source: RowCounts, violations: int, skipped: str) -> tuple[RunState, str]:
+    def _verdict(self, done: Done, skipped: str, errors: str) -> tuple[RunState, str]:
         """State and message of a run whose writing has ended, worst first."""
         if done.skipped:
-            said = f"stopped before the end ({skipped}): {done.skipped:,} changes are left for the next run"
+            left = counted(done.skipped, "change is", "changes are")
+            said = f"stopped before the end ({skipped}): {left} left for the next run"
             return self._stopped(skipped), "; ".join((said, *self._notes))
-        parts = (
-            (done.failed, "changes were refused by Dataverse"),
-            (source.rejected, "source rows were rejected"),
-            (violations, "rows lack a mandatory value"),
-        )
-        said = ", ".join(f"{count:,} {what}" for count, what in parts if count)
-        state = RunState.COMPLETED_WITH_ERRORS if said else RunState.SUCCEEDED
-        return state, "; ".join(filter(None, (said, *self._notes)))
+        state = RunState.COMPLETED_WITH_ERRORS if errors else RunState.SUCCEEDED
+        return state, "; ".join(filter(None, (errors, *self._notes)))
 
     def _stopped(self, reason: str) -> RunState:
         if reason == "cancelled":  # by a person, or because the lease was lost

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared.counted import counted
 from shared.dataverse import Clock
 from shared.definitions import SyncDefinition
 from shared.events import Event, EventPosition, Folded
@@ -134,7 +135,7 @@ class EventLog:
             row = replace(
                 row,
                 state=(RunState.COMPLETED_WITH_ERRORS if lost else RunState.SUCCEEDED).value,
-                message=f"{lost:,} events went to the dead letters" if lost else "",
+                message=f"{counted(lost, 'event')} went to the dead letters" if lost else "",
                 ended=ended,
                 duration=row.duration + (ended - started).total_seconds(),
                 counts=total,

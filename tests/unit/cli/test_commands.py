@@ -257,12 +257,47 @@ def test_the_exit_code_of_a_plan_depends_on_what_it_found(
     assert typed("plan", "customers", *arguments).code == code
 
 
-def test_an_unsafe_plan_names_the_limit_and_the_flag_that_overrides_it(typed: Type, fake: FakeApp) -> None:
-    """The limit, its numbers and --force."""
+def test_an_unsafe_plan_names_the_limit_and_where_it_is_set(typed: Type, fake: FakeApp) -> None:
+    """The limit and its numbers; the flag that overrides it is never suggested."""
     fake.report = planned(unsafe=True)
     done = typed("plan", "customers")
     assert "Refused as unsafe: it would update 1 of the target's 8 records" in done.out
-    assert "--force" in done.out
+    assert "change sync_behaviour.safety in the definition" in done.out
+    assert "--force" not in done.out
+
+
+def test_a_plan_whose_rows_were_rejected_tells_the_cause_and_suggests_no_run(typed: Type, fake: FakeApp) -> None:
+    """One wrong date format is behind it, and neither a run nor a flag would help."""
+    wrong = replace(REJECTED, column="since", message="not a date in the format dd-MM-yy", count=85)
+    report = replace(planned(unsafe=True), source=RowCounts(processed=85, rejected=85), errors=(wrong,))
+    fake.report = report
+    done = typed("plan", "customers")
+    assert (
+        "All 85 rows were rejected; most often since is not a date in the format dd-MM-yy. Mend these first."
+        in done.out
+    )
+    assert "dynamics-sync run" not in done.out
+    assert typed("plan", "customers", "--json").json["cause"].startswith("All 85 rows were rejected")
+
+
+def test_the_next_command_repeats_the_parameters_or_points_to_the_saved_plan(typed: Type, tmp_path: Path) -> None:
+    """Without them another file would be synced."""
+    out = typed("plan", "customers", "-p", "region=New West").out
+    assert "Next: dynamics-sync run customers -p 'region=New West'\n" in out
+    file = tmp_path / "a.plan"
+    assert (
+        f"Next: dynamics-sync run customers --plan {file}\n"
+        in typed("plan", "customers", "-p", "region=West", "--out", str(file)).out
+    )
+
+
+def test_an_error_that_ended_a_run_is_followed_by_the_next_step(typed: Type, fake: FakeApp) -> None:
+    """For people on standard error, for programs in the object."""
+    error = AbortRun("it needs prvCreateAccount")
+    error.add_note("dynamics-sync errors 0123456789 --csv DIR")
+    fake.raises = error
+    assert "Next: dynamics-sync errors 0123456789 --csv DIR" in typed("run", "customers").err
+    assert typed("run", "customers", "--json").json["error"]["next"] == ["dynamics-sync errors 0123456789 --csv DIR"]
 
 
 def test_a_plan_without_changes_is_one_sentence(typed: Type, fake: FakeApp) -> None:

@@ -55,6 +55,19 @@ def test_a_plan_within_its_limits_passes() -> None:
     plan(delete=3, update=7, unchanged=90, source_rows=97, target_rows=100).raise_if_unsafe()
 
 
+def test_with_an_empty_target_nothing_is_unsafe() -> None:
+    """An empty source can drop nothing there."""
+    assert not plan(drops=True, source_rows=0, target_rows=0).violations()
+
+
+def test_what_makes_a_plan_unsafe_is_told_first() -> None:
+    """And what is to be mended is not a limit."""
+    with pytest.raises(UnsafePlanError) as refusal:
+        plan(delete=412, source_rows=588, target_rows=1000).raise_if_unsafe("All rows were rejected. Mend these first.")
+    assert str(refusal.value).startswith("All rows were rejected. Mend these first. The plan is not safe: ")
+    assert "sync_behaviour.safety" not in str(refusal.value)
+
+
 def test_too_many_deletions_are_refused_with_numbers_limit_and_setting() -> None:
     """The message has what would happen, what is allowed, and how to go on."""
     with pytest.raises(UnsafePlanError) as refusal:

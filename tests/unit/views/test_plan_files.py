@@ -21,7 +21,7 @@ def test_a_plan_file_keeps_the_type_of_every_value() -> None:
         "yes": True,
         "nothing": None,
     }
-    file = PlanFile.model_validate_json(PlanFile.of(PLAN, values).to_text())
+    file = PlanFile.model_validate_json(PlanFile.of(PLAN, values, {}).to_text())
     assert [(name, type(value), value) for name, value in file.values().items()] == [
         (name, type(value), value) for name, value in values.items()
     ]

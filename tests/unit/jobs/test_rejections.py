@@ -1,0 +1,95 @@
+"""What a run says about its errors, and why most rows of a source were rejected."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.jobs.rejections import errors_said, rejection_cause
+from shared.jobs.summary import Done, ErrorRow, RowCounts
+
+
+def error(count: int, message: str, *, column: str = "year_established", kind: str = "Invalid Row") -> ErrorRow:
+    return ErrorRow(
+        side="source",
+        error_class=kind,
+        error_type="Input Format Exception",
+        column=column,
+        rows=(1,),
+        count=count,
+        message=message,
+    )
+
+
+DATE = error(85, "not a date in the format dd-MM-yy")
+
+
+def rows(processed: int, rejected: int) -> RowCounts:
+    return RowCounts(processed=processed, verified=processed - rejected, rejected=rejected)
+
+
+@pytest.mark.parametrize(
+    ("source", "errors", "said"),
+    [
+        (
+            rows(85, 85),
+            [error(3, "not a number", column="n"), DATE],
+            "All 85 rows were rejected; most often year_established is not a date in the format dd-MM-yy.",
+        ),
+        (
+            rows(1000, 900),
+            [error(900, "longer than 160 characters", column="name")],
+            "900 of 1,000 rows were rejected; most often name: longer than 160 characters.",
+        ),
+        (
+            rows(4, 3),
+            [error(3, "5 fields instead of 14", column="")],
+            "3 of 4 rows were rejected; most often 5 fields instead of 14.",
+        ),
+        (rows(1, 1), [DATE], "The only row was rejected; most often"),
+        (rows(5, 5), [error(9, "not a date", kind="Invalid Column")], "All 5 rows were rejected. Mend"),
+    ],
+)
+def test_the_most_frequent_reason_is_the_cause(source: RowCounts, errors: list[ErrorRow], said: str) -> None:
+    """As a sentence; fields that were left out reject no row."""
+    cause = rejection_cause(source, errors)
+    assert cause.startswith(said)
+    assert cause.endswith("Mend these first.")
+
+
+@pytest.mark.parametrize(("processed", "rejected"), [(0, 0), (10, 0), (10, 5)])
+def test_up_to_half_of_the_rows_have_no_common_cause(processed: int, rejected: int) -> None:
+    """They are listed one by one."""
+    assert rejection_cause(rows(processed, rejected), [DATE]) == ""
+
+
+@pytest.mark.parametrize(
+    ("done", "source", "violations", "cause", "said"),
+    [
+        (Done(), rows(9, 0), 0, "", ""),
+        (
+            Done(failed=1),
+            rows(9, 1),
+            1,
+            "",
+            "1 change was refused by Dataverse, 1 source row was rejected, 1 row lacks a mandatory value",
+        ),
+        (
+            Done(failed=2),
+            rows(9, 2),
+            2,
+            "",
+            "2 changes were refused by Dataverse, 2 source rows were rejected, 2 rows lack a mandatory value",
+        ),
+        (
+            Done(),
+            rows(9, 9),
+            0,
+            "All 9 rows were rejected. Mend these first.",
+            "All 9 rows were rejected. Mend these first.",
+        ),
+        (Done(failed=1), rows(9, 8), 0, "8 of 9.", "8 of 9. 1 change was refused by Dataverse"),
+    ],
+)
+def test_errors_are_counted_in_words(done: Done, source: RowCounts, violations: int, cause: str, said: str) -> None:
+    """One is not several, and the cause takes the place of the number of rejected rows."""
+    assert errors_said(done, source, violations, cause) == said
