@@ -29,6 +29,7 @@ from shared.http.hosts import direct_hosts
 from shared.jobs import (
     BatchJob,
     NoProgress,
+    PlanOptions,
     PlanReport,
     Progress,
     RunOptions,
@@ -188,16 +189,16 @@ class App:
         self,
         name: str,
         parameters: Mapping[str, ParameterValue] | None = None,
+        options: PlanOptions | None = None,
         *,
         keep: Path | None = None,
-        sample: int = 20,
         progress: Progress | None = None,
     ) -> PlanReport:
         """Do everything but the writing; see `shared.jobs.plan_batch` for what it raises."""
         definition, values = self._joined(name, parameters)
         job = BatchJob(definition=definition, parameters=values)
         with self._located(definition), self._tools(definition, values, keep, progress) as tools:
-            return plan_batch(job, tools, sample=sample)
+            return plan_batch(job, tools, options or PlanOptions())
 
     def run(
         self,

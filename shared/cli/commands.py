@@ -30,7 +30,7 @@ from shared.cli.frame import (
 )
 from shared.cli.output import write_file, write_files
 from shared.cli.progress import Bars
-from shared.cli.run_tables import SHORT_ID, error_report, next_lines, whole_run
+from shared.cli.run_tables import SHORT_ID, error_report, next_lines, whole_run, written_lines
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
 from shared.views.next_steps import command_line
 from shared.views.plan_files import PlanFile
@@ -47,6 +47,8 @@ __all__: list[str] = []  # importing the module adds its commands to the program
 Keep = Annotated[
     Path | None, typer.Option("--keep-workspace", metavar="FILE", help="Keep the run's DuckDB database in this file.")
 ]
+CsvFolder = Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="Write the error files into this folder.")]
+Values = Annotated[bool, typer.Option("--values", help="Show the values of fields in error.")]
 
 
 @program.command()
@@ -86,20 +88,32 @@ def plan(
         bool, typer.Option("--detailed-exit-code", help="Exit with code 4 when there are changes.")
     ] = False,
     keep_workspace: Keep = None,
+    csv: CsvFolder = None,
+    values: Values = False,
     as_json: AsJson = False,
 ) -> int:
     """Compare without writing: print counts, and examples of changes before → after."""
+    from shared.jobs import PlanOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
     output, app = output_of(context, as_json), frame.opened()
     overrides = given(parameters)
-    values = app.parameters(app.definition(name), overrides)
+    parameter_values = app.parameters(app.definition(name), overrides)
+    shown = PlanOptions(sample=limit, values=values, files=csv is not None)
     with Bars(output.err) as bars:
-        report = app.plan(name, values, keep=keep_workspace, sample=limit, progress=bars)
+        report = app.plan(name, parameter_values, shown, keep=keep_workspace, progress=bars)
     value = report.to_json()
     if out:
-        write_file(out, PlanFile.of(value, values, overrides).to_text())
+        write_file(out, PlanFile.of(value, parameter_values, overrides).to_text())
     if html:
         write_file(html, plan_page(value))
-    output.result(value, planned(report), *_plan_tables(report, value), *_after_plan(report, out, overrides))
+    written = write_files(csv, report.files) if csv else []
+    output.result(
+        value,
+        planned(report),
+        *_plan_tables(report, value),
+        *written_lines(written),
+        *_after_plan(report, out, overrides),
+    )
     if report.plan.violations():
         return EXIT_UNSAFE
     if detailed_exit_code and report.plan.counts.changes:
@@ -118,6 +132,7 @@ def run(
         typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan; otherwise write nothing."),
     ] = None,
     keep_workspace: Keep = None,
+    values: Values = False,
     as_json: AsJson = False,
 ) -> int:
     """Run one sync."""
@@ -126,11 +141,12 @@ def run(
     output, typed = output_of(context, as_json), given(parameters)
     saved = PlanFile.read(plan_file, sync=name) if plan_file else None
     approved = ApprovedPlan(checksum=saved.checksum, id=saved.id) if saved else None
-    options = RunOptions(force=force, approved=approved, given={**(saved.given_values() if saved else {}), **typed})
-    values = {**(saved.values() if saved else {}), **typed}
+    repeated = {**(saved.given_values() if saved else {}), **typed}
+    options = RunOptions(force=force, approved=approved, given=repeated, values=values)
+    overrides = {**(saved.values() if saved else {}), **typed}
     app = frame.opened()
     with Bars(output.err) as bars, noting_next_steps(app, options.run_id):
-        done = app.run(name, values, options, keep=keep_workspace, progress=bars)
+        done = app.run(name, overrides, options, keep=keep_workspace, progress=bars)
     tables = [error_table(done.errors)] if done.errors else []
     hint = [command_line("errors", done.run_id[:SHORT_ID], options=("--csv", "DIR"))] if done.errors else []
     output.result(done.to_json(), summary(done), *tables, *next_lines(hint))
@@ -180,9 +196,7 @@ def runs(
 def errors(
     context: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the first characters of it, or `last`.")],
-    csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="DIR", help="Write the error files into this folder.")
-    ] = None,
+    csv: CsvFolder = None,
     as_json: AsJson = False,
 ) -> int:
     """Show how a run ended, the errors of its rows, and what to do next."""

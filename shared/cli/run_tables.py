@@ -15,7 +15,7 @@ from shared.views.run_reports import RunReport, count_lines, started_by
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the state store to load
     from shared.state import RunRecord
 
-__all__ = ["SHORT_ID", "error_report", "next_lines", "whole_run"]
+__all__ = ["SHORT_ID", "error_report", "next_lines", "whole_run", "written_lines"]
 
 MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 
@@ -36,6 +36,11 @@ def whole_run(report: RunReport) -> list[RenderableType]:
 def next_lines(steps: Iterable[str]) -> list[RenderableType]:
     """What to do next, one line each."""
     return [Text(f"Next: {step}") for step in steps]
+
+
+def written_lines(files: Iterable[object]) -> list[RenderableType]:
+    """The files that a command has written, one line each."""
+    return [Text(f"Written: {file}") for file in files]
 
 
 def _head(run: RunRecord) -> list[tuple[str, str]]:
@@ -59,4 +64,4 @@ def _described(run: RunRecord, lines: Sequence[tuple[str, str]]) -> Table:
 
 def _errors(report: RunReport) -> list[RenderableType]:
     found = [error_table(report.errors, whole=True)] if report.errors else [Text("No row errors.")]
-    return [*found, *(Text(f"Written: {file}") for file in report.files)]
+    return [*found, *written_lines(report.files)]

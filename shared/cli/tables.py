@@ -24,6 +24,7 @@ __all__ = ["error_table", "events_text", "letter_table", "planned", "run_table",
 RULE = "=" * 61
 FIGURES_END = 41  # the column in which the figures of a summary end
 SHOWN_CHARACTERS = 60
+MESSAGE_CHARACTERS = 200
 SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
 STYLES = {
     "Queued": "cyan",
@@ -35,6 +36,13 @@ STYLES = {
     "Interrupted": "yellow",
     LOST: "yellow",
     "Cancelled": "yellow",
+}
+_MEANT = {  # class of an error of a side, in words
+    ("source", "Invalid Row"): "row rejected",
+    ("source", "Invalid Column"): "field left out",
+    ("target", "Invalid Row"): "record not touched",
+    ("target", "Kept Record"): "record kept",
+    ("sync", "Failed Operation"): "refused by Dataverse",
 }
 _FATES = {"lost": "Dead letters"}  # counts whose name does not describe the result of the events
 _TO_DO = {
@@ -143,15 +151,23 @@ def sample_table(sample: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def error_table(errors: Iterable[ErrorRow | ErrorRecord], *, whole: bool = False) -> Table:
-    """Errors by side, class, type and column, with the first rows that have them; `whole` messages may be long."""
-    table = Table("Side", "Class", "Type", "Column", title="Errors", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("Count", justify="right")
-    table.add_column("First rows", max_width=30)
+    """Errors by side, class, type, column and message, with the first rows that have them; `whole` messages are long.
+
+    It is not wider than a terminal of 80 columns, and names of columns are not cut.
+    """
+    table = Table(title="Errors", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("Count", justify="right", no_wrap=True)
+    table.add_column("Column", overflow="fold", max_width=30)
+    table.add_column("Error")
     for error in errors:
-        rows = first_rows(error.rows, error.count)
-        said = Text(error.message if whole else shown(error.message), style="dim")
-        kind = Text("\n").join([Text(error.error_type), said]) if said else Text(error.error_type)
-        table.add_row(error.side, Text(error.error_class), kind, Text(error.column), f"{error.count:,}", Text(rows))
+        kind = f"{error.error_type} ({_MEANT.get((error.side, error.error_class), error.error_class)})"
+        rows = first_rows(error.rows, error.count, error.examples)
+        said = [
+            Text(kind),
+            Text(error.message if whole else shortened(error.message), style="dim"),
+            Text(f"{'Row' if error.count == 1 else 'Rows'} {rows}" if rows else "", style="dim"),
+        ]
+        table.add_row(f"{error.count:,}", Text(error.column), Text("\n").join([line for line in said if line]))
     return table
 
 
@@ -211,6 +227,12 @@ def shown(value: Any) -> str:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     line = " ".join(text.split())
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
+
+
+def shortened(message: str) -> str:
+    """A message in at most three lines of a terminal."""
+    line = " ".join(message.split())
+    return line if len(line) <= MESSAGE_CHARACTERS else f"{line[: MESSAGE_CHARACTERS - 1]}…"
 
 
 def _verdict(run: RunSummary) -> str:

@@ -1,6 +1,6 @@
 """The order of the steps of a run, and its logs."""
 
-from shared.jobs.batch.job import ApprovedPlan, BatchJob, RunOptions, Tools
+from shared.jobs.batch.job import ApprovedPlan, BatchJob, PlanOptions, RunOptions, Tools
 from shared.jobs.batch.lease_keeping import LeaseTaken
 from shared.jobs.batch.preparation import explained
 from shared.jobs.batch.run import NotDueError, PlanReport, plan_batch, run_batch
@@ -16,6 +16,7 @@ __all__ = [
     "NoProgress",
     "NotDueError",
     "Phase",
+    "PlanOptions",
     "PlanReport",
     "Progress",
     "RowCounts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,7 @@ class ErrorRow:
         rows: The first row numbers, in order.
         count: How many rows in all.
         message: Of the first row; other rows of the kind may name another record or number.
+        examples: The first rows as JSON-ready objects: `row`, and `key` and `value` where they are known.
     """
 
     side: str
@@ -81,6 +83,7 @@ class ErrorRow:
     rows: tuple[int, ...]
     count: int
     message: str = ""
+    examples: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All fields by name."""
@@ -92,6 +95,7 @@ class ErrorRow:
             "rows": list(self.rows),
             "count": self.count,
             "message": self.message,
+            "examples": [dict(example) for example in self.examples],
         }
 
 

@@ -58,7 +58,7 @@ KEEP_OUTCOMES: Final = (
 """SQL that adds rows from one JSON text, its parameter: an array of objects with the table's columns as members; the
 number of the change is `n`."""
 FAILED_CHANGES: Final = f"""(
-    SELECT _change, c.action, c._row, coalesce(c._id, o.id) AS _id, o.code, o.message
+    SELECT _change, c.action, c._row, coalesce(c._id, o.id) AS _id, c.key, o.code, o.message
     FROM outcomes o JOIN changes c USING (_change) WHERE o.result = {literal(Result.FAILED)})"""
 """SQL of a table: the changes that Dataverse refused, each with the service's code and message."""
 EDITED_CHANGES: Final = f"""(

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.reconcile.outcomes import EDITED_CHANGES, FAILED_CHANGES
+from shared.reconcile.row_details import PLAIN, RowDetails
 from shared.transform import ErrorType
 from shared.workspace import literal
 
 __all__ = [
-    "ERROR_FILES",
     "GROUPED_ERRORS",
     "MOST_KINDS",
     "ROWS_SHOWN",
+    "SENT_KEYS",
+    "error_files",
     "source_counts_query",
     "target_counts_query",
     "violations_query",
@@ -64,21 +66,29 @@ GROUPED_ERRORS: Final = f"""
 """
 """SQL for (side, class, type, column, rows, count, message): errors by kind of message, the most frequent first."""
 
-_ROW_ERRORS: Final = """
+_KEY: Final = "array_to_string(json_extract_string(key, '$.*'), ', ')"
+SENT_KEYS: Final = f"SELECT _row, {_KEY} FROM {FAILED_CHANGES} WHERE list_contains(?::BIGINT[], _row)"
+"""SQL for (row, key) of the refused changes of the rows in a list, the parameter."""
+
+
+def error_files(details: RowDetails = PLAIN) -> Mapping[str, tuple[tuple[str, ...], str]]:
+    """Kind of error -> the header of its file, and SQL for the file's rows."""
+    return {
+        "SourceErrors": details.file(),
+        "TargetErrors": (
+            ("Row", "Rejected", "Errors", "Record Id"),
+            """
     SELECT _row, CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END,
-           string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error)
-    FROM {table} GROUP BY _row ORDER BY _row
-"""
-ERROR_FILES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
-    "SourceErrors": (("Row", "Rejected", "Errors"), _ROW_ERRORS.format(table="source_errors")),
-    "TargetErrors": (("Row", "Rejected", "Errors"), _ROW_ERRORS.format(table="target_errors")),
-    "SyncErrors": (
-        ("Failed Operation", "Error", "Record Id", "Row"),
-        f"""SELECT upper(action), concat_ws(': ', nullif(code, ''), message), _id, _row
+           string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error),
+           any_value(_id)
+    FROM target_errors GROUP BY _row ORDER BY _row""",
+        ),
+        "SyncErrors": (
+            ("Failed Operation", "Error", "Record Id", "Row", "Key"),
+            f"""SELECT upper(action), concat_ws(': ', nullif(code, ''), message), _id, _row, {_KEY}
             FROM {FAILED_CHANGES} ORDER BY _change""",
-    ),
-}
-"""Kind of error -> the header of its file, and SQL for the file's rows."""
+        ),
+    }
 
 
 def source_counts_query() -> str:

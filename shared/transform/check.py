@@ -23,6 +23,7 @@ from shared.definitions.models import (
 from shared.definitions.models.notation import EXCEL
 from shared.entities import CHANGED_BY_MESSAGES, AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
+from shared.transform.choices.check import choice_problems
 from shared.transform.convert import fits
 from shared.transform.desire import value_sql
 from shared.transform.lookups.check import link_problems, lookup_problems
@@ -40,7 +41,7 @@ __all__ = ["check", "check_expressions"]
 def check(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Problem, ...]:
     """All problems of the definition with the table's metadata; empty if there are none."""
     own = (link_problems,) if entity.intersect else (_expire, mark_problems, _strategy)
-    rules = [_refused_table, _mappings, lookup_problems, write_problems, _id_column, _sync_key, *own]
+    rules = [_refused_table, _mappings, lookup_problems, write_problems, choice_problems, _id_column, _sync_key, *own]
     problems = check_expressions(definition)
     if not problems:
         rules.append(state_problems)  # constants are tried out

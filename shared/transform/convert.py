@@ -8,8 +8,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 from shared.definitions.models import ColumnType
-from shared.entities import AttributeMetadata, AttributeType, Choice
+from shared.entities import AttributeMetadata, AttributeType
 from shared.transform.blanks import trimmed
+from shared.transform.choices.options import no_option, options_of, unknown_text
 from shared.transform.notation.dates import iso_timestamp
 from shared.transform.notation.numbers import NUMBER, number
 from shared.transform.notation.words import boolean, looked_up
@@ -18,11 +19,10 @@ from shared.transform.service_values import canonical_double
 from shared.transform.targets import CHOICES, IDS, TEXTS, precision, sql_type
 from shared.workspace import literal, quoted
 
-__all__ = ["Conversion", "Flaw", "conversion", "fits", "options_of", "unknown_choice"]
+__all__ = ["Conversion", "Flaw", "conversion", "fits"]
 
 # Dataverse keeps dates in SQL Server's datetime (Microsoft: behavior and format of the date and time column).
 _EARLIEST, _AFTER_LATEST = "1753-01-01", "10000-01-01"
-_MOST_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,24 +258,6 @@ def _boolean(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> C
     )
 
 
-def options_of(choices: tuple[Choice, ...]) -> dict[str, int]:
-    """Text -> value: the value itself before any label, and of equal labels the first."""
-    labels = [(label.strip(), choice.value) for choice in choices for label in choice.labels]
-    found: dict[str, int] = {str(choice.value): choice.value for choice in choices}
-    for label, value in labels:
-        found.setdefault(label.lower(), value)
-    return found
-
-
-def unknown_choice(attribute: AttributeMetadata) -> str:
-    """The message about a text that names no option of a column."""
-    names = [str(choice) for choice in attribute.choices]
-    if not names:
-        return f"not an option of {attribute.name}, which has no options"
-    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-    return f"not an option of {attribute.name}; the options are {', '.join(names[:_MOST_LISTED])}{more}"
-
-
 _MOST_LOOKED_UP: Final = 64  # texts of options that are compared one after the other; more are joined
 
 
@@ -291,16 +273,14 @@ def _choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Co
         flaws=(
             Flaw(
                 error=ErrorType.UNKNOWN_CHOICE,
-                message=unknown_choice(attribute),
+                message=no_option(attribute),
                 broken=_missed(names),
+                detail=unknown_text(_as_text(kind, names.incoming)),
                 rejects=True,
             ),
         ),
         options=options if len(options) > _MOST_LOOKED_UP else (),
     )
-
-
-_MOST_SHOWN: Final = 40  # characters of a choice that is not known: enough to find it in the row
 
 
 def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names) -> Conversion:
@@ -322,9 +302,9 @@ def _multi_choice(kind: ColumnType, attribute: AttributeMetadata, names: _Names)
         flaws=(
             Flaw(
                 error=ErrorType.UNKNOWN_CHOICE,
-                message=unknown_choice(attribute),
+                message=no_option(attribute),
                 broken=f"len({unknown}) > 0",
-                detail=f"'\"' || left({unknown}[1], {_MOST_SHOWN}) || '\" is '",
+                detail=unknown_text(f"{unknown}[1]"),
                 rejects=True,
             ),
         ),

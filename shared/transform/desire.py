@@ -9,6 +9,7 @@ from shared.definitions.models import SyncDefinition
 from shared.definitions.models.columns import Column, ColumnType
 from shared.entities import AttributeType, DateBehavior, EntityMetadata
 from shared.errors import DefinitionError, Problem
+from shared.transform.choices.options import suggestion_steps
 from shared.transform.convert import Conversion, Flaw, conversion
 from shared.transform.keys import normalise_key
 from shared.transform.lookups.columns import (
@@ -159,6 +160,7 @@ def desire_steps(definition: SyncDefinition, entity: EntityMetadata, desire: Des
             )
             for sql in rules.report("desired")
         ),
+        *suggestion_steps(desire.columns),
         *split_steps(desire.lookups, definition.sync_behaviour.key_match, unless=desire.removed),
     )
 

@@ -15,7 +15,7 @@ import yaml
 
 from emulator.testing import RunningEmulator, running
 from shared.app import App
-from shared.jobs import PlanReport, RunOptions, RunSummary
+from shared.jobs import PlanOptions, PlanReport, RunOptions, RunSummary
 from shared.jobs.progress import Progress
 from shared.settings import Settings
 
@@ -88,7 +88,7 @@ class World:
 
     def plan(self, name: str = "accounts", **options: Any) -> PlanReport:
         """Plan a sync."""
-        return self.app.plan(name, **options)
+        return self.app.plan(name, options=PlanOptions(**options))
 
     def records(self, query: str) -> list[dict[str, Any]]:
         """All records that a query finds, over every page."""

@@ -13,7 +13,7 @@ from shared.sources import Source
 from shared.state import RunRecord, StateStore
 from shared.workspace import DiskUse, Workspace
 
-__all__ = ["ApprovedPlan", "BatchJob", "RunOptions", "Tools"]
+__all__ = ["ApprovedPlan", "BatchJob", "PlanOptions", "RunOptions", "Tools"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class RunOptions:
         deadline: `time.monotonic()` at which the planning is given up or the writer stops, None for no limit.
         run_id: Names the run in logs and files.
         given: The parameters that the next command repeats; None for all that override the definition's.
+        values: Whether the values of fields in error are shown and kept.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
     """
 
@@ -49,7 +50,23 @@ class RunOptions:
     deadline: float | None = None
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     given: Mapping[str, ParameterValue] | None = None
+    values: bool = False
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """What a plan shows.
+
+    Attributes:
+        sample: Changes of each action.
+        values: Whether the values of fields in error are shown.
+        files: Whether the error files are made.
+    """
+
+    sample: int = 20
+    values: bool = False
+    files: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

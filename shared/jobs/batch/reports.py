@@ -4,52 +4,124 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import UUID
 
+from shared.entities import EntityMetadata
 from shared.jobs.summary import ErrorRow
-from shared.reconcile.reports import ERROR_FILES, GROUPED_ERRORS
+from shared.reconcile import reports
+from shared.reconcile.reports import GROUPED_ERRORS, SENT_KEYS
+from shared.reconcile.row_details import PLAIN, RowDetails
+from shared.transform import ErrorType
+from shared.transform.choices.options import all_options
 from shared.visible import for_spreadsheet
 from shared.workspace import Workspace
 
-__all__ = ["error_files", "error_rows"]
+__all__ = ["Reporting"]
+
+MOST_EXAMPLES: Final = 5  # rows of one kind of error that are shown with their keys
+MOST_OPTIONS: Final = 200  # options of a choice that are listed
+_CHOICE: Final = re.compile(r"is no option of (\w+)")
 
 
-def error_rows(workspace: Workspace) -> tuple[ErrorRow, ...]:
-    """Group all errors of the run by side, class, type, column and kind of message, the most frequent first."""
-    return tuple(
-        ErrorRow(
-            side=side,
-            error_class=error_class,
-            error_type=error_type.strip(),
-            column=column,
-            rows=tuple(row for row in rows if row is not None),
-            count=count,
-            message=message or "",
-        )
-        for side, error_class, error_type, column, rows, count, message in workspace.query(GROUPED_ERRORS)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporting:
+    """Tells the errors of one run.
+
+    Attributes:
+        entity: The metadata of the target's table: options of choices; None where it is not known.
+        details: What tells which row is meant.
+    """
+
+    entity: EntityMetadata | None = None
+    details: RowDetails = PLAIN
+
+    def errors(self, workspace: Workspace) -> tuple[ErrorRow, ...]:
+        """Group all errors of the run by side, class, type, column and kind of message, the most frequent first."""
+        found = [
+            ErrorRow(
+                side=side,
+                error_class=error_class,
+                error_type=error_type.strip(),
+                column=column,
+                rows=tuple(row for row in rows if row is not None),
+                count=count,
+                message=message or "",
+            )
+            for side, error_class, error_type, column, rows, count, message in workspace.query(GROUPED_ERRORS)
+        ]
+        return tuple(self._with_options(self._with_examples(workspace, found)))
+
+    def files(self, workspace: Workspace, run_id: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (file name, CSV in UTF-8) for each kind of error that the run met."""
+        for kind, (header, query) in reports.error_files(self.details).items():
+            text = io.StringIO(newline="")
+            writer = csv.writer(text)
+            writer.writerow(header)
+            written = 0
+            for row in workspace.rows(query):
+                writer.writerow([_cell(value) for value in row])
+                written += 1
+            if written:
+                yield f"{run_id}_{kind}.csv", text.getvalue().encode("utf-8")
+
+    def _with_examples(self, workspace: Workspace, errors: Sequence[ErrorRow]) -> Iterator[ErrorRow]:
+        """The errors with the first rows by their keys: of the source, or of what was sent."""
+        source = [(row, error.column) for error in errors if error.side == "source" for row in _first(error)]
+        known = self._of_source(workspace, source) if source and self.details.tables else {}
+        sent = [row for error in errors if error.side == "sync" for row in _first(error)]
+        keys: dict[int, str] = dict(workspace.query(SENT_KEYS, [sent])) if sent else {}
+        for error in errors:
+            match error.side:
+                case "source":
+                    more = {row: known.get((row, error.column), {}) for row in _first(error)}
+                case "sync":
+                    more = {row: {"key": keys[row]} if keys.get(row) else {} for row in _first(error)}
+                case _:
+                    more = {}
+            yield replace(error, examples=tuple({"row": row, **facts} for row, facts in more.items() if facts))
+
+    def _of_source(
+        self, workspace: Workspace, wanted: Sequence[tuple[int, str]]
+    ) -> dict[tuple[int, str], dict[str, Any]]:
+        rows, columns = [row for row, _ in wanted], [column for _, column in wanted]
+        found = workspace.query(self.details.examples_query(), [rows, columns])
+        return {
+            (row, column): {name: text for name, text in (("key", key), ("value", value)) if text is not None}
+            for row, column, key, value in found
+        }
+
+    def _with_options(self, errors: Iterator[ErrorRow]) -> Iterator[ErrorRow]:
+        """The errors with all options of a choice, once: on the most frequent text that names none of them."""
+        told = set[str]()
+        for error in errors:
+            found = _CHOICE.search(error.message) if error.error_type == ErrorType.UNKNOWN_CHOICE else None
+            attribute = self.entity.attributes.get(found[1]) if found and self.entity else None
+            if attribute is None or not attribute.choices or attribute.name in told:
+                yield error
+                continue
+            told.add(attribute.name)
+            listed = all_options(attribute, most=MOST_OPTIONS)
+            yield replace(error, message=f"{error.message.rstrip('.')}{_stop(error.message)} {listed}")
 
 
-def error_files(workspace: Workspace, run_id: str) -> Iterator[tuple[str, bytes]]:
-    """Yield (file name, CSV in UTF-8) for each kind of error that the run met."""
-    for kind, (header, query) in ERROR_FILES.items():
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(header)
-        written = 0
-        for row in workspace.rows(query):
-            writer.writerow([_cell(value) for value in row])
-            written += 1
-        if written:
-            yield f"{run_id}_{kind}.csv", text.getvalue().encode("utf-8")
+def _first(error: ErrorRow) -> tuple[int, ...]:
+    return error.rows[:MOST_EXAMPLES]
 
 
-def _cell(value: str | int | None) -> str | int:
+def _stop(message: str) -> str:
+    return "" if message.endswith("?") else "."
+
+
+def _cell(value: str | int | UUID | None) -> str | int:
     """What stands in a cell: these files are opened in spreadsheets."""
     match value:
         case None:
             return ""
-        case str():
-            return for_spreadsheet(value)
-        case _:
+        case int():
             return value
+        case _:
+            return for_spreadsheet(str(value))

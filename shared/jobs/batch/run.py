@@ -15,11 +15,11 @@ from shared.entities import EntityMetadata
 from shared.errors import PlanRefusedError, StalePlanError, UserError
 from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
-from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.names import with_names
 from shared.jobs.batch.preparation import Prepared, completed_job, prepare
-from shared.jobs.batch.reports import error_files, error_rows
+from shared.jobs.batch.reports import Reporting
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.creating import creation_counts
@@ -31,6 +31,7 @@ from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
 from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
+from shared.reconcile.row_details import RowDetails
 from shared.state import PlanUse
 from shared.telemetry import log_context
 from shared.transform import TargetColumn
@@ -55,6 +56,7 @@ class PlanReport:
     sample: tuple[SampleChange, ...]
     errors: tuple[ErrorRow, ...]
     notes: tuple[str, ...] = ()
+    files: tuple[tuple[str, bytes], ...] = ()
     requests: int
     elapsed_seconds: float
 
@@ -95,7 +97,7 @@ class PlanReport:
         }
 
 
-def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
+def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
     """Do everything but the writing.
 
     Raises:
@@ -109,7 +111,9 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
         job = completed_job(job, tools, workspace)
         prepared = prepare(job, tools, workspace, tools.clock.now())
         entity, columns = prepared.entity, prepared.columns
-        shown = read_samples(workspace.query(sample_query(sample)))
+        details = RowDetails.of(job.definition, values=options.values)
+        reporting = Reporting(entity=entity, details=details)
+        shown = read_samples(workspace.query(sample_query(options.sample)))
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
@@ -117,7 +121,8 @@ def plan_batch(job: BatchJob, tools: Tools, *, sample: int = 20) -> PlanReport:
             source=_source_counts(workspace),
             target=_target_counts(workspace),
             sample=with_names(shown, entity, columns, workspace, tools.dataverse),
-            errors=error_rows(workspace),
+            errors=reporting.errors(workspace),
+            files=tuple(reporting.files(workspace, f"plan_{job.definition.name}")) if options.files else (),
             notes=prepared.notes(),
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
@@ -172,6 +177,7 @@ class _Run:
         self.log = log
         self._begun = tools.clock.monotonic()
         self._columns: Sequence[TargetColumn] = ()
+        self._reporting = Reporting()
         self._written: RunSummary | None = None  # what the writing came to, however it ended
         self._notes: tuple[str, ...] = ()
 
@@ -189,6 +195,8 @@ class _Run:
                 self.job = completed_job(self.job, self.tools, workspace)
                 prepared = prepare(self.job, self.tools, workspace, self.log.started)
                 self._columns = prepared.columns
+                details = RowDetails.of(self.job.definition, values=self.job.options.values)
+                self._reporting = Reporting(entity=prepared.entity, details=details)
                 plan = _plan(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
@@ -214,7 +222,7 @@ class _Run:
     def _keep(self, workspace: Workspace) -> RunSummary:
         """Keep what the run has come to, with the errors of its rows, however it ends."""
         summary = self._written = self._summary(workspace)
-        self.log.keep(summary.errors, error_files(workspace, self.job.options.run_id))
+        self.log.keep(summary.errors, self._reporting.files(workspace, self.job.options.run_id))
         return summary
 
     def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
@@ -256,7 +264,7 @@ class _Run:
                 "make a new plan"
             )
         if not self.job.options.force and plan.violations():
-            plan.raise_if_unsafe(rejection_cause(_source_counts(workspace), error_rows(workspace)))
+            plan.raise_if_unsafe(rejection_cause(_source_counts(workspace), self._reporting.errors(workspace)))
 
     @contextmanager
     def _logging_failure(self) -> Iterator[None]:
@@ -272,7 +280,7 @@ class _Run:
     def _summary(self, workspace: Workspace) -> RunSummary:
         done, source = outcome_counts(workspace), _source_counts(workspace)
         ((violations,),) = workspace.query(violations_query())
-        errors = error_rows(workspace)
+        errors = self._reporting.errors(workspace)
         said = errors_said(done, source, violations, rejection_cause(source, errors))
         state, message = self._verdict(done, skip_reason(workspace), said)
         made, to_make = creation_counts(workspace, creating_columns(self.job.definition, self._columns))

@@ -119,6 +119,7 @@ class RunLog:
             rows=error.rows,
             count=error.count,
             message=error.message,
+            examples=error.examples,
         )
 
 

@@ -9,7 +9,7 @@ from shared.definitions.models import Mapping, SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.state_rules import rules_of
-from shared.transform.convert import options_of, unknown_choice
+from shared.transform.choices.options import options_of, unknown_choice
 from shared.transform.states.pairs import listed
 from shared.transform.targets import source_columns
 from shared.workspace import Trial, parsed
@@ -43,7 +43,7 @@ def state_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterat
     halves = {half.attribute.type: half for half in _halves(definition, entity)}
     for half in halves.values():
         if half.constant and half.value is None and half.attribute.choices:
-            yield Problem(message=unknown_choice(half.attribute), path=half.path)
+            yield Problem(message=unknown_choice(half.attribute, half.text), path=half.path)
     yield from _closing(entity, halves)
     state, status = halves.get(AttributeType.STATE), halves.get(AttributeType.STATUS)
     if state is None or status is None or state.value is None or status.value is None:

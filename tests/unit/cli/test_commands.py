@@ -16,7 +16,18 @@ from shared.cli import frame
 from shared.cli.boundary import run
 from shared.cli.tables import STYLES
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
-from shared.jobs import ChangeCounts, ErrorRow, Phase, PlanReport, Progress, RowCounts, RunOptions, RunState, RunSummary
+from shared.jobs import (
+    ChangeCounts,
+    ErrorRow,
+    Phase,
+    PlanOptions,
+    PlanReport,
+    Progress,
+    RowCounts,
+    RunOptions,
+    RunState,
+    RunSummary,
+)
 from shared.reconcile import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange
 from shared.state import ErrorRecord, JobRequest, Lease, RunRecord
 from shared.workspace import Step
@@ -154,11 +165,11 @@ class FakeApp:
         return self.problems
 
     def plan(
-        self, name: str, parameters: Mapping[str, str], *, keep: Path | None, sample: int, progress: Progress
+        self, name: str, parameters: Mapping[str, str], options: PlanOptions, *, keep: Path | None, progress: Progress
     ) -> PlanReport:
         progress.phase(Phase.LOAD, 10)
         progress.advance(10)
-        self._asked(name=name, parameters=parameters, keep=keep, sample=sample)
+        self._asked(name=name, parameters=parameters, keep=keep, options=options)
         return self.report
 
     def run(self, name: str, parameters: Mapping[str, str], options: RunOptions, **more: Any) -> RunSummary:
@@ -216,7 +227,8 @@ def test_a_plan_prints_counts_then_samples_then_the_next_command(typed: Type, fa
     """Counts of both sides, what is to do, before and after per column, and how to go on."""
     done = typed("plan", "customers", "-p", "region=West=1", "--limit", "3")
     assert done.code == 0
-    assert fake.asked == {"name": "customers", "parameters": {"region": "West=1", "tag": 0}, "keep": None, "sample": 3}
+    asked = {"parameters": {"region": "West=1", "tag": 0}, "keep": None, "options": PlanOptions(sample=3)}
+    assert fake.asked == {"name": "customers", **asked}
     for line in (
         "Source:                                12 records processed",
         "   Rejected:                            2",
@@ -391,7 +403,7 @@ def test_a_run_with_rejected_rows_shows_them_and_where_to_read_on(typed: Type, f
     assert done.code == 2
     assert "completed with errors" in done.out
     assert "Max Length Violation" in done.out
-    assert "4, 9" in done.out
+    assert "Rows 4, 9" in done.out
     assert "Next: dynamics-sync errors run-1 --csv DIR" in done.out
 
 

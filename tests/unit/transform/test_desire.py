@@ -138,15 +138,6 @@ def test_a_text_of_exactly_the_length_fits(workspace: Workspace) -> None:
     assert mapped(workspace, "name", "äöüßéèêñçø", "😀😀😀😀😀") == ["äöüßéèêñçø", "😀😀😀😀😀"]
 
 
-def test_an_unknown_choice_lists_the_options_up_to_a_limit() -> None:
-    """The message has values and labels, and says how many more there are."""
-    choices = tuple(Choice(value=n, labels=(f"Label {n}",)) for n in range(25))
-    attribute = AttributeMetadata(name="kind", type=AttributeType.PICKLIST, choices=choices)
-    (flaw,) = conversion(ColumnType.TEXT, attribute).flaws
-    assert flaw.message.startswith("not an option of kind; the options are 0 Label 0, 1 Label 1, ")
-    assert flaw.message.endswith("19 Label 19 and 5 more")
-
-
 def test_a_value_counts_before_a_label_that_looks_like_it(workspace: Workspace) -> None:
     """A label 2 of the option 1 does not hide the option 2."""
     choices = (Choice(value=1, labels=("2", "One")), Choice(value=2, labels=("One",)))
@@ -311,10 +302,10 @@ def test_malformed_rows_are_counted(workspace: Workspace) -> None:
 
 
 def test_messages_never_hold_a_value(workspace: Workspace) -> None:
-    """They say what was expected; the row's content stays in the row."""
+    """They say what was expected; the row's content stays in the row. Only an unknown choice is named."""
     columns = [{"name": "x", "type": "number"}, {"name": "y"}, {"name": "z", "formula": "CAST(y AS INTEGER)"}]
     mappings = [
-        {"source": name, "target": target} for name, target in (("x", "staff"), ("y", "segment"), ("z", "notes"))
+        {"source": name, "target": target} for name, target in (("x", "staff"), ("y", "revenue"), ("z", "notes"))
     ]
     shaped(workspace, definition(columns, mappings), [("k-SECRET", "x-SECRET", "y-SECRET")])
     messages = workspace.query("SELECT message FROM source_errors")
@@ -378,7 +369,22 @@ def test_the_unknown_part_of_choices_is_named(workspace: Workspace) -> None:
     """Which of a dozen it is, cut short where it is long."""
     mapped(workspace, "segments", f"Consulting; Pink {'x' * 100}")
     shown = f"pink {'x' * 100}"[:40]
-    assert message(workspace).startswith(f'"{shown}" is not an option of segments; the options are 1 Consulting')
+    assert message(workspace) == f"'{shown}' is no option of segments"
+
+
+@pytest.mark.parametrize(
+    ("target", "text", "said"),
+    [
+        ("segment", "Consultin", "'Consultin' is no option of segment: did you mean 1 Consulting?"),
+        ("segment", "it's new", "'it's new' is no option of segment"),
+        ("segment", "3", "'3' is no option of segment"),
+        ("segments", "Financ;Consulting", "'financ' is no option of segments: did you mean 2 Finance?"),
+    ],
+)
+def test_the_most_similar_option_is_suggested(workspace: Workspace, target: str, text: str, said: str) -> None:
+    """Where one is similar; the list of all is not repeated on every row."""
+    mapped(workspace, target, text)
+    assert message(workspace) == said
 
 
 @pytest.mark.parametrize(

@@ -38,3 +38,13 @@ def test_an_error_in_the_log_has_the_fields_of_the_summary() -> None:
 def test_the_first_five_rows_are_shown(rows: tuple[int, ...], count: int, text: str) -> None:
     """An ellipsis says that there are more."""
     assert first_rows(rows, count) == text
+
+
+def test_a_row_is_named_by_its_key_its_line_and_its_value() -> None:
+    """Where they are known; a long value is cut."""
+    examples = [
+        {"row": 3, "key": "C-3"},
+        {"row": 4, "key": "C-4", "line": 1005, "value": "n/a"},
+        {"row": 5, "value": "v" * 99},
+    ]
+    assert first_rows((3, 4, 5, 6), 4, examples) == (f"3 (C-3), 4 (C-4, line 1,005: 'n/a'), 5 ('{'v' * 29}…'), 6")

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
-from shared.jobs.batch.reports import error_files, error_rows
+from shared.definitions import load_definition
+from shared.entities import AttributeMetadata, AttributeType, Choice, EntityMetadata
+from shared.jobs.batch.reports import Reporting
 from shared.reconcile.reports import MOST_KINDS
+from shared.reconcile.row_details import RowDetails
 from shared.workspace import Workspace
 
+error_rows, error_files = Reporting().errors, Reporting().files
+RAW = 'CREATE TABLE source_raw (_row BIGINT, "No" VARCHAR, "Rev" VARCHAR)'
 RECORD = "00000000-0000-0000-0000-{:012d}"
 
 
@@ -20,7 +26,7 @@ def workspace() -> Iterator[Workspace]:
         errors = '_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR'
         opened.execute(f"CREATE TABLE source_errors ({errors})")
         opened.execute(f"CREATE TABLE target_errors ({errors}, _id UUID)")
-        opened.execute("CREATE TABLE changes (_change BIGINT, action VARCHAR, _row BIGINT, _id UUID)")
+        opened.execute("CREATE TABLE changes (_change BIGINT, action VARCHAR, _row BIGINT, _id UUID, key VARCHAR)")
         opened.execute("CREATE TABLE outcomes (_change BIGINT, result VARCHAR, id UUID, code VARCHAR, message VARCHAR)")
         yield opened
 
@@ -30,7 +36,7 @@ def wrong(workspace: Workspace, row: int, message: str, column: str = "revenue")
 
 
 def refused(workspace: Workspace, row: int, message: str) -> None:
-    workspace.execute("INSERT INTO changes VALUES (?, 'insert', ?, NULL)", [row, row])
+    workspace.execute("INSERT INTO changes VALUES (?, 'insert', ?, NULL, ?)", [row, row, f'{{"number": "A{row}"}}'])
     workspace.execute("INSERT INTO outcomes VALUES (?, 'failed', NULL, '0x1', ?)", [row, message])
 
 
@@ -73,3 +79,96 @@ def test_the_kinds_of_one_column_are_bounded_and_the_rest_is_counted(workspace: 
 def test_no_errors_are_no_lines(workspace: Workspace) -> None:
     """A clean run has none."""
     assert error_rows(workspace) == ()
+
+
+def known(workspace: Workspace, *, values: bool = False) -> Reporting:
+    """Reports of a sync whose key is read from the column No."""
+    workspace.execute(RAW)
+    for row in range(1, 9):
+        workspace.execute("INSERT INTO source_raw VALUES (?, ?, ?)", [row, f"K{row}", f"v{row}"])
+    columns = [{"name": "No", "alias": "number"}, {"name": "Rev", "alias": "revenue"}]
+    mappings = [{"source": "number", "target": "accountnumber"}, {"source": "revenue", "target": "revenue"}]
+    source = {"type": "delimited", "path": "x.csv", "columns": columns}
+    text = yaml.safe_dump(
+        {
+            "name": "a",
+            "source": source,
+            "destination": {
+                "type": "dynamics",
+                "entity": "account",
+                "service_url": "https://org.crm.dynamics.com/api/data/v9.2/",
+                "client_id": "app",
+                "client_secret": {"env": "SECRET"},
+                "id_column": "accountid",
+                "mappings": mappings,
+            },
+            "sync_behaviour": {"sync_key": ["accountnumber"]},
+        }
+    )
+    return Reporting(details=RowDetails.of(load_definition(text), values=values))
+
+
+def test_errors_name_the_first_rows_by_their_keys(workspace: Workspace) -> None:
+    """At most five; what was sent has its key too, and values are left out unless they are asked for."""
+    reporting = known(workspace)
+    for row in range(1, 8):
+        wrong(workspace, row, "not a number")
+    refused(workspace, 3, "no")
+    of_source, of_sync = reporting.errors(workspace)
+    assert of_source.examples == tuple({"row": row, "key": f"K{row}"} for row in range(1, 6))
+    assert of_sync.examples == ({"row": 3, "key": "A3"},)
+
+
+def test_values_are_shown_where_they_are_asked_for(workspace: Workspace) -> None:
+    """Under the name of the source column or of the target column."""
+    reporting = known(workspace, values=True)
+    wrong(workspace, 2, "not a number")
+    wrong(workspace, 3, "an earlier row has the same key", column="accountnumber")
+    assert [found.examples for found in reporting.errors(workspace)] == [
+        ({"row": 3, "key": "K3", "value": "K3"},),
+        ({"row": 2, "key": "K2", "value": "v2"},),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        (False, ["Row,Rejected,Errors,Key,Columns", "2,Yes,revenue: Invalid Format: bad,K2,revenue"]),
+        (True, ["Row,Rejected,Errors,Key,Columns,Values", "2,Yes,revenue: Invalid Format: bad,K2,revenue,revenue: v2"]),
+    ],
+)
+def test_the_file_has_keys_and_columns_and_opt_in_values(
+    workspace: Workspace,
+    *,
+    values: bool,
+    lines: list[str],
+) -> None:
+    """A row that could not be read has none of them."""
+    reporting = known(workspace, values=values)
+    wrong(workspace, 2, "bad")
+    ((_, text),) = reporting.files(workspace, "r")
+    assert text.decode().splitlines() == lines
+
+
+def test_all_options_of_a_choice_are_told_once(workspace: Workspace) -> None:
+    """On the most frequent text that names none of them, whatever the other rows have."""
+    kind = AttributeMetadata(
+        name="kind",
+        type=AttributeType.PICKLIST,
+        choices=(Choice(value=1, labels=("A",)), Choice(value=2, labels=("B",))),
+    )
+    entity = EntityMetadata(
+        logical_name="account",
+        entity_set="accounts",
+        display_name="Account",
+        primary_id="accountid",
+        primary_name="name",
+        attributes={"kind": kind},
+    )
+    for row, text in ((1, "X"), (2, "X"), (3, "Y")):
+        values = [row, f"'{text}' is no option of kind"]
+        workspace.execute("INSERT INTO source_errors VALUES (?, 'k', 'Unknown Choice', true, ?)", values)
+    assert [found.message for found in Reporting(entity=entity).errors(workspace)] == [
+        "'X' is no option of kind. The options of kind are 1 A, 2 B",
+        "'Y' is no option of kind",
+    ]

@@ -81,7 +81,8 @@ def test_a_constant_that_is_no_option_is_found_before_a_row_is_read() -> None:
     """Every row would be rejected for it."""
     (message,) = said("account", [{"value": "'Activ'", "target": "statecode"}])
     assert message == (
-        "destination.mappings[1].value: not an option of statecode; the options are 0 Draft, 1 Active, 2 Won, 3 Closed"
+        "destination.mappings[1].value: 'activ' is no option of statecode: did you mean 1 Active? "
+        "The options of statecode are 0 Draft, 1 Active, 2 Won, 3 Closed"
     )
 
 

@@ -1,0 +1,108 @@
+"""What tells a person which row an error belongs to: its key, and its value where that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from shared.definitions.models import Column, SyncDefinition
+from shared.workspace import literal, quoted
+
+__all__ = ["PLAIN", "RowDetails"]
+
+_MOST_SHOWN: Final = 100  # characters of a key's part or of a value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowDetails:
+    """SQL texts about rows of the source, over `source_raw AS raw` and, for calculated columns, `shaped`.
+
+    Attributes:
+        key: The key as the source has it, its parts with commas between them; empty if it is not known.
+        values: Column as errors name it -> the value as the source has it; empty if values are not to be shown.
+        calculated: Whether the key needs `shaped`.
+    """
+
+    key: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    calculated: bool = False
+
+    @classmethod
+    def of(cls, definition: SyncDefinition, *, values: bool) -> Self:
+        """The details for the errors of a sync.
+
+        Args:
+            definition: The sync.
+            values: Whether the values of fields in error are shown.
+        """
+        columns = {column.label: column for column in definition.source.columns}
+        sources = {mapping.target: mapping.source for mapping in definition.destination.mappings}
+        parts = [columns.get(str(sources.get(target))) for target in definition.sync_behaviour.sync_key]
+        known = [column for column in parts if column is not None]
+        texts = ", ".join(map(_text, known))
+        return cls(
+            key=f"concat_ws(', ', {texts})" if known and len(known) == len(parts) else "",
+            values=dict(_values(columns, sources)) if values else {},
+            calculated=any(not column.read for column in known),
+        )
+
+    @property
+    def tables(self) -> str:
+        """SQL of the joins that the texts need, with a table `wanted` before them that has `_row`."""
+        if not self.key and not self.values:
+            return ""
+        shaped = " LEFT JOIN shaped ON shaped._row = wanted._row" if self.calculated and self.key else ""
+        return f"LEFT JOIN source_raw AS raw ON raw._row = wanted._row{shaped}"
+
+    def value(self, column: str) -> str:
+        """SQL of the value of the field that an error is about; null if it has none.
+
+        Args:
+            column: SQL of the column's name as errors have it.
+        """
+        cases = "".join(f" WHEN {literal(name)} THEN {text}" for name, text in self.values.items())
+        return f"CASE {column}{cases} END" if cases else "NULL"
+
+    def examples_query(self) -> str:
+        """SQL for (row, column, key, value) of the rows and columns in two lists, the parameters."""
+        return f"""
+SELECT wanted._row, wanted."column", {self.key or "NULL"}, {self.value('wanted."column"')}
+FROM (SELECT unnest(?::BIGINT[]) AS _row, unnest(?::VARCHAR[]) AS "column") AS wanted {self.tables}""".strip()
+
+    def file(self) -> tuple[tuple[str, ...], str]:
+        """The header of the file of the source's errors, and SQL for its rows: one line a row of the source."""
+        header = ("Row", "Rejected", "Errors", "Key", "Columns", *(("Values",) if self.values else ()))
+        shown = """string_agg(concat_ws(': ', nullif("column", ''), value), '; ' ORDER BY "column", error)"""
+        values = f", {shown} FILTER (value IS NOT NULL)" if self.values else ""
+        return (
+            header,
+            f"""
+SELECT _row, CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END,
+  string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error),
+  any_value(key), string_agg(DISTINCT nullif("column", ''), ', ' ORDER BY nullif("column", '')){values}
+FROM (
+  SELECT wanted.*, {self.key or "NULL"} AS key, {self.value('wanted."column"')} AS value
+  FROM source_errors AS wanted {self.tables})
+GROUP BY _row ORDER BY _row""".strip(),
+        )
+
+
+PLAIN: Final = RowDetails()
+"""Neither keys nor values."""
+
+
+def _values(columns: Mapping[str, Column], sources: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The columns that are read, under their own names and those of the target columns that they are mapped to."""
+    for label, column in columns.items():
+        if column.read:
+            yield label, _text(column)
+    for target, source in sources.items():
+        mapped = columns.get(str(source))
+        if target not in columns and mapped is not None and mapped.read:
+            yield target, _text(mapped)
+
+
+def _text(column: Column) -> str:
+    value = f"raw.{quoted(column.name)}" if column.read else f"shaped.{quoted(column.label)}"
+    return f"left(CAST({value} AS VARCHAR), {_MOST_SHOWN})"

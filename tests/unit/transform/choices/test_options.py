@@ -1,0 +1,67 @@
+"""What is said about constants and texts that name no option of a choice column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.entities import AttributeMetadata, AttributeType, Choice
+from shared.transform import check
+from shared.transform.choices.options import all_options, unknown_choice
+from tests.unit.transform.world import ACCOUNT, definition
+
+KIND = AttributeMetadata(
+    name="kind",
+    type=AttributeType.PICKLIST,
+    choices=tuple(Choice(value=n, labels=(f"Label {n}",)) for n in range(25)),
+)
+
+
+def test_the_options_are_listed_up_to_a_limit() -> None:
+    """With values and labels, and how many more there are."""
+    assert all_options(KIND).startswith("The options of kind are 0 Label 0, 1 Label 1, ")
+    assert all_options(KIND).endswith("19 Label 19 and 5 more")
+    assert all_options(KIND, most=99).endswith("23 Label 23, 24 Label 24")
+
+
+def test_a_constant_gets_the_most_similar_option_and_the_list() -> None:
+    """It is told once, before a row is read."""
+    said = unknown_choice(KIND, "labl 7")
+    assert said.startswith("'labl 7' is no option of kind: did you mean 7 Label 7? The options of kind are 0 Label 0")
+    assert unknown_choice(AttributeMetadata(name="bare", type=AttributeType.PICKLIST), "x") == (
+        "'x' is no option of bare, which has no options"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "mapping", "path"),
+    [
+        (
+            {"cases": [{"when": "number = '1'", "then": "'Consultin'"}], "default": "'Finance'"},
+            {"source": "x", "target": "segment"},
+            "source.columns[1].cases[0].then",
+        ),
+        (
+            {"cases": [{"when": "number = '1'", "then": "'Finance'"}], "default": "'Other ''n'''"},
+            {"source": "x", "target": "segment"},
+            "source.columns[1].default",
+        ),
+        ({}, {"value": "'Consultin'", "target": "segment"}, "destination.mappings[1].value"),
+        ({}, {"value": "99", "target": "segment"}, "destination.mappings[1].value"),
+    ],
+)
+def test_a_literal_that_names_no_option_is_a_mistake_of_the_definition(
+    column: dict[str, Any], mapping: dict[str, str], path: str
+) -> None:
+    """Every row of its case would be rejected."""
+    (problem,) = check(definition([{"name": "x", **column}], [mapping]), ACCOUNT)
+    assert problem.path == path
+    assert "is no option of segment" in problem.message
+
+
+@pytest.mark.parametrize("then", ["'Consulting'", "'1'", "number", "upper('x')", "''", "NULL", "@tag"])
+def test_what_names_an_option_or_is_not_known_yet_is_accepted(then: str) -> None:
+    """Expressions and parameters have their values when the rows are read."""
+    column = {"name": "x", "cases": [{"when": "number = '1'", "then": then}]}
+    assert check(definition([column], [{"source": "x", "target": "segment"}]), ACCOUNT) == ()
