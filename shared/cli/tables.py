@@ -97,6 +97,8 @@ def summary(run: RunSummary) -> Text:
                 ("Left", run.skipped),
             )
         ),
+        *_left_out(run.left_out),
+        *([_noted(run.message)] if run.clean and run.message else []),
         "-" * 47,
         f" Total elapsed time         : {_clock(run.elapsed_seconds)}",
         f" Peak physical memory usage : {run.peak_memory_mb:,.1f} MB",
@@ -120,7 +122,8 @@ def planned(report: PlanReport) -> Text:
             _line(f"   {_TO_DO.get(name, name.capitalize())}:", f"{count:,}", " records")
             for name, count in counts.items()
         ),
-        *(f"Note: {note}" for note in report.notes),
+        *_left_out(report.to_json()["left_out"]),
+        *map(_noted, report.notes),
         "-" * 47,
         f" Total elapsed time         : {_clock(report.elapsed_seconds)}",
         f" Checksum                   : {report.plan.checksum}",
@@ -258,6 +261,17 @@ def _line(name: str, figure: str, unit: str = "") -> str:
 
 def _others(counts: Sequence[tuple[str, int]]) -> list[str]:
     return [_line(f"   {name}:", f"{count:,}", " records") for name, count in counts if count]
+
+
+def _noted(note: str) -> str:
+    return note if note.startswith("Warning:") else f"Note: {note}"
+
+
+def _left_out(columns: Mapping[str, int]) -> list[str]:
+    """The columns whose fields were left out."""
+    if not columns:
+        return []
+    return ["Fields left out:", *(_line(f"   {name}:", f"{count:,}", " rows") for name, count in columns.items())]
 
 
 def _lines(lines: Sequence[str], *, style: str) -> Text:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from shared.counted import counted
 from shared.jobs.summary import Done, ErrorRow, RowCounts
+from shared.transform import ErrorType
 
-__all__ = ["errors_said", "rejection_cause"]
+__all__ = ["errors_said", "left_out", "left_out_warnings", "rejection_cause"]
 
 
 def errors_said(done: Done, source: RowCounts, violations: int, cause: str) -> str:
@@ -39,6 +41,27 @@ def rejection_cause(source: RowCounts, errors: Iterable[ErrorRow]) -> str:
     reasons = [error for error in errors if error.side == "source" and error.error_class == "Invalid Row"]
     most = max(reasons, key=lambda error: error.count, default=None)
     return f"{_tally(source)}{f'; most often {_said(most)}' if most else ''}. Mend these first."
+
+
+def left_out(errors: Iterable[ErrorRow]) -> dict[str, int]:
+    """Column of the source -> rows in which the field was left out, the most first; the rest of them was synced."""
+    counts = Counter[str]()
+    for error in errors:
+        if error.side == "source" and error.error_class == "Invalid Column" and error.error_type != ErrorType.MANDATORY:
+            counts[error.column] += error.count
+    return dict(counts.most_common())
+
+
+def left_out_warnings(source: RowCounts, errors: Sequence[ErrorRow]) -> tuple[str, ...]:
+    """A sentence for each column that was left out in more than half of the rows, with the most frequent reason."""
+    found = []
+    for column, count in left_out(errors).items():
+        if 2 * count <= source.processed:
+            continue
+        reason = next(error for error in errors if error.column == column and error.error_class == "Invalid Column")
+        rows = f"all {source.processed:,}" if count >= source.processed else f"{count:,} of {source.processed:,}"
+        found.append(f"Warning: {column} was left out in {rows} rows: {reason.message}")
+    return tuple(found)
 
 
 def _tally(source: RowCounts) -> str:

@@ -108,6 +108,7 @@ class RunSummary:
         adopted: Records that the service named as having the key of a planned insert, and that took its place.
         edited: Records that were changed after they were compared, and that therefore keep their values.
         completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`.
+        left_out: Column of the source -> rows in which its field was left out, the most first.
         elapsed_seconds: Wall-clock time.
         peak_memory_mb: Highest resident memory of the process.
         peak_disk_mb: The most that the run's temporary folder held, in millions of bytes.
@@ -137,6 +138,7 @@ class RunSummary:
     failed: int = 0
     skipped: int = 0
     violations: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
     writes: int = 0
     throttled: int = 0
@@ -187,6 +189,7 @@ class RunSummary:
             "failed": self.failed,
             "skipped": self.skipped,
             "violations": self.violations,
+            "left_out": dict(self.left_out),
             "requests": self.requests,
             "writes": self.writes,
             "throttled": self.throttled,

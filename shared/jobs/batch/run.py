@@ -25,7 +25,7 @@ from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.progress import Phase
-from shared.jobs.rejections import errors_said, rejection_cause
+from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
 from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RowCounts, RunState, RunSummary
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
@@ -88,6 +88,7 @@ class PlanReport:
             },
             "violations": list(self.plan.violations()),
             "notes": list(self.notes),
+            "left_out": left_out(self.errors),
             "cause": self.cause,
             "checksum": self.plan.checksum,
             "sample": [change.to_json() for change in self.sample],
@@ -114,16 +115,17 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         details = RowDetails.of(job.definition, values=options.values)
         reporting = Reporting(entity=entity, details=details)
         shown = read_samples(workspace.query(sample_query(options.sample)))
+        source, errors = _source_counts(workspace), reporting.errors(workspace)
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
             plan=_plan(job.definition, workspace, columns, with_checksum=True),
-            source=_source_counts(workspace),
+            source=source,
             target=_target_counts(workspace),
             sample=with_names(shown, entity, columns, workspace, tools.dataverse),
-            errors=reporting.errors(workspace),
+            errors=errors,
             files=tuple(reporting.files(workspace, f"plan_{job.definition.name}")) if options.files else (),
-            notes=prepared.notes(),
+            notes=(*prepared.notes(), *left_out_warnings(source, errors)),
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
         )
@@ -179,6 +181,7 @@ class _Run:
         self._columns: Sequence[TargetColumn] = ()
         self._reporting = Reporting()
         self._written: RunSummary | None = None  # what the writing came to, however it ended
+        self._prepared_notes: tuple[str, ...] = ()
         self._notes: tuple[str, ...] = ()
 
     def execute(self) -> RunSummary:
@@ -210,7 +213,7 @@ class _Run:
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
             cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
         )
-        self._notes = prepared.notes()
+        self._prepared_notes = prepared.notes()
         try:
             with self._using_plan(), self._remembering(prepared, workspace):
                 self._write(prepared.entity, workspace, limits)
@@ -281,6 +284,7 @@ class _Run:
         done, source = outcome_counts(workspace), _source_counts(workspace)
         ((violations,),) = workspace.query(violations_query())
         errors = self._reporting.errors(workspace)
+        self._notes = (*self._prepared_notes, *left_out_warnings(source, errors))
         said = errors_said(done, source, violations, rejection_cause(source, errors))
         state, message = self._verdict(done, skip_reason(workspace), said)
         made, to_make = creation_counts(workspace, creating_columns(self.job.definition, self._columns))
@@ -307,6 +311,7 @@ class _Run:
             failed=done.failed,
             skipped=done.skipped,
             violations=violations,
+            left_out=left_out(errors),
             errors=errors,
         )
 

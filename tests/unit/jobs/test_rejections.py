@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from shared.jobs.rejections import errors_said, rejection_cause
+from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
 from shared.jobs.summary import Done, ErrorRow, RowCounts
 
 
@@ -93,3 +95,28 @@ def test_up_to_half_of_the_rows_have_no_common_cause(processed: int, rejected: i
 def test_errors_are_counted_in_words(done: Done, source: RowCounts, violations: int, cause: str, said: str) -> None:
     """One is not several, and the cause takes the place of the number of rejected rows."""
     assert errors_said(done, source, violations, cause) == said
+
+
+def test_fields_that_were_left_out_are_counted_by_column() -> None:
+    """Whatever the reason; a row that lacks a value lost none, and a rejected row is told elsewhere."""
+    missing = replace(error(7, "a value is required", kind="Invalid Column"), error_type="Mandatory Rule Violation")
+    errors = [
+        error(2, "not a number", column="size", kind="Invalid Column"),
+        error(3, "not a date", kind="Invalid Column"),
+        error(4, "not a whole number", column="size", kind="Invalid Column"),
+        missing,
+        DATE,
+    ]
+    assert left_out(errors) == {"size": 6, "year_established": 3}
+    assert left_out_warnings(rows(85, 0), errors) == ()
+
+
+@pytest.mark.parametrize(("processed", "said"), [(85, "all 85 rows"), (100, "85 of 100 rows"), (170, None)])
+def test_a_column_that_most_rows_lack_is_warned_of(processed: int, said: str | None) -> None:
+    """With the most frequent reason."""
+    errors = [
+        error(80, "not a number", column="n", kind="Invalid Column"),
+        error(5, "x", column="n", kind="Invalid Column"),
+    ]
+    warned = left_out_warnings(rows(processed, 0), errors)
+    assert warned == ((f"Warning: n was left out in {said}: not a number",) if said else ())
