@@ -8,10 +8,12 @@ from typing import Final
 
 from shared.definitions.models.ncrontab import DAYS, MONTHS, Ncrontab, named_value
 
-__all__ = ["cron", "latest_moment"]
+__all__ = ["cron", "latest_moment", "next_moment"]
 
 # Any fixed moment does: what a schedule names comes again within a few decades, or never.
 _REFERENCE: Final = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+_SECOND: Final = dt.timedelta(seconds=1)
+_FURTHEST: Final = dt.timedelta(days=8 * 366)  # 29 February comes again after eight years at the latest
 _WORD: Final = re.compile(r"[A-Za-z]{3,}")
 
 
@@ -45,6 +47,29 @@ def latest_moment(expression: str, until: dt.datetime) -> dt.datetime | None:
             return _latest_of_cron(fields, until)
         case count:
             raise ValueError(f"wrong number of fields: {count}")
+
+
+def next_moment(expression: str, after: dt.datetime) -> dt.datetime | None:
+    """The first moment after another that a schedule names, to the second; None where there is none in eight years.
+
+    Raises:
+        ValueError: The schedule cannot be read.
+    """
+    step = _SECOND
+    while not _has_passed(expression, after, after + step):
+        step *= 2
+        if step > _FURTHEST:
+            return None
+    low, high = after, after + step
+    while high - low > _SECOND:
+        middle = low + (high - low) / 2
+        low, high = (low, middle) if _has_passed(expression, after, middle) else (middle, high)
+    return latest_moment(expression, high)
+
+
+def _has_passed(expression: str, after: dt.datetime, until: dt.datetime) -> bool:
+    found = latest_moment(expression, until)
+    return found is not None and found > after
 
 
 def _latest_of_cron(fields: list[str], until: dt.datetime) -> dt.datetime | None:

@@ -159,6 +159,7 @@ COMMANDS: dict[str, tuple[tuple[st.SearchStrategy[str], ...], st.SearchStrategy[
     ),
     "run": ((NAME,), GIVEN | JSON | flag("--force") | option("--plan", FILE) | option("--keep-workspace", FILE)),
     "explain": ((NAME,), GIVEN | JSON),
+    "status": ((), JSON),
     "runs": ((NAME,), LIMIT | JSON),
     "errors": ((VALUE,), JSON | option("--csv", FILE)),
     "schema": ((), JSON),

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.definitions.models.ncrontab import DAYS, MONTHS
-from shared.definitions.models.schedule import cron, latest_moment
+from shared.definitions.models.schedule import cron, latest_moment, next_moment
 
 WEDNESDAY = datetime(2026, 11, 25, 17, 30, tzinfo=UTC)
 Matches = Callable[[int], bool]
@@ -179,3 +179,19 @@ def test_a_schedule_without_a_moment_is_refused(schedule: str) -> None:
     """A day that no month has, whatever day of the week is written with it."""
     with pytest.raises(ValueError, match="never occurs"):
         cron(schedule)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "moment"),
+    [
+        ("0 */15 * * * *", "2026-03-04T10:15:00"),
+        ("*/15 * * * *", "2026-03-04T10:15:00"),
+        ("0 0 3 * * *", "2026-03-05T03:00:00"),
+        ("* * 3 * * *", "2026-03-05T03:00:00"),
+        ("0 0 0 29 2 *", "2028-02-29T00:00:00"),
+    ],
+)
+def test_the_next_moment_is_the_first_after_another(schedule: str, moment: str) -> None:
+    """Also where many follow it, and where it lies years ahead."""
+    after = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)
+    assert next_moment(schedule, after) == datetime.fromisoformat(moment).replace(tzinfo=UTC)

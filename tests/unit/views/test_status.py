@@ -1,0 +1,131 @@
+"""How all syncs are, and what needs a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.definitions import Loaded, load_definition
+from shared.definitions.reference.example import EXAMPLE
+from shared.errors import Problem
+from shared.state import DeadLetter, ErrorRecord, RunRecord, StateStore
+from shared.state.sqlite import SqliteStateStore
+from shared.views.status import SyncStatus, status_of
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DEFINITION = load_definition(EXAMPLE)
+NAME = DEFINITION.name
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateStore]:
+    store = SqliteStateStore(tmp_path / "state.db")
+    yield store
+    store.close()
+
+
+def loaded(schedule: str | None = "0 0 3 * * *") -> Loaded:
+    return Loaded(name=NAME, file="a.yaml", definition=DEFINITION.model_copy(update={"schedule": schedule}))
+
+
+def run(run_id: str, state: str, *, hours: float, **more: Any) -> RunRecord:
+    """A run that started so many hours ago and took a minute."""
+    started = NOW - timedelta(hours=hours)
+    counts = {"strategy": "full", "source": {"processed": 100, "rejected": 0}, "created": {"done": 7, "planned": 7}}
+    return RunRecord(
+        run_id=run_id,
+        sync=NAME,
+        version="1",
+        trigger=more.pop("trigger", "timer"),
+        state=state,
+        started=started,
+        ended=started + timedelta(minutes=1),
+        counts=counts | more,
+    )
+
+
+def only(state: StateStore, each: Loaded | None = None) -> SyncStatus:
+    (sync,) = status_of([each or loaded()], state, NOW).syncs
+    return sync
+
+
+def test_a_sync_has_its_last_run_its_last_success_and_its_next_run(state: StateStore) -> None:
+    """A run that failed after the last success does not hide it."""
+    state.begin_run(run("good", "Completed with errors", hours=33))
+    state.begin_run(run("bad", "Failed", hours=9))
+    state.add_errors([ErrorRecord(run_id="bad", error_class="Invalid Row", error_type="T", count=4)])
+    value = json.loads(json.dumps(only(state).to_json()))
+    assert value == {
+        "sync": NAME,
+        "state": "Failed",
+        "run_id": "bad",
+        "last_end": "2026-03-01T03:01:00+00:00",
+        "last_success": "2026-02-28T03:01:00+00:00",
+        "next_run": "2026-03-02T03:00:00+00:00",
+        "rows": 100,
+        "changes": 7,
+        "open_errors": 4,
+        "dead_letters": 0,
+        "needs": ["the last run is Failed: dynamics-sync errors bad"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("record", "need"),
+    [
+        (run("r", "Succeeded", hours=9), None),
+        (run("r", "Completed with errors", hours=9, source={"processed": 100, "rejected": 5}), None),
+        (
+            run("r", "Completed with errors", hours=9, source={"processed": 100, "rejected": 6}),
+            "6 rows of 100 have errors",
+        ),
+        (run("r", "Refused", hours=9), "the last run is Refused"),
+        (run("r", "Cancelled", hours=9), None),
+        (run("r", "Interrupted", hours=9, attempt=2), None),
+        (run("r", "Interrupted", hours=9, attempt=3), "3 runs in a row were interrupted"),
+        (run("r", "Running", hours=9), "the process of the last run has died"),
+        (run("r", "Succeeded", hours=33), "it has been due since 2026-03-01 03:00 UTC"),
+        (run("r", "Completed with errors", hours=1, trigger="events"), None),
+    ],
+)
+def test_what_needs_a_person_is_named(state: StateStore, record: RunRecord, need: str | None) -> None:
+    """What the app mends by itself does not."""
+    state.begin_run(record)
+    needs = only(state).needs
+    assert len(needs) == (1 if need else 0)
+    assert need is None or needs[0].startswith(need)
+
+
+def test_a_sync_that_never_ran_is_due_and_one_without_a_schedule_is_not(state: StateStore) -> None:
+    """Neither needs a person."""
+    assert (only(state).next_run, only(state).last) == (NOW, None)
+    assert only(state, loaded(None)).next_run is None
+    assert only(state).needs == ()
+
+
+def test_a_definition_with_mistakes_needs_a_person(state: StateStore) -> None:
+    """Its sync does not run."""
+    wrong = Loaded(name="odd", file="odd.yaml", definition=None, problems=(Problem(message="no key"),))
+    assert only(state, wrong).needs == ("its definition has 1 mistake: dynamics-sync validate odd",)
+
+
+def test_dead_letters_need_a_person_and_unclaimed_ones_are_apart(state: StateStore) -> None:
+    """The counts add up to all letters."""
+    letter = DeadLetter(
+        id="a", sync=NAME, body=b"", partition="0", sequence=1, error="Unknown Choice", message="m", kept=NOW
+    )
+    others = [replace(letter, id="b", sequence=2), replace(letter, id="c", sync="", error="Unclaimed")]
+    state.add_dead_letters([letter, *others])
+    found = status_of([loaded(None)], state, NOW)
+    assert (found.syncs[0].dead_letters, found.unclaimed) == (2, 1)
+    assert [need.partition(": dynamics-sync")[0] for need in found.needs] == [
+        f"{NAME}: 2 dead letters",
+        "1 event that no listener takes",
+    ]
+    assert found.to_json()["needs_a_person"] is True
