@@ -32,6 +32,7 @@ from shared.cli.output import write_file, write_files
 from shared.cli.progress import Bars
 from shared.cli.run_tables import SHORT_ID, error_report, next_lines, whole_run, written_lines
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
+from shared.views.listeners import listener_warnings
 from shared.views.next_steps import command_line
 from shared.views.plan_files import PlanFile
 from shared.views.plan_page import plan_page
@@ -64,9 +65,12 @@ def validate(
     output, app = output_of(context, as_json), frame.opened()
     problems = app.validate(names or (), offline=offline)
     checked = names or [loaded.name for loaded in app.definitions()]
+    warnings = listener_warnings(loaded.definition for loaded in app.definitions() if loaded.definition)
+    found = {"problems": [asdict(problem) for problem in problems], "warnings": list(warnings)}
     output.result(
-        {"valid": not problems, "definitions": list(checked), "problems": [asdict(problem) for problem in problems]},
+        {"valid": not problems, "definitions": list(checked), **found},
         *(Text(f"• {problem}") for problem in problems),
+        *(Text(f"Warning: {warning}", style="yellow") for warning in warnings),
         Text(_tally(len(problems)) if problems else f"No problems in {', '.join(checked) or 'no definition'}."),
     )
     return EXIT_FAILED if problems else 0

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from shared.cli import frame
 from shared.cli.frame import EXIT_ERRORS, MOST_SHOWN, AsJson, Name, OneOrAll, output_of, program
-from shared.cli.tables import events_text, letter_table
+from shared.cli.letter_tables import letter_table, whole_letter
+from shared.cli.run_tables import next_lines
+from shared.cli.tables import events_text
+from shared.counted import counted
 from shared.errors import UserError
-from shared.views.dead_letters import dead_letter_json
+from shared.views.dead_letters import dead_letter_json, letter_counts, letters_named, short_id, tally
+
+if TYPE_CHECKING:
+    from shared.state import DeadLetter
 
 __all__: list[str] = []  # importing the module adds its commands to the program
 
 MOST_LETTERS = 1000
+WHOLE = ", with its body; repeatable."
+Unclaimed = Annotated[bool, typer.Option("--unclaimed", help="Only events that no listener takes.")]
 
 
 @program.command()
@@ -49,21 +58,51 @@ def events(
 def dead_letters(
     context: typer.Context,
     name: OneOrAll = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help=f"Show only this event{WHOLE}")] = None,
+    unclaimed: Unclaimed = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, help="Events to show.")] = 50,
     as_json: AsJson = False,
 ) -> int:
     """Show the events that could not be applied, and why."""
     output, app = output_of(context, as_json), frame.opened()
-    letters, count = app.state.dead_letters(name, limit=limit), app.state.count_dead_letters(name)
+    sync = _chosen(name, unclaimed=unclaimed)
+    letters = letters_named(app.state, sync, ids) if ids else app.state.dead_letters(sync, limit=limit)
+    count = len(letters) if ids else app.state.count_dead_letters(sync)
     if not letters:
         frame.expect(app, name)
+    counts = letter_counts(app.state, (loaded.name for loaded in app.definitions()))
+    value = {"count": count, "counts": counts, "dead_letters": [dead_letter_json(letter) for letter in letters]}
+    if ids:
+        steps = next_lines(_steps(letters, "replay", "discard"))
+        output.result(value, *(line for letter in letters for line in whole_letter(letter)), *steps)
+        return 0
     output.result(
-        {"count": count, "dead_letters": [dead_letter_json(letter) for letter in letters]},
+        value,
         letter_table(letters) if letters else Text("No dead letters."),
-        *([Text(f"{len(letters):,} of {count:,}.")] if count > len(letters) else []),
-        *([Text(f"Next: dynamics-sync replay {name or letters[0].sync}".rstrip())] if letters else []),
+        *([Text(tally(counts))] if letters else []),
+        *([Text(f"Shown: the first {len(letters):,} of {count:,}.")] if count > len(letters) else []),
+        *next_lines(_steps(letters, "dead-letters", "replay")),
     )
     return 0
+
+
+def _chosen(name: str | None, *, unclaimed: bool) -> str | None:
+    """The sync whose letters are meant; empty for those that no listener takes.
+
+    Raises:
+        UserError: A sync and `--unclaimed` are given.
+    """
+    if unclaimed and name:
+        raise UserError("--unclaimed is for events that no sync takes: leave out the name, or --unclaimed")
+    return "" if unclaimed else name
+
+
+def _steps(letters: Sequence[DeadLetter], *commands: str) -> list[str]:
+    """Commands about the first letter."""
+    if not letters:
+        return []
+    first = short_id(letters[0].id)
+    return [f"dynamics-sync {command} --id {first}" for command in commands]
 
 
 @program.command()
@@ -79,10 +118,7 @@ def replay(
     from shared.cli.real_time import try_again  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
     output, app = output_of(context, as_json), frame.opened()
-    letters = app.state.dead_letters(name, ids=ids or (), limit=MOST_LETTERS)
-    if missing := set(ids or ()) - {letter.id for letter in letters}:
-        of = f" of {name}" if name else ""
-        raise UserError(f"There is no dead letter {min(missing)}{of}. `dynamics-sync dead-letters` lists them")
+    letters = letters_named(app.state, name, ids) if ids else app.state.dead_letters(name, limit=MOST_LETTERS)
     if not letters:
         frame.expect(app, name)
     done = try_again(app, letters)
@@ -92,3 +128,30 @@ def replay(
         *([Text("Next: dynamics-sync dead-letters")] if done.kept else []),
     )
     return EXIT_ERRORS if done.kept else 0
+
+
+@program.command()
+def discard(
+    context: typer.Context,
+    name: OneOrAll = None,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", metavar="ID", help="Remove only this event; repeatable.")
+    ] = None,
+    unclaimed: Unclaimed = False,
+    everything: Annotated[bool, typer.Option("--all", help="Remove all of them.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Remove dead letters without applying them."""
+    output, app = output_of(context, as_json), frame.opened()
+    sync = _chosen(name, unclaimed=unclaimed)
+    if not ids and not everything:
+        raise UserError("write which dead letters are removed: --id ID, or --all")
+    if not app.state.count_dead_letters(sync):
+        frame.expect(app, name)
+    removed = 0
+    if ids:
+        removed = app.state.remove_dead_letters([letter.id for letter in letters_named(app.state, sync, ids)])
+    while everything and (letters := app.state.dead_letters(sync, limit=MOST_LETTERS)):
+        removed += app.state.remove_dead_letters([letter.id for letter in letters])
+    output.result({"removed": removed}, Text(f"{counted(removed, 'dead letter')} removed."))
+    return 0

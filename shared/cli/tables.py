@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from shared.counted import counted
 from shared.views.changes import change_lines, shown_counts
 from shared.views.errors import first_rows
 from shared.views.runs import LOST, changes_made
@@ -17,9 +18,9 @@ from shared.views.runs import LOST, changes_made
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to load
     from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary
     from shared.jobs.real_time.events import EventsSummary
-    from shared.state import DeadLetter, ErrorRecord, RunRecord
+    from shared.state import ErrorRecord, RunRecord
 
-__all__ = ["error_table", "events_text", "letter_table", "planned", "run_table", "sample_table", "shown", "summary"]
+__all__ = ["error_table", "events_text", "planned", "run_table", "sample_table", "shown", "summary"]
 
 RULE = "=" * 61
 FIGURES_END = 41  # the column in which the figures of a summary end
@@ -44,7 +45,10 @@ _MEANT = {  # class of an error of a side, in words
     ("target", "Kept Record"): "record kept",
     ("sync", "Failed Operation"): "refused by Dataverse",
 }
-_FATES = {"lost": "Dead letters"}  # counts whose name does not describe the result of the events
+_FATES = {
+    "lost": "Dead letters",
+    "joined": "Joined with later ones",
+}  # counts whose name does not describe the result of the events
 _TO_DO = {
     "created": "Create",
     "updated": "Update",
@@ -195,34 +199,24 @@ def run_table(runs: Iterable[RunRecord]) -> Table:
     return table
 
 
-def letter_table(letters: Iterable[DeadLetter]) -> Table:
-    """Events that could not be applied, with the reason."""
-    table = Table("Event", "Sync", "Error", title="Dead letters", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("Tries", justify="right")
-    table.add_column("Kept (UTC)")
-    for letter in letters:
-        why = Text(shown(letter.message), style="dim")
-        error = Text("\n").join([Text(" ".join(filter(None, (letter.error, letter.code)))), why])
-        table.add_row(
-            Text(letter.id, overflow="fold"),
-            Text(letter.sync),
-            error,
-            str(letter.tries),
-            f"{letter.kept:%Y-%m-%d %H:%M:%S}",
-        )
-    return table
-
-
 def events_text(done: EventsSummary) -> Text:
     """The results of events from a file, one line for each count."""
-    lines = [f"{done.received:,} events received, {done.dead_letters:,} became dead letters."]
+    received = counted(done.received, "event received", "events received")
+    lines = [f"{received}, {counted(done.dead_letters, 'became a dead letter', 'became dead letters')}."]
     lines += [_line("Unclaimed:", f"{done.unclaimed:,}")] if done.unclaimed else []
     for name, counts in done.syncs.items():
-        listed = ((_FATES.get(what, what.capitalize()), count) for what, count in counts.items())
+        joined = counts.get("events", 0) - sum(count for what, count in counts.items() if what != "events")
+        fates = {**counts, **({"joined": joined} if joined > 0 else {})}
+        listed = ((_FATES.get(what, what.capitalize()), count) for what, count in fates.items())
         lines += [f"{name}:", *(_line(f"   {what}:", f"{count:,}") for what, count in listed)]
-    for by_error in done.lost.values():
-        lines += [_line(f"   {error}:", f"{count:,}", " became dead letters") for error, count in by_error.items()]
+        lines += _became_letters(done.lost.get(name, {}))
+    if "" in done.lost:
+        lines += ["Taken by no listener:", *_became_letters(done.lost[""])]
     return _lines(lines, style="yellow" if done.dead_letters else "green")
+
+
+def _became_letters(by_error: Mapping[str, int]) -> list[str]:
+    return [_line(f"   {error}:", f"{count:,}", " became dead letters") for error, count in by_error.items()]
 
 
 def shown(value: Any) -> str:

@@ -1,18 +1,28 @@
-"""Dead letters as JSON values."""
+"""Dead letters: as JSON values, by ids that are short enough to be typed, and counted by sync."""
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
-from shared.state import DeadLetter
+from shared.counted import counted
+from shared.errors import UserError
+from shared.state import DeadLetter, StateStore
 
-__all__ = ["dead_letter_json"]
+__all__ = ["UNCLAIMED", "body_text", "dead_letter_json", "letter_counts", "letters_named", "short_id", "tally"]
+
+UNCLAIMED: Final = "unclaimed"  # what letters that no listener takes are counted under
+SEARCHED: Final = 1000  # letters among which a short id is looked for
+SHORT: Final = 8
 
 
 def dead_letter_json(letter: DeadLetter) -> dict[str, Any]:
     """A dead letter as JSON values; in a body that is not UTF-8 the invalid bytes are replaced."""
     return {
         "id": letter.id,
+        "short_id": short_id(letter.id),
         "sync": letter.sync,
         "error": letter.error,
         "code": letter.code,
@@ -23,5 +33,65 @@ def dead_letter_json(letter: DeadLetter) -> dict[str, Any]:
         "tries": letter.tries,
         "kept": letter.kept.isoformat(),
         "enqueued": letter.enqueued.isoformat() if letter.enqueued else None,
+        "key": letter.system.get("key"),
+        "properties": dict(letter.properties),
         "body": letter.body.decode("utf-8", "replace"),
     }
+
+
+def short_id(letter_id: str) -> str:
+    """Eight characters that stand for the id of a letter: commands take them in its place."""
+    return hashlib.sha256(letter_id.encode()).hexdigest()[:SHORT]
+
+
+def letters_named(state: StateStore, sync: str | None, ids: Sequence[str]) -> tuple[DeadLetter, ...]:
+    """The letters with these ids, each whole or short.
+
+    Raises:
+        UserError: One of the ids belongs to no letter, or a short one to several.
+    """
+    found = {letter.id: letter for letter in state.dead_letters(sync, ids=ids, limit=len(ids))} if ids else {}
+    if short := [each for each in dict.fromkeys(ids) if each not in found]:
+        first = state.dead_letters(sync, limit=SEARCHED)
+        for each in short:
+            letter = _only(each, [letter for letter in first if short_id(letter.id) == each.lower()], sync)
+            found[letter.id] = letter
+    return tuple(found.values())
+
+
+def _only(text: str, matches: Sequence[DeadLetter], sync: str | None) -> DeadLetter:
+    match matches:
+        case [only]:
+            return only
+        case []:
+            of = f" of {sync}" if sync else ""
+            raise UserError(f"There is no dead letter {text}{of}. `dynamics-sync dead-letters` lists them")
+        case several:
+            raise UserError(f"{len(several)} dead letters have the short id {text}: use the whole id, which --json has")
+
+
+def letter_counts(state: StateStore, syncs: Iterable[str]) -> dict[str, int]:
+    """Sync -> its letters, those that no listener takes under `unclaimed`; syncs without letters are left out.
+
+    Letters of syncs that have no definition any more are under `without a definition`: the counts add up to all.
+    """
+    counts = {name: state.count_dead_letters(name) for name in sorted(set(syncs))} | {
+        UNCLAIMED: state.count_dead_letters("")
+    }
+    counts["without a definition"] = max(0, state.count_dead_letters() - sum(counts.values()))
+    return {name: count for name, count in counts.items() if count}
+
+
+def tally(counts: dict[str, int]) -> str:
+    """The counts as a sentence."""
+    parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return f"{counted(sum(counts.values()), 'dead letter')}: {parts}."
+
+
+def body_text(letter: DeadLetter) -> str:
+    """The body of a letter: JSON in lines, other text as it came."""
+    text = letter.body.decode("utf-8", "replace")
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text

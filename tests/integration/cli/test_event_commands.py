@@ -185,6 +185,20 @@ def test_several_files_are_one_feeding(typed: Type, tmp_path: Path) -> None:
     assert "no file" in typed("events", "accounts", str(tmp_path / "*.avro")).err
 
 
+def test_a_dead_letter_is_shown_whole_and_discarded_by_its_short_id(typed: Type, tmp_path: Path) -> None:
+    """With its body; the rest stays, and what is removed has to be named."""
+    typed("events", "accounts", ndjson(tmp_path / "events.ndjson", TOO_LONG))
+    (letter,) = typed("dead-letters", "--json").json["dead_letters"]
+    assert letter["short_id"] in typed("dead-letters").out
+    shown = typed("dead-letters", "--id", letter["short_id"]).out
+    assert letter["message"] in " ".join(shown.split())
+    assert json.dumps(TOO_LONG, indent=2, ensure_ascii=False) in shown
+    assert "write which dead letters are removed" in typed("discard").err
+    assert typed("discard", "--unclaimed", "--all", "--json").json == {"removed": 0}
+    assert "1 dead letter removed." in typed("discard", "--id", letter["short_id"]).out
+    assert typed("dead-letters", "--json").json["count"] == 0
+
+
 def test_without_dead_letters_nothing_is_asked_for(typed: Type) -> None:
     """An empty store is said, and is no failure."""
     assert "No dead letters." in typed("dead-letters").out

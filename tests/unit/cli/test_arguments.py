@@ -155,16 +155,22 @@ COMMANDS: dict[str, tuple[tuple[st.SearchStrategy[str], ...], st.SearchStrategy[
         | option("--out", FILE)
         | option("--html", FILE)
         | option("--keep-workspace", FILE)
+        | option("--csv", FILE)
+        | flag("--values")
         | flag("--detailed-exit-code"),
     ),
-    "run": ((NAME,), GIVEN | JSON | flag("--force") | option("--plan", FILE) | option("--keep-workspace", FILE)),
+    "run": (
+        (NAME,),
+        GIVEN | JSON | flag("--force") | flag("--values") | option("--plan", FILE) | option("--keep-workspace", FILE),
+    ),
     "explain": ((NAME,), GIVEN | JSON),
     "status": ((), JSON),
     "runs": ((NAME,), LIMIT | JSON),
     "errors": ((VALUE,), JSON | option("--csv", FILE)),
     "schema": ((), JSON),
     "events": ((NAME, FILE.filter(lambda text: text != "-")), JSON),
-    "dead-letters": ((NAME,), LIMIT | JSON),
+    "dead-letters": ((NAME,), LIMIT | JSON | option("--id", VALUE) | flag("--unclaimed")),
+    "discard": ((NAME,), JSON | option("--id", VALUE) | flag("--unclaimed") | flag("--all")),
     "replay": ((NAME,), JSON | option("--id", VALUE)),
     "start": ((NAME,), GIVEN | JSON | flag("--force") | option("--app", VALUE)),
 }

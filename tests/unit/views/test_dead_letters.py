@@ -3,10 +3,67 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
-from shared.state import DeadLetter
-from shared.views.dead_letters import dead_letter_json
+import pytest
+
+from shared.errors import UserError
+from shared.state import DeadLetter, StateStore
+from shared.state.sqlite import SqliteStateStore
+from shared.views.dead_letters import (
+    body_text,
+    dead_letter_json,
+    letter_counts,
+    letters_named,
+    short_id,
+    tally,
+)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateStore]:
+    store = SqliteStateStore(tmp_path / "state.db")
+    yield store
+    store.close()
+
+
+def letter(number: int, sync: str = "customers", body: bytes = b"{}") -> DeadLetter:
+    return DeadLetter(
+        id=f"{sync}/hub/{number}",
+        sync=sync,
+        body=body,
+        partition="0",
+        sequence=number,
+        error="Unknown Choice",
+        message="m",
+        kept=datetime(2026, 3, 1, tzinfo=UTC),
+        system={"key": "C-1"},
+    )
+
+
+def test_a_letter_is_found_by_its_id_and_by_its_short_id(state: StateStore) -> None:
+    """Several at once; one that is not there is an error, and nothing is given."""
+    state.add_dead_letters([letter(1), letter(2), letter(3)])
+    ids = ["customers/hub/1", short_id("customers/hub/3")]
+    assert [found.sequence for found in letters_named(state, None, ids)] == [1, 3]
+    with pytest.raises(UserError, match="There is no dead letter 00000000 of customers"):
+        letters_named(state, "customers", ["customers/hub/1", "00000000"])
+
+
+def test_the_counts_of_letters_add_up(state: StateStore) -> None:
+    """Those that no listener takes are apart, and so are those of syncs that are gone."""
+    state.add_dead_letters([letter(1), letter(2), letter(3, sync=""), letter(4, sync="gone")])
+    counts = letter_counts(state, ["customers", "orders"])
+    assert counts == {"customers": 2, "unclaimed": 1, "without a definition": 1}
+    assert tally(counts) == "4 dead letters: customers 2, unclaimed 1, without a definition 1."
+
+
+def test_a_body_is_shown_in_lines_where_it_is_json() -> None:
+    """Other text is shown as it came."""
+    assert body_text(letter(1, body=b'{"a": "\xc3\xbc"}')) == '{\n  "a": "ü"\n}'
+    assert body_text(letter(1, body=b"no json")) == "no json"
 
 
 def test_a_dead_letter_is_json_also_where_its_body_is_no_text() -> None:
