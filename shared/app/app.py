@@ -47,7 +47,7 @@ from shared.sources import Source, completed, open_source
 from shared.state import RunRecord, StateStore
 from shared.telemetry import configure
 from shared.transform import check_expressions
-from shared.workspace import Room, Step, Workspace
+from shared.workspace import Room, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
     from shared.jobs.real_time.events import EventSync, EventTools, Listeners
@@ -219,6 +219,7 @@ class App:
             progress: Gets phases and numbers of rows.
         """
         definition, values = self._joined(name, parameters)
+        check_new_file(keep)
         options = options or RunOptions()
         if options.given is None:
             options = replace(options, given=parameters or {})

@@ -19,6 +19,7 @@ from shared.cli.frame import (
     EXIT_ERRORS,
     EXIT_FAILED,
     EXIT_UNSAFE,
+    FLAG,
     MOST_SHOWN,
     AsJson,
     Force,
@@ -49,7 +50,7 @@ Keep = Annotated[
     Path | None, typer.Option("--keep-workspace", metavar="FILE", help="Keep the run's DuckDB database in this file.")
 ]
 CsvFolder = Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="Write the error files into this folder.")]
-Values = Annotated[bool, typer.Option("--values", help="Show the values of fields in error.")]
+Values = Annotated[bool, typer.Option("--values", metavar=FLAG, help="Show the values of fields in error.")]
 
 
 @program.command()
@@ -58,7 +59,9 @@ def validate(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of definitions; default all.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not check against the table's metadata.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", metavar=FLAG, help="Do not check against the table's metadata.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Check definitions; all problems are reported at once, with file, line and column."""
@@ -89,7 +92,7 @@ def plan(
         int, typer.Option("--limit", min=0, max=MOST_SHOWN, help="Number of changes to show for each action.")
     ] = 5,
     detailed_exit_code: Annotated[
-        bool, typer.Option("--detailed-exit-code", help="Exit with code 4 when there are changes.")
+        bool, typer.Option("--detailed-exit-code", metavar=FLAG, help="Exit with code 4 when there are changes.")
     ] = False,
     keep_workspace: Keep = None,
     csv: CsvFolder = None,

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from shared.cli import frame
-from shared.cli.frame import EXIT_ERRORS, MOST_SHOWN, AsJson, Name, OneOrAll, output_of, program
+from shared.cli.frame import EXIT_ERRORS, FLAG, MOST_SHOWN, AsJson, Name, OneOrAll, output_of, program
 from shared.cli.letter_tables import letter_table, whole_letter
 from shared.cli.run_tables import next_lines
 from shared.cli.tables import events_text
@@ -24,7 +24,7 @@ __all__: list[str] = []  # importing the module adds its commands to the program
 
 MOST_LETTERS = 1000
 WHOLE = ", with its body; repeatable."
-Unclaimed = Annotated[bool, typer.Option("--unclaimed", help="Only events that no listener takes.")]
+Unclaimed = Annotated[bool, typer.Option("--unclaimed", metavar=FLAG, help="Only events that no listener takes.")]
 
 
 @program.command()
@@ -138,7 +138,7 @@ def discard(
         list[str] | None, typer.Option("--id", metavar="ID", help="Remove only this event; repeatable.")
     ] = None,
     unclaimed: Unclaimed = False,
-    everything: Annotated[bool, typer.Option("--all", help="Remove all of them.")] = False,
+    everything: Annotated[bool, typer.Option("--all", metavar=FLAG, help="Remove all of them.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Remove dead letters without applying them."""

@@ -20,6 +20,7 @@ __all__ = [
     "EXIT_FAILED",
     "EXIT_STOPPED",
     "EXIT_UNSAFE",
+    "FLAG",
     "MOST_SHOWN",
     "AsJson",
     "Force",
@@ -52,13 +53,35 @@ program = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+FLAG = ""  # what the help shows in place of a value: a flag takes none
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sync definition.")]
 OneOrAll = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this sync; default all.")]
 Given = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Override a parameter; repeatable.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Override the safety limits.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Force = Annotated[bool, typer.Option("--force", metavar=FLAG, help="Override the safety limits.")]
+AsJson = Annotated[bool, typer.Option("--json", metavar=FLAG, help="Print the result as one JSON object.")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - `--help` does not wait for it
+
+        typer.echo(f"dynamics-sync {version('dynamics-sync')}")
+        raise typer.Exit
+
+
+@program.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar=FLAG, is_eager=True, callback=_print_version, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
 
 
 def given(parameters: Sequence[str] | None) -> dict[str, str]:

@@ -39,9 +39,13 @@ def start(
             host.tick()
         except UserError as error:
             raise UserError(f"{error.message}. The request is kept, and the app runs it at its next tick") from error
+    # A file is shared by the processes of one machine alone.
+    local = "STATE_STORE is a file on this machine: no deployed app reads it, and the request waits for an app here"
+    warning = local if app.settings.state_store.startswith("sqlite:") else ""
     output.result(
-        {"request_id": request.id, "sync": name, "ticked": bool(host)},
+        {"request_id": request.id, "sync": name, "ticked": bool(host), "warning": warning},
         Text("The app runs it now." if host else "The app runs the request at its next tick."),
+        *([Text(f"Warning: {warning}.", style="yellow")] if warning else []),
         Text(f"Next: dynamics-sync runs {name}"),
     )
     return 0

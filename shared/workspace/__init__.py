@@ -1,6 +1,6 @@
 """The run's database: DuckDB under limits, the steps that run in it, and the sandbox of user expressions."""
 
-from shared.workspace.database import OutOfTimeError, Row, Workspace
+from shared.workspace.database import OutOfTimeError, Row, Workspace, check_new_file
 from shared.workspace.expressions import Expression, checked, parsed
 from shared.workspace.growth import too_long
 from shared.workspace.room import DiskUse, Room
@@ -21,6 +21,7 @@ __all__ = [
     "Table",
     "Trial",
     "Workspace",
+    "check_new_file",
     "checked",
     "json_rows",
     "literal",

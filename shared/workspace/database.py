@@ -17,7 +17,7 @@ from shared.workspace.limits import OverdueError, within
 from shared.workspace.sql import SqlValue, literal, quoted
 from shared.workspace.steps import NewTable, Step
 
-__all__ = ["OutOfTimeError", "Row", "Workspace"]
+__all__ = ["OutOfTimeError", "Row", "Workspace", "check_new_file"]
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -52,6 +52,20 @@ _USE_FILE = "USE run"
 
 class OutOfTimeError(UserError):
     """The time that was given to some statements was over before they were done."""
+
+
+def check_new_file(file: str | Path | None) -> None:
+    """Refuse a file for the workspace that cannot be made, before anything is begun for it.
+
+    Raises:
+        UserError: It exists already, or its folder does not.
+    """
+    if file is None:
+        return
+    if Path(file).exists():
+        raise UserError(f"{file} exists already: choose a new file for the workspace, or remove this file first")
+    if not Path(file).absolute().parent.is_dir():
+        raise UserError(f"{file}: the folder {Path(file).absolute().parent} does not exist: make it first")
 
 
 class Workspace:
@@ -101,8 +115,7 @@ class Workspace:
         Raises:
             UserError: The file exists already, or the settings are refused.
         """
-        if file is not None and Path(file).exists():
-            raise UserError(f"{file} exists already: choose a new file for the workspace, or remove this file first")
+        check_new_file(file)
         try:
             folder = Path(tempfile.mkdtemp(prefix="workspace-", dir=temp_folder)).resolve()
         except OSError as error:

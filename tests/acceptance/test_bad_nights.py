@@ -14,7 +14,7 @@ import pytest
 from shared.cli import frame
 from shared.cli.boundary import run as type_in
 from shared.dataverse import Connection, Dataverse, RetryPolicy
-from shared.errors import SyncError
+from shared.errors import SyncError, UserError
 from shared.jobs.batch.lease_keeping import LeaseTaken
 from shared.state import RunRecord
 from tests.acceptance.world import World, accounts, world
@@ -121,6 +121,18 @@ def test_a_second_caller_learns_which_run_where_and_since_when(here: World) -> N
     here.app.state.acquire_lease("sync/accounts", holder=row.run_id, seconds=60)
     with pytest.raises(LeaseTaken, match="run 0123456789 on vm-7 since 2026-03-01 02:00:00 UTC"):
         here.run()
+
+
+def test_a_slip_on_this_machine_is_no_failed_sync(here: World, tmp_path: Path) -> None:
+    """A file for the workspace that is there already: nothing was begun, so nothing is in the log."""
+    (tmp_path / "kept.duckdb").write_text("mine")
+    for file, said in (
+        (tmp_path / "kept.duckdb", "exists already"),
+        (tmp_path / "no" / "kept.duckdb", "make it first"),
+    ):
+        with pytest.raises(UserError, match=said):
+            here.app.run("accounts", keep=file)
+    assert here.app.state.runs() == ()
 
 
 def test_the_log_has_what_was_given_and_where_it_ran(here: World) -> None:

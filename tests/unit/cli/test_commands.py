@@ -494,6 +494,21 @@ def test_without_a_command_the_help_is_shown(typed: Type) -> None:
         assert command in done.out
 
 
+def test_the_version_is_shown(typed: Type) -> None:
+    """Without a command."""
+    done = typed("--version")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("dynamics-sync ")
+
+
+def test_a_flag_takes_no_value_in_the_help(typed: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only options that take one show what it is."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line for line in typed("run", "--help").out.splitlines() if "--force" in line]
+    assert len(lines) == 1
+    assert "<bool>" not in lines[0]
+
+
 def test_validate_lists_every_problem_and_fails(typed: Type, fake: FakeApp) -> None:
     """Exit code 1 with problems, 0 without; `--offline` reaches the app."""
     assert typed("validate", "customers", "--offline").code == 0
