@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(output, "UsageError", f"{error.format_message().rstrip('.')}. Try --help.")
     except Exception:  # noqa: BLE001 - the boundary of the program: an unexpected error becomes a message and a file
         return _unforeseen(output)
-    if code == EXIT_STOPPED:  # typer exits with this code and no message
+    if code == EXIT_STOPPED and not output.told:  # typer exits with this code and no message
         return _failed(output, "Stopped", "Stopped before the run ended.", code=code)
     return code
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ from shared.cli.frame import (
     EXIT_CHANGES,
     EXIT_ERRORS,
     EXIT_FAILED,
+    EXIT_STOPPED,
     EXIT_UNSAFE,
     FLAG,
     MOST_SHOWN,
@@ -32,6 +33,7 @@ from shared.cli.frame import (
 from shared.cli.output import write_file, write_files
 from shared.cli.progress import Bars
 from shared.cli.run_tables import SHORT_ID, error_report, next_lines, whole_run, written_lines
+from shared.cli.stopping import Stopping
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
 from shared.views.listeners import listener_warnings
 from shared.views.next_steps import command_line
@@ -152,10 +154,13 @@ def run(
     options = RunOptions(force=force, approved=approved, given=repeated, values=values)
     overrides = {**(saved.values() if saved else {}), **typed}
     app = frame.opened()
-    with Bars(output.err) as bars, noting_next_steps(app, options.run_id):
-        done = app.run(name, overrides, options, keep=keep_workspace, progress=bars)
+    with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):
+        options = replace(options, cancelled=stopping.cancelled)
+        done = app.run(name, overrides, options, keep=keep_workspace, progress=stopping)
     tables = [error_table(done.errors)] if done.errors else []
     hint = [command_line("errors", done.run_id[:SHORT_ID], options=("--csv", "DIR"))] if done.errors else []
+    if done.exit_code == EXIT_STOPPED:
+        hint.append(command_line("run", name, repeated))
     output.result(done.to_json(), summary(done), *tables, *next_lines(hint))
     return done.exit_code
 

@@ -27,9 +27,11 @@ class Output:
 
     Attributes:
         as_json: Whether the result is one JSON object for a program; set while the options are read.
+        told: Whether a result was printed.
     """
 
     as_json: bool = False
+    told: bool = False
     out: Console = field(default_factory=lambda: _console(stderr=False))
     err: Console = field(default_factory=lambda: _console(stderr=True))
 
@@ -40,6 +42,7 @@ class Output:
             UserError: Standard output takes no more.
             BrokenPipeError: The reader has closed the pipe, as with `| head`.
         """
+        self.told = True
         try:
             self._print(value, shown)
             self.out.file.flush()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bars"]
 
+BAR = 16  # columns: with millions of rows of millions, a line fits into 80
 _SAID = {
     "check": "Check the mappings",
     "load": "Load the source",
@@ -31,7 +32,7 @@ class Bars:
         self._bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=BAR),
             TextColumn("{task.fields[counted]}", justify="right"),
             TimeElapsedColumn(),
             console=console,

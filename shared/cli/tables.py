@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.counted import counted
-from shared.views.changes import change_lines, shown_counts
+from shared.views.changes import ChangeLine, change_lines, shown_counts
 from shared.views.errors import first_rows
 from shared.views.runs import LOST, changes_made
 
@@ -26,6 +26,8 @@ RULE = "=" * 61
 FIGURES_END = 41  # the column in which the figures of a summary end
 SHOWN_CHARACTERS = 60
 MESSAGE_CHARACTERS = 200
+LONGEST_NAME = 32  # characters of a column's name that are kept on one line
+NOT_A_YEAR = 10_000  # a whole number below it may be one, which has no separator
 SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
 STYLES = {
     "Queued": "cyan",
@@ -90,7 +92,10 @@ def summary(run: RunSummary) -> Text:
         *_side("Source", run.source),
         *_side("Target", run.target),
         "Reconciliation:",
-        *(_line(f"   {name}:", f"{change.done:,}/{change.planned:,}", " records") for name, change in changes),
+        *(
+            _line(f"   {name}:", f"{change.done:,}/{change.planned:,}", records(change.planned))
+            for name, change in changes
+        ),
         *_others(
             (
                 ("Adopted", run.adopted),
@@ -123,7 +128,7 @@ def planned(report: PlanReport) -> Text:
         *_side("Target", report.target),
         "To do:",
         *(
-            _line(f"   {_TO_DO.get(name, name.capitalize())}:", f"{count:,}", " records")
+            _line(f"   {_TO_DO.get(name, name.capitalize())}:", f"{count:,}", records(count))
             for name, count in counts.items()
         ),
         *_left_out(report.to_json()["left_out"]),
@@ -138,23 +143,35 @@ def planned(report: PlanReport) -> Text:
 def sample_table(sample: Iterable[Mapping[str, Any]]) -> Table:
     """Some changes of a plan, one line a column: what the record holds and what it will hold.
 
+    At most as wide as a terminal of 80 columns; names are not cut.
+
     Args:
         sample: As in the object of `plan --json`.
     """
-    table = Table(title="Examples of changes", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("Action", "Row", "Key", "Column", "Before", "After"):
-        table.add_column(name)
-    for line in change_lines(sample):
+    lines = list(change_lines(sample))
+    longest = max((len(line.column) for line in lines), default=0)
+    table = Table(title="Examples of changes", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("Change", overflow="fold", max_width=24)
+    table.add_column("Column", overflow="fold", min_width=min(longest, LONGEST_NAME))
+    table.add_column("Before", overflow="fold")
+    table.add_column("After", overflow="fold")
+    for line in lines:
         if line.first and table.row_count:
             table.add_section()
-        head = (
-            Text(line.action, style=ACTIONS[line.action]),
-            Text("" if line.row is None else str(line.row)),
-            Text(", ".join(map(shown, line.key))),
+        name = Text("\n").join([Text(line.column), Text(line.display_name, style="dim")])
+        table.add_row(
+            _changed(line) if line.first else Text(),
+            name if line.display_name else Text(line.column),
+            Text(shown(line.before)),
+            Text(shown(line.after)),
         )
-        values = (Text(line.column), Text(shown(line.before)), Text(shown(line.after)))
-        table.add_row(*(head if line.first else (Text(), Text(), Text())), *values)
     return table
+
+
+def _changed(line: ChangeLine) -> Text:
+    """Action, row and key of a change, one below the other."""
+    row = [] if line.row is None else [Text(f"row {line.row}", style="dim")]
+    return Text("\n").join([Text(line.action, style=ACTIONS[line.action]), *row, Text(", ".join(map(shown, line.key)))])
 
 
 def error_table(errors: Iterable[ErrorRow | ErrorRecord], *, whole: bool = False) -> Table:
@@ -216,12 +233,27 @@ def events_text(done: EventsSummary) -> Text:
 
 
 def _became_letters(by_error: Mapping[str, int]) -> list[str]:
-    return [_line(f"   {error}:", f"{count:,}", " became dead letters") for error, count in by_error.items()]
+    return [
+        _line(f"   {error}:", f"{count:,}", " became a dead letter" if count == 1 else " became dead letters")
+        for error, count in by_error.items()
+    ]
 
 
 def shown(value: Any) -> str:
-    """A JSON value in one short line."""
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A JSON value in one short line, numbers as people write them."""
+    match value:
+        case None:
+            text = ""
+        case str():
+            text = value
+        case bool():
+            text = "yes" if value else "no"
+        case float():
+            text = f"{value:,.2f}" if round(value, 2) == value else f"{value:,}"
+        case int() if abs(value) >= NOT_A_YEAR:
+            text = f"{value:,}"
+        case _:
+            text = json.dumps(value, ensure_ascii=False)
     line = " ".join(text.split())
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
 
@@ -242,11 +274,16 @@ def _verdict(run: RunSummary) -> str:
 
 def _side(name: str, counts: RowCounts) -> list[str]:
     return [
-        _line(f"{name}:", f"{counts.processed:,}", " records processed"),
+        _line(f"{name}:", f"{counts.processed:,}", f"{records(counts.processed)} processed"),
         _line("   Verified:", f"{counts.verified:,}"),
         _line("   Rejected:", f"{counts.rejected:,}"),
         _line("   Filtered:", f"{counts.filtered:,}"),
     ]
+
+
+def records(count: int) -> str:
+    """The unit of a number of records."""
+    return " record" if count == 1 else " records"
 
 
 def _line(name: str, figure: str, unit: str = "") -> str:
@@ -254,7 +291,7 @@ def _line(name: str, figure: str, unit: str = "") -> str:
 
 
 def _others(counts: Sequence[tuple[str, int]]) -> list[str]:
-    return [_line(f"   {name}:", f"{count:,}", " records") for name, count in counts if count]
+    return [_line(f"   {name}:", f"{count:,}", records(count)) for name, count in counts if count]
 
 
 def _noted(note: str) -> str:
@@ -265,7 +302,10 @@ def _left_out(columns: Mapping[str, int]) -> list[str]:
     """The columns whose fields were left out."""
     if not columns:
         return []
-    return ["Fields left out:", *(_line(f"   {name}:", f"{count:,}", " rows") for name, count in columns.items())]
+    return [
+        "Fields left out:",
+        *(_line(f"   {name}:", f"{count:,}", " row" if count == 1 else " rows") for name, count in columns.items()),
+    ]
 
 
 def _lines(lines: Sequence[str], *, style: str) -> Text:

@@ -215,8 +215,10 @@ class ColumnChange:
     """One column of one change, as JSON values: what the target holds and what it will hold.
 
     Attributes:
-        before_name: For a lookup, the name of the record that the target refers to; empty if it is not known.
-        after_name: The same for the record that it will refer to.
+        before_name: For a lookup, the name of the record that the target refers to; for a choice, value and label of
+            the option. Empty if it is not known.
+        after_name: The same for what it will hold.
+        display_name: What forms call the column; empty if it has no other name.
     """
 
     column: str
@@ -224,10 +226,11 @@ class ColumnChange:
     after: Any
     before_name: str = ""
     after_name: str = ""
+    display_name: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """All fields by name; names only where there are some."""
-        names = {"before_name": self.before_name, "after_name": self.after_name}
+        names = {"before_name": self.before_name, "after_name": self.after_name, "display_name": self.display_name}
         shown = {"column": self.column, "before": self.before, "after": self.after}
         return shown | {key: name for key, name in names.items() if name}
 

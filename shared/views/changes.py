@@ -32,7 +32,8 @@ class ChangeLine:
         row: Row number in the source; None for a dropped record.
         key: The values of the sync key, in its order.
         column: Empty for a change without columns.
-        before: The target's value; for a lookup the record's name, if it is known.
+        display_name: What forms call the column; empty if it has no other name.
+        before: The target's value; for a lookup the record's name, for a choice value and label, if they are known.
         after: The value it will have, likewise.
     """
 
@@ -41,6 +42,7 @@ class ChangeLine:
     row: int | None
     key: tuple[Any, ...]
     column: str = ""
+    display_name: str = ""
     before: Any = None
     after: Any = None
 
@@ -55,6 +57,7 @@ def change_lines(sample: Iterable[Mapping[str, Any]]) -> Iterator[ChangeLine]:
                 row=change["row"],
                 key=tuple(change["key"].values()),
                 column=column.get("column", ""),
+                display_name=column.get("display_name", ""),
                 before=column.get("before_name") or column.get("before"),
                 after=column.get("after_name") or column.get("after"),
             )

@@ -141,3 +141,14 @@ def test_the_log_has_what_was_given_and_where_it_ran(here: World) -> None:
     row = here.app.state.run(done.run_id)
     assert row is not None
     assert (row.given, row.host) == ({"file_path": str(here.folder / "source.csv")}, os.uname().nodename)
+
+
+def test_a_plan_names_columns_and_options_as_forms_do(here: World) -> None:
+    """Beside the logical names and the values, which programs rely on."""
+    definition = accounts()
+    definition["destination"]["mappings"].append({"value": "'Consulting'", "target": "industrycode"})
+    here.define(definition)
+    columns = {each.column: each.to_json() for each in here.plan(sample=1).sample[0].columns}
+    assert columns["industrycode"]["after_name"].endswith(" Consulting")
+    assert isinstance(columns["industrycode"]["after"], int)
+    assert columns["accountnumber"]["display_name"] == "Account Number"

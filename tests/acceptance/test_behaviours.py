@@ -518,12 +518,15 @@ def test_two_runs_of_one_sync_are_one_run(slow: World) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_run_is_reported_and_can_be_run_again(slow: World, asked: signal.Signals) -> None:
-    """No traceback, its own exit code, the log says Cancelled, and the lease is free at once."""
+    """It says what it waits for and ends with its summary and exit code; the log says Cancelled, the lease is free."""
     with started(slow, "run", "accounts") as run:
         until_written(slow, run)
         run.send_signal(asked)
         out, err = run.communicate(timeout=300)
-    assert (run.returncode, err.strip()) == (130, "ERROR: Stopped before the run ended."), out
+    assert run.returncode == 130, (out, err)
+    assert err.startswith("Stopping: no further request is sent.")
+    assert out.startswith("Data sync cancelled: stopped before the end (cancelled): ")
+    assert "Next: dynamics-sync run accounts" in out
     assert slow.emulator.stats()["in_flight"]["now"] == 0  # what was sent is settled: the next run sees it
     assert slow.app.state.runs("accounts")[0].state == "Cancelled"
     done = slow.run()

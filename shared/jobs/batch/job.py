@@ -41,6 +41,7 @@ class RunOptions:
         run_id: Names the run in logs and files.
         given: The parameters that the next command repeats; None for all that override the definition's.
         values: Whether the values of fields in error are shown and kept.
+        cancelled: Asked about twice a second while the run writes: whether a person has stopped it.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
     """
 
@@ -51,6 +52,7 @@ class RunOptions:
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     given: Mapping[str, ParameterValue] | None = None
     values: bool = False
+    cancelled: Callable[[], bool] = lambda: False
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
 
 
@@ -89,4 +91,3 @@ class Tools:
     disk: DiskUse = field(default_factory=DiskUse)
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(default_factory=NoProgress)
-    cancelled: Callable[[], bool] = lambda: False

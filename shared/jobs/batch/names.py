@@ -15,6 +15,7 @@ from shared.entities import EntityMetadata
 from shared.errors import AbortRun
 from shared.reconcile import ColumnChange, SampleChange
 from shared.transform import TargetColumn
+from shared.transform.targets import CHOICES
 from shared.workspace import Table, Workspace
 
 __all__ = ["with_names"]
@@ -35,7 +36,7 @@ def with_names(
     workspace: Workspace,
     dataverse: Dataverse,
 ) -> tuple[SampleChange, ...]:
-    """The examples with the ids of their lookups in one form, and the names of the records.
+    """The examples with display names, labels of choices, ids of lookups in one form, and the names of the records.
 
     Args:
         sample: Changes of a plan.
@@ -47,6 +48,7 @@ def with_names(
     Raises:
         RetryLater: The service is away.
     """
+    sample = [replace(each, columns=tuple(_labelled(column, entity) for column in each.columns)) for each in sample]
     lookups = {column.name: column for column in columns if column.binds}
     if not lookups:
         return tuple(sample)
@@ -54,6 +56,21 @@ def with_names(
     names = _names(found, entity, workspace, dataverse)
     return tuple(
         replace(change, columns=tuple(_named(each, lookups, names) for each in change.columns)) for change in sample
+    )
+
+
+def _labelled(change: ColumnChange, entity: EntityMetadata) -> ColumnChange:
+    """A column with its display name, and with the labels of its options."""
+    attribute = entity.attributes.get(change.column)
+    if attribute is None:
+        return change
+    options = {choice.value: str(choice) for choice in attribute.choices} if attribute.type in CHOICES else {}
+    differs = attribute.display_name.casefold() != change.column.casefold()
+    return replace(
+        change,
+        before_name=options.get(change.before, "") if isinstance(change.before, int) else "",
+        after_name=options.get(change.after, "") if isinstance(change.after, int) else "",
+        display_name=attribute.display_name if differs else "",
     )
 
 

@@ -211,7 +211,7 @@ class _Run:
         limits = WriteLimits(
             deadline=self.job.options.deadline,
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
-            cancelled=lambda: self.lease.lost() or self.tools.cancelled(),
+            cancelled=lambda: self.lease.lost() or self.job.options.cancelled(),
         )
         self._prepared_notes = prepared.notes()
         try:
@@ -326,7 +326,7 @@ class _Run:
 
     def _stopped(self, reason: str) -> RunState:
         if reason == "cancelled":  # by a person, or because the lease was lost
-            return RunState.CANCELLED if self.tools.cancelled() else RunState.INTERRUPTED
+            return RunState.CANCELLED if self.job.options.cancelled() else RunState.INTERRUPTED
         return RunState.INTERRUPTED if reason == "deadline" else RunState.FAILED
 
     def _ended(self, state: RunState, message: str) -> RunSummary:

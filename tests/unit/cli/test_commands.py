@@ -233,7 +233,7 @@ def test_a_plan_prints_counts_then_samples_then_the_next_command(typed: Type, fa
         "Source:                                12 records processed",
         "   Rejected:                            2",
         "   Create:                              2 records",
-        "   Update:                              1 records",
+        "   Update:                              1 record",
     ):
         assert line in done.out
     assert "Müller & <Söhne>" in done.out
@@ -388,7 +388,7 @@ def test_a_run_prints_its_counts(typed: Type, fake: FakeApp, tmp_path: Path) -> 
     for line in (
         "   Filtered:                            2",
         "   Created:                           2/2 records",
-        "   Updated:                           1/1 records",
+        "   Updated:                           1/1 record",
         "   Deleted:                           0/0 records",
         " Total elapsed time         : 00:01:01.250",
         " Peak physical memory usage : 244.3 MB",
