@@ -73,7 +73,7 @@ class ErrorRow:
         rows: The first row numbers, in order.
         count: How many rows in all.
         message: Of the first row; other rows of the kind may name another record or number.
-        examples: The first rows as JSON-ready objects: `row`, and `key` and `value` where they are known.
+        examples: The first rows as JSON-ready objects: `row`, and where known `key`, `line`, `file` and `value`.
     """
 
     side: str

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from shared.definitions.models import Column, SyncDefinition
-from shared.workspace import literal, quoted
+from shared.workspace import NewTable, literal, quoted
 
-__all__ = ["PLAIN", "RowDetails"]
+__all__ = ["PLAIN", "SOURCE_LINES", "WRONG_ROWS", "RowDetails"]
 
 _MOST_SHOWN: Final = 100  # characters of a key's part or of a value
 
@@ -22,11 +22,13 @@ class RowDetails:
         key: The key as the source has it, its parts with commas between them; empty if it is not known.
         values: Column as errors name it -> the value as the source has it; empty if values are not to be shown.
         calculated: Whether the key needs `shaped`.
+        lines: Whether the table `source_lines` has the lines of rows.
     """
 
     key: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
     calculated: bool = False
+    lines: bool = False
 
     @classmethod
     def of(cls, definition: SyncDefinition, *, values: bool) -> Self:
@@ -50,10 +52,10 @@ class RowDetails:
     @property
     def tables(self) -> str:
         """SQL of the joins that the texts need, with a table `wanted` before them that has `_row`."""
-        if not self.key and not self.values:
-            return ""
-        shaped = " LEFT JOIN shaped ON shaped._row = wanted._row" if self.calculated and self.key else ""
-        return f"LEFT JOIN source_raw AS raw ON raw._row = wanted._row{shaped}"
+        joins = ["LEFT JOIN source_raw AS raw ON raw._row = wanted._row"] if self.key or self.values else []
+        joins += ["LEFT JOIN shaped ON shaped._row = wanted._row"] if self.calculated and self.key else []
+        joins += ["LEFT JOIN source_lines AS place ON place._row = wanted._row"] if self.lines else []
+        return " ".join(joins)
 
     def value(self, column: str) -> str:
         """SQL of the value of the field that an error is about; null if it has none.
@@ -65,29 +67,45 @@ class RowDetails:
         return f"CASE {column}{cases} END" if cases else "NULL"
 
     def examples_query(self) -> str:
-        """SQL for (row, column, key, value) of the rows and columns in two lists, the parameters."""
+        """SQL for (row, column, key, value, line, file) of the rows and columns in two lists, the parameters."""
         return f"""
-SELECT wanted._row, wanted."column", {self.key or "NULL"}, {self.value('wanted."column"')}
+SELECT wanted._row, wanted."column", {self.key or "NULL"}, {self.value('wanted."column"')},
+  {"place.line, place.file" if self.lines else "NULL, NULL"}
 FROM (SELECT unnest(?::BIGINT[]) AS _row, unnest(?::VARCHAR[]) AS "column") AS wanted {self.tables}""".strip()
 
     def file(self) -> tuple[tuple[str, ...], str]:
         """The header of the file of the source's errors, and SQL for its rows: one line a row of the source."""
-        header = ("Row", "Rejected", "Errors", "Key", "Columns", *(("Values",) if self.values else ()))
-        shown = """string_agg(concat_ws(': ', nullif("column", ''), value), '; ' ORDER BY "column", error)"""
-        values = f", {shown} FILTER (value IS NOT NULL)" if self.values else ""
+        line = ("Line",) if self.lines else ()
+        header = ("Row", "Rejected", "Errors", "Key", *line, "Columns", *(("Values",) if self.values else ()))
+        name = """nullif("column", '')"""
+        values = (
+            f"string_agg(concat_ws(': ', {name}, value), '; ' ORDER BY \"column\", error) FILTER (value IS NOT NULL)"
+        )
+        items = [
+            "_row",
+            "CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END",
+            f"string_agg(concat_ws(': ', {name}, error, nullif(message, '')), '; ' ORDER BY \"column\", error)",
+            "any_value(key)",
+            *(["any_value(line)"] if self.lines else []),
+            f"string_agg(DISTINCT {name}, ', ' ORDER BY {name})",
+            *([values] if self.values else []),
+        ]
+        place = ", concat_ws(':', place.file, place.line) AS line" if self.lines else ""
         return (
             header,
             f"""
-SELECT _row, CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END,
-  string_agg(concat_ws(': ', nullif("column", ''), error, nullif(message, '')), '; ' ORDER BY "column", error),
-  any_value(key), string_agg(DISTINCT nullif("column", ''), ', ' ORDER BY nullif("column", '')){values}
+SELECT {", ".join(items)}
 FROM (
-  SELECT wanted.*, {self.key or "NULL"} AS key, {self.value('wanted."column"')} AS value
+  SELECT wanted.*, {self.key or "NULL"} AS key, {self.value('wanted."column"')} AS value{place}
   FROM source_errors AS wanted {self.tables})
 GROUP BY _row ORDER BY _row""".strip(),
         )
 
 
+SOURCE_LINES: Final = NewTable(name="source_lines", columns="(_row BIGINT, line BIGINT, file VARCHAR)")
+"""The lines on which rows begin; `file` is null where the source is one file."""
+WRONG_ROWS: Final = "SELECT DISTINCT _row FROM source_errors ORDER BY _row LIMIT 10000"
+"""SQL for the rows whose lines are looked for."""
 PLAIN: Final = RowDetails()
 """Neither keys nor values."""
 

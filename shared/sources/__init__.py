@@ -2,6 +2,6 @@
 
 from shared.sources.context import SourceContext
 from shared.sources.registry import completed, open_source
-from shared.sources.source import Source
+from shared.sources.source import KnowsLines, Source
 
-__all__ = ["Source", "SourceContext", "completed", "open_source"]
+__all__ = ["KnowsLines", "Source", "SourceContext", "completed", "open_source"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,11 @@ import duckdb
 
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
-from shared.sources.files import InputFile
+from shared.sources.files import InputFile, find_files
 from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
+from shared.sources.places.row_lines import RowLine, row_lines
 from shared.sources.plain import Layout, has_strays, mapped, write_plain, writing
 from shared.sources.records import MOST_BYTES, Dialect, Malformed, records
 from shared.sources.text_files import TextFiles, file_values
@@ -46,6 +47,10 @@ class DelimitedFiles(TextFiles[DelimitedSource]):
         dialect = Dialect(delimiter=self._source.delimiter, quote=self._source.text_qualifier)
         for number, file in enumerate(self._begun(workspace)):
             _Load(workspace, self._source, columns, dialect, number).load(file)
+
+    def lines(self, rows: Collection[int], workspace: Workspace) -> Mapping[int, RowLine]:
+        """The lines on which rows that were loaded begin; see `row_lines`."""
+        return row_lines(find_files(self._path, self._open_url), self._source, rows, workspace)
 
 
 @dataclass(frozen=True, slots=True)

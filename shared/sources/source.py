@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Collection, Mapping
+from typing import Protocol, runtime_checkable
 
 from shared.definitions.models import Column
+from shared.sources.places.row_lines import RowLine
 from shared.workspace import Workspace
 
-__all__ = ["Source"]
+__all__ = ["KnowsLines", "Source"]
+
+
+@runtime_checkable
+class KnowsLines(Protocol):
+    """A source of files whose rows stand on lines."""
+
+    def lines(self, rows: Collection[int], workspace: Workspace) -> Mapping[int, RowLine]:
+        """The lines on which rows that were loaded begin, as far as they are known.
+
+        Raises:
+            UserError: A file cannot be read any more.
+        """
+        ...
 
 
 class Source(Protocol):

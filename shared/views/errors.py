@@ -42,7 +42,8 @@ def first_rows(rows: Sequence[int], count: int, examples: Iterable[Mapping[str, 
 
 def _facts(example: Mapping[str, Any]) -> str:
     facts = [str(example["key"])] if example.get("key") else []
-    facts += [f"line {example['line']:,}"] if example.get("line") else []
+    of = f" of {example['file']}" if example.get("file") else ""
+    facts += [f"line {example['line']:,}{of}"] if example.get("line") else []
     value = str(example.get("value", ""))
     value = value if len(value) <= VALUE_SHOWN else f"{value[: VALUE_SHOWN - 1]}…"
     said = ", ".join(facts) + (f": '{value}'" if "value" in example else "")

@@ -205,7 +205,7 @@ def test_execution_log_and_error_files_have_the_run_and_its_errors(here: World) 
     content = here.app.state.file(done.run_id, f"{done.run_id}_SourceErrors.csv")
     assert content is not None
     header, line = content.decode("utf-8").splitlines()
-    assert header == "Row,Rejected,Errors,Key,Columns"
+    assert header == "Row,Rejected,Errors,Key,Line,Columns"
     assert line.startswith("4,Yes,")
 
 

@@ -10,17 +10,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
+from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
+from shared.errors import UserError
 from shared.jobs.summary import ErrorRow
 from shared.reconcile import reports
 from shared.reconcile.reports import GROUPED_ERRORS, SENT_KEYS
-from shared.reconcile.row_details import PLAIN, RowDetails
+from shared.reconcile.row_details import PLAIN, SOURCE_LINES, WRONG_ROWS, RowDetails
+from shared.sources import KnowsLines, Source
 from shared.transform import ErrorType
 from shared.transform.choices.options import all_options
 from shared.visible import for_spreadsheet
 from shared.workspace import Workspace
 
-__all__ = ["Reporting"]
+__all__ = ["Reporting", "reporting_of"]
 
 MOST_EXAMPLES: Final = 5  # rows of one kind of error that are shown with their keys
 MOST_OPTIONS: Final = 200  # options of a choice that are listed
@@ -90,8 +93,12 @@ class Reporting:
         rows, columns = [row for row, _ in wanted], [column for _, column in wanted]
         found = workspace.query(self.details.examples_query(), [rows, columns])
         return {
-            (row, column): {name: text for name, text in (("key", key), ("value", value)) if text is not None}
-            for row, column, key, value in found
+            (row, column): {
+                name: fact
+                for name, fact in (("key", key), ("line", line), ("file", file), ("value", value))
+                if fact is not None
+            }
+            for row, column, key, value, line, file in found
         }
 
     def _with_options(self, errors: Iterator[ErrorRow]) -> Iterator[ErrorRow]:
@@ -106,6 +113,36 @@ class Reporting:
             told.add(attribute.name)
             listed = all_options(attribute, most=MOST_OPTIONS)
             yield replace(error, message=f"{error.message.rstrip('.')}{_stop(error.message)} {listed}")
+
+
+def reporting_of(
+    definition: SyncDefinition, entity: EntityMetadata, source: Source, workspace: Workspace, *, values: bool
+) -> Reporting:
+    """What tells the errors of a run whose rows are loaded: with the lines of rows where the source knows them."""
+    details = RowDetails.of(definition, values=values)
+    if isinstance(source, KnowsLines):
+        details = replace(details, lines=_note_lines(source, workspace))
+    return Reporting(entity=entity, details=details)
+
+
+def _note_lines(source: KnowsLines, workspace: Workspace) -> bool:
+    """Note on which lines the rows in error begin; whether any is known."""
+    rows = [row for (row,) in workspace.query(WRONG_ROWS)]
+    if not rows:
+        return False
+    try:
+        places = source.lines(rows, workspace)
+    except UserError:  # the files have been removed since; the rows have been read
+        return False
+    several = len({place.file for place in places.values()}) > 1
+    workspace.create(SOURCE_LINES)
+    noted = [(row, place.line, place.file if several else None) for row, place in places.items()]
+    numbers, lines, files = (list(each) for each in zip(*noted, strict=True)) if noted else ([], [], [])
+    workspace.execute(
+        "INSERT INTO source_lines SELECT unnest(?::BIGINT[]), unnest(?::BIGINT[]), unnest(?::VARCHAR[])",
+        [numbers, lines, files],
+    )
+    return bool(noted)
 
 
 def _first(error: ErrorRow) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.names import with_names
 from shared.jobs.batch.preparation import Prepared, completed_job, prepare
-from shared.jobs.batch.reports import Reporting
+from shared.jobs.batch.reports import Reporting, reporting_of
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.creating import creation_counts
@@ -31,7 +31,6 @@ from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
 from shared.reconcile import samples as read_samples
 from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
-from shared.reconcile.row_details import RowDetails
 from shared.state import PlanUse
 from shared.telemetry import log_context
 from shared.transform import TargetColumn
@@ -112,8 +111,7 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         job = completed_job(job, tools, workspace)
         prepared = prepare(job, tools, workspace, tools.clock.now())
         entity, columns = prepared.entity, prepared.columns
-        details = RowDetails.of(job.definition, values=options.values)
-        reporting = Reporting(entity=entity, details=details)
+        reporting = reporting_of(job.definition, entity, tools.source, workspace, values=options.values)
         shown = read_samples(workspace.query(sample_query(options.sample)))
         source, errors = _source_counts(workspace), reporting.errors(workspace)
         return PlanReport(
@@ -198,8 +196,7 @@ class _Run:
                 self.job = completed_job(self.job, self.tools, workspace)
                 prepared = prepare(self.job, self.tools, workspace, self.log.started)
                 self._columns = prepared.columns
-                details = RowDetails.of(self.job.definition, values=self.job.options.values)
-                self._reporting = Reporting(entity=prepared.entity, details=details)
+                self._reporting = self._reporting_of(prepared.entity, workspace)
                 plan = _plan(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
@@ -227,6 +224,10 @@ class _Run:
         summary = self._written = self._summary(workspace)
         self.log.keep(summary.errors, self._reporting.files(workspace, self.job.options.run_id))
         return summary
+
+    def _reporting_of(self, entity: EntityMetadata, workspace: Workspace) -> Reporting:
+        options = self.job.options
+        return reporting_of(self.job.definition, entity, self.tools.source, workspace, values=options.values)
 
     def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
         adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self._columns, self.job.parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from shared.definitions import load_definition
 from shared.entities import AttributeMetadata, AttributeType, Choice, EntityMetadata
 from shared.jobs.batch.reports import Reporting
 from shared.reconcile.reports import MOST_KINDS
-from shared.reconcile.row_details import RowDetails
+from shared.reconcile.row_details import SOURCE_LINES, RowDetails
 from shared.workspace import Workspace
 
 error_rows, error_files = Reporting().errors, Reporting().files
@@ -172,3 +173,23 @@ def test_all_options_of_a_choice_are_told_once(workspace: Workspace) -> None:
         "'X' is no option of kind. The options of kind are 1 A, 2 B",
         "'Y' is no option of kind",
     ]
+
+
+def test_the_line_of_a_row_is_told_where_the_source_knows_it(workspace: Workspace) -> None:
+    """In the examples and in the file; the file's name only where there are several."""
+    plain = known(workspace)
+    reporting = replace(plain, details=replace(plain.details, lines=True))
+    workspace.create(SOURCE_LINES)
+    workspace.execute("INSERT INTO source_lines VALUES (2, 14, NULL), (3, 5, 'b.csv')")
+    for row in (2, 3, 4):
+        wrong(workspace, row, "bad")
+    (found,) = reporting.errors(workspace)
+    assert found.examples == (
+        {"row": 2, "key": "K2", "line": 14},
+        {"row": 3, "key": "K3", "line": 5, "file": "b.csv"},
+        {"row": 4, "key": "K4"},
+    )
+    ((_, text),) = reporting.files(workspace, "r")
+    header, *lines = text.decode().splitlines()
+    assert header == "Row,Rejected,Errors,Key,Line,Columns"
+    assert [line.split(",")[4] for line in lines] == ["14", "b.csv:5", ""]

@@ -1,0 +1,1 @@
+"""Where rows of a source stand in its files."""
