@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from shared.definitions import Column, SyncDefinition
 from shared.jobs import RunOptions, RunSummary
-from shared.jobs.batch.job import BatchJob, Tools
+from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
 from shared.jobs.batch.remembering import Remembering
 from shared.jobs.batch.run import plan_batch, run_batch
 from shared.jobs.progress import NoProgress
@@ -229,7 +229,7 @@ class Sync:
         return done[0] if done else None
 
     def changes(self, source: Source) -> int:
-        return plan_batch(*self._work(source, NoProgress())).plan.counts.changes
+        return plan_batch(*self._work(source, NoProgress()), PlanOptions()).plan.counts.changes
 
     def _work(self, source: Source, progress: NoProgress) -> tuple[BatchJob, Tools]:
         definition = self._rules.definition()
