@@ -113,16 +113,24 @@ class Wiring:
             case EnvironmentSecret(env=name):
                 return self._environment_secrets.get(name, fresh=fresh)
 
+    @cached_property
+    def _reach(self) -> Reach:
+        return Reach(hosts=self._settings.source_hosts, limited=is_deployed(self._environment()))
+
+    @cached_property
+    def _source_files(self) -> GuardedFiles:
+        """One for all runs: fsspec keeps the file systems that it made, by what they were made with."""
+        return GuardedFiles(RemoteFiles.of(self._settings), self._reach)
+
     def source_context(self, values: Mapping[str, ParameterValue]) -> SourceContext:
         """What a source may need, with the values of the parameters of its definition."""
-        reach = Reach(hosts=self._settings.source_hosts, limited=is_deployed(self._environment()))
         return SourceContext(
             parameters=values,
-            open_url=GuardedFiles(RemoteFiles.of(self._settings), reach).open,
+            open_url=self._source_files.open,
             connection=self.repository.connection,
             secret=self.secret,
             renew_secret=self._fetch_anew,
-            reach=reach,
+            reach=self._reach,
             open_tables=lambda source: closing(self._client(source, values, place="source")),
             clock=SystemClock(),
         )

@@ -185,6 +185,7 @@ def test_files_behind_urls_obey_the_same_list(here: World) -> None:
     here.define(text, "rest")
     assert here.app.validate(["rest"], offline=True) == []
     here.environment |= {"WEBSITE_SITE_NAME": "app"}
+    here.reopen()
     (problem,) = here.app.validate(["rest"], offline=True)
     assert (problem.path, problem.line) == ("source.path", 9)
     with pytest.raises(UserError, match=r"host files.example.com is refused: a deployed app reads only"):

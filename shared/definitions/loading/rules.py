@@ -209,6 +209,10 @@ def _real_time(document: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("source", "type"), message=message)
     if document.get("listener") is not None and _mapping(document, "source").get("type") == "sql":
         yield from _filter_of_events(_mapping(document, "source"))
+    for path, column in _items(document, "source", "columns"):
+        if document.get("listener") is not None and column.get("header") is not None:
+            message = "with a listener, a column is not read from a header: an event has no headers of an answer"
+            yield PathProblem(path=(*path, "header"), message=message)
     if events and document.get("schedule") is not None:
         yield PathProblem(path=("schedule",), message="a sync with a source of events cannot have a schedule")
 

@@ -18,9 +18,14 @@ _REMEDY: Final = "check pagination: its parameter, or where the next page is nam
 
 
 class Seen:
-    """The requests and the pages so far, by their hashes; a loop ends at once and not at the bound."""
+    """The requests and the pages so far, by their hashes; a loop ends at once and not at the bound.
 
-    def __init__(self) -> None:
+    Args:
+        most: How many pages there may be.
+    """
+
+    def __init__(self, most: int = _MOST_PAGES) -> None:
+        self._most = most
         self._asked: set[bytes] = set()
         self._pages: set[bytes] = set()
 
@@ -33,8 +38,8 @@ class Seen:
         key = hashlib.sha256(f"{asked.url}\n{asked.body or ''}".encode()).digest()
         if key in self._asked:
             raise UserError(f"{place}: the service names a page as the next one that was read before; {_REMEDY}")
-        if len(self._asked) >= _MOST_PAGES:
-            raise UserError(f"{place}: more than {_MOST_PAGES:,} pages; ask for larger pages, or {_REMEDY}")
+        if len(self._asked) >= self._most:
+            raise UserError(f"{place}: more than {self._most:,} pages; ask for larger pages, or {_REMEDY}")
         self._asked.add(key)
 
     def noted(self, records: Iterable[dict[str, Any] | BadRecord], place: str) -> Iterator[dict[str, Any] | BadRecord]:

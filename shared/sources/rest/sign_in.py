@@ -78,7 +78,7 @@ class _Fixed:
         self._secret = ""
 
     def signed(self, url: str) -> tuple[str, Mapping[str, str]]:
-        self._secret = self._secret or _sendable(known_secret(self._reference, self._context))
+        self._secret = self._secret or self._read()
         match self._auth:
             case ApiKey(query=str(name)):
                 return with_parameter(url, name, self._secret), {}
@@ -91,10 +91,17 @@ class _Fixed:
                 return url, {"Authorization": f"Basic {encoded}"}
         return url, {"Authorization": f"Bearer {self._secret}"}
 
+    def _read(self) -> str:
+        secret = known_secret(self._reference, self._context)
+        encoded = isinstance(self._auth, BasicAuth)  # then it may have any characters
+        if not secret or not (encoded or (secret.isascii() and secret.isprintable())):
+            raise UserError("a secret of source.auth is empty, or has characters that a request cannot carry")
+        return secret
+
     def renewed(self) -> bool:
         before = self._secret
         self._context.renew_secret(self._reference)
-        self._secret = _sendable(known_secret(self._reference, self._context))
+        self._secret = self._read()
         return self._secret != before
 
     def close(self) -> None:
@@ -114,9 +121,3 @@ class _WithToken:
 
     def close(self) -> None:
         self._tokens.close()
-
-
-def _sendable(secret: str) -> str:
-    if not secret or not secret.isascii() or not secret.isprintable():
-        raise UserError("a secret of source.auth is empty, or has characters that a request cannot carry")
-    return secret

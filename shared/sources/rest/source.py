@@ -28,7 +28,7 @@ from shared.workspace import Workspace
 
 __all__ = ["RestRows"]
 
-_WAITING: Final = 1 << 24  # bytes of rows that are loaded at once: one statement for each page would take longer
+_WAITING: Final = 1 << 22  # bytes of rows that are loaded at once: one statement for each page would take longer
 # A path to all elements finds an empty list where there is no list at all, such as in an error with status 200.
 _ELEMENTS: Final = re.compile(r"(?:\[\*\]|\.\*)$")
 _NOT_JSON: Final = "see what the service answers to this request"

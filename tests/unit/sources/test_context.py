@@ -25,6 +25,17 @@ def test_the_composition_root_gives_parameters_secrets_and_the_time(tmp_path: Pa
     assert "sesame" not in repr(context)
 
 
+@pytest.mark.parametrize("site", ["", "app"])
+def test_a_deployed_app_limits_the_hosts_of_sources(tmp_path: Path, site: str) -> None:
+    """To those of the setting; definitions, whose place is a setting itself, are read from anywhere."""
+    values = {"STATE_STORE": f"sqlite:///{tmp_path / 'state.db'}", "SOURCE_HOSTS": "api.example.com"}
+    wiring = Wiring(Settings.load(values), lambda: {"WEBSITE_SITE_NAME": site})
+    reach = wiring.source_context({}).reach
+    assert (reach.hosts, reach.limited) == (("api.example.com",), bool(site))
+    assert wiring.source_context({}).open_url == wiring.source_context({}).open_url
+    assert wiring.open_url("memory://a")[1] == "/a"
+
+
 def test_a_context_without_secrets_says_so() -> None:
     """In a tool that reads files alone."""
     with pytest.raises(UserError, match="no place to read it from"):

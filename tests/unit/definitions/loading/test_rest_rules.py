@@ -246,6 +246,14 @@ def test_a_column_is_read_from_one_place(columns: str) -> None:
     assert problem.partition(": ")[2] == COLUMNS[columns].partition(": ")[2]
 
 
+def test_an_event_has_no_headers() -> None:
+    """Its record would have no value in such a column, and clear what the source has written."""
+    text = TEXT.format(source=f"  {URL}", columns=", {name: a, header: X-A}")
+    load_definition(text)
+    with pytest.raises(DefinitionError, match="with a listener, a column is not read from a header"):
+        load_definition(f"{text}listener: {{name: orders}}\n")
+
+
 def test_secrets_of_a_source_are_known() -> None:
     """A formula may not read the variables that hold them."""
     source = {

@@ -130,6 +130,7 @@ REFUSALS = {
     403: "answered 403 Forbidden (no): the account of auth may not read this, or a key or scope is missing",
     404: "answered 404 Not Found (no): check url",
     410: "answered 410 Gone (no): check url",
+    499: "answered 499 (no): check url",
     501: "answered 501 Not Implemented (no): check url",
     202: "answered 202 Accepted (no): check url",
 }

@@ -250,3 +250,27 @@ def test_row_numbers_go_on_from_page_to_page(serve: Serve) -> None:
     assert found == [("0",), ("2",), ("3",)]
     assert errors == [(2, "not an object, but text (record 2 of page 1)")]
     assert server.asked("offset") == ["0", "3", "4"]
+
+
+@pytest.mark.parametrize("mark", [{"a": 1}, [1], True])
+def test_a_cursor_is_a_text_or_a_number(serve: Serve, mark: Any) -> None:
+    """Anything else is a mistake in `pagination.next`."""
+    server = serve(lambda _: Reply(body={"data": ROWS, "next": mark}))
+    with pytest.raises(UserError, match=r"the mark of the next page is not a text: check pagination\.next"):
+        ids(server.url, records="$.data", pagination={"type": "cursor", "parameter": "c", "next": "$.next"})
+
+
+def test_a_link_that_is_not_a_url_is_told(serve: Serve) -> None:
+    """It cannot be followed."""
+    server = serve(lambda _: Reply(body={"data": ROWS, "next": "http://["}))
+    with pytest.raises(UserError, match="a link to the next page that is not a URL"):
+        ids(server.url, records="$.data", pagination={"type": "link", "next": "$.next"})
+
+
+def test_parameters_of_pages_need_an_object_in_the_body(serve: Serve) -> None:
+    """Before anything is sent."""
+    server = serve(lambda _: Reply(body=ROWS))
+    pages = {"type": "offset", "parameter": "from", "in": "body"}
+    with pytest.raises(UserError, match=r"source\.body is not a JSON object"):
+        ids(server.url, method="POST", body="[]", pagination=pages)
+    assert server.received == []

@@ -25,9 +25,10 @@ def header(value: str, name: str = "authorization") -> Callable[[Received], Repl
 
 
 def test_a_user_and_a_password_are_sent(serve: Serve) -> None:
-    """Also with letters that are not ASCII in the user's name."""
-    server = serve(header("Basic " + base64.b64encode("jörg:pass_word".encode()).decode()))
-    assert ids(server.url, auth={"type": "basic", "user": "jörg", "password": {"env": "PASS_WORD"}}) == ["1"]
+    """Also with letters that are not ASCII."""
+    server = serve(header("Basic " + base64.b64encode("jörg:pässword".encode()).decode()))
+    auth = {"type": "basic", "user": "jörg", "password": {"env": "X"}}
+    assert ids(server.url, context(secret=lambda _: "pässword"), auth=auth) == ["1"]
 
 
 def test_a_token_is_sent(serve: Serve) -> None:
@@ -376,3 +377,21 @@ def test_columns_may_come_from_headers(serve: Serve) -> None:
     assert errors == []
     assert [(row[0], row[1]) for row in rows] == [("1", "r1"), ("2", "r2")]
     assert {row[2] or None for row in rows} == {None}
+
+
+def test_a_body_that_is_not_json_with_the_values_of_the_run_is_told(serve: Serve) -> None:
+    """Before anything is sent."""
+    server = serve(lambda _: ROWS)
+    with pytest.raises(UserError, match=r"source\.body is not JSON with the values of this run"):
+        ids(server.url, context(parameters={"x": "text"}), method="POST", body='{"a": 1@x}')
+    assert server.received == []
+
+
+@pytest.mark.parametrize("secret", ["", "two\nlines", "schlüssel"])
+def test_a_secret_that_a_request_cannot_carry_is_refused(serve: Serve, secret: str) -> None:
+    """And is not repeated."""
+    server = serve(lambda _: ROWS)
+    with pytest.raises(UserError, match=r"a secret of source\.auth is empty, or has characters") as caught:
+        ids(server.url, context(secret=lambda _: secret), auth={"type": "bearer", "token": {"env": "X"}})
+    assert server.received == []
+    assert not secret or secret not in caught.value.message
