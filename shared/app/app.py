@@ -147,9 +147,7 @@ class App:
     def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         # Values that a run must give are unknown here; only the service's address matters, which rarely depends on
         # them.
-        absent = {
-            name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None
-        }
+        absent = _absent(definition)
         place = "destination"
         try:
             values = self.parameters(definition, absent)
@@ -174,7 +172,8 @@ class App:
         from shared.sources.rest.reachable import unreachable  # noqa: PLC0415 - runs do without it
 
         try:
-            values = self.parameters(definition, {})
+            absent = _absent(definition)
+            values = {name: each for name, each in self.parameters(definition, absent).items() if name not in absent}
             return tuple(unreachable(definition.source, self._wiring.source_context(values)))
         except UserError:  # a value that only a run has, or a connection that is not there: then the run says so
             return ()
@@ -383,6 +382,11 @@ class App:
             yield
         except DefinitionError as error:
             raise DefinitionError(self._placed(definition, error.problems)) from None
+
+
+def _absent(definition: SyncDefinition) -> dict[str, str]:
+    """The parameters whose value only a run has, each with an empty text."""
+    return {name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None}
 
 
 def _offline_problems(definition: SyncDefinition) -> tuple[Problem, ...]:

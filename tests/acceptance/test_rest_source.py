@@ -177,6 +177,18 @@ def test_a_deployed_app_refuses_hosts_that_are_not_listed(here: World, server: A
     assert server.received == []
 
 
+def test_an_address_that_only_a_run_knows_is_left_to_it(here: World) -> None:
+    """Other parameters without a value do not hide a host that is known."""
+    absent = DEFINITION.replace("region: {default: EU & more}", "region: {}")
+    here.define(absent, "rest")
+    here.environment |= {"WEBSITE_SITE_NAME": "app", "API_URL": "https://api.example.com"}
+    paths = [each.path for each in here.app.validate(["rest"], offline=True)]
+    assert paths == ["source.auth.token_url"]  # the region is in the other address
+    here.define(absent.replace("?region=@region", ""), "rest")
+    paths = [each.path for each in here.app.validate(["rest"], offline=True)]
+    assert paths == ["source.url", "source.auth.token_url"]
+
+
 def test_files_behind_urls_obey_the_same_list(here: World) -> None:
     """Of each kind of source that reads files."""
     text = DEFINITION.partition("source:\n")[0] + "source:\n  type: json\n  path: https://files.example.com/a.json\n"

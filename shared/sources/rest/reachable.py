@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
+from shared.definitions import Language, names_in
 from shared.definitions.models import RestSource
 from shared.definitions.models import Source as SourceDefinition
 from shared.definitions.models.connections.api import OAuth2Client
@@ -16,38 +18,44 @@ __all__ = ["unreachable"]
 
 
 def unreachable(source: SourceDefinition, context: SourceContext) -> Iterator[Problem]:
-    """The addresses of a source that a run would refuse.
+    """The addresses of a source that a run would refuse; those that only a run knows are left out.
 
     Args:
         source: The definition's source.
         context: Parameters, connections, and the hosts that may be reached.
 
     Raises:
-        UserError: A parameter has no value, or there is no such connection.
+        UserError: There is no such connection, or only a run knows its name.
     """
     if isinstance(source, RestSource):
         yield from _of_api(source, context)
         return
     path = getattr(source, "path", None)
-    if isinstance(path, str) and is_remote(text := context.text(path)):
-        try:
-            GuardedFiles(RemoteFiles(), context.reach).check(text)
-        except UserError as error:
-            yield Problem(message=error.message, path="source.path")
+    if isinstance(path, str) and _is_known(path, context) and is_remote(text := context.text(path)):
+        files = GuardedFiles(RemoteFiles(), context.reach)
+        yield from _refused(partial(files.check, text), "source.path")
 
 
 def _of_api(source: RestSource, context: SourceContext) -> Iterator[Problem]:
     from shared.sources.rest.endpoint import address_of, connection_of  # noqa: PLC0415 - only this kind needs HTTP
 
     connection = connection_of(source, context)
-    try:
-        address_of(source, connection, context)
-    except UserError as error:
-        yield Problem(message=error.message, path="source.url" if connection is None else "source.connection")
+    if _is_known(source.url or "", context):
+        place = "source.url" if connection is None else "source.connection"
+        yield from _refused(partial(address_of, source, connection, context), place)
     auth = source.auth or (connection.auth if connection else None)
-    if isinstance(auth, OAuth2Client):
-        try:
-            context.reach.check(context.url(auth.token_url))
-        except UserError as error:
-            own = source.auth is not None
-            yield Problem(message=error.message, path="source.auth.token_url" if own else "source.connection")
+    if isinstance(auth, OAuth2Client) and _is_known(auth.token_url, context):
+        place = "source.auth.token_url" if source.auth is not None else "source.connection"
+        yield from _refused(partial(context.reach.check, context.url(auth.token_url)), place)
+
+
+def _is_known(text: str, context: SourceContext) -> bool:
+    """Whether each parameter of a text has a value."""
+    return context.parameters.keys() >= set(names_in(text, Language.TEXT, context.parameters))
+
+
+def _refused(check: Callable[[], object], path: str) -> Iterator[Problem]:
+    try:
+        check()
+    except UserError as error:
+        yield Problem(message=error.message, path=path)
