@@ -117,22 +117,9 @@ def _auth(source: _Raw) -> Iterator[PathProblem]:
     auth = _part(source, "auth")
     if auth.get("type") != "api_key":
         return
-    given = [key for key in ("header", "query") if auth.get(key) is not None]
-    if len(given) != 1:
-        yield PathProblem(path=("source", "auth"), message="an API key needs exactly one of header and query")
     header = auth.get("header")
     if isinstance(header, str) and (not _HEADER_NAME.fullmatch(header) or header.lower() in _OWN_HEADERS):
         yield PathProblem(path=("source", "auth", "header"), message="this is not the name of a header that can be set")
-
-
-def _limit(source: _Raw) -> Iterator[PathProblem]:
-    limit = source.get("rate_limit")
-    if (
-        isinstance(limit, dict)
-        and len([key for key in ("per_second", "per_minute") if limit.get(key) is not None]) != 1
-    ):
-        message = "a rate limit needs exactly one of per_second and per_minute"
-        yield PathProblem(path=("source", "rate_limit"), message=message)
 
 
 def _pagination(source: _Raw) -> Iterator[PathProblem]:
@@ -171,7 +158,6 @@ _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     _body,
     _headers,
     _auth,
-    _limit,
     _pagination,
     _columns,
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Discriminator, Field
+from pydantic import AfterValidator, Discriminator, Field, model_validator
 
 from shared.definitions.models.base import Model, Text
 from shared.definitions.models.names import names_in
@@ -102,6 +102,12 @@ class ApiKey(Model):
     query: str | None = Field(default=None, min_length=1, max_length=100, description="Name of the query parameter.")
     value: SecretReference = Field(description="Reference to the key.")
 
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        if (self.header is None) == (self.query is None):
+            raise ValueError("an API key needs exactly one of header and query")
+        return self
+
 
 ApiAuth = Annotated[BasicAuth | BearerToken | OAuth2Client | ApiKey, Discriminator("type")]
 
@@ -111,6 +117,12 @@ class RateLimit(Model):
 
     per_second: float | None = Field(default=None, gt=0, le=1000, description="Requests in a second.")
     per_minute: float | None = Field(default=None, gt=0, le=60_000, description="Requests in a minute.")
+
+    @model_validator(mode="after")
+    def _has_one_pace(self) -> Self:
+        if (self.per_second is None) == (self.per_minute is None):
+            raise ValueError("a rate limit needs exactly one of per_second and per_minute")
+        return self
 
     @property
     def interval(self) -> float:

@@ -157,11 +157,11 @@ BAD = {
     ),
     "two places of a key": (
         [URL, "auth: {type: api_key, header: X-A, query: a, value: {env: X}}"],
-        "7:3: source.auth: an API key needs exactly one of header and query",
+        "7:9: source.auth: an API key needs exactly one of header and query",
     ),
     "no place of a key": (
         [URL, "auth: {type: api_key, value: {env: X}}"],
-        "7:3: source.auth: an API key needs exactly one of header and query",
+        "7:9: source.auth: an API key needs exactly one of header and query",
     ),
     "a header that is none": (
         [URL, "auth: {type: api_key, header: 'X A', value: {env: X}}"],
@@ -173,11 +173,11 @@ BAD = {
     ),
     "two limits": (
         [URL, "rate_limit: {per_second: 1, per_minute: 2}"],
-        "7:3: source.rate_limit: a rate limit needs exactly one of per_second and per_minute",
+        "7:15: source.rate_limit: a rate limit needs exactly one of per_second and per_minute",
     ),
     "no limit": (
         [URL, "rate_limit: {}"],
-        "7:3: source.rate_limit: a rate limit needs exactly one of per_second and per_minute",
+        "7:15: source.rate_limit: a rate limit needs exactly one of per_second and per_minute",
     ),
     "no parameter": (
         [URL, "pagination: {type: offset}"],
@@ -276,3 +276,7 @@ def test_a_connection_has_an_address() -> None:
     assert RestConnection.model_validate(good).timeout is None
     with pytest.raises(ValueError, match="must not contain a user or password"):
         RestConnection.model_validate({**good, "url": "https://me:it@a.example"})
+    with pytest.raises(ValueError, match="exactly one of header and query"):
+        RestConnection.model_validate({**good, "auth": {"type": "api_key", "value": {"env": "X"}}})
+    with pytest.raises(ValueError, match="exactly one of per_second and per_minute"):
+        RestConnection.model_validate({**good, "rate_limit": {}})
