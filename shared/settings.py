@@ -38,6 +38,7 @@ DYNAMICS_CLOUDS = (
     "*.crm.appsplatform.us",
     "*.crm.dynamics.cn",
 )
+DEPLOYED_ROOT = "syncs/data"
 LOCAL_STATE = "sqlite:///.dynamics-sync/state.db"
 LOCAL_SETTINGS_FILE = "local.settings.json"
 
@@ -101,6 +102,11 @@ class Settings(BaseModel):
         description="Hosts that sources may read from when deployed, separated by commas; `*.` means any labels. A "
         "host with an internal address must be listed by its whole name. On a laptop hosts are not limited.",
     )
+    source_roots: tuple[str, ...] = Field(
+        default=(),
+        description="Folders that sources may read local files from, separated by commas; links are followed first. "
+        "Empty: no limit. When deployed the default is `syncs/data`.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The lowest level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
     )
@@ -145,6 +151,11 @@ class Settings(BaseModel):
         if isinstance(value, str):
             return tuple(part.strip().lower() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("source_roots", mode="before")
+    @classmethod
+    def _folders(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -208,6 +219,7 @@ class Settings(BaseModel):
         chosen: dict[str, Any] = {name: found[name] for name in cls.names() if found.get(name)}
         if is_deployed(found):
             chosen.setdefault("STATE_STORE", "azure")
+            chosen.setdefault("SOURCE_ROOTS", DEPLOYED_ROOT)
         try:
             return cls.model_validate(chosen)
         except ValidationError as error:

@@ -127,6 +127,7 @@ class Wiring:
         return SourceContext(
             parameters=values,
             open_url=self._source_files.open,
+            roots=self._settings.source_roots,
             connection=self.repository.connection,
             secret=self.secret,
             renew_secret=self._fetch_anew,

@@ -47,6 +47,7 @@ class SourceContext:
         open_tables: A client for the environment of a source, for the length of a `with` block; raises UserError
             where the address cannot be used.
         clock: The time, and waiting.
+        roots: The folders that local files are read from; no limit where there is none.
     """
 
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class SourceContext:
     reach: Reach = field(default_factory=Reach)
     open_tables: Callable[[DynamicsSource], AbstractContextManager[Tables]] = _no_tables
     clock: Clock = field(default_factory=SystemClock)
+    roots: tuple[str, ...] = ()
 
     def text(self, text: str) -> str:
         """A text of the definition with its parameters."""

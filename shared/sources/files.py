@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,21 +86,26 @@ class _Stored(io.RawIOBase):
         return len(data)
 
 
-def find_files(path: str, open_url: OpenUrl = open_without_account, *, ending: str = "") -> tuple[InputFile, ...]:
+def find_files(
+    path: str, open_url: OpenUrl = open_without_account, *, ending: str = "", roots: Sequence[str] = ()
+) -> tuple[InputFile, ...]:
     """Return the files that a path, URL or glob names, in the order of their names.
 
     Args:
         path: What the source says.
         open_url: Turns a URL into its file system and path.
         ending: A folder means all files below it whose names end so; empty where a folder is refused.
+        roots: The only folders that local files are read from; any folder where there is none.
 
     Raises:
-        UserError: There is none, or the place cannot be reached.
+        UserError: There is none, the place cannot be reached, or is one that no source is read from.
     """
     if not path:
         raise UserError("the source's path is empty: check the parameter that it uses")
     found = (
-        _remote_files(path, open_url, ending) if is_remote(path) else _local_files(path.removeprefix("file://"), ending)
+        _remote_files(path, open_url, ending, roots)
+        if is_remote(path)
+        else _local_files(path.removeprefix("file://"), ending, roots)
     )
     if not found:
         raise UserError(
@@ -111,8 +116,8 @@ def find_files(path: str, open_url: OpenUrl = open_without_account, *, ending: s
     return found
 
 
-def _local_files(path: str, ending: str) -> tuple[InputFile, ...]:
-    check_local(path)
+def _local_files(path: str, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:
+    check_local(path, roots)
     # The exact path is tried first, because a name may contain brackets.
     names = [str(Path(path))] if Path(path).is_file() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns
     if Path(path).is_dir() and ending:
@@ -120,19 +125,19 @@ def _local_files(path: str, ending: str) -> tuple[InputFile, ...]:
     elif Path(path).is_dir():
         raise UserError(f"{path} is a folder; name a file, or files by a pattern such as {path.rstrip('/')}/*.csv")
     for name in names:
-        check_local(name)
+        check_local(name, roots)
     return tuple(InputFile(name=name, path=name) for name in names if Path(name).is_file())
 
 
-def _remote_files(url: str, open_url: OpenUrl, ending: str) -> tuple[InputFile, ...]:
+def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:
     with _reaching(url):
         system, path = open_url(url)
-        check_system(system, path)
+        check_system(system, path, roots)
         names = sorted(system.glob(path)) if _MAGIC & set(path) else [path] if system.exists(path) else []
         if ending and names == [path] and system.isdir(path):
             names = sorted(name for name in system.find(path) if name.endswith(ending))
         for name in names:
-            check_system(system, str(name))
+            check_system(system, str(name), roots)
         return tuple(
             InputFile(name=system.unstrip_protocol(name), path=str(name), system=system)
             for name in names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,14 +21,19 @@ _CACHES: Final = frozenset({"simplecache", "filecache", "blockcache", "cached"})
 _LOCAL: Final = frozenset({"file", "local"})
 
 
-def check_local(path: str) -> None:
+def check_local(path: str, roots: Sequence[str] = ()) -> None:
     """Accept a local path that does not exist or is a regular file.
 
+    Args:
+        path: A path; one with a pattern is looked at as if its signs were letters.
+        roots: The only folders that files are read from; any folder where there is none.
+
     Raises:
-        UserError: It is something else, or leads to it by links.
+        UserError: It is something else, is in another folder, or leads there by links.
     """
     try:
         target = Path(os.path.realpath(path))
+        _check_root(path, target, roots)
         about = target.stat()
     except (OSError, ValueError):
         return
@@ -39,7 +45,15 @@ def check_local(path: str) -> None:
         raise UserError(f"{path} is a pipe, a socket or a device: write the data to a regular file")
 
 
-def check_system(system: Any, path: str) -> None:
+def _check_root(path: str, target: Path, roots: Sequence[str]) -> None:
+    if roots and not any(target.is_relative_to(os.path.realpath(root)) for root in roots):
+        raise UserError(
+            f"{path} is refused: this app reads local files only from {', '.join(roots)}; put the file there, or add "
+            "its folder to the setting SOURCE_ROOTS"
+        )
+
+
+def check_system(system: Any, path: str, roots: Sequence[str] = ()) -> None:
     """The same for a path of an fsspec file system, where local files lie below it.
 
     Raises:
@@ -52,7 +66,7 @@ def check_system(system: Any, path: str) -> None:
         if not _protocols(system) & _CACHES and _protocols(below) & _LOCAL:
             raise UserError(f"{path}: write only the path of a local file")
         system = below
-    check_local(path)
+    check_local(path, roots)
 
 
 def _protocols(system: Any) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar
 
@@ -25,7 +26,7 @@ class TextFiles(Generic[SourceT]):
     def __init__(self, source: SourceT, context: SourceContext) -> None:
         self._source: SourceT = source
         self._path = context.text(source.path)
-        self._open_url = context.open_url
+        self._find = partial(find_files, open_url=context.open_url, roots=context.roots)
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ class TextFiles(Generic[SourceT]):
         Raises:
             UserError: There is no such file.
         """
-        return () if is_remote(self._path) else tuple(file.name for file in find_files(self._path))
+        return () if is_remote(self._path) else tuple(file.name for file in self._find(self._path))
 
     def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - text has no types of its own
         """The columns of the definition."""
@@ -43,7 +44,7 @@ class TextFiles(Generic[SourceT]):
     def _begun(self, workspace: Workspace) -> Iterator[InputFile]:
         """Make the tables; gives the files."""
         make_text_tables(workspace, self._source.columns)
-        yield from find_files(self._path, self._open_url)
+        yield from self._find(self._path)
 
 
 def make_text_tables(workspace: Workspace, columns: Sequence[Column]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from shared.app import App
 from shared.definitions import EnvironmentSecret
-from shared.errors import DefinitionError
+from shared.errors import DefinitionError, UserError
 from tests.acceptance.world import World, accounts, world
 from tests.contract.source_kinds import KINDS, Kind, Row, ready, rows
 from tests.postgresql.fixtures import database, postgresql
@@ -126,3 +127,18 @@ def test_errors_of_cells_are_told_with_the_cell(here: World) -> None:
         (format_error, "name", f"B2 of Data of cells.xlsx: {fault}"),
     ]
     assert held(here) == [("1", None, 1.5, True)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_reads_only_from_the_folders_of_the_setting(here: World, kind: str) -> None:
+    """The run ends before anything is written; with the folder in the setting it is read."""
+    name = define(here, kind, list(rows(2)))
+
+    def app(roots: tuple[str, ...]) -> App:
+        settings = here.app.settings.model_copy(update={"source_roots": roots})
+        return App(settings, read_environment=lambda: here.environment)
+
+    with pytest.raises(UserError, match="reads local files only from in, other"):
+        app(("in", "other")).run(name)
+    assert held(here) == []
+    assert app(("in", str(here.folder))).run(name).created.done == 2

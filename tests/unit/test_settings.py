@@ -61,6 +61,13 @@ class TestValues:
         """The default depends on where the app runs, and a setting wins over it."""
         assert Settings.load(values).state_store == store
 
+    def test_a_deployed_app_reads_files_only_from_its_own_folder(self) -> None:
+        """Others are named, separated by commas; elsewhere there is no limit."""
+        assert Settings.load({"WEBSITE_SITE_NAME": "app"}).source_roots == ("syncs/data",)
+        named = {"WEBSITE_SITE_NAME": "app", "SOURCE_ROOTS": " /mounts/a , syncs/data,"}
+        assert Settings.load(named).source_roots == ("/mounts/a", "syncs/data")
+        assert Settings.load({}).source_roots == ()
+
     def test_all_problems_are_reported_together_without_values(self) -> None:
         """A mistyped connection string could hold a key."""
         with pytest.raises(UserError) as caught:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -63,7 +64,7 @@ class ExcelFiles:
         self._source = source
         self._path = context.text(source.path)
         self._sheets = tuple(each if isinstance(each, int) else context.text(each) for each in source.sheets)
-        self._open_url = context.open_url
+        self._find = partial(find_files, open_url=context.open_url, roots=context.roots)
         self._columns = [column for column in source.columns if column.stored]
         self._parts: tuple[_Part, ...] = ()
 
@@ -74,7 +75,7 @@ class ExcelFiles:
         Raises:
             UserError: There is no such file.
         """
-        return () if is_remote(self._path) else tuple(file.name for file in find_files(self._path))
+        return () if is_remote(self._path) else tuple(file.name for file in self._find(self._path))
 
     def columns(self, workspace: Workspace) -> tuple[Column, ...]:
         """The columns of the definition with the types of their cells; all columns where it names none.
@@ -126,7 +127,7 @@ class ExcelFiles:
 
     def _sheets_of_all(self, workspace: Workspace) -> Iterator[_Part]:
         first: _Part | None = None
-        for file in find_files(self._path, self._open_url):
+        for file in self._find(self._path):
             with open_workbook(file, workspace.folder, workspace.check_time) as book:
                 for name in _chosen(book, self._sheets, file.name):
                     part = self._part(workspace, file, book, name, first)

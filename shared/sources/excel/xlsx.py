@@ -88,7 +88,7 @@ def _quickly(blocks: Iterable[bytes]) -> Survey | None:
     for number, block in enumerate(blocks):
         end = (before + block).rfind(b"<")  # the element that begins there may be cut
         text, rest = (before + block)[: max(end, 0)], (before + block)[max(end, 0) :]
-        if number == 0 and not text.removeprefix(codecs.BOM_UTF8).startswith(b"<"):
+        if number == 0 and not block.removeprefix(codecs.BOM_UTF8).startswith(b"<"):
             return None  # another encoding
         if any(each.search(text) for each in _UNUSUAL):
             return None

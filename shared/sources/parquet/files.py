@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote
@@ -59,7 +60,7 @@ class ParquetFiles:
     def __init__(self, source: ParquetSource, context: SourceContext) -> None:
         self._source = source
         self._path = context.text(source.path)
-        self._open_url = context.open_url
+        self._find = partial(find_files, open_url=context.open_url, roots=context.roots)
         self._parts: tuple[_Part, ...] = ()
 
     @property
@@ -100,7 +101,7 @@ class ParquetFiles:
         self._parts = ()
 
     def _files(self) -> tuple[InputFile, ...]:
-        return find_files(self._path, self._open_url, ending=_ENDING)
+        return self._find(self._path, ending=_ENDING)
 
     def _opened(self, workspace: Workspace) -> tuple[_Part, ...]:
         """The files, where DuckDB can read them; looked at once."""

@@ -67,3 +67,52 @@ def test_ordinary_files_are_found(tmp_path: Path) -> None:
     (tmp_path / "b.csv").symlink_to(tmp_path / "a.csv")
     assert len(find_files(str(tmp_path / "*.csv"))) == 2
     assert len(find_files(f"simplecache::file://{tmp_path}/a.csv")) == 1
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Path:
+    """Files in a root, beside it, and links from one to the other."""
+    for name in ("root/a.csv", "root/deep/b.csv", "other/c.csv", "root-2/d.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "root" / "link.txt").symlink_to(tmp_path / "other" / "c.csv")
+    (tmp_path / "root" / "folder").symlink_to(tmp_path / "other")
+    (tmp_path / "in").symlink_to(tmp_path / "root" / "deep")
+    return tmp_path
+
+
+ALLOWED = {"root/a.csv": 1, "root/*.csv": 1, "root/deep/../*.csv": 1, "in/b.csv": 1, "root/deep/**/*.csv": 1}
+OUTSIDE = [
+    *("other/c.csv", "root/../other/c.csv", "*/c.csv", "root/link.txt", "root/*.txt", "root/folder/c.csv"),
+    *("root-2/d.csv", "nothing/at/all.csv", "root/deep/*/../../../other/*"),
+]
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.parametrize("form", ["{}", "file://{}", "local://{}"])
+def test_files_in_a_root_are_read(places: Path, name: str, form: str) -> None:
+    """Also by a pattern, by a link from outside, and as a URL."""
+    found = find_files(form.format(places / name), roots=(str(places / "root"),))
+    assert len(found) == ALLOWED[name]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("form", ["{}", "file://{}", "local://{}", "simplecache::file://{}"])
+def test_files_outside_all_roots_are_refused(places: Path, name: str, form: str) -> None:
+    """Whether they exist is not told; the message names the setting."""
+    with pytest.raises(UserError, match=r"is refused: this app reads local files only from .*SOURCE_ROOTS"):
+        find_files(form.format(places / name), roots=(str(places / "root"), str(places / "no")))
+
+
+def test_a_link_below_a_root_leads_nowhere_else(places: Path) -> None:
+    """Not by a pattern over all folders either."""
+    with pytest.raises(UserError, match="refused"):
+        find_files(f"{places}/root/**/c.csv", roots=(str(places / "root"),))
+
+
+def test_a_relative_root_is_below_the_working_folder(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the folder of the definitions is."""
+    monkeypatch.chdir(places)
+    assert len(find_files("root/a.csv", roots=("root",))) == 1
+    with pytest.raises(UserError, match="refused"):
+        find_files("other/c.csv", roots=("root",))
