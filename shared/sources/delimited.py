@@ -15,7 +15,7 @@ import duckdb
 
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
-from shared.sources.files import InputFile, find_files
+from shared.sources.files import InputFile
 from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
@@ -50,7 +50,7 @@ class DelimitedFiles(TextFiles[DelimitedSource]):
 
     def lines(self, rows: Collection[int], workspace: Workspace) -> Mapping[int, RowLine]:
         """The lines on which rows that were loaded begin; see `row_lines`."""
-        return row_lines(find_files(self._path, self._open_url), self._source, rows, workspace)
+        return row_lines(self._find(self._path), self._source, rows, workspace)
 
 
 @dataclass(frozen=True, slots=True)
