@@ -215,7 +215,7 @@ class _Load:
             # All in quotes: with other settings Python 3.11 leaves a carriage return bare.
             write_good = csv.writer(goods, lineterminator="\n", quoting=csv.QUOTE_ALL)
             write_bad = csv.writer(bads, lineterminator="\n", quoting=csv.QUOTE_ALL)
-            found = records(text, self.dialect, header.width, header.line_end)
+            found = self.workspace.in_time(records(text, self.dialect, header.width, header.line_end))
             for number, record in enumerate(found, start=number + 1):  # noqa: B020
                 if isinstance(record, Malformed):
                     place = f"line {header.lines + record.line:,} of {Path(file.name).name}"

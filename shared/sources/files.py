@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -19,6 +19,9 @@ __all__ = ["BLOCK", "InputFile", "find_files"]
 
 BLOCK: Final = 1 << 20  # bytes read at once
 _COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+# How drivers of fsspec call it. A driver that tells nothing but the size is believed.
+_VERSION_KEYS: Final = ("etag", "ETag", "size", "mtime", "last_modified", "LastModified", "created")
+Version = tuple[object, ...]
 _MAGIC: Final = frozenset("*?[")
 
 
@@ -30,16 +33,38 @@ class InputFile:
         name: The path or URL as messages show it.
         path: Where it is, in its file system.
         system: The fsspec file system that holds it; None for a local file.
+        version: What tells one content from another when the file was found; None where that does not matter.
     """
 
     name: str
     path: str
     system: Any = None
+    version: Version | None = None
 
     @property
     def compression(self) -> str:
         """`gzip`, `zstd` or nothing, by the ending of the path."""
         return _COMPRESSIONS.get(Path(self.path).suffix.lower(), "")
+
+    def check_unchanged(self) -> None:
+        """Compare the file with what it was when it was found.
+
+        Raises:
+            UserError: Somebody has written or removed it since then.
+        """
+        if self.version is None:
+            return
+        if self.system is not None:
+            with suppress(Exception):  # a driver may keep no listings
+                self.system.invalidate_cache()
+        with _failures(self):
+            now = _version_or_none(self.system, self.path)
+        if now != self.version:
+            raise UserError(
+                f"{self.name} changed while it was read, so its rows may be a mixture of two versions; nothing is "
+                "written. Start the run again when the file is complete. To avoid this, write a file under another "
+                "name and then rename it"
+            )
 
     @contextmanager
     def stored(self) -> Iterator[IO[bytes]]:
@@ -126,7 +151,9 @@ def _local_files(path: str, ending: str, roots: Sequence[str]) -> tuple[InputFil
         raise UserError(f"{path} is a folder; name a file, or files by a pattern such as {path.rstrip('/')}/*.csv")
     for name in names:
         check_local(name, roots)
-    return tuple(InputFile(name=name, path=name) for name in names if Path(name).is_file())
+    return tuple(
+        InputFile(name=name, path=name, version=_version_of(None, name)) for name in names if Path(name).is_file()
+    )
 
 
 def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]) -> tuple[InputFile, ...]:
@@ -139,10 +166,36 @@ def _remote_files(url: str, open_url: OpenUrl, ending: str, roots: Sequence[str]
         for name in names:
             check_system(system, str(name), roots)
         return tuple(
-            InputFile(name=system.unstrip_protocol(name), path=str(name), system=system)
+            InputFile(
+                name=system.unstrip_protocol(name),
+                path=str(name),
+                system=system,
+                version=_version_of(system, str(name)),
+            )
             for name in names
             if system.isfile(name)
         )
+
+
+def _version_of(system: Any, path: str) -> Version:
+    """What changes when a file is written.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if system is None:
+        about = Path(path).stat()
+        return about.st_size, about.st_mtime_ns
+    told = system.info(path)
+    return tuple(str(told[key]) for key in _VERSION_KEYS if told.get(key) is not None)
+
+
+def _version_or_none(system: Any, path: str) -> Version | None:
+    """The version of a file; None where it is no longer there."""
+    try:
+        return _version_of(system, path)
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

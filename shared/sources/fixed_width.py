@@ -74,8 +74,9 @@ class _Load:
             write_plain(file, layout, plain)
             blocks = text_blocks(InputFile(name=file.name, path=str(plain)), "utf-8")
         with writing(self.workspace.folder), closing(blocks), lines.open("w", encoding="utf-8", newline="") as out:
+            parts = self.workspace.in_time(_with_line_feeds(blocks), every=1)
             out.write('"')
-            out.writelines(block.replace('"', '""').replace("\n", '"\n"') for block in _with_line_feeds(blocks))
+            out.writelines(block.replace('"', '""').replace("\n", '"\n"') for block in parts)
             out.write('"\n')
         plain.unlink(missing_ok=True)
 

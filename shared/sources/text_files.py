@@ -42,9 +42,16 @@ class TextFiles(Generic[SourceT]):
         return self._source.columns
 
     def _begun(self, workspace: Workspace) -> Iterator[InputFile]:
-        """Make the tables; gives the files."""
+        """Make the tables; gives the files.
+
+        Raises:
+            UserError: There is no file, or one changed while the files were read.
+        """
         make_text_tables(workspace, self._source.columns)
-        yield from self._find(self._path)
+        files = self._find(self._path)
+        yield from files
+        for file in files:
+            file.check_unchanged()
 
 
 def make_text_tables(workspace: Workspace, columns: Sequence[Column]) -> None:

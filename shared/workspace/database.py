@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -175,6 +175,17 @@ class Workspace:
         """
         if self._left is not None and self._left() <= 0:
             raise OutOfTimeError(_NO_TIME)
+
+    def in_time(self, items: Iterable[T], every: int = 1000) -> Iterator[T]:
+        """Yield the same items, and look at the time now and then.
+
+        Raises:
+            OutOfTimeError: The time is over; see `until`.
+        """
+        for number, item in enumerate(items):
+            if number % every == 0:
+                self.check_time()
+            yield item
 
     def execute(self, sql: str, params: Sequence[object] | None = None) -> None:
         """Run a statement whose result is not wanted.

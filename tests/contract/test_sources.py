@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import tracemalloc
 from decimal import Decimal
 from pathlib import Path
@@ -157,13 +159,17 @@ def test_rows_are_filtered_and_null_values_are_read_in_every_kind(kind: Kind, tm
     assert errors == []
 
 
-def test_a_read_that_is_cancelled_ends(kind: Kind, tmp_path: Path) -> None:
-    """A run that has no time left stops in the middle of the source, and can read it again later."""
-    path = written(kind, tmp_path, 10)
+def test_a_read_that_has_no_time_left_ends_and_leaves_nothing_open(kind: Kind, tmp_path: Path) -> None:
+    """The deadline of a run passes while it loads: whatever it is doing then, it stops, and can be read again."""
+    path = written(kind, tmp_path, 20_000)
     definition, context = defined(kind, path), kind.context(path)
     source = open_source(definition.source, context)
-    with Workspace.open(readable=source.readable) as workspace:
+    looks = itertools.count()
+    with Workspace.open(readable=source.readable, temp_folder=tmp_path) as workspace:
         completed(definition, source, workspace)
-        with workspace.until(lambda: 0.0), pytest.raises(OutOfTimeError):
+        with workspace.until(lambda: 60.0 if next(looks) < 1 else 0.0), pytest.raises(OutOfTimeError):
             source.load(workspace)
-    assert len(read(kind, path)[0]) == 10
+        if (descriptors := Path("/proc/self/fd")).is_dir():
+            assert str(path) not in {os.path.realpath(each) for each in descriptors.iterdir()}
+    assert {*tmp_path.iterdir()} <= {path}
+    assert len(read(kind, path)[0]) == 20_000

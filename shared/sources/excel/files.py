@@ -28,7 +28,6 @@ from shared.workspace import Workspace, literal
 __all__ = ["ExcelFiles"]
 
 _LONGEST_LINE: Final = 1 << 28  # bytes: 16,384 cells with a text of 32,767 characters would be longer than any line is
-_CHECKED: Final = 1000  # rows between two looks at the time
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,12 +126,15 @@ class ExcelFiles:
 
     def _sheets_of_all(self, workspace: Workspace) -> Iterator[_Part]:
         first: _Part | None = None
-        for file in self._find(self._path):
+        files = self._find(self._path)
+        for file in files:
             with open_workbook(file, workspace.folder, workspace.check_time) as book:
                 for name in _chosen(book, self._sheets, file.name):
                     part = self._part(workspace, file, book, name, first)
                     first = first or part
                     yield part
+        for file in files:
+            file.check_unchanged()
 
     def _part(self, workspace: Workspace, file: InputFile, book: Book, name: str, first: _Part | None) -> _Part:
         place = f"{file.name}, sheet {name}"
@@ -227,9 +229,7 @@ def _write(workspace: Workspace, part: _Part, table: Table, columns: Sequence[Co
     with writing(workspace.folder), part.path.open("w", encoding="utf-8", newline="") as out:
         # All in quotes: with other settings Python 3.11 leaves a carriage return bare.
         rows = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        for count, row in enumerate(table.rows()):
-            if count % _CHECKED == 0:
-                workspace.check_time()
+        for row in workspace.in_time(table.rows()):
             rows.writerow([row.number - part.offset, *writer.texts(row.cells)])
             part.last = row.number - part.offset
     part.types = {name: writer.seen[place] if table.width else set() for name, (place, _) in part.columns.items()}

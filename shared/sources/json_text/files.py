@@ -34,5 +34,6 @@ class JsonFiles(TextFiles[JsonSource]):
             refuse_zstd(file)
             refuse_other_kinds(file, "utf-8", wanted="JSON")
             with closing(text_blocks(file, "utf-8")) as blocks:
-                rows.add(json_records(blocks, file.name, find), values, Path(file.name).name)
+                found = workspace.in_time(json_records(blocks, file.name, find))
+                rows.add(found, values, Path(file.name).name)
             rows.flush(file_values(self._source.columns, file.name))

@@ -36,6 +36,7 @@ class _Part:
     """One file.
 
     Attributes:
+        file: The file, as it was found.
         name: As messages show it.
         path: Where DuckDB reads it.
         types: Column -> its SQL type.
@@ -45,6 +46,7 @@ class _Part:
         copied: It is a copy in the folder of the workspace.
     """
 
+    file: InputFile
     name: str
     path: Path
     types: Mapping[str, str]
@@ -98,6 +100,8 @@ class ParquetFiles:
             _load(workspace, part, columns)
             if part.copied:
                 part.path.unlink()
+        for part in self._parts:
+            part.file.check_unchanged()
         self._parts = ()
 
     def _files(self) -> tuple[InputFile, ...]:
@@ -130,7 +134,14 @@ def _part(workspace: Workspace, number: int, file: InputFile, columns: Sequence[
     for name, found, sql in _fields(workspace, path, types, columns):
         known[name], values[name] = found if isinstance(found, Known) else f"{file.name}: {found}", sql
     return _Part(
-        name=file.name, path=path, types=types, known=known, values=values, partitions=partitions, copied=copied
+        file=file,
+        name=file.name,
+        path=path,
+        types=types,
+        known=known,
+        values=values,
+        partitions=partitions,
+        copied=copied,
     )
 
 

@@ -1,0 +1,84 @@
+"""Files that change while they are read: the run ends, in every kind of source."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+
+from shared.errors import UserError
+from shared.sources import SourceContext, open_source
+from shared.workspace import Workspace
+from tests.contract.source_kinds import KINDS, Kind, rows
+from tests.contract.test_sources import defined
+
+CHANGED = r"changed while it was read.*nothing is written"
+
+
+class Changing(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A storage in which somebody writes a file anew, or removes it, as soon as it is opened."""
+
+    protocol = "changing"
+    cachable = False
+
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self._action = action
+
+    def open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        opened = super().open(path, mode, **options)
+        if self._action == "remove":
+            Path(path).unlink()
+        elif self._action == "write":
+            before = Path(path).stat()
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
+        return opened
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return KINDS[request.param]
+
+
+@pytest.mark.parametrize("action", ["write", "remove"])
+def test_a_remote_file_that_changes_ends_the_run(kind: Kind, tmp_path: Path, action: str) -> None:
+    """By its version (ETag, size or time) as its storage tells it."""
+    path = tmp_path / f"source{kind.ending}"
+    kind.write(path, rows(3))
+    definition = defined(kind, path)
+    source = definition.source.model_copy(update={"path": f"changing://{path}"})
+    opened = open_source(
+        source, SourceContext(open_url=lambda url: (Changing(action), url.removeprefix("changing://")))
+    )
+    with Workspace.open() as workspace, pytest.raises(UserError, match=rf"{CHANGED}|does not exist|No such file"):
+        opened.load(workspace)
+
+
+def test_a_remote_file_that_stays_is_read(kind: Kind, tmp_path: Path) -> None:
+    """The same storage, when nobody writes."""
+    path = tmp_path / f"source{kind.ending}"
+    kind.write(path, rows(3))
+    source = defined(kind, path).source.model_copy(update={"path": f"changing://{path}"})
+    opened = open_source(source, SourceContext(open_url=lambda url: (Changing(""), url.removeprefix("changing://"))))
+    with Workspace.open() as workspace:
+        opened.load(workspace)
+        assert workspace.query("SELECT count(*) FROM source_raw") == [(3,)]
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_file_that_changes_between_its_description_and_its_reading_ends_the_run(
+    tmp_path: Path, *, in_place: bool
+) -> None:
+    """Parquet files are looked at before any row is read: another program may have written them since then."""
+    kind = KINDS["parquet"]
+    path = tmp_path / "source.parquet"
+    kind.write(path, rows(3))
+    source = open_source(defined(kind, path).source, SourceContext())
+    with Workspace.open(readable=source.readable if in_place else ()) as workspace:
+        source.columns(workspace)
+        kind.write(path, rows(4))
+        with pytest.raises(UserError, match=CHANGED):
+            source.load(workspace)
