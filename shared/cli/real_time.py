@@ -26,7 +26,7 @@ BATCH = 500  # events at once: what the Event Hubs trigger hands over at most, u
 Item = TypeVar("Item")
 
 
-def feed(app: App, name: str, files: Sequence[str], partition: str | None = None) -> EventsSummary:
+def feed(app: App, name: str, *files: str, partition: str | None = None) -> EventsSummary:
     """Put the events of files through one sync's listener.
 
     Args:

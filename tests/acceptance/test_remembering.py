@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from shared.cli.real_time import feed
 from shared.errors import UnsafePlanError
 from shared.jobs import RunState
 from shared.jobs.batch.remembering import Remembering
@@ -513,4 +514,48 @@ def test_a_lost_answer_to_a_guarded_write_is_not_an_edit_for_ever(here: World) -
     source(here, row("1", "One", "Bern"))
     assert here.run().updated.done == 1
     assert held(here)["1"]["address1_city"] == "Bern"
+    idle(here)
+
+
+# -- Beside real time ------------------------------------------------------------------------------------------------
+
+
+def test_a_sync_that_remembers_stands_beside_one_that_listens(here: World) -> None:
+    """Two definitions: events write their column and drop nothing; the batch keeps edits, and marks and returns."""
+    listener = accounts(sync_behaviour={"new": "insert"})
+    listener["source"] = {"type": "events", "columns": [{"name": "number"}, {"name": "name"}]}
+    listener["destination"]["mappings"] = listener["destination"]["mappings"][:2]
+    listener["listener"] = {"name": "live"}
+    batch = accounts(
+        sync_behaviour={
+            "new": "ignore", "dropped": "deactivate", "returned": "reactivate", "dropped_scope": "own",
+            "safety": _LIMITLESS,
+        }
+    )  # fmt: skip
+    del batch["destination"]["mappings"][1]
+    batch["destination"]["mappings"][1]["write"] = "unless_edited"
+    here.define(listener, "live")
+    here.define(batch)
+    here.create("accounts", {"accountnumber": "other", "name": "made by a person"})
+
+    def send(number: str, name: str) -> None:
+        path = here.folder / "events.ndjson"
+        path.write_text(json.dumps({"number": number, "name": name}) + "\n", "utf-8")
+        assert feed(here.app, "live", str(path)).dead_letters == 0
+
+    send("1", "one")
+    source(here, row("1", city="Bern"))
+    here.run()
+    edit(here, "1", address1_city="Basel")
+    send("1", "uno")
+    source(here, row("1", city="Rome"))
+    assert here.run().edited == 0
+    assert (held(here)["1"]["name"], held(here)["1"]["address1_city"]) == ("uno", "Basel")
+    source(here)
+    assert here.run().deactivated.done == 1
+    assert {number: record["statecode"] for number, record in held(here).items()} == {"1": 1, "other": 0}
+    send("1", "un")
+    source(here, row("1", city="Basel"))
+    assert here.run().reactivated.done == 1
+    assert (held(here)["1"]["name"], held(here)["1"]["statecode"]) == ("un", 0)
     idle(here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -20,7 +21,10 @@ _SINGLE_OBJECT: Final = b"\xc3\x01"  # Avro specification, "Single-object encodi
 _FINGERPRINT: Final = 8
 # What serializers put before the record. Confluent: a zero byte, and the schema's number. Event Hubs' first one: a
 # format of four zero bytes, and the schema's id of 32 characters. (Its later one has the id in the content type.)
-_PREFIXES: Final = {AvroEncoding.CONFLUENT: (b"\0", 5), AvroEncoding.EVENT_HUBS: (b"\0\0\0\0", 36)}
+_PREFIXES: Final = {
+    AvroEncoding.EVENT_HUBS: (re.compile(rb"\0{4}[0-9A-Za-z]{32}"), 36),
+    AvroEncoding.CONFLUENT: (re.compile(rb"\0.{4}", re.DOTALL), 5),
+}
 _SCHEMAS_AT_HAND: Final = 64
 
 
@@ -81,8 +85,8 @@ def _schema(text: bytes) -> Schema:
 def _bare(body: bytes, encoding: AvroEncoding, schema: Schema) -> bytes:
     """The record's bytes, without what a serializer put before them."""
     if encoding in _PREFIXES:
-        begin, size = _PREFIXES[encoding]
-        if len(body) < size or not body.startswith(begin):
+        prefix, size = _PREFIXES[encoding]
+        if not prefix.match(body):
             raise AvroError(f"it does not begin with the prefix that topic.encoding: {encoding.value} says")
         return body[size:]
     single = body.startswith(_SINGLE_OBJECT)
@@ -110,9 +114,7 @@ def _alone(data: bytes, schema: Schema) -> Any:
 
 def _hint(data: bytes) -> str:
     """A schema registry's prefix is the most common reason for bytes that do not fit."""
-    begins = [
-        encoding.value for encoding, (begin, size) in _PREFIXES.items() if data.startswith(begin) and len(data) >= size
-    ]
-    if not begins:
-        return ""
-    return f"; if a schema registry's serializer wrote it, set topic.encoding to {begins[-1]}"
+    for encoding, (prefix, _) in _PREFIXES.items():
+        if prefix.match(data):
+            return f"; if a schema registry's serializer wrote it, set topic.encoding to {encoding.value}"
+    return ""

@@ -106,6 +106,8 @@ GOOD = container(CUSTOMER, [ONE, OTHER])
         (binary(CUSTOMER, ONE), CUSTOMER, {"encoding": "single_object"}, "does not have the single-object encoding"),
         (binary(CUSTOMER, OTHER), CUSTOMER, {"encoding": "confluent"}, "does not begin with the prefix"),
         (b"\0\0\0\0\x07" + binary(CUSTOMER, ONE), CUSTOMER, {}, "set topic.encoding to confluent"),
+        (b"\0\0\0\0\x07" + binary(CUSTOMER, OTHER | {"name": "x" * 99}), CUSTOMER, {}, "set topic.encoding to confluent"),
+        (b"\0\0\0\0\x07" + REGISTRY_ID, CUSTOMER, {"encoding": "event_hubs"}, "does not begin with the prefix"),
         (b"\0\0\0\0" + REGISTRY_ID + binary(CUSTOMER, ONE), CUSTOMER, {}, "set topic.encoding to event_hubs"),
     ],
 )  # fmt: skip
