@@ -135,11 +135,9 @@ class _Checking:
                 size = int(schema["size"])
                 facts = _Facts(size, int(not size), 1)
                 return self._define(schema, self._valued(schema, _of(schema, "size")), facts)
-            case str(name) if name in _SIZES:
+            case name:
                 self._name(name)
                 return self._valued(schema, {"type": name})
-            case inner:
-                return self.type(inner)
 
     def _name(self, name: str) -> Any:
         if name in _SIZES:

@@ -49,10 +49,7 @@ def _float(value: float, _: Mapping[str, Any]) -> Decimal | Unusable:
 
 
 def _as_float(value: float) -> float:
-    try:
-        (found,) = struct.unpack("<f", struct.pack("<f", value))
-    except OverflowError:  # rounded up beyond the largest float
-        return math.inf
+    (found,) = struct.unpack("<f", struct.pack("<f", value))
     return float(found)
 
 
@@ -82,10 +79,7 @@ def _moment(value: int, _: Mapping[str, Any], *, unit: int, zone: str) -> str | 
 
 
 def _time(value: int, _: Mapping[str, Any], *, unit: int) -> str | Unusable:
-    try:
-        since = _counted(value, unit)
-    except OverflowError:
-        return _NO_TIME
+    since = _counted(value, unit)
     if not timedelta() <= since < _DAY:
         return _NO_TIME
     return (_EPOCH + since).time().isoformat(timespec=_spec(unit))

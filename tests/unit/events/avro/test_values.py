@@ -80,6 +80,8 @@ def test_a_value_has_the_text_that_json_would_give_it(type_: Any, given: Any, te
         (logical("long", "timestamp-micros"), 2**63 - 1, "outside the years"),
         (logical("int", "time-millis"), 86_400_000, "outside one day"),
         (logical("int", "time-millis"), -1, "outside one day"),
+        (logical("long", "time-micros"), -(2**63), "outside one day"),
+        (logical("long", "time-micros"), 2**63 - 1, "outside one day"),
         (logical("bytes", "decimal", precision=9_000, scale=2), b"\x7f" * 2_000, "more than 4,300 digits"),
         ({"type": "array", "items": "bytes"}, [b"x"], "bytes"),
     ],
