@@ -53,4 +53,5 @@ def fetch_text(root: Element) -> str:
     """A query as text."""
     from xml.etree.ElementTree import tostring  # noqa: PLC0415 - see above
 
-    return tostring(root, encoding="unicode")
+    # The library leaves a carriage return in a text as it is, and reading it gives a line feed.
+    return tostring(root, encoding="unicode").replace("\r", "&#13;")

@@ -111,6 +111,14 @@ def test_queries_filter_order_limit_count_and_page(result: dict[str, Any]) -> No
     assert result["pages"] == [names[:5], names[5:10], names[10:]]
 
 
+def test_fetch_xml_is_paged_by_the_cookie(result: dict[str, Any]) -> None:
+    """The client reads the annotation as that of the real service, and asks for each page with it."""
+    assert [row["name"] for row in result["fetched"]["value"]] == [f"Row {number:02}" for number in range(1, 13)]
+    paging = result["fetchedPage"]["PagingInfo"]
+    assert (paging["page"], paging["nextPage"]) == (1, 2)
+    assert paging["cookie"].startswith("&lt;cookie page=&quot;1&quot;&gt;&lt;accountid last=&quot;{")
+
+
 def test_metadata_and_functions_answer(result: dict[str, Any]) -> None:
     """WhoAmI, an entity definition and the CSDL document."""
     assert set(result["whoAmI"]) >= {"UserId", "BusinessUnitId", "OrganizationId"}

@@ -7,7 +7,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -245,7 +245,9 @@ def _load(folder: _Folder, name: str) -> Loaded | LoadedConnection:
             line=before.count(b"\n") + 1,
             column=error.start - before.rfind(b"\n"),
         )
-        return Loaded(name=stem(name), file=file, definition=None, problems=(problem,))
+        # What can be read of it tells whether it is a connection.
+        found = loaded(read_definition(content.decode("utf-8-sig", "replace"), file=file), file)
+        return replace(found.refused([problem]), name=stem(name))
     return loaded(read_definition(text, file=file), file)
 
 

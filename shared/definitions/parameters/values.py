@@ -197,7 +197,11 @@ def in_url(text: str, values: Mapping[str, ParameterValue]) -> str:
 
 def in_xml(text: str, values: Mapping[str, ParameterValue]) -> str:
     """Put parameters into XML, as attribute values or text: what has a meaning in XML is escaped."""
-    return _filled(text, values, lambda value: html.escape(shown(value)))
+    return _filled(text, values, lambda value: html.escape(shown(value)).translate(_WHITE_SPACE))
+
+
+# In an attribute, a reader of XML takes them for blanks.
+_WHITE_SPACE: Final = str.maketrans({"\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
 
 
 _JSON_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)

@@ -155,6 +155,12 @@ while (page.oDataNextLink) {
   page = await api.retrieveMultiple({ collection: "accounts", select: ["name"], maxPageSize: 5 }, page.oDataNextLink);
   result.pages.push(page.value.map((row) => row.name));
 }
+// FetchXML: the client takes the paging cookie out of the annotation by itself.
+const fetchXml =
+  "<fetch count='5'><entity name='account'><attribute name='name'/><filter><condition attribute='name' " +
+  "operator='begins-with' value='Row '/></filter><order attribute='name'/></entity></fetch>";
+result.fetched = await api.fetchAll({ collection: "accounts", fetchXml, includeAnnotations: "*" });
+result.fetchedPage = await api.fetch({ collection: "accounts", fetchXml, includeAnnotations: "*" });
 result.undone = await api.retrieveMultiple({ collection: "accounts", select: ["name"], filter: "name eq 'Undone'" });
 result.count = await api.count({ collection: "accounts", filter: rows });
 result.tasks = await api.retrieveMultiple({

@@ -205,6 +205,14 @@ def test_a_definition_with_a_broken_connection_names_the_mistake(tmp_path: Path)
         here.connection("crm")
 
 
+def test_a_connection_that_is_not_text_is_no_sync_either(tmp_path: Path) -> None:
+    """The byte has its place."""
+    (tmp_path / "crm.yaml").write_bytes(CRM.encode() + b"description: \xff\n")
+    here = repository(tmp_path)
+    assert here.loaded() == ()
+    assert problems(here) == [("crm.yaml", 10, 14, "", "a definition is UTF-8 text, but this byte is not valid UTF-8")]
+
+
 def test_two_connections_cannot_have_one_name(tmp_path: Path) -> None:
     """Which one is meant is not known."""
     here = repository(tmp_path, a=CRM, b=CRM)
