@@ -50,7 +50,7 @@ class DelimitedFiles(TextFiles[DelimitedSource]):
 
     def lines(self, rows: Collection[int], workspace: Workspace) -> Mapping[int, RowLine]:
         """The lines on which rows that were loaded begin; see `row_lines`."""
-        return row_lines(self._find(self._path), self._source, rows, workspace)
+        return row_lines(self._find(self._path), self._source, frozenset(rows), workspace)
 
 
 @dataclass(frozen=True, slots=True)
