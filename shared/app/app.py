@@ -40,10 +40,12 @@ from shared.jobs import (
     run_batch,
 )
 from shared.jobs.batch.disk_need import expected_disk
+from shared.jobs.batch.watermarking import set_by_person
 from shared.jobs.validation import online_problems
 from shared.redaction import register_secret
 from shared.settings import Settings, environment, reach_directly
 from shared.sources import Source, completed, open_source
+from shared.sources.watermarks.marks import Mark
 from shared.state import RunRecord, StateStore
 from shared.telemetry import configure
 from shared.transform import check_expressions
@@ -226,6 +228,18 @@ class App:
         last = self.state.last_run(name)
         with self._located(definition), self._tools(definition, values, keep, progress, last) as tools:
             return run_batch(job, tools)
+
+    def watermark(self, name: str) -> str | None:
+        """How far the source of a sync has been read: a value of its column; None for nothing."""
+        mark = Mark.read(self.state.watermark(self.definition(name).name))
+        return mark.value if mark else None
+
+    def set_watermark(
+        self, name: str, value: str | None, parameters: Mapping[str, ParameterValue] | None = None
+    ) -> None:
+        """Give a sync another watermark, or none; see `set_by_person` for what it raises."""
+        definition = self.definition(name)
+        set_by_person(definition, self.parameters(definition, parameters or {}), self.state, value)
 
     def expected_disk(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> int:
         """Bytes of temporary disk that a run is expected to use; the least where it cannot be told before it begins."""

@@ -35,6 +35,8 @@ from shared.cli.progress import Bars
 from shared.cli.run_tables import SHORT_ID, error_report, next_lines, whole_run, written_lines
 from shared.cli.stopping import Stopping
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
+from shared.errors import UserError
+from shared.views.errors import error_json
 from shared.views.listeners import listener_warnings
 from shared.views.next_steps import command_line
 from shared.views.plan_files import PlanFile
@@ -149,7 +151,7 @@ def run(
 
     output, typed = output_of(context, as_json), given(parameters)
     saved = PlanFile.read(plan_file, sync=name) if plan_file else None
-    approved = ApprovedPlan(checksum=saved.checksum, id=saved.id) if saved else None
+    approved = ApprovedPlan(checksum=saved.checksum, id=saved.id, watermark=saved.watermark) if saved else None
     repeated = {**(saved.given_values() if saved else {}), **typed}
     options = RunOptions(force=force, approved=approved, given=repeated, values=values)
     overrides = {**(saved.values() if saved else {}), **typed}
@@ -217,6 +219,29 @@ def errors(
     files = write_files(csv, error_files(state, record.run_id)) if csv else []
     report = RunReport.of(record, state, files)
     output.result(report.to_json(), *error_report(report))
+    return 0
+
+
+@program.command()
+def watermark(
+    context: typer.Context,
+    name: Name,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget it: the next run reads all rows.")] = False,
+    value: Annotated[
+        str | None, typer.Option("--set", metavar="VALUE", help="Let the next run begin at this value of the column.")
+    ] = None,
+    parameters: Given = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show how far the source of a sync has been read, or change it."""
+    output, app = output_of(context, as_json), frame.opened()
+    if reset and value is not None:
+        raise UserError("write --reset or --set VALUE, not both")
+    if reset or value is not None:
+        app.set_watermark(name, value, given(parameters))
+    found = app.watermark(name)
+    said = f"The next run of {name} begins at {found}." if found else f"The next run of {name} reads all rows."
+    output.result({"sync": name, "watermark": found}, Text(said))
     return 0
 
 

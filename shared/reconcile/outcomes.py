@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.reconcile.plan import PlanAction
+from shared.transform.rules import ErrorType
 from shared.workspace import NewTable, Table, json_rows, literal
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "FAILED_CHANGES",
     "KEEP_OUTCOMES",
     "OUTCOMES",
+    "UNSETTLED_ROWS",
     "Result",
     "adopted_updates_query",
     "changes_count_query",
@@ -64,6 +66,13 @@ FAILED_CHANGES: Final = f"""(
 EDITED_CHANGES: Final = f"""(
     SELECT c._row, c._id FROM outcomes o JOIN changes c USING (_change) WHERE o.result = {literal(Result.EDITED)})"""
 """SQL of a table: the changes that were not made, because the record was changed after it was compared."""
+
+UNSETTLED_ROWS: Final = f"""
+SELECT c._row FROM changes c LEFT JOIN outcomes o USING (_change)
+WHERE c._row IS NOT NULL AND coalesce(o.result, '') NOT IN ({literal(Result.APPLIED)}, {literal(Result.ADOPTED)})
+UNION ALL
+SELECT _row FROM source_errors WHERE error = {literal(ErrorType.PARENT_FAILED)}""".strip()
+"""SQL of the rows of the source that another run must see again: their changes were not made, or wait for others."""
 
 
 def changes_query(condition: str = "true") -> str:

@@ -99,6 +99,12 @@ class PlanFile(_File):
         """The parameters that were given with the command that made the plan."""
         return {name: _read(value) for name, value in self.given.items()}
 
+    @property
+    def watermark(self) -> str | None:
+        """Where the plan began to read; None where its sync has no watermark."""
+        kept = self.plan.get("watermark")
+        return kept if isinstance(kept, str) else None
+
     def to_text(self) -> str:
         """The file's text."""
         return in_json(self.model_dump_json(indent=2)) + "\n"

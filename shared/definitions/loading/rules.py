@@ -13,6 +13,7 @@ from shared.definitions.loading.environment_rules import NO_ENVIRONMENT, environ
 from shared.definitions.loading.located import PathProblem, close_to
 from shared.definitions.loading.mark_rules import marks, scopes, written
 from shared.definitions.loading.source_rules import own_columns, own_types, source_problems
+from shared.definitions.loading.watermark_rules import watermarks
 from shared.definitions.loading.yaml_loader import Path
 from shared.entities import CHANGED_BY_MESSAGES
 
@@ -256,4 +257,5 @@ _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     written,
     scopes,
     marks,
+    watermarks,
 )

@@ -28,6 +28,8 @@ from shared.definitions.models.sources import (
     Source,
     SourceModel,
     SqlSource,
+    Watermark,
+    WatermarkedSource,
 )
 from shared.definitions.models.sync import (
     ChangedWhen,
@@ -98,6 +100,8 @@ __all__ = [
     "SyncDefinition",
     "Topic",
     "TypedColumn",
+    "Watermark",
+    "WatermarkedSource",
     "WriteOptions",
     "WritePolicy",
 ]

@@ -25,6 +25,8 @@ __all__ = [
     "Seconds",
     "Sql",
     "Text",
+    "WithUnit",
+    "seconds",
     "shape_of",
 ]
 
@@ -111,11 +113,11 @@ def seconds(value: object) -> object:
     return number
 
 
-_WithUnit = Annotated[str, Field(pattern=r"^\s*[0-9]+(\.[0-9]+)?\s*[smhSMH]\s*$")]
+WithUnit = Annotated[str, Field(pattern=r"^\s*[0-9]+(\.[0-9]+)?\s*[smhSMH]\s*$")]
 Seconds = Annotated[
     float,
     Field(gt=0, allow_inf_nan=False),
-    BeforeValidator(seconds, json_schema_input_type=Annotated[float, Field(gt=0)] | _WithUnit),
+    BeforeValidator(seconds, json_schema_input_type=Annotated[float, Field(gt=0)] | WithUnit),
 ]
 
 

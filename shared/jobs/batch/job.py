@@ -23,10 +23,12 @@ class ApprovedPlan:
     Attributes:
         checksum: The plan's checksum.
         id: Identifies the saved plan, so that it is applied once; empty where it was not saved.
+        watermark: Where the plan began to read, as the state store had it; None where the sync has no watermark.
     """
 
     checksum: str
     id: str = ""
+    watermark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
+from itertools import chain
 
 from shared.definitions import Strategy, SyncDefinition, in_odata
 from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, RequestRefused, UserError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.remembering import Remembering, remembering_steps
+from shared.jobs.batch.watermarking import Watermarking
 from shared.jobs.outcomes import make_outcomes
 from shared.jobs.progress import Phase
 from shared.jobs.referencing import read_references
@@ -31,15 +33,17 @@ class Prepared:
         entity: The metadata of the target's table.
         columns: The target columns.
         memory: The ledger; None where the sync keeps none.
+        watermark: How far the source has been read; None where the sync has no watermark.
     """
 
     entity: EntityMetadata
     columns: Sequence[TargetColumn]
     memory: Remembering | None
+    watermark: Watermarking | None
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know about the run."""
-        return self.memory.notes() if self.memory else ()
+        return tuple(chain.from_iterable(each.notes() for each in (self.memory, self.watermark) if each))
 
 
 def completed_job(job: BatchJob, tools: Tools, workspace: Workspace) -> BatchJob:
@@ -70,13 +74,14 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
     entity = tools.dataverse.tables_of(job.definition)
     steps = _steps(job.definition, entity, started, workspace)
     memory = Remembering.of(job.definition, entity, steps.columns, tools.state)
-    preparation = _Preparation(job=job, tools=tools, workspace=workspace, steps=steps, memory=memory)
+    watermark = Watermarking.of(job, tools)
+    preparation = _Preparation(job, tools, workspace, steps=steps, memory=memory, watermark=watermark)
     for stage in Stage:
         preparation.begin(stage)
         for step in steps.of(stage):
             workspace.run(step)
     make_outcomes(workspace)
-    return Prepared(entity=entity, columns=steps.columns, memory=memory)
+    return Prepared(entity=entity, columns=steps.columns, memory=memory, watermark=watermark)
 
 
 def explained(definition: SyncDefinition, entity: EntityMetadata, *, started: datetime) -> tuple[Step, ...]:
@@ -110,7 +115,7 @@ def _records(workspace: Workspace) -> int:
     return int(workspace.query("SELECT coalesce(max(_seq), 0) FROM current")[0][0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Preparation:
     """What a run does between the stages of its SQL."""
 
@@ -119,6 +124,7 @@ class _Preparation:
     workspace: Workspace
     steps: RunSteps
     memory: Remembering | None
+    watermark: Watermarking | None
 
     def begin(self, stage: Stage) -> None:
         """Do what comes before the steps of a stage: `source_raw` and `current` are filled without SQL of the run."""
@@ -144,6 +150,8 @@ class _Preparation:
 
     def _load(self) -> None:
         self.workspace.bind(self.job.parameters)
+        if self.watermark:
+            self.watermark.begin()
         self.tools.source.load(self.workspace)
 
     def _resolve(self) -> None:

@@ -56,6 +56,7 @@ class PlanReport:
     errors: tuple[ErrorRow, ...]
     notes: tuple[str, ...] = ()
     files: tuple[tuple[str, bytes], ...] = ()
+    watermark: str | None = None
     requests: int
     elapsed_seconds: float
 
@@ -89,6 +90,7 @@ class PlanReport:
             "notes": list(self.notes),
             "left_out": left_out(self.errors),
             "cause": self.cause,
+            "watermark": self.watermark,
             "checksum": self.plan.checksum,
             "sample": [change.to_json() for change in self.sample],
             "errors": [error.to_json() for error in self.errors],
@@ -124,6 +126,7 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
             errors=errors,
             files=tuple(reporting.files(workspace, f"plan_{job.definition.name}")) if options.files else (),
             notes=(*prepared.notes(), *left_out_warnings(source, errors)),
+            watermark=prepared.watermark.kept if prepared.watermark else None,
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
         )
@@ -217,6 +220,9 @@ class _Run:
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._keep(workspace)
+        # Last: a run that dies before this reads the same rows again.
+        if prepared.watermark and (moved := prepared.watermark.moved(workspace)) is not None:
+            self.log.move_watermark(moved)
         return summary
 
     def _keep(self, workspace: Workspace) -> RunSummary:

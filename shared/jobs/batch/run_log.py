@@ -76,6 +76,16 @@ class RunLog:
         for name, data in files:
             self._keep_file(name, data)
 
+    def move_watermark(self, value: str) -> None:
+        """Keep how far the source has been read, and wait for a state store that is away.
+
+        A run that has lost its lease to another one changes nothing.
+        """
+        self._patiently(lambda: self._moved(value))
+
+    def _moved(self, value: str) -> None:
+        self.state.set_watermark(self.definition.name, value, fence=self.fence)
+
     def _keep_file(self, name: str, data: bytes) -> None:
         self._patiently(lambda: self.state.put_file(self.run_id, name, data))
 

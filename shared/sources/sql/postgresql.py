@@ -18,6 +18,7 @@ from shared.sources.sql.batches import Batches
 from shared.sources.sql.readers import Reader, exact
 from shared.sources.sql.statements import Bound, Statements, type_of
 from shared.sources.sql.types import Found, of_postgresql
+from shared.sources.watermarks.marks import Scale
 
 __all__ = ["PostgresqlReader"]
 
@@ -66,6 +67,10 @@ class PostgresqlReader(Reader):
         sql = str(asked.compile(dialect=connection.dialect)).replace("%", "%%")  # the driver reads %s as a value
         driver: Any = connection.connection.driver_connection
         driver.cursor().execute(f"COPY ({sql}\n) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')", stream=batches)
+
+    def _compared(self, name: str, scale: Scale) -> str:
+        """By characters, in whatever way the database orders texts."""
+        return f'{name} COLLATE "C"' if scale is Scale.TEXT else name
 
     def canceller(self, connection: Connection) -> Callable[[], object] | None:
         """A second connection asks the server."""

@@ -8,13 +8,17 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from shared.definitions.models import TypedColumn
+from shared.definitions.models import ColumnType, TypedColumn
 from shared.sources.sql.batches import Batches
 from shared.sources.sql.statements import Statements, table_of
 from shared.sources.sql.types import Found, of_driver, of_sqlalchemy, of_sqlite
+from shared.sources.typed import Known
+from shared.sources.watermarks.marks import Scale
 
-__all__ = ["Reader", "SqliteReader", "exact"]
+__all__ = ["WATERMARK", "Reader", "SqliteReader", "exact"]
 
+WATERMARK: Final = "dynamics_sync_watermark"
+"""The name of the value that a read starts at, beside those of the parameters."""
 _ROWS: Final = 500  # fetched at once: they are Python values for a moment, and each may have long texts
 # What makes the next transaction read-only; PostgreSQL has an option of its own, and a SQLite file is opened so.
 _READ_ONLY: Final = {"mysql": "SET SESSION TRANSACTION READ ONLY", "oracle": "SET TRANSACTION READ ONLY"}
@@ -63,6 +67,29 @@ class Reader:
             for rows in result.partitions():
                 batches.add(rows)
 
+    def scale(self, column: TypedColumn, known: Known) -> Scale | None:
+        """How the values of a watermark's column are ordered; None where they cannot be a watermark."""
+        match known.type:
+            case ColumnType.NUMBER:
+                return Scale.NUMBER
+            case ColumnType.DATE:
+                return Scale.DAY if column.sql_type == "DATE" else Scale.TIME
+            case ColumnType.TEXT:
+                return Scale.TEXT
+        return None
+
+    def past(self, name: str, scale: Scale) -> str:
+        """The condition that a row is past the watermark, or has no value; the value is bound as `@WATERMARK`.
+
+        Args:
+            name: The quoted name of the column.
+            scale: What it holds.
+        """
+        return f"{self._compared(name, scale)} >= @{WATERMARK} OR {name} IS NULL"
+
+    def _compared(self, name: str, scale: Scale) -> str:  # noqa: ARG002 - some databases order texts in their own way
+        return name
+
     def canceller(self, connection: Connection) -> Callable[[], object] | None:
         """What stops a statement from another thread; None where the driver has nothing for it."""
         driver: Any = connection.connection.driver_connection
@@ -98,6 +125,20 @@ class SqliteReader(Reader):
         connection.exec_driver_sql(f"CREATE TEMP VIEW source_described AS {compiled}")
         declared = connection.exec_driver_sql("SELECT type FROM pragma_table_info('source_described')").scalars()
         yield from ((name, of_sqlite(kind)) for name, kind in zip(names, declared, strict=True))
+
+    def scale(self, column: TypedColumn, known: Known) -> Scale | None:
+        """Numbers are numbers; anything else is compared as the text that it is."""
+        if known.type is ColumnType.BOOL:
+            return None
+        return Scale.NUMBER if ColumnType.NUMBER in {known.type, column.type} else Scale.TEXT
+
+    def past(self, name: str, scale: Scale) -> str:
+        """Values of another kind than the watermark have no order with it: such rows are always read."""
+        kinds = "'integer', 'real'" if scale is Scale.NUMBER else "'text'"
+        return f"{super().past(name, scale)} OR typeof({name}) NOT IN ({kinds})"
+
+    def _compared(self, name: str, scale: Scale) -> str:
+        return f"{name} COLLATE BINARY" if scale is Scale.TEXT else name
 
     def canceller(self, connection: Connection) -> Callable[[], object] | None:
         """SQLite's own interrupt."""

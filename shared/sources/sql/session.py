@@ -16,11 +16,12 @@ from shared.errors import SDK_MISREADS, SyncError, UserError
 from shared.sources.sql.addresses import engine_of, url_of
 from shared.sources.sql.batches import Batches
 from shared.sources.sql.postgresql import PostgresqlReader
-from shared.sources.sql.readers import Reader, SqliteReader
+from shared.sources.sql.readers import WATERMARK, Reader, SqliteReader
 from shared.sources.sql.refusals import refusal
-from shared.sources.sql.statements import Statements
+from shared.sources.sql.statements import Bound, Statements
 from shared.sources.sql.types import refused_or_known
 from shared.sources.typed import Known
+from shared.sources.watermarks.marks import Scale
 from shared.workspace import Workspace
 
 __all__ = ["Session", "with_session"]
@@ -86,6 +87,22 @@ class Session:
     def found(self, statements: Statements) -> Mapping[str, Known | str]:
         """Column -> what is known of it, or why it cannot be read."""
         return refused_or_known(self._reader.found(self._opened, statements), statements.name)
+
+    def scale(self, column: TypedColumn, known: Known) -> Scale | None:
+        """How the values of a watermark's column are ordered; None where they cannot be a watermark."""
+        return self._reader.scale(column, known)
+
+    def past(self, statements: Statements, name: str, start: Bound, scale: Scale) -> Statements:
+        """The statements for the rows that are past a watermark.
+
+        Args:
+            statements: For all rows.
+            name: The column of the watermark.
+            start: Its value.
+            scale: What it is.
+        """
+        own = self._engine.dialect.identifier_preparer.quote_identifier(name)
+        return statements.also(self._reader.past(own, scale), **{WATERMARK: start})
 
     def load(self, workspace: Workspace, statements: Statements, columns: Mapping[str, TypedColumn]) -> None:
         """Fill `source_raw` and `source_errors`.

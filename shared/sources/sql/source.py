@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.definitions.models import Column, SqlConnection, SqlSource, TypedColumn
 from shared.errors import UserError
 from shared.sources.context import SourceContext
-from shared.sources.typed import described, found_name
+from shared.sources.typed import Known, described, found_name
+from shared.sources.watermarks.marks import Mark, Scale, identity_of, start_of, watermark_column
+from shared.sources.watermarks.reached import reached_value
 from shared.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ class SqlRows:
         self._source = source
         self._context = context
         self._known: tuple[Column, ...] | None = None
+        self._mark: Mark | None = None
+        self._read: tuple[TypedColumn, Scale] | None = None
+        self.began_anew = False
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -52,20 +57,53 @@ class SqlRows:
         """
 
         def loading(session: Session) -> None:
-            columns, read = self._described(session)
+            columns, read, found = self._described(session)
             if self._known is not None and self._known != columns:
                 raise UserError(f"{session.label}: the types of its columns changed during the run; start it again")
-            session.load(workspace, self._statements(), read)
+            session.load(workspace, self._past(session, read, found), read)
 
         self._in_session(workspace, loading)
 
-    def _described(self, session: Session) -> tuple[tuple[Column, ...], dict[str, TypedColumn]]:
-        """The columns, and those that are read by their name in the database."""
+    def start_at(self, mark: Mark | None) -> None:
+        """Read only what is past a watermark, less the overlap; everything for None."""
+        self._mark = mark
+
+    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
+        """How far the source has been read; see `Watermarked.reached`."""
+        if self._read is None:
+            return None
+        column, scale = self._read
+        value = reached_value(workspace, column, scale, unsettled)
+        if value is None:
+            return None
+        return Mark(value=value, scale=scale, identity=identity_of(self._source, self._context.parameters))
+
+    def _described(
+        self, session: Session
+    ) -> tuple[tuple[Column, ...], dict[str, TypedColumn], Mapping[str, Known | str]]:
+        """The columns, those that are read by their name in the database, and what is known of each."""
         statements = self._statements()
         found = session.found(statements)
         columns = described(self._source, found, statements.name)
         read = (column for column in columns if isinstance(column, TypedColumn))
-        return columns, {found_name(column.name, found) or column.name: column for column in read}
+        return columns, {found_name(column.name, found) or column.name: column for column in read}, found
+
+    def _past(self, session: Session, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]) -> Statements:
+        """The statements for what is past the watermark, where there is one."""
+        statements, watermark = self._statements(), self._source.watermark
+        if watermark is None:
+            return statements
+        name, column = watermark_column(self._source, read)
+        known = found[name]
+        scale = session.scale(column, known) if isinstance(known, Known) else None
+        if scale is None:
+            raise UserError(f"source.watermark.column: {name} is a {column.type}; a number, a date or a text is needed")
+        self._read, mark = (column, scale), self._mark
+        identity = identity_of(self._source, self._context.parameters)
+        if mark is None or mark.identity != identity or mark.scale not in {"", scale}:
+            self.began_anew = mark is not None
+            return statements
+        return session.past(statements, name, start_of(mark, scale, watermark.overlap), scale)
 
     def _statements(self) -> Statements:
         from shared.sources.sql.statements import Statements  # noqa: PLC0415 - loads SQLAlchemy

@@ -36,12 +36,27 @@ def type_of(value: Bound) -> sa.types.TypeEngine[Any]:
         case float():
             return sa.Double()
         case Decimal():
-            return sa.Numeric()
+            return _Exact()
         case dt.datetime():
             return sa.DateTime(timezone=value.tzinfo is not None)
         case dt.date():
             return sa.Date()
     return sa.String()
+
+
+class _Exact(sa.types.TypeDecorator[Decimal]):
+    """A decimal number; SQLite has none, and gets the number that it would have kept."""
+
+    impl = sa.Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return sa.types.NullType() if dialect.name == "sqlite" else sa.Numeric()
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        if dialect.name != "sqlite" or value is None:
+            return value
+        return int(value) if value == value.to_integral_value() else float(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,6 +149,7 @@ class FakeApp:
     state: FakeState = field(default_factory=FakeState)
     asked: dict[str, Any] = field(default_factory=dict)
     tags: Iterator[int] = field(default_factory=itertools.count)
+    marks: dict[str, str | None] = field(default_factory=lambda: {"customers": "2024-01-31"})
 
     def definitions(self) -> tuple[Any, ...]:
         return ()
@@ -179,6 +180,13 @@ class FakeApp:
     def explain(self, name: str, parameters: Mapping[str, str]) -> tuple[Step, ...]:
         self._asked(name=name, parameters=parameters)
         return (Step("Shape the rows", "SELECT 1", "source.columns"),)
+
+    def watermark(self, name: str) -> str | None:
+        return self.marks.get(name)
+
+    def set_watermark(self, name: str, value: str | None, parameters: Mapping[str, str]) -> None:
+        self._asked(parameters=parameters)
+        self.marks[name] = value
 
     def _asked(self, **asked: Any) -> None:
         self.asked = asked
@@ -525,6 +533,19 @@ def test_explain_prints_each_step_as_sql(typed: Type) -> None:
     assert typed("explain", "customers", "--json").json["steps"] == [
         {"title": "Shape the rows", "origin": "source.columns", "sql": "SELECT 1"}
     ]
+
+
+def test_a_watermark_is_shown_set_and_reset(typed: Type, fake: FakeApp) -> None:
+    """Each form says where the next run begins; both at once are refused."""
+    assert typed("watermark", "customers").out == "The next run of customers begins at 2024-01-31.\n"
+    assert typed("watermark", "customers", "--set", "7", "-p", "region=South", "--json").json == {
+        "sync": "customers",
+        "watermark": "7",
+    }
+    assert fake.asked == {"parameters": {"region": "South"}}
+    assert typed("watermark", "customers", "--reset").out == "The next run of customers reads all rows.\n"
+    refused = typed("watermark", "customers", "--reset", "--set", "7")
+    assert (refused.code, "not both" in refused.err, fake.marks) == (1, True, {"customers": None})
 
 
 def test_runs_shows_the_log_newest_first(typed: Type) -> None:

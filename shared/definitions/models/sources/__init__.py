@@ -15,6 +15,7 @@ from shared.definitions.models.sources.json_text import JsonSource
 from shared.definitions.models.sources.parquet import ParquetSource
 from shared.definitions.models.sources.rest import RestColumn, RestSource
 from shared.definitions.models.sources.sql import SqlSource
+from shared.definitions.models.sources.watermark import Watermark, WatermarkedSource
 
 __all__ = [
     "KINDS",
@@ -33,6 +34,8 @@ __all__ = [
     "Source",
     "SourceModel",
     "SqlSource",
+    "Watermark",
+    "WatermarkedSource",
 ]
 
 Source = Annotated[

@@ -11,6 +11,7 @@ from shared.definitions.models.base import SYNC_NAME, DatabaseSql, Text
 from shared.definitions.models.names import names_in
 from shared.definitions.models.secrets import REFERENCE_REMEDY, ClientId, EnvironmentSecret, KeyVaultSecret
 from shared.definitions.models.sources.base import SelfDescribing
+from shared.definitions.models.sources.watermark import WatermarkedSource
 
 __all__ = ["SqlSource"]
 
@@ -24,7 +25,7 @@ def _named(value: str | KeyVaultSecret | EnvironmentSecret) -> str | KeyVaultSec
     return value
 
 
-class SqlSource(SelfDescribing):
+class SqlSource(SelfDescribing, WatermarkedSource):
     """A table, a view or a query of a database."""
 
     type: Literal["sql"] = Field(description="A database.")

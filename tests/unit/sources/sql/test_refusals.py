@@ -9,11 +9,13 @@ import sqlite3
 import threading
 import time
 import traceback
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from shared.definitions.models import ConnectionModel, EnvironmentSecret, SqlConnection, SqlSource
 from shared.errors import UserError
@@ -230,19 +232,32 @@ def test_a_read_leaves_nothing_open(database: Database) -> None:
     assert eventually_idle(database)
 
 
+@contextmanager
+def locked(database: Database) -> Iterator[Callable[[], object]]:
+    """Another connection holds a lock until it is told to give it back."""
+    engine = sa.create_engine(database.url.replace("postgresql:", "postgresql+pg8000:"), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")
+        yield connection.rollback
+    engine.dispose()
+
+
 def test_a_read_is_one_snapshot(database: Database) -> None:
     """Rows that are written while it is read are not in it."""
     database.run("CREATE TABLE t AS SELECT n AS number FROM generate_series(1, 3) n")
-    slow = "SELECT (SELECT count(*) FROM t) AS before, pg_sleep(1)::text AS pause, (SELECT count(*) FROM t) AS after"
+    # The description has no row and waits for nothing; the lock makes the read wait until the row is written.
+    waits = "SELECT pg_advisory_xact_lock_shared(1)::text AS lock, (SELECT count(*) FROM t) AS after"
+    with locked(database) as unlock:
 
-    def write() -> None:
-        reading = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'"
-        while not database.run(reading):
-            time.sleep(0.05)
-        database.run("INSERT INTO t VALUES (4)")
+        def write() -> None:
+            while not database.run("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                time.sleep(0.05)
+            database.run("INSERT INTO t VALUES (4)")
+            unlock()
 
-    writing = threading.Thread(target=write)
-    writing.start()
-    found, _ = read(database.url, query=slow)
-    writing.join()
-    assert found["before"] == found["after"] == [3]
+        writing = threading.Thread(target=write)
+        writing.start()
+        found, _ = read(database.url, query=waits)
+        writing.join()
+    assert found["after"] == [3]
+    assert database.run("SELECT count(*) FROM t") == [(4,)]

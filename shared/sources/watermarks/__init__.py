@@ -1,0 +1,1 @@
+"""Watermarks of sources that can be read from a place on."""

@@ -1,0 +1,187 @@
+"""Watermarks: how far a source has been read, as a value of one of its columns, and never of a clock.
+
+A watermark is a value that the source itself has given. The next read takes the rows from it on, itself included, so
+that rows with the same value are not lost; and those without a value.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Final, Protocol, runtime_checkable
+
+from shared.definitions.models import ParameterValue, TypedColumn, WatermarkedSource
+from shared.definitions.models.base import Language
+from shared.definitions.parameters import in_text
+from shared.errors import UserError
+from shared.sources.typed import found_name
+from shared.workspace import Workspace
+
+__all__ = ["Mark", "Scale", "Watermarked", "identity_of", "later", "start_of", "watermark_column"]
+
+Value = Decimal | dt.date | dt.datetime | str
+
+
+class Scale(StrEnum):
+    """What the values of a watermark's column are, and how they are ordered."""
+
+    NUMBER = "number"
+    DAY = "day"
+    TIME = "time"
+    """A moment, with the offset that it is written with, or without one."""
+    TEXT = "text"
+    """A text, ordered by its characters (Unicode code points)."""
+
+
+_WANTED: Final = {
+    Scale.NUMBER: "a number",
+    Scale.DAY: "a day such as 2024-01-31",
+    Scale.TIME: "a moment such as 2024-01-31T12:00:00",
+    Scale.TEXT: "a moment such as 2024-01-31T12:00:00, which an overlap needs",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A watermark as the state store keeps it.
+
+    Attributes:
+        value: A value of the column, as the source wrote it.
+        scale: What it is; empty where a person has set it.
+        identity: Of which source and column it is.
+    """
+
+    value: str
+    scale: str
+    identity: str
+
+    def to_text(self) -> str:
+        """The text that the state store keeps."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, text: str | None) -> Mark | None:
+        """Read what `to_text` wrote; None where nothing is kept, or it was reset."""
+        return cls(**json.loads(text)) if text else None
+
+
+@runtime_checkable
+class Watermarked(Protocol):
+    """A source that can be read from a watermark on."""
+
+    @property
+    def began_anew(self) -> bool:
+        """Whether `load` left out the watermark, because it is of another source, column or type."""
+        ...
+
+    def start_at(self, mark: Mark | None) -> None:
+        """Read only what is past a watermark, less the overlap; everything for None."""
+        ...
+
+    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
+        """How far the source has been read, and everything up to there is settled; None where that is not known.
+
+        Args:
+            workspace: Has `source_raw`.
+            unsettled: SQL that gives the `_row` of each row that is not settled.
+        """
+        ...
+
+
+def identity_of(source: WatermarkedSource, parameters: Mapping[str, ParameterValue]) -> str:
+    """Identify what a watermark is of: the source, without what only says how its rows are read, and the column.
+
+    Of parameters, those in the names of places count (which connection, which table), and not those in statements:
+    they may be another in each run.
+    """
+    place = source.model_dump(mode="json", exclude={"columns", "null_values", "watermark"})
+    where = [in_text(text, parameters) for text, language in _places(source) if language is Language.TEXT]
+    column = source.watermark.column if source.watermark else ""
+    return hashlib.sha256(json.dumps([place, where, column], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _places(source: WatermarkedSource) -> tuple[tuple[str, Language], ...]:
+    place: tuple[tuple[str, Language], ...] = getattr(source, "place", ())
+    return place
+
+
+def watermark_column(source: WatermarkedSource, columns: Mapping[str, TypedColumn]) -> tuple[str, TypedColumn]:
+    """The column of the watermark, and its name in the source.
+
+    Args:
+        source: The definition's source.
+        columns: Name in the source -> each column that is read.
+
+    Raises:
+        UserError: It is not read.
+    """
+    name = source.watermark.column if source.watermark else ""
+    for own, column in columns.items():
+        if name in {own, column.label, column.name}:
+            return own, column
+    own = found_name(name, columns) or ""
+    if not own:
+        raise UserError(f"source.watermark.column: the source has no column {name}; there are: {', '.join(columns)}")
+    return own, columns[own]
+
+
+def start_of(mark: Mark, scale: Scale, overlap: float) -> Value:
+    """The value that a read starts at.
+
+    Args:
+        mark: How far the source has been read.
+        scale: What the column holds.
+        overlap: Seconds of moments, days and texts that are moments; a difference of numbers.
+
+    Raises:
+        UserError: The value does not belong to the scale, or there is no such thing as an overlap of it.
+    """
+    try:
+        return _start(mark.value, scale, overlap)
+    except (ValueError, InvalidOperation, OverflowError):
+        pass
+    raise UserError(
+        f"the watermark {mark.value} is not {_WANTED[scale]}; give it another value with `dynamics-sync watermark NAME "
+        "--set VALUE`, or remove it with --reset"
+    )
+
+
+def _start(value: str, scale: Scale, overlap: float) -> Value:
+    before = dt.timedelta(seconds=overlap)
+    match scale:
+        case Scale.NUMBER:
+            number = Decimal(value)
+            if not number.is_finite():
+                raise ValueError(value)
+            return number - Decimal(str(overlap)) if overlap else number
+        case Scale.DAY:
+            moment = dt.datetime.fromisoformat(value)
+            return (moment - before).date()
+        case Scale.TIME:
+            return dt.datetime.fromisoformat(value) - before
+        case Scale.TEXT:
+            return _text_before(value, before) if overlap else value
+
+
+def _text_before(value: str, before: dt.timedelta) -> str:
+    """A text that stands before all moments from then on: in the same notation, without fractions and offset."""
+    moment = dt.datetime.fromisoformat(value) - before
+    day, length = moment.date().isoformat(), len("2024-01-31")
+    return day if len(value) == length else f"{day}{value[length]}{moment:%H:%M:%S}"
+
+
+def later(mark: Mark, than: Mark | None) -> bool:
+    """Whether a watermark is past another one; also where the two cannot be compared."""
+    if than is None or than.scale != mark.scale:
+        return True
+    scale = Scale(mark.scale)
+    own, other = start_of(mark, scale, 0), start_of(than, scale, 0)
+    try:
+        return own > other  # type: ignore[operator]  # both are of one scale
+    except TypeError:  # a moment with an offset and one without
+        return True

@@ -1,0 +1,405 @@
+"""A sync that reads only what changed since the last run misses no row, whatever happens to a run."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import DefinitionError, StalePlanError, UserError
+from shared.jobs import ApprovedPlan, Phase, RunState
+from shared.views.plan_files import PlanFile
+from tests.acceptance.world import World, accounts, world
+from tests.postgresql.fixtures import Database, database, postgresql
+
+__all__ = ["database", "postgresql"]
+
+COLUMNS = "number varchar(20), name varchar(50), changed_at timestamp"
+UPSERT = {"sync_key": ["accountnumber"], "strategy": "upsert"}
+FULL = {"sync_key": ["accountnumber"], "strategy": "full", "dropped": "ignore"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A database with a table `customers`."""
+
+    url: str
+    run: Callable[..., Any]
+
+    def put(self, *rows: tuple[str, str, object]) -> None:
+        """Insert or replace rows by their number."""
+        for number, name, changed in rows:
+            self.run(f"DELETE FROM customers WHERE number = '{number}'")
+            value = "NULL" if changed is None else f"'{changed}'" if isinstance(changed, str) else changed
+            self.run(f"INSERT INTO customers VALUES ('{number}', '{name}', {value})")
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("watermarks")) as made:
+        yield made
+
+
+@pytest.fixture
+def here(shared_world: World, tmp_path: Path) -> World:
+    shared_world.emulator.reset()
+    shared_world.emulator.clear_faults()
+    made = World(folder=tmp_path, emulator=shared_world.emulator, environment=dict(shared_world.environment))
+    (tmp_path / "syncs").mkdir()
+    return made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+    if request.param == "postgresql":
+        made: Database = request.getfixturevalue("database")
+        found = Source(url=made.url, run=made.run)
+    else:
+        found = sqlite_source(tmp_path / "erp.db")
+    found.run(f"CREATE TABLE customers ({COLUMNS})")
+    return found
+
+
+def sqlite_source(path: Path) -> Source:
+    def run(statement: str) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(statement)
+            connection.commit()
+
+    return Source(url=f"sqlite:///{path}", run=run)
+
+
+def define(here: World, source: Source, *, behaviour: dict[str, Any] = UPSERT, **keys: Any) -> None:
+    definition = accounts()
+    here.environment["ERP"] = source.url
+    watermark = {"column": "changed_at", **keys.pop("watermark", {})}
+    definition["source"] = {
+        "type": "sql",
+        "connection": {"env": "ERP"},
+        "table": "customers",
+        "watermark": watermark,
+        **keys,
+    }
+    definition["destination"]["mappings"] = [
+        {"source": "number", "target": "accountnumber"},
+        {"source": "name", "target": "name"},
+    ]
+    definition["sync_behaviour"] = behaviour
+    here.define(definition)
+
+
+def held(here: World) -> dict[str, str]:
+    return {each["accountnumber"]: each["name"] for each in here.records("accounts?$select=accountnumber,name")}
+
+
+def processed(here: World, **options: Any) -> int:
+    """How many rows a run reads."""
+    return here.run(**options).source.processed
+
+
+@pytest.mark.parametrize("behaviour", [UPSERT, FULL], ids=["upsert", "full"])
+def test_a_run_reads_what_is_past_the_last_one(here: World, source: Source, behaviour: dict[str, Any]) -> None:
+    """The first run reads all rows, the next ones those from the last value on; nothing is dropped."""
+    define(here, source, behaviour=behaviour)
+    assert here.app.validate() == []
+    source.put(("1", "One", "2024-01-01 10:00:00"), ("2", "Two", "2024-01-01 11:00:00"))
+    assert processed(here) == 2
+    assert here.app.watermark("accounts") == "2024-01-01 11:00:00"
+    source.put(("1", "Uno", "2024-01-01 12:00:00"), ("3", "Three", "2024-01-01 13:00:00.5"))
+    assert processed(here) == 3  # the row at the boundary is read again
+    assert held(here) == {"1": "Uno", "2": "Two", "3": "Three"}
+    assert processed(here) == 1
+    assert here.app.watermark("accounts") == "2024-01-01 13:00:00.5"
+
+
+def test_ties_late_rows_and_rows_without_a_value_are_not_lost(here: World, source: Source) -> None:
+    """A row with the same value, one within the overlap, and one without a value are read by the next run."""
+    define(here, source, watermark={"overlap": "5m"})
+    source.put(("1", "One", "2024-01-01 10:00:00"))
+    here.run()
+    source.put(("2", "Tie", "2024-01-01 10:00:00"), ("3", "Late", "2024-01-01 09:55:00"), ("4", "Null", None))
+    source.put(("5", "Too late", "2024-01-01 09:54:59.9"))
+    assert processed(here) == 4
+    assert held(here) == {"1": "One", "2": "Tie", "3": "Late", "4": "Null"}
+    assert here.app.watermark("accounts") == "2024-01-01 10:00:00"
+
+
+def test_the_watermark_is_of_the_source_and_not_of_a_clock(here: World, source: Source) -> None:
+    """A source whose clock is years behind, or ahead, is read from its own last value on."""
+    define(here, source)
+    source.put(("1", "Past", "1999-01-01 00:00:00"))
+    here.run()
+    assert here.app.watermark("accounts") == "1999-01-01 00:00:00"
+    source.put(("2", "Future", "2999-01-01 00:00:00"))
+    here.run()
+    source.put(("3", "Future", "2999-01-01 00:00:01"))
+    here.run()
+    assert set(held(here)) == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize("behaviour", [UPSERT, FULL], ids=["upsert", "full"])
+def test_a_refused_row_holds_the_watermark(here: World, source: Source, behaviour: dict[str, Any]) -> None:
+    """It is read again until Dataverse takes it; the rows before it are not."""
+    define(here, source, behaviour=behaviour)
+    source.put(*((str(n), "bad" if n == 5 else "good", f"2024-01-{n:02} 00:00:00") for n in range(1, 10)))
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "name eq 'bad'"}, "message": "No."})
+    done = here.run()
+    assert (done.state, done.failed) == (RunState.COMPLETED_WITH_ERRORS, 1)
+    assert here.app.watermark("accounts") == "2024-01-05 00:00:00"
+    assert processed(here) == 5
+    here.emulator.clear_faults()
+    here.run()
+    assert here.app.watermark("accounts") == "2024-01-09 00:00:00"
+    assert len(held(here)) == 9
+
+
+def test_a_rejected_row_does_not_hold_the_watermark(here: World, source: Source) -> None:
+    """It is in the run's log, and it is read again when it changes."""
+    define(
+        here,
+        source,
+        columns=[{"name": "number"}, {"name": "name", "max_length": 5, "validate": True}, {"name": "changed_at"}],
+    )
+    source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Too long", "2024-01-02 00:00:00"))
+    done = here.run()
+    assert (done.source.rejected, here.app.watermark("accounts")) == (1, "2024-01-02 00:00:00")
+    assert here.app.state.errors(done.run_id)
+    source.put(("2", "Two", "2024-01-03 00:00:00"))
+    here.run()
+    assert held(here) == {"1": "One", "2": "Two"}
+
+
+def test_a_run_that_stops_early_leaves_the_rest_to_the_next_one(here: World, source: Source) -> None:
+    """What was skipped is read again."""
+    define(here, source, behaviour={**UPSERT, "safety": {"max_errors": 1}})
+    source.put(*((f"{n:03}", "bad" if n > 3 else "good", f"2024-01-01 00:00:{n:02}") for n in range(1, 40)))
+    here.emulator.faults({"action": "refuse_rows", "match": {"filter": "name eq 'bad'"}, "message": "No."})
+    done = here.run()
+    assert done.failed + done.skipped > 1
+    assert (here.app.watermark("accounts") or "") <= "2024-01-01 00:00:04"
+    here.emulator.clear_faults()
+    assert here.run().state is RunState.SUCCEEDED
+    assert len(held(here)) == 39
+
+
+class Dying:
+    """Ends the run as a killed process does, when a phase begins."""
+
+    def __init__(self, at: Phase) -> None:
+        self._at = at
+
+    def phase(self, phase: Phase, total: int | None = None) -> None:
+        if phase is self._at:
+            raise KilledError
+
+    def advance(self, rows: int) -> None:
+        pass
+
+
+class KilledError(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("at", [Phase.LOAD, Phase.RECONCILE, Phase.FINISH])
+def test_a_run_that_dies_does_not_move_the_watermark(here: World, source: Source, at: Phase) -> None:
+    """Also after its last write: the rows are read again, and nothing is doubled."""
+    define(here, source)
+    source.put(("1", "One", "2024-01-01 00:00:00"))
+    here.run()
+    source.put(("2", "Two", "2024-01-02 00:00:00"))
+    with pytest.raises(KilledError):
+        here.run(progress=Dying(at))
+    assert here.app.watermark("accounts") == "2024-01-01 00:00:00"
+    assert processed(here) == 2
+    assert held(here) == {"1": "One", "2": "Two"}
+    assert here.app.watermark("accounts") == "2024-01-02 00:00:00"
+
+
+def test_a_plan_reads_from_the_watermark_and_does_not_move_it(here: World, source: Source) -> None:
+    """A saved plan is applied from where it was made, also when the watermark was moved in between."""
+    define(here, source)
+    source.put(("1", "One", "2024-01-01 00:00:00"))
+    first = here.plan()
+    assert (first.source.processed, first.watermark, here.app.watermark("accounts")) == (1, "", None)
+    here.run()
+    source.put(("2", "Two", "2024-01-02 00:00:00"))
+    plan = here.plan()
+    assert (plan.source.processed, here.app.watermark("accounts")) == (2, "2024-01-01 00:00:00")
+    saved = PlanFile.of(json.loads(json.dumps(plan.to_json())), {})
+    here.app.set_watermark("accounts", "2024-01-02 00:00:00")
+    done = here.run(approved=ApprovedPlan(checksum=saved.checksum, id=saved.id, watermark=saved.watermark))
+    assert (done.source.processed, done.upserted.done) == (2, 2)
+    source.put(("3", "Three", "2024-01-03 00:00:00"))
+    with pytest.raises(StalePlanError):
+        here.run(approved=ApprovedPlan(checksum=saved.checksum, watermark=saved.watermark))
+
+
+@pytest.mark.parametrize(
+    "change", [{"table": "others"}, {"filter": "number <> '9'"}, {"watermark": {"column": "name"}}]
+)
+def test_another_source_or_column_begins_anew(here: World, source: Source, change: dict[str, Any]) -> None:
+    """The old value says nothing about it; the run says so, and the next one goes on."""
+    source.run(f"CREATE TABLE others ({COLUMNS})")
+    source.run("INSERT INTO others VALUES ('1', 'One', '2020-01-01 00:00:00')")
+    define(here, source)
+    source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
+    here.run()
+    define(here, source, **change)
+    done = here.run()
+    assert "another source, column or type, so all rows were read" in done.message
+    assert done.source.processed == (1 if "table" in change else 2)
+    assert here.run().message == ""
+
+
+def test_other_columns_of_a_definition_keep_the_watermark(here: World, source: Source) -> None:
+    """Only what is read where counts, not how it is typed and mapped."""
+    define(here, source)
+    source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
+    here.run()
+    define(here, source, null_values=["x"], columns=[{"name": "number"}, {"name": "name"}, {"name": "changed_at"}])
+    assert processed(here) == 1
+
+
+def test_a_person_sets_and_resets_the_watermark(here: World, source: Source) -> None:
+    """The next run begins there; a value that is none of the column ends the run with what to do."""
+    define(here, source, watermark={"overlap": "1m"})
+    source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
+    here.app.set_watermark("accounts", "2024-01-02 00:00:00")
+    assert processed(here) == 1
+    here.app.set_watermark("accounts", None)
+    assert here.app.watermark("accounts") is None
+    assert processed(here) == 2
+    here.app.set_watermark("accounts", "soon")
+    with pytest.raises(UserError, match=r"watermark soon is not a moment.*--set VALUE"):
+        here.run()
+
+
+def test_a_watermark_cannot_be_set_while_a_run_is_under_way(here: World, source: Source) -> None:
+    """The run would move it again."""
+    define(here, source)
+    here.app.state.acquire_lease("sync/accounts", holder="other", seconds=60)
+    with pytest.raises(UserError, match="already running"):
+        here.app.set_watermark("accounts", None)
+
+
+def test_a_run_that_lost_its_lease_does_not_move_the_watermark(here: World, source: Source) -> None:
+    """A later run has a higher fence, and its value stays."""
+    define(here, source)
+    source.put(("1", "One", "2024-01-01 00:00:00"))
+    mark = json.dumps({"value": "2024-01-05 00:00:00", "scale": "", "identity": "x"})
+    assert here.app.state.set_watermark("accounts", mark, fence=1000)
+    here.run()
+    assert here.app.watermark("accounts") == "2024-01-05 00:00:00"
+
+
+VALUES = {
+    "bigint": ("9007199254740993", "9007199254740994", "9007199254740992", 1),
+    "numeric(30, 10)": (
+        "12345678901234567890.0000000001",
+        "12345678901234567890.0000000002",
+        "12345678901234567889",
+        1,
+    ),
+    "timestamptz": (
+        "2024-01-31 10:00:00.123456+00",
+        "2024-01-31 10:00:00.123457+00",
+        "2024-01-31 10:00:00.123455+00",
+        0,
+    ),
+    "date": ("2024-01-31", "2024-02-01", "2024-01-30", 0),
+    "text": ("b", "c", "B", 0),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(VALUES))
+def test_postgresql_values_are_kept_exactly(here: World, database: Database, kind: str) -> None:
+    """The last value is read again, the next one is read, and the one before it is not."""
+    last, after, before, overlap = VALUES[kind]
+    database.run(f"CREATE TABLE customers (number text, name text, changed_at {kind})")
+    database.run(f"INSERT INTO customers VALUES ('1', 'last', '{last}')")
+    source = Source(url=database.url, run=database.run)
+    define(here, source)
+    here.run()
+    assert here.app.watermark("accounts") == last
+    for number, value in (("2", after), ("3", before)):
+        database.run(f"INSERT INTO customers VALUES ('{number}', 'x', '{value}')")
+    done = here.run()
+    assert (set(held(here)), done.source.processed) == ({"1", "2"}, 2)
+    if overlap:
+        define(here, source, watermark={"overlap": 10**6})
+        here.run()
+        assert set(held(here)) == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "last", "after", "before"),
+    [
+        ("integer", 5, 6, 4),
+        ("real", 0.1, 0.2, 0.05),
+        ("decimal(10,2)", 10, 100, 9.5),
+        ("", "'b'", "'c'", "'B'"),
+    ],
+)
+def test_sqlite_values_are_compared_as_what_they_are(
+    here: World, tmp_path: Path, kind: str, last: object, after: object, before: object
+) -> None:
+    """Numbers as numbers and texts as texts."""
+    source = sqlite_source(tmp_path / "erp.db")
+    source.run(f"CREATE TABLE customers (number text, name text, changed_at {kind})")
+    source.run(f"INSERT INTO customers VALUES ('1', 'last', {last})")
+    define(here, source)
+    here.run()
+    for number, value in (("2", after), ("3", before)):
+        source.run(f"INSERT INTO customers VALUES ('{number}', 'x', {value})")
+    done = here.run()
+    assert (set(held(here)), done.source.processed) == ({"1", "2"}, 2)
+
+
+def test_infinite_moments_do_not_move_the_watermark(here: World, database: Database) -> None:
+    """No other row would ever be past them."""
+    database.run(f"CREATE TABLE customers ({COLUMNS})")
+    source = Source(url=database.url, run=database.run)
+    define(here, source)
+    source.put(("1", "One", "infinity"), ("2", "Two", "2024-01-01 00:00:00"))
+    here.run()
+    assert here.app.watermark("accounts") == "2024-01-01 00:00:00"
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"strategy": "delta", "action_column": "name"},
+        {"strategy": "full", "dropped": "delete"},
+        {"dropped": "deactivate"},
+        {"dropped": {"expire": "new_expiredon"}},
+    ],
+)
+def test_other_strategies_are_refused_with_the_place(here: World, tmp_path: Path, strategy: dict[str, Any]) -> None:
+    """A row that is not read must not be taken for gone."""
+    define(here, sqlite_source(tmp_path / "erp.db"), behaviour={"sync_key": ["accountnumber"], **strategy})
+    with pytest.raises(DefinitionError, match="a watermark needs strategy: upsert, or strategy: full") as caught:
+        here.run()
+    assert caught.value.problems[0].path in {"sync_behaviour.strategy", "sync_behaviour.dropped"}
+    assert caught.value.problems[0].line > 0
+
+
+def test_a_column_that_is_not_read_is_refused(here: World, tmp_path: Path, database: Database) -> None:
+    """Where the definition names the columns, before a row is read; else by the source."""
+    source = sqlite_source(tmp_path / "erp.db")
+    source.run(f"CREATE TABLE customers ({COLUMNS})")
+    define(here, source, columns=[{"name": "number"}, {"name": "name"}])
+    with pytest.raises(DefinitionError, match="no column that is read has this name"):
+        here.run()
+    define(here, source, watermark={"column": "wrong"})
+    with pytest.raises(UserError, match=r"source\.watermark\.column: the source has no column wrong"):
+        here.run()
+    database.run("CREATE TABLE customers (number text, name text, changed_at boolean)")
+    define(here, Source(url=database.url, run=database.run))
+    with pytest.raises(UserError, match="changed_at is a bool; a number, a date or a text is needed"):
+        here.run()

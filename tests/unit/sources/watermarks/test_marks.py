@@ -1,0 +1,129 @@
+"""Where a read begins: the value of the last one, less the overlap, in the notation of the source."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.definitions.models import SqlSource, Watermark
+from shared.errors import UserError
+from shared.sources.watermarks.marks import Mark, Scale, identity_of, later, start_of
+
+
+def mark(value: str, scale: str = "") -> Mark:
+    return Mark(value=value, scale=scale, identity="")
+
+
+TZ = dt.timezone(dt.timedelta(hours=2))
+STARTS = [
+    ("5", Scale.NUMBER, 0, Decimal(5)),
+    ("12345678901234567890.0000000001", Scale.NUMBER, 0, Decimal("12345678901234567890.0000000001")),
+    ("5", Scale.NUMBER, 0.1, Decimal("4.9")),
+    ("2024-01-31", Scale.DAY, 0, dt.date(2024, 1, 31)),
+    ("2024-01-31", Scale.DAY, 60, dt.date(2024, 1, 30)),
+    ("2024-01-31 10:00:00.5", Scale.TIME, 0, dt.datetime(2024, 1, 31, 10, 0, 0, 500000)),  # noqa: DTZ001 - no zone is meant
+    ("2024-01-31 10:00:00+02", Scale.TIME, 60, dt.datetime(2024, 1, 31, 9, 59, tzinfo=TZ)),
+    ("any", Scale.TEXT, 0, "any"),
+    ("2024-01-31", Scale.TEXT, 60, "2024-01-30"),
+    ("2024-01-31T00:00:00.250Z", Scale.TEXT, 60, "2024-01-30T23:59:00"),
+    ("2024-01-31 00:00", Scale.TEXT, 60, "2024-01-30 23:59:00"),
+]
+
+
+@pytest.mark.parametrize(("value", "scale", "overlap", "start"), STARTS)
+def test_a_read_begins_at_the_value_less_the_overlap(value: str, scale: Scale, overlap: float, start: object) -> None:
+    """With its type and all of its digits."""
+    assert start_of(mark(value), scale, overlap) == start
+
+
+@pytest.mark.parametrize(
+    ("value", "scale", "overlap"),
+    [
+        ("x", Scale.NUMBER, 0),
+        ("NaN", Scale.NUMBER, 0),
+        ("x", Scale.DAY, 0),
+        ("x", Scale.TIME, 0),
+        ("x", Scale.TEXT, 1),
+        ("0001-01-01", Scale.DAY, 1e9),
+    ],
+)
+def test_a_value_that_does_not_belong_to_the_column_is_told(value: str, scale: Scale, overlap: float) -> None:
+    """With the command that changes it."""
+    with pytest.raises(UserError, match=r"dynamics-sync watermark NAME --set VALUE"):
+        start_of(mark(value), scale, overlap)
+
+
+MOMENTS = st.datetimes(dt.datetime(1000, 1, 1), dt.datetime(9000, 1, 1))  # noqa: DTZ001 - texts have no zone here
+
+
+@given(last=MOMENTS, seconds=st.integers(0, 10**6), separator=st.sampled_from(["T", " "]), fraction=st.booleans())
+def test_no_text_within_the_overlap_is_before_the_start(
+    last: dt.datetime, seconds: int, separator: str, *, fraction: bool
+) -> None:
+    """In whatever notation of ISO 8601 the texts are."""
+    spec = "microseconds" if fraction else "seconds"
+    overlap = 3600.0
+    row = last - dt.timedelta(seconds=seconds % 3600)
+    start = start_of(mark(last.isoformat(separator, spec)), Scale.TEXT, overlap)
+    assert isinstance(start, str)
+    for ending in ("", "Z", "+00:00"):
+        assert row.isoformat(separator, spec) + ending >= start
+
+
+def test_what_is_kept_is_read_again() -> None:
+    """Nothing and a reset are no watermark."""
+    made = Mark(value="ü", scale="text", identity="x")
+    assert Mark.read(made.to_text()) == made
+    assert (Mark.read(None), Mark.read("")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "past"),
+    [
+        (mark("10", "number"), mark("9", "number"), True),
+        (mark("9", "number"), mark("10", "number"), False),
+        (mark("9", "number"), mark("9", "number"), False),
+        (mark("9", "number"), None, True),
+        (mark("9", "number"), mark("10", "text"), True),
+        (mark("2024-01-31 10:00:00", "time"), mark("2024-01-31 10:00:00+00", "time"), True),
+        (mark("B", "text"), mark("b", "text"), False),
+    ],
+)
+def test_a_watermark_is_past_another_by_its_scale(own: Mark, other: Mark | None, *, past: bool) -> None:
+    """Numbers by size, texts by characters; what cannot be compared counts as past."""
+    assert later(own, other) is past
+
+
+def source(**keys: object) -> SqlSource:
+    asked = {"type": "sql", "connection": "@where", "table": "t", "watermark": {"column": "c"}, **keys}
+    return SqlSource.model_validate(asked)
+
+
+def test_the_identity_is_of_what_is_read_and_not_of_how_it_is_typed() -> None:
+    """Connection, table, filter and column count, with parameters in names; overlap, columns and values do not."""
+    known = identity_of(source(), {"where": "dev", "day": 1})
+    assert identity_of(source(columns=[{"name": "c"}], null_values=["x"]), {"where": "dev", "day": 2}) == known
+    assert identity_of(source(watermark={"column": "c", "overlap": "5m"}), {"where": "dev"}) == known
+    others = [
+        source(table="u"),
+        source(filter="a = 1"),
+        source(watermark={"column": "d"}),
+        source(connection={"env": "X"}),
+    ]
+    found = {identity_of(each, {"where": "dev"}) for each in others} | {identity_of(source(), {"where": "prod"})}
+    assert len(found) == 5
+    assert known not in found
+    filtered = source(filter="a > @day")
+    assert identity_of(filtered, {"where": "dev", "day": 1}) == identity_of(filtered, {"where": "dev", "day": 2})
+
+
+def test_an_overlap_is_a_duration_or_a_number() -> None:
+    """None is allowed, and less than none is not."""
+    read = [Watermark(column="c", overlap=each).overlap for each in ("5m", "90s", "1h", 5, 0)]
+    assert read == [300, 90, 3600, 5, 0]
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        Watermark(column="c", overlap=-1)

@@ -1,0 +1,60 @@
+"""How far the rows of a run reach."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.definitions.models import ColumnType, TypedColumn
+from shared.sources.watermarks.marks import Scale
+from shared.sources.watermarks.reached import reached_value
+from shared.workspace import Workspace
+
+NOBODY = "SELECT 0"
+
+
+def reached(values: list[str | None], scale: Scale, sql_type: str = "VARCHAR", unsettled: str = NOBODY) -> str | None:
+    column = TypedColumn(name="c", raw=ColumnType.TEXT, sql_type=sql_type)
+    with Workspace.open() as workspace:
+        workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, c {sql_type})")
+        for number, value in enumerate(values, start=1):
+            workspace.execute("INSERT INTO source_raw VALUES (?, ?)", [number, value])
+        return reached_value(workspace, column, scale, unsettled)
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "sql_type", "expected"),
+    [
+        (["9", "10", None], Scale.NUMBER, "VARCHAR", "10"),
+        (["9", "10"], Scale.TEXT, "VARCHAR", "9"),
+        (["9007199254740993", "9007199254740992"], Scale.NUMBER, "BIGINT", "9007199254740993"),
+        (["0.1000000000000000001", "0.1", "NaN"], Scale.NUMBER, "VARCHAR", "0.1"),
+        (["2024-01-31", "infinity"], Scale.DAY, "DATE", "2024-01-31"),
+        (["2024-01-31 10:00:00", "2024-01-31 09:00:00.5"], Scale.TIME, "TIMESTAMP", "2024-01-31 10:00:00"),
+        (["2024-01-31 10:00+02", "2024-01-31 09:00+00"], Scale.TIME, "VARCHAR", "2024-01-31 09:00+00"),
+        (["b", "B", ""], Scale.TEXT, "VARCHAR", "b"),
+        ([None, None], Scale.DAY, "DATE", None),
+        ([], Scale.NUMBER, "VARCHAR", None),
+    ],
+)
+def test_the_greatest_value_is_reached_where_all_rows_are_settled(
+    values: list[str | None], scale: Scale, sql_type: str, expected: str | None
+) -> None:
+    """By the order of its scale, as the source wrote it; values without a place in the order do not count."""
+    assert reached(values, scale, sql_type) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "unsettled", "expected"),
+    [
+        (["1", "2", "3"], "SELECT 2", "2"),
+        (["1", "2", "3"], "SELECT unnest([3, 2])", "2"),
+        (["1", "2", None], "SELECT 3", "2"),
+        (["1", "NaN", "3"], "SELECT unnest([2, 3])", None),
+        (["1", "NaN", "3"], "SELECT 2", None),
+    ],
+)
+def test_a_row_that_is_not_settled_is_not_passed(
+    values: list[str | None], unsettled: str, expected: str | None
+) -> None:
+    """A row without a value is read by every run anyway; one whose place is not known stops all."""
+    assert reached(values, Scale.NUMBER, unsettled=unsettled) == expected
