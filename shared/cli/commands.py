@@ -36,7 +36,6 @@ from shared.cli.run_tables import SHORT_ID, error_report, next_lines, whole_run,
 from shared.cli.stopping import Stopping
 from shared.cli.tables import error_table, planned, run_table, sample_table, summary
 from shared.errors import UserError
-from shared.views.errors import error_json
 from shared.views.listeners import listener_warnings
 from shared.views.next_steps import command_line
 from shared.views.plan_files import PlanFile

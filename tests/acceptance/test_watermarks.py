@@ -231,7 +231,7 @@ def test_a_plan_reads_from_the_watermark_and_does_not_move_it(here: World, sourc
     source.put(("2", "Two", "2024-01-02 00:00:00"))
     plan = here.plan()
     assert (plan.source.processed, here.app.watermark("accounts")) == (2, "2024-01-01 00:00:00")
-    saved = PlanFile.of(json.loads(json.dumps(plan.to_json())), {})
+    saved = PlanFile.of(json.loads(json.dumps(plan.to_json())), {}, {})
     here.app.set_watermark("accounts", "2024-01-02 00:00:00")
     done = here.run(approved=ApprovedPlan(checksum=saved.checksum, id=saved.id, watermark=saved.watermark))
     assert (done.source.processed, done.upserted.done) == (2, 2)
