@@ -143,4 +143,12 @@ class RequestRefused(SyncError):  # noqa: N818 - the name is what happened
 
 
 class AbortRun(SyncError):  # noqa: N818 - the name is what to do next
-    """Nothing in this run can succeed: credentials, privilege, missing table, host not allowed."""
+    """Nothing in this run can succeed: credentials, privilege, missing table, host not allowed.
+
+    Attributes:
+        path: The key of the definition that names what is missing; empty where no key does.
+    """
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path

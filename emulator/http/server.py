@@ -1,5 +1,6 @@
 """Builds the application from the options, and serves it with uvicorn on 127.0.0.1."""
 
+import errno
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
@@ -85,9 +86,14 @@ def _listening(port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", port))
         listening.listen(512)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise OSError(
+            f"port {port} is in use, perhaps by an emulator that still runs: stop it, or choose another port with "
+            f"--port (0 takes any free port)"
+        ) from error
     return listening
 
 

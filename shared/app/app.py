@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.app.validation import Validation
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse, RetryPolicy
 from shared.definitions import (
@@ -19,12 +20,10 @@ from shared.definitions import (
     SecretReference,
     SelfDescribing,
     SyncDefinition,
-    names_in,
-    names_used,
     resolve,
 )
 from shared.definitions.parameters.environment import secret_variables
-from shared.errors import DefinitionError, Problem, SyncError, UserError
+from shared.errors import DefinitionError, Problem, UserError
 from shared.http.hosts import direct_hosts
 from shared.jobs import (
     BatchJob,
@@ -41,14 +40,12 @@ from shared.jobs import (
 )
 from shared.jobs.batch.disk_need import expected_disk
 from shared.jobs.batch.watermarking import set_by_person
-from shared.jobs.validation import online_problems
 from shared.redaction import register_secret
 from shared.settings import Settings, environment, reach_directly
 from shared.sources import Source, completed, open_source
 from shared.sources.watermarks.marks import Mark
 from shared.state import RunRecord, StateStore
 from shared.telemetry import configure
-from shared.transform import check_expressions
 from shared.workspace import Room, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
@@ -118,67 +115,10 @@ class App:
             names: Names of syncs; none means all, and the connections too.
             offline: Leave out the checks against Dataverse's metadata.
         """
-        from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
-
-        for name in set(names) - {loaded.name for loaded in self.definitions()}:
-            self._repository.find(name)
-        connections = () if names else self._repository.connections().files
-        problems = [problem for file in connections for problem in file.problems]
-        for loaded in self.definitions():
-            wanted = not names or loaded.name in names
-            problems += loaded.problems if wanted else ()
-            if wanted and loaded.definition is not None:
-                check_ = _offline_problems if offline else self._online_problems
-                found = [*(self._repository.default_problems(loaded.definition) or check_(loaded.definition))]
-                found += (*listener_problems(loaded.definition), *self._unreachable(loaded.definition))
-                problems += self._placed(loaded.definition, found)
-        return problems
-
-    def _online_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
-        return (*self._metadata_problems(definition), *self._schema_problems(definition))
-
-    def _schema_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
-        """Whether the schema of Avro events can be read."""
-        if definition.listener is None or definition.listener.topic.schema_path is None:
-            return ()
-        from shared.jobs.real_time.schemas import Schemas  # noqa: PLC0415 - only definitions with Avro events need it
-
-        schemas = Schemas(self._wiring.open_url)
-        return schemas.problems(definition.listener.topic.schema_path)
-
-    def _metadata_problems(self, definition: SyncDefinition) -> tuple[Problem, ...]:
-        # Values that a run must give are unknown here; only the service's address matters, which rarely depends on
-        # them.
-        absent = _absent(definition)
-        place = "destination"
-        try:
-            values = self.parameters(definition, absent)
-            if absent.keys() & names_in(definition.destination.connection or ""):
-                return _offline_problems(definition)  # only a run knows the environment
-            definition = self._repository.joined(definition, values)
-            if isinstance(definition.source, SelfDescribing) and not definition.source.settled:
-                if absent.keys() & names_used(definition.source, without=["columns"]):
-                    return ()  # only a run knows the source, and only the source knows the columns
-                place = "source"
-                definition = self._completed(definition, values)
-                place = "destination"
-            with closing(self.dataverse(definition, values)) as dataverse:
-                return online_problems(definition, dataverse, values, absent.keys())
-        except DefinitionError as error:
-            return tuple(error.problems)
-        except SyncError as error:  # the metadata cannot be had: that is this definition's problem, not the others'
-            return (*_offline_problems(definition), Problem(message=error.message, path=place))
-
-    def _unreachable(self, definition: SyncDefinition) -> tuple[Problem, ...]:
-        """Hosts of the source that a run would refuse."""
-        from shared.sources.rest.reachable import unreachable  # noqa: PLC0415 - runs do without it
-
-        try:
-            absent = _absent(definition)
-            values = {name: each for name, each in self.parameters(definition, absent).items() if name not in absent}
-            return tuple(unreachable(definition.source, self._wiring.source_context(values)))
-        except UserError:  # a value that only a run has, or a connection that is not there: then the run says so
-            return ()
+        validation = Validation(
+            wiring=self._wiring, parameters=self.parameters, completed=self._completed, dataverse=self.dataverse
+        )
+        return validation.problems(names, offline=offline)
 
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Give problems that were found by path the file, line and column of that path."""
@@ -396,16 +336,6 @@ class App:
             yield
         except DefinitionError as error:
             raise DefinitionError(self._placed(definition, error.problems)) from None
-
-
-def _absent(definition: SyncDefinition) -> dict[str, str]:
-    """The parameters whose value only a run has, each with an empty text."""
-    return {name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None}
-
-
-def _offline_problems(definition: SyncDefinition) -> tuple[Problem, ...]:
-    """The mistakes in the expressions of a definition; none where only its source knows columns or types."""
-    return check_expressions(definition) if definition.source.settled else ()
 
 
 def open_app(settings: Settings | None = None) -> App:

@@ -71,13 +71,18 @@ def validate(
     output, app = output_of(context, as_json), frame.opened()
     problems = app.validate(names or (), offline=offline)
     checked = names or [loaded.name for loaded in app.definitions()]
+    if not checked and not problems:
+        raise UserError(
+            f"there is no definition in {app.settings.sync_definitions}: a definition is a file that ends in .yaml; "
+            f"`dynamics-sync init` makes a folder with a first one"
+        )
     warnings = listener_warnings(loaded.definition for loaded in app.definitions() if loaded.definition)
     found = {"problems": [asdict(problem) for problem in problems], "warnings": list(warnings)}
     output.result(
         {"valid": not problems, "definitions": list(checked), **found},
         *(Text(f"• {problem}") for problem in problems),
         *(Text(f"Warning: {warning}", style="yellow") for warning in warnings),
-        Text(_tally(len(problems)) if problems else f"No problems in {', '.join(checked) or 'no definition'}."),
+        Text(_tally(len(problems)) if problems else f"No problems in {', '.join(checked)}."),
     )
     return EXIT_FAILED if problems else 0
 

@@ -3,6 +3,7 @@
 from shared.clock import Clock, SystemClock
 from shared.dataverse.changes import (
     KEY_TAKEN,
+    NO_CODE,
     NO_LIMITS,
     Applied,
     Change,
@@ -22,6 +23,7 @@ from shared.http.transport import HttpTransport, Request, Response, Transport
 
 __all__ = [
     "KEY_TAKEN",
+    "NO_CODE",
     "NO_LIMITS",
     "Applied",
     "Change",

@@ -9,6 +9,7 @@ from typing import Final
 
 __all__ = [
     "KEY_TAKEN",
+    "NO_CODE",
     "NO_LIMITS",
     "Applied",
     "Change",
@@ -21,6 +22,9 @@ __all__ = [
 
 # Another record has these values of an alternate key, or this id. The service uses both codes for both.
 KEY_TAKEN: Final = frozenset({"0x80060892", "0x80040237"})
+
+NO_CODE: Final = "0x0"
+"""What the service writes where it has no code for an error; people are not shown it."""
 
 # The record has another version than the one that the change names; from a gateway the answer has no code.
 _EDITED: Final = frozenset({"0x80060882", ""})

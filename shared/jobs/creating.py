@@ -6,7 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from shared.dataverse import KEY_TAKEN, Applied, Change, ChangeAction, Dataverse, Failed, Outcome, Skipped, WriteLimits
+from shared.dataverse import (
+    KEY_TAKEN,
+    NO_CODE,
+    Applied,
+    Change,
+    ChangeAction,
+    Dataverse,
+    Failed,
+    Outcome,
+    Skipped,
+    WriteLimits,
+)
 from shared.entities import EntityMetadata
 from shared.reconcile.links.dependencies import (
     creations_count_query,
@@ -100,7 +111,8 @@ def _keep(workspace: Workspace, dataverse: Dataverse, entity: EntityMetadata, ch
     if found is not None and found != change.id:
         workspace.execute("INSERT INTO renamed VALUES (?, ?)", [change.id, found])
     if found is None and isinstance(outcome, Failed):
-        message = f"{outcome.code} {outcome.message}".strip()
+        code = "" if outcome.code == NO_CODE else outcome.code
+        message = f"{code} {outcome.message}".strip()
         workspace.execute("INSERT INTO uncreated VALUES (?, ?, ?)", [change.id, entity.logical_name, message])
         return 1
     return 0

@@ -60,7 +60,8 @@ KEEP_OUTCOMES: Final = (
 """SQL that adds rows from one JSON text, its parameter: an array of objects with the table's columns as members; the
 number of the change is `n`."""
 FAILED_CHANGES: Final = f"""(
-    SELECT _change, c.action, c._row, coalesce(c._id, o.id) AS _id, c.key, o.code, o.message
+    SELECT _change, c.action, c._row, coalesce(c._id, o.id) AS _id, c.key,
+        CASE WHEN o.code = '0x0' THEN '' ELSE o.code END AS code, o.message  -- the service's way to say: no code
     FROM outcomes o JOIN changes c USING (_change) WHERE o.result = {literal(Result.FAILED)})"""
 """SQL of a table: the changes that Dataverse refused, each with the service's code and message."""
 EDITED_CHANGES: Final = f"""(

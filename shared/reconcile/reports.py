@@ -40,7 +40,7 @@ GROUPED_ERRORS: Final = f"""
                error, coalesce("column", ''), _row, message
         FROM target_errors
         UNION ALL
-        SELECT 'sync', 'Failed Operation', upper(action) || ' ' || code, '', _row, message
+        SELECT 'sync', 'Failed Operation', concat_ws(' ', upper(action), nullif(code, '')), '', _row, message
         FROM {FAILED_CHANGES}
         UNION ALL
         SELECT 'target', 'Kept Record', {literal(ErrorType.EDITED)}, '', _row,

@@ -105,7 +105,8 @@ class _Reader:
         """Take columns by their names."""
         if self._first is None:
             raise UserError(
-                f"{self._name} is empty: it has no line of column names; set header: false if the file has no header"
+                f"{self._name} is empty: is the delivery incomplete? A file without rows has its line of column names; "
+                f"set header: false if the file has none"
             )
         names = _Names(self._first.fields)
         missing = [name for name in self._columns if not names.places(name)]

@@ -6,6 +6,7 @@ import codecs
 import re
 from typing import Final
 
+from shared.definitions.models.sources import KINDS
 from shared.errors import UserError
 from shared.sources.files import InputFile
 
@@ -14,6 +15,13 @@ __all__ = ["kind_of", "refuse_other_kinds", "utf_16_of"]
 _LOOKED_AT: Final = 4096  # bytes
 _EXPORT: Final = "export it as delimited text"
 _UNPACK: Final = "unpack it, or compress it with gzip"
+
+
+def _or_type(kind: str) -> str:
+    """What to do with a file that another kind of source reads."""
+    return f"write type: {kind}, or {_EXPORT}" if kind in KINDS else _EXPORT
+
+
 _KINDS: Final = (  # what it begins with, its name, what to do; marks that a line of text could hold ask for a zero byte
     (rb"\x1f\x8b", "a gzip file", "give it a name that ends in .gz"),
     (rb"\x28\xb5\x2f\xfd", "a zstd file", "give it a name that ends in .zst"),
@@ -21,15 +29,15 @@ _KINDS: Final = (  # what it begins with, its name, what to do; marks that a lin
     (rb"\xfd7zXZ\x00", "an xz file", _UNPACK),
     (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip file", _UNPACK),
     (rb"Rar!\x1a\x07", "a RAR file", _UNPACK),
-    (rb"PK\x03\x04.*xl/", "an Excel file (xlsx)", _EXPORT),
+    (rb"PK\x03\x04.*xl/", "an Excel file (xlsx)", _or_type("excel")),
     (rb"PK\x03\x04.*word/", "a Word file (docx)", _EXPORT),
     (rb"PK\x03\x04.*\[Content_Types\]\.xml", "an Office file", _EXPORT),
     (rb"PK\x03\x04.*opendocument", "an OpenDocument file", _EXPORT),
     (rb"PK(\x03\x04|\x05\x06|\x07\x08)", "a zip file", _UNPACK),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file (xls) or another Office file", _EXPORT),
-    (rb"PAR1.*\x00", "a Parquet file", _EXPORT),
+    (rb"PAR1.*\x00", "a Parquet file", _or_type("parquet")),
     (rb"ORC.*\x00", "an ORC file", _EXPORT),
-    (rb"Obj\x01.*avro\.schema", "an Avro file", _EXPORT),
+    (rb"Obj\x01.*avro\.schema", "an Avro file", _or_type("avro")),
     (rb"ARROW1\x00", "an Arrow file", _EXPORT),
     (rb"SQLite format 3\x00", "a SQLite database", _EXPORT),
     (rb"%PDF-", "a PDF document", _EXPORT),

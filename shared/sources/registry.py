@@ -18,7 +18,7 @@ from shared.definitions.models import (
     SqlSource,
 )
 from shared.definitions.models import Source as SourceDefinition
-from shared.errors import UserError
+from shared.errors import Problem, UserError
 from shared.sources.context import SourceContext
 from shared.sources.delimited import DelimitedFiles
 from shared.sources.dynamics.table import DynamicsTable
@@ -30,7 +30,7 @@ from shared.sources.source import Source
 from shared.sources.sql.source import SqlRows
 from shared.workspace import Workspace
 
-__all__ = ["completed", "open_source"]
+__all__ = ["completed", "delivery_problems", "open_source"]
 
 
 def _only_in_real_time(_source: EventsSource, _context: SourceContext) -> Source:
@@ -67,6 +67,17 @@ def open_source(source: SourceDefinition, context: SourceContext) -> Source:
         UserError: The source is for real time alone.
     """
     return _KINDS[type(source)](source, context)
+
+
+def delivery_problems(source: Source) -> tuple[Problem, ...]:
+    """What the first lines of a source's files show before a run; only for the kinds that have such a check."""
+    if not isinstance(source, DelimitedFiles):
+        return ()
+    try:
+        source.first_lines()
+    except UserError as error:
+        return (Problem(message=error.message, path="source.path"),)
+    return ()
 
 
 def completed(definition: SyncDefinition, source: Source, workspace: Workspace) -> SyncDefinition:

@@ -96,7 +96,7 @@ def _tried(definition: SyncDefinition, trial: Trial) -> Iterator[Problem]:
 
 def _type_problem(found: str, kind: ColumnType) -> str:
     if found.startswith(_UNFIT.get(kind, ())):
-        return f"the result is a {found}, where a {kind} is expected"
+        return f"the result is of type {found}, but a {kind} is expected here"
     scale = re.fullmatch(r"DECIMAL\(38,(\d+)\)", found)
     if scale and int(scale[1]) > _MOST_SCALE:
         return (

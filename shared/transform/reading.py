@@ -16,7 +16,7 @@ from shared.definitions.models import Column, ColumnType, TypedColumn
 from shared.definitions.models.notation import EXCEL, POSIX_PIVOT
 from shared.errors import DefinitionError, Problem
 from shared.transform.blanks import trimmed
-from shared.transform.notation.dates import DateFormat, has_offset, in_calendar, iso_timestamp, read_format
+from shared.transform.notation.dates import DateFormat, has_offset, in_calendar, iso_timestamp, read_format, sample_of
 from shared.transform.notation.documents import json_text
 from shared.transform.notation.moments import ZonedClock, excel_timestamp
 from shared.transform.notation.numbers import NUMBER, has_notation, number, number_example, plain_number
@@ -168,9 +168,17 @@ def _expected_date(column: Column) -> tuple[ErrorType, str]:
         case (only,) if only == EXCEL:
             return ErrorType.INPUT_FORMAT, "not a date of Excel: a number from 1 to 2958465, but not 60"
         case (only,):
-            return ErrorType.INPUT_FORMAT, f"not a date in the format {only}"
+            return ErrorType.INPUT_FORMAT, f"not a date in the format {only}{_as_in(only)}"
         case several:
             return ErrorType.INPUT_FORMAT, f"not a date in one of the formats {', '.join(several)}"
+
+
+def _as_in(written: str) -> str:
+    try:
+        sample = sample_of(written)
+    except ValueError:  # the definition is refused because of it
+        return ""
+    return f", as in {sample}" if sample else ""
 
 
 def _iso(column: Column, value: str) -> tuple[tuple[Items, ...], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import PurePath
 from typing import Any, Final
@@ -13,6 +13,7 @@ from shared.state import JobRequest, RunRecord, RunState, StateStore
 __all__ = ["LOST", "as_seen", "changes_made", "error_files", "latest_runs", "run_json", "run_named", "runs_named"]
 
 SEARCHED: Final = 1000  # latest runs among which the beginning of an id is looked for
+_MOST_TOLD_APART: Final = 5
 LATEST: Final = "last"
 LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick marks it as interrupted
 _CHANGES: Final = (
@@ -81,7 +82,7 @@ def run_named(text: str, state: StateStore) -> RunRecord:
         case []:
             raise UserError(f"There is no run {text}. `dynamics-sync runs` lists them")
         case several:
-            raise UserError(f"{len(several)} runs have an id that starts with {text}: write more of the id")
+            raise UserError(f"{len(several)} runs have an id that starts with {text}: {_told_apart(several)}")
 
 
 def runs_named(text: str, state: StateStore) -> list[RunRecord]:
@@ -92,6 +93,12 @@ def runs_named(text: str, state: StateStore) -> list[RunRecord]:
         return list(state.runs(limit=1))
     requested = [_queued(request) for request in state.job_requests()]
     return [run for run in (*requested, *state.runs(limit=SEARCHED)) if run.run_id.startswith(text)]
+
+
+def _told_apart(runs: Sequence[RunRecord]) -> str:
+    """The first runs of several, each with what a person knows it by."""
+    shown = [f"{run.run_id} ({run.sync}, {run.started:%Y-%m-%d %H:%M})" for run in runs[:_MOST_TOLD_APART]]
+    return f"{', '.join(shown)}{', …' if len(runs) > len(shown) else ''}; write more of the id"
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:

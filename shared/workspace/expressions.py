@@ -28,6 +28,7 @@ from shared.workspace.functions import (
     WITHOUT_BOUND,
 )
 from shared.workspace.growth import check_format, counted, growth, written_text
+from shared.workspace.hints import FOREIGN_FUNCTIONS, hints
 from shared.workspace.tree import TOO_DEEP, Node, NotAllowedError, new_cursor, read_tree, rebuilt, written
 
 __all__ = ["Expression", "checked", "parsed"]
@@ -78,7 +79,7 @@ def parsed(expression: str, *, names: Collection[str], origin: str) -> Expressio
     Raises:
         DefinitionError: It is not a single scalar expression, uses something that is not allowed, or an unknown column.
     """
-    check = _Check(known={name.lower(): name for name in names})
+    check = _Check(known={name.lower(): name for name in names}, text=expression)
     text = replaced(expression, _variable, Language.SQL)
     try:
         tree = read_tree(text)
@@ -86,7 +87,9 @@ def parsed(expression: str, *, names: Collection[str], origin: str) -> Expressio
         size = growth(found)
         sql = written(tree, found)
     except NotAllowedError as error:
-        message = f"{error}{check.reserved(text) if str(error).startswith(_NOT_SQL) else ''}"
+        message = str(error)
+        if message.startswith(_NOT_SQL):
+            message += check.reserved(text) + hints(expression, names)
     except RecursionError:
         message = TOO_DEEP
     else:
@@ -97,6 +100,12 @@ def parsed(expression: str, *, names: Collection[str], origin: str) -> Expressio
 @functools.cache
 def _reserved() -> frozenset[str]:
     rows = new_cursor().execute("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category = 'reserved'")
+    return frozenset(name for (name,) in rows.fetchall())
+
+
+@functools.cache
+def _functions() -> frozenset[str]:
+    rows = new_cursor().execute("SELECT DISTINCT function_name FROM duckdb_functions()")
     return frozenset(name for (name,) in rows.fetchall())
 
 
@@ -116,8 +125,9 @@ class _Check:
     `bound` are the names that the lambdas around a node give, one set a lambda.
     """
 
-    def __init__(self, *, known: Mapping[str, str]) -> None:
+    def __init__(self, *, known: Mapping[str, str], text: str) -> None:
         self._known = known
+        self._text = text
         self.columns: set[str] = set()
 
     def reserved(self, text: str) -> str:
@@ -155,7 +165,11 @@ class _Check:
 
     def _suggestion(self, name: str) -> str:
         names = sorted(self._known.values())
-        return did_you_mean(name, names, before="; ") or f"; the columns are {', '.join(names[:20])}"
+        if close := did_you_mean(name, names, before="; "):
+            return close
+        if f'"{name}"' in self._text:
+            return f"; double quotes are for columns: text stands in single quotes, as in '{name}'"
+        return f"; the columns are {', '.join(names[:20])}; if it is text, put it in single quotes: '{name}'"
 
     def _function(self, node: Node, bound: _Bound) -> Node:
         name = node["function_name"].lower()
@@ -225,6 +239,10 @@ def _refused(name: str) -> NotAllowedError:
         return NotAllowedError(f"{name}() is not allowed: {WITHOUT_BOUND[name]}")
     if name in _aggregates():
         return NotAllowedError(f"{name} uses many rows, but an expression can use only its own row")
+    if name not in _functions():
+        other = f"; write {FOREIGN_FUNCTIONS[name]}" if name in FOREIGN_FUNCTIONS else ""
+        close = other or did_you_mean(name, FUNCTIONS, before="; ", cutoff=0.75, shown="{}()".format)
+        return NotAllowedError(f"there is no function {name}(){close}")
     hint = did_you_mean(name, FUNCTIONS, before="; ", cutoff=0.75, shown="{}()".format)
     return NotAllowedError(
         f"{name}() is not allowed: only scalar functions are allowed, and only those that use nothing but their "

@@ -34,7 +34,9 @@ _REFUSALS: Final[Mapping[str, str]] = {
 TOO_DEEP: Final = "this is nested too deeply: split it over several columns"
 _DEPTH: Final = "Max expression depth"  # the start of DuckDB's message
 _STATEMENTS: Final = "statements are not allowed: write one SQL expression"
-_CLAUSES: Final = "statements and clauses such as FROM are not allowed: write one SQL expression"
+_CLAUSES: Final = (
+    "this is more than one SQL expression: clauses such as FROM and AS are not allowed; text stands in single quotes"
+)
 
 # Keys with a plain value: text, number, true or false.
 _EVERYWHERE: Final = frozenset({"class", "type", "alias", "query_location", "query_location_length"})

@@ -10,6 +10,7 @@ import duckdb
 
 from shared.errors import Problem
 from shared.workspace.database import explained
+from shared.workspace.hints import in_plain_words
 from shared.workspace.limits import OverdueError, within
 from shared.workspace.sql import quoted
 from shared.workspace.tree import new_cursor
@@ -60,7 +61,7 @@ class Trial:
         except duckdb.InterruptException:
             raise
         except duckdb.Error as error:
-            return Problem(message=explained(error), path=origin)
+            return Problem(message=in_plain_words(explained(error)), path=origin)
         return None
 
     def holds(self, sql: str) -> bool:

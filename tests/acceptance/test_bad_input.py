@@ -209,7 +209,7 @@ def test_unknown_sync_lists_those_there_are(here: World, command: Command) -> No
     here.define(accounts())
     code, said = command("run", "acounts")
     assert code == 1
-    assert "there are: accounts" in said
+    assert "did you mean accounts?" in said
 
 
 def test_example_definitions_are_valid(here: World, command: Command) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from shared.definitions.models import KeyMatch, ParameterValue, WriteOptions
 from shared.definitions.models.service_url import checked_service_url
 from shared.definitions.parameters import in_text
-from shared.errors import UserError
+from shared.errors import DefinitionError, Problem
 from shared.http.retry import RETRY_POLICY, RetryPolicy
 from shared.settings import DYNAMICS_CLOUDS
 
@@ -68,11 +68,12 @@ def service_url_of(text: str | None, values: Mapping[str, ParameterValue], *, pl
     """The Web API's address; with a parameter in it, it can only be checked now.
 
     Raises:
-        UserError: It is not a service URL, or there is none.
+        DefinitionError: It is not a service URL, or there is none.
     """
     if text is None:
-        raise UserError(f"{place}.service_url: there is no address of the Web API, and no connection that has it")
+        message = "there is no address of the Web API, and no connection that has it"
+        raise DefinitionError([Problem(message=message, path=f"{place}.service_url")])
     try:
         return checked_service_url(in_text(text, values))
     except ValueError as error:
-        raise UserError(f"{place}.service_url: {error}") from None
+        raise DefinitionError([Problem(message=str(error), path=f"{place}.service_url")]) from None

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.dataverse.changes import KEY_TAKEN
+from shared.dataverse.changes import KEY_TAKEN, NO_CODE
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
 from shared.errors import AbortRun, RequestRefused
 from shared.http.retry import Trouble
@@ -78,7 +78,7 @@ class Refusal:
 
     def __str__(self) -> str:
         """Code and message, as a person wants to read them."""
-        return f"{self.code}: {self.message}" if self.code else self.message
+        return f"{self.code}: {self.message}" if self.code not in {"", NO_CODE} else self.message
 
 
 def refusal(response: Response) -> Refusal:

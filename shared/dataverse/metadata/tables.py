@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import quote
 
 from shared.dataverse.http.answers import Answer, UnexpectedAnswer
@@ -137,6 +138,9 @@ def _resolve(service: Service, name: str) -> _Found:
     return _matching(name, [_found(row) for row in usable])
 
 
+_ENTITY: Final = "destination.entity"
+
+
 def _matching(name: str, tables: Iterable[_Found]) -> _Found:
     wanted, known, by_label = name.casefold(), dict[str, str](), []
     for each in tables:
@@ -150,10 +154,10 @@ def _matching(name: str, tables: Iterable[_Found]) -> _Found:
         return by_label[0]
     if by_label:
         names = ", ".join(sorted(each.table for each in by_label))
-        raise AbortRun(f"several tables are called '{name}': name one of {names}")
+        raise AbortRun(f"several tables are called '{name}': name one of {names}", path=_ENTITY)
     suggested = " or ".join(dict.fromkeys(known[called] for called in closest(wanted, known, most=3)))
     hint = f"; did you mean {suggested}?" if suggested else ""
-    raise AbortRun(f"the environment has no table '{name}'{hint}")
+    raise AbortRun(f"the environment has no table '{name}'{hint}", path=_ENTITY)
 
 
 def _labels(label: Answer) -> list[str]:

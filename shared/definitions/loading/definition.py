@@ -12,9 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.definitions.loading.environment_rules import connection_problems
 from shared.definitions.loading.located import PathProblem, pydantic_problems, typed_values, unknown_keys
+from shared.definitions.loading.odata_rules import filter_problems
 from shared.definitions.loading.parameter_rules import read_parameters
 from shared.definitions.loading.rules import between_keys
-from shared.definitions.loading.yaml_loader import Document, TextPosition, YamlProblem, read_yaml, shown_path
+from shared.definitions.loading.yaml_loader import (
+    Document,
+    TextPosition,
+    YamlProblem,
+    both_lines,
+    read_yaml,
+    shown_path,
+)
 from shared.definitions.models import Connection, ConnectionModel, SyncDefinition
 from shared.definitions.models.base import SYNC_NAME
 from shared.errors import DefinitionError, Problem
@@ -110,6 +118,7 @@ def _definition(value: dict[str, Any]) -> tuple[SyncDefinition | None, list[Path
     parameters = read_parameters(value)
     found = [*typed_values(SyncDefinition, value)]
     problems = [*unknown_keys(found), *between_keys(value), *parameters.problems, *parameters.misused(found)]
+    problems += filter_problems(found)
     try:
         return SyncDefinition.model_validate(value, context={"secrets": parameters.secrets}), problems
     except ValidationError as error:
@@ -142,6 +151,9 @@ def _yaml_problem(problem: YamlProblem, file: str) -> Problem:
 
 def _problem(problem: PathProblem, document: Document, file: str) -> Problem:
     position = document.value_position(problem.path) if problem.at_value else document.key_position(problem.path)
+    message = problem.message
+    if problem.first is not None:
+        message = message.replace("{both}", both_lines(document.key_position(problem.first), position))
     return Problem(
-        message=problem.message, file=file, line=position.line, column=position.column, path=shown_path(problem.path)
+        message=message, file=file, line=position.line, column=position.column, path=shown_path(problem.path)
     )

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
+from shared.definitions.loading.wording import close_to, message_of
 from shared.definitions.loading.yaml_loader import Path
-from shared.definitions.models.base import FORMS, Language, Model
+from shared.definitions.models.base import Language, Model
 from shared.definitions.models.secrets import REFERENCE_REMEDY, SecretMarker
-from shared.suggestions import did_you_mean
+from shared.suggestions import closest
 
-__all__ = ["PathProblem", "TypedValue", "close_to", "pydantic_problems", "typed_values", "unknown_keys"]
+__all__ = ["PathProblem", "TypedValue", "pydantic_problems", "typed_values", "unknown_keys"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathProblem:
-    """A problem and its path: at the key or, with `at_value`, at the key's value."""
+    """A problem and its path: at the key or, with `at_value`, at the key's value.
+
+    Attributes:
+        first: The path of another thing that must not be there together with this one. `{both}` in the message becomes
+            the lines of both.
+    """
 
     path: Path
     message: str
     at_value: bool = False
+    first: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,25 +141,30 @@ def unknown_keys(found: Sequence[TypedValue]) -> Iterator[PathProblem]:
                 yield PathProblem(path=(*each.path, key), message=f"unknown key; {hint}")
 
 
-def close_to(word: object, known: Collection[str]) -> str:
-    """A suggestion of similar names; the word itself is not repeated."""
-    names = sorted(known)
-    there_are = f"there are: {', '.join(names)}" if names else "there are none"
-    return did_you_mean(str(word), names) or there_are
-
-
 def pydantic_problems(
     errors: Sequence[ErrorDetails], document: object, found: Sequence[TypedValue]
 ) -> Iterator[PathProblem]:
     """Place pydantic's errors; unknown keys are left to `unknown_keys`."""
     secrets = {each.path for each in found if each.secret is not None and not each.secret.plain}
+    models = {each.path: each.model for each in found}
+    misspelled = {*_misspelled(found)}
     for error in errors:
         path, value = _follow(error, document)
         secret = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in secrets), None)
         if secret is not None:
             yield PathProblem(path=secret, message=REFERENCE_REMEDY)
-        elif error["type"] != "extra_forbidden":
-            yield PathProblem(path=path, message=_message(error, value), at_value=error["type"] not in _ABOUT_KEYS)
+        elif error["type"] != "extra_forbidden" and path not in misspelled:
+            about_key = error["type"] in _ABOUT_KEYS
+            message = message_of(error, value, models.get(path[:-1]) if about_key else None)
+            yield PathProblem(path=path, message=message, at_value=not about_key)
+
+
+def _misspelled(found: Sequence[TypedValue]) -> Iterator[Path]:
+    """The keys that unknown keys are suggestions for: that they are missing need not be said as well."""
+    for each in found:
+        if each.model is not None and each.secret is None and isinstance(each.value, dict):
+            for key in each.value.keys() - _keys(each.model):
+                yield from ((*each.path, meant) for meant in closest(key, sorted(_keys(each.model))))
 
 
 _ABOUT_KEYS: Final = frozenset({"missing", "union_tag_not_found"})
@@ -173,54 +185,3 @@ def _follow(error: ErrorDetails, document: object) -> tuple[Path, object]:
     elif error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
         path.append("type")
     return tuple(path), value
-
-
-_PLAIN: Final = {
-    "missing": "this key is missing",
-    "union_tag_not_found": "this key is missing",
-    "string_too_short": "this is empty",
-    "too_short": "this is empty",
-    "model_type": "a mapping of keys is required here",
-    "model_attributes_type": "a mapping of keys is required here",
-    "dict_type": "a mapping of keys is required here",
-    "tuple_type": "a list is required here",
-    "string_type": "text is required here",
-}
-
-
-def _message(error: ErrorDetails, value: object) -> str:
-    context = error.get("ctx", {})
-    if plain := _PLAIN.get(error["type"]):
-        return plain + _found(value, error["type"])
-    match error["type"]:
-        case "union_tag_invalid":
-            known = [tag.strip("'") for tag in str(context["expected_tags"]).split(", ")]
-            return f"unknown type; {close_to(value.get('type') if isinstance(value, dict) else value, known)}"
-        case "literal_error" | "enum":
-            return _one_of(str(context["expected"]), value)
-        case "value_error":
-            return str(context["error"])
-        case "string_pattern_mismatch":
-            return FORMS.get(context["pattern"], f"this does not have the form {context['pattern']}")
-    said = error["msg"]
-    return said[:1].lower() + said[1:]
-
-
-def _one_of(expected: str, value: object) -> str:
-    words = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-    return f"one of {expected} is required here{did_you_mean(str(value), words, before='; ')}"
-
-
-def _found(value: object, kind: str) -> str:
-    match value:
-        case _ if not kind.endswith("_type"):
-            return ""
-        case None:
-            return ", but it is empty"
-        case dict():
-            return ", but this is a mapping"
-        case list():
-            return ", but this is a list"
-        case str():
-            return ", but this is text"
-    return "; put it in quotes" if kind == "string_type" else ""

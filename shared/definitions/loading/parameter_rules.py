@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from shared.definitions.loading.located import PathProblem, TypedValue, close_to, typed_values
+from shared.definitions.loading.located import PathProblem, TypedValue, typed_values
+from shared.definitions.loading.wording import close_to
 from shared.definitions.models.base import Language, Model
 from shared.definitions.models.names import names_in
 from shared.definitions.parameters.environment import env_references, named_as_secret

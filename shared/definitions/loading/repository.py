@@ -17,6 +17,7 @@ from shared.definitions.loading.loaded import Loaded, LoadedConnection, loaded, 
 from shared.definitions.models import ConnectionModel, ParameterValue, SyncDefinition
 from shared.errors import DefinitionError, Problem, UserError
 from shared.remote import OpenUrl, open_without_account
+from shared.suggestions import did_you_mean
 
 __all__ = ["Repository", "accepted", "load_folder"]
 
@@ -192,9 +193,12 @@ class Repository:
         """
         entries = [entry for entry in self.loaded() if entry.name == name]
         if not entries:
-            known = ", ".join(entry.name for entry in self.loaded()) or "none"
-            raise UserError(f"there is no sync {name} in {self._location}; there are: {known}")
+            raise UserError(f"there is no sync {name} in {self._location}; {self._instead_of(name)}")
         return accepted(entries)[0]
+
+    def _instead_of(self, name: str) -> str:
+        known = [entry.name for entry in self.loaded()]
+        return did_you_mean(stem(name) or name, known) or f"there are: {', '.join(known) or 'none'}"
 
     def placed(self, name: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Give problems of one sync, found after loading and known by path, their file, line and column."""
@@ -208,9 +212,18 @@ class Repository:
         except OSError as error:
             if self._found is not None:
                 return self._found
+            if isinstance(error, FileNotFoundError):
+                raise UserError(self._no_folder()) from error
             reason = error.strerror or str(error)
             raise UserError(f"the definitions in {self._location} cannot be read: {reason}") from error
         return _Found.of(self._read.values(), self._location)
+
+    def _no_folder(self) -> str:
+        inside = "" if "://" in self._location or Path(self._location).is_absolute() else f" in {Path.cwd()}"
+        return (
+            f"there is no folder of definitions {self._location}{inside}; set SYNC_DEFINITIONS to the folder with your "
+            f"definitions, or make one with `dynamics-sync init`"
+        )
 
     def _folder(self) -> _Folder:
         # C:\folder is a path; every URL holds "://".

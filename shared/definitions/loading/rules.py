@@ -6,14 +6,16 @@ sees every problem at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from shared.definitions.loading.environment_rules import NO_ENVIRONMENT, environment_problems
-from shared.definitions.loading.located import PathProblem, close_to
+from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.mark_rules import marks, scopes, written
 from shared.definitions.loading.source_rules import own_columns, own_types, source_problems
 from shared.definitions.loading.watermark_rules import watermarks
+from shared.definitions.loading.wording import close_to
 from shared.definitions.loading.yaml_loader import Path
 from shared.entities import CHANGED_BY_MESSAGES
 
@@ -60,6 +62,12 @@ def _labels(document: _Raw) -> list[str]:
     return [label for label in labels if isinstance(label, str)]
 
 
+def _aliases(document: _Raw) -> dict[str, str]:
+    """The names of columns that have an alias -> the alias."""
+    pairs = ((each.get("name"), each.get("alias")) for _, each in _items(document, "source", "columns"))
+    return {name: alias for name, alias in pairs if isinstance(name, str) and isinstance(alias, str)}
+
+
 def _targets(document: _Raw) -> list[str]:
     targets = (each.get("target") for _, each in _items(document, "destination", "mappings"))
     return [target for target in targets if isinstance(target, str)]
@@ -80,34 +88,46 @@ def _unique_columns(document: _Raw) -> Iterator[PathProblem]:
 
 
 def _taken(seen: dict[str, int], name: object, path: Path) -> Iterator[PathProblem]:
-    index = int(path[-2])
+    index, what = int(path[-2]), str(path[-1])
     if isinstance(name, str) and (first := seen.setdefault(name.lower(), index)) != index:
-        place = ".".join(map(str, path[:-2]))
-        yield PathProblem(
-            path=path, message=f"{place}[{first}] already has this name; upper and lower case are the same"
-        )
+        yield PathProblem(path=path, message=_TWICE[what], first=(*path[:-2], first, what))
+
+
+_TWICE: Final = {
+    "name": "two columns have this name, {both}; upper and lower case are the same: remove one",
+    "alias": "two columns have this name, {both}; upper and lower case are the same: give one another alias",
+    "target": "this target column is mapped twice, {both}; remove one of the mappings",
+}
 
 
 def _mappings(document: _Raw) -> Iterator[PathProblem]:
-    labels = _labels(document)
+    labels, aliases = _labels(document), _aliases(document)
     targets: dict[str, int] = {}
     for path, mapping in _items(document, "destination", "mappings"):
         source = mapping.get("source")
         if (source is None) == (mapping.get("value") is None):
             yield PathProblem(path=path, message="a mapping needs exactly one of source and value")
-        yield from _unknown_sources(source, labels, path)
+        yield from _unknown_sources(source, labels, aliases, path)
         if isinstance(source, list) and mapping.get("lookup") is None:
             yield PathProblem(path=(*path, "source"), message="a list of columns needs a lookup that matches them")
-        yield from _taken(targets, mapping.get("target"), (*path, "target"))
+        target = mapping.get("target")
+        yield from _taken(targets, target, (*path, "target"))
+        if isinstance(target, str) and re.search(r"[^A-Za-z0-9_]", target):
+            message = "a target is the logical name of a column, such as accountnumber, and not its display name"
+            yield PathProblem(path=(*path, "target"), message=message, at_value=True)
 
 
-def _unknown_sources(source: object, labels: list[str], path: Path) -> Iterator[PathProblem]:
+def _unknown_sources(
+    source: object, labels: list[str], aliases: Mapping[str, str], path: Path
+) -> Iterator[PathProblem]:
     """Columns of a mapping that the source does not have."""
     named = enumerate(source) if isinstance(source, list) else ((None, source),)
     for index, name in named:
         if isinstance(name, str) and labels and name not in labels:
             own = (*path, "source") if index is None else (*path, "source", index)
-            yield PathProblem(path=own, message=f"no source column has this name; {close_to(name, labels)}")
+            alias = aliases.get(name)
+            hint = f"write its alias {alias}" if alias else close_to(name, labels)
+            yield PathProblem(path=own, message=f"no source column has this name; {hint}")
 
 
 def _lookups(document: _Raw) -> Iterator[PathProblem]:

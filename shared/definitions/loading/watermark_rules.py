@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shared.definitions.loading.located import PathProblem, close_to
+from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.wording import close_to
 from shared.definitions.models.sources import KINDS, SourceModel, WatermarkedSource
 
 __all__ = ["watermarks"]

@@ -22,7 +22,9 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-__all__ = ["Document", "Path", "TextPosition", "YamlProblem", "read_yaml", "shown_path"]
+from shared.definitions.loading.yaml_syntax import explained_syntax
+
+__all__ = ["Document", "Path", "TextPosition", "YamlProblem", "both_lines", "read_yaml", "shown_path"]
 
 Path = tuple[str | int, ...]
 
@@ -75,6 +77,13 @@ class Document:
         return self.values.get(path) or self.key_position(path)
 
 
+def both_lines(first: TextPosition, second: TextPosition) -> str:
+    """Where two things are that must not both be there."""
+    if first.line == second.line:
+        return f"both on line {first.line}"
+    return f"on lines {first.line} and {second.line}"
+
+
 def shown_path(path: Path) -> str:
     """Write a path as ``destination.mappings[3].target``; list positions count from 0."""
     text = ""
@@ -109,7 +118,7 @@ def read_yaml(text: str) -> Document:
     try:
         node = _Loader(text).get_single_node()
         if node is None:
-            _report(document, "the file is empty")
+            _report(document, "the file is empty; a definition has the keys name, source, destination, sync_behaviour")
         else:
             document.value = _Builder(document).build(node, ())
     except ReaderError as error:
@@ -117,7 +126,8 @@ def read_yaml(text: str) -> Document:
             YamlProblem(message="a control character is not allowed here", position=_at(text, error.position))
         )
     except MarkedYAMLError as error:
-        document.problems.append(YamlProblem(message=_syntax_message(error), position=_marked(error)))
+        message, (line, column) = explained_syntax(text, error)
+        document.problems.append(YamlProblem(message=message, position=TextPosition(line=line, column=column)))
     except (YAMLError, ValueError):
         _report(document, "this is not YAML")
     except (RecursionError, _TooManyNodesError):
@@ -182,9 +192,9 @@ class _Builder:
             name = str(key.value)
             inner = (*path, name)
             if name in built:
-                first = self.document.keys[inner].line
                 # Not named: where a secret belongs even a key may be one.
-                self._report(f"this key is given twice, first on line {first}", key, path)
+                both = both_lines(self.document.keys[inner], _position(key.start_mark))
+                self._report(f"this key is given twice, {both}; remove one, because it has one value", key, path)
                 continue
             self.document.keys[inner] = _position(key.start_mark)
             built[name] = self.build(value, inner)
@@ -231,37 +241,6 @@ def plain_scalar(text: str) -> object:
     except (ValueError, OverflowError):
         return text  # 2024-13-45 is not a date, and 0001-01-01T00:00:00+14:00 is outside the calendar
     return text
-
-
-# PyYAML's own messages repeat what they found: an alias, a tag, a character. That may be a secret, so each one is
-# replaced.
-_SYNTAX: Final = (
-    ("found character '\\t'", "indentation cannot use tabs; use spaces"),
-    ("cannot start any token", "text cannot start with this character; put the whole text in quotes"),
-    ("undefined alias", "* starts an alias, and none has this name; put text that starts with * in quotes"),
-    ("alphabetic or numeric character", "put text that starts with * or & in quotes"),
-    ("mapping values are not allowed", "a key is not allowed here; put text that contains a colon in quotes"),
-    ("escape", r"\ starts an escape in double quotes; write \\ for a backslash, or use single quotes"),
-    ("another document", "a file holds one definition; a second document starts here"),
-    ("end of stream", "a closing quote is missing"),
-    ("stream end", "a closing bracket or quote is missing"),
-    ("occurrence", "this anchor (&) is given twice"),
-    ("expected ','", "a comma or the closing bracket is missing after this value"),
-    ("<block end>", "the indentation does not match the lines above; check indentation and quotes"),
-    ("expected ':'", "a key needs a colon after it; check quotes and indentation"),
-    ("tag", "a tag (!) has no meaning here"),
-)
-
-
-def _syntax_message(error: MarkedYAMLError) -> str:
-    said = f"{error.problem} {error.context}"
-    remedy = next((ours for theirs, ours in _SYNTAX if theirs in said), "check indentation and quotes")
-    return f"this cannot be read as YAML: {remedy}"
-
-
-def _marked(error: MarkedYAMLError) -> TextPosition:
-    mark = error.problem_mark or error.context_mark
-    return _position(mark) if mark is not None else TextPosition(line=1, column=1)
 
 
 def _position(mark: Mark) -> TextPosition:

@@ -109,7 +109,7 @@ class Listener(Model):
         description="Which events a new listener takes: `latest` takes events that arrived at the hub after the app "
         "first saw the listener, `earliest` takes all events that the hub still has; `none` means `earliest`.",
     )
-    topic: Topic = Field(default=Topic(), description="Format and selection of the events.")
+    topic: Topic = Field(description="Format and selection of the events, as in `{format: json, action: $.op}`.")
 
     @property
     def enabled(self) -> bool:

@@ -14,6 +14,10 @@ __all__ = ["cron", "latest_moment", "next_moment"]
 _REFERENCE: Final = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _SECOND: Final = dt.timedelta(seconds=1)
 _FURTHEST: Final = dt.timedelta(days=8 * 366)  # 29 February comes again after eight years at the latest
+_FORM: Final = (
+    "write six fields (second minute hour day month day-of-week) or five (without second): "
+    "'0 */15 * * * *' is every quarter of an hour, '0 0 6 * * Mon-Fri' is 06:00 UTC from Monday to Friday"
+)
 _WORD: Final = re.compile(r"[A-Za-z]{3,}")
 
 
@@ -26,11 +30,9 @@ def cron(expression: str) -> str:
     try:
         found = latest_moment(expression, _REFERENCE)
     except ValueError as error:
-        raise ValueError(
-            f"this is not a schedule ({error}): write six NCRONTAB fields, seconds first, or five cron fields"
-        ) from None
+        raise ValueError(f"this is not a schedule ({error}); {_FORM}") from None
     if found is None:
-        raise ValueError("this schedule never occurs")
+        raise ValueError(f"this schedule never occurs: no month has this day; {_FORM}")
     return expression
 
 
@@ -46,7 +48,7 @@ def latest_moment(expression: str, until: dt.datetime) -> dt.datetime | None:
         case 5:
             return _latest_of_cron(fields, until)
         case count:
-            raise ValueError(f"wrong number of fields: {count}")
+            raise ValueError("it has one field" if count == 1 else f"it has {count} fields")
 
 
 def next_moment(expression: str, after: dt.datetime) -> dt.datetime | None:
@@ -83,9 +85,22 @@ def _latest_of_cron(fields: list[str], until: dt.datetime) -> dt.datetime | None
     try:
         return next(CronSim(" ".join(numbers), end, reverse=True))
     except CronSimError as error:
-        raise ValueError(str(error)[:1].lower() + str(error)[1:]) from None
+        raise ValueError(_cron_trouble(str(error), fields)) from None
     except StopIteration:
         return None
+
+
+_CRON_FIELDS: Final = {"minute": "0 to 59", "hour": "0 to 23", "day-of-month": "1 to 31", "month": "1 to 12",
+                       "day-of-week": "0 (Sunday) to 6, or names as in Mon-Fri"}  # fmt: skip
+
+
+def _cron_trouble(said: str, fields: list[str]) -> str:
+    """What CronSim found, with the field as it is written and what it may have."""
+    name = said.removeprefix("Bad ")
+    if name not in _CRON_FIELDS:
+        return said[:1].lower() + said[1:]
+    written = fields[[*_CRON_FIELDS].index(name)]
+    return f"{name}: {written[:20]!r} cannot be read: it has {_CRON_FIELDS[name]}"
 
 
 def _numbered(field: str, names: tuple[str, ...], what: str, *, first: int) -> str:

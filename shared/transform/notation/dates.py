@@ -9,7 +9,7 @@ from typing import Final
 from shared.definitions.models.notation import POSIX_PIVOT
 from shared.workspace import literal
 
-__all__ = ["DateFormat", "has_offset", "in_calendar", "iso_timestamp", "read_format"]
+__all__ = ["DateFormat", "has_offset", "in_calendar", "iso_timestamp", "read_format", "sample_of"]
 
 _AT_END: Final = r"'[+-][0-9]{2}(:?[0-9]{2})?$'"
 
@@ -42,9 +42,26 @@ _TOKENS: Final[dict[str, tuple[str, int | None]]] = {
     "K": ("%z", None),
 }
 _DOTNET: Final = re.compile(
-    r"""(?P<token>([yMdHhmsfFtzK])\2*) | '(?P<single>[^']*)' | "(?P<double>[^"]*)" | \\(?P<escaped>.) | (?P<other>.)""",
+    r"""(?P<token>([yMdHhmsfFtzK])\2*) | (?P<letters>([A-Za-z])\4*) |
+        '(?P<single>[^']*)' | "(?P<double>[^"]*)" | \\(?P<escaped>.) | (?P<other>.)""",
     re.DOTALL | re.VERBOSE,
 )
+# Letters that stand for themselves without quotes: ISO 8601 has them between date and time, and behind a time in UTC.
+_LITERAL: Final = frozenset("TZ")
+_EXAMPLE: Final = "write a format such as dd/MM/yyyy HH:mm:ss"
+# What people write who know another notation, and the token for it.
+_MEANT: Final = {
+    **dict.fromkeys(("DD", "D", "T", "t", "j", "J"), "dd is the day"),
+    **dict.fromkeys(
+        ("Y", "YY", "YYYY", "jj", "jjjj", "JJ", "JJJJ", "a", "A", "aa", "aaaa", "AAAA"), "yyyy is the year"
+    ),
+    **dict.fromkeys(("n", "N", "nn", "NN"), "mm is the minute"),
+    **dict.fromkeys(("S", "SS", "SSS"), "ss is the second, fff a thousandth of one"),
+    **dict.fromkeys(("u", "U", "x", "X", "Z", "ZZ", "ZZZ"), "zzz is the offset from UTC"),
+}
+# https://duckdb.org/docs/stable/sql/functions/dateformat
+_STRPTIME: Final = frozenset("abcdfghjmnpuwxyzABGHIMSTUVWXYZ%")
+_STRPTIME_WITH_YEAR: Final = frozenset("yYGcx")
 _FIRST, _LAST = "TIMESTAMP '0001-01-01'", "TIMESTAMP '10000-01-01'"
 
 
@@ -110,12 +127,33 @@ def read_format(text: str) -> DateFormat:
         ValueError: It holds a token that cannot be read; the message names it.
     """
     if re.search(r"%[-A-Za-z]", text):
-        return DateFormat(strptime=text, length=None)
-    parts = [_part(match) for match in _DOTNET.finditer(text)]
+        return DateFormat(strptime=_checked_strptime(text), length=None)
+    found = [*_DOTNET.finditer(text)]
+    if not any(match["token"] in _TOKENS for match in found):
+        raise ValueError(f"this is not a date format: {_EXAMPLE}, or remove the key for dates in ISO 8601")
+    parts = [_part(match) for match in found]
+    _refuse_incomplete(text, "".join(part for part, _ in parts))
     length: int | None = 0
     for _, width in parts:
         length = None if length is None or width is None else length + width
     return DateFormat(strptime="".join(part for part, _ in parts), length=length)
+
+
+# 31 January 2024, which is a Wednesday, at 13:05:09 in a zone one hour ahead of UTC.
+_SAMPLE: Final = {
+    "%Y": "2024", "%y": "24", "%B": "January", "%b": "Jan", "%m": "01", "%-m": "1", "%A": "Wednesday", "%a": "Wed",
+    "%d": "31", "%-d": "31", "%H": "13", "%-H": "13", "%I": "01", "%-I": "1", "%M": "05", "%-M": "5", "%S": "09",
+    "%-S": "9", "%p": "PM", "%z": "+01:00", "%%": "%",
+}  # fmt: skip
+
+
+def sample_of(text: str) -> str:
+    """A date as an `input_format` writes it; empty for a format with tokens that people rarely use."""
+    strptime = read_format(text).strptime
+    tokens = re.findall(r"%-?.", strptime)
+    if any(token not in _SAMPLE for token in tokens):
+        return ""
+    return re.sub(r"%-?.", lambda found: _SAMPLE[found[0]], strptime)
 
 
 def iso_timestamp(text: str) -> str:
@@ -137,12 +175,41 @@ def in_calendar(moment: str) -> str:
     return f"CASE WHEN {moment} >= {_FIRST} AND {moment} < {_LAST} THEN {moment} END"
 
 
+def _checked_strptime(text: str) -> str:
+    tokens = [token.removeprefix("-") for token in re.findall(r"%(-?.?)", text, re.DOTALL)]
+    for token in tokens:
+        if token not in _STRPTIME:
+            raise ValueError(f"%{token} is not a token of strptime; write a format such as %d/%m/%Y %H:%M:%S")
+    if _STRPTIME_WITH_YEAR.isdisjoint(tokens):
+        raise ValueError("this format has no year: add %Y, or %y for two digits")
+    return text
+
+
+def _refuse_incomplete(text: str, strptime: str) -> None:
+    """Refuse a format without a year, or with a day of no month: it reads every date wrongly, and reports no error."""
+    tokens = {token.removeprefix("-") for token in re.findall(r"%(-?.)", strptime)}
+    if tokens.isdisjoint({"Y", "y"}):
+        raise ValueError("this format has no year: add yyyy, or yy for two digits")
+    if "d" in tokens and tokens.isdisjoint({"m", "b", "B"}):
+        minutes = "; mm is the minute" if "mm" in text else ""
+        raise ValueError(f"this format has no month: add MM{minutes}")
+
+
 def _part(match: re.Match[str]) -> tuple[str, int | None]:
     if token := match["token"]:
         if token not in _TOKENS:
-            raise ValueError(f"{token} is not a supported .NET date token; write a format such as dd/MM/yyyy HH:mm:ss")
+            raise _unknown(token)
         return _TOKENS[token]
+    if letters := match["letters"]:
+        if letters not in _LITERAL:
+            raise _unknown(letters)
+        return letters, 1
     plain = next(
         text for text in (match["single"], match["double"], match["escaped"], match["other"]) if text is not None
     )
     return plain.replace("%", "%%"), len(plain)
+
+
+def _unknown(token: str) -> ValueError:
+    meant = f": {_MEANT[token]}" if token in _MEANT else ""
+    return ValueError(f"{token} is not a token of a date format{meant}; {_EXAMPLE}, and other text in single quotes")

@@ -209,7 +209,7 @@ def test_without_dead_letters_nothing_is_asked_for(typed: Type) -> None:
 def test_an_unknown_name_is_an_error(typed: Type, command: str) -> None:
     """Of a sync that has a definition there may be nothing yet; of one that has none there never will be."""
     done = typed(command, "acounts")
-    assert (done.code, "there is no sync acounts" in done.err, "there are: accounts" in done.err) == (1, True, True)
+    assert (done.code, "there is no sync acounts" in done.err, "did you mean accounts?" in done.err) == (1, True, True)
     assert typed(command, "accounts").code == 0
 
 

@@ -144,7 +144,9 @@ def test_binary_data_is_recognised(load: Load, data: bytes, kind: str, *, header
 
 def test_a_parquet_file_is_recognised(load: Load, tmp_path: Path) -> None:
     """Also when a text begins like one, it is none."""
-    with pytest.raises(UserError, match=r"by its content it is a Parquet file; export it as delimited text"):
+    with pytest.raises(
+        UserError, match=r"by its content it is a Parquet file; write type: parquet, or export it as delimited text"
+    ):
         load(parquet(tmp_path))
     assert load("PAR1,B\n1,2\n", columns=("PAR1", "B")) == ([(1, "1", "2")], [])
 

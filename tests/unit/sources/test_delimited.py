@@ -195,7 +195,7 @@ def test_remote_files() -> None:
         ("Alpha,B,C\n", "a.csv", {"columns": ("Alfa", "B", "Zebra")}, "has no column Alfa; did you mean Alpha?"),
         ("A,B,C\n", "a.csv", {"columns": ("A", "Quite else")}, "has no column Quite else; it has A, B, C"),
         ("A,B,A,C\n1,2,3,4\n", "a.csv", {}, "has several columns named A"),
-        ("", "a.csv", {}, "is empty: it has no line of column names"),
+        ("", "a.csv", {}, "is empty: is the delivery incomplete?"),
         (
             b"A,B,C\n1,2,3\n\xe9,5,6\n",
             "a.csv",

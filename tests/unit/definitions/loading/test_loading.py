@@ -163,7 +163,7 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "pivot out of range": (
         [("input_format: dd/MM/yyyy", "input_format: dd/MM/yy, pivot: ^101")],
         "source.columns[3].pivot",
-        "less than or equal to 100",
+        "at most 100",
     ),
     "no format": (
         [("input_format: dd/MM/yyyy", "input_format: ^[]")],
@@ -223,8 +223,12 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "name missing": ([("name: customers\n", ""), ("version:", "^version:")], "name", "this key is missing"),
     "version as a number": ([("version: 1.0.0", "version: ^1.0")], "version", "put it in quotes"),
     "schedule": ([('"0 */15 * * * *"', "^0 61 * * * *")], "schedule", "minute: '61' is not a number from 0 to 59"),
-    "schedule with four fields": ([('"0 */15 * * * *"', "^0 1 * *")], "schedule", "number of fields"),
-    "schedule never due": ([('"0 */15 * * * *"', "^0 0 30 2 *")], "schedule", "not a schedule (bad day-of-month)"),
+    "schedule with four fields": ([('"0 */15 * * * *"', "^0 1 * *")], "schedule", "it has 4 fields"),
+    "schedule never due": (
+        [('"0 */15 * * * *"', "^0 0 30 2 *")],
+        "schedule",
+        "not a schedule (day-of-month: '30' cannot be read",
+    ),
     "schedule of six fields never due": ([('"0 */15 * * * *"', "^0 0 0 30 2 *")], "schedule", "never occurs"),
     "schedule with a name that several days share": (
         [('"0 */15 * * * *"', "^0 0 9 * * T")],
@@ -274,18 +278,26 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
         "the text qualifier cannot be",
     ),
     "encoding": ([("encoding: utf-8", "encoding: ^utf-9")], "source.encoding", "unknown encoding"),
-    "boolean": ([("header: true", "header: ^maybe")], "source.header", "boolean"),
+    "boolean": ([("header: true", "header: ^maybe")], "source.header", "true or false"),
     "key twice": (
         [("  filter: Active", "  ^columns: []\n  filter: Active")],
         "source",
-        "given twice, first on line 21",
+        "given twice, on lines",
     ),
-    "same name": ([("name: Name,", "^name: customer no,")], "source.columns[1].name", "source.columns[0] already has"),
-    "same alias": ([("alias: revenue", "^alias: NUMBER")], "source.columns[2].alias", "source.columns[0] already has"),
+    "same name": (
+        [("name: Name,", "^name: customer no,")],
+        "source.columns[1].name",
+        "two columns have this name, on lines",
+    ),
+    "same alias": (
+        [("alias: revenue", "^alias: NUMBER")],
+        "source.columns[2].alias",
+        "two columns have this name, on lines",
+    ),
     "row number": ([("alias: revenue", "^alias: _row")], "source.columns[2].alias", "another name"),
     "row number in other case": ([("alias: revenue", "^alias: _ROW")], "source.columns[2].alias", "another name"),
     "row number as name": ([("name: Name,", "^name: _Row,")], "source.columns[1].name", "another name"),
-    "max_length": ([("max_length: 20", "max_length: ^0")], "source.columns[0].max_length", "greater than"),
+    "max_length": ([("max_length: 20", "max_length: ^0")], "source.columns[0].max_length", "at least 1"),
     "format of a text": (
         [("type: date, input_format", "type: text, ^input_format")],
         "source.columns[3].input_format",
@@ -343,7 +355,7 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
         "no mapping",
     ),
     "timeout": ([("id_column: a", "timeout: ^5 days\n  id_column: a")], "destination.timeout", "2m"),
-    "no time": ([("id_column: a", "timeout: ^0\n  id_column: a")], "destination.timeout", "than 0"),
+    "no time": ([("id_column: a", "timeout: ^0\n  id_column: a")], "destination.timeout", "above 0"),
     "no end": ([("id_column: a", f"timeout: ^{'9' * 400}h\n  id_column: a")], "destination.timeout", "too long"),
     "mapping without source": (
         [("{source: Name, target: name}", "^{target: name}")],
@@ -363,12 +375,12 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "same target": (
         [("source: revenue, target: revenue", "source: revenue, ^target: name")],
         "destination.mappings[2].target",
-        "destination.mappings[1] already has",
+        "mapped twice, on lines",
     ),
     "same target in other case": (
         [("source: revenue, target: revenue", "source: revenue, ^target: Name")],
         "destination.mappings[2].target",
-        "destination.mappings[1] already has",
+        "mapped twice, on lines",
     ),
     "on_null": ([("on_null: keep", "on_null: ^kept")], "destination.mappings[2].on_null", "did you mean keep?"),
     "option": (
@@ -404,7 +416,7 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     ),
     "share": ([("30%", "^300%")], "sync_behaviour.safety.max_delete", "between"),
     "share in words": ([("30%", "^some")], "sync_behaviour.safety.max_delete", "30%"),
-    "limit": ([("30%", "^-1")], "sync_behaviour.safety.max_delete", "greater than or equal to 0"),
+    "limit": ([("30%", "^-1")], "sync_behaviour.safety.max_delete", "at least 0"),
     "listener status": ([("auto_offset_reset: latest", "status: ^on")], "listener.status", "'enabled' or 'disabled'"),
     "records": ([("records: $.data", "records: ^'$.['")], "listener.topic.records", "not a JSONPath"),
     "format": ([("format: json", "format: ^jsn")], "listener.topic.format", "did you mean json?"),
@@ -558,7 +570,7 @@ destination:
   {type: dynamics, entity: account, service_url: "https://o.crm.dynamics.com", client_id: a, client_secret: {env: S},
    id_column: accountid, mappings: [{source: number, target: accountnumber}, {source: city, target: address1_city}]}
 sync_behaviour: {sync_key: [accountnumber]}
-listener: {name: live}
+listener: {name: live, topic: {format: json}}
 """
 
 
@@ -572,7 +584,7 @@ def test_a_source_of_events_names_fields_or_json_paths() -> None:
 
 def test_a_source_of_events_needs_a_listener_and_aliases_for_paths() -> None:
     """Without a listener nothing would ever come; a JSONPath is no name."""
-    found = problems(EVENTS.replace("listener: {name: live}\n", "").replace(", alias: city", ""))
+    found = problems(EVENTS.replace("listener: {name: live, topic: {format: json}}\n", "").replace(", alias: city", ""))
 
     assert [(each.path, each.line) for each in found] == [
         ("source.type", 3),

@@ -35,7 +35,7 @@ destination:
 sync_behaviour:
   sync_key: [accountnumber]
 """
-LISTENER: Final = "listener: {name: live}\n"
+LISTENER: Final = "listener: {name: live, topic: {format: json}}\n"
 
 
 def problems(text: str) -> tuple[Problem, ...]:

@@ -76,7 +76,7 @@ def test_rules_pass_over_what_has_another_form() -> None:
         "listener": "live",
     }
     messages = found(document)
-    assert "already has this name" in messages["source.columns.3.name"]
+    assert "two columns have this name" in messages["source.columns.3.name"]
     assert "no source column has this name" in messages["destination.mappings.1.source"]
     assert "a mapping needs exactly one of source and value" in messages["destination.mappings.2"]
     assert "no mapping has this column" in messages["sync_behaviour.sync_key.2"]

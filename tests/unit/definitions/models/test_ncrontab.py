@@ -162,14 +162,14 @@ def test_schedules_mean_what_they_mean_elsewhere(schedule: str, moment: str) -> 
         ("0 0 9 1,,2 * *", "day: '' is not a number"),
         ("0 0 24 * * *", "hour: '24' is not a number from 0 to 23"),
         (f"0 0 {'9' * 5000} * * *", "hour: '99999999999999999999' is not a number"),
-        ("0 9 * * T", "bad day-of-week"),
+        ("0 9 * * T", "day-of-week: 'T' cannot be read"),
         ("0 9 * * Mondays", "'Mondays' is not allowed here"),
-        ("* * * *", "wrong number of fields: 4"),
+        ("* * * *", "it has 4 fields"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_field_and_the_remedy(schedule: str, said: str) -> None:
     """Refused at the time of writing, never at the time of running."""
-    with pytest.raises(ValueError, match="write six NCRONTAB fields, seconds first, or five cron fields") as caught:
+    with pytest.raises(ValueError, match="write six fields") as caught:
         cron(schedule)
     assert said in str(caught.value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.definitions.models import Listener
+from shared.definitions.models.listener import Topic
 from shared.transform import check
 from tests.unit.transform.lookups.relations import LINKED, linking, to
 
@@ -15,9 +16,9 @@ CREATED = {"entity": "contact", "match": "code", "on_missing": "create", "create
 @pytest.mark.parametrize(
     ("entries", "listener", "found"),
     [
-        ([OWN, CREATED], Listener(name="x"), ["destination.mappings[1].lookup[1].create"]),
+        ([OWN, CREATED], Listener(name="x", topic=Topic()), ["destination.mappings[1].lookup[1].create"]),
         ([OWN, CREATED], None, []),
-        ([CREATED], Listener(name="x"), []),
+        ([CREATED], Listener(name="x", topic=Topic()), []),
     ],
 )
 def test_create_with_columns_beside_a_lookup_in_the_own_table_needs_a_batch(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import date, datetime
 
 import pytest
 
-from shared.transform.notation.dates import read_format
+from shared.transform.notation.dates import read_format, sample_of
 from shared.workspace import Workspace, literal
 
 
@@ -45,5 +46,36 @@ def test_a_date_is_read_in_the_format_that_is_named(
 @pytest.mark.parametrize("written", ["ddddd", "yyyyy", "dd/MM/yyy", "ttt"])
 def test_an_unknown_token_is_named(written: str) -> None:
     """What cannot be read is said, with an example of what can."""
-    with pytest.raises(ValueError, match=r"is not a supported \.NET date token"):
+    with pytest.raises(ValueError, match=r"not a (token of a )?date format"):
         read_format(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("dd/MM/jjjj", "jjjj is not a token of a date format: yyyy is the year"),
+        ("DD/MM/YYYY", "DD is not a token of a date format: dd is the day"),
+        ("dd/mm/yyyy", "this format has no month: add MM; mm is the minute"),
+        ("dd/MM", "this format has no year"),
+        ("HH:mm", "this format has no year"),
+        ("ISO", "this is not a date format"),
+        ("%d/%m/%Q", "%Q is not a token of strptime"),
+        ("%d/%m", "this format has no year: add %Y"),
+        ("%", "this is not a date format"),
+    ],
+)
+def test_a_format_that_reads_no_date_is_refused(written: str, message: str) -> None:
+    """Such a format would be accepted and then fit no date, or every date wrongly."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read_format(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "sample"),
+    [("dd-MM-yy", "31-01-24"), ("%d.%m.%Y %H:%M", "31.01.2024 13:05"), ("MMMM d, yyyy", "January 31, 2024")],
+)
+def test_a_format_has_an_example(workspace: Workspace, written: str, sample: str) -> None:
+    """And the example can be read in the format."""
+    assert sample_of(written) == sample
+    ((found,),) = workspace.query(f"SELECT {read_format(written).timestamp(literal(sample))}")
+    assert found.date() == date(2024, 1, 31)

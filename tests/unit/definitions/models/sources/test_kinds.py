@@ -62,7 +62,9 @@ def test_columns_may_be_left_out_where_the_files_have_them() -> None:
     """What a mapping reads is then known only in the run."""
     assert problems("{type: parquet, path: x}") == []
     assert problems("{type: parquet, path: x, columns: [{name: double, formula: number * 2}]}") == []
-    assert problems("{type: delimited, path: x}") == [("source.columns", "this key is missing")]
+    assert problems("{type: delimited, path: x}") == [
+        ("source.columns", "this key is missing (the columns to read and to calculate)")
+    ]
 
 
 def test_named_columns_are_all_that_a_mapping_can_read() -> None:

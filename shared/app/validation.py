@@ -1,0 +1,133 @@
+"""What `validate` finds beyond the text of a definition: in its expressions, metadata, source, hosts and schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from shared.app.wiring import Wiring
+from shared.dataverse import Dataverse
+from shared.definitions import ParameterValue, SelfDescribing, SyncDefinition, names_in, names_used
+from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserError
+from shared.jobs.validation import online_problems
+from shared.sources import delivery_problems, open_source
+from shared.transform import check_expressions
+
+__all__ = ["Validation"]
+
+_Values = Mapping[str, ParameterValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """Checks the definitions and connections of a folder.
+
+    Attributes:
+        wiring: Gives the folder, clients, and what a source needs.
+        parameters: The values of a definition's parameters, with overrides.
+        completed: A definition with the columns and types that only its source knows.
+        dataverse: A client for a definition's environment.
+    """
+
+    wiring: Wiring
+    parameters: Callable[[SyncDefinition, _Values], _Values]
+    completed: Callable[[SyncDefinition, _Values], SyncDefinition]
+    dataverse: Callable[[SyncDefinition, _Values], Dataverse]
+
+    def problems(self, names: Sequence[str], *, offline: bool) -> list[Problem]:
+        """Every problem of the named definitions, or of all and of the connections.
+
+        Args:
+            names: Names of syncs; none means all, and the connections too.
+            offline: Leave out what needs the network.
+
+        Raises:
+            UserError: There is no such sync.
+        """
+        repository = self.wiring.repository
+        files = repository.loaded()
+        for name in {*names} - {loaded.name for loaded in files}:
+            repository.find(name)
+        connections = () if names else repository.connections().files
+        found = [problem for file in connections for problem in file.problems]
+        for loaded in files:
+            if names and loaded.name not in names:
+                continue
+            found += loaded.problems
+            if loaded.definition is not None:
+                found += repository.placed(loaded.name, self._of(loaded.definition, offline=offline))
+        return found
+
+    def _of(self, definition: SyncDefinition, *, offline: bool) -> Sequence[Problem]:
+        from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
+
+        found = [*self._of_delivery(definition)]
+        found += self.wiring.repository.default_problems(definition) or (
+            _of_expressions(definition) if offline else (*self._of_metadata(definition), *self._of_schema(definition))
+        )
+        return [*found, *listener_problems(definition), *self._of_hosts(definition)]
+
+    def _of_schema(self, definition: SyncDefinition) -> tuple[Problem, ...]:
+        """Whether the schema of Avro events can be read."""
+        if definition.listener is None or definition.listener.topic.schema_path is None:
+            return ()
+        from shared.jobs.real_time.schemas import Schemas  # noqa: PLC0415 - only definitions with Avro events need it
+
+        return Schemas(self.wiring.open_url).problems(definition.listener.topic.schema_path)
+
+    def _of_metadata(self, definition: SyncDefinition) -> tuple[Problem, ...]:
+        # Values that a run must give are unknown here; only the service's address matters, which rarely depends on
+        # them.
+        absent = _without_value(definition)
+        place = "destination"
+        try:
+            values = self.parameters(definition, absent)
+            if absent.keys() & names_in(definition.destination.connection or ""):
+                return _of_expressions(definition)  # only a run knows the environment
+            definition = self.wiring.repository.joined(definition, values)
+            if isinstance(definition.source, SelfDescribing) and not definition.source.settled:
+                if absent.keys() & names_used(definition.source, without=["columns"]):
+                    return ()  # only a run knows the source, and only the source knows the columns
+                place = "source"
+                definition = self.completed(definition, values)
+                place = "destination"
+            with closing(self.dataverse(definition, values)) as dataverse:
+                return online_problems(definition, dataverse, values, absent.keys())
+        except DefinitionError as error:
+            return tuple(error.problems)
+        except SyncError as error:  # the metadata cannot be had: that is this definition's problem, not the others'
+            path = error.path if isinstance(error, AbortRun) and error.path else place
+            return (*_of_expressions(definition), Problem(message=error.message, path=path))
+
+    def _of_delivery(self, definition: SyncDefinition) -> tuple[Problem, ...]:
+        """What the first lines of the files show."""
+        absent = _without_value(definition)
+        if absent.keys() & names_in(getattr(definition.source, "path", "")):
+            return ()  # only a run knows the files
+        try:
+            context = self.wiring.source_context(self.parameters(definition, absent))
+            return delivery_problems(open_source(definition.source, context))
+        except UserError:  # of a parameter; the check of the metadata reports it
+            return ()
+
+    def _of_hosts(self, definition: SyncDefinition) -> tuple[Problem, ...]:
+        """Hosts of the source that a run would refuse."""
+        from shared.sources.rest.reachable import unreachable  # noqa: PLC0415 - runs do without it
+
+        absent = _without_value(definition)
+        try:
+            values = {name: each for name, each in self.parameters(definition, absent).items() if name not in absent}
+            return tuple(unreachable(definition.source, self.wiring.source_context(values)))
+        except UserError:  # a value that only a run has, or a connection that is not there: then the run says so
+            return ()
+
+
+def _of_expressions(definition: SyncDefinition) -> tuple[Problem, ...]:
+    """The mistakes in the expressions of a definition; none where only its source knows columns or types."""
+    return check_expressions(definition) if definition.source.settled else ()
+
+
+def _without_value(definition: SyncDefinition) -> dict[str, ParameterValue]:
+    """The parameters whose value only a run has, each with an empty text."""
+    return {name: "" for name, each in definition.parameters.items() if each.default is None and each.formula is None}
