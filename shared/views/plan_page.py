@@ -1,69 +1,212 @@
-"""A plan as one self-contained HTML page: no scripts, no downloads, suitable for mail and archives."""
+"""A plan as one self-contained HTML page for the person who approves it: no scripts, no downloads, fit for mail."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Final
 
-from shared.views.changes import change_lines, shown_counts
+from shared.views.plan_style import STYLE
 from shared.visible import for_terminal
 
 __all__ = ["plan_page"]
 
-_STYLE = """
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; } caption { text-align: left; opacity: .7; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .7rem; border-bottom: 1px solid #8883; }
-th { font-weight: 600; font-size: .85rem; opacity: .75; background: #8881; }
-tbody tr:last-child td { border-bottom: 0; } tbody tr:hover { background: #8881; }
-td.was, td.will, td.long, td.said { overflow-wrap: anywhere; min-width: 3rem; } td.said { min-width: 14rem; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-td.was, td.will { white-space: pre-wrap; }
-.wide { overflow-x: auto; border: 1px solid #8883; border-radius: .5rem; }
-.totals td { font-size: 1.6rem; line-height: 1.2; } .action { font-weight: 600; white-space: nowrap; }
-.action::first-letter { text-transform: uppercase; } .was { color: #b3261e; } .will { color: #1b7f3b; }
-@media (prefers-color-scheme: dark) { .was { color: #ff8a80; } .will { color: #7fd99a; } }
-.warn { border-left: 4px solid #c77700; border-radius: .25rem; padding: .5rem 1rem; background: #c7770022; }
-@media print { body { max-width: none; margin: 0; } .wide { overflow: visible; } tr { break-inside: avoid; } }
-code { overflow-wrap: anywhere; }
-"""
+# What becomes of a record: the name of the count, its heading, and its kind, which has a colour. Drops come first:
+# an approver must not miss them.
+_ACTIONS: Final = (
+    ("delete", "deleted", "To delete", "drop"),
+    ("expire", "expired", "To expire", "drop"),
+    ("deactivate", "deactivated", "To deactivate", "drop"),
+    ("mark", "marked", "To mark as dropped", "drop"),
+    ("reactivate", "reactivated", "To reactivate", "edit"),
+    ("update", "updated", "To update", "edit"),
+    ("insert", "created", "To create", "add"),
+    ("upsert", "upserted", "To create or update", "add"),
+)
+_TOTALS: Final = (("created", "to create", "add"), ("updated", "to update", "edit"), ("deleted", "to delete", "drop"))
+_OTHER_TOTALS: Final = (
+    ("expired", "to expire", "drop"),
+    ("deactivated", "to deactivate", "drop"),
+    ("marked", "to mark as dropped", "drop"),
+    ("reactivated", "to reactivate", "edit"),
+    ("upserted", "to create or update", "add"),
+    ("created_references", "to create in other tables", "add"),
+    ("unchanged", "unchanged", "none"),
+    ("ignored", "ignored", "none"),
+)
+_LIMITS: Final = {
+    "max_delete": "Records to delete, expire or deactivate",
+    "max_update": "Records to update",
+    "max_created_references": "Records to create in other tables",
+}
+_GROUPED_FROM: Final = 10_000  # a number of four digits may be a year
 
 
 def plan_page(plan: Mapping[str, Any]) -> str:
     """Render what `plan --json` prints as a page."""
+    about: Mapping[str, Any] = plan.get("about") or {}
     title = f"Plan of {plan['sync']}"
     parts = (
-        f"<h1>{escape(title)}</h1>",
-        f"<p>Strategy {escape(plan['strategy'])}. Nothing has been written.</p>",
-        *(f"<p>Note: {escape(note)}</p>" for note in plan.get("notes", ())),
-        *(f"<p class=warn>Refused as unsafe: {escape(violation)}</p>" for violation in plan["violations"]),
+        f"<h1>{_text(title)}</h1>",
+        "<p class=quiet>This is a plan: nothing has been written.</p>",
+        _facts(plan, about),
+        *(f"<p class=warn><b>Refused as unsafe:</b> {_text(each)}</p>" for each in plan["violations"]),
+        *(f"<p class=warn>{_text(note)}</p>" for note in plan.get("notes", ())),
         "<h2>Records</h2>",
-        f"<div class=totals>{_counts(plan['planned'])}</div>",
+        _totals(plan["planned"]),
+        *_section("Safety limits", _limits(about.get("limits", ()))),
+        *_section("Changes", "\n".join(_changes(plan, about))),
         "<h2>Rows</h2>",
         _rows(plan["planned"]),
-        *_section("Changes", _samples(plan["sample"]), plan["sample"]),
-        *_section("Errors", _errors(plan["errors"]), plan["errors"]),
-        f"<p>Checksum <code>{escape(plan['checksum'])}</code></p>",
+        *_section("Why rows are ignored or filtered", _reasons(plan["planned"], about)),
+        *_section("Errors", _errors(plan["errors"])),
+        f"<p class=quiet>Checksum <code>{_text(plan['checksum'])}</code></p>",
     )
-    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
-    body = "\n".join(parts)
-    return (
-        f"<!doctype html>\n<html lang=en><head>{head}<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{_text(title)}</title>"
+    body = "\n".join(part for part in parts if part)
+    return f"<!doctype html>\n<html lang=en><head>{head}<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+
+
+def _text(value: object) -> str:
+    """Text for the page. A long word may wrap where people would do it: behind the signs that join its parts."""
+    shown = escape(for_terminal(str(value)))
+    return re.sub(r"\S{25,}", lambda word: re.sub(r"(?<=\w)([_/.@-])(?=\w)", r"\1<wbr>", word[0]), shown)
+
+
+def _section(title: str, content: str) -> tuple[str, ...]:
+    return (f"<h2>{title}</h2>", content) if content else ()
+
+
+def _facts(plan: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """Where, from what, with which values, when and by whom."""
+    table, source = about.get("table", {}), about.get("source", {})
+    parameters = about.get("parameters", {})
+    facts = {
+        "Environment": _text(about.get("environment", "")),
+        "Table": _labelled(table.get("label", ""), table.get("name", "")),
+        "Source": " ".join(_text(source[key]) for key in ("type", "path") if source.get(key)),
+        "Parameters": "<br>".join(f"<code>{_text(name)}</code> = {_text(each)}" for name, each in parameters.items()),
+        "Strategy": _text(plan["strategy"]),
+        "Planned": _text(" by ".join(filter(None, (_moment(about.get("at", "")), about.get("by", ""))))),
+    }
+    rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items() if value)
+    return f"<dl class=facts>{rows}</dl>"
+
+
+def _moment(text: str) -> str:
+    return f"{dt.datetime.fromisoformat(text).astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC" if text else ""
+
+
+def _labelled(label: str, name: str) -> str:
+    """A display name with the logical name beside it."""
+    if not label or label == name:
+        return f"<code>{_text(name)}</code>" if name else ""
+    return f"{_text(label)} <small><code>{_text(name)}</code></small>"
+
+
+def _totals(planned: Mapping[str, Any]) -> str:
+    shown = [*_TOTALS, *(each for each in _OTHER_TOTALS if planned.get(each[0]))]
+    tiles = (
+        f"<div class='{kind}{' some' if planned.get(name) else ''}'><b>{planned.get(name, 0):,}</b>{words}</div>"
+        for name, words, kind in shown
     )
+    return f"<div class=totals>{''.join(tiles)}</div>"
 
 
-def _section(title: str, table: str, rows: Iterable[object]) -> tuple[str, ...]:
-    return (f"<h2>{title}</h2>", table) if rows else ()
+def _limits(limits: Iterable[Mapping[str, Any]]) -> str:
+    rows = []
+    for each in limits:
+        planned, most = each["planned"], each["most"]
+        said = f"{planned:,} of at most {most:,}" if most is not None else f"{planned:,}; counted from 10 records on"
+        used = 0 if not planned else 100 if not most else min(100, round(100 * planned / most))
+        over = most is not None and planned > most
+        bar = f"<span class=meter><i style='width:{used}%'></i></span>" if most is not None else ""
+        rest = "above the limit" if over else f"{most - planned:,} more are allowed" if most is not None else ""
+        limit = f"<code>{_text(each['name'])}</code>: {_text(each['limit'])}"
+        if str(each["limit"]).endswith("%"):
+            limit += f" of {each['of']:,} records"
+        cells = [
+            _LIMITS.get(each["name"], each["name"]),
+            f"<span class='{'broken' if over else ''}'>{said}{bar}</span>",
+        ]
+        rows.append([*cells, _text(rest), limit])
+    return _table(("What", "Planned", "Distance", "Limit"), rows) if rows else ""
 
 
-def _counts(planned: Mapping[str, Any]) -> str:
-    shown = shown_counts(planned)
-    numbers = dict.fromkeys(range(len(shown)), "n")
-    return _table([name.capitalize() for name in shown], [[f"{n:,}" for n in shown.values()]], classes=numbers)
+def _changes(plan: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]:
+    """Samples of every kind of change, drops first."""
+    columns: Mapping[str, Any] = about.get("columns", {})
+    for action, count, title, kind in _ACTIONS:
+        sample = [each for each in plan["sample"] if each["action"] == action]
+        if sample:
+            total = max(plan["planned"].get(count, 0), len(sample))
+            shown = f"{len(sample):,} of {total:,} shown" if total > len(sample) else f"all {total:,} shown"
+            table = _change_table(sample, columns, _SIDES.get(action, _BOTH))
+            yield f"<section class={kind}><h3>{title} <small>{shown}</small></h3>{table}</section>"
+
+
+_BEFORE, _AFTER = ("before", "was", "Before"), ("after", "will", "After")
+_BOTH: Final = (_BEFORE, _AFTER)
+_SIDES: Final = {"delete": (_BEFORE,), "insert": (_AFTER,)}
+_Sides = Sequence[tuple[str, str, str]]
+
+
+def _change_table(sample: Sequence[Mapping[str, Any]], columns: Mapping[str, Any], sides: _Sides) -> str:
+    titles = "".join(f"<th>{title}</th>" for _, _, title in sides)
+    body = "\n".join(_change(each, columns, sides) for each in sample)
+    head = f"<thead><tr><th class=k>Key</th><th class=c>Column</th>{titles}</tr></thead>"
+    return f"<table class=changes>{head}\n{body}\n</table>"
+
+
+def _change(change: Mapping[str, Any], columns: Mapping[str, Any], sides: _Sides) -> str:
+    """One change: its key once, and a row for each column that has a value on one of the sides."""
+    held = [each for each in change["columns"] if any(each.get(side) not in (None, "") for side, _, _ in sides)]
+    lines = [_column(each, columns, sides) for each in held] or [f"<td colspan={len(sides) + 1}></td>"]
+    row = f"<small>row {change['row']:,}</small>" if change["row"] is not None else ""
+    key = ", ".join(_text(_value(each)) for each in change["key"].values())
+    head = f"<th scope=rowgroup rowspan={len(lines)}>{key} {row}</th>"
+    rows = "".join(f"<tr>{head if place == 0 else ''}{line}</tr>" for place, line in enumerate(lines))
+    return f"<tbody>{rows}</tbody>"
+
+
+def _column(column: Mapping[str, Any], columns: Mapping[str, Any], sides: _Sides) -> str:
+    name = column["column"]
+    about = columns.get(name, {})
+    options = about.get("options", {})
+    cells = [f"<td class=c>{_labelled(about.get('label', ''), name)}</td>"]
+    for key, kind, title in sides:
+        value = column.get(f"{key}_name") or _with_option(column.get(key), options)
+        shown = _text(value) if value else "<span class=empty>empty</span>"
+        cells.append(f"<td class={kind} data-name={title.lower()}>{shown}</td>")
+    return "".join(cells)
+
+
+def _with_option(value: Any, options: Mapping[str, str]) -> str:
+    """A value; of a choice, each option with its label."""
+    text = _value(value)
+    found = [options.get(part.strip()) for part in text.split(",")] if options and text else []
+    if not found or None in found:
+        return text
+    return ", ".join(f"{part.strip()} {label}" for part, label in zip(text.split(","), found, strict=True))
+
+
+def _value(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | float() if abs(value) >= _GROUPED_FROM:
+            return f"{value:,}"
+        case list():
+            return ", ".join(map(_value, value))
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _rows(planned: Mapping[str, Any]) -> str:
@@ -71,47 +214,35 @@ def _rows(planned: Mapping[str, Any]) -> str:
     rows = [
         [side.capitalize(), *(f"{planned[side].get(name, 0):,}" for name in names)] for side in ("source", "target")
     ]
-    return _table(["Side", *(name.capitalize() for name in names)], rows, classes=dict.fromkeys(range(1, 5), "n"))
+    return _table(("Side", *(name.capitalize() for name in names)), rows, numbers=range(1, 5))
 
 
-def _samples(sample: Iterable[Mapping[str, Any]]) -> str:
-    rows = []
-    for line in change_lines(sample):
-        head = [line.action, _cell_text(line.row), ", ".join(map(_cell_text, line.key))]
-        values = [line.column, _cell_text(line.before), _cell_text(line.after)]
-        rows.append([*(head if line.first else ["", "", ""]), *values])
-    classes = {0: "action", 1: "n", 2: "long", 4: "was", 5: "will"}
-    return _table(["Action", "Row", "Key", "Column", "Before", "After"], rows, classes=classes)
+def _reasons(planned: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    reasons = [[f"{each['count']:,}", _text(each["why"])] for each in about.get("ignored", ())]
+    filtered = planned["source"].get("filtered", 0)
+    if filtered and about.get("filter"):
+        reasons.append(
+            [f"{filtered:,}", f"rows for which the filter is not true: <code>{_text(about['filter'])}</code>"]
+        )
+    return _table(("Count", "Why"), reasons, numbers=(0,)) if reasons else ""
 
 
 def _errors(errors: Iterable[Mapping[str, Any]]) -> str:
-    names = ("side", "class", "type", "column", "count", "rows", "message")
-    rows = [[_cell_text(error[name]) for name in names] for error in errors]
-    return _table([name.capitalize() for name in names], rows, classes={4: "n", 5: "long", 6: "said"})
+    names = ("type", "column", "count", "rows", "message", "side", "class")
+    rows = [[_text(_value(error[name])) for name in names] for error in errors]
+    return _table([name.capitalize() for name in names], rows, numbers=(2,)) if rows else ""
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]], *, classes: Mapping[int, str] | None = None) -> str:
-    """A table; `classes` names the style of some columns, counted from 0."""
-    kinds = classes or {}
-    titles = _cells("th", head, {place: kind for place, kind in kinds.items() if kind == "n"})
-    body = "\n".join(f"<tr>{_cells('td', row, kinds)}</tr>" for row in rows)
-    return f"<div class=wide><table><thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
-
-
-def _cells(tag: str, texts: Iterable[str], kinds: Mapping[int, str]) -> str:
-    classes = {place: f" class={kind}" for place, kind in kinds.items()}
-    return "".join(
-        f"<{tag}{classes.get(place, '')}>{escape(for_terminal(text))}</{tag}>" for place, text in enumerate(texts)
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = ()) -> str:
+    """A table of cells that are HTML already; `numbers` are the places of its numbers."""
+    kinds = dict.fromkeys(numbers, " class=n")
+    titles = "".join(f"<th{kinds.get(place, '')}>{name}</th>" for place, name in enumerate(head))
+    body = "\n".join(
+        "<tr>"
+        + "".join(
+            f"<td{kinds.get(place, '')} data-name='{head[place].lower()}'>{cell}</td>" for place, cell in enumerate(row)
+        )
+        + "</tr>"
+        for row in rows
     )
-
-
-def _cell_text(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case list():
-            return ", ".join(map(_cell_text, value))
-        case _:
-            return json.dumps(value, ensure_ascii=False)
+    return f"<table class=list><thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"

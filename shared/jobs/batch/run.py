@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.counted import counted
@@ -14,6 +14,7 @@ from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
 from shared.errors import PlanRefusedError, StalePlanError, UserError
 from shared.jobs.adoption import Adoption
+from shared.jobs.batch.about import about_plan
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
@@ -59,6 +60,7 @@ class PlanReport:
     watermark: str | None = None
     requests: int
     elapsed_seconds: float
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cause(self) -> str:
@@ -71,6 +73,7 @@ class PlanReport:
         return {
             "sync": self.sync,
             "strategy": self.strategy,
+            "about": dict(self.about),
             "planned": {
                 "source": self.source.to_json(),
                 "target": {key: value for key, value in self.target.to_json().items() if key != "filtered"},
@@ -116,10 +119,11 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         reporting = reporting_of(job.definition, entity, tools.source, workspace, values=options.values)
         shown = read_samples(workspace.query(sample_query(options.sample)))
         source, errors = _source_counts(workspace), reporting.errors(workspace)
+        plan = _plan(job.definition, workspace, columns, with_checksum=True)
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,
-            plan=_plan(job.definition, workspace, columns, with_checksum=True),
+            plan=plan,
             source=source,
             target=_target_counts(workspace),
             sample=with_names(shown, entity, columns, workspace, tools.dataverse),
@@ -129,6 +133,7 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
             watermark=prepared.watermark.kept if prepared.watermark else None,
             requests=tools.dataverse.usage().requests,
             elapsed_seconds=tools.clock.monotonic() - start,
+            about=about_plan(job, tools, entity, plan, workspace),
         )
 
 

@@ -1,0 +1,128 @@
+"""What a person who approves a plan must know besides its changes: where, from what, by whom, how near the limits."""
+
+from __future__ import annotations
+
+import getpass
+import math
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from shared.definitions import ParameterValue, in_text
+from shared.definitions.models import Source
+from shared.definitions.parameters.values import shown
+from shared.entities import EntityMetadata
+from shared.errors import UserError
+from shared.jobs.batch.job import BatchJob, Tools
+from shared.reconcile import Limit, Plan
+from shared.redaction import cleaned
+from shared.workspace import Workspace
+
+__all__ = ["about_plan"]
+
+_COUNTED_FROM: Final = 10  # target rows, for a limit that is a share
+_MOST_OPTIONS: Final = 1000  # of the mapped columns together
+_IGNORED: Final = """
+SELECT count(*) FILTER (_id IS NULL), count(*) FILTER (_row IS NOT NULL AND _id IS NOT NULL),
+       count(*) FILTER (_row IS NULL)
+FROM decisions WHERE action = 'ignored'"""
+
+
+def about_plan(job: BatchJob, tools: Tools, entity: EntityMetadata, plan: Plan, workspace: Workspace) -> dict[str, Any]:
+    """What `plan --json` has under `about`, as JSON values.
+
+    Args:
+        job: Names the sync, with the value of every parameter; no parameter is a secret.
+        tools: For the moment.
+        entity: The table.
+        plan: The plan.
+        workspace: Has `decisions`.
+    """
+    destination = job.definition.destination
+    return {
+        "environment": _host(destination.service_url, job.parameters),
+        "table": {"name": entity.logical_name, "label": entity.display_name},
+        "source": {"type": str(job.definition.source.type), "path": _path(job.definition.source, job.parameters)},
+        "parameters": {name: cleaned(shown(value)) for name, value in job.parameters.items()},
+        "at": tools.clock.now().isoformat(timespec="seconds"),
+        "by": _user(),
+        "limits": [*_limits(plan)],
+        "ignored": [*_ignored(job, workspace)],
+        "filter": job.definition.source.filter or "",
+        "columns": {name: _column(name, entity) for name in _mapped(job)},
+    }
+
+
+def _host(url: str, values: Mapping[str, ParameterValue]) -> str:
+    return urlsplit(in_text(url, values)).netloc.rpartition("@")[2]
+
+
+def _path(source: Source, values: Mapping[str, ParameterValue]) -> str:
+    """The files of a source; empty for a source that has none. A URL is shown without its query, which may be a key."""
+    path = getattr(source, "path", "")
+    try:
+        return cleaned(in_text(path, values).partition("?")[0]) if isinstance(path, str) else ""
+    except UserError:
+        return ""
+
+
+def _user() -> str:
+    """Who makes the plan: the account and the machine."""
+    try:
+        return f"{getpass.getuser()} on {platform.node()}"
+    except (KeyError, OSError):  # a container may have an account without a name
+        return platform.node()
+
+
+def _limits(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Each safety limit with what the plan comes to, and how many rows it allows; None where it allows any number."""
+    counts, limits = plan.counts, plan.limits
+    of = counts.target_rows
+    yield _limit("max_delete", counts.dropped, limits.max_delete, of)
+    yield _limit("max_update", counts.update + counts.reactivate, limits.max_update, of)
+    if counts.created_references:
+        most = Limit(amount=limits.max_created_references, is_share=False)
+        yield _limit("max_created_references", counts.created_references, most, of)
+
+
+def _limit(name: str, planned: int, limit: Limit, of: int) -> dict[str, Any]:
+    most: int | None = int(limit.amount)
+    if limit.is_share:
+        most = math.floor(limit.amount * of / 100) if of >= _COUNTED_FROM else None
+    return {"name": name, "planned": planned, "limit": str(limit), "most": most, "of": of}
+
+
+def _ignored(job: BatchJob, workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """Why keys are ignored, with the number of each reason."""
+    behaviour = job.definition.sync_behaviour
+    ((new, changed, dropped),) = workspace.query(_IGNORED)
+    condition = getattr(behaviour.changed, "when", "")
+    why_changed = f"the condition of changed is not true: {condition}" if condition else "changed is ignore"
+    reasons = (
+        (new, "rows of the source that have no record: new is ignore"),
+        (changed, f"rows that differ from their record: {why_changed}"),
+        (dropped, f"records that the source does not have: {_why_kept(job)}"),
+    )
+    yield from ({"count": count, "why": why} for count, why in reasons if count)
+
+
+def _why_kept(job: BatchJob) -> str:
+    behaviour = job.definition.sync_behaviour
+    if behaviour.dropped == "ignore":
+        return "dropped is ignore"
+    others = ", or they are not this sync's own (dropped_scope)" if behaviour.dropped_scope != "all" else ""
+    return f"they are kept because rows of the source are in error (see Errors), or they are marked already{others}"
+
+
+def _mapped(job: BatchJob) -> Iterable[str]:
+    return dict.fromkeys([each.target for each in job.definition.destination.mappings] + ["statecode", "statuscode"])
+
+
+def _column(name: str, entity: EntityMetadata) -> dict[str, Any]:
+    """A column's label, and the labels of its options."""
+    attribute = entity.attributes.get(name)
+    if attribute is None:
+        return {"label": "", "options": {}}
+    options = {str(each.value): each.labels[0] for each in attribute.choices[:_MOST_OPTIONS] if each.labels}
+    return {"label": attribute.display_name, "options": options}
