@@ -56,8 +56,8 @@ $(TOOLS): requirements/tools.txt
 	@$(TOOLS_BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/tools.txt
 	@touch $@
 
-demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few events
-	@$(BIN)/python -m demo
+demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few events; KEEP=1 leaves it running
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 test: setup ## all tests
 	@$(BIN)/pytest -n auto

@@ -8,14 +8,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from demo.customers import write_customers, write_events
 
 FOLDER = Path(".demo")
 FILE = FOLDER / "customers.csv"
+KEPT_PORT = 5080
 COMPLETED = (0, 2)  # 2: completed, and some rows were rejected, which is what this file is for
 
 
@@ -30,13 +31,14 @@ def title(text: str) -> None:
 
 
 @contextmanager
-def emulator() -> Iterator[dict[str, str]]:
+def emulator(*, port: int) -> Iterator[dict[str, str]]:
     """Start a local Dataverse; yield what its start line says."""
-    process = subprocess.Popen([sys.executable, "-m", "emulator", "--port", "0"], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "emulator", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
     try:
         line = process.stdout.readline() if process.stdout else ""
         if not line:
-            raise SystemExit("The local Dataverse did not start; try: .venv/bin/python -m emulator")
+            raise SystemExit("The local Dataverse did not start; its message is above.")
         yield json.loads(line)
     finally:
         process.terminate()
@@ -68,12 +70,42 @@ def command(environment: Mapping[str, str], *words: str, quiet: bool = False) ->
     return done.stdout or ""
 
 
-def main() -> int:
+def next_steps(environment: Mapping[str, str], *, keep: bool) -> None:
+    """How to go on: with the data of the demo as long as its Dataverse runs, and with one's own."""
+    title("Next steps")
+    say(f"  The definition of this demo: {Path(environment['SYNC_DEFINITIONS']) / 'customers.yaml'}")
+    if keep:
+        say("  Look at the data of this demo, in another terminal, from this folder:")
+        for name in ("DYNAMICS_URL", "DYNAMICS_CLIENT_ID", "DYNAMICS_CLIENT_SECRET", "STATE_STORE"):
+            say(f"    export {name}={environment[name]}")
+        say("    .venv/bin/dynamics-sync runs")
+        say("    .venv/bin/dynamics-sync errors last")
+        say(f"    .venv/bin/dynamics-sync plan customers -p file_path={FILE}")
+    else:
+        say("  Leave everything running, to look at it: make demo KEEP=1")
+    say("  Use your own data: this command makes a folder with a first definition, and prints what to do next:")
+    say("    .venv/bin/dynamics-sync init my-syncs")
+    if keep:
+        say("  It uses the local Dataverse of this demo, as long as that runs: its first command is not needed then.")
+    say("  Documentation by task: README.md and docs/")
+
+
+def wait_for_ctrl_c() -> None:
+    """Keep the local Dataverse until a person ends it."""
+    say("\nThe local Dataverse runs until you press Ctrl-C.")
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(60)
+
+
+def main(arguments: Sequence[str]) -> int:
     """Show the main job; 1 when it does not keep its promises."""
+    keep = "--keep" in arguments
     begun = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     write_customers(FILE)
-    with emulator() as local:
+    # A Dataverse that stays has the port that the settings of `dynamics-sync init` name.
+    with emulator(port=KEPT_PORT if keep else 0) as local:
         environment = settings(local)
         title(f"A local Dataverse answers at {local['service_url']}")
         say(f"The source is {FILE}: 5,000 customers, some of them with typical mistakes.")
@@ -90,14 +122,12 @@ def main() -> int:
         events = write_events(FOLDER / "events.ndjson")
         command(environment, "events", "customers", str(events))
         command(environment, "dead-letters")
-        title("Next steps")
-        say("  dynamics-sync runs                 the execution log    (STATE_STORE=sqlite:///.demo/state.db)")
-        say("  syncs/customers.yaml               the definition of this demo")
-        say("  .venv/bin/python -m emulator       a local Dataverse to try your own definitions on")
-        say("  docs/                              documentation by task; start with README.md")
-    say(f"\nThe demo took {time.monotonic() - begun:.0f} s.")
+        say(f"\nThe demo took {time.monotonic() - begun:.0f} s.")
+        next_steps(environment, keep=keep)
+        if keep:
+            wait_for_ctrl_c()
     return 1 if any(done.values()) or again["writes"] else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -16,7 +16,7 @@ from typing import Any
 
 from typer.exceptions import TyperException
 
-from shared.cli import commands, event_commands, job_commands, status_commands
+from shared.cli import commands, event_commands, init_command, job_commands, status_commands
 from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, program
 from shared.cli.output import Output
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError, UserError
@@ -24,7 +24,8 @@ from shared.redaction import cleaned
 
 __all__ = ["run"]
 
-COMMANDS = (commands, event_commands, job_commands, status_commands)  # each adds its commands to the program
+# Each adds its commands to the program.
+COMMANDS = (init_command, commands, event_commands, job_commands, status_commands)
 
 
 def run(arguments: Sequence[str]) -> int:
