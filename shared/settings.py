@@ -314,4 +314,17 @@ def _json_object(file: Path) -> dict[str, Any]:
 def _said(problem: Mapping[str, Any]) -> str:
     """One problem as pydantic reports it, in the words of the environment; the value itself is not repeated."""
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
-    return f"{name}: {str(problem['msg']).removeprefix('Value error, ')}"
+    return f"{name}: {_wanted(problem['type'], problem.get('ctx', {}))}"
+
+
+def _wanted(kind: str, context: Mapping[str, Any]) -> str:
+    match kind:
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            return f"write one of {context['expected']}"
+        case "greater_than_equal":
+            return f"write a number of at least {context['ge']}"
+        case "int_parsing" | "int_from_float" | "int_type":
+            return "write a whole number, as in 90"
+    return "this value cannot be used"

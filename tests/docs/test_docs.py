@@ -6,18 +6,39 @@ import ast
 import importlib
 import json
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
+from pydantic import TypeAdapter, ValidationError
 
+from emulator.http.options import Options
 from shared import errors
 from shared.cli import boundary  # noqa: F401 - importing it registers every command
 from shared.cli.frame import program
 from shared.definitions import load_definition
+from shared.definitions.loading.located import pydantic_problems, typed_values, unknown_keys
+from shared.definitions.loading.yaml_loader import read_yaml
+from shared.definitions.models import (
+    Column,
+    DynamicsDestination,
+    Mapping,
+    Source,
+    SyncBehaviour,
+    SyncDefinition,
+)
+from shared.definitions.models.sources.fixed_width import FixedColumn
 from shared.jobs import RunState, RunSummary
 from shared.transform import ErrorType
 from shared.workspace import Table, checked
+
+
+def list_of(item: Any) -> Any:
+    return tuple[item, ...]
+
 
 ARCHITECTURE = Path("docs/architecture.md")
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
@@ -51,6 +72,70 @@ def test_every_command_line_in_the_docs_can_be_typed() -> None:
     for page in PAGES:
         for name in re.findall(r"dynamics-sync +([a-z][a-z-]*)\b", page.read_text("utf-8")):
             assert name in commands(), (page, name)
+
+
+COMMAND_LINES = [
+    (page, line.partition(" # ")[0].strip().removeprefix("$ "))
+    for page in PAGES
+    for block in re.findall(r"```(?:bash|sh|console)\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+]
+
+
+@pytest.mark.parametrize(("page", "line"), [each for each in COMMAND_LINES if "dynamics-sync " in each[1]], ids=str)
+def test_every_example_of_a_command_can_be_typed(page: Path, line: str) -> None:
+    """Its command, its options and the number of its arguments are the program's; nothing is run."""
+    program_name, name, *arguments = shlex.split(line)
+    assert program_name in {"dynamics-sync", ".venv/bin/dynamics-sync"}, (page, line)
+    group = typer.main.get_command(program)
+    command = group.commands[name]  # type: ignore[attr-defined]  # a group, as the program has commands
+    assert command.make_context(name, arguments), (page, line)
+
+
+@pytest.mark.parametrize("line", [line for _, line in COMMAND_LINES if "-m emulator" in line])
+def test_every_example_of_the_emulator_can_be_typed(line: str) -> None:
+    """Its options are those that the emulator has."""
+    assert Options.parse(shlex.split(line.partition("-m emulator")[2]))
+
+
+def test_every_target_of_make_in_the_docs_exists() -> None:
+    """`make demo` and the others are in the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", Path("Makefile").read_text("utf-8"), re.MULTILINE))
+    named = {name for _, line in COMMAND_LINES for name in re.findall(r"^make ([a-z-]+)", line)}
+    assert named
+    assert named <= targets
+
+
+# What an example in the docs may be a part of.
+PARTS: list[Any] = [
+    SyncDefinition, list_of(Column), list_of(Mapping), list_of(FixedColumn), Source, SyncBehaviour, Column, Mapping,
+    FixedColumn, DynamicsDestination,
+]  # fmt: skip
+SNIPPETS = [
+    (page, text)
+    for page in PAGES
+    if page.name != "emulator.md"  # tables of the emulator; its own tests read them
+    for text in re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+]
+
+
+@pytest.mark.parametrize(("page", "text"), SNIPPETS, ids=lambda each: str(each)[:40])
+def test_every_example_of_a_definition_is_one(page: Path, text: str) -> None:
+    """It is YAML, and as a definition or as a part of one all its keys and values are allowed; keys may be left out."""
+    document = read_yaml(text)
+    assert document.problems == [], page
+    mistakes = {str(part): [*_mistakes(part, document.value)] for part in PARTS}
+    assert not all(mistakes.values()), (page, text, mistakes)
+
+
+def _mistakes(part: Any, value: object) -> Iterator[str]:
+    found = [*typed_values(part, value)]
+    yield from (f"{each.path}: {each.message}" for each in unknown_keys(found))
+    try:
+        TypeAdapter(part).validate_python(value)
+    except ValidationError as error:
+        problems = pydantic_problems(error.errors(include_url=False), value, found)
+        yield from (f"{each.path}: {each.message}" for each in problems if "is missing" not in each.message)
 
 
 def test_summary_in_the_docs_has_the_keys_of_the_real_one() -> None:

@@ -88,6 +88,22 @@ class TestValues:
         ]
         assert "s3cr3t" not in caught.value.message
 
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("LOG_LEVEL", "loud", "write one of 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+            ("RETENTION_DAYS", "long", "write a whole number, as in 90"),
+            ("RETENTION_DAYS", "1.5", "write a whole number, as in 90"),
+            ("RETENTION_DAYS", "0", "write a number of at least 1"),
+            ("WORKSPACE_MEMORY", "much", "write a size such as 512MB or 2GB"),
+        ],
+    )
+    def test_a_problem_says_what_to_write(self, name: str, value: str, message: str) -> None:
+        """In our words, and not in those of the library that checks the settings."""
+        with pytest.raises(UserError) as caught:
+            Settings.load({name: value})
+        assert caught.value.message == f"{name}: {message}"
+
     def test_connection_strings_are_not_shown(self) -> None:
         """Settings may be printed."""
         settings = Settings.load({"AzureWebJobsStorage": "s3cr3t", "APPLICATIONINSIGHTS_CONNECTION_STRING": "s3cr3t"})

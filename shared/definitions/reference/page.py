@@ -33,8 +33,9 @@ line, column and path; `dynamics-sync schema` prints the JSON Schema, which edit
 ```yaml
 {EXAMPLE}```
 
-Plain words follow YAML 1.2: only `true` and `false` are booleans, so `NO` is a country. Numbers with leading zeros stay
-text. A key that is not on this page is an error.
+Plain words follow YAML 1.2: `true` and `false` are booleans, `yes` and `NO` are text, so `NO` is a country. A key that
+takes a boolean also takes the words `yes`, `no`, `on` and `off`. Numbers with leading zeros stay text.
+A key that is not on this page is an error.
 
 ## Parameters in texts
 

@@ -200,3 +200,12 @@ def test_missing_values_that_reject_nothing_are_counted_by_row(run: Workspace) -
     source_error(run, 3, rejected=False)
     source_error(run, 4, error=mandatory, rejected=False)
     assert run.query(violations_query()) == [(2,)]
+
+
+def test_a_code_that_means_no_code_is_not_shown(run: Workspace) -> None:
+    """Neither in the groups nor in the file."""
+    outcome(run, 1, "failed", code="0x0", message="Syntax error")
+    ((_, _, kind, *_),) = run.query(GROUPED_ERRORS)
+    assert kind == "UPDATE"
+    ((_, error, *_),) = run.query(ERROR_FILES["SyncErrors"][1])
+    assert error == "Syntax error"

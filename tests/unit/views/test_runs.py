@@ -61,8 +61,10 @@ def test_a_run_is_found_by_its_id_the_beginning_of_it_and_as_the_last(state: Sta
     for number, run_id in enumerate(("abc1", "abc2", "abc")):
         state.begin_run(run(run_id, hours=number))
     assert [run_named(text, state).run_id for text in ("abc", "abc1", "last")] == ["abc", "abc1", "abc"]
-    with pytest.raises(UserError, match="3 runs have an id that starts with ab"):
+    with pytest.raises(UserError, match="3 runs have an id that starts with ab") as caught:
         run_named("ab", state)
+    for shown in ("abc1 (customers, 2026-03-01 10:00)", "abc2 (customers, 2026-03-01 11:00)", "write more of the id"):
+        assert shown in caught.value.message
     with pytest.raises(UserError, match="There is no run x"):
         run_named("x", state)
 

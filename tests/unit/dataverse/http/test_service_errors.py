@@ -146,3 +146,9 @@ def test_a_secret_in_a_refusal_is_replaced_before_the_message_is_cut() -> None:
     register_secret(token)
     refused = refusal(answer(400, token, "x" * 900 + token))
     assert "0123456789" not in refused.message + refused.code
+
+
+def test_a_code_that_means_no_code_is_not_shown() -> None:
+    """The service writes 0x0 where it has no code for an error."""
+    assert str(refusal(answer(400, "0x0", "Syntax error"))) == "Syntax error"
+    assert str(refusal(answer(400, "0x80040265", "No"))) == "0x80040265: No"
