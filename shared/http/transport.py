@@ -8,6 +8,7 @@ An answer is bounded: in the time that it takes as a whole, and in the bytes tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -234,7 +235,8 @@ def _transport_error(error: Exception, url: str) -> Unsent | AnswerLost | AbortR
     if isinstance(error, requests.exceptions.Timeout) or _read_timed_out(error):
         return AnswerTimedOut(f"{host} did not answer in time")
     if _never_connected(error):
-        return Unsent(f"{host} could not be reached: {_root(error)}")
+        local = "; if it is the local Dataverse, start it with python -m emulator" if host in _LOOPBACK else ""
+        return Unsent(f"{host} could not be reached: {_root(error)}{local}")
     return AnswerLost(f"the connection to {host} broke before its answer was complete")
 
 
@@ -268,4 +270,5 @@ def _root(error: BaseException) -> str:
     while isinstance(reason, MaxRetryError) and reason.reason is not None:
         reason = reason.reason
     text = str(reason)
-    return text.rsplit(": ", 1)[-1] if isinstance(reason, HTTPError) else text
+    text = text.rsplit(": ", 1)[-1] if isinstance(reason, HTTPError) else text
+    return re.sub(r"^\[Errno -?\d+\] ", "", text)

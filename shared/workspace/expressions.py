@@ -242,7 +242,7 @@ def _refused(name: str) -> NotAllowedError:
     if name not in _functions():
         other = f"; write {FOREIGN_FUNCTIONS[name]}" if name in FOREIGN_FUNCTIONS else ""
         close = other or did_you_mean(name, FUNCTIONS, before="; ", cutoff=0.75, shown="{}()".format)
-        return NotAllowedError(f"there is no function {name}(){close}")
+        return NotAllowedError(f"there is no function {name}(){close or '; the functions are those of DuckDB'}")
     hint = did_you_mean(name, FUNCTIONS, before="; ", cutoff=0.75, shown="{}()".format)
     return NotAllowedError(
         f"{name}() is not allowed: only scalar functions are allowed, and only those that use nothing but their "

@@ -253,7 +253,6 @@ _LISTENERS: Final = (
 _DELIVERIES: Final = (
     _delivered("the file is not there", None),
     _delivered("the file is empty", ""),
-    _delivered("the file has only its header", CUSTOMERS.splitlines()[0] + "\n"),
     _delivered("an Excel file named as delimited", _WORKBOOK),
     _delivered("a Parquet file named as delimited", b"PAR1" + bytes(60)),
     _delivered("an old Excel file named as delimited", _OLD_WORKBOOK),
@@ -264,7 +263,6 @@ _DELIVERIES: Final = (
     _delivered("text in a number column", CUSTOMERS.replace("100.50", "a hundred")),
     _delivered("a number with a comma", CUSTOMERS.replace("100.50", '"100,50"')),
     _delivered("a text that is too long", CUSTOMERS.replace("One", "N" * 170)),
-    _delivered("an option that does not exist", CUSTOMERS, ("then: \"'Preferred Customer'\"", "then: name")),
     _delivered("an empty mandatory column", CUSTOMERS.replace("C-2,Two", ",Two")),
     _delivered("the same key twice in the file", CUSTOMERS.replace("C-2,Two", "C-1,Two")),
     _delivered("a parent that does not exist", CUSTOMERS.replace("C-1\n", "C-9\n")),

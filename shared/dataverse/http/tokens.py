@@ -208,4 +208,5 @@ def _why_refused(answer: Mapping[str, Any], client_id: str) -> str:
     """Entra ID's reason in one sentence; its descriptions name ids and times, never the secret."""
     described = str(answer.get("error_description") or answer.get("error") or "no reason given")
     first_line = described.splitlines()[0] if described else ""
-    return f"signing in as application {client_id} was refused: {first_line}"
+    remedy = "check client_id, client_secret and tenant_id"
+    return f"signing in as application {client_id} was refused ({remedy}): {first_line}"

@@ -100,6 +100,9 @@ _TWICE: Final = {
 }
 
 
+_NOT_LOGICAL: Final = re.compile(r"[^A-Za-z0-9_]")
+
+
 def _mappings(document: _Raw) -> Iterator[PathProblem]:
     labels, aliases = _labels(document), _aliases(document)
     targets: dict[str, int] = {}
@@ -112,7 +115,7 @@ def _mappings(document: _Raw) -> Iterator[PathProblem]:
             yield PathProblem(path=(*path, "source"), message="a list of columns needs a lookup that matches them")
         target = mapping.get("target")
         yield from _taken(targets, target, (*path, "target"))
-        if isinstance(target, str) and re.search(r"[^A-Za-z0-9_]", target):
+        if isinstance(target, str) and _NOT_LOGICAL.search(target):
             message = "a target is the logical name of a column, such as accountnumber, and not its display name"
             yield PathProblem(path=(*path, "target"), message=message, at_value=True)
 
@@ -190,6 +193,8 @@ def _environment(document: _Raw) -> Iterator[PathProblem]:
 
 def _behaviour(document: _Raw) -> Iterator[PathProblem]:
     targets = _targets(document)
+    if any(_NOT_LOGICAL.search(target) for target in targets):
+        return  # display names instead of logical names: that is the problem
     keys: dict[str, int] = {}
     for path, key in _texts(document, "sync_behaviour", "sync_key"):
         if targets and key not in targets:

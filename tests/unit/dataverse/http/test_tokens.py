@@ -227,7 +227,8 @@ def test_a_secret_that_the_endpoint_repeats_is_replaced() -> None:
     )
     with pytest.raises(AbortRun) as caught:
         credentials(endpoint, lambda: "wrong/secret of this test").token(RESOURCE)
-    assert "secret" not in caught.value.message
+    assert "of+this+test" not in caught.value.message
+    assert "[hidden]" in caught.value.message
 
 
 @pytest.mark.parametrize(
