@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, Rea
 from shared.errors import AbortRun, AnswerLost, RetryLater
 from shared.http.addresses import CheckAddress, connecting_to
 from shared.http.deadlines import AnswerTooLargeError, DeadlineAdapter, answered_within
-from shared.http.hosts import is_direct
+from shared.http.hosts import is_direct, is_loopback
 
 __all__ = ["MOST_BYTES", "AnswerTimedOut", "HttpTransport", "Request", "Response", "Transport", "Unsent"]
 
@@ -235,7 +235,7 @@ def _transport_error(error: Exception, url: str) -> Unsent | AnswerLost | AbortR
     if isinstance(error, requests.exceptions.Timeout) or _read_timed_out(error):
         return AnswerTimedOut(f"{host} did not answer in time")
     if _never_connected(error):
-        local = "; if it is the local Dataverse, start it with python -m emulator" if host in _LOOPBACK else ""
+        local = "; if it is the local Dataverse, start it with python -m emulator" if is_loopback(host) else ""
         return Unsent(f"{host} could not be reached: {_root(error)}{local}")
     return AnswerLost(f"the connection to {host} broke before its answer was complete")
 

@@ -54,8 +54,8 @@ def about_plan(job: BatchJob, tools: Tools, entity: EntityMetadata, plan: Plan, 
     }
 
 
-def _host(url: str, values: Mapping[str, ParameterValue]) -> str:
-    return urlsplit(in_text(url, values)).netloc.rpartition("@")[2]
+def _host(url: str | None, values: Mapping[str, ParameterValue]) -> str:
+    return urlsplit(in_text(url or "", values)).netloc.rpartition("@")[2]
 
 
 def _path(source: Source, values: Mapping[str, ParameterValue]) -> str:

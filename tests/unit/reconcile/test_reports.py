@@ -207,5 +207,5 @@ def test_a_code_that_means_no_code_is_not_shown(run: Workspace) -> None:
     outcome(run, 1, "failed", code="0x0", message="Syntax error")
     ((_, _, kind, *_),) = run.query(GROUPED_ERRORS)
     assert kind == "UPDATE"
-    ((_, error, *_),) = run.query(ERROR_FILES["SyncErrors"][1])
+    ((_, error, *_),) = run.query(error_files()["SyncErrors"][1])
     assert error == "Syntax error"
