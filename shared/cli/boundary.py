@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 from shared.cli import commands, event_commands, init_command, job_commands, status_commands
 from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, program
-from shared.cli.output import Output
+from shared.cli.screen.output import Output
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError, UserError
 from shared.redaction import cleaned
 

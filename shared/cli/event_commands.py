@@ -10,9 +10,9 @@ from rich.text import Text
 
 from shared.cli import frame
 from shared.cli.frame import EXIT_ERRORS, FLAG, MOST_SHOWN, AsJson, Name, OneOrAll, output_of, program
-from shared.cli.letter_tables import letter_table, whole_letter
-from shared.cli.run_tables import next_lines
-from shared.cli.tables import events_text
+from shared.cli.screen.letter_tables import letter_table, whole_letter
+from shared.cli.screen.run_tables import next_lines
+from shared.cli.screen.tables import events_text
 from shared.counted import counted
 from shared.errors import UserError
 from shared.views.dead_letters import dead_letter_json, letter_counts, letters_named, short_id, tally

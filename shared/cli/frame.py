@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shared.cli.output import Output
+from shared.cli.screen.output import Output
 from shared.errors import UserError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from shared.cli import frame
 from shared.cli.frame import EXIT_FAILED, AsJson, output_of, program
-from shared.cli.tables import STYLES
+from shared.cli.screen.tables import STYLES
 from shared.views.status import Status, SyncStatus, status_of
 
 __all__: list[str] = []  # importing the module adds its commands to the program

@@ -7,7 +7,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from shared.cli.output import Output
+from shared.cli.screen.output import Output
 
 if TYPE_CHECKING:
     from shared.jobs import Phase, Progress  # only named: `--help` need not wait for the jobs to load

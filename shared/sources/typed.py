@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shared.definitions.loading.notation_rules import TYPE_OF_KEY
+from shared.definitions.loading.rules.notation import TYPE_OF_KEY
 from shared.definitions.models import Column, ColumnType, SelfDescribing, TypedColumn
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean

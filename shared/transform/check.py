@@ -1,7 +1,7 @@
 """Checks of a definition against a table's metadata: all problems, before a row is read.
 
 Rules that need neither SQL nor metadata, such as those for names and mappings, are checked when a definition is loaded:
-`shared/definitions/loading/rules.py`.
+`shared/definitions/loading/rules/between_keys.py`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.output import Output
+from shared.cli.screen.output import Output
 from shared.telemetry.logs import JsonLines
 from shared.visible import for_spreadsheet, for_terminal, in_json
 

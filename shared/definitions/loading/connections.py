@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.definitions.loading.environment_rules import environment_problems
 from shared.definitions.loading.loaded import LoadedConnection
 from shared.definitions.loading.located import typed_values
 from shared.definitions.loading.parameter_rules import Parameters, read_parameters
+from shared.definitions.loading.rules.environment import environment_problems
 from shared.definitions.loading.yaml_loader import shown_path
 from shared.definitions.models import (
     ConnectionModel,

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.definitions.loading.environment_rules import connection_problems
 from shared.definitions.loading.located import PathProblem, pydantic_problems, typed_values, unknown_keys
-from shared.definitions.loading.odata_rules import filter_problems
 from shared.definitions.loading.parameter_rules import read_parameters
-from shared.definitions.loading.rules import between_keys
+from shared.definitions.loading.rules.between_keys import between_keys
+from shared.definitions.loading.rules.environment import connection_problems
+from shared.definitions.loading.rules.odata import filter_problems
 from shared.definitions.loading.yaml_loader import (
     Document,
     TextPosition,

@@ -1,7 +1,7 @@
 """A sync definition as a value: the user's text, parsed, with all checks that need only the text.
 
 The models define the keys, their values and their meaning: the JSON Schema and the reference page are
-made from them. Rules between keys are in `loading/rules.py`, where each mistake gets its own place.
+made from them. Rules between keys are in `loading/rules/between_keys.py`, where each mistake gets its own place.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 
 from shared.cli import frame
 from shared.cli.boundary import run
-from shared.cli.tables import STYLES
+from shared.cli.screen.tables import STYLES
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
 from shared.jobs import (
     ChangeCounts,

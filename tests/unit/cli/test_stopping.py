@@ -8,7 +8,7 @@ import signal
 import pytest
 from rich.console import Console
 
-from shared.cli.output import Output
+from shared.cli.screen.output import Output
 from shared.cli.stopping import Stopping
 from shared.jobs import NoProgress, Phase
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from shared.definitions.loading.hidden_marks import NOT_EMPTY, NULL, UNKNOWN, hides
 from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.rules.hidden_marks import NOT_EMPTY, NULL, UNKNOWN, hides
 from shared.definitions.loading.yaml_loader import Path
 
 __all__ = ["marks", "scopes", "written"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.definitions.loading.located import TypedValue
-from shared.definitions.loading.odata_rules import filter_problems
+from shared.definitions.loading.rules.odata import filter_problems
 from shared.definitions.models.base import Language
 
 

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from shared.cli.progress import Bars
+from shared.cli.screen.progress import Bars
 from shared.jobs import Phase
 
 

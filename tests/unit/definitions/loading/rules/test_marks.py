@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from shared.definitions import load_definition
-from shared.definitions.loading.hidden_marks import NOT_EMPTY, NULL, UNKNOWN, hides
+from shared.definitions.loading.rules.hidden_marks import NOT_EMPTY, NULL, UNKNOWN, hides
 from shared.errors import DefinitionError, Problem
 
 BASE: Final = """\

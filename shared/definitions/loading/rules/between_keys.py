@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from shared.definitions.loading.environment_rules import NO_ENVIRONMENT, environment_problems
 from shared.definitions.loading.located import PathProblem
-from shared.definitions.loading.mark_rules import marks, scopes, written
-from shared.definitions.loading.source_rules import own_columns, own_types, source_problems
-from shared.definitions.loading.watermark_rules import watermarks
+from shared.definitions.loading.rules.environment import NO_ENVIRONMENT, environment_problems
+from shared.definitions.loading.rules.marks import marks, scopes, written
+from shared.definitions.loading.rules.sources import own_columns, own_types, source_problems
+from shared.definitions.loading.rules.watermarks import watermarks
 from shared.definitions.loading.wording import close_to
 from shared.definitions.loading.yaml_loader import Path
 from shared.entities import CHANGED_BY_MESSAGES

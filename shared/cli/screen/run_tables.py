@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.tables import SHORT_ID, STYLES, error_table
+from shared.cli.screen.tables import SHORT_ID, STYLES, error_table
 from shared.views.run_reports import RunReport, count_lines, started_by
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the state store to load

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.definitions import load_definition
-from shared.definitions.loading.hidden_marks import hides
-from shared.definitions.loading.rules import between_keys
+from shared.definitions.loading.rules.between_keys import between_keys
+from shared.definitions.loading.rules.hidden_marks import hides
 from shared.definitions.parameters.environment import env_references, secret_variables
 from shared.definitions.parameters.values import logged
 from shared.redaction import HIDDEN, register_secret

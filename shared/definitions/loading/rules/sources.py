@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from shared.definitions.loading.environment_rules import NO_ENVIRONMENT, environment_problems
 from shared.definitions.loading.located import PathProblem
-from shared.definitions.loading.notation_rules import notation_problems
-from shared.definitions.loading.rest_rules import rest_problems
+from shared.definitions.loading.rules.environment import NO_ENVIRONMENT, environment_problems
+from shared.definitions.loading.rules.notation import notation_problems
+from shared.definitions.loading.rules.rest import rest_problems
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import json_path
 from shared.definitions.models.database_sql import condition_problem, query_problem

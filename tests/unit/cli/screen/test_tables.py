@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from shared.cli.tables import error_table, sample_table, shown
+from shared.cli.screen.tables import error_table, sample_table, shown
 from shared.jobs import ErrorRow
 
 
