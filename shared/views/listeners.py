@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from shared.definitions import SyncDefinition
+if TYPE_CHECKING:  # only named here: `--help` need not wait for the definitions to load
+    from shared.definitions import SyncDefinition
 
 __all__ = ["listener_warnings"]
 

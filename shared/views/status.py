@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.counted import counted
-from shared.definitions import Loaded
-from shared.definitions.models.schedule import next_moment
 from shared.state import RunRecord, RunState, StateStore
 from shared.views.next_steps import SHORT_ID, command_line
 from shared.views.runs import LOST, as_seen, changes_made
+
+if TYPE_CHECKING:  # only named here: `--help` need not wait for the definitions to load
+    from shared.definitions import Loaded
 
 __all__ = ["Status", "SyncStatus", "status_of"]
 
@@ -128,6 +129,8 @@ def _sync(loaded: Loaded, state: StateStore, now: datetime) -> SyncStatus:
 
 
 def _next_run(loaded: Loaded, runs: Sequence[RunRecord], now: datetime) -> datetime | None:
+    from shared.definitions.models.schedule import next_moment  # noqa: PLC0415 - see above
+
     definition = loaded.definition
     if definition is None or not definition.enabled or not definition.schedule:
         return None

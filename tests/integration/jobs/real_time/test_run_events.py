@@ -573,7 +573,7 @@ def test_the_execution_log_adds_batches_up(make: Make) -> None:
         2,
         3,
     )
-    assert "1 events" in row.message
+    assert "1 event" in row.message
 
 
 def test_partitions_that_race_for_a_record_lose_nothing(make: Make) -> None:
