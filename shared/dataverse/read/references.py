@@ -49,7 +49,7 @@ def read_reference(
         RetryLater: The service is away.
     """
     entity, columns = _entity(reference), reference.columns
-    records = Records(entity=entity, layout=columns, into=reference.name)
+    records = Records(entity=entity, layout=columns, into=reference.name, stored_keys=True)
     keys = chain.from_iterable((text for (text,) in workspace.rows(query)) for query in values)
     asked = map(key_values, keys)
     possible = keyed_queries(entity, columns, asked, condition)

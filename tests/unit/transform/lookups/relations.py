@@ -139,6 +139,8 @@ def read(workspace: Workspace, lookups: Sequence[LookupColumn], tables: Mapping[
     for reference in references(lookups):
         names = [column.name for column in reference.columns]
         fill(workspace, reference.name, names, tables.get(reference.entity.logical_name, ()))
+        keys = ", ".join(f"_k{column.key_part} = {column.key_sql}" for column in reference.columns)
+        workspace.execute(f"UPDATE {reference.name} SET {keys}")
 
 
 def resolved(
