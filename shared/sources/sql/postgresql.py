@@ -47,7 +47,8 @@ class PostgresqlReader(Reader):
 
     def found(self, connection: Connection, statements: Statements) -> Iterable[tuple[str, Found]]:
         """The types of an empty result, by their names."""
-        with connection.execute(statements.columns()) as result:
+        # Without bound values too: the driver takes any % beside them, as in `number % 2`, for a place of a value.
+        with connection.exec_driver_sql(_written(connection, self._bound(connection, statements).columns())) as result:
             described = [(each[0], cast("int", each[1])) for each in result.cursor.description]
         numbers = sorted({number for _, number in described})
         asked = sa.text("SELECT oid, typname, typcategory FROM pg_catalog.pg_type WHERE oid = ANY(:numbers)")
@@ -62,11 +63,14 @@ class PostgresqlReader(Reader):
         self, connection: Connection, statements: Statements, columns: Mapping[str, TypedColumn], batches: Batches
     ) -> None:
         """Stream the rows; an array becomes a JSON text."""
-        bound = replace(statements, binder=lambda name, value: _setting(connection, name, value))
+        bound = self._bound(connection, statements)
         asked = bound.rows([_json(name) if name in self._arrays else exact(name) for name in columns])
-        sql = str(asked.compile(dialect=connection.dialect)).replace("%", "%%")  # the driver reads %s as a value
+        sql = _written(connection, asked).replace("%", "%%")  # with a stream, the driver looks for places of values
         driver: Any = connection.connection.driver_connection
         driver.cursor().execute(f"COPY ({sql}\n) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')", stream=batches)
+
+    def _bound(self, connection: Connection, statements: Statements) -> Statements:
+        return replace(statements, binder=lambda name, value: _setting(connection, name, value))
 
     def _compared(self, name: str, scale: Scale) -> str:
         """By characters, in whatever way the database orders texts."""
@@ -82,6 +86,10 @@ class PostgresqlReader(Reader):
                 other.exec_driver_sql(f"SELECT pg_cancel_backend({number})")
 
         return cancel
+
+
+def _written(connection: Connection, statement: sa.Select[Any]) -> str:
+    return str(statement.compile(dialect=connection.dialect))
 
 
 def _json(name: str) -> sa.ColumnElement[Any]:

@@ -112,9 +112,11 @@ def test_every_type_of_parameter_reaches_postgresql(database: Database) -> None:
     }
     condition = (
         "5 = @whole AND 0.5 = @part AND @yes AND NOT @no AND date '2024-01-31' = @day AND @none IS NULL "
-        "AND timestamptz '2024-01-31 10:30+00' = @moment AND '12:30' <> '5:x' AND 'a%' LIKE 'a%'"
+        "AND timestamptz '2024-01-31 10:30+00' = @moment AND '12:30' <> '5:x' AND 'a%' LIKE 'a%' AND 7 % 4 = 3"
     )
     assert read(database.url, values, query="SELECT 1 AS number", filter=condition)[0] == {"number": [Decimal(1)]}
+    query = f"SELECT 1 AS number WHERE {condition} AND '%s' <> '%(x)s'"
+    assert read(database.url, values, query=query)[0] == {"number": [Decimal(1)]}
 
 
 def test_a_parameter_names_the_table(database: Database) -> None:
