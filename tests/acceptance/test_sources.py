@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from shared.definitions import EnvironmentSecret
 from shared.errors import DefinitionError, UserError
 from tests.acceptance.world import World, accounts, world
 from tests.contract.source_kinds import KINDS, Kind, Row, ready, rows
-from tests.postgresql.fixtures import database, postgresql
+from tests.postgresql.fixtures import Database, database, postgresql
 from tests.workbooks.xlsx import write_xlsx
 
 __all__ = ["database", "postgresql"]
@@ -142,3 +144,29 @@ def test_files_are_read_only_from_the_folders_of_the_setting(here: World, kind: 
         app(("in", "other")).run(name)
     assert held(here) == []
     assert app(("in", str(here.folder))).run(name).created.done == 2
+
+
+def test_a_connection_that_is_lost_half_way_changes_nothing(
+    here: World, database: Database, request: pytest.FixtureRequest
+) -> None:
+    """The run fails and says why; no record is dropped and none is written, although many rows had been read."""
+    kind = ready("sql of postgresql", request)
+    name = define(here, kind, list(rows(COUNT)))
+    here.run(name)
+    before = held(here)
+    slow = "SELECT 1000 + n AS number, 'new' AS name, 1 AS amount, date '2024-01-31' AS since, true AS active, "
+    wait = "pg_sleep(CASE WHEN n = 5000 THEN 60 ELSE 0 END)::text AS wait FROM generate_series(1, 9000) n"
+    database.run("DROP TABLE source", f"CREATE VIEW source AS {slow}{wait}")
+
+    def terminate() -> None:
+        asked = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'"
+        while not database.run(asked):
+            time.sleep(0.05)
+
+    ending = threading.Thread(target=terminate)
+    ending.start()
+    with pytest.raises(UserError, match="the connection was lost; nothing was written"):
+        here.run(name)
+    ending.join()
+    assert here.app.state.runs(name)[0].state == "Failed"
+    assert held(here) == before

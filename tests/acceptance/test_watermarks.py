@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import pytest
 
 from shared.errors import DefinitionError, StalePlanError, UserError
 from shared.jobs import ApprovedPlan, Phase, RunState
+from shared.state.machine import Machine, since_boot
+from shared.state.sqlite import SqliteStateStore
 from shared.views.plan_files import PlanFile
+from tests.acceptance.test_behaviours import started
 from tests.acceptance.world import World, accounts, world
 from tests.postgresql.fixtures import Database, database, postgresql
 
@@ -403,3 +407,34 @@ def test_a_column_that_is_not_read_is_refused(here: World, tmp_path: Path, datab
     define(here, Source(url=database.url, run=database.run))
     with pytest.raises(UserError, match="changed_at is a bool; a number, a date or a text is needed"):
         here.run()
+
+
+@pytest.mark.timeout(600)
+def test_after_kill_9_the_next_run_reads_the_same_rows(tmp_path: Path) -> None:
+    """Among its writes a process is killed: the watermark stays, and the next run writes what is left."""
+    with world(tmp_path, latency_ms=20) as here:
+        here.emulator.faults({"action": "delay", "match": {"method": "POST", "path": "accounts"}, "seconds": 10})
+        source = sqlite_source(tmp_path / "erp.db")
+        source.run(f"CREATE TABLE customers ({COLUMNS})")
+        define(here, source, behaviour=FULL)
+        source.put(("0", "First", "2024-01-01 00:00:00"))
+        here.run()
+        source.run(
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000) "
+            "INSERT INTO customers SELECT x, 'x', datetime('2024-01-02', '+' || x || ' seconds') FROM n"
+        )
+        done = here.emulator.stats()["rows"]["create"]
+        with started(here, "run", "accounts") as run:
+            while here.emulator.stats()["rows"]["create"] == done and run.poll() is None:
+                time.sleep(0.05)
+            run.kill()
+            run.communicate(timeout=300)
+        while here.emulator.stats()["in_flight"]["now"]:  # what the server was at when the client died
+            time.sleep(0.05)
+        assert here.app.watermark("accounts") == "2024-01-01 00:00:00"
+        in_a_minute = replace(Machine.this(), seconds=lambda: since_boot() + 61)
+        later = SqliteStateStore(tmp_path / "state.db", machine=in_a_minute)
+        found = replace(here, parts={"state": later}).run()
+        assert (found.state, found.source.processed) == (RunState.SUCCEEDED, 3001)
+        assert len(held(here)) == len(here.records("accounts?$select=name")) == 3001
+        assert here.app.watermark("accounts") == "2024-01-02 00:50:00"

@@ -6,6 +6,8 @@ import logging
 import re
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -119,7 +121,7 @@ def test_a_locked_sqlite_file_is_told(tmp_path: Path) -> None:
 def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of our extras is named; a driver of another maker by its package."""
     for name in ("pymysql", "oracledb", "mssql_python", "pg8000", "psycopg"):
-        monkeypatch.setitem(__import__("sys").modules, name, None)
+        monkeypatch.setitem(sys.modules, name, None)
     for scheme, remedy in {
         "mysql": "pip install dynamics-sync[mysql]",
         "mariadb": "pip install dynamics-sync[mysql]",
@@ -261,3 +263,9 @@ def test_a_read_is_one_snapshot(database: Database) -> None:
         writing.join()
     assert found["after"] == [3]
     assert database.run("SELECT count(*) FROM t") == [(4,)]
+
+
+def test_only_a_source_of_type_sql_loads_sqlalchemy() -> None:
+    """A cold start pays for what it uses."""
+    asked = "import sys, shared.app, shared.sources.registry; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
