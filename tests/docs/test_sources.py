@@ -23,7 +23,7 @@ EXAMPLES: Final = re.findall(r"^```yaml\n(source:\n.*?)^```$", PAGE, re.MULTILIN
 REST: Final = [text for text in EXAMPLES if "type: rest" in text]
 DESTINATION: Final = """
 name: example
-parameters: {since: {default: "2024-01-31"}}
+parameters: {since: {default: "2024-01-31"}, country: {default: CH}}
 destination:
   type: dynamics
   entity: account

@@ -170,7 +170,7 @@ def test_neither_a_service_url_nor_a_connection_is_one_problem() -> None:
         (CRM.replace("type: dynamics", "type: dynamic"), (3, 7, "type", "unknown type; did you mean dynamics?")),
         (
             CRM.replace("kind: connection", "kind: conection"),
-            (1, 7, "kind", "one of 'connection' is required here; did you mean connection?"),
+            (1, 7, "kind", "'connection' is required here; did you mean connection?"),
         ),
         (CRM.replace("name: crm", "name: C R M"), (2, 7, "name", "a name contains only a-z, 0-9 and -")),
         (CRM.replace(f"service_url: {URL}\n", ""), (1, 1, "service_url", "this key is missing")),
@@ -178,7 +178,7 @@ def test_neither_a_service_url_nor_a_connection_is_one_problem() -> None:
         (CRM.replace("{env: DEV_SECRET}", "geheim"), (7, 1, "client_secret", "do not write a secret here")),
         (CRM.replace("{env: DEV_SECRET}", '"@secret"'), (7, 1, "client_secret", "do not write a secret here")),
         (CRM.replace("client_id: app\n", ""), (1, 1, "client_id", "this key is missing; it can be left out only")),
-        (CRM.replace("timeout: 30", "timeout: [30"), (9, 8, "", "this cannot be read as YAML")),
+        (CRM.replace("timeout: 30", "timeout: [30"), (8, 10, "", "this cannot be read as YAML")),
     ],
 )
 def test_a_mistake_in_a_connection_has_its_place(

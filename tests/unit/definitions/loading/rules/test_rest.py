@@ -150,7 +150,10 @@ BAD = {
             "parameter whose formula is SECRET('name') (the value is not shown)"
         ),
     ),
-    "no kind of auth": ([URL, "auth: {token: {env: X}}"], "7:3: source.auth.type: this key is missing"),
+    "no kind of auth": (
+        [URL, "auth: {token: {env: X}}"],
+        "7:3: source.auth.type: this key is missing; it says which kind this is, and which other keys are allowed",
+    ),
     "an unknown kind of auth": (
         [URL, "auth: {type: oauth, token: {env: X}}"],
         "7:16: source.auth.type: unknown type; did you mean oauth2?",
@@ -181,11 +184,11 @@ BAD = {
     ),
     "no parameter": (
         [URL, "pagination: {type: offset}"],
-        "7:3: source.pagination.parameter: this key is missing",
+        "7:3: source.pagination.parameter: this key is missing (name of the parameter that asks for a page)",
     ),
     "a cursor without its place": (
         [URL, "pagination: {type: cursor, parameter: a}"],
-        "7:3: source.pagination.next: this key is missing",
+        "7:3: source.pagination.next: this key is missing (JSONPath of the mark in the answer, such as $.paging.next)",
     ),
     "a link with a parameter": (
         [URL, "pagination: {type: link, parameter: a}"],
@@ -213,7 +216,7 @@ BAD = {
     ),
     "too many tries": (
         [URL, "retry: {attempts: 1000}"],
-        "7:21: source.retry.attempts: input should be less than or equal to 100",
+        "7:21: source.retry.attempts: a number of at most 100 is required here",
     ),
 }
 
