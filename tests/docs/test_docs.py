@@ -26,11 +26,11 @@ from shared.definitions.models import (
     Column,
     Connection,
     DynamicsDestination,
+    Listener,
     Mapping,
     Source,
     SyncBehaviour,
     SyncDefinition,
-    Topic,
 )
 from shared.definitions.models.sources.fixed_width import FixedColumn
 from shared.jobs import RunState, RunSummary
@@ -111,7 +111,7 @@ def test_every_target_of_make_in_the_docs_exists() -> None:
 # What an example in the docs may be a part of.
 PARTS: list[Any] = [
     SyncDefinition, list_of(Column), list_of(Mapping), list_of(FixedColumn), Source, SyncBehaviour, Column, Mapping,
-    FixedColumn, DynamicsDestination, Topic, Connection,
+    FixedColumn, DynamicsDestination, Listener, Connection,
 ]  # fmt: skip
 SNIPPETS = [
     (page, text)
