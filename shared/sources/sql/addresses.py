@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -52,16 +53,21 @@ def url_of(text: str, label: str) -> URL:
     return url.set(drivername=f"{name}+{driver}" if driver else name)
 
 
-def engine_of(url: URL, label: str) -> Engine:
+def engine_of(url: URL, label: str, roots: Sequence[str] = ()) -> Engine:
     """An engine that keeps no connection and logs no values; it connects to nothing yet.
 
+    Args:
+        url: As `url_of` gives it.
+        label: The database as messages show it.
+        roots: The only folders that a SQLite file is read from; any folder where there is none.
+
     Raises:
-        UserError: The driver is not installed or not known, or the file of a SQLite database does not exist.
+        UserError: The driver is not installed or not known, or the file of a SQLite database may not be read.
     """
     driver = url.drivername.partition("+")[2]
     match driver:
         case "pysqlite":
-            return _engine(_read_only_file(url, label), label, {"uri": True, "check_same_thread": False})
+            return _engine(_read_only_file(url, label, roots), label, {"uri": True, "check_same_thread": False})
         case "pg8000":
             return _engine(url.difference_update_query(["sslmode"]), label, _encryption(url))
     return _engine(url, label, {})
@@ -93,12 +99,12 @@ def _remedy(name: str, driver: str) -> str:
     return f"pip install dynamics-sync[{extra}]" if driver == ours else f"install the Python package of {driver}"
 
 
-def _read_only_file(url: URL, label: str) -> URL:
+def _read_only_file(url: URL, label: str, roots: Sequence[str]) -> URL:
     """The URL of a SQLite file that is opened only for reading, and never made."""
     name = url.database or ""
     if not name or name == ":memory:" or name.startswith("file:"):
         raise UserError(f"{label}: the URL of a SQLite database names a file: sqlite:///folder/file.db")
-    check_local(name)
+    check_local(name, roots)
     kept = {key: value for key, value in url.query.items() if key == "timeout"}
     return url.set(database=f"file:{quote(name)}", query={**kept, "mode": "ro", "uri": "true"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -36,15 +36,16 @@ class Session:
     Args:
         url: The URL of the database.
         label: The database as messages show it.
+        roots: The only folders that a SQLite file is read from; any folder where there is none.
 
     Raises:
         UserError: The URL cannot be used, or its driver is not installed.
     """
 
-    def __init__(self, url: str, label: str) -> None:
+    def __init__(self, url: str, label: str, roots: Sequence[str] = ()) -> None:
         self.label = label
         address = url_of(url, label)
-        self._engine = engine_of(address, label)
+        self._engine = engine_of(address, label, roots)
         self._reader = _READERS.get(address.drivername, Reader)()
         self._connection: Connection | None = None
         self._cancel: Callable[[], object] | None = None

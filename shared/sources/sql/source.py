@@ -114,7 +114,7 @@ class SqlRows:
         from shared.sources.sql.session import Session, with_session  # noqa: PLC0415 - loads SQLAlchemy
 
         statements = self._statements()
-        session = Session(*self._address())
+        session = Session(*self._address(), self._context.roots)
         return workspace.within(lambda: with_session(session, statements, work), session.cancel)
 
     def _address(self) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from shared.sources import SourceContext, open_source
 from shared.workspace import OutOfTimeError, Workspace
 from tests.postgresql.fixtures import Database
 from tests.postgresql.server import PASSWORD
-from tests.unit.sources.sql.reads import read, sqlite_url
+from tests.unit.sources.sql.reads import defined, read, sqlite_url
 
 SECRET = "s3cret-0f-n0b0dy"
 
@@ -108,6 +108,20 @@ def test_sqlite_says_what_is_wrong(tmp_path: Path) -> None:
     assert "is not a SQLite database" in refused(f"sqlite:///{missing}", table="t")
     assert "names a file" in refused("sqlite:///:memory:", table="t")
     assert "system file" in refused("sqlite:////proc/self/environ", table="t")
+
+
+def test_a_sqlite_file_is_read_only_from_the_folders_of_the_setting(tmp_path: Path) -> None:
+    """As other files; the message names the setting."""
+    url = sqlite_url(tmp_path, "CREATE TABLE t (number integer)", "INSERT INTO t VALUES (1)")
+    for roots, said in (((str(tmp_path),), ""), ((str(tmp_path / "other"),), "SOURCE_ROOTS")):
+        source = open_source(defined(table="t").source, SourceContext(secret=lambda _: url, roots=roots))
+        with Workspace.open() as workspace:
+            if said:
+                with pytest.raises(UserError, match=said):
+                    source.load(workspace)
+            else:
+                source.load(workspace)
+                assert workspace.query("SELECT number FROM source_raw") == [("1",)]
 
 
 def test_a_locked_sqlite_file_is_told(tmp_path: Path) -> None:
