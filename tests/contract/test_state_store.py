@@ -324,6 +324,13 @@ class TestWatermarks:
         assert not store.set_watermark("orders", "2026-11-02", fence=2)
         assert store.set_watermark("orders", "2026-11-04", fence=3)
         assert store.watermark("orders") == "2026-11-04"
+
+    def test_a_watermark_can_be_taken_back(self, store: StateStore) -> None:
+        """An empty text is what a reset leaves; who lost the lease cannot undo it."""
+        assert store.set_watermark("reset", "2026-11-01", fence=1)
+        assert store.set_watermark("reset", "", fence=2)
+        assert not store.set_watermark("reset", "2026-11-01", fence=1)
+        assert not store.watermark("reset")
         assert store.watermark("others") is None
 
 

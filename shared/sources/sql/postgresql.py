@@ -59,6 +59,10 @@ class PostgresqlReader(Reader):
                 self._arrays.add(name)
             yield name, of_postgresql(kind)
 
+    def column(self, statements: Statements, name: str) -> sa.ColumnClause[Any]:  # noqa: ARG002 - as of any database
+        """A column by the name in the description."""
+        return exact(name)
+
     def load(
         self, connection: Connection, statements: Statements, columns: Mapping[str, TypedColumn], batches: Batches
     ) -> None:

@@ -51,6 +51,14 @@ class Reader:
             dbapi = connection.dialect.loaded_dbapi
             yield from ((each[0], of_driver(each[1], dbapi)) for each in result.cursor.description)
 
+    def column(self, statements: Statements, name: str) -> sa.ColumnClause[Any]:
+        """A column by a name that `found` gave.
+
+        SQLAlchemy gives names of a table as it wants them back: in Oracle, `name` stands for `NAME`. Those of a query
+        are as the database has them.
+        """
+        return exact(name) if statements.table is None else sa.column(name)
+
     def load(
         self, connection: Connection, statements: Statements, columns: Mapping[str, TypedColumn], batches: Batches
     ) -> None:
@@ -63,7 +71,8 @@ class Reader:
             batches: Gets the rows.
         """
         streamed = connection.execution_options(stream_results=True, yield_per=_ROWS)
-        with streamed.execute(statements.rows([exact(name) for name in columns])) as result:
+        asked = [self.column(statements, name) for name in columns]
+        with streamed.execute(statements.rows(asked)) as result:
             for rows in result.partitions():
                 batches.add(rows)
 
@@ -125,6 +134,10 @@ class SqliteReader(Reader):
         connection.exec_driver_sql(f"CREATE TEMP VIEW source_described AS {compiled}")
         declared = connection.exec_driver_sql("SELECT type FROM pragma_table_info('source_described')").scalars()
         yield from ((name, of_sqlite(kind)) for name, kind in zip(names, declared, strict=True))
+
+    def column(self, statements: Statements, name: str) -> sa.ColumnClause[Any]:  # noqa: ARG002 - as of any database
+        """A column as it is declared."""
+        return exact(name)
 
     def scale(self, column: TypedColumn, known: Known) -> Scale | None:
         """Numbers are numbers; anything else is compared as the text that it is."""

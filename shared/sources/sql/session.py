@@ -102,7 +102,7 @@ class Session:
             start: Its value.
             scale: What it is.
         """
-        own = self._engine.dialect.identifier_preparer.quote_identifier(name)
+        own = str(self._reader.column(statements, name).compile(dialect=self._engine.dialect))
         return statements.also(self._reader.past(own, scale), **{WATERMARK: start})
 
     def load(self, workspace: Workspace, statements: Statements, columns: Mapping[str, TypedColumn]) -> None:

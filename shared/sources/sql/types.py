@@ -29,9 +29,17 @@ _SQLALCHEMY: Final[tuple[tuple[type[Any], ColumnType | str], ...]] = (
     (sa.types.Boolean, ColumnType.BOOL),
     (sa.types.Integer, ColumnType.NUMBER),
     (sa.types.Numeric, ColumnType.NUMBER),
+    (sa.types.Float, ColumnType.NUMBER),
     (sa.types.DateTime, ColumnType.DATE),
     (sa.types.Date, ColumnType.DATE),
 )
+# Types of one database that are of no common kind: money of SQL Server, years and bits of MySQL.
+_BY_NAME: Final[Mapping[str, ColumnType | str]] = {
+    **dict.fromkeys(("MONEY", "SMALLMONEY", "YEAR"), ColumnType.NUMBER),
+    "BIT": BINARY,
+}
+# NEWDECIMAL of the protocol of MySQL, which PyMySQL does not count among its NUMBERs.
+_DECIMAL: Final = ("pymysql", 246)
 _PYTHON: Final[tuple[tuple[type[Any], ColumnType | str], ...]] = (
     (bool, ColumnType.BOOL),
     (int, ColumnType.NUMBER),
@@ -73,6 +81,8 @@ def unreadable(place: str, column: str) -> str:
 
 def of_sqlalchemy(kind: sa.types.TypeEngine[Any]) -> Found:
     """What a reflected type is."""
+    if (named := _BY_NAME.get(kind.__visit_name__)) and not isinstance(kind, sa.types.Boolean):
+        return _found(named)
     return _found(next((meant for known, meant in _SQLALCHEMY if isinstance(kind, known)), ColumnType.TEXT))
 
 
@@ -86,8 +96,10 @@ def of_driver(code: Any, dbapi: Any) -> Found:
     if isinstance(code, type):
         return _found(next((meant for known, meant in _PYTHON if issubclass(code, known)), ColumnType.TEXT))
     for name, meant in (("DATETIME", ColumnType.DATE), ("NUMBER", ColumnType.NUMBER)):
-        if getattr(dbapi, name, None) == code:
+        if code is not None and getattr(dbapi, name, None) == code:
             return Known.as_text(meant)
+    if (getattr(dbapi, "__name__", ""), code) == _DECIMAL:
+        return Known.as_text(ColumnType.NUMBER)
     # BINARY of PyMySQL is also what TEXT columns have: a binary value is an error of its row.
     return Known.as_text(ColumnType.TEXT)
 
