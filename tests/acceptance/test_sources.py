@@ -146,6 +146,15 @@ def test_files_are_read_only_from_the_folders_of_the_setting(here: World, kind: 
     assert app(("in", str(here.folder))).run(name).created.done == 2
 
 
+def test_validate_says_that_a_source_cannot_be_reached(here: World) -> None:
+    """At the source, and not at the destination."""
+    name = define(here, KINDS["sql of sqlite"], list(rows(1)))
+    here.environment["DATABASE"] = "sqlite:///nothing.db"
+    (problem,) = here.app.validate([name])
+    assert (problem.path, "the file does not exist" in problem.message) == ("source", True)
+    assert problem.line > 0
+
+
 def test_a_connection_that_is_lost_half_way_changes_nothing(
     here: World, database: Database, request: pytest.FixtureRequest
 ) -> None:

@@ -1,6 +1,7 @@
 """PostgreSQL by pg8000: `COPY … TO STDOUT` gives the rows as CSV, which DuckDB reads without Python values in between.
 
-Measured for a million rows of eight columns: 3 s of processor time, and 33 s with the values of the driver.
+Measured for the reading of a million rows of eight columns: 1.6 s of processor time; 8 s with a cursor whose values are
+left as text, and 33 s (and 800 MB) with the values that SQLAlchemy gives.
 `COPY` takes no bound values, so parameters are settings of the transaction, which are set by bound values.
 """
 
