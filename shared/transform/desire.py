@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from shared.definitions.models import SyncDefinition
 from shared.definitions.models.columns import Column, ColumnType
-from shared.entities import AttributeType, DateBehavior, EntityMetadata
+from shared.entities import EntityMetadata
 from shared.errors import DefinitionError, Problem
 from shared.transform.choices.options import suggestion_steps
 from shared.transform.convert import Conversion, Flaw, conversion
@@ -20,9 +20,7 @@ from shared.transform.lookups.columns import (
     selector_name,
 )
 from shared.transform.lookups.parties import bounds, split_steps
-from shared.transform.notation.moments import clock_in
-from shared.transform.notation.numbers import number
-from shared.transform.reading import written
+from shared.transform.notation.incoming import incoming
 from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.shape import PASSES, Shape, shape_of
 from shared.transform.states.pairs import Pair, never_empty, pair_of, state_rules
@@ -189,7 +187,7 @@ def _mapped(definition: SyncDefinition, shape: Shape, column: TargetColumn, colu
     fitted = conversion(source.type, column.attribute)
     return Mapped(
         column=column,
-        incoming=_incoming(source, column),
+        incoming=incoming(source, column),
         label=source.label,
         conversion=fitted,
         rules=(
@@ -218,7 +216,7 @@ def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn
             source = _source(definition, value.source, lookup.place)
             yield Mapped(
                 column=column,
-                incoming=_incoming(source, column),
+                incoming=incoming(source, column),
                 label=source.label,
                 conversion=conversion(source.type, value.attribute),
                 rules=bounds(lookup, source.label),
@@ -229,32 +227,6 @@ def _match_values(definition: SyncDefinition, shape: Shape, lookup: LookupColumn
             expression = _parsed(definition, lookup.mapping.value or "NULL", origin)
             mapped = _of_expression(column, expression, shape, label=lookup.name)
             yield replace(mapped, rules=(*mapped.rules, *bounds(lookup, lookup.name)))
-
-
-def _incoming(source: Column, column: TargetColumn) -> str:
-    """SQL of what a source column gives a target column."""
-    value = quoted(source.label)
-    if source.read and source.type is ColumnType.NUMBER and column.attribute.type in _FRACTIONS:
-        return _rounded_once(source, column)
-    if source.time_zone is not None and column.attribute.date_behavior in _WITHOUT_ZONE:
-        return clock_in(value, source.time_zone)
-    return value
-
-
-# Such columns hold a day, or what a clock shows, and no moment: the service does not convert them for anyone.
-_WITHOUT_ZONE = frozenset({DateBehavior.DATE_ONLY, DateBehavior.TIME_ZONE_INDEPENDENT})
-_FRACTIONS = frozenset({AttributeType.DECIMAL, AttributeType.MONEY, AttributeType.DOUBLE})
-_AT_MOST_TEN_DIGITS = r"'^[+-]?[0-9]*\.?[0-9]{0,10}$'"
-
-
-def _rounded_once(source: Column, column: TargetColumn) -> str:
-    """A number as the target's type, from its text where that has more digits than a number column keeps (ten).
-
-    Rounded twice, 0.00499999999999 would become 0.01. Reading every text a second time would double the cost.
-    """
-    text, value = written(source), quoted(source.label)
-    kept = f"regexp_matches({text}, {_AT_MOST_TEN_DIGITS})"
-    return f"CASE WHEN {kept} THEN CAST({value} AS {column.sql_type}) ELSE {number(text, column.sql_type)} END"
 
 
 def _of_expression(
