@@ -179,3 +179,20 @@ def test_a_connection_that_is_lost_half_way_changes_nothing(
     ending.join()
     assert here.app.state.runs(name)[0].state == "Failed"
     assert held(here) == before
+
+
+def test_a_parameter_names_the_sheet(here: World) -> None:
+    """A run needs its value, validate does without; a sheet that is not there is told before anything is written."""
+    header = ("number", "name", "amount", "active")
+    sheets: dict[str, Any] = {month: [header, (month, month, 1, True)] for month in ("May", "June")}
+    path = write_xlsx(here.folder / "months.xlsx", sheets)
+    definition = accounts()
+    definition["parameters"] = {**definition["parameters"], "month": {}}
+    definition["source"] = {"type": "excel", "path": str(path), "sheet": "@month"}
+    definition["destination"]["mappings"] = MAPPINGS
+    name = here.define(definition, "months")
+    assert here.app.validate([name]) == []
+    with pytest.raises(UserError, match="has no sheet 'July'; it has: May, June"):
+        here.run(name, parameters={"month": "July"})
+    assert here.run(name, parameters={"month": "June"}).created.done == 1
+    assert [row[0] for row in held(here)] == ["June"]

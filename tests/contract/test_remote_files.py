@@ -50,6 +50,7 @@ def fill(service: BlobServiceClient) -> None:
 # What the app does with its settings; a process of its own, because aiohttp reads the certificates once at its import.
 PROGRAM = """
 from shared.definitions import Repository
+from shared.errors import UserError
 from shared.remote import RemoteFiles
 from shared.settings import Settings
 from shared.sources.files import find_files
@@ -60,6 +61,12 @@ print(loaded.definition.name)
 for file in find_files("abfs://data/in/*.csv", remote.open):
     with file.content() as stream:
         print(file.path, stream.read().decode().split())
+        file.check_unchanged()
+file.system.pipe_file(file.path, b"number\\n9\\n", overwrite=True)  # as long as before
+try:
+    file.check_unchanged()
+except UserError as error:
+    print(error.message.partition(",")[0])
 """
 
 
@@ -80,7 +87,10 @@ def told(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.mark.azurite
 def test_definitions_and_files_are_read_from_the_apps_own_account(told: dict[str, str]) -> None:
-    """A URL without an account names a container of the app's account; a pattern finds files in the order of names."""
+    """A URL without an account names a container of the app's account; a pattern finds files in the order of names.
+
+    A file that is written anew is another version by its ETag, also where it is as long as before.
+    """
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         cwd=ROOT,
@@ -94,6 +104,7 @@ def test_definitions_and_files_are_read_from_the_apps_own_account(told: dict[str
         "customers",
         "data/in/a 1.csv ['number', '1']",
         "data/in/b.csv ['number', '2']",
+        "abfs://data/in/b.csv changed while it was read",
     ], done.stderr
 
 

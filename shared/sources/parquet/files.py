@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,12 @@ from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import Known, described, found_name, known_type
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
+from shared.workspace.database import explained
 
 __all__ = ["ParquetFiles"]
 
 _ENDING: Final = ".parquet"
+_NESTED: Final = re.compile(r"^(STRUCT|MAP|UNION)\(|\]$")
 _PATTERN: Final = frozenset("*?[")
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"  # what Hive and Spark call a partition whose value is null
 
@@ -126,7 +129,7 @@ def _part(workspace: Workspace, number: int, file: InputFile, columns: Sequence[
     try:
         rows = workspace.query(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {_reading(path)})")
     except duckdb.Error as error:
-        raise _damaged(file.name) from error
+        raise _damaged(file.name, error) from error
     types = {str(name): str(kind) for name, kind in rows}
     partitions = {name: value for name, value in _partitions(file.path) if found_name(name, types) is None}
     known = dict(_known(types, partitions, file.name))
@@ -165,7 +168,7 @@ def _fields(
             found = field(column.name, types, type_of)
         if found is None:
             continue
-        if column.type is ColumnType.JSON and not _is_binary(found.sql_type):
+        if column.type is ColumnType.JSON and (known_type(found.sql_type) or _NESTED.search(found.sql_type)):
             yield column.name, *as_json(found)
         else:
             yield column.name, known_type(found.sql_type) or _unreadable(column.name, found.sql_type), found.sql
@@ -175,6 +178,8 @@ def _unreadable(column: str, sql_type: str) -> str:
     """Why a value cannot be read, and what to do."""
     if _is_binary(sql_type):
         return f"the values of the column {column} are binary, and such values cannot be read"
+    if not _NESTED.search(sql_type):
+        return f"the values of the column {column} are of the type {sql_type}, and such values cannot be read"
     return f"the values of the column {column} are nested; write type: json to read them as documents"
 
 
@@ -238,7 +243,7 @@ def _load(workspace: Workspace, part: _Part, columns: Sequence[Column]) -> None:
             f"INSERT INTO source_raw SELECT {before} + row_number() OVER (){values}{told} FROM {_reading(part.path)}"
         )
     except duckdb.Error as error:
-        raise _damaged(part.name) from error
+        raise _damaged(part.name, error) from error
 
 
 def _value(part: _Part, column: TypedColumn) -> str:
@@ -256,5 +261,10 @@ def _reading(path: Path) -> str:
     return f"read_parquet({literal(str(path))}, hive_partitioning = false)"
 
 
-def _damaged(name: str) -> UserError:
-    return UserError(f"{name} cannot be read: it is damaged, or not a Parquet file; get the file again from its origin")
+def _damaged(name: str, error: duckdb.Error) -> UserError:
+    reason = explained(error)
+    # Some reasons have the path of the copy, which says nothing to a reader.
+    told = f" ({reason})" if "/" not in reason and "\\" not in reason else ""
+    return UserError(
+        f"{name} cannot be read: it is damaged, or not a Parquet file{told}; get the file again from its origin"
+    )

@@ -296,3 +296,28 @@ def test_a_field_that_is_not_there_is_told(write: Write) -> None:
     second = write("2.parquet", "SELECT {'town': 'Rome'} AS address")
     (problem,) = refused(opened(first.parent / "*.parquet", {"name": "$.address.city", "alias": "a"}))
     assert problem[1] == f"{second} has no column $.address.city, which {first} has"
+
+
+def test_values_that_are_no_documents_are_not_read_as_such(write: Write) -> None:
+    """The message names their type; it gives no advice that does not help."""
+    path = write("a.parquet", "SELECT 'POINT(1 2)'::GEOMETRY AS place")
+    for kind in ("text", "json"):
+        ((place, message),) = refused(opened(path, {"name": "place", "type": kind}))
+        assert place == "source.columns[0].name"
+        assert "the values of the column place are of the type GEOMETRY(" in message
+        assert message.endswith("and such values cannot be read")
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_damaged_file_is_told_with_the_reason_and_without_the_path_of_the_copy(
+    write: Write, *, in_place: bool
+) -> None:
+    """Cut short, and with bytes changed in its footer."""
+    path = write("a.parquet", "SELECT range AS n FROM range(1000)")
+    whole = path.read_bytes()
+    for data in (whole[:-20], whole[:-100] + bytes(80) + whole[-20:]):
+        path.write_bytes(data)
+        with pytest.raises(UserError) as caught:
+            values(opened(path), in_place=in_place)
+        assert caught.value.message.startswith(f"{path} cannot be read: it is damaged, or not a Parquet file")
+        assert "workspace-" not in caught.value.message
