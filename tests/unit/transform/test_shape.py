@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from shared.definitions.models import Column, ColumnType, TypedColumn
 from shared.errors import DefinitionError
-from shared.transform import shape_steps
+from shared.transform import FAULT, shape_steps
+from shared.transform.reading import read_columns, reading
 from shared.workspace import Workspace
 from tests.unit.transform.world import definition, errors, shaped
 
@@ -300,3 +302,30 @@ def test_all_mistakes_in_expressions_come_at_once() -> None:
         "source.columns[2].cases[0].then",
         "source.filter",
     ]
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_the_mark_of_an_error_is_no_value_whatever_is_replaced(workspace: Workspace, kind: str) -> None:
+    """A source that has errors for values marks them; nothing that a column says makes a value of the mark."""
+    written = Column.model_validate(
+        {"name": "x", "type": kind, "replace": [{"pattern": ".", "with": "1"}], "trim": True}
+    )
+    column = TypedColumn.of(written, ColumnType.TEXT, ColumnType.TEXT, "VARCHAR").model_copy(update={"faults": True})
+    workspace.execute(
+        "CREATE TABLE source_raw AS SELECT * FROM (VALUES (1, 'ab'), (2, ?), (3, NULL)) AS t(_row, x)", [FAULT]
+    )
+    how = reading(column)
+    (misfit,) = how.misfits
+    sql = read_columns([column], [how], ())
+    assert workspace.query(f"SELECT x, {misfit.broken} FROM ({sql}) ORDER BY _row") == [
+        ("11", False),
+        (None, True),
+        (None, False),
+    ]
+
+
+def test_calculated_documents_are_json(workspace: Workspace) -> None:
+    """Also those that a function makes; other text is an error of the column."""
+    columns = [{"name": "n"}, {"name": "x", "type": "json", "formula": "if(n = 'a', to_json([n]), 'no')"}]
+    shaped(workspace, definition(columns, MAPPED), [("1", "a"), ("2", "b")])
+    assert values(workspace) == ['["a"]', None]

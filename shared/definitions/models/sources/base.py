@@ -44,11 +44,6 @@ class SelfDescribing(SourceModel):
     )
 
     @property
-    def place(self) -> tuple[str, ...]:
-        """The texts that say what is read, with their parameters."""
-        return (self.path,)
-
-    @property
     def settled(self) -> bool:
         """Whether the definition gives a type to each column that is read, and there is one."""
         read = [column for column in self.columns if column.stored]

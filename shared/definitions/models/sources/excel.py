@@ -121,11 +121,6 @@ class ExcelSource(SelfDescribing):
         return self.sheet if isinstance(self.sheet, tuple) else (self.sheet,)
 
     @property
-    def place(self) -> tuple[str, ...]:
-        """The texts that say what is read, with their parameters."""
-        return (self.path, *(each for each in self.sheets if isinstance(each, str)))
-
-    @property
     def area(self) -> CellRange:
         """The part of the sheet to read."""
         return CellRange() if self.range is None else read_range(self.range)
