@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.definitions import load_definition
-from shared.definitions import names_used
+from shared.definitions import load_definition, names_used
 from shared.definitions.models import ExcelSource
 from shared.definitions.models.sources.excel import MOST_COLUMNS, CellRange, letters, read_range
 from shared.errors import DefinitionError
