@@ -22,7 +22,6 @@ from shared.errors import Problem, UserError
 from shared.sources.context import SourceContext
 from shared.sources.delimited import DelimitedFiles
 from shared.sources.dynamics.table import DynamicsTable
-from shared.sources.excel.files import ExcelFiles
 from shared.sources.fixed_width import FixedWidthFiles
 from shared.sources.json_text.files import JsonFiles
 from shared.sources.parquet.files import ParquetFiles
@@ -37,6 +36,13 @@ def _only_in_real_time(_source: EventsSource, _context: SourceContext) -> Source
     raise UserError("a source of type events gets its rows from the listener: this sync cannot run as a batch")
 
 
+def _excel(source: ExcelSource, context: SourceContext) -> Source:
+    # Imported here: only workbooks need its modules at a cold start.
+    from shared.sources.excel.files import ExcelFiles  # noqa: PLC0415 - see above
+
+    return ExcelFiles(source, context)
+
+
 def _rest(source: RestSource, context: SourceContext) -> Source:
     from shared.sources.rest.source import RestRows  # noqa: PLC0415 - a cold start pays for what it uses
 
@@ -47,7 +53,7 @@ _KINDS: Final[Mapping[type[Any], Callable[[Any, SourceContext], Source]]] = {
     DelimitedSource: DelimitedFiles,
     DynamicsSource: DynamicsTable,
     EventsSource: _only_in_real_time,
-    ExcelSource: ExcelFiles,
+    ExcelSource: _excel,
     FixedWidthSource: FixedWidthFiles,
     JsonSource: JsonFiles,
     ParquetSource: ParquetFiles,

@@ -9,6 +9,7 @@ import pytest
 from shared.definitions import load_definition
 from shared.definitions.models.sources import KINDS, ParquetSource, SelfDescribing
 from shared.errors import DefinitionError
+from shared.json_paths import steps_of
 from shared.sources.registry import open_source
 
 TEXT = """
@@ -93,3 +94,22 @@ def test_a_listener_needs_the_types_of_all_columns() -> None:
         assert found == [("source.type", message)]
     assert problems(f"{{type: parquet, path: x, columns: [{{name: number, type: text}}]}}{listener}") == []
     assert problems(f"{{type: json, path: x, columns: [{{name: number}}]}}{listener}") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "steps"),
+    [
+        ("$.a", ("a",)),
+        ("$.a.b[0]['c d'][*]", ("a", "b", 0, "c d", None)),
+        ('$["a"].b-c', ("a", "b-c")),
+        ("$", None),
+        ("$[0].a", None),
+        ("$..a", None),
+        ("$.a[?@.b]", None),
+        ("$.a[-1]", None),
+        ("a.b", None),
+    ],
+)
+def test_paths_into_nested_values_have_names_and_indices(path: str, steps: tuple[Any, ...] | None) -> None:
+    """Any other JSONPath has no meaning for columns of files with types."""
+    assert steps_of(path) == steps
