@@ -462,7 +462,8 @@ class _Run:
             return None
         have = self.own[adopted] if adopted else Record(key=None, text=None)
         self.adopted |= {adopted} if adopted else set()
-        record = Record(key=row.key, text=text, created=have.created, refs={**have.refs, **refs})
+        merged = {**have.refs, **refs}
+        record = Record(key=row.key, text=text, flag=have.flag, created=have.created, refs=merged)
         id_ = adopted or f"new:{self.case.table}:{row.key}"
         self.own[id_] = record
         self.ends[number] = id_
