@@ -525,7 +525,7 @@ def test_a_sync_that_remembers_stands_beside_one_that_listens(here: World) -> No
     listener = accounts(sync_behaviour={"new": "insert"})
     listener["source"] = {"type": "events", "columns": [{"name": "number"}, {"name": "name"}]}
     listener["destination"]["mappings"] = listener["destination"]["mappings"][:2]
-    listener["listener"] = {"name": "live"}
+    listener["listener"] = {"name": "live", "topic": {"format": "json"}}
     batch = accounts(
         sync_behaviour={
             "new": "ignore", "dropped": "deactivate", "returned": "reactivate", "dropped_scope": "own",

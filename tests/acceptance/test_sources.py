@@ -14,7 +14,7 @@ from shared.app import App
 from shared.definitions import EnvironmentSecret
 from shared.errors import DefinitionError, UserError
 from tests.acceptance.world import World, accounts, world
-from tests.contract.source_kinds import KINDS, Kind, Row, ready, rows
+from tests.contract.source_kinds import FILES, KINDS, Kind, Row, ready, rows
 from tests.postgresql.fixtures import Database, database, postgresql
 from tests.workbooks.xlsx import write_xlsx
 
@@ -131,7 +131,7 @@ def test_errors_of_cells_are_told_with_the_cell(here: World) -> None:
     assert held(here) == [("1", None, 1.5, True)]
 
 
-@pytest.mark.parametrize("kind", ["delimited", "excel", "fixed_width", "json", "parquet"])
+@pytest.mark.parametrize("kind", FILES)
 def test_files_are_read_only_from_the_folders_of_the_setting(here: World, kind: str) -> None:
     """The run ends before anything is written; with the folder in the setting it is read."""
     name = define(here, KINDS[kind], list(rows(2)))

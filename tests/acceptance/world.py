@@ -86,9 +86,11 @@ class World:
         """Run a sync and check that every row is accounted for; the options are those of `RunOptions`."""
         return accounted_for(self.app.run(name, parameters, RunOptions(**options), progress=progress))
 
-    def plan(self, name: str = "accounts", **options: Any) -> PlanReport:
-        """Plan a sync."""
-        return self.app.plan(name, options=PlanOptions(**options))
+    def plan(
+        self, name: str = "accounts", *, parameters: Mapping[str, Any] | None = None, **options: Any
+    ) -> PlanReport:
+        """Plan a sync; the options are those of `PlanOptions`."""
+        return self.app.plan(name, parameters, PlanOptions(**options))
 
     def records(self, query: str) -> list[dict[str, Any]]:
         """All records that a query finds, over every page."""

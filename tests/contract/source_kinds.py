@@ -19,7 +19,7 @@ from tests.contract import source_databases as databases
 from tests.contract.dynamics_kind import environment, source_context, table_keys, write_table
 from tests.workbooks.xlsx import Raw, write_xlsx
 
-__all__ = ["FIELDS", "KINDS", "Kind", "Row", "ready", "rows"]
+__all__ = ["FIELDS", "FILES", "KINDS", "Kind", "Row", "ready", "rows"]
 
 Row = tuple[int, str | None, str | None, str | None, str | None]
 """Number, name, amount, day and truth, as text; None for no value."""
@@ -228,6 +228,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         missing="the file does not exist",
     ),
 }
+
+FILES: Final = ("delimited", "excel", "fixed_width", "json", "parquet")
+"""The kinds that read files."""
 
 
 def ready(name: str, request: pytest.FixtureRequest) -> Kind:

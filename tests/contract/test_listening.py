@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.definitions import SyncDefinition
-from shared.definitions.models.listener import Listener, OffsetReset
+from shared.definitions.models.listener import Listener, OffsetReset, Topic
 from shared.jobs.real_time.listeners import ListeningSince
 from shared.state import StateStore
 from shared.state.azure import AzureStateStore
@@ -39,7 +39,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
 
 def listening(name: str = "customers", **listener: Any) -> SyncDefinition:
     """As much of a definition as is asked for."""
-    parts: dict[str, Any] = {"name": name, "listener": Listener(name="live", **listener)}
+    parts: dict[str, Any] = {"name": name, "listener": Listener(name="live", topic=Topic(), **listener)}
     return SyncDefinition.model_construct(**parts)
 
 

@@ -21,7 +21,7 @@ from shared.definitions.parameters.formulas import (
     variables_of,
 )
 
-__all__ = ["Parameters", "names_used", "read_parameters"]
+__all__ = ["Parameters", "names_used", "read_parameters", "texts_in"]
 
 _WITH_NAMES: Final = frozenset({
     Language.SQL, Language.DATABASE, Language.ODATA, Language.TEXT, Language.FETCH,
@@ -67,9 +67,15 @@ def names_used(part: Model, *, without: Collection[str] = ()) -> frozenset[str]:
         part: A part, such as a source.
         without: Keys of the part that are left alone.
     """
+    return frozenset(name for text, language in texts_in(part, without=without) for name in names_in(text, language))
+
+
+def texts_in(part: Model, *, without: Collection[str] = ()) -> Iterator[tuple[str, Language]]:
+    """The plain texts of a part, and what a source is asked, each with its language; see `names_used`."""
     written = part.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={*without})
-    texts = ((each.value, each.language) for each in typed_values(type(part), written) if each.language in _ASKED)
-    return frozenset(name for text, language in texts if isinstance(text, str) for name in names_in(text, language))
+    for each in typed_values(type(part), written):
+        if each.language in _ASKED and isinstance(each.value, str):
+            yield each.value, each.language
 
 
 def read_parameters(document: Mapping[str, Any]) -> Parameters:

@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
 
+from shared.definitions.loading.parameter_rules import texts_in
 from shared.definitions.models import ParameterValue, TypedColumn, WatermarkedSource
 from shared.definitions.models.base import Language
 from shared.definitions.parameters import in_text
@@ -25,6 +26,8 @@ from shared.workspace import Workspace
 __all__ = ["Mark", "Scale", "Watermarked", "identity_of", "later", "start_of", "watermark_column"]
 
 Value = Decimal | dt.date | dt.datetime | str
+# Keys of a source that do not say what is read.
+_ONLY_READING: Final = ("columns", "null_values", "watermark")
 
 
 class Scale(StrEnum):
@@ -99,15 +102,11 @@ def identity_of(source: WatermarkedSource, parameters: Mapping[str, ParameterVal
     Of parameters, those in the names of places count (which connection, which table), and not those in statements:
     they may be another in each run.
     """
-    place = source.model_dump(mode="json", exclude={"columns", "null_values", "watermark"})
-    where = [in_text(text, parameters) for text, language in _places(source) if language is Language.TEXT]
+    place = source.model_dump(mode="json", exclude={*_ONLY_READING})
+    texts = texts_in(source, without=_ONLY_READING)
+    where = [in_text(text, parameters) for text, language in texts if language is Language.TEXT]
     column = source.watermark.column if source.watermark else ""
     return hashlib.sha256(json.dumps([place, where, column], sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _places(source: WatermarkedSource) -> tuple[tuple[str, Language], ...]:
-    place: tuple[tuple[str, Language], ...] = getattr(source, "place", ())
-    return place
 
 
 def watermark_column(source: WatermarkedSource, columns: Mapping[str, TypedColumn]) -> tuple[str, TypedColumn]:

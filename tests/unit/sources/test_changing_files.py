@@ -12,7 +12,7 @@ from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-
 from shared.errors import UserError
 from shared.sources import SourceContext, open_source
 from shared.workspace import Workspace
-from tests.contract.source_kinds import KINDS, Kind, rows
+from tests.contract.source_kinds import FILES, KINDS, Kind, rows
 from tests.contract.test_sources import defined
 
 CHANGED = r"changed while it was read.*nothing is written"
@@ -38,7 +38,7 @@ class Changing(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
         return opened
 
 
-@pytest.fixture(params=sorted(KINDS))
+@pytest.fixture(params=FILES)
 def kind(request: pytest.FixtureRequest) -> Kind:
     return KINDS[request.param]
 

@@ -128,7 +128,10 @@ def parquet(folder: Path) -> bytes:
         (bz2.compress(TEXT), "a bzip2 file; unpack it"),
         (lzma.compress(TEXT), "an xz file; unpack it"),
         (zipped("a.csv"), "a zip file; unpack it"),
-        (zipped("[Content_Types].xml", "xl/workbook.xml"), "an Excel file (xlsx); export it as delimited text"),
+        (
+            zipped("[Content_Types].xml", "xl/workbook.xml"),
+            "an Excel file (xlsx); write type: excel, or export it as delimited text",
+        ),
         (zipped("[Content_Types].xml", "word/document.xml"), "a Word file (docx); export it"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an Excel file (xls) or another Office file; export it"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document; export it"),

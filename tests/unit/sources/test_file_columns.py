@@ -12,13 +12,13 @@ from shared.errors import DefinitionError
 from shared.sources import SourceContext, completed, open_source
 from shared.transform import shape_steps
 from shared.workspace import Workspace
-from tests.contract.source_kinds import KINDS, Kind, rows
+from tests.contract.source_kinds import FILES, KINDS, Kind, rows
 from tests.contract.test_sources import defined
 
 NAMED = [{"name": "file", "file_name": True}, {"name": "path", "alias": "whole", "file_path": True}]
 
 
-@pytest.fixture(params=sorted(KINDS))
+@pytest.fixture(params=FILES)
 def kind(request: pytest.FixtureRequest) -> Kind:
     return KINDS[request.param]
 
