@@ -131,6 +131,23 @@ def test_errors_of_cells_are_told_with_the_cell(here: World) -> None:
     assert held(here) == [("1", None, 1.5, True)]
 
 
+def test_a_cell_with_an_error_leaves_the_value_of_its_record(here: World) -> None:
+    """It is not an empty cell: the column is left out of the update, and an empty cell clears it."""
+    header = ("number", "name", "amount", "since", "active")
+    definition = accounts()
+    definition["source"] = {"type": "excel", "path": str(here.folder / "cells.xlsx")}
+    definition["destination"]["mappings"] = MAPPINGS
+    name = here.define(definition, "cells")
+    write_xlsx(here.folder / "cells.xlsx", {"Data": [header, ("1", "One", 1.5, None, True)]})
+    here.run(name)
+    write_xlsx(here.folder / "cells.xlsx", {"Data": [header, ("1", "#N/A", 2.5, None, True)]})
+    assert here.run(name).updated.done == 1
+    assert held(here) == [("1", "One", 2.5, True)]
+    write_xlsx(here.folder / "cells.xlsx", {"Data": [header, ("1", None, 2.5, None, True)]})
+    here.run(name)
+    assert held(here) == [("1", None, 2.5, True)]
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_files_are_read_only_from_the_folders_of_the_setting(here: World, kind: str) -> None:
     """The run ends before anything is written; with the folder in the setting it is read."""

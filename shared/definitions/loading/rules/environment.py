@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.rules.rest import api_problems
 
 __all__ = ["NO_ENVIRONMENT", "connection_problems", "environment_problems"]
 
@@ -15,9 +16,12 @@ NO_ENVIRONMENT: Final = f"{_MISSING}: write service_url, or connection with the 
 
 def connection_problems(connection: Mapping[str, Any]) -> Iterator[PathProblem]:
     """Every problem between the keys of a raw connection."""
-    if connection.get("type") == "dynamics":
-        for key, message in environment_problems(connection):
-            yield PathProblem(path=(key,), message=message)
+    match connection.get("type"):
+        case "dynamics":
+            for key, message in environment_problems(connection):
+                yield PathProblem(path=(key,), message=message)
+        case "rest":
+            yield from api_problems(connection)
 
 
 def environment_problems(keys: Mapping[str, Any], *, without: str = _MISSING) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from shared.definitions.models.names import names_in
 from shared.definitions.parameters import in_json
 from shared.definitions.parameters.environment import named_as_secret
 
-__all__ = ["rest_problems"]
+__all__ = ["api_problems", "rest_problems"]
 
 _Raw = Mapping[str, Any]
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
@@ -31,6 +31,14 @@ def rest_problems(source: _Raw) -> Iterator[PathProblem]:
     """Every problem between the keys of a source of type `rest`."""
     for rule in _RULES:
         yield from rule(source)
+
+
+def api_problems(connection: _Raw) -> Iterator[PathProblem]:
+    """Every problem between the keys of a connection of type `rest`."""
+    yield from _headers(connection, ())
+    yield from _auth(connection, ())
+    if isinstance(connection.get("url"), str):
+        yield from _keys_in_query(connection["url"], ("url",))
 
 
 def _part(source: _Raw, key: str) -> _Raw:
@@ -91,10 +99,10 @@ def _is_json(body: str) -> bool:
     return True
 
 
-def _headers(source: _Raw) -> Iterator[PathProblem]:
+def _headers(source: _Raw, place: Path = ("source",)) -> Iterator[PathProblem]:
     seen: set[str] = set()
     for name, value in _part(source, "headers").items():
-        path: Path = ("source", "headers", name)
+        path: Path = (*place, "headers", name)
         known = str(name).lower()
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             yield PathProblem(path=path, message="this is not the name of a header")
@@ -113,13 +121,13 @@ def _holds_secret(header: str) -> bool:
     return header in _SIGNING or named_as_secret(header.replace("-", "_"), ())
 
 
-def _auth(source: _Raw) -> Iterator[PathProblem]:
+def _auth(source: _Raw, place: Path = ("source",)) -> Iterator[PathProblem]:
     auth = _part(source, "auth")
     if auth.get("type") != "api_key":
         return
     header = auth.get("header")
     if isinstance(header, str) and (not _HEADER_NAME.fullmatch(header) or header.lower() in _OWN_HEADERS):
-        yield PathProblem(path=("source", "auth", "header"), message="this is not the name of a header that can be set")
+        yield PathProblem(path=(*place, "auth", "header"), message="this is not the name of a header that can be set")
 
 
 def _pagination(source: _Raw) -> Iterator[PathProblem]:

@@ -15,6 +15,13 @@ from shared.definitions.reference.example import EXAMPLE
 from shared.errors import DefinitionError, Problem, UserError
 
 URL = "https://dev.crm.dynamics.com/api/data/v9.2/"
+API = """kind: connection
+name: shop
+type: rest
+url: https://api.example.com/v1
+headers: {X-Shop: a}
+auth: {type: api_key, header: X-Key, value: {env: SHOP_KEY}}
+"""
 CRM = f"""kind: connection
 name: crm
 type: dynamics
@@ -179,6 +186,10 @@ def test_neither_a_service_url_nor_a_connection_is_one_problem() -> None:
         (CRM.replace("{env: DEV_SECRET}", '"@secret"'), (7, 1, "client_secret", "do not write a secret here")),
         (CRM.replace("client_id: app\n", ""), (1, 1, "client_id", "this key is missing; it can be left out only")),
         (CRM.replace("timeout: 30", "timeout: [30"), (8, 10, "", "this cannot be read as YAML")),
+        (API.replace("X-Shop: a", "X-Api-Key: geheim"), (5, 22, "headers.X-Api-Key", "this header holds a secret")),
+        (API.replace("X-Shop: a", "Host: a"), (5, 11, "headers.Host", "this header cannot be set")),
+        (API.replace("/v1", "/v1?api_key=geheim"), (4, 6, "url", "this url holds a key")),
+        (API.replace("header: X-Key", "header: Te"), (6, 23, "auth.header", "this is not the name of a header")),
     ],
 )
 def test_a_mistake_in_a_connection_has_its_place(
