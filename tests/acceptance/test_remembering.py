@@ -386,6 +386,22 @@ def test_own_drops_only_what_this_sync_created_or_matched(here: World) -> None:
     idle(here)
 
 
+def test_a_record_of_other_users_stays_and_can_be_a_parent(here: World) -> None:
+    """It is in no row of the source, and it is not dropped: a lookup in the same table finds it in every run."""
+    here.create("accounts", {"accountnumber": "foreign", "name": "F"})
+    definition = accounts(sync_behaviour={"sync_key": ["accountnumber"], "dropped": "delete", "dropped_scope": "own"})
+    lookup = {"source": "city", "target": "parentaccountid", "lookup": {"match": "accountnumber"}}
+    definition["destination"]["mappings"] = [*definition["destination"]["mappings"][:2], lookup]
+    here.define(definition)
+    source(here, row("1", "One", "foreign"))
+    for _ in range(2):
+        done = here.run()
+        assert (done.source.rejected, done.deleted.done, done.failed) == (0, 0, 0)
+    (child,) = here.records("accounts?$select=accountnumber&$filter=parentaccountid/accountnumber eq 'foreign'")
+    assert child["accountnumber"] == "1"
+    assert done.unchanged == 1
+
+
 # -- The ledger is lost, or the run dies -----------------------------------------------------------------------------
 
 
