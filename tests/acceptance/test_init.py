@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -117,9 +118,11 @@ def _port_is_free() -> bool:
     return True
 
 
-@pytest.mark.skipif(not _port_is_free(), reason="another program has the port 5080")
+@pytest.mark.timeout(600)  # it sets a whole demo up, beside other tests
 def test_a_demo_that_is_kept_says_how_to_go_on(tmp_path: Path) -> None:
     """The commands that it prints work while it runs, and Ctrl-C ends it with its Dataverse."""
+    if not _port_is_free():
+        pytest.skip("another program has the port 5080")
     (tmp_path / "syncs").symlink_to(Path("syncs").resolve())
     (tmp_path / ".venv").symlink_to(Path(sys.prefix))
     with subprocess.Popen(
@@ -131,7 +134,8 @@ def test_a_demo_that_is_kept_says_how_to_go_on(tmp_path: Path) -> None:
     ) as demo:
         try:
             assert demo.stdout is not None
-            lines = list(iter(demo.stdout.readline, "The local Dataverse runs until you press Ctrl-C.\n"))
+            lines = list(takewhile(lambda line: "until you press Ctrl-C" not in line, demo.stdout))
+            assert demo.poll() is None, "".join(lines)
             steps = "".join(lines).partition("Next steps")[2]
             exports = dict(re.findall(r"^ +export (\w+)=(.+)$", steps, re.MULTILINE))
             commands = re.findall(r"^ +(\.venv/bin/dynamics-sync .+)$", steps, re.MULTILINE)
