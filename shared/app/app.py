@@ -10,7 +10,6 @@ from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.app.validation import Validation
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse, RetryPolicy
 from shared.definitions import (
@@ -115,6 +114,8 @@ class App:
             names: Names of syncs; none means all, and the connections too.
             offline: Leave out the checks against Dataverse's metadata.
         """
+        from shared.app.validation import Validation  # noqa: PLC0415 - runs do without it
+
         validation = Validation(
             wiring=self._wiring, parameters=self.parameters, completed=self._completed, dataverse=self.dataverse
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Final
 
 from shared.definitions import SyncDefinition
@@ -20,46 +21,23 @@ from shared.definitions.models import (
 from shared.definitions.models import Source as SourceDefinition
 from shared.errors import Problem, UserError
 from shared.sources.context import SourceContext
-from shared.sources.delimited import DelimitedFiles
-from shared.sources.dynamics.table import DynamicsTable
-from shared.sources.fixed_width import FixedWidthFiles
-from shared.sources.json_text.files import JsonFiles
-from shared.sources.parquet.files import ParquetFiles
-from shared.sources.source import Source
-from shared.sources.sql.source import SqlRows
+from shared.sources.source import ChecksFirstLines, Source
 from shared.workspace import Workspace
 
-__all__ = ["completed", "delivery_problems", "open_source"]
+__all__ = ["READERS", "completed", "delivery_problems", "open_source"]
 
-
-def _only_in_real_time(_source: EventsSource, _context: SourceContext) -> Source:
-    raise UserError("a source of type events gets its rows from the listener: this sync cannot run as a batch")
-
-
-def _excel(source: ExcelSource, context: SourceContext) -> Source:
-    # Imported here: only workbooks need its modules at a cold start.
-    from shared.sources.excel.files import ExcelFiles  # noqa: PLC0415 - see above
-
-    return ExcelFiles(source, context)
-
-
-def _rest(source: RestSource, context: SourceContext) -> Source:
-    from shared.sources.rest.source import RestRows  # noqa: PLC0415 - a cold start pays for what it uses
-
-    return RestRows(source, context)
-
-
-_KINDS: Final[Mapping[type[Any], Callable[[Any, SourceContext], Source]]] = {
-    DelimitedSource: DelimitedFiles,
-    DynamicsSource: DynamicsTable,
-    EventsSource: _only_in_real_time,
-    ExcelSource: _excel,
-    FixedWidthSource: FixedWidthFiles,
-    JsonSource: JsonFiles,
-    ParquetSource: ParquetFiles,
-    RestSource: _rest,
-    SqlSource: SqlRows,
+# Loaded when a source of the kind is opened: a cold start pays for what it uses.
+READERS: Final[Mapping[type[Any], tuple[str, str]]] = {
+    DelimitedSource: ("shared.sources.delimited", "DelimitedFiles"),
+    DynamicsSource: ("shared.sources.dynamics.table", "DynamicsTable"),
+    ExcelSource: ("shared.sources.excel.files", "ExcelFiles"),
+    FixedWidthSource: ("shared.sources.fixed_width", "FixedWidthFiles"),
+    JsonSource: ("shared.sources.json_text.files", "JsonFiles"),
+    ParquetSource: ("shared.sources.parquet.files", "ParquetFiles"),
+    RestSource: ("shared.sources.rest.source", "RestRows"),
+    SqlSource: ("shared.sources.sql.source", "SqlRows"),
 }
+"""Model of a kind -> module and class that read it."""
 
 
 def open_source(source: SourceDefinition, context: SourceContext) -> Source:
@@ -72,12 +50,16 @@ def open_source(source: SourceDefinition, context: SourceContext) -> Source:
     Raises:
         UserError: The source is for real time alone.
     """
-    return _KINDS[type(source)](source, context)
+    if isinstance(source, EventsSource):
+        raise UserError("a source of type events gets its rows from the listener: this sync cannot run as a batch")
+    module, name = READERS[type(source)]
+    reader: Source = getattr(import_module(module), name)(source, context)
+    return reader
 
 
 def delivery_problems(source: Source) -> tuple[Problem, ...]:
     """What the first lines of a source's files show before a run; only for the kinds that have such a check."""
-    if not isinstance(source, DelimitedFiles):
+    if not isinstance(source, ChecksFirstLines):
         return ()
     try:
         source.first_lines()

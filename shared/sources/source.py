@@ -9,7 +9,7 @@ from shared.definitions.models import Column
 from shared.sources.places.row_lines import RowLine
 from shared.workspace import Workspace
 
-__all__ = ["KnowsLines", "Source"]
+__all__ = ["ChecksFirstLines", "KnowsLines", "Source"]
 
 
 @runtime_checkable
@@ -54,5 +54,18 @@ class Source(Protocol):
 
         Raises:
             UserError: The source cannot be read; the message names it and says what to do.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksFirstLines(Protocol):
+    """A source whose files show mistakes in their first lines, before a run."""
+
+    def first_lines(self) -> None:
+        """Look at the first lines of each local file.
+
+        Raises:
+            UserError: They do not fit the definition.
         """
         ...
