@@ -1,0 +1,81 @@
+"""The bounds of docs/limits.md are those of the program."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from batch_sync.tick import SIDE_BY_SIDE
+from shared import settings
+from shared.cli.frame import MOST_SHOWN
+from shared.dataverse.read.paging import PageBounds
+from shared.definitions.loading.repository import MOST_BYTES as OF_A_DEFINITION
+from shared.definitions.loading.yaml_loader import _MOST_NODES
+from shared.definitions.models.sync import Safety
+from shared.events.avro.bodies import MOST_RECORDS as OF_AVRO
+from shared.events.avro.schemas import LARGEST_SCHEMA
+from shared.events.packed import LARGEST_BODY
+from shared.http.transport import MOST_BYTES as OF_AN_ANSWER
+from shared.reconcile.links.steps import MOST_GENERATIONS
+from shared.reconcile.reports import MOST_KINDS
+from shared.sources.excel.archive import MOST_BYTES as OF_A_WORKBOOK
+from shared.sources.excel.survey import MOST_CELLS
+from shared.sources.header import _MOST_COLUMNS
+from shared.sources.json_text.records import _MOST, _MOST_OF_DOCUMENT
+from shared.sources.places.row_lines import MOST_READ
+from shared.sources.places.row_lines import MOST_RECORDS as OF_PLACES
+from shared.sources.records import MOST_BYTES as OF_A_ROW
+from shared.sources.rest.seen import _MOST_PAGES
+from shared.state._bounds import MOST_OF_A_BODY, MOST_OF_A_MESSAGE
+from shared.transform.lookups.parties import MOST_PARTIES
+from shared.workspace.growth import MOST as OF_A_RESULT
+from shared.workspace.tree import _LONGEST
+
+PAGE = Path("docs/limits.md").read_text("utf-8")
+ROWS = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", PAGE.partition("## Bounds")[2], re.MULTILINE))
+MB = 1 << 20
+HOST = json.loads(Path("host.json").read_text("utf-8"))
+REAL = {
+    "file of a definition or connection": f"{OF_A_DEFINITION // 1_000_000} MB",
+    "values in the file, with those of its aliases": f"{_MOST_NODES:,}",
+    "length of an expression": f"{_LONGEST:,} characters",
+    "result of an expression": f"{OF_A_RESULT:,} times the length of a text of the row",
+    "row of a delimited file; line of fixed width; row of a database": f"{OF_A_ROW // MB} MB",
+    "columns of a delimited file": f"{_MOST_COLUMNS:,}",
+    "cells of an Excel sheet, from the first to the last row and column": f"{MOST_CELLS:,}",
+    "parts of a workbook that are read, unpacked": f"{OF_A_WORKBOOK >> 30} GiB together",
+    "JSON record or line": f"{_MOST // 1_000_000} million characters",
+    "JSON document that is read as a whole": f"{_MOST_OF_DOCUMENT // MB} million characters",
+    "answer of an HTTP service, unpacked": f"{OF_AN_ANSWER // MB} MB",
+    "answer of Dataverse, unpacked": f"{OF_AN_ANSWER // MB} MB",
+    "pages of an HTTP service": f"{_MOST_PAGES:,}",
+    "pages of a query": f"{PageBounds().pages:,}",
+    "line numbers in messages": f"the first {OF_PLACES:,} rows, within the first {MOST_READ // MB} MB of a file",
+    "time of a run in the app": f"{int(HOST['functionTimeout'].split(':')[1])} minutes, then it continues at the next tick",
+    "runs side by side on an instance": f"{SIDE_BY_SIDE}",
+    "records that a plan drops": f"{Safety().max_delete} of the target's records; checked from 10 on",
+    "records that lookups create in a run": f"{Safety().max_created_references:,}",
+    "refused changes, after which a run stops": f"{Safety().max_errors:,}",
+    "levels of a hierarchy that are written in order": (
+        f"{MOST_GENERATIONS}; those below get their parent in a second request"
+    ),
+    "parties in one column": f"{MOST_PARTIES:,}",
+    "kinds of error that are told apart for a class, type and column": (f"{MOST_KINDS}; the CSV files have every row"),
+    "body of an event, decompressed": f"{LARGEST_BODY // MB} MB",
+    "records in an Avro body": f"{OF_AVRO:,}",
+    "schema of Avro": f"{LARGEST_SCHEMA // MB} MB, nested 64 levels deep",
+    "events in one call of the function": f"{HOST['extensions']['eventHubs']['maxEventBatchSize']:,}",
+    "dead letter that is kept whole": f"{MOST_OF_A_BODY // MB} MB",
+    "runs, errors, files and dead letters are kept": f"{settings.Settings.load({}).retention_days} days",
+    "message of a run": f"{MOST_OF_A_MESSAGE:,} characters",
+    "rows that `runs` and `dead-letters` show": f"{MOST_SHOWN:,}",
+}
+
+
+@pytest.mark.parametrize("what", REAL)
+def test_a_bound_of_the_page_is_that_of_the_program(what: str) -> None:
+    """The page has the row, with the number of the code."""
+    assert ROWS[what] == REAL[what]
