@@ -198,7 +198,9 @@ class Wiring:
         if client_id is None or user.client_secret is None:
             from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
 
-            return CredentialTokens(ManagedIdentityCredential(client_id=client_id))
+            # An app with only user-assigned identities has none without a name.
+            identity = client_id or self._settings.azure_client_id or None
+            return CredentialTokens(ManagedIdentityCredential(client_id=identity))
         secret = user.client_secret
         return ClientCredentials(
             client_id,

@@ -12,6 +12,7 @@ from shared.definitions import EnvironmentSecret, load_definition
 from shared.definitions.reference.example import EXAMPLE
 from shared.errors import UserError
 from shared.settings import Settings
+from tests.api_server import Reply, serving
 
 
 def wiring(**environment: str) -> Wiring:
@@ -56,3 +57,21 @@ def test_a_request_never_waits_longer_than_the_run_has_patience() -> None:
     assert client.service.connection.timeout == 3.0
     assert client.service.connection.service_url == address
     client.close()
+
+
+@pytest.mark.parametrize(("named", "asked"), [(None, "the-app"), ("another", "another")])
+def test_a_managed_identity_without_a_name_is_that_of_the_app(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, asked: str
+) -> None:
+    """An app in Azure has a user-assigned identity, which the endpoint of App Service gives only by its id."""
+    made = Wiring(Settings.load({"AZURE_CLIENT_ID": "the-app"}), dict, open_dataverse=lambda **parts: parts)  # type: ignore[arg-type]  # the parts are looked at
+    document = load_definition(EXAMPLE)
+    own = {"service_url": "https://org.crm4.dynamics.com/", "auth": "managed_identity", "client_id": named}
+    definition = document.model_copy(update={"destination": document.destination.model_copy(update=own)})
+    granted = Reply(body={"access_token": "a-token", "expires_on": "4102444800", "token_type": "Bearer"})
+    with serving(lambda _: granted) as endpoint:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{endpoint.url}/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "header")
+        (tokens,) = made.connected(definition, {})["tokens"]  # type: ignore[index]  # the same
+        assert tokens.token("https://org.crm4.dynamics.com") == "a-token"
+    assert endpoint.received[0].query["client_id"] == asked
