@@ -1,4 +1,4 @@
-"""Real time and keys: reserved characters, and keys that only the service holds equal."""
+"""Real time and keys: reserved characters, and keys that only the service compares as equal."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def test_upserts_with_reserved_characters_bring_their_key(make: Make, strategy: 
     assert world.letters == []
 
 
-def test_a_record_whose_key_the_service_alone_holds_equal_is_adopted(make: Make) -> None:
-    """The event updates it, counts as adopted, and the next one finds it by its new key."""
+def test_a_record_whose_key_only_the_service_compares_as_equal_is_adopted(make: Make) -> None:
+    """The event updates the record and counts as adopted. The next event finds the record by its new key."""
     world = make()
     record = world.put(accountnumber="A1", name="old", address1_city="Bern")
     counts = world.run({"op": "c", "number": "A①", "name": "new"}, {"op": "c", "number": "B", "name": "other"})
@@ -40,7 +40,7 @@ def test_a_record_whose_key_the_service_alone_holds_equal_is_adopted(make: Make)
 
 @pytest.mark.parametrize("changed", ["ignore", {"when": "source.name = 'x'"}])
 def test_the_rules_for_changed_records_apply_to_adopted_ones(make: Make, changed: Any) -> None:
-    """What may not be changed is left as it is."""
+    """A column that the rules protect keeps its value."""
     world = make(behaviour={"changed": changed})
     world.put(accountnumber="A1", name="old")
     for _ in range(2):
@@ -49,7 +49,7 @@ def test_the_rules_for_changed_records_apply_to_adopted_ones(make: Make, changed
 
 
 def test_an_adopted_record_is_not_dropped_by_the_same_batch(make: Make) -> None:
-    """A source that spells a key anew drops the old spelling: to the service the record is one."""
+    """A source that changes the spelling of a key deletes the old spelling; the service compares both as one key."""
     world = make()
     record = world.put(accountnumber="A1", name="old")
     counts = world.run({"op": "d", "number": "A1"}, {"op": "c", "number": "A①", "name": "new"})
@@ -57,23 +57,23 @@ def test_an_adopted_record_is_not_dropped_by_the_same_batch(make: Make) -> None:
     assert held(world) == {record: "A①"}
 
 
-def test_two_events_with_one_key_to_the_service_end_in_one_record(make: Make) -> None:
-    """The second finds the record of the first taken, and then adopts it."""
+def test_two_events_whose_keys_the_service_compares_as_equal_write_one_record(make: Make) -> None:
+    """The insert of the second event is refused because the record exists; the event then adopts it."""
     world = make()
     world.run({"op": "c", "number": "A1", "name": "one"}, {"op": "c", "number": "A①", "name": "two"})
     assert (world.accounts(), world.letters) == ({"A①": {"name": "two"}}, [])
 
 
 def test_a_record_outside_of_the_target_filter_is_not_adopted(make: Make) -> None:
-    """The refusal goes to the dead letters, and the record is left alone."""
+    """The refused event becomes a dead letter, and the record does not change."""
     world = make(destination={"filter": "name eq 'ours'"})
     world.put(accountnumber="A1", name="theirs")
     world.run({"op": "c", "number": "A①", "name": "ours"})
     assert (world.accounts(), world.reasons) == ({"A1": {"name": "theirs"}}, {0: "Failed Operation"})
 
 
-def test_an_adopted_record_that_cannot_be_updated_is_a_dead_letter(make: Make) -> None:
-    """The refusal of the update is the event's."""
+def test_an_event_whose_adopted_record_cannot_be_updated_is_a_dead_letter(make: Make) -> None:
+    """The refusal of the update rejects the event."""
     world = make()
     world.put(accountnumber="A1", name="old")
     refusal = {"action": "status", "status": 400, "code": "0x80040265", "times": 5}

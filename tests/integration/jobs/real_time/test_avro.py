@@ -1,4 +1,4 @@
-"""Avro and compressed events take effect as JSON events do; poison is a dead letter, and nothing else is lost."""
+"""Avro and compressed events have the effect of JSON events; a poison message is a dead letter and blocks no other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def schema(tmp_path: Path) -> str:
 
 
 def test_containers_change_records(make: Make) -> None:
-    """Several records in one body are events in their order; a delete deletes, and null clears."""
+    """Several records in one body are events in this order; a delete event deletes, and null clears a column."""
     world = make(topic=AVRO)
     world.run(container(CUSTOMER, [customer("A", name="one", revenue=1.5), customer("B", name="two")], codec="deflate"))
     world.run(container(CUSTOMER, [customer("A", "u", name="uno"), customer("B", "d")]))
@@ -55,8 +55,8 @@ def test_records_are_read_with_the_schema_of_a_file(make: Make, schema: str, enc
     assert (world.accounts(), world.letters) == ({"B": {"revenue": 2.5}}, [])
 
 
-def test_poison_is_kept_alone_and_replayed_with_the_right_schema(make: Make, schema: str) -> None:
-    """The letter has the body as it came; with the new schema a replay applies it."""
+def test_a_poison_message_is_a_dead_letter_and_is_replayed_with_the_right_schema(make: Make, schema: str) -> None:
+    """The dead letter has the original body; a replay with the right schema applies it."""
     world = make(topic={**AVRO, "schema": schema})
     newer = {**CUSTOMER, "fields": [*CUSTOMER["fields"], {"name": "city", "type": "string"}]}
     changed = single_object(newer, {**customer("B"), "city": "Bern"})
@@ -69,8 +69,8 @@ def test_poison_is_kept_alone_and_replayed_with_the_right_schema(make: Make, sch
     assert world.accounts()["B"] == {"city": "Bern"}
 
 
-def test_a_column_of_bytes_is_refused_by_its_name(make: Make) -> None:
-    """The event is lost only where the definition reads the column."""
+def test_a_column_of_bytes_is_rejected_with_its_name(make: Make) -> None:
+    """The event is rejected only if the definition reads the column."""
     photo = {
         **CUSTOMER,
         "fields": [*CUSTOMER["fields"], {"name": "city", "type": "bytes"}, {"name": "x", "type": "bytes"}],
@@ -85,7 +85,7 @@ def test_a_column_of_bytes_is_refused_by_its_name(make: Make) -> None:
     assert set(narrow.accounts()) == {"A"}
 
 
-def test_without_its_schema_events_wait_in_the_dead_letters(make: Make, tmp_path: Path) -> None:
+def test_events_without_their_schema_are_dead_letters(make: Make, tmp_path: Path) -> None:
     """The reason names the file; other syncs continue."""
     world = make(topic={**AVRO, "schema": str(tmp_path / "missing.avsc")})
     world.syncs.append(EventSync(definition=world.define("others", schema=None)))
@@ -96,7 +96,7 @@ def test_without_its_schema_events_wait_in_the_dead_letters(make: Make, tmp_path
 
 
 def test_avro_and_json_share_a_hub(make: Make) -> None:
-    """Each listener reads what it can; what one of them can read and none takes is for other readers."""
+    """Each listener takes what it can read; an event that can be read and that none takes is for other consumers."""
     world = make(topic={**AVRO, "match": {"number": "A"}})
     world.syncs.append(EventSync(definition=world.define("json", format="json", match={"number": "B"})))
     summary = world.deliver(
@@ -108,7 +108,7 @@ def test_avro_and_json_share_a_hub(make: Make) -> None:
 
 @pytest.mark.parametrize("form", ["json", "debezium", "cloudevents", "dataverse"])
 def test_compressed_bodies_of_every_format_take_effect(make: Make, form: str) -> None:
-    """By the property or by the first bytes; a replayed letter is decompressed in the same way."""
+    """The property or the first bytes show the compression; a replayed dead letter is decompressed in the same way."""
     bodies: dict[str, Any] = {
         "json": {"number": "A", "name": "one"},
         "debezium": {"op": "c", "before": None, "after": {"number": "A", "name": "one"}, "source": {}},
@@ -140,7 +140,7 @@ def raw_deflate(data: bytes) -> bytes:
     return made.compress(data) + made.flush()
 
 
-def test_bombs_and_truncated_bodies_are_kept_and_hold_up_no_other(make: Make) -> None:
+def test_decompression_bombs_and_truncated_bodies_are_dead_letters_and_block_no_other(make: Make) -> None:
     """The reason has the number of bytes."""
     world = make()
     good = json.dumps({"op": "c", "number": "A"}).encode()
@@ -151,7 +151,7 @@ def test_bombs_and_truncated_bodies_are_kept_and_hold_up_no_other(make: Make) ->
 
 
 def test_a_batch_of_large_bodies_is_read_in_parts(make: Make) -> None:
-    """A small batch may hold gigabytes: not all of it is in memory at once, and all of it takes effect in order."""
+    """A small batch may decompress to gigabytes: only a part is in memory at a time; all events apply in order."""
     world = make()
     pad = "x" * (AT_ONCE // 8)
     bodies = [gzip.compress(json.dumps({"op": "u", "number": str(n % 2), "name": str(n), "pad": pad}).encode(), 1)

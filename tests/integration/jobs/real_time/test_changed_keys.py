@@ -1,4 +1,4 @@
-"""An event that changes the sync key finds the record under the old key."""
+"""An event that changes the sync key updates the record that has the old key."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def ids(world: World) -> dict[str, str]:
     [{}, {"dropped": "ignore"}, {"strategy": "upsert"}, {"strategy": "delta", "dropped": "ignore"}],
     ids=str,
 )
-def test_the_old_record_takes_the_new_key(make: Make, behaviour: dict[str, Any]) -> None:
-    """It stays the same record, with every strategy, and a batch given again changes nothing."""
+def test_the_record_gets_the_new_key(make: Make, behaviour: dict[str, Any]) -> None:
+    """The id stays the same with every strategy, and a redelivered batch changes nothing."""
     world = make(topic=MOVE, behaviour=behaviour)
     world.run(created("A", name="one"), created("X", name="other"))
     before = ids(world)
@@ -56,10 +56,10 @@ def test_the_old_record_takes_the_new_key(make: Make, behaviour: dict[str, Any])
     ],
     ids=str,
 )
-def test_where_both_records_are_there_the_new_one_takes_the_event(
+def test_if_both_keys_have_a_record_the_event_writes_the_new_one(
     make: Make, behaviour: dict[str, Any], left: dict[str, Any]
 ) -> None:
-    """The record with the new key is written, and the old one is a dropped record."""
+    """The record with the new key is updated, and the record with the old key is a dropped record."""
     world = make(topic=MOVE, behaviour=behaviour)
     world.put(accountnumber="A", name="one")
     kept = world.put(accountnumber="B", name="already")
@@ -68,15 +68,15 @@ def test_where_both_records_are_there_the_new_one_takes_the_event(
     assert counts["update"] == 1
 
 
-def test_where_no_record_is_there_it_is_made(make: Make) -> None:
-    """Neither key has a record: the event says how the record is."""
+def test_if_neither_key_has_a_record_it_is_created(make: Make) -> None:
+    """The event has the values of the new record."""
     world = make(topic=MOVE)
     assert world.run(changed("A", "B", name="two"), changed(None, "C"))["insert"] == 2
     assert world.accounts() == {"B": {"name": "two"}, "C": {}}
 
 
-def test_a_batch_of_moves_keeps_the_order_of_each_record(make: Make) -> None:
-    """A chain of keys, a key that is free again, and two records that swap by way of a third key."""
+def test_a_batch_of_key_changes_keeps_the_order_of_each_record(make: Make) -> None:
+    """A chain of keys, a key that is free again, and two records that exchange their keys through a third key."""
     world = make(topic=MOVE)
     world.run(created("A", name="a"), created("P", name="p"), created("Q", name="q"))
     before = ids(world)
@@ -94,8 +94,8 @@ def test_a_batch_of_moves_keeps_the_order_of_each_record(make: Make) -> None:
     assert ids(world)["A"] != before["A"]
 
 
-def test_a_key_that_the_service_compares_as_equal_is_none_that_changed(make: Make) -> None:
-    """Case and blanks are spelling; `full` follows it."""
+def test_a_key_that_the_service_compares_as_equal_is_not_a_changed_key(make: Make) -> None:
+    """Case and trailing spaces do not change a key; strategy `full` writes the new spelling."""
     world = make(topic=MOVE)
     world.run(created("a", name="one"))
     before = ids(world)
@@ -105,7 +105,7 @@ def test_a_key_that_the_service_compares_as_equal_is_none_that_changed(make: Mak
 
 @pytest.mark.parametrize("behaviour", [{"changed": "ignore"}, {"changed": {"when": "source.name = 'never'"}}], ids=str)
 def test_the_rule_for_changed_records_applies(make: Make, behaviour: dict[str, Any]) -> None:
-    """A new key is a change of the record like any other."""
+    """A new key is a change of the record like any other change."""
     world = make(topic=MOVE, behaviour=behaviour)
     world.put(accountnumber="A", name="one")
     assert world.run(changed("A", "B", name="two"))["ignored"] == 1
@@ -113,7 +113,7 @@ def test_the_rule_for_changed_records_applies(make: Make, behaviour: dict[str, A
 
 
 def test_a_key_of_several_columns(make: Make) -> None:
-    """One part that changes is enough; an old key of which a part is unknown is none."""
+    """One changed part is enough; an old key with an unknown part is not used."""
     world = make(topic=MOVE, behaviour={"sync_key": ["accountnumber", "address1_city"]})
     world.run(created("A", city="Bern", name="one"))
     old = {"number": "A", "city": "Bern"}
@@ -124,8 +124,8 @@ def test_a_key_of_several_columns(make: Make) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [{}, {"strategy": "upsert"}, {"strategy": "delta"}], ids=str)
-def test_delete_insert_makes_another_record(make: Make, behaviour: dict[str, Any]) -> None:
-    """The old record goes, and a new one comes, also where they share what only one record may have."""
+def test_delete_insert_creates_a_new_record(make: Make, behaviour: dict[str, Any]) -> None:
+    """The old record is deleted before the new one is created, so that both can have the same unique value."""
     world = make(topic=DELETE_INSERT, behaviour=behaviour)
     world.run(created("A", name="one"))
     before = ids(world)
@@ -135,14 +135,14 @@ def test_delete_insert_makes_another_record(make: Make, behaviour: dict[str, Any
 
 
 def test_delete_insert_follows_the_rule_for_dropped_records(make: Make) -> None:
-    """Where dropped records are left alone, so is the old one."""
+    """If the rule ignores dropped records, the old record stays."""
     world = make(topic=DELETE_INSERT, behaviour={"dropped": "ignore"})
     world.run(created("A", name="one"), changed("A", "B", name="two"))
     assert world.accounts() == {"A": {"name": "one"}, "B": {"name": "two"}}
 
 
-def test_a_move_that_is_refused_is_kept_and_made_by_a_replay(make: Make) -> None:
-    """The event waits in the dead letters; nothing is half done."""
+def test_a_refused_change_of_a_key_is_a_dead_letter_and_a_replay_applies_it(make: Make) -> None:
+    """The event waits in the dead letters; no part of it was applied."""
     world = make(topic=MOVE)
     world.run(created("A", name="one"))
     before = ids(world)
@@ -158,7 +158,7 @@ def test_a_move_that_is_refused_is_kept_and_made_by_a_replay(make: Make) -> None
     assert (ids(world)["B"], len(world.letters)) == (before["A"], 1)
 
 
-def test_dataverse_tells_the_key_before_by_its_image(make: Make) -> None:
+def test_the_image_before_a_dataverse_update_has_the_old_key(make: Make) -> None:
     """The image before the change has the old key, the target the new one."""
     world = make(
         topic={"format": "dataverse"},
@@ -185,7 +185,7 @@ STRATEGIES: list[dict[str, Any]] = [{}, {"strategy": "upsert"}, {"strategy": "de
 def test_an_update_and_a_change_of_the_key_take_effect_in_their_order(
     make: Make, topic: dict[str, str], behaviour: dict[str, Any], *, apart: bool, update_first: bool
 ) -> None:
-    """Together or one after the other, the later one has the last word; the old key is free in the end."""
+    """In one batch or in two, the later event decides the values; the old key is free afterwards."""
     world = make(topic=topic, behaviour=behaviour)
     world.run(created("A", name="one", city="Bern"))
     moved = changed("A", "B", name="moved", city="Bern")
@@ -202,15 +202,15 @@ def test_an_update_and_a_change_of_the_key_take_effect_in_their_order(
 @pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
 @pytest.mark.parametrize("behaviour", STRATEGIES, ids=str)
 @pytest.mark.parametrize("swapped", [False, True])
-def test_two_records_whose_keys_change_in_one_batch_do_not_meet(
+def test_two_records_whose_keys_change_in_one_batch_stay_separate(
     make: Make, topic: dict[str, str], behaviour: dict[str, Any], *, swapped: bool
 ) -> None:
-    """A key that one record leaves is taken by the other, in the order that the database made possible."""
+    """One record gets the key that another has left, in the order of the events."""
     world = make(topic=topic, behaviour=behaviour)
     world.run(created("A", name="a"), created("B", name="b"))
     before = ids(world)
     batch = [changed("B", "C", name="b"), changed("A", "B", name="a")]
-    if swapped:  # the record on the way is deleted before its key is taken
+    if swapped:  # the record with the intermediate key is deleted before another record gets this key
         batch = [deleted("B"), changed("A", "B", name="a"), created("C", name="b")]
     world.run(*batch)
     assert (world.accounts(), world.letters) == ({"B": {"name": "a"}, "C": {"name": "b"}}, [])
@@ -221,10 +221,10 @@ def test_two_records_whose_keys_change_in_one_batch_do_not_meet(
 @pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
 @pytest.mark.parametrize("behaviour", STRATEGIES, ids=str)
 @pytest.mark.parametrize("apart", [False, True], ids=["one batch", "two batches"])
-def test_a_change_of_the_key_behind_a_delete_makes_the_record_anew(
+def test_a_change_of_the_key_after_a_delete_creates_the_record(
     make: Make, topic: dict[str, str], behaviour: dict[str, Any], *, apart: bool
 ) -> None:
-    """There is no record with the old key left, so the event says how the record is."""
+    """No record has the old key any more, and the event has the values of the new record."""
     world = make(topic=topic, behaviour=behaviour)
     world.run(created("A", name="one"))
     before = ids(world)["A"]
@@ -237,10 +237,10 @@ def test_a_change_of_the_key_behind_a_delete_makes_the_record_anew(
 
 @pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
 @pytest.mark.parametrize("behaviour", STRATEGIES, ids=str)
-def test_a_delete_behind_a_change_of_the_key_deletes_the_record(
+def test_a_delete_after_a_change_of_the_key_deletes_the_record(
     make: Make, topic: dict[str, str], behaviour: dict[str, Any]
 ) -> None:
-    """It names the new key; the old one must not come back."""
+    """It has the new key; the record with the old key must not be created again."""
     world = make(topic=topic, behaviour=behaviour)
     world.run(created("A", name="one"))
     world.run(changed("A", "B", name="two"), deleted("B"))
@@ -261,7 +261,7 @@ def test_a_delete_behind_a_change_of_the_key_deletes_the_record(
 def test_a_filter_decides_about_the_event_and_not_about_its_images(
     make: Make, topic: dict[str, str], condition: str, *, taken: bool
 ) -> None:
-    """Where only one of the images passes, both keys or none of them are changed."""
+    """If only one of the images passes the filter, both keys are changed or none is."""
     world = make(topic={**topic, "filter": condition})
     world.put(accountnumber="A", name="one", address1_city="Bern")
     event = {**changed("A", "B", name="two", city="Rome"), "before": {"number": "A", "city": "Bern"}}
@@ -273,10 +273,8 @@ def test_a_filter_decides_about_the_event_and_not_about_its_images(
 
 @pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
 @pytest.mark.parametrize("behaviour", STRATEGIES, ids=str)
-def test_batches_that_are_given_again_change_nothing(
-    make: Make, topic: dict[str, str], behaviour: dict[str, Any]
-) -> None:
-    """Whole or in part, by the same process or another: a key that was left and taken again stays as it is."""
+def test_redelivered_batches_change_nothing(make: Make, topic: dict[str, str], behaviour: dict[str, Any]) -> None:
+    """A whole batch or a part, in this process or another: a key that was free and is used again does not change."""
     world = make(topic=topic, behaviour=behaviour)
     batch = world.messages(
         created("A", name="one"),
@@ -296,7 +294,7 @@ def test_batches_that_are_given_again_change_nothing(
 
 @pytest.mark.parametrize("topic", BOTH, ids=["move", "delete_insert"])
 def test_an_older_change_of_the_key_is_stale(make: Make, topic: dict[str, str]) -> None:
-    """A newer event of the new key, or of the old one, has overtaken it."""
+    """A newer event of the new key or of the old one was applied before."""
     world = make(topic=topic)
     world.run(created("A", name="one"), first=1)
     world.run(changed("A", "A", name="newer"), first=9)
@@ -304,8 +302,8 @@ def test_an_older_change_of_the_key_is_stale(make: Make, topic: dict[str, str]) 
     assert world.accounts()["A"] == {"name": "newer"}
 
 
-def test_an_image_without_a_change_of_the_key_moves_nothing(make: Make) -> None:
-    """Dataverse's image before has the key that the record still has, or has no key at all."""
+def test_an_image_without_a_change_of_the_key_changes_no_key(make: Make) -> None:
+    """The image before the change has the current key of the record, or no key."""
     world = make(
         topic={"format": "dataverse"},
         columns=[{"name": "accountnumber", "alias": "number"}, *COLUMNS[1:]],
@@ -320,7 +318,7 @@ def test_an_image_without_a_change_of_the_key_moves_nothing(make: Make) -> None:
 
 @pytest.mark.parametrize("key_change", ["move", "delete_insert"])
 def test_dataverse_changes_keys_in_both_ways(make: Make, key_change: str) -> None:
-    """With the image before, and with the fields that the image after completes."""
+    """With the image before the change, and with fields that only the image after the change has."""
     world = make(
         topic={"format": "dataverse", "key_change": key_change},
         columns=[{"name": "accountnumber", "alias": "number"}, *COLUMNS[1:]],

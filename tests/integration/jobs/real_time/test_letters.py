@@ -1,4 +1,4 @@
-"""A dead letter is kept whatever its event holds, and holds up no other."""
+"""The store keeps every dead letter, whatever its event contains, and one dead letter blocks no other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MATCHING = {"action": "$.op", "match": {"$..type": '["customer"]'}}
 
 
 def refusing(world: World, monkeypatch: pytest.MonkeyPatch, refuses: Callable[[DeadLetter], bool]) -> None:
-    """Let the store refuse some letters for good, and with them the whole call, as a table service does."""
+    """Make the store refuse some dead letters permanently, and the whole call with them, as a table service does."""
     add = world.state.add_dead_letters
 
     def picky(letters: Sequence[DeadLetter]) -> None:
@@ -31,7 +31,7 @@ def refusing(world: World, monkeypatch: pytest.MonkeyPatch, refuses: Callable[[D
 def test_a_letter_that_the_store_refuses_is_kept_without_its_properties(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its body is whole, it says what is missing, and the letters beside it are as they came."""
+    """Its body is complete, it says what is missing, and the other dead letters of the call are complete."""
     world = make()
     refusing(world, monkeypatch, lambda letter: len(str(letter.properties)) > 1_000)
     big = world.messages(b"poison one", properties={"p": "é" * 200_000})
@@ -44,8 +44,8 @@ def test_a_letter_that_the_store_refuses_is_kept_without_its_properties(
     assert set(world.accounts()) == {"A"}
 
 
-def test_a_body_that_the_store_refuses_is_cut(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is left shows what the event was, and the letter says so."""
+def test_a_body_that_the_store_refuses_is_truncated(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is enough to recognise the event, and the dead letter says that it is truncated."""
     world = make()
     refusing(world, monkeypatch, lambda letter: len(letter.body) > 50_000)
     world.run(b"x" * 100_000, {"op": "c", "number": "A"})
@@ -56,10 +56,10 @@ def test_a_body_that_the_store_refuses_is_cut(make: Make, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("error", [AbortRun("no role"), RetryLater("away", retry_after=5)])
-def test_a_store_that_takes_nothing_is_told_to_the_host(
+def test_if_the_store_refuses_everything_the_host_gets_an_error(
     make: Make, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """An event that can be kept nowhere must come again."""
+    """The host must redeliver an event that could not be stored."""
     world = make()
 
     def refuse(_: object) -> None:
@@ -73,18 +73,16 @@ def test_a_store_that_takes_nothing_is_told_to_the_host(
     assert (world.reasons, set(world.accounts())) == ({0: "Undecodable"}, {"A"})
 
 
-def test_a_match_that_meets_poison_leaves_the_events_around_it_alone(make: Make) -> None:
-    """An event that is too deep for a path is undecodable, and nothing is raised."""
+def test_a_poison_message_in_match_does_not_affect_other_events(make: Make) -> None:
+    """An event that is nested too deeply for a path is undecodable, and no exception is raised."""
     world = make(topic=MATCHING)
     deep = b'{"x":' + b"[" * 101 + b"]" * 101 + b"}"
     world.run(deep, {"op": "c", "number": "A", "type": "customer"}, {"op": "c", "number": "B", "type": "other"})
     assert (set(world.accounts()), world.reasons) == ({"A"}, {0: "Undecodable"})
 
 
-def test_a_listener_that_cannot_be_asked_gets_its_event_by_a_replay(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A mistake of this program in one `match` loses the event for nobody; other listeners go on."""
+def test_a_listener_whose_match_fails_gets_its_event_by_a_replay(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of this program in one `match` loses no event, and other listeners continue."""
     world = make(topic=MATCHING)
 
     def broken(*_: Any) -> None:
@@ -108,8 +106,8 @@ def test_a_listener_that_cannot_be_asked_gets_its_event_by_a_replay(
         (b'"\\ud83d"', "surrogate"),
     ],
 )
-def test_a_bad_field_costs_the_event_only_where_the_definition_reads_it(make: Make, bad: bytes, says: str) -> None:
-    """The dead letter names the field; in a field that is not read the value does not matter."""
+def test_a_bad_field_rejects_the_event_only_if_the_definition_reads_it(make: Make, bad: bytes, says: str) -> None:
+    """The dead letter names the field; the value of an unused field does not matter."""
     world = make()
     unread = b'{"op": "c", "number": "A", "other": ' + bad + b"}"
     world.run(unread, b'{"op": "c", "number": "B", "revenue": ' + bad + b"}")
@@ -118,8 +116,8 @@ def test_a_bad_field_costs_the_event_only_where_the_definition_reads_it(make: Ma
     assert set(world.accounts()) == {"A"}
 
 
-def test_a_filter_that_reads_a_bad_value_says_so(make: Make) -> None:
-    """The event is kept; the others are asked as ever."""
+def test_a_filter_that_reads_a_bad_value_reports_it(make: Make) -> None:
+    """The event is a dead letter; other events are filtered as usual."""
     world = make(topic={"action": "$.op", "filter": "new.size > 1"})
     world.run(
         b'{"op": "c", "number": "A", "size": 1e999999}',

@@ -22,7 +22,7 @@ LINKS: dict[str, Any] = {
 
 
 def linking(make: Make, topic: Mapping[str, str] | None = None, **behaviour: Any) -> World:
-    """A listener over links between accounts and leads, of which there are two each."""
+    """A listener for links between two accounts and two leads."""
     behaviour = {"sync_key": ["accountid", "leadid"], **behaviour}
     world = make(**LINKS, behaviour=behaviour, topic=topic or {"action": "$.op"})
     for name in ("1", "2"):
@@ -67,7 +67,7 @@ def test_the_last_event_of_a_link_counts(make: Make) -> None:
     assert (linked(world), world.letters) == ({("2", "2")}, [])
 
 
-def test_an_event_of_a_record_that_is_not_there_is_a_dead_letter(make: Make) -> None:
+def test_an_event_of_a_record_that_does_not_exist_is_a_dead_letter(make: Make) -> None:
     world = linking(make)
 
     world.run(event("c", "1", "1"), event("c", "nobody", "1"))
@@ -75,7 +75,7 @@ def test_an_event_of_a_record_that_is_not_there_is_a_dead_letter(make: Make) -> 
     assert (linked(world), world.reasons) == ({("1", "1")}, {1: "Unresolved Link"})
 
 
-def test_a_link_that_is_there_already_needs_no_write(make: Make) -> None:
+def test_a_link_that_exists_already_needs_no_write(make: Make) -> None:
     world = linking(make)
     world.run(event("c", "1", "1"))
 
@@ -84,8 +84,8 @@ def test_a_link_that_is_there_already_needs_no_write(make: Make) -> None:
     assert (counts["unchanged"], linked(world)) == (1, {("1", "1")})
 
 
-def test_a_link_that_gets_another_record_moves(make: Make) -> None:
-    """The old link is removed and the new one made: a link cannot be changed."""
+def test_a_link_that_gets_another_record_is_replaced(make: Make) -> None:
+    """The old link is removed and the new one created, because a link cannot be changed."""
     world = linking(make, topic={"format": "debezium"})
     old, new = ({"number": "1", "mail": f"{lead}@contoso.com"} for lead in ("1", "2"))
     world.run({"op": "c", "before": None, "after": old, "source": {}})

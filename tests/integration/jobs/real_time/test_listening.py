@@ -1,4 +1,4 @@
-"""From when on a listener takes events."""
+"""The time from which a listener takes events."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def listen(world: World, **listener: Any) -> None:
 
 
 def run_enqueued(world: World, when: timedelta, number: str) -> dict[str, int]:
-    """Give an event that the hub took at a moment; returns the counts of the sync."""
+    """Deliver an event with this time of arrival at the hub; returns the counts of the sync."""
     event = {"op": "c", "number": number, "name": number}
     return world.run(event, enqueued=datetime.now(UTC) + when)
 
 
 @pytest.mark.parametrize(("reset", "expected"), [("latest", {"B"}), ("earliest", {"A", "B"}), ("none", {"A", "B"})])
 def test_what_a_new_listener_takes(make: Make, reset: str, expected: set[str]) -> None:
-    """`latest` begins when the app first sees the listener, the others with all that the hub has."""
+    """`latest` begins when the app first sees the listener; the others begin with the oldest event in the hub."""
     world = make()
     listen(world, auto_offset_reset=reset)
     run_enqueued(world, BEFORE, "A")
@@ -38,15 +38,15 @@ def test_what_a_new_listener_takes(make: Make, reset: str, expected: set[str]) -
     assert world.accounts().keys() == expected
 
 
-def test_skipped_events_are_counted_and_leave_no_letter(make: Make) -> None:
-    """They are told apart from those that a filter leaves out."""
+def test_skipped_events_are_counted_and_are_no_dead_letters(make: Make) -> None:
+    """They are counted separately from those that a filter excludes."""
     world = make()
     assert run_enqueued(world, BEFORE, "A") == {"events": 1, "before_listening": 1}
     assert world.state.dead_letters() == ()
 
 
-def test_the_moment_outlives_the_process_and_never_moves(make: Make) -> None:
-    """A second process, started later, skips what the first would have skipped and nothing else."""
+def test_the_start_time_of_a_listener_is_stored_and_never_changes(make: Make) -> None:
+    """A second process that starts later skips the same events."""
     world = make()
     first_seen = datetime.now(UTC)
     world.tools.memory.listening.note([world.definition], world.state, now=first_seen)
@@ -56,8 +56,8 @@ def test_the_moment_outlives_the_process_and_never_moves(make: Make) -> None:
     assert world.accounts().keys() == {"A"}
 
 
-def test_a_disabled_listener_has_no_moment_yet(make: Make) -> None:
-    """It begins when it is switched on."""
+def test_a_disabled_listener_has_no_start_time(make: Make) -> None:
+    """It gets one when it is enabled."""
     world = make()
     listen(world, status="disabled")
     (sync,) = world.syncs
@@ -66,7 +66,7 @@ def test_a_disabled_listener_has_no_moment_yet(make: Make) -> None:
 
 
 def test_the_requests_of_a_batch_are_counted(make: Make) -> None:
-    """Throttled ones too, so that real time shows in the metrics what batches do."""
+    """Throttled requests too, so that the metrics of real time and of batches are the same."""
     world = make()
     world.emulator.faults(
         {"action": "status", "status": 429, "retry_after": 1, "match": {"method": "POST"}, "times": 1}

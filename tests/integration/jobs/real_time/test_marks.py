@@ -26,7 +26,7 @@ def written(policy: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("strategy", ["full", "upsert"])
 def test_a_delete_event_deactivates_the_record(make: Make, strategy: str) -> None:
-    """With the default status reason of the state; the record of another event is left alone."""
+    """It gets the default status reason of the state; the record of another event does not change."""
     world = make(behaviour={"strategy": strategy, "dropped": "deactivate"})
     world.run({"op": "c", "number": "1", "name": "One"}, {"op": "c", "number": "2", "name": "Two"})
     counts = world.run({"op": "d", "number": "1"})
@@ -41,7 +41,7 @@ def test_a_delete_event_deactivates_the_record(make: Make, strategy: str) -> Non
 
 
 def test_a_delete_event_sets_columns_of_the_record(make: Make) -> None:
-    """An expression over the record; the event again changes nothing."""
+    """The value is an expression over the record; a redelivered event changes nothing."""
     world = make(behaviour={"dropped": {"set": {"description": "'was ' || target.name", "statecode": "1"}}})
     world.run({"op": "c", "number": "1", "name": "One"})
     assert world.run({"op": "d", "number": "1"})["mark"] == 1
@@ -50,7 +50,7 @@ def test_a_delete_event_sets_columns_of_the_record(make: Make) -> None:
 
 
 def test_a_delete_event_sets_constants_where_the_record_is_not_read(make: Make) -> None:
-    """Strategy upsert: every delete event writes the mark; a choice goes by its label."""
+    """Strategy upsert: every delete event writes the values; a choice is given by its label."""
     world = make(
         behaviour={"strategy": "upsert", "dropped": {"set": {"description": "'gone'", "statecode": "'Inactive'"}}}
     )
@@ -62,7 +62,7 @@ def test_a_delete_event_sets_constants_where_the_record_is_not_read(make: Make) 
 
 @pytest.mark.parametrize("strategy", ["full", "upsert", "delta"])
 def test_on_insert_is_written_by_the_event_that_creates_the_record(make: Make, strategy: str) -> None:
-    """Later events of the record leave the column alone; in one batch the last value before the creation counts."""
+    """Later events do not change the column; in one batch the last value before the creation is used."""
     world = make(behaviour={"strategy": strategy}, mappings=written("on_insert"))
     world.run({"op": "c", "number": "1", "name": "One", "city": "Paris"})
     world.run({"op": "u", "number": "1", "name": "Uno", "city": "Rome"})
@@ -73,8 +73,8 @@ def test_on_insert_is_written_by_the_event_that_creates_the_record(make: Make, s
     assert world.letters == []
 
 
-def test_if_empty_fills_blanks(make: Make) -> None:
-    """A value that is there stays."""
+def test_if_empty_fills_empty_columns(make: Make) -> None:
+    """An existing value stays."""
     world = make(mappings=written("if_empty"))
     world.put(accountnumber="1", name="One", address1_city="Paris")
     world.put(accountnumber="2", name="Two")

@@ -1,4 +1,4 @@
-"""Real time and activity parties: an event that makes an activity gives it its parties."""
+"""Real time and activity parties: an event that creates an activity also creates its parties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch of events changes the target as its rules say, and every event is accounted for."""
+"""A batch of events changes the target by its rules, and every event is counted."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class TestFull:
             "B": 0,
         }
 
-    def test_a_field_that_is_absent_is_left_alone_and_null_clears(self, make: Make) -> None:
-        """Partial events touch only the fields that they carry."""
+    def test_an_absent_field_changes_nothing_and_null_clears(self, make: Make) -> None:
+        """Partial events change only the fields that they contain."""
         world = make()
         world.run({"op": "c", "number": "A", "name": "one", "revenue": 5, "city": "Bern"})
         world.run({"op": "u", "number": "A", "city": None})
         assert world.accounts() == {"A": {"name": "one", "revenue": 5}}
 
     def test_events_of_one_record_become_one_write(self, make: Make) -> None:
-        """The fields of a batch add up, whatever the spelling of the key."""
+        """The fields of all events of the batch are merged, also if the spelling of the key differs."""
         world = make()
         world.run({"op": "c", "number": "A", "name": "one"})
         before = world.writes
@@ -58,23 +58,23 @@ class TestFull:
         assert world.writes == before + 1
         assert world.accounts() == {"A": {"name": "uno", "city": "Bern", "revenue": 1}}
 
-    def test_a_record_that_is_deleted_and_made_again_is_another(self, make: Make) -> None:
-        """An insert after a delete starts anew: nothing of the old record is left."""
+    def test_a_record_that_is_deleted_and_created_again_is_new(self, make: Make) -> None:
+        """An insert after a delete keeps no value of the old record."""
         world = make()
         old = world.put(accountnumber="A", name="one", description="left over")
         world.run({"op": "d", "number": "A"}, {"op": "c", "number": "A", "name": "new"})
         ((row,)) = [world.rows("accountid,name,description")]
         assert (row[0]["name"], row[0]["description"], row[0]["accountid"] == old) == ("new", None, False)
 
-    def test_a_delete_after_an_insert_leaves_nothing(self, make: Make) -> None:
-        """Nothing is written for a record that came and went."""
+    def test_a_delete_after_an_insert_writes_nothing(self, make: Make) -> None:
+        """Nothing is written for a record that is created and deleted in one batch."""
         world = make()
         before = world.writes
         world.run({"op": "c", "number": "A", "name": "one"}, {"op": "d", "number": "A"})
         assert (world.accounts(), world.writes) == ({}, before)
 
     def test_one_request_reads_the_records_of_a_batch(self, make: Make) -> None:
-        """Keys are asked for together."""
+        """One request has several keys."""
         world = make()
         world.run({"op": "c", "number": "warm"})
         reads = len([entry for entry in world.emulator.log() if "/accounts?" in entry["path"]])
@@ -91,22 +91,22 @@ class TestFull:
         ],
     )
     def test_rules_that_ignore(self, make: Make, behaviour: dict[str, Any], expected: dict[str, Any]) -> None:
-        """New, changed and dropped records are left alone where the rules say so, in one batch as in many."""
+        """New, changed and dropped records are not written if the rules ignore them, in one batch or in several."""
         world = make(behaviour={"dropped": "ignore", **behaviour})
         events = [{"op": "c", "number": "A", "name": "one"}]
         events += [{"op": "u", "number": "A", "name": "two"}] if "changed" in behaviour else []
         world.run(*events, {"op": "d", "number": "A"})
         assert world.accounts() == expected
 
-    def test_a_condition_meets_each_event_alone(self, make: Make) -> None:
-        """An update that hangs on a condition sees the record as the event before it left it."""
+    def test_a_condition_is_evaluated_for_each_event(self, make: Make) -> None:
+        """An update with a condition is compared with the record as the event before it left it."""
         world = make(behaviour={"changed": {"when": "source.revenue > target.revenue"}})
         world.run({"op": "c", "number": "A", "revenue": 7})
         world.run(*({"op": "u", "number": "A", "revenue": value} for value in (10, 5, 12, 11)))
         assert world.accounts() == {"A": {"revenue": 12}}
 
     def test_a_dropped_record_may_expire(self, make: Make) -> None:
-        """The date is set once, and what came before the delete still counts."""
+        """The date is set once, and the events before the delete still take effect."""
         world = make(behaviour={"dropped": {"expire": "lastusedincampaign"}})
         world.run({"op": "c", "number": "A", "name": "one"}, {"op": "d", "number": "A"})
         ((row,)) = world.rows("name,lastusedincampaign")
@@ -114,13 +114,13 @@ class TestFull:
         assert world.run({"op": "d", "number": "A"})["ignored"] == 1
 
     def test_on_null_keep_leaves_the_column(self, make: Make) -> None:
-        """A null that keeps does not undo what an event before it in the batch has set."""
+        """A null with `keep` does not undo an earlier event of the batch."""
         world = make(mappings=[*MAPPINGS[:3], {**MAPPINGS[3], "on_null": "keep"}])
         world.run({"op": "c", "number": "A", "city": "Bern"}, {"op": "u", "number": "A", "city": None, "name": "one"})
         assert world.accounts() == {"A": {"city": "Bern", "name": "one"}}
 
     def test_a_calculated_column_needs_all_of_its_fields(self, make: Make) -> None:
-        """What is computed from a field that did not come is left as it is."""
+        """A column that is calculated from an absent field does not change."""
         columns = [*COLUMNS, {"name": "street"}, {"name": "address", "formula": "concat_ws(', ', street, city)"}]
         world = make(columns=columns, mappings=[*MAPPINGS[:3], {"source": "address", "target": "address1_city"}])
         world.run({"op": "c", "number": "A", "street": "Main St 1", "city": "Bern"})
@@ -134,15 +134,15 @@ class TestFull:
         world.run({"op": "c", "number": "A", "address": {"city": "Bern"}}, {"op": "u", "number": "A", "address": {}})
         assert world.accounts() == {"A": {"city": "Bern"}}
 
-    def test_the_target_filter_narrows_what_is_matched(self, make: Make) -> None:
-        """A record outside the filter is not touched."""
+    def test_the_target_filter_limits_the_matched_records(self, make: Make) -> None:
+        """A record that does not pass the filter does not change."""
         world = make(destination={"filter": "name ne 'secret'"}, behaviour={"new": "ignore"})
         world.put(accountnumber="A", name="secret")
         world.run({"op": "d", "number": "A"})
         assert world.accounts() == {"A": {"name": "secret"}}
 
     def test_a_key_that_is_not_unique_is_matched_once(self, make: Make) -> None:
-        """Of records with one key the oldest is changed, and none is dropped."""
+        """Of several records with one key only the oldest is updated, and none is dropped."""
         mappings = [{"source": "number", "target": "sic"}, MAPPINGS[1]]
         world = make(columns=COLUMNS[:2], mappings=mappings, behaviour={"sync_key": ["sic"]})
         oldest, _ = world.put(sic="A", name="first"), world.put(sic="A", name="second")
@@ -156,8 +156,8 @@ def _away(*_: Any) -> None:
     raise RetryLater("the state store is away", retry_after=5)
 
 
-def given_up_at_the_end(world: World, batch: Sequence[Message], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deliver a batch that takes effect and then cannot be remembered."""
+def failing_at_the_checkpoint(world: World, batch: Sequence[Message], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliver a batch that takes effect and then fails at its checkpoint."""
     with monkeypatch.context() as patched:
         patched.setattr(world.state, "mark_seen", _away)
         with pytest.raises(RetryLater):
@@ -166,7 +166,7 @@ def given_up_at_the_end(world: World, batch: Sequence[Message], monkeypatch: pyt
 
 class TestDeltaAndUpsert:
     def test_delta_follows_the_action(self, make: Make) -> None:
-        """Insert, update and delete are sent as they come; nothing is read."""
+        """Insert, update and delete events are sent with this action; no record is read."""
         world = make(behaviour={"strategy": "delta", "dropped": "ignore"})
         world.put(accountnumber="B", name="old")
         world.put(accountnumber="C", name="gone")
@@ -174,14 +174,14 @@ class TestDeltaAndUpsert:
         assert (counts["insert"], counts["update"], counts["delete"]) == (1, 1, 1)
         assert world.accounts() == {"A": {"name": "one"}, "B": {"name": "old", "city": "Bern"}}
 
-    def test_an_update_of_what_is_missing_is_refused(self, make: Make) -> None:
-        """Delta does not guess: the event goes to the dead letters."""
+    def test_an_update_of_a_missing_record_is_refused(self, make: Make) -> None:
+        """Strategy delta never changes the action: the event becomes a dead letter."""
         world = make(behaviour={"strategy": "delta"})
         world.run({"op": "u", "number": "A", "name": "one"}, {"op": "d", "number": "B"})
         assert (world.accounts(), world.reasons) == ({}, {0: "Failed Operation"})
 
-    def test_a_sum_that_is_refused_is_taken_apart(self, make: Make) -> None:
-        """Only the event that is to blame is lost."""
+    def test_merged_events_that_are_refused_are_sent_one_by_one(self, make: Make) -> None:
+        """Only the event with the error becomes a dead letter."""
         world = make(behaviour={"strategy": "delta"})
         world.put(accountnumber="A", name="old")
         world.run({"op": "w"}, {"op": "c", "number": "W"})  # this process has settled what came before
@@ -190,8 +190,8 @@ class TestDeltaAndUpsert:
         assert world.reasons[2] == "Failed Operation"
         assert 3 not in world.reasons
 
-    def test_an_insert_that_may_have_been_made_already_is_looked_up(self, make: Make) -> None:
-        """After a crash between writing and remembering, the same batch inserts nothing twice."""
+    def test_an_insert_that_may_be_a_redelivery_is_looked_up(self, make: Make) -> None:
+        """After a crash between the write and the checkpoint, the same batch inserts nothing twice."""
         world = make(behaviour={"strategy": "delta"})
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
         world.deliver(batch)
@@ -200,15 +200,15 @@ class TestDeltaAndUpsert:
         assert (world.accounts(), other.letters) == ({"A": {"name": "one"}}, [])
         other.state.close()
 
-    def test_an_insert_after_a_write_of_its_own_batch_is_refused_at_a_start_too(self, make: Make) -> None:
-        """The record is there because of the batch itself, so nobody needs to look: it is not taken for an update."""
+    def test_an_insert_after_a_write_of_its_own_batch_is_refused_after_a_start_too(self, make: Make) -> None:
+        """The batch itself created the record, so a lookup is not necessary: the insert does not become an update."""
         world = make(behaviour={"strategy": "delta"})
         world.run({"op": "upsert", "number": "É", "name": "one"}, {"op": "c", "number": "e", "name": "two"})
         assert (world.accounts(), world.reasons) == ({"É": {"name": "one"}}, {1: "Failed Operation"})
 
     @pytest.mark.parametrize("started", [True, False])
-    def test_an_insert_that_was_refused_changes_nothing_when_it_comes_again(self, make: Make, *, started: bool) -> None:
-        """It waits in the dead letters; looked up, it would pass for one that was made, and overwrite the record."""
+    def test_a_redelivered_insert_that_was_refused_changes_nothing(self, make: Make, *, started: bool) -> None:
+        """It is a dead letter; a lookup would find the other record, and the event would overwrite it."""
         world = make(behaviour={"strategy": "delta"})
         world.run({"op": "c", "number": "A", "name": "one"})
         batch = world.messages({"op": "c", "number": "A", "name": "two"})
@@ -218,8 +218,8 @@ class TestDeltaAndUpsert:
         assert (world.accounts(), world.reasons) == ({"A": {"name": "one"}}, {1: "Failed Operation"})
 
     @pytest.mark.parametrize("action", [{"action": "status", "status": 503}, {"action": "drop_before"}])
-    def test_a_fault_does_not_make_a_refused_insert_pass_for_made(self, make: Make, action: dict[str, Any]) -> None:
-        """A record with the key is found after the fault, and it is another: it was not made by this event."""
+    def test_after_a_fault_a_refused_insert_is_still_refused(self, make: Make, action: dict[str, Any]) -> None:
+        """A lookup after the fault finds a record with the key, but this event did not create it."""
         world = make(behaviour={"strategy": "delta"})
         world.run({"op": "c", "number": "É", "name": "one"})
         world.emulator.faults({"times": 1, "match": {"path": "CreateMultiple"}, **action})
@@ -227,27 +227,25 @@ class TestDeltaAndUpsert:
         assert (world.accounts(), world.reasons) == ({"É": {"name": "one"}}, {1: "Failed Operation"})
 
     @pytest.mark.parametrize("action", ["drop_after", "drop_before"])
-    def test_an_insert_whose_answer_is_lost_is_known_by_its_id(self, make: Make, action: str) -> None:
-        """It is looked up by an id of its own: made once, and no dead letter."""
+    def test_an_insert_whose_response_is_lost_is_found_by_its_id(self, make: Make, action: str) -> None:
+        """The lookup uses the id that the insert had: one record, and no dead letter."""
         world = make(behaviour={"strategy": "delta"})
         world.run({"op": "c", "number": "W"})
         world.emulator.faults({"times": 1, "match": {"path": "CreateMultiple"}, "action": action})
         world.run({"op": "c", "number": "A", "name": "one"})
         assert (world.accounts(), world.letters) == ({"W": {}, "A": {"name": "one"}}, [])
 
-    def test_inserts_of_a_batch_that_was_given_up_are_looked_up(
-        self, make: Make, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The same process gets the batch again, and some of it has been made: that is no duplicate."""
+    def test_inserts_of_a_redelivered_batch_are_looked_up(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same process gets the batch again; records that it has created already are not duplicates."""
         world = make(behaviour={"strategy": "delta"})
         world.run({"op": "c", "number": "W"})
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
-        given_up_at_the_end(world, batch, monkeypatch)
+        failing_at_the_checkpoint(world, batch, monkeypatch)
         world.deliver(batch)
         assert (world.accounts(), world.letters) == ({"W": {}, "A": {"name": "one"}}, [])
 
     def test_upsert_lets_the_service_decide(self, make: Make) -> None:
-        """Whatever the action says, the record is there afterwards; nothing is read."""
+        """Whatever the action is, the record exists afterwards; no record is read."""
         world = make(behaviour={"strategy": "upsert"})
         world.put(accountnumber="B", name="old")
         counts = world.run({"op": "u", "number": "A", "name": "one"}, {"op": "c", "number": "B", "city": "Bern"})
@@ -255,14 +253,14 @@ class TestDeltaAndUpsert:
         assert world.accounts() == {"A": {"name": "one"}, "B": {"name": "old", "city": "Bern"}}
 
     @pytest.mark.parametrize(("dropped", "left"), [("delete", set()), ("ignore", {"A"})])
-    def test_upsert_drops_by_the_rule(self, make: Make, dropped: str, left: set[str]) -> None:
-        """A delete event is a dropped record, whether or not records are read."""
+    def test_upsert_follows_the_rule_for_dropped_records(self, make: Make, dropped: str, left: set[str]) -> None:
+        """A delete event is a dropped record, also if no records are read."""
         world = make(behaviour={"strategy": "upsert", "dropped": dropped})
         world.run({"op": "c", "number": "A", "name": "one"}, {"op": "d", "number": "A"})
         assert set(world.accounts()) == left
 
     def test_upsert_may_expire(self, make: Make) -> None:
-        """Only the date is written, and a record that is not there is not made for it."""
+        """Only the date is written, and a missing record is not created for it."""
         world = make(behaviour={"strategy": "upsert", "dropped": {"expire": "lastusedincampaign"}})
         world.put(accountnumber="A", name="one")
         world.run({"op": "d", "number": "A"})
@@ -272,7 +270,7 @@ class TestDeltaAndUpsert:
 
 class TestOrder:
     def test_a_batch_that_is_delivered_twice_changes_nothing(self, make: Make) -> None:
-        """The second time every event is stale, also for a process that has just started."""
+        """The second time every event is stale, also in a process that has just started."""
         world = make()
         batch = world.messages({"op": "c", "number": "A", "name": "one"}, {"op": "u", "number": "A", "city": "Bern"})
         world.deliver(batch)
@@ -282,15 +280,15 @@ class TestOrder:
         assert world.writes == writes
 
     def test_an_old_event_after_a_newer_one_changes_nothing(self, make: Make) -> None:
-        """Lower sequence numbers of the same key are overtaken."""
+        """Lower sequence numbers of the same key are stale."""
         world = make()
         world.run({"op": "c", "number": "A", "name": "new"}, first=10)
         assert world.run({"op": "u", "number": "A", "name": "old"}, {"op": "c", "number": "B"}, first=5)["stale"] == 1
         assert set(world.accounts()) == {"A", "B"}
         assert world.accounts()["A"] == {"name": "new"}
 
-    def test_an_older_moment_changes_nothing_whatever_its_partition(self, make: Make) -> None:
-        """Events that carry their time are ordered by it across partitions."""
+    def test_an_older_event_changes_nothing_in_any_partition(self, make: Make) -> None:
+        """Events with a time are ordered by it across partitions."""
         world = make(topic={"format": "cloudevents"})
 
         def event(second: int, name: str) -> dict[str, Any]:
@@ -301,8 +299,8 @@ class TestOrder:
         world.run(event(6, "newer"), partition="1", first=1)
         assert world.accounts() == {"A": {"name": "newer"}}
 
-    def test_the_message_key_says_what_overtakes_what(self, make: Make) -> None:
-        """Order is kept per message key, here the id behind changing numbers."""
+    def test_events_are_ordered_for_each_message_key(self, make: Make) -> None:
+        """Here the message key is the id of the record, and its number changes."""
         world = make(topic={"action": "$.op", "message_key": "new.id"})
         world.run({"op": "c", "number": "A", "id": 1}, first=10)
         assert (
@@ -331,8 +329,8 @@ POISON: dict[str, Any] = {
 
 
 class TestPoison:
-    def test_each_ends_in_the_dead_letters_and_the_rest_takes_effect(self, make: Make) -> None:
-        """No event keeps another from its effect, and each lost one is kept as it came, with its reason."""
+    def test_each_poison_message_is_a_dead_letter_and_other_events_take_effect(self, make: Make) -> None:
+        """No event blocks another, and each dead letter has the original body and a reason."""
         world = make()
         bodies: list[Any] = [{"op": "c", "number": "first", "name": "1"}]
         for body in POISON.values():
@@ -346,7 +344,7 @@ class TestPoison:
         assert all(letter.body == batch[sequence].body for sequence, letter in kept.items())
         assert all(letter.error and 10 < len(letter.message) < 300 for letter in kept.values())
 
-    def test_a_letter_says_where_the_event_was(self, make: Make) -> None:
+    def test_a_dead_letter_has_the_place_of_its_event(self, make: Make) -> None:
         """Partition, offset, sequence number, listener, properties and reason."""
         world = make()
         world.run(b"", first=7, partition="3", offset="-1", key="k", properties={"a": 1}, hub="h", content_type="c")
@@ -363,16 +361,16 @@ class TestPoison:
             "listener": "customers events",
         }
 
-    def test_one_record_of_many_in_a_message_is_lost_alone(self, make: Make) -> None:
-        """The letter names the item, and a replay applies only that."""
+    def test_one_bad_record_of_a_message_does_not_affect_the_others(self, make: Make) -> None:
+        """The dead letter names the item, and a replay applies only this item."""
         world = make(topic={"records": "$.rows"})
         world.run({"rows": [{"number": "A"}, {"number": "B", "revenue": "much"}, {"number": "C"}]})
         (letter,) = world.letters
         assert (letter.system["item"], set(world.accounts())) == (1, {"A", "C"})
         assert replay([letter], world.listeners, world.tools).kept == 1
 
-    def test_a_definition_that_does_not_fit_loses_its_events_alone(self, make: Make) -> None:
-        """Another sync of the same hub is not kept from its work."""
+    def test_a_definition_that_does_not_fit_rejects_only_its_own_events(self, make: Make) -> None:
+        """Another sync of the same hub continues."""
         world = make()
         broken = World(
             emulator=world.emulator, folder=world.folder, mappings=[*MAPPINGS, {"value": "1", "target": "nope"}]
@@ -383,8 +381,10 @@ class TestPoison:
         assert "nope" in world.letters[0].message
         broken.state.close()
 
-    def test_what_nobody_foresaw_is_lost_alone(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A mistake of the program takes neither the partition nor the rest of the batch with it."""
+    def test_an_unexpected_exception_rejects_only_its_own_event(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A fault of the program stops neither the partition nor the rest of the batch."""
         world = make()
 
         def failing(message: Message, *rest: Any) -> Any:
@@ -398,41 +398,41 @@ class TestPoison:
 
 
 class TestRouting:
-    def test_each_listener_takes_what_it_matches(self, make: Make) -> None:
-        """What nobody takes is counted, not kept, because the hub carries others' events too."""
+    def test_each_listener_takes_the_events_that_it_matches(self, make: Make) -> None:
+        """An event that no listener takes is counted, not stored: the hub also has events for other consumers."""
         world = make(topic={"match": {"type": "customer"}})
         other = world.define("others", match={"type": "other"})
         world.syncs.append(EventSync(definition=other))
         summary = world.deliver(world.messages({"type": "customer", "number": "A"}, {"type": "third", "number": "B"}))
         assert (summary.unclaimed, list(summary.syncs), world.letters) == (1, ["customers"], [])
 
-    def test_without_a_listener_nothing_is_forgotten(self, make: Make) -> None:
-        """An event that nobody takes is kept while no listener says that the hub carries others'."""
+    def test_without_listeners_every_event_is_a_dead_letter(self, make: Make) -> None:
+        """An event without a listener is stored while no listener says that the hub has events for other consumers."""
         world = make()
         world.syncs.clear()
         summary = world.deliver(world.messages({"number": "A"}))
         assert (summary.dead_letters, world.letters[0].error, world.letters[0].sync) == (1, "Unclaimed", "")
 
-    def test_while_a_definition_cannot_be_read_nothing_is_forgotten(self, make: Make) -> None:
-        """The event may be meant for it."""
+    def test_while_a_definition_cannot_be_read_every_event_is_stored(self, make: Make) -> None:
+        """The event may be for this definition."""
         world = make(topic={"match": {"type": "customer"}})
         listeners = Listeners(syncs=tuple(world.syncs), complete=False)
         assert run_events(world.messages({"type": "x"}), listeners, world.tools).dead_letters == 1
 
-    def test_a_body_that_cannot_be_read_is_kept_unless_it_is_others(self, make: Make) -> None:
-        """Where the properties do not tell whose it is, it is kept."""
+    def test_an_undecodable_body_is_stored_unless_it_is_for_other_consumers(self, make: Make) -> None:
+        """It is stored if the properties do not show for whom it is."""
         world = make(topic={"match": {"type": "customer"}})
         assert world.deliver(world.messages(b"\xff")).dead_letters == 1
         assert world.deliver(world.messages(b"\xff", properties={"type": "other"})).unclaimed == 1
 
-    def test_a_filter_lets_events_go(self, make: Make) -> None:
-        """They are counted, and nothing else."""
+    def test_filtered_events_are_only_counted(self, make: Make) -> None:
+        """They have no other effect."""
         world = make(topic={"action": "$.op", "filter": "new.country = 'CA'"})
         counts = world.run({"op": "c", "number": "A", "country": "CA"}, {"op": "c", "number": "B", "country": "US"})
         assert (counts["filtered"], set(world.accounts())) == (1, {"A"})
 
-    def test_a_stripped_message_is_read_again(self, make: Make) -> None:
-        """The record comes from Dataverse by the id that the message still has; one that is gone is a dead letter."""
+    def test_the_record_of_a_message_without_values_is_read(self, make: Make) -> None:
+        """The message still has the id, by which the record is read; an event of a deleted record is a dead letter."""
         columns = [{"name": "accountnumber"}, {"name": "name"}, {"name": "sic", "formula": "'seen'"}]
         mappings = [{"source": name, "target": name} for name in ("accountnumber", "name", "sic")]
         world = make(columns=columns, mappings=mappings, topic={"format": "dataverse"})
@@ -449,8 +449,8 @@ class TestRouting:
 
 
 class TestAway:
-    def test_dataverse_away_raises_and_the_batch_takes_effect_once(self, make: Make) -> None:
-        """Given again, the batch ends as if nothing had happened."""
+    def test_without_dataverse_a_batch_raises_and_takes_effect_once(self, make: Make) -> None:
+        """A redelivered batch has the same result as one delivery."""
         world = make()
         world.run({"op": "c", "number": "W"})
         batch = world.messages({"op": "c", "number": "A", "name": "one"}, b"")
@@ -462,10 +462,10 @@ class TestAway:
         world.deliver(batch)
         assert (world.accounts()["A"], world.reasons) == ({"name": "one"}, {2: "Undecodable"})
 
-    def test_changes_that_were_skipped_are_never_taken_for_settled(
+    def test_changes_that_were_skipped_never_count_as_applied(
         self, make: Make, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A writer that sent nothing, for whatever reason, makes the batch come again."""
+        """If the writer sent nothing, for any reason, the host redelivers the batch."""
         world = make()
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
 
@@ -480,8 +480,8 @@ class TestAway:
         world.deliver(batch)
         assert world.accounts() == {"A": {"name": "one"}}
 
-    def test_a_throttled_service_is_left_to_the_host_to_wait_for(self, make: Make) -> None:
-        """A wait beyond the connection's retry policy raises at once, and the batch takes effect when it comes again."""
+    def test_a_long_throttle_raises_and_the_host_retries(self, make: Make) -> None:
+        """A wait beyond the connection's retry policy raises at once, and the redelivered batch takes effect."""
         world = make(retry_policy=RetryPolicy(seconds=60))
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
         world.emulator.faults({"action": "status", "status": 429, "retry_after": 61, "match": {"path": "Multiple"}})
@@ -493,23 +493,23 @@ class TestAway:
         world.deliver(batch)
         assert world.accounts() == {"A": {"name": "one"}}
 
-    def test_an_answer_that_is_lost_doubles_nothing(self, make: Make) -> None:
-        """The connection breaks after the service acted: the insert is looked up, not sent again."""
+    def test_a_lost_response_causes_no_duplicate(self, make: Make) -> None:
+        """The connection breaks after the service has written: the insert is looked up, not sent again."""
         world = make()
         world.emulator.faults({"action": "drop_after", "times": 1, "match": {"path": "CreateMultiple"}})
         world.run({"op": "c", "number": "A", "name": "one"})
         assert world.accounts() == {"A": {"name": "one"}}
 
-    def test_the_state_store_away_raises(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Nothing is settled that cannot be remembered; the batch given again takes effect once."""
+    def test_without_the_state_store_a_batch_raises(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No event counts as applied without a checkpoint; the redelivered batch takes effect once."""
         world = make()
         batch = world.messages({"op": "c", "number": "A", "name": "one"})
-        given_up_at_the_end(world, batch, monkeypatch)
+        failing_at_the_checkpoint(world, batch, monkeypatch)
         world.deliver(batch)
         assert world.accounts() == {"A": {"name": "one"}}
 
-    def test_a_privilege_that_is_missing_loses_no_event(self, make: Make) -> None:
-        """What a person has to put right does not hold the partition: the events wait in the dead letters."""
+    def test_events_without_the_privilege_are_dead_letters(self, make: Make) -> None:
+        """An error that only a person can correct does not block the partition: the events wait in the dead letters."""
         world = make()
         world.emulator.faults(
             {"action": "status", "status": 403, "code": "0x80040220", "times": 1000, "match": {"path": "Multiple"}}
@@ -522,8 +522,8 @@ class TestAway:
 
 
 class TestReplay:
-    def test_letters_that_settle_are_removed_and_others_count_their_tries(self, make: Make) -> None:
-        """What the service refused before and takes now is gone from the store."""
+    def test_replayed_dead_letters_are_removed_or_count_their_attempts(self, make: Make) -> None:
+        """A dead letter that the service accepts now is removed from the store."""
         world = make()
         world.emulator.faults(
             {"action": "refuse_rows", "times": 1000, "match": {"path": "accounts", "filter": "accountnumber eq 'A'"}}
@@ -536,8 +536,8 @@ class TestReplay:
         assert world.accounts()["A"] == {"name": "one"}
         assert [(letter.sequence, letter.tries) for letter in world.letters] == [(1, 2)]
 
-    def test_a_letter_that_was_overtaken_changes_nothing(self, make: Make) -> None:
-        """A newer event of the key took effect since: the old one settles without one."""
+    def test_a_stale_dead_letter_changes_nothing(self, make: Make) -> None:
+        """A newer event of the key was applied since: the replay removes the old one without a write."""
         world = make()
         world.run({"op": "c", "number": "A", "revenue": "much"}, {"op": "c", "number": "A", "name": "newer"})
         (letter,) = world.letters
@@ -549,8 +549,8 @@ class TestReplay:
         assert (world.accounts(), world.letters) == ({"A": {"name": "newer"}}, [])
         mended.state.close()
 
-    def test_unclaimed_letters_find_their_listener(self, make: Make) -> None:
-        """A listener that came later takes what was kept for nobody; until then it stays."""
+    def test_unclaimed_dead_letters_get_a_listener_later(self, make: Make) -> None:
+        """A new listener takes the dead letters that no listener took before; until then they stay."""
         world = make()
         sync = world.syncs.pop()
         world.deliver(world.messages({"op": "c", "number": "A"}))
@@ -561,8 +561,8 @@ class TestReplay:
         assert (set(world.accounts()), world.letters) == ({"A"}, [])
 
 
-def test_the_execution_log_adds_batches_up(make: Make) -> None:
-    """One row for a sync and hour, with the counts of all batches and the dead letters in words."""
+def test_the_execution_log_adds_the_counts_of_batches(make: Make) -> None:
+    """One row for a sync and hour, with the counts of all batches and a text about the dead letters."""
     world = make()
     world.run({"op": "c", "number": "A"})
     world.run({"op": "c", "number": "B"}, b"")
@@ -576,8 +576,8 @@ def test_the_execution_log_adds_batches_up(make: Make) -> None:
     assert "1 event" in row.message
 
 
-def test_partitions_that_race_for_a_record_lose_nothing(make: Make) -> None:
-    """Events of one key in several partitions are a mistake of the sender; the record is made once all the same."""
+def test_partitions_that_write_one_record_at_once_lose_nothing(make: Make) -> None:
+    """Events of one key in several partitions are a fault of the sender; nevertheless the record is created once."""
     world = make()
     batches = [
         world.messages(*({"op": "c", "number": f"{n}", "city": str(n)} for n in range(60)), partition=str(partition))
@@ -588,8 +588,8 @@ def test_partitions_that_race_for_a_record_lose_nothing(make: Make) -> None:
     assert (world.letters, world.accounts()) == ([], {str(n): {"city": str(n)} for n in range(60)})
 
 
-def test_partitions_run_side_by_side(make: Make) -> None:
-    """The host hands over batches of several partitions at a time; none gets into another's way."""
+def test_partitions_run_in_parallel(make: Make) -> None:
+    """The host delivers batches of several partitions at a time; they do not affect each other."""
     world = make()
     batches = [
         world.messages(

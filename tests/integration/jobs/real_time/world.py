@@ -37,7 +37,7 @@ TARGETS = {"name": "name", "revenue": "revenue", "city": "address1_city"}
 
 
 class SkippingClock(SystemClock):
-    """Waits no time: it moves on instead."""
+    """Never waits: it moves its time forward instead."""
 
     def __init__(self) -> None:
         self.skipped = 0.0
@@ -51,7 +51,7 @@ class SkippingClock(SystemClock):
         return super().monotonic() + self.skipped
 
     def sleep(self, seconds: float) -> None:
-        """Move on."""
+        """Move the time forward."""
         self.skipped += seconds
 
 
@@ -77,7 +77,7 @@ class World:
         self.tools = self.fresh_tools()
 
     def fresh_tools(self) -> EventTools:
-        """Tools as after a start of the process."""
+        """The tools of a process that has just started."""
         opened = partial(WarmWorkspace.open, threads=1, memory_limit="256MB")
         return EventTools.wired(self.state, lambda definition, _: self.connect(definition), opened)
 
@@ -144,7 +144,7 @@ class World:
     def listeners(self) -> Listeners:
         return Listeners(syncs=tuple(self.syncs))
 
-    # -- What came of it -----------------------------------------------------------------------------------------
+    # -- The results ----------------------------------------------------------------------------------------------
 
     @property
     def _headers(self) -> dict[str, str]:
