@@ -21,8 +21,8 @@ def to(target: str, **column: Any) -> SyncDefinition:
     return definition([{"name": "x", **column}], [{"source": "x", "target": target}])
 
 
-def test_a_sound_definition_has_no_problems() -> None:
-    """Nothing is found where nothing is wrong."""
+def test_a_correct_definition_has_no_problems() -> None:
+    """The check reports no false problem."""
     columns: list[dict[str, Any]] = [
         {"name": "since", "type": "date", "input_format": "dd/MM/yyyy"},
         {"name": "size", "type": "number", "replace": [{"pattern": "EUR", "with": ""}]},
@@ -65,11 +65,11 @@ def test_a_sound_definition_has_no_problems() -> None:
     ],
 )
 def test_a_target_column_that_cannot_take_its_source(target: str, column: dict[str, Any], message: str) -> None:
-    """Unknown, read-only, of a type that cannot hold the source's: each said in its own words, at its place."""
+    """Unknown, read-only, or of a type that does not fit the source: each has its own message and place."""
     assert said(to(target, **column)) == [f"destination.mappings[1].target: {message}"]
 
 
-def test_a_column_that_cannot_be_read_may_be_written_blindly() -> None:
+def test_a_column_that_cannot_be_read_may_be_written_without_a_comparison() -> None:
     """Only a comparison needs to read it."""
     sync = definition([{"name": "x"}], [{"source": "x", "target": "hidden"}], strategy="delta")
     assert check(sync, ACCOUNT) == ()
@@ -91,14 +91,14 @@ def test_a_column_that_cannot_be_read_may_be_written_blindly() -> None:
         ({"type": "date", "input_format": "%Q"}, "input_format: "),
     ],
 )
-def test_sql_that_is_well_written_and_makes_no_sense(column: dict[str, Any], message: str) -> None:
-    """DuckDB is asked before a row is read."""
+def test_sql_with_correct_syntax_and_wrong_types_is_refused(column: dict[str, Any], message: str) -> None:
+    """DuckDB checks it before a row is read."""
     (problem,) = check_expressions(definition([{"name": "x", **column}, {"name": "n", "type": "number"}]))
     assert str(problem).startswith(f"source.columns[1].{message}")
 
 
-def test_products_that_fit_and_products_in_doubles_are_fine() -> None:
-    """Two exact numbers, or as many as one likes once one of them is a double."""
+def test_products_that_fit_and_products_of_doubles_are_accepted() -> None:
+    """Two exact numbers, or any number of factors if one of them is a double."""
     columns = [
         {"name": "n", "type": "number"},
         {"name": "x", "type": "number", "formula": "n * n"},
@@ -107,8 +107,8 @@ def test_products_that_fit_and_products_in_doubles_are_fine() -> None:
     assert check_expressions(definition(columns)) == ()
 
 
-def test_a_column_that_is_named_like_a_word_of_sql() -> None:
-    """The message says that it needs quotes."""
+def test_a_column_whose_name_is_an_sql_keyword() -> None:
+    """The message says that the name needs quotes."""
     (problem,) = check_expressions(definition([{"name": "order"}], filter="order > 1"))
     assert problem.message.endswith('order is a word of SQL: write "order" in quotes')
 
@@ -128,12 +128,12 @@ def test_the_sync_key_has_to_be_known() -> None:
     ],
 )
 def test_the_expire_column_has_to_be_a_date(column: str, message: str) -> None:
-    """Otherwise the start of the run could not be kept in it."""
+    """Otherwise it could not have the start time of the run."""
     assert said(definition(dropped={"expire": column})) == [f"sync_behaviour.dropped.expire: {message}"]
 
 
 def test_the_id_column_is_the_tables_own() -> None:
-    """Its name is the table's, and no other column will do."""
+    """It must be the primary id of the table."""
     sync = definition()
     other = sync.destination.model_copy(update={"id_column": "contactid"})
     assert said(sync.model_copy(update={"destination": other})) == [
@@ -142,8 +142,8 @@ def test_the_id_column_is_the_tables_own() -> None:
 
 
 @pytest.mark.parametrize("behaviour", [{"strategy": "upsert"}, {"strategy": "delta", "action_column": "number"}])
-def test_without_reading_the_target_an_alternate_key_in_force_is_needed(behaviour: dict[str, Any]) -> None:
-    """Records are addressed by it, unless the id is mapped; inserting alone needs none."""
+def test_without_reading_the_target_an_active_alternate_key_is_needed(behaviour: dict[str, Any]) -> None:
+    """It addresses the records, unless the id is mapped; a sync that only inserts needs none."""
     other = [{"source": "number", "target": target} for target in ("name", "notes")]
     assert said(definition((), other, **behaviour)) == []
     assert said(definition((), other, sync_key=["name"], **behaviour)) == [
@@ -189,15 +189,15 @@ PLACES: dict[str, Any] = {
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("text", "message"), FORBIDDEN)
-def test_what_is_not_allowed_is_refused_alike_in_every_place(place: str, text: str, message: str) -> None:
-    """There is one check, and `validate` runs it wherever an expression stands."""
+def test_forbidden_expressions_are_refused_in_every_place(place: str, text: str, message: str) -> None:
+    """There is one check, and `validate` runs it for every expression."""
     (problem,) = check_expressions(PLACES[place](text))
     assert problem.path == place
     assert problem.message.startswith(message)
 
 
-def test_calculated_columns_cannot_multiply_each_other_without_end() -> None:
-    """Each doubles the one before it: the bound holds for all together, in every place that reads them."""
+def test_the_total_size_of_nested_calculated_columns_is_limited() -> None:
+    """Each column uses the one before it twice: the limit applies to the sum, in every expression that uses them."""
     doubled = [{"name": "c0", "formula": "number || number"}]
     doubled += [{"name": f"c{n}", "formula": f"c{n - 1} || c{n - 1}"} for n in range(1, 14)]
     assert [problem.path for problem in check_expressions(definition(doubled))] == ["source.columns[14].formula"]

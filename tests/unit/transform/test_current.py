@@ -1,4 +1,4 @@
-"""The target's side of a run."""
+"""The records of the target in a run."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def finish(workspace: Workspace, records: Sequence[tuple[Any, ...]], *, dropped:
         workspace.run(step)
 
 
-def test_keys_come_by_themselves(workspace: Workspace) -> None:
-    """A reader inserts the typed columns; the key parts follow from them."""
+def test_keys_are_computed_from_the_columns(workspace: Workspace) -> None:
+    """A reader inserts the typed columns; the parts of the key follow from them."""
     finish(workspace, [(1, 1, None, "ÄB ")])
     assert workspace.query("SELECT _seq, _k1 FROM current ORDER BY _seq") == [(1, "ab")]
 
 
 def test_of_duplicates_the_oldest_record_stays(workspace: Workspace) -> None:
-    """By creation, then by the order of reading; the others are reported and out of reach."""
+    """By creation, then by the order of reading; the others are reported and not changed."""
     finish(
         workspace,
         [
@@ -51,15 +51,15 @@ def test_of_duplicates_the_oldest_record_stays(workspace: Workspace) -> None:
     assert found == [(row, "accountnumber", "Duplicate Key", True, str(row)) for row in (1, 3, 4)]
 
 
-def test_records_without_a_key_are_reported_and_out_of_reach(workspace: Workspace) -> None:
-    """They match no row, so they can neither be equal to one nor be missing from the source."""
+def test_records_without_a_key_are_reported_and_not_changed(workspace: Workspace) -> None:
+    """They match no row, so they are neither updated nor dropped."""
     finish(workspace, [(1, 1, None, None), (2, 2, None, "  "), (3, 3, None, "a")])
     assert workspace.query("SELECT _seq FROM current") == [(3,)]
     found = workspace.query('SELECT _row, "column", error, rejected FROM target_errors ORDER BY 1')
     assert found == [(row, "accountnumber", "Mandatory Rule Violation", True) for row in (1, 2)]
 
 
-def test_a_key_that_several_records_have_is_protected_where_records_are_dropped(workspace: Workspace) -> None:
+def test_a_key_of_several_records_is_protected_if_records_are_dropped(workspace: Workspace) -> None:
     """Each such key once; a key of one record and an empty key are not protected."""
     records = [(1, 1, None, "a"), (2, 2, None, "A"), (3, 3, None, "á"), (4, 4, None, "b"), (5, 5, None, None)]
     finish(workspace, records, dropped="delete")

@@ -1,4 +1,4 @@
-"""Mapped values: every type of target column, what it refuses, keys and duplicates."""
+"""Mapped values: every type of target column, the values that it rejects, keys and duplicates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFUSED = "Invalid Format Exception"
 
 
 def mapped(workspace: Workspace, target: str, *texts: str | None, kind: str = "text", **column: Any) -> list[Any]:
-    """What becomes of texts in one target column; None as well for rows that are rejected."""
+    """The values of texts in one target column; None for rows that are rejected."""
     sync = definition([{"name": "x", "type": kind, **column}], [{"source": "x", "target": target}])
     shaped(workspace, sync, [(str(number), text) for number, text in enumerate(texts, start=1)])
     found: dict[int, Any] = dict(workspace.query(f'SELECT _row, "{target}" FROM desired'))
@@ -75,10 +75,10 @@ def moment(text: str) -> datetime:
         ("opens", "date", "2024-01-31", moment("2024-01-31T00:00:00")),
     ],
 )
-def test_a_value_becomes_what_its_column_holds(
+def test_a_value_is_converted_to_the_type_of_its_column(
     workspace: Workspace, target: str, kind: str, text: str, value: object
 ) -> None:
-    """Each kind of source value in each type of column that can hold it."""
+    """Each type of source value in each type of column that accepts it."""
     assert mapped(workspace, target, text, kind=kind) == [value]
     assert errors(workspace) == []
 
@@ -103,7 +103,7 @@ def test_a_value_becomes_what_its_column_holds(
     ],
 )
 @pytest.mark.parametrize("validate", [True, False])
-def test_a_value_that_its_column_cannot_hold_is_left_out_or_rejects(
+def test_a_value_that_does_not_fit_its_column_is_left_out_or_rejects(
     workspace: Workspace, target: str, text: str, *, validate: bool
 ) -> None:
     """Without validate the field is left out and the row stays; with it the row is rejected."""
@@ -138,7 +138,7 @@ def test_a_text_of_exactly_the_length_fits(workspace: Workspace) -> None:
     assert mapped(workspace, "name", "äöüßéèêñçø", "😀😀😀😀😀") == ["äöüßéèêñçø", "😀😀😀😀😀"]
 
 
-def test_a_value_counts_before_a_label_that_looks_like_it(workspace: Workspace) -> None:
+def test_a_value_has_precedence_over_an_equal_label(workspace: Workspace) -> None:
     """A label 2 of the option 1 does not hide the option 2."""
     choices = (Choice(value=1, labels=("2", "One")), Choice(value=2, labels=("One",)))
     fitted = conversion(ColumnType.TEXT, AttributeMetadata(name="x", type=AttributeType.STATUS, choices=choices))
@@ -154,7 +154,7 @@ def test_an_id_is_read_in_any_spelling(workspace: Workspace) -> None:
 
 
 def test_an_expression_can_be_mapped(workspace: Workspace) -> None:
-    """Its result goes by its text; where it fails on a row the field is left out."""
+    """The text of its result is mapped; if it fails for a row, the field is left out."""
     mappings = [
         {"value": "@tag || number", "target": "notes"},
         {"value": "CAST(number AS INTEGER) / 4", "target": "rate"},
@@ -170,7 +170,7 @@ def test_an_expression_can_be_mapped(workspace: Workspace) -> None:
 
 
 def test_one_source_column_may_fill_several_target_columns(workspace: Workspace) -> None:
-    """Each is fitted on its own."""
+    """Its value is converted for each of them."""
     mappings = [{"source": "number", "target": "notes"}, {"source": "number", "target": "staff"}]
     shaped(workspace, definition((), mappings), [("1",), ("x",)])
     assert workspace.query("SELECT notes, staff, _omit_staff FROM desired ORDER BY _row") == [
@@ -179,15 +179,15 @@ def test_one_source_column_may_fill_several_target_columns(workspace: Workspace)
     ]
 
 
-def test_a_field_in_error_upstream_is_left_out_everywhere(workspace: Workspace) -> None:
-    """A number that could not be read is no empty text for the column it is mapped to."""
+def test_a_source_field_with_an_error_is_left_out_of_every_column(workspace: Workspace) -> None:
+    """An unreadable number does not become an empty text in the column it is mapped to."""
     sync = definition([{"name": "x", "type": "number"}], [{"source": "x", "target": "notes"}])
     shaped(workspace, sync, [("1", "n/a"), ("2", None)])
     assert workspace.query("SELECT _row, _omit_notes FROM desired ORDER BY _row") == [(1, True), (2, False)]
 
 
-def test_nothing_is_made_of_a_field_in_error(workspace: Workspace) -> None:
-    """Whatever is calculated from it is left out too, a default for null included; a key of it rejects the row."""
+def test_no_value_is_calculated_from_a_field_with_an_error(workspace: Workspace) -> None:
+    """Calculated fields are left out too, also a default for null; a key that uses it rejects the row."""
     columns: list[dict[str, Any]] = [
         {"name": "x", "type": "number"},
         {"name": "y", "type": "number", "formula": "ISNULL(x, 0)", "validate": True},
@@ -207,8 +207,8 @@ def test_nothing_is_made_of_a_field_in_error(workspace: Workspace) -> None:
     assert errors(workspace) == [(1, "x", "Invalid Format Exception", False)]
 
 
-def test_no_key_is_made_of_a_field_in_error(workspace: Workspace) -> None:
-    """A key that is half unknown would meet another record."""
+def test_no_key_is_calculated_from_a_field_with_an_error(workspace: Workspace) -> None:
+    """A partly unknown key could match another record."""
     columns = [{"name": "x", "type": "number"}, {"name": "k", "formula": "number || ISNULL(CAST(x AS VARCHAR), '')"}]
     sync = definition(columns, [{"source": "k", "target": "notes"}], sync_key=["notes"])
     shaped(workspace, sync, [("1", "n/a"), ("2", None)])
@@ -229,13 +229,13 @@ def test_no_key_is_made_of_a_field_in_error(workspace: Workspace) -> None:
         ({"type": "number"}, {"target": "staff", "on_null": "keep"}, Omit.WHEN_NULL),
     ],
 )
-def test_when_a_column_is_left_alone(column: dict[str, Any], mapping: dict[str, Any], omit: Omit) -> None:
-    """Flagged only where a field can be in error without rejecting its row."""
+def test_when_a_column_can_be_left_out(column: dict[str, Any], mapping: dict[str, Any], omit: Omit) -> None:
+    """It has a flag only if a field can have an error that does not reject its row."""
     sync = definition([{"name": "x", **column}], [{"source": "x", **mapping}])
     assert layout(sync, ACCOUNT)[1].omit is omit
 
 
-def test_of_equal_keys_the_first_row_counts(workspace: Workspace) -> None:
+def test_the_first_row_of_equal_keys_is_used(workspace: Workspace) -> None:
     """Keys are equal as the service compares them: case, accents and trailing spaces do not matter."""
     shaped(workspace, definition(), [("b",), ("É a",), ("e A  ",), ("B",), (" b",), ("STRASSE",), ("straße",)])
     assert workspace.query("SELECT _row FROM desired ORDER BY _row") == [(1,), (2,), (5,), (6,)]
@@ -244,19 +244,19 @@ def test_of_equal_keys_the_first_row_counts(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize(("match", "kept"), [("service", 1), ("accent_sensitive", 2), ("exact", 4)])
 def test_key_match_says_which_keys_are_equal(workspace: Workspace, match: str, kept: int) -> None:
-    """Service folds case, accents and trailing spaces; accent_sensitive keeps accents; exact keeps all."""
+    """`service` ignores case, accents and trailing spaces; `accent_sensitive` compares accents; `exact` all."""
     shaped(workspace, definition(key_match=match), [("é",), ("É",), ("e ",), ("é ",)])
     assert workspace.query("SELECT count(*) FROM desired") == [(kept,)]
 
 
 def test_a_row_without_a_key_is_rejected(workspace: Workspace) -> None:
-    """Also where the key is blank, which the service takes for empty."""
+    """Also if the key has only spaces, which the service compares as empty."""
     shaped(workspace, definition(), [("",), (None,), ("  ",), ("1",)])
     assert errors(workspace) == [(row, "number", "Mandatory Rule Violation", True) for row in (1, 2, 3)]
 
 
 def test_rejected_rows_protect_their_records(workspace: Workspace) -> None:
-    """By key; what is filtered out protects nothing, and neither does a row whose key is empty."""
+    """By key; filtered rows and rows with an empty key protect nothing."""
     sync = definition([{"name": "x", "max_length": 1}], filter="x <> 'f'", dropped="delete")
     shaped(workspace, sync, [("A ", "long"), ("a", "long"), ("b", "f"), ("c", "x"), (None, "long"), (None, "x")])
     assert workspace.query("SELECT _k1 FROM protected") == [("a",)]
@@ -277,22 +277,22 @@ def test_keys_of_several_columns_and_types(workspace: Workspace) -> None:
     ]
 
 
-def test_what_the_target_cannot_hold_is_reported_only_of_rows_that_take_part(workspace: Workspace) -> None:
-    """A row that is filtered out is in no report of what its mapping would have been."""
+def test_values_that_do_not_fit_are_reported_only_for_rows_that_are_synced(workspace: Workspace) -> None:
+    """Errors of a filtered row are not reported."""
     sync = definition([{"name": "x"}], [{"source": "x", "target": "staff"}], filter="number <> 'out'")
     shaped(workspace, sync, [("out", "many"), ("in", "few")])
     assert errors(workspace) == [(2, "x", "Invalid Format Exception", False)]
 
 
 def test_rejected_and_filtered_rows_are_no_duplicates(workspace: Workspace) -> None:
-    """The first row that is synced counts, not the first that was there."""
+    """The first row that is synced is used, not the first row of the source."""
     sync = definition([{"name": "x", "type": "number", "validate": True}], filter="x > 0")
     shaped(workspace, sync, [("a", "bad"), ("a", "0"), ("a", "1")])
     assert workspace.query("SELECT _row FROM desired") == [(3,)]
 
 
 def test_malformed_rows_are_counted(workspace: Workspace) -> None:
-    """What the loader could not tell apart is processed and rejected."""
+    """A row that the loader could not split is processed and rejected."""
     workspace.execute(
         'CREATE TABLE source_errors (_row BIGINT, "column" VARCHAR, error VARCHAR, rejected BOOLEAN, message VARCHAR)'
     )
@@ -301,8 +301,8 @@ def test_malformed_rows_are_counted(workspace: Workspace) -> None:
     assert workspace.query("SELECT processed, verified, rejected, filtered FROM source_counts") == [(2, 1, 1, 0)]
 
 
-def test_messages_never_hold_a_value(workspace: Workspace) -> None:
-    """They say what was expected; the row's content stays in the row. Only an unknown choice is named."""
+def test_messages_never_contain_a_value(workspace: Workspace) -> None:
+    """They say what is expected; values of the row are not in them. Only an unknown choice is named."""
     columns = [{"name": "x", "type": "number"}, {"name": "y"}, {"name": "z", "formula": "CAST(y AS INTEGER)"}]
     mappings = [
         {"source": name, "target": target} for name, target in (("x", "staff"), ("y", "revenue"), ("z", "notes"))
@@ -313,15 +313,15 @@ def test_messages_never_hold_a_value(workspace: Workspace) -> None:
     assert not any("SECRET" in message for (message,) in messages)
 
 
-def test_the_expire_column_is_read_and_not_desired() -> None:
-    """It takes part in reading, so that it is set once, and never in what the source asks for."""
+def test_the_expire_column_is_read_and_not_compared() -> None:
+    """It is read, so that it is set only once, and it is never a value of the source."""
     *_, last = layout(definition(dropped={"expire": "expiredon"}), ACCOUNT)
     assert (last.name, last.sql_type, last.writes) == ("expiredon", "TIMESTAMP", False)
 
 
 @pytest.mark.parametrize(("inserts", "writes"), [(False, False), (True, True)])
-def test_the_id_column_is_written_only_on_demand(*, inserts: bool, writes: bool) -> None:
-    """Without id_column_insert a mapped id matches and is never sent."""
+def test_the_id_column_is_written_only_with_its_option(*, inserts: bool, writes: bool) -> None:
+    """Without id_column_insert a mapped id is matched and never sent."""
     sync = definition([{"name": "id"}], [{"source": "id", "target": "accountid"}])
     destination = sync.destination.model_copy(update={"id_column_insert": inserts})
     column = layout(sync.model_copy(update={"destination": destination}), ACCOUNT)[1]
@@ -329,8 +329,8 @@ def test_the_id_column_is_written_only_on_demand(*, inserts: bool, writes: bool)
 
 
 @pytest.mark.parametrize("kind", [AttributeType.PICKLIST, AttributeType.MULTI_PICKLIST])
-def test_choice_without_any_option_takes_nothing(workspace: Workspace, kind: AttributeType) -> None:
-    """A choice column that has no options yet rejects every value, and the rest of the run goes on."""
+def test_a_choice_without_options_rejects_every_value(workspace: Workspace, kind: AttributeType) -> None:
+    """A choice column that has no options yet rejects every value, and the other columns are not affected."""
     column = AttributeMetadata(name="bare", type=kind)
     bare = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "bare": column})
     sync = definition([{"name": "x"}], [{"source": "x", "target": "bare"}])
@@ -354,7 +354,9 @@ def test_choice_without_any_option_takes_nothing(workspace: Workspace, kind: Att
         (";", None),
     ],
 )
-def test_choices_are_read_as_forms_and_services_write_them(workspace: Workspace, text: str, value: str | None) -> None:
+def test_choices_are_read_as_form_exports_and_services_write_them(
+    workspace: Workspace, text: str, value: str | None
+) -> None:
     """A separator at the end and a JSON array; an empty list is no value, and no row is rejected."""
     assert mapped(workspace, "segments", text) == [value]
     assert errors(workspace) == []
@@ -366,7 +368,7 @@ def message(workspace: Workspace) -> str:
 
 
 def test_the_unknown_part_of_choices_is_named(workspace: Workspace) -> None:
-    """Which of a dozen it is, cut short where it is long."""
+    """The message names the one unknown value, truncated if it is long."""
     mapped(workspace, "segments", f"Consulting; Pink {'x' * 100}")
     shown = f"pink {'x' * 100}"[:40]
     assert message(workspace) == f"'{shown}' is no option of segments"
@@ -382,7 +384,7 @@ def test_the_unknown_part_of_choices_is_named(workspace: Workspace) -> None:
     ],
 )
 def test_the_most_similar_option_is_suggested(workspace: Workspace, target: str, text: str, said: str) -> None:
-    """Where one is similar; the list of all is not repeated on every row."""
+    """If one is similar; the list of all options is not repeated on every row."""
     mapped(workspace, target, text)
     assert message(workspace) == said
 
@@ -400,7 +402,7 @@ def test_the_most_similar_option_is_suggested(workspace: Workspace, target: str,
 def test_a_character_that_the_service_refuses_rejects_the_row(
     workspace: Workspace, target: str, text: str, said: str
 ) -> None:
-    """Known before anything is sent; the message tells which character it is and where."""
+    """Before anything is sent; the message has the character and its place."""
     assert mapped(workspace, target, text) == [None]
     assert errors(workspace) == [(1, "x", REFUSED, True)]
     assert message(workspace).startswith(f"{said}, which Dataverse does not accept in text")
@@ -428,10 +430,10 @@ def test_a_refused_character_is_reported_whatever_its_column_is_called(workspace
         ([("1", "5"), ("2", "7")], True),  # filtered out
     ],
 )
-def test_steps_about_errors_tell_when_they_have_nothing_to_do(
+def test_steps_about_errors_are_marked_if_they_have_nothing_to_do(
     workspace: Workspace, rows: list[tuple[str, str | None]], *, runs: bool
 ) -> None:
-    """Real time leaves them out then: what remains must be the same."""
+    """Real time leaves them out: the result must be the same."""
     columns = [{"name": "x", "type": "number", "validate": False}]
     sync = definition(columns, [{"source": "x", "target": "staff"}], filter="x IS DISTINCT FROM 7")
     load(workspace, sync, rows)
@@ -449,8 +451,8 @@ def test_steps_about_errors_tell_when_they_have_nothing_to_do(
     assert len(before) == 1
 
 
-def test_tabs_and_line_breaks_are_text_like_any_other(workspace: Workspace) -> None:
-    """The three control characters that XML has a place for."""
+def test_tabs_and_line_breaks_are_ordinary_text(workspace: Workspace) -> None:
+    """The three control characters that XML allows."""
     assert mapped(workspace, "notes", "a\tb\r\nc\x7f") == ["a\tb\r\nc\x7f"]
 
 
@@ -467,7 +469,7 @@ def test_tabs_and_line_breaks_are_text_like_any_other(workspace: Workspace) -> N
     ],
 )
 def test_a_number_is_rounded_once(workspace: Workspace, kind: str, target: str, text: str, value: object) -> None:
-    """However many digits it is written with."""
+    """However many digits it has."""
     assert mapped(workspace, target, text, kind=kind) == [value]
 
 
@@ -485,7 +487,7 @@ OWNED = AttributeMetadata(name="owned", type=AttributeType.STRING, required="Sys
 def test_an_empty_value_for_a_column_that_is_never_empty(
     workspace: Workspace, attribute: AttributeMetadata, policy: str, wrong: list[bool], rows: int, *, validates: bool
 ) -> None:
-    """It is told of and left out, or rejects a row that is validated; `on_null: keep` asks for nothing else."""
+    """It is reported and left out, or rejects a row with `validate`; with `on_null: keep` it is not an error."""
     entity = replace(ACCOUNT, attributes={**ACCOUNT.attributes, attribute.name: attribute})
     sync = definition(
         [{"name": "x", "validate": validates}], [{"source": "x", "target": attribute.name, "on_null": policy}]

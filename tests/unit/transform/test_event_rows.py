@@ -1,4 +1,4 @@
-"""The rows of events: events with different fields become rows of one table, each saying what it carries."""
+"""The rows of events: events with different fields become rows of one table, with flags for the fields they contain."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run(workspace: WarmWorkspace, steps: Iterable[Step]) -> None:
 
 
 def made(workspace: WarmWorkspace, sync: SyncDefinition, entity: EntityMetadata = ACCOUNT) -> None:
-    """Make the tables that the rows are collected in."""
+    """Create the tables that the rows are collected in."""
     for table in wanted_tables(sync, layout(sync, entity), late_lookups(sync, entity)):
         workspace.create(table)
 
@@ -80,7 +80,7 @@ def collected(
     entity: EntityMetadata = ACCOUNT,
     tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> None:
-    """Add events that carry the same fields to `wanted`, by the part of the definition that they can fill."""
+    """Add events with the same fields to `wanted`, by the part of the definition that these fields can fill."""
     part = carried_definition(sync, frozenset(next(iter(rows.values()))))
     assert part is not None
     workspace.clear(keep=("wanted", "wanted_source"))
@@ -94,13 +94,13 @@ def collected(
 
 
 def wanted(workspace: WarmWorkspace, *names: str) -> list[tuple[Any, ...]]:
-    """Each row's number, and the value of each column with whether the row leaves it out."""
+    """The number of each row, and for each column its value and whether the row leaves it out."""
     items = [item for name in names for item in (quoted(name), quoted(f"_omit_{name}"))]
     return workspace.query(f"SELECT _row, {', '.join(items)} FROM wanted ORDER BY _row")
 
 
 def test_events_with_different_fields_are_rows_of_one_table(workspace: WarmWorkspace) -> None:
-    """A value that is carried and null is sent; one that is not carried is left out."""
+    """A field with null is sent; an absent field is left out."""
     made(workspace, SYNC)
     collected(
         workspace,
@@ -126,7 +126,7 @@ def test_a_null_that_keeps_the_value_is_left_out(workspace: WarmWorkspace) -> No
 
 
 def test_a_value_that_does_not_fit_is_left_out(workspace: WarmWorkspace) -> None:
-    """The row stays; only what rejects it is asked for."""
+    """The row stays; only errors that reject the row are collected."""
     made(workspace, SYNC)
     collected(workspace, SYNC, {1: {"number": "A", "staff": "many"}, 2: {"number": "B", "staff": "9"}})
     assert wanted(workspace, "accountnumber", "staff") == [(1, "A", False, None, True), (2, "B", False, 9, False)]
@@ -135,7 +135,7 @@ def test_a_value_that_does_not_fit_is_left_out(workspace: WarmWorkspace) -> None
 
 
 def test_an_event_that_is_rejected_has_no_row(workspace: WarmWorkspace) -> None:
-    """The others of the same group stay; what is wrong is said of each."""
+    """Other events of the group stay; the errors of each event are reported."""
     made(workspace, SYNC)
     rows: Rows = {
         1: {"number": None, "name": "x"},
@@ -154,7 +154,7 @@ def test_an_event_that_is_rejected_has_no_row(workspace: WarmWorkspace) -> None:
     assert all(message for *_, message in rejected)
 
 
-def test_a_record_is_named_by_its_comparable_key(workspace: WarmWorkspace) -> None:
+def test_a_record_is_identified_by_its_comparable_key(workspace: WarmWorkspace) -> None:
     """Events that write the key differently concern one record."""
     made(workspace, SYNC)
     collected(workspace, SYNC, {1: {"number": "Äb "}, 2: {"number": "AB"}, -3: {"number": 'q"c'}})
@@ -172,8 +172,8 @@ def test_a_key_of_several_columns_has_them_in_the_order_of_the_key(workspace: Wa
     assert (row, json.loads(text)) == (1, ["7", "a"])
 
 
-def test_fields_whose_names_differ_in_case_alone_are_apart(workspace: WarmWorkspace) -> None:
-    """JSON members of DuckDB are found without regard to case."""
+def test_fields_whose_names_differ_only_in_case_are_different(workspace: WarmWorkspace) -> None:
+    """DuckDB ignores the case of JSON members."""
     assert len({member.lower() for member in raw_members(["id", "ID", "Id"]).values()}) == 3
     fields = ["number", 'na"me', "c0"]
     loaded(workspace, fields, {7: {"number": "1", 'na"me': "é'\"", "c0": None}, 4: {"c0": "z"}})
@@ -185,7 +185,7 @@ def test_fields_whose_names_differ_in_case_alone_are_apart(workspace: WarmWorksp
 
 
 def test_texts_stay_texts(workspace: WarmWorkspace) -> None:
-    """A number with zeros in front, and what looks like another type."""
+    """Numbers with leading zeros, and texts that look like another type."""
     loaded(workspace, ["a", "b"], {1: {"a": "007", "b": "2026-01-01"}})
     assert workspace.query("SELECT a, b, typeof(a), typeof(b) FROM source_raw") == [
         ("007", "2026-01-01", "VARCHAR", "VARCHAR")
@@ -218,8 +218,8 @@ def test_without_a_condition_no_source_columns_are_kept(workspace: WarmWorkspace
 # -- Lookups -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_lookup_that_is_not_resolved_yet_keeps_what_it_searches(workspace: WarmWorkspace) -> None:
-    """It may refer to a record of the same events, so the search waits for the wave."""
+def test_a_lookup_that_is_not_resolved_yet_keeps_its_search_value(workspace: WarmWorkspace) -> None:
+    """It may refer to a record of the same events, so it is resolved in a later step."""
     sync = linking(to("parent", match="accountnumber"), NAME_OF_B)
     (late,) = late_lookups(sync, LINKED)
     made(workspace, sync, LINKED)
@@ -237,7 +237,7 @@ def test_a_lookup_that_is_not_resolved_yet_keeps_what_it_searches(workspace: War
 
 
 def test_a_lookup_in_another_table_is_resolved_in_the_row(workspace: WarmWorkspace) -> None:
-    """An event that does not carry it leaves it alone."""
+    """An event without the field does not change the column."""
     sync = linking(to("contact", match="code"), NAME_OF_B)
     made(workspace, sync, LINKED)
     tables = {"contact": [record(4, code="c4")]}

@@ -1,4 +1,4 @@
-"""The comparable form of a key, in SQL for tables and in Python for the few keys that come one by one."""
+"""The comparable form of a key, in SQL for tables and in Python for single keys."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def in_sql(workspace: Workspace, text: str | None, match: KeyMatch) -> str | Non
         ("กิ²", SERVICE, "กิ2"),
         ("กิＡ", SERVICE, "กิａ"),
         ("กิＡ", ACCENTS, "กิa"),
-        # What the service may hold equal, but not for certain.
+        # Keys that the service may compare as equal; this is not certain.
         ("①", SERVICE, "①"),
     ],
 )
-def test_a_key_is_folded_alike_in_sql_and_in_python(
+def test_a_key_is_folded_in_the_same_way_in_sql_and_in_python(
     workspace: Workspace, text: str, match: KeyMatch, form: str
 ) -> None:
     assert folded(text, match) == form

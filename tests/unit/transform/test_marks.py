@@ -1,4 +1,4 @@
-"""Marks and write policies against a table's metadata."""
+"""Values for dropped records, and write policies, checked against the metadata of a table."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sync(target: str = "name", write: str = "always", **behaviour: Any) -> SyncD
     ],
 )
 def test_a_mark_that_the_table_cannot_have(behaviour: dict[str, Any], entity: EntityMetadata, message: str) -> None:
-    """Said before a row is read, with the place in the definition."""
+    """Reported before a row is read, with its place in the definition."""
     found = [problem for problem in check(sync(**behaviour), entity) if message in problem.message]
     assert found
     assert all(problem.path.startswith("sync_behaviour.") for problem in found)
@@ -72,7 +72,7 @@ def test_a_mark_that_the_table_cannot_have(behaviour: dict[str, Any], entity: En
 def test_a_policy_that_the_column_does_not_allow(
     target: str, write: str, behaviour: dict[str, Any], message: str
 ) -> None:
-    """Said with the place of the key."""
+    """Reported with the place of the key."""
     entity = table(*STATES, elastic=write == "unless_edited")
     found = [problem for problem in check(sync(target, write, **behaviour), entity) if message in problem.message]
     assert [problem.path for problem in found] == ["destination.mappings[1].write"]

@@ -1,4 +1,4 @@
-"""What a run costs before its first row: SQL that grows in proportion to the columns."""
+"""The cost of a run before its first row: its SQL grows in proportion to the columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wide(count: int, target: str) -> EntityMetadata:
 
 
 def characters(count: int, kind: str, target: str) -> int:
-    """How long all statements of a run are, over so many columns."""
+    """The length of all statements of a run, for a number of columns."""
     entity = wide(count, target)
     columns = [{"name": f"c{n}", "type": kind, "trim": True} for n in range(count)]
     sync = definition(columns, [{"source": f"c{n}", "target": f"t{n}"} for n in range(count)])
@@ -43,12 +43,12 @@ def characters(count: int, kind: str, target: str) -> int:
 
 
 @pytest.mark.parametrize(("kind", "target"), KINDS)
-def test_a_columns_sql_is_as_long_however_many_there_are(kind: str, target: str) -> None:
-    """A hundred more columns cost as much the second time; names and bits alone are a little longer."""
+def test_the_length_of_sql_per_column_does_not_depend_on_their_number(kind: str, target: str) -> None:
+    """The second hundred of columns needs as much SQL as the first; only names and bits are a little longer."""
     base, once, twice = (characters(count, kind, target) for count in (100, 200, 300))
     assert twice - once < 1.05 * (once - base)
 
 
-def test_the_workspace_looks_for_no_common_expressions(workspace: Workspace) -> None:
-    """DuckDB's search for them takes time that grows with the square of the columns."""
+def test_the_workspace_does_not_search_common_expressions(workspace: Workspace) -> None:
+    """The time of DuckDB's search grows with the square of the columns."""
     assert workspace.query("SELECT current_setting('disabled_optimizers')") == [("common_subexpressions",)]

@@ -45,7 +45,7 @@ def column(name: str) -> TargetColumn:
 def test_a_value_is_written_as_a_member_of_a_json_object(
     workspace: Workspace, name: str, value: SqlValue, text: str
 ) -> None:
-    """Name and value, ready to be joined with commas; no digit is lost."""
+    """Name and value, which are joined with commas later; no digit is lost."""
     target = column(name)
     typed = f"CAST({literal(value)} AS {target.sql_type})"
     ((written,),) = workspace.query(f"SELECT {to_service(target, typed)}")
@@ -71,10 +71,10 @@ def test_a_value_is_written_as_a_member_of_a_json_object(
         ("called", None, None),
     ],
 )
-def test_a_value_is_read_in_the_type_it_is_compared_in(
+def test_a_value_is_read_in_the_type_of_its_comparison(
     workspace: Workspace, name: str, text: str | None, value: object
 ) -> None:
-    """Empty text is null, decimals come at the column's precision, sets are sorted, moments end at the second."""
+    """Empty text is null, decimals have the precision of the column, sets are sorted, moments end at the second."""
     ((read,),) = workspace.query(f"SELECT {from_service(column(name), f'CAST({literal(text)} AS VARCHAR)')}")
     assert read == value
 
@@ -106,7 +106,7 @@ def lookup(name: str) -> TargetColumn:
 def test_a_lookup_is_written_through_its_navigation_property(
     workspace: Workspace, name: str, value: str | None, held: str | None, text: str
 ) -> None:
-    """Of several tables by the table of the record; it is cleared by that of the record that it refers to."""
+    """With several tables, the table of the record decides; to clear it, the table of the current reference."""
     target = lookup(name)
     sql, held_sql = (f"CAST({literal(each)} AS {target.sql_type})" for each in (value, held))
     assert workspace.query(f"SELECT {to_payload(target, sql, held_sql)}") == [(text,)]
@@ -120,10 +120,10 @@ def test_a_lookup_is_written_through_its_navigation_property(
         ("customer", None, "null", "null"),
     ],
 )
-def test_a_lookup_in_a_key_is_an_id_and_people_see_its_table(
+def test_a_lookup_in_a_key_is_an_id_and_messages_have_its_table(
     workspace: Workspace, name: str, value: str | None, key: str, shown: str
 ) -> None:
-    """The table is only said where there are several."""
+    """Messages have the table only if there are several."""
     target = lookup(name)
     sql = f"CAST({literal(value)} AS {target.sql_type})"
     found = workspace.query(f"SELECT {to_service(target, sql)}, {to_shown(target, sql)}")
@@ -131,7 +131,7 @@ def test_a_lookup_in_a_key_is_an_id_and_people_see_its_table(
 
 
 def test_a_lookup_with_several_tables_is_read_with_its_table(workspace: Workspace) -> None:
-    """Nothing is nothing, whatever the table says."""
+    """A null has no table."""
     target = lookup("customer")
     sql = f"SELECT {from_service(target, literal(RECORD), literal('contact'))}, {from_service(target, 'NULL', 'NULL')}"
     assert workspace.query(sql) == [(f"contact:{RECORD}", None)]

@@ -1,4 +1,4 @@
-"""Columns of the source: their flags, one by one and together."""
+"""Columns of the source: each flag, and flags together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def values(workspace: Workspace, name: str = "x") -> list[Any]:
 
 
 def run(workspace: Workspace, column: dict[str, Any], *texts: str | None) -> list[Any]:
-    """Shape one column `x` holding these texts; the rows' keys are their numbers."""
+    """Shape one column `x` with these texts; the keys of the rows are their numbers."""
     rows = [(str(number), text) for number, text in enumerate(texts, start=1)]
     shaped(workspace, definition([{"name": "x", **column}], MAPPED), rows)
     return values(workspace)
@@ -52,7 +52,7 @@ def run(workspace: Workspace, column: dict[str, Any], *texts: str | None) -> lis
 def test_a_number_is_read_in_plain_notation_to_its_last_digit(
     workspace: Workspace, text: str, value: Decimal | None
 ) -> None:
-    """Plain and exponent notation are numbers; separators, words and what is too large are none."""
+    """Plain and exponent notation are numbers; separators, words and too large numbers are not."""
     assert run(workspace, {"type": "number"}, text) == [value]
     assert [error for *_, error, _ in errors(workspace)] == ([] if value is not None else ["Invalid Format Exception"])
 
@@ -92,19 +92,19 @@ def test_words_that_mean_false(workspace: Workspace, text: str) -> None:
     assert run(workspace, {"type": "bool"}, text) == [False]
 
 
-def test_other_words_are_no_truth_values(workspace: Workspace) -> None:
-    """What is neither true nor false is an error, not false."""
+def test_other_words_are_no_booleans(workspace: Workspace) -> None:
+    """A word that is neither true nor false is an error, not false."""
     assert run(workspace, {"type": "bool"}, "maybe", "2") == [None, None]
     assert len(errors(workspace)) == 2
 
 
 def test_empty_text_is_null(workspace: Workspace) -> None:
-    """The service stores no empty text, so an empty value is none; blanks alone are a text."""
+    """The service stores no empty text, so an empty value is null; a text of spaces is a text."""
     assert run(workspace, {}, "", None, "  ", "x") == [None, None, "  ", "x"]
 
 
-def test_trim_removes_every_kind_of_blank(workspace: Workspace) -> None:
-    """Tabs, line breaks and no-break spaces go, within the text they stay."""
+def test_trim_removes_every_kind_of_white_space(workspace: Workspace) -> None:
+    """Tabs, line breaks and no-break spaces at both ends; white space inside the text stays."""
     assert run(workspace, {"trim": True}, "\t a\u00a0b \u00a0\r\n", " \t") == ["a\u00a0b", None]
 
 
@@ -119,8 +119,8 @@ def test_replacements_apply_in_order_to_every_match(workspace: Workspace) -> Non
     assert run(workspace, column, "a \t b  c", "'' \\") == ["b-a c", "'' \\"]
 
 
-def test_a_replacement_that_leaves_nothing_leaves_null(workspace: Workspace) -> None:
-    """Emptied text counts as missing."""
+def test_a_replacement_with_an_empty_result_gives_null(workspace: Workspace) -> None:
+    """The value then counts as missing."""
     assert run(workspace, {"replace": [{"pattern": "^0*$"}], "mandatory": True, "validate": True}, "000", "10") == [
         "10"
     ]
@@ -136,18 +136,18 @@ def test_a_replacement_that_leaves_nothing_leaves_null(workspace: Workspace) -> 
         (False, False, 1, []),
     ],
 )
-def test_an_empty_value_under_mandatory_and_validate(
+def test_an_empty_value_with_mandatory_and_validate(
     workspace: Workspace, *, mandatory: bool, validate: bool, synced: int, found: list[Any]
 ) -> None:
-    """Both reject, mandatory alone is counted and synced, validate alone is synced."""
+    """Both together reject; mandatory alone counts and syncs the row; validate alone syncs it."""
     run(workspace, {"mandatory": mandatory, "validate": validate}, "")
     assert workspace.query("SELECT count(*) FROM desired") == [(synced,)]
     assert errors(workspace) == found
 
 
 @pytest.mark.parametrize("validate", [True, False])
-def test_a_value_that_does_not_fit_under_validate(workspace: Workspace, *, validate: bool) -> None:
-    """With validate the row is rejected; without it the field alone is left out."""
+def test_a_value_that_does_not_fit_with_and_without_validate(workspace: Workspace, *, validate: bool) -> None:
+    """With validate the row is rejected; without it only the field is left out."""
     run(workspace, {"type": "number", "validate": validate}, "many", "1")
     assert errors(workspace) == [(1, "x", "Invalid Format Exception", validate)]
     flags = workspace.query("SELECT _row, _omit_notes FROM desired ORDER BY _row") if not validate else []
@@ -172,8 +172,8 @@ def test_a_row_may_break_several_rules(workspace: Workspace) -> None:
     assert workspace.query("SELECT processed, verified, rejected, filtered FROM source_counts") == [(1, 0, 1, 0)]
 
 
-def test_a_hundred_rules_are_kept_apart(workspace: Workspace) -> None:
-    """More rules than one integer has bits."""
+def test_a_hundred_rules_are_reported_separately(workspace: Workspace) -> None:
+    """There are more rules than bits in one integer."""
     columns: list[dict[str, Any]] = [{"name": f"c{n}", "type": "number", "mandatory": True} for n in range(50)]
     shaped(workspace, definition(columns), [("1", *("x" if n % 2 else None for n in range(50)))])
     assert [(column, error) for _, column, error, _ in errors(workspace)] == sorted(
@@ -209,8 +209,8 @@ def test_a_conditional_column_takes_the_first_branch_that_holds(workspace: Works
     ]
 
 
-def test_an_expression_that_fails_on_one_row_costs_that_field_alone(workspace: Workspace) -> None:
-    """A failure is that row's error; null is a value and no failure."""
+def test_an_expression_that_fails_on_one_row_affects_only_that_field(workspace: Workspace) -> None:
+    """The failure is an error of the row; null is a value and no failure."""
     column = {"name": "x", "type": "number", "formula": "CAST(number AS INTEGER) * 2"}
     shaped(workspace, definition([column], MAPPED), [("4",), ("oops",), ("-1",)])
     assert workspace.query("SELECT _row, notes, _omit_notes FROM desired ORDER BY _row") == [
@@ -221,7 +221,7 @@ def test_an_expression_that_fails_on_one_row_costs_that_field_alone(workspace: W
     assert errors(workspace) == [(2, "x", "Invalid Format Exception", False)]
 
 
-def test_flags_hold_for_calculated_columns_too(workspace: Workspace) -> None:
+def test_flags_apply_to_calculated_columns_too(workspace: Workspace) -> None:
     """Mandatory, validate, max_length and trim apply to the result."""
     column = {"name": "x", "formula": "nullif(number, '1')", "mandatory": True, "validate": True, "max_length": 2}
     shaped(workspace, definition([column], MAPPED), [("1",), ("22",), ("333",)])
@@ -255,21 +255,21 @@ def test_the_filter_sees_typed_and_calculated_columns(workspace: Workspace) -> N
 
 
 def test_a_filter_that_fails_rejects_the_row(workspace: Workspace) -> None:
-    """Nobody can tell whether such a row was wanted."""
+    """It is not known whether the row passes the filter."""
     shaped(workspace, definition(filter="CAST(number AS INTEGER) > 1"), [("1",), ("2",), ("x",)])
     assert errors(workspace) == [(3, "filter", "Invalid Format Exception", True)]
     assert workspace.query("SELECT processed, verified, rejected, filtered FROM source_counts") == [(3, 1, 1, 1)]
 
 
 def test_a_rejected_row_is_not_filtered_as_well(workspace: Workspace) -> None:
-    """A row counts once, whatever the filter says of it."""
+    """A row counts once, whatever the result of the filter is."""
     column = {"name": "x", "type": "number", "validate": True}
     shaped(workspace, definition([column], filter="x > 1"), [("1", "many"), ("2", "1")])
     assert workspace.query("SELECT processed, verified, rejected, filtered FROM source_counts") == [(2, 0, 1, 1)]
 
 
-def test_labels_of_any_spelling_work(workspace: Workspace) -> None:
-    """Blanks, quotes and words of SQL may name a column."""
+def test_labels_with_any_characters_are_accepted(workspace: Workspace) -> None:
+    """Spaces, quotes and SQL keywords may be names of columns."""
     columns: list[dict[str, Any]] = [
         {"name": 'odd "name"; --'},
         {"name": "order"},
@@ -286,8 +286,8 @@ def test_columns_that_are_calculated_from_each_other_are_a_mistake() -> None:
         shape_steps(sync)
 
 
-def test_all_mistakes_in_expressions_come_at_once() -> None:
-    """One run of the check shows every one of them, each with its place."""
+def test_all_mistakes_in_expressions_are_reported_at_once() -> None:
+    """One check reports all of them, each with its place."""
     columns: list[dict[str, Any]] = [
         {"name": "a", "formula": "nope + 1"},
         {"name": "b", "cases": [{"when": "1 +", "then": "sum(a)"}]},
@@ -305,8 +305,8 @@ def test_all_mistakes_in_expressions_come_at_once() -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
-def test_the_mark_of_an_error_is_no_value_whatever_is_replaced(workspace: Workspace, kind: str) -> None:
-    """A source that has errors for values marks them; nothing that a column says makes a value of the mark."""
+def test_a_replacement_never_turns_the_marker_of_an_error_into_a_value(workspace: Workspace, kind: str) -> None:
+    """A source with errors in place of values has markers for them; no rule of a column makes a value of a marker."""
     written = Column.model_validate(
         {"name": "x", "type": kind, "replace": [{"pattern": ".", "with": "1"}], "trim": True}
     )
@@ -325,7 +325,7 @@ def test_the_mark_of_an_error_is_no_value_whatever_is_replaced(workspace: Worksp
 
 
 def test_calculated_documents_are_json(workspace: Workspace) -> None:
-    """Also those that a function makes; other text is an error of the column."""
+    """Also the result of a function; other text is an error of the column."""
     columns = [{"name": "n"}, {"name": "x", "type": "json", "formula": "if(n = 'a', to_json([n]), 'no')"}]
     shaped(workspace, definition(columns, MAPPED), [("1", "a"), ("2", "b")])
     assert values(workspace) == ['["a"]', None]

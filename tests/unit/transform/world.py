@@ -1,4 +1,4 @@
-"""A table with a column of every type, definitions over it in one line, and a run of their steps."""
+"""A table with a column of every type, short definitions over it, and a run of their steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said about constants and texts that name no option of a choice column."""
+"""Messages about constants and texts that match no option of a choice column."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def test_the_options_are_listed_up_to_a_limit() -> None:
     assert all_options(KIND, most=99).endswith("23 Label 23, 24 Label 24")
 
 
-def test_a_constant_gets_the_most_similar_option_and_the_list() -> None:
-    """It is told once, before a row is read."""
+def test_the_message_about_a_constant_has_the_most_similar_option_and_the_list() -> None:
+    """It is reported once, before a row is read."""
     said = unknown_choice(KIND, "labl 7")
     assert said.startswith("'labl 7' is no option of kind: did you mean 7 Label 7? The options of kind are 0 Label 0")
     assert unknown_choice(AttributeMetadata(name="bare", type=AttributeType.PICKLIST), "x") == (
@@ -54,14 +54,14 @@ def test_a_constant_gets_the_most_similar_option_and_the_list() -> None:
 def test_a_literal_that_names_no_option_is_a_mistake_of_the_definition(
     column: dict[str, Any], mapping: dict[str, str], path: str
 ) -> None:
-    """Every row of its case would be rejected."""
+    """Otherwise every row of its branch would be rejected."""
     (problem,) = check(definition([{"name": "x", **column}], [mapping]), ACCOUNT)
     assert problem.path == path
     assert "is no option of segment" in problem.message
 
 
 @pytest.mark.parametrize("then", ["'Consulting'", "'1'", "number", "upper('x')", "''", "NULL", "@tag"])
-def test_what_names_an_option_or_is_not_known_yet_is_accepted(then: str) -> None:
-    """Expressions and parameters have their values when the rows are read."""
+def test_options_and_values_that_are_not_known_yet_are_accepted(then: str) -> None:
+    """Expressions and parameters get their values when the rows are read."""
     column = {"name": "x", "cases": [{"when": "number = '1'", "then": then}]}
     assert check(definition([column], [{"source": "x", "target": "segment"}]), ACCOUNT) == ()

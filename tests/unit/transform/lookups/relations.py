@@ -1,4 +1,4 @@
-"""Tables that refer to each other, definitions with lookups, and a run of their steps over hand-made records."""
+"""Tables that refer to each other, definitions with lookups, and a run of their steps over test records."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def to(target: str, source: str | list[str] = "a", **lookup: Any) -> dict[str, A
 
 
 def record(number: int, **values: Any) -> dict[str, Any]:
-    """A record: its id has the number, and it is as many days old as the number is low."""
+    """A record: its id contains the number, and a lower number means an older record."""
     return {"_id": id_of(number), "_created": datetime(2026, 1, number, tzinfo=UTC).replace(tzinfo=None), **values}
 
 
@@ -207,5 +207,5 @@ def errors(workspace: Workspace) -> list[tuple[int, str, str, bool]]:
 
 
 def messages(workspace: Workspace) -> list[str]:
-    """What is said of the rows, in their order."""
+    """The messages about the rows, in their order."""
     return [text for (text,) in workspace.query("SELECT message FROM source_errors ORDER BY _row")]

@@ -1,4 +1,4 @@
-"""What mapped lookups compile to, and what is wrong with them before a row is read."""
+"""The SQL of mapped lookups, and the mistakes that are found before a row is read."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_events_carry_what_late_lookups_search() -> None:
     ],
 )
 def test_lookups_that_do_not_fit_do_not_compile(mapping: dict[str, Any], message: str) -> None:
-    """For those who have not checked first."""
+    """For callers that did not check the definition first."""
     with pytest.raises(DefinitionError, match=message):
         lookup_columns(linking(mapping), replace(LINKED, related={"contact": CONTACT}))
 
@@ -231,8 +231,8 @@ def test_a_table_that_the_environment_lacks_is_named() -> None:
     assert problem.message == "the environment has no table contact"
 
 
-def test_a_column_with_several_tables_cannot_be_cleared_unread() -> None:
-    """What clears it depends on the table that the record refers to."""
+def test_a_column_with_several_tables_cannot_be_cleared_without_reading() -> None:
+    """The request that clears it depends on the table of the current reference."""
     mapping = to("customer", entity="contact", match="code")
     (problem,) = check(linking(mapping, strategy="upsert"), LINKED)
     assert problem.message == (

@@ -1,4 +1,4 @@
-"""Filters of lookups in the synced table: what they mean as SQL, and what cannot be worked out."""
+"""Filters of lookups in the synced table: their SQL, and the filters that are not supported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
 def holds(workspace: Workspace, condition: str, **held: str | int | bool | None) -> bool:
-    """Whether a filter lets a record through; what is not named is empty."""
+    """Whether a record passes a filter; columns that are not given are empty."""
     values = {name: "NULL" if value is None else literal(value) for name, value in held.items()}
     types = {"staff": "INTEGER", "rate": "DECIMAL(38, 3)", "active": "BOOLEAN", "segment": "INTEGER",
              "founded": "DATE", "called": "TIMESTAMP", "parent": "UUID", "accountid": "UUID"}  # fmt: skip
@@ -104,12 +104,12 @@ def test_a_parameter_takes_the_type_of_its_column(
         ("segments eq @p", "segments is of type MultiSelectPicklist, which such a filter cannot compare"),
     ],
 )
-def test_what_cannot_be_worked_out_is_refused(condition: str, message: str) -> None:
+def test_unsupported_filters_are_refused(condition: str, message: str) -> None:
     with pytest.raises(UnclearFilterError, match=message):
         condition_sql(condition, LINKED, lambda each: each.name)
 
 
-def test_the_columns_of_a_filter_are_known() -> None:
-    """Each once; of a filter that cannot be read none."""
+def test_the_columns_of_a_filter_are_listed() -> None:
+    """Each once; a filter that cannot be read has none."""
     assert condition_columns("_parent_value ne null and (name eq 'staff' or not name eq null)") == ("parent", "name")
     assert condition_columns("contains(name, 'x')") == ()

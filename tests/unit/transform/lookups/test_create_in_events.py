@@ -1,4 +1,4 @@
-"""Events resolve lookups in their own table after the columns of the source are gone."""
+"""Lookups of events in their own table are resolved when the columns of the source do not exist any more."""
 
 from __future__ import annotations
 

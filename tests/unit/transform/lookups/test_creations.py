@@ -1,4 +1,4 @@
-"""Records that lookups create because they are missing: each once, with what the definition adds."""
+"""Records that lookups create because they are missing: each once, with the further columns of the definition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def creations(workspace: Workspace) -> list[tuple[str, dict[str, Any], dict[str,
 
 
 def test_a_missing_record_is_created_once_and_all_rows_refer_to_it(workspace: Workspace) -> None:
-    """Rows with the same key, as the service compares keys; the first row gives the spelling."""
+    """Rows with equal keys, as the service compares keys; the first row gives the spelling."""
     sync = linking(
         to("contact", match="code", on_missing="create"), to("needed", "b", match="code", on_missing="create")
     )
@@ -49,7 +49,7 @@ def test_the_id_is_the_same_in_every_plan_and_of_version_8() -> None:
 
 
 def test_further_columns_come_from_expressions_and_fit_their_columns(workspace: Workspace) -> None:
-    """What fails or does not fit is left out; choices are given by label, dates and numbers in their own form."""
+    """Values that fail or do not fit are left out; choices are given by label, dates in their own notation."""
     create = {
         "fullname": "upper(b)",
         "rank": "length(b)",
@@ -66,14 +66,14 @@ def test_further_columns_come_from_expressions_and_fit_their_columns(workspace: 
 
 
 def test_an_option_of_many_is_found_by_its_label(workspace: Workspace) -> None:
-    """They are joined, since there are too many to compare one after the other."""
+    """Options are joined, because they are too many to compare one by one."""
     sync = linking(to("contact", match="code", on_missing="create", create={"many": "b"}))
     resolved(workspace, sync, [["1", "n1", "OPTION 77"], ["2", "n2", "Option 100"]])
 
     assert [payload for _, _, payload in creations(workspace)] == [{"code": "n1", "many": 77}, {"code": "n2"}]
 
 
-def test_the_last_entry_creates_what_none_finds(workspace: Workspace) -> None:
+def test_the_last_entry_creates_the_record_that_no_entry_finds(workspace: Workspace) -> None:
     """The value of a column with several tables has the name of the table."""
     entries = [
         {"entity": "account", "match": "accountnumber"},
@@ -90,7 +90,7 @@ def test_the_last_entry_creates_what_none_finds(workspace: Workspace) -> None:
     assert errors(workspace) == []
 
 
-def test_what_lacks_a_part_of_its_key_is_missing(workspace: Workspace) -> None:
+def test_a_record_without_a_part_of_its_key_is_missing(workspace: Workspace) -> None:
     """It cannot be created, so the row is rejected."""
     sync = linking(to("contact", ["a", "b"], match="by_both", on_missing="create"))
     resolved(workspace, sync, [["1", "n1", ""], ["2", "n1", "x"], ["3", "", ""]])
@@ -111,7 +111,7 @@ def test_a_created_record_can_be_a_part_of_the_sync_key(workspace: Workspace) ->
 
 
 def test_nothing_is_created_for_rejected_and_filtered_rows(workspace: Workspace) -> None:
-    """A row that breaks a rule of the source asks for nothing."""
+    """A row that breaks a rule of the source starts no lookup."""
     columns = [{"name": "n", "type": "number", "validate": True}]
     sync = linking(to("contact", match="code", on_missing="create"), columns=columns, filter="a <> 'out'")
     resolved(workspace, sync, [["1", "n1", "", "x"], ["2", "out", "", "1"], ["3", "n3", "", "1"]])
@@ -119,8 +119,8 @@ def test_nothing_is_created_for_rejected_and_filtered_rows(workspace: Workspace)
     assert [key for _, key, _ in creations(workspace)] == [{"code": "n3"}]
 
 
-def test_a_created_record_is_written_where_empty_values_are_kept(workspace: Workspace) -> None:
-    """The column is not left out because nothing was found at first."""
+def test_a_created_record_is_written_if_empty_values_are_kept(workspace: Workspace) -> None:
+    """The column is not left out although the first lookup found nothing."""
     sync = linking(to("needed", match="code", on_missing="create", on_null="keep"))
     resolved(workspace, sync, [["1", "n1", ""], ["2", "", ""]])
 

@@ -1,4 +1,4 @@
-"""Lookups in the table that is synced: when its records are not read a second time, and what they find then."""
+"""Lookups in the synced table: when the records of the run are used, and what is found in them."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def filtered(sync: SyncDefinition) -> SyncDefinition:
     return sync.model_copy(update={"destination": destination})
 
 
-def test_records_are_not_read_again_where_the_run_has_them_all() -> None:
-    """Also where they are found by id, which is read of each record."""
+def test_records_are_not_read_again_if_the_run_has_them_all() -> None:
+    """Also if they are found by id, because the id of each record is read."""
     assert held(linking(to("parent", match="accountnumber"))) == [("account", ["accountnumber"])]
     assert held(linking(NAME, to("parent", match=["accountnumber", "name"], source=["a", "b"]))) == [
         ("account", ["accountnumber", "name"])
@@ -60,7 +60,7 @@ def test_records_are_not_read_again_where_the_run_has_them_all() -> None:
     ids=["not read", "read in part", "column not read", "by age", "another table"],
 )
 def test_records_are_read_for_a_lookup_that_needs_more(sync: SyncDefinition) -> None:
-    """What the run has of the table would not be enough."""
+    """The run has read only a part of the table or of its columns."""
     assert held(sync) == []
 
 
@@ -86,13 +86,13 @@ def search(workspace: Workspace, mapping: dict[str, Any], rows: list[list[str | 
 
 
 def test_a_lookup_finds_the_records_that_were_read(workspace: Workspace) -> None:
-    """A record that was set aside as a duplicate still counts: its number is ambiguous."""
+    """A duplicate that the run ignores still counts: its number is ambiguous."""
     mapping = to("parent", match="accountnumber")
     rows: list[list[str | None]] = [["x", "X ", ""], ["n", "y", ""], ["m", "z", ""]]
     assert search(workspace, mapping, rows) == {"x": id_of(1)}
     assert [(row, error) for row, _, error, _ in errors(workspace)] == [(2, "Ambiguous Link"), (3, "Unresolved Link")]
 
 
-def test_a_lookup_finds_a_record_that_was_set_aside_by_its_id(workspace: Workspace) -> None:
+def test_a_lookup_by_id_finds_an_ignored_duplicate(workspace: Workspace) -> None:
     """Its id is not ambiguous."""
     assert search(workspace, to("parent", match="id"), [["x", id_of(3), ""]]) == {"x": id_of(3)}

@@ -1,4 +1,4 @@
-"""Syncs of links: what is wrong with a definition, and what is compared and written."""
+"""Syncs of links: mistakes in a definition, and what is compared and written."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ SAID = "accountleads holds links between account and lead"
 
 
 @pytest.mark.parametrize("strategy", ["full", "upsert", "delta"])
-def test_a_sound_sync_of_links_has_no_problems(strategy: str) -> None:
-    """No strategy needs an alternate key: the two records name the link."""
+def test_a_correct_sync_of_links_has_no_problems(strategy: str) -> None:
+    """No strategy needs an alternate key: the two records identify the link."""
     assert problems(links(strategy=strategy)) == []
 
 

@@ -1,4 +1,4 @@
-"""What lookups search for: a value that several entries search for is held once."""
+"""Values that lookups search for: several entries that search for one value share it."""
 
 from __future__ import annotations
 

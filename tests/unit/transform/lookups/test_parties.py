@@ -1,4 +1,4 @@
-"""Lists of activity parties: how a text becomes parties, and parties a payload."""
+"""Lists of activity parties: a text becomes parties, and parties become a payload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One text with several activity parties: how it is divided, what each value finds, and what a list cannot have."""
+"""One text with several activity parties: how it is split, what each value finds, and which lists are not allowed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def contact(number: int) -> str:
 
 
 def test_each_value_of_a_text_is_a_party_in_the_order_of_the_text(workspace: Workspace) -> None:
-    """Spaces around a value and empty values do not count; a text without a value has no parties."""
+    """Spaces around a value and empty values are ignored; a text without a value has no parties."""
     rows: list[list[str | None]] = [["1", " C2 ;c1", ""], ["2", "c1;; ;", ""], ["3", ";", ""], ["4", None, ""]]
     resolved(workspace, linking(parties(**BY_CODE)), rows, contact=CONTACTS)
 
@@ -71,7 +71,7 @@ def test_entries_that_match_one_form_search_for_one_value(workspace: Workspace) 
 
 @pytest.mark.parametrize("policy", ["reject", "clear"])
 def test_a_party_that_is_not_found_rejects_its_row_or_is_left_out(workspace: Workspace, policy: str) -> None:
-    """The others of its row stay, and each missing one is reported; the other rows go on."""
+    """The other parties of its row stay, and each missing one is reported; other rows are not affected."""
     sync = linking(parties(**BY_CODE, on_missing=policy))
     resolved(workspace, sync, [["1", "c1;nobody;none", ""], ["2", "c2", ""]], contact=CONTACTS)
 
@@ -83,15 +83,15 @@ def test_a_party_that_is_not_found_rejects_its_row_or_is_left_out(workspace: Wor
 
 
 def test_a_party_that_several_records_have_rejects_its_row(workspace: Workspace) -> None:
-    """Which one was meant is not known."""
+    """The reference is ambiguous."""
     people = (*CONTACTS, record(4, code="C1"))
     resolved(workspace, linking(parties(**BY_CODE)), [["1", "c2;c1", ""], ["2", "c2", ""]], contact=people)
     assert column(workspace, "to") == {"2": contact(2)}
     assert [(row, error, rejected) for row, _, error, rejected in errors(workspace)] == [(1, "Ambiguous Link", True)]
 
 
-def test_a_list_has_a_bound(workspace: Workspace) -> None:
-    """A row with more parties is rejected before they are searched for."""
+def test_a_list_has_a_limit(workspace: Workspace) -> None:
+    """A row with more parties is rejected before the search."""
     sync = linking(parties(**BY_CODE))
     most = ";".join(["x"] * MOST_PARTIES)
     load(workspace, sync, [["1", most, ""], ["2", f"{most};x", ""]])
@@ -123,7 +123,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("mapping", "place", "message"), MISTAKES)
 def test_what_a_list_cannot_have_is_reported_at_its_place(mapping: dict[str, Any], place: str, message: str) -> None:
-    """Before a row is read; a sound list has no problem."""
+    """Before a row is read; a correct list has no problem."""
     related = AttributeMetadata(name="related", type=AttributeType.PARTY_LIST, targets=("contact",))
     own = AttributeMetadata(name="own", type=AttributeType.PARTY_LIST, targets=("contact", "account"))
     table = replace(LINKED, attributes={**LINKED.attributes, "related": related, "own": own})

@@ -1,4 +1,4 @@
-"""Lookups in other tables: what is found, what becomes of the rest, and what is said about it."""
+"""Lookups in other tables: what is found, the policies for missing and ambiguous values, and the messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DOES = (
 
 
 def test_a_record_is_found_as_the_service_compares_texts(workspace: Workspace) -> None:
-    """Case and spaces at the end do not count; an empty value refers to nothing, and is not an error."""
+    """Case and trailing spaces do not matter; an empty value refers to no record and is not an error."""
     sync = linking(to("contact", match="code"))
     resolved(workspace, sync, [["1", "C1 ", ""], ["2", "c2", ""], ["3", "", ""]], contact=DOES)
 
@@ -62,15 +62,15 @@ def test_what_is_not_found_is_rejected_cleared_or_kept(
 
 @pytest.mark.parametrize(("policy", "expected"), [("oldest", id_of(1)), ("newest", id_of(2))])
 def test_of_several_records_the_oldest_or_the_newest_is_used(workspace: Workspace, policy: str, expected: str) -> None:
-    """Both records have the name, as the service compares it."""
+    """Both records have equal names for the service."""
     resolved(workspace, linking(to("contact", match="fullname", on_ambiguous=policy)), [["1", "DOE", ""]], contact=DOES)
 
     assert column(workspace, "contact") == {"1": expected}
 
 
 @pytest.mark.parametrize("missing", ["reject", "clear", "keep"])
-def test_several_records_reject_the_row_whatever_happens_to_missing_ones(workspace: Workspace, missing: str) -> None:
-    """How many there are is said."""
+def test_several_records_reject_the_row_under_every_policy_for_missing_ones(workspace: Workspace, missing: str) -> None:
+    """The message has their number."""
     sync = linking(to("contact", match="fullname", on_missing=missing))
     resolved(workspace, sync, [["1", "DOE", ""], ["2", "", ""]], contact=DOES)
 
@@ -137,16 +137,16 @@ def test_a_default_is_used_for_an_empty_value_and_for_what_is_not_found(workspac
     assert len(errors(workspace)) == (ambiguous == "reject")
 
 
-def test_a_default_that_is_not_there_or_there_twice_is_no_record(workspace: Workspace) -> None:
-    """What would have been found by it is missing."""
+def test_a_missing_or_ambiguous_default_finds_no_record(workspace: Workspace) -> None:
+    """The value that needs the default counts as missing."""
     sync = linking(to("contact", match="fullname", default="doe"), to("needed", match=["code"], default=["c9"]))
     resolved(workspace, sync, [["1", "nobody", ""]], contact=DOES)
 
     assert errors(workspace) == [(1, "a", "Unresolved Link", True), (1, "a", "Unresolved Link", True)]
 
 
-def test_a_column_that_cannot_be_empty_is_left_alone_and_reported(workspace: Workspace) -> None:
-    """Unless nothing else is wanted for empty values, or the record was looked for in vain."""
+def test_a_column_that_cannot_be_empty_is_not_written_and_reported(workspace: Workspace) -> None:
+    """Unless the policy for empty values keeps it, or the record was searched and not found."""
     sync = linking(to("needed", match="code", on_missing="clear"), to("contact", "b", match="code"))
     resolved(workspace, sync, [["1", "", ""], ["2", "nobody", ""], ["3", "c1", ""]], contact=DOES)
 
@@ -155,8 +155,8 @@ def test_a_column_that_cannot_be_empty_is_left_alone_and_reported(workspace: Wor
     assert column(workspace, "_omit_needed") == {"1": "true", "2": "true", "3": "false"}
 
 
-def test_nothing_is_said_of_an_empty_value_that_keeps_what_is_there(workspace: Workspace) -> None:
-    """The same holds for a column that cannot be empty."""
+def test_an_empty_value_that_keeps_the_column_is_not_reported(workspace: Workspace) -> None:
+    """The same is true for a column that cannot be empty."""
     sync = linking(to("needed", match="code", on_null="keep"))
     resolved(workspace, sync, [["1", "", ""]], contact=DOES)
 
@@ -164,8 +164,8 @@ def test_nothing_is_said_of_an_empty_value_that_keeps_what_is_there(workspace: W
     assert column(workspace, "_omit_needed") == {"1": "true"}
 
 
-def test_the_policy_for_empty_values_says_nothing_of_what_is_not_found(workspace: Workspace) -> None:
-    """A reference that is to be cleared when nothing is found is cleared."""
+def test_the_policy_for_empty_values_does_not_apply_to_missing_records(workspace: Workspace) -> None:
+    """A reference whose policy for missing records is to clear it is cleared."""
     sync = linking(to("contact", match="code", on_missing="clear", on_null="keep"))
     resolved(workspace, sync, [["1", "nobody", ""], ["2", "", ""]], contact=DOES)
 
@@ -174,7 +174,7 @@ def test_the_policy_for_empty_values_says_nothing_of_what_is_not_found(workspace
 
 @pytest.mark.parametrize("on_null", ["clear", "keep"])
 def test_a_sync_key_that_a_lookup_finds_needs_a_record(workspace: Workspace, on_null: str) -> None:
-    """An empty one is not a key, whatever else an empty value means; duplicates are found by the record."""
+    """Without a record there is no key, whatever the policy for empty values is; duplicates are found by the record."""
     sync = linking(to("contact", match="code", on_null=on_null), sync_key=["accountnumber", "contact"])
     rows = [["1", "c1", ""], ["1", "C1", ""], ["2", "", ""], ["3", "nobody", ""]]
     resolved(workspace, sync, rows, contact=DOES)
@@ -189,7 +189,7 @@ def test_a_sync_key_that_a_lookup_finds_needs_a_record(workspace: Workspace, on_
 
 
 def test_a_sync_key_whose_source_cannot_be_read_rejects_the_row(workspace: Workspace) -> None:
-    """It is not a key without a value."""
+    """It does not count as an empty key."""
     columns = [{"name": "n", "type": "number"}]
     sync = linking(to("contact", "n", match="rank"), columns=columns, sync_key=["accountnumber", "contact"])
     resolved(workspace, sync, [["1", "", "", "x"], ["2", "", "", "7"]], contact=[record(1, rank=7)])
@@ -207,10 +207,10 @@ def test_a_sync_key_whose_source_cannot_be_read_rejects_the_row(workspace: Works
         ("6f9619ff-8b86-d011-b42d-00c04fc964ff", "id", "an id; match: id searches by id"),
     ],
 )
-def test_the_kind_of_a_value_that_finds_nothing_is_said(
+def test_the_kind_of_a_value_that_finds_nothing_is_reported(
     workspace: Workspace, value: str, match: str, said: str
 ) -> None:
-    """Never the value itself."""
+    """The message never has the value itself."""
     resolved(workspace, linking(to("contact", match=match)), [["1", value, ""]], contact=[record(1, rank=12)])
 
     (message,) = messages(workspace)
@@ -229,8 +229,8 @@ def test_a_record_is_found_by_id_by_what_it_refers_to_and_by_number(
     assert column(workspace, "contact") == {"1": id_of(2)}
 
 
-def test_an_expression_gives_the_value_and_leaves_the_column_alone_where_it_fails(workspace: Workspace) -> None:
-    """Errors name the target column, as the value has no source column."""
+def test_an_expression_gives_the_value_and_the_column_is_left_out_if_it_fails(workspace: Workspace) -> None:
+    """Errors name the target column, because the value has no source column."""
     mapping = {"value": "'c' || CAST(a AS INTEGER)", "target": "contact", "lookup": {"match": "code"}}
     resolved(workspace, linking(mapping), [["1", "1", ""], ["2", "x", ""], ["3", "8", ""]], contact=DOES)
 
@@ -241,14 +241,14 @@ def test_an_expression_gives_the_value_and_leaves_the_column_alone_where_it_fail
 
 
 def test_the_record_of_a_rejected_row_is_protected_from_being_dropped(workspace: Workspace) -> None:
-    """Its key is known; where a lookup is a part of the key and finds nothing, no record is dropped at all."""
+    """Its key is known; if a lookup is a part of the key and finds nothing, no record is dropped at all."""
     resolved(workspace, linking(to("contact", match="code"), dropped="delete"), [["1", "nobody", ""]], contact=DOES)
     assert workspace.query("SELECT * FROM protected") == [("1",)]
 
 
 @pytest.mark.parametrize("mapping", [to("contact", match="code"), {**to("contact", match="code"), "value": "a"}])
-def test_a_key_that_is_not_found_may_be_that_of_any_record(workspace: Workspace, mapping: dict[str, Any]) -> None:
-    """So there is a protected key without a value; a row with an empty key belongs to no record."""
+def test_a_key_that_is_not_found_protects_every_record(workspace: Workspace, mapping: dict[str, Any]) -> None:
+    """It is stored as a protected key without a value; a row with an empty key protects no record."""
     mapping = {key: value for key, value in mapping.items() if key != "source" or "value" not in mapping}
     sync = linking(mapping, sync_key=["accountnumber", "contact"], dropped="delete")
     resolved(workspace, sync, [["1", "nobody", ""], ["2", "", ""]], contact=DOES)
@@ -256,8 +256,8 @@ def test_a_key_that_is_not_found_may_be_that_of_any_record(workspace: Workspace,
     assert workspace.query("SELECT _k1, _k2 FROM protected") == [("1", None)]
 
 
-def test_each_value_is_asked_for_once_and_none_of_rows_that_are_not_looked_at(workspace: Workspace) -> None:
-    """Two columns that search one table share what is read; defaults are asked for as well."""
+def test_each_value_is_searched_once_and_none_of_ignored_rows(workspace: Workspace) -> None:
+    """Two columns that search one table share the records that are read; defaults are searched as well."""
     sync = linking(to("contact", match="code", default="c9"), to("needed", "b", match="fullname"))
     rows = [["1", "c1", "Moe"], ["2", "C1 ", 'R"oe'], ["3", "c3", "Moe"]]
     resolved(workspace, sync, rows, contact=[*DOES, record(4, fullname='R"oe'), record(5, fullname="Moe")])
@@ -273,8 +273,8 @@ def test_each_value_is_asked_for_once_and_none_of_rows_that_are_not_looked_at(wo
     assert (names, codes) == (["Moe", 'R"oe'], ["c1", "c9"])
 
 
-def test_where_the_row_names_the_table_each_table_is_asked_for_its_own_values(workspace: Workspace) -> None:
-    """A value of a row that names another table is not asked for."""
+def test_if_the_row_names_the_table_each_table_is_searched_for_its_own_values(workspace: Workspace) -> None:
+    """A value of a row that names another table is not searched."""
     lookup = {"entity_from": "b", "match": {"systemuser": "fullname", "team": "fullname"}}
     sync = linking(to("owner", ["a", "b"], **lookup, on_missing="keep", on_null="keep"))
     resolved(workspace, sync, [["1", "x", "team"], ["2", "y", "systemuser"]])

@@ -1,4 +1,4 @@
-"""Columns that say how their values are written: what comes of their texts, their rules, and the fields made of them."""
+"""Columns with a notation: the values of their texts, their rules, and fields that use them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BERLIN = {"type": "date", "time_zone": "Europe/Berlin"}
 
 
 def run(workspace: Workspace, column: dict[str, Any], *texts: str | None, target: str = "notes") -> SyncDefinition:
-    """Shape and map one column `x` that holds these texts; the rows' keys are their numbers."""
+    """Shape and map one column `x` with these texts; the keys of the rows are their numbers."""
     rows = [(str(number), text) for number, text in enumerate(texts, start=1)]
     sync = definition([{"name": "x", **column}], [{"source": "x", "target": target}])
     shaped(workspace, sync, rows)
@@ -43,10 +43,10 @@ def messages(workspace: Workspace) -> list[str]:
         ("notes", "-1250.005"),
     ],
 )
-def test_a_number_in_another_notation_goes_into_every_column_with_numbers(
+def test_a_number_in_another_notation_is_mapped_to_every_numeric_column(
     workspace: Workspace, target: str, value: Any
 ) -> None:
-    """Rounded once, from its own digits, as a number in plain notation is."""
+    """It is rounded once, from its own digits, like a number in plain notation."""
     run(workspace, GERMAN, "1.250,00499999999999999-", "1.250,005-", target=target)
     first, second = column_of(workspace, "desired", target)
     assert second == value
@@ -61,28 +61,28 @@ def test_a_minus_after_a_number_counts_at_every_precision(workspace: Workspace) 
 
 
 @pytest.mark.parametrize("separator", "'.^*|\\]\"[)$? ")
-def test_separators_have_no_meaning_as_patterns(workspace: Workspace, separator: str) -> None:
-    """Characters of regular expressions, quotes and blanks are characters here."""
+def test_separators_are_not_patterns(workspace: Workspace, separator: str) -> None:
+    """Characters of regular expressions, quotes and spaces are plain characters."""
     column = {"type": "number", "decimal_separator": ",", "thousands_separator": separator, "strip": "{}&"}
     run(workspace, column, f"1{separator}250,50", "&1x250{", f"{{ 1{separator}250,50 &", "1,250")
     assert column_of(workspace, "source", "x") == [Decimal("1250.5"), None, Decimal("1250.5"), Decimal("1.25")]
 
 
 @pytest.mark.parametrize("sign", "^]\\[$.*?|&'")
-def test_signs_have_no_meaning_as_patterns(workspace: Workspace, sign: str) -> None:
-    """Nor do the signs that are removed."""
+def test_removed_characters_are_not_patterns(workspace: Workspace, sign: str) -> None:
+    """The same is true for the characters that are removed."""
     run(workspace, {"type": "number", "decimal_separator": ",", "strip": sign}, f"{sign} 5,5", f"-{sign}5", "x5", "5")
     assert column_of(workspace, "source", "x") == [Decimal("5.5"), Decimal(-5), None, Decimal(5)]
 
 
-def test_letters_are_signs_too(workspace: Workspace) -> None:
-    """An E that is removed is not that of an exponent, so a number with one is refused and not misread."""
+def test_letters_can_be_removed_too(workspace: Workspace) -> None:
+    """A removed E is not the E of an exponent, so a number with an exponent is rejected."""
     run(workspace, {"type": "number", "strip": "EURCHF"}, "5.5 EUR", "CHF -5", "1E5", "1e5", "EUR5EUR")
     assert column_of(workspace, "source", "x") == [Decimal("5.5"), Decimal(-5), None, None, Decimal(5)]
 
 
 def test_the_message_shows_the_notation(workspace: Workspace) -> None:
-    """The user sees what is read, never what was found."""
+    """The user sees which notation is expected, never the value."""
     run(workspace, {**GERMAN, "validate": True}, "1.25")
     assert messages(workspace) == [
         "not a number; write it as in 1.250,50, with three digits in each group after the first"
@@ -90,8 +90,8 @@ def test_the_message_shows_the_notation(workspace: Workspace) -> None:
     assert errors(workspace) == [(1, "x", "Invalid Format Exception", True)]
 
 
-def test_a_time_that_does_not_exist_is_left_out_and_so_is_what_is_made_of_it(workspace: Workspace) -> None:
-    """Without `validate` only the field is lost; a field that is calculated from it is lost too."""
+def test_a_time_that_does_not_exist_is_left_out_with_the_fields_that_use_it(workspace: Workspace) -> None:
+    """Without `validate` only the field and the fields that are calculated from it are left out."""
     columns = [
         {"name": "x", **BERLIN},
         {"name": "day", "formula": "strftime(x, '%d')"},
@@ -111,7 +111,7 @@ def test_a_time_that_does_not_exist_is_left_out_and_so_is_what_is_made_of_it(wor
 
 
 def test_a_time_that_does_not_exist_rejects_with_validate(workspace: Workspace) -> None:
-    """It is no value of the column."""
+    """It is not a value of the column."""
     run(workspace, {**BERLIN, "validate": True}, "2024-03-31T02:30", "2024-03-31T03:30")
     assert errors(workspace) == [(1, "x", "Input Format Exception", True)]
     assert len(column_of(workspace, "desired", "notes")) == 1
@@ -126,8 +126,8 @@ def test_a_time_that_does_not_exist_rejects_with_validate(workspace: Workspace) 
         ("notes", "2024-01-30T23:00:00Z"),
     ],
 )
-def test_a_day_stays_the_day_where_the_target_holds_days(workspace: Workspace, target: str, value: Any) -> None:
-    """A moment in UTC would have been the day before."""
+def test_a_day_stays_the_same_in_a_date_only_column(workspace: Workspace, target: str, value: Any) -> None:
+    """A moment in UTC would be on the day before."""
     run(workspace, BERLIN, "2024-01-31", "2024-01-31T00:00:00", "2024-01-30T23:00:00Z", target=target)
     assert column_of(workspace, "desired", target) == [value] * 3
 
@@ -141,7 +141,7 @@ def test_formats_with_and_without_an_offset_share_a_column(workspace: Workspace)
 
 
 def test_formats_that_all_have_an_offset_need_no_zone_to_be_moments(workspace: Workspace) -> None:
-    """The zone then only says which day a moment is."""
+    """The zone then only decides on which day a moment is."""
     column = {**BERLIN, "input_format": "yyyy-MM-ddTHH:mmK"}
     run(workspace, column, "2024-01-30T23:30Z", target="founded")
     assert column_of(workspace, "desired", "founded") == [date(2024, 1, 31)]
@@ -156,21 +156,21 @@ def test_formats_that_all_have_an_offset_need_no_zone_to_be_moments(workspace: W
         ("01/01/50 00:30Z", datetime(1950, 1, 1, 0, 30)),  # noqa: DTZ001 - likewise
     ],
 )
-def test_the_pivot_is_about_the_year_that_is_written(workspace: Workspace, text: str, value: datetime) -> None:
-    """Not about the year that it is in UTC."""
+def test_the_pivot_applies_to_the_written_year(workspace: Workspace, text: str, value: datetime) -> None:
+    """Not to the year in UTC."""
     run(workspace, {"type": "date", "input_format": "dd/MM/yy HH:mmK", "pivot": 50}, text)
     assert column_of(workspace, "source", "x") == [value]
 
 
 def test_words_without_a_list_keep_their_meaning(workspace: Workspace) -> None:
-    """A list replaces the words of its own side only."""
+    """A list replaces only the words for its own value, true or false."""
     run(workspace, {"type": "bool", "true_values": ["Ja"]}, "ja", "no", "0", "true")
     assert column_of(workspace, "source", "x") == [True, False, False, None]
     assert messages(workspace) == ["not one of Ja, false, no, n, f, 0"]
 
 
-def test_texts_that_mean_nothing(workspace: Workspace) -> None:
-    """The list of a column replaces that of the source; flags see an empty value; blanks go before, `replace` after."""
+def test_texts_that_mean_no_value(workspace: Workspace) -> None:
+    """The list of a column replaces that of the source; flags see an empty value; `replace` comes after it."""
     columns: list[dict[str, Any]] = [
         {"name": "a", "mandatory": True},
         {"name": "b", "type": "number"},
@@ -195,7 +195,7 @@ def test_texts_that_mean_nothing(workspace: Workspace) -> None:
 
 
 def test_a_key_may_be_written_in_any_notation(workspace: Workspace) -> None:
-    """A key that means nothing is an empty key."""
+    """A key whose text means no value is an empty key."""
     sync = definition([], [])
     columns = ({"name": "number", "type": "number", "thousands_separator": ",", "null_values": ["-"]},)
     source = sync.source.model_validate({**sync.source.model_dump(by_alias=True), "columns": columns})
@@ -213,7 +213,7 @@ def test_a_key_may_be_written_in_any_notation(workspace: Workspace) -> None:
         ({"input_format": ["excel", "%Q"]}, "input_format[1]", ""),
     ],
 )
-def test_mistakes_in_formats_are_placed(column: dict[str, Any], path: str, message: str) -> None:
+def test_mistakes_in_formats_have_their_place(column: dict[str, Any], path: str, message: str) -> None:
     """Each at its own item of the list."""
     sync = definition([{"name": "x", "type": "date", **column}])
     (problem,) = check_expressions(sync)
@@ -222,13 +222,13 @@ def test_mistakes_in_formats_are_placed(column: dict[str, Any], path: str, messa
 
 
 def test_a_wrong_pivot_stops_the_run() -> None:
-    """A definition that was not checked is checked when it is compiled."""
+    """A definition is also checked when it is compiled."""
     with pytest.raises(DefinitionError, match="two-digit years"):
         shape_steps(definition([{"name": "x", "type": "date", "input_format": "dd/MM/yyyy", "pivot": 50}]))
 
 
 def test_a_column_without_these_keys_has_none_of_their_sql() -> None:
-    """What is not used is not computed."""
+    """The SQL of unused keys is not generated."""
     plain = [
         {"name": "n", "type": "number"},
         {"name": "d", "type": "date"},

@@ -45,7 +45,7 @@ def test_a_date_is_read_in_the_format_that_is_named(
 
 @pytest.mark.parametrize("written", ["ddddd", "yyyyy", "dd/MM/yyy", "ttt"])
 def test_an_unknown_token_is_named(written: str) -> None:
-    """What cannot be read is said, with an example of what can."""
+    """The message has an example of the supported tokens."""
     with pytest.raises(ValueError, match=r"not a (token of a )?date format"):
         read_format(written)
 
@@ -65,7 +65,7 @@ def test_an_unknown_token_is_named(written: str) -> None:
     ],
 )
 def test_a_format_that_reads_no_date_is_refused(written: str, message: str) -> None:
-    """Such a format would be accepted and then fit no date, or every date wrongly."""
+    """It would match no date, or give wrong dates."""
     with pytest.raises(ValueError, match=re.escape(message)):
         read_format(written)
 

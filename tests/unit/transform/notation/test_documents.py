@@ -54,13 +54,13 @@ def read() -> Iterator[Read]:
 
 @pytest.mark.parametrize("text", ACCEPTED)
 def test_a_document_stays_as_it_is(read: Read, text: str) -> None:
-    """Every character of it."""
+    """Every character stays the same."""
     assert read(text) == text
 
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_other_text_is_no_document(read: Read, text: str) -> None:
-    """Also what some parsers let pass."""
+    """Also text that some parsers accept."""
     assert read(text) is None
 
 
@@ -72,7 +72,7 @@ _VALUES = st.recursive(
 
 
 @given(value=_VALUES)
-def test_whatever_python_writes_is_a_document(read: Read, value: Any) -> None:
+def test_all_json_that_python_writes_is_a_document(read: Read, value: Any) -> None:
     """With escapes for everything that is not ASCII."""
     text = json.dumps(value)
     assert read(text) == text

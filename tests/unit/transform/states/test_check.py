@@ -1,4 +1,4 @@
-"""States, statuses, computed columns and files: what is wrong with a definition before a row is read."""
+"""States, statuses, computed columns and files: mistakes that are found before a row is read."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ TEXT = [{"name": "x"}]
     ],
 )
 def test_constants_that_agree_are_accepted(state: str, status: str) -> None:
-    """By value or label, also where an expression gives them; a parameter's value is not known yet."""
+    """By value or label, also as the result of an expression; the value of a parameter is not known yet."""
     assert said("account", [{"value": state, "target": "statecode"}, {"value": status, "target": "statuscode"}]) == []
 
 
@@ -86,8 +86,8 @@ def test_a_constant_that_is_no_option_is_found_before_a_row_is_read() -> None:
     )
 
 
-def test_a_column_decides_row_by_row() -> None:
-    """Nothing is wrong with the definition."""
+def test_a_mapped_column_is_checked_row_by_row() -> None:
+    """The definition has no mistake."""
     mappings = [{"source": "x", "target": "statecode"}, {"value": "'Lost'", "target": "statuscode"}]
     assert said("account", mappings, TEXT) == []
     assert said("opportunity", mappings, TEXT) == []
@@ -111,8 +111,10 @@ def test_a_column_decides_row_by_row() -> None:
         {"value": "upper(x)", "target": "statuscode"},
     ],
 )
-def test_tables_that_a_sync_does_not_close_name_what_does(table: str, how: str, mapping: dict[str, Any]) -> None:
-    """A closing state, or one that a row could ask for."""
+def test_for_tables_that_a_sync_cannot_close_the_message_names_the_action(
+    table: str, how: str, mapping: dict[str, Any]
+) -> None:
+    """For a closing state, and for a column that could have one."""
     (message,) = said(table, [mapping], TEXT)
     path = f"destination.mappings[1].{'value' if 'value' in mapping else 'source'}"
     assert message == (
