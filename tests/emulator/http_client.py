@@ -56,7 +56,7 @@ class Client:
 
 
 def waiting_client(client: Client, path: str, requests_wanted: int) -> list[int]:
-    """Send GETs, obeying Retry-After; return the waits that were asked for."""
+    """Send GETs and obey Retry-After; return the waits that the server asked for."""
     waits: list[int] = []
     done = 0
     while done < requests_wanted:

@@ -100,7 +100,7 @@ def _maybe(chance: random.Random, value: Any) -> Any:
 
 
 def random_rows(seed: int, count: int) -> dict[int, dict[str, Any]]:
-    """Return rows with small value ranges, so that filters meet and miss."""
+    """Return rows with few different values, so that filters find some rows and not others."""
     chance = random.Random(seed)
     alphabet = "aAäÄbB éE%_[]' "
     rows: dict[int, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""What the tests of relations share: tables with every kind of relationship, and short ways to make and read rows."""
+"""Shared by the tests of relations: tables with every kind of relationship, and functions to create and read rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""`$batch` at its limits: how many operations, how long a URL, what may stand inside."""
+"""`$batch` at its limits: the number of operations, the length of a URL, and the allowed content."""
 
 from collections.abc import Iterator, Sequence
 
@@ -58,8 +58,8 @@ def test_operations_in_change_sets_count_too(client: Client) -> None:
     assert _send(client, [inside, _part("b", "GET accounts")]).status_code == 400
 
 
-def test_long_addresses_travel_in_batches(client: Client) -> None:
-    """Up to 64 KB inside, 32 KB outside."""
+def test_long_addresses_are_accepted_in_batches(client: Client) -> None:
+    """Up to 64 KB in a batch, 32 KB elsewhere."""
 
     def listing(length: int) -> str:
         return "accounts?$filter=" + " or ".join([f"name eq '{'x' * 200}'"] * (length // 212))
@@ -70,8 +70,8 @@ def test_long_addresses_travel_in_batches(client: Client) -> None:
     assert "HTTP/1.1 414" in _send(client, [_part("b", f"GET accounts?$filter={'x' * 70_000}")]).text
 
 
-def test_batches_hold_no_batches_and_change_sets_no_queries(client: Client) -> None:
-    """Both are refused and nothing is done."""
+def test_batches_in_batches_and_queries_in_change_sets_are_refused(client: Client) -> None:
+    """Nothing of such a batch is executed."""
     nested = _send(client, [_part("b", "POST $batch", "x")])
     assert nested.status_code == 400
     query = _change_set(_part("c", "POST accounts", "{}", content_id=1), _part("c", "GET accounts", content_id=2))
@@ -80,7 +80,7 @@ def test_batches_hold_no_batches_and_change_sets_no_queries(client: Client) -> N
 
 
 def test_preferences_of_an_operation_are_its_own(client: Client) -> None:
-    """A representation asked for inside comes inside; the outer preference does not reach in."""
+    """An operation that asks for a representation gets it; the preference of the batch does not apply to operations."""
     inside = [_part("b", "POST accounts?$select=name", '{"name":"A"}', "Prefer: return=representation")]
     answer = _send(client, inside)
     assert "HTTP/1.1 201 Created" in answer.text
@@ -89,8 +89,8 @@ def test_preferences_of_an_operation_are_its_own(client: Client) -> None:
     assert "HTTP/1.1 204 No Content" in outside.text
 
 
-def test_details_of_an_error_come_where_the_operation_asks(client: Client) -> None:
-    """The inner `Prefer` decides about annotations of inner errors."""
+def test_details_of_an_error_are_sent_if_the_operation_asks(client: Client) -> None:
+    """The `Prefer` header of the operation decides about annotations of its error."""
     asked = _part("b", "POST accounts", '{"x":1}', 'Prefer: odata.include-annotations="*"')
     assert "@Microsoft.PowerApps.CDS.HelpLink" in _send(client, [asked]).text
     assert "@Microsoft.PowerApps.CDS.HelpLink" not in _send(client, [_part("b", "POST accounts", '{"x":1}')]).text
@@ -107,7 +107,7 @@ def test_details_of_an_error_come_where_the_operation_asks(client: Client) -> No
     ],
 )
 def test_bodies_that_are_no_batch_are_refused(client: Client, body: bytes) -> None:
-    """With the service's words for a stream it can't read."""
+    """With the service's message for a stream that it cannot read."""
     answer = client.session.post(
         f"{client.base}/api/data/v9.2/$batch",
         data=body,
@@ -146,7 +146,7 @@ CREATING = (
 def test_only_the_documented_line_ends_are_refused(
     client: Client, whole: str, feeds: bool, end: str, status: int  # noqa: FBT001 - a column of the table
 ) -> None:  # fmt: skip
-    """A body in line feeds needs two of them at its end; one in CRLF needs CRLF or no line end there."""
+    """A body with line feeds needs two of them at its end; one with CRLF ends with CRLF or without a line end."""
     body = (whole.replace("\r\n", "\n") if feeds else whole) + end
     answer = _raw(client, body.encode())
     assert answer.status_code == status
@@ -154,8 +154,8 @@ def test_only_the_documented_line_ends_are_refused(
     assert ("Stream was not readable" in answer.text) is (status == 400)
 
 
-def test_a_request_line_may_hold_spaces(client: Client) -> None:
-    """Microsoft's samples write filters so; the links in the answer can be followed."""
+def test_a_request_line_may_contain_spaces(client: Client) -> None:
+    """Microsoft's samples write filters in this way; the links in the answer work."""
     for name in ("A B", "A C"):
         client.send("POST", "accounts", {"name": name})
     line = "GET /api/data/v9.2/accounts?$select=name&$filter=startswith(name,'A ') and name ne 'A C'"
@@ -168,8 +168,8 @@ def test_a_request_line_may_hold_spaces(client: Client) -> None:
     assert client.session.get(link, headers=client.headers, timeout=60).json()["value"][0]["name"] == "A C"
 
 
-def test_a_content_id_stands_in_either_header(client: Client) -> None:
-    """Before the operation, or within it as Microsoft's SDK writes it; later operations refer to both."""
+def test_a_content_id_is_read_from_both_headers(client: Client) -> None:
+    """Before the operation, or inside it as in the SDK of Microsoft; later operations refer to both."""
     parts = [
         _part("c", "POST contacts", '{"lastname":"L"}', "Content-ID: 1"),
         _part("c", "POST accounts", '{"name":"A","primarycontactid@odata.bind":"$1"}', content_id=2),
@@ -183,8 +183,8 @@ def test_a_content_id_stands_in_either_header(client: Client) -> None:
     )
 
 
-def test_a_batch_that_fails_answers_in_the_shape_of_a_batch(client: Client) -> None:
-    """An operation that fails, one that can't be read, and a whole that is too long or empty of sense."""
+def test_a_failed_batch_has_an_answer_in_the_format_of_a_batch(client: Client) -> None:
+    """An operation that fails, one that cannot be read, and a batch that is too long or empty."""
     failing = [
         _send(client, [_part("b", "GET accounts?$select=x")]),
         _send(client, ["--b\r\nContent-Type: application/http\r\n\r\nnonsense\r\n"]),
@@ -199,7 +199,7 @@ def test_a_batch_that_fails_answers_in_the_shape_of_a_batch(client: Client) -> N
 
 
 def test_an_operation_acts_for_another_user(client: Client) -> None:
-    """Impersonation of the whole batch, and of one operation within."""
+    """Impersonation for the whole batch, and for one operation in it."""
     users = [client.send("POST", "systemusers", {"lastname": name}).headers["OData-EntityId"][-37:-1] for name in "JK"]
     parts = [_part("b", "GET WhoAmI"), _part("b", "GET WhoAmI", "", f"MSCRMCallerID: {users[1]}")]
     answer = _send(client, parts, MSCRMCallerID=users[0])
@@ -215,5 +215,5 @@ def test_a_change_set_without_operations_is_answered(client: Client) -> None:
 
 
 def test_a_batch_that_is_not_multipart_is_refused(client: Client) -> None:
-    """JSON batches are not offered."""
+    """JSON batches are not supported."""
     assert client.send("POST", "$batch", {"requests": []}).status_code == 400

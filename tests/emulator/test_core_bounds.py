@@ -1,4 +1,4 @@
-"""Small requests that ask for much: each is refused, or answered with little work."""
+"""Small requests that would cause much work: each is refused, or answered with little work."""
 
 import asyncio
 import sqlite3
@@ -43,7 +43,7 @@ def _path(depth: int) -> str:
 
 @pytest.mark.parametrize(("depth", "status"), [(1, 200), (15, 200), (16, 400), (1000, 400)])
 def test_a_filter_follows_fifteen_lookups(client: Client, depth: int, status: int) -> None:
-    """One more join is refused as the service refuses it, and fifteen cost no more than fifteen."""
+    """One more join is refused as the service refuses it."""
     answer = client.send("GET", f"contacts?$filter={_path(depth)} eq 'x'")
     assert answer.status_code == status
     if status == 400:
@@ -51,7 +51,7 @@ def test_a_filter_follows_fifteen_lookups(client: Client, depth: int, status: in
 
 
 def test_a_path_of_lookups_finds_the_row_at_its_end(client: Client) -> None:
-    """The statement that a deep path becomes follows each lookup to the row it names, by its kind."""
+    """The SQL of a deep path joins each lookup to its row, by the kind of the lookup."""
     ids: list[str] = []
     for number in range(4):
         bound = {"parentcustomerid_contact@odata.bind": f"/contacts({ids[-1]})"} if ids else {}
@@ -64,7 +64,7 @@ def test_a_path_of_lookups_finds_the_row_at_its_end(client: Client) -> None:
 
 
 def test_paths_of_one_prefix_share_their_joins(client: Client) -> None:
-    """Forty conditions behind one lookup are one join; sixteen different lookups are sixteen."""
+    """Forty conditions on one lookup need one join; sixteen different lookups need sixteen."""
     shared = " or ".join(f"primarycontactid/lastname eq 'n{number}'" for number in range(40))
     assert client.send("GET", f"accounts?$filter={shared}").status_code == 200
     children = " or ".join(["contact_customer_accounts/any(c:c/lastname eq 'x')"] * 16)
@@ -92,13 +92,13 @@ def test_a_query_has_fifteen_expands(client: Client, count: int, status: int) ->
 
 
 def test_deeply_nested_expands_are_refused(client: Client) -> None:
-    """Thousands of levels in one URL do no work."""
+    """Thousands of levels in one URL cause no work."""
     text = "createdby($expand=" * 1600
     assert _error(client.send("GET", f"accounts?$expand={text}{')' * 1600}")) == (400, "0x8004430D")
 
 
-def test_an_answer_holds_a_bounded_number_of_rows(client: Client) -> None:
-    """Relationships that lead back and forth do not multiply rows without end."""
+def test_an_answer_has_a_limited_number_of_rows(client: Client) -> None:
+    """Relationships that form a loop do not multiply rows without limit."""
     owner = client.send("POST", "accounts", {"name": "A"}).headers["OData-EntityId"][-37:-1]
     rows = [
         {"@odata.type": "Microsoft.Dynamics.CRM.contact", "parentcustomerid_account@odata.bind": f"/accounts({owner})"}
@@ -131,19 +131,19 @@ def test_json_is_nested_a_hundred_deep(client: Client, depth: int, method: str) 
     "body", [b"[" * 500 + b"]" * 500, b'{"action":"status","message":"' + b"x" * 2_000_000 + b'"}']
 )
 def test_lists_of_faults_are_bounded_too(client: Client, body: bytes) -> None:
-    """The emulator's own paths refuse what is too deep or too large."""
+    """The emulator's own paths refuse bodies that are too deep or too large."""
     assert client.session.post(f"{client.base}/_emulator/faults", data=body, timeout=60).status_code in {400, 413}
 
 
 def test_a_refusal_repeats_no_whole_body(client: Client) -> None:
-    """A value of the wrong kind is quoted in part."""
+    """It quotes only a part of a value of the wrong type."""
     answer = client.send("POST", "accounts", {"name": ["x" * 100_000]})
     assert answer.status_code == 400
     assert len(answer.content) < 1000
 
 
-def test_a_body_has_a_bounded_size() -> None:
-    """What is too large is refused while it comes in, and nothing of it is kept."""
+def test_a_body_has_a_size_limit() -> None:
+    """A body that is too large is refused while it is received, and nothing of it is kept."""
     app = build_application(Options.parse(["--limits", "none"]))
     pieces = [b"x" * (16 * 1024 * 1024)] * 20
     taken: list[int] = []
@@ -166,14 +166,14 @@ def test_a_body_has_a_bounded_size() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "POST"])
-def test_an_address_has_a_bounded_length(client: Client, method: str) -> None:
-    """Whatever the verb."""
+def test_an_address_has_a_length_limit(client: Client, method: str) -> None:
+    """For every method."""
     answer = client.send(method, f"accounts?$filter=name eq '{'x' * 40_000}'", {})
     assert answer.status_code == 414
 
 
 def test_a_statement_that_takes_too_long_is_ended() -> None:
-    """The client is told what SQL Server's timeout is told, and the next request works."""
+    """The client gets the error of a timeout of SQL Server, and the next request works."""
     app = build_application(Options.parse(["--limits", "none"]))
     database = app.service.environment.database
     slow = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
@@ -184,8 +184,8 @@ def test_a_statement_that_takes_too_long_is_ended() -> None:
         assert database.scalar("SELECT 1") == 1
 
 
-def test_many_wildcards_cost_little(client: Client) -> None:
-    """A pattern that divides a text in very many ways is answered at once."""
+def test_many_wildcards_need_little_time(client: Client) -> None:
+    """A pattern that can match a text in very many ways is answered at once."""
     client.send("POST", "accounts", {"name": "a" * 160})
     pattern = quote("%a" * 60 + "%b")
     assert client.send("GET", f"accounts?$filter=contains(name,'{pattern}')").json()["value"] == []
@@ -198,7 +198,7 @@ def test_many_wildcards_cost_little(client: Client) -> None:
     "pattern", ["a%b", "%a%b%", "a%", "%b", "_%_", "[a-c]%[^a]", "[^a]%b", "a%%b", "%[*]%", "%^", "%[x-]%b"]
 )
 def test_both_ways_to_match_wildcards_agree(text: str, pattern: str) -> None:
-    """The linear matcher gives what SQLite's GLOB gives."""
+    """The linear matcher gives the results of SQLite's GLOB."""
     for function in ("contains", "startswith", "endswith"):
         glob = glob_pattern(function, pattern)
         assert glob is not None

@@ -1,4 +1,4 @@
-"""Requests as Microsoft's documents and clients write them, and what is said of those that are not served."""
+"""Requests as Microsoft's documents and clients write them, and the answers to those that are not supported."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -52,7 +52,7 @@ def _error(answer: requests.Response) -> tuple[int, str, str]:
 # Queries
 
 
-def test_a_comma_at_the_end_of_select_says_nothing(client: Client) -> None:
+def test_a_comma_at_the_end_of_select_is_ignored(client: Client) -> None:
     """The columns before it are read."""
     _made(client, "accounts", name="A")
     assert client.send("GET", "accounts?$select=name,").json()["value"][0]["name"] == "A"
@@ -60,8 +60,8 @@ def test_a_comma_at_the_end_of_select_says_nothing(client: Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["=x", "&", "&=&$top=1", "%20=1"])
-def test_an_option_without_a_name_says_nothing(client: Client, query: str) -> None:
-    """As any option that the service does not know and that has no dollar sign."""
+def test_an_option_without_a_name_is_ignored(client: Client, query: str) -> None:
+    """Like any unknown option without a dollar sign."""
     assert client.send("GET", f"accounts?{query}").status_code == 200
 
 
@@ -104,8 +104,8 @@ def test_options_that_expand_does_not_take_are_refused(client: Client, expand: s
     assert client.send("GET", f"accounts?$expand={expand}").status_code == 400
 
 
-def test_money_comes_with_its_currency(client: Client) -> None:
-    """Whoever selects an amount is told the currency, in lists, single rows and related ones."""
+def test_amounts_are_answered_with_their_currency(client: Client) -> None:
+    """A query that selects an amount also gets the currency, in lists, single rows and related ones."""
     account = _made(client, "accounts", name="A", revenue=5)
     row = client.send("GET", "accounts?$select=revenue").json()["value"][0]
     assert row["_transactioncurrencyid_value"]
@@ -125,8 +125,8 @@ def test_money_comes_with_its_currency(client: Client) -> None:
         ("OlderThanXMinutes(PropertyName='overriddencreatedon',PropertyValue=1)", False),
     ],
 )
-def test_the_current_second_belongs_to_now(function: str, found: bool) -> None:  # noqa: FBT001 - a column of the table
-    """A row of this second is within the last and the next hours, at any fraction of the second."""
+def test_the_current_second_is_in_the_last_and_next_hours(function: str, found: bool) -> None:  # noqa: FBT001 - a column of the table
+    """A row of this second is in both, at any fraction of the second."""
     moments = [datetime(2026, 3, 1, 12, tzinfo=UTC)]
     environment = Environment(builtin_schema(), clock=lambda: moments[0])
     service = Service(environment)
@@ -145,14 +145,14 @@ def test_the_current_second_belongs_to_now(function: str, found: bool) -> None: 
 
 
 def test_a_moment_without_an_offset_is_utc(client: Client) -> None:
-    """As Microsoft's SDK and pages write them."""
+    """Microsoft's SDK and pages write such values."""
     task = _made(client, "tasks", subject="T", scheduledend="2026-03-01T10:30:00")
     assert client.send("GET", f"tasks({task})").json()["scheduledend"] == "2026-03-01T10:30:00Z"
 
 
 @pytest.mark.parametrize("char", ["\0", "\x0b", "\x1f", "\ufffe"])
-def test_characters_that_xml_cannot_hold_are_refused(client: Client, char: str) -> None:
-    """By the field's name, wherever the text stands: body, bulk message, or the key of a new row."""
+def test_characters_that_xml_does_not_allow_are_refused(client: Client, char: str) -> None:
+    """With the name of the field, in every place: body, bulk message, and the key of a new row."""
     refused = (400, "0x80040278", "The field 'name' contains one or more invalid characters.")
     assert _error(client.send("POST", "accounts", {"name": f"a{char}b"})) == refused
     target = {"@odata.type": "Microsoft.Dynamics.CRM.account", "name": f"a{char}b"}
@@ -166,16 +166,16 @@ def test_characters_that_xml_cannot_hold_are_refused(client: Client, char: str) 
     assert client.send("POST", "accounts", {"name": "tab\tline\r\nend é 😀"}).status_code == 204
 
 
-def test_a_key_of_a_new_row_meets_its_column(client: Client) -> None:
-    """An address whose key value is longer than the column is refused as a body is."""
+def test_a_key_of_a_new_row_must_fit_its_column(client: Client) -> None:
+    """A key value in an address that is longer than the column is refused as it is in a body."""
     answer = client.send("PATCH", f"accounts(accountnumber='{'x' * 200}')", {"name": "A"})
     assert _error(answer)[1] == "0x80044331"
 
 
 @pytest.mark.parametrize("char", RESERVED)
 @pytest.mark.parametrize("encoded", [True, False])
-def test_references_in_bodies_hold_any_key_value(client: Client, char: str, encoded: bool) -> None:  # noqa: FBT001 - both ways
-    """Binds and `@odata.id` find a row by a value that no URL may hold, percent-encoded or as it is."""
+def test_references_in_bodies_accept_any_key_value(client: Client, char: str, encoded: bool) -> None:  # noqa: FBT001 - both ways
+    """Binds and `@odata.id` find a row by a value that is not allowed in a URL, percent-encoded or not."""
     number = f"A{char}1{char}"
     written = quote(number, safe="") if encoded else number
     account = _made(client, "accounts", name="A", accountnumber=number)
@@ -193,7 +193,7 @@ def test_references_in_bodies_hold_any_key_value(client: Client, char: str, enco
 
 @pytest.mark.parametrize("address", [5, None, True, [], {}, ["accounts(x)"]])
 def test_an_id_that_is_no_text_is_refused(client: Client, address: Any) -> None:
-    """In bulk messages (where null says nothing) and in references."""
+    """In bulk messages (where null is ignored) and in references."""
     target = {"@odata.type": "Microsoft.Dynamics.CRM.account", "@odata.id": address, "name": "A"}
     answer = client.send("POST", "accounts/Microsoft.Dynamics.CRM.UpsertMultiple", {"Targets": [target]})
     assert answer.status_code == (204 if address is None else 400)
@@ -202,7 +202,7 @@ def test_an_id_that_is_no_text_is_refused(client: Client, address: Any) -> None:
         assert client.send("POST", f"accounts({account})/{path}", {"@odata.id": address}).status_code in {204, 400, 404}
 
 
-def test_a_contact_tells_its_account(client: Client) -> None:
+def test_a_contact_has_its_account(client: Client) -> None:
     """`accountid` and `parentcontactid` follow from the company name."""
     account, parent = _made(client, "accounts", name="A"), _made(client, "contacts", lastname="P")
     contact = _made(client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
@@ -220,7 +220,7 @@ def test_a_contact_tells_its_account(client: Client) -> None:
     assert both() == (None, None)
 
 
-def test_a_business_unit_tells_whether_it_is_disabled(client: Client) -> None:
+def test_a_business_unit_has_a_flag_for_disabled(client: Client) -> None:
     """The root one is not."""
     assert [row["isdisabled"] for row in client.send("GET", "businessunits?$select=isdisabled").json()["value"]] == [
         False
@@ -269,8 +269,8 @@ def test_a_key_after_a_collection_addresses_one_of_its_rows(client: Client) -> N
         "@p0=[]&@p1={}", "@p0=%5B%22a%22%5D&@p1=%7B%7D",
     ],
 )  # fmt: skip
-def test_aliases_hold_lists_and_references(client: Client, emulator: RunningEmulator, query: str) -> None:
-    """In double quotes as JSON has them, or in single ones as Microsoft's pages write them."""
+def test_aliases_accept_lists_and_references(client: Client, emulator: RunningEmulator, query: str) -> None:
+    """With double quotes as in JSON, or with single quotes as on Microsoft's pages."""
     answer = client.send("GET", f"new_Sum(p=@p0,q=@p1)?{query}")
     assert answer.json()["Total"] == 1
     call = emulator.calls()[-1]["parameters"]
@@ -279,7 +279,7 @@ def test_aliases_hold_lists_and_references(client: Client, emulator: RunningEmul
 
 
 def test_every_kind_of_literal_is_recorded(client: Client, emulator: RunningEmulator) -> None:
-    """The list of calls shows numbers, days and truth values as JSON does."""
+    """The list of calls has numbers, dates and booleans as JSON has them."""
     for text in ("1.5", "1", "2026-01-01", "true", "null", "'a'"):
         client.send("GET", f"new_Sum(p={text})")
     assert [call["parameters"]["p"] for call in emulator.calls()] == [
@@ -290,8 +290,8 @@ def test_every_kind_of_literal_is_recorded(client: Client, emulator: RunningEmul
 @pytest.mark.parametrize(
     "query", ["@p0=[", "@p0=" + "[" * 500 + "]" * 500, "@p0=@p0", "@p0=%20@p0", "@p0={'a", "@p0=[a]", ""]
 )
-def test_aliases_that_hold_no_value_are_refused(client: Client, query: str) -> None:
-    """Half JSON, deep JSON, and an alias of itself."""
+def test_aliases_without_a_value_are_refused(client: Client, query: str) -> None:
+    """Incomplete JSON, deep JSON, and an alias of itself."""
     assert client.send("GET", f"new_Sum(p=@p0)?{query}").status_code == 400
     assert client.send("GET", f"accounts?$filter=name eq @p0&{query}").status_code == 400
     inner = "Microsoft.Dynamics.CRM.In(PropertyName='name',PropertyValues=@p0)"
@@ -305,8 +305,8 @@ def test_aliases_that_hold_no_value_are_refused(client: Client, query: str) -> N
         ("GET", "accounts/Microsoft.Dynamics.CRM.CreateMultiple"),
     ],
 )  # fmt: skip
-def test_functions_and_actions_have_their_verb(client: Client, method: str, path: str) -> None:
-    """With another one there is no such resource (web-api-client-errors)."""
+def test_functions_and_actions_have_one_method(client: Client, method: str, path: str) -> None:
+    """With another method the resource does not exist (web-api-client-errors)."""
     status, code, message = _error(client.send(method, path, {} if method == "POST" else None))
     assert (status, code) == (404, "")
     assert message == f"No HTTP resource was found that matches the request URI '{client.base}/api/data/v9.2/{path}'."
@@ -317,7 +317,7 @@ def test_functions_and_actions_have_their_verb(client: Client, method: str, path
 
 @pytest.mark.parametrize(("header", "by_entra"), [("CallerObjectId", True), ("MSCRMCallerID", False)])
 def test_a_request_acts_for_another_user(client: Client, header: str, by_entra: bool) -> None:  # noqa: FBT001 - a column
-    """That user owns and made the row, on whose behalf is told, and a later change by the caller himself clears it."""
+    """That user creates and owns the row, and the caller is stored as acting on behalf of the user."""
     caller = client.send("GET", "WhoAmI").json()["UserId"]
     user = _made(client, "systemusers", firstname="Jo", azureactivedirectoryobjectid=ENTRA)
     named = {header: ENTRA if by_entra else user}
@@ -334,8 +334,8 @@ def test_a_request_acts_for_another_user(client: Client, header: str, by_entra: 
     assert row["_createdonbehalfby_value"] == caller
 
 
-def test_users_that_cannot_be_acted_for(client: Client) -> None:
-    """Unknown ones, disabled ones and such as are no identifier are refused, and nothing is done."""
+def test_users_that_cannot_be_impersonated(client: Client) -> None:
+    """Unknown and disabled users, and values that are no identifier, are refused, and nothing is written."""
     disabled = _made(client, "systemusers", firstname="Jo", isdisabled=True)
     refused = [
         ({"CallerObjectId": ENTRA}, 403, "0x80072560"),
@@ -363,7 +363,7 @@ def test_definitions_are_counted(client: Client) -> None:
 
 
 def test_definitions_have_the_documented_properties(client: Client) -> None:
-    """Those that clients select beside the usual ones."""
+    """Those that clients select besides the usual ones."""
     names = "IconVectorName,IsAuditEnabled,IsValidForQueue,HasFeedback,EntityColor,DataSourceId,IsRenameable"
     answer = client.send("GET", f"EntityDefinitions(LogicalName='account')?$select={names}").json()
     assert set(names.split(",")) <= answer.keys()
@@ -383,8 +383,8 @@ def test_definitions_have_the_documented_properties(client: Client) -> None:
         ("BulkDelete", {"QuerySet": [{"EntityName": "account", "Criteria": {"Conditions": [1]}}]}),
     ],
 )
-def test_refusals_use_no_word_of_the_program(client: Client, path: str, body: Any) -> None:
-    """What is wrong is said in the words of the request."""
+def test_refusals_use_no_internal_names(client: Client, path: str, body: Any) -> None:
+    """The message uses the names of the request."""
     status, _, message = _error(client.send("POST", path, body))
     assert status == 400
     for word in ("SchemaFileError", "KeyError", "TypeError", "AttributeError", "object has no", "NoneType", "Error("):
@@ -430,8 +430,8 @@ def test_what_is_not_emulated_is_named(client: Client, method: str, path: str, n
         ("Consistency", "Strong", 204),
     ],
 )
-def test_headers_are_honoured_or_refused(client: Client, header: str, value: str, status: int) -> None:
-    """One that would change what happens is not passed over; what leaves out plug-ins has nothing to leave out."""
+def test_headers_take_effect_or_are_refused(client: Client, header: str, value: str, status: int) -> None:
+    """A header that would change the result is not ignored; a header that skips plug-ins has nothing to skip."""
     answer = client.send("POST", "accounts", {"name": "A"}, **{header: value})
     assert answer.status_code == status
     if status == 501:
@@ -447,8 +447,8 @@ def test_headers_are_honoured_or_refused(client: Client, header: str, value: str
         {"contact_customer_accounts@odata.bind": ["contacts(00000000-0000-0000-0000-000000000001)"]},
     ],
 )
-def test_a_deep_update_is_called_by_its_name(client: Client, body: Any) -> None:
-    """Related rows come into being with a new row only; in an update they are no undeclared property."""
+def test_a_deep_update_is_refused_as_a_deep_update(client: Client, body: Any) -> None:
+    """Related rows can be created only with a new row; in an update they are not reported as undeclared properties."""
     account = _made(client, "accounts", name="A")
     status, _, message = _error(client.send("PATCH", f"accounts({account})", body))
     assert status == 501
@@ -456,13 +456,13 @@ def test_a_deep_update_is_called_by_its_name(client: Client, body: Any) -> None:
 
 
 def test_names_that_are_not_documented_are_not_found(client: Client) -> None:
-    """A name with a mistake is 404 as in the service."""
+    """A misspelled name gives 404, as in the service."""
     for path in ("Account", "incidentss", "RetrieveVersions()", "accounts/Microsoft.Dynamics.CRM.Foo"):
         assert client.send("GET", path).status_code == 404
 
 
 def test_the_list_names_nothing_that_is_emulated() -> None:
-    """Every built-in table, and what the emulator answers itself, is missing from the list."""
+    """No built-in table and no operation of the emulator is in the list."""
     environment = Environment(builtin_schema())
     service = Service(environment)
     for path in ("WhoAmI", *(table.entity_set for table in environment.schema.tables.values())):

@@ -248,7 +248,7 @@ def test_what_is_refused_and_what_is_not_emulated(client: Client, xml: str, stat
 
 
 def test_a_query_on_related_rows_is_not_emulated(client: Client) -> None:
-    """It would be answered with all related rows otherwise."""
+    """Without the refusal the answer would have all related rows."""
     (row, *_) = client.send("GET", "contacts?$select=contactid").json()["value"]
     path = f"contacts({row['contactid']})/account_primary_contact?fetchXml={quote(entity(''))}"
     assert client.send("GET", path).status_code == 501

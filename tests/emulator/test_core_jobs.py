@@ -1,4 +1,4 @@
-"""Bulk delete jobs and declared actions: what happens beside the request."""
+"""Bulk delete jobs and declared actions: work outside the request."""
 
 import time
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_a_job_that_is_canceled_before_it_runs_deletes_nothing(client: Client) -
 
 
 def test_a_job_deletes_after_its_request_and_takes_its_time(client: Client, emulator: RunningEmulator) -> None:
-    """The rows are there when the answer comes, and gone when the job says so; the statistics know of them."""
+    """The rows exist when the answer is sent, and do not when the job is complete; the statistics count them."""
     client.upsert(
         [{"accountnumber": str(number), "name": f"N{number}", "numberofemployees": number} for number in range(10)]
     )
@@ -102,8 +102,8 @@ def test_a_job_deletes_what_its_query_finds(
     assert client.names() == left
 
 
-def test_a_reset_takes_jobs_back_that_have_not_run(client: Client, emulator: RunningEmulator) -> None:
-    """Rows written after it stay."""
+def test_a_reset_removes_jobs_that_have_not_run(client: Client, emulator: RunningEmulator) -> None:
+    """Rows that are written after it stay."""
     client.send("POST", "accounts", {"name": "A"})
     _bulk_delete(client, "account")
     emulator.reset()
@@ -112,8 +112,8 @@ def test_a_reset_takes_jobs_back_that_have_not_run(client: Client, emulator: Run
     assert client.names() == ["B"]
 
 
-def test_a_job_that_makes_no_sense_is_refused_at_once(client: Client) -> None:
-    """Unknown tables, columns and operators are told in the answer."""
+def test_an_invalid_job_is_refused_at_once(client: Client) -> None:
+    """Unknown tables, columns and operators are reported in the answer."""
     for query in (
         {"EntityName": "nothing"},
         {"EntityName": "account", "Criteria": {"Conditions": [_condition("nothing", "Equal", 1)]}},
@@ -124,7 +124,7 @@ def test_a_job_that_makes_no_sense_is_refused_at_once(client: Client) -> None:
 
 
 def test_calls_of_declared_actions_are_recorded(client: Client, emulator: RunningEmulator) -> None:
-    """Tests can see what was called, on what and with which parameters."""
+    """Tests can read which action was called, for which row and with which parameters."""
     client.send("POST", "accounts", {"accountid": "00000000-0000-0000-0000-0000000000aa", "name": "A"})
     client.send("POST", "sample_Recalculate", {"Since": "2024-01-01T00:00:00Z"})
     path = "accounts(00000000-0000-0000-0000-0000000000aa)/Microsoft.Dynamics.CRM.sample_Close"

@@ -1,4 +1,4 @@
-"""Random work against the emulator and against a dictionary: both end with the same rows."""
+"""Random operations on the emulator and on a dictionary: both have the same rows at the end."""
 
 import itertools
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def client(emulator: RunningEmulator) -> Iterator[Client]:
 
 
 class Model:
-    """What the table should hold: folded key -> name, and whether a step should succeed."""
+    """The expected content of the table: folded key -> name, and whether a step should succeed."""
 
     def __init__(self) -> None:
         self.rows: dict[str, str | None] = {}
@@ -74,7 +74,7 @@ def _folded(key: str) -> str:
 
 
 class Mirror:
-    """A copy kept by change tracking alone."""
+    """A copy that only change tracking updates."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -119,7 +119,7 @@ def _send(client: Client, step: tuple[str, Any, str]) -> bool:
 def test_random_work_gives_the_rows_of_the_model_and_change_tracking_follows(
     steps: list[tuple[str, Any, str]], client: Client, emulator: RunningEmulator
 ) -> None:
-    """Each step succeeds where the model says so; a refused one leaves no trace; a mirror by delta links is equal."""
+    """Each step has the result of the model; a refused step changes nothing; a mirror by delta links is equal."""
     emulator.reset()
     model, mirror = Model(), Mirror(client)
     for step in steps:
@@ -136,10 +136,10 @@ def test_random_work_gives_the_rows_of_the_model_and_change_tracking_follows(
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("order", ["", "&$orderby=numberofemployees desc,name", "&$orderby=name"])
-def test_pages_of_any_size_hold_every_row_once(
+def test_pages_of_any_size_have_every_row_once(
     client: Client, emulator: RunningEmulator, size: int, order: str
 ) -> None:
-    """In the order asked for, whatever the page size."""
+    """In the requested order, for every page size."""
     emulator.reset()
     client.upsert([{"accountnumber": str(n), "name": f"n{n % 5}", "numberofemployees": n % 3} for n in range(20)])
     whole = client.send("GET", f"accounts?$select=accountnumber,name,numberofemployees{order}").json()["value"]
@@ -153,8 +153,8 @@ def test_pages_of_any_size_hold_every_row_once(
     assert list(itertools.chain.from_iterable(pages)) == whole
 
 
-def test_what_is_written_in_bulk_is_what_is_written_one_by_one(client: Client, emulator: RunningEmulator) -> None:
-    """Both ways lead through the same checks to the same stored values."""
+def test_bulk_messages_write_the_same_values_as_single_requests(client: Client, emulator: RunningEmulator) -> None:
+    """Both have the same checks and the same stored values."""
     emulator.reset()
     body = {
         "name": "  Ä ",

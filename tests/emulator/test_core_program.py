@@ -1,4 +1,4 @@
-"""The program: its start line, its options, files it keeps and reads, and how it ends."""
+"""The program: its start line, its options, the files that it reads and writes, and how it ends."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_the_start_line_tells_everything_a_client_needs() -> None:
+def test_the_start_line_has_everything_that_a_client_needs() -> None:
     """One line of JSON, and the service answers as soon as it is printed."""
     command = [sys.executable, "-m", "emulator", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -46,7 +46,7 @@ def test_the_start_line_tells_everything_a_client_needs() -> None:
 
 
 def test_tls_is_trusted_through_the_authority_that_is_named() -> None:
-    """Who knows `ca_file` can connect; who does not can't."""
+    """A client with `ca_file` can connect; a client without it cannot."""
     with running(tls=True) as emulator:
         assert emulator.service_url.startswith("https://")
         assert emulator.ca_file is not None
@@ -56,8 +56,8 @@ def test_tls_is_trusted_through_the_authority_that_is_named() -> None:
         assert isinstance(refused.value.reason, ssl.SSLCertVerificationError)
 
 
-def test_rows_outlive_the_program_in_a_file(tmp_path: Path) -> None:
-    """Rows, versions and deletions are there again after a restart, and new columns join old rows."""
+def test_rows_in_a_file_are_available_after_a_restart(tmp_path: Path) -> None:
+    """So are versions and deletions, and old rows have the new columns."""
     file = tmp_path / "rows.db"
     with running(db=file) as emulator, Client(emulator) as client:
         client.upsert([{"accountnumber": "1", "name": "A"}, {"accountnumber": "2", "name": "B"}])
@@ -77,7 +77,7 @@ def test_rows_outlive_the_program_in_a_file(tmp_path: Path) -> None:
 
 
 def test_seeds_are_loaded_from_yaml_and_csv(tmp_path: Path) -> None:
-    """Rows are written as request bodies are; a CSV file is named after its table."""
+    """Rows are written as request bodies are; a CSV file has the name of its table."""
     (tmp_path / "some.yaml").write_text(
         "accounts: [{name: A, accountnumber: '1'}, {name: B}]\n"
         "contacts: [{lastname: L, parentcustomerid_account@odata.bind: accounts(accountnumber='1')}]\n"
@@ -117,7 +117,7 @@ def test_a_seed_with_a_bad_row_loads_nothing(tmp_path: Path) -> None:
         (["--db", "/no/such/folder/rows.db"], "unable to open database file"),
     ],
 )
-def test_options_that_make_no_sense_are_refused_with_a_sentence(arguments: list[str], said: str) -> None:
+def test_invalid_options_are_refused_with_a_sentence(arguments: list[str], said: str) -> None:
     """Exit code 2, and no traceback."""
     ended = _run("--port", "0", *arguments)
     assert ended.returncode == 2
@@ -126,7 +126,7 @@ def test_options_that_make_no_sense_are_refused_with_a_sentence(arguments: list[
 
 
 def test_the_collation_can_be_chosen() -> None:
-    """Under an accent-sensitive one, accents tell keys apart."""
+    """In an accent-sensitive collation, accents make keys different."""
     with running(in_thread=True, collation="Finnish_Swedish_CI_AS") as emulator, Client(emulator) as client:
         assert (
             client.upsert([{"accountnumber": "e", "name": "A"}, {"accountnumber": "é", "name": "B"}]).status_code == 204
@@ -134,8 +134,8 @@ def test_the_collation_can_be_chosen() -> None:
         assert client.send("GET", "accounts(accountnumber='E')?$select=name").json()["name"] == "A"
 
 
-def test_a_reset_brings_back_the_schema_and_empties_the_tables() -> None:
-    """Tables, columns and keys made through metadata go as well."""
+def test_a_reset_restores_the_schema_and_empties_the_tables() -> None:
+    """Tables, columns and keys that were created through metadata are removed as well."""
     with running(in_thread=True) as emulator, Client(emulator) as client:
         made = {
             "SchemaName": "new_Thing",
@@ -160,7 +160,7 @@ def test_a_reset_brings_back_the_schema_and_empties_the_tables() -> None:
 
 
 def test_several_applications_sign_in_and_have_limits_of_their_own() -> None:
-    """Each is a user: one at its limit does not hold the other up."""
+    """Each is a user: if one is at its limit, the other is not affected."""
     with running(in_thread=True, client_id=["one", "two"], limits="requests=3,window=300") as emulator:
         assert (emulator.client_id, list(emulator.client_ids)) == ("one", ["one", "two"])
         users = [_statuses(emulator, client, 4) for client in emulator.client_ids]
@@ -175,8 +175,8 @@ def _statuses(emulator: RunningEmulator, client: str, count: int) -> list[int]:
         return [session.send("GET", "WhoAmI").status_code for _ in range(count)]
 
 
-def test_a_reset_waits_for_requests_that_were_given_up() -> None:
-    """What a client no longer waits for does not write into the tables of the next test."""
+def test_a_reset_waits_for_abandoned_requests() -> None:
+    """A request whose client has disconnected does not write into the tables of the next test."""
     with running() as emulator, Client(emulator) as client:
         emulator.faults({"action": "delay", "seconds": 0.4, "match": {"method": "POST"}})
         with ThreadPoolExecutor() as pool:

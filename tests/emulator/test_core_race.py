@@ -1,4 +1,4 @@
-"""What happens when requests overlap: decisions fall on arrival, writes at the end."""
+"""Concurrent requests: checks on arrival, and writes at the end."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +22,8 @@ def _both(emulator: RunningEmulator, *calls: tuple[str, str, dict[str, object]])
         return list(pool.map(lambda call: Client(emulator).send(*call), calls))
 
 
-def test_of_two_upserts_of_one_new_key_one_is_refused_and_succeeds_again_as_an_update(slow: RunningEmulator) -> None:
-    """The loser gets 412 with the key's code, creates nothing, and may simply try again."""
+def test_of_two_upserts_of_one_new_key_one_is_refused_and_its_retry_updates(slow: RunningEmulator) -> None:
+    """The second gets 412 with the code of the key, creates nothing, and can be sent again."""
     slow.reset()
     path = "accounts(accountnumber='RACE')"
     answers = _both(slow, ("PATCH", path, {"name": "one"}), ("PATCH", path, {"name": "two"}))
@@ -38,8 +38,8 @@ def test_of_two_upserts_of_one_new_key_one_is_refused_and_succeeds_again_as_an_u
         assert client.names() == ["again"]
 
 
-def test_of_two_bulk_upserts_with_one_new_key_one_is_taken_back_whole(slow: RunningEmulator) -> None:
-    """Rows beside the shared key go with it."""
+def test_of_two_bulk_upserts_with_one_new_key_one_is_rolled_back(slow: RunningEmulator) -> None:
+    """Its rows with other keys are rolled back too."""
     slow.reset()
 
     def message(own: str) -> tuple[str, str, dict[str, object]]:
@@ -60,7 +60,7 @@ def test_of_two_bulk_upserts_with_one_new_key_one_is_taken_back_whole(slow: Runn
 
 
 def test_an_update_of_a_row_that_is_deleted_meanwhile_is_refused(slow: RunningEmulator) -> None:
-    """The row was there when the update arrived and is gone when it writes: 404, and nothing comes back to life."""
+    """The row existed when the update arrived and is deleted before it writes: 404."""
     slow.reset()
     with Client(slow) as client:
         client.send("POST", "accounts", {"name": "A", "accountid": "00000000-0000-0000-0000-0000000000aa"})
@@ -72,7 +72,7 @@ def test_an_update_of_a_row_that_is_deleted_meanwhile_is_refused(slow: RunningEm
 
 
 def test_two_updates_of_one_version_overlap_and_the_second_is_refused(slow: RunningEmulator) -> None:
-    """The version is compared when the write happens."""
+    """The version is compared when the row is written."""
     slow.reset()
     with Client(slow) as client:
         client.send("POST", "accounts", {"name": "A", "accountid": "00000000-0000-0000-0000-0000000000aa"})

@@ -1,4 +1,4 @@
-"""Schemas: the built-in tables, files of the user's own, and the JSON of a real environment."""
+"""Schemas: the built-in tables, files of the user, and the JSON of a real environment."""
 
 import json
 from pathlib import Path
@@ -46,8 +46,8 @@ def test_built_in_columns_have_dataverses_types(table: str, column: str, kind: C
     assert (found.type, found.max_length) == (kind, length)
 
 
-def test_every_built_in_table_is_whole() -> None:
-    """Lookups lead to tables that exist, keys and primary columns are columns, and entity sets are unique."""
+def test_every_built_in_table_is_consistent() -> None:
+    """Lookups refer to existing tables, keys and primary columns are columns, and entity sets are unique."""
     schema = builtin_schema()
     assert len(schema.by_entity_set) == len(schema.tables)
     for table in schema.tables.values():
@@ -103,14 +103,14 @@ def test_a_file_adds_tables_and_extends_known_ones(tmp_path: Path) -> None:
         ([1], "must map table names"),
     ],
 )
-def test_a_file_that_makes_no_sense_is_refused_with_the_place(tmp_path: Path, content: Any, said: str) -> None:
+def test_an_invalid_file_is_refused_with_the_place(tmp_path: Path, content: Any, said: str) -> None:
     """The message names table and column."""
     with pytest.raises(SchemaFileError, match=said):
         read_schema_file(_file(tmp_path, content), builtin_schema())
 
 
-def test_a_file_that_is_no_yaml_or_is_not_there_is_refused(tmp_path: Path) -> None:
-    """Both are said plainly."""
+def test_a_file_that_is_no_yaml_or_does_not_exist_is_refused(tmp_path: Path) -> None:
+    """Each has its own message."""
     (tmp_path / "bad.yaml").write_text("a: [", encoding="utf-8")
     with pytest.raises(SchemaFileError, match=r"bad\.yaml is not valid YAML"):
         read_schema_file(tmp_path / "bad.yaml", builtin_schema())
@@ -131,12 +131,12 @@ def test_a_file_that_is_no_yaml_or_is_not_there_is_refused(tmp_path: Path) -> No
     ],
 )
 def test_entity_sets_are_pluralised_as_dataverse_does(name: str, expected: str) -> None:
-    """Not by adding an s."""
+    """Not only with an s at the end."""
     assert plural(name) == expected
 
 
 def test_the_json_of_entity_definitions_gives_the_same_table_back(tmp_path: Path) -> None:
-    """What one emulator says of its tables makes the same tables in another."""
+    """The definitions from one emulator create the same tables in another."""
     schema = builtin_schema()
     file = tmp_path / "tables.json"
     with running(in_thread=True) as emulator, Client(emulator) as client:
@@ -166,8 +166,8 @@ def test_the_json_of_entity_definitions_gives_the_same_table_back(tmp_path: Path
         assert client.names() == ["A"]
 
 
-def test_lookups_to_tables_that_were_not_imported_do_no_harm(tmp_path: Path) -> None:
-    """A real environment's table refers to many others; the column is there, what it would lead to is not."""
+def test_lookups_to_tables_that_were_not_imported_are_accepted(tmp_path: Path) -> None:
+    """A table of a real environment refers to many others; the column exists and its target does not."""
     entity = {
         "SchemaName": "new_Site",
         "Attributes": [
@@ -191,8 +191,8 @@ def test_lookups_to_tables_that_were_not_imported_do_no_harm(tmp_path: Path) -> 
         assert annotated.status_code == 200
 
 
-def test_option_sets_come_with_the_json_where_it_has_them(tmp_path: Path) -> None:
-    """Choices are checked then; without their options any number passes."""
+def test_option_sets_are_read_from_the_json(tmp_path: Path) -> None:
+    """Choices are then checked; without their options every number is accepted."""
     label = {"UserLocalizedLabel": {"Label": "Red", "LanguageCode": 1033}}
     entity = {
         "SchemaName": "new_Paint",

@@ -1,4 +1,4 @@
-"""Values: what each type of column takes in, and that it never fails otherwise than by the service's refusals."""
+"""Values: what each type of column accepts; every other value gets one of the service's errors."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def _outcome(convert: Convert, value: Any) -> tuple[Any, ServiceError | None]:
 
 @given(name=st.sampled_from(WRITABLE), value=JSON)
 def test_any_value_is_stored_or_refused(name: str, value: Any) -> None:
-    """No JSON value makes a converter fail in another way, and what is stored is taken in again unchanged."""
+    """No JSON value makes a converter fail in another way, and a stored value can be written again unchanged."""
     convert = converter(ACCOUNT.columns[name], ACCOUNT)
     stored, refusal = _outcome(convert, value)
     if refusal is None:
@@ -87,8 +87,8 @@ def test_texts_fit_up_to_their_length(length: int) -> None:
 
 
 @pytest.mark.parametrize(("value", "stored"), [(5, 5), (5.0, 5), (-3, -3), (None, None), (2147483647, 2147483647)])
-def test_whole_numbers_are_taken(value: Any, stored: Any) -> None:
-    """Also those written with a decimal point that says nothing."""
+def test_whole_numbers_are_accepted(value: Any, stored: Any) -> None:
+    """Also with a decimal point and only zeros after it."""
     assert _stored(_column(ColumnType.INTEGER, min_value=-2147483648, max_value=2147483647), value) == stored
 
 
@@ -104,7 +104,7 @@ def test_other_values_are_no_whole_numbers(value: Any, code: str) -> None:
     ("value", "stored"), [(1.005, 1.0), (1.015, 1.02), (2, 2), (123456789.12, 123456789.12), (-0.001, 0)]
 )
 def test_decimals_are_rounded_to_their_precision(value: float, stored: float) -> None:
-    """Half to even, of the decimal that was written and not of its binary neighbour."""
+    """Half to even, from the decimal digits and not from the nearest binary number."""
     column = _column(ColumnType.DECIMAL, precision=2, min_value=-1e11, max_value=1e11)
     assert _stored(column, value) == stored
 
@@ -142,7 +142,7 @@ def test_points_in_time_become_utc_seconds(value: Any, stored: Any) -> None:
     ],
 )
 def test_other_texts_are_no_points_in_time(value: Any) -> None:
-    """Other spellings of ISO 8601, days that are none and points beyond the calendar are refused."""
+    """Other notations of ISO 8601, days that do not exist and years beyond the calendar are refused."""
     assert _code(_column(ColumnType.DATETIME, date_behavior=DateBehavior.USER_LOCAL), value) == "0x80048d19"
 
 
@@ -152,8 +152,8 @@ def test_dates_are_dates_only(value: Any) -> None:
     assert _code(_column(ColumnType.DATETIME, date_behavior=DateBehavior.DATE_ONLY), value) == "0x80048d19"
 
 
-def test_choices_know_their_options() -> None:
-    """A choice takes one number, several choices a text of numbers without repetitions."""
+def test_choices_accept_only_their_options() -> None:
+    """A choice is one number, several choices are a text of numbers without repetitions."""
     options = tuple(Option(value=value, labels={1033: str(value)}) for value in (1, 2, 10))
     one, many = _column(ColumnType.PICKLIST, options=options), _column(ColumnType.MULTI_PICKLIST, options=options)
     assert _stored(one, 2) == 2

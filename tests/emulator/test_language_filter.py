@@ -1,4 +1,4 @@
-"""Filters: what they find, and what the service says of those it cannot read."""
+"""Filters: the rows that they find, and the service's messages for those that it cannot read."""
 
 import pytest
 
@@ -61,8 +61,8 @@ def test_text_compares_under_the_collation(text: str, expected: list[int]) -> No
         ("contains(new_name,'c') ne true", [3, 5, 6]),
     ],
 )
-def test_wildcards_are_alive_in_text_functions_alone(text: str, expected: list[int]) -> None:
-    """`% _ [set] [^set]` work as in SQL Server's LIKE; a bracket that is never closed finds nothing."""
+def test_wildcards_work_only_in_text_functions(text: str, expected: list[int]) -> None:
+    """`% _ [set] [^set]` work as in SQL Server's LIKE; an unclosed bracket finds nothing."""
     assert names("abc", "a%c", "[x]", "a_c", "?* ", None).found(text) == expected
 
 
@@ -133,8 +133,8 @@ def test_each_type_compares_with_its_literals(text: str, expected: list[int]) ->
         ("new_thing_children/any(c:c/new_thing_children/any(d:d/new_name eq 'leaf' and c/new_name eq 'mid'))", [1]),
     ],
 )
-def test_filters_reach_related_rows(text: str, expected: list[int]) -> None:
-    """Paths go through lookups, polymorphic ones by target, and lambdas over the rows that point here."""
+def test_filters_can_use_related_rows(text: str, expected: list[int]) -> None:
+    """Paths follow lookups, polymorphic ones by target, and lambdas filter the rows that refer to this one."""
     world = world_of(
         {
             1: {"new_name": "top", "new_partyid": guid(4), "new_partyid__type": "new_thing"},
@@ -180,7 +180,7 @@ def test_filters_reach_related_rows(text: str, expected: list[int]) -> None:
     ],
 )
 def test_query_functions_of_dataverse(call: str, expected: list[int]) -> None:
-    """The service's own functions, with values as text whatever the column's type, and no wildcards."""
+    """The service's own functions; values are text whatever the column's type, and wildcards are not special."""
     world = world_of(
         {
             1: {
@@ -197,8 +197,8 @@ def test_query_functions_of_dataverse(call: str, expected: list[int]) -> None:
     assert world.found(f"Microsoft.Dynamics.CRM.{call}") == expected
 
 
-def test_aliases_stand_for_values_and_lists() -> None:
-    """Parameter aliases carry texts with quotes and the lists of query functions."""
+def test_aliases_can_be_values_and_lists() -> None:
+    """Parameter aliases can be texts with quotes, and the lists of query functions."""
     world = names("O'Brian", "b")
     assert world.found("new_name eq @n", n="'O''Brian'") == [1]
     listed = "Microsoft.Dynamics.CRM.In(PropertyName=@p,PropertyValues=@v)"
@@ -243,8 +243,8 @@ def test_aliases_stand_for_values_and_lists() -> None:
         ("'a'", "The $filter expression must evaluate to a single boolean value."),
     ],
 )
-def test_a_filter_that_cannot_be_read_is_refused_in_the_services_words(text: str, message: str) -> None:
-    """Each mistake names its position or the property, as OData's library words it."""
+def test_a_filter_that_cannot_be_read_is_refused_with_the_services_message(text: str, message: str) -> None:
+    """Each mistake has its position or property, in the words of OData's library."""
     with pytest.raises(ODataError) as caught:
         names("a").found(text)
     assert caught.value.status == 400
@@ -304,8 +304,8 @@ CRM = "Microsoft.Dynamics.CRM."
         ("new_name eq @p eq", "The parameter alias '@p' has no value"),
     ],
 )
-def test_what_makes_no_sense_in_a_filter_is_refused(text: str, beginning: str) -> None:
-    """Functions with the wrong arguments, names that are no columns, values that are none of the column's type."""
+def test_invalid_parts_of_a_filter_are_refused(text: str, beginning: str) -> None:
+    """Functions with wrong arguments, unknown columns, and values of the wrong type."""
     with pytest.raises(ODataError) as caught:
         names("a").found(text)
     assert caught.value.message.startswith(beginning)
@@ -342,7 +342,7 @@ def test_spans_of_time_on_days(call: str, days: list[str]) -> None:
 
 
 def test_more_than_five_hundred_conditions_are_refused() -> None:
-    """The service counts conditions, and points to the In function for long lists."""
+    """The service counts conditions, and suggests the In function for long lists."""
     world = names("n7")
     assert world.found(" or ".join(f"new_name eq 'n{number}'" for number in range(500))) == [1]
     with pytest.raises(ServiceError) as caught:
@@ -352,8 +352,8 @@ def test_more_than_five_hundred_conditions_are_refused() -> None:
     assert world.found(f"Microsoft.Dynamics.CRM.In(PropertyName='new_name',PropertyValues=[{values}])") == [1]
 
 
-def test_endless_nesting_is_refused_and_not_a_crash() -> None:
-    """Depth has a limit, well before Python's own."""
+def test_very_deep_nesting_is_refused_without_a_crash() -> None:
+    """The limit is far below Python's own."""
     with pytest.raises(ODataError, match="Recursion depth exceeded"):
         parse_filter("(" * 2000 + "a eq 1" + ")" * 2000)
 
@@ -384,7 +384,7 @@ def test_rows_come_in_the_order_asked_for() -> None:
     assert world.queried("$orderby=new_count%20asc") == [2, 1, 3, 4]
 
 
-def test_an_accent_sensitive_collation_tells_accents_apart() -> None:
+def test_an_accent_sensitive_collation_compares_accents() -> None:
     """The collation of the environment decides, not the filter."""
     assert (COLLATION.normalise("É "), NOW.tzinfo is not None, len(SCHEMA.tables)) == ("e", True, 2)
     strict = type(COLLATION).named("Finnish_Swedish_CI_AS")
@@ -394,7 +394,7 @@ def test_an_accent_sensitive_collation_tells_accents_apart() -> None:
 
 
 @pytest.mark.parametrize("accents", ["CI_AI", "CI_AS"])
-def test_width_and_kana_are_one_unless_the_collation_says_otherwise(accents: str) -> None:
+def test_width_and_kana_are_equal_unless_the_collation_compares_them(accents: str) -> None:
     """Full and half width, no-break spaces, ligatures, superscripts; hiragana and katakana."""
     pairs = ["ＡＢＣ ABC", "A\u00a0B A\u3000B", "oﬃce office", "m² m2", "ｶﾞﾗｽ ガラス", "ひらがな ヒラガナ", "ゝゞ ヽヾ"]
     both = [tuple(pair.split(" ")) for pair in pairs]

@@ -1,4 +1,4 @@
-"""Whatever a client sends, the language answers with a result or with one of the service's refusals."""
+"""Every input of a client gets a result or one of the service's errors."""
 
 from contextlib import suppress
 from urllib.parse import quote
@@ -44,7 +44,7 @@ WORLD = world_of({1: {"new_name": "a", "new_count": 1, "new_day": "2026-03-01"},
 @example("Microsoft.Dynamics.CRM.ContainValues(PropertyName='new_kinds',PropertyValues=['--1','²'])")
 @example(f"Microsoft.Dynamics.CRM.LastXDays(PropertyName='new_day',PropertyValue='{'9' * 5000}')")
 def test_any_filter_is_answered_or_refused(text: str) -> None:
-    """No text makes the parser, the compiler, SQLite or the evaluator fail in a way of its own."""
+    """No text makes the parser, the compiler, SQLite or the evaluator fail with another error."""
     with suppress(ServiceError):
         expression = parse_filter(text, {"@p": "@p"})
         with suppress(ServiceError):
@@ -88,8 +88,8 @@ KEY_TEXTS = st.text(st.characters(exclude_characters="<>*%&:\\?+/", exclude_cate
 
 @given(KEY_TEXTS)
 @example('O\'Brian, (x=1) "y" #;@')
-def test_a_key_comes_through_a_url_as_it_was(text: str) -> None:
-    """What the service allows in a key arrives unchanged, whatever it looks like."""
+def test_a_key_is_unchanged_by_a_url(text: str) -> None:
+    """Every key that the service allows arrives unchanged."""
     raw = quote(f"new_things(new_code='{text.replace(chr(39), chr(39) * 2)}')")
     arguments = parse_path(raw)[0].arguments
     assert arguments is not None
@@ -100,7 +100,7 @@ def test_a_key_comes_through_a_url_as_it_was(text: str) -> None:
 
 @given(st.text())
 def test_folding_twice_changes_nothing(text: str) -> None:
-    """The collation's form of a text is its own form, with and without trailing spaces."""
+    """The folded form of a folded text is the same, with and without trailing spaces."""
     once = COLLATION.normalise(text)
     assert COLLATION.normalise(once) == once
     assert COLLATION.normalise(text + "  ") == once

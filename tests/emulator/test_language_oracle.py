@@ -1,4 +1,4 @@
-"""Random filters, answered by SQLite and by a few lines of Python that know nothing of it."""
+"""Random filters, answered by SQLite and by a short independent implementation in Python."""
 
 import re
 import unicodedata
@@ -45,7 +45,7 @@ def compare(left: Any, operator: str, right: Any) -> bool:
 
 
 def like(function: str, value: str | None, text: str) -> bool:
-    """SQL Server's LIKE by way of a regular expression."""
+    """SQL Server's LIKE as a regular expression."""
     if value is None or text.count("["):
         return False
     pattern = "".join({"%": ".*", "_": "."}.get(char, re.escape(char)) for char in text)
@@ -155,6 +155,6 @@ FILTERS = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(FILTERS)
 def test_sqlite_finds_what_the_oracle_finds(node: Node) -> None:
-    """A filter compiled to SQL finds exactly the rows that a plain reading of it finds."""
+    """A filter compiled to SQL finds exactly the rows that the simple implementation finds."""
     expected = [number for number, row in world().rows.items() if truth(node, row)]
     assert world().found(written(node)) == expected

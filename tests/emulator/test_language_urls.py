@@ -1,4 +1,4 @@
-"""Paths, keys and query options: what a URL addresses, and how a wrong one is refused."""
+"""Paths, keys and query options: what a URL addresses, and how an invalid one is refused."""
 
 import pytest
 
@@ -60,8 +60,8 @@ def test_rows_are_addressed_by_identifier_and_by_alternate_key(path: str, expect
         f"new_things(new_thingid={guid(1)},new_big=7)",
     ],
 )
-def test_columns_that_are_no_key_address_nothing(path: str) -> None:
-    """Wrong names, a wrong number of them and wrong types get the sentence of the documentation."""
+def test_columns_that_are_no_key_are_refused(path: str) -> None:
+    """Wrong names, a wrong number of them and wrong types get the documented message."""
     with pytest.raises(ServiceError) as caught:
         key_of(path)
     assert caught.value.status == 400
@@ -72,15 +72,15 @@ def test_columns_that_are_no_key_address_nothing(path: str) -> None:
 
 @pytest.mark.parametrize("char", list("<>*%&:\\?+"))
 def test_reserved_characters_in_a_path_are_refused(char: str) -> None:
-    """Key values with these characters work in no URL, however they are encoded."""
+    """Key values with these characters work in no URL, whatever their encoding is."""
     with pytest.raises(ODataError) as caught:
         parse_path(f"new_things(new_code='A%{ord(char):02X}1')")
     assert caught.value.status == 400
     assert f"({char})" in caught.value.message
 
 
-def test_a_slash_in_a_key_cuts_the_path() -> None:
-    """The service takes an encoded slash for a plain one; a reference in a body is not a path and may have it."""
+def test_a_slash_in_a_key_divides_the_path() -> None:
+    """The service reads an encoded slash as a plain one; a reference in a body is not a path and may contain it."""
     with pytest.raises(ODataError) as caught:
         parse_path("new_things(new_code='A%2F1')")
     assert caught.value.status == 404
@@ -98,7 +98,7 @@ def test_a_slash_in_a_key_cuts_the_path() -> None:
     ],
 )
 def test_references_may_be_relative_or_whole_urls(text: str) -> None:
-    """All forms a body may use name the same row."""
+    """All forms that are allowed in a body identify the same row."""
     assert row_reference(text, SCHEMA) == (TABLE, RowKey(id=guid(1)))
 
 
@@ -107,7 +107,7 @@ def test_references_may_be_relative_or_whole_urls(text: str) -> None:
     [("nothings(1)", 404), ("new_things", 400), (f"new_things({guid(1)})/new_name", 400), ("", 404)],
 )
 def test_references_to_no_row_are_refused(text: str, status: int) -> None:
-    """A reference needs a known set and a key, and nothing behind it."""
+    """A reference needs a known set and a key, and nothing after it."""
     with pytest.raises(ServiceError) as caught:
         row_reference(text, SCHEMA)
     assert caught.value.status == status
@@ -115,7 +115,7 @@ def test_references_to_no_row_are_refused(text: str, status: int) -> None:
 
 @pytest.mark.parametrize("path", ["new_things(", "new_things(new_code=", "new_things(a=1,)", "(1)", "a(b c d)"])
 def test_a_path_that_is_not_well_formed_is_refused(path: str) -> None:
-    """Half a key is a mistake and not a table."""
+    """An incomplete key is a mistake and not a table."""
     with pytest.raises(ODataError) as caught:
         parse_path(path)
     assert caught.value.status == 400
@@ -133,7 +133,7 @@ def test_a_path_has_segments_with_and_without_parentheses() -> None:
 
 
 def test_query_options_are_read() -> None:
-    """Encoding, aliases, nested expansions and options of one's own."""
+    """Encoding, aliases, nested expands and custom options."""
     query = check_query(
         parse_query(
             "$select=new_name,new_ParentId,_new_parentid_value&$orderby=new_name%20desc,new_count&$top=5&$count=true"
@@ -177,7 +177,7 @@ def test_query_options_are_read() -> None:
     ],
 )
 def test_query_options_the_service_refuses(raw: str, message: str) -> None:
-    """Unknown, doubled and unsupported options, and names the table does not have."""
+    """Unknown, repeated and unsupported options, and names that the table does not have."""
     with pytest.raises(ServiceError) as caught:
         check_query(parse_query(raw), TABLE, SCHEMA)
     assert caught.value.message.startswith(message)
@@ -213,6 +213,6 @@ def test_filters_work_on_json_objects_too(text: str, expected: bool) -> None:  #
 
 
 def test_a_lambda_needs_a_table() -> None:
-    """What only tables offer is refused for objects."""
+    """It is refused for objects."""
     with pytest.raises(ODataError):
         matches(parse_filter("things/any()"), {})

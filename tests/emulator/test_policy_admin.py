@@ -1,4 +1,4 @@
-"""The emulator's own paths: what they answer, and to whom."""
+"""The emulator's own paths: their answers, and who may use them."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -52,8 +52,8 @@ class Call:
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "203.0.113.7", "::ffff:10.0.0.1", "2001:db8::1", "elsewhere"])
-def test_strangers_are_turned_away(host: str) -> None:
-    """Faults, figures and resets are for the machine itself, as there is no token to ask for."""
+def test_requests_from_other_machines_are_refused(host: str) -> None:
+    """Faults, statistics and resets are only for the machine itself, because these paths need no token."""
     call = Call()
     for method, path in (
         ("GET", "/stats"),
@@ -67,13 +67,13 @@ def test_strangers_are_turned_away(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1"])
-def test_the_machine_itself_is_let_in(host: str) -> None:
-    """Either family's loopback addresses."""
+def test_requests_from_the_same_machine_are_accepted(host: str) -> None:
+    """Loopback addresses of both families."""
     assert Call()("GET", "/stats", host=host)[0] == 200
 
 
-def test_faults_are_placed_listed_and_cleared() -> None:
-    """One or a list; what is left can be read back in the form it was placed."""
+def test_faults_are_added_listed_and_cleared() -> None:
+    """One or a list; the remaining ones are listed in the form in which they were added."""
     call = Call()
     one = {"action": "delay", "match": {"path": "accounts"}, "times": 2, "seconds": 0.5}
     assert call("POST", "/faults", orjson.dumps(one)) == (200, {"added": [one]})
@@ -85,15 +85,15 @@ def test_faults_are_placed_listed_and_cleared() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"5", b'[{"action": "status"}, 5]'])
-def test_a_body_that_is_no_fault_is_refused_whole(body: bytes) -> None:
-    """Nothing is placed of a list with a mistake in it."""
+def test_a_body_with_an_invalid_fault_is_refused_completely(body: bytes) -> None:
+    """No fault of a list with a mistake is added."""
     call = Call()
     assert call("POST", "/faults", body)[0] == 400
     assert call("GET", "/faults")[1]["faults"] == []
 
 
-def test_reset_and_seeds_do_what_they_were_given() -> None:
-    """The paths pass the work on, and say what became of it."""
+def test_reset_and_seeds_call_their_functions() -> None:
+    """The paths pass the request on, and answer with the result."""
     call = Call()
     assert call("POST", "/reset") == (200, {"reset": True})
     assert call.resets == 1

@@ -1,4 +1,4 @@
-"""Sign-in: the authority's endpoints, and which tokens open the service."""
+"""Sign-in: the authority's endpoints, and the tokens that the service accepts."""
 
 import base64
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ BASE = "http://127.0.0.1:5080"
 
 
 class Clock:
-    """Seconds since 1970 that pass when told to."""
+    """Seconds since 1970; only the test moves them forward."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -38,8 +38,8 @@ def form(**changed: str) -> bytes:
     return urlencode({name: value for name, value in {**fields, **changed}.items() if value}).encode()
 
 
-def test_a_token_of_the_second_version_opens_the_service() -> None:
-    """Client credentials with a scope bring a bearer token for an hour."""
+def test_a_token_of_the_second_version_is_accepted() -> None:
+    """Client credentials with a scope give a bearer token for an hour."""
     one = authority()
     status, body = one.answer(f"/{TENANT}/oauth2/v2.0/token", BASE, form())
     assert (status, body["token_type"], body["expires_in"]) == (200, "Bearer", 3599)
@@ -48,7 +48,7 @@ def test_a_token_of_the_second_version_opens_the_service() -> None:
 
 
 def test_a_token_of_the_first_version_has_numbers_as_text() -> None:
-    """The older endpoint takes a resource, and answers in its own manner."""
+    """The older endpoint takes a resource, and has another format of answers."""
     one = authority()
     status, body = one.answer(f"/{TENANT}/oauth2/token", BASE, form(scope="", resource=BASE))
     assert (status, body["expires_in"], body["resource"]) == (200, "3599", BASE)
@@ -57,7 +57,7 @@ def test_a_token_of_the_first_version_has_numbers_as_text() -> None:
 
 
 def test_the_secret_may_come_as_basic_authentication() -> None:
-    """Both ways of OAuth to hand over a secret work."""
+    """Both ways of OAuth to send a secret work."""
     header = "Basic " + base64.b64encode(f"{CLIENT}:secret".encode()).decode()
     status, _ = authority().answer(f"/{TENANT}/oauth2/v2.0/token", BASE, form(client_id="", client_secret=""), header)
     assert status == 200
@@ -84,7 +84,7 @@ def test_sign_in_is_refused_as_entra_does(
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer  ", "Basic abc", "Bearer made.up.token", "Bearer é"])
 def test_a_missing_or_wrong_token_is_challenged(header: str | None) -> None:
-    """401 tells the client where the authority is."""
+    """401 with the address of the authority."""
     with pytest.raises(ServiceError) as caught:
         authority().verify(header, BASE)
     assert caught.value.status == 401
@@ -93,7 +93,7 @@ def test_a_missing_or_wrong_token_is_challenged(header: str | None) -> None:
 
 
 def test_a_token_expires_after_its_hour() -> None:
-    """An old token is refused, a new one is not."""
+    """An expired token is refused, a new one is accepted."""
     clock = Clock()
     one = authority(clock)
     token = f"Bearer {one.issue(CLIENT, BASE)}"
@@ -106,16 +106,16 @@ def test_a_token_expires_after_its_hour() -> None:
     one.verify(f"Bearer {one.issue(CLIENT, BASE)}", BASE)
 
 
-def test_a_token_of_another_authority_is_worth_nothing() -> None:
-    """Tokens are signed by the process that minted them."""
+def test_a_token_of_another_authority_is_refused() -> None:
+    """Tokens are signed by the process that issued them."""
     token = authority().issue(CLIENT, BASE)
     with pytest.raises(ServiceError):
         authority().verify(f"Bearer {token}", BASE)
     assert authority(any_token=True).verify(f"Bearer {token}", BASE).application_id == CLIENT
 
 
-def test_openid_metadata_leads_to_the_token_endpoint() -> None:
-    """What MSAL asks before it asks for a token."""
+def test_openid_metadata_has_the_token_endpoint() -> None:
+    """MSAL reads it before it requests a token."""
     one = authority()
     path = f"/{TENANT}/v2.0/.well-known/openid-configuration"
     assert one.is_endpoint(path)

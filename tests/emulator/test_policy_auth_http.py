@@ -1,4 +1,4 @@
-"""Sign-in over real HTTP: Microsoft's own library, tokens that are missing, wrong or old, and the paths without any."""
+"""Sign-in over real HTTP: Microsoft's own library, missing, wrong and expired tokens, and paths without a token."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from emulator.testing import RunningEmulator, running
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[RunningEmulator]:
-    """A server with TLS, which MSAL insists on."""
+    """A server with TLS, which MSAL requires."""
     with running(tls=True) as one:
         yield one
 
@@ -33,8 +33,8 @@ def credential(emulator: RunningEmulator, **changed: Any) -> ClientSecretCredent
     )
 
 
-def test_azure_identity_gets_a_token_that_opens_the_service(emulator: RunningEmulator) -> None:
-    """MSAL reads the OpenID metadata, asks for a token, and the token works."""
+def test_azure_identity_gets_a_token_that_the_service_accepts(emulator: RunningEmulator) -> None:
+    """MSAL reads the OpenID metadata and requests a token, and the token works."""
     with credential(emulator) as one:
         token = one.get_token(f"{emulator.base_url}/.default").token
     answer = get(emulator, "/api/data/v9.2/WhoAmI", Authorization=f"Bearer {token}")
@@ -49,8 +49,8 @@ def test_azure_identity_understands_the_refusal_of_a_wrong_secret(emulator: Runn
 
 
 @pytest.mark.parametrize("token", [None, "made.up.token"])
-def test_without_a_good_token_the_challenge_names_the_authority(emulator: RunningEmulator, token: str | None) -> None:
-    """A client that knows nothing but the service's address learns where to sign in."""
+def test_without_a_valid_token_the_challenge_names_the_authority(emulator: RunningEmulator, token: str | None) -> None:
+    """A client that has only the service's address gets the address for sign-in."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     answer = get(emulator, "/api/data/v9.2/WhoAmI", **headers)
     assert answer.status_code == 401
@@ -59,13 +59,13 @@ def test_without_a_good_token_the_challenge_names_the_authority(emulator: Runnin
 
 
 def test_the_emulators_own_paths_need_no_token(emulator: RunningEmulator) -> None:
-    """Figures and faults are for whoever sits at the machine."""
+    """Statistics and faults are for users of the same machine."""
     assert get(emulator, "/_emulator/stats").status_code == 200
     assert get(emulator, "/_emulator/nothing").status_code == 404
 
 
-def test_any_token_opens_the_service_where_that_is_asked_for() -> None:
-    """For clients that get their tokens elsewhere."""
+def test_any_token_is_accepted_with_this_option() -> None:
+    """For clients that get their tokens from another authority."""
     with running(accept_any_token=True) as one:
         assert get(one, "/api/data/v9.2/WhoAmI", Authorization="Bearer made.up.token").status_code == 200
         assert get(one, "/api/data/v9.2/WhoAmI").status_code == 401

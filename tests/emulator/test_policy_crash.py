@@ -1,4 +1,4 @@
-"""A server that is killed in the middle of its work has done each request wholly or not at all."""
+"""A killed server has executed each request completely or not at all."""
 
 import os
 import signal
@@ -40,8 +40,8 @@ def count_rows(client: Client) -> int:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill without asking")
 @pytest.mark.parametrize("seconds", [0.05, 0.17, 0.31])
-def test_a_bulk_message_survives_a_kill_whole_or_not_at_all(tmp_path: Path, seconds: float) -> None:
-    """Kill -9 at some moment of a load: what the client was told of is there, and no message is there in part."""
+def test_after_a_kill_a_bulk_message_is_complete_or_absent(tmp_path: Path, seconds: float) -> None:
+    """`kill -9` during a load: all acknowledged messages are stored, and no message is stored in part."""
     file = tmp_path / "rows.db"
     with running(db=file, limits="none") as emulator, Client(emulator) as client:
         pid = emulator.pid

@@ -1,4 +1,4 @@
-"""The CSDL document: that a reader of OData 4.0 finds in it what it needs."""
+"""The CSDL document has what a reader of OData 4.0 needs."""
 
 from xml.etree.ElementTree import Element, fromstring
 
@@ -29,7 +29,7 @@ def named(parent: Element, kind: str, name: str) -> Element:
 
 
 def test_tables_are_entity_types_with_a_key(document: Element) -> None:
-    """Key, properties with their types, lookups under the name of their value."""
+    """Key, properties with their types, and lookups under the name of their value property."""
     thing = named(document, "EntityType", "new_thing")
     assert thing.find(f"{EDM}Key/{EDM}PropertyRef").attrib == {"Name": "new_thingid"}  # type: ignore[union-attr]  # a None fails the test
     types = {item.get("Name"): item.get("Type") for item in thing.iter(f"{EDM}Property")}
@@ -42,7 +42,7 @@ def test_tables_are_entity_types_with_a_key(document: Element) -> None:
 
 
 def test_lookups_are_navigation_properties_in_both_directions(document: Element) -> None:
-    """The lookup points to its table and names the collection on the other side; polymorphic ones once per target."""
+    """The lookup refers to its table and names the collection of the other table; polymorphic ones once per target."""
     thing = named(document, "EntityType", "new_thing")
     parent = named(thing, "NavigationProperty", "new_ParentId")
     assert (parent.get("Type"), parent.get("Partner")) == ("mscrm.new_thing", "new_thing_children")
@@ -77,7 +77,7 @@ def test_the_container_has_sets_messages_and_imports(document: Element) -> None:
     assert ask.get("IsBound") == "true"
 
 
-def test_descriptions_come_only_when_asked_for() -> None:
+def test_descriptions_need_an_option() -> None:
     """`?annotations=true` adds permissions; the plain document is shorter."""
     plain, full = metadata_document(SCHEMA), metadata_document(SCHEMA, annotations=True)
     assert b"Org.OData.Core.V1.Permissions" not in plain

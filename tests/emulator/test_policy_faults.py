@@ -1,4 +1,4 @@
-"""The queue of faults, and the figures, without a server around them."""
+"""The queue of faults, and the statistics, without a server."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -35,8 +35,8 @@ def struck(faults: Faults, method: str = "GET", target: str = PATH) -> ServiceEr
     return None
 
 
-def test_faults_queue_up_and_the_first_match_is_used_first() -> None:
-    """Each is used for as many requests as asked, then the next comes."""
+def test_faults_are_queued_and_the_first_match_is_used_first() -> None:
+    """Each is used for the given number of requests, then the next one."""
     faults = queue(
         {"action": "status", "status": 503, "match": {"path": "contacts"}},
         {
@@ -80,8 +80,8 @@ def test_a_path_matches_as_part_of_path_and_query(match: dict[str, str], met: bo
     assert (struck(queue({"action": "status", "match": match}), target=PATH.replace("$", "%24")) is not None) is met
 
 
-def test_a_filter_looks_at_the_rows_of_the_body() -> None:
-    """A fault can be meant for the request that carries a certain row."""
+def test_the_filter_of_a_fault_matches_rows_of_the_body() -> None:
+    """A fault can apply to the request that contains a certain row."""
     faults = queue({"action": "drop_before", "match": {"filter": "name eq 'b' and _parentaccountid_value eq null"}})
     assert faults.take("POST", PATH, lambda: [{"name": "a"}]) is None
     fault = faults.take("POST", PATH, lambda: [{"name": "a"}, {"name": "B"}])
@@ -90,8 +90,8 @@ def test_a_filter_looks_at_the_rows_of_the_body() -> None:
         asyncio.run(fault.apply_before())
 
 
-def test_dropping_after_leaves_the_request_to_act() -> None:
-    """Nothing happens before, the connection goes after."""
+def test_dropping_after_executes_the_request() -> None:
+    """The request is executed, and then the connection is closed."""
     fault = queue({"action": "drop_after"}).take("POST", PATH, no_rows)
     assert fault is not None
     asyncio.run(fault.apply_before())
@@ -100,7 +100,7 @@ def test_dropping_after_leaves_the_request_to_act() -> None:
 
 
 def test_rows_are_refused_with_the_plug_ins_message() -> None:
-    """Every matching row fails until the fault is cleared, or as often as asked."""
+    """Every matching row fails until the fault is cleared, or the given number of times."""
     faults = queue({"action": "refuse_rows", "match": {"filter": "accountnumber eq 'A7'"}, "message": "No sevens."})
     check = faults.row_check("POST", PATH)
     assert check is not None
@@ -119,8 +119,8 @@ def test_rows_are_refused_with_the_plug_ins_message() -> None:
     assert once.row_check("POST", PATH) is None
 
 
-def test_an_operation_in_a_batch_meets_only_faults_that_name_a_path() -> None:
-    """A fault without a path is for the batch itself."""
+def test_only_faults_with_a_path_apply_to_an_operation_in_a_batch() -> None:
+    """A fault without a path applies to the batch itself."""
     faults = queue({"action": "status"}, {"action": "status", "status": 412, "match": {"path": "accounts"}})
     with pytest.raises(ServiceError) as caught:
         faults.take_inner("POST", PATH, no_rows)
@@ -144,8 +144,8 @@ def test_an_operation_in_a_batch_meets_only_faults_that_name_a_path() -> None:
         {"action": "refuse_rows", "match": {"filter": "name eq"}},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(given: object) -> None:
-    """A typing mistake in a test must not pass as no fault."""
+def test_an_invalid_fault_is_refused(given: object) -> None:
+    """A typing mistake in a test must be an error."""
     with pytest.raises(ServiceError) as caught:
         Faults(Collation()).add(given)
     assert caught.value.status == 400
@@ -155,8 +155,8 @@ def entry(kind: str, status: int = 204, code: str = "") -> LogEntry:
     return LogEntry(at=1.0, method="POST", path=PATH, kind=kind, status=status, milliseconds=2.0, code=code)
 
 
-def test_figures_add_up() -> None:
-    """Requests, rows, throttles, most in flight and writes per record."""
+def test_statistics_add_up() -> None:
+    """Requests, rows, throttles, the maximum of concurrent requests and writes per record."""
     stats = Stats()
     for _ in range(3):
         stats.arrived()
@@ -207,7 +207,7 @@ def test_figures_add_up() -> None:
         ("PUT", "accounts(1)/primarycontactid/$ref", "association"),
     ],
 )
-def test_requests_are_sorted_into_kinds(method: str, path: str, kind: str) -> None:
-    """The counters tell queries, writes, messages and metadata apart."""
+def test_requests_are_counted_by_kind(method: str, path: str, kind: str) -> None:
+    """The counters separate queries, writes, messages and metadata."""
     assert kind_of(method, path) == kind
     assert kind_of("PATCH", "accounts(1)", if_match=True) == "update"

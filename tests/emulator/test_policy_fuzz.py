@@ -1,4 +1,4 @@
-"""Requests at random: every one is answered, none with a failure of the emulator's own."""
+"""Random requests: every one is answered, and none with an internal error of the emulator."""
 
 import asyncio
 import random
@@ -88,7 +88,7 @@ CRITERIA: tuple[Any, ...] = (
 
 
 class Generator:
-    """Requests from one seed, about half of them nearly right."""
+    """Random requests from one seed, about half of them almost correct."""
 
     def __init__(self, schema: Schema, seed: int) -> None:
         self.schema = schema
@@ -112,7 +112,7 @@ class Generator:
         return body
 
     def related(self) -> dict[str, Any]:
-        """Related rows within a row, and lists of references, as they should be or nearly."""
+        """Related rows in a row, and lists of references, correct or almost correct."""
         pick = self.chance.choice
         inner = pick([*VALUES, {"lastname": "x"}, self.row(pick(TABLES)), {"Contact_Tasks": [{"subject": "x"}]}])
         name = pick(
@@ -128,7 +128,7 @@ class Generator:
         return {pick([name, f"{name}@odata.bind"]): listed}
 
     def body(self) -> bytes:
-        """A row, a bulk message, a reference or nonsense."""
+        """A row, a bulk message, a reference or an invalid value."""
         pick = self.chance.choice
         whole = pick(
             [
@@ -162,7 +162,7 @@ class Generator:
         return pick([text] * 9 + [b"{", b"", b"\xff", deep, b"--b\r\n" + text, self.batch(text)])
 
     def batch(self, body: bytes) -> bytes:
-        """A batch of a few operations, some of its pieces missing or doubled."""
+        """A batch of a few operations, with some parts missing or repeated."""
         pick = self.chance.choice
         pieces: list[bytes] = []
         for _ in range(self.chance.randint(0, 3)):
@@ -191,7 +191,7 @@ class Generator:
 async def answer(
     app: Application, token: str, request: tuple[str, str, str, bytes], *headers: tuple[str, str]
 ) -> tuple[int, bytes]:
-    """Send one request straight into the application and return status and body."""
+    """Send one request directly to the application and return status and body."""
     method, path, query, body = request
     sent: list[MutableMapping[str, Any]] = []
 
@@ -212,7 +212,7 @@ async def answer(
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_request_makes_the_emulator_fail(seed: int) -> None:
-    """Wrong names, types, methods and half bodies are refused; nothing is answered with 500 and nothing raises."""
+    """Wrong names, types, methods and incomplete bodies are refused; no answer is 500 and nothing raises."""
     options = Options.parse(["--limits", "none"])
     app = build_application(options)
     token = app.policies.authority.issue(options.client_id, "test")
@@ -234,7 +234,7 @@ def test_no_request_makes_the_emulator_fail(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_batch_makes_the_emulator_fail(seed: int) -> None:
-    """The same for operations within batches, whose pieces are missing or doubled."""
+    """The same for operations in batches with missing or repeated parts."""
     options = Options.parse(["--limits", "none"])
     app = build_application(options)
     token = app.policies.authority.issue(options.client_id, "test")

@@ -1,4 +1,4 @@
-"""Limits, faults and figures over real HTTP, as a client meets them."""
+"""Limits, faults and statistics over real HTTP."""
 
 import socket
 import threading
@@ -19,14 +19,14 @@ from tests.emulator.http_client import Client, waiting_client
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[RunningEmulator]:
-    """One server for the tests that do not need settings of their own."""
+    """One server for the tests that do not need their own settings."""
     with running() as one:
         yield one
 
 
 @pytest.fixture
 def client(emulator: RunningEmulator) -> Iterator[Client]:
-    """A signed-in client of an emptied server."""
+    """A client with a token and an empty server."""
     emulator.reset()
     with Client(emulator) as one:
         yield one
@@ -40,8 +40,8 @@ def error_of(answer: requests.Response) -> tuple[int, str, str]:
 # Faults
 
 
-def test_a_status_is_played_for_the_next_matching_requests(client: Client, emulator: RunningEmulator) -> None:
-    """Status, code, message and Retry-After come for as many matching requests as asked, and nothing is done."""
+def test_a_status_is_answered_to_the_next_matching_requests(client: Client, emulator: RunningEmulator) -> None:
+    """Status, code, message and Retry-After for the given number of matching requests, and nothing is executed."""
     emulator.faults(
         [
             {
@@ -60,16 +60,16 @@ def test_a_status_is_played_for_the_next_matching_requests(client: Client, emula
     assert client.names() == ["x"]
 
 
-def test_a_connection_dropped_before_leaves_nothing_done(client: Client, emulator: RunningEmulator) -> None:
-    """The client gets no answer, and the row is not there."""
+def test_a_connection_dropped_before_writes_nothing(client: Client, emulator: RunningEmulator) -> None:
+    """The client gets no answer, and the row does not exist."""
     emulator.faults([{"action": "drop_before", "match": {"method": "POST"}}])
     with pytest.raises(requests.ConnectionError):
         client.send("POST", "accounts", {"name": "x"})
     assert client.names() == []
 
 
-def test_a_connection_dropped_after_leaves_the_work_done(client: Client, emulator: RunningEmulator) -> None:
-    """The client gets no answer, and the row is there: a blind retry would make a second one."""
+def test_a_connection_dropped_after_has_written(client: Client, emulator: RunningEmulator) -> None:
+    """The client gets no answer, and the row exists: a simple retry would create a duplicate."""
     emulator.faults([{"action": "drop_after", "match": {"method": "POST"}}])
     with pytest.raises(requests.ConnectionError):
         client.send("POST", "accounts", {"name": "x"})
@@ -78,15 +78,15 @@ def test_a_connection_dropped_after_leaves_the_work_done(client: Client, emulato
     assert client.names() == ["x", "x"]
 
 
-def test_a_delay_holds_the_request_up(client: Client, emulator: RunningEmulator) -> None:
-    """The answer is right, and late."""
+def test_a_delay_delays_the_answer(client: Client, emulator: RunningEmulator) -> None:
+    """The answer is correct, and late."""
     emulator.faults([{"action": "delay", "seconds": 0.4}])
     begun = time.monotonic()
     assert client.send("GET", "WhoAmI").status_code == 200
     assert time.monotonic() - begun >= 0.4
 
 
-def test_a_deadlock_is_played_with_its_code(client: Client, emulator: RunningEmulator) -> None:
+def test_a_deadlock_is_answered_with_its_code(client: Client, emulator: RunningEmulator) -> None:
     """SQL's 1205 as the service reports it."""
     emulator.faults([{"action": "status", "code": "0x80044150"}])
     status, code, message = error_of(client.upsert([{"accountnumber": "1", "name": "x"}]))
@@ -95,7 +95,7 @@ def test_a_deadlock_is_played_with_its_code(client: Client, emulator: RunningEmu
     assert client.upsert([{"accountnumber": "1", "name": "x"}]).status_code == 204
 
 
-def test_an_expired_token_is_played_with_a_challenge(client: Client, emulator: RunningEmulator) -> None:
+def test_an_expired_token_is_answered_with_a_challenge(client: Client, emulator: RunningEmulator) -> None:
     """401 with `WWW-Authenticate`, then the token works again."""
     emulator.faults([{"action": "status", "status": 401}])
     answer = client.send("GET", "WhoAmI")
@@ -138,8 +138,8 @@ def test_rows_are_refused_wherever_they_are_written(client: Client, emulator: Ru
     assert client.names() == ["n10", "n5", "n6", "n8", "n9"]
 
 
-def test_faults_queue_up_and_the_first_match_goes_first(client: Client, emulator: RunningEmulator) -> None:
-    """Order of arrival decides; a path matches as part of path and query."""
+def test_faults_are_queued_and_the_first_match_is_used(client: Client, emulator: RunningEmulator) -> None:
+    """In the order in which they were added; a path matches as a part of path and query."""
     emulator.faults(
         [{"action": "status", "status": 503, "match": {"path": "$top=1"}}, {"action": "status", "status": 500}]
     )
@@ -148,8 +148,8 @@ def test_faults_queue_up_and_the_first_match_goes_first(client: Client, emulator
     assert answers == [500, 503, 502, 200]
 
 
-def test_a_fault_that_makes_no_sense_is_refused(emulator: RunningEmulator) -> None:
-    """A slip in a test is an error and not a fault that never strikes."""
+def test_an_invalid_fault_is_refused(emulator: RunningEmulator) -> None:
+    """A mistake in a test is an error and not a fault that never applies."""
     answer = requests.post(f"{emulator.base_url}/_emulator/faults", json={"action": "explode"}, timeout=30)
     assert answer.status_code == 400
 
@@ -157,8 +157,8 @@ def test_a_fault_that_makes_no_sense_is_refused(emulator: RunningEmulator) -> No
 # Limits
 
 
-def test_a_client_that_obeys_gets_through_without_growing_waits() -> None:
-    """Beyond the budget the client waits as told, and each wait is no longer than the window."""
+def test_a_client_that_obeys_succeeds_without_growing_waits() -> None:
+    """Over its budget the client waits for Retry-After, and no wait is longer than the window."""
     with running(limits="requests=10,window=1") as one, Client(one) as client:
         waits = waiting_client(client, "WhoAmI", 25)
         assert waits
@@ -166,8 +166,8 @@ def test_a_client_that_obeys_gets_through_without_growing_waits() -> None:
         assert one.stats()["throttles"]["total"] == len(waits)
 
 
-def test_a_client_that_hammers_waits_longer_and_longer() -> None:
-    """Ignored, Retry-After grows."""
+def test_a_client_that_ignores_retry_after_waits_longer_and_longer() -> None:
+    """Retry-After grows with each ignored wait."""
     with running(limits="requests=10,window=2") as one, Client(one) as client:
         for _ in range(10):
             assert client.send("GET", "WhoAmI").status_code == 200
@@ -190,8 +190,8 @@ def test_execution_time_of_the_time_model_counts() -> None:
         assert "limit of 200 milliseconds over time window of 60 seconds" in message
 
 
-def test_too_many_at_once_are_refused_at_once() -> None:
-    """The third request at the same time is refused, while the first two run on."""
+def test_too_many_concurrent_requests_are_refused_at_once() -> None:
+    """The third concurrent request is refused, and the first two continue."""
     with running(limits="concurrency=2", latency_ms=2000) as one, Client(one) as client:
         statuses: list[int] = []
 
@@ -210,8 +210,8 @@ def test_too_many_at_once_are_refused_at_once() -> None:
         assert one.stats()["in_flight"]["most"] == 3
 
 
-def test_answers_carry_the_limit_headers_and_cookies_pin_servers() -> None:
-    """What is left of the budget, per server; without cookies requests go round."""
+def test_answers_have_the_limit_headers_and_cookies_select_servers() -> None:
+    """The rest of the budget, per server; without cookies the servers take turns."""
     with running(limits="requests=8000", servers=2, dop=7) as one, Client(one) as client:
         first = client.send("GET", "WhoAmI")
         assert first.headers["x-ms-dop-hint"] == "7"
@@ -229,8 +229,8 @@ def test_answers_carry_the_limit_headers_and_cookies_pin_servers() -> None:
         assert left == {"7998", "7997", "7996", "7995"}
 
 
-def test_the_time_model_sets_a_ceiling() -> None:
-    """Latency once per request and time for each row: what takes how long can be said beforehand."""
+def test_the_time_model_limits_the_throughput() -> None:
+    """Latency once per request and time for each row: the duration can be calculated in advance."""
     with running(latency_ms=40, row_ms="upsert=2,read=0") as one, Client(one) as client:
         rows = [{"accountnumber": str(number), "name": "x"} for number in range(100)]
         begun = time.monotonic()
@@ -246,7 +246,7 @@ def test_the_time_model_sets_a_ceiling() -> None:
 
 
 def test_small_answers_do_not_wait_for_an_acknowledgement() -> None:
-    """Nagle's algorithm is off on every connection: it would hold the body back until its headers are acknowledged."""
+    """Nagle's algorithm is off on every connection: it would delay the body until its headers are acknowledged."""
     with accepting() as (server, address), socket.create_connection(address) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.recv(1) == b"H"  # it is accepted, and stays open
@@ -257,7 +257,7 @@ def test_small_answers_do_not_wait_for_an_acknowledgement() -> None:
 
 @contextmanager
 def accepting() -> Iterator[tuple[Server, tuple[str, int]]]:
-    """A server in this process, whose sockets can be looked at, and its address."""
+    """A server in this process with accessible sockets, and its address."""
     ready = threading.Event()
     server = Server(Options.parse(["--port", "0"]), lambda _: ready.set())
     thread = threading.Thread(target=server.run_here)
@@ -274,7 +274,7 @@ def accepting() -> Iterator[tuple[Server, tuple[str, int]]]:
 # Figures
 
 
-def test_the_figures_agree_with_the_clients_own_counts(client: Client, emulator: RunningEmulator) -> None:
+def test_the_statistics_are_equal_to_the_clients_own_counts(client: Client, emulator: RunningEmulator) -> None:
     """Requests by kind, method and status, rows by operation and writes per record."""
     client.sent = 0
     statuses: Counter[str] = Counter()
@@ -308,8 +308,8 @@ def test_the_figures_agree_with_the_clients_own_counts(client: Client, emulator:
     assert stats["in_flight"]["now"] == 0
 
 
-def test_the_log_tells_what_happened_to_each_request(client: Client, emulator: RunningEmulator) -> None:
-    """Method, path, status, error code and the fault that struck."""
+def test_the_log_has_the_result_of_each_request(client: Client, emulator: RunningEmulator) -> None:
+    """Method, path, status, error code and the applied fault."""
     emulator.faults([{"action": "drop_after"}])
     with pytest.raises(requests.ConnectionError):
         client.send("POST", "contacts", {"lastname": "x"})
@@ -321,8 +321,8 @@ def test_the_log_tells_what_happened_to_each_request(client: Client, emulator: R
     ]
 
 
-def test_reset_empties_rows_figures_and_faults(client: Client, emulator: RunningEmulator) -> None:
-    """A test starts from nothing."""
+def test_reset_removes_rows_statistics_and_faults(client: Client, emulator: RunningEmulator) -> None:
+    """Each test starts with an empty server."""
     client.send("POST", "accounts", {"name": "x"})
     emulator.faults([{"action": "status", "status": 503}])
     emulator.reset()

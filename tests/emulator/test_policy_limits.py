@@ -1,4 +1,4 @@
-"""Service protection on a simulated clock: who is refused, with which words, and for how long."""
+"""Service protection on a simulated clock: which requests are refused, with which message, and for how long."""
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +9,7 @@ from emulator.policies.timing import TimeModel
 
 
 class Clock:
-    """Time that passes when told to."""
+    """Time that only the test moves forward."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -33,7 +33,7 @@ def refusal(limits: Limits, user: str = "u", server: int = 0) -> ThrottledError:
 
 
 def test_requests_are_counted_in_a_sliding_window() -> None:
-    """The window slides: each request makes room for one again when it is as old as the window."""
+    """Each request leaves the count when it is as old as the window."""
     clock = Clock()
     limits = limits_of(clock, "requests=3,window=300")
     for _ in range(3):
@@ -64,8 +64,8 @@ def test_execution_time_is_counted_in_the_same_window() -> None:
     run(limits)
 
 
-def test_concurrency_is_refused_at_once_and_free_again_at_once() -> None:
-    """The 53rd request at the same time is refused; when one ends, another may come."""
+def test_concurrent_requests_over_the_limit_are_refused_until_one_ends() -> None:
+    """The 53rd concurrent request is refused; when one ends, another is accepted."""
     limits = limits_of(Clock(), "concurrency=52")
     running = [limits.admit("u", 0) for _ in range(52)]
     error = refusal(limits)
@@ -76,15 +76,15 @@ def test_concurrency_is_refused_at_once_and_free_again_at_once() -> None:
 
 
 def test_users_and_servers_have_their_own_budgets() -> None:
-    """A limit is one user's on one server."""
+    """A limit applies to one user on one server."""
     limits = limits_of(Clock(), "requests=1", servers=2)
     for user, server in (("a", 0), ("a", 1), ("b", 0)):
         run(limits, user, server)
         assert refusal(limits, user, server).status == 429
 
 
-def test_a_client_that_waits_as_told_is_never_told_to_wait_longer() -> None:
-    """Obeying Retry-After, every refusal names the wait of the window alone."""
+def test_a_client_that_obeys_retry_after_never_gets_a_longer_wait() -> None:
+    """Every refusal then has only the wait of the window."""
     clock = Clock()
     limits = limits_of(clock, "requests=10,window=30")
     waits: list[int] = []
@@ -100,7 +100,7 @@ def test_a_client_that_waits_as_told_is_never_told_to_wait_longer() -> None:
 
 
 def test_a_client_that_ignores_the_wait_waits_longer_each_time() -> None:
-    """Hammering makes Retry-After grow, and holds even after the window would have let the client in."""
+    """Retry-After grows, and the penalty continues after the window has free requests again."""
     clock = Clock()
     limits = limits_of(clock, "requests=10,window=30")
     for _ in range(10):
@@ -116,8 +116,8 @@ def test_a_client_that_ignores_the_wait_waits_longer_each_time() -> None:
     assert refusal(limits).wait > 20
 
 
-def test_requests_that_were_under_way_do_not_count_as_hammering() -> None:
-    """Fifty parallel requests refused at once have ignored nothing."""
+def test_requests_that_were_in_flight_do_not_count_as_ignored_waits() -> None:
+    """Fifty parallel requests that are refused at once have ignored no wait."""
     clock = Clock()
     limits = limits_of(clock, "requests=10,window=30")
     for _ in range(10):
@@ -146,7 +146,7 @@ def test_headers_show_what_is_left() -> None:
     assert limits.headers("u", 0)["x-ms-ratelimit-burst-remaining-xrm-requests"] == "8000"
 
 
-def test_the_affinity_cookie_pins_a_client_to_its_server() -> None:
+def test_the_affinity_cookie_selects_the_server() -> None:
     """Without the cookie servers take turns; with it the same one answers."""
     limits = limits_of(Clock(), "none", servers=3)
     assert sorted(limits.server_for({}) for _ in range(6)) == [0, 0, 1, 1, 2, 2]
@@ -156,8 +156,8 @@ def test_the_affinity_cookie_pins_a_client_to_its_server() -> None:
     assert "secure" not in limits.cookie(0, secure=False)
 
 
-def test_reset_forgives_everything_but_requests_under_way() -> None:
-    """A reset gives a full budget back."""
+def test_reset_clears_all_counts_except_requests_in_flight() -> None:
+    """A reset gives a full budget."""
     limits = limits_of(Clock(), "requests=1,concurrency=1")
     running = limits.admit("u", 0)
     limits.reset()
@@ -167,14 +167,14 @@ def test_reset_forgives_everything_but_requests_under_way() -> None:
 
 
 @pytest.mark.parametrize("text", ["requests", "speed=1", "requests=many"])
-def test_settings_that_make_no_sense_are_refused(text: str) -> None:
-    """Unknown names and values that are no numbers."""
+def test_invalid_settings_are_refused(text: str) -> None:
+    """Unknown names, and values that are no numbers."""
     with pytest.raises(ValueError):
         LimitSettings.parse(text)
 
 
 def test_no_limits_at_all() -> None:
-    """`none` admits whatever comes."""
+    """`none` accepts every request."""
     limits = limits_of(Clock(), "none")
     for _ in range(200):
         limits.admit("u", 0)
@@ -201,17 +201,17 @@ def test_the_time_model_charges_requests_and_rows() -> None:
     clients=st.integers(1, 4),
     pauses=st.lists(st.floats(0, 3), min_size=20, max_size=80),
 )
-def test_no_window_holds_more_than_its_budget_and_obedience_is_never_punished(
+def test_no_window_has_more_than_its_budget_and_obeying_clients_get_no_penalty(
     budget: int, window: int, clients: int, pauses: list[float]
 ) -> None:
-    """However requests arrive, no window admits more than its budget, and who waits as told waits no window longer."""
+    """For any sequence of requests; a client that obeys Retry-After waits no longer than one window."""
     clock = Clock()
     limits = limits_of(clock, f"requests={budget},window={window}")
     admitted: list[float] = []
     waits: list[int] = []
     free_at = [clock.now] * clients
     for turn, pause in enumerate(pauses):
-        clock.now = max(clock.now, *free_at) + pause  # Everyone who was told to wait has waited.
+        clock.now = max(clock.now, *free_at) + pause  # Every client that got Retry-After has waited.
         try:
             run(limits)
             admitted.append(clock.now)

@@ -67,7 +67,7 @@ def test_restrict_refuses_the_deletion_and_changes_nothing(client: Client) -> No
     assert client.send("DELETE", f"new_parents({parent})").status_code == 204
 
 
-def test_a_row_that_goes_itself_does_not_restrict(client: Client) -> None:
+def test_a_row_that_is_deleted_too_does_not_restrict(client: Client) -> None:
     """Its other lookup cascades from the same parent."""
     parent = made(client, "new_parents", new_name="P")
     child = _child(client, CascadeId=parent, RestrictId=parent)
@@ -75,7 +75,7 @@ def test_a_row_that_goes_itself_does_not_restrict(client: Client) -> None:
     assert not _exists(client, f"new_childs({child})")
 
 
-def test_a_restriction_below_a_cascade_counts(client: Client) -> None:
+def test_a_restriction_below_a_cascade_applies(client: Client) -> None:
     """A -> B cascades, and a child restricts the deletion of B: A stays."""
     first = made(client, "new_parents", new_name="A")
     second = made(client, "new_parents", new_name="B", **{"new_NextId@odata.bind": f"new_parents({first})"})
@@ -104,8 +104,8 @@ def test_each_target_of_a_polymorphic_lookup_has_its_own_behaviour(client: Clien
     assert not _exists(client, f"new_childs({first})")
 
 
-def test_accounts_delete_as_the_reference_pages_say(client: Client) -> None:
-    """Contacts, tasks and opportunities of the customer go; child accounts lose their parent."""
+def test_deleting_an_account_follows_the_reference_pages(client: Client) -> None:
+    """Contacts, tasks and opportunities of the customer are deleted; child accounts lose their parent."""
     account = made(client, "accounts", name="A")
     bound = {"parentcustomerid_account@odata.bind": f"accounts({account})"}
     contact = made(client, "contacts", lastname="L", **bound)
@@ -125,7 +125,7 @@ def test_accounts_delete_as_the_reference_pages_say(client: Client) -> None:
         assert client.send("GET", path).json()["_parentaccountid_value"] is None
 
 
-def test_a_currency_in_use_stays(client: Client) -> None:
+def test_a_currency_in_use_cannot_be_deleted(client: Client) -> None:
     """Its relationships restrict."""
     currency = made(client, "transactioncurrencies", currencyname="E", isocurrencycode="EUR", currencysymbol="€")
     bound = {"transactioncurrencyid@odata.bind": f"transactioncurrencies({currency})"}
@@ -136,7 +136,7 @@ def test_a_currency_in_use_stays(client: Client) -> None:
 
 
 def test_deletions_of_children_are_tracked_and_counted(client: Client, emulator: RunningEmulator) -> None:
-    """A cascade shows in the delta of the child's table and in the figures."""
+    """They are in the delta of the table of the children and in the statistics."""
     parent = made(client, "new_parents", new_name="P")
     child = _child(client, CascadeId=parent)
     first = client.send("GET", "new_childs?$select=new_name", Prefer="odata.track-changes").json()
@@ -194,7 +194,7 @@ def _owner(client: Client, path: str) -> str:
     return str(client.send("GET", f"{path}?$select=_ownerid_value").json()["_ownerid_value"])
 
 
-def test_an_assignment_goes_down_the_relationships(client: Client) -> None:
+def test_an_assignment_follows_the_relationships(client: Client) -> None:
     """Cascade assigns all children, Active the active ones, UserOwned those of the old owner; the others stay."""
     old, new, other = _user(client), _user(client), _user(client)
     mine = {"ownerid@odata.bind": f"systemusers({old})"}
@@ -299,10 +299,10 @@ CHILDREN = st.lists(
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edges=EDGES, children=CHILDREN, first=st.integers(0, 5))
-def test_random_graphs_end_as_the_rules_say(
+def test_deletions_in_random_graphs_follow_the_rules(
     emulator: RunningEmulator, edges: list[tuple[int, str, int]], children: list[tuple[str, int]], first: int
 ) -> None:
-    """A deletion in a random graph leaves the rows and lookups that a plain computation leaves."""
+    """The remaining rows and lookups are equal to those of a simple computation."""
     emulator.reset()
     with Client(emulator) as client:
         rows = [made(client, "new_parents", new_name=str(number)) for number in range(6)]

@@ -78,7 +78,7 @@ def test_relationships_by_kind_and_by_name(client: Client) -> None:
     assert client.send("GET", f"{CASTS}.NothingMetadata").status_code == 404
 
 
-def test_intersect_tables_say_so(client: Client) -> None:
+def test_intersect_tables_are_marked(client: Client) -> None:
     """`IsIntersect`, no primary name, the set, and the relationship."""
     found = _rows(client, "EntityDefinitions?$filter=IsIntersect eq true&$select=LogicalName,EntitySetName")
     sets = {one["LogicalName"]: one["EntitySetName"] for one in found}
@@ -161,8 +161,8 @@ def test_a_created_lookup_has_its_behaviour(client: Client) -> None:
     assert "new_PartnerId" in answer.text
 
 
-def test_a_deleted_table_takes_its_relationships_along(client: Client) -> None:
-    """Its many-to-many relationships and their pairs, too."""
+def test_a_deleted_table_loses_its_relationships(client: Client) -> None:
+    """Its many-to-many relationships and their pairs are deleted too."""
     parent, account = made(client, "new_parents"), made(client, "accounts", name="A")
     answer = client.send(
         "POST", f"new_parents({parent})/new_parent_account/$ref", {"@odata.id": f"accounts({account})"}

@@ -118,8 +118,8 @@ def test_intersect_sets_are_read_only(client: Client) -> None:
     assert client.send("GET", row).status_code == 200
 
 
-def test_a_deleted_row_leaves_its_pairs(client: Client) -> None:
-    """The pairs of both ends go with it, and the other rows stay."""
+def test_a_deleted_row_loses_its_pairs(client: Client) -> None:
+    """The pairs on both sides are deleted, and the other rows stay."""
     account, first, second = made(client, "accounts"), made(client, "leads"), made(client, "leads")
     for lead in (first, second):
         _associate(client, f"accounts({account})/{PAIRS}", f"leads({lead})")
@@ -198,7 +198,7 @@ def test_members_of_a_team_are_pairs(client: Client) -> None:
     assert [row["systemuserid"] for row in rows] == [user]
 
 
-def test_members_come_and_go_by_action(client: Client) -> None:
+def test_members_are_added_and_removed_by_actions(client: Client) -> None:
     """`AddMembersTeam` adds users that are not there yet, by either key; `RemoveMembersTeam` removes them."""
     team = made(client, "teams", name="T")
     users = sorted(made(client, "systemusers", lastname=name) for name in "ABC")

@@ -60,7 +60,7 @@ def test_a_row_is_created_with_its_relations(client: Client, emulator: RunningEm
 
 
 def test_a_deep_insert_is_all_or_nothing(client: Client) -> None:
-    """An error in the last row takes back the first."""
+    """An error in the last row rolls back the first."""
     body = {"name": "A", "primarycontactid": {"lastname": "P"}, "contact_customer_accounts": [{"lastname": "x" * 51}]}
     assert error(client.send("POST", "accounts", body)) == (400, "0x80044331")
     assert client.send("GET", "accounts").json()["value"] == []
@@ -82,8 +82,8 @@ def test_a_deep_insert_is_all_or_nothing(client: Client) -> None:
         ({"nothings": [{}]}, (400, "0x0")),
     ],
 )
-def test_what_is_no_relation_is_refused(client: Client, body: dict[str, Any], expected: tuple[int, str]) -> None:
-    """Names are exact, and lists and objects stand where the relationship has them; no row is left."""
+def test_invalid_relations_are_refused(client: Client, body: dict[str, Any], expected: tuple[int, str]) -> None:
+    """Names are exact, and lists and objects are where the relationship has them; no row is created."""
     assert error(client.send("POST", "accounts", {"name": "A", **body})) == expected
     assert client.send("GET", "accounts").json()["value"] == []
 
@@ -269,7 +269,7 @@ def _owner(client: Client, kind: str) -> tuple[str, str]:
         ("nobody", (404, "0x80040217")),
     ],
 )
-def test_who_cannot_own_rows(client: Client, kind: str, expected: tuple[int, str]) -> None:
+def test_users_and_teams_that_cannot_own_rows(client: Client, kind: str, expected: tuple[int, str]) -> None:
     """On create, on update and in a bulk message; the row keeps its owner."""
     entity_set, owner = _owner(client, kind)
     bound = {"ownerid@odata.bind": f"{entity_set}({owner})"}
@@ -293,8 +293,8 @@ def test_a_user_who_is_disabled_later_keeps_the_rows(client: Client) -> None:
     assert client.send("GET", f"accounts({account})").json()["_ownerid_value"] == user
 
 
-def test_a_team_with_rows_stays(client: Client) -> None:
-    """Its rows are assigned first."""
+def test_a_team_that_owns_rows_cannot_be_deleted(client: Client) -> None:
+    """Its rows must be assigned first."""
     team, user = made(client, "teams", name="T"), made(client, "systemusers", lastname="U")
     account = made(client, "accounts", name="A", **{"ownerid@odata.bind": f"teams({team})"})
     answer = client.send("DELETE", f"teams({team})")

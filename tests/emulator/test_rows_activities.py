@@ -241,7 +241,7 @@ def test_a_bulk_message_writes_parties(client: Client) -> None:
     assert [_parties(client, "emails", one) for one in made] == [[], [(2, bert)]]
 
 
-def test_parties_outlive_their_row_but_not_their_activity(client: Client) -> None:
+def test_parties_stay_without_their_row_but_not_without_their_activity(client: Client) -> None:
     """A deleted contact leaves the party, marked as deleted and with its address."""
     anna = _contact(client, "Anna", emailaddress1="anna@x.example")
     email = _made(client, "emails", subject="E", email_activity_parties=[_party(anna, 2)])
@@ -277,7 +277,7 @@ def test_the_table_of_all_activities_shows_each(client: Client) -> None:
     assert [row["subject"] for row in (*pages["value"], *rest["value"])] == ["Email", "New_Visit", "Task"]
 
 
-def test_a_custom_activity_joins_the_others(client: Client) -> None:
+def test_a_custom_activity_is_an_activity(client: Client) -> None:
     """Its lookups have the table's name at the end, and it can be regarding a custom table."""
     project, contact = _made(client, "new_projects", new_name="P"), _contact(client, "C")
     visit = _made(
@@ -316,7 +316,7 @@ def test_notes_belong_to_rows_of_tables_with_notes(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("body", "size"), [("YQ==", 1), ("YWI=", 2), ("YWJj", 3), (None, None)])
-def test_a_note_knows_the_size_of_its_file(client: Client, body: str | None, size: int | None) -> None:
+def test_a_note_has_the_size_of_its_file(client: Client, body: str | None, size: int | None) -> None:
     note = _made(client, "annotations", subject="N", filename="a.txt", mimetype="text/plain", documentbody=body)
     row = client.send("GET", f"annotations({note})?$select=isdocument,filesize,documentbody").json()
     assert (row["isdocument"], row["filesize"], row["documentbody"]) == (size is not None, size, body)
@@ -342,7 +342,7 @@ def test_tables_have_the_entity_set_names_of_the_reference(client: Client, table
     assert client.send("GET", f"{entity_set}?$top=1").status_code == 200
 
 
-def test_the_metadata_tells_activities_and_parties_apart(client: Client) -> None:
+def test_the_metadata_marks_activities_and_parties(client: Client) -> None:
     query = "EntityDefinitions?$select=LogicalName,IsActivity,IsActivityParty,HasActivities,HasNotes"
     rows = {row["LogicalName"]: row for row in client.send("GET", query).json()["value"]}
     names = ("IsActivity", "IsActivityParty", "HasActivities", "HasNotes")

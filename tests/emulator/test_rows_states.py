@@ -149,7 +149,7 @@ def test_inactive_rows_can_be_changed(client: Client) -> None:
         ("salesorders", 3, "0x80040233", "use the FulfillSalesOrderRequest message instead."),
     ],
 )
-def test_closing_states_need_their_message(client: Client, entity_set: str, state: int, code: str, text: str) -> None:
+def test_closing_states_need_their_action(client: Client, entity_set: str, state: int, code: str, text: str) -> None:
     """An update does not set them, whether with a status or without."""
     row = _case(client) if entity_set == "incidents" else _made(client, entity_set, name="R")
     status, found, message = _error(client.send("PATCH", f"{entity_set}({row})", {"statecode": state}))
@@ -192,7 +192,7 @@ def test_a_closed_lead_is_not_closed_again(client: Client) -> None:
 
 @pytest.mark.parametrize("entity_set", ["quotes", "salesorders", "invoices"])
 def test_quotes_orders_and_invoices_are_read_only_unless_in_their_first_state(client: Client, entity_set: str) -> None:
-    """The way out is to reopen the row, to change it and to close it again."""
+    """To change the row, reopen it, change it and close it again."""
     row = _made(client, entity_set, name="R")
     state = 2 if entity_set == "invoices" else 1
     path = f"{entity_set}({row})"
@@ -356,8 +356,8 @@ def _change_set(client: Client, emulator: RunningEmulator, posts: list[tuple[str
     return client.session.post(url, data="\r\n".join(lines).encode(), headers=headers, timeout=60).status_code
 
 
-def test_a_closing_action_meets_the_faults_of_rows(client: Client, emulator: RunningEmulator) -> None:
-    """A plug-in that refuses the closed row leaves it open, and no activity."""
+def test_the_faults_of_rows_apply_to_a_closing_action(client: Client, emulator: RunningEmulator) -> None:
+    """If a plug-in refuses the closed row, the row stays open, and no activity is created."""
     row = _made(client, "opportunities", name="O")
     emulator.faults([{"action": "refuse_rows", "match": {"filter": "statecode eq 1"}, "message": "Not now."}])
     assert _error(_win(client, row)) == (400, "0x80040265", "Not now.")
@@ -396,7 +396,7 @@ def test_enforced_transitions_allow_only_what_they_list(client: Client) -> None:
         ({1: [6]}, "reopen", {"statecode": 0}, "0x8004f856"),
     ],
 )
-def test_cases_have_errors_of_their_own_for_transitions(
+def test_cases_have_their_own_errors_for_transitions(
     tmp_path: Path, allowed: dict[int, list[int]], kind: str, body: dict[str, int], code: str
 ) -> None:
     """Also CloseIncident follows the transitions."""
@@ -443,7 +443,7 @@ def test_states_are_described_in_the_metadata(client: Client) -> None:
     )
 
 
-def test_transitions_survive_the_way_through_entity_definitions(client: Client, tmp_path: Path) -> None:
+def test_transitions_are_exported_and_imported_with_entity_definitions(client: Client, tmp_path: Path) -> None:
     """An emulator that is started with this one's metadata enforces the same transitions."""
     path = "EntityDefinitions(LogicalName='new_step')"
     content = client.send("GET", f"{path}?$expand=Attributes,Keys,ManyToOneRelationships").json()
@@ -461,8 +461,8 @@ def test_transitions_survive_the_way_through_entity_definitions(client: Client, 
         assert other.send("PATCH", f"new_steps({row})", {"statuscode": 3}).status_code == 204
 
 
-def test_sales_follow_their_customer_and_opportunity(client: Client) -> None:
-    """Quotes and cases go with their account; orders and invoices keep it (the relationships of the reference)."""
+def test_deleting_a_customer_follows_the_relationships_of_sales(client: Client) -> None:
+    """Quotes and cases are deleted too; orders and invoices prevent it (the relationships of the reference)."""
     account = _made(client, "accounts", name="A")
     bind = {"customerid_account@odata.bind": f"/accounts({account})"}
     row = _made(client, "opportunities", name="O", **bind)
