@@ -1,4 +1,4 @@
-"""What the tests of sources share: a way to write a file and load it."""
+"""Shared by the tests of sources: a function that writes a file and loads it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def described(path: str, columns: Sequence[str] = ("A", "B", "C"), **options: An
 
 
 def load_source(source: DelimitedSource, *, in_place: bool = True) -> Loaded:
-    """Rows and errors, both in order."""
+    """Rows and errors, both ordered."""
     opened = open_source(source, SourceContext())
     with Workspace.open(readable=opened.readable if in_place else ()) as workspace:
         opened.load(workspace)

@@ -19,7 +19,7 @@ CHANGED = r"changed while it was read.*nothing is written"
 
 
 class Changing(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """A storage in which somebody writes a file anew, or removes it, as soon as it is opened."""
+    """A storage in which another program rewrites or removes a file as soon as it is opened."""
 
     protocol = "changing"
     cachable = False
@@ -45,7 +45,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.mark.parametrize("action", ["write", "remove"])
 def test_a_remote_file_that_changes_ends_the_run(kind: Kind, tmp_path: Path, action: str) -> None:
-    """By its version (ETag, size or time) as its storage tells it."""
+    """By its version (ETag, size or time) in its storage."""
     path = tmp_path / f"source{kind.ending}"
     kind.write(path, rows(3))
     definition = defined(kind, path)
@@ -58,7 +58,7 @@ def test_a_remote_file_that_changes_ends_the_run(kind: Kind, tmp_path: Path, act
 
 
 def test_a_remote_file_that_stays_is_read(kind: Kind, tmp_path: Path) -> None:
-    """The same storage, when nobody writes."""
+    """The same storage without a change."""
     path = tmp_path / f"source{kind.ending}"
     kind.write(path, rows(3))
     source = defined(kind, path).source.model_copy(update={"path": f"changing://{path}"})
@@ -72,7 +72,7 @@ def test_a_remote_file_that_stays_is_read(kind: Kind, tmp_path: Path) -> None:
 def test_a_file_that_changes_between_its_description_and_its_reading_ends_the_run(
     tmp_path: Path, *, in_place: bool
 ) -> None:
-    """Parquet files are looked at before any row is read: another program may have written them since then."""
+    """The schema of Parquet files is read before the rows: another program may write them in between."""
     kind = KINDS["parquet"]
     path = tmp_path / "source.parquet"
     kind.write(path, rows(3))

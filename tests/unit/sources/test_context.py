@@ -1,4 +1,4 @@
-"""What a source is given beside its definition."""
+"""What a source gets besides its definition."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.sources import SourceContext
 
 
 def test_the_composition_root_gives_parameters_secrets_and_the_time(tmp_path: Path) -> None:
-    """A reference is read when it is asked for; its value is not in the context's text."""
+    """A reference is resolved when it is used; the text of the context does not contain its value."""
     settings = Settings.load({"STATE_STORE": f"sqlite:///{tmp_path / 'state.db'}"})
     wiring = Wiring(settings, lambda: {"DATABASE_PASSWORD": "open sesame"})
     context = wiring.source_context({"day": 5})
@@ -27,7 +27,7 @@ def test_the_composition_root_gives_parameters_secrets_and_the_time(tmp_path: Pa
 
 @pytest.mark.parametrize("site", ["", "app"])
 def test_a_deployed_app_limits_the_hosts_of_sources(tmp_path: Path, site: str) -> None:
-    """To those of the setting; definitions, whose place is a setting itself, are read from anywhere."""
+    """To those of the setting; definitions are read from anywhere, because their place is a setting too."""
     values = {"STATE_STORE": f"sqlite:///{tmp_path / 'state.db'}", "SOURCE_HOSTS": "api.example.com"}
     wiring = Wiring(Settings.load(values), lambda: {"WEBSITE_SITE_NAME": site})
     reach = wiring.source_context({}).reach
@@ -36,14 +36,14 @@ def test_a_deployed_app_limits_the_hosts_of_sources(tmp_path: Path, site: str) -
     assert wiring.open_url("memory://a")[1] == "/a"
 
 
-def test_a_context_without_secrets_says_so() -> None:
-    """In a tool that reads files alone."""
+def test_a_context_without_secrets_raises_a_clear_error() -> None:
+    """For tools that only read files."""
     with pytest.raises(UserError, match="no place to read it from"):
         SourceContext().secret(EnvironmentSecret(env="X"))
 
 
 def test_the_composition_root_gives_the_connections_of_the_folder(tmp_path: Path) -> None:
-    """By name; one that is missing is told with those that there are."""
+    """By name; the message about a missing one lists the existing ones."""
     (tmp_path / "erp.yaml").write_text("kind: connection\nname: erp\ntype: sql\nurl: {env: ERP_URL}\n", "utf-8")
     context = Wiring(Settings.load({"SYNC_DEFINITIONS": str(tmp_path)}), dict).source_context({})
     found = context.connection("erp")
@@ -53,8 +53,8 @@ def test_the_composition_root_gives_the_connections_of_the_folder(tmp_path: Path
         context.connection("epr")
 
 
-def test_a_context_without_environments_says_so() -> None:
-    """In a tool that reads files alone."""
+def test_a_context_without_environments_raises_a_clear_error() -> None:
+    """For tools that only read files."""
     source = DynamicsSource(type="dynamics", entity="account")
     with pytest.raises(UserError, match="there is no client for it"):
         SourceContext().open_tables(source)

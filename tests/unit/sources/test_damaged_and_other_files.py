@@ -1,4 +1,4 @@
-"""Files that are damaged, cut short, or something else than their name says; and a disk that is full."""
+"""Files that are damaged, truncated or not of the kind in their name; and a full disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PACKED = gzip.compress(TEXT, mtime=0)
 
 
 def changed(data: bytes, place: int) -> bytes:
-    """The same bytes but one bit."""
+    """The same bytes with one changed bit."""
     return data[:place] + bytes([data[place] ^ 1]) + data[place:][1:]
 
 
@@ -44,7 +44,7 @@ DAMAGED = {
 @pytest.mark.parametrize("kind", DAMAGED)
 @pytest.mark.parametrize("place", ["in place", "copied", "remote"])
 def test_a_damaged_gzip_file_is_refused(tmp_path: Path, kind: str, place: str) -> None:
-    """Wherever it is: not a row of it counts."""
+    """Wherever the damage is: none of its rows is used."""
     data, message = DAMAGED[kind]
     (tmp_path / "a.csv.gz").write_bytes(data)
     fsspec.filesystem("memory").pipe("/damaged/a.csv.gz", data)
@@ -54,15 +54,15 @@ def test_a_damaged_gzip_file_is_refused(tmp_path: Path, kind: str, place: str) -
 
 
 def test_damage_anywhere_in_a_gzip_file_is_found(load: Load) -> None:
-    """One bit is enough."""
+    """One changed bit is enough."""
     some = random.Random(1)
     for place in [some.randrange(20, len(PACKED) - 8) for _ in range(25)]:
         with pytest.raises(UserError, match=r"damaged|before its compressed data does|something else follows"):
             load(changed(PACKED, place), "a.csv.gz")
 
 
-def test_a_gzip_file_may_have_several_parts_and_zeros_behind(load: Load) -> None:
-    """As tools that append or work in parallel write it."""
+def test_a_gzip_file_may_have_several_parts_and_trailing_zeros(load: Load) -> None:
+    """Tools that append or work in parallel write such files."""
     parts = gzip.compress(b"A,B,C\n1,2,3\n", mtime=0) + gzip.compress(b"4,5,6\n", mtime=0) + bytes(512)
     assert load(parts, "a.csv.gz") == ([(1, "1", "2", "3"), (2, "4", "5", "6")], [])
 
@@ -85,8 +85,8 @@ def zstd(tmp_path: Path) -> Callable[[str], bytes]:
     return packed
 
 
-def test_a_zstd_file_that_is_cut_short_is_refused(load: Load, zstd: Callable[[str], bytes]) -> None:
-    """Its reader does not tell."""
+def test_a_truncated_zstd_file_is_refused(load: Load, zstd: Callable[[str], bytes]) -> None:
+    """Its reader does not report this."""
     data = zstd(TEXT.decode())
     assert len(load(data, "a.csv.zst")[0]) == 20_000
     for end in (5, 20, len(data) // 2, len(data) - 4, len(data) - 1):
@@ -97,7 +97,7 @@ def test_a_zstd_file_that_is_cut_short_is_refused(load: Load, zstd: Callable[[st
 
 
 def test_line_ends_of_a_zstd_file_are_kept_or_it_is_refused(load: Load, zstd: Callable[[str], bytes]) -> None:
-    """It is decompressed line by line; a value never changes on the way."""
+    """It is decompressed line by line; a value never changes."""
     assert load(zstd('A,B,C\r\n1,"2\r\n",3\r\n'), "a.csv.zst") == ([(1, "1", "2\r\n", "3")], [])
     assert load(zstd('A,B,C\n1,"2\n",3\n'), "b.csv.zst") == ([(1, "1", "2\n", "3")], [])
     for mixed in ('A,B,C\n1,"2\r\n",3\n', 'A,B,C\r\n1,"2\n",3\r\n', 'A,B,C\n1,"2\r",3\n'):
@@ -139,14 +139,14 @@ def parquet(folder: Path) -> bytes:
     ],
 )
 def test_binary_data_is_recognised(load: Load, data: bytes, kind: str, *, header: bool) -> None:
-    """Under the name of a text file, with a header or without."""
+    """In a file with the name of a text file, with a header or without."""
     with pytest.raises(UserError) as caught:
         load(data, header=header, encoding="windows-1252")
     assert f"a.csv is not delimited text: by its content it is {kind}" in caught.value.message
 
 
 def test_a_parquet_file_is_recognised(load: Load, tmp_path: Path) -> None:
-    """Also when a text begins like one, it is none."""
+    """A text that begins like a Parquet file is still text."""
     with pytest.raises(
         UserError, match=r"by its content it is a Parquet file; write type: parquet, or export it as delimited text"
     ):
@@ -155,13 +155,13 @@ def test_a_parquet_file_is_recognised(load: Load, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_compressed_twice_is_recognised(load: Load) -> None:
-    """The content of a gzip file is looked at, too."""
+    """The content of a gzip file is checked too."""
     with pytest.raises(UserError, match="by its content it is a gzip file"):
         load(gzip.compress(PACKED), "a.csv.gz")
 
 
 def test_zero_bytes_in_the_data_are_no_other_encoding(load: Load) -> None:
-    """They are values, however odd."""
+    """They are values."""
     assert load("A,B,C\n\0,\0,3\n") == ([(1, "\0", "\0", "3")], [])
 
 

@@ -1,4 +1,4 @@
-"""Delimited files of every make, clean and broken."""
+"""Delimited files of all kinds, correct and malformed."""
 
 from __future__ import annotations
 
@@ -85,17 +85,17 @@ BROKEN = "Malformed Row"
         ('A\n1\n\n"2"x\n3\n', {"columns": ("A",)}, [1, 3], [2]),
     ],
 )
-def test_a_malformed_row_costs_no_other_row(
+def test_a_malformed_row_affects_no_other_row(
     load: Any, data: str, options: dict[str, Any], rows: list[int], bad: list[int]
 ) -> None:
-    """Too few or too many fields, quotes left open or broken: reported under its number, the rest is loaded."""
+    """Too few or too many fields, unclosed or misplaced quotes: reported with the row number; the others are loaded."""
     found, errors = load(data, **options)
     assert [row for row, *_ in found] == rows
     assert [(row, error) for row, error, _ in errors] == [(row, BROKEN) for row in bad]
 
 
 def test_messages_about_malformed_rows_say_what_is_wrong(load: Any) -> None:
-    """How many fields there are, or that quotes do not pair; never the row itself."""
+    """The number of fields, or unpaired quotes; never the content of the row."""
     _, errors = load('A,B,C\n1,2\n"x,y,z\n')
     assert [message for *_, message in errors] == [
         "2 fields instead of 3 (line 2 of a.csv)",
@@ -103,8 +103,8 @@ def test_messages_about_malformed_rows_say_what_is_wrong(load: Any) -> None:
     ]
 
 
-def test_what_a_malformed_file_holds_besides_is_loaded_to_the_letter(load: Any) -> None:
-    """The slow way reads as the fast one does: quotes, line breaks, blanks around quotes, mixed line ends."""
+def test_the_correct_rows_of_a_malformed_file_are_loaded_exactly(load: Any) -> None:
+    """The slow parser reads like the fast one: quotes, line breaks, spaces around quotes, mixed line ends."""
     rows, errors = load('A,B,C\r\n1, "2, ""x""" ,a"b\n4,5\r\n" 4 ","\r\n",\u2028\n')
     assert rows == [(1, "1", '2, "x"', 'a"b'), (3, " 4 ", "\r\n", "\u2028")]
     assert [row for row, *_ in errors] == [2]
@@ -121,13 +121,13 @@ def test_both_parsers_give_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read_in_place_is_copied(tmp_path: Path) -> None:
-    """The same rows come out."""
+    """The rows are the same."""
     (tmp_path / "a.csv").write_text("A,B,C\n1,2,3\n")
     assert load_source(described(str(tmp_path / "a.csv")), in_place=False) == ONE
 
 
-def test_rows_are_numbered_on_from_file_to_file(tmp_path: Path) -> None:
-    """Files come in the order of their names; each has its own header; malformed rows keep their numbers."""
+def test_row_numbers_continue_from_file_to_file(tmp_path: Path) -> None:
+    """Files in the order of their names; each has its own header; malformed rows keep their numbers."""
     (tmp_path / "x2.csv").write_text("C,B,A\n9,8,7\n")
     (tmp_path / "x1.csv").write_text("A,B,C\n1,2,3\n1,2\n")
     rows, errors = load_source(described(str(tmp_path / "x*.csv")))
@@ -143,7 +143,7 @@ def test_a_last_row_that_is_malformed_counts_for_the_next_file(tmp_path: Path) -
     assert ([row for row, *_ in rows], [row for row, *_ in errors]) == ([3], [1, 2])
 
 
-def test_parameters_stand_in_paths(tmp_path: Path) -> None:
+def test_parameters_can_be_in_paths(tmp_path: Path) -> None:
     """As plain text."""
     (tmp_path / "20240131.csv").write_text("A,B,C\n1,2,3\n")
     opened = open_source(described(f"{tmp_path}/@day.csv"), SourceContext(parameters={"day": 20240131}))
@@ -151,7 +151,7 @@ def test_parameters_stand_in_paths(tmp_path: Path) -> None:
 
 
 def test_compressed_files(tmp_path: Path, load: Any) -> None:
-    """Gzip and zstd are told by the name's ending; line breaks within quotes survive."""
+    """The file extension shows gzip and zstd; line breaks within quotes are kept."""
     assert load(gzip.compress(b'A,B,C\n1,"2\n",3\n', mtime=0), "a.csv.gz") == ([(1, "1", "2\n", "3")], [])
     packed = tmp_path / "a.csv.zst"
     duckdb.connect().execute(f"COPY (SELECT 1 AS A, '2\n' AS B, 3 AS C) TO '{packed}' (FORMAT csv, COMPRESSION zstd)")
@@ -161,7 +161,7 @@ def test_compressed_files(tmp_path: Path, load: Any) -> None:
 
 
 def test_remote_files() -> None:
-    """An fsspec URL, one file or a pattern, packed or not."""
+    """An fsspec URL, one file or a pattern, compressed or not."""
     memory = fsspec.filesystem("memory")
     memory.pipe("/in/a.csv", b"A,B,C\n1,2,3\n")
     memory.pipe("/in/b.csv.gz", gzip.compress(b"A,B,C\n4,5,6\n7,8\n", mtime=0))
@@ -225,14 +225,14 @@ def test_a_file_that_cannot_be_loaded(
 
 
 def test_all_missing_columns_are_named_at_once(load: Any) -> None:
-    """One run shows every one of them."""
+    """One run reports all of them."""
     with pytest.raises(UserError) as caught:
         load("A,B\n1,2\n", columns=("X", "A", "Y"))
     assert caught.value.message.count("has no column") == 2
 
 
-def test_a_byte_that_does_not_belong_is_found_behind_the_first_block(load: Any) -> None:
-    """Offset and line hold for large files, also where a character lies across two blocks."""
+def test_an_invalid_byte_is_found_after_the_first_block(load: Any) -> None:
+    """Offset and line are correct for large files, also if a character is divided between two blocks."""
     good = "A,B,C\n" + "é,ß,3\n" * 300_000
     with pytest.raises(UserError, match=f"offset {len(good.encode()):,} \\(line 300,002\\)"):
         load(good.encode() + b"\xff,5,6\n")
@@ -248,22 +248,22 @@ def test_a_byte_that_does_not_belong_is_found_behind_the_first_block(load: Any) 
         ("nonsense://bucket/a.csv", "cannot be reached: Protocol not known"),
     ],
 )
-def test_a_path_that_leads_nowhere(tmp_path: Path, path: str, message: str) -> None:
-    """Each in its own words."""
+def test_a_path_that_does_not_exist(tmp_path: Path, path: str, message: str) -> None:
+    """Each kind of path has its own message."""
     with pytest.raises(UserError, match=message):
         load_source(described(path.format(folder=tmp_path)))
 
 
 def test_a_long_field_is_no_malformed_row(load: Any) -> None:
-    """A text column of Dataverse holds a million characters."""
+    """A text column of Dataverse can have a million characters."""
     long = "ä" * 1_048_576
     rows, errors = load(f"A,B,C\n1,{long},3\n4,5\n")
     assert rows == [(1, "1", long, "3")]
     assert len(errors) == 1
 
 
-def test_events_are_no_batch() -> None:
-    """A source that only the listener fills cannot be loaded."""
+def test_a_source_of_events_cannot_be_loaded() -> None:
+    """Only the listener fills it."""
     events = EventsSource.model_validate({"type": "events", "columns": [{"name": "a"}]})
     with pytest.raises(UserError, match="cannot run as a batch"):
         open_source(events, SourceContext())

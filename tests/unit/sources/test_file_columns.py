@@ -1,4 +1,4 @@
-"""Columns that tell the file of a row: the same in every kind of source that reads files."""
+"""Columns with the file of a row: the same in every kind of source that reads files."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def told(definition: SyncDefinition) -> list[tuple[Any, ...]]:
         return workspace.query("SELECT CAST(number AS INTEGER), file, whole FROM source ORDER BY _row")
 
 
-def test_each_row_tells_its_file(kind: Kind, tmp_path: Path) -> None:
-    """The name, and the path as the pattern finds it; also beside columns that the source knows itself."""
+def test_each_row_has_its_file(kind: Kind, tmp_path: Path) -> None:
+    """The name, and the path that the pattern finds; also together with columns that the source has itself."""
     for name in ("may it's.1", "june"):
         kind.write(tmp_path / "written", rows(2))
         (tmp_path / "written").rename(tmp_path / f"{name}{kind.ending}")
@@ -45,7 +45,7 @@ def test_each_row_tells_its_file(kind: Kind, tmp_path: Path) -> None:
 
 
 def test_the_name_can_be_used_in_expressions(kind: Kind, tmp_path: Path) -> None:
-    """It is a column like any other: trimmed, replaced, with a type."""
+    """It is an ordinary column: it can be trimmed, replaced and typed."""
     kind.write(tmp_path / f"2024-05{kind.ending}", rows(1))
     day = {
         "name": "d",
@@ -85,7 +85,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("kind", "keys", "place", "message"), REFUSED)
-def test_what_makes_no_sense_is_refused(kind: str, keys: str, place: str, message: str) -> None:
+def test_invalid_file_columns_are_refused(kind: str, keys: str, place: str, message: str) -> None:
     """With its place in the definition."""
     text = TEXT.format(kind=kind, path="" if kind == "events" else "path: x, ", keys=keys)
     with pytest.raises(DefinitionError) as caught:

@@ -1,4 +1,4 @@
-"""Text with columns of fixed width: places, blanks, short lines, line ends, encodings, and what is refused."""
+"""Text with columns of fixed width: positions, spaces, short lines, line ends, encodings, and refused files."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_line_is_cut_by_characters(load: Any, name: str) -> None:
-    """Whatever characters and line ends there are."""
+def test_a_line_is_split_by_characters(load: Any, name: str) -> None:
+    """For all characters and line ends."""
     text, expected = TEXTS[name]
     rows, errors = load(text)
     assert [row[1:] for row in rows] == expected
@@ -64,7 +64,7 @@ def test_a_line_is_cut_by_characters(load: Any, name: str) -> None:
 
 
 def test_lines_above_and_below_the_data_are_skipped(load: Any) -> None:
-    """Line numbers in messages count them."""
+    """Line numbers in messages include them."""
     text = "HEADER\n001Alpha\n002Be\nTOTAL 2\n"
     rows, errors = load(text, header_rows_to_ignore=1, footer_rows_to_ignore=1, short_lines="reject")
     assert rows == [(1, "001", "Alpha")]
@@ -72,14 +72,14 @@ def test_lines_above_and_below_the_data_are_skipped(load: Any) -> None:
 
 
 def test_a_rejected_line_keeps_its_number(load: Any) -> None:
-    """Rows below it are numbered as if it had been read, and a blank line is neither."""
+    """The rows below it have the same numbers as without the error; blank lines have no number."""
     rows, errors = load("001Alpha\n002\n\n003Gamma\n", short_lines="reject")
     assert rows == [(1, "001", "Alpha"), (3, "003", "Gamma")]
     assert errors == [(2, "Malformed Row", True, "3 characters instead of 8 (line 2 of a.txt)")]
 
 
 def test_columns_may_overlap_and_leave_gaps(load: Any) -> None:
-    """Each is cut from the whole line; a calculated one has no place."""
+    """Each is cut from the whole line; a calculated column has no position."""
     columns = [
         {"name": "all", "start": 1, "width": 8},
         {"name": "end", "start": 8, "width": 1},

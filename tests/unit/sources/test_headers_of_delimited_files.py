@@ -1,4 +1,4 @@
-"""Names of columns that are not quite those of the definition, and lines above them."""
+"""Column names that differ a little from the definition, and lines above the names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROW: Loaded = ([(1, "1", "2")], [])
 
 
 def refusal(load: Load, data: str | bytes, columns: tuple[str, ...] = ("number", "name"), **options: Any) -> str:
-    """The message that a file is refused with."""
+    """The message about a refused file."""
     with pytest.raises(UserError) as caught:
         load(data, columns=columns, **options)
     return caught.value.message
@@ -32,7 +32,7 @@ def refusal(load: Load, data: str | bytes, columns: tuple[str, ...] = ("number",
     ],
 )
 def test_names_that_look_alike_are_the_same(load: Load, header: str) -> None:
-    """Case, blanks and invisible characters do not make another name."""
+    """Case, spaces and invisible characters do not matter."""
     assert load(f"{header}\n1,2\n", columns=("number", "name")) == ROW
 
 
@@ -43,8 +43,8 @@ def test_accents_may_be_written_in_two_ways(load: Load) -> None:
 
 
 @pytest.mark.parametrize("header", ["Name,NAME", "name ,Name", "na\u200bme,NAME", "Full  Name,full name"])
-def test_of_several_columns_that_a_name_may_mean_none_is_taken(load: Load, header: str) -> None:
-    """The message lists them, with what is not seen in them."""
+def test_an_ambiguous_name_is_refused(load: Load, header: str) -> None:
+    """The message lists the columns, with their invisible characters."""
     name = "FULL NAME" if "Full" in header else "nAme"
     message = refusal(load, f"{header}\n1,2\n", columns=(name,))
     assert f"has several columns that {name} may mean: " in message
@@ -52,12 +52,12 @@ def test_of_several_columns_that_a_name_may_mean_none_is_taken(load: Load, heade
     assert ("[U+200B]" in message) == ("\u200b" in header)
 
 
-def test_a_name_as_it_is_written_goes_before_those_alike(load: Load) -> None:
-    """The definition says which one it means."""
+def test_an_exact_name_has_precedence_over_similar_names(load: Load) -> None:
+    """The definition decides which one is read."""
     assert load("Name,name,NAME\n1,2,3\n", columns=("name",)) == ([(1, "2")], [])
 
 
-def test_one_column_of_the_file_is_not_taken_for_two(load: Load) -> None:
+def test_one_column_of_the_file_is_not_used_twice(load: Load) -> None:
     """The other one is missing."""
     message = refusal(load, "Full Name,x\n1,2\n", columns=("Full Name", "Full  Name"))
     assert "has one column Full Name for several of the definition: Full Name, Full  Name" in message
@@ -76,7 +76,7 @@ def test_one_column_of_the_file_is_not_taken_for_two(load: Load) -> None:
     ],
 )
 def test_a_line_above_the_names_is_shown(load: Load, above: str, line: int, shown: str) -> None:
-    """With what to write into the definition; doing so mends it."""
+    """With the key for the definition; the file is loaded with this key."""
     data = f"{above}number,name\n1,2\n"
     message = refusal(load, data)
     assert f"the column names are in line {line} and not in line 1: {shown};" in message
@@ -85,14 +85,14 @@ def test_a_line_above_the_names_is_shown(load: Load, above: str, line: int, show
 
 
 def test_the_sep_line_of_excel_names_the_delimiter(load: Load) -> None:
-    """Where the definition has another one."""
+    """If the definition has another one."""
     message = refusal(load, "sep=;\nnumber;name\n1;2\n")
     assert "set header_rows_to_ignore: 1 and header: true and delimiter: ';'" in message
 
 
 @pytest.mark.parametrize("above", ["   \n", "\n\n", ",\n", '"",\n', "\r\n \r\n"])
-def test_blank_lines_above_the_names_are_passed_over(load: Load, above: str) -> None:
-    """Whatever they are made of, as long as it is no value."""
+def test_blank_lines_above_the_names_are_skipped(load: Load, above: str) -> None:
+    """With all characters that are no value."""
     assert load(f"{above}number,name\n1,2\n", columns=("number", "name")) == ROW
 
 
@@ -107,7 +107,7 @@ def test_blank_lines_above_the_names_are_passed_over(load: Load, above: str) -> 
     ],
 )
 def test_an_html_page_instead_of_a_file_is_recognised(load: Load, data: str, kind: str) -> None:
-    """What was downloaded is often a page that asks to log in."""
+    """A download often gives a sign-in page."""
     message = refusal(load, data)
     assert f"it looks like {kind}. Line 1: " in message
     assert "header_rows_to_ignore" in message

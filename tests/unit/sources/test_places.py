@@ -1,4 +1,4 @@
-"""Places that no source is read from."""
+"""Paths that no source may read."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_files_of_the_system_are_refused(path: str) -> None:
         find_files(path)
 
 
-def test_links_are_followed_before_they_are_judged(tmp_path: Path) -> None:
-    """An ordinary name may lead there."""
+def test_links_are_followed_before_the_check(tmp_path: Path) -> None:
+    """The target of an ordinary name may be such a file."""
     (tmp_path / "data.csv").symlink_to("/proc/self/environ")
     (tmp_path / "folder").symlink_to("/proc/self")
     for path in (tmp_path / "data.csv", tmp_path / "*.csv", tmp_path / "folder" / "environ"):
@@ -55,14 +55,14 @@ def test_a_pipe_and_a_socket_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_local_settings_are_refused(tmp_path: Path) -> None:
-    """Their values hold the secrets of a laptop."""
+    """They have the secrets of a developer's machine."""
     (tmp_path / "local.settings.json").write_text("{}")
     with pytest.raises(UserError, match="settings"):
         find_files(str(tmp_path / "local.settings.json"))
 
 
 def test_ordinary_files_are_found(tmp_path: Path) -> None:
-    """Links among them too."""
+    """Also through links."""
     (tmp_path / "a.csv").write_text("x")
     (tmp_path / "b.csv").symlink_to(tmp_path / "a.csv")
     assert len(find_files(str(tmp_path / "*.csv"))) == 2
@@ -99,13 +99,13 @@ def test_files_in_a_root_are_read(places: Path, name: str, form: str) -> None:
 @pytest.mark.parametrize("name", OUTSIDE)
 @pytest.mark.parametrize("form", ["{}", "file://{}", "local://{}", "simplecache::file://{}"])
 def test_files_outside_all_roots_are_refused(places: Path, name: str, form: str) -> None:
-    """Whether they exist is not told; the message names the setting."""
+    """The message does not say whether they exist; it names the setting."""
     with pytest.raises(UserError, match=r"is refused: this app reads local files only from .*SOURCE_ROOTS"):
         find_files(form.format(places / name), roots=(str(places / "root"), str(places / "no")))
 
 
-def test_a_link_below_a_root_leads_nowhere_else(places: Path) -> None:
-    """Not by a pattern over all folders either."""
+def test_a_link_in_a_root_gives_no_access_outside_it(places: Path) -> None:
+    """Nor does a pattern over all folders."""
     with pytest.raises(UserError, match="refused"):
         find_files(f"{places}/root/**/c.csv", roots=(str(places / "root"),))
 

@@ -1,4 +1,4 @@
-"""Rows that spoil others unless they are told apart with care: stray line ends and quotes, blank rows, endless rows."""
+"""Rows that could damage others: stray line ends and quotes, blank rows, very long rows."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ STRAY = "there is a carriage return outside quotes that does not end a line"
         ("A,B\r2,b\r1,hello\nworld\r", [(1, "2", "b")], 3),
     ],
 )
-def test_a_value_is_never_cut_at_a_stray_line_break(
+def test_a_value_is_never_split_at_a_stray_line_break(
     load: Load, data: str, rows: list[tuple[Any, ...]], line: int, *, in_place: bool
 ) -> None:
-    """Its row is malformed, with its line, and the others land."""
+    """Its row is malformed and reported with its line, and the others are loaded."""
     found, errors = load(data, columns=("A", "B"), in_place=in_place)
     assert found == rows
     assert [message.endswith(f"(line {line} of a.csv)") for *_, message in errors] == [True]
 
 
-def test_a_row_of_one_column_is_never_cut_either(load: Load) -> None:
+def test_a_row_of_one_column_is_never_split_either(load: Load) -> None:
     """Each part would be a row of its own."""
     assert load("A\r\nx\ry\r\nz\r\n", columns=("A",)) == (
         [(2, "z")],
@@ -44,8 +44,8 @@ def test_a_row_of_one_column_is_never_cut_either(load: Load) -> None:
     )
 
 
-def test_line_breaks_of_all_kinds_may_stand_within_quotes(load: Load) -> None:
-    """They are the value's."""
+def test_line_breaks_of_all_kinds_are_allowed_within_quotes(load: Load) -> None:
+    """They are a part of the value."""
     value = "a\rb\nc\r\nd"
     for end in ("\n", "\r\n", "\r"):
         assert load(f'A,B{end}1,"{value}"{end}2,b{end}', columns=("A", "B")) == ([(1, "1", value), (2, "2", "b")], [])
@@ -66,7 +66,7 @@ def test_rows_without_any_value_are_blank_rows(
 
 @pytest.mark.parametrize("bad", ["", "4,5\n"])
 def test_a_row_with_a_value_that_is_not_read_is_no_blank_row(load: Load, bad: str) -> None:
-    """It lacks what the definition asks for, and that has to be reported."""
+    """A mandatory value is missing in it, and this must be reported."""
     rows, _ = load(f"A,B,C\n1,2,3\n,,3\n,,\n , ,\n{bad}", columns=("A", "B"))
     assert rows == [(1, "1", "2"), (2, None, None), (4, " ", " ")]
 
@@ -80,8 +80,8 @@ def test_a_row_with_a_value_that_is_not_read_is_no_blank_row(load: Load, bad: st
         ('1,"' + "5,6\n" * (MOST_BYTES // 4) + '"', MOST_BYTES // 4 + 1),
     ],
 )
-def test_a_row_that_is_too_long_costs_no_other_row(load: Load, row: str, lines: int) -> None:
-    """It is malformed as a whole, whether it is one line or many; what it quotes is not read as rows."""
+def test_a_row_that_is_too_long_affects_no_other_row(load: Load, row: str, lines: int) -> None:
+    """It is malformed as a whole, whether it has one line or many; its quoted text is not read as rows."""
     found, errors = load(f"A,B\n0,a\n{row}\n2,b\n3\n", columns=("A", "B"))
     assert found == [(1, "0", "a"), (3, "2", "b")]
     assert [message for *_, message in errors] == [
@@ -91,7 +91,7 @@ def test_a_row_that_is_too_long_costs_no_other_row(load: Load, row: str, lines: 
 
 
 def test_the_longest_row_is_loaded(load: Load) -> None:
-    """Whatever it is made of: its quotes are doubled on the way."""
+    """Whatever its characters are: its quotes are doubled by the loader."""
     value = "a" + '"' * (MOST_BYTES - 4)
     rows, errors = load(f"A,B\n1,{value}\n2\n", columns=("A", "B"))
     assert rows == [(1, "1", value)]
@@ -99,7 +99,7 @@ def test_the_longest_row_is_loaded(load: Load) -> None:
 
 
 def test_a_file_without_a_line_end_is_refused(load: Load) -> None:
-    """The first lines are held in memory, and have their bound."""
+    """The first lines are read into memory, and their size is limited."""
     with pytest.raises(UserError, match=r"line 1 cannot be split into columns: it is longer than 16 MB"):
         load("x" * (MOST_BYTES + 1))
     with pytest.raises(UserError, match=r"line 1 cannot be split into columns: its quotes are not balanced"):
@@ -109,7 +109,7 @@ def test_a_file_without_a_line_end_is_refused(load: Load) -> None:
 
 
 class Counted(bytes):
-    """Text that counts how many of its bytes are looked at."""
+    """Text that counts how many of its bytes are read."""
 
     looked_at = 0
 
@@ -141,15 +141,15 @@ class Counted(bytes):
     ],
 )
 def test_stray_quotes_take_no_more_than_linear_time(text: str) -> None:
-    """No byte is looked at more than a few times, wherever quotes open and never close."""
+    """Each byte is read only a few times, wherever quotes open and never close."""
     counted = Counted(text.encode())
     found = list(records(counted, Dialect(), 2, LineEnd.LINE_FEED))
     assert any(isinstance(record, Malformed) for record in found)
     assert counted.looked_at < 12 * len(text)
 
 
-def test_an_unclosed_quote_spoils_its_line_alone(load: Load) -> None:
-    """Also where other quotes follow, which only look as if they closed it."""
+def test_an_unclosed_quote_affects_only_its_line(load: Load) -> None:
+    """Also if later quotes seem to close it."""
     lines = [f"{number},name {number}" for number in range(3000)]
     lines[3], lines[2000] = '3,"name', '2000,"x"y'
     rows, errors = load("A,B\n" + "\n".join(lines) + "\n", columns=("A", "B"))

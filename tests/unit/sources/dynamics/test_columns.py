@@ -66,7 +66,7 @@ def test_types_are_those_of_the_metadata() -> None:
 
 
 def test_a_date_without_time_is_a_date() -> None:
-    """A moment that is written without a zone would be another one."""
+    """A moment without a zone would be another value."""
     attribute = AttributeMetadata(name="due", type=AttributeType.DATETIME, date_behavior=DateBehavior.DATE_ONLY)
     entity = EntityMetadata(
         logical_name="a",
@@ -80,7 +80,7 @@ def test_a_date_without_time_is_a_date() -> None:
 
 
 def test_labels_and_parts_of_lookups_are_further_columns() -> None:
-    """Text has no label of its own; what cannot be read is named with the reason."""
+    """A text column has no label; a column that cannot be read is named with the reason."""
     found = table_columns(ACCOUNT)
     assert "name__label" not in found.parts
     assert found.parts["parentid__id"].name == "_parentid_value"
@@ -93,7 +93,7 @@ def test_labels_and_parts_of_lookups_are_further_columns() -> None:
 
 
 def test_a_query_has_the_columns_of_its_elements() -> None:
-    """By alias where it has one."""
+    """By alias if there is one."""
     found = fetched("<attribute name='name' alias='title'/><attribute name='parentid'/><attribute name='kind'/>")
     assert list(found.own) == ["title", "parentid", "kind"]
     assert members(found)["title"] == "title"
@@ -106,7 +106,7 @@ def test_a_query_without_columns_has_all_columns_of_its_table(inside: str) -> No
     assert fetched(inside).own.keys() == table_columns(ACCOUNT).own.keys()
 
 
-def test_a_joined_table_has_its_columns_behind_its_alias() -> None:
+def test_the_alias_of_a_joined_table_is_a_prefix_of_its_columns() -> None:
     """Also in a join of a join; a lookup in it has no underscores."""
     inner = "<link-entity name='contact' from='a' to='b' alias='d'><attribute name='fullname'/></link-entity>"
     joined = f"<link-entity name='contact' from='a' to='b' alias='c'><attribute name='accountid'/>{inner}</link-entity>"

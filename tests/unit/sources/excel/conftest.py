@@ -1,4 +1,4 @@
-"""What the tests of workbooks share: sheets of plain rows, and what is loaded of them."""
+"""Shared by the tests of workbooks: sheets of plain rows, and the rows that are loaded from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells: what Excel shows is what is read, by the type of the cell and never by its look."""
+"""Cells: the value that Excel shows is read, by the type of the cell and not by its appearance."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ VALUES = [
 
 @pytest.mark.parametrize(("cell", "kind", "value"), VALUES)
 def test_a_cell_keeps_its_type_and_its_value(sheet: Loader, cell: Any, kind: ColumnType, value: Any) -> None:
-    """Formulas by their stored result; text that looks like a number or a date stays text."""
+    """Formulas have their stored result; text that looks like a number or a date stays text."""
     rows, (_, column) = sheet([("n", "value"), (1, cell)])
     assert (column.type, rows[0]["value"]) == (kind, value)
 
 
 @pytest.mark.parametrize("cell", [date(2024, 1, 31), moment("2024-01-31T12:00:00")])
-def test_days_are_counted_from_1904_where_the_workbook_says_so(sheet: Loader, cell: date) -> None:
-    """The same dates come out of both systems."""
+def test_days_are_counted_from_1904_in_workbooks_with_this_setting(sheet: Loader, cell: date) -> None:
+    """Both date systems give the same dates."""
     assert sheet([("day",), (cell,)], epoch_1904=True)[0] == sheet([("day",), (cell,)])[0]
 
 
@@ -63,21 +63,21 @@ def test_a_column_with_cells_of_several_types_is_text(sheet: Loader) -> None:
 
 
 def test_a_column_without_a_value_is_text(sheet: Loader) -> None:
-    """It keeps its place beside the others."""
+    """It does not change the other columns."""
     rows, columns = sheet([("a", "b"), (1, None), (2, None)])
     assert [column.type for column in columns] == [ColumnType.NUMBER, ColumnType.TEXT]
     assert [row["b"] for row in rows] == [None, None]
 
 
-def test_the_type_of_a_definition_wins(sheet: Loader) -> None:
-    """Numbers and dates as text; what does not fit is no value."""
+def test_the_type_of_a_definition_has_precedence(sheet: Loader) -> None:
+    """Numbers and dates as text; a value that does not fit is an error."""
     named = [{"name": "n", "type": "text"}, {"name": "day", "type": "text"}, {"name": "mixed", "type": "number"}]
     rows, _ = sheet([("n", "day", "mixed"), (5, date(2024, 1, 31), 7), (1.5, None, "n/a")], named)
     assert [tuple(row.values())[1:] for row in rows] == [("5", "2024-01-31", Decimal(7)), ("1.5", None, None)]
 
 
 def test_numbers_in_cells_are_not_read_in_the_notation_of_texts(sheet: Loader) -> None:
-    """1.125 in a cell is no thousand, also where texts beside it have a decimal comma."""
+    """1.125 in a cell is not a thousand, also if texts of the column have a decimal comma."""
     named = [{"name": "v", "type": "number", "decimal_separator": ",", "thousands_separator": "."}]
     rows, _ = sheet([("v",), (1.125,), ("1.250,50",), (2,)], named)
     assert [row["v"] for row in rows] == [Decimal("1.125"), Decimal("1250.5"), Decimal(2)]
@@ -91,8 +91,8 @@ def test_dates_in_cells_need_not_have_the_format_of_texts(sheet: Loader) -> None
     assert [row["d"] for row in rows] == list(map(moment, days))
 
 
-def test_truth_in_cells_need_not_have_the_words_of_texts(sheet: Loader) -> None:
-    """A cell with TRUE is true, also where texts say ja."""
+def test_booleans_in_cells_need_not_have_the_words_of_texts(sheet: Loader) -> None:
+    """A cell with TRUE is true, also if the word in texts is "ja"."""
     named = [{"name": "b", "type": "bool", "true_values": ["ja"], "false_values": ["nein"]}]
     rows, _ = sheet([("b",), (True,), ("Ja",), (False,)], named)
     assert [row["b"] for row in rows] == [True, True, False]
@@ -103,8 +103,8 @@ ERRORS = ["#N/A", "#DIV/0!", Formula("A1+1"), Raw("><f>A1</f></c>"), Raw('t="e">
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("kind", list(ColumnType))
-def test_an_error_is_no_value_and_never_a_missing_one(sheet: Loader, error: Any, kind: ColumnType) -> None:
-    """Its text says that it is there, whatever is replaced; so the rules of the column see it."""
+def test_an_error_in_a_cell_is_neither_a_value_nor_a_missing_value(sheet: Loader, error: Any, kind: ColumnType) -> None:
+    """It is marked, whatever is replaced, so the rules of the column see it."""
     named = [{"name": "n"}, {"name": "v", "type": str(kind), "replace": [{"pattern": ".", "with": ""}], "trim": True}]
     rows, (_, column) = sheet([("n", "v"), (1, error), (2, None)], named)
     assert column.model_dump()["faults"] is True
@@ -112,7 +112,7 @@ def test_an_error_is_no_value_and_never_a_missing_one(sheet: Loader, error: Any,
 
 
 def test_an_empty_text_of_a_formula_is_not_an_error(sheet: Loader) -> None:
-    """A formula that gives no text has a stored result."""
+    """A formula with an empty text has a stored result."""
     rows, (_, column) = sheet([("n", "v"), (1, Raw('t="str"><f>""</f><v></v></c>'))])
     assert (rows[0]["v"], column.model_dump()["faults"]) == (None, False)
 

@@ -47,21 +47,21 @@ def test_rows_above_and_below_are_ignored(sheet: Loader) -> None:
         ("C2:C1048576", [("1", "2"), ("2", "4"), ("3", "6")]),
     ],
 )
-def test_a_range_is_all_that_is_read(sheet: Loader, area: str, expected: list[Any]) -> None:
-    """What is beside it is not read, not even as blank rows."""
+def test_only_the_range_is_read(sheet: Loader, area: str, expected: list[Any]) -> None:
+    """Cells outside it are not read, not even as blank rows."""
     rows, _ = sheet([("x",), ("x", "a", "b"), ("x", 1, 2), ("x", 3, 4), ("x", 5, 6)], range=area)
     assert plain(rows) == expected
 
 
-def test_columns_are_taken_by_their_order_without_a_header(sheet: Loader) -> None:
-    """From the first column of the sheet, also where it is empty."""
+def test_columns_without_a_header_are_read_in_their_order(sheet: Loader) -> None:
+    """From the first column of the sheet, also if it is empty."""
     named = [{"name": "first"}, {"name": "second"}]
     rows, _ = sheet([(None, 1), (None, 2)], named, header=False)
     assert plain(rows) == [("1", None, "1"), ("2", None, "2")]
 
 
-def test_names_are_found_without_regard_to_case_and_blanks(sheet: Loader) -> None:
-    """A line break in a header cell is a blank."""
+def test_names_are_compared_without_case_and_white_space(sheet: Loader) -> None:
+    """A line break in a header cell counts as a space."""
     rows, _ = sheet([(" Customer\n No ", 2024), (7, 1)], [{"name": "customer no"}, {"name": "2024"}])
     assert plain(rows) == [("1", "7", "1")]
 
@@ -84,8 +84,8 @@ def test_a_header_of_merged_cells_has_the_lowest_name(sheet: Loader, keys: dict[
     assert rows == [{"_row": 1, "Number": 1, "Street": "Long", "City": "Berlin"}]
 
 
-def test_a_name_that_two_columns_have_is_told(sheet: Loader) -> None:
-    """Only where it is to be read."""
+def test_a_name_of_two_columns_is_reported(sheet: Loader) -> None:
+    """Only if the column is to be read."""
     rows: list[Any] = [("a", "b", "b"), (1, 2, 3)]
     assert plain(sheet(rows, [{"name": "a"}])[0]) == [("1", "1")]
     for named in ([], [{"name": "b"}]):
@@ -93,8 +93,8 @@ def test_a_name_that_two_columns_have_is_told(sheet: Loader) -> None:
             sheet(rows, named)
 
 
-def test_a_column_that_is_not_there_is_told_with_its_place(sheet: Loader) -> None:
-    """And with what may be meant."""
+def test_a_missing_column_is_reported_with_its_place(sheet: Loader) -> None:
+    """And with similar names."""
     with pytest.raises(DefinitionError) as caught:
         sheet([("number",), (1,)], [{"name": "nubmer"}])
     (problem,) = caught.value.problems
@@ -102,8 +102,8 @@ def test_a_column_that_is_not_there_is_told_with_its_place(sheet: Loader) -> Non
     assert problem.message.endswith("book.xlsx, sheet Data has no column nubmer; did you mean number?")
 
 
-def test_an_empty_sheet_is_told(sheet: Loader) -> None:
-    """Without a header it has no rows, which need not be a mistake."""
+def test_an_empty_sheet_is_reported(sheet: Loader) -> None:
+    """Without a header it has no rows, which can be correct."""
     with pytest.raises(UserError, match="sheet Data is empty: it has no row of column names"):
         sheet([])
     assert sheet([], [{"name": "a"}], header=False)[0] == []
@@ -150,8 +150,8 @@ def test_sheets_are_chosen_by_name_number_and_pattern(book: Path, sheets: Any, e
         (["Sales 1", "Notes"], "sheet Notes has no column n, which"),
     ],
 )
-def test_a_sheet_that_is_not_there_or_differs_is_told(book: Path, sheets: Any, message: str) -> None:
-    """With the sheets that there are, or the sheet that differs."""
+def test_a_missing_or_different_sheet_is_reported(book: Path, sheets: Any, message: str) -> None:
+    """With the existing sheets, or with the sheet that differs."""
     with pytest.raises(UserError, match=message):
         load(book, sheet=sheets)
 
@@ -162,8 +162,8 @@ def test_types_are_those_of_all_sheets(tmp_path: Path) -> None:
     assert [row["v"] for row in load(path, sheet="*")[0]] == ["1.5", "x"]
 
 
-def test_a_sheet_with_another_column_is_told_where_all_are_read(tmp_path: Path) -> None:
-    """No column is dropped without a word."""
+def test_a_sheet_with_another_column_is_reported_if_all_columns_are_read(tmp_path: Path) -> None:
+    """No column is ignored without a message."""
     path = write_xlsx(tmp_path / "b.xlsx", {"A": [("v",), (1,)], "B": [("v", "w"), (1, 2)]})
     with pytest.raises(UserError, match=r"sheet B has a column w, which .*sheet A does not have; name the columns"):
         load(path, sheet="*")

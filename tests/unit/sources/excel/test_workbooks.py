@@ -1,4 +1,4 @@
-"""Kinds of workbooks, what is wrong with files, and limits."""
+"""Kinds of workbooks, damaged and wrong files, and limits."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def content(day: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("ending", [".xlsx", ".xls", "", ".xlsb.tmp"])
-def test_the_content_says_which_kind_a_workbook_is(tmp_path: Path, kind: str, ending: str) -> None:
-    """The same rows out of each kind, whatever the file is called; an error is known in each."""
+def test_the_content_decides_which_kind_a_workbook_is(tmp_path: Path, kind: str, ending: str) -> None:
+    """Each kind gives the same rows, whatever the file name is; errors are recognised in each."""
     write, day = WRITERS[kind]
     rows, columns = load(write(tmp_path / f"book{ending}", content(day)))
     assert [str(column.type) for column in columns] == ["number", "text", "date", "bool"]
@@ -73,7 +73,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("data", OTHERS)
 def test_another_kind_of_file_is_named(tmp_path: Path, data: bytes) -> None:
-    """Programs often save HTML and text with the ending of Excel."""
+    """Programs often save HTML and text with the extension of Excel."""
     path = tmp_path / "book.xlsx"
     path.write_bytes(data)
     assert OTHERS[data] in refused(path)
@@ -88,7 +88,7 @@ def zipped(**parts: str) -> bytes:
 
 
 def test_other_zip_and_office_files_are_no_workbooks(tmp_path: Path) -> None:
-    """A Word file, a zip file with anything, a presentation of LibreOffice."""
+    """A Word file, a zip file with other content, a presentation of LibreOffice."""
     path = tmp_path / "book.xlsx"
     path.write_bytes(zipped(a_xml="<a/>"))
     assert "a zip file" in refused(path)
@@ -99,8 +99,8 @@ def test_other_zip_and_office_files_are_no_workbooks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", WRITERS)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_damaged_file_is_told_and_never_more(tmp_path: Path, kind: str, data: st.DataObject) -> None:
-    """Cut short or with other bytes in it: rows, or one clear error, and no other exception."""
+def test_a_damaged_file_gives_rows_or_one_clear_error(tmp_path: Path, kind: str, data: st.DataObject) -> None:
+    """Truncated or with changed bytes: no other exception."""
     write, day = WRITERS[kind]
     path = write(tmp_path / "book", content(day))
     whole = bytearray(path.read_bytes())
@@ -114,7 +114,7 @@ def test_a_damaged_file_is_told_and_never_more(tmp_path: Path, kind: str, data: 
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_file_that_is_cut_short_is_damaged(tmp_path: Path, kind: str) -> None:
+def test_a_truncated_file_is_damaged(tmp_path: Path, kind: str) -> None:
     """Nothing of it is read."""
     write, day = WRITERS[kind]
     path = write(tmp_path / "book", content(day))
@@ -140,7 +140,7 @@ def locked_ods(path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [locked_xls, locked_xlsx, locked_ods])
-def test_a_password_is_told(tmp_path: Path, write: Callable[[Path], None]) -> None:
+def test_a_password_is_reported(tmp_path: Path, write: Callable[[Path], None]) -> None:
     """With what to do."""
     write(tmp_path / "book")
     assert "it has a password; save it without one" in refused(tmp_path / "book")
@@ -176,21 +176,21 @@ def test_a_sheet_with_a_cell_far_away_is_refused_before_it_fills_the_memory(tmp_
 
 
 def test_other_sheets_of_a_workbook_do_not_count(tmp_path: Path) -> None:
-    """Only what is read is held in memory."""
+    """Only sheets that are read need memory."""
     far = Raw("/><c r='XFD1048576'><v>1</v></c>")
     path = write_xlsx(tmp_path / "book.xlsx", {"Data": [("a",), (1,)], "Far": [(far,)]})
     assert len(load(path)[0]) == 1
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever size its parts say that they have."""
+    """Whatever size its parts declare."""
     monkeypatch.setattr(archive, "MOST_BYTES", 1 << 20)
     path = write_xlsx(tmp_path / "book.xlsx", {"Data": [("a",), ("x" * (2 << 20),)]})
     assert "its parts unpack to more than" in refused(path)
 
 
-def test_an_xls_file_that_says_it_is_huge_is_damaged(tmp_path: Path) -> None:
-    """The room for its cells is not made."""
+def test_an_xls_file_with_a_huge_declared_size_is_damaged(tmp_path: Path) -> None:
+    """The memory for its cells is not allocated."""
     path = write_xls(tmp_path / "book.xls", {"Data": [("a", "b", "c", "d"), (1, 2, 3, 4)]})
     size = struct.pack("<HHIIHHH", 0x200, 14, 0, 0xFFFFFFF0, 0, 0xFFFF, 0)
     data = path.read_bytes()
@@ -200,7 +200,7 @@ def test_an_xls_file_that_says_it_is_huge_is_damaged(tmp_path: Path) -> None:
 
 
 def test_entities_are_refused(tmp_path: Path) -> None:
-    """A few of them can make a small text a very long one."""
+    """A few of them can make a very long text."""
     path = write_ods(tmp_path / "book.ods", content(DAY))
     with zipfile.ZipFile(path) as made:
         parts = {name: made.read(name) for name in made.namelist()}
@@ -212,7 +212,7 @@ def test_entities_are_refused(tmp_path: Path) -> None:
 
 
 def test_cells_without_references_and_with_prefixes_are_counted(tmp_path: Path) -> None:
-    """As other programs than Excel write them: errors are found all the same."""
+    """Other programs than Excel write them: their errors are found too."""
     path = write_xlsx(tmp_path / "book.xlsx", {"Data": [("a", "b"), (1, "#N/A")]})
     with zipfile.ZipFile(path) as made:
         parts = {name: made.read(name) for name in made.namelist()}
@@ -236,8 +236,8 @@ def test_cells_without_references_and_with_prefixes_are_counted(tmp_path: Path) 
 
 @given(size=st.integers(20, 400))
 @settings(max_examples=30, deadline=None)
-def test_a_sheet_as_excel_writes_it_is_looked_through_quickly(size: int) -> None:
-    """Wherever the blocks of its text end; an error or a formula without a result needs the slower way."""
+def test_a_sheet_written_by_excel_uses_the_fast_search(size: int) -> None:
+    """For all positions of block ends; an error or a formula without a result needs the slow search."""
     plain = "".join(sheet_xml([("name", "n"), *(("Müller & Co", 1.5) for _ in range(50))])).encode()
     assert xlsx._quickly(blocks(plain, size)) == Survey(rows=1_100_000, columns=2)
     for cell in ("#N/A", Formula("A1")):

@@ -50,18 +50,18 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_records_are_found_in_each_form(load: Any, form: str) -> None:
-    """The first characters tell which form it is."""
+    """The first characters decide which form it is."""
     assert load(FORMS[form]) == ([(1, "1"), (2, "2")], [])
 
 
 @pytest.mark.parametrize("text", ["", " \n", "[]", "[ \n ]"])
 def test_a_file_may_have_no_record(load: Any, text: str) -> None:
-    """It gives no row and no error."""
+    """It has no row and no error."""
     assert load(text) == ([], [])
 
 
-def test_a_document_over_lines_is_one_record(load: Any) -> None:
-    """As a program writes it with indents."""
+def test_a_document_of_several_lines_is_one_record(load: Any) -> None:
+    """With indents, as programs write it."""
     assert load(json.dumps({"a": 1, "b": {"c": 2}}, indent=2), "a", "$.b.c") == ([(1, "1", "2")], [])
 
 
@@ -108,7 +108,7 @@ def test_records_are_found_in_documents(load: Any, path: str) -> None:
     assert load(lines, records=path)[0] == [(1, "1"), (2, "2"), (3, "3")]
 
 
-def test_what_is_not_a_record_is_told_and_the_others_are_read(load: Any) -> None:
+def test_an_element_that_is_no_record_is_reported_and_the_others_are_read(load: Any) -> None:
     """Each with its line, or with its place in the list."""
     rows, errors = load('{"a": 1}\n{"a": 2\n[3]\n{"a": NaN}\n{"a": "\\ud800"}\n{"a": 5}\n')
     assert rows == [(1, "1"), (6, "5")]
@@ -125,8 +125,8 @@ def test_what_is_not_a_record_is_told_and_the_others_are_read(load: Any) -> None
     assert [message for _, message in errors] == said
 
 
-def test_a_path_that_finds_nothing_is_told(load: Any) -> None:
-    """A service may answer with an error in the place of its records."""
+def test_a_path_that_finds_nothing_is_reported(load: Any) -> None:
+    """A service may answer with an error instead of records."""
     rows, errors = load('{"data": [{"a": 1}]}\n{"error": "busy"}\n', records="$.data")
     assert rows == [(1, "1")]
     assert errors == [(2, "the path of `records` finds nothing (line 2 of a.json)")]
@@ -155,7 +155,7 @@ def test_a_text_that_is_not_json_ends_the_run(load: Any, name: str) -> None:
 
 
 def test_records_on_the_border_of_two_blocks(load: Any) -> None:
-    """A record, a number and a line end that go on in the next block; lines are still counted."""
+    """A record, a number and a line end that continue in the next block; line numbers stay correct."""
     filler = "x" * (BLOCK - 30)
     for shift in range(30):
         text = f'[{{"a": "{filler}{"y" * shift}"}},\r\n {{"a": 12345}},\r\n{{"a": 678}}]'

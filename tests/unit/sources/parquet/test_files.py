@@ -1,4 +1,4 @@
-"""Parquet: types, partitions, several files that differ, columns left out, and what is refused."""
+"""Parquet: types, partitions, several files that differ, columns that are not read, and files that are refused."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ TYPES = {
 
 @pytest.mark.parametrize("sql", TYPES)
 def test_a_value_keeps_its_type(write: Write, sql: str) -> None:
-    """Without a word about types in the definition; a binary number is the decimal number that was meant."""
+    """The definition names no types; a binary number becomes the shortest equal decimal number."""
     (row,) = values(opened(write("a.parquet", f"SELECT {sql} AS x")))
     assert row["x"] == TYPES[sql]
     assert type(row["x"]) is type(TYPES[sql])
 
 
-def test_the_definition_may_say_otherwise(write: Write) -> None:
-    """A number as text keeps its digits, text is read in the notation that the column has."""
+def test_the_definition_may_set_another_type(write: Write) -> None:
+    """A number as text keeps its digits; text is read in the notation of the column."""
     path = write("a.parquet", "SELECT 5 AS n, '1.250,50' AS amount, '31/01/2024' AS day, 20240131 AS stamp")
     columns = (
         {"name": "n", "type": "text"},
@@ -100,14 +100,14 @@ def test_the_definition_may_say_otherwise(write: Write) -> None:
 
 
 def test_moments_without_an_offset_can_have_a_time_zone(write: Write) -> None:
-    """As in text; one with an offset stays what it is."""
+    """As in text; a moment with an offset stays the same."""
     path = write("a.parquet", "SELECT TIMESTAMP '2024-07-01 10:00' AS a, TIMESTAMPTZ '2024-07-01 10:00+02' AS b")
     columns = [{"name": name, "time_zone": "Europe/Berlin"} for name in "ab"]
     assert values(opened(path, *columns)) == [{"a": moment("2024-07-01T08:00:00"), "b": moment("2024-07-01T08:00:00")}]
 
 
 def test_replacements_and_null_values_work_on_the_text_of_a_value(write: Write) -> None:
-    """A number that means no value is none."""
+    """A number can be one of the texts for null."""
     path = write("a.parquet", "SELECT unnest([-1, 12]) AS n")
     assert values(opened(path, {"name": "n", "null_values": ["-1"]})) == [{"n": None}, {"n": Decimal(12)}]
 
@@ -166,7 +166,7 @@ def test_files_may_have_numbers_of_different_types(write: Write, tmp_path: Path)
 
 
 def test_files_that_differ_are_named(write: Write, tmp_path: Path) -> None:
-    """A type that changed, a column that is gone, a column that is new."""
+    """A type that changed, a missing column, a new column."""
     first = write("a.parquet", "SELECT 1 AS n, 'x' AS t")
     second = write("b.parquet", "SELECT 'one' AS n")
     pattern = tmp_path / "[ab].parquet"
@@ -181,7 +181,7 @@ def test_files_that_differ_are_named(write: Write, tmp_path: Path) -> None:
 
 
 def test_nested_and_binary_columns_are_refused(write: Write) -> None:
-    """Where they are read; a file may have them."""
+    """Only if they are read; a file may have them."""
     path = write("a.parquet", "SELECT 1 AS n, {'a': 1} AS s, [1] AS l, 'x'::BLOB AS b")
     nested = "the values of the column {} are nested; write type: json to read them as documents"
     assert refused(opened(path, {"name": "s"}, {"name": "l"}, {"name": "b"})) == [
@@ -193,7 +193,7 @@ def test_nested_and_binary_columns_are_refused(write: Write) -> None:
     assert values(opened(path, {"name": "n"})) == [{"n": Decimal(1)}]
 
 
-def test_a_column_that_is_missing_is_told_with_what_there_is(write: Write) -> None:
+def test_a_missing_column_is_reported_with_the_existing_columns(write: Write) -> None:
     """All problems at once, each at its key."""
     path = write("a.parquet", "SELECT 1 AS number, DATE '2024-01-31' AS day, 'x' AS t")
     columns = (
@@ -209,7 +209,7 @@ def test_a_column_that_is_missing_is_told_with_what_there_is(write: Write) -> No
 
 
 def test_a_column_with_the_name_of_the_row_number_needs_an_alias(write: Write) -> None:
-    """The run's tables have that name already."""
+    """The tables of the run use this name."""
     path = write("a.parquet", "SELECT 1 AS _row, 2 AS n")
     ((place, message),) = refused(opened(path))
     assert place == "source"
@@ -217,15 +217,15 @@ def test_a_column_with_the_name_of_the_row_number_needs_an_alias(write: Write) -
 
 
 @pytest.mark.parametrize("content", [b"", b"number\n1\n", b"PAR1PAR1"])
-def test_what_is_not_parquet_is_told(tmp_path: Path, content: bytes) -> None:
-    """Also in a file that ends in the right letters."""
+def test_a_file_that_is_not_parquet_is_reported(tmp_path: Path, content: bytes) -> None:
+    """Also if the file ends with the marker of Parquet."""
     (tmp_path / "a.parquet").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.parquet cannot be read: it is damaged, or not a Parquet file"):
         values(opened(tmp_path / "a.parquet"))
 
 
-def test_a_file_that_is_cut_in_its_data_is_told(write: Write) -> None:
-    """The footer is whole, and a block of values is not."""
+def test_a_file_with_truncated_data_is_reported(write: Write) -> None:
+    """The footer is complete, and a block of values is not."""
     path = write("a.parquet", "SELECT i AS n, md5(i::VARCHAR) AS t FROM range(20000) AS r(i)")
     content = bytearray(path.read_bytes())
     content[1000 : len(content) // 2] = b"\xff" * (len(content) // 2 - 1000)
@@ -278,15 +278,15 @@ FIELDS = {
 
 @pytest.mark.parametrize(("name", "kind"), FIELDS)
 def test_nested_values_are_read_by_path_and_as_json(write: Write, name: str, kind: str | None) -> None:
-    """Fields of structs keep their types; what is in lists, maps and documents is text, as in a JSON file."""
+    """Fields of structs keep their types; values in lists, maps and documents are text, as in a JSON file."""
     column = {"name": name, "alias": "value"} | ({"type": kind} if kind else {})
     path = write("a.parquet", NESTED)
     assert values(opened(path, column)) == [{"value": FIELDS[name, kind]}]
     assert values(opened(path, column), in_place=False) == [{"value": FIELDS[name, kind]}]
 
 
-def test_a_field_that_is_not_there_is_told(write: Write) -> None:
-    """In one file, and in one of several; so is a nested value that is not read as JSON."""
+def test_a_missing_field_is_reported(write: Write) -> None:
+    """In one file, and in one of several; also a nested value that is not read as JSON."""
     first = write("1.parquet", NESTED)
     assert refused(opened(first, {"name": "$.address.zip", "alias": "a"})) == [
         ("source.columns[0].name", f"{first} has no column $.address.zip; did you mean address?")
@@ -298,8 +298,8 @@ def test_a_field_that_is_not_there_is_told(write: Write) -> None:
     assert problem[1] == f"{second} has no column $.address.city, which {first} has"
 
 
-def test_values_that_are_no_documents_are_not_read_as_such(write: Write) -> None:
-    """The message names their type; it gives no advice that does not help."""
+def test_values_that_are_no_documents_are_not_read_as_documents(write: Write) -> None:
+    """The message has their type and no wrong advice."""
     path = write("a.parquet", "SELECT 'POINT(1 2)'::GEOMETRY AS place")
     for kind in ("text", "json"):
         ((place, message),) = refused(opened(path, {"name": "place", "type": kind}))
@@ -309,10 +309,10 @@ def test_values_that_are_no_documents_are_not_read_as_such(write: Write) -> None
 
 
 @pytest.mark.parametrize("in_place", [True, False])
-def test_a_damaged_file_is_told_with_the_reason_and_without_the_path_of_the_copy(
+def test_a_damaged_file_is_reported_with_the_reason_and_without_the_path_of_the_copy(
     write: Write, *, in_place: bool
 ) -> None:
-    """Cut short, and with bytes changed in its footer."""
+    """Truncated, and with changed bytes in its footer."""
     path = write("a.parquet", "SELECT range AS n FROM range(1000)")
     whole = path.read_bytes()
     for data in (whole[:-20], whole[:-100] + bytes(80) + whole[-20:]):

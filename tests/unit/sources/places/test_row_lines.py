@@ -1,4 +1,4 @@
-"""On which lines of its files rows stand."""
+"""The line numbers of rows in their files."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def lines(path: str, text: bytes | None = None, *, rows: tuple[int, ...], **more
         return dict(files.lines(rows, workspace))
 
 
-def test_a_row_is_found_behind_blank_lines_and_values_of_several_lines(tmp_path: Path) -> None:
-    """Lines are those that an editor shows."""
+def test_a_row_is_found_after_blank_lines_and_values_of_several_lines(tmp_path: Path) -> None:
+    """Line numbers are those of an editor."""
     text = HEADER + '1,a\n\n2,"b\nb"\n3,c\n,\n4,d\n'
     found = lines(str(tmp_path / "a.csv"), text.encode(), rows=(1, 2, 3, 5))
     assert {row: place.line for row, place in found.items()} == {1: 2, 2: 4, 3: 6, 5: 8}
@@ -37,7 +37,7 @@ def test_a_row_is_found_behind_blank_lines_and_values_of_several_lines(tmp_path:
 
 
 def test_a_row_that_cannot_be_read_has_a_line_too(tmp_path: Path) -> None:
-    """With the rows around it."""
+    """So have the rows around it."""
     text = HEADER + "1,a\n2,b,too,many\n3,c\n"
     found = lines(str(tmp_path / "a.csv"), text.encode(), rows=(2, 3, 9))
     assert {row: place.line for row, place in found.items()} == {2: 3, 3: 4}
@@ -49,7 +49,7 @@ def test_a_row_that_cannot_be_read_has_a_line_too(tmp_path: Path) -> None:
 def test_lines_are_known_in_any_encoding_and_below_a_preamble(
     tmp_path: Path, name: str, more: dict[str, object]
 ) -> None:
-    """And in what is compressed with gzip."""
+    """Also in files that are compressed with gzip."""
     above = "Export of today\n" if more else ""
     text = (above + HEADER + "1,Müller\n2,b\n").encode("cp1252" if more else "utf-8")
     found = lines(str(tmp_path / name), gzip.compress(text) if name.endswith("gz") else text, rows=(2,), **more)
@@ -66,8 +66,8 @@ def test_rows_of_several_files_have_their_file(tmp_path: Path) -> None:
     }
 
 
-def test_a_line_that_does_not_hold_the_row_is_not_told(tmp_path: Path) -> None:
-    """Rows without a value at the end of a file take no number, so what follows is one off: better none than a wrong one."""
+def test_a_line_without_the_row_is_not_reported(tmp_path: Path) -> None:
+    """Rows without values at the end of a file have no number, so later lines would be wrong: no line is better."""
     (tmp_path / "a.csv").write_text(HEADER + "1,a\n,\n")
     (tmp_path / "b.csv").write_text(HEADER + "3,c\n4,d\n")
     assert lines(str(tmp_path / "*.csv"), rows=(1, 2, 3)) == {1: RowLine(file="a.csv", line=2)}

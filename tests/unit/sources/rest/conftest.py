@@ -19,7 +19,7 @@ Serve = Callable[[Callable[[Received], Reply]], ApiServer]
 
 
 class Waits(QuickClock):
-    """Time that only waiting takes, and that remembers how long it was."""
+    """A clock that only waiting moves forward, and that records the waits."""
 
     def __init__(self) -> None:
         super().__init__()

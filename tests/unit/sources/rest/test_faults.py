@@ -1,4 +1,4 @@
-"""What goes wrong on the way: what is sent again, what ends the run, and that nothing is half read."""
+"""Faults: which requests are retried, which end the run, and that no source is read in part."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ GOOD = Reply(body=[{"id": 1}, {"id": 2}])
 
 
 def then_good(*first: Reply) -> Any:
-    """Gives these answers, and then a good one for ever."""
+    """Gives these answers, and then always a good one."""
     answers: Iterator[Reply] = iter(first)
     return lambda _: next(answers, GOOD)
 
 
 def always(reply: Reply) -> Callable[[Received], Reply]:
-    """Gives the same answer for ever."""
+    """Always gives the same answer."""
     return lambda _: reply
 
 
@@ -47,8 +47,8 @@ def always(reply: Reply) -> Callable[[Received], Reply]:
     ],
     ids=["429", "500", "502", "503", "504", "408", "dropped", "cut", "shorter than its length"],
 )
-def test_a_request_is_sent_again(serve: Serve, fault: Reply) -> None:
-    """The page is read once, from an answer that is whole."""
+def test_a_request_is_retried(serve: Serve, fault: Reply) -> None:
+    """The page is read once, from a complete answer."""
     server = serve(then_good(fault, fault))
     clock = Waits()
     assert ids(server.url, context(clock=clock)) == ["1", "2"]
@@ -58,7 +58,7 @@ def test_a_request_is_sent_again(serve: Serve, fault: Reply) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_the_service_says_how_long_to_wait(serve: Serve, status: int, form: str) -> None:
+def test_the_service_decides_how_long_to_wait(serve: Serve, status: int, form: str) -> None:
     """In seconds, or by the time of day."""
     clock = Waits()
 
@@ -84,31 +84,31 @@ def test_a_wait_that_is_too_long_ends_the_run(serve: Serve) -> None:
     assert "GET http://127.0.0.1" in caught.value.message
 
 
-def test_tries_are_counted(serve: Serve) -> None:
-    """After as many as `retry` allows the run ends, and nothing is loaded."""
+def test_attempts_are_counted(serve: Serve) -> None:
+    """After the number of `retry` the run ends, and nothing is loaded."""
     server = serve(lambda _: Reply(status=503))
     with pytest.raises(RetryLater, match=r"/x failed in 3 tries: it answered 503"):
         ids(f"{server.url}/x?key=value", retry={"attempts": 3})
     assert len(server.received) == 3
 
 
-def test_waits_are_bounded_together(serve: Serve) -> None:
-    """`retry.seconds` counts tries and waits of one request."""
+def test_the_sum_of_waits_is_limited(serve: Serve) -> None:
+    """`retry.seconds` limits attempts and waits of one request."""
     server, clock = serve(lambda _: Reply(status=500)), Waits()
     with pytest.raises(RetryLater):
         ids(server.url, context(clock=clock), retry={"attempts": 100, "seconds": 60})
     assert 25 <= clock.waited <= 60
 
 
-def test_a_server_that_cannot_be_reached_is_told(serve: Serve) -> None:
-    """A refused connection is tried again, and then the reason is given."""
+def test_a_server_that_cannot_be_reached_is_reported(serve: Serve) -> None:
+    """A refused connection is retried, and then the reason is reported."""
     server = serve(lambda _: GOOD)
     server.close()
     with pytest.raises(RetryLater, match=r"failed in 2 tries: 127.0.0.1 could not be reached"):
         ids(server.url, retry={"attempts": 2})
 
 
-def test_a_server_that_does_not_answer_is_told(serve: Serve) -> None:
+def test_a_server_that_does_not_answer_is_reported(serve: Serve) -> None:
     """After `timeout`."""
     release = threading.Event()
 
@@ -147,7 +147,7 @@ def test_a_refusal_ends_the_run_at_once(serve: Serve, status: int) -> None:
 
 
 def test_a_refusal_is_shown_in_part_and_without_secrets(serve: Serve) -> None:
-    """A service may repeat the key that it was sent, and write as much as it likes."""
+    """A service may repeat the key that was sent, and write a long answer."""
     server = serve(lambda received: Reply(status=403, body={"sent": dict(received.headers), "long": "x" * 10_000}))
     key = {"type": "api_key", "header": "X-Key", "value": {"env": "SECRET_OF_SERVICE"}}
     with pytest.raises(UserError) as caught:
@@ -157,8 +157,8 @@ def test_a_refusal_is_shown_in_part_and_without_secrets(serve: Serve) -> None:
     assert len(caught.value.message) < 500
 
 
-def test_a_page_that_fails_half_way_loads_nothing(serve: Serve) -> None:
-    """The run ends, and the rows of earlier pages are not taken for all rows."""
+def test_a_page_that_fails_in_the_middle_loads_nothing(serve: Serve) -> None:
+    """The run ends, and the rows of earlier pages are not used as all rows."""
 
     def answer(received: Received) -> Reply:
         if received.query["page"] == "2":
@@ -170,14 +170,14 @@ def test_a_page_that_fails_half_way_loads_nothing(serve: Serve) -> None:
 
 
 def test_html_is_not_json(serve: Serve) -> None:
-    """A page for people to sign in often answers with status 200."""
+    """A sign-in page for people often has status 200."""
     for body in (b"\xef\xbb\xbf\n <!DOCTYPE html><p>Sign in", b"<?xml version='1.0'?>"):
         server = serve(always(Reply(body=body, headers={"Content-Type": "text/html"})))
         with pytest.raises(UserError, match="answered with HTML or XML and not with JSON: check url and auth"):
             ids(server.url)
 
 
-def test_text_that_is_not_json_is_told(serve: Serve) -> None:
+def test_text_that_is_not_json_is_reported(serve: Serve) -> None:
     """With the place in the answer."""
     server = serve(lambda _: Reply(body=b'[{"id": 1},\n {"id": ]'))
     with pytest.raises(UserError, match=r"cannot be read as JSON: .* \(line 2\); see what the service answers"):
@@ -196,27 +196,27 @@ def test_an_answer_without_records_is_not_an_empty_one(serve: Serve, records: st
 
 
 def test_null_is_a_list_without_records(serve: Serve) -> None:
-    """Some services write no rows so."""
+    """Some services write no rows in this way."""
     assert ids(serve(lambda _: Reply(body={"data": None})).url, records="$.data") == []
 
 
-def test_an_answer_says_that_it_is_empty(serve: Serve) -> None:
-    """204 and an empty list do; an empty body does not."""
+def test_an_empty_answer_must_be_explicit(serve: Serve) -> None:
+    """204 and an empty list are; an empty body is not."""
     assert ids(serve(lambda _: Reply(status=204)).url) == []
     assert ids(serve(lambda _: Reply(body=[])).url) == []
     with pytest.raises(UserError, match="answered 200 without a body"):
         ids(serve(lambda _: Reply(body=b" \n")).url)
 
 
-def test_gzip_is_unpacked(serve: Serve) -> None:
-    """Its length is that of what travels."""
+def test_gzip_is_decompressed(serve: Serve) -> None:
+    """The declared length is that of the compressed body."""
     server = serve(lambda _: Reply(body=gzip.compress(b'[{"id": "\xc3\xbc"}]'), headers={"Content-Encoding": "gzip"}))
     assert ids(server.url) == ["ü"]
     assert "gzip" in server.received[0].headers["accept-encoding"]
 
 
 def test_a_small_answer_cannot_fill_the_disk(serve: Serve) -> None:
-    """Sizes count when they are unpacked."""
+    """The limit applies to the decompressed size."""
     packed = gzip.compress(b"[" + b" " * (129 << 20) + b"]", 1)
     assert len(packed) < 1 << 20
     server = serve(lambda _: Reply(body=packed, headers={"Content-Encoding": "gzip"}))
@@ -241,7 +241,7 @@ def test_a_coding_that_was_not_asked_for_is_refused(serve: Serve) -> None:
     ],
 )
 def test_the_charset_of_the_answer_is_read(serve: Serve, charset: str, body: str) -> None:
-    """JSON is UTF-8 unless the service says something else."""
+    """JSON is UTF-8 unless the service names another charset."""
     name = charset.partition("=")[2].strip('"') or "utf-8"
     mark, text = ("\ufeff", body[1:]) if body.startswith("\ufeff") else ("", body)
     content = f'{mark}[{{"id": "{text}"}}]'.encode(name)
@@ -249,7 +249,7 @@ def test_the_charset_of_the_answer_is_read(serve: Serve, charset: str, body: str
     assert ids(server.url) == ["ü"]
 
 
-def test_another_charset_than_the_named_one_is_told(serve: Serve) -> None:
+def test_a_wrong_or_unknown_charset_is_reported(serve: Serve) -> None:
     """And one that nobody knows."""
     server = serve(
         lambda _: Reply(body=b'[{"id": "\xfc"}]', headers={"Content-Type": "application/json; charset=utf-8"})
@@ -265,7 +265,7 @@ def test_another_charset_than_the_named_one_is_told(serve: Serve) -> None:
             ids(server.url)
 
 
-def test_requests_keep_their_distance(serve: Serve) -> None:
+def test_requests_obey_the_rate_limit(serve: Serve) -> None:
     """Ten requests at two a second take four and a half seconds."""
     server = serve(lambda received: Reply(body=[{"id": received.query["p"]}] if received.query["p"] != "9" else []))
     for limit in ({"per_second": 2}, {"per_minute": 120}):

@@ -1,4 +1,4 @@
-"""A deployed app reads from listed hosts alone, over TLS, and from the address that was checked."""
+"""A deployed app reads only from listed hosts, over TLS, and from the address that was checked."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def deployed(*hosts: str) -> Any:
     return context(reach=Reach(hosts=hosts, limited=True))
 
 
-def test_a_listed_host_is_read_from(secure: ApiServer) -> None:
-    """By its whole name, because its address is internal; the certificate is that of the name."""
+def test_a_listed_host_is_read(secure: ApiServer) -> None:
+    """The list has its full name, because its address is internal; the certificate is for this name."""
     url = f"https://localhost:{secure.port}/a"
     assert ids(url, deployed("localhost")) == ["1"]
     secure.received.clear()
@@ -47,10 +47,8 @@ def test_a_listed_host_is_read_from(secure: ApiServer) -> None:
     assert secure.received == []
 
 
-def test_a_pattern_does_not_lead_into_the_network_of_the_app(
-    secure: ApiServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The name is looked up when it is connected to, and its address is refused."""
+def test_a_pattern_does_not_allow_the_network_of_the_app(secure: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is resolved when the connection is opened, and its address is refused."""
     real = socket.getaddrinfo
 
     def getaddrinfo(host: str, *given: Any, **options: Any) -> list[Any]:
@@ -65,7 +63,7 @@ def test_a_pattern_does_not_lead_into_the_network_of_the_app(
 
 
 def test_the_token_endpoint_must_be_listed_too(secure: ApiServer) -> None:
-    """A secret goes there."""
+    """A secret is sent there."""
     auth = {
         "type": "oauth2",
         "token_url": "https://login.example.com/token",
@@ -85,7 +83,7 @@ def told(source: Any, given: Any) -> list[tuple[str, str]]:
     return [(problem.path, problem.message.partition(":")[0]) for problem in unreachable(source, given)]
 
 
-def test_hosts_are_told_before_a_run() -> None:
+def test_hosts_are_checked_before_a_run() -> None:
     """Those of the source, of its connection, of its token endpoint, and of files."""
     assert told(described(url="https://a.example.com/x"), deployed("a.example.com")) == []
     refused = "host b.example.com is refused"

@@ -1,4 +1,4 @@
-"""Pages: four ways from one to the next, where they end, and what would lose or double rows."""
+"""Pages: four kinds of pagination, where they end, and faults that would lose or duplicate rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALL = [str(row["id"]) for row in ROWS]
 
 
 def offsets(received: Received) -> Reply:
-    """At most ten rows a page, whatever is asked for."""
+    """At most ten rows per page, whatever the request asks for."""
     return Reply(body={"total": len(ROWS), "items": page_of(ROWS, received)[:10]})
 
 
@@ -32,7 +32,7 @@ def marks(received: Received) -> Reply:
 
 
 def test_an_offset_grows_by_the_rows_that_were_read(serve: Serve) -> None:
-    """A service may give smaller pages than it is asked for; no row is left out, and an empty page is the end."""
+    """A service may give smaller pages than requested; no row is left out, and an empty page is the end."""
     server = serve(offsets)
     pages = {"type": "offset", "parameter": "offset", "size": 20, "size_parameter": "limit", "total": "$.total"}
     assert ids(f"{server.url}/items?sort=id", records="$.items", pagination=pages) == ALL
@@ -42,7 +42,7 @@ def test_an_offset_grows_by_the_rows_that_were_read(serve: Serve) -> None:
 
 
 def test_pages_are_counted(serve: Serve) -> None:
-    """From one, or from another number."""
+    """From 1, or from another number."""
     server = serve(numbers)
     assert ids(server.url, pagination={"type": "page", "parameter": "page"}) == ALL
     assert server.asked("page") == ["1", "2", "3", "4"]
@@ -65,7 +65,7 @@ def test_a_cursor_without_a_value_is_the_end(serve: Serve, last: Any) -> None:
 
 
 def test_a_cursor_that_is_a_number_keeps_its_digits(serve: Serve) -> None:
-    """It is text on the way back."""
+    """It is sent back as text."""
 
     def answer(received: Received) -> Reply:
         later = received.query.get("c")
@@ -81,7 +81,7 @@ def test_a_cursor_that_is_a_number_keeps_its_digits(serve: Serve) -> None:
 
 
 def test_an_empty_page_ends_a_cursor_unless_it_is_followed(serve: Serve) -> None:
-    """Some services give the same mark for ever, others skip rows that the account may not see."""
+    """Some services repeat the same cursor for ever, others skip rows that the account may not read."""
 
     def answer(received: Received) -> Reply:
         at = int(received.query.get("c", 0))
@@ -109,7 +109,7 @@ def test_links_of_the_header_are_followed(serve: Serve, relation: str) -> None:
 
 
 def test_other_links_are_not_followed() -> None:
-    """`prev` and `last` come with `next`."""
+    """A header may have `prev` and `last` besides `next`."""
     assert linked('<https://a/?p=1>; rel="prev", <https://a/?p=3>; rel="next", <https://a/?p=9>; rel="last"') == (
         "https://a/?p=3"
     )
@@ -119,7 +119,7 @@ def test_other_links_are_not_followed() -> None:
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_links_of_the_body_are_followed(serve: Serve, *, whole: bool) -> None:
-    """Whole URLs, and those that are relative to the answer's own."""
+    """Absolute URLs, and URLs relative to that of the answer."""
     known: list[ApiServer] = []
 
     def answer(received: Received) -> Reply:
@@ -133,7 +133,7 @@ def test_links_of_the_body_are_followed(serve: Serve, *, whole: bool) -> None:
 
 
 def test_an_empty_page_with_a_link_is_followed(serve: Serve) -> None:
-    """OData allows it; ending there would drop the records behind it."""
+    """OData allows it; the records after it would be dropped otherwise."""
 
     def answer(received: Received) -> Reply:
         at = int(received.query.get("from", 0))
@@ -145,8 +145,8 @@ def test_an_empty_page_with_a_link_is_followed(serve: Serve) -> None:
     assert ids(server.url, records="$.value", pagination=ended) == ["0"]
 
 
-def test_empty_pages_with_links_end_some_time(serve: Serve) -> None:
-    """With an error that says what to do."""
+def test_the_number_of_empty_pages_with_links_is_limited(serve: Serve) -> None:
+    """The error says what to do."""
     server = serve(lambda received: Reply(body={"value": [], "n": f"?from={int(received.query.get('from', 0)) + 1}"}))
     with pytest.raises(UserError, match=r"100 pages in a row had no records.*empty_page: end"):
         ids(server.url, records="$.value", pagination={"type": "link", "next": "$.n"})
@@ -167,8 +167,8 @@ def test_a_link_to_a_page_that_was_read_is_refused(serve: Serve) -> None:
     assert len(known[0].received) <= 3
 
 
-def test_a_cursor_that_comes_again_is_refused(serve: Serve) -> None:
-    """Though the rows are others."""
+def test_a_repeated_cursor_is_refused(serve: Serve) -> None:
+    """Also if the rows differ."""
     state = iter(range(100))
     server = serve(lambda _: Reply(body={"data": [{"id": next(state)}], "next": "same"}))
     with pytest.raises(UserError, match="as the next one that was read before; check pagination"):
@@ -177,8 +177,8 @@ def test_a_cursor_that_comes_again_is_refused(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("kind", ["offset", "page"])
-def test_a_service_that_does_not_know_the_parameter_is_told(serve: Serve, kind: str) -> None:
-    """It answers with its first page for ever; other members of the answer may differ."""
+def test_a_service_that_ignores_the_parameter_is_reported(serve: Serve, kind: str) -> None:
+    """It always answers with its first page; other members of the answer may differ."""
     state = iter(range(100))
     server = serve(lambda _: Reply(body={"asked": next(state), "data": ROWS}))
     with pytest.raises(UserError, match="answered with a page that was read before; check pagination: its parameter"):
@@ -197,7 +197,7 @@ def test_a_single_answer_with_a_next_page_is_refused(serve: Serve) -> None:
 
 
 def test_a_total_that_changes_ends_the_run(serve: Serve) -> None:
-    """A row that was removed meanwhile moves another one over the offset, though the numbers fit at the end."""
+    """A removed row moves another one to an offset that was read, although the numbers fit at the end."""
     rows = list(ROWS)
 
     def answer(received: Received) -> Reply:
@@ -212,7 +212,7 @@ def test_a_total_that_changes_ends_the_run(serve: Serve) -> None:
 
 
 def test_a_total_that_is_not_reached_ends_the_run(serve: Serve) -> None:
-    """The service ended too early, or the pagination is not right."""
+    """The service ended too early, or the pagination is wrong."""
     server = serve(lambda received: Reply(body={"total": 30, "items": page_of(ROWS, received)}))
     pages = {"type": "offset", "parameter": "offset", "total": "$.total"}
     with pytest.raises(UserError, match="25 rows were read, but the total is 30; run the sync again"):
@@ -228,7 +228,7 @@ def test_a_total_is_a_whole_number(serve: Serve, total: Any) -> None:
 
 
 def test_parameters_of_pages_may_be_in_the_body(serve: Serve) -> None:
-    """As services want it that are asked with POST."""
+    """Services that use POST need this."""
     known: list[Any] = []
 
     def answer(received: Received) -> Reply:
@@ -242,8 +242,8 @@ def test_parameters_of_pages_may_be_in_the_body(serve: Serve) -> None:
     assert {(each.method, each.headers["content-type"]) for each in server.received} == {("POST", "application/json")}
 
 
-def test_row_numbers_go_on_from_page_to_page(serve: Serve) -> None:
-    """What is not a record is told with its page, and counts for the offset."""
+def test_row_numbers_continue_from_page_to_page(serve: Serve) -> None:
+    """An element that is no record is reported with its page, and counts for the offset."""
     rows: list[Any] = [{"id": 0}, "text", {"id": 2}, {"id": 3}]
     server = serve(lambda received: Reply(body=page_of(rows, received, 3)))
     found, errors = read(server.url, pagination={"type": "offset", "parameter": "offset"})
@@ -260,7 +260,7 @@ def test_a_cursor_is_a_text_or_a_number(serve: Serve, mark: Any) -> None:
         ids(server.url, records="$.data", pagination={"type": "cursor", "parameter": "c", "next": "$.next"})
 
 
-def test_a_link_that_is_not_a_url_is_told(serve: Serve) -> None:
+def test_a_link_that_is_not_a_url_is_reported(serve: Serve) -> None:
     """It cannot be followed."""
     server = serve(lambda _: Reply(body={"data": ROWS, "next": "http://["}))
     with pytest.raises(UserError, match="a link to the next page that is not a URL"):

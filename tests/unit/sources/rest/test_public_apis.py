@@ -1,4 +1,4 @@
-"""The shapes of two public APIs, each read as its docs say."""
+"""The formats of two public APIs, each read as its documentation says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.unit.sources.rest.conftest import Serve, read
 
 
 def test_issues_of_github_are_read_by_links(serve: Serve) -> None:
-    """Labels come as a list, a missing body as no value; the query stays as the links have it."""
+    """Labels are a list, a missing body is null; the query is that of the links."""
     known: list[ApiServer] = []
     known.append(serve(github(lambda: known[0].url)))
     columns = [
@@ -33,7 +33,7 @@ def test_issues_of_github_are_read_by_links(serve: Serve) -> None:
 
 
 def test_customers_of_an_odata_service_are_read(serve: Serve) -> None:
-    """The count stands on the first page alone, and the last page has no link."""
+    """Only the first page has the count, and the last page has no link."""
     known: list[ApiServer] = []
     known.append(serve(odata(lambda: known[0].url)))
     rows, errors = read(

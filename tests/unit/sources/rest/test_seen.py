@@ -1,4 +1,4 @@
-"""What was read so far, and the URLs of requests, without a server."""
+"""The pages that were read, and the URLs of requests, without a server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.sources.rest.paging import Asked, Page
 from shared.sources.rest.seen import Seen, Total
 
 
-def test_pages_come_to_an_end() -> None:
+def test_the_number_of_pages_is_limited() -> None:
     """A service may name new pages for ever."""
     seen = Seen(most=3)
     for number in range(3):
@@ -22,7 +22,7 @@ def test_pages_come_to_an_end() -> None:
 
 
 def test_the_same_url_with_another_body_is_another_request() -> None:
-    """As when the parameters of pages are in the body."""
+    """The parameters of pages can be in the body."""
     seen = Seen()
     for body in (None, "{}", '{"offset": 10}'):
         seen.ask(Asked(url="https://a/", body=body), "POST https://a/")
@@ -31,7 +31,7 @@ def test_the_same_url_with_another_body_is_another_request() -> None:
 
 
 def test_pages_that_share_rows_are_not_the_same() -> None:
-    """All records of a page, in their order, are compared; empty pages are not."""
+    """All records of a page are compared, in their order; empty pages are not."""
     seen = Seen()
     pages: list[list[dict[str, Any]]] = [[], [{"a": "1"}, {"a": "2"}], [{"a": "2"}, {"a": "1"}], [{"a": "1"}], []]
     for page in pages:
@@ -40,8 +40,8 @@ def test_pages_that_share_rows_are_not_the_same() -> None:
         list(seen.noted([{"a": "1"}], "page"))
 
 
-def test_a_total_may_be_missing_behind_the_first_page() -> None:
-    """It is compared where it is there, and at the end."""
+def test_a_total_may_be_missing_after_the_first_page() -> None:
+    """It is compared if it exists, and at the end."""
     total = Total("$.n")
     total.note(Page(url="", place="p", document={"n": 3}))
     total.note(Page(url="", place="p", document={}))
@@ -76,5 +76,5 @@ def test_a_parameter_replaces_those_of_its_name(url: str, name: str, value: str,
 
 
 def test_a_request_is_shown_without_its_query() -> None:
-    """It may hold a key or a value of a person."""
+    """The query may contain a key or personal data."""
     assert shown_request("GET", "https://a.example:8443/b/c?key=x") == "GET https://a.example:8443/b/c"

@@ -1,4 +1,4 @@
-"""Signing in: four ways, secrets by reference, tokens that end, and where credentials are never sent."""
+"""Sign-in: four ways, secrets by reference, tokens that expire, and hosts that never get credentials."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def header(value: str, name: str = "authorization") -> Callable[[Received], Repl
 
 
 def test_a_user_and_a_password_are_sent(serve: Serve) -> None:
-    """Also with letters that are not ASCII."""
+    """Also with characters outside ASCII."""
     server = serve(header("Basic " + base64.b64encode("jörg:pässword".encode()).decode()))
     auth = {"type": "basic", "user": "jörg", "password": {"env": "X"}}
     assert ids(server.url, context(secret=lambda _: "pässword"), auth=auth) == ["1"]
 
 
 def test_a_token_is_sent(serve: Serve) -> None:
-    """From a reference."""
+    """It is a reference to a secret."""
     server = serve(header("Bearer my_token"))
     assert ids(server.url, auth={"type": "bearer", "token": {"env": "MY_TOKEN"}}) == ["1"]
 
 
 def test_a_key_is_sent_in_a_header_or_in_the_query(serve: Serve) -> None:
-    """In the query it stands beside what the source has there."""
+    """The query also has the parameters of the source."""
     key: dict[str, Any] = {"type": "api_key", "value": {"env": "MY_KEY"}}
     assert ids(serve(header("my_key", "x-api-key")).url, auth={**key, "header": "X-Api-Key"}) == ["1"]
     server = serve(lambda received: ROWS if received.query == {"a": "b", "code": "my_key"} else Reply(status=401))
@@ -65,7 +65,7 @@ def test_a_header_with_a_line_break_is_refused(serve: Serve) -> None:
 
 
 def test_a_secret_that_was_replaced_is_read_again_once(serve: Serve) -> None:
-    """A wrong one is not sent twice, since that could lock an account."""
+    """A wrong one is not sent twice, because this could lock an account."""
     known = {"value": "old_token"}
     given = context(secret=lambda _: known["value"], renew_secret=lambda _: known.update(value="new_token"))
     server = serve(header("Bearer new_token"))
@@ -126,7 +126,7 @@ PAGES = {"type": "page", "parameter": "page"}
 
 
 def test_a_token_is_fetched_once_for_all_pages(serve: Serve) -> None:
-    """With scope and audience, where they are given."""
+    """With scope and audience, if they are given."""
     tokens = Tokens()
     server = serve(tokens)
     auth = oauth(server, scope="read @what", audience="api")
@@ -143,7 +143,7 @@ def test_a_token_is_fetched_once_for_all_pages(serve: Serve) -> None:
 
 
 def test_the_client_may_be_in_a_header(serve: Serve) -> None:
-    """As RFC 6749 wants it; then the body does not have the secret."""
+    """As in RFC 6749; the body then does not have the secret."""
     tokens = Tokens()
     server = serve(tokens)
     assert ids(server.url, auth=oauth(server, credentials="header"), pagination=PAGES) == ["1", "2", "3"]
@@ -152,8 +152,8 @@ def test_the_client_may_be_in_a_header(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("expires_in", [100, "100"])
-def test_a_token_is_renewed_before_it_ends(serve: Serve, expires_in: Any) -> None:
-    """A rate limit makes the pages last longer than the token."""
+def test_a_token_is_renewed_before_it_expires(serve: Serve, expires_in: Any) -> None:
+    """The rate limit makes the pages take longer than the lifetime of the token."""
     tokens, clock = Tokens(expires_in), Waits()
     server = serve(tokens)
     limit = {"per_minute": 1}
@@ -163,7 +163,7 @@ def test_a_token_is_renewed_before_it_ends(serve: Serve, expires_in: Any) -> Non
 
 
 def test_a_token_that_is_refused_in_the_middle_is_replaced(serve: Serve) -> None:
-    """Once for each page: the page is asked for again with the new one."""
+    """Once for each page: the page is requested again with the new token."""
     tokens = Tokens()
 
     def answer(received: Received) -> Reply:
@@ -185,8 +185,8 @@ def test_a_token_that_is_always_refused_ends_the_run(serve: Serve) -> None:
     assert len(tokens.forms) == 2
 
 
-def test_a_client_that_is_refused_is_told_without_its_secret(serve: Serve) -> None:
-    """With the endpoint's own reason; a secret that was replaced is read again once."""
+def test_a_refused_client_is_reported_without_its_secret(serve: Serve) -> None:
+    """With the reason of the endpoint; a secret that was replaced is read again once."""
     tokens = Tokens()
     server = serve(tokens)
     wrong = {**oauth(server), "client_secret": {"env": "WRONG_SECRET"}}
@@ -214,8 +214,8 @@ def test_a_client_that_is_refused_is_told_without_its_secret(serve: Serve) -> No
     ],
     ids=["html", "a list", "empty", "number", "blank", "redirect"],
 )
-def test_an_endpoint_that_gives_no_token_is_told(serve: Serve, reply: Reply) -> None:
-    """Probably it is not a token endpoint."""
+def test_an_endpoint_without_a_token_is_reported(serve: Serve, reply: Reply) -> None:
+    """It is probably not a token endpoint."""
     tokens = Tokens()
     tokens.first = [reply] * 2
     server = serve(tokens)
@@ -223,8 +223,8 @@ def test_an_endpoint_that_gives_no_token_is_told(serve: Serve, reply: Reply) -> 
         ids(server.url, auth=oauth(server))
 
 
-def test_a_token_endpoint_that_is_away_is_asked_again(serve: Serve) -> None:
-    """As any other request."""
+def test_a_request_to_an_unavailable_token_endpoint_is_retried(serve: Serve) -> None:
+    """Like any other request."""
     tokens = Tokens()
     tokens.first = [Reply(status=503), Reply(dropped=True)]
     server = serve(tokens)
@@ -234,8 +234,8 @@ def test_a_token_endpoint_that_is_away_is_asked_again(serve: Serve) -> None:
         ids(server.url, auth=oauth(server), retry={"attempts": 2})
 
 
-def test_credentials_stay_with_their_host(serve: Serve) -> None:
-    """A link to another host is refused, or followed without them where the host is listed."""
+def test_credentials_are_sent_only_to_their_host(serve: Serve) -> None:
+    """A link to another host is refused, or followed without credentials if the host is listed."""
     other = serve(lambda _: Reply(body=[{"id": 2}]))
     link = {"Link": f'<http://localhost:{other.port}/next?x=1>; rel="next"'}
     server = serve(lambda _: Reply(body=[{"id": 1}], headers=link))
@@ -276,8 +276,8 @@ def test_redirects_are_followed_within_a_host(serve: Serve, status: int) -> None
     assert other.received == []
 
 
-def test_redirects_come_to_an_end(serve: Serve) -> None:
-    """A circle is left."""
+def test_the_number_of_redirects_is_limited(serve: Serve) -> None:
+    """A loop ends."""
     server = serve(lambda received: Reply(status=302, headers={"Location": f"/{len(received.path)}{received.path}"}))
     with pytest.raises(UserError, match="more than 5 redirects"):
         ids(server.url)
@@ -285,7 +285,7 @@ def test_redirects_come_to_an_end(serve: Serve) -> None:
 
 
 def test_a_body_is_not_lost_by_a_redirect(serve: Serve) -> None:
-    """307 and 308 keep it; others would ask for something else."""
+    """307 and 308 keep the body; other redirects would change the request."""
 
     def answer(received: Received) -> Reply:
         if received.path == "/old":
@@ -311,7 +311,7 @@ def connected(server: ApiServer, **keys: Any) -> Any:
     [(None, "/v1/"), ("customers", "/v1/customers"), ("/customers", "/v1/customers"), ("?year=@year", "/v1/")],
 )
 def test_a_connection_gives_address_headers_and_credentials(serve: Serve, url: str | None, path: str) -> None:
-    """What the source says itself is added, or replaces it; a parameter may choose the connection."""
+    """Keys of the source are added or have precedence; a parameter may choose the connection."""
     server = serve(lambda _: ROWS)
     given = connected(
         server, auth={"type": "bearer", "token": {"env": "MY_TOKEN"}}, headers={"X-A": "1", "X-B": "1"}, timeout="5s"
@@ -352,7 +352,7 @@ def test_a_connection_of_another_kind_is_refused(serve: Serve) -> None:
         )
 
 
-def test_parameters_cannot_change_the_place(serve: Serve) -> None:
+def test_parameters_cannot_change_the_url_or_the_body(serve: Serve) -> None:
     """They are percent-encoded in the URL, and escaped in the body."""
     server = serve(lambda received: Reply(body=[{"id": received.path}]))
     values = {"name": "a/../b?x=1&y#z@é", "text": 'say "hi"', "number": 5}
@@ -364,8 +364,8 @@ def test_parameters_cannot_change_the_place(serve: Serve) -> None:
     assert server.received[1].json == {"q": 'x say "hi"', "n": 5, "l": ['say "hi"']}
 
 
-def test_columns_may_come_from_headers(serve: Serve) -> None:
-    """Each row has the value of its own answer; a missing header is no value."""
+def test_columns_may_be_headers(serve: Serve) -> None:
+    """Each row has the value of its own answer; a missing header is null."""
     server = serve(
         lambda received: Reply(
             body=[{"id": received.query["page"], "x": 9}] if received.query["page"] < "3" else [],
@@ -379,7 +379,7 @@ def test_columns_may_come_from_headers(serve: Serve) -> None:
     assert {row[2] or None for row in rows} == {None}
 
 
-def test_a_body_that_is_not_json_with_the_values_of_the_run_is_told(serve: Serve) -> None:
+def test_a_body_that_is_not_json_with_the_values_of_the_run_is_reported(serve: Serve) -> None:
     """Before anything is sent."""
     server = serve(lambda _: ROWS)
     with pytest.raises(UserError, match=r"source\.body is not JSON with the values of this run"):
@@ -388,8 +388,8 @@ def test_a_body_that_is_not_json_with_the_values_of_the_run_is_told(serve: Serve
 
 
 @pytest.mark.parametrize("secret", ["", "two\nlines", "schlüssel"])
-def test_a_secret_that_a_request_cannot_carry_is_refused(serve: Serve, secret: str) -> None:
-    """And is not repeated."""
+def test_a_secret_with_invalid_characters_is_refused(serve: Serve, secret: str) -> None:
+    """The message does not repeat it."""
     server = serve(lambda _: ROWS)
     with pytest.raises(UserError, match=r"a secret of source\.auth is empty, or has characters") as caught:
         ids(server.url, context(secret=lambda _: secret), auth={"type": "bearer", "token": {"env": "X"}})

@@ -1,4 +1,4 @@
-"""Databases for the tests of their reading."""
+"""Databases for the tests of `sql` sources."""
 
 from __future__ import annotations
 

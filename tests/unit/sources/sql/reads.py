@@ -54,7 +54,7 @@ def read(
 
 
 def sqlite_url(folder: Path, *statements: str) -> str:
-    """A SQLite file that statements have made."""
+    """A SQLite file that these statements create."""
     path = folder / "source.db"
     with closing(sqlite3.connect(path)) as connection:
         for statement in statements:

@@ -56,7 +56,7 @@ def test_a_table_and_its_filter_are_written_for_each_database(name: str) -> None
 
 @pytest.mark.parametrize("name", sorted(DIALECTS))
 def test_a_query_is_a_subquery_in_each_database(name: str) -> None:
-    """A colon, a percent sign and an address in a text stay as they are, and no row is asked for."""
+    """A colon, a percent sign and an address in a text stay the same, and no row is read."""
     asked = Statements(query="SELECT a FROM t WHERE b LIKE '%:x@y'")
     assert compiled(asked.columns(), name).replace("@y')", "@y' )") == QUERIES[name]
 
@@ -75,7 +75,7 @@ VALUES: list[tuple[ParameterValue | Decimal, str]] = [
 
 @pytest.mark.parametrize(("value", "expected"), VALUES)
 def test_a_value_is_bound_with_its_type(value: ParameterValue, expected: str) -> None:
-    """A number stays a number, and a moment keeps whether it has a zone."""
+    """A number stays a number, and a moment stays with or without a zone."""
     dialect = sa.make_url("postgresql+pg8000://h/d").get_dialect()()
     assert type_of(value).compile(dialect) == expected
 
@@ -99,7 +99,7 @@ def test_a_value_is_never_text_of_the_statement(database: Database, tmp_path: Pa
 
 
 def test_every_type_of_parameter_reaches_postgresql(database: Database) -> None:
-    """Each value is compared as what it is."""
+    """Each value is compared in its own type."""
     moment = dt.datetime(2024, 1, 31, 12, 30, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     values: dict[str, ParameterValue] = {
         "whole": 5,

@@ -1,4 +1,4 @@
-"""What a database refuses is told in words, and never with the password."""
+"""Errors of a database are reported in clear sentences, and never with the password."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECRET = "s3cret-0f-n0b0dy"
 
 
 def refused(url: str, **keys: Any) -> str:
-    """The message of a source that cannot be read; the password is nowhere in what was raised."""
+    """The message about a source that cannot be read; no part of the exception contains the password."""
     with pytest.raises(UserError) as caught:
         read(url, **keys)
     told = "".join(traceback.format_exception(caught.value))
@@ -45,7 +45,7 @@ def refused(url: str, **keys: Any) -> str:
 
 
 def test_postgresql_says_what_is_wrong_with_the_address(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    """Password, database, host and port each have their words."""
+    """Password, database, host and port each have their own message."""
     caplog.set_level(logging.DEBUG)
     server = database.server
     assert "refuses the user or the password" in refused(server.url(database.name, password=SECRET), table="t")
@@ -76,7 +76,7 @@ STATEMENTS = [
 
 @pytest.mark.parametrize(("keys", "message"), STATEMENTS)
 def test_postgresql_says_what_is_wrong_with_a_statement(database: Database, keys: dict[str, Any], message: str) -> None:
-    """Names of the statement are repeated and values are not; nothing is changed."""
+    """The message has names of the statement and no values; nothing is changed."""
     database.run(
         "CREATE TABLE t (number int, name text)", f"INSERT INTO t VALUES (1, '{SECRET}')", "CREATE SEQUENCE numbers"
     )
@@ -94,7 +94,7 @@ def test_postgresql_says_what_a_user_may_not_read(database: Database) -> None:
 
 
 def test_sqlite_says_what_is_wrong(tmp_path: Path) -> None:
-    """The file, the table, the column and the statement each have their words; no file is made."""
+    """The file, the table, the column and the statement each have their own message; no file is created."""
     url = sqlite_url(tmp_path, "CREATE TABLE t (number integer)", "INSERT INTO t VALUES (1)")
     assert "there is no such table" in refused(url, table="absent")
     assert "there is no such column; check columns, query and filter (wrong)" in refused(
@@ -111,7 +111,7 @@ def test_sqlite_says_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_a_sqlite_file_is_read_only_from_the_folders_of_the_setting(tmp_path: Path) -> None:
-    """As other files; the message names the setting."""
+    """Like other files; the message names the setting."""
     url = sqlite_url(tmp_path, "CREATE TABLE t (number integer)", "INSERT INTO t VALUES (1)")
     for roots, said in (((str(tmp_path),), ""), ((str(tmp_path / "other"),), "SOURCE_ROOTS")):
         source = open_source(defined(table="t").source, SourceContext(secret=lambda _: url, roots=roots))
@@ -124,16 +124,16 @@ def test_a_sqlite_file_is_read_only_from_the_folders_of_the_setting(tmp_path: Pa
                 assert workspace.query("SELECT number FROM source_raw") == [("1",)]
 
 
-def test_a_locked_sqlite_file_is_told(tmp_path: Path) -> None:
-    """Another program that writes holds the file."""
+def test_a_locked_sqlite_file_is_reported(tmp_path: Path) -> None:
+    """Another program that writes has locked the file."""
     url = sqlite_url(tmp_path, "CREATE TABLE t (number integer)")
     with closing(sqlite3.connect(tmp_path / "source.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert "another program has locked it" in refused(url + "?timeout=0", table="t")
 
 
-def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of our extras is named; a driver of another maker by its package."""
+def test_the_message_about_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each extra of this project; other drivers by their package."""
     for name in ("pymysql", "oracledb", "mssql_python", "pg8000", "psycopg"):
         monkeypatch.setitem(sys.modules, name, None)
     for scheme, remedy in {
@@ -201,7 +201,7 @@ SLOW = {
 
 @pytest.mark.parametrize("when", sorted(SLOW))
 def test_a_slow_statement_ends_with_the_time_of_the_run(database: Database, when: str) -> None:
-    """The server stops it, and no connection, cursor or transaction is left."""
+    """The server stops it, and no connection, cursor or transaction stays open."""
     source = SqlSource.model_validate({"type": "sql", "connection": {"env": "X"}, "query": SLOW[when]})
     end = time.monotonic() + 1
     with Workspace.open() as workspace, workspace.until(lambda: end - time.monotonic()):
@@ -229,7 +229,7 @@ def test_a_slow_statement_of_sqlite_ends_with_the_time_of_the_run(tmp_path: Path
         other.execute("DROP TABLE t")
 
 
-def test_a_connection_that_is_lost_half_way_ends_the_read(database: Database) -> None:
+def test_a_connection_that_is_lost_in_the_middle_ends_the_read(database: Database) -> None:
     """The server ends the connection in the middle of the rows."""
     query = SLOW["between two rows"]
 
@@ -253,7 +253,7 @@ def test_a_read_leaves_nothing_open(database: Database) -> None:
 
 @contextmanager
 def locked(database: Database) -> Iterator[Callable[[], object]]:
-    """Another connection holds a lock until it is told to give it back."""
+    """Another connection holds a lock until the event is set."""
     engine = sa.create_engine(database.url.replace("postgresql:", "postgresql+pg8000:"), poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")
@@ -283,6 +283,6 @@ def test_a_read_is_one_snapshot(database: Database) -> None:
 
 
 def test_only_a_source_of_type_sql_loads_sqlalchemy() -> None:
-    """A cold start pays for what it uses."""
+    """So a cold start without such a source is faster."""
     asked = "import sys, shared.app, shared.sources.registry; sys.exit('sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""What types of databases without a server in the tests are: as SQLAlchemy and the drivers name them."""
+"""Types of databases that have no server in the tests: as SQLAlchemy and the drivers name them."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def meant(found: Known | str) -> ColumnType | str:
     ],
     ids=repr,
 )
-def test_a_column_of_a_table_is_what_its_catalogue_says(
+def test_a_column_of_a_table_has_the_type_of_the_catalogue(
     kind: sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]], expected: ColumnType | str
 ) -> None:
-    """Types that only one database has are known too; what is not known is text."""
+    """Also types that only one database has; an unknown type is text."""
     assert meant(of_sqlalchemy(sa.types.to_instance(kind))) == expected
 
 
@@ -92,7 +92,7 @@ def test_a_column_of_a_table_is_what_its_catalogue_says(
     ],
     ids=repr,
 )
-def test_a_column_of_a_query_is_what_the_driver_says(code: Any, dbapi: Any, expected: ColumnType | str) -> None:
+def test_a_column_of_a_query_has_the_type_of_the_driver(code: Any, dbapi: Any, expected: ColumnType | str) -> None:
     """By type objects of PEP 249 or Python types."""
     assert meant(of_driver(code, dbapi)) == expected
 
@@ -112,13 +112,13 @@ def test_a_column_of_a_query_is_what_the_driver_says(code: Any, dbapi: Any, expe
         ("BLOB", BINARY),
     ],
 )
-def test_a_column_of_sqlite_is_what_it_is_declared_for(declared: str, expected: ColumnType | str) -> None:
-    """Without regard to case; what is not declared is text."""
+def test_a_column_of_sqlite_has_its_declared_type(declared: str, expected: ColumnType | str) -> None:
+    """Case does not matter; a column without a type is text."""
     assert meant(of_sqlite(declared)) == expected
 
 
-def test_a_name_of_a_table_in_oracle_is_written_as_sqlalchemy_wants_it_back() -> None:
-    """`number` stands for `NUMBER`, and a name of a query is as it is."""
+def test_a_name_of_a_table_in_oracle_is_written_as_sqlalchemy_expects_it() -> None:
+    """`number` means `NUMBER`, and a name of a query stays the same."""
     dialect = sa.make_url("oracle+oracledb://h/d").get_dialect()()
     table, query = Statements(table="t"), Statements(query="SELECT 1")
     written = [str(Reader().column(asked, "amount").compile(dialect=dialect)) for asked in (table, query)]
@@ -140,7 +140,7 @@ def test_a_name_of_a_table_in_oracle_is_written_as_sqlalchemy_wants_it_back() ->
 def test_the_order_of_a_watermark_follows_the_type(
     reader: Reader, known: ColumnType, own: ColumnType, expected: Scale | None
 ) -> None:
-    """In SQLite a date is the text that it is, and the definition says what an expression gives."""
+    """In SQLite a date is compared as text, and the definition gives the type of an expression."""
     column = TypedColumn(name="c", type=own, raw=ColumnType.TEXT, sql_type="VARCHAR")
     assert reader.scale(column, Known.as_text(known)) is expected
 

@@ -1,4 +1,4 @@
-"""Values keep their types and all of their digits; what does not fit is an error of its row."""
+"""Values keep their types and all of their digits; a value that does not fit is an error of its row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SELECT 9223372036854775807::bigint AS whole, 12345678901234567890.123456789::num
 
 
 def test_postgresql_gives_every_type_as_it_is(database: Database) -> None:
-    """Numbers keep all digits, moments are in UTC, arrays are JSON; null and an empty text have no value."""
+    """Numbers keep all digits, moments are in UTC, arrays are JSON; null and an empty text are null."""
     found, errors = read(database.url, query=VALUES)
     assert errors == []
     assert {name: values[0] for name, values in found.items()} == {
@@ -49,7 +49,7 @@ def test_postgresql_gives_every_type_as_it_is(database: Database) -> None:
 
 
 def test_notation_does_not_depend_on_the_settings_of_the_user(database: Database) -> None:
-    """A user may have another style of dates, another zone and fewer digits."""
+    """A user may have another date style, another zone and fewer digits."""
     for setting in ("datestyle = 'German'", "timezone = 'Asia/Tokyo'", "extra_float_digits = -15"):
         database.run(f"ALTER ROLE app IN DATABASE {database.name} SET {setting}")
     query = (
@@ -73,7 +73,7 @@ def test_notation_does_not_depend_on_the_settings_of_the_user(database: Database
         "1e60::numeric",
     ],
 )
-def test_a_value_that_no_definition_can_hold_is_an_error_of_its_column(database: Database, value: str) -> None:
+def test_a_value_that_fits_no_type_is_an_error_of_its_column(database: Database, value: str) -> None:
     """The other rows and the other columns are read."""
     query = f"SELECT 1 AS number, {value} AS value UNION ALL SELECT 2, NULL ORDER BY 1"
     found, errors = read(database.url, query=query, columns=[{"name": "number"}, {"name": "value", "validate": True}])
@@ -101,8 +101,8 @@ def context_of(url: str) -> SourceContext:
     return SourceContext(secret=lambda _reference: url, parameters={"x": 1})
 
 
-def test_types_are_known_of_an_empty_result(database: Database, tmp_path: Path) -> None:
-    """A run over no rows is planned with the same types."""
+def test_an_empty_result_has_types(database: Database, tmp_path: Path) -> None:
+    """A run without rows is planned with the same types."""
     database.run("CREATE TABLE t (a int, b numeric(10,2), c date, d boolean, e text[], f varchar(5))")
     url = sqlite_url(tmp_path, "CREATE TABLE t (a int, b numeric(10,2), c date, d boolean, e json, f varchar(5))")
     expected = ["number", "number", "date", "bool", "text", "text"]
@@ -116,8 +116,8 @@ def test_types_are_known_of_an_empty_result(database: Database, tmp_path: Path) 
             assert all(isinstance(column, TypedColumn) for column in columns)
 
 
-def test_sqlite_gives_what_its_columns_are_declared_for(tmp_path: Path) -> None:
-    """A column may hold any value: what does not fit its declaration is read by the rules of text."""
+def test_sqlite_values_are_read_in_the_declared_type(tmp_path: Path) -> None:
+    """A column may have any value: one that does not fit its declaration is read by the rules of text."""
     url = sqlite_url(
         tmp_path,
         "CREATE TABLE t (number integer, amount decimal, since date, moment timestamp, active boolean, other)",
@@ -140,8 +140,8 @@ def test_the_definition_says_the_type_of_an_expression_of_sqlite(tmp_path: Path)
     assert read(url, query="SELECT a, a + 1 AS b FROM t", columns=columns)[0] == {"b": [Decimal(21)]}
 
 
-def test_bad_rows_are_told_and_the_others_are_read(tmp_path: Path) -> None:
-    """A NUL, a binary value and a text that is not UTF-8 each cost one row, whose number is told."""
+def test_bad_rows_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
+    """A NUL, a binary value and a text that is not UTF-8 each reject one row, whose number is reported."""
     rows = "(1, 'a'), (2, 'b' || char(0)), (3, x'00ff'), (4, CAST(x'ff' AS text)), (5, 'e')"
     url = sqlite_url(tmp_path, "CREATE TABLE t (number integer, name text)", f"INSERT INTO t VALUES {rows}")
     found, errors = read(url, table="t")
@@ -161,16 +161,16 @@ def test_binary_columns_are_refused_by_name_unless_others_are_named(database: Da
         assert read(address, table="t", columns=[{"name": "number"}])[0] == {"number": [Decimal(1)]}
 
 
-def test_documents_can_be_taken_apart(database: Database) -> None:
-    """JSON and arrays are text, which expressions read."""
+def test_expressions_can_read_documents(database: Database) -> None:
+    """JSON and arrays are text for expressions."""
     columns = [{"name": "doc"}, {"name": "city", "formula": "doc->>'$.city'"}]
     found, _ = read(database.url, query="""SELECT json_build_object('city', 'Köln') AS doc""", columns=columns)
     assert found["city"] == ["Köln"]
     assert json.loads(found["doc"][0]) == {"city": "Köln"}
 
 
-def test_names_are_found_without_regard_to_case(database: Database) -> None:
-    """A name in quotes in the database is found too; two columns of one name are refused."""
+def test_names_are_compared_without_case(database: Database) -> None:
+    """A quoted name in the database is found too; two columns with one name are refused."""
     database.run('CREATE TABLE t ("Customer No" int, "select" text)', "INSERT INTO t VALUES (7, 'x')")
     columns = [{"name": "customer no", "alias": "number"}, {"name": "select"}]
     assert read(database.url, table="t", columns=columns)[0] == {"number": [Decimal(7)], "select": ["x"]}

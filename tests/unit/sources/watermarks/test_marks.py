@@ -1,4 +1,4 @@
-"""Where a read begins: the value of the last one, less the overlap, in the notation of the source."""
+"""The start of a read: the last watermark minus the overlap, in the notation of the source."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ STARTS = [
 
 
 @pytest.mark.parametrize(("value", "scale", "overlap", "start"), STARTS)
-def test_a_read_begins_at_the_value_less_the_overlap(value: str, scale: Scale, overlap: float, start: object) -> None:
+def test_a_read_begins_at_the_watermark_minus_the_overlap(
+    value: str, scale: Scale, overlap: float, start: object
+) -> None:
     """With its type and all of its digits."""
     assert start_of(mark(value), scale, overlap) == start
 
@@ -51,7 +53,7 @@ def test_a_read_begins_at_the_value_less_the_overlap(value: str, scale: Scale, o
         ("0001-01-01", Scale.DAY, 1e9),
     ],
 )
-def test_a_value_that_does_not_belong_to_the_column_is_told(value: str, scale: Scale, overlap: float) -> None:
+def test_a_watermark_that_does_not_fit_the_column_is_reported(value: str, scale: Scale, overlap: float) -> None:
     """With the command that changes it."""
     with pytest.raises(UserError, match=r"dynamics-sync watermark NAME --set VALUE"):
         start_of(mark(value), scale, overlap)
@@ -64,7 +66,7 @@ MOMENTS = st.datetimes(dt.datetime(1000, 1, 1), dt.datetime(9000, 1, 1))  # noqa
 def test_no_text_within_the_overlap_is_before_the_start(
     last: dt.datetime, seconds: int, separator: str, *, fraction: bool
 ) -> None:
-    """In whatever notation of ISO 8601 the texts are."""
+    """For every notation of ISO 8601."""
     spec = "microseconds" if fraction else "seconds"
     overlap = 3600.0
     row = last - dt.timedelta(seconds=seconds % 3600)
@@ -74,8 +76,8 @@ def test_no_text_within_the_overlap_is_before_the_start(
         assert row.isoformat(separator, spec) + ending >= start
 
 
-def test_what_is_kept_is_read_again() -> None:
-    """Nothing and a reset are no watermark."""
+def test_a_stored_watermark_is_read_again() -> None:
+    """An absent one and a reset are no watermark."""
     made = Mark(value="ü", scale="text", identity="x")
     assert Mark.read(made.to_text()) == made
     assert (Mark.read(None), Mark.read("")) == (None, None)
@@ -93,8 +95,8 @@ def test_what_is_kept_is_read_again() -> None:
         (mark("B", "text"), mark("b", "text"), False),
     ],
 )
-def test_a_watermark_is_past_another_by_its_scale(own: Mark, other: Mark | None, *, past: bool) -> None:
-    """Numbers by size, texts by characters; what cannot be compared counts as past."""
+def test_watermarks_are_ordered_by_their_scale(own: Mark, other: Mark | None, *, past: bool) -> None:
+    """Numbers by size, texts by characters; values that cannot be compared count as later."""
     assert later(own, other) is past
 
 
@@ -103,8 +105,8 @@ def source(**keys: object) -> SqlSource:
     return SqlSource.model_validate(asked)
 
 
-def test_the_identity_is_of_what_is_read_and_not_of_how_it_is_typed() -> None:
-    """Connection, table, filter and column count, with parameters in names; overlap, columns and values do not."""
+def test_the_identity_depends_on_what_is_read_and_not_on_types() -> None:
+    """Connection, table, filter and column matter, with parameters in names; overlap, columns and values do not."""
     known = identity_of(source(), {"where": "dev", "day": 1})
     assert identity_of(source(columns=[{"name": "c"}], null_values=["x"]), {"where": "dev", "day": 2}) == known
     assert identity_of(source(watermark={"column": "c", "overlap": "5m"}), {"where": "dev"}) == known
@@ -122,7 +124,7 @@ def test_the_identity_is_of_what_is_read_and_not_of_how_it_is_typed() -> None:
 
 
 def test_an_overlap_is_a_duration_or_a_number() -> None:
-    """None is allowed, and less than none is not."""
+    """Zero is allowed, and a negative one is not."""
     read = [Watermark(column="c", overlap=each).overlap for each in ("5m", "90s", "1h", 5, 0)]
     assert read == [300, 90, 3600, 5, 0]
     with pytest.raises(ValueError, match="greater than or equal to 0"):

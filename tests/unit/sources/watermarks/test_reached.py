@@ -1,4 +1,4 @@
-"""How far the rows of a run reach."""
+"""The watermark that a run reaches."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def reached(values: list[str | None], scale: Scale, sql_type: str = "VARCHAR", u
         ([], Scale.NUMBER, "VARCHAR", None),
     ],
 )
-def test_the_greatest_value_is_reached_where_all_rows_are_settled(
+def test_the_greatest_value_is_reached_if_all_rows_are_settled(
     values: list[str | None], scale: Scale, sql_type: str, expected: str | None
 ) -> None:
-    """By the order of its scale, as the source wrote it; values without a place in the order do not count."""
+    """In the order of its scale, as the source wrote it; values that cannot be ordered are ignored."""
     assert reached(values, scale, sql_type) == expected
 
 
@@ -53,8 +53,8 @@ def test_the_greatest_value_is_reached_where_all_rows_are_settled(
         (["1", "NaN", "3"], "SELECT 2", None),
     ],
 )
-def test_a_row_that_is_not_settled_is_not_passed(
+def test_a_watermark_does_not_pass_a_row_that_is_not_settled(
     values: list[str | None], unsettled: str, expected: str | None
 ) -> None:
-    """A row without a value is read by every run anyway; one whose place is not known stops all."""
+    """Every run reads rows without a value; a row with an unknown place stops the watermark."""
     assert reached(values, Scale.NUMBER, unsettled=unsettled) == expected
