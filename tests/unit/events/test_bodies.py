@@ -1,4 +1,4 @@
-"""Bodies are read strictly, and whatever they are, reading them raises nothing."""
+"""Bodies are read strictly, and reading them never raises."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from shared.events.records import Undecodable, Unusable
     ],
 )
 def test_an_invalid_body_is_undecodable_with_its_reason(body: bytes, says: str) -> None:
-    """A body that cannot be read yields the reason, and no part of itself."""
+    """The reason contains no part of the body."""
     found = parse(body)
     assert isinstance(found, Undecodable)
     assert says in found.reason
@@ -55,7 +55,7 @@ HUGE = "1e300000000"
     ],
 )
 def test_a_value_that_cannot_be_used_affects_no_other_value(value: str, says: str) -> None:
-    """The others are read; reading the text of this one says why, without any part of it."""
+    """The others are read; the text of this one raises with the reason, without any part of the value."""
     found: Any = parse(f'{{"bad": {value}, "good": 1}}'.encode())
     assert found["good"] == 1
     text = as_text(found["bad"])
@@ -67,7 +67,7 @@ def test_a_value_that_cannot_be_used_affects_no_other_value(value: str, says: st
 @pytest.mark.parametrize(
     "body", [b"[" * 64 + b"]" * 64, b'{"a": ' + b"9" * 4300 + b"}", b'{"a": 5e-324}', b'{"a": 1e308}']
 )
-def test_what_is_just_within_the_bounds_is_read(body: bytes) -> None:
+def test_values_at_the_limits_are_read(body: bytes) -> None:
     """Every double and every whole number that the interpreter reads has a text."""
     found = parse(body)
     text = as_text(found["a"] if isinstance(found, dict) else found)
@@ -76,19 +76,19 @@ def test_what_is_just_within_the_bounds_is_read(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("word", ["\\uD800", "\\ud83d", "x\\udc00y"])
-def test_texts_beside_half_a_character_are_kept(word: str) -> None:
-    """Only the text that holds it is lost, wherever it stands."""
+def test_a_lone_surrogate_affects_only_its_own_text(word: str) -> None:
+    """Only the text that contains it is unusable, wherever it is."""
     found: Any = parse(f'{{"a": ["{word}", "\\ud83d\\ude00"], "b": 1}}'.encode())
     assert (found["a"][1], found["b"], isinstance(found["a"][0], Unusable)) == ("\U0001f600", 1, True)
 
 
-def test_a_whole_surrogate_pair_and_a_byte_order_mark_are_fine() -> None:
-    """Escaped characters outside the basic plane, and the mark that .NET writes, are read."""
+def test_a_surrogate_pair_and_a_byte_order_mark_are_accepted() -> None:
+    """Escaped characters outside the basic plane, and the mark that .NET writes."""
     assert parse(b'\xef\xbb\xbf{"a": "\\ud83d\\ude00"}') == {"a": "😀"}
 
 
 def test_fractions_keep_every_digit() -> None:
-    """Money does not go through binary floating point."""
+    """Amounts of money are not converted to binary floating point."""
     assert parse(b'{"a": 12345678901234567.89}') == {"a": Decimal("12345678901234567.89")}
 
 
@@ -131,6 +131,6 @@ def test_values_become_the_text_of_a_column(value: object, text: str | None) -> 
     ],
 )
 def test_a_moment_without_a_zone_is_utc(text: object, iso: str | None) -> None:
-    """Moments are aware; what is no moment is none."""
+    """Moments have a zone; a text that is no moment gives none."""
     found = moment(text)
     assert (found and found.isoformat()) == iso

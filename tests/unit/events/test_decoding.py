@@ -1,4 +1,4 @@
-"""Every format becomes the same kind of event, and nothing in a message makes decoding raise."""
+"""Every format gives the same kind of event, and decoding never raises."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def reason(body: Any, **given: Any) -> str:
 
 class TestJson:
     def test_the_whole_body_is_one_record_to_upsert(self) -> None:
-        """Without `records` and `action` the body says how the record is now."""
+        """Without `records` and `action` the body has the new values of the record."""
         event = one({"number": "A1", "name": None})
         assert (event.action, event.new, event.old) == (EventAction.UPSERT, {"number": "A1", "name": None}, {})
         assert (event.position.partition, event.position.sequence, event.position.when) == ("0", 7, None)
 
     def test_records_may_be_an_array_and_each_gets_its_number(self) -> None:
-        """Every element is an event; what is no object is undecodable on its own."""
+        """Every element is an event; an element that is no object is undecodable without an effect on the others."""
         found = decoded({"data": [{"n": 1}, 5, {"n": 2}]}, records="$.data")
         assert [type(item).__name__ for item in found] == ["Event", "Undecodable", "Event"]
         assert isinstance(found[1], Undecodable)
@@ -57,7 +57,7 @@ class TestJson:
         assert len(decoded([{"n": 1}, {"n": 2}])) == 2
 
     def test_a_path_may_select_and_filter(self) -> None:
-        """JSONPath is JSONPath, not only dots."""
+        """All of JSONPath is supported, not only dots."""
         found = decoded({"rows": [{"t": "x", "n": 1}, {"t": "y", "n": 2}]}, records="$.rows[?(@.t=='y')]")
         assert [event.new["n"] for event in found if isinstance(event, Event)] == [2]
 
@@ -77,8 +77,8 @@ class TestJson:
         assert one({"op": word, "data": {"n": 1}}, records="$.data", action="$.op").action is action
         assert one({"op": "insert", "data": {"op": word}}, records="$.data", action="$.op").action is action
 
-    def test_a_deleted_record_is_old_and_stands_for_new_in_expressions(self) -> None:
-        """After a delete, expressions over new see the record that was deleted."""
+    def test_a_deleted_record_is_old_and_is_also_new_in_expressions(self) -> None:
+        """For a delete, expressions over new see the deleted record."""
         event = one({"op": "d", "n": 1}, action="$.op")
         assert event.old["n"] == event.fields["n"] == 1
 
@@ -96,12 +96,12 @@ class TestJson:
             ({"op": 3}, {"action": "$.op"}, "does not mean insert"),
         ],
     )
-    def test_a_wrong_shape_is_undecodable(self, body: Any, topic: dict[str, Any], says: str) -> None:
+    def test_a_wrong_structure_is_undecodable(self, body: Any, topic: dict[str, Any], says: str) -> None:
         """The reason names what is missing, never a value."""
         assert says in reason(body, **topic)
 
     def test_an_undecodable_body_stays_undecodable(self) -> None:
-        """What parsing found out is passed on."""
+        """The reason of the parser is kept."""
         assert "not JSON" in reason(b"{")
 
 
@@ -135,8 +135,8 @@ class TestCloudEvents:
         )
         assert event.new == {"n": 2}
 
-    def test_a_batch_is_numbered_through(self) -> None:
-        """An array of CloudEvents, some with several records, is one row of events."""
+    def test_the_events_of_a_batch_are_numbered(self) -> None:
+        """An array of CloudEvents, some with several records, is one sequence of events."""
         batch = [{**self.ATTRIBUTES, "data": [{"n": 1}, {"n": 2}]}, {"data": {}}, {**self.ATTRIBUTES, "data": {"n": 3}}]
         found = decoded(batch, format="cloudevents")
         assert [item.position.item if isinstance(item, Event) else item.item for item in found] == [0, 1, 2, 3]
@@ -150,7 +150,7 @@ class TestCloudEvents:
         assert one(text, format="cloudevents").new == {"n": 2}
 
     def test_a_type_without_a_known_verb_is_an_upsert(self) -> None:
-        """Most senders only say that something changed."""
+        """Most senders only report a change."""
         assert (
             one({**self.ATTRIBUTES, "type": "crm.customer", "data": {}}, format="cloudevents").action
             is EventAction.UPSERT
@@ -179,14 +179,14 @@ class TestCloudEvents:
         ],
     )
     def test_the_verb_is_the_last_word_of_the_type(self, kind: str, action: EventAction) -> None:
-        """Words are told apart by signs and by capitals; versions and the word event stand behind the verb."""
+        """Punctuation and capitals separate words; versions and the word "event" after the verb are ignored."""
         assert one({**self.ATTRIBUTES, "type": kind, "data": {}}, format="cloudevents").action is action
 
     @pytest.mark.parametrize(
         "kind", ["com.x.deletion.requested", "Microsoft.Resources.ResourceDeleteFailure", "blobdeleted"]
     )
     def test_a_type_that_contains_delete_is_not_guessed(self, kind: str) -> None:
-        """A record that is gone must not be written as if it were there."""
+        """A deleted record must not be written as an existing one."""
         event = {**self.ATTRIBUTES, "type": kind, "data": {"op": "u"}}
         assert "mentions a delete" in reason(event, format="cloudevents")
         assert one(event, format="cloudevents", action="$.op").action is EventAction.UPDATE
@@ -243,8 +243,8 @@ class TestDebezium:
         ("op", "action"), [("c", EventAction.INSERT), ("u", EventAction.UPDATE), ("r", EventAction.UPSERT)]
     )
     @pytest.mark.parametrize("wrapping", ["plain", "with its schema"])
-    def test_rows_come_with_and_without_a_schema(self, op: str, action: EventAction, wrapping: str) -> None:
-        """Create, update and snapshot read carry the row as it is now."""
+    def test_rows_are_read_with_and_without_a_schema(self, op: str, action: EventAction, wrapping: str) -> None:
+        """Create, update and snapshot read have the new row."""
         change = self.change(op, before={"n": 1}, after={"n": 2}, ts_ms=1_700_000_000_000)
         event = one({"schema": None, "payload": change} if wrapping != "plain" else change, format="debezium")
         assert (event.action, event.new, event.old) == (action, {"n": 2}, {"n": 1})
@@ -256,8 +256,8 @@ class TestDebezium:
         assert (event.action, event.new, event.old, event.position.when) == (EventAction.DELETE, {}, {"n": 1}, None)
 
     @pytest.mark.parametrize("key", ['{"n": 1}', '{"schema": {"fields": []}, "payload": {"n": 1}}'])
-    def test_a_delete_without_old_values_is_known_by_its_key(self, key: str) -> None:
-        """A table that logs no old values still sends its primary key as the message's key."""
+    def test_a_delete_without_old_values_is_identified_by_its_key(self, key: str) -> None:
+        """A table that logs no old values still sends its primary key as the message key."""
         assert one(self.change("d"), format="debezium", key=key).old == {"n": 1}
 
     @pytest.mark.parametrize("body", [b"", b"null", b'{"schema": null, "payload": null}'])
@@ -274,8 +274,8 @@ class TestDebezium:
         change = self.change("u", after={"n": 1, "photo": "__debezium_unavailable_value"})
         assert one(change, format="debezium").new == {"n": 1}
 
-    def test_dates_and_decimals_are_plain_where_the_schema_names_them(self) -> None:
-        """Counted days and microseconds, and unscaled bytes, become what they mean."""
+    def test_dates_and_decimals_are_converted_by_the_schema(self) -> None:
+        """Counted days and microseconds, and unscaled bytes."""
         after = {
             "d": 20_000,
             "ts": 1_700_000_000_123_456,
@@ -311,8 +311,8 @@ class TestDebezium:
             ({"v": {"scale": -(10**9), "value": "Bw=="}}, "exponent"),
         ],
     )
-    def test_a_value_that_contradicts_its_schema_costs_no_other(self, wrong: dict[str, Any], says: str) -> None:
-        """Infinite dates and the like are unusable by themselves; the event goes on without them."""
+    def test_a_value_that_contradicts_its_schema_affects_no_other(self, wrong: dict[str, Any], says: str) -> None:
+        """Only infinite dates and similar values are unusable; the event continues without them."""
         event = one({"schema": SCHEMA, "payload": self.change("c", after={"n": 1, **wrong})}, format="debezium")
         (value,) = (event.new[name] for name in wrong)
         assert isinstance(value, Unusable)
@@ -322,7 +322,7 @@ class TestDebezium:
         "schema", [{"fields": [{}]}, {"fields": 5}, {"fields": [{"field": "after", "fields": [1]}]}]
     )
     def test_a_schema_that_debezium_does_not_write_is_undecodable(self, schema: Any) -> None:
-        """Without it nobody knows what the numbers mean."""
+        """Without a valid schema the numbers have no known meaning."""
         body = {"schema": schema, "payload": self.change("c", after={"n": 1})}
         assert "schema" in reason(body, format="debezium")
 
@@ -339,14 +339,14 @@ class TestDebezium:
             (-3_020_399_000_000, "-838:59:59"),
         ],
     )
-    def test_a_time_never_wraps_at_midnight(self, microseconds: int, text: str) -> None:
+    def test_a_time_can_be_more_than_a_day_or_negative(self, microseconds: int, text: str) -> None:
         """MySQL's TIME is a duration too: it keeps its hours and its sign, as MySQL writes them."""
         body = {"schema": SCHEMA, "payload": self.change("c", after={"t": microseconds})}
         assert one(body, format="debezium").new == {"t": text}
 
     @pytest.mark.parametrize("ts", [10**30, -1, 2**63, "now", None, 1.5])
-    def test_a_time_of_commit_that_is_none_is_left_out(self, ts: Any) -> None:
-        """It orders events and costs none."""
+    def test_an_invalid_commit_time_is_ignored(self, ts: Any) -> None:
+        """It is used only to order events and rejects none."""
         assert one(self.change("c", after={"n": 1}, ts_ms=ts), format="debezium").position.when is None
 
     @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ class TestDebezium:
         ],
     )
     def test_what_is_no_change_is_undecodable(self, body: Any, says: str) -> None:
-        """Schema changes, truncates and half events have their reasons."""
+        """Schema changes, truncates and incomplete events have their reasons."""
         assert says in reason(body, format="debezium")
 
 
@@ -374,8 +374,8 @@ class TestMongoDb:
     def change(self, op: str, **parts: Any) -> dict[str, Any]:
         return {"op": op, "before": None, "after": None, "source": self.SOURCE, **parts}
 
-    def test_documents_come_as_text(self) -> None:
-        """Extended JSON inside the event becomes plain values."""
+    def test_documents_are_read_from_text(self) -> None:
+        """Extended JSON in the event becomes plain values."""
         document = {
             "_id": {"$oid": "596e275826f08b2730779e1f"},
             "n": {"$numberLong": "1004"},
@@ -408,12 +408,12 @@ class TestMongoDb:
         }
         assert event.old == {"n": 1}
 
-    def test_a_delete_is_known_by_the_id_in_its_key(self) -> None:
-        """The key holds the id as JSON text under its own name."""
+    def test_a_delete_is_identified_by_the_id_in_its_key(self) -> None:
+        """The key has the id as JSON text under its own name."""
         assert one(self.change("d"), format="debezium", key=self.KEY).old == {"_id": "596e275826f08b2730779e1f"}
 
-    def test_an_update_without_its_document_tells_the_fields_that_changed(self) -> None:
-        """Set fields, removed ones as null, and of a field that is told in part that it cannot be used."""
+    def test_an_update_without_its_document_has_the_changed_fields(self) -> None:
+        """Set fields, removed fields as null; a field of which only a part is sent cannot be used."""
         description = {
             "updatedFields": json.dumps({"name": "x", "address.city": "Bern", "tags.0": 1}),
             "removedFields": ["phone"],
@@ -437,7 +437,7 @@ class TestMongoDb:
         ],
     )
     def test_what_is_no_document_is_undecodable(self, parts: dict[str, Any], says: str) -> None:
-        """The text inside is read as strictly as the body."""
+        """The text in the event is read as strictly as the body."""
         assert says in reason(self.change("u", **parts), format="debezium", key=self.KEY)
 
 
@@ -469,8 +469,8 @@ def entity(**values: Any) -> dict[str, Any]:
 
 
 class TestDataverse:
-    def test_an_update_carries_what_changed(self) -> None:
-        """The target's attributes, with values in the form that a mapping expects."""
+    def test_an_update_has_the_changed_attributes(self) -> None:
+        """The attributes of the target, with values in the notation that a mapping expects."""
         target = entity(
             name="A",
             revenue=reference("Money", Value=12.5),
@@ -498,7 +498,7 @@ class TestDataverse:
         assert event.position.when == datetime(2017, 9, 26, 7, 4, 8, tzinfo=UTC)
 
     def test_images_complete_the_record(self) -> None:
-        """The image afterwards is part of the new record, the image before is the old one."""
+        """The image after the change is part of the new record, the image before it is the old one."""
         body = context(
             "Update",
             target=entity(name="new"),
@@ -536,19 +536,19 @@ class TestDataverse:
             ({}, {}),
         ],
     )
-    def test_a_stripped_message_is_to_be_read_again(self, properties: dict[str, Any], more: dict[str, Any]) -> None:
-        """Above the size limit the parameters and images are gone: only the id says what to read."""
+    def test_a_message_without_values_needs_a_read(self, properties: dict[str, Any], more: dict[str, Any]) -> None:
+        """Above the size limit the service removes parameters and images: only the id is left."""
         event = one(context("Update", **more), format="dataverse", properties=properties)
         assert event.reread == RecordReference(entity="account", id=ACCOUNT)
         assert event.new == IDENTITY
 
-    def test_a_stripped_delete_needs_no_reading(self) -> None:
-        """Its id is all it ever had."""
+    def test_a_delete_without_values_needs_no_read(self) -> None:
+        """A delete has only the id in any case."""
         event = one(context("Delete"), format="dataverse")
         assert (event.reread, event.old) == (None, IDENTITY)
 
-    def test_bulk_messages_hold_many_targets(self) -> None:
-        """CreateMultiple and its like are as many events as they have targets."""
+    def test_bulk_messages_have_several_targets(self) -> None:
+        """CreateMultiple and similar messages have one event for each target."""
         body = context("UpdateMultiple")
         body["InputParameters"] = pairs(
             Targets=reference("EntityCollection", Entities=[entity(name="A"), entity(name="B")])
@@ -567,7 +567,7 @@ class TestDataverse:
         ],
     )
     def test_what_is_no_record_message_is_undecodable(self, body: Any, says: str) -> None:
-        """Other messages are selected away by `match`, not guessed at."""
+        """`match` should exclude other messages; they are not interpreted."""
         assert says in reason(body, format="dataverse")
 
 
@@ -593,6 +593,6 @@ JSON_VALUES = st.recursive(
 @pytest.mark.parametrize("form", list(EventFormat))
 @given(body=JSON_VALUES)
 def test_no_json_makes_decoding_raise(form: EventFormat, body: Any) -> None:
-    """Any JSON, of any shape, is events or undecodable, under every format."""
+    """Any JSON gives events or undecodable ones, in every format."""
     for found in decoded(body, format=form, key='{"n": 1}'):
         assert isinstance(found, Event | Undecodable)

@@ -1,4 +1,4 @@
-"""docs/real-time.md shows what works."""
+"""The examples in docs/real-time.md work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_definition_takes_the_event_that_follows_it() -> None:
-    """It loads, its listener claims the event, and only the fields that the page names are carried."""
+    """It loads, its listener takes the event, and only the fields that the page names are read."""
     definition = load_definition(blocks("yaml")[0], file="real-time.md")
     assert definition.listener is not None
     topic = definition.listener.topic
@@ -34,7 +34,7 @@ def test_the_definition_takes_the_event_that_follows_it() -> None:
 
 
 def test_every_documented_action_is_recognised() -> None:
-    """The page's list of words is the program's."""
+    """The list of words on the page is that of the program."""
     line = PAGE.partition("Words for actions: ")[2].partition("; in any case")[0]
     groups = [re.split(r",\s*", group.strip()) for group in re.sub(r"\s+", " ", line).split(";")]
     assert [{action_named(word) for word in group} for group in groups] == [

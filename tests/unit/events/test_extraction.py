@@ -1,4 +1,4 @@
-"""What an event carries decides which part of a definition serves it."""
+"""The fields of an event decide which part of a definition is applied."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def targets(definition: SyncDefinition | None) -> list[str]:
 
 
 def test_fields_are_read_by_name_and_by_path(definition: SyncDefinition) -> None:
-    """Null is carried, absent is not, and names with a path reach into the record."""
+    """Null is a value, an absent field is not, and a path reads nested fields."""
     reader = Reader(definition.source.columns)
     assert reader.names == {"given", "last", "$.address.city"}
     assert reader.fields({"given": None, "address": {"city": Decimal("1.5")}}) == {
@@ -74,21 +74,21 @@ def test_fields_are_read_by_name_and_by_path(definition: SyncDefinition) -> None
         (set(), []),
     ],
 )
-def test_a_mapping_is_served_when_all_that_it_is_made_of_came(
+def test_a_mapping_is_applied_if_all_of_its_fields_are_present(
     definition: SyncDefinition, carried: set[str], served: list[str]
 ) -> None:
-    """Through calculated columns and branches; without the key nothing is."""
+    """Through calculated columns and branches; without the key no mapping is applied."""
     assert targets(carried_definition(definition, carried)) == served
 
 
-def test_a_delete_wants_no_more_than_its_key(definition: SyncDefinition) -> None:
-    """Other columns that came with it play no part."""
+def test_a_delete_needs_only_its_key(definition: SyncDefinition) -> None:
+    """Other columns of the event are ignored."""
     reduced = carried_definition(definition, {"given", "last", "$.address.city"}, targets={"accountnumber"})
     assert targets(reduced) == ["accountnumber"]
 
 
 def test_the_fields_of_a_key_are_found_through_calculated_columns(definition: SyncDefinition) -> None:
-    """The key of a record before its change can be made from them."""
+    """So the key before a change can be calculated."""
     assert fields_of(definition, {"accountnumber"}) == {"given", "last"}
     assert fields_of(definition, {"description", "sic"}) == {"given", "$.address.city"}
 
@@ -104,15 +104,15 @@ def test_the_fields_of_a_key_are_found_through_calculated_columns(definition: Sy
         (None, None),
     ],
 )
-def test_a_json_number_is_written_as_its_column_writes_numbers(value: Any, text: str | None) -> None:
-    """Text stays as it is: the column says how it is read."""
+def test_a_json_number_is_converted_to_the_notation_of_its_column(value: Any, text: str | None) -> None:
+    """Text stays the same: the column has its notation."""
     column = {"name": "x", "type": "number", "decimal_separator": ",", "thousands_separator": "."}
     assert Reader([Column.model_validate(column)]).fields({"x": value}) == {"x": text}
 
 
 @pytest.mark.parametrize(("value", "text"), [(True, "Ja"), (False, "no"), ("true", "true"), (1, "1"), (None, None)])
-def test_a_json_boolean_is_written_in_the_words_of_its_column(value: Any, text: str | None) -> None:
-    """A side without a list has its usual words."""
+def test_a_json_boolean_is_converted_to_the_words_of_its_column(value: Any, text: str | None) -> None:
+    """A value without a list of words has the usual ones."""
     reader = Reader(
         [Column.model_validate({"name": "x", "type": "bool", "true_values": ["Ja", "X"], "false_values": ["no"]})]
     )
@@ -128,8 +128,8 @@ def test_a_field_of_another_notation_that_is_absent_stays_absent() -> None:
     assert Reader([Column.model_validate(column) for column in columns]).fields({}) == {}
 
 
-def test_only_the_columns_that_are_wanted_are_read(definition: SyncDefinition) -> None:
-    """A value that cannot be used fails the record only where its column is wanted; the reason names the column."""
+def test_only_the_used_columns_are_read(definition: SyncDefinition) -> None:
+    """A value that cannot be used rejects the record only if its column is used; the reason names the column."""
     reader = Reader(definition.source.columns)
     record = {"given": "A", "last": Unusable(reason="too long")}
     assert reader.fields(record, {"given", "$.address.city"}) == {"given": "A"}
@@ -141,7 +141,7 @@ def test_only_the_columns_that_are_wanted_are_read(definition: SyncDefinition) -
     (True, {"given", "last"}, ["lastname"]),
     (False, {"given", "last", "$.address.city"}, ["lastname", "address1_city"]),
 ])  # fmt: skip
-def test_a_lookup_creates_records_from_what_came(
+def test_a_lookup_creates_records_from_the_fields_of_the_event(
     definition: SyncDefinition, carried: set[str], kept: list[str], *, several: bool
 ) -> None:
     """Further columns of the new record whose fields are unknown are left out; the lookup stays."""

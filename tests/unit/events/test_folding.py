@@ -1,4 +1,4 @@
-"""Folding joins events only where the sum is the same as applying them one by one."""
+"""Events are merged only if the result is the same as applying them one by one."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def shape(folded: Folded) -> dict[str, list[tuple[str, list[int]]]]:
 
 
 def test_writes_of_a_record_become_one() -> None:
-    """Later fields join the earlier ones; other records are not concerned."""
+    """Later fields are added to the earlier ones; other records are not affected."""
     folded = fold([row(1), row(2, record="b"), row(3, EventAction.UPDATE)], {}, FULL)
     assert shape(folded) == {"a": [("UPSERT", [1, 3])], "b": [("UPSERT", [2])]}
 
 
-def test_a_delete_ends_what_came_before_and_a_write_after_it_starts_anew() -> None:
-    """Nothing of the old record survives in the new one."""
+def test_a_write_after_a_delete_has_no_value_of_the_old_record() -> None:
+    """The events before the delete are not merged with those after it."""
     folded = fold(
         [row(1), row(2, EventAction.DELETE), row(3, EventAction.INSERT), row(4, EventAction.UPDATE)], {}, FULL
     )
@@ -59,8 +59,8 @@ def test_a_delete_ends_what_came_before_and_a_write_after_it_starts_anew() -> No
     assert [part.number for part in folded.changes[0].settles] == [1, 2]
 
 
-def test_a_delete_that_only_marks_ends_nothing() -> None:
-    """Where dropped records expire or stay, what was written before the delete still counts."""
+def test_writes_before_a_delete_that_only_marks_take_effect() -> None:
+    """If dropped records expire or stay, the values before the delete still count."""
     rules = FoldRules(by_action=False, writes_join=True, delete_ends=False)
     assert shape(fold([row(1), row(2, EventAction.DELETE)], {}, rules)) == {"a": [("UPSERT", [1]), ("DELETE", [2])]}
 
@@ -81,10 +81,10 @@ def test_a_delete_that_only_marks_ends_nothing() -> None:
         (EventAction.UPDATE, EventAction.DELETE, True),
     ],
 )
-def test_delta_joins_what_the_service_would_take_one_by_one(
+def test_delta_merges_only_what_the_service_would_accept_one_by_one(
     first: EventAction, second: EventAction, *, joins: bool
 ) -> None:
-    """An insert of what exists and an update of what is missing must still be refused."""
+    """An insert of an existing record and an update of a missing one must still be refused."""
     rules = FoldRules(by_action=True, writes_join=True, delete_ends=True)
     assert (len(fold([row(1, first), row(2, second)], {}, rules).changes) == 1) is joins
 
@@ -102,37 +102,37 @@ def test_delta_joins_what_the_service_would_take_one_by_one(
     ],
 )
 def test_rules_follow_from_the_behaviour(behaviour: dict[str, object], rules: FoldRules) -> None:
-    """Strategy, changed and dropped say what may be joined."""
+    """Strategy, `changed` and `dropped` decide what may be merged."""
     assert FoldRules.of(SyncBehaviour.model_validate({"sync_key": ["k"], **behaviour})) == rules
 
 
 class TestStaleness:
-    def test_an_event_that_was_seen_changes_nothing(self) -> None:
-        """The same or a lower sequence number of the same partition is old."""
+    def test_an_event_that_was_applied_is_stale(self) -> None:
+        """The same or a lower sequence number of the same partition is stale."""
         seen = {"a": EventPosition(partition="0", sequence=5)}
         folded = fold([row(4), row(5), row(6)], seen, FULL)
         assert shape(folded) == {"a": [("UPSERT", [6])]}
         assert [part.number for part in folded.stale] == [4, 5]
 
-    def test_numbers_of_another_partition_say_nothing(self) -> None:
+    def test_sequence_numbers_of_other_partitions_are_not_compared(self) -> None:
         """Only within one partition do sequence numbers compare."""
         seen = {"a": EventPosition(partition="1", sequence=5)}
         assert shape(fold([row(4)], seen, FULL)) == {"a": [("UPSERT", [4])]}
 
-    def test_an_older_moment_is_old_whatever_its_number(self) -> None:
-        """Events that a sender delivers late change nothing; equal moments do."""
+    def test_an_event_with_an_older_time_is_stale_whatever_its_number(self) -> None:
+        """Late events change nothing; events with an equal time do."""
         seen = {"a": EventPosition(partition="1", sequence=5, when=START)}
         late, same = row(6, when=START - timedelta(seconds=1)), row(7, when=START)
         folded = fold([late, same], seen, FULL)
         assert (shape(folded), folded.stale) == ({"a": [("UPSERT", [7])]}, (late,))
 
-    def test_a_moment_is_remembered_past_events_without_one(self) -> None:
-        """A gap does not let an old event through."""
+    def test_the_last_time_is_kept_after_events_without_a_time(self) -> None:
+        """An event without a time does not let an older event take effect."""
         rows = [row(1, when=START), row(2), row(3, when=START - timedelta(seconds=1))]
         assert shape(fold(rows, {}, FULL)) == {"a": [("UPSERT", [1, 2])]}
 
-    def test_what_is_overtaken_in_the_batch_is_part_of_the_step(self) -> None:
-        """If the newer event is refused, the older one must get its chance."""
+    def test_a_stale_event_of_the_batch_is_part_of_the_step(self) -> None:
+        """If the newer event is refused, the older one must be applied."""
         folded = fold([row(1, when=START), row(2, when=START - timedelta(seconds=1))], {}, FULL)
         (step,) = folded.changes
         assert [part.number for part in step.events] == [1]
@@ -151,8 +151,8 @@ class TestChangedKeys:
             found.append([(step.action.value, [part.number for part in step.events]) for step in wave])
         return found
 
-    def test_a_move_stands_between_the_events_of_both_keys(self) -> None:
-        """What came before it under either key comes first, what comes after it waits; others are not held."""
+    def test_a_change_of_a_key_is_ordered_with_the_events_of_both_keys(self) -> None:
+        """Earlier events of either key come first, later ones wait; events of other keys do not."""
         rows = [row(1), row(2, record="b", before="a"), row(3), row(4, record="b"), row(5, record="c"), row(6)]
         assert self.waves(fold(rows, {}, FULL)) == [
             [("UPSERT", [1]), ("UPSERT", [5])],
@@ -160,20 +160,20 @@ class TestChangedKeys:
             [("UPSERT", [3, 6]), ("UPSERT", [4])],
         ]
 
-    def test_a_chain_of_moves_is_made_in_order(self) -> None:
-        """One after the other, and other chains beside them."""
+    def test_a_chain_of_key_changes_is_applied_in_order(self) -> None:
+        """One after the other, and other chains in parallel."""
         rows = [row(1, record="b", before="a"), row(2, record="c", before="b"), row(3, record="y", before="x")]
         assert self.waves(fold(rows, {}, FULL)) == [[("UPSERT", [1]), ("UPSERT", [3])], [("UPSERT", [2])]]
 
     def test_delete_insert_drops_the_old_record_first(self) -> None:
-        """The new record may hold what only one record may hold."""
+        """The new record may have a value that must be unique."""
         rules = FoldRules(by_action=True, writes_join=True, delete_ends=True, key_change=KeyChange.DELETE_INSERT)
         folded = fold([row(1, EventAction.UPDATE, "b", before="a"), row(2, EventAction.UPDATE, "b")], {}, rules)
         assert self.waves(folded) == [[("DELETE", [1])], [("INSERT", [1, 2])]]
         assert [step.events[0].of_before for step in folded.changes] == [True, False]
 
-    def test_what_is_newer_under_either_key_stays(self) -> None:
-        """A move that comes late leaves alone the key that was written since, and does the rest."""
+    def test_a_late_change_of_a_key_keeps_newer_values(self) -> None:
+        """It does not change the key that was written since, and applies the rest."""
         move = row(5, record="b", before="a")
         old_is_newer = fold([move], {"a": EventPosition(partition="0", sequence=9)}, FULL)
         assert (old_is_newer.changes[0].records, old_is_newer.changes[0].moves) == (("b",), False)
@@ -182,8 +182,8 @@ class TestChangedKeys:
         both = fold([move], dict.fromkeys("ab", EventPosition(partition="0", sequence=9)), FULL)
         assert (both.changes, [part.number for part in both.stale]) == ((), [5])
 
-    def test_a_sum_that_is_refused_stays_before_what_comes_after_it(self) -> None:
-        """Its events are tried one by one, and only then the later steps of the record."""
+    def test_refused_merged_events_are_retried_before_later_steps(self) -> None:
+        """They are applied one by one, and only then the later steps of the record."""
         agenda = Agenda(fold([row(1), row(2), row(3, record="b", before="a")], {}, FULL).changes)
         (first,) = agenda.next()
         agenda.put_first(unfold(first))
@@ -193,14 +193,14 @@ class TestChangedKeys:
         assert found == [[1], [2], [3]]
 
 
-# -- The law: folding equals applying one by one ------------------------------------------------------------------
+# -- The rule: merging equals applying one by one -----------------------------------------------------------------
 
 Store = dict[str, dict[str, int | None]]
 Described = tuple[str, EventAction, dict[str, int | None], int, str | None]
 
 
 def applied(store: Store, record: str, action: EventAction, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
-    """What the service and the rules make of one change; False where it is refused."""
+    """The result of one change by the service and the rules; False if it is refused."""
     there = record in store
     if action is EventAction.DELETE:
         if rules.delete_ends:
@@ -217,7 +217,7 @@ def applied(store: Store, record: str, action: EventAction, fields: Mapping[str,
 
 
 def applied_row(store: Store, each: Event, fields: Mapping[str, int | None], rules: FoldRules) -> bool:
-    """Likewise for an event that may change the key."""
+    """The same for an event that may change the key."""
     old = each.before.record if each.before else None
     if old is None:
         return applied(store, each.record, each.action, fields, rules)
@@ -231,7 +231,7 @@ def applied_row(store: Store, each: Event, fields: Mapping[str, int | None], rul
 
 
 def reduced(each: Event, seen: Mapping[str, EventPosition]) -> Event | None:
-    """What is left of an event after newer ones of its keys; None where nothing is."""
+    """The rest of an event after newer ones of its keys; None if nothing is left."""
     stale = {key for key in each.keys if key in seen and each.position.is_stale_after(seen[key])}
     if each.before is not None and each.before.key in stale:
         each = replace(each, before=None)
@@ -291,7 +291,7 @@ RULES = st.builds(
 
 @given(events=EVENTS, rules=RULES, before=st.dictionaries(st.sampled_from("abc"), st.just({"x": 9}), max_size=3))
 def test_folding_equals_applying_one_by_one(events: list[Described], rules: FoldRules, before: Store) -> None:
-    """Whatever the events, the rules and the records there were, the end is the same."""
+    """For all events, rules and existing records the result is the same."""
     rows = [
         row(
             number,

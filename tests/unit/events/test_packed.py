@@ -1,4 +1,4 @@
-"""Compressed bodies are decompressed within a bound, and damaged ones say what is wrong."""
+"""Compressed bodies are decompressed up to a limit, and damaged ones have a reason."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def reason(body: bytes, encoding: str | None = None) -> str:
     ],
     ids=lambda given: str(given)[:30],
 )
-def test_a_compressed_body_is_read_as_what_it_holds(body: bytes, encoding: str | None) -> None:
-    """By the property, also where it says only a character set, or by the first bytes."""
+def test_a_compressed_body_is_recognised_and_read(body: bytes, encoding: str | None) -> None:
+    """By the property, also if it has only a character set, or by the first bytes."""
     assert unpack(body, encoding) == TEXT
 
 
 def test_the_encoding_may_be_a_system_property() -> None:
-    """As AMQP has it; an application property of the same name does not count beside it."""
+    """As in AMQP; an application property of the same name is then ignored."""
     assert unpack(raw_deflate(TEXT), "gzip", content_encoding="deflate") == TEXT
 
 
@@ -93,18 +93,18 @@ BOMB = b"0" * 21_000_000
     ],
     ids=lambda given: str(given)[:30],
 )
-def test_what_cannot_be_decompressed_says_why(body: bytes, encoding: str | None, says: str) -> None:
-    """A bomb by its bound, and a body that was cut off by that."""
+def test_a_body_that_cannot_be_decompressed_has_a_reason(body: bytes, encoding: str | None, says: str) -> None:
+    """For a decompression bomb the limit, and for a truncated body that it is truncated."""
     assert says in reason(body, encoding)
 
 
-def test_a_text_that_only_looks_compressed_is_taken_as_it_is() -> None:
-    """`x^` begins a stream of zlib, and here it is text: the JSON reader says what is wrong with it."""
+def test_a_text_that_only_looks_compressed_is_read_as_text() -> None:
+    """`x^` can begin a zlib stream, and here it is text: the JSON reader reports what is wrong."""
     assert unpack(b"x^2 is no JSON") == b"x^2 is no JSON"
 
 
-def test_avro_may_begin_in_any_way() -> None:
-    """A record whose bytes look compressed is read, and a record that is compressed too."""
+def test_avro_may_begin_with_any_bytes() -> None:
+    """A record whose bytes look compressed is read, and a compressed record too."""
     numbers = {"type": "record", "name": "N", "fields": [{"name": each, "type": "long"} for each in "abcd"]}
     looks = binary(numbers, {"a": -16, "b": -518, "c": 4, "d": 1})
     assert looks.startswith(b"\x1f\x8b\x08")
@@ -120,7 +120,7 @@ def test_avro_may_begin_in_any_way() -> None:
 
 @given(st.binary(max_size=200), st.sampled_from([None, "gzip", "deflate", "deflate, gzip"]))
 def test_no_bytes_make_it_raise(body: bytes, encoding: str | None) -> None:
-    """They are a body or a reason."""
+    """The result is a body or a reason."""
     assert isinstance(unpack(body, encoding), bytes | Undecodable)
     assert isinstance(unpack(b"\x1f\x8b\x08" + body, encoding), bytes | Undecodable)
     assert isinstance(unpack(b"\x78\x9c" + body, encoding), bytes | Undecodable)

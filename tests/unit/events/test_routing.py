@@ -64,5 +64,5 @@ def claimed(body: Any, properties: dict[str, Any] | None = None, **topic: Any) -
     ],
 )
 def test_claims(body: Any, properties: dict[str, Any], topic: dict[str, Any], outcome: Claim) -> None:
-    """The envelope and the properties decide; where they cannot be read it stays unknown."""
+    """The envelope and the properties decide; if they cannot be read, the result is unknown."""
     assert claimed(body, properties, **topic) is outcome

@@ -1,4 +1,4 @@
-"""A listener's SQL over new and old decides which events are wanted and what their key is."""
+"""A listener's SQL over new and old decides which events are used and what their key is."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def wanted(workspace: Workspace, *events: Event, **topic: Any) -> list[int]:
     return [index for index, _ in selected(workspace, *events, **topic).wanted]
 
 
-def test_without_expressions_everything_is_wanted(workspace: Workspace) -> None:
+def test_without_expressions_every_event_is_used(workspace: Workspace) -> None:
     """No query is made and no key is set."""
     found = selected(workspace, event({"n": 1}))
     assert [each.key for _, each in found.wanted] == [""]
 
 
 def test_a_filter_sees_new_and_old(workspace: Workspace) -> None:
-    """Null is no; what is filtered is counted."""
+    """Null counts as false; filtered events are counted."""
     found = selected(
         workspace,
         event({"country": "CA"}, {"country": "US"}),
@@ -56,7 +56,7 @@ def test_a_filter_sees_new_and_old(workspace: Workspace) -> None:
 
 
 def test_fields_have_the_type_that_json_gives_them(workspace: Workspace) -> None:
-    """Numbers compare as numbers, flags stand alone, nested fields and odd names are reached."""
+    """Numbers compare as numbers, booleans need no comparison, nested fields and unusual names work."""
     events = (event({"n": 10, "f": Decimal("9.5"), "ok": True, "a b": "x", "in": {"side": {"deep": 3}}}),)
     assert wanted(workspace, *events, filter="new.n > 9 and new.f < 10") == [0]
     assert wanted(workspace, *events, filter="new.ok and new.\"a b\" = 'x'") == [0]
@@ -64,11 +64,11 @@ def test_fields_have_the_type_that_json_gives_them(workspace: Workspace) -> None
 
 
 def test_a_name_in_quoted_text_is_no_field(workspace: Workspace) -> None:
-    """Text is text."""
+    """Text in quotes is only text."""
     assert wanted(workspace, event({"t": "new.x"}), filter="new.t = 'new.x'") == [0]
 
 
-def test_a_deleted_record_stands_for_new(workspace: Workspace) -> None:
+def test_the_record_of_a_delete_is_also_new(workspace: Workspace) -> None:
     """A filter over new also selects deletes."""
     assert wanted(workspace, event({}, {"country": "CA"}, EventAction.DELETE), filter="new.country = 'CA'") == [0]
 
@@ -79,8 +79,8 @@ def test_the_message_key_is_computed(workspace: Workspace) -> None:
     assert [each.key for _, each in found.wanted] == ["7-x"]
 
 
-def test_one_bad_value_does_not_take_the_others_with_it(workspace: Workspace) -> None:
-    """The event whose value does not fit is told apart, without its value."""
+def test_one_bad_value_affects_no_other_event(workspace: Workspace) -> None:
+    """The event whose value does not fit is reported, without its value."""
     events = [event({"amount": text}) for text in ("1", "secret", "3")]
     found = selected(workspace, *events, filter="new.amount::INTEGER > 2")
     assert [index for index, _ in found.wanted] == [2]
@@ -96,14 +96,14 @@ def test_parameters_are_bound(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("text", ["(select 1)", "country = 'CA'", "new.a; drop table x", "sum(new.a)"])
-def test_what_is_no_expression_over_the_event_is_refused(text: str) -> None:
-    """Subqueries, unknown names and statements are a mistake of the definition."""
+def test_expressions_over_other_data_are_refused(text: str) -> None:
+    """Subqueries, unknown names and statements are mistakes of the definition."""
     with pytest.raises(DefinitionError, match=r"listener\.topic\.filter"):
         Selection(Topic(filter=text))
 
 
-def test_a_value_that_cannot_be_used_fails_its_event_and_no_other(workspace: Workspace) -> None:
-    """The reason names the value's fault; an event whose expressions do not read it is not concerned."""
+def test_a_value_that_cannot_be_used_rejects_only_its_event(workspace: Workspace) -> None:
+    """The reason says what is wrong; an event whose expressions do not read the value is not affected."""
     bad = event({"n": Unusable(reason="too long"), "t": "x"})
     found = selected(workspace, event({"n": 10}), bad, filter="new.n > 9")
     assert [index for index, _ in found.wanted] == [0]

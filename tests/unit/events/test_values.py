@@ -1,4 +1,4 @@
-"""Values of other systems' notations inside events: Dataverse's contexts, MongoDB's Extended JSON, and JSONPaths."""
+"""Values in the notation of other systems: Dataverse's contexts, MongoDB's Extended JSON, and JSONPaths."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tests.unit.events.test_decoding import context, entity, one, reference
     ids=lambda value: str(value)[:60],
 )
 def test_an_attribute_of_dataverse_is_read_as_a_mapping_expects_it(value: Any, read: Any) -> None:
-    """Ids, option values and amounts, with the type of the serializer or without; a date beyond all dates is none."""
+    """Ids, option values and amounts, with the type of the serializer or without; an invalid date has no value."""
     event = one(context("Update", target=entity(field=value)), format="dataverse")
     assert event.new["field"] == read
 
 
-def test_a_value_of_a_kind_that_is_not_known_is_left_as_it_is() -> None:
-    """What a mapping makes of it is the definition's affair."""
+def test_a_value_of_an_unknown_kind_is_unchanged() -> None:
+    """The definition decides how it is mapped."""
     value = reference("Something", Value=1)
     assert one(context("Update", target=entity(field=value)), format="dataverse").new["field"] == value
 
@@ -48,14 +48,14 @@ def test_a_value_of_a_kind_that_is_not_known_is_left_as_it_is() -> None:
         ('{"$regularExpression": {"pattern": "a"}}', {"$regularExpression": {"pattern": "a"}}),
     ],
 )
-def test_a_wrapped_value_of_mongodb_is_read_plain(value: str, read: Any) -> None:
+def test_a_wrapped_value_of_mongodb_becomes_plain(value: str, read: Any) -> None:
     """As "MongoDB Extended JSON (v2)" writes types that JSON lacks; one without a plain form stays."""
     assert mongodb(value) == read
 
 
 @pytest.mark.parametrize("value", ['{"$numberLong": "x"}', '{"$numberDecimal": {}}'])
-def test_a_number_of_mongodb_that_is_none_cannot_be_used(value: str) -> None:
-    """The event is read; a mapping of the field fails its row."""
+def test_an_invalid_number_of_mongodb_cannot_be_used(value: str) -> None:
+    """The event is read; a mapping of the field rejects its row."""
     assert isinstance(mongodb(value), Unusable)
 
 
@@ -66,7 +66,7 @@ def mongodb(value: str) -> Any:
 
 
 def test_a_path_that_is_not_a_jsonpath_is_refused_with_its_text() -> None:
-    """One that is sound and finds nothing at its single place gives `ABSENT`, which is not null."""
+    """A valid path that finds nothing at its single place gives `ABSENT`, which is not null."""
     with pytest.raises(UserError, match=r"'\$\.\[' is not a JSONPath"):
         finder("$.[")
     assert finder("$.a[0].b")({"a": []}) is ABSENT

@@ -69,7 +69,7 @@ def reason(body: bytes, schema: Any = None, **topic: Any) -> str:
 
 
 def value(type_: Any, given: Any) -> Any:
-    """What the only field of a record is read as."""
+    """The value of the only field of a record."""
     (event,) = events_of(container(record(type_), [{"a": given}]))
     assert isinstance(event, Event), event
     return event.new["a"]

@@ -26,7 +26,7 @@ REGISTRY_ID = b"0123456789abcdef0123456789abcdef"
 
 @pytest.mark.parametrize("codec", ["null", "deflate"])
 def test_each_record_of_a_container_is_an_event(codec: str) -> None:
-    """The schema stands in the container; the events are numbered through all blocks."""
+    """The container has the schema; the events are numbered through all blocks."""
     body = container(CUSTOMER, [ONE, OTHER] * 50, codec=codec, sync_interval=100)
     events = events_of(body, action="$.op")
     assert [found.position.item for found in events if isinstance(found, Event)] == list(range(100))
@@ -50,14 +50,14 @@ def test_each_record_of_a_container_is_an_event(codec: str) -> None:
     ids=["binary", "binary by name", "single object", "single object by name", "confluent", "event hubs"],
 )
 def test_a_record_alone_is_read_with_the_schema_of_the_file(body: bytes, topic: dict[str, Any]) -> None:
-    """With every encoding, and with what a schema registry's serializer puts before it."""
+    """With every encoding, and with the prefix of a schema registry's serializer."""
     (event,) = events_of(body, CUSTOMER, **topic)
     assert isinstance(event, Event)
     assert event.new == ONE
 
 
-def test_records_lie_below_a_path_as_in_json() -> None:
-    """`records` and `action` mean the same as for JSON, in each record of a container."""
+def test_records_and_action_work_as_for_json() -> None:
+    """`records` and `action` are applied to each record of a container."""
     envelope = {
         "type": "record",
         "name": "Envelope",
@@ -75,8 +75,8 @@ def test_records_lie_below_a_path_as_in_json() -> None:
     ]
 
 
-def test_a_value_that_is_no_record_is_lost_alone() -> None:
-    """The others of its body are events."""
+def test_a_value_that_is_no_record_affects_no_other() -> None:
+    """The other values of its body are events."""
     found = events_of(container(["string", record("string")], ["x", {"a": "y"}]))
     assert isinstance(found[0], Undecodable)
     assert (found[0].reason, found[0].item) == ("the record is text, not a JSON object", 0)
@@ -111,18 +111,18 @@ GOOD = container(CUSTOMER, [ONE, OTHER])
         (b"\0\0\0\0" + REGISTRY_ID + binary(CUSTOMER, ONE), CUSTOMER, {}, "set topic.encoding to event_hubs"),
     ],
 )  # fmt: skip
-def test_a_body_that_cannot_be_read_says_why(body: bytes, schema: Any, topic: dict[str, Any], says: str) -> None:
+def test_an_undecodable_body_has_a_reason(body: bytes, schema: Any, topic: dict[str, Any], says: str) -> None:
     """Damaged, incomplete, of another schema, or with a registry's prefix: one reason for the whole body."""
     assert says in reason(body, schema, **topic)
 
 
 def test_a_container_may_be_empty() -> None:
-    """Then there is nothing to do."""
+    """It has no event and no error."""
     assert events_of(container(CUSTOMER, [])) == ()
 
 
-def test_a_container_has_a_most_of_records_and_of_bytes() -> None:
-    """A few bytes of a block can stand for as many records as a number can count, or decompress to gigabytes."""
+def test_the_records_and_bytes_of_a_container_are_limited() -> None:
+    """A few bytes of a block can declare a very large number of records, or decompress to gigabytes."""
     nothing = {"type": "record", "name": "Nothing", "fields": []}
     head = container(nothing, [])
     body = head + b"\x80\x89\x7a\x00" + head[-16:]  # a block of 1,000,000 records in no bytes
@@ -134,8 +134,8 @@ def test_a_container_has_a_most_of_records_and_of_bytes() -> None:
     assert "decompressed, it is larger than 20,971,520 bytes" in reason(blocks)
 
 
-def test_a_codec_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What would help is said where something would."""
+def test_the_reason_names_a_missing_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what to do if something helps."""
     assert "compressed with bzip2; deflate and snappy are supported" in reason(
         container(CUSTOMER, [ONE], codec="bzip2")
     )
@@ -143,8 +143,8 @@ def test_a_codec_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert "snappy, which needs the package cramjam" in reason(GOOD.replace(b"\x08null", b"\x0csnappy"))
 
 
-def test_blocks_of_snappy_are_read_where_the_package_is() -> None:
-    """With their checksum and the same bound."""
+def test_blocks_of_snappy_are_read_if_the_package_is_installed() -> None:
+    """With their checksum and the same limit."""
     pytest.importorskip("cramjam", reason="snappy needs cramjam, which few files need: it is no dependency")
     body = container(CUSTOMER, [ONE, OTHER], codec="snappy")
     assert len(events_of(body)) == 2
@@ -156,7 +156,7 @@ def test_blocks_of_snappy_are_read_where_the_package_is() -> None:
 
 
 def test_match_compares_the_first_record() -> None:
-    """The envelope of a body."""
+    """It is the envelope of a body."""
     body = read_as(GOOD)
     message = Message(body=GOOD, partition="0", sequence=1)
     claims = [claim(message, Topic(format="avro", match={"number": number}), body) for number in "AB"]

@@ -1,4 +1,4 @@
-"""Containers are read block by block, and what is damaged or too large is refused before it fills the memory."""
+"""Containers are read block by block; damaged or too large blocks are refused before they fill the memory."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def text(value: bytes) -> bytes:
 HEAD = b"Obj\x01" + number(1) + text(b"avro.schema") + text(b'"string"')
 
 
-def test_blocks_come_with_their_number_of_records() -> None:
-    """As many as the writer made; the codec is none where the header names none."""
+def test_blocks_have_their_number_of_records() -> None:
+    """As the writer made them; a header without a codec means no compression."""
     data = container(SCHEMA, [{"a": each * 10} for each in "xyz"], codec="deflate", sync_interval=1)
     assert blocks(data) == [(1, text(each * 10)) for each in (b"x", b"y", b"z")]
     bare = HEAD + number(0) + MARKER + number(2) + number(4) + text(b"a") + text(b"b") + MARKER
     assert blocks(bare) == [(2, b"\x02a\x02b")]
 
 
-def test_the_header_may_say_how_long_its_parts_are() -> None:
-    """A negative number of entries, with their size behind it."""
+def test_the_header_may_have_the_sizes_of_its_parts() -> None:
+    """A negative number of entries, followed by their size."""
     entry = text(b"avro.schema") + text(b'"string"')
     head = b"Obj\x01" + number(-1) + number(len(entry)) + entry + number(0) + MARKER
     assert Container(io.BytesIO(head), largest=10).schema == b'"string"'
@@ -64,7 +64,7 @@ def test_the_header_may_say_how_long_its_parts_are() -> None:
     ],
     ids=range(10),
 )
-def test_what_cannot_be_read_says_why(data: bytes, says: str) -> None:
-    """No part of it is taken at its word for how large it is."""
+def test_an_unreadable_container_has_a_reason(data: bytes, says: str) -> None:
+    """No declared size is trusted."""
     with pytest.raises(AvroError, match=says):
         blocks(data)

@@ -1,4 +1,4 @@
-"""Schemas that would make a few bytes large, or follow them too deeply, are refused by name."""
+"""Schemas that turn a few bytes into large values, or that are nested too deeply, are refused."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def nested(depth: int) -> Any:
 
 
 def chain(length: int) -> Any:
-    """Types that are written side by side, each with a value of the one before it."""
+    """Nested record types, each with a value of the type before it."""
     fields = [[{"name": "x", "type": "string" if not number else f"C{number - 1}"}] for number in range(length)]
     return [{"type": "record", "name": f"C{number}", "fields": each} for number, each in enumerate(fields)]
 
 
-def laughing(levels: int) -> Any:
+def exponential(levels: int) -> Any:
     """A record of ten records of ten records … of values that take no bytes."""
     inner: Any = {"type": "record", "name": "L0", "fields": [{"name": "n", "type": "null"}]}
     for level in range(1, levels):
@@ -53,7 +53,7 @@ def laughing(levels: int) -> Any:
         ({"type": "array", "items": EMPTY}, "an array with values that take no bytes"),
         ({"type": "map", "values": record("null", "null")}, "map with values that take no bytes"),
         ({"type": "array", "items": {"type": "fixed", "name": "F", "size": 0}}, "take no bytes"),
-        (laughing(9), "more than 100 fields whose values take no bytes"),
+        (exponential(9), "more than 100 fields whose values take no bytes"),
         (nested(64), "nested too deeply"),
         (chain(65), "nested too deeply: more than 64 levels"),
         (record("string", "nosuch"), "not an Avro schema"),
@@ -68,21 +68,21 @@ def laughing(levels: int) -> Any:
     ],
     ids=lambda given: str(given)[:50],
 )  # fmt: skip
-def test_a_schema_that_is_refused_says_why(schema: Any, says: str) -> None:
-    """A body that follows such a schema would fill the memory or end the process."""
+def test_a_refused_schema_has_a_reason(schema: Any, says: str) -> None:
+    """A body with such a schema would fill the memory or end the process."""
     assert says in refusal(schema)
 
 
-def test_a_body_of_a_type_that_contains_itself_ends_nothing() -> None:
-    """The decoder would follow it into the end of the stack, and the process with it."""
+def test_a_body_of_a_recursive_type_does_not_end_the_process() -> None:
+    """The decoder would otherwise exceed the stack."""
     value: Any = None
     for _ in range(10):
         value = {"next": value}
     assert "contains itself" in reason(container(NODE, [value]))
 
 
-def test_a_type_may_be_used_twice_and_values_may_take_no_bytes_where_they_are_few() -> None:
-    """What sender's libraries make of a class or of a table is read."""
+def test_a_type_may_be_used_twice_and_a_few_values_may_take_no_bytes() -> None:
+    """Libraries of senders make such schemas of a class or of a table."""
     money = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
     price = {"type": "record", "name": "Price", "namespace": "shop", "fields": [{"name": "net", "type": money}]}
     schema = record(price, "shop.Price", "null", ["null", EMPTY], {"type": "map", "values": ["null", "shop.Price"]})
@@ -94,8 +94,8 @@ def test_a_type_may_be_used_twice_and_values_may_take_no_bytes_where_they_are_fe
 
 
 @pytest.mark.parametrize("depth", [1, 60])
-def test_nesting_within_the_bound_is_read(depth: int) -> None:
-    """As deep as JSON may be."""
+def test_nesting_within_the_limit_is_read(depth: int) -> None:
+    """The limit is that of JSON."""
     schema = nested(depth - 1)
     value: Any = "x"
     for _ in range(depth - 1):

@@ -1,4 +1,4 @@
-"""Avro values become what JSON would have."""
+"""Avro values become the same text as in JSON."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ def test_a_value_has_the_text_that_json_would_give_it(type_: Any, given: Any, te
     ],
     ids=str,
 )  # fmt: skip
-def test_a_value_that_cannot_be_used_is_unusable_alone(type_: Any, given: Any, says: str) -> None:
-    """Only an event whose definition reads it is lost, and the reason says what it is."""
+def test_a_value_that_cannot_be_used_affects_no_other(type_: Any, given: Any, says: str) -> None:
+    """Only an event whose definition reads it is rejected, and the reason has the kind of the value."""
     if isinstance(type_, dict) and "logicalType" in type_ and not isinstance(given, bytes):
-        given_type: Any = {"type": type_["type"]}  # fastavro would not write it: the type alone can have it
+        given_type: Any = {"type": type_["type"]}  # fastavro would not write such a value: only the type allows it
         found = _read_with(given_type, type_, given)
     elif isinstance(type_, dict) and type_.get("logicalType") == "decimal":
         found = _read_with("bytes", type_, given)
