@@ -1,4 +1,4 @@
-"""What a run says about its errors: how many there are, and why most rows were rejected, if one cause is behind it."""
+"""The text about the errors of a run: their number, and the reason for most rejected rows, if there is one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def errors_said(done: Done, source: RowCounts, violations: int, cause: str) -> s
         done: What became of the changes.
         source: The rows of the source.
         violations: Rows that lack a value and are not rejected for it.
-        cause: What `rejection_cause` gives; it takes the place of the number of rejected rows.
+        cause: The result of `rejection_cause`; it replaces the number of rejected rows.
     """
     said = [counted(done.failed, "change was", "changes were") + " refused by Dataverse"] if done.failed else []
     if source.rejected and not cause:

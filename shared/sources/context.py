@@ -1,4 +1,4 @@
-"""What a source may need beside its definition; the composition root gives it."""
+"""What a source may need in addition to its definition; the composition root gives it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _no_tables(_source: DynamicsSource) -> AbstractContextManager[Tables]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceContext:
-    """What a source may need beside its definition. The folder of the run is that of the workspace it loads into.
+    """What a source may need besides its definition. The folder of the run is that of the workspace it loads into.
 
     Attributes:
         parameters: The value of each parameter.

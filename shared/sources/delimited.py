@@ -1,4 +1,4 @@
-"""Delimited text: DuckDB reads what is clean at full speed; a file with malformed rows is read again, row by row."""
+"""Delimited text: DuckDB reads correct files fast; a file with malformed rows is read again, row by row."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class _Load:
         plain.unlink()
 
     def _unpacked(self, file: InputFile) -> InputFile:
-        """Let DuckDB decompress a zstd file line by line: Python can do it from version 3.14 on."""
+        """Decompress a zstd file line by line with DuckDB: Python can do it from version 3.14 on."""
         if self.source.encoding not in _UTF_8:
             raise UserError(
                 f"{file.name}: a zstd file must be utf-8, not {self.source.encoding}; compress it with gzip"
@@ -175,12 +175,12 @@ class _Load:
             self.workspace.execute(
                 f"INSERT INTO source_raw SELECT {before} + row_number() OVER (){chosen}{told} FROM {rows}{condition}"
             )
-        except duckdb.Error:  # of several kinds; a long line, for one, is told as "not implemented"
+        except duckdb.Error:  # of several kinds; for example, a long line is reported as "not implemented"
             return False
         return True
 
     def _told(self, file: InputFile) -> str:
-        """SQL items for the columns that tell the file."""
+        """SQL items for the columns that have the file of the row."""
         return file_values(self.source.columns, file.name)
 
     def _reading(self, file: InputFile, header: Header, skip: int) -> str:

@@ -19,7 +19,7 @@ __all__ = ["BLOCK", "InputFile", "find_files"]
 
 BLOCK: Final = 1 << 20  # bytes read at once
 _COMPRESSIONS: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
-# How drivers of fsspec call it. A driver that tells nothing but the size is believed.
+# How drivers of fsspec call it. If a driver reports only the size, the size is compared.
 _VERSION_KEYS: Final = ("etag", "ETag", "size", "mtime", "last_modified", "LastModified", "created")
 Version = tuple[object, ...]
 _MAGIC: Final = frozenset("*?[")
@@ -50,7 +50,7 @@ class InputFile:
         """Compare the file with what it was when it was found.
 
         Raises:
-            UserError: Somebody has written or removed it since then.
+            UserError: Another program has written or removed it since then.
         """
         if self.version is None:
             return
@@ -95,7 +95,7 @@ class InputFile:
 
 
 class _Stored(io.RawIOBase):
-    """A file's bytes. What fails in reading them is the file's fault; what fails in using them is not."""
+    """A file's bytes. An error while they are read is an error of the file; an error while they are used is not."""
 
     def __init__(self, file: InputFile, stream: IO[bytes]) -> None:
         self._file = file

@@ -62,7 +62,7 @@ class _Load:
         lines.unlink()
 
     def _copy(self, file: InputFile, lines: Path) -> None:
-        """Write each data line in quotes, so that no character in it has a meaning."""
+        """Write each data line in quotes, so that no character in it is special."""
         layout = Layout(
             encoding=self.source.encoding,
             head=self.source.header_rows_to_ignore,

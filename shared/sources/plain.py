@@ -90,7 +90,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[bytes | mmap.mmap]:
-    """Open a file of the workspace as one run of bytes that is not held in memory; others may cut theirs meanwhile."""
+    """Open a file of the workspace as bytes that are not all in memory; others may truncate theirs meanwhile."""
     with path.open("rb") as stream:
         if not path.stat().st_size:
             yield b""

@@ -75,7 +75,7 @@ class Broken:
 def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iterator[list[str] | Malformed]:
     """Yield the fields of every record, or why it has none; blank lines are not records.
 
-    A quote that is never closed spoils the line on which it opens and no other one.
+    An unclosed quote affects only the line on which it opens.
 
     Args:
         text: UTF-8, with or without a byte order mark.

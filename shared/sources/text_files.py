@@ -61,7 +61,7 @@ def make_text_tables(workspace: Workspace, columns: Sequence[Column]) -> None:
 
 
 def raw_columns(columns: Sequence[Column]) -> str:
-    """The columns of `source_raw`: those of the files in their order, then those that tell the file."""
+    """The columns of `source_raw`: those of the files in their order, then those that have the file of the row."""
     stored = [column for column in columns if column.stored]
     of_file = [column for column in columns if column.read and not column.stored]
     return ", ".join(["_row BIGINT", *(f"{quoted(column.name)} {_sql_type(column)}" for column in (*stored, *of_file))])
@@ -72,7 +72,7 @@ def _sql_type(column: Column) -> str:
 
 
 def file_values(columns: Sequence[Column], file: str) -> str:
-    """SQL items for the columns that tell the file, each after a comma; they are the last ones of `source_raw`.
+    """SQL items for the columns that have the file of the row, each after a comma; the last ones of `source_raw`.
 
     Args:
         columns: The columns of the source.

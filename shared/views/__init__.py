@@ -1,1 +1,1 @@
-"""What people and programs are shown, as values and JSON: for the command line and for other callers alike."""
+"""The results that people and programs see, as values and JSON: for the command line and for other callers."""

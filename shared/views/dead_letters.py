@@ -13,8 +13,8 @@ from shared.state import DeadLetter, StateStore
 
 __all__ = ["UNCLAIMED", "body_text", "dead_letter_json", "letter_counts", "letters_named", "short_id", "tally"]
 
-UNCLAIMED: Final = "unclaimed"  # what letters that no listener takes are counted under
-SEARCHED: Final = 1000  # letters among which a short id is looked for
+UNCLAIMED: Final = "unclaimed"  # the name under which letters that no listener takes are counted
+SEARCHED: Final = 1000  # a short id is looked up among so many letters
 SHORT: Final = 8
 
 
@@ -40,7 +40,7 @@ def dead_letter_json(letter: DeadLetter) -> dict[str, Any]:
 
 
 def short_id(letter_id: str) -> str:
-    """Eight characters that stand for the id of a letter: commands take them in its place."""
+    """The first eight characters of the id of a dead letter: commands accept them instead of the id."""
     return hashlib.sha256(letter_id.encode()).hexdigest()[:SHORT]
 
 

@@ -1,4 +1,4 @@
-"""What is odd about listeners together, and no mistake of any one of them."""
+"""Warnings about several listeners together; each definition alone has no mistake."""
 
 from __future__ import annotations
 

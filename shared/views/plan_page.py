@@ -14,7 +14,7 @@ from shared.visible import for_terminal
 
 __all__ = ["plan_page"]
 
-# What becomes of a record: the name of the count, its heading, and its kind, which has a colour. Drops come first:
+# The changes of a record: the name of the count, its heading, and its kind, which has a colour. Drops come first:
 # an approver must not miss them.
 _ACTIONS: Final = (
     ("delete", "deleted", "To delete", "drop"),

@@ -1,4 +1,4 @@
-"""How the page of a plan looks: light and dark, wide and narrow, and on paper."""
+"""The style of the page of a plan: light and dark, wide and narrow, and for print."""
 
 from __future__ import annotations
 

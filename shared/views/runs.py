@@ -12,7 +12,7 @@ from shared.state import JobRequest, RunRecord, RunState, StateStore
 
 __all__ = ["LOST", "as_seen", "changes_made", "error_files", "latest_runs", "run_json", "run_named", "runs_named"]
 
-SEARCHED: Final = 1000  # latest runs among which the beginning of an id is looked for
+SEARCHED: Final = 1000  # the beginning of an id is looked up among so many latest runs
 _MOST_TOLD_APART: Final = 5
 LATEST: Final = "last"
 LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick marks it as interrupted
@@ -96,7 +96,7 @@ def runs_named(text: str, state: StateStore) -> list[RunRecord]:
 
 
 def _told_apart(runs: Sequence[RunRecord]) -> str:
-    """The first runs of several, each with what a person knows it by."""
+    """The first runs of several, each with the facts that identify it for a person."""
     shown = [f"{run.run_id} ({run.sync}, {run.started:%Y-%m-%d %H:%M})" for run in runs[:_MOST_TOLD_APART]]
     return f"{', '.join(shown)}{', …' if len(runs) > len(shown) else ''}; write more of the id"
 

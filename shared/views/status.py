@@ -1,4 +1,4 @@
-"""How all syncs are: when each succeeded last and runs next, what is open, and what needs a person."""
+"""The status of all syncs: the last success and the next run of each, open errors, and what needs a person."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def status_of(definitions: Sequence[Loaded], state: StateStore, now: datetime) -
     """The status of all syncs that have a definition.
 
     Raises:
-        RetryLater: The state store is away.
+        RetryLater: The state store is unavailable.
     """
     syncs = tuple(_sync(loaded, state, now) for loaded in sorted(definitions, key=lambda each: each.name))
     return Status(syncs=syncs, unclaimed=state.count_dead_letters(""))

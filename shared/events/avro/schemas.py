@@ -2,7 +2,7 @@
 
 A decoder does what the schema says, and a container brings its own schema. So a schema is refused with which a few
 bytes could fill the memory or the stack: a record that contains itself (fastavro follows it in C, without a limit),
-values without a byte in arrays and maps, and more of them elsewhere than anybody needs.
+values without a byte in arrays and maps, and too many of them elsewhere.
 """
 
 from __future__ import annotations

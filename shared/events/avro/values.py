@@ -158,7 +158,7 @@ def _read(value: Any, schema: dict[Any, Any] | None = None, _reader: dict[Any, A
 
 @cache
 def register() -> None:
-    """Make ours known to fastavro: once a process."""
+    """Register our logical type with fastavro, once for each process."""
     # Imported here: a process without Avro events does without it.
     from fastavro.read import LOGICAL_READERS  # noqa: PLC0415 - see above
 

@@ -30,7 +30,7 @@ _KNOWN: Final[Mapping[AttributeType, Known]] = {
     AttributeType.BIGINT: _WHOLE,
     AttributeType.DECIMAL: _DECIMAL,
     AttributeType.MONEY: _DECIMAL,
-    # The shortest text of a binary floating-point number is what was meant.
+    # The intended number is the shortest text of a binary floating-point number.
     AttributeType.DOUBLE: Known.as_text(ColumnType.NUMBER),
     AttributeType.BOOLEAN: Known(ColumnType.BOOL, ColumnType.BOOL, "BOOLEAN"),
     AttributeType.PICKLIST: _WHOLE,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DynamicsTable"]
 
-# Of a page: fewer are taken apart as they are, because a file of its own costs a millisecond.
+# Of a page: fewer are parsed in memory, because a separate file takes a millisecond.
 _FEW_CHARACTERS: Final = 200_000
 
 
@@ -65,7 +65,7 @@ class DynamicsTable:
             UserError: There is no such view, or the FetchXML cannot be used.
             DefinitionError: The table or a column is missing, or a column cannot be read.
             AbortRun: Dataverse refuses the credentials.
-            RetryLater: Dataverse is away.
+            RetryLater: Dataverse is unavailable.
         """
         return self._resolved()[0]
 
@@ -76,7 +76,7 @@ class DynamicsTable:
             UserError: Dataverse refuses the query.
             DefinitionError: As `columns`.
             AbortRun: Dataverse refuses the credentials or the table.
-            RetryLater: Dataverse is away; nothing is to be done with the rows that came before.
+            RetryLater: Dataverse is unavailable; the rows that were read before must not be used.
         """
         _, query = self._resolved()
         names = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column, _ in query.members)
@@ -157,7 +157,7 @@ def _entity(tables: Tables, name: str, path: str) -> EntityMetadata:
 
 @contextmanager
 def _of_the_source() -> Iterator[None]:
-    """Say of which side a refusal is: the target is a Dataverse environment, too."""
+    """Add to a refusal that it is about the source: the target is a Dataverse environment, too."""
     try:
         yield
     except RequestRefused as error:

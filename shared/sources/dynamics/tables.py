@@ -1,4 +1,4 @@
-"""What a source sees of a Dataverse environment; the composition root gives it."""
+"""The part of a Dataverse environment that a source can use; the composition root gives it."""
 
 from __future__ import annotations
 

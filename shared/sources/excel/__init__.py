@@ -1,1 +1,1 @@
-"""Workbooks as a source: calamine reads the cells; what it cannot tell is looked up in the files before."""
+"""Workbooks as a source: calamine reads the cells; what it does not report is read from the files before."""

@@ -1,4 +1,4 @@
-"""The parts of a zip file, and XML in them: nothing unpacks to more than the limit, whatever the file says."""
+"""The parts of a zip file, and XML in them: the decompressed size has a limit, whatever size the file declares."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Archive:
         """
         try:
             about = copy.copy(self._zip.getinfo(self._parts[part.lower()]))
-            about.file_size = MOST_BYTES << 1  # to see how long it is, and not how long it says it is
+            about.file_size = MOST_BYTES << 1  # to find the real length, not the declared one
             with self._zip.open(about) as stream:
                 self._open.append(stream)
                 while block := stream.read(BLOCK):

@@ -34,7 +34,7 @@ def number_text(value: float) -> str:
 
 
 def _moment_text(value: datetime) -> str:
-    """A moment; midnight is a day, because Excel does not tell one from the other."""
+    """A moment; midnight is a day, because Excel has one type for both."""
     if value.time() == time():
         return value.date().isoformat()
     return value.replace(tzinfo=None).isoformat(" ")

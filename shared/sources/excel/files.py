@@ -213,7 +213,7 @@ def _chosen(book: Book, sheets: Sequence[int | str], name: str) -> list[str]:
 def _matching(book: Book, visible: Sequence[str], sheet: int | str) -> list[str]:
     if isinstance(sheet, int):
         return list(visible[sheet - 1 : sheet])
-    # A name means a hidden sheet too; a pattern does not: somebody hid it.
+    # A name can be that of a hidden sheet; a pattern ignores hidden sheets.
     if (named := found_name(sheet, dict.fromkeys(book.names(hidden=True)))) is not None:
         return [named]
     return [each for each in visible if fnmatchcase(each.casefold(), sheet.casefold())]

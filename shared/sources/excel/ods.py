@@ -1,4 +1,4 @@
-"""What calamine does not tell of the sheets of an OpenDocument file (ods): their size, and the cells with errors."""
+"""What calamine does not report about the sheets of an OpenDocument file (ods): size, and cells with errors."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def open_workbook(file: InputFile, folder: Path, tick: Callable[[], None]) -> It
         with file.stored() as stored, writing(folder), copied.open("wb") as out:
             shutil.copyfileobj(stored, out)
         ending = _ending(copied, file.name, tick)
-        copied = copied.rename(copied.with_suffix(ending))  # calamine goes by the ending
+        copied = copied.rename(copied.with_suffix(ending))  # calamine reads the extension
         opened = _old if ending == ".xls" else _open_document if ending == ".ods" else _office
         with opened(copied, file.name, tick) as book:
             yield book
@@ -204,7 +204,7 @@ def _opened(path: Path, name: str) -> Iterator[CalamineWorkbook]:
 
 
 class _Calamine:
-    """Explains what calamine says in a block."""
+    """Converts the errors that calamine raises in a block."""
 
     def __init__(self, place: str) -> None:
         self._place = place
@@ -227,7 +227,7 @@ class _Calamine:
 
 
 def _first(error: Exception) -> str:
-    """The beginning of what calamine says, which names parts and records and no value."""
+    """The beginning of the message of calamine, which names parts and records and no value."""
     return str(error).strip().partition("\n")[0][:200] or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""What calamine does not tell of the sheets of an old workbook (xls): their size, and the cells with errors."""
+"""What calamine does not report about the sheets of an old workbook (xls): their size, and the cells with errors."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _sheet(stream: bytes, at: int, tick: Callable[[], None]) -> Survey | None:
 
 
 def _is_too_large(data: bytes) -> bool:
-    """Whether the rows and columns of [MS-XLS] 2.4.90 Dimensions, of BIFF8 or before, are more than there can be."""
+    """Whether the rows and columns of [MS-XLS] 2.4.90 Dimensions, of BIFF8 or before, are more than possible."""
     form = "<IIHH" if len(data) >= 14 else "<HHHH"  # noqa: PLR2004 - four numbers and two bytes
     if len(data) < struct.calcsize(form):
         return False

@@ -1,4 +1,4 @@
-"""What calamine does not tell of a sheet in binary records (xlsb): its size, and the cells with errors."""
+"""What calamine does not report about a sheet in binary records (xlsb): its size, and the cells with errors."""
 
 from __future__ import annotations
 

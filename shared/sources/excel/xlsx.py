@@ -1,4 +1,4 @@
-"""What calamine does not tell of a sheet in XML (xlsx, xlsm): its size, errors, formulas without a stored result."""
+"""What calamine does not report about a sheet in XML (xlsx, xlsm): size, errors, formulas without a stored result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.sources.excel.survey import MOST_CELLS, Survey
 
 __all__ = ["office_parts", "related", "sheet_parts", "survey_xlsx"]
 
-_OVERLAP: Final = 64  # bytes: longer than what is looked for
+_OVERLAP: Final = 64  # bytes: longer than every search text
 _COLUMN: Final = re.compile(rb'<c r="([A-Z]{1,3})')
 _ROW: Final = re.compile(rb'<c r="[A-Z]{1,3}([0-9]+)')
 _LAST_ROW: Final = 1_100_000  # more than `_UNUSUAL` lets pass

@@ -1,4 +1,4 @@
-"""Records on their way into the workspace: as text, nested values as JSON text, by way of two CSV files."""
+"""Loads records into the workspace: as text, nested values as JSON text, through two CSV files."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _DECODER: Final = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """Something in the place of a record: what is wrong with it, and where it is."""
+    """An element that is no record: the reason, and its place."""
 
     message: str
     place: str
@@ -120,7 +120,7 @@ def _of_line(line: str, find: Finder | None, place: str) -> Iterator[dict[str, A
 
 
 def chosen(value: Any, find: Finder | None, place: str) -> Iterator[dict[str, Any] | BadRecord]:
-    """The records of a value; one that is not an object is told.
+    """The records of a value; one that is not an object is reported.
 
     Args:
         value: A document, or what a line holds.

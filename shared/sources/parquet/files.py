@@ -263,7 +263,7 @@ def _reading(path: Path) -> str:
 
 def _damaged(name: str, error: duckdb.Error) -> UserError:
     reason = explained(error)
-    # Some reasons have the path of the copy, which says nothing to a reader.
+    # Some reasons have the path of the copy, which a user does not know.
     told = f" ({reason})" if "/" not in reason and "\\" not in reason else ""
     return UserError(
         f"{name} cannot be read: it is damaged, or not a Parquet file{told}; get the file again from its origin"

@@ -70,7 +70,7 @@ class Pager(Protocol):
         ...
 
     def following(self, page: Page) -> Asked | None:
-        """What the page behind another is asked for with; None where that was the last one.
+        """What the page behind another is asked for with; None if that was the last one.
 
         Raises:
             UserError: The answer does not say how to go on.

@@ -32,7 +32,7 @@ class SignIn(Protocol):
         ...
 
     def renewed(self) -> bool:
-        """Get the credentials anew, because they were refused; whether they may differ from those before."""
+        """Get the credentials again, because they were refused; return whether they may have changed."""
         ...
 
     def close(self) -> None:

@@ -48,7 +48,7 @@ class PostgresqlReader(Reader):
 
     def found(self, connection: Connection, statements: Statements) -> Iterable[tuple[str, Found]]:
         """The types of an empty result, by their names."""
-        # Without bound values too: the driver takes any % beside them, as in `number % 2`, for a place of a value.
+        # Without bound values too: the driver reads every other %, as in `number % 2`, as a placeholder.
         with connection.exec_driver_sql(_written(connection, self._bound(connection, statements).columns())) as result:
             described = [(each[0], cast("int", each[1])) for each in result.cursor.description]
         numbers = sorted({number for _, number in described})

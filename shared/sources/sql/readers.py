@@ -54,7 +54,7 @@ class Reader:
     def column(self, statements: Statements, name: str) -> sa.ColumnClause[Any]:
         """A column by a name that `found` gave.
 
-        SQLAlchemy gives names of a table as it wants them back: in Oracle, `name` stands for `NAME`. Those of a query
+        SQLAlchemy must get the names of a table as it gives them: in Oracle, `name` stands for `NAME`. Those of a query
         are as the database has them.
         """
         return exact(name) if statements.table is None else sa.column(name)

@@ -68,7 +68,7 @@ class Statements:
         query: The query; None for a table.
         conditions: Of the rows, in the SQL of the database; all must hold.
         parameters: What `@name` stands for.
-        binder: SQL for a bound value, for statements that cannot have bound values; None to bind as usual.
+        binder: SQL of a value, for statements that cannot have bound values; None to bind values.
     """
 
     table: str | None = None

@@ -87,7 +87,7 @@ def of_sqlalchemy(kind: sa.types.TypeEngine[Any]) -> Found:
 
 
 def of_driver(code: Any, dbapi: Any) -> Found:
-    """What the type code of a column is, by PEP 249; text where it says nothing.
+    """What the type code of a column is, by PEP 249; text if it is unknown.
 
     Args:
         code: What a cursor's description says: a Python type, or a code that equals a type object of the module.
