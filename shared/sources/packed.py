@@ -69,7 +69,7 @@ def _gzip_trouble(text: str) -> str:
 
 
 def check_zstd(stored: IO[bytes], name: str) -> None:
-    """Walk over the frames and blocks of a zstd file to its end: the reader does not detect an incomplete file.
+    """Check the frames and blocks of a zstd file to its end: the reader does not detect an incomplete file.
 
     Args:
         stored: The file as it is stored.

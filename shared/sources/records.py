@@ -116,7 +116,7 @@ def record_places(
 
 
 class _Lines:
-    """Counts lines on the way through a text."""
+    """Counts lines while a text is read."""
 
     def __init__(self, text: Text, line_end: LineEnd) -> None:
         self._text = text
@@ -260,7 +260,7 @@ class Scanner:
         return (value.replace(self._quote * 2, self._quote) if quoted else value).decode()
 
     def _closing(self, offset: int) -> int:
-        """Where the quote is that closes a field, or -1."""
+        """The position of the quote that closes a field, or -1."""
         stop = self._size
         if offset < self._hopeless:
             begin, end = self._line_known

@@ -1,4 +1,4 @@
-"""Paths that a source must not read: they contain data of the process, such as its environment with secrets."""
+"""Paths that a source must not read: they contain data of the process, such as secrets in its environment."""
 
 from __future__ import annotations
 

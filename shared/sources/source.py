@@ -1,4 +1,4 @@
-"""What a run sees of a source."""
+"""The interface of a source for a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ChecksFirstLines", "KnowsLines", "Source"]
 
 @runtime_checkable
 class KnowsLines(Protocol):
-    """A source of files whose rows stand on lines."""
+    """A source of files whose rows have line numbers."""
 
     def lines(self, rows: Collection[int], workspace: Workspace) -> Mapping[int, RowLine]:
         """The lines on which rows that were loaded begin, as far as they are known.

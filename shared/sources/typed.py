@@ -1,4 +1,4 @@
-"""Files with types of their own: what each SQL type is for a definition, and what is loaded of it."""
+"""Files with types: the type of a definition for each SQL type, and how its values are loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEXT: Final = "VARCHAR"
 # What a definition calls them, and whether they are loaded as they are or as text.
 _TYPES: Final = (
     (r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(\d+,\d+\)", ColumnType.NUMBER, True),
-    # The shortest text of a binary floating-point number is what was meant: 0.1 is then 0.1, as in a text file.
+    # The shortest text of a binary floating-point number is the intended one: 0.1 is then 0.1, as in a text file.
     (r"FLOAT|DOUBLE", ColumnType.NUMBER, False),
     (r"DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE", ColumnType.DATE, True),
     (r"BOOLEAN", ColumnType.BOOL, True),

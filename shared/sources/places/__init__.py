@@ -1,1 +1,1 @@
-"""Where rows of a source stand in its files."""
+"""The places of the rows of a source in its files."""

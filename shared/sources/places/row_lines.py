@@ -1,4 +1,4 @@
-"""On which lines of its files rows of a delimited source stand: for messages about rows in error."""
+"""The line numbers of the rows of a delimited source: for messages about rows with errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.workspace import Workspace, quoted
 
 __all__ = ["RowLine", "row_lines"]
 
-# Reading records one by one takes a few microseconds each: rows far behind are named by their number alone.
+# Reading records one by one takes a few microseconds each: later rows have only their number in messages.
 MOST_RECORDS: Final = 50_000
 MOST_READ: Final = 16 << 20  # bytes of a file's text
 

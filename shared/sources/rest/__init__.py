@@ -1,1 +1,1 @@
-"""JSON over HTTP as a source: address and sign-in, requests that are sent again, pages, and their records."""
+"""JSON over HTTP as a source: address and sign-in, retried requests, pages, and their records."""

@@ -1,4 +1,4 @@
-"""The requests of one API: signed in, sent again where that helps; each answer is kept in a file until it is whole."""
+"""The requests of one API: with sign-in and retries; each answer is stored in a file until it is complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a `rest` source asks: its address, headers, body and limits, from the definition and its connection."""
+"""The requests of a `rest` source: its address, headers, body and limits, from the definition and its connection."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Endpoint:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """Where credentials may be sent."""
+        """The origin to which credentials may be sent."""
         return origin_of(self.url)
 
 
@@ -87,14 +87,14 @@ def address_of(source: RestSource, connection: RestConnection | None, context: S
 
 
 def _joined(base: str, path: str) -> str:
-    """The path of a source behind the address of its connection."""
+    """The path of a source, appended to the address of its connection."""
     if not path or path.startswith("?"):
         return base + path
     return f"{base.rstrip('/')}/{path.lstrip('/')}"
 
 
 def endpoint_of(source: RestSource, context: SourceContext) -> Endpoint:
-    """Bring together what the definition and its connection say; secrets are read.
+    """Combine the definition and its connection; secrets are read.
 
     Raises:
         UserError: The address, a header or the body cannot be used.
@@ -117,7 +117,7 @@ def endpoint_of(source: RestSource, context: SourceContext) -> Endpoint:
 
 
 def known_secret(reference: SecretReference, context: SourceContext) -> str:
-    """The value behind a reference, which no message repeats from now on.
+    """The secret of a reference; from now on no message repeats it.
 
     Raises:
         UserError: There is none, or a request cannot carry it.
@@ -128,7 +128,7 @@ def known_secret(reference: SecretReference, context: SourceContext) -> str:
 
 
 def own_text(value: str | SecretReference, context: SourceContext) -> str:
-    """A text of the definition, or the value behind a reference."""
+    """A text of the definition, or the secret of a reference."""
     return context.text(value) if isinstance(value, str) else known_secret(value, context)
 
 

@@ -1,4 +1,4 @@
-"""From one page to the next: each kind of pagination asks in its own way. Pure."""
+"""Pagination: the request of the next page, for each kind of pagination. Pure."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ class Pager(Protocol):
     """Asks for pages in order."""
 
     def first(self) -> Asked:
-        """What the first page is asked for with."""
+        """The request of the first page."""
         ...
 
     def following(self, page: Page) -> Asked | None:
-        """What the page behind another is asked for with; None if that was the last one.
+        """The request of the page after another; None if that was the last one.
 
         Raises:
             UserError: The answer does not say how to go on.
@@ -171,7 +171,7 @@ class _Linked:
 
 
 class _GoesOn:
-    """Whether pages go on behind one without records; many of those in a row are a mistake."""
+    """Whether pages follow an empty page; many consecutive empty pages are a mistake."""
 
     def __init__(self, empty_page: EmptyPage) -> None:
         self._empty_page = empty_page

@@ -1,4 +1,4 @@
-"""What is known of a source's hosts before a run: those that it may not reach."""
+"""The check of a source's hosts before a run: those that it may not reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that are sent again: while a service throttles, is not available, or does not answer."""
+"""Retries of requests: while a service throttles, is not available, or does not answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.http.transport import Response, Unsent
 __all__ = ["Retries"]
 
 _SERVER_ERROR: Final = 500
-# Asking again cannot help: the server does not know the method, or the version of HTTP.
+# A retry cannot succeed: the server does not know the method, or the version of HTTP.
 _FINAL: Final = frozenset({HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED})
 _TOO_EARLY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 _SLICE: Final = 5.0  # seconds: a run that has to stop does not wait longer
@@ -31,7 +31,7 @@ class _Failed:
 
 
 class Retries:
-    """Sends requests to one API: not faster than it allows, and again where that may help.
+    """Sends requests to one API: within its rate limit, and with retries.
 
     Args:
         retry_policy: How long and how often.

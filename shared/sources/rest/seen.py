@@ -1,4 +1,4 @@
-"""What was read so far: no page twice, not too many of them, and as many records as the service says it has."""
+"""Checks of what was read: no page twice, not too many pages, and the number of records that the service gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REMEDY: Final = "check pagination: its parameter, or where the next page is nam
 
 
 class Seen:
-    """The requests and the pages so far, by their hashes; a loop ends at once and not at the bound.
+    """The requests and the pages so far, by their hashes; a loop ends at once and not at the limit.
 
     Args:
         most: How many pages there may be.
@@ -43,7 +43,7 @@ class Seen:
         self._asked.add(key)
 
     def noted(self, records: Iterable[dict[str, Any] | BadRecord], place: str) -> Iterator[dict[str, Any] | BadRecord]:
-        """Pass on the records of a page, and note the page at its end.
+        """Yield the records of a page, and store the page at its end.
 
         Raises:
             UserError: A page with the same records was read before, so the service does not go on.

@@ -1,4 +1,4 @@
-"""How requests are signed in: what is added to each, and what can be tried once when it is refused."""
+"""Sign-in of requests: the credentials of each, and one retry with new ones after a refusal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SignIn(Protocol):
 
 
 def sign_in(auth: ApiAuth | None, context: SourceContext, retries: Retries) -> SignIn:
-    """What a definition says about signing in, ready to be used; nothing is read or sent yet."""
+    """The sign-in of a definition, ready to be used; nothing is read or sent yet."""
     match auth:
         case None:
             return _Nobody()

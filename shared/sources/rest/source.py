@@ -1,4 +1,4 @@
-"""A `rest` source: the records of all pages, loaded as text; each page is read when its answer is whole."""
+"""A `rest` source: the records of all pages, loaded as text; each page is read when its answer is complete."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class RestRows:
 
 
 class _Reading:
-    """One way through the pages."""
+    """One read of all pages."""
 
     def __init__(self, source: RestSource, api: Api, workspace: Workspace) -> None:
         self._source = source
@@ -120,7 +120,7 @@ class _Reading:
 
     @property
     def _is_read_whole(self) -> bool:
-        """Whether more than the records of an answer is wanted, or they are inside of it."""
+        """Whether the whole document is needed: other values besides the records, or records inside it."""
         pages = self._source.pagination
         named = isinstance(pages, CursorPages | LinkPages) and pages.next is not None
         return self._find is not None or named or self._total_path is not None

@@ -1,4 +1,4 @@
-"""Tokens by OAuth2 client credentials (RFC 6749, 4.4): fetched when they are needed, kept while they hold."""
+"""Tokens by OAuth2 client credentials (RFC 6749, 4.4): fetched when they are needed, kept while they are valid."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ClientTokens:
         self._token, self._until = "", 0.0
 
     def token(self) -> str:
-        """A token that holds for a while yet.
+        """A token that is still valid for some time.
 
         Raises:
             UserError: The client is refused, or the answer has no token.
@@ -131,7 +131,7 @@ class ClientTokens:
 
 
 def _seconds(value: object) -> float:
-    """How long a token holds; some endpoints write the number as text."""
+    """How long a token is valid; some endpoints write the number as text."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
         return min(float(value), _LONGEST)
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST:

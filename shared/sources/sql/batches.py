@@ -1,4 +1,4 @@
-"""Rows of a database on their way into `source_raw`: written to a file, which DuckDB reads when it has some megabytes.
+"""Loads rows of a database into `source_raw`: through a file, which DuckDB reads when it has some megabytes.
 
 Measured for a million rows of eight columns: `executemany` of DuckDB takes 550 s of processor time, and the whole
 reading of a SQLite file in this way takes 9 s.
@@ -109,7 +109,7 @@ class Batches:
             failed = type(error).__name__
         finally:
             self._path.unlink(missing_ok=True)
-        if failed:  # outside of the handler: DuckDB's message repeats the row
+        if failed:  # outside of the handler: DuckDB's message contains the row
             raise UserError(
                 f"rows before row {self._row + 1:,} cannot be loaded ({failed}); check that their texts are UTF-8"
             )

@@ -70,7 +70,7 @@ class PostgresqlReader(Reader):
         """Stream the rows; an array becomes a JSON text."""
         bound = self._bound(connection, statements)
         asked = bound.rows([_json(name) if name in self._arrays else exact(name) for name in columns])
-        sql = _written(connection, asked).replace("%", "%%")  # with a stream, the driver looks for places of values
+        sql = _written(connection, asked).replace("%", "%%")  # with a stream, the driver searches for placeholders
         driver: Any = connection.connection.driver_connection
         driver.cursor().execute(f"COPY ({sql}\n) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')", stream=batches)
 
@@ -82,7 +82,7 @@ class PostgresqlReader(Reader):
         return f'{name} COLLATE "C"' if scale is Scale.TEXT else name
 
     def canceller(self, connection: Connection) -> Callable[[], object] | None:
-        """A second connection asks the server."""
+        """A second connection asks the server to stop it."""
         number = int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
         engine = connection.engine
 

@@ -1,4 +1,4 @@
-"""What a database refuses, in words that contain no URL, no password and no value."""
+"""Errors of a database in sentences that contain no URL, no password and no value."""
 
 from __future__ import annotations
 

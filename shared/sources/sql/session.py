@@ -64,7 +64,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connection; where reading failed, without another word with the server."""
+        """Close the connection; if reading failed, without another message to the server."""
         self._cancel = None
         if self._connection is not None:
             with contextlib.suppress(Exception):  # it may be gone already
@@ -74,7 +74,7 @@ class Session:
         self._engine.dispose()
 
     def cancel(self) -> None:
-        """Ask what is running to stop; from another thread. Nothing comes of it where nothing runs."""
+        """Ask the running statement to stop; from another thread. Without a running statement it has no effect."""
         if self._cancel is not None:
             with contextlib.suppress(Exception):
                 self._cancel()

@@ -124,7 +124,7 @@ class Statements:
 
 
 def table_of(name: str) -> TableClause:
-    """A table by its name, perhaps with its schema."""
+    """A table by its name, with or without its schema."""
     schema, _, own = name.rpartition(".")
     return sa.table(own, schema=schema or None)
 

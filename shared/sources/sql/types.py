@@ -1,4 +1,4 @@
-"""What the types of a database are for a definition, and what is loaded of them.
+"""The types of a database as types of a definition, and how their values are loaded.
 
 Values are loaded as text unless every value of the type fits the type of DuckDB: a value that does not fit is then an
 error of its row, by the same rules as in a text file.
@@ -110,7 +110,7 @@ def of_postgresql(name: str) -> Found:
 
 
 def of_sqlite(declared: str) -> Found:
-    """What a column of SQLite is meant to hold; text where nothing is declared, as of an expression."""
+    """The declared type of a column of SQLite; text if there is none, as for an expression."""
     return _found(next((meant for words, meant in _SQLITE if re.search(words, declared.upper())), ColumnType.TEXT))
 
 

@@ -1,1 +1,1 @@
-"""Watermarks of sources that can be read from a place on."""
+"""Watermarks: for sources of which only the changes are read."""

@@ -55,7 +55,7 @@ class Mark:
 
     Attributes:
         value: A value of the column, as the source wrote it.
-        scale: What it is; empty where a person has set it.
+        scale: What it is; empty if a person has set it.
         identity: Of which source and column it is.
     """
 
@@ -168,7 +168,7 @@ def _start(value: str, scale: Scale, overlap: float) -> Value:
 
 
 def _text_before(value: str, before: dt.timedelta) -> str:
-    """A text that stands before all moments from then on: in the same notation, without fractions and offset."""
+    """A text that is ordered before all moments from then on: in the same notation, without fractions and offset."""
     moment = dt.datetime.fromisoformat(value) - before
     day, length = moment.date().isoformat(), len("2024-01-31")
     return day if len(value) == length else f"{day}{value[length]}{moment:%H:%M:%S}"

@@ -1,4 +1,4 @@
-"""How far the rows of a run reach: the value up to which all of them are settled."""
+"""The watermark that a run reaches: the value up to which all of its rows are settled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DECIMALS: Final = 18
 
 
 def ordering(column: TypedColumn, scale: Scale) -> str:
-    """SQL that orders the values of a column in `source_raw`; null for a value that has no place in the order."""
+    """SQL that orders the values of a column in `source_raw`; null for a value that cannot be ordered."""
     value = quoted(column.name)
     match scale:
         case Scale.NUMBER:
