@@ -116,7 +116,7 @@ def test_a_party_that_is_not_found_can_be_left_out(here: World, policy: str) -> 
     assert [error.message.rpartition("; ")[2] for error in done.errors] == ["this party is left out"]
 
 
-def test_a_party_that_several_records_can_be_rejects_the_row(here: World) -> None:
+def test_an_ambiguous_party_rejects_the_row(here: World) -> None:
     here.create("contacts", {"lastname": "other", "emailaddress1": ANNA})
     emails(here, [sent("one", f"{BERT};{ANNA}")])
 
@@ -184,7 +184,7 @@ def test_attendees_of_an_appointment_come_from_an_expression(here: World) -> Non
         ({"mapping": {"delimiter": ""}}, "delimiter"),
     ],
 )
-def test_what_a_list_of_parties_cannot_have_is_refused(here: World, changes: Mapping[str, Any], message: str) -> None:
+def test_invalid_keys_of_a_list_of_parties_are_refused(here: World, changes: Mapping[str, Any], message: str) -> None:
     emails(here, [{"subject": "one", "to": ANNA}], **changes)
 
     with pytest.raises(DefinitionError, match=message) as refused:
@@ -208,7 +208,7 @@ def test_a_list_of_too_many_parties_rejects_the_row(here: World) -> None:
     assert (done.created.done, [error.message for error in done.errors]) == (1, ["a list has at most 1,000 parties"])
 
 
-def test_an_activity_that_is_closed_is_given_its_parties_first(here: World) -> None:
+def test_an_activity_gets_its_parties_before_it_is_closed(here: World) -> None:
     here.csv([{"subject": "one", "to": ANNA, "state": "Completed"}])
     definition = accounts()
     definition["source"]["columns"] = [{"name": name} for name in ("subject", "to", "state")]

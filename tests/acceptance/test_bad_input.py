@@ -1,4 +1,4 @@
-"""Bad input of every kind: a message that names the place and the remedy, an exit code, and nothing written."""
+"""Bad input of every kind: a message with the place and what to do, an exit code, and nothing written."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_missing_file_is_named(here: World, command: Command) -> None:
 
 
 def test_wrong_delimiter_is_recognised(here: World, command: Command) -> None:
-    """The delimiter that would fit is proposed."""
+    """The message proposes the delimiter that fits."""
     here.define(accounts())
     (here.folder / "source.csv").write_text("number;name;city;revenue\nA1;One;;1\n", "utf-8")
     code, said = command("run", "accounts")
@@ -73,8 +73,8 @@ def test_wrong_delimiter_is_recognised(here: World, command: Command) -> None:
     assert re.search(r"delimiter .*';'", said)
 
 
-def test_unknown_source_column_is_named_with_its_neighbour(here: World, command: Command) -> None:
-    """A column that the file lacks is named, and the one that is meant."""
+def test_unknown_source_column_is_named_with_a_similar_column(here: World, command: Command) -> None:
+    """The message has the missing column and the most similar one of the file."""
     here.define(accounts())
     here.csv([{"number": "A1", "names": "One", "city": "", "revenue": 1}])
     code, said = command("run", "accounts")
@@ -94,7 +94,7 @@ def test_unknown_source_column_is_named_with_its_neighbour(here: World, command:
     ],
     ids=["unknown target column", "read-only target column", "type that cannot hold the value"],
 )
-def test_mapping_that_the_table_cannot_take_is_placed(
+def test_mapping_that_does_not_fit_the_table_is_reported_with_its_place(
     here: World, command: Command, mapping: dict[str, Any], said: str
 ) -> None:
     """Each wrong mapping is found before a row is read, with file, line and column."""
@@ -131,7 +131,7 @@ def test_the_error_of_a_wrong_service_url_names_what_to_check(here: World, comma
 
 
 def test_host_outside_the_list_gets_no_token(here: World, command: Command) -> None:
-    """A token is never sent to a host that is not allowed."""
+    """A token is never sent to a host that is not in the list."""
     here.define(accounts())
     code, said = command("run", "accounts", DYNAMICS_URL="https://crm.dynamics.com.example.org/api/data/v9.2/")
     assert code == 1
@@ -140,7 +140,7 @@ def test_host_outside_the_list_gets_no_token(here: World, command: Command) -> N
 
 
 def test_missing_privilege_ends_the_run(here: World, command: Command) -> None:
-    """The privilege that the service misses is in the message."""
+    """The message has the name of the missing privilege."""
     here.define(accounts())
     here.emulator.faults(
         {"action": "status", "match": {"method": "POST", "path": "accounts"}, "times": 50, "status": 403,
@@ -153,7 +153,7 @@ def test_missing_privilege_ends_the_run(here: World, command: Command) -> None:
 
 
 def test_missing_alternate_key_is_found_before_a_row_is_read(here: World, command: Command) -> None:
-    """Upserting by columns that have no alternate key cannot work, and says so."""
+    """An upsert by columns without an alternate key is refused."""
     here.define(accounts(sync_behaviour={"strategy": "upsert", "sync_key": ["name"]}))
     code, said = command("run", "accounts")
     assert code == 1
@@ -161,7 +161,7 @@ def test_missing_alternate_key_is_found_before_a_row_is_read(here: World, comman
 
 
 def test_plan_over_its_limits_is_exit_code_three(here: World, command: Command) -> None:
-    """A refusal is not a failure: it has numbers, the limit and where it is set."""
+    """The message has the counts, the limit and the place of the limit."""
     here.define(accounts(sync_behaviour={"dropped": "delete"}))
     here.csv([{"number": f"A{i}", "name": "x", "city": "", "revenue": 1} for i in range(20)])
     assert command("run", "accounts")[0] == 0
@@ -189,8 +189,8 @@ def test_five_mistakes_are_five_messages(here: World, command: Command) -> None:
     assert "p4ssw0rd" not in said
 
 
-def test_row_that_does_not_fit_the_column_is_rejected_and_the_rest_lands(here: World, command: Command) -> None:
-    """A value too large for the target's column costs its row, and only that."""
+def test_only_the_row_that_does_not_fit_the_column_is_rejected(here: World, command: Command) -> None:
+    """A value too large for the column rejects its row; the other rows are written."""
     here.define(accounts())
     here.csv(
         [
@@ -204,8 +204,8 @@ def test_row_that_does_not_fit_the_column_is_rejected_and_the_rest_lands(here: W
     assert [record["accountnumber"] for record in here.records("accounts?$select=accountnumber")] == ["A2"]
 
 
-def test_unknown_sync_lists_those_there_are(here: World, command: Command) -> None:
-    """A slip in the name is answered with the names."""
+def test_unknown_sync_lists_the_existing_ones(here: World, command: Command) -> None:
+    """The message about a misspelled name has the names of all syncs."""
     here.define(accounts())
     code, said = command("run", "acounts")
     assert code == 1
@@ -213,6 +213,6 @@ def test_unknown_sync_lists_those_there_are(here: World, command: Command) -> No
 
 
 def test_example_definitions_are_valid(here: World, command: Command) -> None:
-    """What the repository ships as examples passes its own validation, metadata included."""
+    """The example definitions of the repository pass `validate`, with metadata."""
     code, said = command("validate", SYNC_DEFINITIONS=str(Path("syncs").resolve()))
     assert (code, "No problems" in said) == (0, True), said

@@ -1,4 +1,4 @@
-"""A run that failed is found and understood with `runs` and `errors` alone, whatever ended it."""
+"""The commands `runs` and `errors` are enough to find a failed run and its cause."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS = [{"number": f"A{n}", "name": f"Name {n}", "city": "Berlin", "revenue": n}
 
 
 def hasty(connection: Connection, **options: Any) -> Dataverse:
-    """A client that gives up soon."""
+    """A client with few retries and short timeouts."""
     return Dataverse(replace(connection, retry_policy=RetryPolicy(seconds=0.2)), **options)
 
 
@@ -38,7 +38,7 @@ def here(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def errors_last(here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """The words that `errors last` prints."""
+    """The output of `errors last`."""
     monkeypatch.setattr(frame, "opened", lambda: here.app)
     monkeypatch.setenv("COLUMNS", "140")
 
@@ -71,8 +71,8 @@ def test_a_missing_privilege_is_named_by_errors(here: World, errors_last: Any) -
     assert "Next: dynamics-sync run accounts" in said
 
 
-def test_a_service_that_is_away_is_named_by_errors(here: World, errors_last: Any) -> None:
-    """The whole message, and that no row has an error."""
+def test_an_unavailable_service_is_named_by_errors(here: World, errors_last: Any) -> None:
+    """The output has the whole message, and says that no row has an error."""
     here.emulator.faults({"action": "status", "status": 503, "match": {"path": "accounts"}, "times": 99})
     message = failed(here, parameters={"file_path": str(here.folder / "source.csv")})
     here.emulator.clear_faults()
@@ -97,7 +97,7 @@ def test_a_safety_refusal_is_refused_and_keeps_the_errors_of_its_rows(here: Worl
 
 
 def test_a_run_whose_process_died_is_lost(here: World, errors_last: Any) -> None:
-    """Its row says Running, and nobody holds the lease."""
+    """Its row has the state Running, and no process has the lease."""
     here.run()
     (row,) = here.app.state.runs()
     here.app.state.begin_run(replace(row, run_id="dead", state="Running", ended=None, started=datetime.now(UTC)))
@@ -106,8 +106,8 @@ def test_a_run_whose_process_died_is_lost(here: World, errors_last: Any) -> None
     assert "Its process has died" in said
 
 
-def test_a_second_caller_learns_which_run_where_and_since_when(here: World) -> None:
-    """The lease names the run, and the run's row the rest."""
+def test_a_second_caller_gets_the_run_its_place_and_its_start(here: World) -> None:
+    """The lease has the id of the run, and the row of the run has the rest."""
     row = RunRecord(
         run_id="0123456789abcdef",
         sync="accounts",
@@ -123,8 +123,8 @@ def test_a_second_caller_learns_which_run_where_and_since_when(here: World) -> N
         here.run()
 
 
-def test_a_slip_on_this_machine_is_no_failed_sync(here: World, tmp_path: Path) -> None:
-    """A file for the workspace that is there already: nothing was begun, so nothing is in the log."""
+def test_a_local_mistake_is_no_failed_sync(here: World, tmp_path: Path) -> None:
+    """The file for the workspace exists already: no run was started, so the log has none."""
     (tmp_path / "kept.duckdb").write_text("mine")
     for file, said in (
         (tmp_path / "kept.duckdb", "exists already"),
@@ -135,8 +135,8 @@ def test_a_slip_on_this_machine_is_no_failed_sync(here: World, tmp_path: Path) -
     assert here.app.state.runs() == ()
 
 
-def test_the_log_has_what_was_given_and_where_it_ran(here: World) -> None:
-    """So that a suggestion can repeat it."""
+def test_the_log_has_the_parameters_and_the_place_of_a_run(here: World) -> None:
+    """So that a suggested command can repeat it."""
     done = here.run(parameters={"file_path": str(here.folder / "source.csv")})
     row = here.app.state.run(done.run_id)
     assert row is not None

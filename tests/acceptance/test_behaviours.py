@@ -1,4 +1,4 @@
-"""Every combination of rules, end to end, and what people and machines do to a run while it goes on."""
+"""Every combination of rules, end to end, and what users and other processes do to a run in progress."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ _COMPOSITE: Final = {
     ids=str,
 )
 def test_every_combination_of_rules(here: World, new: str, changed: Any, dropped: Any) -> None:
-    """New, changed and dropped records go the way that the rules say, by a composite key, and a second run is idle."""
+    """New, changed and dropped records follow the rules, with a composite key; a second run writes nothing."""
     seeded(
         here,
         [
@@ -138,7 +138,7 @@ def acting(**changes: Any) -> dict[str, Any]:
 
 
 def test_delta_follows_the_action_column_by_alternate_key(here: World) -> None:
-    """Each row does what it says, however it spells it; a word that is no action rejects the row."""
+    """Each row has its action in any spelling; an unknown action rejects the row."""
     seeded(here, [row("1", "One"), row("2", "Two"), row("3", "Three")])
     here.define(acting(**_BY_ACTION))
     here.csv(
@@ -161,7 +161,7 @@ def test_delta_follows_the_action_column_by_alternate_key(here: World) -> None:
 
 
 def test_delta_reports_each_row_that_the_service_refuses(here: World) -> None:
-    """An insert of what is there and changes of what is not there fail alone."""
+    """Only an insert of an existing record and changes of missing records fail."""
     seeded(here, [row("1", "One")])
     here.define(acting(**_BY_ACTION))
     here.csv(
@@ -179,7 +179,7 @@ def test_delta_reports_each_row_that_the_service_refuses(here: World) -> None:
 
 
 def test_upsert_lets_the_service_decide(here: World) -> None:
-    """What is there is updated, what is not is created, and running again changes nothing."""
+    """Existing records are updated, missing ones are created, and a second run changes nothing."""
     seeded(here, [row("1", "One", "Paris"), row("2", "Two")])
     here.define(accounts(sync_behaviour={"strategy": "upsert"}))
     here.csv([row("1", "Uno", ""), row("3", "Three")])
@@ -197,8 +197,8 @@ def test_upsert_lets_the_service_decide(here: World) -> None:
 
 
 @pytest.mark.parametrize("inserts", [True, False])
-def test_mapped_ids_match_always_and_are_written_only_where_asked(here: World, *, inserts: bool) -> None:
-    """An insert carries the id with `id_column_insert`; without it the id matches what is there and no more."""
+def test_mapped_ids_always_match_and_are_written_only_with_the_option(here: World, *, inserts: bool) -> None:
+    """With `id_column_insert` an insert has the id; without it the id only matches existing records."""
     here.define(
         accounts(
             destination={
@@ -224,7 +224,7 @@ def test_mapped_ids_match_always_and_are_written_only_where_asked(here: World, *
     [("service", {"Ábc", "ABC ", "abc"}), ("accent_sensitive", {"ABC ", "abc"}), ("exact", {"abc"})],
 )
 def test_keys_are_compared_as_key_match_defines(here: World, match: str, matched: set[str]) -> None:
-    """Case, accents and trailing spaces count or do not, in the source as between source and target."""
+    """Case, accents and trailing spaces matter or not, within the source and between source and target."""
     seeded(here, [row("1", "abc")])
     spellings = ["abc", "ABC ", "Ábc"]
     definition = accounts(sync_behaviour={"sync_key": ["name"], "key_match": match}, **_COMPOSITE)
@@ -238,8 +238,8 @@ def test_keys_are_compared_as_key_match_defines(here: World, match: str, matched
     assert here.plan().plan.counts.changes == 0
 
 
-def test_duplicates_on_both_sides_are_reported_and_left_alone(here: World) -> None:
-    """Of equal keys the first row and the oldest record count; the others are reported, and nobody is dropped."""
+def test_duplicates_on_both_sides_are_reported_and_not_changed(here: World) -> None:
+    """The first row and the oldest record of equal keys are used; the others are reported, and none is dropped."""
     seeded(here, [row("1", "Twice", "old", 1), row("2", "twice ", "young", 2), row("3", "Gone", "x", 3)])
     definition = accounts(
         sync_behaviour={"sync_key": ["name"], "dropped": "delete", "safety": _LIMITLESS}, **_COMPOSITE
@@ -275,7 +275,7 @@ _NASTY: Final = [
 
 @pytest.mark.parametrize("region", _NASTY)
 def test_parameter_in_a_target_filter_stays_one_value(here: World, region: str) -> None:
-    """Whatever a parameter holds, the filter compares with exactly that and reads no other record."""
+    """The filter compares with exactly the value of the parameter and reads no other record."""
     seeded(here, [row("1", "Mine", region), row("2", "Other", "elsewhere"), row("3", "Mine too", region)])
     here.define(
         accounts(
@@ -292,7 +292,7 @@ def test_parameter_in_a_target_filter_stays_one_value(here: World, region: str) 
 
 @pytest.mark.parametrize("value", _NASTY)
 def test_parameter_in_an_expression_stays_one_value(here: World, value: str) -> None:
-    """A parameter in SQL is a bound value: it neither ends a text nor starts one."""
+    """A parameter in SQL is a bound value and never a part of the SQL text."""
     definition = accounts(parameters={"tag": {"default": ""}})
     definition["destination"]["mappings"][1] = {"value": "concat(name, '@tag', @tag)", "target": "name"}
     definition["source"]["filter"] = "city = @tag"
@@ -304,7 +304,7 @@ def test_parameter_in_an_expression_stays_one_value(here: World, value: str) -> 
 
 
 def test_gzip_and_plain_files_of_a_glob_are_one_source(here: World) -> None:
-    """Files that a pattern names are read in the order of their names, compressed or not, and counted on."""
+    """The files of a pattern are read in the order of their names, compressed or not; row numbers continue."""
     parts = here.folder / "parts"
     parts.mkdir(exist_ok=True)
     (parts / "a.csv").write_text("number,name,city,revenue\n1,One,,\n2,Two,,\n", "utf-8")
@@ -317,7 +317,7 @@ def test_gzip_and_plain_files_of_a_glob_are_one_source(here: World) -> None:
 
 
 def test_target_of_many_pages_is_read_to_its_end(here: World) -> None:
-    """The record behind the last full page is compared like the first."""
+    """The record after the last full page is compared like the first."""
     here.define(accounts(sync_behaviour={"dropped": "delete"}))
     here.csv([row(f"N{number}", "x") for number in range(10_001)])
     assert here.run().created.done == 10_001
@@ -327,7 +327,7 @@ def test_target_of_many_pages_is_read_to_its_end(here: World) -> None:
 
 
 def test_too_many_errors_stop_the_run(here: World) -> None:
-    """After `max_errors` refusals no more is sent; what was written stays, and the rest is skipped and said so."""
+    """After `max_errors` refusals no more is sent; written changes stay, and the rest is reported as skipped."""
     here.emulator.faults({"action": "refuse_rows", "match": {"filter": "name eq 'bad'"}, "message": "No."})
     here.define(accounts(sync_behaviour={"safety": {"max_errors": 10}}))
     here.csv([row(f"{number}", "bad" if number % 2 else "good") for number in range(3000)])
@@ -384,7 +384,7 @@ def started(here: World, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_approved_plan_is_applied_or_nothing_is(here: World, tmp_path: Path) -> None:
-    """A saved plan is applied with its parameters; once source or target have moved it is refused, and nothing is written."""
+    """A saved plan is applied with its parameters; after a change of source or target it is refused."""
     here.define(accounts())
     other = here.csv([row("1", "One"), row("2", "Two")], "other.csv")
     file = tmp_path / "deep" / "accounts.plan"
@@ -406,7 +406,7 @@ def test_approved_plan_is_applied_or_nothing_is(here: World, tmp_path: Path) -> 
 
 
 def test_saved_plan_of_changes_is_applied_once(here: World, tmp_path: Path) -> None:
-    """Where the changes do not depend on the target, a second run of the file, or of a copy, would write them again."""
+    """If the changes do not depend on the target, a second run of the plan, or of a copy, would write them again."""
     mappings = [{"source": "number", "target": "telephone1"}, {"source": "name", "target": "name"}]
     definition = accounts(sync_behaviour={"strategy": "delta", "sync_key": ["telephone1"]})
     definition["destination"]["mappings"] = mappings
@@ -432,7 +432,7 @@ def test_saved_plan_of_changes_is_applied_once(here: World, tmp_path: Path) -> N
 
 
 def test_kept_workspace_opens_with_any_client(here: World, tmp_path: Path) -> None:
-    """The tables of a run are left behind and tell what became of each row."""
+    """The tables of a run stay in the file and show the result of each row."""
     here.define(accounts())
     here.csv([row("1", "One", "", 5), row("2", "Two", "", "many"), row("1", "Again")])
     kept = tmp_path / "kept.duckdb"
@@ -465,7 +465,7 @@ def test_kept_workspace_opens_with_any_client(here: World, tmp_path: Path) -> No
     ids=str,
 )
 def test_explained_steps_run_in_any_duckdb(here: World, behaviour: dict[str, Any]) -> None:
-    """What `explain` prints is SQL that runs in its order, over a loaded source."""
+    """The output of `explain` is SQL that runs in its order, over a loaded source."""
     definition = acting(
         sync_behaviour={"sync_key": ["accountnumber"], **behaviour}, parameters={"tag": {"default": "it's"}}
     )
@@ -495,15 +495,15 @@ def slow(tmp_path: Path) -> Iterator[World]:
 
 
 def until_written(here: World, process: subprocess.Popen[str]) -> None:
-    """Wait until the run has written something; a busy machine may take its time."""
+    """Wait until the run has written something; this can take long on a slow machine."""
     while not here.emulator.stats()["rows"].get("create") and process.poll() is None:
         time.sleep(0.05)
     assert process.poll() is None, process.communicate()
 
 
 @pytest.mark.timeout(600)
-def test_two_runs_of_one_sync_are_one_run(slow: World) -> None:
-    """The second is told to wait and writes nothing; the first is not disturbed."""
+def test_a_second_run_of_a_sync_is_refused_while_the_first_runs(slow: World) -> None:
+    """The second reports the lease and writes nothing; the first is not affected."""
     with started(slow, "run", "accounts", "--json") as first:
         until_written(slow, first)
         first.send_signal(signal.SIGSTOP)  # it cannot end while the second one starts; its lease lasts a minute
@@ -518,7 +518,7 @@ def test_two_runs_of_one_sync_are_one_run(slow: World) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_run_is_reported_and_can_be_run_again(slow: World, asked: signal.Signals) -> None:
-    """It says what it waits for and ends with its summary and exit code; the log says Cancelled, the lease is free."""
+    """It reports what it waits for and ends with summary and exit code; the log has Cancelled, the lease is free."""
     with started(slow, "run", "accounts") as run:
         until_written(slow, run)
         run.send_signal(asked)
@@ -534,8 +534,8 @@ def test_a_cancelled_run_is_reported_and_can_be_run_again(slow: World, asked: si
 
 
 @pytest.mark.timeout(600)
-def test_killed_run_is_run_again(slow: World) -> None:
-    """After kill -9 the lease runs out by itself, and the next run writes what is left: nothing is lost or doubled."""
+def test_a_killed_run_can_be_run_again(slow: World) -> None:
+    """After kill -9 the lease expires, and the next run writes the rest: nothing is lost or duplicated."""
     with started(slow, "run", "accounts") as run:
         until_written(slow, run)
         run.kill()
@@ -554,8 +554,8 @@ def test_killed_run_is_run_again(slow: World) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_killed_run_leaves_a_ledger_that_the_next_one_understands(slow: World) -> None:
-    """After kill -9 among the writes: what was created is the sync's own, and what was written is no edit."""
+def test_the_next_run_can_read_the_ledger_of_a_killed_run(slow: World) -> None:
+    """After kill -9 during writes: created records belong to the sync, and written values are no edits."""
     rules = {"dropped": "deactivate", "dropped_scope": "own", "returned": "reactivate"}
     definition = accounts(sync_behaviour={**rules, "safety": {**_LIMITLESS, "allow_empty_source": True}})
     definition["destination"]["mappings"][1]["write"] = "unless_edited"
@@ -596,8 +596,10 @@ def test_killed_run_leaves_a_ledger_that_the_next_one_understands(slow: World) -
     ],
     ids=str,
 )
-def test_an_unreadable_source_is_one_sentence(here: World, source: dict[str, Any], filtered: str, said: str) -> None:
-    """A mistake that shows only in a run has its place in the message, exit code 1, and nothing is written."""
+def test_an_unreadable_source_is_reported_in_one_sentence(
+    here: World, source: dict[str, Any], filtered: str, said: str
+) -> None:
+    """A mistake that only a run can find has its place in the message, exit code 1, and nothing is written."""
     definition = accounts(source=source)
     if filtered:
         definition["destination"]["filter"] = filtered
@@ -611,7 +613,7 @@ def test_an_unreadable_source_is_one_sentence(here: World, source: dict[str, Any
 
 
 def test_a_full_disk_of_standard_output_is_reported_on_standard_error(here: World) -> None:
-    """A result that cannot be printed is no traceback."""
+    """A result that cannot be printed gives no traceback."""
     here.define(accounts())
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(

@@ -81,8 +81,8 @@ def test_inactive_records_are_created_and_made_inactive_in_one_run(here: World, 
 
 
 @pytest.mark.parametrize("strategy", ["upsert", "delta"])
-def test_without_reading_the_target_inactive_records_come_out_the_same(here: World, strategy: str) -> None:
-    """New records are inactive after one run, and an upsert of records that are there keeps them so."""
+def test_without_reading_the_target_inactive_records_are_the_same(here: World, strategy: str) -> None:
+    """New records are inactive after one run, and an upsert keeps existing ones inactive."""
     define(here, STATES, strategy=strategy)
     for number in range(2 if strategy == "upsert" else 1):
         done = run(here, ROWS)
@@ -93,7 +93,7 @@ def test_without_reading_the_target_inactive_records_come_out_the_same(here: Wor
 
 
 def test_an_upsert_makes_records_active_and_inactive_again(here: World) -> None:
-    """The state is written on records that are there, in either direction."""
+    """The state of existing records is written, in either direction."""
     define(here, STATES, strategy="upsert")
     run(here, ROWS)
     run(here, [{**row, "state": int(row["number"] == "A1"), "status": 1 + (row["number"] == "A1")} for row in ROWS])
@@ -101,7 +101,7 @@ def test_an_upsert_makes_records_active_and_inactive_again(here: World) -> None:
 
 
 def test_a_state_that_is_refused_fails_the_row_and_names_its_record(here: World) -> None:
-    """It is counted as failed and not as created, the others land, and the next run goes on from there."""
+    """The row counts as failed and not as created, other rows are written, and the next run continues from there."""
     define(here, STATES)
     refusing = {"action": "refuse_rows", "match": {"filter": "statecode eq 1"}, "message": "Not inactive."}
     here.emulator.faults([refusing])
@@ -121,8 +121,8 @@ KINDS = {"since": "date", "batch": "number"}
 
 
 @pytest.mark.parametrize("strategy", ["full", "upsert", "delta"])
-def test_what_only_a_create_takes_reaches_new_records(here: World, strategy: str) -> None:
-    """The date of creation and the number of the import are those of the source, whatever the strategy."""
+def test_columns_that_only_a_create_accepts_are_written_to_new_records(here: World, strategy: str) -> None:
+    """The creation date and the import number are those of the source, with every strategy."""
     define(here, SINCE, KINDS, strategy=strategy)
     done = run(here, [{"number": "A1", "since": "2001-02-03", "batch": 7}])
     assert done.state.value == "Succeeded"
@@ -134,7 +134,7 @@ def test_what_only_a_create_takes_reaches_new_records(here: World, strategy: str
 
 @pytest.mark.parametrize("strategy", ["full", "upsert"])
 def test_a_column_that_only_a_create_writes_is_kept_and_reported(here: World, strategy: str) -> None:
-    """A record that is there keeps its values; a run that compares tells which rows differ, and does not fail for it."""
+    """An existing record keeps its values; a run that compares reports the rows that differ, and does not fail."""
     define(here, SINCE, KINDS, strategy=strategy)
     run(here, [{"number": "A1", "since": "2001-02-03", "batch": 7}, {"number": "A2", "since": "", "batch": 8}])
     done = run(here, [{"number": "A1", "since": "2002-02-03", "batch": 9}, {"number": "A2", "since": "", "batch": 8}])
@@ -149,7 +149,7 @@ def test_a_column_that_only_a_create_writes_is_kept_and_reported(here: World, st
 
 
 def test_an_empty_value_is_no_default(here: World) -> None:
-    """New records hold what the source says: nothing. The service's default is for who says nothing about the column."""
+    """New records have the empty value of the source. The service uses its default only if the column is not sent."""
     columns = {"hold": "creditonhold", "rating": "accountratingcode"}
     define(here, columns)
     run(here, [{"number": "A1", "hold": "", "rating": ""}, {"number": "A2", "hold": "yes", "rating": "1"}])

@@ -89,7 +89,7 @@ def test_one_definition_serves_two_environments(dev: World, test: World) -> None
 
 
 def test_events_go_to_the_environment_of_the_connection(dev: World, test: World) -> None:
-    """Two listeners in one process, each in its own environment; events that come again change nothing."""
+    """Two listeners in one process, each in its own environment; redelivered events change nothing."""
     for environment in ("dev", "test"):
         made = definition(listener={"name": environment, "topic": {"format": "json", "action": "$.op"}})
         made["source"] = {"type": "events", "columns": made["source"]["columns"]}
@@ -106,7 +106,7 @@ def test_events_go_to_the_environment_of_the_connection(dev: World, test: World)
 
 
 def test_events_follow_a_connection_that_changes(dev: World, test: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As they follow a definition that changes: at the next look at the folder, in the same process."""
+    """As with a changed definition: at the next check of the folder, in the same process."""
     monkeypatch.setattr("shared.definitions.loading.repository.SECONDS_BETWEEN_LOOKS", 0.0)
     made = definition("dev", listener={"name": "all", "topic": {"format": "json", "action": "$.op"}})
     made["source"] = {"type": "events", "columns": made["source"]["columns"]}
@@ -123,7 +123,7 @@ def test_events_follow_a_connection_that_changes(dev: World, test: World, monkey
 
 @pytest.mark.parametrize("offline", [True, False])
 def test_a_connection_that_is_missing_is_reported_at_its_key(dev: World, offline: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Of a fixed name, and of the default of a parameter; a run says the same and writes nothing."""
+    """With a fixed name, and with the default of a parameter; a run reports the same and writes nothing."""
     made = definition()
     made["parameters"]["environment"]["default"] = "tset"
     name = dev.define(made)
@@ -150,7 +150,7 @@ def test_validate_reports_the_problems_of_connections(dev: World) -> None:
 
 
 def test_the_timer_runs_syncs_and_no_connections(dev: World, test: World) -> None:
-    """A broken connection is no sync with errors; the sync that names it is one."""
+    """A broken connection is not reported as a sync with errors; the sync that uses it is."""
     import datetime as dt
 
     connect(dev, "test", test.emulator, tenant="x")
@@ -166,7 +166,7 @@ def test_the_timer_runs_syncs_and_no_connections(dev: World, test: World) -> Non
 
 
 def test_a_secret_of_a_connection_is_no_value_of_a_formula(dev: World) -> None:
-    """Though the definition itself does not name it as a secret, and its name does not show that it is one."""
+    """Although the definition itself does not name it as a secret, and its name does not look like one."""
     dev.environment["PLAIN"] = "geheim-und-lang"
     connect(dev, "test", dev.emulator, client_secret={"env": "PLAIN"})
     made = definition()

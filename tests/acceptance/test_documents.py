@@ -1,4 +1,4 @@
-"""Columns of type json: documents from every kind of source and from events, taken apart by expressions."""
+"""Columns of type json: documents from every kind of source and from events, read by expressions."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ WRITERS = [write_delimited, write_fixed_width, write_json, write_excel, write_pa
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_a_document_is_taken_apart_and_other_text_is_an_error(
+def test_expressions_read_a_document_and_other_text_is_an_error(
     here: World, write: Callable[[Path], dict[str, Any]]
 ) -> None:
-    """The field is left out where it is not JSON, with what is calculated from it; a second run plans nothing."""
+    """If it is not JSON, the field and those calculated from it are left out; a second run plans nothing."""
     source = write(here.folder / "documents")
     number: dict[str, Any] = {"name": "number", "type": "text"}
     doc: dict[str, Any] = {"name": "doc", "type": "json"}
@@ -98,7 +98,7 @@ def test_a_document_is_taken_apart_and_other_text_is_an_error(
     assert (again.created.planned, again.updated.planned) == (0, 0)
 
 
-def test_documents_come_in_events(here: World) -> None:
+def test_documents_are_read_from_events(here: World) -> None:
     """Objects, and documents in a text; other text is an error of the event."""
     definition = accounts()
     columns = [{"name": "number", "type": "text"}, {"name": "doc", "type": "json", "validate": True}]

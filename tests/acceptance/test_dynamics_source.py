@@ -89,7 +89,7 @@ def unchanged(target: World, name: str, **parameters: Any) -> bool:
 
 
 def test_a_table_equals_that_of_another_environment(target: World, source: World) -> None:
-    """Every type arrives as it is; a change and a deletion follow; validate and explain know the columns."""
+    """Every type is unchanged; a change and a deletion follow; validate and explain know the columns."""
     name = define(target, {each: each for each in SAME}, entity="account")
     assert target.app.validate([name]) == []
     assert target.app.explain(name)
@@ -104,7 +104,7 @@ def test_a_table_equals_that_of_another_environment(target: World, source: World
 
 
 def test_a_filter_with_a_parameter_is_applied_by_the_service(target: World, source: World) -> None:
-    """As in a filter of the destination: the value becomes a literal of the column's type."""
+    """As in a target filter, the value becomes a literal of the column's type."""
     name = define(target, {"accountnumber": "accountnumber"}, entity="accounts", filter="address1_city eq @city")
     assert target.run(name).source.processed == 2
     assert held(target, "accountnumber") == [("1",), ("2",)]
@@ -113,7 +113,7 @@ def test_a_filter_with_a_parameter_is_applied_by_the_service(target: World, sour
 
 
 def test_columns_are_named_with_labels_and_parts_of_lookups(target: World, source: World) -> None:
-    """A lookup is its id; the label of a choice, of a lookup and of an amount is what a person sees."""
+    """A lookup is its id; choices, lookups and amounts also have the label that users see."""
     (one, two) = source.records("accounts?$select=accountid&$orderby=accountnumber&$filter=address1_city eq 'Ulm'")
     source.update(f"accounts({two['accountid']})", {"parentaccountid@odata.bind": f"accounts({one['accountid']})"})
     columns = [
@@ -159,7 +159,7 @@ def test_a_query_in_fetch_xml_is_read_page_by_page(target: World, source: World)
 
 @pytest.mark.parametrize("table", ["savedqueries", "userqueries"])
 def test_a_saved_view_is_read_by_its_name(target: World, source: World, table: str) -> None:
-    """Its columns and conditions are those of the sync; a view that does not exist is told with similar names."""
+    """Its columns and conditions apply to the sync; a view that does not exist is reported with similar names."""
     xml = (
         "<fetch version='1.0' mapping='logical'><entity name='account'><attribute name='accountnumber'/>"
         "<attribute name='industrycode'/><filter><condition attribute='address1_city' operator='eq' value='Ulm'/>"
@@ -179,7 +179,7 @@ def test_a_saved_view_is_read_by_its_name(target: World, source: World, table: s
 
 
 def test_a_query_may_join_tables(target: World, source: World) -> None:
-    """The columns of the joined table have its alias before their names, and its types."""
+    """The alias of the joined table is a prefix of its columns, which have their types."""
     contact = source.create("contacts", {"firstname": "Ada", "lastname": "Byron", "annualincome": 12.5})
     (one,) = source.records("accounts?$select=accountid&$filter=accountnumber eq '1'")
     source.update(f"accounts({one['accountid']})", {"primarycontactid@odata.bind": f"contacts({contact})"})
@@ -237,10 +237,10 @@ FETCH = "<fetch count='2'><entity name='account'><attribute name='accountnumber'
 @pytest.mark.parametrize(
     ("keys", "second_page"), [({"fetch_xml": FETCH}, "paging-cookie"), ({"entity": "account"}, "$skiptoken")]
 )
-def test_an_environment_that_is_lost_half_way_ends_the_run_with_nothing_dropped(
+def test_an_environment_that_fails_between_pages_ends_the_run_with_nothing_dropped(
     target: World, source: World, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], second_page: str
 ) -> None:
-    """The first page of a query came, and the second one does not: no row of the first is used."""
+    """The first page of a query was read, and the second one was not: no row of the first is used."""
     monkeypatch.setattr("shared.dataverse.read.paging.PAGE_ROWS", 2)
     name = define(target, {"accountnumber": "accountnumber"}, **keys)
     target.run(name)
@@ -256,7 +256,7 @@ def test_an_environment_that_is_lost_half_way_ends_the_run_with_nothing_dropped(
     assert unchanged(target, name)
 
 
-def test_throttling_and_short_outages_are_waited_for(target: World, source: World) -> None:
+def test_throttled_and_failed_requests_are_retried(target: World, source: World) -> None:
     """As for the target: 429 with Retry-After, and 503."""
     name = define(target, {"accountnumber": "accountnumber"}, entity="account")
     source.emulator.faults([_fault(429, retry_after=1), _fault(503)])
@@ -298,7 +298,7 @@ def test_throttling_and_short_outages_are_waited_for(target: World, source: Worl
         ),
     ],
 )
-def test_what_the_environment_does_not_have_is_told_by_validate(
+def test_validate_reports_what_the_environment_does_not_have(
     target: World, source_keys: dict[str, Any], path: str, message: str
 ) -> None:
     """At its key, and nothing is written."""
@@ -309,8 +309,8 @@ def test_what_the_environment_does_not_have_is_told_by_validate(
         target.run(name)
 
 
-def test_a_filter_that_the_service_refuses_is_told(target: World, source: World) -> None:
-    """The message says of which side it is."""
+def test_a_filter_that_the_service_refuses_is_reported(target: World, source: World) -> None:
+    """The message says whether it is the filter of the source or of the target."""
     name = define(target, {"accountnumber": "accountnumber"}, entity="account", filter="nmae eq 'x'")
     with pytest.raises(UserError, match=r"^source: Dataverse refuses the query: .*nmae"):
         target.run(name)

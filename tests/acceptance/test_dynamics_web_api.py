@@ -1,4 +1,4 @@
-"""The npm package dynamics-web-api, written by others for the real service, runs unchanged against the emulator."""
+"""The npm package dynamics-web-api, which others wrote for the real service, works unchanged with the emulator."""
 
 import json
 import os
@@ -96,7 +96,7 @@ def test_an_upsert_by_alternate_key_creates_and_then_updates(result: dict[str, A
 
 
 def test_a_batch_with_a_change_set_is_all_or_nothing(result: dict[str, Any]) -> None:
-    """Thirteen identifiers come back, a reference by content id holds, and a failing set leaves nothing."""
+    """The answer has thirteen identifiers, a reference by content id works, and a failed change set writes nothing."""
     assert len(set(result["batch"])) == 13
     assert result["tasks"]["value"][0]["regardingobjectid_account_task"]["name"] == "Row 01"
     assert (result["failedBatch"]["status"], result["failedBatch"]["code"]) == (400, "0x80044331")
@@ -104,7 +104,7 @@ def test_a_batch_with_a_change_set_is_all_or_nothing(result: dict[str, Any]) -> 
 
 
 def test_queries_filter_order_limit_count_and_page(result: dict[str, Any]) -> None:
-    """What the client asks for is what comes, in the order asked for, page by page."""
+    """The client gets the requested rows, in the requested order, page by page."""
     assert [row["numberofemployees"] for row in result["query"]["value"]] == [12, 11, 10]
     assert result["counted"]["oDataCount"] == result["count"] == 12
     names = [f"Row {number:02}" for number in range(1, 13)]
@@ -112,7 +112,7 @@ def test_queries_filter_order_limit_count_and_page(result: dict[str, Any]) -> No
 
 
 def test_fetch_xml_is_paged_by_the_cookie(result: dict[str, Any]) -> None:
-    """The client reads the annotation as that of the real service, and asks for each page with it."""
+    """The client reads the annotation of the emulator as that of the real service, and requests each page with it."""
     assert [row["name"] for row in result["fetched"]["value"]] == [f"Row {number:02}" for number in range(1, 13)]
     paging = result["fetchedPage"]["PagingInfo"]
     assert (paging["page"], paging["nextPage"]) == (1, 2)
@@ -127,7 +127,7 @@ def test_metadata_and_functions_answer(result: dict[str, Any]) -> None:
 
 
 def test_the_lock_file_names_no_registry() -> None:
-    """The package comes from whatever registry the user's npm is set to."""
+    """The package is installed from the registry in the settings of the user's npm."""
     lock = (HERE / "package-lock.json").read_text()
     assert '"resolved"' not in lock
     assert "://" not in lock

@@ -1,4 +1,4 @@
-"""The first folder: made by `init`, and used with exactly the commands that `init` prints."""
+"""The first folder: created by `init`, and used with exactly the commands that `init` prints."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_folder_with_files_is_refused_and_keeps_them(
 
 
 def test_a_place_that_cannot_be_a_folder_is_an_error(tmp_path: Path) -> None:
-    """A file in the way is named."""
+    """The message names the file that exists at this path."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         write_starter(tmp_path / "file" / "inside")
@@ -97,10 +97,10 @@ def test_a_place_that_cannot_be_a_folder_is_an_error(tmp_path: Path) -> None:
         write_starter(tmp_path / "file")
 
 
-def test_this_folder_is_the_default(
+def test_the_current_folder_is_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Then the next commands need no change of the folder."""
+    """The next commands then need no change of the folder."""
     monkeypatch.chdir(tmp_path)
     assert run(["init", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
@@ -119,8 +119,8 @@ def _port_is_free() -> bool:
 
 
 @pytest.mark.timeout(600)  # it sets a whole demo up, beside other tests
-def test_a_demo_that_is_kept_says_how_to_go_on(tmp_path: Path) -> None:
-    """The commands that it prints work while it runs, and Ctrl-C ends it with its Dataverse."""
+def test_a_demo_that_keeps_running_prints_the_next_commands(tmp_path: Path) -> None:
+    """They work while it runs, and Ctrl-C ends it and its Dataverse."""
     if not _port_is_free():
         pytest.skip("another program has the port 5080")
     (tmp_path / "syncs").symlink_to(Path("syncs").resolve())
@@ -147,7 +147,7 @@ def test_a_demo_that_is_kept_says_how_to_go_on(tmp_path: Path) -> None:
     assert demo.returncode == 0
 
 
-def test_a_port_that_is_taken_is_explained(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     """The emulator says what to do, without a traceback."""
     with running() as other:
         port = other.base_url.rpartition(":")[2]

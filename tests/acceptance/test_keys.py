@@ -1,4 +1,4 @@
-"""Keys as the service compares them: written whatever characters they have, and adopted where it holds more equal."""
+"""Keys as the service compares them: written with any characters, and adopted if only the service finds them equal."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_a_key_with_reserved_characters_is_written_and_found_again(here: World, 
 
 
 @pytest.mark.parametrize("what", ["UPDATE", "UPSERT", "DELETE"])
-def test_a_record_is_found_by_a_key_that_only_the_service_holds_equal(here: World, what: str) -> None:
-    """The service finds it and does not say by which key: each key that is left is asked for by itself."""
+def test_a_record_is_found_by_a_key_that_only_the_service_compares_as_equal(here: World, what: str) -> None:
+    """The service does not say which key matched: each remaining key is searched in its own request."""
     seeded(here, *MISSED, "other/1", name="old")
     definition = accounts(sync_behaviour={"strategy": "delta", "action_column": "what"})
     definition["source"]["columns"].append({"name": "what"})
@@ -105,8 +105,8 @@ def test_a_record_is_found_by_a_key_that_only_the_service_holds_equal(here: Worl
 
 
 @pytest.mark.parametrize("match", ["exact", "accent_sensitive"])
-def test_keys_that_the_sync_tells_apart_are_not_asked_for_by_the_services_comparison(here: World, match: str) -> None:
-    """A sync that compares more strictly means what it says: the record of another key is not deleted."""
+def test_keys_that_differ_for_the_sync_are_not_searched_by_the_services_comparison(here: World, match: str) -> None:
+    """A sync with a stricter comparison does not delete the record of another key."""
     seeded(here, "abc")
     definition = accounts(sync_behaviour={"strategy": "delta", "action_column": "what", "key_match": match})
     definition["source"]["columns"].append({"name": "what"})
@@ -120,7 +120,7 @@ def test_keys_that_the_sync_tells_apart_are_not_asked_for_by_the_services_compar
 
 
 def test_keys_that_differ_in_width_or_kana_are_equal(here: World) -> None:
-    """Nothing is made or dropped; the records take the source's spelling, and then there is nothing to do."""
+    """Nothing is created or dropped; the records get the spelling of the source, and the next run plans nothing."""
     before = seeded(here, *EQUAL)
     done = mirrored(here, *EQUAL.values())
     assert (done.updated.done, done.created.planned, done.deleted.planned, done.adopted) == (len(EQUAL), 0, 0, 0)
@@ -131,8 +131,8 @@ def test_keys_that_differ_in_width_or_kana_are_equal(here: World) -> None:
 # -- Adopting ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_record_whose_key_the_service_alone_holds_equal_is_adopted(here: World) -> None:
-    """It is updated and not dropped, counts as adopted, and the next run knows it."""
+def test_a_record_whose_key_only_the_service_compares_as_equal_is_adopted(here: World) -> None:
+    """It is updated and not dropped, counts as adopted, and the next run finds it by its key."""
     before = seeded(here, *MISSED, "gone", name="old")
     done = mirrored(here, *MISSED.values(), "fresh", name="new")
     assert (done.state, done.adopted, done.failed) == (RunState.SUCCEEDED, len(MISSED), 0)
@@ -146,7 +146,7 @@ def test_a_record_whose_key_the_service_alone_holds_equal_is_adopted(here: World
 
 @pytest.mark.parametrize("changed", ["ignore", {"when": "source.name = 'old'"}])
 def test_the_rules_for_changed_records_apply_to_adopted_ones(here: World, changed: Any) -> None:
-    """What may not be changed is left as it is; each run adopts it again and drops nothing."""
+    """A column that the rules protect keeps its value; each run adopts the record again and drops nothing."""
     before = seeded(here, *MISSED, name="old")
     for _ in range(2):
         done = mirrored(here, *MISSED.values(), name="new", changed=changed)
@@ -155,15 +155,15 @@ def test_the_rules_for_changed_records_apply_to_adopted_ones(here: World, change
         assert set(field(here).values()) == {"old"}
 
 
-def test_a_condition_on_changes_lets_an_adopted_record_be_updated(here: World) -> None:
-    """The condition is asked of the row and of the record that was adopted."""
+def test_a_condition_on_changes_applies_to_an_adopted_record(here: World) -> None:
+    """It is evaluated for the row and the adopted record."""
     seeded(here, *MISSED, name="old")
     done = mirrored(here, *MISSED.values(), name="new", changed={"when": "target.name = 'old' AND source.name = 'new'"})
     assert (done.adopted, set(field(here).values())) == (len(MISSED), {"new"})
 
 
 def test_an_adopted_record_is_not_expired(here: World) -> None:
-    """A drop that only marks the record is taken out of the plan as well."""
+    """A drop that only marks the record is removed from the plan as well."""
     seeded(here, *MISSED)
     done = mirrored(here, *MISSED.values(), dropped={"expire": "new_expiredon"})
     assert (done.adopted, done.expired.planned) == (len(MISSED), 0)
@@ -171,7 +171,7 @@ def test_an_adopted_record_is_not_expired(here: World) -> None:
 
 
 def test_adoption_works_in_rounds(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many keys are taken, each insert has one outcome."""
+    """Each insert has one outcome, for any number of existing keys."""
     monkeypatch.setattr(writing, "TAKEN_AT_ONCE", 1)
     seeded(here, *MISSED)
     done = mirrored(here, *MISSED.values(), "n1", "n2", safety={"max_errors": 1})
@@ -179,7 +179,7 @@ def test_adoption_works_in_rounds(here: World, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_record_that_another_row_has_is_not_adopted(here: World) -> None:
-    """Two rows with one key, as the service sees it: the second is refused, and neither record nor row is lost."""
+    """Two rows have one key for the service: the second is refused, and neither record nor row is lost."""
     seeded(here, "A1", name="old")
     for _ in range(2):
         done = mirrored(here, "A1", "A①", name="new")
@@ -197,7 +197,7 @@ def test_of_two_rows_with_one_records_key_the_first_adopts_it(here: World) -> No
 
 
 def test_a_record_outside_of_the_target_filter_is_not_adopted(here: World) -> None:
-    """It is not this sync's: the refusal is reported, and nobody's record is touched."""
+    """It does not belong to this sync: the refusal is reported, and the record does not change."""
     seeded(here, "A1", name="theirs")
     done = mirrored(here, "A①", name="ours", filter_="name eq 'ours'")
     assert (done.adopted, done.failed, field(here)) == (0, 1, {"A1": "theirs"})
@@ -205,7 +205,7 @@ def test_a_record_outside_of_the_target_filter_is_not_adopted(here: World) -> No
 
 
 def test_an_adopted_record_that_cannot_be_updated_fails_and_stays(here: World) -> None:
-    """The update's refusal is the insert's outcome; the record was in the source, so it is not dropped."""
+    """The insert has the outcome of the refused update; the record has a row in the source, so it is not dropped."""
     seeded(here, "A1", name="old")
     refusal = {"status": 400, "code": "0x80040265", "message": "A plug-in says no."}
     here.emulator.faults({"action": "status", "match": {"path": "accounts/Microsoft.Dynamics.CRM.Update"}, **refusal})
@@ -213,8 +213,8 @@ def test_an_adopted_record_that_cannot_be_updated_fails_and_stays(here: World) -
     assert (done.adopted, done.failed, done.deleted.planned, field(here)) == (0, 1, 0, {"A1": "old"})
 
 
-def test_a_key_taken_for_another_column_is_reported(here: World) -> None:
-    """The sync key is free: the service says no for another key, and there is nothing to adopt."""
+def test_a_conflict_on_another_alternate_key_is_reported(here: World) -> None:
+    """The sync key is free: the service refuses because of another key, and no record is adopted."""
     here.define(
         accounts(
             sync_behaviour={"sync_key": ["name"], "dropped": "delete", "safety": {"max_delete": "100%"}},
@@ -226,7 +226,7 @@ def test_a_key_taken_for_another_column_is_reported(here: World) -> None:
     assert (done.adopted, done.failed, field(here)) == (0, 1, {"A1": "first"})
 
 
-def test_where_the_holders_cannot_be_looked_up_nothing_is_dropped(here: World) -> None:
+def test_if_the_records_with_the_keys_cannot_be_read_nothing_is_dropped(here: World) -> None:
     """Whatever ends the run between inserts and drops: every change has its outcome, and no record is lost."""
     before = seeded(here, *MISSED)
     here.emulator.faults({"action": "status", "status": 503, "match": {"path": "$top=2&$filter"}, "times": 1000})
@@ -240,7 +240,7 @@ def test_where_the_holders_cannot_be_looked_up_nothing_is_dropped(here: World) -
 
 
 def test_an_insert_of_a_delta_adopts_nothing(here: World) -> None:
-    """`delta` compares nothing: the source says that the record is new, and the service that it is not."""
+    """`delta` compares nothing: the insert is refused because the record exists."""
     before = seeded(here, "A1", name="old")
     here.csv(rows("A①", name="new"))
     done = here.run("seed")

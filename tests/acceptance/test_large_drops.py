@@ -1,4 +1,4 @@
-"""A definition that prefers the service's own jobs for large drops."""
+"""A definition that uses the service's own jobs for large drops."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.acceptance.world import accounts, world
 
 
-def test_a_run_that_drops_much_leaves_it_to_jobs_and_one_that_drops_little_does_not(tmp_path: Path) -> None:
-    """Planned, deleted, looked for and accounted for; the next run finds nothing to do."""
+def test_a_run_uses_jobs_only_for_large_drops(tmp_path: Path) -> None:
+    """The deletes are planned, executed, checked and counted; the next run finds nothing to do."""
     with world(tmp_path) as here:
         rows = [{"number": f"A{n}", "name": f"Company {n}", "city": "Bern", "revenue": n} for n in range(400)]
         here.define(

@@ -1,4 +1,4 @@
-"""A definition for each way to mark, to return and to write: run, run again without a change, through three states."""
+"""A definition for each rule of dropped and returned records and each write policy: three states, two runs in each."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def twice(here: World, name: str, source: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", sorted(_EXPECTED))
 def test_a_definition_runs_twice_in_each_state(here: World, name: str) -> None:
-    """The records are as the rules say, and every second run is idle."""
+    """The records follow the rules, and every second run writes nothing."""
     here.define((_DEFINITIONS / f"{name}.yaml").read_text("utf-8"), name)
     changed, dropped, back = _EXPECTED[name]
     assert {number: record["name"] for number, record in twice(here, name, _BOTH).items()} == {"1": "One", "2": "Two"}
@@ -81,8 +81,8 @@ def test_a_definition_runs_twice_in_each_state(here: World, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "city"), [("always", "Rome"), ("if-empty", "Paris"), ("on-insert", "Paris")])
-def test_a_policy_of_writing_holds_for_events(here: World, name: str, city: str) -> None:
-    """The same definitions take events; what is sent again changes nothing."""
+def test_write_policies_apply_to_events(here: World, name: str, city: str) -> None:
+    """The same definitions accept events; redelivered events change nothing."""
     name = f"write-{name}"
     here.define((_DEFINITIONS / f"{name}.yaml").read_text("utf-8"), name)
     for first, last in (("One", "Paris"), ("Uno", "Rome")):
@@ -95,13 +95,13 @@ def test_a_policy_of_writing_holds_for_events(here: World, name: str, city: str)
 
 
 def test_every_definition_is_run() -> None:
-    """One that nobody names here would never be tried."""
+    """A definition that no test names would never be run."""
     named = {f"{name}.yaml" for name in _EXPECTED}
     assert named <= {file.name for file in _DEFINITIONS.iterdir()}
 
 
-def test_edits_and_foreign_records_are_left_alone(here: World) -> None:
-    """The two definitions whose rules are about what others do."""
+def test_edits_and_records_of_others_are_not_changed(here: World) -> None:
+    """The two definitions with rules about changes by others."""
     for name in ("write-unless-edited", "dropped-scope-own"):
         here.define((_DEFINITIONS / f"{name}.yaml").read_text("utf-8"), name)
         forget(here, name)

@@ -1,4 +1,4 @@
-"""Syncs of links, the pairs of many-to-many relationships: associated, removed, and everything that can be in the way."""
+"""Syncs of links, the pairs of many-to-many relationships: associated, removed, with faults and mistakes."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def test_a_lead_or_account_that_does_not_exist_is_an_unresolved_link(here: World
     ]
 
 
-def test_a_link_of_a_row_that_is_not_found_is_not_known_so_no_link_is_removed(here: World) -> None:
-    """The row may be about any of them: a list that names a lead wrongly removes nothing."""
+def test_if_a_row_finds_no_record_no_link_is_removed(here: World) -> None:
+    """The row may be about any of the links."""
     links(here, ALL)
     here.run("links")
 
@@ -101,7 +101,7 @@ def test_a_link_of_a_row_that_is_not_found_is_not_known_so_no_link_is_removed(he
     assert (done.deleted.done, linked(here)) == (0, {("1", "Lead 1"), ("1", "Lead 2"), ("2", "Lead 2")})
 
 
-def test_a_pair_that_stands_twice_in_the_source_is_one_link(here: World) -> None:
+def test_a_pair_that_is_twice_in_the_source_is_one_link(here: World) -> None:
     links(here, [*ALL, ("1", "LEAD 1")])
 
     done = here.run("links")
@@ -137,7 +137,7 @@ def test_a_plan_that_removes_too_many_links_is_refused(here: World) -> None:
     assert len(linked(here)) == 20
 
 
-def test_a_plan_shows_both_records_by_name_and_what_a_removed_link_held(here: World) -> None:
+def test_a_plan_shows_both_records_of_new_and_removed_links_by_name(here: World) -> None:
     links(here, [("1", "Lead 1")])
     (change,) = here.plan("links").sample
     assert [(each.column, each.after_name) for each in change.columns] == [
@@ -185,8 +185,8 @@ def known(here: World) -> tuple[list[str], list[str]]:
     return [each for each in accounts if each], leads
 
 
-def test_a_source_with_ids_and_actions_needs_no_reading(here: World) -> None:
-    """What is there already, and what is gone already, counts as applied: the same file can be sent again."""
+def test_a_source_with_ids_and_actions_needs_no_read(here: World) -> None:
+    """Links that exist already and links that are removed already count as applied: the same file can be run again."""
     accounts, leads = known(here)
     nowhere = "00000000-0000-4000-8000-000000000001"
     rows = [
@@ -232,7 +232,7 @@ def test_strategy_upsert_makes_links_and_can_run_again(here: World) -> None:
         {"action": "drop_before", "match": {"method": "POST", "path": "$batch"}},
     ],
 )
-def test_trouble_while_links_are_written_is_got_over(here: World, fault: Mapping[str, Any]) -> None:
+def test_faults_while_links_are_written_are_retried(here: World, fault: Mapping[str, Any]) -> None:
     links(here, ALL)
     here.emulator.faults(fault)
 
@@ -242,7 +242,7 @@ def test_trouble_while_links_are_written_is_got_over(here: World, fault: Mapping
     assert here.plan("links").plan.counts.changes == 0
 
 
-def test_a_link_that_is_refused_is_one_error_and_the_others_are_made(here: World) -> None:
+def test_a_refused_link_is_one_error_and_the_others_are_created(here: World) -> None:
     here.emulator.faults(
         {
             "action": "status",
@@ -277,7 +277,7 @@ def test_a_link_that_is_refused_is_one_error_and_the_others_are_made(here: World
         ),
     ],
 )
-def test_what_links_cannot_have_is_refused_with_its_place(
+def test_invalid_keys_of_links_are_refused_with_their_place(
     here: World, changes: Mapping[str, Any], key: str, message: str
 ) -> None:
     links(here, ALL, **changes)
@@ -314,7 +314,7 @@ def test_only_the_two_columns_can_be_mapped(here: World) -> None:
         ("principalobjectaccess", "GrantAccess, ModifyAccess and RevokeAccess"),
     ],
 )
-def test_tables_that_only_messages_change_are_refused_with_these(here: World, table: str, messages: str) -> None:
+def test_tables_that_only_actions_change_are_refused_with_these_actions(here: World, table: str, messages: str) -> None:
     links(here, ALL, destination={"entity": table})
 
     with pytest.raises(DefinitionError, match=messages) as refused:

@@ -63,7 +63,7 @@ def one(rows: Sequence[Row], errors: Sequence[str] = (), **found: str | None) ->
 
 
 def missing(*errors: str, then: str | None) -> Sequence[Stage]:
-    """First Anna is found, then nobody."""
+    """First Anna is found, then no record is."""
     first = Stage(rows=deals(one="anna@contoso.com"), found={"one": "Anna"})
     return (first, Stage(rows=deals(one="nobody@contoso.com"), found={"one": then}, errors=errors))
 
@@ -201,7 +201,7 @@ def rows_of(here: World, stage: Stage) -> list[dict[str, Any]]:
 
 
 def check(here: World, name: str, stage: Stage) -> None:
-    """The records refer to what the table says."""
+    """The records refer to the expected records of the table."""
     if name == "links":
         assert linked(here) == {("C1", "Lead 1"), ("C1", "Lead 2")}
         return
@@ -236,8 +236,8 @@ def test_a_definition_of_a_lookup_runs_twice(here: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_definition_of_a_lookup_takes_events_twice(here: World, name: str) -> None:
-    """What the second delivery finds is as it should be; what has no record is a dead letter where it rejects."""
+def test_a_definition_of_a_lookup_accepts_events_twice(here: World, name: str) -> None:
+    """The second delivery finds all references unchanged; a missing record gives a dead letter if it rejects."""
     here.define((FOLDER / "lookups" / f"{name}.yaml").read_text("utf-8"), name)
     rejecting = [
         0 if name in {"on-missing-clear", "on-missing-keep"} else len(each.errors) for each in CASES[name].stages
@@ -258,7 +258,7 @@ def send(here: World, name: str, rows: Sequence[Row]) -> dict[str, int]:
 
 
 def test_every_key_and_policy_has_a_definition_and_every_definition_is_run() -> None:
-    """A key that no definition has would never be tried with a server."""
+    """A key without a definition would never be tested with a server."""
     assert {file.stem for file in (FOLDER / "lookups").glob("*.yaml")} == CASES.keys()
     used, matches, written = set[tuple[str, str]](), set[type](), set[str]()
     for file in FOLDER.rglob("*.yaml"):

@@ -1,4 +1,4 @@
-"""What is read for lookups: the table that is synced once, with the records that take no part, and others by need."""
+"""The records that lookups read: the synced table once, with ignored records, and other tables by need."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_table_that_is_synced_is_read_once(here: World) -> None:
     assert here.plan().plan.counts.changes == 0
 
 
-def test_it_is_searched_by_itself_where_the_run_reads_a_part_of_it(here: World) -> None:
+def test_it_is_searched_separately_if_the_run_reads_only_a_part_of_it(here: World) -> None:
     rows = [("1", "One", ""), ("2", "Two", "One"), ("3", "Three", "One")]
     definition = tree(here, rows, "name", filter="statecode eq 0")
     here.run()
@@ -69,7 +69,7 @@ def test_it_is_searched_by_itself_where_the_run_reads_a_part_of_it(here: World) 
     assert here.plan().plan.counts.changes == 0
 
 
-def test_a_record_that_takes_no_part_is_found(here: World) -> None:
+def test_an_ignored_record_is_found(here: World) -> None:
     keyless = here.create("accounts", {"name": "Keyless"})
     tree(here, [("1", "One", "KEYLESS "), ("2", "Two", "")], "name")
 
@@ -88,8 +88,8 @@ def test_the_oldest_of_several_is_found_in_the_table_itself(here: World) -> None
     assert parents(here)["One"] == first
 
 
-def test_many_values_are_searched_in_the_table_as_a_whole(here: World) -> None:
-    """More queries by value than the table has pages: it is read once, and no value by itself."""
+def test_for_many_values_the_whole_table_is_read(here: World) -> None:
+    """If queries by value would be more than the pages of the table, it is read once."""
     contacts: list[Mapping[str, str]] = [{"lastname": "Doe", "description": f"{n:04}{'x' * 1900}"} for n in range(120)]
     ids = [here.create("contacts", contact) for contact in contacts]
     here.csv([{"number": str(n), "contact": contact["description"]} for n, contact in enumerate(contacts)])

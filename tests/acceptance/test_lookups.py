@@ -1,4 +1,4 @@
-"""Lookups end to end: found by any column, in other tables and in the table itself, with what cannot be found."""
+"""Lookups end to end: by any column, in other tables and in the synced table, and policies for missing records."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def node_parents(here: World) -> dict[str, str | None]:
     return {each["new_number"]: (each["new_ParentId"] or {}).get("new_number") for each in found}
 
 
-def test_a_parent_that_the_run_creates_is_found_wherever_it_stands_in_the_file(here: World) -> None:
+def test_a_parent_that_the_run_creates_is_found_wherever_it_is_in_the_file(here: World) -> None:
     tree(here, [row("3", "2"), row("2", "1"), row("1"), row("4", "1")], BY_NUMBER)
 
     done = here.run()
@@ -150,7 +150,7 @@ def test_what_is_not_found_is_cleared_or_kept(here: World, policy: str, expected
     assert here.plan().plan.counts.changes == 0
 
 
-def test_a_default_stands_in_for_an_empty_source_and_for_what_is_not_found(here: World) -> None:
+def test_a_default_is_used_for_an_empty_source_and_for_a_missing_record(here: World) -> None:
     seed(here, "accounts", {"name": "Head office", "accountnumber": "0"})
     tree(here, [row("1", "0"), row("2"), row("3", "nobody")], {**BY_NUMBER, "default": "0"})
 
@@ -224,7 +224,7 @@ def test_one_column_of_customers_refers_to_accounts_and_to_contacts(here: World)
     assert here.plan("opportunities").plan.counts.changes == 0
 
 
-def test_a_column_of_the_row_says_which_table(here: World) -> None:
+def test_a_column_of_the_row_decides_which_table(here: World) -> None:
     seed(here, "accounts", {"name": "Contoso", "accountnumber": "1"})
     seed(here, "contacts", {"lastname": "Doe", "emailaddress1": "1"})
     lookup = {"entity_from": "kind", "match": {"account": "accountnumber", "contact": "emailaddress1"}}
@@ -293,7 +293,7 @@ def test_several_columns_identify_the_record(here: World) -> None:
     assert done.source.rejected == 1
 
 
-def test_ids_are_written_as_they_are_or_looked_for(here: World) -> None:
+def test_ids_are_written_unchanged_or_looked_up(here: World) -> None:
     (contact,) = seed(here, "contacts", {"lastname": "Doe"})
     rows = [{"name": "one", "contact": contact.upper(), "other": contact}]
     opportunities(

@@ -1,4 +1,4 @@
-"""Lookups in events: found like those of a batch, also where the events themselves create the referenced records."""
+"""Lookups in events: found like those of a batch, also if the events themselves create the referenced records."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def test_a_circle_of_the_same_batch_is_linked_afterwards(tmp_path: Path, strateg
         assert node_parents(here) == {"1": "2", "2": "1"}
 
 
-def test_an_event_without_the_column_leaves_it_alone(here: World) -> None:
+def test_an_event_without_the_column_does_not_change_it(here: World) -> None:
     send(here, {"number": "1", "parent": None}, {"number": "2", "parent": "1"})
     send(here, {"number": "2", "customer": "x"})
 
     assert parents(here) == {"1": None, "2": "1"}
 
 
-def test_a_parent_that_does_not_exist_makes_a_dead_letter(here: World) -> None:
+def test_an_event_whose_parent_does_not_exist_is_a_dead_letter(here: World) -> None:
     send(here, {"number": "2", "parent": None})
     done = send(
         here, {"number": "1", "parent": "nobody"}, {"number": "2", "parent": "gone"}, {"number": "3", "parent": "2"}

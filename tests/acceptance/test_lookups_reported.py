@@ -1,4 +1,4 @@
-"""What people report about lookups in other tools, each as a test: set, matched, refused and ordered as they expect."""
+"""Problems with lookups that users of other tools reported, each as a test."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_of_two_records_with_a_name_the_active_one_is_found_by_a_filter(here: Wo
 
 @pytest.mark.parametrize(("policy", "expected"), [("oldest", "9"), ("newest", "8")])
 def test_the_age_decides_between_records_of_the_table_itself(here: World, policy: str, expected: str) -> None:
-    """Although an alternate key makes the sync key unique, so that the sync itself does not need their age."""
+    """An alternate key makes the sync key unique, so the sync itself does not need the age of records."""
     for number, day in (("8", 2), ("9", 1)):
         created = {"overriddencreatedon": f"2020-01-0{day}T00:00:00Z"}
         seed(here, "accounts", {"accountnumber": number, "name": "Twice", **created})
@@ -278,8 +278,8 @@ def test_children_are_dropped_before_parents_that_they_hold(here: World) -> None
     assert values(here, "new_visits", "new_number", "_new_earlierid_value") == {"9": None}
 
 
-def test_children_are_pointed_at_a_record_that_is_adopted(here: World) -> None:
-    """The service holds the keys equal, and the sync does not: the record is updated, and is the parent."""
+def test_children_refer_to_an_adopted_record(here: World) -> None:
+    """Only the service compares the keys as equal: the record is updated, and is the parent."""
     (held,) = seed(here, "accounts", {"accountnumber": "a1", "name": "Old"})
     exact = {"sync_key": ["accountnumber"], "key_match": "exact", "dropped": "delete"}
     tree(here, [row("2", "A1"), row("A1"), row("3", "2")], BY_NUMBER, sync_behaviour=exact)

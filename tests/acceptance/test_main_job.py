@@ -1,4 +1,4 @@
-"""The main job from end to end: a CSV becomes accounts, planned, written, and nothing to do the second time."""
+"""The main job from end to end: a CSV becomes accounts, is planned and written, and a second run has nothing to do."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def rows(count: int, **changes: object) -> list[dict[str, object]]:
     ]
 
 
-def test_demo_file_lands_and_second_run_writes_nothing(here: World) -> None:
-    """The demo's messy file: every row is accounted for, and running again sends no write."""
+def test_demo_file_is_loaded_and_second_run_writes_nothing(here: World) -> None:
+    """The demo file has many errors: every row is counted, and a second run sends no write."""
     write_customers(here.folder / "source.csv", count=1500)
     text = Path("syncs/customers.yaml").read_text("utf-8")
     here.define(text.replace("{default: syncs/data/customers.csv}", "{formula: \"ENV('SOURCE')\"}"), "customers")
@@ -45,7 +45,7 @@ def test_demo_file_lands_and_second_run_writes_nothing(here: World) -> None:
 
 
 def test_text_is_identical_after_the_round_trip(here: World) -> None:
-    """What stands in the file stands in Dataverse, character for character."""
+    """The text in Dataverse is that of the file, character for character."""
     write_customers(here.folder / "source.csv", count=300)
     text = Path("syncs/customers.yaml").read_text("utf-8")
     here.define(text.replace("{default: syncs/data/customers.csv}", "{formula: \"ENV('SOURCE')\"}"), "customers")
@@ -106,8 +106,8 @@ def test_source_and_target_counts_hold_with_everything_mixed(here: World) -> Non
     assert done.exit_code == 2
 
 
-def test_unreadable_row_keeps_records_from_being_dropped(here: World) -> None:
-    """A malformed row may be any record's, so nothing is dropped while there is one, and the run says so."""
+def test_unreadable_row_prevents_drops(here: World) -> None:
+    """A malformed row may be the row of any record, so nothing is dropped, and the run reports this."""
     here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}}))
     here.csv(rows(12))
     here.run()
@@ -123,7 +123,7 @@ def test_unreadable_row_keeps_records_from_being_dropped(here: World) -> None:
 
 
 def test_rejected_row_protects_its_record(here: World) -> None:
-    """A row that is there and wrong is not a dropped record."""
+    """The record of a rejected row is not a dropped record."""
     here.define(accounts(sync_behaviour={"dropped": "delete", "safety": {"max_delete": "100%"}}))
     here.csv(rows(12))
     here.run()
@@ -137,7 +137,7 @@ def test_rejected_row_protects_its_record(here: World) -> None:
 
 
 def test_unsafe_plan_is_refused_and_nothing_is_written(here: World) -> None:
-    """Deleting more than the limit needs a person's word."""
+    """To delete more than the limit needs the option `--force`."""
     here.define(accounts(sync_behaviour={"dropped": "delete"}))
     here.csv(rows(40))
     here.run()
@@ -150,7 +150,7 @@ def test_unsafe_plan_is_refused_and_nothing_is_written(here: World) -> None:
 
 
 def test_approved_plan_is_applied_exactly_or_not_at_all(here: World) -> None:
-    """A plan's checksum stands for its changes: once the source moves, it is void."""
+    """The checksum of a plan is that of its changes: if the source changes, the plan is refused."""
     here.define(accounts())
     here.csv(rows(5))
     checksum = here.plan().plan.checksum
@@ -175,8 +175,8 @@ def test_expired_records_are_marked_once(here: World) -> None:
     assert len(here.records("accounts?$filter=new_expiredon ne null&$select=name")) == 2
 
 
-def test_row_that_dataverse_refuses_does_not_take_others_with_it(here: World) -> None:
-    """A plug-in refuses two rows of two hundred: both are reported by row, the others land."""
+def test_row_that_dataverse_refuses_affects_no_other_row(here: World) -> None:
+    """A plug-in refuses two rows of two hundred: both are reported by row, the others are written."""
     here.define(accounts())
     here.csv(rows(200))
     here.emulator.faults(
@@ -210,7 +210,7 @@ def test_execution_log_and_error_files_have_the_run_and_its_errors(here: World) 
 
 
 def test_run_that_dataverse_ends_early_logs_what_it_wrote(here: World) -> None:
-    """Credentials that are taken away in the middle: the log has the records that were written before."""
+    """The credentials become invalid during the run: the log counts the records that were written before."""
     here.define(accounts())
     here.csv(rows(3000))
     here.emulator.faults(

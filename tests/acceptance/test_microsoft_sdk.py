@@ -63,7 +63,7 @@ def _read(client: DataverseClient, table: str, record_id: str) -> dict[str, Any]
 
 
 def test_a_record_is_created_read_updated_and_deleted(client: DataverseClient) -> None:
-    """One row goes through its whole life."""
+    """One row, from its creation to its deletion."""
     account = client.records.create("account", {"name": "Contoso", "numberofemployees": 10})
     assert _read(client, "account", account)["name"] == "Contoso"
     client.records.update("account", account, {"numberofemployees": 12, "telephone1": "555"})
@@ -150,7 +150,7 @@ def test_formatted_values_are_returned(client: DataverseClient) -> None:
     assert record["industrycode@OData.Community.Display.V1.FormattedValue"] == "Accounting"
 
 
-def test_a_change_set_is_written_whole(client: DataverseClient) -> None:
+def test_a_change_set_is_written_completely(client: DataverseClient) -> None:
     """Operations of a change set refer to one another and all succeed."""
     batch = client.batch.new()
     with batch.changeset() as changes:
@@ -227,7 +227,7 @@ def test_a_table_is_made_used_extended_and_removed(client: DataverseClient) -> N
 
 
 def test_a_lookup_field_is_made_and_bound(client: DataverseClient) -> None:
-    """A relationship made through metadata brings its lookup column."""
+    """A relationship that is created through metadata has its lookup column."""
     client.tables.create("new_Part", {"new_Code": "string"})
     try:
         client.tables.create_lookup_field("new_part", "new_AccountId", "account", display_name="Account")
@@ -285,7 +285,7 @@ def test_bulk_delete_jobs_delete_in_the_background(client: DataverseClient) -> N
     assert len(_rows(client, "account", "name")) == 3
 
 
-def test_errors_carry_the_services_codes(client: DataverseClient) -> None:
+def test_errors_have_the_services_codes(client: DataverseClient) -> None:
     """The client reads status, code and message of a refusal."""
     client.records.create("account", {"name": "A", "accountnumber": "1"})
     with pytest.raises(HttpError) as refused, warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Microsoft's own Python SDK with Microsoft's own sign-in library, and what faults do to them."""
+"""Microsoft's own Python SDK with Microsoft's own sign-in library, and the effects of faults on them."""
 
 from collections.abc import Iterator
 
@@ -39,15 +39,13 @@ def names(client: DataverseClient, condition: str | None = None) -> list[str]:
 
 
 def test_azure_identity_and_the_sdk_work_together(client: DataverseClient) -> None:
-    """A real credential signs in at the emulator's authority, and the SDK's request is let in."""
+    """A real credential signs in at the emulator's authority, and the SDK's request is accepted."""
     client.records.create("account", {"name": "Contoso"})
     assert names(client, "name eq 'contoso'") == ["Contoso"]
 
 
-def test_throttling_reaches_the_sdk_as_something_to_wait_for(
-    client: DataverseClient, emulator: RunningEmulator
-) -> None:
-    """The SDK leaves the waiting to its user, and tells how long."""
+def test_the_sdk_reports_throttling_with_the_wait(client: DataverseClient, emulator: RunningEmulator) -> None:
+    """The SDK does not wait itself, and returns the time to wait."""
     emulator.faults({"action": "status", "status": 429, "retry_after": 7, "match": {"path": "accounts"}})
     with pytest.raises(HttpError) as caught:
         names(client)
@@ -56,8 +54,8 @@ def test_throttling_reaches_the_sdk_as_something_to_wait_for(
     assert names(client) == []
 
 
-def test_a_blind_retry_makes_a_second_row(client: DataverseClient, emulator: RunningEmulator) -> None:
-    """The SDK repeats a create whose answer was lost: what a dropped connection is there to show."""
+def test_a_retry_without_a_check_creates_a_duplicate(client: DataverseClient, emulator: RunningEmulator) -> None:
+    """The SDK repeats a create whose answer was lost."""
     emulator.faults({"action": "drop_after", "match": {"method": "POST", "path": "accounts"}})
     client.records.create("account", {"name": "once"})
     assert names(client) == ["once", "once"]

@@ -1,4 +1,4 @@
-"""Typical mistakes, each with everything that the program says about it, compared with a golden file.
+"""Typical mistakes, each with all messages of the program, compared with a golden file.
 
 `RENEW_GOLDEN=1 pytest tests/acceptance/test_mistakes.py` writes the golden file anew; read what changed before it is
 committed.
@@ -30,7 +30,7 @@ def emulator() -> Iterator[RunningEmulator]:
 def said(
     mistake: Mistake, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> str:
-    """Everything that a command prints about a mistake, in the current folder."""
+    """The complete output of a command for a mistake, in the current folder."""
     Path("syncs").mkdir()
     Path("syncs/customers.yaml").write_text(mistake.definition, "utf-8")
     for name, content in {"customers.csv": CUSTOMERS, **mistake.files}.items():
@@ -72,7 +72,7 @@ def _steady(text: str, emulator: RunningEmulator) -> str:
 
 
 def golden() -> dict[str, str]:
-    """Title -> what is said."""
+    """Title -> the messages."""
     if not GOLDEN.exists():
         return {}
     parts = re.split(r"^## (.*)\n", GOLDEN.read_text("utf-8"), flags=re.MULTILINE)[1:]
@@ -80,14 +80,14 @@ def golden() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.title)
-def test_what_is_said(
+def test_the_messages_are_those_of_the_golden_file(
     mistake: Mistake,
     emulator: RunningEmulator,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The messages about a mistake are those of the golden file."""
+    """The output for each mistake is equal to its entry in the golden file."""
     emulator.reset()
     monkeypatch.chdir(tmp_path)
     found = said(mistake, emulator, monkeypatch, capsys)

@@ -1,4 +1,4 @@
-"""The page of a plan, made by a real plan and drawn by a real browser."""
+"""The page of a plan, created by a real plan and rendered by a real browser."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def _planned(here: World) -> dict[str, Any]:
     return here.plan(sample=2).to_json()
 
 
-def test_a_plan_tells_what_it_is_about(report: dict[str, Any]) -> None:
-    """Environment, table with label, source, parameters, limits, and the reason of each row that takes no part."""
+def test_a_plan_shows_its_context(report: dict[str, Any]) -> None:
+    """Environment, table with label, source, parameters, limits, and the reason for each row that is not synced."""
     about = report["about"]
     assert re.fullmatch(r"127\.0\.0\.1:\d+", about["environment"])
     assert about["table"] == {"name": "account", "label": "Account"}
@@ -59,8 +59,8 @@ def test_a_plan_tells_what_it_is_about(report: dict[str, Any]) -> None:
 @needs_browser
 @pytest.mark.parametrize("width", [1200, 500, 360])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_page_is_drawn(report: dict[str, Any], tmp_path: Path, width: int, dark: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """At the widths of a desk, a small window and a phone; the pictures are in the folder of the test."""
+def test_the_page_is_rendered(report: dict[str, Any], tmp_path: Path, width: int, dark: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """At the widths of a desktop, a small window and a phone; the pictures are in the folder of the test."""
     page, picture = tmp_path / "plan.html", tmp_path / "plan.png"
     page.write_text(plan_page(report), "utf-8")
     scheme = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
@@ -71,7 +71,7 @@ def test_the_page_is_drawn(report: dict[str, Any], tmp_path: Path, width: int, d
 @needs_browser
 @pytest.mark.parametrize("width", [1200, 500, 360])
 def test_nothing_is_wider_than_the_page(report: dict[str, Any], tmp_path: Path, width: int) -> None:
-    """No scrolling to the side, at no width, however long a word is."""
+    """No horizontal scrolling, at any width, with words of any length."""
     page = tmp_path / "plan.html"
     # Headless windows are at least 500 px wide: the frame has the width that is tested.
     (tmp_path / "inner.html").write_text(plan_page(report), "utf-8")

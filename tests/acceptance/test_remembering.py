@@ -1,4 +1,4 @@
-"""What a sync remembers of its records: values that people edited, marks, records of its own, and a lost ledger."""
+"""The ledger of a sync: values that users edited, marks, records of its own, and a lost ledger."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def here(shared_world: World) -> World:
 
 
 def forget(here: World, name: str = "accounts") -> None:
-    """Lose the ledger."""
+    """Delete the ledger."""
     here.app.state._db.execute("DELETE FROM ledgers WHERE sync = ?", (name,))  # type: ignore[attr-defined]
     here.app.state._db.execute("DELETE FROM ledger_parts WHERE sync = ?", (name,))  # type: ignore[attr-defined]
 
 
 def edit(here: World, number: str, **values: Any) -> None:
-    """What a person does in the application."""
+    """Change a record as a user of the application does."""
     (record,) = here.records(f"accounts?$select=accountid&$filter=accountnumber eq '{number}'")
     request = urllib.request.Request(
         f"{here.emulator.service_url}accounts({record['accountid']})",
@@ -106,10 +106,10 @@ _EDITED: Final = {"policies": {"address1_city": "unless_edited"}}
     ],
     ids=["source changed", "target edited", "both", "neither", "edited to the same", "source empty", "target cleared"],
 )
-def test_unless_edited_leaves_what_was_edited(
+def test_unless_edited_keeps_edited_values(
     here: World, source_says: str, target_says: str | None, stays: str | None, reported: list[str]
 ) -> None:
-    """The sync wrote Paris; afterwards source and target went their ways."""
+    """The sync wrote Paris; afterwards source and target changed in different ways."""
     define(here, **_EDITED)
     source(here, row("1", "One", "Paris"))
     here.run()
@@ -125,7 +125,7 @@ def test_unless_edited_leaves_what_was_edited(
 
 
 def test_unless_edited_writes_again_when_the_target_is_back_at_the_old_value(here: World) -> None:
-    """An edit that was taken back is none; one that the source has followed is the sync's own value."""
+    """A value that was changed back is no edit; an edit that equals the source counts as the value of the sync."""
     define(here, **_EDITED)
     source(here, row("1", "One", "Paris"))
     here.run()
@@ -166,7 +166,7 @@ class _Editing:
 
 
 def test_unless_edited_does_not_overwrite_an_edit_that_comes_between_reading_and_writing(here: World) -> None:
-    """The write names the version that was compared: a refusal is reported, and the run succeeds."""
+    """The write has the version that was compared: a refusal is reported, and the run succeeds."""
     define(here, **_EDITED)
     source(here, row("1", "One", "Paris"), row("2", "Two", "Paris"))
     here.run()
@@ -181,7 +181,7 @@ def test_unless_edited_does_not_overwrite_an_edit_that_comes_between_reading_and
 
 
 def test_columns_that_are_always_written_need_no_version(here: World) -> None:
-    """An edit of another column between reading and writing does not stop a change that guards nothing."""
+    """An edit of another column between read and write does not stop a change of unprotected columns."""
     define(here, **_EDITED)
     source(here, row("1", "One", "Paris"))
     here.run()
@@ -193,8 +193,8 @@ def test_columns_that_are_always_written_need_no_version(here: World) -> None:
 # -- if_empty and on_insert ------------------------------------------------------------------------------------------
 
 
-def test_if_empty_fills_blanks_only(here: World) -> None:
-    """A value that is there stays, whoever wrote it; an empty source clears nothing."""
+def test_if_empty_fills_only_empty_columns(here: World) -> None:
+    """An existing value stays, whoever wrote it; an empty source clears nothing."""
     define(here, policies={"address1_city": "if_empty"})
     source(here, row("1", "One", "Paris"), row("2", "Two"))
     here.run()
@@ -211,7 +211,7 @@ def test_if_empty_fills_blanks_only(here: World) -> None:
 
 @pytest.mark.parametrize("strategy", ["full", "upsert"])
 def test_on_insert_sets_a_value_once(here: World, strategy: str) -> None:
-    """The record is created with it; later runs write the other columns alone."""
+    """The record is created with it; later runs write only the other columns."""
     define(here, policies={"address1_city": "on_insert"}, strategy=strategy)
     source(here, row("1", "One", "Paris"))
     here.run()
@@ -267,7 +267,7 @@ _BACK: Final = {"set": {"description": "null", "statecode": "0"}}
 def test_a_dropped_record_is_marked_and_a_returning_one_is_opened(
     here: World, dropped: Any, returned: Any, figure: str
 ) -> None:
-    """Each step once: the second run plans nothing, and the figures say what was done."""
+    """Each step once: the second run plans nothing, and the counts have each step."""
     define(here, dropped=dropped, returned=returned)
     source(here, row("1", "One", "Paris"), row("2", "Two", "Paris"))
     here.run()
@@ -292,8 +292,8 @@ def test_a_dropped_record_is_marked_and_a_returning_one_is_opened(
     idle(here)
 
 
-def test_a_record_that_a_person_closed_is_left_alone(here: World) -> None:
-    """Closed while its row was there, while it was missing, or after this sync had opened it again."""
+def test_a_record_that_a_user_closed_is_not_opened(here: World) -> None:
+    """Closed while its row existed, while it was missing, or after this sync had opened it again."""
     define(here, dropped="deactivate", returned="reactivate")
     source(here, row("1", "One"), row("2", "Two"))
     here.run()
@@ -314,8 +314,8 @@ def test_a_record_that_a_person_closed_is_left_alone(here: World) -> None:
     idle(here)
 
 
-def test_a_record_that_a_person_opened_while_its_row_is_missing_is_marked_again(here: World) -> None:
-    """The target follows the source; afterwards it is this sync's mark again."""
+def test_a_record_that_a_user_opened_while_its_row_is_missing_is_marked_again(here: World) -> None:
+    """The target follows the source; the mark then belongs to this sync."""
     define(here, dropped="deactivate", returned="reactivate")
     source(here, row("1", "One"))
     here.run()
@@ -332,7 +332,7 @@ def test_a_record_that_a_person_opened_while_its_row_is_missing_is_marked_again(
 
 @pytest.mark.parametrize("changed", ["ignore", {"when": "source.name <> 'skip'"}], ids=str)
 def test_a_returning_record_follows_the_rules_for_changed_records(here: World, changed: Any) -> None:
-    """It is opened in any case; its other columns are written as the rules say."""
+    """It is opened in any case; the rules decide about its other columns."""
     define(here, dropped="deactivate", returned="reactivate", changed=changed)
     source(here, row("1", "One"), row("2", "Two"))
     here.run()
@@ -373,7 +373,7 @@ def test_a_value_that_does_not_fit_its_column_leaves_the_record_unmarked(here: W
 
 
 def test_own_drops_only_what_this_sync_created_or_matched(here: World) -> None:
-    """Records of other users stay; one that this sync has matched in an earlier run is its own."""
+    """Records of other users stay; a record that this sync matched in an earlier run belongs to it."""
     here.define(accounts(sync_behaviour={"strategy": "delta", "sync_key": ["accountnumber"]}), "seed")
     source(here, row("foreign", "F"), row("matched", "M"))
     here.run("seed")
@@ -406,7 +406,7 @@ def test_a_record_of_other_users_stays_and_can_be_a_parent(here: World) -> None:
 
 
 def test_a_lost_ledger_drops_reactivates_and_overwrites_nothing(here: World) -> None:
-    """The run says so in its message, and the next one works with the ledger that was begun anew."""
+    """The message of the run reports it, and the next run uses the new ledger."""
     define(here, dropped="deactivate", dropped_scope="own", returned="reactivate", **_EDITED)
     source(here, row("1", "One", "Paris"), row("2", "Two", "Paris"), row("3", "Three", "Paris"))
     assert _MISSING in here.run().message
@@ -424,7 +424,7 @@ def test_a_lost_ledger_drops_reactivates_and_overwrites_nothing(here: World) -> 
 
 
 def test_a_damaged_ledger_counts_as_lost(here: World) -> None:
-    """It is begun anew, and the run succeeds."""
+    """A new one is started, and the run succeeds."""
     define(here, dropped="delete", dropped_scope="own")
     source(here, row("1", "One"), row("2", "Two"))
     here.run()
@@ -459,15 +459,15 @@ class _KilledError(BaseException):
 
 @contextmanager
 def without_last_note() -> Iterator[None]:
-    """The process is killed after its last write and before the ledger says what became of it."""
+    """The process is killed after its last write and before the ledger has its results."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Remembering, "note_after", lambda *_, **__: (_ for _ in ()).throw(_KilledError))
         with pytest.raises(_KilledError):
             yield
 
 
-def test_a_run_that_died_before_its_last_note_is_understood_by_the_next(here: World) -> None:
-    """What it created is its own, what it marked is its mark, and what it wrote is its value."""
+def test_the_next_run_completes_the_ledger_of_a_run_that_died(here: World) -> None:
+    """Created records, marks and written values belong to the sync."""
     define(here, dropped="deactivate", dropped_scope="own", returned="reactivate", **_EDITED)
     source(here, row("1", "One", "Paris"), row("2", "Two", "Paris"))
     here.run()
@@ -486,7 +486,7 @@ def test_a_run_that_died_before_its_last_note_is_understood_by_the_next(here: Wo
 
 
 def test_a_run_that_died_before_its_first_write_has_changed_nothing(here: World) -> None:
-    """The notes of what it was about to do are corrected by the next run."""
+    """The next run corrects the entries about planned writes."""
     define(here, dropped="deactivate", returned="reactivate", **_EDITED)
     source(here, row("1", "One", "Paris"), row("2", "Two", "Paris"))
     here.run()
@@ -503,8 +503,8 @@ def test_a_run_that_died_before_its_first_write_has_changed_nothing(here: World)
     idle(here)
 
 
-def test_many_runs_are_compacted(here: World) -> None:
-    """The ledger stays a few files, and nothing of it is lost."""
+def test_the_ledger_of_many_runs_is_compacted(here: World) -> None:
+    """It has only a few files, and no entry is lost."""
     define(here, dropped="deactivate", dropped_scope="own", returned="reactivate", **_EDITED)
     for n in range(12):
         source(here, *(row(str(number), "N", f"City {n}") for number in range(n % 3, 5)))
@@ -517,8 +517,8 @@ def test_many_runs_are_compacted(here: World) -> None:
     assert here.run().deactivated.done == 3
 
 
-def test_a_lost_answer_to_a_guarded_write_is_not_an_edit_for_ever(here: World) -> None:
-    """The write got through, so its repetition meets another version; the next run sees its own value."""
+def test_a_lost_answer_to_a_guarded_write_is_no_permanent_edit(here: World) -> None:
+    """The write was applied, so its retry finds another version; the next run recognises its own value."""
     define(here, **_EDITED)
     source(here, row("1", "One", "Paris"))
     here.run()
@@ -536,8 +536,8 @@ def test_a_lost_answer_to_a_guarded_write_is_not_an_edit_for_ever(here: World) -
 # -- Beside real time ------------------------------------------------------------------------------------------------
 
 
-def test_a_sync_that_remembers_stands_beside_one_that_listens(here: World) -> None:
-    """Two definitions: events write their column and drop nothing; the batch keeps edits, and marks and returns."""
+def test_a_sync_with_a_ledger_works_together_with_a_listener(here: World) -> None:
+    """Two definitions: events write their column and drop nothing; the batch keeps edits, marks and reopens."""
     listener = accounts(sync_behaviour={"new": "insert"})
     listener["source"] = {"type": "events", "columns": [{"name": "number"}, {"name": "name"}]}
     listener["destination"]["mappings"] = listener["destination"]["mappings"][:2]

@@ -1,4 +1,4 @@
-"""An API keeps a table equal to it: with every key, with faults on the way, and never by half."""
+"""An API as a source: every key, with faults, and never a part of its rows."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def held(here: World) -> list[tuple[str, str, float, str]]:
 
 
 def test_a_table_is_kept_equal_to_an_api(here: World, shop: Shop) -> None:
-    """The second run plans nothing; later ones find what changed and what is gone, with faults on the way."""
+    """The second run plans nothing; later runs find changed and removed rows, with faults in between."""
     assert here.app.validate(["rest"]) == []
     assert here.app.explain("rest")
     first = here.run("rest")
@@ -111,7 +111,7 @@ def test_a_table_is_kept_equal_to_an_api(here: World, shop: Shop) -> None:
 
 
 def test_nothing_is_written_after_half_of_the_pages(here: World, shop: Shop) -> None:
-    """The run ends with an error, though dropped records are deleted."""
+    """The run ends with an error, and no record is dropped."""
     here.run("rest")
     before = held(here)
     original = Shop.__call__
@@ -130,8 +130,8 @@ def test_nothing_is_written_after_half_of_the_pages(here: World, shop: Shop) -> 
     assert held(here) == before
 
 
-def test_a_total_that_moves_writes_nothing(here: World, shop: Shop) -> None:
-    """Rows that move over an offset while pages are read are not dropped."""
+def test_a_changed_total_writes_nothing(here: World, shop: Shop) -> None:
+    """Rows that move to another offset while pages are read are not dropped."""
     here.run("rest")
     before = held(here)
     seen: list[int] = []
@@ -151,8 +151,8 @@ def test_a_total_that_moves_writes_nothing(here: World, shop: Shop) -> None:
     assert held(here) == before
 
 
-def test_a_service_that_is_away_is_reported_as_such(here: World, shop: Shop) -> None:
-    """Another run later may succeed."""
+def test_an_unavailable_service_is_reported(here: World, shop: Shop) -> None:
+    """A later run may succeed."""
     shop.faults = [Reply(status=429, headers={"Retry-After": "3000"})]
     with pytest.raises(RetryLater, match="the service throttles and asks to wait 3,000 s") as caught:
         here.run("rest")
@@ -161,7 +161,7 @@ def test_a_service_that_is_away_is_reported_as_such(here: World, shop: Shop) -> 
 
 
 def test_a_deployed_app_refuses_hosts_that_are_not_listed(here: World, server: ApiServer) -> None:
-    """`validate` says so before a run; the run refuses too, and asks nobody."""
+    """`validate` reports this before a run; the run refuses too, and sends no request."""
     here.environment |= {"WEBSITE_SITE_NAME": "app", "API_URL": "https://api.example.com"}
     problems = here.app.validate(["rest"], offline=True)
     message = (
@@ -177,8 +177,8 @@ def test_a_deployed_app_refuses_hosts_that_are_not_listed(here: World, server: A
     assert server.received == []
 
 
-def test_an_address_that_only_a_run_knows_is_left_to_it(here: World) -> None:
-    """Other parameters without a value do not hide a host that is known."""
+def test_an_address_with_unknown_parameters_is_checked_by_the_run(here: World) -> None:
+    """Other parameters without a value do not hide a known host."""
     absent = DEFINITION.replace("region: {default: EU & more}", "region: {}")
     here.define(absent, "rest")
     here.environment |= {"WEBSITE_SITE_NAME": "app", "API_URL": "https://api.example.com"}

@@ -1,4 +1,4 @@
-"""Secrets that an answer repeats, or that a definition tries to read, reach no output, no log, no state and no record."""
+"""Secrets in an answer, or read by a definition, are in no output, log, state or record."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ class Between:
             server.server_close()
 
 
-def told(handler: BaseHTTPRequestHandler, body: bytes) -> str:
-    """All that a request held."""
+def request_text(handler: BaseHTTPRequestHandler, body: bytes) -> str:
+    """The complete content of a request."""
     return f"your request was {body.decode(errors='replace')} with {handler.headers}"
 
 
 def reading(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, Any]] | None:
     if handler.command == "GET" and "/accounts?" in handler.path:
-        return 401, {"error": {"code": "0x1", "message": told(handler, body)}}
+        return 401, {"error": {"code": "0x1", "message": request_text(handler, body)}}
     return None
 
 
@@ -98,7 +98,7 @@ def in_the_code(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict
 
 def signing_in(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, Any]] | None:
     if handler.command == "POST" and "oauth2" in handler.path:
-        return 400, {"error": "invalid_client", "error_description": told(handler, body)}
+        return 400, {"error": "invalid_client", "error_description": request_text(handler, body)}
     return None
 
 
@@ -130,7 +130,7 @@ def typed(here: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calla
 
 
 @pytest.mark.parametrize("change", [reading, in_the_code, signing_in, writing])
-def test_what_an_answer_repeats_is_seen_nowhere(
+def test_a_secret_that_an_answer_repeats_is_in_no_output(
     change: Change,
     here: World,
     typed: Callable[..., int],
@@ -138,7 +138,7 @@ def test_what_an_answer_repeats_is_seen_nowhere(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Standard output, standard error, logs, the state store and the run's files, as it is and as URLs write it."""
+    """Standard output, standard error, logs, the state store and the run's files, plain and percent-encoded."""
     caplog.set_level(logging.DEBUG, "shared")
     here.define(accounts())
     between = Between(change)
@@ -161,7 +161,7 @@ def test_what_an_answer_repeats_is_seen_nowhere(
 def test_a_formula_reads_no_secret(
     variable: str, here: World, typed: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By its own name, under another name, by a name or a value that secrets have."""
+    """By its own name, by another name, by a name or a value that is typical of secrets."""
     definition = accounts()
     definition["parameters"]["leak"] = {"formula": f"ENV('{variable}')"}
     definition["destination"]["mappings"][1] = {"value": "@leak", "target": "name"}
@@ -183,7 +183,7 @@ def test_a_formula_reads_no_secret(
 def test_a_parameter_that_is_given_a_secret_is_logged_without_it(
     here: World, typed: Callable[..., int], tmp_path: Path
 ) -> None:
-    """Somebody may type one."""
+    """A user may type a secret as a parameter."""
     definition = accounts()
     definition["parameters"]["typed"] = {"default": "x"}
     here.define(definition)
@@ -211,7 +211,7 @@ def test_a_filter_that_the_service_refuses_fails_validate(
     typed: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Columns and values only the service knows, the syntax not; the place in the file is named."""
+    """Only the service knows columns and values; the message has the place in the file."""
     here.define(accounts(destination={"filter": condition}))
     assert typed("validate") == 1
     assert "accounts.yaml:" in (said := "".join(capsys.readouterr()))
@@ -220,10 +220,10 @@ def test_a_filter_that_the_service_refuses_fails_validate(
 
 
 @pytest.mark.parametrize("condition", ["statecode eq 0", "name eq @what", "revenue gt @least"])
-def test_a_filter_that_the_service_takes_passes_validate(
+def test_a_filter_that_the_service_accepts_passes_validate(
     condition: str, here: World, typed: Callable[..., int]
 ) -> None:
-    """Also with parameters whose values only a run gives."""
+    """Also with parameters whose values only a run has."""
     definition = accounts(destination={"filter": condition})
     definition["parameters"] |= {"what": {"description": "given by the run"}, "least": {"default": 5}}
     here.define(definition)

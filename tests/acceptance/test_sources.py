@@ -1,4 +1,4 @@
-"""Each kind of source keeps a table equal to it, and finds nothing to do when another kind has loaded the same rows."""
+"""A sync with each kind of source, which plans nothing if another kind has loaded the same rows."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def held(here: World) -> list[tuple[Any, ...]]:
 
 
 def test_a_sync_writes_each_row_and_then_finds_nothing_to_do(here: World, kind: Kind) -> None:
-    """A changed row and a row that is gone are found, too; validate and explain read the same definition."""
+    """It also finds a changed and a removed row; validate and explain read the same definition."""
     name = define(here, kind, list(rows(COUNT)))
     assert here.app.validate([name]) == []
     assert here.app.explain(name)
@@ -92,7 +92,7 @@ def test_rows_of_a_text_file_are_the_rows_of_any_other_kind(here: World, kind: K
     assert held(here) == before
 
 
-def test_a_column_that_the_files_do_not_have_is_told_before_anything_is_read(here: World) -> None:
+def test_a_missing_column_is_reported_before_anything_is_read(here: World) -> None:
     """With the line of the definition; in `validate` and in a run."""
     columns = [{"name": "number"}, {"name": "nmae", "alias": "name"}, {"name": "amount"}, {"name": "active"}]
     name = define(here, KINDS["parquet"], list(rows(1)), columns=columns)
@@ -105,7 +105,7 @@ def test_a_column_that_the_files_do_not_have_is_told_before_anything_is_read(her
     assert held(here) == []
 
 
-def test_errors_of_cells_are_told_with_the_cell(here: World) -> None:
+def test_errors_of_cells_are_reported_with_the_cell(here: World) -> None:
     """An error in a mandatory column leaves the field out; with validate it rejects the row; the message names it."""
     header = ("number", "name", "amount", "since", "active")
     content: list[Any] = [header, ("1", "#N/A", 1.5, None, True), (), ("2", "Two", "#DIV/0!", None, True)]
@@ -172,10 +172,10 @@ def test_validate_says_that_a_source_cannot_be_reached(here: World) -> None:
     assert problem.line > 0
 
 
-def test_a_connection_that_is_lost_half_way_changes_nothing(
+def test_a_connection_that_is_lost_in_the_middle_changes_nothing(
     here: World, database: Database, request: pytest.FixtureRequest
 ) -> None:
-    """The run fails and says why; no record is dropped and none is written, although many rows had been read."""
+    """The run fails with a reason; no record is dropped or written, although many rows were read."""
     kind = ready("sql of postgresql", request)
     name = define(here, kind, list(rows(COUNT)))
     here.run(name)
@@ -199,7 +199,7 @@ def test_a_connection_that_is_lost_half_way_changes_nothing(
 
 
 def test_a_parameter_names_the_sheet(here: World) -> None:
-    """A run needs its value, validate does without; a sheet that is not there is told before anything is written."""
+    """A run needs its value, `validate` does not; a missing sheet is reported before anything is written."""
     header = ("number", "name", "amount", "active")
     sheets: dict[str, Any] = {month: [header, (month, month, 1, True)] for month in ("May", "June")}
     path = write_xlsx(here.folder / "months.xlsx", sheets)

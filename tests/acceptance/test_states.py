@@ -87,7 +87,7 @@ def send(here: World, name: str, records: Rows) -> dict[str, int]:
 
 
 def apply(here: World, name: str, rows: Rows, *, events: bool) -> None:
-    """Bring rows to the target, in a batch or as events, and again without an effect."""
+    """Write rows to the target, in a batch or as events; a second time has no effect."""
     if not events:
         assert run(here, name, rows).failed == 0
         return
@@ -116,8 +116,8 @@ ACCOUNTS: Final = (
 
 
 @BOTH_WAYS
-def test_a_half_that_is_missing_is_filled_in(here: World, *, events: bool) -> None:
-    """New records, then records that are there, in both directions; inactive ones take other columns too."""
+def test_a_missing_state_or_status_is_filled_in(here: World, *, events: bool) -> None:
+    """New and existing records, in both directions; inactive ones accept other columns too."""
     rows = [row for row, _ in ACCOUNTS]
     apply(here, "states", rows, events=events)
     expected = {str(row["number"]): pair for row, pair in ACCOUNTS}
@@ -145,7 +145,7 @@ def test_a_status_alone_makes_new_records_inactive_without_reading_the_target(he
 
 
 def test_a_status_of_another_state_rejects_its_row(here: World) -> None:
-    """The message names the status reasons of the state; the other rows land."""
+    """The message names the status reasons of the state; the other rows are written."""
     rows = [
         {"number": "A1", "name": "a", "state": "Active", "status": "Inactive"},
         {"number": "A2", "name": "b", "state": "Active", "status": "Active"},
@@ -158,8 +158,8 @@ def test_a_status_of_another_state_rejects_its_row(here: World) -> None:
     assert send(here, "states", rows) == {"events": 2, "lost": 1, "unchanged": 1}
 
 
-def test_events_of_one_record_agree_in_the_end(here: World) -> None:
-    """The last event that says something of the state decides; fields that an event lacks are left alone."""
+def test_the_last_event_with_a_state_decides(here: World) -> None:
+    """Fields that an event does not have are not changed."""
     apply(here, "states", [{"number": "A1", "name": "a", "state": "Active", "status": None}], events=True)
     send(here, "states", [{"number": "A1", "status": "Inactive"}, {"number": "A1", "name": "b"}])
     assert held(here, "accounts", "accountnumber") == {"A1": (1, 2)}
@@ -192,8 +192,8 @@ def deals(here: World) -> dict[str, tuple[Any, ...]]:
 
 
 @BOTH_WAYS
-def test_opportunities_are_created_open_and_closed_with_what_the_source_says(here: World, *, events: bool) -> None:
-    """Date and revenue are those of the row, not those of the moment of the sync."""
+def test_opportunities_are_created_open_and_closed_with_the_values_of_the_source(here: World, *, events: bool) -> None:
+    """Date and revenue are those of the row, not of the time of the sync."""
     apply(here, "opportunities", [row for row, _ in DEALS], events=events)
     assert deals(here) == {str(row["number"]): record for row, record in DEALS}
     subjects = {each["subject"] for each in here.records("opportunitycloses?$select=subject")}
@@ -217,7 +217,7 @@ def test_opportunities_go_from_every_status_to_every_other(here: World, *, event
 
 @pytest.mark.parametrize("strategy", ["upsert", "delta"])
 def test_events_close_opportunities_without_reading_them(here: World, strategy: str) -> None:
-    """From every status to every closed one: where the action is refused, the record's state is looked at."""
+    """From every status to every closed one: if the action is refused, the state of the record is read."""
     change(here, "opportunities", strategy=strategy)
     pairs = [(old, new) for old in STAGES for new in STAGES]
     rows = [{"number": f"D{n}", "name": "a", "stage": old} for n, (old, _) in enumerate(pairs)]
@@ -250,7 +250,7 @@ REFUSING: Final = {
 
 @BOTH_WAYS
 def test_a_refused_action_is_one_failed_change(here: World, *, events: bool) -> None:
-    """The record is there; the next try goes on from it."""
+    """The record exists; the next run continues from it."""
     here.emulator.faults([{**REFUSING, "times": 2}])  # once more after a look at the record
     rows = [row for row, _ in DEALS]
     if events:
@@ -281,8 +281,8 @@ def test_a_refused_action_is_one_failed_change(here: World, *, events: bool) -> 
     ],
     ids=["answer lost", "request lost", "throttled", "away", "deadlock"],
 )
-def test_trouble_with_an_action_closes_each_record_once(here: World, fault: Mapping[str, Any]) -> None:
-    """It is sent again, and a record that has the wanted state counts as applied."""
+def test_faults_of_an_action_close_each_record_once(here: World, fault: Mapping[str, Any]) -> None:
+    """It is sent again, and a record with the wanted state counts as applied."""
     here.emulator.faults([dict(fault)])
     rows = [{"number": f"D{n}", "name": "a", "stage": "Won", "closed": None, "amount": n} for n in range(120)]
     here.csv(rows)
@@ -384,7 +384,7 @@ PERMITS = [{"code": f"P{n}", "note": "a", "phase": "Asked"} for n in range(3)]
 
 
 def test_a_transition_that_the_table_does_not_allow_rejects_the_row(here: World) -> None:
-    """The message names the allowed ones; the record stays as it is and is not dropped."""
+    """The message has the allowed ones; the record is neither changed nor dropped."""
     assert run(here, "transitions", PERMITS).created.done == 3
     moved = [
         {**row, "note": "b", "phase": phase}
@@ -402,8 +402,8 @@ def test_a_transition_that_the_table_does_not_allow_rejects_the_row(here: World)
     }
 
 
-def test_an_event_that_asks_for_a_transition_that_is_not_allowed_is_refused(here: World) -> None:
-    """It becomes a dead letter with this sentence; the others are applied."""
+def test_an_event_with_a_forbidden_transition_is_a_dead_letter(here: World) -> None:
+    """It has the same message; the others are applied."""
     assert send(here, "transitions", PERMITS)["insert"] == 3
     counts = send(
         here,
@@ -432,7 +432,7 @@ def test_a_new_record_that_cannot_get_its_status_is_not_created(here: World) -> 
 # -- Explained -----------------------------------------------------------------------------------------------------
 
 
-def test_explain_shows_how_a_half_is_filled_in_and_a_record_closed(here: World) -> None:
+def test_explain_shows_how_a_state_is_filled_in_and_a_record_closed(here: World) -> None:
     """The SQL has the table's own options."""
     text = "\n".join(step.sql for step in here.app.explain("opportunities"))
     assert "@close" in text

@@ -1,4 +1,4 @@
-"""Every type of column, filled from nasty text over HTTP: what lands is what the documentation promises, and stays."""
+"""Every type of column, written from unusual text over HTTP: the values are those that the documentation promises."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _TYPED: Final = {
 
 
 class Fate(Enum):
-    """What becomes of a text that is no value of its column."""
+    """The result for a text that is no value of its column."""
 
     EMPTY = "empty"
     LEFT_OUT = "left out"
@@ -55,7 +55,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text of the file, and what the column holds afterwards."""
+    """A text of the file, and the value of the column afterwards."""
 
     text: str
     means: Any
@@ -70,7 +70,7 @@ _pads = st.sampled_from(["", "", "", " ", "\t", "\xa0 ", " \r\n"])
 
 
 def _padded(cells: st.SearchStrategy[Cell]) -> st.SearchStrategy[Cell]:
-    """Blanks around a value mean nothing, except in text."""
+    """Spaces around a value are ignored, except in text."""
     return st.builds(lambda before, cell, after: Cell(before + cell.text + after, cell.means), _pads, cells, _pads)
 
 
@@ -164,7 +164,7 @@ _choice = st.one_of(
 )
 _several = st.lists(_spelled, min_size=1, max_size=5).map(
     lambda said: Cell(
-        # One label holds a comma: several are told apart by semicolons.
+        # One label contains a comma: semicolons separate several labels.
         " ; ".join(text for text, _ in said) if len(said) > 1 else said[0][0],
         ",".join(map(str, sorted({value for _, value in said}))),
     )
@@ -380,7 +380,7 @@ _few = settings(max_examples=max(4, settings().max_examples // 8))
 @_few
 @given(data=st.data())
 def test_text_becomes_values_of_every_type(specimens: World, on_null: str, data: st.DataObject) -> None:
-    """Whatever stands in a text, its column holds the value that it names; twice over, and then nothing is left to do."""
+    """Each column has the value of its text; after a second run nothing is left to do."""
     _check(specimens, f"text-{on_null}", data.draw(_pairs(_CELLS)), keep=on_null == "keep")
 
 
@@ -391,5 +391,5 @@ _TYPED_CELLS: Final = {**_CELLS, "new_flag": _truths(_words)}
 @_few
 @given(data=st.data())
 def test_typed_columns_become_values_of_every_type(specimens: World, on_null: str, data: st.DataObject) -> None:
-    """Numbers, dates and truth values of the source land like the texts that they were read from."""
+    """Numbers, dates and booleans of the source give the same values as their texts."""
     _check(specimens, f"typed-{on_null}", data.draw(_pairs(_TYPED_CELLS)), keep=on_null == "keep")

@@ -1,4 +1,4 @@
-"""Values as people write them: over HTTP, in batches and in events, and twice."""
+"""Values in local notations: over HTTP, in batches and in events, and twice."""
 
 from __future__ import annotations
 
@@ -112,12 +112,12 @@ def send(here: World, *records: Mapping[str, Any]) -> dict[str, int]:
 
 
 def test_the_definition_satisfies_the_schema() -> None:
-    """Editors accept what the loader accepts."""
+    """Editors accept every definition that the loader accepts."""
     jsonschema.validate(yaml.safe_load(DEFINITION), export_schema())
 
 
-def test_a_file_lands_and_the_second_run_plans_nothing(here: World) -> None:
-    """Each value is what the file means; each error has its row, its column and its type."""
+def test_a_file_is_loaded_and_the_second_run_plans_nothing(here: World) -> None:
+    """Each value is correct; each error has its row, its column and its type."""
     write_file(here)
     first = here.run("values")
     assert first.state is RunState.COMPLETED_WITH_ERRORS
@@ -138,8 +138,8 @@ def test_a_file_lands_and_the_second_run_plans_nothing(here: World) -> None:
     assert again.writes == 0
 
 
-def test_events_with_the_same_texts_make_the_same_records(here: World) -> None:
-    """And the same events once more change nothing, nor does a batch after them."""
+def test_events_with_the_same_texts_write_the_same_records(here: World) -> None:
+    """Redelivered events change nothing, nor does a batch after them."""
     events = [{"code": code, **texts} for code, (texts, _) in ROWS.items()]
     assert send(here, *events)["insert"] == len(ROWS)
     assert held(here) == EXPECTED
@@ -155,7 +155,7 @@ def writes(here: World) -> list[Any]:
     return [each for each in here.emulator.log() if each["method"] != "GET" and "token" not in each["path"]]
 
 
-def test_json_numbers_and_booleans_of_events_are_what_they_are(here: World) -> None:
+def test_json_numbers_and_booleans_of_events_ignore_the_notation(here: World) -> None:
     """1.125 is not a thousand, and true is true; a text that does not fit rejects the event as it rejects the row."""
     send(
         here,

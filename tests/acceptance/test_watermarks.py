@@ -1,4 +1,4 @@
-"""A sync that reads only what changed since the last run misses no row, whatever happens to a run."""
+"""A sync that reads only changes since the last run misses no row, whatever happens to a run."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def processed(here: World, **options: Any) -> int:
 
 
 @pytest.mark.parametrize("behaviour", [UPSERT, FULL], ids=["upsert", "full"])
-def test_a_run_reads_what_is_past_the_last_one(here: World, source: Source, behaviour: dict[str, Any]) -> None:
+def test_a_run_reads_the_changes_since_the_last_one(here: World, source: Source, behaviour: dict[str, Any]) -> None:
     """The first run reads all rows, the next ones those from the last value on; nothing is dropped."""
     define(here, source, behaviour=behaviour)
     assert here.app.validate() == []
@@ -134,8 +134,8 @@ def test_ties_late_rows_and_rows_without_a_value_are_not_lost(here: World, sourc
     assert here.app.watermark("accounts") == "2024-01-01 10:00:00"
 
 
-def test_the_watermark_is_of_the_source_and_not_of_a_clock(here: World, source: Source) -> None:
-    """A source whose clock is years behind, or ahead, is read from its own last value on."""
+def test_the_watermark_is_a_value_of_the_source_and_not_of_a_clock(here: World, source: Source) -> None:
+    """A source whose clock is years too early or too late is read from its own last value on."""
     define(here, source)
     source.put(("1", "Past", "1999-01-01 00:00:00"))
     here.run()
@@ -148,8 +148,8 @@ def test_the_watermark_is_of_the_source_and_not_of_a_clock(here: World, source: 
 
 
 @pytest.mark.parametrize("behaviour", [UPSERT, FULL], ids=["upsert", "full"])
-def test_a_refused_row_holds_the_watermark(here: World, source: Source, behaviour: dict[str, Any]) -> None:
-    """It is read again until Dataverse takes it; the rows before it are not."""
+def test_a_refused_row_stops_the_watermark(here: World, source: Source, behaviour: dict[str, Any]) -> None:
+    """It is read again until Dataverse accepts it; the rows before it are not."""
     define(here, source, behaviour=behaviour)
     source.put(*((str(n), "bad" if n == 5 else "good", f"2024-01-{n:02} 00:00:00") for n in range(1, 10)))
     here.emulator.faults({"action": "refuse_rows", "match": {"filter": "name eq 'bad'"}, "message": "No."})
@@ -163,7 +163,7 @@ def test_a_refused_row_holds_the_watermark(here: World, source: Source, behaviou
     assert len(held(here)) == 9
 
 
-def test_a_rejected_row_does_not_hold_the_watermark(here: World, source: Source) -> None:
+def test_a_rejected_row_does_not_stop_the_watermark(here: World, source: Source) -> None:
     """It is in the run's log, and it is read again when it changes."""
     define(
         here,
@@ -212,7 +212,7 @@ class KilledError(BaseException):
 
 @pytest.mark.parametrize("at", [Phase.LOAD, Phase.RECONCILE, Phase.FINISH])
 def test_a_run_that_dies_does_not_move_the_watermark(here: World, source: Source, at: Phase) -> None:
-    """Also after its last write: the rows are read again, and nothing is doubled."""
+    """Also after its last write: the rows are read again, and none is duplicated."""
     define(here, source)
     source.put(("1", "One", "2024-01-01 00:00:00"))
     here.run()
@@ -226,7 +226,7 @@ def test_a_run_that_dies_does_not_move_the_watermark(here: World, source: Source
 
 
 def test_a_plan_reads_from_the_watermark_and_does_not_move_it(here: World, source: Source) -> None:
-    """A saved plan is applied from where it was made, also when the watermark was moved in between."""
+    """A saved plan is applied from its own watermark, also if the watermark has moved since."""
     define(here, source)
     source.put(("1", "One", "2024-01-01 00:00:00"))
     first = here.plan()
@@ -247,8 +247,10 @@ def test_a_plan_reads_from_the_watermark_and_does_not_move_it(here: World, sourc
 @pytest.mark.parametrize(
     "change", [{"table": "others"}, {"filter": "number <> '9'"}, {"watermark": {"column": "name"}}]
 )
-def test_another_source_or_column_begins_anew(here: World, source: Source, change: dict[str, Any]) -> None:
-    """The old value says nothing about it; the run says so, and the next one goes on."""
+def test_another_source_or_column_starts_without_a_watermark(
+    here: World, source: Source, change: dict[str, Any]
+) -> None:
+    """The old value does not apply to it; the run reports this, and the next one continues."""
     source.run(f"CREATE TABLE others ({COLUMNS})")
     source.run("INSERT INTO others VALUES ('1', 'One', '2020-01-01 00:00:00')")
     define(here, source)
@@ -262,7 +264,7 @@ def test_another_source_or_column_begins_anew(here: World, source: Source, chang
 
 
 def test_other_columns_of_a_definition_keep_the_watermark(here: World, source: Source) -> None:
-    """Only what is read where counts, not how it is typed and mapped."""
+    """Only source and position matter, not types and mappings."""
     define(here, source)
     source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
     here.run()
@@ -270,8 +272,8 @@ def test_other_columns_of_a_definition_keep_the_watermark(here: World, source: S
     assert processed(here) == 1
 
 
-def test_a_person_sets_and_resets_the_watermark(here: World, source: Source) -> None:
-    """The next run begins there; a value that is none of the column ends the run with what to do."""
+def test_a_user_sets_and_resets_the_watermark(here: World, source: Source) -> None:
+    """The next run starts there; a value that does not fit the column ends the run with a clear error."""
     define(here, source, watermark={"overlap": "1m"})
     source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
     here.app.set_watermark("accounts", "2024-01-02 00:00:00")
@@ -284,8 +286,8 @@ def test_a_person_sets_and_resets_the_watermark(here: World, source: Source) -> 
         here.run()
 
 
-def test_a_watermark_cannot_be_set_while_a_run_is_under_way(here: World, source: Source) -> None:
-    """The run would move it again."""
+def test_a_watermark_cannot_be_set_during_a_run(here: World, source: Source) -> None:
+    """The run would change it again."""
     define(here, source)
     here.app.state.acquire_lease("sync/accounts", holder="other", seconds=60)
     with pytest.raises(UserError, match="already running"):
@@ -350,7 +352,7 @@ def test_postgresql_values_are_kept_exactly(here: World, database: Database, kin
         ("", "'b'", "'c'", "'B'"),
     ],
 )
-def test_sqlite_values_are_compared_as_what_they_are(
+def test_sqlite_values_are_compared_by_their_type(
     here: World, tmp_path: Path, kind: str, last: object, after: object, before: object
 ) -> None:
     """Numbers as numbers and texts as texts."""
@@ -366,7 +368,7 @@ def test_sqlite_values_are_compared_as_what_they_are(
 
 
 def test_infinite_moments_do_not_move_the_watermark(here: World, database: Database) -> None:
-    """No other row would ever be past them."""
+    """No other row would ever be later."""
     database.run(f"CREATE TABLE customers ({COLUMNS})")
     source = Source(url=database.url, run=database.run)
     define(here, source)
@@ -385,7 +387,7 @@ def test_infinite_moments_do_not_move_the_watermark(here: World, database: Datab
     ],
 )
 def test_other_strategies_are_refused_with_the_place(here: World, tmp_path: Path, strategy: dict[str, Any]) -> None:
-    """A row that is not read must not be taken for gone."""
+    """A row that is not read must not count as removed."""
     define(here, sqlite_source(tmp_path / "erp.db"), behaviour={"sync_key": ["accountnumber"], **strategy})
     with pytest.raises(DefinitionError, match="a watermark needs strategy: upsert, or strategy: full") as caught:
         here.run()

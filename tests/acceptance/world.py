@@ -1,4 +1,4 @@
-"""A small world to run syncs in: a local Dataverse, a folder of definitions, an app, and what must always hold."""
+"""A test environment for syncs: a local Dataverse, a folder of definitions, an app, and checks for every run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["World", "accounted_for", "world"]
 
 
 def accounted_for(done: RunSummary) -> RunSummary:
-    """Every row took exactly one way, on both sides, and every planned change has one outcome."""
+    """Every row has exactly one result, on both sides, and every planned change has one outcome."""
     for side in (done.source, done.target):
         assert side.processed == side.verified + side.rejected + side.filtered, side
     marked = (done.expired, done.deactivated, done.marked, done.reactivated)
@@ -69,7 +69,7 @@ class World:
         return name
 
     def reopen(self) -> None:
-        """Open the app anew, so that it reads the definitions as they are now."""
+        """Open the app again, so that it reads the current definitions."""
         settings = Settings.load(
             {"SYNC_DEFINITIONS": str(self.folder / "syncs"), "STATE_STORE": f"sqlite:///{self.folder / 'state.db'}"}
         )
