@@ -92,7 +92,7 @@ class Entry:
     filter: str = ""
 
     def passes(self, text: str | None, flag: int | None) -> bool:
-        """Whether the filter lets a record through."""
+        """Whether a record passes the filter."""
         return not self.filter or FILTERS[self.filter](text, flag)
 
 
@@ -189,7 +189,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Linkable:
-    """A record as the run leaves it; where records are made in one second, the order of their rows decides."""
+    """A record after the run; if records are created in one second, the order of their rows decides."""
 
     id: str
     key: str | None
@@ -374,7 +374,7 @@ class _Run:
     # -- Deleting
 
     def drop(self, leaving: set[str]) -> None:
-        """Delete records, children first; what others still refer to stays, if the relationship restricts that."""
+        """Delete records, children first; a record with references stays if the relationship restricts its delete."""
         left = {*leaving}
         while left:
             last = {id_ for id_ in left if not any(id_ in self.parents_of(other) for other in left - {id_})}
@@ -514,7 +514,7 @@ class _Run:
         have.refs |= refs
 
 
-class _Blind(_Run):
+class _Unread(_Run):
     """Strategies that do not read the target: records are found by the values that they had before the run."""
 
     def match(self) -> dict[int, str]:
@@ -601,4 +601,4 @@ class _Blind(_Run):
 
 def expected(case: Case, state: State) -> Expected:
     """How a run ends; the state is all records before it."""
-    return (_Run if case.strategy == "full" else _Blind)(case, state).run()
+    return (_Run if case.strategy == "full" else _Unread)(case, state).run()

@@ -1,4 +1,4 @@
-"""The same records as JSON and as Avro give the same rows, and no bytes make the Avro reader fail otherwise than by a reason."""
+"""The same records as JSON and as Avro give the same rows, and the Avro reader has a reason for all other bytes."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_json_and_avro_of_the_same_records_give_the_same_rows(
 def test_damaged_bodies_are_events_or_a_reason(
     data: st.DataObject, kind: Typed, noise: bytes, cut: int, place: int
 ) -> None:
-    """Whatever the network or a wrong schema makes of a body, the reader ends."""
+    """Whatever the network or a wrong schema does to a body, the reader ends."""
     schema, values = kind
     made = Schema(json.dumps(schema).encode())
     value, _ = data.draw(values)

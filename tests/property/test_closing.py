@@ -63,7 +63,7 @@ def change(number: int, deal: Deal, record: str | None) -> Change:
     bulk=st.booleans(),
 )
 def test_every_record_ends_as_wanted_or_is_reported(*, wanted: list[Deal], faults: list[Fault], bulk: bool) -> None:
-    """Only a refused action leaves a record open; nothing is closed in another way than asked for."""
+    """Only a refused action leaves a record open; no record is closed in another way than requested."""
     refused = {f"A{number}" for number, deal in enumerate(wanted) if deal.refused}
     here, memory = sales(
         ALL_MESSAGES if bulk else frozenset(),

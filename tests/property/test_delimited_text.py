@@ -1,4 +1,4 @@
-"""For any text: what is loaded is what Python's csv module reads, and all else is reported with its line."""
+"""For any text: the loaded rows are those of Python's csv module, and the other rows are reported with their lines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STRAY = {"\n": r"\r(?!\n)", "\r\n": r"\r(?!\n)", "\r": r"(?<!\r)\n"}  # what end
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A record: its fields, or None where it cannot be told apart; its first line; its text."""
+    """A record: its fields, or None if it cannot be split; its first line; its text."""
 
     fields: list[str] | None
     line: int
@@ -52,7 +52,7 @@ class Read:
 
 
 def read_by_csv(text: str, end: str, delimiter: str, width: int) -> Iterator[Read]:
-    """Read as slowly as it takes: where a record is broken, its first line is, and all is read again from the next."""
+    """A slow reader: if a record is malformed, only its first line is skipped, and it continues with the next line."""
     lines = re.findall(r".*?(?:\r\n?|\Z)" if end == "\r" else r".*?(?:\n|\Z)", text, re.DOTALL)
     place = 0
     while place < len(lines) and lines[place]:
@@ -68,7 +68,7 @@ def read_by_csv(text: str, end: str, delimiter: str, width: int) -> Iterator[Rea
 
 
 def is_blank(read: Read, end: str, width: int) -> bool:
-    """Whether a line counts as none: it has no value, and nothing that belongs to one."""
+    """Whether a line is blank: it has no value and is no part of one."""
     outside_quotes = re.sub(r'"[^"]*"', '""', read.text)
     if read.fields is None or re.search(STRAY[end], outside_quotes):
         return not (read.text.strip() if width > 1 else read.text.strip("\r\n"))
@@ -113,7 +113,7 @@ def loader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loader]:
 @example(pieces=["1", "<delimiter>", "ab", "\r", "ab", "<end>"], end="\r\n", delimiter=",", width=2, mark=False)
 @example(pieces=["ab", "\n", "ab", "<end>"], end="\r", delimiter=",", width=1, mark=False)
 @example(pieces=['"', "ab", "<end>", "1", "<end>", '"', "1", "<end>"], end="\n", delimiter=",", width=1, mark=True)
-def test_no_value_is_taken_that_csv_does_not_read(
+def test_no_value_is_loaded_that_csv_does_not_read(
     loader: Loader, pieces: list[str], end: str, delimiter: str, width: int, *, mark: bool
 ) -> None:
     """Stray quotes, line ends of every kind, byte order marks and zero bytes: equal, or reported with the line."""

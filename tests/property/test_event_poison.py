@@ -1,4 +1,4 @@
-"""Whatever an event holds, it ends in exactly one outcome, and the batch raises nothing."""
+"""Every event has exactly one outcome, and the batch never raises."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ VALUES = st.recursive(
 
 @st.composite
 def events_of_a_format(draw: st.DrawFn) -> bytes:
-    """An event that is nearly right for one of the formats."""
+    """An event that is almost correct for one of the formats."""
     value, other = draw(VALUES), draw(SCALARS)
     record = _object([("number", draw(st.sampled_from(['"A"', '"B"', other]))), ("name", value), ("extra", other)])
     shape = draw(st.sampled_from(["plain", "cloudevent", "debezium", "dataverse"]))
@@ -121,7 +121,7 @@ def events_of_a_format(draw: st.DrawFn) -> bytes:
 
 
 def _contained(number: str, cut: int) -> bytes:
-    """A container of Avro, which may be cut off."""
+    """An Avro container, which may be truncated."""
     schema = {"type": "record", "name": "R", "fields": [{"name": each, "type": "string"} for each in ("op", "number")]}
     body = container(schema, [{"op": "u", "number": number}] * 2, codec="deflate")
     return body[:cut] if cut < 400 else body
@@ -198,7 +198,7 @@ def emulator() -> Iterator[RunningEmulator]:
     strategy=st.sampled_from(["full", "upsert", "delta"]),
     metadata=st.sampled_from(["right", "none", "odd"]),
 )
-def test_every_event_ends_in_one_outcome(
+def test_every_event_has_one_outcome(
     emulator: RunningEmulator,
     tmp_path_factory: pytest.TempPathFactory,
     bodies: list[tuple[bytes, dict[str, Any], str | None]],
@@ -206,7 +206,7 @@ def test_every_event_ends_in_one_outcome(
     strategy: str,
     metadata: str,
 ) -> None:
-    """Nothing is raised, every message is accounted for, and sound events around the odd ones take effect."""
+    """Nothing is raised, every message is counted, and valid events between poison messages take effect."""
     emulator.reset()
     world = World(
         emulator=emulator,
@@ -247,7 +247,7 @@ def _delivered(bodies: list[tuple[bytes, dict[str, Any], str | None]], metadata:
 
 
 @pytest.mark.parametrize("depth", [100, 5_000])
-def test_properties_that_are_nested_deeply_are_kept_as_far_as_they_go(
+def test_deeply_nested_properties_are_stored_up_to_the_limit(
     emulator: RunningEmulator, tmp_path_factory: pytest.TempPathFactory, depth: int
 ) -> None:
     """A dead letter of such an event is stored and read again."""

@@ -1,4 +1,4 @@
-"""Random events with poison, in random batches, under random faults, end as if applied one by one without any."""
+"""Random events with poison messages, in random batches and under random faults, have the result of single events."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def end(world: World) -> dict[str, dict[str, Any]]:
 
 
 def deliver(world: World, batch: Sequence[Message]) -> None:
-    """What the host does: the same batch again until it goes through."""
+    """Redeliver the same batch until it succeeds, as the host does."""
     for _ in range(20):
         try:
             world.deliver(batch)
@@ -97,7 +97,7 @@ def batches(messages: Sequence[Message], sizes: Sequence[int]) -> Iterator[Seque
         start, turn = start + size, turn + 1
 
 
-# Inserts of records that are there: after a write of their own batch, and given again after they were refused.
+# Inserts of existing records: after a write of their own batch, and redelivered after they were refused.
 TWICE = [
     b'{"op": "upsert", "number": "\\u00c9", "revenue": 1.5}',
     b'{"op": "c", "number": "\\u00c9", "revenue": "2"}',
@@ -132,7 +132,7 @@ def test_batches_under_faults_end_like_events_one_by_one(
     *,
     again: bool,
 ) -> None:
-    """The target is the same, and every event that was lost one by one and not overtaken is in the dead letters."""
+    """The target is the same, and every event that was rejected and is not stale is in the dead letters."""
     expected, lost = alone(emulator, tmp_path_factory.mktemp("alone"), behaviour, events)
     emulator.reset()
     world = World(emulator=emulator, folder=tmp_path_factory.mktemp("batches"), behaviour=behaviour)
@@ -155,7 +155,7 @@ def test_batches_under_faults_end_like_events_one_by_one(
 def alone(
     emulator: RunningEmulator, folder: Path, behaviour: dict[str, Any], events: Sequence[bytes]
 ) -> tuple[dict[str, dict[str, Any]], set[int]]:
-    """Each event as a batch of its own, on a healthy service."""
+    """Each event in its own batch, without faults."""
     emulator.clear_faults()
     emulator.reset()
     world = World(emulator=emulator, folder=folder, behaviour=behaviour)

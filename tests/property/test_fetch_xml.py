@@ -1,4 +1,4 @@
-"""A parameter in FetchXML is one value, whatever it holds."""
+"""A parameter in FetchXML is always one value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FETCH = (
 
 
 @given(TEXTS)
-def test_a_value_comes_out_as_it_was_given(text: str) -> None:
+def test_a_value_is_unchanged(text: str) -> None:
     """In an attribute and in an element, and again after the query was written for the next page."""
     query = read_fetch(in_xml(FETCH, {"x": text}))
     for _ in range(2):

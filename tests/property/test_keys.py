@@ -1,4 +1,4 @@
-"""Keys of nasty letters: we hold no more keys equal than the service does, and what we miss is adopted."""
+"""Keys with unusual letters: the sync compares no more keys as equal than the service, and the others are adopted."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_a_key_has_one_form_in_sql_and_in_python(workspace: Workspace, match: Ke
 
 @pytest.mark.parametrize("match", list(COLLATIONS))
 @given(texts=st.lists(KEYS, min_size=2, max_size=30))
-def test_keys_that_differ_for_the_service_differ_for_us(
+def test_keys_that_differ_for_the_service_differ_for_the_sync(
     workspace: Workspace, match: KeyMatch, texts: list[str]
 ) -> None:
-    """A fold too many would take two records for one."""
+    """A key that is folded too much would match the record of another key."""
     forms: dict[str, str] = {}
     for text, key in zip(texts, keys_of(workspace, texts, match), strict=True):
         service = COLLATIONS[match].normalise(text)
@@ -108,10 +108,10 @@ def supplied(here: World, keys: Mapping[str, str], name: str) -> None:
     wanted=st.lists(SHORT_KEYS, min_size=20, max_size=60).map(distinct).filter(bool),
     changed=st.sampled_from(["update", "ignore"]),
 )
-def test_nothing_that_the_source_holds_is_dropped(
+def test_no_record_with_a_row_is_dropped(
     here: World, held: dict[str, str], wanted: dict[str, str], changed: str
 ) -> None:
-    """Whatever is equal to the service stays one record; then nothing is new, and `update` has nothing left to do."""
+    """Keys that are equal to the service stay one record; then nothing is new, and `update` has nothing left to do."""
     here.emulator.reset()
     supplied(here, held, "old")
     assert here.run("seed").failed == 0

@@ -1,4 +1,4 @@
-"""Whatever happens between runs to source, target and ledger: a sync with a ledger does what its three-way table says."""
+"""For all changes of source, target and ledger between runs: a sync with a ledger follows its three-way table."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class World:
             item.own, item.ours, item.written = False, False, ()
 
     def run(self, death: Death) -> int:
-        """A run; returns in how many records an edit was left alone."""
+        """A run; returns the number of records with an edit that was not overwritten."""
         edited = 0
         for key, (text, note) in self.source.items():
             if (item := self.items.get(key)) is not None:
@@ -280,7 +280,7 @@ class Event:
 
 
 def happen(event: Event, world: World, sync: Sync) -> None:
-    """Let it happen in both worlds."""
+    """Apply the event to both worlds."""
     item, mark = world.items.get(event.key), world.rules.dropped
     match event.what:
         case "row":
@@ -317,7 +317,7 @@ events = st.builds(
 
 
 def _is_sound(each: Rules) -> bool:
-    """Whether the definition is not refused, and keeps a ledger."""
+    """Whether the definition is accepted, and has a ledger."""
     marks = each.dropped in {"deactivate", "expire"}
     if (each.returned == "reactivate" and not marks) or (each.own and each.dropped == "ignore"):
         return False

@@ -1,4 +1,4 @@
-"""For any records, rows and lookups: a run ends as plain Python says, whatever the service does, and settles."""
+"""For any records, rows and lookups: a run has the result of the oracle, and in the end a plan is empty."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def run(case: Case, dataverse: Dataverse) -> Done:
 
 
 def run_killed(case: Case, death: Death) -> None:
-    """A run whose process dies at some request, or just before that the run ends."""
+    """A run whose process is killed at some request, or just before the run ends."""
     key_match = KeyMatch.EXACT if case.exact else KeyMatch.SERVICE
     try:
         run(case, client(MortalTransport(service().transport, death), key_match, CACHE))
@@ -121,7 +121,7 @@ killed = st.none() | st.none() | st.builds(Death, requests_left=st.integers(8, 2
 def test_a_run_ends_as_the_rules_say_and_settles(
     case: Case, records: Mapping[str, Sequence[Record]], faults: list[dict[str, Any]], death: Death | None
 ) -> None:
-    """Records, rejected rows and failed changes are as the oracle says; when nothing is left, the plan is empty."""
+    """Records, rejected rows and failed changes are those of the oracle; if nothing is left, the plan is empty."""
     here = service()
     here.fill(records)
     refusals = REFUSALS if case.refuses else []

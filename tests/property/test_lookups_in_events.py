@@ -1,4 +1,4 @@
-"""The same graphs of records as events: each batch ends as a run over its rows would, in any order and under faults."""
+"""The same records as events: each batch has the result of a run over its rows, in any order and under faults."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def bodies(case: Case, part: Sequence[Change]) -> Iterator[bytes]:
 
 
 def refused(part: Sequence[Change], rejected: set[int], failed: set[int | str], before: State, table: str) -> set[int]:
-    """The places in a batch of what becomes a dead letter; rows have numbers from 1, deletes ids of records."""
+    """The places in a batch of the events that become dead letters; rows have numbers from 1, deletes record ids."""
     rows = [place for place, change in enumerate(part) if isinstance(change, Row)]
     deletes = {change.lower(): place for place, change in enumerate(part) if isinstance(change, str)}
     lost = {rows[number - 1] for number in (*rejected, *failed) if isinstance(number, int)}
@@ -88,7 +88,7 @@ class Hub:
         self._next = 0
 
     def deliver(self, found: Sequence[bytes]) -> set[int]:
-        """Deliver a batch, and the same again until it goes through; returns the places of the dead letters."""
+        """Deliver a batch, and redeliver it until it succeeds; returns the places of the dead letters."""
         messages = [Message(body=body, partition="0", sequence=self._next + n) for n, body in enumerate(found)]
         for _ in range(20):
             try:
@@ -122,14 +122,14 @@ def histories(draw: st.DrawFn) -> tuple[Case, list[Change]]:
     records=seeds,
     faults=st.lists(passing, max_size=1),
 )
-def test_each_batch_of_events_ends_as_a_run_over_its_rows_would(
+def test_each_batch_of_events_has_the_result_of_a_run_over_its_rows(
     tmp_path_factory: pytest.TempPathFactory,
     history: tuple[Case, list[Change]],
     sizes: Sequence[int],
     records: Mapping[str, Sequence[Record]],
     faults: list[dict[str, Any]],
 ) -> None:
-    """Parents and children in any order, with missing, ambiguous, rejected and deleted ones; what is lost is known."""
+    """Parents and children in any order, with missing, ambiguous, rejected and deleted ones."""
     case, changes = history
     here = service()
     here.fill(records)

@@ -88,7 +88,7 @@ def written(draw: st.DrawFn, notation: dict[str, Any]) -> tuple[str, Decimal]:
 def test_a_number_in_any_notation_is_the_number(
     workspace: Workspace, data: st.DataObject, notation: dict[str, Any]
 ) -> None:
-    """Exact to the last digit, with any separators, with a minus on either side."""
+    """Exact to the last digit, with any separators, with a minus before or after it."""
     numbers = data.draw(st.lists(written(notation), min_size=1, max_size=30))
     assert values(workspace, notation, [text for text, _ in numbers]) == [number for _, number in numbers]
 
@@ -120,7 +120,7 @@ def test_a_thousands_separator_in_a_wrong_place_is_refused(workspace: Workspace,
     texts=st.lists(st.text("019.,-+eE€ _%", min_size=1, max_size=8), min_size=1, max_size=50),
 )
 def test_nothing_is_read_that_is_not_a_number(workspace: Workspace, texts: list[str]) -> None:
-    """Any mixture of the characters: what is read is the text's digits in their order."""
+    """For any mixture of the characters: the value has the digits of the text in their order."""
     column = {"type": "number", "decimal_separator": ",", "thousands_separator": ".", "strip": "€%"}
     for text, value in zip(texts, values(workspace, column, texts), strict=True):
         if value is None:
@@ -159,7 +159,7 @@ def moments_of(local: datetime, zone: ZoneInfo) -> list[datetime]:
 
 
 def guessed(local: datetime, zone: ZoneInfo) -> list[datetime]:
-    """What both offsets around a time make of it, in order."""
+    """The moments that both offsets around a time give, in order."""
     return sorted(local.replace(tzinfo=zone, fold=fold).astimezone(UTC).replace(tzinfo=None) for fold in (0, 1))
 
 
@@ -180,9 +180,7 @@ def local_times(draw: st.DrawFn, name: str) -> datetime:
 
 @settings(deadline=None, max_examples=80)
 @given(data=st.data(), name=st.sampled_from(ZONES))
-def test_local_times_are_the_moments_that_the_tz_database_says(
-    workspace: Workspace, data: st.DataObject, name: str
-) -> None:
+def test_local_times_are_the_moments_of_the_tz_database(workspace: Workspace, data: st.DataObject, name: str) -> None:
     """With gaps and folds: refused, or the earlier or later moment."""
     zone = zone_of(name)
     times = data.draw(st.lists(local_times(name), min_size=1, max_size=60))
@@ -197,10 +195,10 @@ def test_local_times_are_the_moments_that_the_tz_database_says(
 
 @settings(deadline=None, max_examples=40)
 @given(times=st.lists(clock_times, min_size=1, max_size=40), minutes=st.integers(-14 * 60, 14 * 60))
-def test_an_offset_in_the_text_is_stronger_than_the_zone(
+def test_an_offset_in_the_text_has_precedence_over_the_zone(
     workspace: Workspace, times: list[datetime], minutes: int
 ) -> None:
-    """Whatever the zone is."""
+    """For every zone."""
     sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
     texts = [f"{each.isoformat()}{sign}{hours:02}:{rest:02}" for each in times]
     expected = [each - timedelta(minutes=minutes) for each in times]

@@ -1,4 +1,4 @@
-"""Answers of another shape: whatever stands anywhere in an answer, the client ends well or with an error of its own."""
+"""Answers with another structure: for any change of an answer the client succeeds or raises an error of its own."""
 
 from __future__ import annotations
 
@@ -193,10 +193,10 @@ def mutated(draw: st.DataObject, response: Response) -> Response:
 
 @settings(deadline=None)
 @given(draw=st.data())
-def test_an_odd_answer_is_an_error_of_the_tree_or_harmless(
+def test_an_unexpected_answer_is_a_client_error_or_harmless(
     draw: st.DataObject, recorded: tuple[Callable[[Transport], None], dict[str, list[Response]]]
 ) -> None:
-    """Valid JSON of another shape in any position, and bodies, headers and states that do not belong there."""
+    """Valid JSON of another structure in any place, and wrong bodies, headers and status codes."""
     run, kept = recorded
     key = draw.draw(st.sampled_from(sorted(kept)))
     at = draw.draw(st.integers(0, len(kept[key]) - 1))

@@ -110,7 +110,7 @@ class Row:
 
     @property
     def malformed(self) -> bool:
-        """Whether the reader makes nothing of its line."""
+        """Whether the reader cannot split its line."""
         return self.size == '"'
 
 
@@ -157,7 +157,7 @@ class Target:
 
 
 def planned(rules: Rules, rows: list[Row], target: Target) -> list[tuple[str, str | None, str]]:
-    """Take source and target through the whole pure part and return the changes in writing order."""
+    """Run all pure steps over source and target and return the changes in writing order."""
     definition = rules.definition()
     columns = layout(definition, THING)
     with Workspace.open(threads=1) as workspace:
@@ -200,7 +200,7 @@ def fill_source(workspace: Workspace, rows: list[Row]) -> None:
 
 
 def every_row_is_accounted_for(workspace: Workspace, rows: list[Row], target: Target) -> bool:
-    """On both sides what was read is what takes part and what was rejected."""
+    """On both sides the number of rows is that of synced and rejected rows together."""
     (source,) = workspace.query("SELECT processed, verified + rejected + filtered FROM source_counts")
     ((verified, rejected),) = workspace.query(
         "SELECT (SELECT count(*) FROM current), (SELECT count(DISTINCT _row) FROM target_errors WHERE rejected)"
@@ -209,7 +209,7 @@ def every_row_is_accounted_for(workspace: Workspace, rows: list[Row], target: Ta
 
 
 def fill_target(workspace: Workspace, target: Target) -> None:
-    """The rows arrive in another order than the records were made in: the oldest is told by its date alone."""
+    """The rows arrive in another order than the records were made in: only its date shows which one is the oldest."""
     expires = "new_expiredon, " if "new_expiredon" in str(workspace.query("DESCRIBE current")) else ""
     for sequence, (record, have) in enumerate(reversed(target.records.items()), start=1):
         values = [sequence, record, len(target.records) - sequence, have.number, have.name, have.size]
@@ -249,7 +249,7 @@ def oldest_records(target: Target) -> dict[str, str]:
 
 
 def droppable(rules: Rules, rows: list[Row], target: Target) -> set[str]:
-    """The keys that the source has nowhere, not even in a row that is wrong; an unreadable row may have any key."""
+    """The keys that no row of the source has, not even a wrong one; an unreadable row may have any key."""
     refused = [row for row in rows if rejected(rules, row)]
     if any(row.malformed for row in refused):
         return set()
@@ -258,7 +258,7 @@ def droppable(rules: Rules, rows: list[Row], target: Target) -> set[str]:
 
 
 def expected(rules: Rules, rows: list[Row], target: Target) -> Target:
-    """The rules of a full sync, read aloud."""
+    """The rules of a full sync, in plain Python."""
 
     def outcome() -> Iterator[tuple[str, Record]]:
         wanted, oldest, gone = first_rows(rules, rows), oldest_records(target), droppable(rules, rows, target)
@@ -282,7 +282,7 @@ def expected(rules: Rules, rows: list[Row], target: Target) -> Target:
 
 
 def matched(rules: Rules, row: Row, have: Record) -> Record:
-    """A record and the row of its key: fields in error and empty fields that keep are left alone."""
+    """A record and the row of its key: fields with an error and empty fields with `keep` are not changed."""
     allowed = rules.changed == "update" or (
         rules.changed == "when" and (have.name is None or (row.amount is not None and row.amount > 5))
     )
@@ -332,7 +332,7 @@ all_rules = st.builds(
 def test_the_plan_makes_the_target_what_the_rules_say_and_then_plans_nothing(
     rules: Rules, rows: list[Row], records: list[Record]
 ) -> None:
-    """Applying the changes gives what the rules read aloud give, duplicates stay as they were, a second plan is empty."""
+    """The applied changes give the result of the oracle, duplicates do not change, and a second plan is empty."""
     target = Target({str(uuid.uuid4()): record for record in records})
     oracle = expected(rules, rows, target)
     target.apply(planned(rules, rows, target))

@@ -1,4 +1,4 @@
-"""Whatever the pages and the faults are: each row of an API is read exactly once, or the run ends with an error."""
+"""For all pages and faults: each row of an API is read exactly once, or the run ends with an error."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def loaded(url: str, pages: dict[str, Any]) -> list[int]:
 def test_rows_are_read_once_or_the_run_ends(
     server: ApiServer, kind: str, count: int, sizes: list[int], faults: list[list[Reply]]
 ) -> None:
-    """Faults that end in time are without effect; with others nothing is taken for all rows."""
+    """Faults that end in time have no effect; after others no rows are used."""
     api = Api(kind, count, sizes, faults)
     server.answer = api
     try:

@@ -155,7 +155,7 @@ class Target:
 
 
 def oldest(records: Mapping[str, Record]) -> dict[str, Record]:
-    """For each key the record inside the filter that stands for it; the others are duplicates."""
+    """For each key the record inside the filter that is matched; the others are duplicates."""
     firsts: dict[str, Record] = {}
     for record in sorted(records.values(), key=lambda record: record.created):
         if record.ours:
@@ -164,7 +164,7 @@ def oldest(records: Mapping[str, Record]) -> dict[str, Record]:
 
 
 def several_of(records: Mapping[str, Record]) -> set[str]:
-    """Keys of more than one record inside the filter: which of them was dropped cannot be told, so none is."""
+    """Keys of more than one record inside the filter: it is not known which of them was dropped, so none is."""
     counts = Counter(record.key for record in records.values() if record.ours)
     return {key for key, count in counts.items() if count > 1}
 
@@ -197,7 +197,7 @@ names = st.sampled_from(["", "a", "A", "ä", "b", '"', "{}", POISON])
 sizes = st.none() | st.decimals(min_value=-5, max_value=5, places=2)
 places = st.integers(min_value=0, max_value=50)
 
-# What a fault strikes: mostly writes, for there it may do harm.
+# The requests with faults: mostly writes, because faults of writes can cause errors.
 WHERE = [
     ("POST", "Multiple"),
     ("POST", "Multiple"),
@@ -359,7 +359,7 @@ class SyncMachine(RuleBasedStateMachine):
             if error.code != TAKEN:
                 raise
 
-    # -- Runs in foul weather
+    # -- Runs with faults
 
     @rule(
         faults=st.lists(
@@ -373,7 +373,7 @@ class SyncMachine(RuleBasedStateMachine):
         ),
         death=st.none() | st.tuples(st.integers(min_value=1, max_value=14), st.booleans()),
     )
-    def run_in_foul_weather(
+    def run_with_faults(
         self, faults: list[tuple[dict[str, Any], tuple[str, str], int]], death: tuple[int, bool] | None
     ) -> None:
         before = self._before()
@@ -428,7 +428,7 @@ class SyncMachine(RuleBasedStateMachine):
     # -- What must hold
 
     def _check_harm(self, before: Mapping[str, Record], after: Mapping[str, Record]) -> None:
-        """What may never happen, however a run ends."""
+        """Conditions that must be true however a run ends."""
         current, several = oldest(before), several_of(before)
         for record in before.values():
             if not record.ours or current[record.key] is not record:
@@ -449,7 +449,7 @@ class SyncMachine(RuleBasedStateMachine):
                 assert record.values == {**self.rows[record.key].values(), "new_expiredon": None}
 
     def _is_wanted(self, was: Record, now: Record) -> bool:
-        """A record that was written holds all of what its row says, or has expired."""
+        """A record that was written has all values of its row, or has expired."""
         row = self.rows.get(was.key)
         if row is not None:
             return dict(now.values) == {**was.values, **row.values()}
@@ -457,7 +457,7 @@ class SyncMachine(RuleBasedStateMachine):
         return self.dropped == "expire" and was.values["new_expiredon"] is None and dict(now.values) == expired
 
     def _check_accounts(self, done: RunSummary, before: Mapping[str, Record]) -> None:
-        """Every row and every change has one place."""
+        """Every row and every change is counted once."""
         assert done.source.processed == len(self.rows) + self.blank_rows
         assert (done.source.verified, done.source.rejected) == (len(self.rows), self.blank_rows)
         ours = sum(record.ours for record in before.values())

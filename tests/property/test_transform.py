@@ -1,4 +1,4 @@
-"""For any values: what is written to the service and read back is the same, and every row is accounted for."""
+"""For any values: what is written to the service and read back is the same, and every row is counted."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_every_row_is_verified_rejected_or_filtered(
     second: dict[str, Any],
     keep: str | None,
 ) -> None:
-    """For any rows, flags and filters: each row is counted once, and keys are unique among what is desired."""
+    """For any rows, flags and filters: each row is counted once, and the keys of the desired rows are unique."""
     fresh(workspace)
     workspace.bind({"least": 0})
     sync = definition(

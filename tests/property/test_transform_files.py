@@ -1,4 +1,4 @@
-"""For any table: the file that a CSV writer makes of it loads as that table."""
+"""For any table: the file that a CSV writer makes of it loads as the same table."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def loader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loader]:
 def test_what_a_csv_writer_writes_is_what_is_loaded(
     loader: Loader, rows: list[list[str]], style: tuple[str, Any], delimiter: str, encoding: str
 ) -> None:
-    """Quotes, delimiters, line breaks and any Unicode within cells come back to the letter."""
+    """Quotes, delimiters, line breaks and any Unicode within cells are unchanged."""
     text = io.StringIO(newline="")
     end, quoting = style
     writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
@@ -86,7 +86,7 @@ def test_what_a_csv_writer_writes_is_what_is_loaded(
 def test_malformed_rows_are_reported_and_the_others_loaded(
     loader: Loader, rows: list[list[str]], bad: list[str], data: st.DataObject
 ) -> None:
-    """Wherever they stand, each has its own number and costs no neighbour."""
+    """Each has its own number and affects no other row."""
     lines: list[tuple[str, bool]] = []
     for row in rows:
         text = io.StringIO(newline="")

@@ -1,4 +1,4 @@
-"""Whatever happens between and within the runs: in the end the target has every row whose watermark column has moved."""
+"""For all changes between and during runs: in the end the target has every row whose watermark column has changed."""
 
 from __future__ import annotations
 

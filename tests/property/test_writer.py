@@ -41,7 +41,7 @@ FAULTS = (
 
 @dataclass(frozen=True)
 class Case:
-    """A target, what is to be done to it, and the rows that the service refuses."""
+    """A target, the changes, and the rows that the service refuses."""
 
     before: Rows
     actions: Mapping[str, ChangeAction]
@@ -68,7 +68,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def start(case: Case, here: World) -> list[Change]:
-    """Put the records that exist into the service, and say what is to be done."""
+    """Create the existing records in the service, and return the changes."""
     ids: dict[str, str] = {}
     for key, name in case.before.items():
         ids[key] = here.memory.insert({"accountnumber": key, "name": name})
@@ -164,7 +164,7 @@ def test_any_faults_end_in_the_same_state(
 def test_a_write_that_is_stopped_reports_true_outcomes(
     *, case: Case, faults: list[Fault], seconds: float, guarded: bool
 ) -> None:
-    """At a deadline, applied means applied; running the rest again ends in the same state."""
+    """At a deadline every change reported as applied is applied; running the rest again gives the same result."""
     here = made([], guarded=guarded, bulk=True, users=2)
     changes = start(case, here)
     here.limits = WriteLimits(deadline=here.memory.clock.monotonic() + seconds)

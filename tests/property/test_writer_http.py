@@ -1,4 +1,4 @@
-"""Reader and writer against a real server under random faults: what the service holds at the end is what was asked for."""
+"""Reader and writer against a real server under random faults: in the end the service has the requested records."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_records_are_created_and_deleted_as_planned(
     before: list[dict[str, Any]],
     after: list[dict[str, Any]],
 ) -> None:
-    """Inserts, then upserts and deletes, each under faults of its own, leave exactly the records asked for."""
+    """Inserts, then upserts and deletes, each under random faults, leave exactly the requested records."""
     emulator.reset()
     emulator.faults(before)
     ids = applied(client, [change(n, ChangeAction.INSERT, "first") for n in range(count)])
