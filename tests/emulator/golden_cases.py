@@ -1,7 +1,7 @@
 """Reads golden request/response pairs and compares answers with them.
 
 A case states rows to make first (`given`), one request and the answer to it, and further such pairs (`then`). In
-texts, `{root}` stands for the service's address and `{name}` for what an earlier answer saved under `save`. An
+texts, `{root}` is the service's address and `{name}` is what an earlier answer saved under `save`. An
 expected object lists the members that matter; `<any>`, `<guid>`, `<etag>`, `<number>` and `/pattern/` match by form.
 """
 

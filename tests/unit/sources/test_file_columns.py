@@ -23,7 +23,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return KINDS[request.param]
 
 
-def told(definition: SyncDefinition) -> list[tuple[Any, ...]]:
+def file_columns(definition: SyncDefinition) -> list[tuple[Any, ...]]:
     source = open_source(definition.source, SourceContext())
     with Workspace.open(readable=source.readable) as workspace:
         whole = completed(definition, source, workspace)
@@ -39,7 +39,7 @@ def test_each_row_has_its_file(kind: Kind, tmp_path: Path) -> None:
         kind.write(tmp_path / "written", rows(2))
         (tmp_path / "written").rename(tmp_path / f"{name}{kind.ending}")
     columns = [NAMED[0], *kind.source.get("columns", []), NAMED[1]]
-    found = told(defined(kind, tmp_path / f"*{kind.ending}", columns=columns))
+    found = file_columns(defined(kind, tmp_path / f"*{kind.ending}", columns=columns))
     names = [f"june{kind.ending}"] * 2 + [f"may it's.1{kind.ending}"] * 2
     assert found == [(n, name, str(tmp_path / name)) for n, name in zip([1, 2, 1, 2], names, strict=True)]
 
@@ -55,7 +55,9 @@ def test_the_name_can_be_used_in_expressions(kind: Kind, tmp_path: Path) -> None
         "type": "date",
     }
     path = {"name": "x", "alias": "whole", "formula": "year(file)"}
-    found = told(defined(kind, tmp_path / f"*{kind.ending}", columns=[*kind.source.get("columns", []), day, path]))
+    found = file_columns(
+        defined(kind, tmp_path / f"*{kind.ending}", columns=[*kind.source.get("columns", []), day, path])
+    )
     assert [(str(day_), year) for _, day_, year in found] == [("2024-05-01 00:00:00", "2024")]
 
 

@@ -13,7 +13,7 @@ from shared.transform import check, check_expressions
 from tests.unit.transform.world import ACCOUNT, definition
 
 
-def said(sync: SyncDefinition) -> list[str]:
+def reported(sync: SyncDefinition) -> list[str]:
     return [str(problem) for problem in check(sync, ACCOUNT)]
 
 
@@ -66,7 +66,7 @@ def test_a_correct_definition_has_no_problems() -> None:
 )
 def test_a_target_column_that_cannot_take_its_source(target: str, column: dict[str, Any], message: str) -> None:
     """Unknown, read-only, or of a type that does not fit the source: each has its own message and place."""
-    assert said(to(target, **column)) == [f"destination.mappings[1].target: {message}"]
+    assert reported(to(target, **column)) == [f"destination.mappings[1].target: {message}"]
 
 
 def test_a_column_that_cannot_be_read_may_be_written_without_a_comparison() -> None:
@@ -115,7 +115,7 @@ def test_a_column_whose_name_is_an_sql_keyword() -> None:
 
 def test_the_sync_key_has_to_be_known() -> None:
     """Each part on its own."""
-    assert said(definition(sync_key=["accountnumber", "stuff"])) == [
+    assert reported(definition(sync_key=["accountnumber", "stuff"])) == [
         "sync_behaviour.sync_key[1]: account has no column stuff; did you mean staff?",
     ]
 
@@ -129,14 +129,14 @@ def test_the_sync_key_has_to_be_known() -> None:
 )
 def test_the_expire_column_has_to_be_a_date(column: str, message: str) -> None:
     """Otherwise it could not have the start time of the run."""
-    assert said(definition(dropped={"expire": column})) == [f"sync_behaviour.dropped.expire: {message}"]
+    assert reported(definition(dropped={"expire": column})) == [f"sync_behaviour.dropped.expire: {message}"]
 
 
 def test_the_id_column_is_the_tables_own() -> None:
     """It must be the primary id of the table."""
     sync = definition()
     other = sync.destination.model_copy(update={"id_column": "contactid"})
-    assert said(sync.model_copy(update={"destination": other})) == [
+    assert reported(sync.model_copy(update={"destination": other})) == [
         "destination.id_column: the id column of account is accountid, not contactid"
     ]
 
@@ -145,21 +145,21 @@ def test_the_id_column_is_the_tables_own() -> None:
 def test_without_reading_the_target_an_active_alternate_key_is_needed(behaviour: dict[str, Any]) -> None:
     """It addresses the records, unless the id is mapped; a sync that only inserts needs none."""
     other = [{"source": "number", "target": target} for target in ("name", "notes")]
-    assert said(definition((), other, **behaviour)) == []
-    assert said(definition((), other, sync_key=["name"], **behaviour)) == [
+    assert reported(definition((), other, **behaviour)) == []
+    assert reported(definition((), other, sync_key=["name"], **behaviour)) == [
         "sync_behaviour.sync_key: the index of alternate key by_name is not active; reactivate it first"
     ]
-    assert said(definition((), other, sync_key=["notes"], **behaviour))[0].startswith(
+    assert reported(definition((), other, sync_key=["notes"], **behaviour))[0].startswith(
         f"sync_behaviour.sync_key: strategy {behaviour['strategy']} needs an alternate key of account over notes"
     )
     by_id = [*other, {"source": "number", "target": "accountid"}]
-    assert said(definition((), by_id, sync_key=["notes"], **behaviour)) == []
-    assert said(definition((), other, sync_key=["notes"], strategy="delta")) == []
+    assert reported(definition((), by_id, sync_key=["notes"], **behaviour)) == []
+    assert reported(definition((), other, sync_key=["notes"], strategy="delta")) == []
 
 
 def test_an_unknown_column_in_the_condition_for_changes() -> None:
     """It sees the source's columns and the mapped target columns."""
-    assert said(definition(changed={"when": "source.numbr = target.accountnumber"})) == [
+    assert reported(definition(changed={"when": "source.numbr = target.accountnumber"})) == [
         "sync_behaviour.changed.when: unknown column source.numbr; did you mean source.number?"
     ]
 

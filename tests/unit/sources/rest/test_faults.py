@@ -250,7 +250,7 @@ def test_the_charset_of_the_answer_is_read(serve: Serve, charset: str, body: str
 
 
 def test_a_wrong_or_unknown_charset_is_reported(serve: Serve) -> None:
-    """And one that nobody knows."""
+    """And one that does not exist."""
     server = serve(
         lambda _: Reply(body=b'[{"id": "\xfc"}]', headers={"Content-Type": "application/json; charset=utf-8"})
     )

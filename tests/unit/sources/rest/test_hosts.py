@@ -79,15 +79,15 @@ def described(**keys: Any) -> RestSource:
     return RestSource.model_validate({"type": "rest", "columns": COLUMNS, **keys})
 
 
-def told(source: Any, given: Any) -> list[tuple[str, str]]:
+def reported(source: Any, given: Any) -> list[tuple[str, str]]:
     return [(problem.path, problem.message.partition(":")[0]) for problem in unreachable(source, given)]
 
 
 def test_hosts_are_checked_before_a_run() -> None:
     """Those of the source, of its connection, of its token endpoint, and of files."""
-    assert told(described(url="https://a.example.com/x"), deployed("a.example.com")) == []
+    assert reported(described(url="https://a.example.com/x"), deployed("a.example.com")) == []
     refused = "host b.example.com is refused"
-    assert told(described(url="https://b.example.com/x"), deployed("a.example.com")) == [("source.url", refused)]
+    assert reported(described(url="https://b.example.com/x"), deployed("a.example.com")) == [("source.url", refused)]
     connection = RestConnection.model_validate(
         {
             "kind": "connection",
@@ -103,7 +103,7 @@ def test_hosts_are_checked_before_a_run() -> None:
         }
     )
     given = context(reach=Reach(hosts=("a.example.com",), limited=True), connection=lambda _: connection)
-    assert told(described(connection="shop", url="x"), given) == [
+    assert reported(described(connection="shop", url="x"), given) == [
         ("source.connection", refused),
         ("source.connection", "host c.example.com is refused"),
     ]
@@ -111,6 +111,6 @@ def test_hosts_are_checked_before_a_run() -> None:
         {"type": "delimited", "path": "https://b.example.com/@{day}.csv", "columns": COLUMNS}
     )
     given = context(reach=Reach(limited=True), parameters={"day": 5})
-    assert told(files, given) == [("source.path", refused)]
+    assert reported(files, given) == [("source.path", refused)]
     local = files.model_copy(update={"path": "in/a.csv"})
-    assert told(local, given) == []
+    assert reported(local, given) == []

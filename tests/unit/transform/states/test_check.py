@@ -40,7 +40,7 @@ OTHERS = (
 Mappings = Sequence[dict[str, Any]]
 
 
-def said(table: str, mappings: Mappings, columns: Mappings = ()) -> list[str]:
+def reported(table: str, mappings: Mappings, columns: Mappings = ()) -> list[str]:
     entity = replace(
         ACCOUNT,
         logical_name=table,
@@ -65,13 +65,15 @@ TEXT = [{"name": "x"}]
 )
 def test_constants_that_agree_are_accepted(state: str, status: str) -> None:
     """By value or label, also as the result of an expression; the value of a parameter is not known yet."""
-    assert said("account", [{"value": state, "target": "statecode"}, {"value": status, "target": "statuscode"}]) == []
+    assert (
+        reported("account", [{"value": state, "target": "statecode"}, {"value": status, "target": "statuscode"}]) == []
+    )
 
 
 def test_constants_that_do_not_agree_are_found_before_a_row_is_read() -> None:
     """The message names the statuses of the state."""
     mappings = [{"value": "'Active'", "target": "statecode"}, {"value": "'Lost'", "target": "statuscode"}]
-    (message,) = said("account", mappings)
+    (message,) = reported("account", mappings)
     assert message == (
         "destination.mappings[2].value: the status reasons of 1 Active are 2 Active, 3 Draft, and 5 Lost is not one of them"
     )
@@ -79,7 +81,7 @@ def test_constants_that_do_not_agree_are_found_before_a_row_is_read() -> None:
 
 def test_a_constant_that_is_no_option_is_found_before_a_row_is_read() -> None:
     """Every row would be rejected for it."""
-    (message,) = said("account", [{"value": "'Activ'", "target": "statecode"}])
+    (message,) = reported("account", [{"value": "'Activ'", "target": "statecode"}])
     assert message == (
         "destination.mappings[1].value: 'activ' is no option of statecode: did you mean 1 Active? "
         "The options of statecode are 0 Draft, 1 Active, 2 Won, 3 Closed"
@@ -89,8 +91,8 @@ def test_a_constant_that_is_no_option_is_found_before_a_row_is_read() -> None:
 def test_a_mapped_column_is_checked_row_by_row() -> None:
     """The definition has no mistake."""
     mappings = [{"source": "x", "target": "statecode"}, {"value": "'Lost'", "target": "statuscode"}]
-    assert said("account", mappings, TEXT) == []
-    assert said("opportunity", mappings, TEXT) == []
+    assert reported("account", mappings, TEXT) == []
+    assert reported("opportunity", mappings, TEXT) == []
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_for_tables_that_a_sync_cannot_close_the_message_names_the_action(
     table: str, how: str, mapping: dict[str, Any]
 ) -> None:
     """For a closing state, and for a column that could have one."""
-    (message,) = said(table, [mapping], TEXT)
+    (message,) = reported(table, [mapping], TEXT)
     path = f"destination.mappings[1].{'value' if 'value' in mapping else 'source'}"
     assert message == (
         f"{path}: a sync cannot close {table} records: only {how} set the states 2 Won, 3 Closed. "
@@ -128,7 +130,7 @@ def test_for_tables_that_a_sync_cannot_close_the_message_names_the_action(
 )
 def test_a_constant_of_an_open_state_is_accepted_in_these_tables(mapping: dict[str, Any]) -> None:
     """New quotes may be activated."""
-    assert said("quote", [mapping]) == []
+    assert reported("quote", [mapping]) == []
 
 
 @pytest.mark.parametrize(
@@ -148,5 +150,5 @@ def test_a_constant_of_an_open_state_is_accepted_in_these_tables(mapping: dict[s
 def test_columns_that_cannot_be_mapped_say_why(target: str, why: str) -> None:
     """The reason is the one that the metadata gives."""
     kind = {"score": "number", "age": "number", "revenue_base": "number"}.get(target, "text")
-    (message,) = said("account", [{"source": "x", "target": target}], [{"name": "x", "type": kind}])
+    (message,) = reported("account", [{"source": "x", "target": target}], [{"name": "x", "type": kind}])
     assert message == f"destination.mappings[1].target: {why}"
