@@ -196,10 +196,17 @@ FROM desired LEFT JOIN current AS target ON {same}""".strip()
     # -- Parents ---------------------------------------------------------------------------------------------------
 
     def _parents(self) -> str:
+        """The rows whose records may not exist yet, and what refers to them.
+
+        Where the target is not read, a record that an earlier run has created has the id that this run gives its row.
+        It is there, also if this run cannot create it again.
+        """
+        held = () if self._full else (each.name for each in self._own_references())
+        unknown = "".join(f" AND records._id NOT IN (SELECT _id FROM {name})" for name in held)
         return "\nUNION ALL\n".join(
             f"SELECT desired._row, records._row AS parent, {literal(lookup.name)} AS name, "
             f"{literal(lookup.policy not in {'clear', 'keep'})} AS rejects, false AS deferred\n"
-            f"FROM desired JOIN records ON records._id = {record_of(lookup)} WHERE records.is_new"
+            f"FROM desired JOIN records ON records._id = {record_of(lookup)} WHERE records.is_new{unknown}"
             for lookup in self._lookups
         )
 

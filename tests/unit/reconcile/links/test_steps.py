@@ -183,6 +183,19 @@ def test_without_reading_the_target_a_row_is_no_second_record_for_any_lookup(wor
     assert errors(workspace) == []
 
 
+def test_without_reading_the_target_a_record_of_an_earlier_run_is_no_new_parent(workspace: Workspace) -> None:
+    """It has the id that this run gives its row: a reference to it does not wait for the row, and does not fail with it."""
+    sync = linking(BY_NUMBER, strategy="upsert")
+    linked(workspace, sync, tree("", "1"), searched=[])
+    ((earlier,),) = workspace.query("SELECT CAST(_id AS VARCHAR) FROM records WHERE _row = 1")
+    assert workspace.query("SELECT _row, parent FROM parents") == [(2, 1)]
+
+    with Workspace.open() as later:
+        linked(later, sync, tree("", "1"), searched=[{**account(1), "_id": earlier, "accountid": earlier}])
+        assert column(later, "parent") == {"1": None, "2": earlier}
+        assert later.query("SELECT count(*) FROM parents") == [(0,)]
+
+
 # -- Rows that are rejected -------------------------------------------------------------------------------------------
 
 

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from shared.definitions import load_definition
-from shared.definitions.models.sources import KINDS, ParquetSource, SelfDescribing
+from shared.definitions.models.sources import ParquetSource, SelfDescribing
 from shared.errors import DefinitionError
 from shared.json_paths import steps_of
-from shared.sources.registry import open_source
 
 TEXT = """
 name: customers
@@ -32,12 +31,6 @@ def problems(source: str) -> list[tuple[str, str]]:
     except DefinitionError as error:
         return [(problem.path, problem.message) for problem in error.problems]
     return []
-
-
-def test_every_kind_has_a_reader() -> None:
-    """The registry of readers and the models name the same kinds."""
-    readers = open_source.__globals__["_KINDS"]
-    assert set(readers) == set(KINDS.values())
 
 
 @pytest.mark.parametrize(
