@@ -120,11 +120,11 @@ def _limits(limits: Iterable[Mapping[str, Any]]) -> str:
     rows = []
     for each in limits:
         planned, most = each["planned"], each["most"]
-        said = f"{planned:,} of at most {most:,}" if most is not None else f"{planned:,}; counted from 10 records on"
+        said = f"{planned:,} of at most {most:,}" if most is not None else f"{planned:,}"
         used = 0 if not planned else 100 if not most else min(100, round(100 * planned / most))
         over = most is not None and planned > most
         bar = f"<span class=meter><i style='width:{used}%'></i></span>" if most is not None else ""
-        rest = "above the limit" if over else f"{most - planned:,} more are allowed" if most is not None else ""
+        rest = "above the limit" if over else _allowed(planned, most)
         limit = f"<code>{_text(each['name'])}</code>: {_text(each['limit'])}"
         if str(each["limit"]).endswith("%"):
             limit += f" of {each['of']:,} records"
@@ -134,6 +134,13 @@ def _limits(limits: Iterable[Mapping[str, Any]]) -> str:
         ]
         rows.append([*cells, _text(rest), limit])
     return _table(("What", "Planned", "Distance", "Limit"), rows) if rows else ""
+
+
+def _allowed(planned: int, most: int | None) -> str:
+    """What a limit still allows; `most` is None where a percentage does not apply because few records are planned."""
+    return (
+        "allowed: a percentage applies from 10 records on" if most is None else f"{most - planned:,} more are allowed"
+    )
 
 
 def _changes(plan: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]:
@@ -201,7 +208,9 @@ def _value(value: Any) -> str:
             return value
         case bool():
             return "true" if value else "false"
-        case int() | float() if abs(value) >= _GROUPED_FROM:
+        case float() if abs(value) >= _GROUPED_FROM:
+            return f"{value:,.2f}" if round(value, 2) == value else f"{value:,}"
+        case int() if abs(value) >= _GROUPED_FROM:
             return f"{value:,}"
         case list():
             return ", ".join(map(_value, value))

@@ -60,6 +60,7 @@ def test_values_of_every_kind_are_shown_and_escaped() -> None:
     columns = [
         {"column": "name", "before": "<b>x</b>", "after": None},
         {"column": "size", "before": 1.5, "after": True},
+        {"column": "revenue", "before": 5400000.0, "after": 12345.678},
     ]
     changes = [
         {"action": "update", "row": 4, "id": "i", "key": {"number": "A", "site": 7}, "columns": columns},
@@ -67,7 +68,7 @@ def test_values_of_every_kind_are_shown_and_escaped() -> None:
     ]
     errors = [{"side": "source", "class": "Invalid Row", "type": "Duplicate Key", "column": "", "count": 2, "rows": [4, 9], "message": "m"}]  # fmt: skip
     text = read(plan_page(plan(sample=changes, errors=errors)))
-    for shown in ("<b>x</b>", "1.5", "true", "A, 7", "4, 9", "Duplicate Key", "empty"):
+    for shown in ("<b>x</b>", "1.5", "true", "5,400,000.00", "12,345.678", "A, 7", "4, 9", "Duplicate Key", "empty"):
         assert shown in text
 
 
@@ -108,7 +109,7 @@ def test_the_distance_to_each_limit_is_shown() -> None:
     assert "60 of at most 50" in text
     assert "above the limit" in text
     assert "<span class='broken'>60" in page
-    assert "3; counted from 10 records on" in text
+    assert "allowed: a percentage applies from 10 records on" in text
 
 
 def test_samples_of_every_kind_are_shown_and_deletes_come_first() -> None:
