@@ -118,6 +118,14 @@ def _port_is_free() -> bool:
     return True
 
 
+# A shell lets the jobs that it starts in the background ignore Ctrl-C, and so the tests and what they start.
+WITH_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "demo", "--keep"])
+"""
+
+
 @pytest.mark.timeout(600)  # it sets a whole demo up, beside other tests
 def test_a_demo_that_keeps_running_prints_the_next_commands(tmp_path: Path) -> None:
     """They work while it runs, and Ctrl-C ends it and its Dataverse."""
@@ -126,7 +134,7 @@ def test_a_demo_that_keeps_running_prints_the_next_commands(tmp_path: Path) -> N
     (tmp_path / "syncs").symlink_to(Path("syncs").resolve())
     (tmp_path / ".venv").symlink_to(Path(sys.prefix))
     with subprocess.Popen(
-        [sys.executable, "-m", "demo", "--keep"],
+        [sys.executable, "-c", WITH_CTRL_C],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         text=True,
