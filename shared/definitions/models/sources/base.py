@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, model_validator
 
 from shared.definitions.models.base import Model, Sql
 from shared.definitions.models.columns import Column
 from shared.definitions.models.notation import NullValues
 
-__all__ = ["SelfDescribing", "SourceModel"]
+__all__ = ["SelfDescribing", "SourceModel", "WithHeader"]
 
 
 class SourceModel(Model):
@@ -48,3 +50,14 @@ class SelfDescribing(SourceModel):
         """Whether the definition gives a type to each column that is read, and there is one."""
         read = [column for column in self.columns if column.stored]
         return bool(read) and all("type" in column.model_fields_set for column in read)
+
+
+class WithHeader(Model):
+    """A source with the keys `header` and `header_rows_to_ignore`: the rows to ignore replace the header."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_to_ignore_replace_the_header(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("header_rows_to_ignore") and "header" not in data:
+            return {**data, "header": False}
+        return data

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from shared.definitions.models.base import Text
 from shared.definitions.models.columns import MOST
-from shared.definitions.models.sources.base import SourceModel
+from shared.definitions.models.sources.base import SourceModel, WithHeader
 from shared.definitions.models.sources.text import Encoding
 
 __all__ = ["DelimitedSource"]
@@ -48,7 +48,7 @@ def _qualifier(text: str) -> str:
     return characters
 
 
-class DelimitedSource(SourceModel):
+class DelimitedSource(WithHeader, SourceModel):
     """CSV, TSV and their relatives: local or remote, plain, gzip or zstd."""
 
     type: Literal["delimited"] = Field(description="Delimited text files.")
@@ -70,13 +70,6 @@ class DelimitedSource(SourceModel):
         default=0, ge=0, le=MOST, description="Lines to skip at the start of every file."
     )
     footer_rows_to_ignore: int = Field(default=0, ge=0, le=MOST, description="Lines to skip at the end of each file.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rows_to_ignore_replace_the_header(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("header_rows_to_ignore") and "header" not in data:
-            return {**data, "header": False}
-        return data
 
     @model_validator(mode="after")
     def _fields_can_be_told_from_quotes(self) -> Self:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, Tag
 
 from shared.definitions.models.base import Text
 from shared.definitions.models.columns import MOST
 from shared.definitions.models.secrets import ONE_OR_MANY
-from shared.definitions.models.sources.base import SelfDescribing
+from shared.definitions.models.sources.base import SelfDescribing, WithHeader
 
 __all__ = ["MOST_COLUMNS", "MOST_ROWS", "CellRange", "ExcelSource", "letters", "read_range"]
 
@@ -77,7 +77,7 @@ Sheets = Annotated[
 ]
 
 
-class ExcelSource(SelfDescribing):
+class ExcelSource(WithHeader, SelfDescribing):
     """Workbooks: xlsx, xlsm, xls, xlsb and ods; local or remote."""
 
     type: Literal["excel"] = Field(description="Workbooks of Excel or LibreOffice.")
@@ -105,13 +105,6 @@ class ExcelSource(SelfDescribing):
         le=MOST,
         description="Rows to skip at the end of each sheet or range, counted from the last row that has a value.",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rows_to_ignore_replace_the_header(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("header_rows_to_ignore") and "header" not in data:
-            return {**data, "header": False}
-        return data
 
     @property
     def sheets(self) -> tuple[int | str, ...]:
