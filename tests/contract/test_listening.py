@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,27 +13,8 @@ from shared.definitions import SyncDefinition
 from shared.definitions.models.listener import Listener, OffsetReset, Topic
 from shared.jobs.real_time.listeners import ListeningSince
 from shared.state import StateStore
-from shared.state.azure import AzureStateStore
-from shared.state.sqlite import SqliteStateStore
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, UTC)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.azurite)])
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], StateStore]]:
-    """Opens the same store again and again, as other processes would."""
-    opened: list[StateStore] = []
-
-    def open_() -> StateStore:
-        if request.param == "sqlite":
-            opened.append(SqliteStateStore(tmp_path / "state.db"))
-        else:
-            opened.append(AzureStateStore.by_connection_string(request.getfixturevalue("storage_account")))
-        return opened[-1]
-
-    yield open_
-    for store in opened:
-        store.close()
 
 
 def listening(name: str = "customers", **listener: Any) -> SyncDefinition:
