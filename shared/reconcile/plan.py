@@ -112,11 +112,16 @@ class Limit:
         written = str(text).strip()
         return cls(amount=float(written.removesuffix("%")), is_share=written.endswith("%"))
 
-    def broken_by(self, rows: int, of: int) -> bool:
-        """Whether `rows` of `of` target rows are too many; a share counts from 10 target rows on."""
+    def most(self, of: int) -> int | None:
+        """How many of `of` target rows it allows; None for any number: a share counts from 10 target rows on."""
         if not self.is_share:
-            return rows > self.amount
-        return of >= COUNTED_FROM and rows * 100 > self.amount * of
+            return int(self.amount)
+        return int(self.amount * of // 100) if of >= COUNTED_FROM else None
+
+    def broken_by(self, rows: int, of: int) -> bool:
+        """Whether `rows` of `of` target rows are too many."""
+        most = self.most(of)
+        return most is not None and rows > most
 
     def __str__(self) -> str:
         """Render as the definition has it: `30%` or `30`."""

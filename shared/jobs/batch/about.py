@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import math
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -21,7 +20,6 @@ from shared.workspace import Workspace
 
 __all__ = ["about_plan"]
 
-_COUNTED_FROM: Final = 10  # target rows, for a limit that is a share
 _MOST_OPTIONS: Final = 1000  # of the mapped columns together
 _IGNORED: Final = """
 SELECT count(*) FILTER (_id IS NULL), count(*) FILTER (_row IS NOT NULL AND _id IS NOT NULL),
@@ -87,10 +85,7 @@ def _limits(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 def _limit(name: str, planned: int, limit: Limit, of: int) -> dict[str, Any]:
-    most: int | None = int(limit.amount)
-    if limit.is_share:
-        most = math.floor(limit.amount * of / 100) if of >= _COUNTED_FROM else None
-    return {"name": name, "planned": planned, "limit": str(limit), "most": most, "of": of}
+    return {"name": name, "planned": planned, "limit": str(limit), "most": limit.most(of), "of": of}
 
 
 def _ignored(job: BatchJob, workspace: Workspace) -> Iterator[dict[str, Any]]:
