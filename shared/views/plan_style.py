@@ -30,6 +30,7 @@ th, td { text-align: left; vertical-align: top; padding: .4rem .75rem; font-weig
   border-top: 1px solid var(--line); }
 thead th { font-size: .85rem; font-weight: 600; background: var(--soft); border-top: 0; }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
+.list td[data-name=rows] { min-width: 14rem; }
 .changes { table-layout: fixed; } .changes .k { width: 20%; } .changes .c { width: 26%; }
 .changes tbody { border-top: 2px solid var(--line); } .changes tbody th { font-weight: 600; }
 .changes td { border-top-style: dotted; } .changes tr:first-child td { border-top-style: solid; }
