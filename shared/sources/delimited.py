@@ -21,9 +21,9 @@ from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
 from shared.sources.places.row_lines import RowLine, row_lines
-from shared.sources.plain import Layout, has_strays, mapped, write_plain, writing
+from shared.sources.plain import Layout, has_strays, mapped, own_csv, write_plain, writing
 from shared.sources.records import MOST_BYTES, Dialect, Malformed, records
-from shared.sources.text_files import TextFiles, file_values
+from shared.sources.text_files import TextFiles, file_values, last_row
 from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["DelimitedFiles"]
@@ -145,22 +145,14 @@ class _Load:
             and not self.source.footer_rows_to_ignore
         )
 
-    def _last_row(self) -> int:
-        return int(
-            self.workspace.query(
-                """SELECT greatest((SELECT coalesce(max(_row), 0) FROM source_raw),
-                                   (SELECT coalesce(max(_row), 0) FROM source_errors))"""
-            )[0][0]
-        )
-
     def _fast(self, file: InputFile, header: Header, *, skip: int = 0) -> bool:
         """Load with DuckDB's reader; False when the file has something that it refuses, and nothing is loaded then."""
-        rows, before = self._reading(file, header, skip), self._last_row()
+        rows, before = self._reading(file, header, skip), last_row(self.workspace)
         with ThreadPoolExecutor(max_workers=1) as beside:
             strays = beside.submit(has_strays, file, header.line_end)
             loaded = self._inserted(file, header, rows, before)
             # With some mixtures of line ends DuckDB finds no row and reports no error.
-            if not strays.result() and loaded and self._last_row() > before:
+            if not strays.result() and loaded and last_row(self.workspace) > before:
                 self._without_blank_rows(file, header, rows, before)
                 return True
         self.workspace.execute(f"DELETE FROM source_raw WHERE _row > {before}")
@@ -222,7 +214,7 @@ class _Load:
 
     def _exact(self, file: InputFile, plain: Path, header: Header) -> None:
         """Read the records one by one; valid ones become clean text, the others become errors."""
-        folder, number, blank = self.workspace.folder, self._last_row(), 0
+        folder, number, blank = self.workspace.folder, last_row(self.workspace), 0
         good, bad = folder / f"source-{self.number}.good", folder / f"source-{self.number}.bad"
         with (
             writing(folder),
@@ -247,10 +239,6 @@ class _Load:
         self._take(bad, "source_errors", ["_row", "message"], "_row, '', 'Malformed Row', true, message")
 
     def _take(self, path: Path, table: str, names: Iterable[str], items: str) -> None:
-        fields = ", ".join(f"{literal(name)}: {literal('BIGINT' if name == '_row' else 'VARCHAR')}" for name in names)
-        self.workspace.execute(
-            f"INSERT INTO {table} SELECT {items} FROM read_csv({literal(str(path))}, auto_detect = false, "
-            f"header = false, columns = {{{fields}}}, delim = ',', quote = '\"', escape = '\"', "
-            f"new_line = '\\n', max_line_size = {_LONGEST_LINE})"
-        )
+        rows = own_csv(path, names, longest=_LONGEST_LINE)
+        self.workspace.execute(f"INSERT INTO {table} SELECT {items} FROM {rows}")
         path.unlink()

@@ -15,9 +15,9 @@ from shared.definitions.models import FixedColumn, FixedWidthSource, ShortLines
 from shared.errors import UserError
 from shared.sources.files import InputFile
 from shared.sources.kinds import refuse_other_kinds
-from shared.sources.plain import Layout, text_blocks, write_plain, writing
+from shared.sources.plain import Layout, own_csv, text_blocks, write_plain, writing
 from shared.sources.records import MOST_BYTES
-from shared.sources.text_files import TextFiles, file_values, refuse_zstd
+from shared.sources.text_files import TextFiles, file_values, last_row, refuse_zstd
 from shared.workspace import Workspace, literal
 
 __all__ = ["FixedWidthFiles"]
@@ -82,14 +82,8 @@ class _Load:
 
     def _numbered(self, lines: Path) -> str:
         """A query for the number, the line and the text of each row; blank lines are not rows."""
-        ((before,),) = self.workspace.query(
-            """SELECT greatest((SELECT coalesce(max(_row), 0) FROM source_raw),
-                               (SELECT coalesce(max(_row), 0) FROM source_errors))"""
-        )
-        read = (
-            f"read_csv({literal(str(lines))}, auto_detect = false, header = false, columns = {{'text': 'VARCHAR'}}, "
-            f"delim = ',', quote = '\"', escape = '\"', new_line = '\\n', max_line_size = {_LONGEST_LINE})"
-        )
+        before = last_row(self.workspace)
+        read = own_csv(lines, ["text"], longest=_LONGEST_LINE)
         head = self.source.header_rows_to_ignore
         return (
             f"SELECT {before} + row_number() OVER () AS _row, line, text "

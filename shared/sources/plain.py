@@ -6,7 +6,7 @@ import codecs
 import mmap
 import re
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from shared.errors import UserError
 from shared.sources.files import BLOCK, InputFile
 from shared.sources.kinds import utf_16_of
 from shared.sources.records import LineEnd
+from shared.workspace import literal
 
-__all__ = ["Layout", "has_strays", "mapped", "text_blocks", "write_plain", "writing"]
+__all__ = ["Layout", "has_strays", "mapped", "own_csv", "text_blocks", "write_plain", "writing"]
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _LINE_END_BYTES: Final = re.compile(rb"\r\n|\r|\n")
@@ -86,6 +87,21 @@ def writing(folder: Path) -> Iterator[None]:
             f"the workspace's folder {folder} cannot be written: {error.strerror or type(error).__name__}; free disk "
             "space there, or set WORKSPACE_TEMP to another folder. The source is not the cause"
         ) from error
+
+
+def own_csv(path: Path, names: Iterable[str], *, longest: int) -> str:
+    """SQL that reads a CSV file that a source has written to the workspace, with a quote doubled in quotes.
+
+    Args:
+        path: The file; its lines end with a line feed, and it has no header.
+        names: Its columns in their order: `_row` is a number, all others are texts.
+        longest: Bytes of a line at most.
+    """
+    fields = ", ".join(f"{literal(name)}: {literal('BIGINT' if name == '_row' else 'VARCHAR')}" for name in names)
+    return (
+        f"read_csv({literal(str(path))}, auto_detect = false, header = false, columns = {{{fields}}}, "
+        f"delim = ',', quote = '\"', escape = '\"', new_line = '\\n', max_line_size = {longest})"
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from shared.sources.files import InputFile, find_files
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["TextFiles", "file_values", "make_text_tables", "raw_columns", "refuse_zstd"]
+__all__ = ["TextFiles", "file_values", "last_row", "make_text_tables", "raw_columns", "refuse_zstd"]
 
 SourceT = TypeVar("SourceT", bound=DelimitedSource | FixedWidthSource | JsonSource)
 
@@ -58,6 +58,15 @@ def make_text_tables(workspace: Workspace, columns: Sequence[Column]) -> None:
     """Make `source_raw` with a column for each column that is read, and `source_errors`."""
     workspace.execute(f"CREATE TABLE source_raw ({raw_columns(columns)})")
     workspace.run(SOURCE_ERRORS)
+
+
+def last_row(workspace: Workspace) -> int:
+    """The number of the last row that was loaded or found malformed; 0 before the first."""
+    ((last,),) = workspace.query(
+        """SELECT greatest((SELECT coalesce(max(_row), 0) FROM source_raw),
+                           (SELECT coalesce(max(_row), 0) FROM source_errors))"""
+    )
+    return int(last)
 
 
 def raw_columns(columns: Sequence[Column]) -> str:

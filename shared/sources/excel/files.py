@@ -19,7 +19,7 @@ from shared.sources.excel.table import Table
 from shared.sources.excel.workbook import Workbook as Book
 from shared.sources.excel.workbook import open_workbook
 from shared.sources.files import InputFile, find_files
-from shared.sources.plain import writing
+from shared.sources.plain import own_csv, writing
 from shared.sources.text_files import file_values, raw_columns
 from shared.sources.typed import Known, described, found_name
 from shared.transform import SOURCE_ERRORS, SOURCE_PLACES
@@ -254,15 +254,11 @@ def _of(types: Mapping[str, set[type]], name: str) -> set[type]:
 def _load(workspace: Workspace, part: _Part, columns: Sequence[Column], before: int) -> None:
     stored = [column.name for column in columns if column.stored]
     named = [part.columns[found_name(name, part.columns) or name] for name in stored]
-    fields = ", ".join(["'_row': 'BIGINT'", *(f"'c{place}': 'VARCHAR'" for place in range(part.width))])
     values = "".join(f", c{place}" if place < part.width else ", NULL" for place, _ in named)
     told = file_values(columns, part.file)
     if part.last:
-        workspace.execute(
-            f"INSERT INTO source_raw SELECT {before} + _row{values}{told} FROM read_csv({literal(str(part.path))}, "
-            f"auto_detect = false, header = false, columns = {{{fields}}}, delim = ',', quote = '\"', escape = '\"', "
-            f"new_line = '\\n', max_line_size = {_LONGEST_LINE})"
-        )
+        rows = own_csv(part.path, ["_row", *(f"c{place}" for place in range(part.width))], longest=_LONGEST_LINE)
+        workspace.execute(f"INSERT INTO source_raw SELECT {before} + _row{values}{told} FROM {rows}")
     letters = [letter for _, letter in named]
     workspace.execute(
         f"INSERT INTO source_places VALUES ({before + 1}, {before + part.last}, {part.offset - before}, "

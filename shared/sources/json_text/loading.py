@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from shared.json_paths import finder
 from shared.sources.json_text.records import BadRecord, text_of
-from shared.sources.plain import writing
-from shared.workspace import Workspace, literal
+from shared.sources.plain import own_csv, writing
+from shared.workspace import Workspace
 
 __all__ = ["RecordRows", "Value", "value_of"]
 
@@ -84,12 +84,8 @@ class RecordRows:
     def _take_in(self, file: Path, table: str, names: Iterable[str], items: str) -> None:
         if not file.exists():
             return
-        fields = ", ".join(f"{literal(name)}: {literal('BIGINT' if name == '_row' else 'VARCHAR')}" for name in names)
-        self._workspace.execute(
-            f"INSERT INTO {table} SELECT {items} FROM read_csv({literal(str(file))}, auto_detect = false, "
-            f"header = false, columns = {{{fields}}}, delim = ',', quote = '\"', escape = '\"', "
-            f"new_line = '\\n', max_line_size = {_LONGEST_LINE})"
-        )
+        rows = own_csv(file, names, longest=_LONGEST_LINE)
+        self._workspace.execute(f"INSERT INTO {table} SELECT {items} FROM {rows}")
         file.unlink()
 
 

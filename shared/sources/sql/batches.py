@@ -21,9 +21,9 @@ import duckdb
 
 from shared.definitions.models import ColumnType, TypedColumn
 from shared.errors import UserError
-from shared.sources.plain import writing
+from shared.sources.plain import own_csv, writing
 from shared.transform import SOURCE_ERRORS
-from shared.workspace import Workspace, literal, quoted
+from shared.workspace import Workspace, quoted
 
 __all__ = ["Batches"]
 
@@ -116,14 +116,9 @@ class Batches:
 
 
 def _loading(path: Path, columns: Sequence[TypedColumn]) -> str:
-    fields = {"_row": "BIGINT", **{f"c{place}": "VARCHAR" for place in range(len(columns))}}
-    described = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in fields.items())
-    values = ", ".join(_value(f"c{place}", column) for place, column in enumerate(columns))
-    return (
-        f"INSERT INTO source_raw SELECT _row, {values} FROM read_csv({literal(str(path))}, auto_detect = false, "
-        f"header = false, columns = {{{described}}}, delim = ',', quote = '\"', escape = '\"', new_line = '\\n', "
-        f"max_line_size = {2 * _MOST})"
-    )
+    names = [f"c{place}" for place in range(len(columns))]
+    values = ", ".join(map(_value, names, columns))
+    return f"INSERT INTO source_raw SELECT _row, {values} FROM {own_csv(path, ['_row', *names], longest=2 * _MOST)}"
 
 
 def _value(name: str, column: TypedColumn) -> str:
