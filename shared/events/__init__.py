@@ -1,7 +1,7 @@
 """Real time: from a hub's messages to events, and from many events of a record to the changes they add up to."""
 
 from shared.events.agenda import Agenda
-from shared.events.bodies import parse
+from shared.events.bodies import moment, parse
 from shared.events.decoding import Decoded, Read, decode, read
 from shared.events.extraction import Fields, Reader, carried_definition, fields_of
 from shared.events.folding import Folded, FoldRules, NetChange, fold, unfold
@@ -44,6 +44,7 @@ __all__ = [
     "decode",
     "fields_of",
     "fold",
+    "moment",
     "named",
     "parse",
     "read",

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import IO, Any, Final
 
 from shared.errors import UserError
-from shared.events import Message, named
+from shared.events import Message, moment, named
 from shared.events.avro import AvroError, Container, Schema, records
 
 __all__ = ["Stream", "captured", "stream_in"]
@@ -107,10 +107,7 @@ def _message(event: Mapping[str, Any], stream: Stream) -> Message:
 def _moment(text: str) -> datetime | None:
     with suppress(ValueError):
         return datetime.strptime(text, _ENQUEUED).replace(tzinfo=UTC)
-    with suppress(ValueError):
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    return None
+    return moment(text)
 
 
 def _plain(value: Any) -> Any:
