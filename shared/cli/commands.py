@@ -32,10 +32,11 @@ from shared.cli.frame import (
 )
 from shared.cli.screen.output import write_file, write_files
 from shared.cli.screen.progress import Bars
-from shared.cli.screen.run_tables import SHORT_ID, error_report, next_lines, whole_run, written_lines
+from shared.cli.screen.run_tables import error_report, next_lines, whole_run, written_lines
 from shared.cli.screen.tables import error_table, planned, run_table, sample_table, summary
 from shared.cli.stopping import Stopping
 from shared.errors import UserError
+from shared.run_ids import SHORT_ID
 from shared.views.listeners import listener_warnings
 from shared.views.next_steps import command_line
 from shared.views.plan_files import PlanFile

@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from shared.run_ids import SHORT_ID
 from shared.state import RunRecord, RunState
 from shared.views.runs import LOST
 
 __all__ = ["command_line", "next_steps"]
 
 PROGRAM: Final = "dynamics-sync"
-SHORT_ID: Final = 10  # characters of a run's id that are enough to name it
 _BY_THE_APP: Final = frozenset({"timer", "job"})
 
 

@@ -137,7 +137,7 @@ def _limits(limits: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _allowed(planned: int, most: int | None) -> str:
-    """What a limit still allows; `most` is None where a percentage does not apply because few records are planned."""
+    """What a limit still allows; `most` is None where a percentage does not apply because the table has few records."""
     return (
         "allowed: a percentage applies from 10 records on" if most is None else f"{most - planned:,} more are allowed"
     )

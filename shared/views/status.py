@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.counted import counted
+from shared.run_ids import SHORT_ID
 from shared.state import RunRecord, RunState, StateStore
-from shared.views.next_steps import SHORT_ID, command_line
+from shared.views.next_steps import command_line
 from shared.views.runs import LOST, as_seen, changes_made
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the definitions to load

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from shared.counted import counted
 from shared.views.dead_letters import UNCLAIMED, body_text, short_id
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the state store to load
@@ -44,8 +45,7 @@ def whole_letter(letter: DeadLetter) -> list[RenderableType]:
         ("Key", str(letter.system.get("key") or "")),
         ("Place", f"partition {letter.partition}, sequence number {letter.sequence}, {letter.offset}".rstrip(", ")),
         ("Enqueued", f"{letter.enqueued:%Y-%m-%d %H:%M:%S} UTC" if letter.enqueued else ""),
-        ("Kept", f"{letter.kept:%Y-%m-%d %H:%M:%S} UTC, {letter.tries} tries" if letter.tries != 1 else ""),
-        ("Kept", f"{letter.kept:%Y-%m-%d %H:%M:%S} UTC, 1 try" if letter.tries == 1 else ""),
+        ("Kept", f"{letter.kept:%Y-%m-%d %H:%M:%S} UTC, {counted(letter.tries, 'try', 'tries')}"),
         ("Properties", json.dumps(dict(letter.properties), ensure_ascii=False) if letter.properties else ""),
     ]
     table = Table.grid(padding=(0, 2, 0, 0))

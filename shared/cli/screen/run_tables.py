@@ -9,13 +9,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.screen.tables import SHORT_ID, STYLES, error_table
+from shared.cli.screen.tables import STYLES, error_table
 from shared.views.run_reports import RunReport, count_lines, started_by
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the state store to load
     from shared.state import RunRecord
 
-__all__ = ["SHORT_ID", "error_report", "next_lines", "whole_run", "written_lines"]
+__all__ = ["error_report", "next_lines", "whole_run", "written_lines"]
 
 MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.counted import counted
+from shared.run_ids import SHORT_ID
 from shared.views.changes import ChangeLine, change_lines, shown_counts
 from shared.views.errors import first_rows
 from shared.views.runs import LOST, changes_made
@@ -28,7 +29,6 @@ SHOWN_CHARACTERS = 60
 MESSAGE_CHARACTERS = 200
 LONGEST_NAME = 32  # characters of a column's name that are kept on one line
 NOT_A_YEAR = 10_000  # a whole number below it may be one, which has no separator
-SHORT_ID = 10  # enough to name a run; `errors` takes the beginning of an id
 STYLES = {
     "Queued": "cyan",
     "Running": "cyan",

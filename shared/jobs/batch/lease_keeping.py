@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.errors import SyncError, UserError
+from shared.run_ids import SHORT_ID
 from shared.state import Lease, StateStore
 from shared.state.machine import since_boot
 
@@ -17,7 +18,6 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
 RENEW_EVERY = 15.0
-SHORT_ID = 10  # characters that are enough to name a run; commands take the beginning of an id
 
 
 class LeaseTaken(UserError):  # noqa: N818 - the name says what happened

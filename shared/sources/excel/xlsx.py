@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from shared.definitions.models.sources.excel import column_number
 from shared.sources.excel.archive import Archive, damaged, walk
 from shared.sources.excel.survey import MOST_CELLS, Survey
 
@@ -105,15 +106,7 @@ def _quickly(blocks: Iterable[bytes]) -> Survey | None:
 
 
 def _width(columns: Iterable[bytes]) -> int:
-    return max((_number(each.decode()) for each in columns), default=-1) + 1
-
-
-def _number(text: str) -> int:
-    """The place of a column, from 0."""
-    number = 0
-    for letter in text.upper():
-        number = 26 * number + ord(letter) - 64
-    return number - 1
+    return max((column_number(each.decode()) for each in columns), default=0)
 
 
 def _exactly(blocks: Iterator[bytes], name: str) -> Survey:
@@ -139,7 +132,7 @@ class _Cells:
             case "c":
                 row = self._row
                 if found := _REFERENCE.fullmatch(about.get("r", "")):
-                    self._column, row = _number(found[1]), int(found[2]) - 1
+                    self._column, row = column_number(found[1]) - 1, int(found[2]) - 1
                 self._at = row, self._column
                 self._type = about.get("t", "")
                 self._formula = self._value = False

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+from shared.definitions.models.sources.text import codec_name
 from shared.errors import UserError
 from shared.http.transport import Response
 from shared.redaction import cleaned
@@ -86,9 +87,8 @@ def text_of_answer(answer: Response, file: Path, place: str) -> Generator[str, N
 
 def _decoder(named: str, place: str) -> codecs.IncrementalDecoder:
     try:
-        " ".encode(named)  # some codecs are not for text (base64, rot13), which is known only here
-        name = codecs.lookup(named).name
-    except (LookupError, ValueError):
+        name = codec_name(named)
+    except ValueError:
         raise UserError(f"{place} answered with an unknown charset in its header Content-Type") from None
     return codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
 

@@ -13,7 +13,7 @@ from shared.definitions.models.columns import MOST
 from shared.definitions.models.secrets import ONE_OR_MANY
 from shared.definitions.models.sources.base import SelfDescribing, WithHeader
 
-__all__ = ["MOST_COLUMNS", "MOST_ROWS", "CellRange", "ExcelSource", "letters", "read_range"]
+__all__ = ["MOST_COLUMNS", "MOST_ROWS", "CellRange", "ExcelSource", "column_number", "letters", "read_range"]
 
 # "Excel specifications and limits", Microsoft Support.
 MOST_ROWS: Final = 1_048_576
@@ -41,7 +41,8 @@ def letters(column: int) -> str:
     return text
 
 
-def _column(text: str) -> int:
+def column_number(text: str) -> int:
+    """The number of a column by its letters: A is 1, AA is 27."""
     number = 0
     for letter in text.upper():
         number = 26 * number + ord(letter) - ord("A") + 1
@@ -57,7 +58,10 @@ def read_range(text: str) -> CellRange:
     if not (found := _RANGE.fullmatch(text.strip())):
         raise ValueError("a range is written as B3:F200, B3:F (to the last row) or B:F")
     area = CellRange(
-        left=_column(found[1]), top=int(found[2] or 1), right=_column(found[3]), bottom=int(found[4] or MOST_ROWS)
+        left=column_number(found[1]),
+        top=int(found[2] or 1),
+        right=column_number(found[3]),
+        bottom=int(found[4] or MOST_ROWS),
     )
     if not (1 <= area.top <= area.bottom <= MOST_ROWS and area.left <= area.right <= MOST_COLUMNS):
         raise ValueError(f"a range goes from its first to its last cell, within A1:XFD{MOST_ROWS}")
