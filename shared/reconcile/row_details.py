@@ -10,7 +10,7 @@ from shared.definitions.models import Column, SyncDefinition
 from shared.visible import ABOUT_VALUES, MOST_OF_A_VALUE
 from shared.workspace import NewTable, literal, quoted
 
-__all__ = ["PLAIN", "SOURCE_LINES", "WRONG_ROWS", "RowDetails"]
+__all__ = ["PLAIN", "SOURCE_LINES", "RowDetails"]
 
 _MOST_SHOWN: Final = 100  # characters of a key's part or of a value
 
@@ -106,8 +106,6 @@ GROUP BY _row ORDER BY _row""".strip(),
 
 SOURCE_LINES: Final = NewTable(name="source_lines", columns="(_row BIGINT, line BIGINT, file VARCHAR)")
 """The lines on which rows begin; `file` is null where the source is one file."""
-WRONG_ROWS: Final = "SELECT DISTINCT _row FROM source_errors ORDER BY _row LIMIT 10000"
-"""SQL for the rows whose lines are looked for."""
 PLAIN: Final = RowDetails()
 """Neither keys nor values."""
 
