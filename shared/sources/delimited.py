@@ -16,9 +16,8 @@ import duckdb
 
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
-from shared.remote import is_remote
 from shared.sources.context import SourceContext
-from shared.sources.files import InputFile, find_files
+from shared.sources.files import InputFile
 from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
@@ -34,7 +33,6 @@ log = logging.getLogger(__name__)
 
 # Each of the up to 10,000 fields is in quotes there, and its own quotes are doubled.
 _LONGEST_LINE: Final = 2 * MOST_BYTES + (1 << 16)
-_MOST_LOOKED_AT: Final = 10  # files, before a run
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
 
 
@@ -45,21 +43,18 @@ class DelimitedFiles(TextFiles[DelimitedSource]):
         super().__init__(source, context)
         self._loaded: list[LoadedFile] = []
 
-    def first_lines(self) -> None:
-        """Look at the first lines of the files that are on this machine; a file that is not there is no mistake.
+    def first_lines(self) -> tuple[str, ...]:
+        """Look at the header of the files that are on this machine; there are no warnings.
 
         Raises:
             UserError: A file is of another kind, not in its encoding, or has not the columns that the definition names.
         """
-        try:
-            files = () if is_remote(self._path) else find_files(self._path)
-        except UserError:
-            return
         dialect = Dialect(delimiter=self._source.delimiter, quote=self._source.text_qualifier)
-        for file in files[:_MOST_LOOKED_AT]:
+        for file in self._first_files():
             if file.compression != "zstd":  # only DuckDB's reader can decompress it
                 refuse_other_kinds(file, self._source.encoding)
                 read_header(file, self._source, dialect)
+        return ()
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` from all files; row numbers continue from one file to the next.

@@ -65,8 +65,8 @@ class Source(Protocol):
 class ChecksFirstLines(Protocol):
     """A source whose files show mistakes in their first lines, before a run."""
 
-    def first_lines(self) -> None:
-        """Look at the first lines of each local file.
+    def first_lines(self) -> tuple[str, ...]:
+        """Look at the first lines of each local file; returns warnings about what may be a mistake.
 
         Raises:
             UserError: They do not fit the definition.
