@@ -99,7 +99,8 @@ def plan(
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the plan as an HTML page.")] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=0, max=MOST_SHOWN, help="Number of changes to show for each action.")
+        int,
+        typer.Option("--limit", min=0, max=MOST_SHOWN, metavar="N", help="Number of changes to show for each action."),
     ] = 5,
     detailed_exit_code: Annotated[
         bool, typer.Option("--detailed-exit-code", metavar=FLAG, help="Exit with code 4 when there are changes.")
@@ -165,7 +166,7 @@ def run(
     with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):
         options = replace(options, cancelled=stopping.cancelled)
         done = app.run(name, overrides, options, keep=keep_workspace, progress=stopping)
-    tables = [error_table(done.errors)] if done.errors else []
+    tables: list[RenderableType] = [Text(), error_table(done.errors)] if done.errors else []
     hint = [command_line("errors", done.run_id[:SHORT_ID], options=("--csv", "DIR"))] if done.errors else []
     if done.exit_code == EXIT_STOPPED:
         hint.append(command_line("run", name, repeated))
@@ -195,7 +196,7 @@ def runs(
         str | None,
         typer.Argument(metavar="[NAME]", help="Only this sync; or the id of a run, or `last`: all about it."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, help="Runs to show.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, metavar="N", help="Runs to show.")] = 20,
     as_json: AsJson = False,
 ) -> int:
     """Show the execution log, newest first, or one run whole."""
@@ -270,7 +271,8 @@ def _place(step: Step) -> str:
 
 def _plan_tables(report: PlanReport, value: Mapping[str, Any]) -> list[RenderableType]:
     tables: list[RenderableType] = [sample_table(value["sample"])] if value["sample"] else []
-    return [*tables, error_table(report.errors)] if report.errors else tables
+    tables += [error_table(report.errors)] if report.errors else []
+    return [Text(), *tables] if tables else []
 
 
 def _after_plan(report: PlanReport, out: Path | None, overrides: Mapping[str, str]) -> list[RenderableType]:

@@ -136,7 +136,7 @@ def planned(report: PlanReport) -> Text:
         *map(_noted, report.notes),
         "-" * 47,
         f" Total elapsed time         : {_clock(report.elapsed_seconds)}",
-        f" Checksum                   : {report.plan.checksum}",
+        f" Checksum: {report.plan.checksum}",
     ]
     return _lines(lines, style="yellow" if report.plan.violations() else "green")
 
