@@ -284,7 +284,8 @@ def _after_plan(report: PlanReport, out: Path | None, overrides: Mapping[str, st
         todo = "Next: check the changes. If they are correct, change sync_behaviour.safety in the definition."
         return [*(Text(line, style="yellow") for line in violations), Text(todo)]
     if not report.plan.counts.changes:
-        return [Text("No changes: the target equals the source.")]
+        whole = not report.errors and not report.plan.counts.ignored
+        return [Text("No changes: the target equals the source." if whole else "No changes to write.")]
     # The saved plan has the parameters.
     step = (
         command_line("run", report.sync, options=("--plan", str(out)))

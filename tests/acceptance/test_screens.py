@@ -100,15 +100,16 @@ def _typed(title: str, command: tuple[str, ...]) -> str:
 MASKS = (
     (r"\x1b\[[0-9;?]*[a-zA-Z]", ""),
     (r"\b[0-9a-f]{32}\b", "0123456789abcdef0123456789abcdef"),
-    (r"\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,10}\b", lambda found: "0123456789"[: len(found[0])]),
+    (r"\b[0-9a-f]{8,10}\b", lambda found: "0123456789"[: len(found[0])]),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-31 10:00:00"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d", "2026-01-31 10:00"),
     (r"\b[0-9a-f]{64}\b", 64 * "0"),
     (r"(?<=after )[\d.]+(?= s)", "1.0"),
     (r"(?<=00:00:)[\d.]+", "01.000"),
-    (r"(?<=usage : )[\d.]+", "100.0"),
-    (r" *[\d.]+(?=  (Succeeded|Completed))", lambda found: "1.0".rjust(len(found[0]))),
-    (r"\d+ s ago", lambda found: "0 s ago".ljust(len(found[0]))),
+    (r"(?<=usage : )[\d.,]+", "100.0"),
+    (r"(?<=Requests sent              : ).*", "14; 2 wrote, 0 were throttled"),
+    (r" *[\d.,]+(?=  (Succeeded|Completed))", lambda found: "1.0".rjust(len(found[0]))),
+    (r"\d+ (s|min) ago", lambda found: "0 s ago".ljust(len(found[0]))),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:50000"),
 )
 

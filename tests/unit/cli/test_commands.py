@@ -321,9 +321,12 @@ def test_an_error_that_ended_a_run_is_followed_by_the_next_step(typed: Type, fak
 
 
 def test_a_plan_without_changes_is_one_sentence(typed: Type, fake: FakeApp) -> None:
-    """Zeros are not the answer."""
+    """Zeros are not the answer; with rows in error it is not said that both sides are equal."""
     fake.report = planned(changes=False)
     assert "No changes: the target equals the source" in typed("plan", "customers").out
+    fake.report = replace(fake.report, errors=(REJECTED,))
+    said = typed("plan", "customers").out
+    assert ("No changes to write." in said, "equals" in said) == (True, False)
 
 
 def test_a_saved_plan_is_applied_with_the_values_it_was_made_with_and_its_checksum(
