@@ -37,23 +37,34 @@ class SourceCheck:
     completed: Callable[[SyncDefinition, _Values], SyncDefinition]
     offline: bool
 
-    def found(self, definition: SyncDefinition, absent: _Values) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
-        """The problems of a definition, and warnings about what may be one.
+    def problems(self, definition: SyncDefinition, absent: _Values) -> tuple[Problem, ...]:
+        """What does not fit the source.
 
         Args:
             definition: Has no mistake in itself.
             absent: The parameters whose value only a run has, each with an empty text.
         """
-        if absent.keys() & names_in(getattr(definition.source, "path", "")):
-            return (), ()  # only a run knows the files
         try:
             values = self.parameters(definition, absent)
-            problems, warnings = first_lines(open_source(definition.source, self.wiring.source_context(values)))
+            problems = self._first_lines(definition, absent)[0]
             if problems or not self._knows_columns(definition, values, absent):
-                return problems, warnings
-        except UserError:  # of a parameter; the check of the metadata reports it
-            return (), ()
-        return self._compared(definition, values), warnings
+                return problems
+        except (UserError, OSError):  # of a parameter, which the check of the metadata reports; or a file went away
+            return ()
+        return self._compared(definition, values)
+
+    def warnings(self, definition: SyncDefinition, absent: _Values) -> tuple[str, ...]:
+        """What may not fit the source; the arguments are those of `problems`."""
+        try:
+            return self._first_lines(definition, absent)[1]
+        except UserError:
+            return ()
+
+    def _first_lines(self, definition: SyncDefinition, absent: _Values) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
+        if absent.keys() & names_in(getattr(definition.source, "path", "")):
+            return (), ()  # only a run knows the files
+        values = self.parameters(definition, absent)
+        return first_lines(open_source(definition.source, self.wiring.source_context(values)))
 
     def _knows_columns(self, definition: SyncDefinition, values: _Values, absent: _Values) -> bool:
         """Whether the source knows its columns, can be asked for them here, and is not asked for them anyway.

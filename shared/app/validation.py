@@ -65,13 +65,15 @@ class Validation:
             f"{loaded.name}: {warning}"
             for loaded in self.wiring.repository.loaded()
             if loaded.definition is not None and (not names or loaded.name in names)
-            for warning in self._of_source(loaded.definition, offline=True)[1]
+            for warning in self._source_check(offline=True).warnings(
+                loaded.definition, _without_value(loaded.definition)
+            )
         )
 
     def _of(self, definition: SyncDefinition, *, offline: bool) -> Sequence[Problem]:
         from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
 
-        found = [*self._of_source(definition, offline=offline)[0]]
+        found = [*self._source_check(offline=offline).problems(definition, _without_value(definition))]
         found += self.wiring.repository.default_problems(definition) or (
             _of_expressions(definition) if offline else (*self._of_metadata(definition), *self._of_schema(definition))
         )
@@ -109,10 +111,8 @@ class Validation:
             path = error.path if isinstance(error, AbortRun) and error.path else place
             return (*_of_expressions(definition), Problem(message=error.message, path=path))
 
-    def _of_source(self, definition: SyncDefinition, *, offline: bool) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
-        """The problems that the source shows, and warnings."""
-        check = SourceCheck(wiring=self.wiring, parameters=self.parameters, completed=self.completed, offline=offline)
-        return check.found(definition, _without_value(definition))
+    def _source_check(self, *, offline: bool) -> SourceCheck:
+        return SourceCheck(wiring=self.wiring, parameters=self.parameters, completed=self.completed, offline=offline)
 
     def _of_hosts(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         """Hosts of the source that a run would refuse."""
