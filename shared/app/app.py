@@ -40,6 +40,7 @@ from shared.jobs import (
 from shared.jobs.batch.disk_need import expected_disk
 from shared.jobs.batch.watermarking import set_by_person
 from shared.redaction import register_secret
+from shared.scripts import ScriptEngine
 from shared.settings import Settings, environment, reach_directly
 from shared.sources import Source, completed, open_source
 from shared.sources.watermarks.marks import Mark
@@ -320,7 +321,11 @@ class App:
             use.watch(workspace.folder)
             return workspace
 
-        with closing(self.dataverse(definition, values)) as dataverse, self.room.used_by(definition.name) as use:
+        with (
+            closing(self.dataverse(definition, values)) as dataverse,
+            closing(ScriptEngine()) as scripts,
+            self.room.used_by(definition.name) as use,
+        ):
             yield Tools(
                 dataverse=dataverse,
                 source=source,
@@ -328,6 +333,7 @@ class App:
                 open_workspace=open_workspace,
                 disk=use,
                 progress=progress or NoProgress(),
+                scripts=scripts,
             )
 
     @contextmanager

@@ -10,6 +10,7 @@ from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SelfDescribing, SyncDefinition, names_in, names_used
 from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserError
+from shared.jobs.scripting import script_problems
 from shared.jobs.validation import online_problems
 from shared.sources import delivery_problems, open_source
 from shared.transform import check_expressions
@@ -66,7 +67,7 @@ class Validation:
         found += self.wiring.repository.default_problems(definition) or (
             _of_expressions(definition) if offline else (*self._of_metadata(definition), *self._of_schema(definition))
         )
-        return [*found, *listener_problems(definition), *self._of_hosts(definition)]
+        return [*found, *script_problems(definition), *listener_problems(definition), *self._of_hosts(definition)]
 
     def _of_schema(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         """Whether the schema of Avro events can be read."""

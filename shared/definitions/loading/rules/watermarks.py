@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.rules.calculated import is_calculated
 from shared.definitions.loading.wording import close_to
 from shared.definitions.models.sources import KINDS, SourceModel, WatermarkedSource
 
@@ -39,7 +40,7 @@ def _column(source: _Raw, name: object) -> Iterator[PathProblem]:
     """The column is one that is read; without columns, only the source knows."""
     columns = source.get("columns")
     named = [each for each in columns if isinstance(each, dict)] if isinstance(columns, list) else []
-    read = [each for each in named if each.get("formula") is None and not each.get("cases")]
+    read = [each for each in named if not is_calculated(each)]
     names = [str(each[key]) for each in read for key in ("name", "alias") if each.get(key) is not None]
     if isinstance(name, str) and names and name not in names:
         message = f"no column that is read has this name; {close_to(name, names)}"
