@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,7 @@ from shared.cli.stopping import Stopping
 from shared.errors import UserError
 from shared.run_ids import SHORT_ID
 from shared.views.listeners import listener_warnings
+from shared.views.next_runs import local_time, next_run, quiet_warnings
 from shared.views.next_steps import command_line
 from shared.views.plan_files import PlanFile
 from shared.views.plan_page import plan_page
@@ -45,6 +47,7 @@ from shared.views.run_reports import RunReport
 from shared.views.runs import error_files, latest_runs, run_json, run_named, runs_named
 
 if TYPE_CHECKING:
+    from shared.app import App
     from shared.jobs import PlanReport
     from shared.workspace import Step
 
@@ -77,7 +80,8 @@ def validate(
             f"there is no definition in {app.settings.sync_definitions}: a definition is a file that ends in .yaml; "
             f"`dynamics-sync init` makes a folder with a first one"
         )
-    warnings = listener_warnings(loaded.definition for loaded in app.definitions() if loaded.definition)
+    definitions = [loaded.definition for loaded in app.definitions() if loaded.definition]
+    warnings = (*listener_warnings(definitions), *quiet_warnings(definitions))
     found = {"problems": [asdict(problem) for problem in problems], "warnings": list(warnings)}
     output.result(
         {"valid": not problems, "definitions": list(checked), **found},
@@ -206,9 +210,26 @@ def runs(
             output.result(report.to_json(), *whole_run(report))
             return 0
         app.definition(name)
-    said = run_table(records) if records else Text("No runs yet.")
-    output.result({"runs": [run_json(record) for record in records]}, said)
+    said: list[RenderableType] = [run_table(records) if records else Text("No runs yet.")]
+    value: dict[str, Any] = {"runs": [run_json(record) for record in records]}
+    if name is not None:
+        following = _next_run(app, name)
+        value["next_run"] = following.isoformat() if following else None
+        said += [Text(f"Next run: {local_time(following)}")] if following else []
+    output.result(value, *said)
     return 0
+
+
+def _next_run(app: App, name: str) -> datetime | None:
+    """When the timer starts a sync next; None for one without a schedule or without a definition that can be used."""
+    from shared.jobs.batch.attempts import last_run  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
+    definition = next((each.definition for each in app.definitions() if each.name == name), None)
+    if definition is None:
+        return None
+    now = datetime.now(UTC)
+    last = last_run(app.state, name, now)
+    return next_run(definition.timetable, last.started if last else None, now)
 
 
 @program.command()
