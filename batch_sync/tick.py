@@ -17,7 +17,7 @@ from batch_sync.starting import Start, Work
 from shared.app import App, current
 from shared.definitions import Timetable
 from shared.errors import SyncError
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, last_run, last_run_settled, not_before
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, last_run, last_runs_settled, not_before
 from shared.jobs.batch.schedule import Scheduled, due, overdue_seconds
 from shared.settings import environment, function_time_limit
 from shared.state import JobRequest, RunRecord
@@ -115,13 +115,13 @@ class Tick:
     def agenda(self) -> Agenda:
         """What to run. What was requested comes first, because a person waits for it."""
         definitions = self._app.runnable()
-        last = {each.name: last_run_settled(self._app.state, each.name, self._now) for each in definitions}
+        last = last_runs_settled(self._app.state, [each.name for each in definitions], self._now)
         work: dict[str, list[Work]] = {}
         for request in self._app.state.job_requests():
             if not self._is_held_back(request, last.get(request.sync)):
                 work.setdefault(request.sync, []).append(Work(sync=request.sync, request=request))
         clocks = {each.name: each.timetable for each in definitions if each.timetable}
-        scheduled = [self._scheduled(name, schedule, last[name]) for name, schedule in clocks.items()]
+        scheduled = [self._scheduled(name, schedule, last.get(name)) for name, schedule in clocks.items()]
         record_tick({each.name: late for each in scheduled if (late := overdue_seconds(each, self._now))})
         for name in due(scheduled, self._now):
             work.setdefault(name, [Work(sync=name, schedule=clocks[name])])

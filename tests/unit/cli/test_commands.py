@@ -119,6 +119,9 @@ class FakeState:
     def runs(self, sync: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
         return tuple(run for run in self.records if sync in (None, run.sync))[:limit]
 
+    def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
+        return tuple(run for run in self.records if run.run_id.startswith(text))[:limit]
+
     def run(self, run_id: str) -> RunRecord | None:
         return next((run for run in self.records if run.run_id == run_id), None)
 
