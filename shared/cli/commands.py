@@ -14,6 +14,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from shared.cli import frame
+from shared.cli.all_syncs import one_or_all, plan_all, run_all
 from shared.cli.failed_runs import noting_next_steps
 from shared.cli.frame import (
     EXIT_CHANGES,
@@ -57,6 +58,10 @@ Keep = Annotated[
     Path | None, typer.Option("--keep-workspace", metavar="FILE", help="Keep the run's DuckDB database in this file.")
 ]
 CsvFolder = Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="Write the error files into this folder.")]
+OneSync = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a sync definition.")]
+Every = Annotated[
+    bool, typer.Option("--all", metavar=FLAG, help="Every enabled sync, in the order in which lookups refer to them.")
+]
 Values = Annotated[bool, typer.Option("--values", metavar=FLAG, help="Show the values of fields in error.")]
 
 
@@ -95,7 +100,8 @@ def validate(
 @program.command()
 def plan(
     context: typer.Context,
-    name: Name,
+    name: OneSync = None,
+    every: Every = False,
     parameters: Given = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Save the plan to this file, for `run --plan`.")
@@ -115,12 +121,15 @@ def plan(
     """Compare without writing: print counts, and examples of changes before → after."""
     from shared.jobs import PlanOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
+    one = one_or_all(name, every, out=out, html=html, keep_workspace=keep_workspace, csv=csv)
     output, app = output_of(context, as_json), frame.opened()
     overrides = given(parameters)
-    parameter_values = app.parameters(app.definition(name), overrides)
     shown = PlanOptions(sample=limit, values=values, files=csv is not None)
+    if one is None:
+        return plan_all(app, output, overrides, shown, detailed=detailed_exit_code)
+    parameter_values = app.parameters(app.definition(one), overrides)
     with Bars(output.err) as bars:
-        report = app.plan(name, parameter_values, shown, keep=keep_workspace, progress=bars)
+        report = app.plan(one, parameter_values, shown, keep=keep_workspace, progress=bars)
     value = report.to_json()
     if out:
         write_file(out, PlanFile.of(value, parameter_values, overrides).to_text())
@@ -144,7 +153,8 @@ def plan(
 @program.command()
 def run(
     context: typer.Context,
-    name: Name,
+    name: OneSync = None,
+    every: Every = False,
     parameters: Given = None,
     force: Force = False,
     plan_file: Annotated[
@@ -155,11 +165,14 @@ def run(
     values: Values = False,
     as_json: AsJson = False,
 ) -> int:
-    """Run one sync."""
+    """Run one sync, or every enabled one."""
     from shared.jobs import ApprovedPlan, RunOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
+    one = one_or_all(name, every, plan=plan_file, keep_workspace=keep_workspace)
     output, typed = output_of(context, as_json), given(parameters)
-    saved = PlanFile.read(plan_file, sync=name) if plan_file else None
+    if one is None:
+        return run_all(frame.opened(), output, typed, RunOptions(force=force, values=values))
+    saved = PlanFile.read(plan_file, sync=one) if plan_file else None
     approved = ApprovedPlan(checksum=saved.checksum, id=saved.id, watermark=saved.watermark) if saved else None
     repeated = {**(saved.given_values() if saved else {}), **typed}
     options = RunOptions(force=force, approved=approved, given=repeated, values=values)
@@ -167,11 +180,11 @@ def run(
     app = frame.opened()
     with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):
         options = replace(options, cancelled=stopping.cancelled)
-        done = app.run(name, overrides, options, keep=keep_workspace, progress=stopping)
+        done = app.run(one, overrides, options, keep=keep_workspace, progress=stopping)
     tables = [error_table(done.errors)] if done.errors else []
     hint = [command_line("errors", done.run_id[:SHORT_ID], options=("--csv", "DIR"))] if done.errors else []
     if done.exit_code == EXIT_STOPPED:
-        hint.append(command_line("run", name, repeated))
+        hint.append(command_line("run", one, repeated))
     output.result(done.to_json(), summary(done), *tables, *next_lines(hint))
     return done.exit_code
 

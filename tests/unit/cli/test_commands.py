@@ -484,7 +484,7 @@ def test_an_unexpected_error_is_one_message_and_a_file(typed: Type, fake: FakeAp
     ("arguments", "said"),
     [
         (("plam", "customers"), "plam"),
-        (("plan",), "NAME"),
+        (("plan",), "write the name of a sync, or --all"),
         (("plan", "customers", "--nope"), "--nope"),
         (("plan", "customers", "-p", "region"), "write -p NAME=VALUE"),
         (("plan", "customers", "--limit", "many"), "--limit"),
