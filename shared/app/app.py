@@ -138,7 +138,7 @@ class App:
         progress: Progress | None = None,
     ) -> PlanReport:
         """Do everything but the writing; see `shared.jobs.plan_batch` for what it raises."""
-        definition, values = self._joined(name, parameters)
+        definition, values = self.joined(name, parameters)
         job = BatchJob(definition=definition, parameters=values)
         with self._located(definition), self._tools(definition, values, keep, progress) as tools:
             return plan_batch(job, tools, options or PlanOptions())
@@ -161,7 +161,7 @@ class App:
             keep: A file to leave the run's workspace in.
             progress: Gets phases and numbers of rows.
         """
-        definition, values = self._joined(name, parameters)
+        definition, values = self.joined(name, parameters)
         check_new_file(keep)
         options = options or RunOptions()
         if options.given is None:
@@ -186,7 +186,7 @@ class App:
     def expected_disk(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> int:
         """Bytes of temporary disk that a run is expected to use; the least where it cannot be told before it begins."""
         try:
-            definition, values = self._joined(name, parameters)
+            definition, values = self.joined(name, parameters)
             source = self._source(definition, values)
             return expected_disk(self.state.last_run(name), source.readable)
         except UserError:  # the run itself says what is wrong
@@ -194,7 +194,7 @@ class App:
 
     def explain(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> tuple[Step, ...]:
         """The SQL of every step of a run."""
-        definition, values = self._joined(name, parameters)
+        definition, values = self.joined(name, parameters)
         with closing(self.dataverse(definition, values)) as dataverse:
             entity = dataverse.tables_of(definition)
         with self._located(definition):
@@ -215,7 +215,7 @@ class App:
         register_secret(*(variables.get(name, "") for name in secrets))
         return resolve(definition, overrides, environment=variables, now=datetime.now(UTC), secrets=secrets)
 
-    def _joined(
+    def joined(
         self, name: str, overrides: Mapping[str, ParameterValue] | None
     ) -> tuple[SyncDefinition, Mapping[str, ParameterValue]]:
         """A definition as a run takes it, with the keys of its connections, and the values of its parameters."""

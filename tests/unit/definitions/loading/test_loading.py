@@ -224,6 +224,31 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "version as a number": ([("version: 1.0.0", "version: ^1.0")], "version", "put it in quotes"),
     "schedule": ([('"0 */15 * * * *"', "^0 61 * * * *")], "schedule", "minute: '61' is not a number from 0 to 59"),
     "schedule with four fields": ([('"0 */15 * * * *"', "^0 1 * *")], "schedule", "it has 4 fields"),
+    "a time zone that is not known": (
+        [("schedule:", "time_zone: ^Europe/Berln\nschedule:")],
+        "time_zone",
+        "write an IANA name such as Europe/Berlin; did you mean Europe/Berlin?",
+    ),
+    "a time zone without a schedule": (
+        [('schedule: "0 */15 * * * *"', "^time_zone: Europe/Berlin")],
+        "time_zone",
+        "time_zone needs a schedule: set one, or remove time_zone",
+    ),
+    "quiet hours without a schedule": (
+        [('schedule: "0 */15 * * * *"', "^quiet: 22:00-06:00")],
+        "quiet",
+        "quiet needs a schedule: set one, or remove quiet",
+    ),
+    "quiet hours in words": (
+        [("schedule:", "quiet: ^at night\nschedule:")],
+        "quiet",
+        'write two times of the day with hours from 00 to 23, as in "22:00-06:00"',
+    ),
+    "quiet hours of a whole day": (
+        [("schedule:", "quiet: ^08:00-08:00\nschedule:")],
+        "quiet",
+        "no part of the day is left; write enabled: false instead",
+    ),
     "schedule never due": (
         [('"0 */15 * * * *"', "^0 0 30 2 *")],
         "schedule",
