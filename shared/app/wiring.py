@@ -14,7 +14,10 @@ from typing import Any
 
 from shared.clock import SystemClock
 from shared.dataverse import (
+    ClientAssertion,
+    ClientCertificate,
     ClientCredentials,
+    ClientSecret,
     Connection,
     CredentialTokens,
     Dataverse,
@@ -26,6 +29,9 @@ from shared.dataverse import (
 )
 from shared.dataverse.http.authority import authority_of
 from shared.dataverse.http.connection import service_url_of
+from shared.dataverse.http.proofs import ClientProof
+from shared.dataverse.http.tokens import DEVELOPER
+from shared.dataverse.http.workloads import identity_token, issuer_of
 from shared.definitions import (
     ApplicationUser,
     DynamicsEnvironment,
@@ -195,17 +201,60 @@ class Wiring:
 
     def _application_user(self, user: ApplicationUser, authority: str | None) -> TokenProvider:
         client_id = user.client_id if isinstance(user.client_id, str | None) else self.secret(user.client_id)
-        if client_id is None or user.client_secret is None:
-            from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
+        proof = self._proof(user)
+        if client_id is None or user.auth == "managed_identity":
+            return CredentialTokens(self._managed_identity(client_id))
+        if proof is None:
+            return CredentialTokens(self._developer(authority), named=DEVELOPER)
+        return ClientCredentials(client_id, proof, transport=HttpTransport(), authority=authority)
 
-            # An app with only user-assigned identities has none without a name.
-            identity = client_id or self._settings.azure_client_id or None
-            return CredentialTokens(ManagedIdentityCredential(client_id=identity))
-        secret = user.client_secret
-        return ClientCredentials(
-            client_id,
-            partial(self.secret, secret),
-            transport=HttpTransport(),
-            authority=authority,
-            forget_secret=lambda: self._fetch_anew(secret),
+    def _proof(self, user: ApplicationUser) -> ClientProof | None:
+        """What proves to Entra ID that the app is an application; None where there is no need, or nothing."""
+        if user.client_secret is not None:
+            return ClientSecret(partial(self.secret, user.client_secret), self._renewing(user.client_secret))
+        if user.client_certificate is not None:
+            password = user.certificate_password
+            return ClientCertificate(
+                partial(self.secret, user.client_certificate),
+                self._renewing(user.client_certificate, password),
+                partial(self.secret, password) if password else None,
+            )
+        return self._workload() if user.auth == "federated" else None
+
+    def _workload(self) -> ClientAssertion | None:
+        """The token that says which workload this is; None on the machine of a developer."""
+        variables = self._environment()
+        if (issue := issuer_of(variables, HttpTransport())) is not None:
+            return ClientAssertion(issue)
+        if is_deployed(variables) or variables.get("IDENTITY_ENDPOINT"):
+            return ClientAssertion(partial(identity_token, self._managed_identity(None)))
+        return None
+
+    def _renewing(self, *references: SecretReference | None) -> Callable[[], None]:
+        """What reads secrets anew: they were refused."""
+
+        def renew() -> None:
+            for each in references:
+                if each is not None:
+                    self._fetch_anew(each)
+
+        return renew
+
+    def _managed_identity(self, client_id: str | None) -> Any:
+        from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
+
+        # An app with only user-assigned identities has none without a name.
+        return ManagedIdentityCredential(client_id=client_id or self._settings.azure_client_id or None)
+
+    def _developer(self, authority: str | None) -> Any:
+        """Who is signed in on this machine with Microsoft's tools."""
+        from azure.identity import (  # noqa: PLC0415 - takes half a second to load
+            AzureCliCredential,
+            AzureDeveloperCliCredential,
+            ChainedTokenCredential,
+        )
+
+        tenant = authority.rpartition("/")[2] if authority else ""
+        return ChainedTokenCredential(
+            AzureCliCredential(tenant_id=tenant), AzureDeveloperCliCredential(tenant_id=tenant)
         )

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from emulator.errors import ServiceError
 from emulator.http.admin import Admin
+from emulator.policies.assertions import Assertions
 from emulator.policies.faults import Faults
 from emulator.policies.stats import Stats
 from emulator.store.collation import Collation
@@ -20,8 +21,9 @@ class Call:
 
     def __init__(self) -> None:
         self.resets = 0
+        self.assertions = Assertions()
         self.faults = Faults(Collation())
-        admin = Admin(faults=self.faults, stats=Stats(), reset=self._reset, seed=self._seed)
+        admin = Admin(assertions=self.assertions, faults=self.faults, stats=Stats(), reset=self._reset, seed=self._seed)
         self.app = Starlette(routes=admin.routes())
 
     def _reset(self) -> None:

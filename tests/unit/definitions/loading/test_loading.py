@@ -508,7 +508,7 @@ def test_a_managed_identity_needs_neither_id_nor_secret() -> None:
         )
     )
 
-    assert definition.destination.application_users == (ApplicationUser(client_id=None, client_secret=None),)
+    assert definition.destination.application_users == (ApplicationUser(client_id=None, auth="managed_identity"),)
 
 
 @pytest.mark.parametrize(
