@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.clock import SystemClock
 from shared.dataverse import (
@@ -44,6 +44,7 @@ from shared.definitions import (
     in_text,
 )
 from shared.deployment import is_deployed
+from shared.errors import UserError
 from shared.http.guarded_files import GuardedFiles
 from shared.http.reach import Reach
 from shared.remote import OpenUrl, RemoteFiles
@@ -51,6 +52,9 @@ from shared.secrets import SecretStore
 from shared.settings import Settings
 from shared.sources import SourceContext
 from shared.state import StateStore
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
 
 __all__ = ["Wiring"]
 
@@ -91,6 +95,26 @@ class Wiring:
         from shared.state.sqlite import SqliteStateStore  # noqa: PLC0415 - loaded where it is used
 
         return SqliteStateStore(Path(self._settings.state_store.removeprefix("sqlite:///")))
+
+    def open_blobs(self, endpoint: str) -> BlobServiceClient:
+        """Open a storage account.
+
+        Args:
+            endpoint: URL of its blob service; for that of the settings, a connection string is used where there is one.
+
+        Raises:
+            UserError: The settings name no account.
+        """
+        from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - the Azure SDKs load slowly
+
+        if self._settings.storage_connection and endpoint == self._settings.blob_endpoint:
+            try:
+                return BlobServiceClient.from_connection_string(self._settings.storage_connection)
+            except ValueError as error:
+                raise UserError("AzureWebJobsStorage is not a connection string of a storage account") from error
+        if not endpoint:
+            raise UserError("no storage account is set: set AzureWebJobsStorage__accountName to its name")
+        return BlobServiceClient(endpoint, credential=self._azure_credential())
 
     @cached_property
     def _vault(self) -> SecretStore:
