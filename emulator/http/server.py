@@ -48,8 +48,8 @@ def _assertions(options: Options) -> Assertions:
         SchemaFileError: A file is not valid.
     """
     assertions = Assertions()
-    certificates = [file.read_text("utf-8") for file in options.certificates]
     try:
+        certificates = [file.read_text("utf-8") for file in options.certificates]
         assertions.register(certificates, [orjson.loads(file.read_bytes()) for file in options.federated])
     except ValueError as error:
         raise SchemaFileError(f"--certificate or --federated-credential: {error}") from error

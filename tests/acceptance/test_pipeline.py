@@ -267,7 +267,7 @@ def test_workflows_keep_to_the_rules() -> None:
     found = workflows()
     assert found.keys() == {"test", "plan", "apply", "deploy"}
     same = "github.event.pull_request.head.repo.full_name == github.repository"
-    assert found["plan"]["jobs"]["plan"]["if"] == same
+    assert found["plan"]["jobs"]["plan"]["if"] == f"vars.PLAN_CLIENT_ID != '' && {same}"
     assert found["apply"]["jobs"]["apply"]["environment"] == "production"
     assert found["deploy"]["jobs"]["deploy"]["environment"] == "production"
     for name, each in found.items():

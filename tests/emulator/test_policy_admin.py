@@ -94,6 +94,28 @@ def test_a_body_with_an_invalid_fault_is_refused_completely(body: bytes) -> None
     assert call("GET", "/faults")[1]["faults"] == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{",
+        b'{"certificates": "text"}',
+        b'{"certificates": ["no certificate"]}',
+        b'{"certificates": [5]}',
+        b'{"federated": [{"issuer": "http://example.com", "subject": "a"}]}',
+        b'{"federated": {"issuer": "https://example.com"}}',
+    ],
+)
+def test_credentials_that_are_not_valid_are_refused(body: bytes) -> None:
+    """What is registered stays as it is."""
+    call = Call()
+    good = orjson.dumps({"federated": [{"issuer": "https://example.com", "subject": "a"}]})
+    assert call("PUT", "/credentials", good) == (200, {"certificates": 0, "federated": 1})
+    status, answer = call("PUT", "/credentials", body)
+    assert (status, answer["error"]["code"]) == (400, "0x80040203")
+    assert call.assertions._federated[0].subject == "a"
+
+
 def test_reset_and_seeds_call_their_functions() -> None:
     """The paths pass the request on, and answer with the result."""
     call = Call()
