@@ -183,8 +183,8 @@ class Assertions:
             shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
             raise RefusedAssertionError(
                 700024,
-                f"Client assertion is not within its valid time range. Current time: {shown}, expiry time of "
-                f"assertion {datetime.fromtimestamp(min(ends, 4e9), UTC).isoformat(timespec='seconds')}.",
+                f"Client assertion is not within its valid time range. Current time: {shown}, assertion valid from "
+                f"{_shown(begins)}, expiry time of assertion {_shown(ends)} (seconds since 1970).",
             )
 
 
@@ -195,7 +195,7 @@ def _unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     try:
         header = jwt.get_unverified_header(token)
         claims = jwt.decode(token, options={"verify_signature": False})
-    except (jwt.InvalidTokenError, ValueError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
         raise RefusedAssertionError(50027, "JWT token is invalid or malformed.") from error
     return header, claims
 
@@ -205,7 +205,7 @@ def _verified(token: str, key: Any, algorithms: list[str]) -> Mapping[str, Any]:
     unchecked = {f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")}
     try:
         claims: Mapping[str, Any] = jwt.decode(token, key, algorithms=algorithms, options=unchecked)  # type: ignore[arg-type]  # the names are those of the options
-    except (jwt.InvalidTokenError, ValueError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
         raise RefusedAssertionError(700027, "Client assertion failed signature validation.") from error
     return claims
 
@@ -215,7 +215,7 @@ def _key_of(issuer: str, key_id: object) -> Any:
     try:
         described = _fetched(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         keys = jwt.PyJWKSet.from_dict(_fetched(str(described["jwks_uri"])))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, jwt.PyJWTError) as error:
         raise RefusedAssertionError(50166, "Request to External OIDC endpoint failed.") from error
     for each in keys.keys:
         if each.key_id == key_id:
@@ -234,7 +234,11 @@ def _fetched(url: str) -> dict[str, Any]:
 def _is_for(audience: object, endpoint: str) -> bool:
     """Whether an audience is this authority: its token endpoint, or the issuer of its second version."""
     tenant = endpoint.partition("/oauth2/")[0]
-    return audience in {f"{tenant}/oauth2/v2.0/token", f"{tenant}/oauth2/token", f"{tenant}/v2.0"}
+    return isinstance(audience, str) and audience in {
+        f"{tenant}/oauth2/v2.0/token",
+        f"{tenant}/oauth2/token",
+        f"{tenant}/v2.0",
+    }
 
 
 def _encoded(data: bytes) -> str:

@@ -28,7 +28,9 @@ _SUFFIXES: Final = (".yaml", ".yml")
 _MOST_BYTES: Final = 1_000_000  # of a definition, as in the repository
 _MOST_FILES: Final = 5000
 _URL: Final = re.compile(
-    r"(?P<scheme>abfss?|az)://(?P<container>[a-z0-9-]{3,63})(?:@(?P<account>[a-z0-9]{3,24})\.(?P<host>[a-z0-9.-]+))?"
+    r"(?:abfss?|az)://(?P<container>[a-z0-9-]{3,63})"
+    # Storage of Microsoft's clouds only: the identity's token is sent there.
+    r"(?:@(?P<account>[a-z0-9]{3,24})\.(?:dfs|blob)\.(?P<cloud>core\.(?:windows\.net|usgovcloudapi\.net|chinacloudapi\.cn)))?"
     r"(?:/(?P<path>[^?#]*))?"
 )
 _CONNECTION: Final = re.compile(rb"^kind:\s*connection\b", re.MULTILINE)
@@ -98,8 +100,7 @@ def container_of(url: str, connect: Callable[[str], BlobServiceClient], endpoint
         raise UserError(f"{url}: definitions are published to a URL such as abfs://definitions/syncs")
     folder = (found["path"] or "").strip("/")
     if found["account"]:
-        host = found["host"].removeprefix("dfs.").removeprefix("blob.")
-        endpoint = f"https://{found['account']}.blob.{host}"
+        endpoint = f"https://{found['account']}.blob.{found['cloud']}"
     return Container(connect(endpoint).get_container_client(found["container"]), f"{folder}/" if folder else "")
 
 

@@ -29,8 +29,8 @@ from shared.dataverse import (
 )
 from shared.dataverse.http.authority import authority_of
 from shared.dataverse.http.connection import service_url_of
+from shared.dataverse.http.identities import DEVELOPER
 from shared.dataverse.http.proofs import ClientProof
-from shared.dataverse.http.tokens import DEVELOPER
 from shared.dataverse.http.workloads import identity_token, issuer_of
 from shared.definitions import (
     ApplicationUser,

@@ -200,7 +200,14 @@ def test_a_url_names_account_container_and_folder(url: str, endpoint: str, name:
 
 
 @pytest.mark.parametrize(
-    "url", ["syncs", "https://own.blob.core.windows.net/definitions", "abfs://X/syncs", "s3://a/b"]
+    "url",
+    [
+        "syncs",
+        "https://own.blob.core.windows.net/definitions",
+        "abfs://X/syncs",
+        "s3://a/b",
+        "abfs://one@other.dfs.example.com/a",
+    ],
 )
 def test_other_places_are_refused(url: str) -> None:
     """The message has an example."""

@@ -1,6 +1,7 @@
 """Client assertions: by certificate as Microsoft documents their form, and of other issuers by federated credentials."""
 
 import base64
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,8 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emulator.policies.assertions import ASSERTION_TYPE, Assertions
 from emulator.policies.auth import Authority, Credentials
@@ -110,6 +113,34 @@ def test_an_assertion_needs_its_type_and_a_request_needs_a_proof() -> None:
     """Neither secret nor assertion is an error of its own."""
     assert asked(authority(), assertion(), client_assertion_type="jwt")[2] == [50027]
     assert asked(authority(), None)[:3] == (401, "invalid_client", [7000218])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = st.sampled_from(["aud", "iss", "sub", "exp", "nbf", "iat", "jti", "other"])
+
+
+@given(
+    claims=st.dictionaries(NAMES, JSON, max_size=4),
+    headers=st.dictionaries(st.sampled_from(["x5t#S256", "x5t", "kid", "x5c", "other"]), JSON, max_size=2),
+    registered=st.booleans(),
+)
+def test_whatever_an_assertion_says_the_answer_is_a_token_or_a_number(
+    claims: dict[str, Any],
+    headers: dict[str, Any],
+    registered: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Values of every type and size, in a token that the application itself has signed."""
+    named = {"x5t#S256": thumbprint(ONE, SHA256())} if registered else headers
+    text = [json.dumps({"alg": "PS256", "typ": "JWT", **named}), json.dumps({"iss": CLIENT, **claims})]
+    signed = ".".join(base64.urlsafe_b64encode(each.encode()).rstrip(b"=").decode() for each in text)
+    signature = jwt.get_algorithm_by_name("PS256").sign(signed.encode(), ONE.key)
+    token = f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+    status, _, numbers, _ = asked(authority(), token)
+    assert status == 200 or numbers[0] in {50027, 700021, 700023, 700024, 700027, 700211}
 
 
 def test_an_expired_certificate_is_refused() -> None:

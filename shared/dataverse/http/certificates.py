@@ -28,6 +28,7 @@ _SMALLEST_KEY: Final = 2048  # bits
 _KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _NAMED: Final = "the client certificate"
+_EXPORTABLE: Final = "In Key Vault, the policy of the certificate must let the key be exported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,7 @@ def _from_pem(text: str, password: bytes | None) -> tuple[object, Sequence[Certi
 
     found = _KEY.search(text)
     if found is None:
-        raise AbortRun(
-            f"{_NAMED} holds no private key, only a certificate: store both in the secret. In Key Vault, the policy of "
-            "the certificate must let the key be exported"
-        )
+        raise AbortRun(f"{_NAMED} holds no private key, only a certificate: store both in the secret. {_EXPORTABLE}")
     texts = _CERTIFICATE.findall(text)
     if not texts:
         raise AbortRun(f"{_NAMED} holds a private key and no certificate: store both in the secret, in PEM")
@@ -135,7 +133,7 @@ def _from_pfx(text: str, password: bytes | None) -> tuple[object, Sequence[Certi
                 return _from_pfx(text, None)
         raise _unreadable_pfx(error, password) from None
     if key is None:
-        raise AbortRun(f"{_NAMED} is a PFX file without a private key: export it again with its key")
+        raise AbortRun(f"{_NAMED} is a PFX file without a private key. {_EXPORTABLE}")
     return key, [each for each in (certificate, *others) if each is not None]
 
 

@@ -10,27 +10,19 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from shared.clock import Clock, SystemClock
+from shared.dataverse.http.identities import MANAGED_IDENTITY, Named, token_of
 from shared.dataverse.http.proofs import ClientProof
-from shared.dataverse.http.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly, checked_token
-from shared.errors import SDK_MISREADS, AbortRun, RetryLater
+from shared.dataverse.http.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly
+from shared.errors import AbortRun
 from shared.http.hosts import LOGIN_AUTHORITIES, AllowedHosts, is_loopback, origin_of
 from shared.http.transport import Request, Transport
 from shared.redaction import register_secret
 
-__all__ = [
-    "DEVELOPER",
-    "MANAGED_IDENTITY",
-    "ClientCredentials",
-    "CredentialTokens",
-    "Named",
-    "TokenProvider",
-    "resource_of",
-]
+__all__ = ["ClientCredentials", "CredentialTokens", "TokenProvider", "resource_of"]
 
 EARLY_SECONDS = 300.0  # a token is renewed this long before it ends, so none ends under way
 
@@ -93,30 +85,6 @@ class _Kept:
             self._token = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """How messages name the holder of a credential.
-
-    Attributes:
-        name: The holder.
-        remedy: What to check when there is no token.
-    """
-
-    name: str
-    remedy: str
-
-
-MANAGED_IDENTITY = Named(
-    "the managed identity",
-    "Check that the app has this identity, and that the identity is an application user of the environment",
-)
-DEVELOPER = Named(
-    "the sign-in of this machine",
-    "auth: federated found neither a token file (AZURE_FEDERATED_TOKEN_FILE), nor GitHub Actions, nor a managed "
-    "identity. Sign in with 'az login' as a user of the environment",
-)
-
-
 class CredentialTokens:
     """Tokens of an azure-identity credential, such as a managed identity.
 
@@ -141,18 +109,8 @@ class CredentialTokens:
         self._kept.forget()
 
     def _fetch(self, resource_url: str) -> tuple[str, float]:
-        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError  # noqa: PLC0415 - only managed identities need it
-
-        try:
-            answer = self._credential.get_token(f"{resource_url}/.default")
-            return checked_token(answer.token), float(answer.expires_on) - self._clock.now().timestamp()
-        except (ServiceRequestError, ServiceResponseError) as error:
-            raise RetryLater(f"the endpoint of {self._named.name} cannot be reached", retry_after=5) from error
-        except AzureError as error:
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-            raise AbortRun(f"{self._named.name} returned no token: {first}. {self._named.remedy}") from error
-        except SDK_MISREADS as error:
-            raise AbortRun(f"the endpoint of {self._named.name} did not return a token") from error
+        token, ends = token_of(self._credential, f"{resource_url}/.default", self._named)
+        return token, ends - self._clock.now().timestamp()
 
 
 class ClientCredentials:

@@ -13,8 +13,9 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
+from shared.dataverse.http.identities import WORKLOAD, token_of
 from shared.dataverse.http.token_endpoint import checked_token
-from shared.errors import SDK_MISREADS, AbortRun, AnswerLost, RetryLater
+from shared.errors import AbortRun, AnswerLost, RetryLater
 from shared.http.hosts import is_loopback
 from shared.http.transport import Request, Transport
 from shared.redaction import register_secret
@@ -107,18 +108,4 @@ def identity_token(credential: Any, audience: str) -> str:
         AbortRun: There is no such identity.
         RetryLater: Its endpoint does not answer.
     """
-    from azure.core.exceptions import (  # noqa: PLC0415 - only managed identities need it
-        AzureError,
-        ServiceRequestError,
-        ServiceResponseError,
-    )
-
-    try:
-        return checked_token(credential.get_token(f"{audience}/.default").token)
-    except (ServiceRequestError, ServiceResponseError) as error:
-        raise RetryLater("the endpoint of the managed identity cannot be reached", retry_after=5) from error
-    except AzureError as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise AbortRun(f"the managed identity returned no token for {audience}: {first}") from error
-    except SDK_MISREADS as error:
-        raise AbortRun("the endpoint of the managed identity did not return a token") from error
+    return token_of(credential, f"{audience}/.default", WORKLOAD)[0]

@@ -13,6 +13,23 @@ __all__ = ["NO_ENVIRONMENT", "connection_problems", "environment_problems"]
 _MISSING: Final = "this key is missing"
 NO_ENVIRONMENT: Final = f"{_MISSING}: write service_url, or connection with the name of a connection that has it"
 
+# How the app signs in -> the key that it needs next to client_id, if any.
+_NEEDED: Final[Mapping[str, str | None]] = {
+    "client_secret": "client_secret",
+    "client_certificate": "client_certificate",
+    "managed_identity": None,
+    "federated": None,
+}
+_BELONGS: Final = {
+    "client_secret": "client_secret",
+    "client_certificate": "client_certificate",
+    "certificate_password": "client_certificate",
+}
+_WITHOUT: Final = {
+    "managed_identity": "a managed identity does not have a secret",
+    "federated": "a federated credential needs no secret",
+}
+
 
 def connection_problems(connection: Mapping[str, Any]) -> Iterator[PathProblem]:
     """Every problem between the keys of a raw connection."""
@@ -34,27 +51,9 @@ def environment_problems(keys: Mapping[str, Any], *, without: str = _MISSING) ->
     if keys.get("service_url") is None:
         yield "service_url", without
     auth = keys.get("auth") or "client_secret"
-    if auth in _NEEDED:
+    if isinstance(auth, str) and auth in _NEEDED:
         yield from _foreign(keys, auth)
         yield from _ids(keys, auth)
-
-
-# How the app signs in -> the key that it needs next to client_id, if any.
-_NEEDED: Final[Mapping[str, str | None]] = {
-    "client_secret": "client_secret",
-    "client_certificate": "client_certificate",
-    "managed_identity": None,
-    "federated": None,
-}
-_BELONGS: Final = {
-    "client_secret": "client_secret",
-    "client_certificate": "client_certificate",
-    "certificate_password": "client_certificate",
-}
-_WITHOUT: Final = {
-    "managed_identity": "a managed identity does not have a secret",
-    "federated": "a federated credential needs no secret",
-}
 
 
 def _foreign(keys: Mapping[str, Any], auth: str) -> Iterator[tuple[str, str]]:

@@ -67,6 +67,7 @@ def found(document: dict[str, Any]) -> dict[str, str]:
             "a managed identity does not have a secret",
         ),
         ((CREDENTIALS, "  auth: federated\n"), "destination.client_id", "this key is missing"),
+        ((CREDENTIALS, "  auth: [federated]\n"), "destination.auth", "is required here"),
         ((CREDENTIALS, "  client_id: []\n  client_secret: []\n"), "destination.client_id", "this is empty"),
         (
             ("sync_key: [accountnumber]", "sync_key: [accountnumber, AccountNumber]"),
