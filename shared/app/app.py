@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -49,6 +49,7 @@ from shared.telemetry import configure
 from shared.workspace import Room, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
+    from shared.app.publishing import Published
     from shared.jobs.real_time.events import EventSync, EventTools, Listeners
 
 __all__ = ["App", "current", "open_app"]
@@ -125,6 +126,13 @@ class App:
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Give problems that were found by path the file, line and column of that path."""
         return self._repository.placed(definition.name, problems)
+
+    def publish(self, folder: Path, url: str, *, overwrite: Collection[str] = ()) -> tuple[Published, ...]:
+        """Copy the definitions of a folder into a container; see `shared.app.publishing.publish`."""
+        from shared.app.publishing import container_of, publish  # noqa: PLC0415 - only pipelines need it
+
+        container = container_of(url, self._wiring.open_blobs, self.settings.blob_endpoint)
+        return publish(folder, container, overwrite=overwrite)
 
     # -- Work ----------------------------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ from shared.views.listeners import listener_warnings
 from shared.views.next_runs import local_time, next_run, quiet_warnings
 from shared.views.next_steps import command_line
 from shared.views.plan_files import PlanFile
+from shared.views.plan_markdown import plan_markdown
 from shared.views.plan_page import plan_page
 from shared.views.run_reports import RunReport
 from shared.views.runs import error_files, latest_runs, run_json, run_named, runs_named
@@ -107,6 +108,10 @@ def plan(
         Path | None, typer.Option("--out", metavar="FILE", help="Save the plan to this file, for `run --plan`.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the plan as an HTML page.")] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option("--markdown", metavar="FILE", help="Write the plan as Markdown, without values."),
+    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", min=0, max=MOST_SHOWN, help="Number of changes to show for each action.")
     ] = 5,
@@ -135,6 +140,8 @@ def plan(
         write_file(out, PlanFile.of(value, parameter_values, overrides).to_text())
     if html:
         write_file(html, plan_page(value))
+    if markdown:
+        write_file(markdown, plan_markdown(value, values=values))
     written = write_files(csv, report.files) if csv else []
     output.result(
         value,

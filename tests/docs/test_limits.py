@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from batch_sync.tick import SIDE_BY_SIDE
+from scripts.pipeline import LONGEST as OF_A_COMMENT
 from shared import settings
+from shared.app.publishing import _MOST_FILES
 from shared.cli.frame import MOST_SHOWN
+from shared.dataverse.http.certificates import _LONGEST as OF_A_CERTIFICATE
+from shared.dataverse.http.token_endpoint import _LONGEST_TOKEN
 from shared.dataverse.read.paging import PageBounds
 from shared.definitions.loading.repository import MOST_BYTES as OF_A_DEFINITION
 from shared.definitions.loading.yaml_loader import _MOST_NODES
@@ -31,6 +35,7 @@ from shared.sources.records import MOST_BYTES as OF_A_ROW
 from shared.sources.rest.seen import _MOST_PAGES
 from shared.state._bounds import MOST_OF_A_BODY, MOST_OF_A_MESSAGE
 from shared.transform.lookups.parties import MOST_PARTIES
+from shared.views.plan_markdown import _LONGEST as OF_A_PLAN
 from shared.workspace.growth import MOST as OF_A_RESULT
 from shared.workspace.tree import _LONGEST
 
@@ -43,6 +48,10 @@ REAL = {
     "values in the file, with those of its aliases": f"{_MOST_NODES:,}",
     "length of an expression": f"{_LONGEST:,} characters",
     "result of an expression": f"{OF_A_RESULT:,} times the length of a text of the row",
+    "client certificate with its key, as text": f"{OF_A_CERTIFICATE:,} characters",
+    "token of a file or an issuer": f"{_LONGEST_TOKEN:,} characters",
+    "definitions in a container that `publish` compares": f"{_MOST_FILES:,}",
+    "plan as Markdown": f"{OF_A_PLAN:,} characters; a comment with several plans has {OF_A_COMMENT:,}",
     "row of a delimited file; line of fixed width; row of a database": f"{OF_A_ROW // MB} MB",
     "columns of a delimited file": f"{_MOST_COLUMNS:,}",
     "cells of an Excel sheet, from the first to the last row and column": f"{MOST_CELLS:,}",

@@ -154,6 +154,7 @@ COMMANDS: dict[str, tuple[tuple[st.SearchStrategy[str], ...], st.SearchStrategy[
         | JSON
         | option("--out", FILE)
         | option("--html", FILE)
+        | option("--markdown", FILE)
         | option("--keep-workspace", FILE)
         | option("--csv", FILE)
         | flag("--values")

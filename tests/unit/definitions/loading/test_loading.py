@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from shared.definitions import (
@@ -14,6 +16,7 @@ from shared.definitions import (
     Strategy,
     load_definition,
 )
+from shared.definitions.parameters.environment import secret_variables
 from shared.definitions.reference.example import EXAMPLE
 from shared.errors import DefinitionError, Problem
 
@@ -524,6 +527,50 @@ def test_several_application_users_share_the_work() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (
+            "  auth: client_certificate\n  client_id: a\n  client_certificate: {key_vault: one}\n",
+            [
+                ApplicationUser(
+                    client_id="a", client_certificate=KeyVaultSecret(key_vault="one"), auth="client_certificate"
+                )
+            ],
+        ),
+        (
+            (
+                "  auth: client_certificate\n  client_id: [a, b]\n  client_certificate: [{env: ONE}, {env: TWO}]\n"
+                "  certificate_password: {env: PASSWORD}\n"
+            ),
+            [
+                ApplicationUser(
+                    client_id=client,
+                    client_certificate=EnvironmentSecret(env=name),
+                    certificate_password=EnvironmentSecret(env="PASSWORD"),
+                    auth="client_certificate",
+                )
+                for client, name in (("a", "ONE"), ("b", "TWO"))
+            ],
+        ),
+        (
+            "  auth: federated\n  client_id: [a, b]\n",
+            [ApplicationUser(client_id="a", auth="federated"), ApplicationUser(client_id="b", auth="federated")],
+        ),
+    ],
+)
+def test_each_way_to_sign_in_has_its_credentials(keys: str, expected: list[ApplicationUser]) -> None:
+    """With a list of ids, each has its own certificate; the password is that of all."""
+    definition = load_definition(
+        changed(
+            ("  client_id: {key_vault: dynamics-client-id}\n", keys),
+            ("  client_secret: {key_vault: dynamics-client-secret}\n", ""),
+        )
+    )
+    assert list(definition.destination.application_users) == expected
+    assert set(secret_variables([definition])) == set(re.findall(r"env: (\w+)", keys))
+
+
 def test_a_managed_identity_needs_neither_id_nor_secret() -> None:
     """With auth: managed_identity both may be left out."""
     definition = load_definition(
@@ -533,7 +580,7 @@ def test_a_managed_identity_needs_neither_id_nor_secret() -> None:
         )
     )
 
-    assert definition.destination.application_users == (ApplicationUser(client_id=None, client_secret=None),)
+    assert definition.destination.application_users == (ApplicationUser(client_id=None, auth="managed_identity"),)
 
 
 @pytest.mark.parametrize(
