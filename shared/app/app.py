@@ -50,6 +50,7 @@ from shared.workspace import Room, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
     from shared.app.publishing import Published
+    from shared.app.validation import Validation
     from shared.jobs.real_time.events import EventSync, EventTools, Listeners
 
 __all__ = ["App", "current", "open_app"]
@@ -116,12 +117,18 @@ class App:
             names: Names of syncs; none means all, and the connections too.
             offline: Leave out the checks against Dataverse's metadata.
         """
+        return self._validation().problems(names, offline=offline)
+
+    def warnings(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+        """What may be a mistake in the named definitions, or in all."""
+        return self._validation().warnings(names)
+
+    def _validation(self) -> Validation:
         from shared.app.validation import Validation  # noqa: PLC0415 - runs do without it
 
-        validation = Validation(
+        return Validation(
             wiring=self._wiring, parameters=self.parameters, completed=self._completed, dataverse=self.dataverse
         )
-        return validation.problems(names, offline=offline)
 
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Give problems that were found by path the file, line and column of that path."""

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from shared.app.source_check import SourceCheck
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SelfDescribing, SyncDefinition, names_in, names_used
 from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserError
 from shared.jobs.scripting import script_problems
 from shared.jobs.validation import online_problems
-from shared.sources import delivery_problems, open_source
 from shared.transform import check_expressions
 
 __all__ = ["Validation"]
@@ -60,10 +60,21 @@ class Validation:
                 found += repository.placed(loaded.name, self._of(loaded.definition, offline=offline))
         return found
 
+    def warnings(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What may be a mistake in the named definitions, or in all: nothing of it keeps a run from starting."""
+        return tuple(
+            f"{loaded.name}: {warning}"
+            for loaded in self.wiring.repository.loaded()
+            if loaded.definition is not None and (not names or loaded.name in names)
+            for warning in self._source_check(offline=True).warnings(
+                loaded.definition, _without_value(loaded.definition)
+            )
+        )
+
     def _of(self, definition: SyncDefinition, *, offline: bool) -> Sequence[Problem]:
         from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
 
-        found = [*self._of_delivery(definition)]
+        found = [*self._source_check(offline=offline).problems(definition, _without_value(definition))]
         found += self.wiring.repository.default_problems(definition) or (
             _of_expressions(definition) if offline else (*self._of_metadata(definition), *self._of_schema(definition))
         )
@@ -101,16 +112,8 @@ class Validation:
             path = error.path if isinstance(error, AbortRun) and error.path else place
             return (*_of_expressions(definition), Problem(message=error.message, path=path))
 
-    def _of_delivery(self, definition: SyncDefinition) -> tuple[Problem, ...]:
-        """What the first lines of the files show."""
-        absent = _without_value(definition)
-        if absent.keys() & names_in(getattr(definition.source, "path", "")):
-            return ()  # only a run knows the files
-        try:
-            context = self.wiring.source_context(self.parameters(definition, absent))
-            return delivery_problems(open_source(definition.source, context))
-        except UserError:  # of a parameter; the check of the metadata reports it
-            return ()
+    def _source_check(self, *, offline: bool) -> SourceCheck:
+        return SourceCheck(wiring=self.wiring, parameters=self.parameters, completed=self.completed, offline=offline)
 
     def _of_hosts(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         """Hosts of the source that a run would refuse."""

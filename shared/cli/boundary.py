@@ -17,7 +17,7 @@ from typing import Any
 from typer.exceptions import TyperException
 
 from shared.cli import commands, event_commands, init_command, job_commands, pipeline_commands, status_commands
-from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, program
+from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, HelpfulCommand, program
 from shared.cli.screen.output import Output
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError, UserError
 from shared.redaction import cleaned
@@ -26,6 +26,8 @@ __all__ = ["run"]
 
 # Each adds its commands to the program.
 COMMANDS = (init_command, commands, event_commands, job_commands, pipeline_commands, status_commands)
+for _command in program.registered_commands:
+    _command.cls = HelpfulCommand
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,7 +36,8 @@ def run(arguments: Sequence[str]) -> int:
     output.as_json = "--json" in arguments  # until the options are read, and where they are not read to their end
     try:
         _check_text(arguments)
-        code = int(program(list(arguments) or ["--help"], standalone_mode=False, obj=output) or 0)
+        given = list(arguments) or ["--help"]
+        code = int(program(given, prog_name="dynamics-sync", standalone_mode=False, obj=output) or 0)
     except SyncError as error:
         return _refused(error, output)
     except TyperException as error:

@@ -87,7 +87,7 @@ def validate(
             f"`dynamics-sync init` makes a folder with a first one"
         )
     definitions = [loaded.definition for loaded in app.definitions() if loaded.definition]
-    warnings = (*listener_warnings(definitions), *quiet_warnings(definitions))
+    warnings = (*listener_warnings(definitions), *quiet_warnings(definitions), *app.warnings(names or ()))
     found = {"problems": [asdict(problem) for problem in problems], "warnings": list(warnings)}
     output.result(
         {"valid": not problems, "definitions": list(checked), **found},
@@ -113,7 +113,8 @@ def plan(
         typer.Option("--markdown", metavar="FILE", help="Write the plan as Markdown, without values."),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=0, max=MOST_SHOWN, help="Number of changes to show for each action.")
+        int,
+        typer.Option("--limit", min=0, max=MOST_SHOWN, metavar="N", help="Number of changes to show for each action."),
     ] = 5,
     detailed_exit_code: Annotated[
         bool, typer.Option("--detailed-exit-code", metavar=FLAG, help="Exit with code 4 when there are changes.")
@@ -188,7 +189,7 @@ def run(
     with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):
         options = replace(options, cancelled=stopping.cancelled)
         done = app.run(one, overrides, options, keep=keep_workspace, progress=stopping)
-    tables = [error_table(done.errors)] if done.errors else []
+    tables: list[RenderableType] = [Text(), error_table(done.errors)] if done.errors else []
     hint = [command_line("errors", done.run_id[:SHORT_ID], options=("--csv", "DIR"))] if done.errors else []
     if done.exit_code == EXIT_STOPPED:
         hint.append(command_line("run", one, repeated))
@@ -218,7 +219,7 @@ def runs(
         str | None,
         typer.Argument(metavar="[NAME]", help="Only this sync; or the id of a run, or `last`: all about it."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, help="Runs to show.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, metavar="N", help="Runs to show.")] = 20,
     as_json: AsJson = False,
 ) -> int:
     """Show the execution log, newest first, or one run whole."""
@@ -310,7 +311,8 @@ def _place(step: Step) -> str:
 
 def _plan_tables(report: PlanReport, value: Mapping[str, Any]) -> list[RenderableType]:
     tables: list[RenderableType] = [sample_table(value["sample"])] if value["sample"] else []
-    return [*tables, error_table(report.errors)] if report.errors else tables
+    tables += [error_table(report.errors)] if report.errors else []
+    return [Text(), *tables] if tables else []
 
 
 def _after_plan(report: PlanReport, out: Path | None, overrides: Mapping[str, str]) -> list[RenderableType]:
@@ -322,7 +324,8 @@ def _after_plan(report: PlanReport, out: Path | None, overrides: Mapping[str, st
         todo = "Next: check the changes. If they are correct, change sync_behaviour.safety in the definition."
         return [*(Text(line, style="yellow") for line in violations), Text(todo)]
     if not report.plan.counts.changes:
-        return [Text("No changes: the target equals the source.")]
+        whole = not report.errors and not report.plan.counts.ignored
+        return [Text("No changes: the target equals the source." if whole else "No changes to write.")]
     # The saved plan has the parameters.
     step = (
         command_line("run", report.sync, options=("--plan", str(out)))

@@ -29,8 +29,7 @@ from shared.sources.excel.archive import MOST_BYTES as OF_A_WORKBOOK
 from shared.sources.excel.survey import MOST_CELLS
 from shared.sources.header import _MOST_COLUMNS
 from shared.sources.json_text.records import _MOST, _MOST_OF_DOCUMENT
-from shared.sources.places.row_lines import MOST_READ
-from shared.sources.places.row_lines import MOST_RECORDS as OF_PLACES
+from shared.sources.places.row_lines import MOST_READ_AGAIN
 from shared.sources.records import MOST_BYTES as OF_A_ROW
 from shared.sources.rest.seen import _MOST_PAGES
 from shared.state._bounds import MOST_OF_A_BODY, MOST_OF_A_MESSAGE
@@ -62,7 +61,7 @@ REAL = {
     "answer of Dataverse, unpacked": f"{OF_AN_ANSWER // MB} MB",
     "pages of an HTTP service": f"{_MOST_PAGES:,}",
     "pages of a query": f"{PageBounds().pages:,}",
-    "line numbers in messages": f"the first {OF_PLACES:,} rows, within the first {MOST_READ // MB} MB of a file",
+    "line numbers in messages": f"in a remote file, those within the first {MOST_READ_AGAIN // MB} MB",
     "time of a run in the app": f"{int(HOST['functionTimeout'].split(':')[1])} minutes, then it continues at the next tick",
     "runs side by side on an instance": f"{SIDE_BY_SIDE}",
     "records that a plan drops": f"{Safety().max_delete} of the target's records; checked from 10 on",
