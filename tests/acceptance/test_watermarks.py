@@ -392,11 +392,13 @@ def test_a_column_that_is_not_read_is_refused(here: World, tmp_path: Path, datab
     with pytest.raises(DefinitionError, match="no column that is read has this name"):
         here.run()
     define(here, source, watermark={"column": "wrong"})
-    with pytest.raises(UserError, match=r"source\.watermark\.column: the source has no column wrong"):
+    (problem,) = here.app.validate()
+    assert (problem.path, problem.line > 0) == ("source.watermark.column", True)
+    with pytest.raises(DefinitionError, match="the source has no column wrong"):
         here.run()
     database.run("CREATE TABLE customers (number text, name text, changed_at boolean)")
     define(here, postgresql_source(database))
-    with pytest.raises(UserError, match="changed_at is a bool; a number, a date or a text is needed"):
+    with pytest.raises(DefinitionError, match="changed_at is a bool; a number, a date or a text is needed"):
         here.run()
 
 

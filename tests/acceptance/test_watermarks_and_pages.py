@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from shared.dataverse import Dataverse
-from shared.errors import UserError
+from shared.errors import DefinitionError, UserError
 from tests.acceptance.watermarked import (
     CHANGED,
     FETCH,
@@ -142,15 +142,19 @@ LABEL = {"name": f"{CHANGED}__label", "alias": "label"}
     ("column", "message"),
     [
         ({"name": "active"}, "active is of type Boolean; a number, a date or a line of text is needed"),
-        (LABEL, "label is not a column of customer"),
+        (LABEL, "changed_at__label is not a column of customer"),
     ],
 )
 def test_a_column_without_an_order_is_refused(here: World, column: dict[str, Any], message: str) -> None:
-    """Before a row is read."""
+    """By `validate` and before a row is read, with its line."""
     columns = [{"name": "number"}, {"name": "name"}, column]
     name = column.get("alias", column["name"])
     define(here, dynamics_source(here), columns=columns, watermark={"column": name})
-    with pytest.raises(UserError, match=message):
+    (problem,) = here.app.validate()
+    assert problem.path == "source.watermark.column"
+    assert problem.message.startswith(message)
+    assert problem.line > 0
+    with pytest.raises(DefinitionError, match=message):
         here.run()
 
 

@@ -19,7 +19,7 @@ from shared.definitions.parameters.values import shown
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import UserError
 from shared.sources.dynamics.members import Member
-from shared.sources.watermarks.marks import Scale, Value
+from shared.sources.watermarks.marks import Scale, Value, unusable
 from shared.sources.watermarks.reached import order_of
 from shared.workspace import literal
 
@@ -41,16 +41,14 @@ def scale_of(name: str, member: Member, entity: EntityMetadata) -> tuple[Attribu
     """The column of a watermark in its table, and what it holds.
 
     Raises:
-        UserError: Its values do not grow, or it is not a column of the table of the query.
+        DefinitionError: Its values do not grow, or it is not a column of the table of the query.
     """
     attribute = entity.attributes.get(member.attribute)
     if attribute is None or member.annotation:
-        raise UserError(f"source.watermark.column: {name} is not a column of {entity.logical_name}; one is needed")
+        raise unusable(f"{name} is not a column of {entity.logical_name}; one is needed")
     scale = _SCALES.get(attribute.type)
     if scale is None:
-        raise UserError(
-            f"source.watermark.column: {name} is of type {attribute.type}; a number, a date or a line of text is needed"
-        )
+        raise unusable(f"{name} is of type {attribute.type}; a number, a date or a line of text is needed")
     date_only = scale is Scale.TIME and attribute.date_behavior is DateBehavior.DATE_ONLY
     return attribute, Scale.DAY if date_only else scale
 

@@ -22,7 +22,7 @@ from shared.sources.dynamics.past import add_condition, check_whole, condition_o
 from shared.sources.dynamics.tables import Tables
 from shared.sources.plain import writing
 from shared.sources.typed import described, found_name
-from shared.sources.watermarks.marks import Mark, start_of, watermark_column
+from shared.sources.watermarks.marks import Mark, Scale, start_of, watermark_column
 from shared.sources.watermarks.reading import WatermarkReading
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, json_rows, literal, quoted
@@ -75,7 +75,7 @@ class DynamicsTable:
 
         Raises:
             UserError: There is no such view, or the FetchXML cannot be used.
-            DefinitionError: The table or a column is missing, or a column cannot be read.
+            DefinitionError: The table or a column is missing, a column cannot be read or cannot be a watermark.
             AbortRun: Dataverse refuses the credentials.
             RetryLater: Dataverse is unavailable.
         """
@@ -125,7 +125,10 @@ class DynamicsTable:
                 if isinstance(column, TypedColumn)
             )
             text = None if fetch is None else fetch_text(fetch)
-            self._known = columns, _Query(entity=entity, fetch=text, members=placed)
+            query = _Query(entity=entity, fetch=text, members=placed)
+            if self._source.watermark:
+                self._marked(query)
+            self._known = columns, query
         return self._known
 
     def _asked(self, tables: Tables) -> tuple[EntityMetadata, Element | None]:
@@ -169,9 +172,7 @@ class DynamicsTable:
         """What the watermark leaves out; None where all records are read."""
         if self._source.watermark is None:
             return None
-        _, column = watermark_column(self._source, {column.name: column for column, _ in query.members})
-        member = next(member for own, member in query.members if own is column)
-        attribute, scale = scale_of(column.name, member, query.entity)
+        column, attribute, scale = self._marked(query)
         mark = self._watermark.begin(column, scale)
         past = None
         if mark is not None:
@@ -179,6 +180,12 @@ class DynamicsTable:
         condition = None if past is None else condition_of(attribute, past.start, query.entity)
         self._watermark.within = up_to(tables.greatest(query.entity, attribute.name, condition), column, scale)
         return past
+
+    def _marked(self, query: _Query) -> tuple[TypedColumn, AttributeMetadata, Scale]:
+        """The column of the watermark, and what it holds."""
+        _, column = watermark_column(self._source, {column.name: column for column, _ in query.members})
+        member = next(member for own, member in query.members if own is column)
+        return column, *scale_of(column.name, member, query.entity)
 
     def _pages(self, tables: Tables, query: _Query, past: _Past | None) -> Iterator[str]:
         members = [member for _, member in query.members]

@@ -9,7 +9,7 @@ from shared.definitions.models import Column, SqlConnection, SqlSource, TypedCol
 from shared.errors import UserError
 from shared.sources.context import SourceContext
 from shared.sources.typed import Known, described, found_name
-from shared.sources.watermarks.marks import Mark, start_of, watermark_column
+from shared.sources.watermarks.marks import Mark, Scale, start_of, unusable, watermark_column
 from shared.sources.watermarks.reading import WatermarkReading
 from shared.workspace import Workspace
 
@@ -41,9 +41,16 @@ class SqlRows:
 
         Raises:
             UserError: The database cannot be read.
-            DefinitionError: A column is missing or binary.
+            DefinitionError: A column is missing or binary, or cannot be a watermark.
         """
-        self._known = self._in_session(workspace, self._described)[0]
+
+        def checked(session: Session) -> tuple[Column, ...]:
+            columns, read, found = self._described(session)
+            if self._source.watermark:
+                self._marked(session, read, found)
+            return columns
+
+        self._known = self._in_session(workspace, checked)
         return self._known
 
     def load(self, workspace: Workspace) -> None:
@@ -90,15 +97,22 @@ class SqlRows:
         statements = self._statements()
         if self._source.watermark is None:
             return statements
-        name, column = watermark_column(self._source, read)
-        known = found[name]
-        scale = session.scale(column, known) if isinstance(known, Known) else None
-        if scale is None:
-            raise UserError(f"source.watermark.column: {name} is a {column.type}; a number, a date or a text is needed")
+        name, column, scale = self._marked(session, read, found)
         mark = self._watermark.begin(column, scale)
         if mark is None:
             return statements
         return session.past(statements, name, start_of(mark, scale, self._watermark.overlap), scale)
+
+    def _marked(
+        self, session: Session, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]
+    ) -> tuple[str, TypedColumn, Scale]:
+        """The column of the watermark with its name in the database, and what it holds."""
+        name, column = watermark_column(self._source, read)
+        known = found[name]
+        scale = session.scale(column, known) if isinstance(known, Known) else None
+        if scale is None:
+            raise unusable(f"{name} is a {column.type}; a number, a date or a text is needed")
+        return name, column, scale
 
     def _statements(self) -> Statements:
         from shared.sources.sql.statements import Statements  # noqa: PLC0415 - loads SQLAlchemy

@@ -22,7 +22,7 @@ from shared.definitions.models import Column, ParameterValue, WatermarkedSource
 from shared.definitions.models.base import Language
 from shared.definitions.models.sources.watermark import WATERMARK
 from shared.definitions.parameters import in_text
-from shared.errors import UserError
+from shared.errors import DefinitionError, Problem, UserError
 from shared.sources.typed import found_name
 from shared.workspace import Workspace
 
@@ -35,6 +35,7 @@ __all__ = [
     "later",
     "parameter_of",
     "start_of",
+    "unusable",
     "watermark_column",
 ]
 
@@ -140,7 +141,7 @@ def watermark_column(source: WatermarkedSource, columns: Mapping[str, ColumnT]) 
         columns: Name in the source -> each column that is read.
 
     Raises:
-        UserError: It is not read.
+        DefinitionError: It is not read.
     """
     name = source.watermark.column if source.watermark else ""
     for own, column in columns.items():
@@ -148,8 +149,13 @@ def watermark_column(source: WatermarkedSource, columns: Mapping[str, ColumnT]) 
             return own, column
     own = found_name(name, columns) or ""
     if not own:
-        raise UserError(f"source.watermark.column: the source has no column {name}; there are: {', '.join(columns)}")
+        raise unusable(f"the source has no column {name}; there are: {', '.join(columns)}")
     return own, columns[own]
+
+
+def unusable(message: str) -> DefinitionError:
+    """The error about a column that cannot be the one of a watermark."""
+    return DefinitionError([Problem(message=message, path="source.watermark.column")])
 
 
 def start_of(mark: Mark, scale: Scale, overlap: float) -> Value:
