@@ -195,8 +195,8 @@ class App:
         self, name: str, value: str | None, parameters: Mapping[str, ParameterValue] | None = None
     ) -> None:
         """Give a sync another watermark, or none; see `set_by_person` for what it raises."""
-        definition = self.definition(name)
-        set_by_person(definition, self.parameters(definition, parameters or {}), self.state, value)
+        definition, values = self._joined(name, parameters)
+        set_by_person(definition, values, self.state, value)
 
     def expected_disk(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> int:
         """Bytes of temporary disk that a run is expected to use; the least where it cannot be told before it begins."""

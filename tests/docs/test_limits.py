@@ -26,7 +26,7 @@ from shared.http.transport import MOST_BYTES as OF_AN_ANSWER
 from shared.reconcile.links.steps import MOST_GENERATIONS
 from shared.reconcile.reports import MOST_KINDS
 from shared.sources.excel.archive import MOST_BYTES as OF_A_WORKBOOK
-from shared.sources.excel.survey import MOST_CELLS
+from shared.sources.excel.survey import MOST_CELLS, MOST_MERGED
 from shared.sources.header import _MOST_COLUMNS
 from shared.sources.json_text.records import _MOST, _MOST_OF_DOCUMENT
 from shared.sources.places.row_lines import MOST_READ_AGAIN
@@ -55,6 +55,9 @@ REAL = {
     "columns of a delimited file": f"{_MOST_COLUMNS:,}",
     "cells of an Excel sheet, from the first to the last row and column": f"{MOST_CELLS:,}",
     "parts of a workbook that are read, unpacked": f"{OF_A_WORKBOOK >> 30} GiB together",
+    "merged cells of a sheet that can belong to a header (xlsb and ods)": (
+        f"the first {MOST_MERGED:,} that are merged over several rows"
+    ),
     "JSON record or line": f"{_MOST // 1_000_000} million characters",
     "JSON document that is read as a whole": f"{_MOST_OF_DOCUMENT // MB} million characters",
     "answer of an HTTP service, unpacked": f"{OF_AN_ANSWER // MB} MB",
