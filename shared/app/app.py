@@ -49,6 +49,7 @@ from shared.workspace import Room, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
     from shared.jobs.real_time.events import EventSync, EventTools, Listeners
+    from shared.views.options import ColumnOptions
 
 __all__ = ["App", "current", "open_app"]
 
@@ -120,6 +121,15 @@ class App:
             wiring=self._wiring, parameters=self.parameters, completed=self._completed, dataverse=self.dataverse
         )
         return validation.problems(names, offline=offline)
+
+    def options(self, table: str, column: str, connection: str | None = None) -> ColumnOptions:
+        """The options of a choice column; see `chosen_environment` for the environment that is asked."""
+        from shared.app.environments import chosen_environment  # noqa: PLC0415 - runs do without it
+        from shared.views.options import options_of_column  # noqa: PLC0415 - likewise
+
+        chosen = chosen_environment(self._repository.connections().files, self._environment(), connection)
+        with closing(self._wiring.environment(chosen.environment)) as dataverse:
+            return options_of_column(dataverse.entity(table), column)
 
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Give problems that were found by path the file, line and column of that path."""
