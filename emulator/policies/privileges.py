@@ -17,6 +17,7 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "upsert": ("Create", "Write"),
     "delete": ("Delete",),
 }
+_WITHOUT_TABLE: Final = ("prvActOnBehalfOfAnotherUser", "prvBulkDelete", "prvBypassCustomBusinessLogic")
 _NO_FILTER: Final = "00000000-0000-0000-0000-000000000000"
 
 
@@ -53,6 +54,6 @@ class Privileges:
                 "RecordFilterId": _NO_FILTER,
                 "RecordFilterUniqueName": "",
             }
-            for name in sorted(names)
+            for name in sorted(names | {*_WITHOUT_TABLE})
             if name.lower() not in self._lacking
         ]

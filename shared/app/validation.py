@@ -13,6 +13,7 @@ from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserErr
 from shared.jobs.validation import online_problems
 from shared.sources import delivery_problems, open_source
 from shared.transform import check_expressions
+from shared.transform.profile.doubts import doubts
 
 __all__ = ["Validation"]
 
@@ -58,6 +59,23 @@ class Validation:
             if loaded.definition is not None:
                 found += repository.placed(loaded.name, self._of(loaded.definition, offline=offline))
         return found
+
+    def warnings(self, names: Sequence[str]) -> list[Problem]:
+        """What is no mistake in the named definitions, or in all, but will be noticed; nothing where it is unknown."""
+        repository, found = self.wiring.repository, list[Problem]()
+        for loaded in repository.loaded():
+            if loaded.definition is not None and (not names or loaded.name in names):
+                found += repository.placed(loaded.name, self._doubts(loaded.definition))
+        return found
+
+    def _doubts(self, definition: SyncDefinition) -> Sequence[Problem]:
+        try:
+            values = self.parameters(definition, _without_value(definition))
+            joined = self.wiring.repository.joined(definition, values)
+            with closing(self.dataverse(joined, values)) as dataverse:
+                return tuple(doubts(joined, dataverse.entity(joined.destination.entity)))
+        except SyncError:  # `problems` tells of it
+            return ()
 
     def _of(self, definition: SyncDefinition, *, offline: bool) -> Sequence[Problem]:
         from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it

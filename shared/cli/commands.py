@@ -77,7 +77,8 @@ def validate(
             f"there is no definition in {app.settings.sync_definitions}: a definition is a file that ends in .yaml; "
             f"`dynamics-sync init` makes a folder with a first one"
         )
-    warnings = listener_warnings(loaded.definition for loaded in app.definitions() if loaded.definition)
+    warnings = list(listener_warnings(loaded.definition for loaded in app.definitions() if loaded.definition))
+    warnings += [] if offline else map(str, app.schema_warnings(names or ()))
     found = {"problems": [asdict(problem) for problem in problems], "warnings": list(warnings)}
     output.result(
         {"valid": not problems, "definitions": list(checked), **found},
