@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.definitions.models.base import FORMS, SYNC_NAME
 from shared.drafts.batch_config import Imported, imported
 from shared.drafts.batch_config.elements import MOST_BYTES
 from shared.errors import UserError
 
-__all__ = ["Written", "import_config", "new_definition_file", "write_new"]
+__all__ = ["Written", "check_new", "import_config", "new_definition_file", "write_new"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,18 @@ def new_definition_file(folder: str, name: str) -> Path:
     if "://" in folder or Path(folder).is_file():
         raise UserError(f"the definitions are in {folder}, where no file can be written: name a file with --out")
     return Path(folder) / f"{name}.yaml"
+
+
+def check_new(file: Path, name: str) -> None:
+    """Refuse a name that no sync can have, and a file that exists, before anything is read.
+
+    Raises:
+        UserError: One of the two.
+    """
+    if not re.fullmatch(SYNC_NAME, name):
+        raise UserError(f"{name}: {FORMS[SYNC_NAME]}")
+    if file.exists():
+        raise UserError(f"{file} exists already and was not changed: name another file with --out")
 
 
 def write_new(file: Path, text: str) -> None:

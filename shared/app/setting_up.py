@@ -4,21 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.app.environments import Chosen, chosen_environment
 from shared.clock import SystemClock
 from shared.definitions import ParameterValue, SecretReference, SyncDefinition, names_in
+from shared.drafts.first_definition import Draft
+from shared.errors import UserError
 from shared.jobs import BatchJob, NoProgress, Progress
 from shared.jobs.setting_up.connection_test import Check, Parts, connection_checks, secrets_in
+from shared.jobs.setting_up.drafting import Place, drafted, with_key
 from shared.jobs.setting_up.keys import KeyReport, MadeKey, make_key, proposed_keys
+from shared.sources import SourceContext
+from shared.sources.first_look import FirstLook, look_at, of_connection
 from shared.views.options import ColumnOptions, options_of_column
 
 if TYPE_CHECKING:
     from shared.app.app import App
 
-__all__ = ["SettingUp"]
+__all__ = ["SettingUp", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a first definition is asked for.
+
+    Attributes:
+        name: Name of the sync.
+        source: A path, a URL, or the name of a connection.
+        entity: The table that it writes to.
+        table: With a connection: the table, view, path or query that is read.
+        connection: The connection of the destination.
+    """
+
+    name: str
+    source: str
+    entity: str
+    table: str | None = None
+    connection: str | None = None
 
 
 class SettingUp:
@@ -44,6 +69,48 @@ class SettingUp:
         """
         with closing(self._app.wiring.environment(self._chosen(connection).environment)) as dataverse:
             return options_of_column(dataverse.entity(table), column)
+
+    def draft(self, wanted: Wanted, progress: Progress | None = None) -> Draft:
+        """A first definition from a source and a table.
+
+        Args:
+            wanted: The source, the table and the names.
+            progress: Gets phases and numbers of rows.
+
+        Raises:
+            SyncError: The source or the environment cannot be read.
+        """
+        app, chosen = self._app, self._chosen(wanted.connection)
+        context = app.wiring.source_context({})
+        look = self._look(wanted, context)
+        with closing(app.wiring.environment(chosen.environment)) as dataverse:
+            place = Place(
+                name=wanted.name,
+                dataverse=dataverse,
+                entity=dataverse.entity(wanted.entity),
+                destination=chosen.destination,
+                parameters=chosen.parameters,
+            )
+            draft = drafted(look, place, context, app.open_small)
+        return with_key(draft, lambda definition: self._proposed(definition, progress))
+
+    def _look(self, wanted: Wanted, context: SourceContext) -> FirstLook:
+        """What the source is: a connection that the folder has, else a path."""
+        named = {file.name for file in self._app.wiring.repository.connections().files}
+        if wanted.source not in named:
+            if wanted.table is not None:
+                raise UserError(
+                    f"--table is for a source that is a connection, and there is none named {wanted.source}"
+                )
+            return look_at(wanted.source, context)
+        return of_connection(self._app.wiring.repository.connection(wanted.source), wanted.table)
+
+    def _proposed(self, definition: SyncDefinition, progress: Progress | None) -> KeyReport:
+        app = self._app
+        values = app.parameters(definition, {})
+        joined = app.wiring.repository.joined(definition, values)
+        with app.tools(joined, values, None, progress or NoProgress()) as tools:
+            return proposed_keys(BatchJob(definition=joined, parameters=values), tools)
 
     def _chosen(self, connection: str | None) -> Chosen:
         files = self._app.wiring.repository.connections().files

@@ -44,10 +44,13 @@ def yaml_text(document: Mapping[Any, Any]) -> str:
             them possibly `Noted`.
     """
     lines: list[str] = []
+    before: Any = None
     for key, value in document.items():
-        if lines and (isinstance(key, Remark) or isinstance(value, (Mapping, list))):
+        begins = isinstance(key, Remark) or isinstance(value, (Mapping, list))
+        if lines and begins and not isinstance(before, Remark):
             lines.append("")
         lines += _entry(key, value, "", top=True)
+        before = key
     return "\n".join(lines) + "\n"
 
 

@@ -60,7 +60,7 @@ def imported(content: bytes, file: str) -> Imported:
     _drop_filters(document, notes)
     needs = [*notes.lines, *root.untaken(), *_remaining(yaml_text(document))]
     head = [_HEAD, *(f"- {line}" for line in needs)] if needs else [_NOTHING_OPEN]
-    text = yaml_text({Remark(line): None for line in head}).replace("\n\n", "\n") + "\n" + yaml_text(document)
+    text = yaml_text({Remark(line): None for line in head}) + "\n" + yaml_text(document)
     return Imported(name=document["name"], text=text, needs=tuple(needs))
 
 
