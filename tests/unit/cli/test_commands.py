@@ -165,6 +165,9 @@ class FakeApp:
         self._asked(names=tuple(names), offline=offline)
         return self.problems
 
+    def schema_warnings(self, names: Sequence[str] = ()) -> list[Problem]:
+        return []
+
     def plan(
         self, name: str, parameters: Mapping[str, str], options: PlanOptions, *, keep: Path | None, progress: Progress
     ) -> PlanReport:
