@@ -90,7 +90,7 @@ def matched(names: Sequence[str], entity: EntityMetadata) -> dict[str, Match]:
         _by_similarity,
     ):
         for name in names:
-            if name in found:
+            if name in found or not simple(name):
                 continue
             free = [attribute for attribute in mappable if attribute.name not in taken]
             match = rule(name, free, entity)
