@@ -131,6 +131,44 @@ def test_the_values_of_a_file() -> None:
     assert definition.destination.mappings[3].lookups[0].match == "account_number"
 
 
+def test_values_that_cannot_be_used_are_told_one_by_one() -> None:
+    """Of a file in which nearly everything is wrong: the definition still validates, and each mistake has its line."""
+    sample = Path(__file__).parent / "samples" / "slips.xml"
+    made = imported(sample.read_bytes(), sample.name)
+    definition = _definition(made.text)
+    assert (definition.name, definition.destination.entity, definition.sync_behaviour.dropped) == (
+        "imported",
+        "account",
+        "ignore",
+    )
+    told = {line.partition(": ")[0].removeprefix("BatchDataSyncConfig/") for line in made.needs}
+    source, target = "RestApiDataSource", "DynamicsTarget"
+    assert told >= {
+        "BatchDataSyncConfig/@name".removeprefix("BatchDataSyncConfig/"),
+        "Parameters/Parameter[1]/@name",
+        "Parameters/Parameter[2]/@formula",
+        *(f"{source}/@{name}" for name in ("format", "endpoint", "pathToIterate")),
+        f"{source}/Schema/Column[1]/@maxLength",
+        f"{source}/Schema/Column[2]/@dataType",
+        f"{source}/Schema/Column[2]/@inputFormat",
+        f"{source}/Schema/Column[3]/@inputFormat",
+        f"{source}/Schema/Column[4]",
+        f"{source}/Schema/Column[5]/@dataType",
+        f"{source}/Schema/Column[5]/Transformations/StringReplacement[1]",
+        f"{source}/Schema/Column[5]/Transformations/StringReplacement[2]",
+        f"{source}/Schema/CalculatedColumn[1]",
+        f"{source}/Schema/CalculatedColumn[2]/@formula",
+        f"{source}/Filter[1]",
+        f"{source}/Filter[2]",
+        *(f"{target}/@{name}" for name in ("entity", "idColumn", "serviceUrl", "timeout")),
+        f"{target}/ColumnMappings/ColumnMapping[1]",
+        f"{target}/ColumnMappings/ColumnMapping[2]",
+        f"{target}/Filter[2]",
+        f"{target}/DroppedRecordBehaviour/@expirationTimestampField",
+        target,
+    }
+
+
 def test_a_column_that_cannot_be_calculated_clears_nothing() -> None:
     """Its mapping is left out: an empty column would empty the column of the table."""
     text = CUSTOMERS.replace('sourceColumn="Revenue"', 'sourceColumn="First Name"')

@@ -17,8 +17,11 @@ def test_longer_texts_and_a_key_that_is_not_in_force() -> None:
 
 def test_a_definition_without_doubts() -> None:
     """As many characters as the column, a number, an expression, a lookup, a column that is not there."""
-    columns = [{"name": "name", "max_length": 10}, {"name": "staff", "type": "number", "max_length": 50}]
-    mappings = [
+    columns: list[dict[str, object]] = [
+        {"name": "name", "max_length": 10},
+        {"name": "staff", "type": "number", "max_length": 50},
+    ]
+    mappings: list[dict[str, object]] = [
         {"source": "name", "target": "name"},
         {"source": "staff", "target": "staff"},
         {"value": "'x'", "target": "notes"},

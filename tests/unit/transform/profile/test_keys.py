@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shared.definitions.models import KeyMatch
 from shared.transform import current_table_step, desire_of, desire_steps, shape_steps
 from shared.transform.profile.keys import (
@@ -29,7 +31,9 @@ MAPPED = definition(
 )
 
 
-def _counted(workspace: Workspace, rows: list[tuple[str, ...]], records: list[tuple[str, ...]]) -> list[KeyCounts]:
+def _counted(
+    workspace: Workspace, rows: Sequence[tuple[str, ...]], records: Sequence[tuple[str, ...]]
+) -> list[KeyCounts]:
     desire = desire_of(MAPPED, ACCOUNT)
     columns = candidates(desire)
     workspace.execute(
