@@ -36,6 +36,7 @@ class Options:
     client_secret: str = _DEFAULT_SECRET
     certificates: tuple[Path, ...] = ()
     federated: tuple[Path, ...] = ()
+    lacking: tuple[str, ...] = ()
 
     @property
     def client_id(self) -> str:
@@ -65,6 +66,7 @@ class Options:
                 client_secret=given.client_secret,
                 certificates=tuple(given.certificate),
                 federated=tuple(given.federated_credential),
+                lacking=tuple(given.without_privilege),
             )
         except ValueError as error:
             parser.error(str(error))
@@ -100,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--certificate", type=Path, action="append", default=[], metavar="FILE", help=certificate_help)
     federated_help = "a federated credential of all applications, as JSON; can be repeated"
     add("--federated-credential", type=Path, action="append", default=[], metavar="FILE", help=federated_help)
+    lacking_help = "a privilege that the applications lack, such as prvDeleteAccount; can be repeated"
+    add("--without-privilege", action="append", default=[], metavar="NAME", help=lacking_help)
     return parser
 
 

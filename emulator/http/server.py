@@ -21,6 +21,7 @@ from emulator.policies.assertions import Assertions
 from emulator.policies.auth import Authority, Credentials
 from emulator.policies.faults import Faults
 from emulator.policies.limits import Limits
+from emulator.policies.privileges import Privileges
 from emulator.policies.stats import Stats
 from emulator.schema import Schema
 from emulator.schema.entity_definitions import read_entity_definitions
@@ -63,7 +64,7 @@ def build_application(options: Options) -> Application:
         SchemaFileError: A schema file is not valid.
     """
     environment = Environment(_schema(options.schema), collation=options.collation, path=options.db)
-    service = Service(environment)
+    service = Service(environment, Privileges(options.lacking))
     policies = Policies(
         authority=Authority(
             tenant_id=options.tenant_id,

@@ -199,6 +199,14 @@ class Wiring:
             key_match=definition.sync_behaviour.key_match,
         )
 
+    def environment(self, environment: DynamicsEnvironment, **settings: Any) -> Dataverse:
+        """A client for an environment without a definition; `settings` are those of `Connection`.
+
+        Raises:
+            UserError: The address of the service cannot be used.
+        """
+        return self._client(environment, {}, place="connection", **settings)
+
     def _client(
         self,
         environment: DynamicsEnvironment,

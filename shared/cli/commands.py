@@ -87,7 +87,8 @@ def validate(
             f"`dynamics-sync init` makes a folder with a first one"
         )
     definitions = [loaded.definition for loaded in app.definitions() if loaded.definition]
-    warnings = (*listener_warnings(definitions), *quiet_warnings(definitions), *app.warnings(names or ()))
+    said = app.warnings(names or (), offline=offline)
+    warnings = (*listener_warnings(definitions), *quiet_warnings(definitions), *said)
     found = {"problems": [asdict(problem) for problem in problems], "warnings": list(warnings)}
     output.result(
         {"valid": not problems, "definitions": list(checked), **found},

@@ -19,10 +19,13 @@ from shared.dataverse.read.paging import PageBounds
 from shared.definitions.loading.repository import MOST_BYTES as OF_A_DEFINITION
 from shared.definitions.loading.yaml_loader import _MOST_NODES
 from shared.definitions.models.sync import Safety
+from shared.drafts.batch_config.elements import _MOST_PARTS
+from shared.drafts.batch_config.elements import MOST_BYTES as OF_A_CONFIG
 from shared.events.avro.bodies import MOST_RECORDS as OF_AVRO
 from shared.events.avro.schemas import LARGEST_SCHEMA
 from shared.events.packed import LARGEST_BODY
 from shared.http.transport import MOST_BYTES as OF_AN_ANSWER
+from shared.jobs.setting_up.drafting import _MOST_COLUMNS as OF_A_DRAFT
 from shared.reconcile.links.steps import MOST_GENERATIONS
 from shared.reconcile.reports import MOST_KINDS
 from shared.sources.excel.archive import MOST_BYTES as OF_A_WORKBOOK
@@ -34,6 +37,7 @@ from shared.sources.records import MOST_BYTES as OF_A_ROW
 from shared.sources.rest.seen import _MOST_PAGES
 from shared.state._bounds import MOST_OF_A_BODY, MOST_OF_A_MESSAGE
 from shared.transform.lookups.parties import MOST_PARTIES
+from shared.transform.profile.keys import _MOST_CANDIDATES, MOST_PAIRED
 from shared.views.plan_markdown import _LONGEST as OF_A_PLAN
 from shared.workspace.growth import MOST as OF_A_RESULT
 from shared.workspace.tree import _LONGEST
@@ -46,6 +50,9 @@ REAL = {
     "file of a definition or connection": f"{OF_A_DEFINITION // 1_000_000} MB",
     "values in the file, with those of its aliases": f"{_MOST_NODES:,}",
     "length of an expression": f"{_LONGEST:,} characters",
+    "`BatchDataSyncConfig` file": f"{OF_A_CONFIG // 1_000_000} MB, {_MOST_PARTS:,} elements",
+    "columns of a source in a first definition": f"{OF_A_DRAFT}",
+    "columns that are tried as keys": f"{_MOST_CANDIDATES}, and {MOST_PAIRED} of them in pairs",
     "result of an expression": f"{OF_A_RESULT:,} times the length of a text of the row",
     "client certificate with its key, as text": f"{OF_A_CERTIFICATE:,} characters",
     "token of a file or an issuer": f"{_LONGEST_TOKEN:,} characters",

@@ -168,7 +168,7 @@ class FakeApp:
         self._asked(names=tuple(names), offline=offline)
         return self.problems
 
-    def warnings(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+    def warnings(self, names: Sequence[str] = (), *, offline: bool = False) -> tuple[str, ...]:
         return tuple(f"{name}: no record has the field nmae" for name in names)
 
     def plan(
