@@ -20,8 +20,10 @@ from emulator.operations.paths.segments import is_keyed
 from emulator.operations.queries import COUNT_LIMIT, collection, count_of
 from emulator.operations.reading import TableQuery
 from emulator.operations.records import Records
+from emulator.operations.references import existing_id
 from emulator.operations.relations.members import Members
 from emulator.operations.tracking import changes_since, changes_total, tracked_rows
+from emulator.policies.privileges import Privileges
 from emulator.schema import BULK_MESSAGES, Table
 from emulator.schema.documented import check_headers
 
@@ -41,9 +43,10 @@ def _at_once(response: Response) -> Planned:
 class Service:
     """The Web API of one environment, without HTTP."""
 
-    def __init__(self, environment: Environment) -> None:
-        """Creates the operations."""
+    def __init__(self, environment: Environment, privileges: Privileges | None = None) -> None:
+        """Creates the operations; without `privileges` every user may do everything."""
         self.environment = environment
+        self.privileges = privileges or Privileges()
         self.changes = Changes(environment)
         self.records = Records(environment, self.changes)
         self.bulk = Bulk(environment, self.changes)
@@ -69,7 +72,11 @@ class Service:
         first, *rest = segments
         table = self.environment.schema.by_entity_set.get(first.name)
         if table is not None:
-            return self._table(request, table, first, rest)
+            if request.method in {"GET", "HEAD"}:
+                self.privileges.check(table, ["read"])
+            planned = self._table(request, table, first, rest)
+            self.privileges.check(table, planned.rows)
+            return planned
         match first.name:
             case "$metadata":
                 annotated = "annotations=true" in request.query
@@ -88,6 +95,8 @@ class Service:
                 raise no_resource(request.url)
             case "BulkDelete":
                 return self.bulk_deletes.plan(request)
+            case "ReactivateEntityKey":
+                return self.metadata.reactivate_key(request)
         return self.actions.unbound(request, first)
 
     def _service_document(self, request: Request) -> Response:
@@ -107,6 +116,12 @@ class Service:
             }
         )
 
+    def _privileges(self, request: Request) -> Response:
+        """The privileges of a user: all users of the emulator have the same."""
+        held = self.privileges.held(self.environment.schema, request.caller.business_unit_id)
+        context = request.context("Microsoft.Dynamics.CRM.RetrieveUserPrivilegesResponse")
+        return answer({"@odata.context": context, "RolePrivileges": held})
+
     def _table(self, request: Request, table: Table, first: Segment, rest: list[Segment]) -> Planned:
         if table.intersect and request.method in _MESSAGES:
             raise unsupported_message(_MESSAGES[request.method], table.logical_name)
@@ -117,6 +132,9 @@ class Service:
             action = rest[0].name.removeprefix(_NAMESPACE)
             if self.members.knows(table, action):
                 return self.members.plan(request, table, reference, action)
+            if table.logical_name == "systemuser" and action == "RetrieveUserPrivileges" and request.method == "GET":
+                existing_id(self.environment, table, reference)
+                return _at_once(self._privileges(request))
             return self.actions.bound(request, table, rest[0], to_row=True)
         if rest:
             return self.navigation.plan(request, table, reference, rest)
@@ -161,5 +179,6 @@ class Service:
     def reset(self) -> None:
         """Restores the first schema and rows, and forgets jobs and recorded calls."""
         self.bulk_deletes.cancel()
+        self.metadata.indexes.cancel()
         self.environment.reset()
         self.actions.clear()

@@ -5,6 +5,7 @@ from uuid import uuid5
 
 from emulator.metadata.attributes import label_json, managed
 from emulator.schema import AlternateKey, Table
+from emulator.schema.privileges import privilege_id, privilege_name, privilege_types
 from emulator.store.system_rows import NAMESPACE
 
 __all__ = ["Json", "entity_json", "key_json", "metadata_id"]
@@ -109,7 +110,25 @@ def entity_json(table: Table) -> Json:
         "CanChangeTrackingBeEnabled": managed(value=True, name="canchangetrackingbeenabled"),
         "IsOptimisticConcurrencyEnabled": table.optimistic_concurrency,
         "IntroducedVersion": "1.0",
+        "Privileges": [_privilege(table, kind) for kind in privilege_types(table)],
         **_SAME_FOR_ALL,
+    }
+
+
+def _privilege(table: Table, kind: str) -> Json:
+    """Returns a SecurityPrivilegeMetadata."""
+    name, by_unit = privilege_name(table, kind), table.ownership == "UserOwned"
+    return {
+        "CanBeBasic": by_unit,
+        "CanBeLocal": by_unit,
+        "CanBeDeep": by_unit,
+        "CanBeGlobal": True,
+        "CanBeEntityReference": False,
+        "CanBeParentEntityReference": False,
+        "CanBeRecordFilter": False,
+        "Name": name,
+        "PrivilegeId": privilege_id(name),
+        "PrivilegeType": kind,
     }
 
 
@@ -123,7 +142,7 @@ def key_json(table: Table, key: AlternateKey) -> Json:
         "EntityLogicalName": table.logical_name,
         "KeyAttributes": list(key.columns),
         "EntityKeyIndexStatus": key.status,
-        "AsyncJob": None,
+        "AsyncJob": key.job,
         "IsManaged": False,
         "IsCustomizable": managed(value=True, name="iscustomizable"),
         "IsSecondaryKey": False,

@@ -11,12 +11,14 @@ from emulator.errors import (
     ServiceError,
     invalid_argument,
     method_not_allowed,
+    no_resource,
     not_implemented,
     unknown_segment,
 )
 from emulator.json_depth import is_too_deep
 from emulator.messages import Planned, Request, Response, answer, plain_text
 from emulator.metadata.attributes import attribute_class
+from emulator.metadata.key_indexes import KeyIndexes
 from emulator.metadata.nodes import (
     Node,
     attribute_node,
@@ -61,7 +63,8 @@ class Metadata:
     def __init__(self, environment: Environment) -> None:
         """Works on the schema of `environment`."""
         self._environment = environment
-        self._writes = MetadataWrites(environment)
+        self.indexes = KeyIndexes(environment)
+        self._writes = MetadataWrites(environment, self.indexes)
 
     def plan(self, request: Request, segments: Sequence[Segment]) -> Planned:
         """Plans a metadata request.
@@ -73,6 +76,25 @@ class Metadata:
             response = self._read(request, segments)
             return Planned(act=lambda: response)
         return Planned(act=lambda: self._write_checked(request, segments))
+
+    def reactivate_key(self, request: Request) -> Planned:
+        """Plans `POST ReactivateEntityKey`.
+
+        Raises:
+            ServiceError: There is no such key, or its index has not failed.
+        """
+        if request.method != "POST":
+            raise no_resource(request.url)
+        body = request.json()
+        for name in ("EntityLogicalName", "EntityKeyLogicalName"):
+            if not isinstance(body.get(name), str):
+                raise invalid_argument(f"Required field '{name}' is missing")
+
+        def act() -> Response:
+            self._writes.reactivate_key(body["EntityLogicalName"], body["EntityKeyLogicalName"])
+            return answer()
+
+        return Planned(act=act)
 
     def _write_checked(self, request: Request, segments: Sequence[Segment]) -> Response:
         """Writes a definition; JSON that lacks a property or has a wrong type in it answers 400."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from emulator.environment import Environment
 from emulator.errors import ServiceError, invalid_argument, not_implemented
 from emulator.metadata.definitions import metadata_id
+from emulator.metadata.key_indexes import KeyIndexes
 from emulator.metadata.relationships import relationships
-from emulator.schema import AlternateKey, Table
+from emulator.schema import AlternateKey, Column, ColumnType, Table
 from emulator.schema.columns import build_column
 from emulator.schema.entity_definitions import (
     cascade_description,
@@ -24,6 +25,19 @@ from emulator.store import sql_name
 __all__ = ["MetadataWrites"]
 
 Json = Mapping[str, Any]
+# Bytes of an index for a value (define-alternate-keys-entity: "Valid columns in key table definitions", "Valid key
+# size"); text has two bytes for each character.
+_KEY_BYTES: Final = {
+    ColumnType.DECIMAL: 17,
+    ColumnType.INTEGER: 4,
+    ColumnType.STRING: 2,
+    ColumnType.DATETIME: 8,
+    ColumnType.LOOKUP: 16,
+    ColumnType.PICKLIST: 4,
+}
+_MOST_KEY_BYTES: Final = 900
+_MOST_KEY_COLUMNS: Final = 16
+_MOST_KEYS: Final = 10
 
 
 class MetadataWrites:
@@ -33,9 +47,10 @@ class MetadataWrites:
     or `AttributeError`.
     """
 
-    def __init__(self, environment: Environment) -> None:
-        """Works on `environment`."""
+    def __init__(self, environment: Environment, indexes: KeyIndexes) -> None:
+        """Works on `environment`; `indexes` builds the indexes of new keys."""
         self._environment = environment
+        self._indexes = indexes
 
     def create_table(self, entity: Json) -> str:
         """Adds a table and returns its MetadataId.
@@ -113,22 +128,42 @@ class MetadataWrites:
         )
 
     def create_key(self, table: Table, key: Json) -> str:
-        """Adds an alternate key, active at once, and returns its MetadataId.
+        """Adds an alternate key, starts the job that builds its index, and returns its MetadataId.
 
         Raises:
-            ServiceError: A column is unknown, or rows have equal values.
+            ServiceError: A column is unknown, or the key is not possible.
         """
         name, described = key_description(key)
         columns = described["columns"]
         missing = [column for column in columns if column not in table.columns]
         if missing:
             raise invalid_argument(f"The key {name} names columns that {table.logical_name} does not have: {missing}")
-        added = AlternateKey(name=name, columns=tuple(columns), display_name=name)
+        if reason := _unfit([table.columns[column] for column in columns], table, name):
+            raise invalid_argument(f"The key {name} is not possible: {reason}")
+        added = AlternateKey(name=name, columns=tuple(columns), display_name=name, status="Pending")
         self._adopt(replace(table, keys=(*table.keys, added)))
+        self._indexes.begin(self._environment.schema.tables[table.logical_name], name)
         return metadata_id("key", f"{table.logical_name}.{name}")
 
+    def reactivate_key(self, table_name: str, name: str) -> None:
+        """Starts a new job for the index of a key (`ReactivateEntityKey`).
+
+        Raises:
+            ServiceError: There is no such key, or its index is built or being built.
+        """
+        table = self._environment.schema.tables.get(table_name)
+        key = next((one for one in table.keys if one.name.lower() == name.lower()), None) if table else None
+        if table is None or key is None:
+            raise invalid_argument(f"The table '{table_name}' has no alternate key '{name}'.")
+        if key.status != "Failed":
+            raise invalid_argument(f"The index of the key {key.name} is {key.status}, and not Failed.")
+        self._indexes.begin(table, key.name)
+
     def delete_key(self, table: Table, name: str) -> None:
-        """Removes an alternate key."""
+        """Removes an alternate key; the job of its index is cancelled if it has not ended."""
+        for key in table.keys:
+            if key.name == name:
+                self._indexes.forget(table, key)
         self._adopt(replace(table, keys=tuple(key for key in table.keys if key.name != name)))
 
     def create_relationship(self, relationship: Json) -> str:
@@ -191,3 +226,22 @@ class MetadataWrites:
         schema = self._environment.schema
         tables = {**schema.tables, table.logical_name: table}
         self._environment.change(replace(schema, tables=tables), table)
+
+
+def _unfit(columns: list[Column], table: Table, name: str) -> str:
+    """Why columns cannot be an alternate key (define-alternate-keys-entity, "constraints"); empty if they can."""
+    if any(key.name.lower() == name.lower() for key in table.keys):
+        return "a key of this name exists already."
+    if len(table.keys) >= _MOST_KEYS:
+        return f"a table can have {_MOST_KEYS} keys."
+    if not 0 < len(columns) <= _MOST_KEY_COLUMNS:
+        return f"a key has 1 to {_MOST_KEY_COLUMNS} columns."
+    for column in columns:
+        if column.type not in _KEY_BYTES:
+            return f"{column.logical_name} is of the type {column.type}, which cannot be part of a key."
+        if column.secured:
+            return f"{column.logical_name} has field-level security."
+    size = sum(
+        _KEY_BYTES[one.type] * (one.max_length or 100 if one.type is ColumnType.STRING else 1) for one in columns
+    )
+    return f"its values can have {size} bytes, and {_MOST_KEY_BYTES} are possible." if size > _MOST_KEY_BYTES else ""

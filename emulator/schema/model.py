@@ -150,12 +150,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlternateKey:
-    """A set of columns whose values are unique in the table."""
+    """A set of columns whose values are unique in the table; `job` is the system job that builds its index."""
 
     name: str
     columns: tuple[str, ...]
     display_name: str = ""
     status: str = "Active"
+    job: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,6 +40,7 @@ from shared.jobs import (
 from shared.jobs.batch.disk_need import expected_disk
 from shared.jobs.batch.watermarking import set_by_person
 from shared.redaction import register_secret
+from shared.scripts import ScriptEngine
 from shared.settings import Settings, environment, reach_directly
 from shared.sources import Source, completed, open_source
 from shared.sources.watermarks.marks import Mark
@@ -48,6 +49,8 @@ from shared.telemetry import configure
 from shared.workspace import Room, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
+    from shared.app.publishing import Published
+    from shared.app.setting_up import SettingUp
     from shared.app.validation import Validation
     from shared.jobs.real_time.events import EventSync, EventTools, Listeners
 
@@ -83,13 +86,13 @@ class App:
         self.room = room or Room(settings.workspace_temp, limit=settings.workspace_disk_bytes)
         self._given_state = state
         register_secret(*settings.secrets())
-        self._wiring = Wiring(settings, read_environment, open_dataverse)
+        self.wiring = Wiring(settings, read_environment, open_dataverse)
 
     # -- Definitions ---------------------------------------------------------------------------------------------
 
     @property
     def _repository(self) -> Repository:
-        return self._wiring.repository
+        return self.wiring.repository
 
     def definitions(self) -> tuple[Loaded, ...]:
         """Every file of a sync: its definition, or the problems that it has."""
@@ -115,22 +118,37 @@ class App:
             names: Names of syncs; none means all, and the connections too.
             offline: Leave out the checks against Dataverse's metadata.
         """
-        return self._validation().problems(names, offline=offline)
+        return self._validation.problems(names, offline=offline)
 
-    def warnings(self, names: Sequence[str] = ()) -> tuple[str, ...]:
-        """What may be a mistake in the named definitions, or in all."""
-        return self._validation().warnings(names)
+    def warnings(self, names: Sequence[str] = (), *, offline: bool = False) -> tuple[str, ...]:
+        """What may be a mistake in the named definitions, or in all; see `problems` for `offline`."""
+        return self._validation.warnings(names, offline=offline)
 
+    @property
     def _validation(self) -> Validation:
         from shared.app.validation import Validation  # noqa: PLC0415 - runs do without it
 
         return Validation(
-            wiring=self._wiring, parameters=self.parameters, completed=self._completed, dataverse=self.dataverse
+            wiring=self.wiring, parameters=self.parameters, completed=self._completed, dataverse=self.dataverse
         )
+
+    @property
+    def setting_up(self) -> SettingUp:
+        """What people ask before the first run."""
+        from shared.app.setting_up import SettingUp  # noqa: PLC0415 - runs do without it
+
+        return SettingUp(self)
 
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Give problems that were found by path the file, line and column of that path."""
         return self._repository.placed(definition.name, problems)
+
+    def publish(self, folder: Path, url: str, *, overwrite: Collection[str] = ()) -> tuple[Published, ...]:
+        """Copy the definitions of a folder into a container; see `shared.app.publishing.publish`."""
+        from shared.app.publishing import container_of, publish  # noqa: PLC0415 - only pipelines need it
+
+        container = container_of(url, self.wiring.open_blobs, self.settings.blob_endpoint)
+        return publish(folder, container, overwrite=overwrite)
 
     # -- Work ----------------------------------------------------------------------------------------------------
 
@@ -144,9 +162,9 @@ class App:
         progress: Progress | None = None,
     ) -> PlanReport:
         """Do everything but the writing; see `shared.jobs.plan_batch` for what it raises."""
-        definition, values = self._joined(name, parameters)
+        definition, values = self.joined(name, parameters)
         job = BatchJob(definition=definition, parameters=values)
-        with self._located(definition), self._tools(definition, values, keep, progress) as tools:
+        with self.located(definition), self.tools(definition, values, keep, progress) as tools:
             return plan_batch(job, tools, options or PlanOptions())
 
     def run(
@@ -167,14 +185,14 @@ class App:
             keep: A file to leave the run's workspace in.
             progress: Gets phases and numbers of rows.
         """
-        definition, values = self._joined(name, parameters)
+        definition, values = self.joined(name, parameters)
         check_new_file(keep)
         options = options or RunOptions()
         if options.given is None:
             options = replace(options, given=parameters or {})
         job = BatchJob(definition=definition, parameters=values, options=options)
         last = self.state.last_run(name)
-        with self._located(definition), self._tools(definition, values, keep, progress, last) as tools:
+        with self.located(definition), self.tools(definition, values, keep, progress, last) as tools:
             return run_batch(job, tools)
 
     def watermark(self, name: str) -> str | None:
@@ -186,26 +204,30 @@ class App:
         self, name: str, value: str | None, parameters: Mapping[str, ParameterValue] | None = None
     ) -> None:
         """Give a sync another watermark, or none; see `set_by_person` for what it raises."""
-        definition = self.definition(name)
-        set_by_person(definition, self.parameters(definition, parameters or {}), self.state, value)
+        definition, values = self.joined(name, parameters)
+        set_by_person(definition, values, self.state, value)
 
     def expected_disk(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> int:
         """Bytes of temporary disk that a run is expected to use; the least where it cannot be told before it begins."""
         try:
-            definition, values = self._joined(name, parameters)
-            source = self._source(definition, values)
+            definition, values = self.joined(name, parameters)
+            source = self.source(definition, values)
             return expected_disk(self.state.last_run(name), source.readable)
         except UserError:  # the run itself says what is wrong
             return expected_disk(None)
 
     def explain(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> tuple[Step, ...]:
         """The SQL of every step of a run."""
-        definition, values = self._joined(name, parameters)
+        definition, values = self.joined(name, parameters)
         with closing(self.dataverse(definition, values)) as dataverse:
             entity = dataverse.tables_of(definition)
-        with self._located(definition):
+        with self.located(definition):
             definition = self._completed(definition, values)
             return explained(definition, entity, started=datetime.now(UTC))
+
+    def variables(self) -> Mapping[str, str]:
+        """The environment variables as they are now."""
+        return self._environment()
 
     def parameters(
         self, definition: SyncDefinition, overrides: Mapping[str, ParameterValue]
@@ -221,7 +243,7 @@ class App:
         register_secret(*(variables.get(name, "") for name in secrets))
         return resolve(definition, overrides, environment=variables, now=datetime.now(UTC), secrets=secrets)
 
-    def _joined(
+    def joined(
         self, name: str, overrides: Mapping[str, ParameterValue] | None
     ) -> tuple[SyncDefinition, Mapping[str, ParameterValue]]:
         """A definition as a run takes it, with the keys of its connections, and the values of its parameters."""
@@ -230,7 +252,7 @@ class App:
         return self._join(definition, values), values
 
     def _join(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> SyncDefinition:
-        with self._located(definition):
+        with self.located(definition):
             return self._repository.joined(definition, values)
 
     # -- Real time -----------------------------------------------------------------------------------------------
@@ -267,41 +289,45 @@ class App:
             temp_folder=self.settings.workspace_temp or None,
             threads=1,
         )
-        connect = partial(self._wiring.connected, retry_policy=RetryPolicy(seconds=_EVENTS_SECONDS))
-        return EventTools.wired(self.state, connect, open_workspace, self._wiring.open_url)
+        connect = partial(self.wiring.connected, retry_policy=RetryPolicy(seconds=_EVENTS_SECONDS))
+        return EventTools.wired(self.state, connect, open_workspace, self.wiring.open_url)
 
     # -- Wiring --------------------------------------------------------------------------------------------------
 
     @cached_property
     def state(self) -> StateStore:
         """The state store that was given, or that the settings name."""
-        return self._given_state or self._wiring.open_state()
+        return self._given_state or self.wiring.open_state()
 
     def secret(self, reference: SecretReference, *, fresh: bool = False) -> str:
         """The value behind a reference; see `SecretStore.get` for what it raises."""
-        return self._wiring.secret(reference, fresh=fresh)
+        return self.wiring.secret(reference, fresh=fresh)
 
     def dataverse(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Dataverse:
         """A client for a definition's environment, signed in as its application users."""
-        return self._wiring.connected(
+        return self.wiring.connected(
             definition, values, bulk_delete_from=definition.destination.options.bulk_delete_from
         )
 
-    def _source(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Source:
-        return open_source(definition.source, self._wiring.source_context(values))
+    def source(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Source:
+        """The source of a definition; nothing is opened yet."""
+        return open_source(definition.source, self.wiring.source_context(values))
 
     def _completed(self, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> SyncDefinition:
         """A definition with the columns and types that only its source knows."""
         if not isinstance(definition.source, SelfDescribing):
             return definition
-        source = self._source(definition, values)
-        folder = self.settings.workspace_temp or None
-        memory = self.settings.workspace_memory
-        with Workspace.open(memory_limit=memory, temp_folder=folder, readable=source.readable) as workspace:
+        source = self.source(definition, values)
+        with self.open_small(source.readable) as workspace:
             return completed(definition, source, workspace)
 
+    def open_small(self, readable: Sequence[str]) -> Workspace:
+        """A workspace in memory for a look at a source, which may read some local files."""
+        folder, memory = self.settings.workspace_temp or None, self.settings.workspace_memory
+        return Workspace.open(memory_limit=memory, temp_folder=folder, readable=readable)
+
     @contextmanager
-    def _tools(
+    def tools(
         self,
         definition: SyncDefinition,
         values: Mapping[str, ParameterValue],
@@ -309,7 +335,8 @@ class App:
         progress: Progress | None,
         last: RunRecord | None = None,
     ) -> Iterator[Tools]:
-        source = self._source(definition, values)
+        """What a run of a definition works with, for the length of a `with` block."""
+        source = self.source(definition, values)
 
         def open_workspace() -> Workspace:
             # A source whose files are missing says so here: inside the run, so that the log has it.
@@ -327,7 +354,11 @@ class App:
             use.watch(workspace.folder)
             return workspace
 
-        with closing(self.dataverse(definition, values)) as dataverse, self.room.used_by(definition.name) as use:
+        with (
+            closing(self.dataverse(definition, values)) as dataverse,
+            closing(ScriptEngine()) as scripts,
+            self.room.used_by(definition.name) as use,
+        ):
             yield Tools(
                 dataverse=dataverse,
                 source=source,
@@ -335,10 +366,11 @@ class App:
                 open_workspace=open_workspace,
                 disk=use,
                 progress=progress or NoProgress(),
+                scripts=scripts,
             )
 
     @contextmanager
-    def _located(self, definition: SyncDefinition) -> Iterator[None]:
+    def located(self, definition: SyncDefinition) -> Iterator[None]:
         """Give the problems of a definition, found against metadata, their file, line and column."""
         try:
             yield

@@ -11,8 +11,10 @@ from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SelfDescribing, SyncDefinition, names_in, names_used
 from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserError
+from shared.jobs.scripting import script_problems
 from shared.jobs.validation import online_problems
 from shared.transform import check_expressions
+from shared.transform.profile.doubts import doubts
 
 __all__ = ["Validation"]
 
@@ -59,16 +61,32 @@ class Validation:
                 found += repository.placed(loaded.name, self._of(loaded.definition, offline=offline))
         return found
 
-    def warnings(self, names: Sequence[str]) -> tuple[str, ...]:
-        """What may be a mistake in the named definitions, or in all: nothing of it keeps a run from starting."""
-        return tuple(
-            f"{loaded.name}: {warning}"
-            for loaded in self.wiring.repository.loaded()
-            if loaded.definition is not None and (not names or loaded.name in names)
-            for warning in self._source_check(offline=True).warnings(
-                loaded.definition, _without_value(loaded.definition)
-            )
-        )
+    def warnings(self, names: Sequence[str], *, offline: bool) -> tuple[str, ...]:
+        """What may be a mistake in the named definitions, or in all: nothing of it keeps a run from starting.
+
+        Args:
+            names: Names of syncs; none means all.
+            offline: Leave out what needs the network.
+        """
+        repository, found = self.wiring.repository, list[str]()
+        for loaded in repository.loaded():
+            definition = loaded.definition
+            if definition is None or (names and loaded.name not in names):
+                continue
+            said = self._source_check(offline=True).warnings(definition, _without_value(definition))
+            found += (f"{loaded.name}: {warning}" for warning in said)
+            if not offline:
+                found += map(str, repository.placed(loaded.name, self._doubts(definition)))
+        return tuple(found)
+
+    def _doubts(self, definition: SyncDefinition) -> Sequence[Problem]:
+        try:
+            values = self.parameters(definition, _without_value(definition))
+            joined = self.wiring.repository.joined(definition, values)
+            with closing(self.dataverse(joined, values)) as dataverse:
+                return tuple(doubts(joined, dataverse.entity(joined.destination.entity)))
+        except SyncError:  # `problems` tells of it
+            return ()
 
     def _of(self, definition: SyncDefinition, *, offline: bool) -> Sequence[Problem]:
         from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
@@ -77,7 +95,7 @@ class Validation:
         found += self.wiring.repository.default_problems(definition) or (
             _of_expressions(definition) if offline else (*self._of_metadata(definition), *self._of_schema(definition))
         )
-        return [*found, *listener_problems(definition), *self._of_hosts(definition)]
+        return [*found, *script_problems(definition), *listener_problems(definition), *self._of_hosts(definition)]
 
     def _of_schema(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         """Whether the schema of Avro events can be read."""

@@ -16,7 +16,16 @@ from typing import Any
 
 from typer.exceptions import TyperException
 
-from shared.cli import commands, event_commands, init_command, job_commands, status_commands
+from shared.cli import (
+    commands,
+    event_commands,
+    init_command,
+    job_commands,
+    metadata_commands,
+    moving_commands,
+    pipeline_commands,
+    status_commands,
+)
 from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, HelpfulCommand, program
 from shared.cli.screen.output import Output
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError, UserError
@@ -25,7 +34,16 @@ from shared.redaction import cleaned
 __all__ = ["run"]
 
 # Each adds its commands to the program.
-COMMANDS = (init_command, commands, event_commands, job_commands, status_commands)
+COMMANDS = (
+    init_command,
+    moving_commands,
+    metadata_commands,
+    commands,
+    event_commands,
+    job_commands,
+    pipeline_commands,
+    status_commands,
+)
 for _command in program.registered_commands:
     _command.cls = HelpfulCommand
 

@@ -1,4 +1,4 @@
-"""Checks of a definition that need the service: its columns, and its filter."""
+"""Checks of a definition that need the service: its columns, its filter, and the privileges of its users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from http import HTTPStatus
 from shared.dataverse import Dataverse
 from shared.definitions import Language, ParameterValue, SyncDefinition, in_odata, names_in
 from shared.entities import EntityMetadata
-from shared.errors import Problem, RequestRefused, UserError
+from shared.errors import AbortRun, Problem, RequestRefused, UserError
+from shared.jobs.privileges import access_of
 from shared.transform import check
 
 __all__ = ["online_problems"]
@@ -34,7 +35,22 @@ def online_problems(
         SyncError: The environment cannot be asked.
     """
     entity = dataverse.tables_of(definition)
-    return (*check(definition, entity), *_filter_problems(definition, dataverse, entity, values, absent))
+    return (
+        *check(definition, entity),
+        *_filter_problems(definition, dataverse, entity, values, absent),
+        *_privilege_problems(definition, dataverse, entity),
+    )
+
+
+def _privilege_problems(definition: SyncDefinition, dataverse: Dataverse, entity: EntityMetadata) -> Iterator[Problem]:
+    """What the application users may not do; nothing where the service does not tell."""
+    try:
+        accesses = access_of(definition, entity, dataverse)
+    except (RequestRefused, AbortRun):
+        return
+    for access in accesses:
+        if access.lacking:
+            yield Problem(message=str(access), path=access.need.path)
 
 
 def _filter_problems(

@@ -7,7 +7,7 @@ import requests
 
 from emulator.testing import RunningEmulator
 
-__all__ = ["Client", "waiting_client"]
+__all__ = ["Client", "key_status", "waiting_client"]
 
 
 class Client:
@@ -67,3 +67,14 @@ def waiting_client(client: Client, path: str, requests_wanted: int) -> list[int]
         else:
             done += 1
     return waits
+
+
+def key_status(client: Client, table: str, name: str) -> str:
+    """Return the state in which the job for the index of an alternate key ends."""
+    path = f"EntityDefinitions(LogicalName='{table}')/Keys(LogicalName='{name}')?$select=EntityKeyIndexStatus"
+    give_up = time.monotonic() + 30
+    while True:
+        status = str(client.send("GET", path).json()["EntityKeyIndexStatus"])
+        if status not in {"Pending", "InProgress"} or time.monotonic() > give_up:
+            return status
+        time.sleep(0.02)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client
+from tests.emulator.http_client import Client, key_status
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -150,6 +150,7 @@ def test_a_reset_restores_the_schema_and_empties_the_tables() -> None:
         assert client.send("POST", "EntityDefinitions", made).status_code == 204
         key = {"SchemaName": "new_fax_key", "KeyAttributes": ["fax"]}
         assert client.send("POST", "EntityDefinitions(LogicalName='account')/Keys", key).status_code == 204
+        assert key_status(client, "account", "new_fax_key") == "Active"
         assert client.send("POST", "accounts", {"name": "A", "fax": "1"}).status_code == 204
         assert client.send("POST", "accounts", {"name": "A", "fax": "1"}).status_code == 412
         emulator.reset()

@@ -119,6 +119,9 @@ class FakeState:
     def runs(self, sync: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
         return tuple(run for run in self.records if sync in (None, run.sync))[:limit]
 
+    def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
+        return tuple(run for run in self.records if run.run_id.startswith(text))[:limit]
+
     def run(self, run_id: str) -> RunRecord | None:
         return next((run for run in self.records if run.run_id == run_id), None)
 
@@ -165,7 +168,7 @@ class FakeApp:
         self._asked(names=tuple(names), offline=offline)
         return self.problems
 
-    def warnings(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+    def warnings(self, names: Sequence[str] = (), *, offline: bool = False) -> tuple[str, ...]:
         return tuple(f"{name}: no record has the field nmae" for name in names)
 
     def plan(
@@ -484,7 +487,7 @@ def test_an_unexpected_error_is_one_message_and_a_file(typed: Type, fake: FakeAp
     ("arguments", "said"),
     [
         (("plam", "customers"), "plam"),
-        (("plan",), "NAME"),
+        (("plan",), "write the name of a sync, or --all"),
         (("plan", "customers", "--nope"), "--nope"),
         (("plan", "customers", "-p", "region"), "write -p NAME=VALUE"),
         (("plan", "customers", "--limit", "many"), "--limit"),

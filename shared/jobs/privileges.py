@@ -1,0 +1,71 @@
+"""The privileges that a definition needs and its application users do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from shared.dataverse import Dataverse
+from shared.dataverse.metadata.privileges import Held, TableFacts, held_privileges, table_facts
+from shared.definitions import SyncDefinition
+from shared.entities import EntityMetadata
+from shared.transform.access import Need, needed_access
+
+__all__ = ["Access", "access_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """One privilege that a definition needs.
+
+    Attributes:
+        need: What it is needed for.
+        name: Its name, such as `prvReadAccount`.
+        lacking: Numbers of the application users that do not have it, from 1; empty where all have it.
+        users: How many application users there are.
+    """
+
+    need: Need
+    name: str
+    lacking: tuple[int, ...]
+    users: int
+
+    def __str__(self) -> str:
+        """What is missing, and what to do."""
+        of = f" ({self.need.kind} on {self.need.table})" if self.need.table else ""
+        who = f"application user {', '.join(map(str, self.lacking))}" if self.users > 1 else "the application user"
+        return f"{who} lacks the privilege {self.name}{of}: add it to one of its security roles"
+
+
+def access_of(definition: SyncDefinition, entity: EntityMetadata, dataverse: Dataverse) -> Sequence[Access]:
+    """Every privilege that a definition needs, and who lacks it.
+
+    Raises:
+        RequestRefused: The service does not tell the privileges of a user.
+        AbortRun: A user may not ask, or a table is not there.
+        RetryLater: The service is away.
+    """
+    service = dataverse.service
+    held = [held_privileges(service, user) for user in range(len(service.users))]
+    needs = needed_access(definition, entity)
+    facts = {table: table_facts(service, table) for table in dict.fromkeys(need.table for need in needs if need.table)}
+    return [
+        Access(need=need, name=name, lacking=tuple(_lacking(name, wanted, held)), users=len(held))
+        for need in needs
+        for name, wanted in _named(need, facts)
+    ]
+
+
+def _named(need: Need, facts: dict[str, TableFacts]) -> Iterator[tuple[str, str]]:
+    """The name and the id of a privilege; none where a table does not have this kind, so that nobody needs it."""
+    if not need.table:
+        yield need.kind, ""
+    elif (found := facts[need.table].privileges.get(need.kind)) is not None:
+        yield found
+
+
+def _lacking(name: str, wanted: str, held: Sequence[Held]) -> Iterator[int]:
+    for number, each in enumerate(held, start=1):
+        known = wanted in each.ids if wanted else name.lower() in each.names or not each.names
+        if not known:
+            yield number

@@ -1,0 +1,1 @@
+"""What people ask before the first run: which key, whether everything is there, what a first definition can be."""

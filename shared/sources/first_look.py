@@ -1,0 +1,155 @@
+"""What a path is, before there is a definition: its kind, and for delimited text its delimiter and its names."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from shared.definitions.models import ConnectionModel
+from shared.errors import UserError
+from shared.remote import is_remote
+from shared.sources.context import SourceContext
+from shared.sources.files import InputFile, find_files
+from shared.sources.kinds import kind_of, utf_16_of
+from shared.sources.plain import text_blocks
+
+__all__ = ["FirstLook", "look_at", "of_connection"]
+
+_EXTENSIONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".psv", ".txt", ".dat"), "delimited"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"), "excel"),
+    **dict.fromkeys((".json", ".ndjson", ".jsonl"), "json"),
+    ".parquet": "parquet",
+}
+_PACKED: Final = frozenset({".gz", ".gzip", ".zst", ".zstd"})
+_DELIMITERS: Final = (",", ";", "\t", "|", "\x01")
+_LOOKED_AT: Final = 65_536  # characters of delimited text
+_ROWS: Final = 50
+_FIRST_BYTES: Final = 4096
+_WINDOWS: Final = "windows-1252"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstLook:
+    """What was seen.
+
+    Attributes:
+        source: The keys of the source without its columns.
+        names: The columns of delimited text; empty for kinds that know their columns.
+        remarks: What is not certain.
+    """
+
+    source: Mapping[str, Any]
+    names: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = field(default=())
+
+
+def look_at(path: str, context: SourceContext) -> FirstLook:
+    """Look at the files of a path.
+
+    Raises:
+        UserError: There is no such file, or it is of a kind whose columns cannot be seen.
+    """
+    if not is_remote(path) and Path(path).is_dir():
+        return FirstLook(source={"type": "parquet", "path": path})
+    files = find_files(path, open_url=context.open_url, roots=context.roots)
+    kind = _kind(files[0])
+    if kind != "delimited":
+        return FirstLook(source={"type": kind, "path": path})
+    return _delimited(path, files[0])
+
+
+def of_connection(connection: ConnectionModel, table: str | None) -> FirstLook:
+    """The source that a connection and a table, view or path in it are.
+
+    Raises:
+        UserError: The table is missing.
+    """
+    kind, source = connection.type, {"type": connection.type, "connection": connection.name}
+    if kind == "rest":
+        return FirstLook(source={**source, "url": table} if table else source)
+    if table is None:
+        raise UserError(f"the source {connection.name} is a connection of type {kind}: name what is read with --table")
+    return FirstLook(source={**source, "table" if kind == "sql" else "entity": table})
+
+
+def _kind(file: InputFile) -> str:
+    inner = PurePosixPath(file.path.lower())
+    inner = inner.with_suffix("") if inner.suffix in _PACKED else inner
+    if (known := _EXTENSIONS.get(inner.suffix)) is not None:
+        return known
+    with file.content() as stream:
+        first = stream.read(_FIRST_BYTES)
+    if (found := kind_of(first)) is not None:
+        kind = {"a Parquet file": "parquet", "an Excel file (xlsx)": "excel"}.get(found[0])
+        if kind is None:
+            raise UserError(f"{file.name} is {found[0]}, which cannot be a source; {found[1]}")
+        return kind
+    return "json" if first.lstrip()[:1] in {b"{", b"["} else "delimited"
+
+
+def _delimited(path: str, file: InputFile) -> FirstLook:
+    if file.compression == "zstd":
+        raise UserError(
+            f"{file.name}: the columns of a zstd file are not looked at; unpack it, or compress it with gzip"
+        )
+    encoding, remarks = _encoding(file)
+    with closing(text_blocks(file, encoding)) as blocks:
+        text = next(blocks, "")[:_LOOKED_AT].removeprefix("\ufeff")
+    if not text.strip():
+        raise UserError(f"{file.name} is empty: a first definition needs a line of names and a row")
+    delimiter, rows = max(((each, _rows(text, each)) for each in _DELIMITERS), key=lambda found: _regularity(found[1]))
+    source: dict[str, Any] = {"type": "delimited", "path": path}
+    if delimiter != ",":
+        source["delimiter"] = {"\t": "\\t", "\x01": "U+0001"}.get(delimiter, delimiter)
+    if encoding != "utf-8":
+        source["encoding"] = encoding
+    names = tuple(name.strip() for name in rows[0])
+    if not _are_names(names):
+        source["header"] = False
+        remarks.append("the first line is not taken for names of columns, which are numbered; check it")
+        names = tuple(f"c{number}" for number in range(1, len(names) + 1))
+    return FirstLook(source=source, names=names, remarks=tuple(remarks))
+
+
+def _encoding(file: InputFile) -> tuple[str, list[str]]:
+    """UTF-8 if the whole file is that; its whole text is read for it."""
+    with file.content() as stream:
+        wide = utf_16_of(stream.read(_FIRST_BYTES))
+    if wide:
+        return wide, []
+    try:
+        with closing(text_blocks(file, "utf-8")) as blocks:
+            for _ in blocks:
+                pass
+    except UserError:
+        return _WINDOWS, [f"the file is not UTF-8; {_WINDOWS} was written, check the letters with accents"]
+    return "utf-8", []
+
+
+def _rows(text: str, delimiter: str) -> list[list[str]]:
+    """The first records; the last one may be cut."""
+    try:
+        rows = [row for row in islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), _ROWS + 1) if row]
+    except csv.Error:
+        return [[text]]
+    return rows[:-1] if len(rows) > _ROWS or (len(rows) > 1 and len(text) == _LOOKED_AT) else rows
+
+
+def _regularity(rows: Sequence[Sequence[str]]) -> tuple[bool, float, int]:
+    """How well records were split: several fields, as many in each record, many fields."""
+    width = len(rows[0])
+    alike = sum(len(row) == width for row in rows) / len(rows)
+    return width > 1, alike, width
+
+
+def _are_names(fields: Sequence[str]) -> bool:
+    folded = [each.casefold() for each in fields]
+    numbers = sum(each.replace(".", "").replace(",", "").lstrip("-").isdecimal() for each in fields)
+    return all(folded) and len(set(folded)) == len(folded) and numbers == 0

@@ -1,0 +1,101 @@
+"""What a sync does to which tables: the privileges that its application user needs.
+
+Source: "Security concepts in Dataverse" (Create, Read, Write, Delete, Append, Append To, Assign), and the pages on
+optional parameters, impersonation and bulk deletion for the privileges that belong to no table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shared.definitions.models import Mapping, Strategy, SyncBehaviour, SyncDefinition
+from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
+
+__all__ = ["Need", "needed_access"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One privilege that a sync needs.
+
+    Attributes:
+        kind: `Create`, `Read`, …; for a privilege that belongs to no table its whole name.
+        table: Logical name; empty for a privilege that belongs to no table.
+        path: The key of the definition that asks for it.
+    """
+
+    kind: str
+    path: str
+    table: str = ""
+
+
+def needed_access(definition: SyncDefinition, entity: EntityMetadata) -> tuple[Need, ...]:
+    """Every privilege that a run of a definition can need, each once."""
+    found: dict[tuple[str, str], Need] = {}
+    for need in (*_of_table(definition, entity), *_of_mappings(definition, entity), *_of_options(definition)):
+        found.setdefault((need.table, need.kind), need)
+    return tuple(found.values())
+
+
+def _of_table(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Need]:
+    if entity.intersect:
+        for end in entity.ends:
+            for kind in ("Read", "Append", "AppendTo"):
+                yield Need(kind=kind, table=end.table, path="destination.entity")
+        return
+    behaviour, table = definition.sync_behaviour, entity.logical_name
+    full = behaviour.strategy is Strategy.FULL
+    if full:
+        yield Need(kind="Read", table=table, path="destination.entity")
+    if not full or behaviour.new == "insert":
+        yield Need(kind="Create", table=table, path="sync_behaviour.new" if full else "sync_behaviour.strategy")
+    if behaviour.strategy is Strategy.UPSERT or behaviour.action_column is not None:
+        yield Need(kind="Write", table=table, path="sync_behaviour.strategy")
+    if full and behaviour.changed != "ignore":
+        yield Need(kind="Write", table=table, path="sync_behaviour.changed")
+    yield from _of_drops(behaviour, table)
+
+
+def _of_drops(behaviour: SyncBehaviour, table: str) -> Iterator[Need]:
+    if behaviour.dropped == "delete":
+        yield Need(kind="Delete", table=table, path="sync_behaviour.dropped")
+    elif behaviour.dropped != "ignore":
+        yield Need(kind="Write", table=table, path="sync_behaviour.dropped")
+    if behaviour.returned != "ignore":
+        yield Need(kind="Write", table=table, path="sync_behaviour.returned")
+    if behaviour.action_column is not None:
+        yield Need(kind="Delete", table=table, path="sync_behaviour.action_column")
+
+
+def _of_mappings(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Need]:
+    if entity.intersect:
+        return
+    for place, mapping in enumerate(definition.destination.mappings):
+        attribute = entity.attributes.get(mapping.target)
+        if attribute is not None and attribute.refers:
+            yield from _of_reference(mapping, attribute, entity, f"destination.mappings[{place}]")
+
+
+def _of_reference(mapping: Mapping, attribute: AttributeMetadata, entity: EntityMetadata, path: str) -> Iterator[Need]:
+    if attribute.type is AttributeType.OWNER:
+        yield Need(kind="Assign", table=entity.logical_name, path=path)
+    else:
+        yield Need(kind="Append", table=entity.logical_name, path=path)
+    for lookup in mapping.lookups:
+        for table in lookup.tables or attribute.targets[:1]:
+            yield Need(kind="Read", table=table, path=path)
+            if attribute.type is not AttributeType.OWNER:
+                yield Need(kind="AppendTo", table=table, path=path)
+            if lookup.on_missing == "create":
+                yield Need(kind="Create", table=table, path=path)
+
+
+def _of_options(definition: SyncDefinition) -> Iterator[Need]:
+    options = definition.destination.options
+    if options.bypass_custom_logic:
+        yield Need(kind="prvBypassCustomBusinessLogic", path="destination.options.bypass_custom_logic")
+    if options.run_as:
+        yield Need(kind="prvActOnBehalfOfAnotherUser", path="destination.options.run_as")
+    if options.bulk_delete_from is not None and definition.sync_behaviour.dropped == "delete":
+        yield Need(kind="prvBulkDelete", path="destination.options.bulk_delete_from")

@@ -1,0 +1,106 @@
+"""Alternate keys whose index a job builds, and privileges that an application lacks."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from emulator.testing import RunningEmulator, running
+from tests.emulator.http_client import Client, key_status
+
+KEYS = "EntityDefinitions(LogicalName='account')/Keys"
+JOB = "asyncoperations({job})?$select=statecode,statuscode,message,completedon"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[RunningEmulator]:
+    with running(in_thread=True) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def client(emulator: RunningEmulator) -> Iterator[Client]:
+    emulator.reset()
+    with Client(emulator) as client:
+        yield client
+
+
+def _create(client: Client, name: str = "new_fax_key", columns: tuple[str, ...] = ("fax",)) -> None:
+    answer = client.send("POST", KEYS, {"SchemaName": name, "KeyAttributes": columns})
+    assert answer.status_code == 204, answer.text
+
+
+def test_a_key_is_not_in_force_before_its_index_is_built(client: Client) -> None:
+    """A new key is pending; once it is active it addresses rows and refuses a second row with its values."""
+    assert client.send("POST", "accounts", {"name": "A", "fax": "1"}).status_code == 204
+    _create(client)
+    assert client.send("GET", KEYS + "(LogicalName='new_fax_key')").json()["EntityKeyIndexStatus"] != "Active"
+    assert key_status(client, "account", "new_fax_key") == "Active"
+    assert client.send("GET", "accounts(fax='1')?$select=name").json()["name"] == "A"
+    assert client.send("POST", "accounts", {"name": "B", "fax": "1"}).status_code == 412
+    job = client.send("GET", KEYS + "(LogicalName='new_fax_key')").json()["AsyncJob"]
+    ended = client.send("GET", JOB.format(job=job)).json()
+    assert (ended["statecode"], ended["statuscode"]) == (3, 30)
+    assert ended["completedon"]
+
+
+def test_a_key_over_equal_values_fails_and_can_be_reactivated(client: Client) -> None:
+    """Failed, with the reason in the job; after the rows are mended a new job makes it active."""
+    for name in ("A", "B"):
+        assert client.send("POST", "accounts", {"name": name, "fax": "1"}).status_code == 204
+    _create(client)
+    assert key_status(client, "account", "new_fax_key") == "Failed"
+    job = client.send("GET", KEYS + "(LogicalName='new_fax_key')").json()["AsyncJob"]
+    ended = client.send("GET", JOB.format(job=job)).json()
+    assert (ended["statuscode"], "duplicate key" in ended["message"]) == (31, True)
+    assert client.send("POST", "accounts", {"name": "C", "fax": "1"}).status_code == 204, "it is not in force"
+    for row in client.send("GET", "accounts?$select=accountid&$filter=name ne 'A'").json()["value"]:
+        assert client.send("DELETE", f"accounts({row['accountid']})").status_code == 204
+    named = {"EntityLogicalName": "account", "EntityKeyLogicalName": "new_fax_key"}
+    assert client.send("POST", "ReactivateEntityKey", named).status_code == 204
+    assert key_status(client, "account", "new_fax_key") == "Active"
+    assert client.send("POST", "ReactivateEntityKey", named).status_code == 400, "it has not failed"
+    assert client.send("POST", "ReactivateEntityKey", {"EntityLogicalName": "account"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (["nothing"], "does not have"),
+        (["description"], "is of the type Memo"),
+        (["name", "emailaddress1", "websiteurl", "address1_line1"], "bytes"),
+        ([], "1 to 16 columns"),
+    ],
+)
+def test_keys_that_are_not_possible_are_refused(client: Client, columns: list[str], said: str) -> None:
+    """The constraints of the page on alternate keys: types, size, number of columns."""
+    answer = client.send("POST", KEYS, {"SchemaName": "new_key", "KeyAttributes": columns})
+    assert (answer.status_code, said in answer.text) == (400, True), answer.text
+
+
+def test_a_table_has_at_most_ten_keys(client: Client) -> None:
+    """The eleventh is refused."""
+    names = ("fax", "telephone1", "telephone2", "telephone3", "emailaddress1", "emailaddress2", "tickersymbol", "sic")
+    pairs = [(name,) for name in names] + [("fax", "sic"), ("fax", "telephone1")]
+    answers = [
+        client.send("POST", KEYS, {"SchemaName": f"new_key{number}", "KeyAttributes": pair}).status_code
+        for number, pair in enumerate(pairs)
+    ]
+    assert answers == [204] * 9 + [400]
+
+
+def test_privileges_that_an_application_lacks() -> None:
+    """They are missing from the user's privileges, and requests that need them are refused by name."""
+    lacking = ["prvDeleteAccount", "prvReadContact"]
+    with running(in_thread=True, without_privilege=lacking) as emulator, Client(emulator) as client:
+        user = client.send("GET", "WhoAmI").json()["UserId"]
+        path = f"systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"
+        held = {one["PrivilegeId"]: one for one in client.send("GET", path).json()["RolePrivileges"]}
+        listed = client.send("GET", "EntityDefinitions(LogicalName='account')?$select=Privileges").json()["Privileges"]
+        assert {one["Name"] for one in listed if one["PrivilegeId"] not in held} == {"prvDeleteAccount"}
+        assert {one["Depth"] for one in held.values()} == {"Global"}
+        made = client.send("POST", "accounts", {"name": "A"})
+        assert made.status_code == 204
+        refused = client.send("DELETE", made.headers["OData-EntityId"].rpartition("/")[2])
+        assert (refused.status_code, "prvDeleteAccount" in refused.text) == (403, True)
+        assert client.send("GET", "contacts?$top=1").status_code == 403
+        assert client.send("POST", "contacts", {"lastname": "B"}).status_code == 204
