@@ -11,6 +11,7 @@ from shared.definitions.models.connections import (
 )
 from shared.definitions.models.dynamics_environment import ApplicationUser, DynamicsEnvironment, WriteOptions
 from shared.definitions.models.listener import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
+from shared.definitions.models.post_sync import BoundTo, HttpStep, PostSyncStep, RunOn, SqlStep, StepMethod, UpdateStep
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretReference
 from shared.definitions.models.sources import (
     DelimitedSource,
@@ -51,6 +52,7 @@ from shared.definitions.models.sync import (
 
 __all__ = [
     "ApplicationUser",
+    "BoundTo",
     "Case",
     "ChangedWhen",
     "Column",
@@ -69,6 +71,7 @@ __all__ = [
     "Expire",
     "FixedColumn",
     "FixedWidthSource",
+    "HttpStep",
     "JsonSource",
     "KeyMatch",
     "KeyVaultSecret",
@@ -82,10 +85,12 @@ __all__ = [
     "Parameter",
     "ParameterValue",
     "ParquetSource",
+    "PostSyncStep",
     "Replacement",
     "RestColumn",
     "RestConnection",
     "RestSource",
+    "RunOn",
     "Safety",
     "SecretReference",
     "SelfDescribing",
@@ -95,11 +100,14 @@ __all__ = [
     "SourceModel",
     "SqlConnection",
     "SqlSource",
+    "SqlStep",
+    "StepMethod",
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
     "Topic",
     "TypedColumn",
+    "UpdateStep",
     "Watermark",
     "WatermarkedSource",
     "WriteOptions",

@@ -61,6 +61,7 @@ class Language(StrEnum):
     JSONPATH = "JSONPath"
     REGEX = "regular expression"
     FETCH = "FetchXML with @parameters"
+    JSON = "JSON with @parameters"
 
 
 def json_path(path: str) -> str:

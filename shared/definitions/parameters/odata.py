@@ -46,7 +46,7 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
     return replaced(condition, by, Language.ODATA)
 
 
-_TOKEN: Final = re.compile(r"'(?:[^']|'')*'|@[A-Za-z_]\w*|[A-Za-z_][\w./]*|[^\s]", re.ASCII)
+_TOKEN: Final = re.compile(r"'(?:[^']|'')*'|@[A-Za-z_]\w*(?:\.\w+)?|[A-Za-z_][\w./]*|[^\s]", re.ASCII)
 _LOOKUP_VALUE: Final = re.compile(r"^_(.+)_value$")
 _COMPARISONS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _SAME_TYPE: Final = frozenset({"contains", "startswith", "endswith", "tolower", "toupper", "trim", "concat"})

@@ -15,7 +15,7 @@ from shared.definitions.models.names import names_in
 from shared.definitions.parameters import in_json
 from shared.definitions.parameters.environment import named_as_secret
 
-__all__ = ["api_problems", "rest_problems"]
+__all__ = ["api_problems", "request_problems", "rest_problems"]
 
 _Raw = Mapping[str, Any]
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
@@ -41,16 +41,25 @@ def api_problems(connection: _Raw) -> Iterator[PathProblem]:
         yield from _keys_in_query(connection["url"], ("url",))
 
 
+def request_problems(request: _Raw, place: Path) -> Iterator[PathProblem]:
+    """Every problem between the keys of a request after the sync."""
+    yield from _address(request, place, what="a request")
+    yield from _headers(request, place)
+    yield from _auth(request, place)
+    if request.get("method") == "GET" and request.get("body") is not None:
+        yield PathProblem(path=(*place, "body"), message="a request with method: GET has no body")
+
+
 def _part(source: _Raw, key: str) -> _Raw:
     value = source.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def _address(source: _Raw) -> Iterator[PathProblem]:
+def _address(source: _Raw, place: Path = ("source",), *, what: str = "a rest source") -> Iterator[PathProblem]:
     url, connection = source.get("url"), source.get("connection")
-    path: Path = ("source", "url")
+    path: Path = (*place, "url")
     if url is None and connection is None:
-        yield PathProblem(path=path, message="this key is missing: a rest source needs url, connection, or both")
+        yield PathProblem(path=path, message=f"this key is missing: {what} needs url, connection, or both")
     if not isinstance(url, str):
         return
     if connection is not None:
