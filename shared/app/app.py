@@ -196,9 +196,11 @@ class App:
         definition, values = self._joined(name, parameters)
         with closing(self.dataverse(definition, values)) as dataverse:
             entity = dataverse.tables_of(definition)
+            updates = [step.update.entity for step in definition.post_sync if step.update is not None]
+            tables = {name: dataverse.entity(name) for name in updates}
         with self._located(definition):
             definition = self._completed(definition, values)
-            return explained(definition, entity, started=datetime.now(UTC))
+            return explained(definition, entity, started=datetime.now(UTC), tables=tables)
 
     def parameters(
         self, definition: SyncDefinition, overrides: Mapping[str, ParameterValue]
@@ -328,6 +330,7 @@ class App:
                 open_workspace=open_workspace,
                 disk=use,
                 progress=progress or NoProgress(),
+                steps=self._wiring.step_context(values),
             )
 
     @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,17 @@ class Wiring:
             open_tables=lambda source: closing(self._client(source, values, place="source")),
             clock=SystemClock(),
         )
+
+    def step_context(self, values: Mapping[str, ParameterValue]) -> SourceContext:
+        """What steps after the sync may need of other systems: that of a source, with hosts of their own."""
+        reach = Reach(
+            hosts=self._settings.post_sync_hosts,
+            limited=is_deployed(self._environment()),
+            setting="POST_SYNC_HOSTS",
+            what="a request",
+            does="sends requests after the sync only to",
+        )
+        return replace(self.source_context(values), reach=reach)
 
     def _fetch_anew(self, reference: SecretReference) -> None:
         """A secret was refused: it may have been rotated since it was cached."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.jobs.progress import NoProgress, Progress
-from shared.sources import Source
+from shared.sources import Source, SourceContext
 from shared.state import RunRecord, StateStore
 from shared.workspace import DiskUse, Workspace
 
@@ -84,7 +84,7 @@ class BatchJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a run works with: wired by the composition root."""
+    """What a run works with: wired by the composition root. `steps` is what steps after the sync need outside."""
 
     dataverse: Dataverse
     source: Source
@@ -93,3 +93,4 @@ class Tools:
     disk: DiskUse = field(default_factory=DiskUse)
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(default_factory=NoProgress)
+    steps: SourceContext = field(default_factory=SourceContext)

@@ -101,6 +101,10 @@ class RunLog:
             self.clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
+    def given_values(self) -> dict[str, Any]:
+        """The parameters that were given, as the log has them."""
+        return {name: logged(value) for name, value in self.given.items()}
+
     def _record(self, state: RunState, *, counts: Mapping[str, Any], ended: RunSummary | None = None) -> RunRecord:
         return RunRecord(
             run_id=self.run_id,
@@ -108,7 +112,7 @@ class RunLog:
             version=self.definition.version,
             trigger=self.trigger,
             parameters={name: logged(value) for name, value in self.parameters.items()},
-            given={name: logged(value) for name, value in self.given.items()},
+            given=self.given_values(),
             host=platform.node(),
             state=state.value,
             started=self.started,

@@ -149,9 +149,7 @@ def bound_text(text: str, parameters: Mapping[str, Bound], binder: Binder | None
     written = sa.text("".join(parts))
     if binder:
         return written
-    return written.bindparams(
-        *(sa.bindparam(_bound_name(name), value, type_of(value)) for name, value in used.items())
-    )
+    return written.bindparams(*(sa.bindparam(_bound_name(name), value, type_of(value)) for name, value in used.items()))
 
 
 def _bound_name(name: str) -> str:
