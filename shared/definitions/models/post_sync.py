@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
-from shared.definitions.models.base import DatabaseSql, Language, Model, ODataFilter, Seconds, Sql, Text
+from shared.definitions.models.base import OPERATION_NAME, DatabaseSql, Language, Model, ODataFilter, Seconds, Sql, Text
 from shared.definitions.models.connections.api import ApiAuth, Headers
 from shared.definitions.models.secrets import ClientId, TextOrSecret
 from shared.definitions.models.sources.sql import connection_name
@@ -148,7 +148,7 @@ class PostSyncStep(Model):
     )
     action: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=OPERATION_NAME,
         max_length=200,
         description="Name of an action, a function or a custom API of Dataverse.",
     )

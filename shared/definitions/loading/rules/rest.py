@@ -24,6 +24,10 @@ _OWN_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding", 
 _SIGNING: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "ocp-apim-subscription-key", "x-functions-key"}
 )
+# The signature in the address of a webhook: whoever has it may call.
+_SIGNATURES: Final = frozenset({"sig", "signature"})
+_KEY_REMEDY: Final = "auth: {type: api_key, query: its name, value: reference to a secret}"
+_SECRET_URL: Final = "the whole url as a reference to a secret, {key_vault: name} or {env: NAME}"
 _BY_REFERENCE: Final = "this header holds a secret: write {key_vault: name} or {env: NAME} in place of its text"
 
 
@@ -43,7 +47,7 @@ def api_problems(connection: _Raw) -> Iterator[PathProblem]:
 
 def request_problems(request: _Raw, place: Path) -> Iterator[PathProblem]:
     """Every problem between the keys of a request after the sync."""
-    yield from _address(request, place, what="a request")
+    yield from _address(request, place, what="a request", remedy=_SECRET_URL)
     yield from _headers(request, place)
     yield from _auth(request, place)
     if request.get("method") == "GET" and request.get("body") is not None:
@@ -55,7 +59,9 @@ def _part(source: _Raw, key: str) -> _Raw:
     return value if isinstance(value, dict) else {}
 
 
-def _address(source: _Raw, place: Path = ("source",), *, what: str = "a rest source") -> Iterator[PathProblem]:
+def _address(
+    source: _Raw, place: Path = ("source",), *, what: str = "a rest source", remedy: str = _KEY_REMEDY
+) -> Iterator[PathProblem]:
     url, connection = source.get("url"), source.get("connection")
     path: Path = (*place, "url")
     if url is None and connection is None:
@@ -71,7 +77,7 @@ def _address(source: _Raw, place: Path = ("source",), *, what: str = "a rest sou
             checked_api_url(url)
         except ValueError as error:
             yield PathProblem(path=path, message=str(error), at_value=True)
-    yield from _keys_in_query(url, path)
+    yield from _keys_in_query(url, path, remedy)
 
 
 def _query(url: str) -> Iterator[tuple[str, str]]:
@@ -80,12 +86,11 @@ def _query(url: str) -> Iterator[tuple[str, str]]:
         yield unquote_plus(name), value
 
 
-def _keys_in_query(url: str, path: Path) -> Iterator[PathProblem]:
+def _keys_in_query(url: str, path: Path, remedy: str = _KEY_REMEDY) -> Iterator[PathProblem]:
     """A key that is written in a URL; its value is not repeated."""
     for name, value in _query(url):
-        if value and not names_in(value) and named_as_secret(name.replace("-", "_"), ()):
-            message = "this url holds a key: write auth: {type: api_key, query: its name, value: reference to a secret}"
-            yield PathProblem(path=path, message=message, at_value=True)
+        if value and not names_in(value) and (name in _SIGNATURES or named_as_secret(name.replace("-", "_"), ())):
+            yield PathProblem(path=path, message=f"this url holds a key: write {remedy}", at_value=True)
 
 
 def _body(source: _Raw) -> Iterator[PathProblem]:
