@@ -27,7 +27,7 @@ _SIGNING: Final = frozenset(
 # The signature in the address of a webhook: whoever has it may call.
 _SIGNATURES: Final = frozenset({"sig", "signature"})
 _KEY_REMEDY: Final = "auth: {type: api_key, query: its name, value: reference to a secret}"
-_SECRET_URL: Final = "the whole url as a reference to a secret, {key_vault: name} or {env: NAME}"
+_WHOLE_URL: Final = "the whole url as a reference to a secret, {key_vault: name} or {env: NAME}"
 _BY_REFERENCE: Final = "this header holds a secret: write {key_vault: name} or {env: NAME} in place of its text"
 
 
@@ -47,7 +47,7 @@ def api_problems(connection: _Raw) -> Iterator[PathProblem]:
 
 def request_problems(request: _Raw, place: Path) -> Iterator[PathProblem]:
     """Every problem between the keys of a request after the sync."""
-    yield from _address(request, place, what="a request", remedy=_SECRET_URL)
+    yield from _address(request, place, what="a request", remedy=_WHOLE_URL)
     yield from _headers(request, place)
     yield from _auth(request, place)
     if request.get("method") == "GET" and request.get("body") is not None:
