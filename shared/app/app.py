@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -66,6 +67,7 @@ class App:
         room: The temporary disk that the runs share; that of the settings when not given.
         state: The state store; that of the settings when not given.
         open_dataverse: Makes the client of an environment; see `Wiring`.
+        clock: Monotonic seconds; see `Wiring`.
     """
 
     def __init__(
@@ -76,13 +78,14 @@ class App:
         room: Room | None = None,
         state: StateStore | None = None,
         open_dataverse: Callable[..., Dataverse] = Dataverse,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self._environment = read_environment
         self.room = room or Room(settings.workspace_temp, limit=settings.workspace_disk_bytes)
         self._given_state = state
         register_secret(*settings.secrets())
-        self._wiring = Wiring(settings, read_environment, open_dataverse)
+        self._wiring = Wiring(settings, read_environment, open_dataverse, clock)
 
     # -- Definitions ---------------------------------------------------------------------------------------------
 

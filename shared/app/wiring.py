@@ -58,6 +58,7 @@ class Wiring:
         read_environment: Gives the environment as it is now; what `{env: NAME}` reads.
         open_dataverse: Makes the client of an environment, from the arguments `connection`, `tokens` and `cache` of
             `Dataverse`.
+        clock: Monotonic seconds: when the folder of definitions is looked at again.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class Wiring:
         settings: Settings,
         read_environment: Callable[[], Mapping[str, str]],
         open_dataverse: Callable[..., Dataverse] = Dataverse,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._settings = settings
         self._environment = read_environment
         self._open_dataverse = open_dataverse
@@ -75,7 +78,7 @@ class Wiring:
     @cached_property
     def repository(self) -> Repository:
         """The folder of definitions and connections that the settings name."""
-        return Repository(self._settings.sync_definitions, clock=time.monotonic, open_url=self.open_url)
+        return Repository(self._settings.sync_definitions, clock=self._clock, open_url=self.open_url)
 
     def open_state(self) -> StateStore:
         """Open the state store that the settings name."""

@@ -69,7 +69,7 @@ def validate(
     as_json: AsJson = False,
 ) -> int:
     """Check definitions; all problems are reported at once, with file, line and column."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     problems = app.validate(names or (), offline=offline)
     checked = names or [loaded.name for loaded in app.definitions()]
     if not checked and not problems:
@@ -111,7 +111,7 @@ def plan(
     """Compare without writing: print counts, and examples of changes before → after."""
     from shared.jobs import PlanOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     overrides = given(parameters)
     parameter_values = app.parameters(app.definition(name), overrides)
     shown = PlanOptions(sample=limit, values=values, files=csv is not None)
@@ -160,7 +160,7 @@ def run(
     repeated = {**(saved.given_values() if saved else {}), **typed}
     options = RunOptions(force=force, approved=approved, given=repeated, values=values)
     overrides = {**(saved.values() if saved else {}), **typed}
-    app = frame.opened()
+    app = frame.opened(context)
     with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):
         options = replace(options, cancelled=stopping.cancelled)
         done = app.run(name, overrides, options, keep=keep_workspace, progress=stopping)
@@ -176,7 +176,7 @@ def run(
 def explain(context: typer.Context, name: Name, parameters: Given = None, as_json: AsJson = False) -> int:
     """Print the SQL of every step."""
     output = output_of(context, as_json)
-    steps = frame.opened().explain(name, given(parameters))
+    steps = frame.opened(context).explain(name, given(parameters))
     output.result(
         {"sync": name, "steps": [{"title": s.title, "origin": s.origin, "sql": s.sql} for s in steps]},
         *(
@@ -198,7 +198,7 @@ def runs(
     as_json: AsJson = False,
 ) -> int:
     """Show the execution log, newest first, or one run whole."""
-    app, output = frame.opened(), output_of(context, as_json)
+    app, output = frame.opened(context), output_of(context, as_json)
     records = latest_runs(app.state, name, limit)
     if not records and name is not None and not frame.is_defined(app, name):
         if runs_named(name, app.state):
@@ -219,7 +219,7 @@ def errors(
     as_json: AsJson = False,
 ) -> int:
     """Show how a run ended, the errors of its rows, and what to do next."""
-    output, state = output_of(context, as_json), frame.opened().state
+    output, state = output_of(context, as_json), frame.opened(context).state
     record = run_named(run_id, state)
     files = write_files(csv, error_files(state, record.run_id)) if csv else []
     report = RunReport.of(record, state, files)
@@ -239,7 +239,7 @@ def watermark(
     as_json: AsJson = False,
 ) -> int:
     """Show how far the source of a sync has been read, or change it."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     if reset and value is not None:
         raise UserError("write --reset or --set VALUE, not both")
     if reset or value is not None:

@@ -46,7 +46,7 @@ A key that is not on this page is an error.
 | SQL expression, SQL of a database | a bound value | inside quotes and comments |
 | OData filter | a quoted literal, typed by the column that it is compared with | inside quotes |
 | path, URL, body | text; escaped in URLs and JSON | behind a letter or digit (`a@b.c`), unless it is defined |
-| `body` of a step | the value with its type, if it is the whole text; else text | behind a letter or digit, unless it is defined |
+| `body` of a step | the value with its type where it is the whole text, else text | the same |
 
 In paths and other text `@{{name}}` ends the name where a letter or digit follows (`sales_@{{year}}_final.csv`);
 `@@` is the sign itself. A name that is not defined is an error of the definition.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.jobs.progress import NoProgress, Progress
+from shared.jobs.writing import TAKEN_AT_ONCE
 from shared.sources import Source, SourceContext
 from shared.state import RunRecord, StateStore
 from shared.workspace import DiskUse, Workspace
@@ -44,6 +45,7 @@ class RunOptions:
         given: The parameters that the next command repeats; None for all that override the definition's.
         values: Whether the values of fields in error are shown and kept.
         cancelled: Asked about twice a second while the run writes: whether a person has stopped it.
+        waiting: Inserts that wait at once until the record with their key is known.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
     """
 
@@ -55,6 +57,7 @@ class RunOptions:
     given: Mapping[str, ParameterValue] | None = None
     values: bool = False
     cancelled: Callable[[], bool] = lambda: False
+    waiting: int = TAKEN_AT_ONCE
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
 
 

@@ -195,7 +195,7 @@ class _Run:
 
     def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
         adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self._columns, self.job.parameters)
-        order = WriteOrder.of(adoption, self.job.definition, self._columns)
+        order = WriteOrder.of(adoption, self.job.definition, self._columns, waiting=self.job.options.waiting)
         write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
 
     @contextmanager

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from shared.app import App
-from shared.cli import frame
 from shared.cli.boundary import run
 from shared.cli.status_commands import ago
 from shared.settings import Settings
@@ -39,8 +38,7 @@ def test_the_exit_code_tells_monitors_whether_a_person_is_needed(
             run_id="r1", sync="accounts", version="1", trigger="command", state=state, started=started, ended=started
         )
     )
-    monkeypatch.setattr(frame, "opened", lambda: app)
-    assert run(["status"]) == code
+    assert run(["status"], open_app=lambda: app) == code
     out = capsys.readouterr().out
     assert said in out
     assert "accounts" in out
