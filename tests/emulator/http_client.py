@@ -7,7 +7,7 @@ import requests
 
 from emulator.testing import RunningEmulator
 
-__all__ = ["Client", "waiting_client"]
+__all__ = ["Client", "error", "made", "waiting_client", "whole_error"]
 
 
 class Client:
@@ -67,3 +67,20 @@ def waiting_client(client: Client, path: str, requests_wanted: int) -> list[int]
         else:
             done += 1
     return waits
+
+
+def made(client: Client, entity_set: str, **body: Any) -> str:
+    """Create a row and return its identifier."""
+    answer = client.send("POST", entity_set, body)
+    assert answer.status_code == 204, answer.text
+    return answer.headers["OData-EntityId"].rpartition("(")[2][:-1]
+
+
+def error(answer: requests.Response) -> tuple[int, str]:
+    """The status and the code of a refusal."""
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def whole_error(answer: requests.Response) -> tuple[int, str, str]:
+    """The status, the code and the message of a refusal."""
+    return *error(answer), answer.json()["error"]["message"]
