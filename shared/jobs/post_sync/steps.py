@@ -17,8 +17,6 @@ from shared.jobs.post_sync.checks import operation_of
 from shared.jobs.post_sync.turns import Turn
 from shared.jobs.post_sync.updates import Updating
 from shared.jobs.summary import StepOutcome, StepState
-from shared.other_systems.request import send_request
-from shared.other_systems.statement import run_statement
 from shared.sources import SourceContext
 from shared.workspace import OutOfTimeError, Workspace
 
@@ -131,8 +129,12 @@ class _Work:
             )
             return {"updated": updating.run(step.update)}
         if step.sql is not None:
+            from shared.other_systems.statement import run_statement  # noqa: PLC0415 - few runs have such a step
+
             return {"rows": run_statement(step.sql, tools.context, tools.workspace)}
         if step.http is not None:
+            from shared.other_systems.request import send_request  # noqa: PLC0415 - few runs have such a step
+
             return {"status": send_request(step.http, tools.context, left=self.left, go_on=self._go_on)}
         self._call()
         return {}
