@@ -15,6 +15,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from shared.cli.boundary import run as type_in
 from shared.cli.screen.tables import planned, summary
 from shared.errors import DefinitionError, UnsafePlanError
 from shared.jobs import RunState, RunSummary
@@ -181,7 +182,9 @@ def test_a_plan_lists_the_steps_and_runs_none(here: World, api: Api) -> None:
     assert (here.emulator.calls(), api.received, imported(here)) == ([], [], (None, None, None))
 
 
-def test_a_step_that_fails_makes_the_run_failed_and_undoes_nothing(here: World, api: Api) -> None:
+def test_a_step_that_fails_makes_the_run_failed_and_undoes_nothing(
+    here: World, api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Later steps follow their `run_on`: those for errors run, those for success do not."""
     api.answers = [Reply(status=400, body={"error": f"no such room, token {SECRET}"})]
     tell = {"http": {"url": {"env": "HOOK"}, "headers": {"X-T": {"env": "API_SECRET"}}, "body": {"a": 1}}}
@@ -209,6 +212,9 @@ def test_a_step_that_fails_makes_the_run_failed_and_undoes_nothing(here: World, 
     assert lines["Step tell"].startswith("Failed in ")
     assert lines["Step next"] == "Skipped (there are errors, and run_on is success)"
     assert "next: Skipped (there are errors, and run_on is success)" in summary(done).plain
+    api.answers = [Reply(status=404)]
+    assert type_in(["run", "accounts"], open_app=lambda: here.app) == 1
+    assert "Data sync failed: the step tell failed: POST" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ UNAUTHORIZED = 401
 TOO_MANY = 429
 FIRST_REFUSAL = 300
 SERVER_ERROR = 500
+_LEAST = 0.1  # seconds for a try whose time is almost over
 MOST_PARALLEL = 1000  # requests at once; a recommendation beyond it is a mistake
 MOST_RANGES = 8  # of a table, read side by side for one application user
 
@@ -106,7 +107,7 @@ class Call:
         table: Logical name, for messages.
         doing: What it is for, for messages: `read`, `create`, ...
         writes: It may change records.
-        within: Seconds for the whole answer; None for what the connection says.
+        within: Seconds for the whole answer, less in later tries before a deadline; None for what the connection says.
     """
 
     method: str = "GET"
@@ -242,6 +243,8 @@ class Service:
                 raise RetryLater(_gave_up(met, tries.total(), reason), retry_after=wait or 30)
             self.meter.count("retries")
             self.clock.sleep(pause)
+            if call.within is not None and left is not None:
+                call = replace(call, within=max(left - pause, _LEAST))
 
     def _retry_policy(self, met: Trouble) -> RetryPolicy:
         retry_policy = self.connection.retry_policy
