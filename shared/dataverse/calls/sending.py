@@ -107,9 +107,10 @@ def _literal(operation: Operation, name: str, value: Any) -> str:
     written = _checked(operation, name, value)
     if kind == "Edm.String" and value is not None:
         return literal_of(value, AttributeType.STRING)
-    if kind in _AS_TEXT or isinstance(value, str):  # a text for another type is a member of an enumeration
-        return str(json.loads(written)) if value is not None else written
-    return written
+    if value is None or (kind in _SCALARS and kind not in _AS_TEXT):
+        return written
+    # A text for a type that is no scalar is a member of an enumeration.
+    return str(json.loads(written)) if kind in _AS_TEXT or isinstance(value, str) else written
 
 
 def _checked(operation: Operation, name: str, value: Any) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from shared.dataverse import Dataverse, Operation
 from shared.dataverse.calls.sending import json_value
@@ -14,6 +15,9 @@ from shared.suggestions import did_you_mean
 from shared.transform.updates import update_problems
 
 __all__ = ["operation_of", "step_problems"]
+
+
+_BASES: Final = ("crmbaseentity", "principal")  # what is bound to one of these is bound to each table of its kind
 
 
 def step_problems(definition: SyncDefinition, dataverse: Dataverse) -> Iterator[Problem]:
@@ -41,8 +45,8 @@ def operation_of(step: PostSyncStep, found: Collection[Operation]) -> Operation 
     for each in found:
         if bound is None and not each.bound_to:
             return each
-        if bound is not None and each.bound_to == bound.entity and each.collection is (bound.id is None):
-            return each
+        if bound is not None and each.bound_to in {bound.entity, *_BASES} and each.collection is (bound.id is None):
+            return replace(each, bound_to=bound.entity)
     return None
 
 

@@ -97,6 +97,9 @@ def test_a_function_is_asked_with_aliases() -> None:
         "Microsoft.Dynamics.CRM.Kind'A'",
         '["a"]',
     ]
+    flags = Operation(name="new_Ask", function=True, parameters=operation(B="Edm.Boolean", D="Edm.Decimal").parameters)
+    assert call_of(flags, {"B": "true", "D": "0.10"}, on=On()).path == "new_Ask(B=@p1,D=@p2)?@p1=true&@p2=0.10"
+    assert call_of(flags, {"B": None}, on=On()).path == "new_Ask(B=@p1)?@p1=null"
     assert call_of(Operation(name="WhoAmI", function=True), {}, on=On()).path == "WhoAmI()"
     with pytest.raises(UserError, match="too long for an address"):
         call_of(asked, {"T": "x" * 40_000}, on=On())
