@@ -17,7 +17,7 @@ import yaml
 
 from shared.cli.boundary import run as type_in
 from shared.cli.screen.tables import planned, summary
-from shared.errors import DefinitionError, UnsafePlanError
+from shared.errors import AbortRun, DefinitionError, UnsafePlanError, UserError
 from shared.jobs import RunState, RunSummary
 from shared.views.plan_page import plan_page
 from shared.views.run_reports import count_lines
@@ -215,6 +215,26 @@ def test_a_step_that_fails_makes_the_run_failed_and_undoes_nothing(
     api.answers = [Reply(status=404)]
     assert type_in(["run", "accounts"], open_app=lambda: here.app) == 1
     assert "Data sync failed: the step tell failed: POST" in capsys.readouterr().out
+
+
+def test_a_run_that_dataverse_refuses_runs_the_steps_for_errors(here: World, api: Api) -> None:
+    """Its writes have ended, so people can be told; a run that fails before its first write has no steps."""
+    http = {"url": here.environment["API_URL"], "body": {"state": "@run.state"}}
+    with_steps(here, {"name": "a", "http": http}, {"name": "b", "run_on": "errors", "http": http})
+    (here.folder / "source.csv").rename(here.folder / "away.csv")
+    with pytest.raises(UserError):
+        here.run()
+    assert api.received == []
+    (here.folder / "away.csv").rename(here.folder / "source.csv")
+    refused = {"action": "status", "status": 403, "code": "0x80040220", "message": "missing prvCreateAccount privilege"}
+    here.emulator.faults({**refused, "match": {"path": "CRM.CreateMultiple"}, "times": 99})
+    with pytest.raises(AbortRun):
+        here.run()
+    here.emulator.clear_faults()
+    assert [each.json for each in api.received] == [{"state": "Failed"}]
+    (kept, _) = here.app.state.runs("accounts", 2)
+    assert kept.state == "Failed"
+    assert [step["state"] for step in kept.counts["post_sync"]] == ["Skipped", "Succeeded"]
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,8 @@ class _Run:
         self._prepared_notes = prepared.notes()
         try:
             summary = self._write_and_keep(prepared, workspace, limits)
+        except PlanRefusedError:  # another run has applied the plan meanwhile; nothing was written
+            raise
         except SyncError:
             self._carry_out_steps(workspace, failed=True)
             raise
