@@ -36,7 +36,7 @@ def options(
     as_json: AsJson = False,
 ) -> int:
     """Show the values and labels of a choice column."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     found = app.setting_up.options(table, column, connection)
     shown = Table(title=f"Options of {found.table}.{found.column.name}", title_justify="left", box=box.SIMPLE_HEAD)
     shown.add_column("Value", justify="right", no_wrap=True)
@@ -70,7 +70,7 @@ def keys(
     as_json: AsJson = False,
 ) -> int:
     """Propose sync keys that are unique and filled in the source and in the table."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     with Bars(output.err) as bars:
         report, made = app.setting_up.keys(
             name, given(parameters), create_within=wait if create else None, progress=bars
@@ -143,7 +143,7 @@ _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "note": ("–", "ye
 @program.command("test-connection")
 def connection_test(context: typer.Context, name: Name, parameters: Given = None, as_json: AsJson = False) -> int:
     """Check secrets, sign-in, table, privileges, key and source of a sync; exit with code 1 when one is missing."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     checks = []
     with Bars(output.err):
         checks = list(app.setting_up.connection_checks(name, given(parameters)))

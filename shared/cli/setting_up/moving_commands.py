@@ -10,9 +10,9 @@ from rich.text import Text
 
 from shared.cli import frame
 from shared.cli.frame import AsJson, output_of, program
-from shared.cli.metadata_commands import Connection
 from shared.cli.screen.progress import Bars
 from shared.cli.screen.run_tables import next_lines
+from shared.cli.setting_up.metadata_commands import Connection
 from shared.views.next_steps import command_line
 
 __all__: list[str] = []  # importing the module adds its commands to the program
@@ -33,7 +33,7 @@ def import_xml(
     """Write the definition of a BatchDataSyncConfig file, and list what needs a person."""
     from shared.app.drafting import import_config  # noqa: PLC0415 - loads the models: `--help` does not wait for them
 
-    written = import_config(file, out, frame.opened().settings.sync_definitions)
+    written = import_config(file, out, frame.opened(context).settings.sync_definitions)
     needs, name = written.made.needs, written.made.name
     output_of(context, as_json).result(
         {"file": str(written.file), "sync": name, "needs_a_person": list(needs)},
@@ -66,7 +66,7 @@ def new(
     from shared.app.setting_up import Wanted  # noqa: PLC0415 - as above
     from shared.jobs.setting_up.drafting import text_of  # noqa: PLC0415 - as above
 
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     file = out or new_definition_file(app.settings.sync_definitions, name)
     check_new(file, name)
     wanted = Wanted(name=name, source=source, entity=entity, table=table, connection=connection)
