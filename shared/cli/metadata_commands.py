@@ -143,9 +143,11 @@ _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "note": ("–", "ye
 @program.command("test-connection")
 def connection_test(context: typer.Context, name: Name, parameters: Given = None, as_json: AsJson = False) -> int:
     """Check secrets, sign-in, table, privileges, key and source of a sync; exit with code 1 when one is missing."""
+    from shared.jobs import Phase  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
     output, app = output_of(context, as_json), frame.opened()
-    checks = []
-    with Bars(output.err):
+    with Bars(output.err) as bars:
+        bars.phase(Phase.CHECK)
         checks = list(app.setting_up.connection_checks(name, given(parameters)))
     table = Table(title=f"Connection of {name}", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
