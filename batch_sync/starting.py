@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from shared.app import App
-from shared.definitions import ParameterValue
+from shared.definitions import ParameterValue, Timetable
 from shared.errors import RetryLater, SyncError
 from shared.jobs import LeaseTaken, NotDueError, RunOptions, RunSummary
 from shared.jobs.batch.attempts import attempt_number, attempts
@@ -28,7 +28,7 @@ class Work:
     """One run to start: by its schedule, or because it was requested."""
 
     sync: str
-    schedule: str = ""
+    schedule: Timetable | None = None
     request: JobRequest | None = None
 
     @property

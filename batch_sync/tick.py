@@ -15,8 +15,9 @@ from batch_sync.cleanup import clean_up
 from batch_sync.problems import report_problems
 from batch_sync.starting import Start, Work
 from shared.app import App, current
+from shared.definitions import Timetable
 from shared.errors import SyncError
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, last_run, last_run_settled, not_before
+from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, last_run, last_runs_settled, not_before
 from shared.jobs.batch.schedule import Scheduled, due, overdue_seconds
 from shared.settings import environment, function_time_limit
 from shared.state import JobRequest, RunRecord
@@ -114,19 +115,19 @@ class Tick:
     def agenda(self) -> Agenda:
         """What to run. What was requested comes first, because a person waits for it."""
         definitions = self._app.runnable()
-        last = {each.name: last_run_settled(self._app.state, each.name, self._now) for each in definitions}
+        last = last_runs_settled(self._app.state, [each.name for each in definitions], self._now)
         work: dict[str, list[Work]] = {}
         for request in self._app.state.job_requests():
             if not self._is_held_back(request, last.get(request.sync)):
                 work.setdefault(request.sync, []).append(Work(sync=request.sync, request=request))
-        clocks = {each.name: each.schedule for each in definitions if each.enabled and each.schedule}
-        scheduled = [self._scheduled(name, schedule, last[name]) for name, schedule in clocks.items()]
+        clocks = {each.name: each.timetable for each in definitions if each.timetable}
+        scheduled = [self._scheduled(name, schedule, last.get(name)) for name, schedule in clocks.items()]
         record_tick({each.name: late for each in scheduled if (late := overdue_seconds(each, self._now))})
         for name in due(scheduled, self._now):
             work.setdefault(name, [Work(sync=name, schedule=clocks[name])])
         return _agenda(work, {name: attempts(record) for name, record in last.items()})
 
-    def _scheduled(self, name: str, schedule: str, last: RunRecord | None) -> Scheduled:
+    def _scheduled(self, name: str, schedule: Timetable, last: RunRecord | None) -> Scheduled:
         return Scheduled.after(last, name=name, schedule=schedule, now=self._now)
 
     def _is_held_back(self, request: JobRequest, last: RunRecord | None) -> bool:
@@ -149,7 +150,10 @@ class Tick:
 
     def _run_due(self, work: Work) -> None:
         """Run the syncs that are due, unless another tick has started them in the meantime."""
-        self._start(work, lambda last: bool(due([self._scheduled(work.sync, work.schedule, last)], self._now))).run()
+        self._start(work, lambda last: self._is_due(work, last)).run()
+
+    def _is_due(self, work: Work, last: RunRecord | None) -> bool:
+        return bool(work.schedule and due([self._scheduled(work.sync, work.schedule, last)], self._now))
 
     def _run_requested(self, work: Work, request: JobRequest) -> None:
         """Run what was asked for once, although two instances may see the request at a time."""

@@ -3,7 +3,8 @@
     python -m benchmarks.databases [--rows N] [--kind sqlite] [--kind postgresql]
 
 Each program runs in a process of its own. Prints one line of JSON for each: seconds, processor time and peak memory.
-PostgreSQL is started here; its processor time is not counted.
+PostgreSQL is started here; its processor time is not counted. Where it is not installed, it is left out, and a line says
+so. The case `databases` of `make bench` is the same.
 """
 
 from __future__ import annotations
@@ -15,25 +16,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from benchmarks.cases import Bench, Result
 from benchmarks.dataverse import ROOT
 from benchmarks.footprint import report
+from benchmarks.programs import Measured
 from shared.definitions.models import SqlSource
 from shared.sources import SourceContext, open_source
 from shared.workspace import Workspace
-from tests.postgresql.server import Postgresql
+from tests.postgresql.server import Postgresql, PostgresqlMissingError
 
 COLUMNS = (
     "number bigint, name varchar(60), amount decimal(18, 4), since date, active boolean, changed timestamp, "
     "ratio double precision"
 )
 KINDS = ("sqlite", "postgresql")
+ROWS = 1_000_000
 URL = "BENCHMARK_URL"
 US, PANDAS = "us", "pandas"
 BLOCK = 50_000
@@ -112,9 +117,46 @@ def measure(kind: str, program: str, url: str) -> dict[str, Any]:
     return {"kind": kind, "wall_seconds": round(time.monotonic() - begun, 1), **facts}
 
 
+def compared(kinds: Iterable[str], rows: int) -> Iterator[dict[str, Any]]:
+    """What each program takes for each database; those that are not installed are left out."""
+    for kind in kinds:
+        try:
+            with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, database(kind, Path(folder)) as url:
+                fill(url, rows)
+                for program in (US, PANDAS) if find_spec("pandas") else (US,):
+                    yield measure(kind, program, url)
+        except PostgresqlMissingError as error:
+            print(f"{kind} is left out: {error}", file=sys.stderr, flush=True)
+
+
+def case(bench: Bench) -> Result:
+    """Both databases, as many rows."""
+    rows = bench.rows(ROWS)
+    found = [
+        Measured(
+            program=f"{facts['program']}, {facts['kind']}",
+            wall_seconds=facts["wall_seconds"],
+            cpu_seconds=facts["cpu_seconds"],
+            peak_mb=facts["peak_mb"],
+            requests=0,
+            throttled=0,
+            rows=facts["rows"],
+        )
+        for facts in compared(KINDS, rows)
+    ]
+    return Result(
+        name="databases",
+        title="Reading databases",
+        setting=f"a table of {rows:,} rows and seven columns, read into the workspace of a run; no service",
+        measured=tuple(found),
+        bars={each.program: each.cpu_seconds for each in found},
+        notes=("The bars show CPU seconds, without those of the database. The times contain the start of Python.",),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the table")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of the table")
     parser.add_argument("--kind", action="append", choices=KINDS, help="only this database; may be repeated")
     parser.add_argument("--program", choices=[US, PANDAS], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -122,11 +164,8 @@ def main() -> None:
         found = (read if arguments.program == US else read_with_pandas)(os.environ[URL])
         report(program=arguments.program, rows=found)
         return
-    for kind in arguments.kind or KINDS:
-        with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, database(kind, Path(folder)) as url:
-            fill(url, arguments.rows)
-            for program in (US, PANDAS):
-                print(json.dumps(measure(kind, program, url)), flush=True)
+    for facts in compared(arguments.kind or KINDS, arguments.rows):
+        print(json.dumps(facts), flush=True)
 
 
 if __name__ == "__main__":

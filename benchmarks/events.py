@@ -29,6 +29,7 @@ from typing import Any
 from emulator.testing import RunningEmulator, running
 from shared.dataverse import (
     ClientCredentials,
+    ClientSecret,
     Clock,
     Connection,
     Dataverse,
@@ -74,7 +75,9 @@ class Bench:
         self.transport = TimedTransport()
         self.state = SqliteStateStore(folder / f"{strategy}.db")
         definition = SyncDefinition.model_validate(definition_of(emulator, strategy))
-        tokens = ClientCredentials(emulator.client_id, lambda: emulator.client_secret, transport=self.transport)
+        tokens = ClientCredentials(
+            emulator.client_id, ClientSecret(lambda: emulator.client_secret), transport=self.transport
+        )
         connection = Connection(service_url=emulator.service_url, parallel=16)
         cache = MetadataCache()
 

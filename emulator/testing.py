@@ -74,6 +74,11 @@ class RunningEmulator:
         """Removes all faults."""
         self._call("DELETE", "/_emulator/faults")
 
+    def credentials(self, *, certificates: Sequence[str] = (), federated: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Replaces the certificates (PEM, without keys) and federated credentials of all applications."""
+        given = {"certificates": list(certificates), "federated": list(federated)}
+        self._call("PUT", "/_emulator/credentials", json.dumps(given).encode())
+
     def calls(self) -> list[dict[str, Any]]:
         """Returns the calls of declared actions, oldest first."""
         recorded: list[dict[str, Any]] = self._call("GET", "/_emulator/calls")["calls"]

@@ -1,11 +1,17 @@
 #!/bin/sh
 # After `azd deploy`: wait until Azure shows both functions of the app. An app whose packages cannot be imported shows
-# none. azd runs this as its postdeploy hook, with the outputs of infra/main.bicep in the environment.
+# none. azd runs this as its postdeploy hook, with the outputs of infra/main.bicep in the environment. In a pipeline
+# without azd, FUNCTION_APP and RESOURCE_GROUP name the app, and `az` is signed in.
 set -eu
 manager="${AZURE_RESOURCE_MANAGER:-https://management.azure.com}"
 tries="${SMOKE_TRIES:-40}"
+if [ -n "${FUNCTION_APP_ID:-}" ]; then
+    token=$(azd auth token --output json | sed -n 's/.*"token"[^"]*"\([^"]*\)".*/\1/p')
+else
+    FUNCTION_APP_ID=$(az functionapp show --resource-group "$RESOURCE_GROUP" --name "$FUNCTION_APP" --query id --output tsv)
+    token=$(az account get-access-token --query accessToken --output tsv)
+fi
 url="$manager$FUNCTION_APP_ID/functions?api-version=2024-04-01"
-token=$(azd auth token --output json | sed -n 's/.*"token"[^"]*"\([^"]*\)".*/\1/p')
 
 try=1
 while [ "$try" -le "$tries" ]; do

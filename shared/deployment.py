@@ -36,14 +36,19 @@ _COMPILED: Final = ("pydantic_core", "yaml", "aiohttp")
 _TAG: Final = re.compile(r"\.cpython-(\d)(\d+)-")
 
 
+# Where the app runs: a function app names its site, Container Apps the app or the job.
+# https://learn.microsoft.com/azure/container-apps/environment-variables
+_PLACES: Final = ("WEBSITE_SITE_NAME", "CONTAINER_APP_NAME", "CONTAINER_APP_JOB_NAME")
+
+
 def is_deployed(values: Mapping[str, str] | None = None) -> bool:
-    """Whether this is Azure: App Service and Flex Consumption name the site; the Core Tools say Development.
+    """Whether this is Azure: a function app or Container Apps; the Core Tools say Development.
 
     Args:
         values: What to read instead of the environment.
     """
     found = os.environ if values is None else values
-    return bool(found.get("WEBSITE_SITE_NAME")) and found.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development"
+    return any(found.get(name) for name in _PLACES) and found.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development"
 
 
 def check_when_deployed() -> None:

@@ -7,9 +7,10 @@ them, a spreadsheet computes cells that look like formulas, and both show what i
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
-__all__ = ["for_spreadsheet", "for_terminal", "in_json"]
+__all__ = ["ABOUT_VALUES", "MOST_OF_A_VALUE", "for_spreadsheet", "for_terminal", "in_json", "with_value"]
 
 # Control characters of both sets but tab and line feed; line separators; what turns the direction of a text around or
 # hides it; halves of surrogate pairs, which represent bytes that are not text and cannot be written.
@@ -19,12 +20,39 @@ _OBEYED: Final = re.compile(
 _SHOWN: Final = "\N{REPLACEMENT CHARACTER}"
 # What spreadsheets take for the start of a formula, also in full width and after white space that they skip.
 _FORMULA: Final = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# Messages about a value do not have it, because they are kept: where it is asked for, it is put between the two groups.
+# Python and RE2 read these patterns alike. The place of a cell may come first: `B17 of Sheet1 of customers.xlsx: `.
+ABOUT_VALUES: Final = (
+    (r"^([A-Z]+[0-9]+ of .+: )?((?:not |longer than |a time that )[\s\S]*)$", " is "),
+    (r"^([\s\S]*; the value is )(?:a (?:text|number) of [0-9]+ characters|an e-mail address|an id)([\s\S]*)$", ""),
+)
+"""(Pattern with two groups, what stands behind the value): how the value of a field becomes a part of the message."""
+MOST_OF_A_VALUE: Final = 40
+"""Characters of a value in a message: enough to find it in the row."""
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def for_terminal(text: str) -> str:
     """The text with one sign in place of each character that a terminal would obey; tabs and line feeds stay."""
     return _OBEYED.sub(_SHOWN, text)
+
+
+def with_value(message: str, rows: Sequence[int], examples: Iterable[Mapping[str, Any]]) -> str:
+    """The message about rows with the value of the first one; unchanged where that is not known.
+
+    Args:
+        message: Of a kind of error.
+        rows: The numbers of the first rows that have it.
+        examples: What is known of some of them; `value` only if values were asked for.
+    """
+    value = next((each.get("value") for each in examples if each["row"] in rows[:1]), None)
+    if value is None:
+        return message
+    cut = value if len(value) <= MOST_OF_A_VALUE else f"{value[: MOST_OF_A_VALUE - 1]}…"
+    for pattern, verb in ABOUT_VALUES:
+        if found := re.match(pattern, message):
+            return f"{found[1] or ''}'{cut}'{verb}{found[2]}"
+    return message
 
 
 def in_json(line: str) -> str:

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from emulator.errors import ServiceError, access_denied, invalid_argument, request_too_large
 from emulator.json_depth import is_too_deep
+from emulator.policies.assertions import Assertions
 from emulator.policies.faults import Faults
 from emulator.policies.stats import Stats
 
@@ -27,6 +28,7 @@ class Admin:
     """The routes and what they use.
 
     Attributes:
+        assertions: What the applications sign in with instead of their secret.
         faults: The queue of faults.
         stats: The counters.
         reset: Removes rows, counters, used limits and faults, and restores the first state of the environment.
@@ -34,6 +36,7 @@ class Admin:
             unknown.
     """
 
+    assertions: Assertions
     faults: Faults
     stats: Stats
     reset: Callable[[], None]
@@ -45,6 +48,7 @@ class Admin:
             ("GET", "/faults", self._list_faults),
             ("POST", "/faults", self._add_faults),
             ("DELETE", "/faults", self._clear_faults),
+            ("PUT", "/credentials", self._set_credentials),
             ("GET", "/stats", self._stats),
             ("GET", "/log", self._log),
             ("POST", "/reset", self._reset),
@@ -57,17 +61,24 @@ class Admin:
         return {"faults": self.faults.pending(), "struck": self.faults.struck}
 
     async def _add_faults(self, request: Request) -> object:
-        try:
-            given = orjson.loads(await _body(request))
-        except orjson.JSONDecodeError as error:
-            raise invalid_argument(f"The body is not valid JSON: {error}.") from error
-        if is_too_deep(given):
-            raise invalid_argument("The body is nested too deeply for a list of faults.")
-        return {"added": self.faults.add(given)}
+        return {"added": self.faults.add(await _content(request))}
 
     async def _clear_faults(self, _: Request) -> object:
         self.faults.clear()
         return {"faults": []}
+
+    async def _set_credentials(self, request: Request) -> object:
+        given = await _content(request)
+        if not isinstance(given, dict):
+            raise invalid_argument("The body is an object with 'certificates' and 'federated'.")
+        certificates, federated = given.get("certificates", []), given.get("federated", [])
+        if not isinstance(certificates, list) or not isinstance(federated, list):
+            raise invalid_argument("'certificates' and 'federated' are lists.")
+        try:
+            self.assertions.register([str(each) for each in certificates], federated)
+        except ValueError as error:
+            raise invalid_argument(f"A credential is not valid: {error}.") from error
+        return {"certificates": len(certificates), "federated": len(federated)}
 
     async def _stats(self, _: Request) -> object:
         return self.stats.report()
@@ -81,6 +92,17 @@ class Admin:
 
     async def _seed(self, request: Request) -> object:
         return {"seeded": self.seed(request.path_params["set"])}
+
+
+async def _content(request: Request) -> Any:
+    """The JSON of a request."""
+    try:
+        given = orjson.loads(await _body(request))
+    except orjson.JSONDecodeError as error:
+        raise invalid_argument(f"The body is not valid JSON: {error}.") from error
+    if is_too_deep(given):
+        raise invalid_argument("The body is nested too deeply.")
+    return given
 
 
 async def _body(request: Request) -> bytes:

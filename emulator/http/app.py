@@ -97,7 +97,13 @@ class Application:
         self._batches = BatchRunner(service, policies.faults, policies.stats, policies.timing)
         service.bulk_deletes.report = policies.stats.touched
         service.bulk_deletes.execution = policies.timing.execution
-        admin = Admin(faults=policies.faults, stats=policies.stats, reset=reset, seed=seed)
+        admin = Admin(
+            assertions=policies.authority.assertions,
+            faults=policies.faults,
+            stats=policies.stats,
+            reset=reset,
+            seed=seed,
+        )
         self._admin = Starlette(routes=admin.routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

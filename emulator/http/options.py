@@ -34,6 +34,8 @@ class Options:
     tenant_id: str = _DEFAULT_TENANT
     client_ids: tuple[str, ...] = (_DEFAULT_CLIENT,)
     client_secret: str = _DEFAULT_SECRET
+    certificates: tuple[Path, ...] = ()
+    federated: tuple[Path, ...] = ()
     lacking: tuple[str, ...] = ()
 
     @property
@@ -62,6 +64,8 @@ class Options:
                 tenant_id=given.tenant_id,
                 client_ids=tuple(given.client_id or [_DEFAULT_CLIENT]),
                 client_secret=given.client_secret,
+                certificates=tuple(given.certificate),
+                federated=tuple(given.federated_credential),
                 lacking=tuple(given.without_privilege),
             )
         except ValueError as error:
@@ -94,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--tenant-id", default=_DEFAULT_TENANT, metavar="ID", help="tenant (directory) of the authority")
     add("--client-id", action="append", metavar="ID", help="an application that can sign in; can be repeated")
     add("--client-secret", default=_DEFAULT_SECRET, metavar="TEXT", help="the secret of all applications")
+    certificate_help = "a certificate of all applications in PEM, without its key; can be repeated"
+    add("--certificate", type=Path, action="append", default=[], metavar="FILE", help=certificate_help)
+    federated_help = "a federated credential of all applications, as JSON; can be repeated"
+    add("--federated-credential", type=Path, action="append", default=[], metavar="FILE", help=federated_help)
     lacking_help = "a privilege that the applications lack, such as prvDeleteAccount; can be repeated"
     add("--without-privilege", action="append", default=[], metavar="NAME", help=lacking_help)
     return parser

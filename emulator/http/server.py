@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import uvicorn
 
 from emulator import API_PATH
@@ -16,6 +17,7 @@ from emulator.http.app import Application, Policies
 from emulator.http.options import Options
 from emulator.http.tls import Certificates
 from emulator.operations.seed import load_seed
+from emulator.policies.assertions import Assertions
 from emulator.policies.auth import Authority, Credentials
 from emulator.policies.faults import Faults
 from emulator.policies.limits import Limits
@@ -23,6 +25,7 @@ from emulator.policies.privileges import Privileges
 from emulator.policies.stats import Stats
 from emulator.schema import Schema
 from emulator.schema.entity_definitions import read_entity_definitions
+from emulator.schema.faults import SchemaFileError
 from emulator.schema.loader import builtin_schema, read_schema_file
 from emulator.service import Service
 
@@ -39,6 +42,21 @@ def _schema(files: tuple[Path, ...]) -> Schema:
     return schema
 
 
+def _assertions(options: Options) -> Assertions:
+    """What the applications can sign in with instead of the secret.
+
+    Raises:
+        SchemaFileError: A file is not valid.
+    """
+    assertions = Assertions()
+    try:
+        certificates = [file.read_text("utf-8") for file in options.certificates]
+        assertions.register(certificates, [orjson.loads(file.read_bytes()) for file in options.federated])
+    except ValueError as error:
+        raise SchemaFileError(f"--certificate or --federated-credential: {error}") from error
+    return assertions
+
+
 def build_application(options: Options) -> Application:
     """Returns the ASGI application that the options describe.
 
@@ -53,6 +71,7 @@ def build_application(options: Options) -> Application:
             credentials=tuple(
                 Credentials(client_id=client, client_secret=options.client_secret) for client in options.client_ids
             ),
+            assertions=_assertions(options),
             any_token=options.any_token,
         ),
         limits=Limits(options.limits, servers=options.servers, parallelism_hint=options.dop),

@@ -97,6 +97,16 @@ class Compiler:
             f"{work.comparable(work.place(term.operand, scope))}{' DESC' if term.descending else ''}" for term in terms
         )
 
+    def value(self, operand: Property, table: Table) -> tuple[str, str]:
+        """The SQL for a property of a row of ``table``: the value, and what is compared; the path may have lookups.
+
+        Raises:
+            ODataError: A name is unknown.
+        """
+        work = _Filter(self)
+        place = work.place(operand, Scope.of(table))
+        return place.sql(), work.comparable(place)
+
 
 @dataclass(slots=True)
 class _Filter:

@@ -11,10 +11,20 @@ from emulator.odata.formats import formatter
 from emulator.schema import ColumnType, Table
 from emulator.store import sql_name
 
-__all__ = ["FORMATTED", "Record", "RowShape", "TableQuery", "etag", "readable", "session_token"]
+__all__ = [
+    "FORMATTED",
+    "LOOKUP_TABLE",
+    "Record",
+    "RowShape",
+    "TableQuery",
+    "etag",
+    "names_of",
+    "readable",
+    "session_token",
+]
 
 FORMATTED: Final = "OData.Community.Display.V1.FormattedValue"
-_LOOKUP_TABLE: Final = "Microsoft.Dynamics.CRM.lookuplogicalname"
+LOOKUP_TABLE: Final = "Microsoft.Dynamics.CRM.lookuplogicalname"
 _LOOKUP_NAVIGATION: Final = "Microsoft.Dynamics.CRM.associatednavigationproperty"
 
 _ELASTIC_VERSION: Final = "-0000-0200-0000-67af80e80000"  # what follows the row version in an elastic table's ETag
@@ -127,7 +137,7 @@ class RowShape:
         self._lookups = (
             [column for column in columns if column.is_lookup]
             if preferences.annotations
-            and any(preferences.wants(name) for name in (FORMATTED, _LOOKUP_TABLE, _LOOKUP_NAVIGATION))
+            and any(preferences.wants(name) for name in (FORMATTED, LOOKUP_TABLE, _LOOKUP_NAVIGATION))
             else []
         )
         self._preferences = preferences
@@ -157,7 +167,7 @@ class RowShape:
 
     def _annotate_lookups(self, records: Sequence[Record], rows: Sequence[tuple[Any, ...]]) -> None:
         wants = self._preferences.wants
-        formatted, kind, navigation = wants(FORMATTED), wants(_LOOKUP_TABLE), wants(_LOOKUP_NAVIGATION)
+        formatted, kind, navigation = wants(FORMATTED), wants(LOOKUP_TABLE), wants(_LOOKUP_NAVIGATION)
         kinds_from = len(self._names)
         for column in self._lookups:
             name = column.property_name
@@ -167,34 +177,34 @@ class RowShape:
                 for record, row in zip(records, rows, strict=True)
                 if record[name] is not None
             ]
-            texts = self._names_of((target, record[name]) for record, target in targets) if formatted else {}
+            references = ((target, record[name]) for record, target in targets)
+            texts = names_of(self._environment, references) if formatted else {}
             for record, target in targets:
                 text = texts.get((target, record[name]))
                 if text is not None:
                     record[f"{name}@{FORMATTED}"] = text
                 if kind:
-                    record[f"{name}@{_LOOKUP_TABLE}"] = target
+                    record[f"{name}@{LOOKUP_TABLE}"] = target
                 if navigation and target in column.navigation:
                     record[f"{name}@{_LOOKUP_NAVIGATION}"] = column.navigation[target]
 
-    def _names_of(self, references: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
-        """Returns the primary names of rows, by table and identifier."""
-        wanted: dict[str, set[str]] = {}
-        for target, record_id in references:
-            wanted.setdefault(target, set()).add(record_id)
-        names: dict[tuple[str, str], str] = {}
-        for target, ids in wanted.items():
-            table = self._environment.schema.tables.get(target)
-            if table is None:
-                continue
-            rows = self._environment.rows(table)
-            numbers = rows.by_ids(sorted(ids))
-            for record_id, name in rows.fetch_many(
-                list(numbers.values()), (table.primary_id, table.primary_name)
-            ).values():
-                if name is not None:
-                    names[target, record_id] = name
-        return names
+
+def names_of(environment: Environment, references: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+    """Returns the primary names of rows, by table and identifier."""
+    wanted: dict[str, set[str]] = {}
+    for target, record_id in references:
+        wanted.setdefault(target, set()).add(record_id)
+    names: dict[tuple[str, str], str] = {}
+    for target, ids in wanted.items():
+        table = environment.schema.tables.get(target)
+        if table is None:
+            continue
+        rows = environment.rows(table)
+        numbers = rows.by_ids(sorted(ids))
+        for record_id, name in rows.fetch_many(list(numbers.values()), (table.primary_id, table.primary_name)).values():
+            if name is not None:
+                names[target, record_id] = name
+    return names
 
 
 def _annotate(records: Sequence[Record], formats: Sequence[tuple[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import unquote_plus
 import orjson
 
 from emulator.errors import ServiceError, unauthorized
+from emulator.policies.assertions import Assertions, RefusedAssertionError
 
 __all__ = ["Authority", "Caller", "Credentials"]
 
@@ -71,6 +72,7 @@ class Authority:
         *,
         tenant_id: str,
         credentials: tuple[Credentials, ...],
+        assertions: Assertions | None = None,
         any_token: bool = False,
         lifetime: int = _LIFETIME,
         clock: Callable[[], float] = time.time,
@@ -80,12 +82,14 @@ class Authority:
         Args:
             tenant_id: The directory (tenant) of the authority.
             credentials: The applications that can sign in.
+            assertions: What they can sign in with instead of their secret.
             any_token: Accept any bearer token, for clients that cannot use this authority.
             lifetime: Seconds for which a token is valid.
             clock: Seconds since 1970.
         """
         self.tenant_id = tenant_id
         self._secrets = {one.client_id.lower(): one.client_secret for one in credentials}
+        self.assertions = assertions or Assertions(clock=clock)
         self._any_token = any_token
         self._lifetime = lifetime
         self._clock = clock
@@ -187,7 +191,7 @@ class Authority:
         return 200, self._configuration(base_url)
 
     def _token(self, path: str, base_url: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-        refusal = self._refusal(path, form)
+        refusal = self._refusal(path, base_url, form)
         if refusal is not None:
             return refusal
         second = path.endswith("/v2.0/token")
@@ -207,7 +211,7 @@ class Authority:
             "access_token": token,
         }
 
-    def _refusal(self, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]] | None:
+    def _refusal(self, path: str, base_url: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]] | None:
         """The error answer to a token request, with the numbers of Entra's error page (AADSTS codes), or None."""
         tenant = path.split("/")[1]
         client = form.get("client_id", "").lower()
@@ -222,7 +226,20 @@ class Authority:
             return _refused(
                 400, "unauthorized_client", 700016, f"Application with identifier '{client}' was not found."
             )
-        if not hmac.compare_digest(self._secrets[client].encode(), form.get("client_secret", "").encode()):
+        return self._unproven(client, f"{base_url}{path}", form)
+
+    def _unproven(self, client: str, endpoint: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]] | None:
+        """The error answer to a request whose secret or assertion is not right."""
+        if "client_assertion" in form:
+            try:
+                self.assertions.check(client, form, endpoint)
+            except RefusedAssertionError as error:
+                return _refused(401, "invalid_client", error.number, str(error))
+            return None
+        if "client_secret" not in form:
+            said = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+            return _refused(401, "invalid_client", 7000218, said)
+        if not hmac.compare_digest(self._secrets[client].encode(), form["client_secret"].encode()):
             return _refused(401, "invalid_client", 7000215, "Invalid client secret provided.")
         return None
 
@@ -235,7 +252,7 @@ class Authority:
             "device_authorization_endpoint": f"{tenant}/oauth2/v2.0/devicecode",
             "jwks_uri": f"{tenant}/discovery/v2.0/keys",
             "issuer": f"{tenant}/v2.0",
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
             "response_types_supported": ["code", "id_token", "token"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],

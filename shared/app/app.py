@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,6 +40,7 @@ from shared.jobs import (
 from shared.jobs.batch.disk_need import expected_disk
 from shared.jobs.batch.watermarking import set_by_person
 from shared.redaction import register_secret
+from shared.scripts import ScriptEngine
 from shared.settings import Settings, environment, reach_directly
 from shared.sources import Source, completed, open_source
 from shared.sources.watermarks.marks import Mark
@@ -48,6 +49,7 @@ from shared.telemetry import configure
 from shared.workspace import Room, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
+    from shared.app.publishing import Published
     from shared.app.setting_up import SettingUp
     from shared.app.validation import Validation
     from shared.jobs.real_time.events import EventSync, EventTools, Listeners
@@ -118,9 +120,9 @@ class App:
         """
         return self._validation.problems(names, offline=offline)
 
-    def schema_warnings(self, names: Sequence[str] = ()) -> list[Problem]:
-        """What is no mistake, but will be noticed; see `shared.transform.profile.doubts`."""
-        return self._validation.warnings(names)
+    def warnings(self, names: Sequence[str] = (), *, offline: bool = False) -> tuple[str, ...]:
+        """What may be a mistake in the named definitions, or in all; see `problems` for `offline`."""
+        return self._validation.warnings(names, offline=offline)
 
     @property
     def _validation(self) -> Validation:
@@ -140,6 +142,13 @@ class App:
     def _placed(self, definition: SyncDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Give problems that were found by path the file, line and column of that path."""
         return self._repository.placed(definition.name, problems)
+
+    def publish(self, folder: Path, url: str, *, overwrite: Collection[str] = ()) -> tuple[Published, ...]:
+        """Copy the definitions of a folder into a container; see `shared.app.publishing.publish`."""
+        from shared.app.publishing import container_of, publish  # noqa: PLC0415 - only pipelines need it
+
+        container = container_of(url, self.wiring.open_blobs, self.settings.blob_endpoint)
+        return publish(folder, container, overwrite=overwrite)
 
     # -- Work ----------------------------------------------------------------------------------------------------
 
@@ -195,8 +204,8 @@ class App:
         self, name: str, value: str | None, parameters: Mapping[str, ParameterValue] | None = None
     ) -> None:
         """Give a sync another watermark, or none; see `set_by_person` for what it raises."""
-        definition = self.definition(name)
-        set_by_person(definition, self.parameters(definition, parameters or {}), self.state, value)
+        definition, values = self.joined(name, parameters)
+        set_by_person(definition, values, self.state, value)
 
     def expected_disk(self, name: str, parameters: Mapping[str, ParameterValue] | None = None) -> int:
         """Bytes of temporary disk that a run is expected to use; the least where it cannot be told before it begins."""
@@ -345,7 +354,11 @@ class App:
             use.watch(workspace.folder)
             return workspace
 
-        with closing(self.dataverse(definition, values)) as dataverse, self.room.used_by(definition.name) as use:
+        with (
+            closing(self.dataverse(definition, values)) as dataverse,
+            closing(ScriptEngine()) as scripts,
+            self.room.used_by(definition.name) as use,
+        ):
             yield Tools(
                 dataverse=dataverse,
                 source=source,
@@ -353,6 +366,7 @@ class App:
                 open_workspace=open_workspace,
                 disk=use,
                 progress=progress or NoProgress(),
+                scripts=scripts,
             )
 
     @contextmanager

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from shared.app.source_check import SourceCheck
 from shared.app.wiring import Wiring
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue, SelfDescribing, SyncDefinition, names_in, names_used
 from shared.errors import AbortRun, DefinitionError, Problem, SyncError, UserError
+from shared.jobs.scripting import script_problems
 from shared.jobs.validation import online_problems
-from shared.sources import delivery_problems, open_source
 from shared.transform import check_expressions
 from shared.transform.profile.doubts import doubts
 
@@ -60,13 +61,23 @@ class Validation:
                 found += repository.placed(loaded.name, self._of(loaded.definition, offline=offline))
         return found
 
-    def warnings(self, names: Sequence[str]) -> list[Problem]:
-        """What is no mistake in the named definitions, or in all, but will be noticed; nothing where it is unknown."""
-        repository, found = self.wiring.repository, list[Problem]()
+    def warnings(self, names: Sequence[str], *, offline: bool) -> tuple[str, ...]:
+        """What may be a mistake in the named definitions, or in all: nothing of it keeps a run from starting.
+
+        Args:
+            names: Names of syncs; none means all.
+            offline: Leave out what needs the network.
+        """
+        repository, found = self.wiring.repository, list[str]()
         for loaded in repository.loaded():
-            if loaded.definition is not None and (not names or loaded.name in names):
-                found += repository.placed(loaded.name, self._doubts(loaded.definition))
-        return found
+            definition = loaded.definition
+            if definition is None or (names and loaded.name not in names):
+                continue
+            said = self._source_check(offline=True).warnings(definition, _without_value(definition))
+            found += (f"{loaded.name}: {warning}" for warning in said)
+            if not offline:
+                found += map(str, repository.placed(loaded.name, self._doubts(definition)))
+        return tuple(found)
 
     def _doubts(self, definition: SyncDefinition) -> Sequence[Problem]:
         try:
@@ -80,11 +91,11 @@ class Validation:
     def _of(self, definition: SyncDefinition, *, offline: bool) -> Sequence[Problem]:
         from shared.events.selection import listener_problems  # noqa: PLC0415 - runs do without it
 
-        found = [*self._of_delivery(definition)]
+        found = [*self._source_check(offline=offline).problems(definition, _without_value(definition))]
         found += self.wiring.repository.default_problems(definition) or (
             _of_expressions(definition) if offline else (*self._of_metadata(definition), *self._of_schema(definition))
         )
-        return [*found, *listener_problems(definition), *self._of_hosts(definition)]
+        return [*found, *script_problems(definition), *listener_problems(definition), *self._of_hosts(definition)]
 
     def _of_schema(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         """Whether the schema of Avro events can be read."""
@@ -118,16 +129,8 @@ class Validation:
             path = error.path if isinstance(error, AbortRun) and error.path else place
             return (*_of_expressions(definition), Problem(message=error.message, path=path))
 
-    def _of_delivery(self, definition: SyncDefinition) -> tuple[Problem, ...]:
-        """What the first lines of the files show."""
-        absent = _without_value(definition)
-        if absent.keys() & names_in(getattr(definition.source, "path", "")):
-            return ()  # only a run knows the files
-        try:
-            context = self.wiring.source_context(self.parameters(definition, absent))
-            return delivery_problems(open_source(definition.source, context))
-        except UserError:  # of a parameter; the check of the metadata reports it
-            return ()
+    def _source_check(self, *, offline: bool) -> SourceCheck:
+        return SourceCheck(wiring=self.wiring, parameters=self.parameters, completed=self.completed, offline=offline)
 
     def _of_hosts(self, definition: SyncDefinition) -> tuple[Problem, ...]:
         """Hosts of the source that a run would refuse."""

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.clock import SystemClock
 from shared.dataverse import (
+    ClientAssertion,
+    ClientCertificate,
     ClientCredentials,
+    ClientSecret,
     Connection,
     CredentialTokens,
     Dataverse,
@@ -26,6 +29,9 @@ from shared.dataverse import (
 )
 from shared.dataverse.http.authority import authority_of
 from shared.dataverse.http.connection import service_url_of
+from shared.dataverse.http.identities import DEVELOPER
+from shared.dataverse.http.proofs import ClientProof
+from shared.dataverse.http.workloads import identity_token, issuer_of
 from shared.definitions import (
     ApplicationUser,
     DynamicsEnvironment,
@@ -38,6 +44,7 @@ from shared.definitions import (
     in_text,
 )
 from shared.deployment import is_deployed
+from shared.errors import UserError
 from shared.http.guarded_files import GuardedFiles
 from shared.http.reach import Reach
 from shared.remote import OpenUrl, RemoteFiles
@@ -45,6 +52,9 @@ from shared.secrets import SecretStore
 from shared.settings import Settings
 from shared.sources import SourceContext
 from shared.state import StateStore
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
 
 __all__ = ["Wiring"]
 
@@ -85,6 +95,26 @@ class Wiring:
         from shared.state.sqlite import SqliteStateStore  # noqa: PLC0415 - loaded where it is used
 
         return SqliteStateStore(Path(self._settings.state_store.removeprefix("sqlite:///")))
+
+    def open_blobs(self, endpoint: str) -> BlobServiceClient:
+        """Open a storage account.
+
+        Args:
+            endpoint: URL of its blob service; for that of the settings, a connection string is used where there is one.
+
+        Raises:
+            UserError: The settings name no account.
+        """
+        from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - the Azure SDKs load slowly
+
+        if self._settings.storage_connection and endpoint == self._settings.blob_endpoint:
+            try:
+                return BlobServiceClient.from_connection_string(self._settings.storage_connection)
+            except ValueError as error:
+                raise UserError("AzureWebJobsStorage is not a connection string of a storage account") from error
+        if not endpoint:
+            raise UserError("no storage account is set: set AzureWebJobsStorage__accountName to its name")
+        return BlobServiceClient(endpoint, credential=self._azure_credential())
 
     @cached_property
     def _vault(self) -> SecretStore:
@@ -203,17 +233,60 @@ class Wiring:
 
     def _application_user(self, user: ApplicationUser, authority: str | None) -> TokenProvider:
         client_id = user.client_id if isinstance(user.client_id, str | None) else self.secret(user.client_id)
-        if client_id is None or user.client_secret is None:
-            from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
+        proof = self._proof(user)
+        if client_id is None or user.auth == "managed_identity":
+            return CredentialTokens(self._managed_identity(client_id))
+        if proof is None:
+            return CredentialTokens(self._developer(authority), named=DEVELOPER)
+        return ClientCredentials(client_id, proof, transport=HttpTransport(), authority=authority)
 
-            # An app with only user-assigned identities has none without a name.
-            identity = client_id or self._settings.azure_client_id or None
-            return CredentialTokens(ManagedIdentityCredential(client_id=identity))
-        secret = user.client_secret
-        return ClientCredentials(
-            client_id,
-            partial(self.secret, secret),
-            transport=HttpTransport(),
-            authority=authority,
-            forget_secret=lambda: self._fetch_anew(secret),
+    def _proof(self, user: ApplicationUser) -> ClientProof | None:
+        """What proves to Entra ID that the app is an application; None where there is no need, or nothing."""
+        if user.client_secret is not None:
+            return ClientSecret(partial(self.secret, user.client_secret), self._renewing(user.client_secret))
+        if user.client_certificate is not None:
+            password = user.certificate_password
+            return ClientCertificate(
+                partial(self.secret, user.client_certificate),
+                self._renewing(user.client_certificate, password),
+                partial(self.secret, password) if password else None,
+            )
+        return self._workload() if user.auth == "federated" else None
+
+    def _workload(self) -> ClientAssertion | None:
+        """The token that says which workload this is; None on the machine of a developer."""
+        variables = self._environment()
+        if (issue := issuer_of(variables, HttpTransport())) is not None:
+            return ClientAssertion(issue)
+        if is_deployed(variables) or variables.get("IDENTITY_ENDPOINT"):
+            return ClientAssertion(partial(identity_token, self._managed_identity(None)))
+        return None
+
+    def _renewing(self, *references: SecretReference | None) -> Callable[[], None]:
+        """What reads secrets anew: they were refused."""
+
+        def renew() -> None:
+            for each in references:
+                if each is not None:
+                    self._fetch_anew(each)
+
+        return renew
+
+    def _managed_identity(self, client_id: str | None) -> Any:
+        from azure.identity import ManagedIdentityCredential  # noqa: PLC0415 - takes half a second to load
+
+        # An app with only user-assigned identities has none without a name.
+        return ManagedIdentityCredential(client_id=client_id or self._settings.azure_client_id or None)
+
+    def _developer(self, authority: str | None) -> Any:
+        """Who is signed in on this machine with Microsoft's tools."""
+        from azure.identity import (  # noqa: PLC0415 - takes half a second to load
+            AzureCliCredential,
+            AzureDeveloperCliCredential,
+            ChainedTokenCredential,
+        )
+
+        tenant = authority.rpartition("/")[2] if authority else ""
+        return ChainedTokenCredential(
+            AzureCliCredential(tenant_id=tenant), AzureDeveloperCliCredential(tenant_id=tenant)
         )

@@ -23,9 +23,10 @@ from shared.cli import (
     job_commands,
     metadata_commands,
     moving_commands,
+    pipeline_commands,
     status_commands,
 )
-from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, program
+from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, HelpfulCommand, program
 from shared.cli.screen.output import Output
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError, UserError
 from shared.redaction import cleaned
@@ -40,8 +41,11 @@ COMMANDS = (
     commands,
     event_commands,
     job_commands,
+    pipeline_commands,
     status_commands,
 )
+for _command in program.registered_commands:
+    _command.cls = HelpfulCommand
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -50,7 +54,8 @@ def run(arguments: Sequence[str]) -> int:
     output.as_json = "--json" in arguments  # until the options are read, and where they are not read to their end
     try:
         _check_text(arguments)
-        code = int(program(list(arguments) or ["--help"], standalone_mode=False, obj=output) or 0)
+        given = list(arguments) or ["--help"]
+        code = int(program(given, prog_name="dynamics-sync", standalone_mode=False, obj=output) or 0)
     except SyncError as error:
         return _refused(error, output)
     except TyperException as error:

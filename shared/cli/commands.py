@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from shared.cli import frame
+from shared.cli.all_syncs import one_or_all, plan_all, run_all
 from shared.cli.failed_runs import noting_next_steps
 from shared.cli.frame import (
     EXIT_CHANGES,
@@ -38,13 +40,16 @@ from shared.cli.stopping import Stopping
 from shared.errors import UserError
 from shared.run_ids import SHORT_ID
 from shared.views.listeners import listener_warnings
+from shared.views.next_runs import local_time, next_run, quiet_warnings
 from shared.views.next_steps import command_line
 from shared.views.plan_files import PlanFile
+from shared.views.plan_markdown import plan_markdown
 from shared.views.plan_page import plan_page
 from shared.views.run_reports import RunReport
 from shared.views.runs import error_files, latest_runs, run_json, run_named, runs_named
 
 if TYPE_CHECKING:
+    from shared.app import App
     from shared.jobs import PlanReport
     from shared.workspace import Step
 
@@ -54,6 +59,10 @@ Keep = Annotated[
     Path | None, typer.Option("--keep-workspace", metavar="FILE", help="Keep the run's DuckDB database in this file.")
 ]
 CsvFolder = Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="Write the error files into this folder.")]
+OneSync = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a sync definition.")]
+Every = Annotated[
+    bool, typer.Option("--all", metavar=FLAG, help="Every enabled sync, in the order in which lookups refer to them.")
+]
 Values = Annotated[bool, typer.Option("--values", metavar=FLAG, help="Show the values of fields in error.")]
 
 
@@ -77,8 +86,9 @@ def validate(
             f"there is no definition in {app.settings.sync_definitions}: a definition is a file that ends in .yaml; "
             f"`dynamics-sync init` makes a folder with a first one"
         )
-    warnings = list(listener_warnings(loaded.definition for loaded in app.definitions() if loaded.definition))
-    warnings += [] if offline else map(str, app.schema_warnings(names or ()))
+    definitions = [loaded.definition for loaded in app.definitions() if loaded.definition]
+    said = app.warnings(names or (), offline=offline)
+    warnings = (*listener_warnings(definitions), *quiet_warnings(definitions), *said)
     found = {"problems": [asdict(problem) for problem in problems], "warnings": list(warnings)}
     output.result(
         {"valid": not problems, "definitions": list(checked), **found},
@@ -92,14 +102,20 @@ def validate(
 @program.command()
 def plan(
     context: typer.Context,
-    name: Name,
+    name: OneSync = None,
+    every: Every = False,
     parameters: Given = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Save the plan to this file, for `run --plan`.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the plan as an HTML page.")] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option("--markdown", metavar="FILE", help="Write the plan as Markdown, without values."),
+    ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=0, max=MOST_SHOWN, help="Number of changes to show for each action.")
+        int,
+        typer.Option("--limit", min=0, max=MOST_SHOWN, metavar="N", help="Number of changes to show for each action."),
     ] = 5,
     detailed_exit_code: Annotated[
         bool, typer.Option("--detailed-exit-code", metavar=FLAG, help="Exit with code 4 when there are changes.")
@@ -112,17 +128,22 @@ def plan(
     """Compare without writing: print counts, and examples of changes before → after."""
     from shared.jobs import PlanOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
+    one = one_or_all(name, every, out=out, html=html, keep_workspace=keep_workspace, csv=csv)
     output, app = output_of(context, as_json), frame.opened()
     overrides = given(parameters)
-    parameter_values = app.parameters(app.definition(name), overrides)
     shown = PlanOptions(sample=limit, values=values, files=csv is not None)
+    if one is None:
+        return plan_all(app, output, overrides, shown, detailed=detailed_exit_code)
+    parameter_values = app.parameters(app.definition(one), overrides)
     with Bars(output.err) as bars:
-        report = app.plan(name, parameter_values, shown, keep=keep_workspace, progress=bars)
+        report = app.plan(one, parameter_values, shown, keep=keep_workspace, progress=bars)
     value = report.to_json()
     if out:
         write_file(out, PlanFile.of(value, parameter_values, overrides).to_text())
     if html:
         write_file(html, plan_page(value))
+    if markdown:
+        write_file(markdown, plan_markdown(value, values=values))
     written = write_files(csv, report.files) if csv else []
     output.result(
         value,
@@ -141,7 +162,8 @@ def plan(
 @program.command()
 def run(
     context: typer.Context,
-    name: Name,
+    name: OneSync = None,
+    every: Every = False,
     parameters: Given = None,
     force: Force = False,
     plan_file: Annotated[
@@ -152,11 +174,14 @@ def run(
     values: Values = False,
     as_json: AsJson = False,
 ) -> int:
-    """Run one sync."""
+    """Run one sync, or every enabled one."""
     from shared.jobs import ApprovedPlan, RunOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
+    one = one_or_all(name, every, plan=plan_file, keep_workspace=keep_workspace)
     output, typed = output_of(context, as_json), given(parameters)
-    saved = PlanFile.read(plan_file, sync=name) if plan_file else None
+    if one is None:
+        return run_all(frame.opened(), output, typed, RunOptions(force=force, values=values))
+    saved = PlanFile.read(plan_file, sync=one) if plan_file else None
     approved = ApprovedPlan(checksum=saved.checksum, id=saved.id, watermark=saved.watermark) if saved else None
     repeated = {**(saved.given_values() if saved else {}), **typed}
     options = RunOptions(force=force, approved=approved, given=repeated, values=values)
@@ -164,11 +189,11 @@ def run(
     app = frame.opened()
     with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):
         options = replace(options, cancelled=stopping.cancelled)
-        done = app.run(name, overrides, options, keep=keep_workspace, progress=stopping)
-    tables = [error_table(done.errors)] if done.errors else []
+        done = app.run(one, overrides, options, keep=keep_workspace, progress=stopping)
+    tables: list[RenderableType] = [Text(), error_table(done.errors)] if done.errors else []
     hint = [command_line("errors", done.run_id[:SHORT_ID], options=("--csv", "DIR"))] if done.errors else []
     if done.exit_code == EXIT_STOPPED:
-        hint.append(command_line("run", name, repeated))
+        hint.append(command_line("run", one, repeated))
     output.result(done.to_json(), summary(done), *tables, *next_lines(hint))
     return done.exit_code
 
@@ -195,7 +220,7 @@ def runs(
         str | None,
         typer.Argument(metavar="[NAME]", help="Only this sync; or the id of a run, or `last`: all about it."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, help="Runs to show.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, metavar="N", help="Runs to show.")] = 20,
     as_json: AsJson = False,
 ) -> int:
     """Show the execution log, newest first, or one run whole."""
@@ -207,9 +232,26 @@ def runs(
             output.result(report.to_json(), *whole_run(report))
             return 0
         app.definition(name)
-    said = run_table(records) if records else Text("No runs yet.")
-    output.result({"runs": [run_json(record) for record in records]}, said)
+    said: list[RenderableType] = [run_table(records) if records else Text("No runs yet.")]
+    value: dict[str, Any] = {"runs": [run_json(record) for record in records]}
+    if name is not None:
+        following = _next_run(app, name)
+        value["next_run"] = following.isoformat() if following else None
+        said += [Text(f"Next run: {local_time(following)}")] if following else []
+    output.result(value, *said)
     return 0
+
+
+def _next_run(app: App, name: str) -> datetime | None:
+    """When the timer starts a sync next; None for one without a schedule or without a definition that can be used."""
+    from shared.jobs.batch.attempts import last_run  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
+    definition = next((each.definition for each in app.definitions() if each.name == name), None)
+    if definition is None:
+        return None
+    now = datetime.now(UTC)
+    last = last_run(app.state, name, now)
+    return next_run(definition.timetable, last.started if last else None, now)
 
 
 @program.command()
@@ -270,7 +312,8 @@ def _place(step: Step) -> str:
 
 def _plan_tables(report: PlanReport, value: Mapping[str, Any]) -> list[RenderableType]:
     tables: list[RenderableType] = [sample_table(value["sample"])] if value["sample"] else []
-    return [*tables, error_table(report.errors)] if report.errors else tables
+    tables += [error_table(report.errors)] if report.errors else []
+    return [Text(), *tables] if tables else []
 
 
 def _after_plan(report: PlanReport, out: Path | None, overrides: Mapping[str, str]) -> list[RenderableType]:
@@ -282,7 +325,8 @@ def _after_plan(report: PlanReport, out: Path | None, overrides: Mapping[str, st
         todo = "Next: check the changes. If they are correct, change sync_behaviour.safety in the definition."
         return [*(Text(line, style="yellow") for line in violations), Text(todo)]
     if not report.plan.counts.changes:
-        return [Text("No changes: the target equals the source.")]
+        whole = not report.errors and not report.plan.counts.ignored
+        return [Text("No changes: the target equals the source." if whole else "No changes to write.")]
     # The saved plan has the parameters.
     step = (
         command_line("run", report.sync, options=("--plan", str(out)))

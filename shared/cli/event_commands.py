@@ -60,7 +60,7 @@ def dead_letters(
     name: OneOrAll = None,
     ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help=f"Show only this event{WHOLE}")] = None,
     unclaimed: Unclaimed = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, help="Events to show.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, metavar="N", help="Events to show.")] = 50,
     as_json: AsJson = False,
 ) -> int:
     """Show the events that could not be applied, and why."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from shared.cli.screen.output import Output
 from shared.errors import UserError
@@ -25,6 +26,7 @@ __all__ = [
     "AsJson",
     "Force",
     "Given",
+    "HelpfulCommand",
     "Name",
     "OneOrAll",
     "expect",
@@ -43,8 +45,34 @@ EXIT_STOPPED = 130  # 128 + SIGINT, as shells have it
 
 MOST_SHOWN = 10_000  # lines of a table that are shown at once: they are held in memory, and no person reads more
 
+FLAG = ""  # what the help shows in place of a value: a flag takes none
+
+
+class _Group(TyperGroup):
+    """The program."""
+
+    def get_help_option(self, ctx: Any) -> TyperOption | None:
+        """The option, which is shown as a flag."""
+        return _as_flag(super().get_help_option(ctx))
+
+
+class HelpfulCommand(TyperCommand):
+    """A command."""
+
+    def get_help_option(self, ctx: Any) -> TyperOption | None:
+        """The option, which is shown as a flag."""
+        return _as_flag(super().get_help_option(ctx))
+
+
+def _as_flag(option: TyperOption | None) -> TyperOption | None:
+    if option is not None:
+        option.metavar = FLAG
+    return option
+
+
 program = typer.Typer(
     name="dynamics-sync",
+    cls=_Group,
     help="Keeps Microsoft Dynamics 365 / Dataverse tables equal to a source.",
     epilog="Exit codes: 0 success; 1 the run failed or could not start; 2 it completed with rejected or failed rows; "
     "3 refused by a safety limit; 4 (plan --detailed-exit-code) there are changes.",
@@ -52,8 +80,6 @@ program = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-FLAG = ""  # what the help shows in place of a value: a flag takes none
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sync definition.")]
 OneOrAll = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this sync; default all.")]

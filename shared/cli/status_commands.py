@@ -17,6 +17,7 @@ from shared.views.status import Status, SyncStatus, status_of
 __all__: list[str] = []  # importing the module adds its commands to the program
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+WEEK = 6 * DAY  # in which the name of a day says which one is meant
 
 
 @program.command()
@@ -53,15 +54,19 @@ def _cells(sync: SyncStatus, now: datetime) -> tuple[Text, ...]:
         Text(sync.name),
         last,
         Text(ago(now, sync.last_success) if sync.last_success else "never"),
-        Text(_due(now, sync.next_run)),
+        _due(now, sync.next_run),
         *(Text(f"{number:,}") for number in numbers),
     )
 
 
-def _due(now: datetime, moment: datetime | None) -> str:
+def _due(now: datetime, moment: datetime | None) -> Text:
     if moment is None:
-        return "by hand"
-    return f"in {_span((moment - now).total_seconds())}" if moment > now else "due"
+        return Text("by hand")
+    if moment <= now:
+        return Text("due")
+    seconds = (moment - now).total_seconds()
+    shown = f"{moment:%a %H:%M}" if seconds < WEEK else f"{moment:%Y-%m-%d}"
+    return Text("\n").join([Text(f"in {_span(seconds)}"), Text(f"{shown} {moment.tzname()}", style="dim")])
 
 
 def ago(now: datetime, moment: datetime) -> str:

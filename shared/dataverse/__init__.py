@@ -15,6 +15,7 @@ from shared.dataverse.changes import (
 )
 from shared.dataverse.client import Dataverse
 from shared.dataverse.http.connection import Connection, write_headers
+from shared.dataverse.http.proofs import ClientAssertion, ClientCertificate, ClientSecret
 from shared.dataverse.http.service import Usage
 from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, TokenProvider
 from shared.dataverse.metadata.tables import MetadataCache
@@ -28,7 +29,10 @@ __all__ = [
     "Applied",
     "Change",
     "ChangeAction",
+    "ClientAssertion",
+    "ClientCertificate",
     "ClientCredentials",
+    "ClientSecret",
     "Clock",
     "Connection",
     "CredentialTokens",

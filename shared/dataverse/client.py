@@ -16,6 +16,7 @@ from shared.dataverse.http.service import Call, Service, Usage
 from shared.dataverse.http.tokens import TokenProvider
 from shared.dataverse.metadata.tables import MetadataCache, read_entity
 from shared.dataverse.read.fetching import fetched_pages
+from shared.dataverse.read.greatest import greatest_value
 from shared.dataverse.read.holders import read_holders
 from shared.dataverse.read.page_rows import exact_digits
 from shared.dataverse.read.paging import pages
@@ -218,6 +219,10 @@ class Dataverse:
         """The same for a query in FetchXML, which is changed; see `shared.dataverse.read.fetching`."""
         for rows in fetched_pages(self.service, entity, query, annotations):
             yield exact_digits(rows, exact)
+
+    def greatest(self, entity: EntityMetadata, column: str, condition: str | None) -> str | None:
+        """The greatest value of a column, with all digits; see `shared.dataverse.read.greatest` for what it raises."""
+        return greatest_value(self.service, entity, column, condition)
 
     def view(self, entity: EntityMetadata, name: str) -> str:
         """The FetchXML of a saved view; see `shared.dataverse.read.views` for what it raises."""

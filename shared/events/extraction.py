@@ -12,6 +12,7 @@ from shared.definitions.models.notation import DECIMAL_SEPARATOR, FALSE_WORDS, T
 from shared.events.bodies import as_text
 from shared.events.records import Undecodable, Unusable
 from shared.json_paths import ABSENT, finder
+from shared.transform import seen_by
 from shared.workspace import parsed
 
 __all__ = ["Fields", "Reader", "carried_definition", "fields_of"]
@@ -167,6 +168,8 @@ def _known_columns(columns: Sequence[Column], carried: Collection[str]) -> tuple
 
 def _made_of(column: Column, columns: Sequence[Column]) -> frozenset[str]:
     """Labels of the columns that a calculated or conditional column reads."""
+    if column.script is not None:
+        return seen_by(column.script, columns)
     names = [other.label for other in columns]
     texts = [column.formula, column.default, *(text for case in column.cases for text in (case.when, case.then))]
     return frozenset().union(*(parsed(text, names=names, origin=column.name).columns for text in texts if text))

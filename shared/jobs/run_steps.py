@@ -22,6 +22,7 @@ from shared.transform import (
     held_steps,
     reference_steps,
     references,
+    script_steps,
     settle_steps,
     shape_steps,
 )
@@ -35,8 +36,10 @@ NOTHING: Final = Purpose(0)
 class Stage(StrEnum):
     """The stages of a run's SQL, in order."""
 
+    SCRIPT = "script"
+    """What the scripts of columns see of `source_raw`, which the source has filled, and where their results go."""
     SHAPE = "shape"
-    """From `source_raw`, which the source has filled, to `desired`; and empty tables for what lookups search."""
+    """From `source_raw` and the results of scripts to `desired`; and empty tables for what lookups search."""
     RESOLVE = "resolve"
     """Lookups in other tables; what is rejected or filtered out leaves `desired`."""
     READ = "read"
@@ -76,6 +79,8 @@ class RunSteps:
     def of(self, stage: Stage) -> tuple[Step, ...]:
         """The steps of one stage, in order."""
         match stage:
+            case Stage.SCRIPT:
+                return tuple(script_steps(self.definition))
             case Stage.SHAPE:
                 return shaping_steps(self.desire, self.entity, leave_out=self.leave_out)
             case Stage.RESOLVE:

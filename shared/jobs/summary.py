@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.state import RunState
+from shared.visible import with_value
 
 __all__ = ["ChangeCounts", "Done", "ErrorRow", "RowCounts", "RunState", "RunSummary"]
 
@@ -72,7 +73,7 @@ class ErrorRow:
             was not dropped) or `Failed Operation` (Dataverse refused the change).
         rows: The first row numbers, in order.
         count: How many rows in all.
-        message: Of the first row; other rows of the kind may name another record or number.
+        message: Of the first row, without its value; other rows of the kind may name another record or number.
         examples: The first rows as JSON-ready objects: `row`, and where known `key`, `line`, `file` and `value`.
     """
 
@@ -94,7 +95,7 @@ class ErrorRow:
             "column": self.column,
             "rows": list(self.rows),
             "count": self.count,
-            "message": self.message,
+            "message": with_value(self.message, self.rows, self.examples),
             "examples": [dict(example) for example in self.examples],
         }
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from shared.definitions.models import Column, SyncDefinition
+from shared.visible import ABOUT_VALUES, MOST_OF_A_VALUE
 from shared.workspace import NewTable, literal, quoted
 
-__all__ = ["PLAIN", "SOURCE_LINES", "WRONG_ROWS", "RowDetails"]
+__all__ = ["PLAIN", "SOURCE_LINES", "RowDetails"]
 
 _MOST_SHOWN: Final = 100  # characters of a key's part or of a value
 
@@ -78,13 +79,14 @@ FROM (SELECT unnest(?::BIGINT[]) AS _row, unnest(?::VARCHAR[]) AS "column") AS w
         line = ("Line",) if self.lines else ()
         header = ("Row", "Rejected", "Errors", "Key", *line, "Columns", *(("Values",) if self.values else ()))
         name = """nullif("column", '')"""
+        message = _with_value("message", "value") if self.values else "message"
         values = (
             f"string_agg(concat_ws(': ', {name}, value), '; ' ORDER BY \"column\", error) FILTER (value IS NOT NULL)"
         )
         items = [
             "_row",
             "CASE WHEN bool_or(rejected) THEN 'Yes' ELSE 'No' END",
-            f"string_agg(concat_ws(': ', {name}, error, nullif(message, '')), '; ' ORDER BY \"column\", error)",
+            f"string_agg(concat_ws(': ', {name}, error, nullif({message}, '')), '; ' ORDER BY \"column\", error)",
             "any_value(key)",
             *(["any_value(line)"] if self.lines else []),
             f"string_agg(DISTINCT {name}, ', ' ORDER BY {name})",
@@ -104,8 +106,6 @@ GROUP BY _row ORDER BY _row""".strip(),
 
 SOURCE_LINES: Final = NewTable(name="source_lines", columns="(_row BIGINT, line BIGINT, file VARCHAR)")
 """The lines on which rows begin; `file` is null where the source is one file."""
-WRONG_ROWS: Final = "SELECT DISTINCT _row FROM source_errors ORDER BY _row LIMIT 10000"
-"""SQL for the rows whose lines are looked for."""
 PLAIN: Final = RowDetails()
 """Neither keys nor values."""
 
@@ -119,6 +119,20 @@ def _values(columns: Mapping[str, Column], sources: Mapping[str, object]) -> Ite
         mapped = columns.get(str(source))
         if target not in columns and mapped is not None and mapped.read:
             yield target, _text(mapped)
+
+
+def _with_value(message: str, value: str) -> str:
+    """SQL of what `shared.visible.with_value` gives."""
+    cut = (
+        f"CASE WHEN length({value}) > {MOST_OF_A_VALUE} THEN left({value}, {MOST_OF_A_VALUE - 1}) || '…' "
+        f"ELSE {value} END"
+    )
+    cases = "".join(
+        f" WHEN regexp_matches({message}, {literal(pattern)}) THEN concat(regexp_extract({message}, {literal(pattern)},"
+        f" 1), chr(39), {cut}, chr(39), {literal(verb)}, regexp_extract({message}, {literal(pattern)}, 2))"
+        for pattern, verb in ABOUT_VALUES
+    )
+    return f"CASE WHEN {value} IS NULL THEN {message}{cases} ELSE {message} END"
 
 
 def _text(column: Column) -> str:

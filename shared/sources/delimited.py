@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import logging
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +16,12 @@ import duckdb
 
 from shared.definitions.models import Column, DelimitedSource
 from shared.errors import UserError
-from shared.remote import is_remote
-from shared.sources.files import InputFile, find_files
+from shared.sources.context import SourceContext
+from shared.sources.files import InputFile
 from shared.sources.header import Header, read_header
 from shared.sources.kinds import refuse_other_kinds
 from shared.sources.packed import check_zstd
-from shared.sources.places.row_lines import RowLine, row_lines
+from shared.sources.places.row_lines import LoadedFile, RowLine, row_lines
 from shared.sources.plain import Layout, has_strays, mapped, own_csv, write_plain, writing
 from shared.sources.records import MOST_BYTES, Dialect, Malformed, records
 from shared.sources.text_files import TextFiles, file_values, last_row
@@ -32,28 +33,28 @@ log = logging.getLogger(__name__)
 
 # Each of the up to 10,000 fields is in quotes there, and its own quotes are doubled.
 _LONGEST_LINE: Final = 2 * MOST_BYTES + (1 << 16)
-_MOST_LOOKED_AT: Final = 10  # files, before a run
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
 
 
 class DelimitedFiles(TextFiles[DelimitedSource]):
     """The files of a `delimited` source."""
 
-    def first_lines(self) -> None:
-        """Look at the first lines of the files that are on this machine; a file that is not there is no mistake.
+    def __init__(self, source: DelimitedSource, context: SourceContext) -> None:
+        super().__init__(source, context)
+        self._loaded: list[LoadedFile] = []
+
+    def first_lines(self) -> tuple[str, ...]:
+        """Look at the header of the files that are on this machine; there are no warnings.
 
         Raises:
             UserError: A file is of another kind, not in its encoding, or has not the columns that the definition names.
         """
-        try:
-            files = () if is_remote(self._path) else find_files(self._path)
-        except UserError:
-            return
         dialect = Dialect(delimiter=self._source.delimiter, quote=self._source.text_qualifier)
-        for file in files[:_MOST_LOOKED_AT]:
+        for file in self._first_files():
             if file.compression != "zstd":  # only DuckDB's reader can decompress it
                 refuse_other_kinds(file, self._source.encoding)
                 read_header(file, self._source, dialect)
+        return ()
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` from all files; row numbers continue from one file to the next.
@@ -63,12 +64,15 @@ class DelimitedFiles(TextFiles[DelimitedSource]):
         """
         columns = [column for column in self._source.columns if column.stored]
         dialect = Dialect(delimiter=self._source.delimiter, quote=self._source.text_qualifier)
+        self._loaded.clear()
         for number, file in enumerate(self._begun(workspace)):
-            _Load(workspace, self._source, columns, dialect, number).load(file)
+            before = last_row(workspace)
+            read = _Load(workspace, self._source, columns, dialect, number).load(file)
+            self._loaded.append(LoadedFile(file=read, before=before, last=last_row(workspace)))
 
-    def lines(self, rows: Collection[int], workspace: Workspace) -> Mapping[int, RowLine]:
-        """The lines on which rows that were loaded begin; see `row_lines`."""
-        return row_lines(self._find(self._path), self._source, frozenset(rows), workspace)
+    def lines(self, workspace: Workspace) -> Iterator[tuple[int, RowLine]]:
+        """The lines on which rows with errors begin; see `row_lines`."""
+        return chain.from_iterable(row_lines(file, self._source, workspace) for file in self._loaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +85,24 @@ class _Load:
     dialect: Dialect
     number: int
 
-    def load(self, file: InputFile) -> None:
+    def load(self, file: InputFile) -> InputFile:
+        """Load a file; returns it, or for a zstd file the local file with its lines."""
         if file.compression == "zstd":
             file = self._unpacked(file)
         refuse_other_kinds(file, self.source.encoding)
         header = read_header(file, self.source, self.dialect)
         if header is None:
-            return
+            return file
         in_place = self._in_place(file, header)
         if in_place and self._fast(file, header, skip=header.lines):
-            return
+            return file
         plain = self.workspace.folder / f"source-{self.number}.csv"
         layout = Layout(encoding=self.source.encoding, head=header.lines, foot=self.source.footer_rows_to_ignore)
         write_plain(file, layout, plain)
         if in_place or not self._fast(InputFile(name=file.name, path=str(plain)), header):
             self._exact(file, plain, header)
         plain.unlink()
+        return file
 
     def _unpacked(self, file: InputFile) -> InputFile:
         """Decompress a zstd file line by line with DuckDB: Python can do it from version 3.14 on."""

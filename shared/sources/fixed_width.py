@@ -11,6 +11,7 @@ from typing import Final
 
 import duckdb
 
+from shared.counted import counted
 from shared.definitions.models import FixedColumn, FixedWidthSource, ShortLines
 from shared.errors import UserError
 from shared.sources.files import InputFile
@@ -23,11 +24,39 @@ from shared.workspace import Workspace, literal
 __all__ = ["FixedWidthFiles"]
 
 _LONGEST_LINE: Final = 2 * MOST_BYTES  # a quote is doubled in the copy
+_LINES_LOOKED_AT: Final = 100  # before a run
+_WANTED: Final = "text with columns of fixed width"
 _LINE_END: Final = re.compile(r"\r\n?")
 
 
 class FixedWidthFiles(TextFiles[FixedWidthSource]):
     """The files of a `fixed_width` source; they are copied line by line."""
+
+    def first_lines(self) -> tuple[str, ...]:
+        """Look at the first lines of the files that are on this machine; there are no warnings.
+
+        Raises:
+            UserError: A file is of another kind, not in its encoding, or all of these lines are too short.
+        """
+        end = max((_end(column) for column in self._source.columns if column.stored), default=0)
+        for file in self._first_files():
+            refuse_zstd(file)
+            refuse_other_kinds(file, self._source.encoding, wanted=_WANTED)
+            lengths = [len(line) for line in self._beginning(file) if line.strip()]
+            if lengths and max(lengths) < end and self._source.short_lines is ShortLines.REJECT:
+                raise UserError(
+                    f"{file.name}: the columns end at character {end:,}, and the longest of the first "
+                    f"{counted(len(lengths), 'line', 'lines')} has {counted(max(lengths), 'character', 'characters')}; "
+                    f"correct start and width of the columns, or write short_lines: fill"
+                )
+        return ()
+
+    def _beginning(self, file: InputFile) -> list[str]:
+        """The first lines of the data; the last one that is read may be cut, unless it is the only one."""
+        with closing(text_blocks(file, self._source.encoding, head=self._source.header_rows_to_ignore)) as blocks:
+            text = next(blocks, "") + next(blocks, "")
+        lines = _LINE_END.sub("\n", text).split("\n")
+        return (lines[:-1] or lines)[:_LINES_LOOKED_AT]
 
     def load(self, workspace: Workspace) -> None:
         """Fill `source_raw` from all files; row numbers continue from one file to the next.
@@ -50,7 +79,7 @@ class _Load:
 
     def load(self, file: InputFile) -> None:
         refuse_zstd(file)
-        refuse_other_kinds(file, self.source.encoding, wanted="text with columns of fixed width")
+        refuse_other_kinds(file, self.source.encoding, wanted=_WANTED)
         lines = self.workspace.folder / "source.lines"
         self._copy(file, lines)
         try:

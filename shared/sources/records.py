@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-__all__ = ["MOST_BYTES", "Broken", "Dialect", "LineEnd", "Malformed", "Record", "Scanner", "record_places", "records"]
+__all__ = ["MOST_BYTES", "Broken", "Dialect", "LineEnd", "Malformed", "Record", "Scanner", "records"]
 
 # Of one record, as UTF-8. A text column of Dataverse holds a million characters at most, which is 4 MB. What is longer
 # than several of them is not a row of a table, and keeping it needs several times as much memory.
@@ -34,7 +34,6 @@ class LineEnd(Enum):
     def __init__(self, pattern: bytes, stray: bytes, complaint: str) -> None:
         self.pattern = re.compile(pattern)
         self.stray = stray
-        self.strays = re.compile(b"(?:%b)+(?:%b|\\Z)" % (stray, pattern))
         self.strays = re.compile(b"(?:%b)+(?:%b|\\Z)" % (stray, pattern))
         self.complaint = complaint
 
@@ -94,24 +93,6 @@ def records(text: Text, dialect: Dialect, width: int, line_end: LineEnd) -> Iter
                 yield found.fields
         elif found.count > 1 or found.fields[0].strip():
             yield Malformed(f"{found.count} fields instead of {width}", lines.at(offset))
-        offset = found.end
-
-
-def record_places(
-    text: Text, dialect: Dialect, width: int, line_end: LineEnd
-) -> Iterator[tuple[int, list[str] | None]]:
-    """Yield the first line, counted from 1, and the fields of each record that `records` yields; None for malformed."""
-    scanner, lines = Scanner(text, dialect, width, line_end), _Lines(text, line_end)
-    offset = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
-    while offset < len(text):
-        found = scanner.record(offset)
-        if isinstance(found, Broken):
-            yield lines.at(offset), None
-        elif found.count == width:
-            if width > 1 or found.fields[0]:
-                yield lines.at(offset), found.fields
-        elif found.count > 1 or found.fields[0].strip():
-            yield lines.at(offset), None
         offset = found.end
 
 

@@ -24,7 +24,7 @@ from shared.sources.context import SourceContext
 from shared.sources.source import ChecksFirstLines, Source
 from shared.workspace import Workspace
 
-__all__ = ["READERS", "completed", "delivery_problems", "open_source"]
+__all__ = ["READERS", "completed", "first_lines", "open_source"]
 
 # Loaded when a source of the kind is opened: a cold start pays for what it uses.
 READERS: Final[Mapping[type[Any], tuple[str, str]]] = {
@@ -57,15 +57,14 @@ def open_source(source: SourceDefinition, context: SourceContext) -> Source:
     return reader
 
 
-def delivery_problems(source: Source) -> tuple[Problem, ...]:
-    """What the first lines of a source's files show before a run; only for the kinds that have such a check."""
+def first_lines(source: Source) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
+    """The problems and warnings that the first lines of files show before a run, for kinds with such a check."""
     if not isinstance(source, ChecksFirstLines):
-        return ()
+        return (), ()
     try:
-        source.first_lines()
+        return (), source.first_lines()
     except UserError as error:
-        return (Problem(message=error.message, path="source.path"),)
-    return ()
+        return (Problem(message=error.message, path="source.path"),), ()
 
 
 def completed(definition: SyncDefinition, source: Source, workspace: Workspace) -> SyncDefinition:

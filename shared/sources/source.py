@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
 from shared.definitions.models import Column
@@ -16,8 +16,11 @@ __all__ = ["ChecksFirstLines", "KnowsLines", "Source"]
 class KnowsLines(Protocol):
     """A source of files whose rows have line numbers."""
 
-    def lines(self, rows: Collection[int], workspace: Workspace) -> Mapping[int, RowLine]:
-        """The lines on which rows that were loaded begin, as far as they are known.
+    def lines(self, workspace: Workspace) -> Iterator[tuple[int, RowLine]]:
+        """The rows with errors, as far as the lines on which they begin are known.
+
+        Args:
+            workspace: Was loaded by this source.
 
         Raises:
             UserError: A file cannot be read any more.
@@ -62,8 +65,8 @@ class Source(Protocol):
 class ChecksFirstLines(Protocol):
     """A source whose files show mistakes in their first lines, before a run."""
 
-    def first_lines(self) -> None:
-        """Look at the first lines of each local file.
+    def first_lines(self) -> tuple[str, ...]:
+        """Look at the first lines of each local file; returns warnings about what may be a mistake.
 
         Raises:
             UserError: They do not fit the definition.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from shared.definitions.models import Column, DelimitedSource, FixedWidthSource, JsonSource, TypedColumn
 from shared.errors import UserError
@@ -16,6 +16,8 @@ from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["TextFiles", "file_values", "last_row", "make_text_tables", "raw_columns", "refuse_zstd"]
+
+_MOST_LOOKED_AT: Final = 10  # files, before a run
 
 SourceT = TypeVar("SourceT", bound=DelimitedSource | FixedWidthSource | JsonSource)
 
@@ -40,6 +42,13 @@ class TextFiles(Generic[SourceT]):
     def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - text has no types of its own
         """The columns of the definition."""
         return self._source.columns
+
+    def _first_files(self) -> tuple[InputFile, ...]:
+        """The first files of those on this machine; none where there is no such file, which is no mistake."""
+        try:
+            return () if is_remote(self._path) else self._find(self._path)[:_MOST_LOOKED_AT]
+        except UserError:
+            return ()
 
     def _begun(self, workspace: Workspace) -> Iterator[InputFile]:
         """Make the tables; gives the files.

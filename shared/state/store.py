@@ -40,6 +40,15 @@ class StateStore(Protocol):
         Rows of events, and of definitions with mistakes (which started nothing), do not count.
         """
 
+    def last_runs(self, syncs: Collection[str], *, until: datetime | None = None) -> Mapping[str, RunRecord]:
+        """The same for many syncs at once, by sync; without those that have no such run.
+
+        In a store that an older version of the program writes too, a run may be the one before the latest.
+        """
+
+    def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
+        """Rows of the runs whose id begins with a text, in any order."""
+
     # -- Errors and files of a run -------------------------------------------------------------------------------
 
     def add_errors(self, errors: Sequence[ErrorRecord]) -> None:

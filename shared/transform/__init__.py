@@ -17,6 +17,7 @@ from shared.transform.lookups.resolve import reference_steps, searched_values
 from shared.transform.marks import MarkColumn, dropped_mark, returned_mark
 from shared.transform.reading import FAULT
 from shared.transform.rules import ErrorType
+from shared.transform.scripts.columns import ScriptColumn, script_columns, script_steps, seen_by
 from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_PLACES, SOURCE_TYPES, shape_steps
@@ -35,6 +36,7 @@ __all__ = [
     "Omit",
     "Pair",
     "Reference",
+    "ScriptColumn",
     "TargetColumn",
     "check",
     "check_expressions",
@@ -60,7 +62,10 @@ __all__ = [
     "references",
     "related_tables",
     "returned_mark",
+    "script_columns",
+    "script_steps",
     "searched_values",
+    "seen_by",
     "settle_steps",
     "shape_steps",
     "state_of",

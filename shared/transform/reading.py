@@ -168,7 +168,7 @@ def _expected_date(column: Column) -> tuple[ErrorType, str]:
         case (only,) if only == EXCEL:
             return ErrorType.INPUT_FORMAT, "not a date of Excel: a number from 1 to 2958465, but not 60"
         case (only,):
-            return ErrorType.INPUT_FORMAT, f"not a date in the format {only}{_as_in(only)}"
+            return ErrorType.INPUT_FORMAT, f"not a date in {only}{_as_in(only)}"
         case several:
             return ErrorType.INPUT_FORMAT, f"not a date in one of the formats {', '.join(several)}"
 

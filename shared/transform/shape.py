@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from shared.transform.notation.documents import json_text
 from shared.transform.notation.numbers import NUMBER
 from shared.transform.reading import Reading, cleaned, read_columns, reading, text_name, written
 from shared.transform.rules import ErrorType, Rule, RuleSet
+from shared.transform.scripts.columns import reason_of, seen_by, with_results
 from shared.workspace import Expression, NewTable, Step, Table, parsed, quoted, too_long
 
 __all__ = ["PASSES", "SOURCE_ERRORS", "SOURCE_PLACES", "SOURCE_TYPES", "Shape", "shape_of", "shape_steps"]
@@ -44,12 +45,12 @@ SOURCE_PLACES: Final = Step.creating(
     ),
 )
 """Of each sheet: its first and last `_row`, what is added to get the row of the sheet, the letters of the columns."""
-_FAILS: Final = {
-    ColumnType.TEXT: "the expression fails on this row",
-    ColumnType.NUMBER: "the expression fails on this row, or its result is not a number",
-    ColumnType.DATE: "the expression fails on this row, or its result is not a date",
-    ColumnType.BOOL: "the expression fails on this row, or its result is not true or false",
-    ColumnType.JSON: "the expression fails on this row, or its result is not JSON",
+_OR: Final = {
+    ColumnType.TEXT: "",
+    ColumnType.NUMBER: ", or its result is not a number",
+    ColumnType.DATE: ", or its result is not a date",
+    ColumnType.BOOL: ", or its result is not true or false",
+    ColumnType.JSON: ", or its result is not JSON",
 }
 
 
@@ -144,6 +145,7 @@ class _Compiler:
         sql = read_columns(read, readings, self._null_values)
         for column, how in zip(read, readings, strict=True):
             self._rules_of_read(column, how)
+        sql = self._scripted(sql)
         for columns in self._levels():
             sql = self._calculated(sql, columns)
         return self._filtered(sql)
@@ -187,10 +189,15 @@ class _Compiler:
             rejects=rejects,
             message=message,
             broken=broken,
-            value_detail=_place(column),
+            value_detail=self._detail(column),
         )
         self.rules.append(rule)
         return rule
+
+    def _detail(self, column: Column) -> str:
+        if column.script is not None:
+            return reason_of(self._labels.index(column.label))
+        return _place(column)
 
     def _expression(self, text: str, origin: str) -> Expression:
         """Check an expression; a problem is noted and NULL replaces the expression, to check the next one too."""
@@ -220,8 +227,8 @@ class _Compiler:
 
     def _levels(self) -> Iterator[list[tuple[Column, Expression]]]:
         """The calculated columns, level by level: each needs only what the levels before it give."""
-        waiting = [(column, self._formula(column)) for column in self._columns if not column.read]
-        known = {column.label for column in self._columns if column.read}
+        waiting = [(column, self._formula(column)) for column in self._columns if not _is_given(column)]
+        known = {column.label for column in self._columns if _is_given(column)}
         while waiting:
             ready = [(column, formula) for column, formula in waiting if formula.columns <= known]
             if not ready:
@@ -246,13 +253,25 @@ class _Compiler:
     def _calculated(self, sql: str, columns: Sequence[tuple[Column, Expression]]) -> str:
         # TRY gives null where an expression fails on a row; within a list a failure differs from a value that is null.
         sql = _layer(sql, ", ".join(f"TRY([{formula.sql}]) AS {_result(column)}" for column, formula in columns))
+        return self._from_results(sql, [(column, formula.columns) for column, formula in columns])
+
+    def _scripted(self, sql: str) -> str:
+        """The columns of scripts, which see columns that are read."""
+        scripts = [(place, column) for place, column in enumerate(self._columns) if column.script is not None]
+        if not scripts:
+            return sql
+        sql = with_results(sql, {place: _result(column) for place, column in scripts})
+        return self._from_results(sql, [(c, seen_by(c.script or "", self._columns)) for _, c in scripts])
+
+    def _from_results(self, sql: str, columns: Sequence[tuple[Column, Collection[str]]]) -> str:
+        """The values of columns from their results; each column comes with those that it is made of."""
         sql = _layer(sql, ", ".join(f"{_cast(column)} AS {quoted(column.label)}" for column, _ in columns))
         texts = [column for column, _ in columns if column.type is ColumnType.TEXT]
         clean = [(cleaned(column, quoted(column.label)), quoted(column.label)) for column in texts]
         sql = _replaced(sql, [(value, label) for value, label in clean if value != label])
         sql = _replaced(sql, [(f"nullif({quoted(column.label)}, '')", quoted(column.label)) for column in texts])
-        for column, formula in columns:
-            inherited = (rule for name in sorted(formula.columns) for rule in self.doubts.get(name, ()))
+        for column, made_of in columns:
+            inherited = (rule for name in sorted(made_of) for rule in self.doubts.get(name, ()))
             self.doubts[column.label] = tuple(dict.fromkeys(inherited))
             self._rules_of_calculated(column)
         return sql
@@ -263,7 +282,8 @@ class _Compiler:
         if column.type is not ColumnType.TEXT:
             misfit = f"({misfit} OR {result}[1] IS NOT NULL AND {own} IS NULL)"
         self._mandatory(column, f"{result} IS NOT NULL AND {result}[1] IS NULL")
-        self._misfit(column, ErrorType.INVALID_FORMAT, misfit, _FAILS[column.type])
+        way = "expression" if column.script is None else "script"
+        self._misfit(column, ErrorType.INVALID_FORMAT, misfit, f"the {way} fails on this row{_OR[column.type]}")
         self._max_length(column, f"CAST({own} AS VARCHAR)")
 
     def _filtered(self, sql: str) -> str:
@@ -311,6 +331,11 @@ def _replaced(sql: str, items: Sequence[tuple[str, str]]) -> str:
 
 def _result(column: Column) -> str:
     return quoted(f"result:{column.label}")
+
+
+def _is_given(column: Column) -> bool:
+    """Whether a column is there before the calculated ones."""
+    return column.read or column.script is not None
 
 
 def _cast(column: Column) -> str:

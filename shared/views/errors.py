@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.state import ErrorRecord
+from shared.visible import with_value
 
 __all__ = ["error_json", "first_rows"]
 
@@ -22,7 +23,7 @@ def error_json(error: ErrorRecord) -> dict[str, Any]:
         "column": error.column,
         "rows": list(error.rows),
         "count": error.count,
-        "message": error.message,
+        "message": with_value(error.message, error.rows, error.examples),
         "examples": [dict(example) for example in error.examples],
     }
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from shared.views.errors import first_rows
 from shared.views.plan_style import STYLE
 from shared.visible import for_terminal
 
@@ -150,7 +151,7 @@ def _changes(plan: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]
         sample = [each for each in plan["sample"] if each["action"] == action]
         if sample:
             total = max(plan["planned"].get(count, 0), len(sample))
-            shown = f"{len(sample):,} of {total:,} shown" if total > len(sample) else f"all {total:,} shown"
+            shown = f"{len(sample):,} of {total:,} shown" if total > len(sample) else "all shown"
             table = _change_table(sample, columns, _SIDES.get(action, _BOTH))
             yield f"<section class={kind}><h3>{title} <small>{shown}</small></h3>{table}</section>"
 
@@ -208,7 +209,7 @@ def _value(value: Any) -> str:
             return value
         case bool():
             return "true" if value else "false"
-        case float() if abs(value) >= _GROUPED_FROM:
+        case float():
             return f"{value:,.2f}" if round(value, 2) == value else f"{value:,}"
         case int() if abs(value) >= _GROUPED_FROM:
             return f"{value:,}"
@@ -238,7 +239,10 @@ def _reasons(planned: Mapping[str, Any], about: Mapping[str, Any]) -> str:
 
 def _errors(errors: Iterable[Mapping[str, Any]]) -> str:
     names = ("type", "column", "count", "rows", "message", "side", "class")
-    rows = [[_text(_value(error[name])) for name in names] for error in errors]
+    named = (
+        {**error, "rows": first_rows(error["rows"], error["count"], error.get("examples", ()))} for error in errors
+    )
+    rows = [[_text(_value(error[name])) for name in names] for error in named]
     return _table([name.capitalize() for name in names], rows, numbers=(2,)) if rows else ""
 
 

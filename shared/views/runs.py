@@ -12,7 +12,7 @@ from shared.state import JobRequest, RunRecord, RunState, StateStore
 
 __all__ = ["LOST", "as_seen", "changes_made", "error_files", "latest_runs", "run_json", "run_named", "runs_named"]
 
-SEARCHED: Final = 1000  # the beginning of an id is looked up among so many latest runs
+SEARCHED: Final = 50  # runs that are read where several ids begin with the same text
 _MOST_TOLD_APART: Final = 5
 LATEST: Final = "last"
 LOST: Final = "Lost"  # shown for a run whose lease has lapsed; the next tick marks it as interrupted
@@ -91,8 +91,8 @@ def runs_named(text: str, state: StateStore) -> list[RunRecord]:
         return [found]
     if text == LATEST:
         return list(state.runs(limit=1))
-    requested = [_queued(request) for request in state.job_requests()]
-    return [run for run in (*requested, *state.runs(limit=SEARCHED)) if run.run_id.startswith(text)]
+    requested = [_queued(request) for request in state.job_requests() if request.id.startswith(text)]
+    return [*requested, *sorted(state.runs_starting(text, limit=SEARCHED), key=lambda run: run.started, reverse=True)]
 
 
 def _told_apart(runs: Sequence[RunRecord]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shared.counted import counted
 from shared.run_ids import SHORT_ID
 from shared.state import RunRecord, RunState, StateStore
+from shared.views.next_runs import local_time, next_run
 from shared.views.next_steps import command_line
 from shared.views.runs import LOST, as_seen, changes_made
 
@@ -32,7 +33,8 @@ class SyncStatus:
     Attributes:
         last: Its latest run, as people see it; None where it never ran.
         last_success: When the latest run that reached its end ended, of the latest 50.
-        next_run: When its schedule starts it next; in the past where it is due. None without a schedule.
+        next_run: When its schedule starts it next, in the time zone of the schedule; in the past where it is due. None
+            without a schedule.
         rows: Rows of the source in its latest run; for real time, events.
         changes: Records that this run changed.
         open_errors: Rows of that run with an error.
@@ -114,13 +116,18 @@ def _sync(loaded: Loaded, state: StateStore, now: datetime) -> SyncStatus:
     counts = last.counts if last else {}
     source = counts.get("source", {})
     letters = state.count_dead_letters(loaded.name)
-    next_run = _next_run(loaded, runs, now)
-    needs = (*_of_definition(loaded), *_of_run(last), *_of_schedule(next_run, last, now), *_of_letters(loaded, letters))
+    following = _next_run(loaded, runs, now)
+    needs = (
+        *_of_definition(loaded),
+        *_of_run(last),
+        *_of_schedule(following, last, now),
+        *_of_letters(loaded, letters),
+    )
     return SyncStatus(
         name=loaded.name,
         last=last,
         last_success=success.ended if success else None,
-        next_run=next_run,
+        next_run=following,
         rows=source.get("processed", 0) if source else counts.get("events", 0),
         changes=sum(changes_made(counts).values()) - counts.get("failed", 0) if "strategy" in counts else 0,
         open_errors=sum(error.count for error in state.errors(last.run_id)) if last else 0,
@@ -130,13 +137,8 @@ def _sync(loaded: Loaded, state: StateStore, now: datetime) -> SyncStatus:
 
 
 def _next_run(loaded: Loaded, runs: Sequence[RunRecord], now: datetime) -> datetime | None:
-    from shared.definitions.models.schedule import next_moment  # noqa: PLC0415 - see above
-
-    definition = loaded.definition
-    if definition is None or not definition.enabled or not definition.schedule:
-        return None
     started = next((run.started for run in runs if run.trigger != "events"), None)
-    return next_moment(definition.schedule, started) if started else now
+    return next_run(loaded.definition.timetable, started, now) if loaded.definition else None
 
 
 def _of_definition(loaded: Loaded) -> Iterator[str]:
@@ -163,9 +165,9 @@ def _of_run(last: RunRecord | None) -> Iterator[str]:
                 yield f"{counted(bad, 'row')} of {of:,} have errors: {see}"
 
 
-def _of_schedule(next_run: datetime | None, last: RunRecord | None, now: datetime) -> Iterator[str]:
-    if next_run is not None and last is not None and last.state != RunState.RUNNING and now - next_run > OVERDUE:
-        yield f"it has been due since {next_run:%Y-%m-%d %H:%M} UTC: does the app run?"
+def _of_schedule(due: datetime | None, last: RunRecord | None, now: datetime) -> Iterator[str]:
+    if due is not None and last is not None and last.state != RunState.RUNNING and now - due > OVERDUE:
+        yield f"it has been due since {local_time(due)}: does the app run?"
 
 
 def _of_letters(loaded: Loaded, letters: int) -> Iterator[str]:

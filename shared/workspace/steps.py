@@ -14,6 +14,7 @@ class Table(StrEnum):
     SOURCE_RAW = "source_raw"
     SOURCE_ERRORS = "source_errors"
     SOURCE_PLACES = "source_places"
+    SCRIPTED = "scripted"
     SHAPED = "shaped"
     SOURCE = "source"
     DESIRED = "desired"

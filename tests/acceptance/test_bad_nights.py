@@ -1,10 +1,10 @@
-"""The commands `runs` and `errors` are enough to find a failed run and its cause."""
+"""The commands `runs`, `errors` and `plan` are enough to find a failed run, to understand it and to mend it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,120 @@ def here(tmp_path: Path) -> Iterator[World]:
         made.csv(ROWS)
         made.define(accounts(sync_behaviour={"dropped": "delete"}))
         yield made
+
+
+@pytest.fixture
+def typed(here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What a command prints, on both streams, with its exit code at the end."""
+    monkeypatch.setattr(frame, "opened", lambda: here.app)
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def words(*arguments: str) -> str:
+        capsys.readouterr()
+        code = type_in([*arguments])
+        said = capsys.readouterr()
+        return f"{' '.join((said.out + said.err).split())} exit code {code}"
+
+    return words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """A failure, and what a person is told and does.
+
+    Attributes:
+        breaks: What goes wrong before the run.
+        state: What `runs` shows.
+        told: What `errors last` says.
+        mends: What the person does.
+    """
+
+    breaks: Callable[[World], object]
+    state: str
+    told: tuple[str, ...]
+    mends: Callable[[World], object]
+
+
+def _fault(**fault: Any) -> Callable[[World], object]:
+    return lambda here: here.emulator.faults({"action": "status", "times": 99, **fault})
+
+
+def _clear(here: World) -> None:
+    here.emulator.clear_faults()
+
+
+def _new_secret(text: str | None) -> Callable[[World], object]:
+    return lambda here: here.environment.update(DYNAMICS_CLIENT_SECRET=text or here.emulator.client_secret)
+
+
+def _file(rows: list[dict[str, object]]) -> Callable[[World], object]:
+    return lambda here: here.csv(rows)
+
+
+NEW = {"number": "B1", "name": "New", "city": "Ulm", "revenue": 1}
+NIGHTS = {
+    "the service is away": Night(
+        breaks=_fault(status=503, match={"path": "accounts"}),
+        state="Failed",
+        told=("Dataverse is not available", "Next: dynamics-sync run accounts"),
+        mends=_clear,
+    ),
+    "a privilege was removed": Night(
+        breaks=_fault(
+            status=403,
+            message="Principal user is missing prvWriteAccount privilege.",
+            match={"path": "CRM.CreateMultiple"},
+        ),
+        state="Failed",
+        told=("prvWriteAccount", "Next: dynamics-sync run accounts"),
+        mends=_clear,
+    ),
+    "the secret has expired": Night(
+        breaks=_new_secret("expired"),
+        state="Failed",
+        told=("Invalid client secret", "check client_id, client_secret", "Next: dynamics-sync run accounts"),
+        mends=_new_secret(None),
+    ),
+    "half of the delivery is missing": Night(
+        breaks=_file([NEW, *ROWS[:5]]),
+        state="Refused",
+        told=("safety.max_delete is 30%", "Next: dynamics-sync plan accounts"),
+        mends=_file([NEW, *ROWS]),
+    ),
+    "a column has another notation": Night(
+        breaks=_file([NEW, *({**row, "revenue": f"{row['revenue']},50 EUR"} for row in ROWS)]),
+        state="Completed with errors",
+        told=(
+            "12 of 13 rows were rejected",
+            "most often revenue is not a number",
+            "line 3",
+            "Next: dynamics-sync errors",
+        ),
+        mends=_file([NEW, *ROWS]),
+    ),
+}
+
+
+@pytest.mark.parametrize("night", NIGHTS.values(), ids=[*NIGHTS])
+def test_a_failure_is_found_understood_and_mended(here: World, typed: Callable[..., str], night: Night) -> None:
+    """`runs` shows that it failed, `errors` why and what to do, `plan` whether it is mended; no suggestion forces."""
+    here.run()
+    here.csv([NEW, *ROWS])
+    night.breaks(here)
+    here.reopen()
+    assert not typed("run", "accounts").endswith("exit code 0")
+    assert night.state in typed("runs", "accounts").partition(" Succeeded ")[0]
+    said = typed("errors", "last")
+    assert [words for words in night.told if words not in said] == [], said
+    assert "--force" not in said
+    night.mends(here)
+    here.reopen()
+    assert typed("plan", "accounts").endswith("exit code 0")
+    assert typed("run", "accounts").endswith("exit code 0")
+    assert "State Succeeded" in typed("errors", "last")
+    assert {record["accountnumber"] for record in here.records("accounts?$select=accountnumber")} == {
+        str(row["number"]) for row in [NEW, *ROWS]
+    }
 
 
 @pytest.fixture
@@ -97,13 +211,15 @@ def test_a_safety_refusal_is_refused_and_keeps_the_errors_of_its_rows(here: Worl
 
 
 def test_a_run_whose_process_died_is_lost(here: World, errors_last: Any) -> None:
-    """Its row has the state Running, and no process has the lease."""
+    """Its row has the state Running, and no process has the lease; the next run notes it and does the work."""
     here.run()
     (row,) = here.app.state.runs()
     here.app.state.begin_run(replace(row, run_id="dead", state="Running", ended=None, started=datetime.now(UTC)))
     said = errors_last()
     assert "State Lost" in said
     assert "Its process has died" in said
+    assert here.run().clean
+    assert [row.state for row in here.app.state.runs() if row.run_id == "dead"] == ["Interrupted"]
 
 
 def test_a_second_caller_gets_the_run_its_place_and_its_start(here: World) -> None:

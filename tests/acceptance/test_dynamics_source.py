@@ -157,6 +157,30 @@ def test_a_query_in_fetch_xml_is_read_page_by_page(target: World, source: World)
     assert target.plan(name, parameters={"other": "<&'>"}).plan.counts.insert == 1
 
 
+def test_the_groups_of_an_aggregate_query_are_read_page_by_page(target: World, source: World) -> None:
+    """Each group once, although the query has no order; more records than Dataverse allows end the run."""
+    xml = (
+        "<fetch aggregate='true' count='1'><entity name='account'><attribute name='address1_city' alias='city' "
+        "groupby='true'/><attribute name='accountid' alias='members' aggregate='count'/>"
+        "<attribute name='revenue' alias='income' aggregate='sum'/></entity></fetch>"
+    )
+    made = {"accountnumber": "city", "numberofemployees": "members", "revenue": "income"}
+    name = define(
+        target,
+        made,
+        fetch_xml=xml,
+        columns=[{"name": "city", "mandatory": True, "validate": True}, {"name": "members"}, {"name": "income"}],
+    )
+    done = target.run(name)
+    assert (done.source.processed, done.source.rejected, done.created.done) == (3, 1, 2)
+    assert held(target, "accountnumber", "numberofemployees", "revenue") == [("Köln", 1, 0), ("Ulm", 2, 1234.57)]
+    assert unchanged(target, name)
+    limited = xml.replace("count='1'", "count='1' aggregatelimit='3'")
+    define(target, made, fetch_xml=limited)
+    with pytest.raises(UserError, match=r"^source: Dataverse refuses the query: AggregateQueryRecordLimit exceeded"):
+        target.run(name)
+
+
 @pytest.mark.parametrize("table", ["savedqueries", "userqueries"])
 def test_a_saved_view_is_read_by_its_name(target: World, source: World, table: str) -> None:
     """Its columns and conditions apply to the sync; a view that does not exist is reported with similar names."""

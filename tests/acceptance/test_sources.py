@@ -27,6 +27,10 @@ MAPPINGS = [
     {"source": "amount", "target": "revenue"},
     {"source": "active", "target": "donotemail"},
 ]
+TYPED = [
+    {"name": name, "type": kind}
+    for name, kind in {"number": "number", "name": "text", "amount": "number", "active": "bool"}.items()
+]
 OTHERS = [name for name in KINDS if name != "delimited"]
 
 
@@ -103,6 +107,65 @@ def test_a_missing_column_is_reported_before_anything_is_read(here: World) -> No
     with pytest.raises(DefinitionError, match="no column nmae"):
         here.run(name)
     assert held(here) == []
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in {"delimited", "fixed_width", "json", "rest"}])
+def test_validate_compares_a_definition_with_types_with_what_the_source_has(
+    here: World, name: str, request: pytest.FixtureRequest
+) -> None:
+    """With the line of the column; without the network only if the source is a file on this machine."""
+    columns = [{**column, "name": "nmae", "alias": "name"} if column["name"] == "name" else column for column in TYPED]
+    sync = define(here, ready(name, request), list(rows(1)), columns=columns)
+    for offline in (False, True):
+        problems = here.app.validate([sync], offline=offline)
+        if offline and name not in FILES:
+            assert problems == []
+            continue
+        (problem,) = problems
+        assert problem.message.endswith("has no column nmae; did you mean name?")
+        assert (problem.path, problem.line > 0) == ("source.columns[1].name", True)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_validate_needs_no_file(here: World, name: str) -> None:
+    """A delivery that has not come yet is no mistake of a definition that has all types."""
+    sync = define(here, KINDS[name], list(rows(1)), columns=KINDS[name].source.get("columns", TYPED))
+    (here.folder / f"source{KINDS[name].ending}").unlink()
+    assert here.app.validate([sync]) == here.app.validate([sync], offline=True) == []
+    assert here.app.warnings([sync]) == ()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_validate_refuses_a_file_of_another_kind(here: World, name: str) -> None:
+    """At the path of the source, also without the network."""
+    kind = KINDS[name]
+    sync = define(here, kind, list(rows(1)), columns=kind.source.get("columns", TYPED))
+    (here.folder / f"source{kind.ending}").write_bytes(b"%PDF-1.7\n\0")
+    for problems in (here.app.validate([sync]), here.app.validate([sync], offline=True)):
+        said = [problem for problem in problems if f"source{kind.ending}" in problem.message]
+        assert [problem.path.partition(".")[0] for problem in said] == ["source"], problems
+
+
+def test_validate_warns_of_a_field_that_no_record_has(here: World) -> None:
+    """Fields may be left out of records, so it is no mistake for certain."""
+    columns = [{"name": "number"}, {"name": "nmae", "alias": "name"}, {"name": "amount"}, {"name": "active"}]
+    sync = define(here, KINDS["json"], list(rows(COUNT)), columns=columns)
+    assert here.app.validate([sync]) == []
+    (warning,) = here.app.warnings()
+    assert warning.endswith(f"none of the first {COUNT} records has the field nmae; did you mean name?")
+    assert warning.startswith("json: ")
+
+
+def test_validate_refuses_lines_that_end_before_the_columns(here: World) -> None:
+    """If short lines are rejected, all of these rows would be."""
+    kind = KINDS["fixed_width"]
+    columns = [*kind.source["columns"], {"name": "city", "start": 100, "width": 20}]
+    sync = define(here, kind, list(rows(COUNT)), columns=columns)
+    (problem,) = here.app.validate([sync], offline=True)
+    said = f"the columns end at character 119, and the longest of the first {COUNT} lines has 79 characters"
+    assert (problem.path, said in problem.message) == ("source.path", True)
+    define(here, kind, list(rows(COUNT)), columns=columns, short_lines="fill")
+    assert here.app.validate([sync], offline=True) == []
 
 
 def test_errors_of_cells_are_reported_with_the_cell(here: World) -> None:

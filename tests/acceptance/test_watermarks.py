@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +17,33 @@ from shared.state.machine import Machine, since_boot
 from shared.state.sqlite import SqliteStateStore
 from shared.views.plan_files import PlanFile
 from tests.acceptance.test_behaviours import started
-from tests.acceptance.world import World, accounts, world
+from tests.acceptance.watermarked import (
+    COLUMNS,
+    FULL,
+    SCHEMA,
+    UPSERT,
+    Rows,
+    Source,
+    api_source,
+    define,
+    dynamics_source,
+    fetched_source,
+    held,
+    postgresql_source,
+    sqlite_source,
+)
+from tests.acceptance.world import World, world
 from tests.postgresql.fixtures import Database, database, postgresql
 
 __all__ = ["database", "postgresql"]
 
-COLUMNS = "number varchar(20), name varchar(50), changed_at timestamp"
-UPSERT = {"sync_key": ["accountnumber"], "strategy": "upsert"}
-FULL = {"sync_key": ["accountnumber"], "strategy": "full", "dropped": "ignore"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A database with a table `customers`."""
-
-    url: str
-    run: Callable[..., Any]
-
-    def put(self, *rows: tuple[str, str, object]) -> None:
-        """Insert or replace rows by their number."""
-        for number, name, changed in rows:
-            self.run(f"DELETE FROM customers WHERE number = '{number}'")
-            value = "NULL" if changed is None else f"'{changed}'" if isinstance(changed, str) else changed
-            self.run(f"INSERT INTO customers VALUES ('{number}', '{name}', {value})")
+DATABASES = ["sqlite", "postgresql"]
+KINDS = [*DATABASES, "dynamics", "rest"]
 
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("watermarks")) as made:
+    with world(tmp_path_factory.mktemp("watermarks"), schema=[str(SCHEMA)]) as made:
         yield made
 
 
@@ -59,47 +56,33 @@ def here(shared_world: World, tmp_path: Path) -> World:
     return made
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+@pytest.fixture(params=KINDS)
+def source(request: pytest.FixtureRequest, here: World, tmp_path: Path) -> Iterator[Source]:
+    match request.param:
+        case "dynamics":
+            yield dynamics_source(here)
+        case "fetch_xml":
+            yield fetched_source(here)
+        case "rest":
+            with api_source(Rows()) as (found, _):
+                yield found
+        case _:
+            yield made_database(request, tmp_path)
+
+
+@pytest.fixture(params=DATABASES)
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+    """A source that is a database."""
+    return made_database(request, tmp_path)
+
+
+def made_database(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
     if request.param == "postgresql":
-        made: Database = request.getfixturevalue("database")
-        found = Source(url=made.url, run=made.run)
+        found = postgresql_source(request.getfixturevalue("database"))
     else:
         found = sqlite_source(tmp_path / "erp.db")
     found.run(f"CREATE TABLE customers ({COLUMNS})")
     return found
-
-
-def sqlite_source(path: Path) -> Source:
-    def run(statement: str) -> None:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute(statement)
-            connection.commit()
-
-    return Source(url=f"sqlite:///{path}", run=run)
-
-
-def define(here: World, source: Source, *, behaviour: dict[str, Any] = UPSERT, **keys: Any) -> None:
-    definition = accounts()
-    here.environment["ERP"] = source.url
-    watermark = {"column": "changed_at", **keys.pop("watermark", {})}
-    definition["source"] = {
-        "type": "sql",
-        "connection": {"env": "ERP"},
-        "table": "customers",
-        "watermark": watermark,
-        **keys,
-    }
-    definition["destination"]["mappings"] = [
-        {"source": "number", "target": "accountnumber"},
-        {"source": "name", "target": "name"},
-    ]
-    definition["sync_behaviour"] = behaviour
-    here.define(definition)
-
-
-def held(here: World) -> dict[str, str]:
-    return {each["accountnumber"]: each["name"] for each in here.records("accounts?$select=accountnumber,name")}
 
 
 def processed(here: World, **options: Any) -> int:
@@ -107,6 +90,7 @@ def processed(here: World, **options: Any) -> int:
     return here.run(**options).source.processed
 
 
+@pytest.mark.parametrize("source", [*KINDS, "fetch_xml"], indirect=True)
 @pytest.mark.parametrize("behaviour", [UPSERT, FULL], ids=["upsert", "full"])
 def test_a_run_reads_the_changes_since_the_last_one(here: World, source: Source, behaviour: dict[str, Any]) -> None:
     """The first run reads all rows, the next ones those from the last value on; nothing is dropped."""
@@ -115,20 +99,21 @@ def test_a_run_reads_the_changes_since_the_last_one(here: World, source: Source,
     source.put(("1", "One", "2024-01-01 10:00:00"), ("2", "Two", "2024-01-01 11:00:00"))
     assert processed(here) == 2
     assert here.app.watermark("accounts") == "2024-01-01 11:00:00"
-    source.put(("1", "Uno", "2024-01-01 12:00:00"), ("3", "Three", "2024-01-01 13:00:00.5"))
+    source.put(("1", "Uno", "2024-01-01 12:00:00"), ("3", "Three", "2024-01-01 13:00:00"))
     assert processed(here) == 3  # the row at the boundary is read again
     assert held(here) == {"1": "Uno", "2": "Two", "3": "Three"}
     assert processed(here) == 1
-    assert here.app.watermark("accounts") == "2024-01-01 13:00:00.5"
+    assert here.app.watermark("accounts") == "2024-01-01 13:00:00"
 
 
+@pytest.mark.parametrize("source", [*KINDS, "fetch_xml"], indirect=True)
 def test_ties_late_rows_and_rows_without_a_value_are_not_lost(here: World, source: Source) -> None:
     """A row with the same value, one within the overlap, and one without a value are read by the next run."""
     define(here, source, watermark={"overlap": "5m"})
     source.put(("1", "One", "2024-01-01 10:00:00"))
     here.run()
     source.put(("2", "Tie", "2024-01-01 10:00:00"), ("3", "Late", "2024-01-01 09:55:00"), ("4", "Null", None))
-    source.put(("5", "Too late", "2024-01-01 09:54:59.9"))
+    source.put(("5", "Too late", "2024-01-01 09:54:59"))
     assert processed(here) == 4
     assert held(here) == {"1": "One", "2": "Tie", "3": "Late", "4": "Null"}
     assert here.app.watermark("accounts") == "2024-01-01 10:00:00"
@@ -168,7 +153,7 @@ def test_a_rejected_row_does_not_stop_the_watermark(here: World, source: Source)
     define(
         here,
         source,
-        columns=[{"name": "number"}, {"name": "name", "max_length": 5, "validate": True}, {"name": "changed_at"}],
+        columns=[{"name": "number"}, {"name": "name", "max_length": 5, "validate": True}, source.changed],
     )
     source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Too long", "2024-01-02 00:00:00"))
     done = here.run()
@@ -210,7 +195,7 @@ class KilledError(BaseException):
     pass
 
 
-@pytest.mark.parametrize("at", [Phase.LOAD, Phase.RECONCILE, Phase.FINISH])
+@pytest.mark.parametrize("at", [Phase.LOAD, Phase.FINISH])
 def test_a_run_that_dies_does_not_move_the_watermark(here: World, source: Source, at: Phase) -> None:
     """Also after its last write: the rows are read again, and none is duplicated."""
     define(here, source)
@@ -248,15 +233,15 @@ def test_a_plan_reads_from_the_watermark_and_does_not_move_it(here: World, sourc
     "change", [{"table": "others"}, {"filter": "number <> '9'"}, {"watermark": {"column": "name"}}]
 )
 def test_another_source_or_column_starts_without_a_watermark(
-    here: World, source: Source, change: dict[str, Any]
+    here: World, table: Source, change: dict[str, Any]
 ) -> None:
     """The old value does not apply to it; the run reports this, and the next one continues."""
-    source.run(f"CREATE TABLE others ({COLUMNS})")
-    source.run("INSERT INTO others VALUES ('1', 'One', '2020-01-01 00:00:00')")
-    define(here, source)
-    source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
+    table.run(f"CREATE TABLE others ({COLUMNS})")
+    table.run("INSERT INTO others VALUES ('1', 'One', '2020-01-01 00:00:00')")
+    define(here, table)
+    table.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
     here.run()
-    define(here, source, **change)
+    define(here, table, **change)
     done = here.run()
     assert "another source, column or type, so all rows were read" in done.message
     assert done.source.processed == (1 if "table" in change else 2)
@@ -268,7 +253,7 @@ def test_other_columns_of_a_definition_keep_the_watermark(here: World, source: S
     define(here, source)
     source.put(("1", "One", "2024-01-01 00:00:00"), ("2", "Two", "2024-01-02 00:00:00"))
     here.run()
-    define(here, source, null_values=["x"], columns=[{"name": "number"}, {"name": "name"}, {"name": "changed_at"}])
+    define(here, source, null_values=["x"], columns=[{"name": "number"}, {"name": "name"}, source.changed])
     assert processed(here) == 1
 
 
@@ -286,16 +271,20 @@ def test_a_user_sets_and_resets_the_watermark(here: World, source: Source) -> No
         here.run()
 
 
-def test_a_watermark_cannot_be_set_during_a_run(here: World, source: Source) -> None:
+def test_a_watermark_cannot_be_set_during_a_run(here: World, tmp_path: Path) -> None:
     """The run would change it again."""
+    source = sqlite_source(tmp_path / "erp.db")
+    source.run(f"CREATE TABLE customers ({COLUMNS})")
     define(here, source)
     here.app.state.acquire_lease("sync/accounts", holder="other", seconds=60)
     with pytest.raises(UserError, match="already running"):
         here.app.set_watermark("accounts", None)
 
 
-def test_a_run_that_lost_its_lease_does_not_move_the_watermark(here: World, source: Source) -> None:
+def test_a_run_that_lost_its_lease_does_not_move_the_watermark(here: World, tmp_path: Path) -> None:
     """A later run has a higher fence, and its value stays."""
+    source = sqlite_source(tmp_path / "erp.db")
+    source.run(f"CREATE TABLE customers ({COLUMNS})")
     define(here, source)
     source.put(("1", "One", "2024-01-01 00:00:00"))
     mark = json.dumps({"value": "2024-01-05 00:00:00", "scale": "", "identity": "x"})
@@ -329,7 +318,7 @@ def test_postgresql_values_are_kept_exactly(here: World, database: Database, kin
     last, after, before, overlap = VALUES[kind]
     database.run(f"CREATE TABLE customers (number text, name text, changed_at {kind})")
     database.run(f"INSERT INTO customers VALUES ('1', 'last', '{last}')")
-    source = Source(url=database.url, run=database.run)
+    source = postgresql_source(database)
     define(here, source)
     here.run()
     assert here.app.watermark("accounts") == last
@@ -370,7 +359,7 @@ def test_sqlite_values_are_compared_by_their_type(
 def test_infinite_moments_do_not_move_the_watermark(here: World, database: Database) -> None:
     """No other row would ever be later."""
     database.run(f"CREATE TABLE customers ({COLUMNS})")
-    source = Source(url=database.url, run=database.run)
+    source = postgresql_source(database)
     define(here, source)
     source.put(("1", "One", "infinity"), ("2", "Two", "2024-01-01 00:00:00"))
     here.run()
@@ -403,11 +392,13 @@ def test_a_column_that_is_not_read_is_refused(here: World, tmp_path: Path, datab
     with pytest.raises(DefinitionError, match="no column that is read has this name"):
         here.run()
     define(here, source, watermark={"column": "wrong"})
-    with pytest.raises(UserError, match=r"source\.watermark\.column: the source has no column wrong"):
+    (problem,) = here.app.validate()
+    assert (problem.path, problem.line > 0) == ("source.watermark.column", True)
+    with pytest.raises(DefinitionError, match="the source has no column wrong"):
         here.run()
     database.run("CREATE TABLE customers (number text, name text, changed_at boolean)")
-    define(here, Source(url=database.url, run=database.run))
-    with pytest.raises(UserError, match="changed_at is a bool; a number, a date or a text is needed"):
+    define(here, postgresql_source(database))
+    with pytest.raises(DefinitionError, match="changed_at is a bool; a number, a date or a text is needed"):
         here.run()
 
 

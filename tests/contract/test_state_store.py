@@ -150,6 +150,45 @@ class TestExecutionLog:
         assert store.last_run("customers", until=NOON + timedelta(seconds=119)) == a_run("r1", minutes=1)
         assert store.last_run("customers", until=NOON) is None
 
+    def test_the_last_runs_of_many_syncs_are_read_at_once(self, store: StateStore) -> None:
+        """Each is what is said of one sync alone; syncs that never ran are left out, also at the second time."""
+        for number, trigger in enumerate(("timer", "command", "events", "definition")):
+            store.begin_run(a_run(f"r{number}", minutes=number, trigger=trigger))
+        store.begin_run(a_run("e", sync="events only", trigger="events"))
+        store.begin_run(a_run("o1", sync="orders", minutes=1))
+        store.finish_run(replace(a_run("o1", sync="orders", minutes=1), state="Failed", ended=NOON))
+        for _ in range(2):
+            found = store.last_runs(["customers", "orders", "events only", "none", "orders"])
+            assert found == {name: store.last_run(name) for name in ("customers", "orders")}
+            assert (found["customers"].run_id, found["orders"].state) == ("r1", "Failed")
+        store.begin_run(a_run("n", sync="none", minutes=5))
+        assert store.last_runs(["none"]) == {"none": a_run("n", sync="none", minutes=5)}
+        assert store.last_runs([]) == {}
+
+    def test_a_run_that_ends_late_is_not_the_last_one(self, store: StateStore) -> None:
+        """The latest start counts, whatever is written last, of those that started by a moment."""
+        store.begin_run(a_run("r1", minutes=1))
+        store.begin_run(a_run("r2", minutes=2))
+        store.finish_run(replace(a_run("r1", minutes=1), state="Interrupted"))
+        assert store.last_runs(["customers"]) == {"customers": a_run("r2", minutes=2)}
+        until = NOON + timedelta(seconds=61)
+        assert store.last_runs(["customers"], until=until) == {"customers": store.run("r1")}
+        assert store.last_runs(["customers"], until=NOON) == {}
+
+    def test_runs_are_found_by_the_beginning_of_their_id(self, store: StateStore) -> None:
+        """Whatever their number and age; no other character means anything."""
+        for number, run_id in enumerate(("beef01", "beef02", "bee", "cafe", "BEEF", "beef-1_x", "be'ef")):
+            store.begin_run(a_run(run_id, minutes=number))
+        assert {run.run_id for run in store.runs_starting("beef")} == {"beef01", "beef02", "beef-1_x"}
+        assert {run.run_id for run in store.runs_starting("be") if "'" not in run.run_id} == {
+            "bee",
+            "beef01",
+            "beef02",
+            "beef-1_x",
+        }
+        assert len(store.runs_starting("beef", limit=2)) == 2
+        assert store.runs_starting("%") == store.runs_starting("b'") == ()
+
     def test_a_run_with_any_number_of_figures_fits_into_the_log(self, store: StateStore) -> None:
         """The figures stay; what is too large is left out, and the row says so."""
         kinds = [{"column": f"c{number}", "rows": list(range(100_000, 100_100))} for number in range(600)]

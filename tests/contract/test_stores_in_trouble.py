@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -289,6 +290,24 @@ class TestAzure:
         assert [found.body for found in store.dead_letters()] == [b"x"]
         assert store.acquire_lease("sync/a", holder="b", seconds=1) is None
         read(store)
+
+    @pytest.mark.azurite
+    def test_the_last_runs_of_an_older_version_are_found(self, storage_account: str) -> None:
+        """It kept no table of last runs: the first question moves them there, and the runs that follow replace them."""
+        fill(AzureStateStore.by_connection_string(storage_account))
+        with TableServiceClient.from_connection_string(storage_account) as service:
+            service.delete_table("dynamicssynclastruns")
+        store = AzureStateStore.by_connection_string(storage_account)
+        first = store.run("r1")
+        assert first is not None
+        assert store.last_runs(["a", "b"]) == {"a": first}
+        with TableServiceClient.from_connection_string(storage_account) as service:
+            rows = service.get_table_client("dynamicssynclastruns").list_entities()
+            assert sorted(row["sync"] for row in rows) == ["a", "b"]
+        second = replace(first, run_id="r2", sync="b", started=NOON + timedelta(hours=1))
+        store.begin_run(second)
+        assert store.last_runs(["a", "b"]) == {"a": first, "b": second}
+        store.close()
 
     @pytest.mark.azurite
     def test_what_does_not_fit_into_a_row_is_refused_with_its_size(self, storage_account: str) -> None:

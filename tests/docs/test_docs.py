@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,40 @@ def test_every_command_line_in_the_docs_can_be_typed() -> None:
     for page in PAGES:
         for name in re.findall(r"dynamics-sync +([a-z][a-z-]*)\b", page.read_text("utf-8")):
             assert name in commands(), (page, name)
+
+
+def test_every_option_in_a_sentence_belongs_to_its_command() -> None:
+    """As in `dynamics-sync errors RUN --csv DIR`."""
+    spans = [(page, each) for page in PAGES for each in re.findall(r"`([^`\n]+)`", page.read_text("utf-8"))]
+    named = [
+        (page, str(found[1]), str(found[2]))
+        for page, each in spans
+        if (found := re.match(r"(?:dynamics-sync )?([a-z-]+) (.*)", each))
+    ]
+    wrong = [
+        (page, name, option)
+        for page, name, rest in named
+        if name in commands()
+        for option in re.findall(r"(?<!\S)\[?(-p|--[a-z-]+)", rest)
+        if option not in {*commands()[name], "--help"}
+    ]
+    assert len(named) > 50
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (page, block)
+        for page in PAGES
+        for block in re.findall(r"```(?:bash|sh)\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    ],
+    ids=lambda each: str(each)[:30],
+)
+def test_every_block_of_a_shell_is_shell(page: Path, text: str) -> None:
+    """Its quotes, brackets and continued lines are complete; nothing is run."""
+    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False, timeout=10)
+    assert done.returncode == 0, (page, done.stderr)
 
 
 COMMAND_LINES = [

@@ -19,11 +19,12 @@ CONNECTION = (
 
 
 def test_each_way_has_an_example() -> None:
-    """A table, a view, a query."""
-    assert [re.findall(r"filter: |view: |fetch_xml: ", text)[0] for text in EXAMPLES] == [
+    """A table, a view, a query, and what is past a watermark."""
+    assert [re.findall(r"filter: |view: |fetch_xml: |watermark: ", text)[0] for text in EXAMPLES] == [
         "filter: ",
         "view: ",
         "fetch_xml: ",
+        "watermark: ",
     ]
 
 

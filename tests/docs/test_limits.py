@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from batch_sync.tick import SIDE_BY_SIDE
+from scripts.pipeline import LONGEST as OF_A_COMMENT
 from shared import settings
+from shared.app.publishing import _MOST_FILES
 from shared.cli.frame import MOST_SHOWN
+from shared.dataverse.http.certificates import _LONGEST as OF_A_CERTIFICATE
+from shared.dataverse.http.token_endpoint import _LONGEST_TOKEN
 from shared.dataverse.read.paging import PageBounds
 from shared.definitions.loading.repository import MOST_BYTES as OF_A_DEFINITION
 from shared.definitions.loading.yaml_loader import _MOST_NODES
@@ -25,16 +29,16 @@ from shared.jobs.setting_up.drafting import _MOST_COLUMNS as OF_A_DRAFT
 from shared.reconcile.links.steps import MOST_GENERATIONS
 from shared.reconcile.reports import MOST_KINDS
 from shared.sources.excel.archive import MOST_BYTES as OF_A_WORKBOOK
-from shared.sources.excel.survey import MOST_CELLS
+from shared.sources.excel.survey import MOST_CELLS, MOST_MERGED
 from shared.sources.header import _MOST_COLUMNS
 from shared.sources.json_text.records import _MOST, _MOST_OF_DOCUMENT
-from shared.sources.places.row_lines import MOST_READ
-from shared.sources.places.row_lines import MOST_RECORDS as OF_PLACES
+from shared.sources.places.row_lines import MOST_READ_AGAIN
 from shared.sources.records import MOST_BYTES as OF_A_ROW
 from shared.sources.rest.seen import _MOST_PAGES
 from shared.state._bounds import MOST_OF_A_BODY, MOST_OF_A_MESSAGE
 from shared.transform.lookups.parties import MOST_PARTIES
 from shared.transform.profile.keys import _MOST_CANDIDATES, MOST_PAIRED
+from shared.views.plan_markdown import _LONGEST as OF_A_PLAN
 from shared.workspace.growth import MOST as OF_A_RESULT
 from shared.workspace.tree import _LONGEST
 
@@ -50,17 +54,24 @@ REAL = {
     "columns of a source in a first definition": f"{OF_A_DRAFT}",
     "columns that are tried as keys": f"{_MOST_CANDIDATES}, and {MOST_PAIRED} of them in pairs",
     "result of an expression": f"{OF_A_RESULT:,} times the length of a text of the row",
+    "client certificate with its key, as text": f"{OF_A_CERTIFICATE:,} characters",
+    "token of a file or an issuer": f"{_LONGEST_TOKEN:,} characters",
+    "definitions in a container that `publish` compares": f"{_MOST_FILES:,}",
+    "plan as Markdown": f"{OF_A_PLAN:,} characters; a comment with several plans has {OF_A_COMMENT:,}",
     "row of a delimited file; line of fixed width; row of a database": f"{OF_A_ROW // MB} MB",
     "columns of a delimited file": f"{_MOST_COLUMNS:,}",
     "cells of an Excel sheet, from the first to the last row and column": f"{MOST_CELLS:,}",
     "parts of a workbook that are read, unpacked": f"{OF_A_WORKBOOK >> 30} GiB together",
+    "merged cells of a sheet that can belong to a header (xlsb and ods)": (
+        f"the first {MOST_MERGED:,} that are merged over several rows"
+    ),
     "JSON record or line": f"{_MOST // 1_000_000} million characters",
     "JSON document that is read as a whole": f"{_MOST_OF_DOCUMENT // MB} million characters",
     "answer of an HTTP service, unpacked": f"{OF_AN_ANSWER // MB} MB",
     "answer of Dataverse, unpacked": f"{OF_AN_ANSWER // MB} MB",
     "pages of an HTTP service": f"{_MOST_PAGES:,}",
     "pages of a query": f"{PageBounds().pages:,}",
-    "line numbers in messages": f"the first {OF_PLACES:,} rows, within the first {MOST_READ // MB} MB of a file",
+    "line numbers in messages": f"in a remote file, those within the first {MOST_READ_AGAIN // MB} MB",
     "time of a run in the app": f"{int(HOST['functionTimeout'].split(':')[1])} minutes, then it continues at the next tick",
     "runs side by side on an instance": f"{SIDE_BY_SIDE}",
     "records that a plan drops": f"{Safety().max_delete} of the target's records; checked from 10 on",

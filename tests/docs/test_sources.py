@@ -68,11 +68,24 @@ def tokens(answer: Callable[[Received], Reply]) -> Callable[[Received], Reply]:
     return lambda received: granted if received.path == "/token" else answer(received)
 
 
+def orders(_: Callable[[], str]) -> Callable[[Received], Reply]:
+    """A service that gives what changed since a moment."""
+    moments = ["2024-01-31T10:00:00Z", "2024-01-30T10:00:00Z"]
+
+    def answer(received: Received) -> Reply:
+        assert received.query["changed_since"] == "1970-01-01T00:00:00Z"
+        rows = [{"number": str(at), "changed_at": moment} for at, moment in enumerate(moments)]
+        return Reply(body=rows[int(received.query["offset"]) :])
+
+    return answer
+
+
 Api = Callable[[Callable[[], str]], Callable[[Received], Reply]]
 APIS: Final[dict[str, tuple[Api, int]]] = {
     "api.github.com": (github, len(ISSUES)),
     "services.example": (odata, len(CUSTOMERS)),
     "v2": (shop, 3),
+    "/orders?": (orders, 2),
 }
 
 

@@ -233,7 +233,7 @@ def test_a_saved_view_holds_fetch_xml(client: Client) -> None:
             "0x0",
             "types of join",
         ),
-        (entity("", "aggregate='true'"), 501, "0x0", "aggregate"),
+        (entity("", "aggregate='true'"), 400, "0x80040203", "'name' needs an alias"),
         (entity("", "distinct='true'"), 501, "0x0", "distinct"),
         (entity("<order alias='x'/>"), 501, "0x0", "order"),
     ],

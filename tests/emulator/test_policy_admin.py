@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from emulator.errors import ServiceError
 from emulator.http.admin import Admin
+from emulator.policies.assertions import Assertions
 from emulator.policies.faults import Faults
 from emulator.policies.stats import Stats
 from emulator.store.collation import Collation
@@ -20,8 +21,9 @@ class Call:
 
     def __init__(self) -> None:
         self.resets = 0
+        self.assertions = Assertions()
         self.faults = Faults(Collation())
-        admin = Admin(faults=self.faults, stats=Stats(), reset=self._reset, seed=self._seed)
+        admin = Admin(assertions=self.assertions, faults=self.faults, stats=Stats(), reset=self._reset, seed=self._seed)
         self.app = Starlette(routes=admin.routes())
 
     def _reset(self) -> None:
@@ -90,6 +92,28 @@ def test_a_body_with_an_invalid_fault_is_refused_completely(body: bytes) -> None
     call = Call()
     assert call("POST", "/faults", body)[0] == 400
     assert call("GET", "/faults")[1]["faults"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{",
+        b'{"certificates": "text"}',
+        b'{"certificates": ["no certificate"]}',
+        b'{"certificates": [5]}',
+        b'{"federated": [{"issuer": "http://example.com", "subject": "a"}]}',
+        b'{"federated": {"issuer": "https://example.com"}}',
+    ],
+)
+def test_credentials_that_are_not_valid_are_refused(body: bytes) -> None:
+    """What is registered stays as it is."""
+    call = Call()
+    good = orjson.dumps({"federated": [{"issuer": "https://example.com", "subject": "a"}]})
+    assert call("PUT", "/credentials", good) == (200, {"certificates": 0, "federated": 1})
+    status, answer = call("PUT", "/credentials", body)
+    assert (status, answer["error"]["code"]) == (400, "0x80040203")
+    assert call.assertions._federated[0].subject == "a"
 
 
 def test_reset_and_seeds_call_their_functions() -> None:

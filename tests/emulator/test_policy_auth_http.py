@@ -1,14 +1,18 @@
 """Sign-in over real HTTP: Microsoft's own library, missing, wrong and expired tokens, and paths without a token."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import ClientSecretCredential
+from azure.identity import CertificateCredential, ClientSecretCredential, WorkloadIdentityCredential
 
 from emulator.testing import RunningEmulator, running
+from tests.certificates import made
+from tests.token_issuer import issuing
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,31 @@ def test_the_emulators_own_paths_need_no_token(emulator: RunningEmulator) -> Non
     """Statistics and faults are for users of the same machine."""
     assert get(emulator, "/_emulator/stats").status_code == 200
     assert get(emulator, "/_emulator/nothing").status_code == 404
+
+
+def test_credentials_are_given_on_the_command_line(tmp_path: Path) -> None:
+    """Certificates in PEM, and federated credentials as the JSON that `az` takes; a file that is neither is named."""
+    one = made("one")
+    (tmp_path / "one.pem").write_text(one.public, "utf-8")
+    (tmp_path / "key.pem").write_text(one.pem(), "utf-8")
+    with issuing() as issuer:
+        (tmp_path / "trusted.json").write_text(json.dumps(issuer.credential()), "utf-8")
+        (tmp_path / "token").write_text(issuer.token(), "utf-8")
+        files: dict[str, Any] = {
+            "certificate": [tmp_path / "one.pem"],
+            "federated_credential": [tmp_path / "trusted.json"],
+        }
+        with running(tls=True, **files) as emulator:
+            by: dict[str, Any] = {"authority": emulator.authority, "connection_verify": emulator.ca_file}
+            by |= {"tenant_id": emulator.tenant_id, "client_id": emulator.client_id, "disable_instance_discovery": True}
+            for credential in (
+                CertificateCredential(certificate_path=str(tmp_path / "key.pem"), **by),
+                WorkloadIdentityCredential(token_file_path=str(tmp_path / "token"), **by),
+            ):
+                with credential:
+                    assert credential.get_token(f"{emulator.base_url}/.default").token
+    with pytest.raises(RuntimeError), running(certificate=[tmp_path / "trusted.json"]):
+        pass
 
 
 def test_any_token_is_accepted_with_this_option() -> None:

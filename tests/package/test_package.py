@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import duckdb
 import pytest
 from azure.storage.blob import BlobServiceClient
 from pathspec import GitIgnoreSpec
@@ -16,20 +17,27 @@ from shared.app import App
 from shared.settings import Settings
 from tests.functions.conftest import ACCOUNTS, World
 from tests.package.conftest import ROOT, Deployed, run
+from tests.workbooks.xlsx import write_xlsx
 
 pytestmark = [pytest.mark.runtime, pytest.mark.timeout(600)]
 
 BATCH = (
     """
-name: customers
+name: {name}
 schedule: "0 * * * * *"
 source:
-  type: delimited
-  path: abfs://files/customers.csv
+  type: {kind}
+  path: abfs://files/{path}
 """
     + ACCOUNTS
     + "sync_behaviour: {{sync_key: [accountnumber]}}\n"
 )
+BATCHES = {  # sync -> its kind of source and its file
+    "customers": ("delimited", "customers.csv"),
+    "workbook": ("excel", "customers.xlsx"),
+    "lake": ("parquet", "customers.parquet"),
+    "documents": ("json", "customers.json"),
+}
 EVENTS = (
     """
 name: live
@@ -46,17 +54,30 @@ listener:
 )
 
 
-def put(connection: str, container: str, name: str, text: str) -> None:
+def put(connection: str, container: str, name: str, content: bytes) -> None:
     """Write a blob; the container is made where it is missing."""
     with BlobServiceClient.from_connection_string(connection) as service:
         client = service.get_container_client(container)
         if not client.exists():
             client.create_container()
-        client.upload_blob(name, text.encode())
+        client.upload_blob(name, content)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """A file of each kind, by its name."""
+    write_xlsx(folder / "customers.xlsx", {"Sales": [["number", "name"], ["x-1", "From a workbook"]]})
+    with duckdb.connect() as database:
+        database.execute(
+            "COPY (SELECT 'p-1' AS number, 'From a lake' AS name) TO ? (FORMAT parquet)",
+            [str(folder / "customers.parquet")],
+        )
+    (folder / "customers.json").write_text('[{"number": "j-1", "name": "From a document"}]', "utf-8")
+    (folder / "customers.csv").write_text("number,name\nc-1,First\nc-2,Second\n", "utf-8")
+    return {path.name: path.read_bytes() for path in folder.glob("customers.*")}
 
 
 @pytest.fixture
-def environment(emulator: RunningEmulator, storage_account: str) -> dict[str, str]:
+def environment(emulator: RunningEmulator, storage_account: str, tmp_path: Path) -> dict[str, str]:
     """What the deployed app is told: definitions, file and state in the storage account."""
     emulator.reset()
     known = {
@@ -64,9 +85,12 @@ def environment(emulator: RunningEmulator, storage_account: str) -> dict[str, st
         "tenant_id": emulator.tenant_id,
         "client_id": emulator.client_id,
     }
-    put(storage_account, "definitions", "syncs/customers.yaml", BATCH.format(**known))
-    put(storage_account, "definitions", "syncs/live.yaml", EVENTS.format(**known))
-    put(storage_account, "files", "customers.csv", "number,name\nc-1,First\nc-2,Second\n")
+    for name, (kind, path) in BATCHES.items():
+        text = BATCH.format(name=name, kind=kind, path=path, **known)
+        put(storage_account, "definitions", f"syncs/{name}.yaml", text.encode())
+    put(storage_account, "definitions", "syncs/live.yaml", EVENTS.format(**known).encode())
+    for name, content in files(tmp_path).items():
+        put(storage_account, "files", name, content)
     return {
         "WEBSITE_SITE_NAME": "func-test",
         "AZURE_FUNCTIONS_ENVIRONMENT": "Production",
@@ -84,17 +108,21 @@ def environment(emulator: RunningEmulator, storage_account: str) -> dict[str, st
 def test_both_functions_run_from_the_package(
     deployed: Deployed, environment: dict[str, str], emulator: RunningEmulator, tmp_path: Path
 ) -> None:
-    """A tick reads definition and file by abfs URLs, an event is applied, and the state is in the account's tables."""
+    """A tick reads definitions and a file of each kind by abfs URLs, an event is applied, and the account has the state."""
     program = [str(deployed.python), str(ROOT / "tests" / "package" / "program.py"), str(deployed.folder), str(ROOT)]
     said = run(program, environment=environment, cwd=tmp_path)
     sys.stdout.write(said)  # how long it took to load: `pytest -rP tests/package` shows it
     assert "['batch_sync', 'event_sync']" in said
     app = App(Settings.load(environment))
-    assert {(run.sync, run.trigger, run.state) for run in app.state.runs()} >= {("customers", "timer", "Succeeded")}
+    runs = {(run.sync, run.trigger, run.state) for run in app.state.runs()}
+    assert runs >= {(name, "timer", "Succeeded") for name in BATCHES}
     app.state.close()
     assert World(folder=tmp_path, emulator=emulator).accounts() == {
         "c-1": "First",
         "c-2": "Second",
+        "x-1": "From a workbook",
+        "p-1": "From a lake",
+        "j-1": "From a document",
         "live-1": "From an event",
     }
 

@@ -21,6 +21,7 @@ from shared.dataverse import (
     Change,
     ChangeAction,
     ClientCredentials,
+    ClientSecret,
     Connection,
     Dataverse,
     HttpTransport,
@@ -107,7 +108,7 @@ def accounts(action: ChangeAction, first: int, count: int = 2, ids: list[str] | 
 
 def everything(url: str, client_id: str, secret: str, transport: Transport) -> None:
     """Every kind of request that the client sends, each answer used."""
-    tokens = ClientCredentials(client_id, lambda: secret, transport=transport)
+    tokens = ClientCredentials(client_id, ClientSecret(lambda: secret), transport=transport)
     connection = Connection(service_url=url, retry_policy=RetryPolicy(attempts=3, throttles=3), bulk_delete_from=2)
     client = Dataverse(connection, tokens=[tokens], transport=transport, clock=SimulatedClock())
     with closing(client), Workspace.open(threads=1) as workspace:

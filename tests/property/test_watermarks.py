@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from emulator.testing import RunningEmulator
 from shared.errors import SyncError
 from shared.jobs import Phase
+from tests.acceptance.watermarked import Rows, api_source, define
 from tests.acceptance.world import World, accounts, world
 
 NAMES = st.sampled_from(["a", "b", "bad", "bad", "much too long"])
@@ -127,4 +128,62 @@ def test_no_row_is_lost(emulator: World, rounds: list[tuple[Any, ...]], strategy
         found = held(here)
         wanted = {number: name for number, name in customers.rows().items() if len(name) <= 5}
         assert {number: found.get(number) for number in wanted} == wanted
+        here.app.state.close()
+
+
+PAGED = st.sampled_from([None, "offset", "cursor"])
+BETWEEN = st.lists(st.tuples(st.integers(0, 3), CHANGES), min_size=1, max_size=2)
+
+
+class Versions:
+    """Gives the changes of an API the next versions, also while its pages are read."""
+
+    def __init__(self, rows: Rows, rounds: list[tuple[int, list[Any]]]) -> None:
+        self._rows = rows
+        self._rounds = rounds
+        self._version = 100
+        self._page = 0
+        rows.between = self._between
+
+    def change(self, changes: list[tuple[int, str, int | None]]) -> None:
+        for number, name, step in changes:
+            self._version += step or 0
+            self._rows.put((str(number), name, f"v{self._version}"))
+
+    def _between(self) -> None:
+        self._page += 1
+        for page, changes in self._rounds:
+            if page + 1 == self._page:
+                self.change(changes)
+
+
+@settings(max_examples=12)
+@given(between=BETWEEN, paged=PAGED, by_change=st.booleans(), descending=st.booleans())
+def test_no_row_of_an_api_is_lost(
+    emulator: World,
+    between: list[tuple[int, list[Any]]],
+    paged: str | None,
+    *,
+    by_change: bool,
+    descending: bool,
+) -> None:
+    """Whatever changes while the pages are read, in every order of the rows."""
+    emulator.emulator.reset()
+    rows = Rows()
+    rows.by_change, rows.descending = by_change, descending and paged != "cursor"
+    versions = Versions(rows, between)
+    with tempfile.TemporaryDirectory() as folder, api_source(rows) as (source, _):
+        here = World(folder=Path(folder), emulator=emulator.emulator, environment=dict(emulator.environment))
+        (here.folder / "syncs").mkdir()
+        pages = {"type": paged, "parameter": {"offset": "offset", "cursor": "after"}.get(paged or "")}
+        pages |= {"next": "$.next"} if paged == "cursor" else {}
+        keys = {"pagination": {**pages, "size": 2, "size_parameter": "limit"}} if paged else {}
+        columns = [{"name": "number"}, {"name": "name"}, {"name": "changed_at"}]
+        define(here, source, columns=columns, **keys)
+        versions.change([(number, "a", 1) for number in range(1, 7)])
+        with suppress(SyncError):  # pages that repeat
+            here.run()
+        rows.between = lambda: None
+        here.run()
+        assert held(here) == {row[0]: row[1] for row in rows.rows.values()}
         here.app.state.close()

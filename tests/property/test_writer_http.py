@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.testing import RunningEmulator, running
-from shared.dataverse import Applied, Change, ChangeAction, ClientCredentials, Connection, Dataverse, HttpTransport
+from shared.dataverse import (
+    Applied,
+    Change,
+    ChangeAction,
+    ClientCredentials,
+    ClientSecret,
+    Connection,
+    Dataverse,
+    HttpTransport,
+)
 from tests.integration.dataverse.tables import read_accounts
 
 FAULTS = st.fixed_dictionaries(
@@ -36,7 +45,8 @@ def emulator() -> Iterator[RunningEmulator]:
 def client(emulator: RunningEmulator) -> Iterator[Dataverse]:
     transport = HttpTransport()
     tokens = [
-        ClientCredentials(emulator.client_id, lambda: emulator.client_secret, transport=transport) for _ in range(2)
+        ClientCredentials(emulator.client_id, ClientSecret(lambda: emulator.client_secret), transport=transport)
+        for _ in range(2)
     ]
     made = Dataverse(Connection(service_url=emulator.service_url), tokens=tokens, transport=transport)
     yield made

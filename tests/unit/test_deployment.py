@@ -52,6 +52,8 @@ def test_code_for_a_newer_python_is_an_error_without_a_traceback(
     [
         ({}, False),
         ({"WEBSITE_SITE_NAME": "func-x"}, True),
+        ({"CONTAINER_APP_NAME": "app-x"}, True),
+        ({"CONTAINER_APP_JOB_NAME": "job-x"}, True),
         ({"WEBSITE_SITE_NAME": "func-x", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}, False),
     ],
 )

@@ -35,6 +35,12 @@ CONTENT = {
         *locked_extras("EXTRAS"),
         *(each for name, group in GROUPS.items() if name != "tools" for each in group),
     ],
+    "requirements/job.txt": [
+        *PROJECT["project"]["dependencies"],
+        *locked_extras("DEPLOYED_EXTRAS"),
+        *EXTRAS["cli"],
+        *GROUPS["build"],
+    ],
     "requirements/tools.txt": GROUPS["tools"],
 }
 
@@ -69,7 +75,8 @@ def test_the_tests_use_the_versions_that_are_deployed() -> None:
     tested: dict[str, set[str]] = {}
     for name, version, _ in entries("requirements/dev.txt"):
         tested.setdefault(name, set()).add(version)
-    assert not [(name, version) for name, version, _ in entries("requirements.txt") if version not in tested[name]]
+    for file in ("requirements.txt", "requirements/job.txt"):
+        assert not [(name, version) for name, version, _ in entries(file) if version not in tested[name]]
 
 
 def test_all_kinds_of_dependencies_are_updated() -> None:
@@ -78,5 +85,6 @@ def test_all_kinds_of_dependencies_are_updated() -> None:
     by_kind = {each["package-ecosystem"]: each.get("directories", [each.get("directory")]) for each in updates}
     assert {"pip", "github-actions", "npm"} == by_kind.keys()
     assert by_kind["pip"] == ["/"]
-    locks = (path for path in (ROOT / "tests").rglob("package-lock.json") if "node_modules" not in path.parts)
+    found = (path for folder in ("tests", "requirements") for path in (ROOT / folder).rglob("package-lock.json"))
+    locks = (path for path in found if "node_modules" not in path.parts)
     assert sorted(by_kind["npm"]) == sorted(f"/{path.parent.relative_to(ROOT)}" for path in locks)

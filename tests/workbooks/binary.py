@@ -108,8 +108,14 @@ def _entry(name: str, kind: int, start: int, size: int, *, right: int = _FREE, c
 # -- xlsb: [MS-XLSB] --------------------------------------------------------------------------------------------------
 
 
-def write_xlsb(path: Path, sheets: Sheets) -> Path:
-    """Write an xlsb file: records in the parts of a zip file."""
+def write_xlsb(path: Path, sheets: Sheets, *, merged: Sequence[tuple[int, int, int, int]] = ()) -> Path:
+    """Write an xlsb file: records in the parts of a zip file.
+
+    Args:
+        path: The file.
+        sheets: Name -> rows of cells.
+        merged: First and last row, first and last column of the merged cells of each sheet; the first number is 0.
+    """
     listed = b"".join(
         _part_record(0x9C, struct.pack("<II", 0, n) + _wide(f"rId{n}") + _wide(name))
         for n, name in enumerate(sheets, start=1)
@@ -127,7 +133,10 @@ def write_xlsb(path: Path, sheets: Sheets) -> Path:
         for n, rows in enumerate(sheets.values(), start=1):
             cells = b"".join(_xlsb_cells(rows))
             size = _part_record(0x94, struct.pack("<IIII", 0, 0, 0, 0))
-            body = _part_record(0x81) + size + _part_record(0x91) + cells + _part_record(0x92) + _part_record(0x82)
+            joined = b"".join(_part_record(0xB0, struct.pack("<IIII", *each)) for each in merged)
+            after = _part_record(0xB1, struct.pack("<I", len(merged))) + joined + _part_record(0xB2) if merged else b""
+            body = _part_record(0x81) + size + _part_record(0x91) + cells + _part_record(0x92) + after
+            body += _part_record(0x82)
             archive.writestr(f"xl/worksheets/sheet{n}.bin", body)
     return path
 

@@ -1,18 +1,23 @@
 """The answer to a FetchXML query: rows without nulls, and the annotations of its pages (fetchxml/page-results page)."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
+from xml.etree.ElementTree import Element
 
 from emulator.errors import ServiceError
 from emulator.messages import Response, answer
+from emulator.odata import Sql
 from emulator.odata.paging import PageMark
 from emulator.operations.expansion import expand_records
-from emulator.operations.fetch.document import Fetch, parse_fetch
-from emulator.operations.fetch.links import expansions, flattened
-from emulator.operations.queries import RowsPage, Window, applied, totals
-from emulator.operations.reading import Record, TableQuery
+from emulator.operations.fetch.aggregates import LIMIT, Term, is_true, limit_exceeded, order_of, terms_of
+from emulator.operations.fetch.conditions import filter_expression, joined
+from emulator.operations.fetch.document import Fetch, parse_fetch, positive_number, read_document, window_of
+from emulator.operations.fetch.links import conditions_of, expansions, flattened, links_of
+from emulator.operations.queries import RowsPage, Window, applied, count_of, totals
+from emulator.operations.reading import FORMATTED, LOOKUP_TABLE, Record, TableQuery, names_of
 
 __all__ = ["fetched"]
 
@@ -27,7 +32,10 @@ def fetched(asked: TableQuery, text: str) -> Response:
     Raises:
         ServiceError: The query is refused, or a part of it is not emulated (501).
     """
-    fetch = parse_fetch(text, asked.table, asked.environment.schema)
+    root, entity = read_document(text, asked.table)
+    if is_true(root.get("aggregate")):
+        return _aggregated(asked, root, entity)
+    fetch = parse_fetch(root, entity, asked.table, asked.environment.schema)
     query = replace(asked.query, select=fetch.attributes, filter=fetch.condition, order=fetch.order)
     asked = replace(asked, query=replace(query, expand=expansions(fetch.links)))
     page = RowsPage(asked, _window(fetch))
@@ -43,6 +51,58 @@ def fetched(asked: TableQuery, text: str) -> Response:
             content[f"@{_MORE}"] = page.more
     content["value"] = records
     return answer(content, headers=applied(asked.request), effects=asked.read(len(records)))
+
+
+def _aggregated(asked: TableQuery, root: Element, entity: Element) -> Response:
+    """Answers an aggregate query: a row for each group, without ETag and id."""
+    links = links_of(entity, asked.table, asked.environment.schema)
+    conditions = [filter_expression(entity.findall("filter"), asked.table), *conditions_of(links)]
+    found = joined("and", [each for each in conditions if each is not None])
+    asked = replace(asked, query=replace(asked.query, select=None, filter=found))
+    terms = terms_of(asked, entity, links)
+    counted = count_of(asked)
+    if counted > min(positive_number(root, "aggregatelimit") or LIMIT, LIMIT):
+        raise limit_exceeded()
+    top, size, number = window_of(root)
+    statement = asked.compiler.filter(found, asked.table) if found is not None else Sql(text="1")
+    groups, order = ", ".join(term.group for term in terms if term.group), order_of(entity, terms)
+    text = f"SELECT {', '.join(term.sql for term in terms)}, {', '.join(_targets(terms)) or '1'} FROM {asked.sql_table}"
+    text += f" WHERE {statement.text}{f' GROUP BY {groups}' if groups else ''}{f' ORDER BY {order}' if order else ''}"
+    size = min(top, size) if top is not None else size
+    rows = asked.fetch(f"{text} LIMIT ? OFFSET ?", (*statement.parameters, size + 1, (number - 1) * size))
+    content: Record = {"@odata.context": asked.context()}
+    if asked.request.preferences.wants(_MORE):
+        content[f"@{_MORE}"] = len(rows) > size and top is None
+    content["value"] = _group_records(asked, terms, rows[:size])
+    return answer(content, headers=applied(asked.request), effects=asked.read(counted))
+
+
+def _targets(terms: Sequence[Term]) -> list[str]:
+    return [f"min({term.target})" for term in terms if term.target]
+
+
+def _group_records(asked: TableQuery, terms: Sequence[Term], rows: Sequence[tuple[Any, ...]]) -> list[Record]:
+    """The groups as JSON, without what is null, and with the annotations that are asked for."""
+    wants = asked.request.preferences.wants
+    lookups = [term for term in terms if term.target]
+    references = [(row[len(terms) + at], row[terms.index(term)]) for row in rows for at, term in enumerate(lookups)]
+    known = [(target, key) for target, key in references if key is not None]
+    names = names_of(asked.environment, known) if wants(FORMATTED) else {}
+    records = []
+    for row in rows:
+        record: Record = {}
+        for at, term in enumerate(terms):
+            if row[at] is None:
+                continue
+            record[term.alias] = term.value(row[at])
+            target = row[len(terms) + lookups.index(term)] if term.target else ""
+            text = names.get((target, row[at])) if target else term.formatted(row[at]) if term.formatted else None
+            if wants(FORMATTED) and text is not None:
+                record[f"{term.alias}@{FORMATTED}"] = text
+            if target and wants(LOOKUP_TABLE):
+                record[f"{term.alias}@{LOOKUP_TABLE}"] = target
+        records.append(record)
+    return records
 
 
 def _window(fetch: Fetch) -> Window:

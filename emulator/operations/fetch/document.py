@@ -1,7 +1,7 @@
 """A FetchXML query: the elements and attributes that the emulator knows, checked against the table.
 
-Documented in fetchxml/overview, select-columns, order-rows, page-results and reference/fetch. aggregates
-and `distinct` are answered with 501.
+Documented in fetchxml/overview, select-columns, order-rows, page-results and reference/fetch. `distinct` is answered
+with 501.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,15 @@ from emulator.operations.fetch.conditions import column_of, filter_expression, j
 from emulator.operations.fetch.links import Link, conditions_of, links_of
 from emulator.schema import Schema, Table
 
-__all__ = ["Fetch", "parse_fetch"]
+__all__ = ["Fetch", "parse_fetch", "positive_number", "read_document", "window_of"]
 
 _NO_EFFECT: Final = frozenset(
     {"version", "output-format", "mapping", "no-lock", "latematerialize", "options", "savedqueryid", "datasource"}
 )
-_NOT_EMULATED: Final = frozenset({"aggregate", "distinct", "returntotalrecordcount", "useraworderby"})
+_NOT_EMULATED: Final = frozenset({"distinct", "returntotalrecordcount", "useraworderby"})
 _LARGEST: Final = 5000  # page-results page: "The default and maximum page size is 5,000 rows"
 _DIGITS: Final = 10
+_OWN: Final = frozenset({"top", "count", "page", "paging-cookie", "aggregate", "aggregatelimit"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,30 +54,49 @@ class Fetch:
     links: tuple[Link, ...]
 
 
-def parse_fetch(text: str, table: Table, schema: Schema) -> Fetch:
-    """Reads a query on a table.
+def read_document(text: str, table: Table) -> tuple[Element, Element]:
+    """Reads a query on a table: the elements `fetch` and `entity`.
 
     Raises:
-        ServiceError: It is not FetchXML, names what the table does not have, or what is not emulated (501).
+        ServiceError: It is not FetchXML on this table, or has an attribute that is not emulated (501).
     """
     root = _root(text)
     entity = _entity(root, table)
     _check_settings(root)
-    attributes, aliases = _columns(entity, table)
-    links = links_of(entity, table, schema)
-    conditions = [filter_expression(entity.findall("filter"), table), *conditions_of(links)]
-    top = _number(root, "top")
+    return root, entity
+
+
+def window_of(root: Element) -> tuple[int | None, int, int]:
+    """The largest number of rows or None, the rows of a page, and the number of the page.
+
+    Raises:
+        ServiceError: One of them is not a number, or they do not go together.
+    """
+    top = positive_number(root, "top")
     for name in ("page", "count"):
         if top is not None and root.get(name) is not None:
             raise ServiceError(400, "0x80040203", f"The top attribute can't be specified with paging attribute {name}")
+    return top, min(positive_number(root, "count") or _LARGEST, _LARGEST), positive_number(root, "page") or 1
+
+
+def parse_fetch(root: Element, entity: Element, table: Table, schema: Schema) -> Fetch:
+    """Reads a query for rows.
+
+    Raises:
+        ServiceError: It names what the table does not have, or what is not emulated (501).
+    """
+    attributes, aliases = _columns(entity, table)
+    links = links_of(entity, table, schema)
+    conditions = [filter_expression(entity.findall("filter"), table), *conditions_of(links)]
+    top, count, page = window_of(root)
     return Fetch(
         attributes=attributes,
         aliases=aliases,
         condition=joined("and", [each for each in conditions if each is not None]),
         order=tuple(_order(entity, table)),
         top=top,
-        count=min(_number(root, "count") or _LARGEST, _LARGEST),
-        page=_number(root, "page") or 1,
+        count=count,
+        page=page,
         cookie=root.get("paging-cookie"),
         links=links,
     )
@@ -113,7 +133,7 @@ def _check_settings(root: Element) -> None:
     for name, value in root.attrib.items():
         if name in _NOT_EMULATED and value.lower() not in {"false", "0"}:
             raise not_implemented(f"The attribute '{name}' of FetchXML is not emulated.")
-        if name not in _NO_EFFECT | _NOT_EMULATED | {"top", "count", "page", "paging-cookie"}:
+        if name not in _NO_EFFECT | _NOT_EMULATED | _OWN:
             raise malformed(f"The attribute '{name}' was not expected.")
 
 
@@ -141,7 +161,12 @@ def _order(entity: Element, table: Table) -> Iterator[Order]:
         yield Order(operand=Property(path=(column.property_name,)), descending=descending)
 
 
-def _number(root: Element, name: str) -> int | None:
+def positive_number(root: Element, name: str) -> int | None:
+    """The number in an attribute; None where it is missing.
+
+    Raises:
+        ServiceError: It is not a positive number.
+    """
     text = root.get(name)
     if text is None:
         return None

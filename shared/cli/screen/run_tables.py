@@ -63,5 +63,5 @@ def _described(run: RunRecord, lines: Sequence[tuple[str, str]]) -> Table:
 
 
 def _errors(report: RunReport) -> list[RenderableType]:
-    found = [error_table(report.errors, whole=True)] if report.errors else [Text("No row errors.")]
+    found = [Text(), error_table(report.errors, whole=True)] if report.errors else [Text("No row errors.")]
     return [*found, *written_lines(report.files)]

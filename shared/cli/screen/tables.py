@@ -15,6 +15,7 @@ from shared.run_ids import SHORT_ID
 from shared.views.changes import ChangeLine, change_lines, shown_counts
 from shared.views.errors import first_rows
 from shared.views.runs import LOST, changes_made
+from shared.visible import with_value
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to load
     from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary
@@ -135,7 +136,7 @@ def planned(report: PlanReport) -> Text:
         *map(_noted, report.notes),
         "-" * 47,
         f" Total elapsed time         : {_clock(report.elapsed_seconds)}",
-        f" Checksum                   : {report.plan.checksum}",
+        f" Checksum: {report.plan.checksum}",
     ]
     return _lines(lines, style="yellow" if report.plan.violations() else "green")
 
@@ -186,9 +187,10 @@ def error_table(errors: Iterable[ErrorRow | ErrorRecord], *, whole: bool = False
     for error in errors:
         kind = f"{error.error_type} ({_MEANT.get((error.side, error.error_class), error.error_class)})"
         rows = first_rows(error.rows, error.count, error.examples)
+        message = with_value(error.message, error.rows, error.examples)
         said = [
             Text(kind),
-            Text(error.message if whole else shortened(error.message), style="dim"),
+            Text(message if whole else shortened(message), style="dim"),
             Text(f"{'Row' if error.count == 1 else 'Rows'} {rows}" if rows else "", style="dim"),
         ]
         table.add_row(f"{error.count:,}", Text(error.column), Text("\n").join([line for line in said if line]))

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from shared.dataverse.http.answers import UnexpectedAnswer, parsed
+from shared.dataverse.http.proofs import ClientProof
 from shared.errors import SDK_MISREADS, AbortRun, AnswerLost, RetryLater, SyncError
 from shared.http.hosts import LOGIN_AUTHORITIES, AllowedHosts
 from shared.http.transport import Request, Response, Transport
@@ -32,7 +33,7 @@ _TOO_MANY = 429
 _SERVER_ERROR = 500
 
 
-def ask_plainly(client_id: str, secret: str, authority: str, scope: str, transport: Transport) -> dict[str, Any]:
+def ask_plainly(client_id: str, proof: ClientProof, authority: str, scope: str, transport: Transport) -> dict[str, Any]:
     """The client-credentials request, written by hand.
 
     Returns:
@@ -42,12 +43,13 @@ def ask_plainly(client_id: str, secret: str, authority: str, scope: str, transpo
         RetryLater: The endpoint is away.
         AbortRun: It gave a token that cannot be used.
     """
-    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret, "scope": scope}
-    return _token_answer(_posted(transport, f"{authority.rstrip('/')}/oauth2/v2.0/token", form, {}))
+    endpoint = f"{authority.rstrip('/')}/oauth2/v2.0/token"
+    form = {"grant_type": "client_credentials", "client_id": client_id, "scope": scope}
+    return _token_answer(_posted(transport, endpoint, {**form, **proof.form(client_id, endpoint)}, {}))
 
 
-def ask_msal(client_id: str, secret: str, authority: str, scope: str, transport: Transport) -> Mapping[str, Any]:
-    """The same through msal, which also signs in with certificates; see `ask_plainly`."""
+def ask_msal(client_id: str, proof: ClientProof, authority: str, scope: str, transport: Transport) -> Mapping[str, Any]:
+    """The same through msal; see `ask_plainly`."""
     # Imported at first use, to keep a cold start short.
     import msal  # type: ignore[import-untyped]  # noqa: PLC0415 - see above; msal has no type information
 
@@ -55,7 +57,7 @@ def ask_msal(client_id: str, secret: str, authority: str, scope: str, transport:
         application = msal.ConfidentialClientApplication(
             client_id,
             authority=authority,
-            client_credential=_credential(secret),
+            client_credential=proof.for_msal(authority),
             # Discovery would give msal only what the list of allowed hosts already defines, with one more host.
             instance_discovery=False,
             http_client=MsalRequests(transport),
@@ -65,8 +67,7 @@ def ask_msal(client_id: str, secret: str, authority: str, scope: str, transport:
         raise
     except SDK_MISREADS as error:
         raise AbortRun(
-            f"{urlsplit(authority).hostname} does not know this tenant, or the certificate is not usable: "
-            "check tenant_id and the credentials"
+            f"{urlsplit(authority).hostname} does not know this tenant: check tenant_id and client_id"
         ) from error
     return answer or {}
 
@@ -178,22 +179,3 @@ class MsalRequests:
 
     def close(self) -> None:
         """The transport is its owner's to close."""
-
-
-def _credential(secret: str) -> str | dict[str, str]:
-    """A secret as it is; PEM text with a private key and a certificate in the form that msal takes."""
-    if "-----BEGIN" not in secret:
-        return secret
-    certificate = re.search(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", secret, re.DOTALL)
-    key = re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----", secret, re.DOTALL)
-    if certificate is None or key is None:
-        raise AbortRun("the client certificate must hold a private key and a certificate, both in PEM")
-    return {"private_key": key[0], "thumbprint": _thumbprint(certificate[0]), "public_certificate": certificate[0]}
-
-
-def _thumbprint(certificate: str) -> str:
-    import hashlib  # noqa: PLC0415 - only certificates need these two
-    import ssl  # noqa: PLC0415
-
-    # Entra ID names certificates by their SHA-1 thumbprint; it is not used for security here.
-    return hashlib.sha1(ssl.PEM_cert_to_DER_cert(certificate), usedforsecurity=False).hexdigest()

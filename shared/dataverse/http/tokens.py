@@ -2,7 +2,7 @@
 
 A `TokenProvider` represents one application user. `ClientCredentials` asks Entra ID through msal; on loopback, where
 msal refuses plain http, it asks the same endpoint itself. `CredentialTokens` takes any azure-identity credential, which
-is how a managed identity comes in.
+is how a managed identity and the sign-in of a developer come in.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from shared.clock import Clock, SystemClock
-from shared.dataverse.http.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly, checked_token
-from shared.errors import SDK_MISREADS, AbortRun, RetryLater
+from shared.dataverse.http.identities import MANAGED_IDENTITY, Named, token_of
+from shared.dataverse.http.proofs import ClientProof
+from shared.dataverse.http.token_endpoint import TOKEN_SECONDS, ask_msal, ask_plainly
+from shared.errors import AbortRun
 from shared.http.hosts import LOGIN_AUTHORITIES, AllowedHosts, is_loopback, origin_of
 from shared.http.transport import Request, Transport
 from shared.redaction import register_secret
@@ -23,6 +25,9 @@ from shared.redaction import register_secret
 __all__ = ["ClientCredentials", "CredentialTokens", "TokenProvider", "resource_of"]
 
 EARLY_SECONDS = 300.0  # a token is renewed this long before it ends, so none ends under way
+
+# Entra ID's answers that a proof which was changed in the meantime can be the reason of.
+_REFUSED = frozenset({"invalid_client", "unauthorized_client"})
 
 _CHALLENGE_AUTHORITY = re.compile(r'authorization_uri="?([^",\s]+)"?')
 
@@ -85,11 +90,13 @@ class CredentialTokens:
 
     Args:
         credential: Anything with azure-identity's ``get_token(scope)``.
+        named: Whose it is, for messages.
         clock: Gives the time, to know how long a token is valid.
     """
 
-    def __init__(self, credential: Any, *, clock: Clock | None = None) -> None:
+    def __init__(self, credential: Any, *, named: Named = MANAGED_IDENTITY, clock: Clock | None = None) -> None:
         self._credential = credential
+        self._named = named
         self._clock = clock or SystemClock()
         self._kept = _Kept(self._fetch, self._clock)
 
@@ -102,50 +109,34 @@ class CredentialTokens:
         self._kept.forget()
 
     def _fetch(self, resource_url: str) -> tuple[str, float]:
-        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError  # noqa: PLC0415 - only managed identities need it
-
-        try:
-            answer = self._credential.get_token(f"{resource_url}/.default")
-            return checked_token(answer.token), float(answer.expires_on) - self._clock.now().timestamp()
-        except (ServiceRequestError, ServiceResponseError) as error:
-            raise RetryLater("the endpoint of the managed identity cannot be reached", retry_after=5) from error
-        except AzureError as error:
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-            raise AbortRun(
-                f"the managed identity returned no token: {first}. Check that the app has this identity, and that "
-                f"the identity is an application user of the environment"
-            ) from error
-        except SDK_MISREADS as error:
-            raise AbortRun("the endpoint of the managed identity did not return a token") from error
+        token, ends = token_of(self._credential, f"{resource_url}/.default", self._named)
+        return token, ends - self._clock.now().timestamp()
 
 
 class ClientCredentials:
-    """The OAuth client-credentials flow with a secret, or with a certificate and its private key in PEM.
+    """The OAuth client-credentials flow.
 
     Args:
         client_id: The application's id.
-        secret: Gives the secret; called whenever one is needed, so a rotated secret needs no restart.
+        proof: A secret, a certificate, or a token of another issuer.
         transport: Sends the requests that msal does not: discovery, and tokens on loopback.
         authority: ``https://login.microsoftonline.com/<tenant>``; read from the service's own challenge when None.
-        forget_secret: Makes the next call of `secret` fetch the secret again; called once when it is refused.
         clock: Gives the time, to know how long a token is valid.
     """
 
     def __init__(
         self,
         client_id: str,
-        secret: Callable[[], str],
+        proof: ClientProof,
         *,
         transport: Transport,
         authority: str | None = None,
-        forget_secret: Callable[[], None] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
         self._client_id = client_id
-        self._secret = secret
+        self._proof = proof
         self._transport = transport
         self._authority = authority
-        self._forget_secret = forget_secret
         self._kept = _Kept(self._fetch, clock or SystemClock())
 
     def token(self, resource_url: str) -> str:
@@ -159,17 +150,12 @@ class ClientCredentials:
     def _fetch(self, resource_url: str) -> tuple[str, float]:
         authority = self._checked_authority(resource_url)
         answer = self._ask(authority, resource_url)
-        if answer.get("error") in ("invalid_client", "unauthorized_client"):
-            self._forget_secret()
+        if answer.get("error") in _REFUSED:
+            self._proof.renew()
             answer = self._ask(authority, resource_url)
         if "access_token" not in answer:
-            raise AbortRun(_why_refused(answer, self._client_id))
+            raise AbortRun(_why_refused(answer, self._client_id, self._proof.remedy))
         return answer["access_token"], answer.get("expires_in", TOKEN_SECONDS)
-
-    def _current_secret(self) -> str:
-        secret = self._secret()
-        register_secret(secret)
-        return secret
 
     def _checked_authority(self, resource_url: str) -> str:
         """The authority, found and allowed: the secret is sent there, so the service may not name just anyone."""
@@ -184,8 +170,8 @@ class ClientCredentials:
     def _ask(self, authority: str, resource_url: str) -> Mapping[str, Any]:
         scope = f"{resource_url}/.default"
         if urlsplit(authority).scheme == "http":
-            return ask_plainly(self._client_id, self._current_secret(), authority, scope, self._transport)
-        return ask_msal(self._client_id, self._current_secret(), authority, scope, self._transport)
+            return ask_plainly(self._client_id, self._proof, authority, scope, self._transport)
+        return ask_msal(self._client_id, self._proof, authority, scope, self._transport)
 
 
 def discovered_authority(transport: Transport, resource_url: str) -> str:
@@ -204,9 +190,8 @@ def discovered_authority(transport: Transport, resource_url: str) -> str:
     return re.sub(r"/oauth2(/v2\.0)?/authorize/?$", "", found[1])
 
 
-def _why_refused(answer: Mapping[str, Any], client_id: str) -> str:
+def _why_refused(answer: Mapping[str, Any], client_id: str, remedy: str) -> str:
     """Entra ID's reason in one sentence; its descriptions name ids and times, never the secret."""
     described = str(answer.get("error_description") or answer.get("error") or "no reason given")
-    first_line = described.splitlines()[0] if described else ""
-    remedy = "check client_id, client_secret and tenant_id"
+    first_line = described.splitlines()[0].partition(" Trace ID:")[0] if described else ""
     return f"signing in as application {client_id} was refused ({remedy}): {first_line}"

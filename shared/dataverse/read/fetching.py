@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["fetched_pages"]
 
 _MORE: Final = "Microsoft.Dynamics.CRM.morerecords"
+_SET: Final = frozenset({"true", "1"})
 _COOKIE: Final = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
 # The annotation is an XML element; its attribute is the cookie, URL-encoded twice.
 _ENCODED: Final = re.compile(r'\bpagingcookie="([^"]*)"')
@@ -53,6 +54,21 @@ def fetched_pages(
         yield page.rows
 
 
+def _order_groups(entity: Element) -> None:
+    """Sort the groups of an aggregate query, so that its pages, which have no cookie, do not overlap.
+
+    Microsoft: "When grouping, you should specify an order element with an alias value set to the alias of the group"
+    (fetchxml/aggregate-data).
+    """
+    from xml.etree.ElementTree import SubElement  # noqa: PLC0415 - see above
+
+    ordered = {each.get("alias") for each in entity.findall("order")}
+    for attribute in entity.iter("attribute"):
+        alias = attribute.get("alias")
+        if alias and alias not in ordered and attribute.get("groupby", "").lower() in _SET:
+            SubElement(entity, "order", alias=alias)
+
+
 class _Continuing:
     """A query with the number and the cookie of its page. A query with `top` has one page."""
 
@@ -62,6 +78,8 @@ class _Continuing:
         self._page = 1
         query.attrib.pop("paging-cookie", None)
         query.attrib.pop("page", None)
+        if query.get("aggregate", "").lower() in _SET:
+            _order_groups(query[0])
         if query.get("top") is None:
             query.set("count", query.get("count") or str(PAGE_ROWS))
             query.set("page", "1")

@@ -30,7 +30,7 @@ from shared.suggestions import did_you_mean
 __all__ = ["Connections", "Joined", "connection_problems", "default_problems", "join"]
 
 _PLACES: Final = ("destination", "source")
-_SIGN_IN: Final = frozenset({"client_id", "client_secret"})
+_SIGN_IN: Final = frozenset({"client_id", "client_secret", "client_certificate", "certificate_password"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem, TypedValue, typed_values
 from shared.definitions.loading.wording import close_to
+from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import Language, Model
 from shared.definitions.models.names import names_in
+from shared.definitions.models.sources.watermark import WATERMARK
 from shared.definitions.parameters.environment import env_references, named_as_secret
 from shared.definitions.parameters.formulas import (
     Formula,
@@ -37,11 +39,13 @@ class Parameters:
         names: All of them.
         secrets: Those whose formula is `SECRET('name')`, with that name.
         problems: What is wrong with them.
+        sent_watermark: Whether the requests of the source can send its watermark as a parameter.
     """
 
     names: frozenset[str]
     secrets: Mapping[str, str]
     problems: tuple[PathProblem, ...]
+    sent_watermark: bool = False
 
     def misused(self, found: Sequence[TypedValue]) -> Iterator[PathProblem]:
         """References to parameters that are not defined, and to secrets where they are not allowed."""
@@ -49,6 +53,8 @@ class Parameters:
             if not isinstance(each.value, str) or each.language not in _WITH_NAMES:
                 continue
             for name in names_in(each.value, each.language, self.names):
+                if name == WATERMARK and self.sent_watermark and is_sent(each.path):
+                    continue
                 if name not in self.names:
                     yield PathProblem(path=each.path, message=self._undefined(name), at_value=True)
                 elif name in self.secrets and (each.secret is None or each.value != f"@{name}"):
@@ -58,6 +64,11 @@ class Parameters:
 
     def _undefined(self, name: str) -> str:
         return f"there is no parameter @{name}; {close_to(name, self.names)}"
+
+
+def is_sent(path: Path) -> bool:
+    """Whether a text of a definition is a part of the requests of its source, which can have a watermark."""
+    return path[:2] in {("source", "url"), ("source", "headers"), ("source", "body")}
 
 
 def names_used(part: Model, *, without: Collection[str] = ()) -> frozenset[str]:
@@ -95,7 +106,16 @@ def read_parameters(document: Mapping[str, Any]) -> Parameters:
     secrets = {name: secret for name, each in formulas.items() if (secret := secret_of(each)) is not None}
     problems += _references(formulas, entries.keys(), secrets)
     problems += _secret_variables(formulas, env_references(document))
-    return Parameters(names=frozenset(entries), secrets=secrets, problems=tuple(problems))
+    sent = _has_sent_watermark(document.get("source"))
+    if sent and WATERMARK in entries:
+        message = f"@{WATERMARK} is the watermark of the source: give this parameter another name"
+        problems.append(PathProblem(path=("parameters", WATERMARK), message=message))
+    return Parameters(names=frozenset(entries), secrets=secrets, problems=tuple(problems), sent_watermark=sent)
+
+
+def _has_sent_watermark(source: object) -> bool:
+    """Whether a raw source sends its watermark with its requests."""
+    return isinstance(source, dict) and source.get("type") == "rest" and source.get("watermark") is not None
 
 
 def _secret_variables(formulas: Mapping[str, Formula], references: Collection[str]) -> Iterator[PathProblem]:

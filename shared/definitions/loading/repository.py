@@ -221,8 +221,8 @@ class Repository:
     def _no_folder(self) -> str:
         inside = "" if "://" in self._location or Path(self._location).is_absolute() else f" in {Path.cwd()}"
         return (
-            f"there is no folder of definitions {self._location}{inside}; set SYNC_DEFINITIONS to the folder with your "
-            f"definitions, or make one with `dynamics-sync init`"
+            f"the folder of definitions {self._location} does not exist{inside}; set SYNC_DEFINITIONS to the folder "
+            f"with your definitions, or make one with `dynamics-sync init`"
         )
 
     def _folder(self) -> _Folder:

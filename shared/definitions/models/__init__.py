@@ -11,6 +11,7 @@ from shared.definitions.models.connections import (
 )
 from shared.definitions.models.dynamics_environment import ApplicationUser, DynamicsEnvironment, WriteOptions
 from shared.definitions.models.listener import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
+from shared.definitions.models.schedules import Timetable
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretReference
 from shared.definitions.models.sources import (
     DelimitedSource,
@@ -98,6 +99,7 @@ __all__ = [
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
+    "Timetable",
     "Topic",
     "TypedColumn",
     "Watermark",

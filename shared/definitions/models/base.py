@@ -22,6 +22,7 @@ __all__ = [
     "Model",
     "ODataFilter",
     "Pattern",
+    "Script",
     "Seconds",
     "Sql",
     "Text",
@@ -34,6 +35,7 @@ __all__ = [
 SYNC_NAME: Final = r"^[a-z0-9-]+$"
 PARAMETER_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SHARE: Final = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
+LONGEST_SCRIPT: Final = 100_000  # characters; the scripts of people have a few thousand
 # What a text should look like, for the message when it does not.
 FORMS: Final = {
     SYNC_NAME: "a name contains only a-z, 0-9 and -",
@@ -61,6 +63,7 @@ class Language(StrEnum):
     JSONPATH = "JSONPath"
     REGEX = "regular expression"
     FETCH = "FetchXML with @parameters"
+    SCRIPT = "JavaScript"
 
 
 def json_path(path: str) -> str:
@@ -95,6 +98,7 @@ Json = Annotated[
     BeforeValidator(lambda value: json_path(value) if isinstance(value, str) else value),
     Language.JSONPATH,
 ]
+Script = Annotated[str, Field(min_length=1, max_length=LONGEST_SCRIPT), Language.SCRIPT]
 FetchXml = Annotated[str, AfterValidator(fetch_xml), Language.FETCH]
 
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h)", re.IGNORECASE)

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import Field
 
-from shared.definitions.models.base import Model, Pattern, Sql
+from shared.definitions.models.base import Model, Pattern, Script, Sql
 from shared.definitions.models.notation import (
     AmbiguousTime,
     DecimalSeparator,
@@ -50,7 +50,7 @@ class Case(Model):
 
 
 class Column(Model):
-    """One column of the source: read, calculated (`formula`) or conditional (`cases`)."""
+    """One column of the source: read, calculated (`formula` or `script`) or conditional (`cases`)."""
 
     name: str = Field(
         min_length=1,
@@ -147,6 +147,11 @@ class Column(Model):
     cases: tuple[Case, ...] = Field(
         default=(), description="Makes a conditional column: branches that are tried in order."
     )
+    script: Script | None = Field(
+        default=None,
+        description="Makes a column that JavaScript calculates: a function `calc(currentRecord)` that returns the "
+        "value of a row. It sees the columns that are read and that its text names.",
+    )
     default: Sql | None = Field(
         default=None, description="Value of a conditional column if no branch applies; without it the value is null."
     )
@@ -158,8 +163,8 @@ class Column(Model):
 
     @property
     def read(self) -> bool:
-        """Whether the source gives the value; False when it is calculated or conditional."""
-        return self.formula is None and not self.cases
+        """Whether the source gives the value; False when it is calculated, conditional or of a script."""
+        return self.formula is None and not self.cases and self.script is None
 
     @property
     def stored(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, Tag
@@ -21,6 +21,7 @@ from shared.definitions.models.service_url import checked_service_url
 
 __all__ = ["CONNECTION", "ApplicationUser", "ConnectionName", "DynamicsEnvironment", "Options", "WriteOptions"]
 
+_Value = TypeVar("_Value")
 ConnectionName = Text
 CONNECTION: Final = (
     "Name of a connection, which has the keys of the environment; keys that are written here replace its keys. A "
@@ -65,17 +66,26 @@ class WriteOptions(Model):
     )
 
 
+Auth = Literal["client_secret", "client_certificate", "managed_identity", "federated"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationUser:
     """One set of credentials.
 
     Attributes:
         client_id: Application id, or where to find it; None for the system-assigned managed identity.
-        client_secret: Where to find the secret; None for a managed identity.
+        client_secret: Where to find the secret; None where there is none.
+        client_certificate: Where to find the certificate with its key; None where there is none.
+        certificate_password: Where to find the password of the certificate's file or key.
+        auth: How it signs in.
     """
 
     client_id: str | KeyVaultSecret | EnvironmentSecret | None
-    client_secret: KeyVaultSecret | EnvironmentSecret | None
+    client_secret: KeyVaultSecret | EnvironmentSecret | None = None
+    client_certificate: KeyVaultSecret | EnvironmentSecret | None = None
+    certificate_password: KeyVaultSecret | EnvironmentSecret | None = None
+    auth: Auth = "client_secret"
 
 
 Options = Annotated[WriteOptions, Field(description="Options of the writes.")]
@@ -93,9 +103,10 @@ class DynamicsEnvironment(Model):
     tenant_id: Text | None = Field(
         default=None, description="Id or domain of the Entra tenant; without it the app asks the service."
     )
-    auth: Literal["client_secret", "managed_identity"] = Field(
+    auth: Auth = Field(
         default="client_secret",
-        description="How the app signs in: as an application user with a secret, or with its managed identity.",
+        description="How the app signs in: as an application user with a secret, with a certificate, with its managed "
+        "identity, or by a token that a federated credential of the application trusts.",
     )
     client_id: (
         Annotated[Annotated[ClientId, Tag("one")] | Annotated[tuple[ClientId, ...], Tag("many")], ONE_OR_MANY] | None
@@ -111,14 +122,40 @@ class DynamicsEnvironment(Model):
         ]
         | None
     ) = Field(default=None, description="Reference to the application's secret; a list if `client_id` is a list.")
+    client_certificate: (
+        Annotated[
+            Annotated[SecretReference, Tag("one")] | Annotated[tuple[SecretReference, ...], Tag("many")], ONE_OR_MANY
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="With `auth: client_certificate`: reference to the application's certificate with its private key, "
+        "as PEM or as base64 of a PFX file; for a certificate in Key Vault its name. A list if `client_id` is a list.",
+    )
+    certificate_password: SecretReference | None = Field(
+        default=None, description="Reference to the password of the PFX file or of the key, if it has one."
+    )
     timeout: Seconds = Field(default=100, description="Time limit of one request in seconds; also `90s`, `2m`.")
 
     @property
     def application_users(self) -> tuple[ApplicationUser, ...]:
         """The credentials to sign in with, at least one; several share the work."""
-        ids = self.client_id if isinstance(self.client_id, tuple) else (self.client_id,)
-        if self.auth == "managed_identity":
-            return tuple(ApplicationUser(client_id=each, client_secret=None) for each in ids)
-        secrets = self.client_secret if isinstance(self.client_secret, tuple) else (self.client_secret,)
-        pairs = zip(ids, secrets, strict=True)
-        return tuple(ApplicationUser(client_id=each, client_secret=secret) for each, secret in pairs)
+        ids = _several(self.client_id)
+        if self.auth in ("managed_identity", "federated"):
+            return tuple(ApplicationUser(client_id=each, auth=self.auth) for each in ids)
+        if self.auth == "client_secret":
+            pairs = zip(ids, _several(self.client_secret), strict=True)
+            return tuple(ApplicationUser(client_id=each, client_secret=secret) for each, secret in pairs)
+        return tuple(
+            ApplicationUser(
+                client_id=each,
+                client_certificate=certificate,
+                certificate_password=self.certificate_password,
+                auth=self.auth,
+            )
+            for each, certificate in zip(ids, _several(self.client_certificate), strict=True)
+        )
+
+
+def _several(value: _Value | tuple[_Value, ...]) -> tuple[_Value, ...]:
+    return value if isinstance(value, tuple) else (value,)

@@ -31,7 +31,8 @@ from shared.definitions.models.dynamics_environment import (
 from shared.definitions.models.listener import Listener
 from shared.definitions.models.lookup import Lookup
 from shared.definitions.models.marks import DROPPED, RETURNED, Expire, SetColumns
-from shared.definitions.models.schedule import cron
+from shared.definitions.models.notation import TimeZone
+from shared.definitions.models.schedules import QuietHours, Timetable, checked_schedule
 from shared.definitions.models.sources import Source
 
 __all__ = [
@@ -267,6 +268,10 @@ class SyncBehaviour(Model):
     safety: Safety = Field(default=Safety(), description="Limits for a plan.")
 
 
+def _quiet(text: str) -> str:
+    return str(QuietHours.parse(text))
+
+
 ParameterName = Annotated[str, Field(pattern=PARAMETER_NAME)]
 
 
@@ -277,10 +282,19 @@ class SyncDefinition(Model):
     version: str = Field(default="1.0.0", min_length=1, description="Version for the execution log; no other effect.")
     description: str = Field(default="", description="Description; no effect.")
     enabled: bool = Field(default=True, description="Whether the timer starts the sync.")
-    schedule: Annotated[str, AfterValidator(cron)] | None = Field(
+    schedule: Annotated[str, AfterValidator(checked_schedule)] | None = Field(
         default=None,
-        description="When the timer starts the sync, in UTC: six-field NCRONTAB (seconds first) or five-field cron; "
-        "without it, the sync runs only on demand or by events.",
+        description="When the timer starts the sync: six-field NCRONTAB (seconds first) or five-field cron, in "
+        "`time_zone`; without it, the sync runs only on demand or by events.",
+    )
+    time_zone: TimeZone | None = Field(
+        default=None,
+        description="Time zone of `schedule` and `quiet`: an IANA name such as `Europe/Berlin`. Default UTC.",
+    )
+    quiet: Annotated[str, AfterValidator(_quiet)] | None = Field(
+        default=None,
+        description='Hours of the day in which the timer does not start the sync, as in `"22:00-06:00"`; what falls '
+        "due in them starts once at their end. Requested runs and events are not held back.",
     )
     parameters: dict[ParameterName, Parameter] = Field(
         default_factory=dict, description="Named values, used as `@name` in the definition; a run can override them."
@@ -289,6 +303,14 @@ class SyncDefinition(Model):
     destination: DynamicsDestination = Field(description="Table that is kept equal to the source.")
     sync_behaviour: SyncBehaviour = Field(description="What happens to new, changed and dropped records.")
     listener: Listener | None = Field(default=None, description="Real time; without it, the sync runs only as a batch.")
+
+    @property
+    def timetable(self) -> Timetable | None:
+        """When the timer starts the sync; None where it never does."""
+        if self.schedule is None or not self.enabled:
+            return None
+        quiet = QuietHours.parse(self.quiet) if self.quiet else None
+        return Timetable(schedule=self.schedule, time_zone=self.time_zone or "UTC", quiet=quiet)
 
     @property
     def keeps_ledger(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.jobs.progress import NoProgress, Progress
+from shared.scripts import ScriptEngine
 from shared.sources import Source
 from shared.state import RunRecord, StateStore
 from shared.workspace import DiskUse, Workspace
@@ -93,3 +94,4 @@ class Tools:
     disk: DiskUse = field(default_factory=DiskUse)
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(default_factory=NoProgress)
+    scripts: ScriptEngine = field(default_factory=ScriptEngine)

@@ -18,8 +18,9 @@ from shared.jobs.outcomes import make_outcomes
 from shared.jobs.progress import Phase
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
+from shared.jobs.scripting import run_scripts
 from shared.sources import completed
-from shared.transform import TargetColumn, check, desire_of
+from shared.transform import TargetColumn, check, desire_of, script_columns
 from shared.workspace import Step, Workspace
 
 __all__ = ["Prepared", "completed_job", "explained", "prepare"]
@@ -130,10 +131,12 @@ class _Preparation:
         """Do what comes before the steps of a stage: `source_raw` and `current` are filled without SQL of the run."""
         phase = self.tools.progress.phase
         match stage:
-            case Stage.SHAPE:
+            case Stage.SCRIPT:
                 phase(Phase.LOAD)
                 self._load()
                 phase(Phase.SHAPE)
+            case Stage.SHAPE:
+                run_scripts(self.workspace, script_columns(self.job.definition), self.tools.scripts)
             case Stage.RESOLVE:
                 self._resolve()
             case Stage.READ:

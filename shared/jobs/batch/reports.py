@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,7 +18,7 @@ from shared.errors import UserError
 from shared.jobs.summary import ErrorRow
 from shared.reconcile import reports
 from shared.reconcile.reports import GROUPED_ERRORS, SENT_KEYS
-from shared.reconcile.row_details import PLAIN, SOURCE_LINES, WRONG_ROWS, RowDetails
+from shared.reconcile.row_details import PLAIN, SOURCE_LINES, RowDetails
 from shared.sources import KnowsLines, Source
 from shared.transform import ErrorType
 from shared.transform.choices.options import all_options
@@ -25,6 +27,9 @@ from shared.workspace import Workspace
 
 __all__ = ["Reporting", "reporting_of"]
 
+log = logging.getLogger(__name__)
+
+LINES_AT_ONCE: Final = 10_000  # rows whose lines are held in memory
 MOST_EXAMPLES: Final = 5  # rows of one kind of error that are shown with their keys
 MOST_OPTIONS: Final = 200  # options of a choice that are listed
 _CHOICE: Final = re.compile(r"is no option of (\w+)")
@@ -127,22 +132,23 @@ def reporting_of(
 
 def _note_lines(source: KnowsLines, workspace: Workspace) -> bool:
     """Note on which lines the rows in error begin; whether any is known."""
-    rows = [row for (row,) in workspace.query(WRONG_ROWS)]
-    if not rows:
+    if not workspace.query("SELECT 1 FROM source_errors LIMIT 1"):
         return False
-    try:
-        places = source.lines(rows, workspace)
-    except UserError:  # the files have been removed since; the rows have been read
-        return False
-    several = len({place.file for place in places.values()}) > 1
     workspace.create(SOURCE_LINES)
-    noted = [(row, place.line, place.file if several else None) for row, place in places.items()]
-    numbers, lines, files = (list(each) for each in zip(*noted, strict=True)) if noted else ([], [], [])
-    workspace.execute(
-        "INSERT INTO source_lines SELECT unnest(?::BIGINT[]), unnest(?::BIGINT[]), unnest(?::VARCHAR[])",
-        [numbers, lines, files],
-    )
-    return bool(noted)
+    lines, known = source.lines(workspace), False
+    try:
+        while noted := [(row, place.line, place.file) for row, place in islice(lines, LINES_AT_ONCE)]:
+            numbers, starts, files = (list(each) for each in zip(*noted, strict=True))
+            workspace.execute(
+                "INSERT INTO source_lines SELECT unnest(?::BIGINT[]), unnest(?::BIGINT[]), unnest(?::VARCHAR[])",
+                [numbers, starts, files],
+            )
+            known = True
+    except UserError as error:  # the files have been changed or removed since; the rows have been read
+        log.info("The lines of the rows in error are not known: %s", error.message)
+    # One file need not be named.
+    workspace.execute("UPDATE source_lines SET file = NULL WHERE (SELECT count(DISTINCT file) FROM source_lines) < 2")
+    return known
 
 
 def _first(error: ErrorRow) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from shared.definitions.models.schedule import latest_moment
+from shared.definitions.models.schedules import Timetable
 from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, not_before
 from shared.state import RunRecord, RunState
 
@@ -23,20 +23,20 @@ class Scheduled:
     """A sync that runs by the clock.
 
     Attributes:
-        schedule: Six NCRONTAB fields, seconds first, or five cron fields; in UTC, as on every Linux plan of Functions.
+        schedule: When it is to start.
         last_start: When its latest run started, whatever set it off; None when it never ran.
         interrupted: Whether that run was interrupted: the next tick goes on with it.
         not_before: Until when it is held back, because its latest runs got nowhere.
     """
 
     name: str
-    schedule: str
+    schedule: Timetable
     last_start: datetime | None = None
     interrupted: bool = False
     not_before: datetime | None = None
 
     @classmethod
-    def after(cls, last: RunRecord | None, *, name: str, schedule: str, now: datetime) -> Self:
+    def after(cls, last: RunRecord | None, *, name: str, schedule: Timetable, now: datetime) -> Self:
         """What a sync's latest run says of its next start."""
         return cls(
             name=name,
@@ -51,7 +51,8 @@ def due(syncs: Iterable[Scheduled], now: datetime) -> tuple[str, ...]:
     """The names of the syncs that are to start now, longest overdue first.
 
     A sync is due when a tick of its schedule has passed since its latest start: however many ticks were missed, they
-    count once. A sync that never ran is due at once, and so is one that was interrupted and is not held back.
+    count once. A sync that never ran is due at once, and so is one that was interrupted and is not held back. In its
+    quiet hours no sync is due.
     """
     overdue = [(latest_tick(sync.schedule, now), sync.name) for sync in syncs if _is_due(sync, now)]
     return tuple(name for _, name in sorted(overdue))
@@ -74,23 +75,25 @@ def overdue_seconds(sync: Scheduled, now: datetime) -> float:
     return (now - behind).total_seconds()
 
 
-def latest_tick(schedule: str, now: datetime) -> datetime:
+def latest_tick(schedule: Timetable, now: datetime) -> datetime:
     """The last moment at or before `now` (or within a second after it) that the schedule names.
 
     Raises:
         ValueError: The schedule cannot be read, or names no moment in the last decades.
     """
     try:
-        found = latest_moment(schedule, now + EARLY)
+        found = schedule.latest(now + EARLY)
     except ValueError as error:
-        raise ValueError(f"{schedule!r} is not a schedule: {error}") from error
+        raise ValueError(f"{schedule.schedule!r} is not a schedule: {error}") from error
     if found is None:
-        raise ValueError(f"{schedule!r} names no moment")
+        raise ValueError(f"{schedule.schedule!r} names no moment")
     return found
 
 
 def _is_due(sync: Scheduled, now: datetime) -> bool:
     if sync.not_before is not None and now < sync.not_before:
+        return False
+    if sync.schedule.held_until(now) and sync.schedule.held_until(now + EARLY):
         return False
     if sync.last_start is None or sync.interrupted:
         return True

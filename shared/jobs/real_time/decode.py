@@ -135,14 +135,14 @@ def _shaped(events: Sequence[Numbered], session: Session) -> Shaped:
     blamed = {part[0][0]: made for part, made in parts if isinstance(made, Failure)}
     session.workspace.clear()
     sound = [each for each in events if each[0] not in blamed]
-    shaped = shape(sound, session.sync, session.workspace, partial(_read, session))
+    shaped = shape(sound, session.sync, session.workspace, partial(_read, session), session.scripts)
     return replace(shaped, failures={**blamed, **shaped.failures})
 
 
 def _attempt(session: Session, events: Sequence[Numbered]) -> Shaped | Failure:
     session.workspace.clear()
     try:
-        return shape(events, session.sync, session.workspace, partial(_read, session))
+        return shape(events, session.sync, session.workspace, partial(_read, session), session.scripts)
     except SyncError as error:
         return failure_of(error)
 

@@ -28,6 +28,7 @@ from shared.jobs.real_time.schemas import Schemas
 from shared.jobs.real_time.session import Delivery, Positions, Session
 from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
 from shared.remote import OpenUrl, open_without_account
+from shared.scripts import ScriptEngine
 from shared.state import DeadLetter, StateStore
 from shared.workspace.warm import WarmWorkspace, Workspaces
 
@@ -83,6 +84,7 @@ class EventTools:
     connect: Connect
     memory: EventMemory
     clock: Clock = field(default_factory=SystemClock)
+    scripts: ScriptEngine = field(default_factory=ScriptEngine)
 
     @classmethod
     def wired(
@@ -301,6 +303,7 @@ def _attempt(share: _Share, taken: Sequence[Taken], delivery: Delivery) -> Batch
             started=tools.clock.now(),
             positions=share.positions,
             delivery=delivery,
+            scripts=tools.scripts,
         )
         workspace.bind(share.values)
         before = dataverse.usage()

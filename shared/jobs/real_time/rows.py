@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from shared.events import Event, EventAction, Fields, Undecodable
 from shared.jobs.real_time.boundary import Failure
 from shared.jobs.real_time.sync import Group, PreparedSync
+from shared.jobs.scripting import run_scripts
+from shared.scripts import ScriptEngine
 from shared.transform import LookupColumn
 from shared.transform.event_rows import (
     REJECTED_EVENTS,
@@ -56,7 +58,13 @@ ReadReferences = Callable[[Sequence[LookupColumn], str], None]
 """Reads the records that lookups search; takes the lookups and the condition of the events that are left out."""
 
 
-def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences) -> Shaped:
+def shape(
+    events: Iterable[Numbered],
+    sync: PreparedSync,
+    workspace: WarmWorkspace,
+    read: ReadReferences,
+    scripts: ScriptEngine,
+) -> Shaped:
     """Fill `wanted`.
 
     Raises:
@@ -73,7 +81,11 @@ def shape(events: Iterable[Numbered], sync: PreparedSync, workspace: WarmWorkspa
         if group is None:
             failures |= dict.fromkeys(rows, _without_key(sync))
             continue
-        rejected = _shape_group(group, rows, sync, workspace, read)
+        _load(group, rows, workspace)
+        if group.scripts:
+            _run(group.script_steps, workspace)
+            run_scripts(workspace, group.scripts, scripts)
+        rejected = _shape_group(group, sync, workspace, read)
         failures |= rejected
         filtered |= rows.keys() - rejected.keys()
     found: dict[int, str] = dict(workspace.query(records_query(sync.layout)))
@@ -131,9 +143,8 @@ def _without_key(sync: PreparedSync) -> Failure:
 
 
 def _shape_group(
-    group: Group, rows: Mapping[int, Fields], sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences
+    group: Group, sync: PreparedSync, workspace: WarmWorkspace, read: ReadReferences
 ) -> dict[int, Failure]:
-    _load(group, rows, workspace)
     unsound = _run(group.steps, workspace)
     if group.lookups:
         read(group.lookups, group.unless)

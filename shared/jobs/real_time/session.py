@@ -13,6 +13,7 @@ from shared.definitions import ParameterValue
 from shared.definitions.models import Strategy
 from shared.events import EventAction, EventPosition
 from shared.jobs.real_time.sync import PreparedSync
+from shared.scripts import ScriptEngine
 from shared.state import Position, StateStore
 from shared.workspace.warm import WarmWorkspace
 
@@ -91,6 +92,7 @@ class Session:
     started: datetime
     positions: Positions
     delivery: Delivery
+    scripts: ScriptEngine
 
     @property
     def name(self) -> str:

@@ -20,10 +20,13 @@ from shared.transform import (
     Desire,
     LookupColumn,
     Omit,
+    ScriptColumn,
     TargetColumn,
     check,
     desire_of,
     key_columns,
+    script_columns,
+    script_steps,
 )
 from shared.workspace import Purpose, Step
 
@@ -86,6 +89,7 @@ class Group:
     Attributes:
         fields: The source columns to fill.
         labels: The columns of `source` that come of them.
+        scripts: The columns that scripts calculate, and the steps before they run.
         steps: From `source_raw` to `desired`.
         lookups: The lookups that are resolved between `steps` and `settling`, which needs requests.
         unless: SQL condition over `desired`: the event is not looked up.
@@ -95,6 +99,8 @@ class Group:
 
     fields: tuple[str, ...]
     labels: tuple[str, ...]
+    scripts: tuple[ScriptColumn, ...]
+    script_steps: tuple[Step, ...]
     steps: tuple[Step, ...]
     lookups: tuple[LookupColumn, ...]
     unless: str
@@ -215,6 +221,8 @@ class PreparedSync:
         return Group(
             fields=tuple(column.name for column in definition.source.columns if column.read),
             labels=tuple(column.label for column in definition.source.columns),
+            scripts=script_columns(definition),
+            script_steps=tuple(script_steps(definition)),
             steps=shaping_steps(desire, self.entity, leave_out=_LEFT_OUT),
             lookups=desire.early,
             unless=desire.removed,

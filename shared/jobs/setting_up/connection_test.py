@@ -25,7 +25,7 @@ from shared.definitions.models.base import Model
 from shared.entities import EntityMetadata
 from shared.errors import SyncError
 from shared.jobs.privileges import access_of
-from shared.sources import Source, completed, delivery_problems
+from shared.sources import Source, completed, first_lines
 from shared.transform import SOURCE_ERRORS, SOURCE_PLACES, check
 from shared.workspace import OutOfTimeError, Workspace
 
@@ -220,7 +220,7 @@ def _of_source(definition: SyncDefinition, parts: Parts) -> Iterator[Check]:
 def _rows_told(definition: SyncDefinition, parts: Parts) -> str:
     """Read the source, for a limited time: what is read is not kept."""
     source = parts.source()
-    for problem in delivery_problems(source):
+    for problem in first_lines(source)[0]:
         raise SyncError(problem.message)
     end = parts.clock.monotonic() + SOURCE_SECONDS
     with parts.open_workspace(source.readable) as workspace, workspace.until(lambda: end - parts.clock.monotonic()):

@@ -6,6 +6,7 @@ Microsoft: "Select columns using FetchXml", "Join tables using FetchXml", "Aggre
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from shared.definitions.models import ColumnType
@@ -64,6 +65,8 @@ def _with(found: Columns, element: Element, entity: EntityMetadata, prefix: str)
         if attribute is None:
             hint = did_you_mean(name, entity.attributes, before="; ")
             raise UserError(f"{entity.logical_name} has no column {name}{hint}")
+        if computed and not alias:
+            raise UserError(f"the attribute {name} needs an alias, because its values are computed")
         label = alias or f"{prefix}{name}"
         member = member_of(attribute, label if alias or prefix else None)
         if computed in _NUMBERS:
@@ -71,6 +74,7 @@ def _with(found: Columns, element: Element, entity: EntityMetadata, prefix: str)
         elif isinstance(member, str):
             unreadable[label] = f"{entity.logical_name}: {member}"
         else:
+            member = replace(member, attribute="") if prefix or computed else member
             own[label] = member
             parts |= dict(parts_of(label, attribute, member))
     return Columns(own=own, parts=parts, unreadable=unreadable)

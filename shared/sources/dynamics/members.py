@@ -58,12 +58,14 @@ class Member:
         annotation: The annotation that has the value; empty where the property itself has it.
         known: What is known of the values.
         exact: Its numbers keep every digit.
+        attribute: The column of the table of the query; empty for a column of a joined table, and what is computed.
     """
 
     selected: str
     annotation: str = ""
     known: Known
     exact: bool = False
+    attribute: str = ""
 
     @property
     def name(self) -> str:
@@ -120,7 +122,7 @@ def member_of(attribute: AttributeMetadata, name: str | None = None) -> Member |
     if attribute.type is AttributeType.DATETIME and attribute.date_behavior is DateBehavior.DATE_ONLY:
         known = _DATE_ONLY
     usual = f"_{attribute.name}_value" if attribute.type in _REFERENCES else attribute.name
-    return Member(selected=name or usual, known=known, exact=attribute.type in _EXACT)
+    return Member(selected=name or usual, known=known, exact=attribute.type in _EXACT, attribute=attribute.name)
 
 
 def parts_of(name: str, attribute: AttributeMetadata, member: Member) -> Iterator[tuple[str, Member]]:

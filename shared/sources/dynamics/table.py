@@ -10,17 +10,20 @@ from uuid import uuid4
 
 import duckdb
 
-from shared.definitions.models import Column, DynamicsSource, TypedColumn
+from shared.definitions.models import Column, DynamicsSource, ParameterValue, TypedColumn
 from shared.definitions.parameters import in_odata, in_xml
-from shared.entities import EntityMetadata
+from shared.entities import AttributeMetadata, EntityMetadata
 from shared.errors import AbortRun, DefinitionError, Problem, RequestRefused, RetryLater, UserError
 from shared.fetch_xml import fetch_text, read_fetch
 from shared.sources.context import SourceContext
 from shared.sources.dynamics.fetched import fetched_columns
 from shared.sources.dynamics.members import Columns, Member, table_columns
+from shared.sources.dynamics.past import add_condition, check_whole, condition_of, scale_of, sent, up_to
 from shared.sources.dynamics.tables import Tables
 from shared.sources.plain import writing
 from shared.sources.typed import described, found_name
+from shared.sources.watermarks.marks import Mark, Scale, start_of, watermark_column
+from shared.sources.watermarks.reading import WatermarkReading
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, json_rows, literal, quoted
 
@@ -48,6 +51,14 @@ class _Query:
     members: tuple[tuple[TypedColumn, Member], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """Only records are read whose value is at or past this one, or missing."""
+
+    attribute: AttributeMetadata
+    start: ParameterValue
+
+
 class DynamicsTable:
     """The records of a `dynamics` source."""
 
@@ -57,13 +68,14 @@ class DynamicsTable:
         self._source = source
         self._context = context
         self._known: tuple[tuple[Column, ...], _Query] | None = None
+        self._watermark = WatermarkReading(source, context)
 
     def columns(self, workspace: Workspace) -> tuple[Column, ...]:  # noqa: ARG002 - the types are in the metadata
         """The columns of the definition with the types of the table; all columns where it names none.
 
         Raises:
             UserError: There is no such view, or the FetchXML cannot be used.
-            DefinitionError: The table or a column is missing, or a column cannot be read.
+            DefinitionError: The table or a column is missing, a column cannot be read or cannot be a watermark.
             AbortRun: Dataverse refuses the credentials.
             RetryLater: Dataverse is unavailable.
         """
@@ -83,8 +95,22 @@ class DynamicsTable:
         workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, {names})")
         workspace.run(SOURCE_ERRORS)
         with _of_the_source(), self._context.open_tables(self._source) as tables:
-            for page in self._pages(tables, query):
+            past = self._past(tables, query)
+            for page in self._pages(tables, query, past):
                 _insert(workspace, query, page)
+
+    @property
+    def began_anew(self) -> bool:
+        """Whether the watermark was left out; see `Watermarked`."""
+        return self._watermark.began_anew
+
+    def start_at(self, mark: Mark | None) -> None:
+        """Read only what is past a watermark, less the overlap; everything for None."""
+        self._watermark.start_at(mark)
+
+    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
+        """How far the source has been read; see `Watermarked.reached`."""
+        return self._watermark.reached(workspace, unsettled)
 
     def _resolved(self) -> tuple[tuple[Column, ...], _Query]:
         """The columns, and what is asked; the metadata is read once."""
@@ -99,20 +125,23 @@ class DynamicsTable:
                 if isinstance(column, TypedColumn)
             )
             text = None if fetch is None else fetch_text(fetch)
-            self._known = columns, _Query(entity=entity, fetch=text, members=placed)
+            query = _Query(entity=entity, fetch=text, members=placed)
+            if self._source.watermark:
+                self._marked(query)
+            self._known = columns, query
         return self._known
 
     def _asked(self, tables: Tables) -> tuple[EntityMetadata, Element | None]:
         """The table, and the query where there is one."""
         if self._source.fetch_xml is not None:
-            fetch = _fetch(in_xml(self._source.fetch_xml, self._context.parameters), "source.fetch_xml")
+            fetch = self._fetch(in_xml(self._source.fetch_xml, self._context.parameters), "source.fetch_xml")
             return _entity(tables, fetch[0].get("name", ""), "source.fetch_xml"), fetch
         entity = _entity(tables, self._source.entity or "", "source.entity")
         if self._source.view is None:
             return entity, None
         name = self._context.text(self._source.view)
         try:
-            return entity, _fetch(tables.view(entity, name), f"the view {name}")
+            return entity, self._fetch(tables.view(entity, name), f"the view {name}")
         except UserError as error:
             raise DefinitionError([Problem(message=error.message, path="source.view")]) from error
 
@@ -130,22 +159,51 @@ class DynamicsTable:
         known = {name: member.known for name, member in (found.members if named else found.own).items()}
         return described(self._source, {**known, **(found.unreadable if named else {})}, entity.logical_name)
 
-    def _pages(self, tables: Tables, query: _Query) -> Iterator[str]:
+    def _fetch(self, text: str, place: str) -> Element:
+        try:
+            query = read_fetch(text)
+        except ValueError as error:
+            raise UserError(f"{place}: {error}") from None
+        if self._source.watermark:
+            check_whole(query)
+        return query
+
+    def _past(self, tables: Tables, query: _Query) -> _Past | None:
+        """What the watermark leaves out; None where all records are read."""
+        if self._source.watermark is None:
+            return None
+        column, attribute, scale = self._marked(query)
+        mark = self._watermark.begin(column, scale)
+        past = None
+        if mark is not None:
+            past = _Past(attribute, sent(start_of(mark, scale, self._watermark.overlap), attribute))
+        condition = None if past is None else condition_of(attribute, past.start, query.entity)
+        self._watermark.within = up_to(tables.greatest(query.entity, attribute.name, condition), column, scale)
+        return past
+
+    def _marked(self, query: _Query) -> tuple[TypedColumn, AttributeMetadata, Scale]:
+        """The column of the watermark, and what it holds."""
+        _, column = watermark_column(self._source, {column.name: column for column, _ in query.members})
+        member = next(member for own, member in query.members if own is column)
+        return column, *scale_of(column.name, member, query.entity)
+
+    def _pages(self, tables: Tables, query: _Query, past: _Past | None) -> Iterator[str]:
         members = [member for _, member in query.members]
         annotations = sorted({member.annotation for member in members if member.annotation})
         exact = [member.name for member in members if member.exact]
         if query.fetch is not None:
-            return tables.fetched(query.entity, read_fetch(query.fetch), annotations=annotations, exact=exact)
-        condition = self._source.filter and in_odata(self._source.filter, self._context.parameters, query.entity)
+            fetch = read_fetch(query.fetch)
+            if past is not None:
+                add_condition(fetch, past.attribute, past.start)
+            return tables.fetched(query.entity, fetch, annotations=annotations, exact=exact)
+        conditions = []
+        if self._source.filter:
+            conditions.append(in_odata(self._source.filter, self._context.parameters, query.entity))
+        if past is not None:
+            conditions.append(condition_of(past.attribute, past.start, query.entity))
+        condition = conditions[0] if len(conditions) == 1 else " and ".join(f"({each})" for each in conditions)
         selected = list(dict.fromkeys(member.selected for member in members))
-        return tables.rows(query.entity, selected, condition, annotations=annotations, exact=exact)
-
-
-def _fetch(text: str, place: str) -> Element:
-    try:
-        return read_fetch(text)
-    except ValueError as error:
-        raise UserError(f"{place}: {error}") from None
+        return tables.rows(query.entity, selected, condition or None, annotations=annotations, exact=exact)
 
 
 def _entity(tables: Tables, name: str, path: str) -> EntityMetadata:

@@ -57,3 +57,16 @@ class Tables(Protocol):
     ) -> Iterator[str]:
         """The same for a query in FetchXML, which is changed."""
         ...
+
+    def greatest(self, entity: EntityMetadata, column: str, condition: str | None) -> str | None:
+        """The greatest value of a column, with all digits; None where no record has one.
+
+        Args:
+            entity: The table.
+            column: Its logical name.
+            condition: An OData filter; None for all records.
+
+        Raises:
+            RequestRefused: The service refuses the query.
+        """
+        ...

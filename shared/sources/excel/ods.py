@@ -1,4 +1,4 @@
-"""What calamine does not report about the sheets of an OpenDocument file (ods): size, and cells with errors."""
+"""What calamine does not report about the sheets of an OpenDocument file (ods): size, errors, and merged cells."""
 
 from __future__ import annotations
 
@@ -55,9 +55,15 @@ class _Sheets:
             case _ if element in _CELLS:
                 self._inside += 1
                 self._columns = _repeats(about, "table:number-columns-repeated")
+                self._merge(about)
                 self._is_error = about.get("calcext:value-type") == "error"
                 self._holds = self._is_error or "table:formula" in about
                 self._holds = self._holds or about.get("office:value-type", "") != "" or any(map(about.get, _VALUES))
+
+    def _merge(self, about: Mapping[str, str]) -> None:
+        rows, columns = (_repeats(about, f"table:number-{each}-spanned") for each in ("rows", "columns"))
+        if rows > 1:
+            self._survey.merge((self._row, self._row + rows - 1), (self._column, self._column + columns - 1))
 
     def text(self, text: str) -> None:
         # What LibreOffice writes for an error without saying so: `Err:502` beside a formula, and no value.

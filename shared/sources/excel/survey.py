@@ -1,6 +1,7 @@
 """What is known of a sheet before its cells are read: how much it holds, and the cells whose value is an error.
 
-calamine holds a whole sheet in memory, as a rectangle, and gives nothing for a cell with an error.
+calamine holds a whole sheet in memory, as a rectangle, and gives nothing for a cell with an error. It tells which cells
+are merged only for xlsx and xls.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Final
 
 from shared.errors import UserError
 
-__all__ = ["MOST_CELLS", "Survey", "refuse_large"]
+__all__ = ["MOST_CELLS", "MOST_MERGED", "Survey", "refuse_large"]
 
 MOST_CELLS: Final = 12_000_000
 """A million rows of twelve columns. calamine takes about 80 bytes for each cell, so this is about 1 GB."""
+MOST_MERGED: Final = 100_000
+"""Of a sheet; those of a header are among the first."""
 _COLUMN_BITS: Final = 14
 
 
@@ -27,11 +30,14 @@ class Survey:
         rows: The number of the last row; 0 for an empty sheet.
         columns: The number of the last column.
         faults: Row and column of each cell with an error, as one number.
+        merged: First and last row, first and last column of cells that are merged over several rows; for the kinds of
+            which calamine does not tell them.
     """
 
     rows: int = 0
     columns: int = 0
     faults: array[int] = field(default_factory=lambda: array("Q"))
+    merged: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     @property
     def cells(self) -> int:
@@ -48,6 +54,11 @@ class Survey:
     def fault(self, row: int, column: int) -> None:
         """Note a cell with an error; both numbers begin at 0."""
         self.faults.append(row << _COLUMN_BITS | column)
+
+    def merge(self, rows: tuple[int, int], columns: tuple[int, int]) -> None:
+        """Note merged cells, by their first and last row and column; all numbers begin at 0."""
+        if rows[1] > rows[0] and len(self.merged) < MOST_MERGED:
+            self.merged.append((*rows, *columns))
 
     def by_row(self) -> Iterator[tuple[int, set[int]]]:
         """Yield each row with errors and their columns, in order."""

@@ -101,7 +101,9 @@ class Table:
 
     def _merged(self, sheet: Sheet) -> Iterator[tuple[int, int, int, int]]:
         """First row, last row, first column and last column of each merged cell that begins in the table."""
-        for (top, left), (bottom, right) in sheet.found.merged_cell_ranges or ():
+        told = sheet.found.merged_cell_ranges
+        found = sheet.survey.merged if told is None else [(a, c, b, d) for (a, b), (c, d) in told]
+        for top, bottom, left, right in found:
             column = left + 1 - self._area.left
             if 0 <= column < self.width:
                 yield top + 1, bottom + 1, column, right + 1 - self._area.left

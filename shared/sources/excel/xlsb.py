@@ -1,4 +1,4 @@
-"""What calamine does not report about a sheet in binary records (xlsb): its size, and the cells with errors."""
+"""What calamine does not report about a sheet in binary records (xlsb): size, errors, merged cells."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _ROW, _ERROR, _FORMULA_ERROR, _LAST_CELL = 0, 3, 11, 11
 _RICH_TEXT: Final = 62
 _SHEET: Final = 156
 _END_OF_DATA: Final = 146
+_MERGED, _END_OF_MERGED, _END_OF_SHEET = 176, 178, 130
 _MORE: Final = 0x80
 
 
@@ -38,7 +39,8 @@ def survey_xlsb(archive: Archive, part: str, name: str) -> Survey:
         UserError: The sheet is damaged.
     """
     survey, row = Survey(), 0
-    for kind, data in _records(archive.blocks(part), name):
+    records = _records(archive.blocks(part), name)
+    for kind, data in records:
         if kind == _ROW:
             row = int.from_bytes(data[:4], "little")
         elif kind <= _LAST_CELL or kind == _RICH_TEXT:
@@ -47,6 +49,12 @@ def survey_xlsb(archive: Archive, part: str, name: str) -> Survey:
             if kind in (_ERROR, _FORMULA_ERROR):
                 survey.fault(row, column)
         elif kind == _END_OF_DATA:
+            break
+    for kind, data in records:
+        if kind == _MERGED:  # BrtMergeCell: first row, last row, first column, last column
+            top, bottom, left, right = (int.from_bytes(data[at : at + 4], "little") for at in range(0, 16, 4))
+            survey.merge((top, bottom), (left, right))
+        elif kind in (_END_OF_MERGED, _END_OF_SHEET):
             break
     return survey
 

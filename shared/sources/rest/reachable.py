@@ -38,7 +38,9 @@ def unreachable(source: SourceDefinition, context: SourceContext) -> Iterator[Pr
 
 def _of_api(source: RestSource, context: SourceContext) -> Iterator[Problem]:
     from shared.sources.rest.endpoint import address_of, connection_of  # noqa: PLC0415 - only this kind needs HTTP
+    from shared.sources.rest.past import with_watermark  # noqa: PLC0415 - likewise
 
+    context = with_watermark(source, context)
     connection = connection_of(source, context)
     if _is_known(source.url or "", context):
         place = "source.url" if connection is None else "source.connection"

@@ -19,11 +19,14 @@ from shared.sources.json_text.loading import RecordRows, Value, value_of
 from shared.sources.json_text.records import BadRecord, chosen, json_document, json_records
 from shared.sources.rest.answers import has_records, text_of_answer
 from shared.sources.rest.api import Api
-from shared.sources.rest.endpoint import endpoint_of
+from shared.sources.rest.endpoint import Endpoint, endpoint_of
 from shared.sources.rest.paging import Asked, Page, pager_of
+from shared.sources.rest.past import PastWatermark
 from shared.sources.rest.retries import Retries
 from shared.sources.rest.seen import Seen, Total
 from shared.sources.text_files import make_text_tables
+from shared.sources.watermarks.marks import Mark
+from shared.sources.watermarks.reading import WatermarkReading
 from shared.workspace import Workspace
 
 __all__ = ["RestRows"]
@@ -41,6 +44,7 @@ class RestRows:
     def __init__(self, source: RestSource, context: SourceContext) -> None:
         self._source = source
         self._context = context
+        self._watermark = WatermarkReading(source, context)
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -59,7 +63,27 @@ class RestRows:
             RetryLater: The service throttles or is not available for too long.
             AbortRun: An answer is too large.
         """
-        endpoint = endpoint_of(self._source, self._context)
+        past = PastWatermark(self._source, self._watermark) if self._source.watermark else None
+        context = past.context(self._context) if past else self._context
+        first = self._read(endpoint_of(self._source, context), workspace)
+        if past:
+            past.ended(first)
+
+    @property
+    def began_anew(self) -> bool:
+        """Whether the watermark was left out; see `Watermarked`."""
+        return self._watermark.began_anew
+
+    def start_at(self, mark: Mark | None) -> None:
+        """Read only what is past a watermark, less the overlap; everything for None."""
+        self._watermark.start_at(mark)
+
+    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
+        """How far the source has been read; see `Watermarked.reached`."""
+        return self._watermark.reached(workspace, unsettled)
+
+    def _read(self, endpoint: Endpoint, workspace: Workspace) -> int:
+        """Read all pages; gives the number of records of the first one."""
         make_text_tables(workspace, self._source.columns)
         retries = Retries(
             endpoint.retry_policy,
@@ -69,8 +93,9 @@ class RestRows:
         )
         file = workspace.folder / "answer.json"
         with closing(Api(endpoint, self._context, file, retries)) as api:
-            _Reading(self._source, api, workspace).all(Asked(url=endpoint.url, body=endpoint.body))
+            first = _Reading(self._source, api, workspace).all(Asked(url=endpoint.url, body=endpoint.body))
         file.unlink(missing_ok=True)
+        return first
 
 
 class _Reading:
@@ -86,21 +111,23 @@ class _Reading:
         self._total_path = source.pagination.total if source.pagination else None
         self._seen, self._total = Seen(), Total(self._total_path)
 
-    def all(self, start: Asked) -> None:
-        """Read every page."""
+    def all(self, start: Asked) -> int:
+        """Read every page; gives the number of records of the first one."""
         pager = pager_of(self._source.pagination, start)
         asked: Asked | None = pager.first()
-        number = 0
+        number = first = 0
         while asked is not None:
             number += 1
             place = self._api.place(asked)
             self._seen.ask(asked, place)
             page = self._page(asked, number)
+            first = first if number > 1 else page.rows
             if self._rows.waiting > _WAITING:
                 self._rows.flush()
             asked = pager.following(page)
         self._total.compare(self._rows.last, place)
         self._rows.flush()
+        return first
 
     def _page(self, asked: Asked, number: int) -> Page:
         answer, url = self._api.answer(asked)

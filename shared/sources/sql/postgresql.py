@@ -37,6 +37,7 @@ class PostgresqlReader(Reader):
     """Reads PostgreSQL in one read-only snapshot."""
 
     options: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    _text = Scale.TEXT
 
     def __init__(self) -> None:
         self._arrays: set[str] = set()

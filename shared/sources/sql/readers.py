@@ -34,6 +34,7 @@ class Reader:
 
     options: Mapping[str, Any] = {}
     """Execution options of the connection."""
+    _text = Scale.COLLATED  # a database orders texts in its own way, unless the statement says how
 
     def begin(self, connection: Connection) -> None:
         """Make the transaction read-only."""
@@ -84,7 +85,7 @@ class Reader:
             case ColumnType.DATE:
                 return Scale.DAY if column.sql_type == "DATE" else Scale.TIME
             case ColumnType.TEXT:
-                return Scale.TEXT
+                return self._text
         return None
 
     def past(self, name: str, scale: Scale) -> str:
@@ -111,6 +112,8 @@ class Reader:
 
 class SqliteReader(Reader):
     """Reads a SQLite file: any column can have any value, and only a declaration says what is meant."""
+
+    _text = Scale.TEXT
 
     def begin(self, connection: Connection) -> None:
         """Read texts that are not UTF-8 too: the rows that have one are rejected, and the others are read."""
@@ -143,7 +146,7 @@ class SqliteReader(Reader):
         """Numbers are numbers; anything else is compared as the text that it is."""
         if known.type is ColumnType.BOOL:
             return None
-        return Scale.NUMBER if ColumnType.NUMBER in {known.type, column.type} else Scale.TEXT
+        return Scale.NUMBER if ColumnType.NUMBER in {known.type, column.type} else self._text
 
     def past(self, name: str, scale: Scale) -> str:
         """Values of another kind than the watermark have no order with it: such rows are always read."""

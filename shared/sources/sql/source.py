@@ -9,8 +9,8 @@ from shared.definitions.models import Column, SqlConnection, SqlSource, TypedCol
 from shared.errors import UserError
 from shared.sources.context import SourceContext
 from shared.sources.typed import Known, described, found_name
-from shared.sources.watermarks.marks import Mark, Scale, identity_of, start_of, watermark_column
-from shared.sources.watermarks.reached import reached_value
+from shared.sources.watermarks.marks import Mark, Scale, start_of, unusable, watermark_column
+from shared.sources.watermarks.reading import WatermarkReading
 from shared.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ class SqlRows:
         self._source = source
         self._context = context
         self._known: tuple[Column, ...] | None = None
-        self._mark: Mark | None = None
-        self._read: tuple[TypedColumn, Scale] | None = None
-        self.began_anew = False
+        self._watermark = WatermarkReading(source, context)
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -43,9 +41,16 @@ class SqlRows:
 
         Raises:
             UserError: The database cannot be read.
-            DefinitionError: A column is missing or binary.
+            DefinitionError: A column is missing or binary, or cannot be a watermark.
         """
-        self._known = self._in_session(workspace, self._described)[0]
+
+        def checked(session: Session) -> tuple[Column, ...]:
+            columns, read, found = self._described(session)
+            if self._source.watermark:
+                self._marked(session, read, found)
+            return columns
+
+        self._known = self._in_session(workspace, checked)
         return self._known
 
     def load(self, workspace: Workspace) -> None:
@@ -64,19 +69,18 @@ class SqlRows:
 
         self._in_session(workspace, loading)
 
+    @property
+    def began_anew(self) -> bool:
+        """Whether the watermark was left out; see `Watermarked`."""
+        return self._watermark.began_anew
+
     def start_at(self, mark: Mark | None) -> None:
         """Read only what is past a watermark, less the overlap; everything for None."""
-        self._mark = mark
+        self._watermark.start_at(mark)
 
     def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
         """How far the source has been read; see `Watermarked.reached`."""
-        if self._read is None:
-            return None
-        column, scale = self._read
-        value = reached_value(workspace, column, scale, unsettled)
-        if value is None:
-            return None
-        return Mark(value=value, scale=scale, identity=identity_of(self._source, self._context.parameters))
+        return self._watermark.reached(workspace, unsettled)
 
     def _described(
         self, session: Session
@@ -90,20 +94,25 @@ class SqlRows:
 
     def _past(self, session: Session, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]) -> Statements:
         """The statements for what is past the watermark, where there is one."""
-        statements, watermark = self._statements(), self._source.watermark
-        if watermark is None:
+        statements = self._statements()
+        if self._source.watermark is None:
             return statements
+        name, column, scale = self._marked(session, read, found)
+        mark = self._watermark.begin(column, scale)
+        if mark is None:
+            return statements
+        return session.past(statements, name, start_of(mark, scale, self._watermark.overlap), scale)
+
+    def _marked(
+        self, session: Session, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]
+    ) -> tuple[str, TypedColumn, Scale]:
+        """The column of the watermark with its name in the database, and what it holds."""
         name, column = watermark_column(self._source, read)
         known = found[name]
         scale = session.scale(column, known) if isinstance(known, Known) else None
         if scale is None:
-            raise UserError(f"source.watermark.column: {name} is a {column.type}; a number, a date or a text is needed")
-        self._read, mark = (column, scale), self._mark
-        identity = identity_of(self._source, self._context.parameters)
-        if mark is None or mark.identity != identity or mark.scale not in {"", scale}:
-            self.began_anew = mark is not None
-            return statements
-        return session.past(statements, name, start_of(mark, scale, watermark.overlap), scale)
+            raise unusable(f"{name} is a {column.type}; a number, a date or a text is needed")
+        return name, column, scale
 
     def _statements(self) -> Statements:
         from shared.sources.sql.statements import Statements  # noqa: PLC0415 - loads SQLAlchemy

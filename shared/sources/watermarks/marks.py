@@ -9,25 +9,45 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from shared.definitions.loading.parameter_rules import texts_in
-from shared.definitions.models import ParameterValue, TypedColumn, WatermarkedSource
+from shared.definitions.models import Column, ParameterValue, WatermarkedSource
 from shared.definitions.models.base import Language
+from shared.definitions.models.sources.watermark import WATERMARK
 from shared.definitions.parameters import in_text
-from shared.errors import UserError
+from shared.errors import DefinitionError, Problem, UserError
 from shared.sources.typed import found_name
 from shared.workspace import Workspace
 
-__all__ = ["Mark", "Scale", "Watermarked", "identity_of", "later", "start_of", "watermark_column"]
+__all__ = [
+    "Mark",
+    "Scale",
+    "Value",
+    "Watermarked",
+    "identity_of",
+    "later",
+    "parameter_of",
+    "start_of",
+    "unusable",
+    "watermark_column",
+]
 
 Value = Decimal | dt.date | dt.datetime | str
+ColumnT = TypeVar("ColumnT", bound=Column)
 # Keys of a source that do not say what is read.
-_ONLY_READING: Final = ("columns", "null_values", "watermark")
+_ONLY_READING: Final = (
+    *("columns", "null_values", "watermark"),
+    *("pagination", "rate_limit", "retry", "timeout", "auth", "client_id", "client_secret"),
+)
+# Keys whose parameters may have other values in each run.
+_ASKED: Final = ("body", "headers")
 
 
 class Scale(StrEnum):
@@ -39,6 +59,8 @@ class Scale(StrEnum):
     """A moment, with the offset that it is written with, or without one."""
     TEXT = "text"
     """A text, ordered by its characters (Unicode code points)."""
+    COLLATED = "collated"
+    """A text, in an order that only the source knows."""
 
 
 _WANTED: Final = {
@@ -46,6 +68,7 @@ _WANTED: Final = {
     Scale.DAY: "a day such as 2024-01-31",
     Scale.TIME: "a moment such as 2024-01-31T12:00:00",
     Scale.TEXT: "a moment such as 2024-01-31T12:00:00, which an overlap needs",
+    Scale.COLLATED: "a moment such as 2024-01-31T12:00:00, which an overlap needs",
 }
 
 
@@ -99,17 +122,18 @@ class Watermarked(Protocol):
 def identity_of(source: WatermarkedSource, parameters: Mapping[str, ParameterValue]) -> str:
     """Identify what a watermark is of: the source, without what only says how its rows are read, and the column.
 
-    Of parameters, those in the names of places count (which connection, which table), and not those in statements:
-    they may be another in each run.
+    Of parameters, those in the names of places count (which connection, which table, which path), and not those in
+    statements, bodies and the query of an address: they may be another in each run.
     """
     place = source.model_dump(mode="json", exclude={*_ONLY_READING})
-    texts = texts_in(source, without=_ONLY_READING)
-    where = [in_text(text, parameters) for text, language in texts if language is Language.TEXT]
+    texts = texts_in(source, without=(*_ONLY_READING, *_ASKED))
+    values = {WATERMARK: "", **parameters}
+    where = [in_text(text.partition("?")[0], values) for text, language in texts if language is Language.TEXT]
     column = source.watermark.column if source.watermark else ""
     return hashlib.sha256(json.dumps([place, where, column], sort_keys=True).encode()).hexdigest()[:32]
 
 
-def watermark_column(source: WatermarkedSource, columns: Mapping[str, TypedColumn]) -> tuple[str, TypedColumn]:
+def watermark_column(source: WatermarkedSource, columns: Mapping[str, ColumnT]) -> tuple[str, ColumnT]:
     """The column of the watermark, and its name in the source.
 
     Args:
@@ -117,7 +141,7 @@ def watermark_column(source: WatermarkedSource, columns: Mapping[str, TypedColum
         columns: Name in the source -> each column that is read.
 
     Raises:
-        UserError: It is not read.
+        DefinitionError: It is not read.
     """
     name = source.watermark.column if source.watermark else ""
     for own, column in columns.items():
@@ -125,12 +149,17 @@ def watermark_column(source: WatermarkedSource, columns: Mapping[str, TypedColum
             return own, column
     own = found_name(name, columns) or ""
     if not own:
-        raise UserError(f"source.watermark.column: the source has no column {name}; there are: {', '.join(columns)}")
+        raise unusable(f"the source has no column {name}; there are: {', '.join(columns)}")
     return own, columns[own]
 
 
+def unusable(message: str) -> DefinitionError:
+    """The error about a column that cannot be the one of a watermark."""
+    return DefinitionError([Problem(message=message, path="source.watermark.column")])
+
+
 def start_of(mark: Mark, scale: Scale, overlap: float) -> Value:
-    """The value that a read starts at.
+    """The value that a read starts at, for a comparison of values.
 
     Args:
         mark: How far the source has been read.
@@ -143,8 +172,34 @@ def start_of(mark: Mark, scale: Scale, overlap: float) -> Value:
     try:
         return _start(mark.value, scale, overlap)
     except (ValueError, InvalidOperation, OverflowError):
-        pass
-    raise UserError(
+        raise _unfit(mark, scale) from None
+
+
+def parameter_of(mark: Mark, scale: Scale, overlap: float) -> str | int | float:
+    """The value that a read starts at, for a service that compares by itself: in the notation of the value.
+
+    A number is the greatest of its type that is not past the value.
+
+    Args:
+        mark: How far the source has been read.
+        scale: What the column holds.
+        overlap: As in `start_of`.
+
+    Raises:
+        UserError: As `start_of`.
+    """
+    try:
+        if scale is Scale.NUMBER:
+            return _not_past(Decimal(str(_start(mark.value, scale, overlap))))
+        if scale is Scale.TIME or overlap:
+            return _in_its_notation(mark.value, dt.timedelta(seconds=overlap))
+    except (ValueError, InvalidOperation, OverflowError):
+        raise _unfit(mark, scale) from None
+    return mark.value
+
+
+def _unfit(mark: Mark, scale: Scale) -> UserError:
+    return UserError(
         f"the watermark {mark.value} is not {_WANTED[scale]}; give it another value with `dynamics-sync watermark NAME "
         "--set VALUE`, or remove it with --reset"
     )
@@ -163,7 +218,7 @@ def _start(value: str, scale: Scale, overlap: float) -> Value:
             return (moment - before).date()
         case Scale.TIME:
             return dt.datetime.fromisoformat(value) - before
-        case Scale.TEXT:
+        case Scale.TEXT | Scale.COLLATED:
             return _text_before(value, before) if overlap else value
 
 
@@ -172,6 +227,30 @@ def _text_before(value: str, before: dt.timedelta) -> str:
     moment = dt.datetime.fromisoformat(value) - before
     day, length = moment.date().isoformat(), len("2024-01-31")
     return day if len(value) == length else f"{day}{value[length]}{moment:%H:%M:%S}"
+
+
+_MOMENT: Final = re.compile(r"(?P<day>.{10})(?P<between>.)(?P<time>..:..(?::..)?)(?P<fraction>\.[0-9]+)?(?P<zone>.*)")
+
+
+def _in_its_notation(value: str, before: dt.timedelta) -> str:
+    """A moment before another one, with the same separator, as many digits, and the same offset."""
+    moment = dt.datetime.fromisoformat(value) - before
+    if len(value) == len("2024-01-31"):
+        return moment.date().isoformat()
+    parts = _MOMENT.fullmatch(value)
+    if parts is None:
+        raise ValueError(value)
+    time = moment.strftime("%H:%M:%S")[: len(parts["time"])]
+    digits = len(parts["fraction"] or "")
+    fraction = f".{moment:%f}".ljust(digits, "0")[:digits]
+    return f"{moment.date().isoformat()}{parts['between']}{time}{fraction}{parts['zone']}"
+
+
+def _not_past(number: Decimal) -> int | float:
+    if number == number.to_integral_value():
+        return int(number)
+    nearest = float(number)  # its shortest text is what is sent
+    return nearest if Decimal(repr(nearest)) <= number else math.nextafter(nearest, -math.inf)
 
 
 def later(mark: Mark, than: Mark | None) -> bool:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.definitions.models import TypedColumn
+from shared.definitions.models import Column
 from shared.sources.watermarks.marks import Scale
 from shared.workspace import Workspace, quoted
 
-__all__ = ["ordering", "reached_value"]
+__all__ = ["order_of", "ordering", "reached_value"]
 
 _DECIMALS: Final = 18
 
 
-def ordering(column: TypedColumn, scale: Scale) -> str:
+def ordering(column: Column, scale: Scale) -> str:
     """SQL that orders the values of a column in `source_raw`; null for a value that cannot be ordered."""
-    value = quoted(column.name)
+    return order_of(quoted(column.name), scale)
+
+
+def order_of(value: str, scale: Scale) -> str:
+    """SQL that orders a value, which is given as SQL; see `ordering`."""
     match scale:
         case Scale.NUMBER:
             text = f"CAST({value} AS VARCHAR)"
@@ -24,22 +28,37 @@ def ordering(column: TypedColumn, scale: Scale) -> str:
         case Scale.DAY | Scale.TIME:
             moment = f"TRY_CAST({value} AS TIMESTAMPTZ)"
             return f"CASE WHEN isfinite({moment}) THEN {moment} END"
-        case Scale.TEXT:
+        case Scale.TEXT | Scale.COLLATED:
             return f"nullif(CAST({value} AS VARCHAR), '')"
 
 
-def reached_value(workspace: Workspace, column: TypedColumn, scale: Scale, unsettled: str) -> str | None:
+def reached_value(
+    workspace: Workspace, column: Column, scale: Scale, unsettled: str, *, within: str = "true"
+) -> str | None:
     """The value up to which all rows of `source_raw` are settled; None where no value is known to be one.
 
-    The greatest value of all rows; where some are not settled, the least value of theirs: the next read begins with it.
+    The greatest value of the rows; where some are not settled, the least value of theirs, if that is less: the next
+    read begins with it. In an order that only the source knows, there is no least value.
+
+    Args:
+        workspace: Has `source_raw`.
+        column: The column of the watermark.
+        scale: What it holds.
+        unsettled: SQL that gives the `_row` of each row that is not settled.
+        within: SQL condition over `place`, `value` and `_row`: the rows whose value can be reached.
     """
     order, text = ordering(column, scale), f"CAST({quoted(column.name)} AS VARCHAR)"
     rows = f"(SELECT {order} AS place, nullif({text}, '') AS value, _row FROM source_raw)"
-    ((open_rows, without_place, least),) = workspace.query(
-        f"SELECT count(value), count(value) - count(place), arg_min(value, place) FROM {rows} "
-        f"WHERE _row IN ({unsettled})"
+    ((open_rows, without_place),) = workspace.query(
+        f"SELECT count(value), count(value) - count(place) FROM {rows} WHERE _row IN ({unsettled})"
     )
-    if open_rows:
-        return None if without_place else least
-    ((greatest,),) = workspace.query(f"SELECT arg_max(value, place) FROM {rows}")
-    return None if greatest is None else str(greatest)
+    if without_place or (open_rows and scale is Scale.COLLATED):
+        return None
+    candidates = f"SELECT max(place) AS place, arg_max(value, place) AS value FROM {rows} WHERE {within}"
+    ((place, value),) = workspace.query(candidates)
+    if open_rows and place is not None:
+        ((value,),) = workspace.query(
+            f"SELECT arg_min(value, place) FROM (({candidates}) UNION ALL "
+            f"SELECT min(place), arg_min(value, place) FROM {rows} WHERE _row IN ({unsettled}))"
+        )
+    return None if value is None else str(value)

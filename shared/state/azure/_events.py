@@ -16,7 +16,7 @@ from shared.errors import RetryLater
 from shared.odata import odata_text
 from shared.state._bounds import fitting_letter, json_text
 from shared.state._reading import json_object, reading, record
-from shared.state.azure._runs import RunTables
+from shared.state.azure._runs import TURNS, RunTables
 from shared.state.azure._storage import document, groups, key, parts, read_document
 from shared.state.records import DeadLetter, Position
 
@@ -27,7 +27,6 @@ LETTERS, SEEN = "deadletters", "seen"
 ROWS_A_FILTER = 14
 # Positions of one sync spread over this many partitions: few enough to fill transactions, enough to share the load.
 BUCKETS = 4
-TURNS = 10
 # A binary property holds 64 KiB, and a transaction 4 MiB: most events are smaller than this.
 SMALL_BODY = 30_000  # bytes
 SMALL_DOCUMENT = 100_000  # characters
@@ -132,7 +131,8 @@ class EventTables(RunTables):
         return self._remove_letters({_letter_place(one) for one in ids})
 
     def _remove_letters(self, places: Collection[tuple[str, str]]) -> int:
-        keys = [{"PartitionKey": partition, "RowKey": row} for partition, row in places]
+        # In order: then the ranges of rows that the groups are looked up by hold little else.
+        keys = [{"PartitionKey": partition, "RowKey": row} for partition, row in sorted(places)]
         gone = [row for group in self._each(self._remove_group, groups(keys)) for row in group]
         apart = [row["RowKey"] for row in gone if not row.get("whole")]
         self._delete_files(path for row in apart for path in (_body_path(row), _document_path(row)))

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.errors import RetryLater
 from shared.state._bounds import fitting_error, fitting_run
 from shared.state.azure._storage import Storage, document, explained, key, read_record
 from shared.state.records import ErrorRecord, RunRecord
 
 __all__ = ["ERRORS", "EVERY_SYNC", "RUNS", "RUN_PLACES", "RunTables", "folder", "left"]
 
-RUNS, RUN_PLACES, ERRORS = "runs", "runplaces", "errors"
+RUNS, RUN_PLACES, LAST_RUNS, ERRORS = "runs", "runplaces", "lastruns", "errors"
 EVERY_SYNC = "h.all"
 END_OF_TIME = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
+# Triggers of rows that no schedule is decided by; see `StateStore.last_run`.
+APART = frozenset({"events", "definition"})
+# How often a row that another process changes at the same time is tried again.
+TURNS = 10
 # What a person sees of a long message in a table browser; the whole is in the document.
 SHOWN = 500
 
@@ -25,7 +30,8 @@ class RunTables(Storage):
     """The part of the state store that a run writes its log to.
 
     Tables sort by partition and row key alone, so a run is stored twice in `runs`, newest first: among all and among
-    those of its sync. `runplaces` finds it by its id.
+    those of its sync. `runplaces` finds it by its id. `lastruns` has the last run of each sync, of those that decide a
+    schedule, in one partition: one query reads them all.
     """
 
     def begin_run(self, run: RunRecord) -> None:
@@ -48,6 +54,19 @@ class RunTables(Storage):
         entity = {"RowKey": _newest_first(run), **shown, **document(asdict(run))}
         for partition in (key(run.sync), EVERY_SYNC):
             self._put(RUNS, {"PartitionKey": partition, **entity})
+        if run.trigger not in APART:
+            self._keep_last(run)
+
+    def _keep_last(self, run: RunRecord) -> None:
+        """Make a run the last one of its sync, unless one that started later is there."""
+        entity = _last_entity(run.sync, run)
+        for _ in range(TURNS):
+            there = self._get(LAST_RUNS, EVERY_SYNC, entity["RowKey"])
+            if there and there["run"] and there["run"] < entity["run"]:
+                return
+            if self._put_after(LAST_RUNS, entity, there):
+                return
+        raise RetryLater(f"The last run of {run.sync!r} is being written by other processes", retry_after=1)
 
     def run(self, run_id: str) -> RunRecord | None:
         """See `StateStore.run`."""
@@ -66,6 +85,35 @@ class RunTables(Storage):
         if until is not None:
             condition += f" and RowKey ge '{left(until):020}'"
         return next(map(_run, self._query(RUNS, condition, limit=1)), None)
+
+    def last_runs(self, syncs: Collection[str], *, until: datetime | None = None) -> Mapping[str, RunRecord]:
+        """See `StateStore.last_runs`."""
+        rows = {row["sync"]: row for row in self._query(LAST_RUNS, f"PartitionKey eq '{EVERY_SYNC}'")}
+        wanted = [*dict.fromkeys(syncs)]
+        found = [read_record(RunRecord, LAST_RUNS, row) for sync in wanted if (row := rows.get(sync)) and row["run"]]
+        found += filter(None, self._each(self._moved, (sync for sync in wanted if sync not in rows)))
+        later = [run.sync for run in found if until is not None and run.started > until]
+        earlier = self._each(lambda sync: self.last_run(sync, until=until), later)
+        return {run.sync: run for run in [*(run for run in found if run.sync not in later), *filter(None, earlier)]}
+
+    def _moved(self, sync: str) -> RunRecord | None:
+        """The last run of a sync that has no row in `lastruns`: it never ran, or an older version wrote its runs.
+
+        It gets a row, without a run where there is none, so that this is asked once.
+        """
+        run = self.last_run(sync)
+        self._put_after(LAST_RUNS, _last_entity(sync, run), None)
+        return run
+
+    def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
+        """See `StateStore.runs_starting`."""
+        if key(text) != text:  # ids with other characters are kept as digests, which begin otherwise
+            return ()
+        # A range of partitions; no character of an id sorts after it.
+        condition = f"PartitionKey ge '{text}' and PartitionKey lt '{text}~'"
+        places = self._query(RUN_PLACES, condition, limit=limit)
+        found = self._each(lambda place: self._get(RUNS, key(place["sync"]), place["row"]), places)
+        return tuple(_run(row) for row in found if row)
 
     def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
         """See `StateStore.add_errors`."""
@@ -101,6 +149,11 @@ class RunTables(Storage):
 def _newest_first(run: RunRecord) -> str:
     """A row key that sorts the latest start first."""
     return f"{left(run.started):020}-{key(run.run_id)}"
+
+
+def _last_entity(sync: str, run: RunRecord | None) -> dict[str, Any]:
+    kept = {"run": _newest_first(run), **document(asdict(run))} if run else {"run": ""}
+    return {"PartitionKey": EVERY_SYNC, "RowKey": key(sync), "sync": sync, **kept}
 
 
 def folder(run_id: str) -> str:

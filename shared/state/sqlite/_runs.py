@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.state._bounds import fitting_error, fitting_run
@@ -46,6 +46,17 @@ class RunRows(Database):
         order = "ORDER BY started DESC LIMIT 1"
         found = self._one(f"{tables.select('runs', tables.RUN_FIELDS)} {where} {order}", values)
         return tables.run(found) if found else None
+
+    def last_runs(self, syncs: Collection[str], *, until: datetime | None = None) -> Mapping[str, RunRecord]:
+        """See `StateStore.last_runs`."""
+        found = ((sync, self.last_run(sync, until=until)) for sync in syncs)
+        return {sync: run for sync, run in found if run}
+
+    def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
+        """See `StateStore.runs_starting`."""
+        # A range of the primary key; nothing sorts after the last character of Unicode.
+        sql = f"{tables.select('runs', tables.RUN_FIELDS)} WHERE run_id >= ? AND run_id < ? LIMIT ?"
+        return tuple(map(tables.run, self._all(sql, (text, f"{text}\U0010ffff", min(limit, MOST_ROWS)))))
 
     def add_errors(self, errors: Sequence[ErrorRecord]) -> None:
         """See `StateStore.add_errors`."""

@@ -40,12 +40,19 @@ def unknown_text(text: str) -> str:
     return f"'''' || left({text}, {_MOST_SHOWN}) || ''' is '"
 
 
-def unknown_choice(attribute: AttributeMetadata, text: str) -> str:
-    """The message about a constant that names no option of a column: the most similar one, and all of them."""
+def unknown_choice(attribute: AttributeMetadata, text: str, *, listed: bool = True) -> str:
+    """The message about a constant that names no option of a column.
+
+    Args:
+        attribute: The column.
+        text: The constant.
+        listed: Tell all options; else only the most similar one, because another message has told them.
+    """
     said = f"'{text[:_MOST_SHOWN]}' is {no_option(attribute)}"
     by_label = {label: choice for choice in attribute.choices for label in choice.labels}
-    similar = [f": did you mean {by_label[label]}?" for label in closest(text, by_label)]
-    return "".join([said, *similar, *([f" {all_options(attribute)}"] if attribute.choices else [])])
+    similar = "".join(f": did you mean {by_label[label]}?" for label in closest(text, by_label))
+    more = f"{'' if similar else '.'} {all_options(attribute)}" if listed and attribute.choices else ""
+    return f"{said}{similar}{more}"
 
 
 def all_options(attribute: AttributeMetadata, *, most: int = _MOST_LISTED) -> str:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from emulator.testing import RunningEmulator, running
-from shared.dataverse import ClientCredentials, Connection, Dataverse, HttpTransport, MetadataCache
+from shared.dataverse import ClientCredentials, ClientSecret, Connection, Dataverse, HttpTransport, MetadataCache
 
 Connect = Callable[..., Dataverse]
 CACHE = MetadataCache()
@@ -34,7 +34,7 @@ def connect() -> Iterator[Callable[..., Dataverse]]:
         def make(to: RunningEmulator, *, users: int = 1, secret: str | None = None, **options: object) -> Dataverse:
             transport = HttpTransport()
             tokens = [
-                ClientCredentials(to.client_id, lambda: secret or to.client_secret, transport=transport)
+                ClientCredentials(to.client_id, ClientSecret(lambda: secret or to.client_secret), transport=transport)
                 for _ in range(users)
             ]
             connection = Connection(service_url=to.service_url, **options)  # type: ignore[arg-type]  # a test's choice

@@ -8,7 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from emulator.testing import RunningEmulator, running
-from shared.dataverse import Applied, Change, ChangeAction, ClientCredentials, Connection, Dataverse, HttpTransport
+from shared.dataverse import (
+    Applied,
+    Change,
+    ChangeAction,
+    ClientCredentials,
+    ClientSecret,
+    Connection,
+    Dataverse,
+    HttpTransport,
+)
 from shared.errors import AbortRun
 from tests.integration.dataverse.conftest import Connect
 from tests.integration.dataverse.tables import read_accounts
@@ -55,7 +64,7 @@ def test_a_wrong_secret_ends_the_run(emulator: RunningEmulator, connect: Connect
 def test_a_wrong_service_url_is_an_error(emulator: RunningEmulator) -> None:
     """A path that is no Web API, and a host that is not allowed."""
     transport = HttpTransport()
-    tokens = ClientCredentials(emulator.client_id, lambda: emulator.client_secret, transport=transport)
+    tokens = ClientCredentials(emulator.client_id, ClientSecret(lambda: emulator.client_secret), transport=transport)
     for url in (emulator.base_url + "/api/data/v9.2/nonsense/", "https://dataverse.example.org/api/data/v9.2/"):
         client = Dataverse(Connection(service_url=url), tokens=[tokens], transport=transport)
         with pytest.raises(AbortRun):

@@ -59,6 +59,19 @@ def test_a_request_never_waits_longer_than_the_run_has_patience() -> None:
     client.close()
 
 
+@pytest.mark.parametrize(
+    ("values", "endpoint", "said"),
+    [
+        ({}, "", "no storage account is set: set AzureWebJobsStorage__accountName"),
+        ({"AzureWebJobsStorage": "AccountName"}, "", "not a connection string"),
+    ],
+)
+def test_a_storage_account_that_is_not_set_is_an_error(values: dict[str, str], endpoint: str, said: str) -> None:
+    """The message names the setting."""
+    with pytest.raises(UserError, match=said):
+        Wiring(Settings.load(values), dict).open_blobs(endpoint)
+
+
 @pytest.mark.parametrize(("named", "asked"), [(None, "the-app"), ("another", "another")])
 def test_a_managed_identity_without_a_name_is_that_of_the_app(
     monkeypatch: pytest.MonkeyPatch, named: str | None, asked: str

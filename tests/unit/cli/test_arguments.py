@@ -154,14 +154,22 @@ COMMANDS: dict[str, tuple[tuple[st.SearchStrategy[str], ...], st.SearchStrategy[
         | JSON
         | option("--out", FILE)
         | option("--html", FILE)
+        | option("--markdown", FILE)
         | option("--keep-workspace", FILE)
         | option("--csv", FILE)
         | flag("--values")
-        | flag("--detailed-exit-code"),
+        | flag("--detailed-exit-code")
+        | flag("--all"),
     ),
     "run": (
         (NAME,),
-        GIVEN | JSON | flag("--force") | flag("--values") | option("--plan", FILE) | option("--keep-workspace", FILE),
+        GIVEN
+        | JSON
+        | flag("--force")
+        | flag("--values")
+        | flag("--all")
+        | option("--plan", FILE)
+        | option("--keep-workspace", FILE),
     ),
     "explain": ((NAME,), GIVEN | JSON),
     "status": ((), JSON),

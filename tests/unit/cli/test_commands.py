@@ -119,6 +119,9 @@ class FakeState:
     def runs(self, sync: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
         return tuple(run for run in self.records if sync in (None, run.sync))[:limit]
 
+    def runs_starting(self, text: str, limit: int = 50) -> tuple[RunRecord, ...]:
+        return tuple(run for run in self.records if run.run_id.startswith(text))[:limit]
+
     def run(self, run_id: str) -> RunRecord | None:
         return next((run for run in self.records if run.run_id == run_id), None)
 
@@ -165,8 +168,8 @@ class FakeApp:
         self._asked(names=tuple(names), offline=offline)
         return self.problems
 
-    def schema_warnings(self, names: Sequence[str] = ()) -> list[Problem]:
-        return []
+    def warnings(self, names: Sequence[str] = (), *, offline: bool = False) -> tuple[str, ...]:
+        return tuple(f"{name}: no record has the field nmae" for name in names)
 
     def plan(
         self, name: str, parameters: Mapping[str, str], options: PlanOptions, *, keep: Path | None, progress: Progress
@@ -291,14 +294,11 @@ def test_an_unsafe_plan_names_the_limit_and_where_it_is_set(typed: Type, fake: F
 
 def test_a_plan_whose_rows_were_rejected_tells_the_cause_and_suggests_no_run(typed: Type, fake: FakeApp) -> None:
     """One wrong date format is behind it, and neither a run nor a flag would help."""
-    wrong = replace(REJECTED, column="since", message="not a date in the format dd-MM-yy", count=85)
+    wrong = replace(REJECTED, column="since", message="not a date in dd-MM-yy", count=85)
     report = replace(planned(unsafe=True), source=RowCounts(processed=85, rejected=85), errors=(wrong,))
     fake.report = report
     done = typed("plan", "customers")
-    assert (
-        "All 85 rows were rejected; most often since is not a date in the format dd-MM-yy. Mend these first."
-        in done.out
-    )
+    assert "All 85 rows were rejected; most often since is not a date in dd-MM-yy. Mend these first." in done.out
     assert "dynamics-sync run" not in done.out
     assert typed("plan", "customers", "--json").json["cause"].startswith("All 85 rows were rejected")
 
@@ -324,9 +324,12 @@ def test_an_error_that_ended_a_run_is_followed_by_the_next_step(typed: Type, fak
 
 
 def test_a_plan_without_changes_is_one_sentence(typed: Type, fake: FakeApp) -> None:
-    """Zeros are not the answer."""
+    """Zeros are not the answer; with rows in error it is not said that both sides are equal."""
     fake.report = planned(changes=False)
     assert "No changes: the target equals the source" in typed("plan", "customers").out
+    fake.report = replace(fake.report, errors=(REJECTED,))
+    said = typed("plan", "customers").out
+    assert ("No changes to write." in said, "equals" in said) == (True, False)
 
 
 def test_a_saved_plan_is_applied_with_the_values_it_was_made_with_and_its_checksum(
@@ -484,7 +487,7 @@ def test_an_unexpected_error_is_one_message_and_a_file(typed: Type, fake: FakeAp
     ("arguments", "said"),
     [
         (("plam", "customers"), "plam"),
-        (("plan",), "NAME"),
+        (("plan",), "write the name of a sync, or --all"),
         (("plan", "customers", "--nope"), "--nope"),
         (("plan", "customers", "-p", "region"), "write -p NAME=VALUE"),
         (("plan", "customers", "--limit", "many"), "--limit"),
@@ -522,7 +525,8 @@ def test_a_flag_takes_no_value_in_the_help(typed: Type, monkeypatch: pytest.Monk
 
 def test_validate_lists_every_problem_and_fails(typed: Type, fake: FakeApp) -> None:
     """Exit code 1 with problems, 0 without; `--offline` reaches the app."""
-    assert typed("validate", "customers", "--offline").code == 0
+    done = typed("validate", "customers", "--offline")
+    assert (done.code, "Warning: customers: no record has the field nmae" in done.out) == (0, True)
     assert fake.asked == {"names": ("customers",), "offline": True}
     fake.problems = [Problem(message="one", file="a.yaml", line=1, column=2), Problem(message="two")]
     done = typed("validate", "--json")

@@ -48,6 +48,26 @@ def test_the_exit_code_tells_monitors_whether_a_person_is_needed(
     app.state.close()
 
 
+@pytest.mark.parametrize(("args", "said"), [(["status"], "-06-01 CEST"), (["runs", "accounts"], "-06-01 06:00 CEST")])
+def test_the_next_run_is_shown_in_the_time_zone_of_its_schedule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], args: list[str], said: str
+) -> None:
+    """People in Berlin read their own time."""
+    (tmp_path / "syncs").mkdir()
+    scheduled = DEFINITION | {"schedule": "0 6 1 6 *", "time_zone": "Europe/Berlin"}
+    (tmp_path / "syncs" / "accounts.yaml").write_text(yaml.safe_dump(scheduled), "utf-8")
+    values = {"SYNC_DEFINITIONS": str(tmp_path / "syncs"), "STATE_STORE": f"sqlite:///{tmp_path / 'state.db'}"}
+    app = App(Settings.load(values), read_environment=dict)
+    now = datetime.now(UTC)
+    app.state.begin_run(
+        RunRecord(run_id="r1", sync="accounts", version="1", trigger="timer", state="Succeeded", started=now, ended=now)
+    )
+    monkeypatch.setattr(frame, "opened", lambda: app)
+    run(args)
+    assert said in capsys.readouterr().out
+    app.state.close()
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0, "0 s ago"), (59, "59 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (200_000, "2 d ago")]
 )

@@ -22,7 +22,7 @@ def error(count: int, message: str, *, column: str = "year_established", kind: s
     )
 
 
-DATE = error(85, "not a date in the format dd-MM-yy")
+DATE = error(85, "not a date in dd-MM-yy")
 
 
 def rows(processed: int, rejected: int) -> RowCounts:
@@ -35,7 +35,7 @@ def rows(processed: int, rejected: int) -> RowCounts:
         (
             rows(85, 85),
             [error(3, "not a number", column="n"), DATE],
-            "All 85 rows were rejected; most often year_established is not a date in the format dd-MM-yy.",
+            "All 85 rows were rejected; most often year_established is not a date in dd-MM-yy.",
         ),
         (
             rows(1000, 900),

@@ -59,7 +59,7 @@ def test_the_file_has_line_and_value_where_they_are_known(loaded: Workspace) -> 
     details = RowDetails(key=known.key, values=known.values, lines=True)
     header, query = details.file()
     assert header == ("Row", "Rejected", "Errors", "Key", "Line", "Columns", "Values")
-    message = "size: Invalid Format Exception: not a number"
+    message = "size: Invalid Format Exception: 'big' is not a number"
     assert loaded.query(query) == [(2, "Yes", message, "B", "3", "size", "size: big")]
     plain_header, plain_query = PLAIN.file()
     assert len(plain_header) == len(loaded.query(plain_query)[0]) == 5

@@ -12,7 +12,7 @@ import pytest
 from azure.core.credentials import TokenCredential
 from azure.identity import ClientSecretCredential, DefaultAzureCredential, ManagedIdentityCredential
 
-from shared.dataverse import ClientCredentials
+from shared.dataverse import ClientCredentials, ClientSecret
 from shared.errors import AbortRun, RetryLater, SyncError, UserError
 from shared.http.transport import HttpTransport
 from shared.secrets.key_vault import CACHE_SECONDS, KeyVaultSecrets
@@ -160,10 +160,9 @@ class TestKeeping:
         authority = f"{cloud.url}/{TENANT}"
         tokens = ClientCredentials(
             "client",
-            lambda: store.get("client-secret"),
+            ClientSecret(lambda: store.get("client-secret"), lambda: void(store.get("client-secret", fresh=True))),
             transport=HttpTransport(),
             authority=authority,
-            forget_secret=lambda: void(store.get("client-secret", fresh=True)),
         )
         first = tokens.token("https://localhost")
         cloud.client_secret = cloud.vault["client-secret"] = "new"

@@ -120,7 +120,7 @@ def test_samples_of_every_kind_are_shown_and_deletes_come_first() -> None:
     text = read(plan_page(shown)).replace("\n", " ")
     places = [
         text.index(words)
-        for words in ("To delete  1 of 60", "To deactivate  all 1", "To update  all 1", "To create  1 of 8,800")
+        for words in ("To delete  1 of 60", "To deactivate  all shown", "To update  all shown", "To create  1 of 8,800")
     ]
     assert places == sorted(places)
 

@@ -109,6 +109,25 @@ def test_a_sync_that_never_ran_is_due_and_one_without_a_schedule_is_not(state: S
     assert only(state).needs == ()
 
 
+def in_berlin(schedule: str) -> Loaded:
+    definition = DEFINITION.model_copy(
+        update={"schedule": schedule, "time_zone": "Europe/Berlin", "quiet": "12:00-14:00"}
+    )
+    return Loaded(name=NAME, file="a.yaml", definition=definition)
+
+
+def test_the_next_run_is_told_in_the_time_zone_of_the_schedule(state: StateStore) -> None:
+    """NOW is 13:00 in Berlin, in the quiet hours: what is due starts at their end, and is not late."""
+    assert only(state, in_berlin("0 3 * * *")).to_json()["next_run"] == "2026-03-01T14:00:00+01:00"  # it never ran
+    state.begin_run(run("r", "Succeeded", hours=5))
+    assert only(state, in_berlin("0 3 * * *")).to_json()["next_run"] == "2026-03-02T03:00:00+01:00"
+    late = only(state, in_berlin("0 10 * * *"))
+    assert late.to_json()["next_run"] == "2026-03-01T14:00:00+01:00"
+    assert late.needs == ()
+    (sync,) = status_of([in_berlin("0 10 * * *")], state, NOW + timedelta(hours=3)).syncs
+    assert sync.needs == ("it has been due since 2026-03-01 10:00 CET: does the app run?",)
+
+
 def test_a_definition_with_mistakes_needs_a_person(state: StateStore) -> None:
     """Its sync does not run."""
     wrong = Loaded(name="odd", file="odd.yaml", definition=None, problems=(Problem(message="no key"),))

@@ -243,6 +243,12 @@ def _real_time(document: _Raw) -> Iterator[PathProblem]:
         yield PathProblem(path=("schedule",), message="a sync with a source of events cannot have a schedule")
 
 
+def _schedule(document: _Raw) -> Iterator[PathProblem]:
+    for key in ("time_zone", "quiet"):
+        if document.get(key) is not None and document.get("schedule") is None:
+            yield PathProblem(path=(key,), message=f"{key} needs a schedule: set one, or remove {key}")
+
+
 def _topic(document: _Raw) -> Iterator[PathProblem]:
     topic = _mapping(_mapping(document, "listener"), "topic")
     place, format_ = ("listener", "topic"), topic.get("format", "json")
@@ -278,6 +284,7 @@ _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     _behaviour,
     _strategy,
     _real_time,
+    _schedule,
     _topic,
     written,
     scopes,

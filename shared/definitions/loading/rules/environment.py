@@ -13,6 +13,23 @@ __all__ = ["NO_ENVIRONMENT", "connection_problems", "environment_problems"]
 _MISSING: Final = "this key is missing"
 NO_ENVIRONMENT: Final = f"{_MISSING}: write service_url, or connection with the name of a connection that has it"
 
+# How the app signs in -> the key that it needs next to client_id, if any.
+_NEEDED: Final[Mapping[str, str | None]] = {
+    "client_secret": "client_secret",
+    "client_certificate": "client_certificate",
+    "managed_identity": None,
+    "federated": None,
+}
+_BELONGS: Final = {
+    "client_secret": "client_secret",
+    "client_certificate": "client_certificate",
+    "certificate_password": "client_certificate",
+}
+_WITHOUT: Final = {
+    "managed_identity": "a managed identity does not have a secret",
+    "federated": "a federated credential needs no secret",
+}
+
 
 def connection_problems(connection: Mapping[str, Any]) -> Iterator[PathProblem]:
     """Every problem between the keys of a raw connection."""
@@ -33,23 +50,38 @@ def environment_problems(keys: Mapping[str, Any], *, without: str = _MISSING) ->
     """
     if keys.get("service_url") is None:
         yield "service_url", without
-    yield from _managed_identity(keys) if keys.get("auth") == "managed_identity" else _secrets(keys)
+    auth = keys.get("auth") or "client_secret"
+    if isinstance(auth, str) and auth in _NEEDED:
+        yield from _foreign(keys, auth)
+        yield from _ids(keys, auth)
 
 
-def _managed_identity(keys: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if keys.get("client_secret") is not None:
-        yield "client_secret", "a managed identity does not have a secret"
-    if isinstance(keys.get("client_id"), list | tuple):
-        yield "client_id", "an app has one managed identity, so a list is not allowed"
+def _foreign(keys: Mapping[str, Any], auth: str) -> Iterator[tuple[str, str]]:
+    """Keys that belong to another way to sign in."""
+    for key, owner in _BELONGS.items():
+        if owner != auth and keys.get(key) is not None:
+            reason = _WITHOUT.get(auth, f"this key belongs to auth: {owner}, and auth is {auth}")
+            yield key, f"{reason}: remove this key, or write auth: {owner}"
 
 
-def _secrets(keys: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    values = {key: keys.get(key) for key in ("client_id", "client_secret")}
-    for key, value in values.items():
-        if value is None:
-            yield key, f"{_MISSING}; it can be left out only with auth: managed_identity"
-    lengths = [len(value) if isinstance(value, list | tuple) else None for value in values.values()]
-    if None not in values.values() and lengths[0] != lengths[1]:
-        yield "client_secret", "give as many secrets as ids, in the same order"
-    elif lengths[0] == 0:
+def _ids(keys: Mapping[str, Any], auth: str) -> Iterator[tuple[str, str]]:
+    """The application's id, and what is needed next to it."""
+    needed = _NEEDED[auth]
+    client = keys.get("client_id")
+    if auth == "managed_identity":
+        if isinstance(client, list | tuple):
+            yield "client_id", "an app has one managed identity, so a list is not allowed"
+        return
+    if client is None:
+        yield "client_id", f"{_MISSING}; it can be left out only with auth: managed_identity"
+    if needed and keys.get(needed) is None:
+        yield needed, f"{_MISSING}; it belongs to auth: {auth}, and other ways to sign in do without it"
+    if _length(client) == 0:
         yield "client_id", "this is empty"
+    elif needed and None not in (client, keys.get(needed)) and _length(client) != _length(keys[needed]):
+        what = "secrets" if needed == "client_secret" else "certificates"
+        yield needed, f"give as many {what} as ids, in the same order"
+
+
+def _length(value: object) -> int | None:
+    return len(value) if isinstance(value, list | tuple) else None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.rules.calculated import is_calculated
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.notation import DECIMAL_SEPARATOR, FALSE_WORDS, TRUE_WORDS
 
@@ -40,7 +41,7 @@ def notation_problems(path: Path, column: _Raw, *, any_type: bool = False) -> It
     for key, kind in TYPE_OF_KEY.items():
         if column.get(key) is not None and not any_type and column.get("type", "text") != kind:
             yield PathProblem(path=(*path, key), message=f"{_named(key)} is allowed only for a column of type {kind}")
-    if column.get("formula") is not None or column.get("cases"):
+    if is_calculated(column):
         for key in sorted(key for key in _OF_TEXT if column.get(key) is not None):
             yield PathProblem(
                 path=(*path, key),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.rules.calculated import is_calculated
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.connections.api import checked_api_url
 from shared.definitions.models.names import names_in
@@ -155,7 +156,7 @@ def _columns(source: _Raw) -> Iterator[PathProblem]:
         if not isinstance(column, dict) or column.get("header") is None:
             continue
         path: Path = ("source", "columns", index, "header")
-        if column.get("formula") is not None or column.get("cases"):
+        if is_calculated(column):
             yield PathProblem(path=path, message="a calculated column is not read from a header")
         if str(column.get("name", "")).startswith("$"):
             yield PathProblem(path=path, message="a column has a JSONPath or a header, not both")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.rules.calculated import CALCULATING, calculation_problems, is_calculated
 from shared.definitions.loading.rules.environment import NO_ENVIRONMENT, environment_problems
 from shared.definitions.loading.rules.notation import notation_problems
 from shared.definitions.loading.rules.rest import rest_problems
@@ -51,7 +52,7 @@ def own_types(source: _Raw) -> bool:
 
 def _is_stored(column: _Raw) -> bool:
     """Whether a column is in the records of the source."""
-    return column.get("formula") is None and not any(column.get(key) for key in ("cases", *_OF_FILES))
+    return not is_calculated(column) and not any(column.get(key) for key in _OF_FILES)
 
 
 def _is_self_describing(source: _Raw) -> bool:
@@ -66,10 +67,7 @@ def _columns(source: _Raw) -> Iterator[tuple[Path, _Raw]]:
 
 
 def _column(path: Path, column: _Raw) -> Iterator[PathProblem]:
-    if column.get("formula") is not None and column.get("cases"):
-        yield PathProblem(path=(*path, "cases"), message="a column can have a formula or cases, not both")
-    if column.get("default") is not None and not column.get("cases"):
-        yield PathProblem(path=(*path, "default"), message="a default is allowed only for a column with cases")
+    yield from calculation_problems(path, column)
     reserved = [key for key in ("alias", "name") if _is_row_number(column.get(key))]
     if reserved:
         yield PathProblem(
@@ -84,7 +82,7 @@ def _file_column(path: Path, column: _Raw, kind: str) -> Iterator[PathProblem]:
         return
     if "path" not in KINDS.get(kind, SourceModel).model_fields:
         yield PathProblem(path=(*path, keys[0]), message=f"a source of type {kind} has no files; remove this key")
-    for key in ("formula", "cases", *_OF_FILES[1:]):
+    for key in (*CALCULATING, *_OF_FILES[1:]):
         if column.get(key) and key != keys[0]:
             message = f"{keys[0]} gives the value of the column already; remove this key, or make another column"
             yield PathProblem(path=(*path, key), message=message)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from shared.definitions.loading.located import PathProblem
+from shared.definitions.loading.rules.calculated import is_calculated
 from shared.definitions.loading.wording import close_to
+from shared.definitions.models.names import names_in
 from shared.definitions.models.sources import KINDS, SourceModel, WatermarkedSource
+from shared.definitions.models.sources.watermark import WATERMARK
 
 __all__ = ["watermarks"]
 
 _Raw = Mapping[str, Any]
+# Keys about values in another notation than the one that is sent to the service again.
+_NOTATION: Final = ("input_format", "decimal_separator", "thousands_separator", "strip")
 
 
 def watermarks(document: _Raw) -> Iterator[PathProblem]:
@@ -23,6 +28,9 @@ def watermarks(document: _Raw) -> Iterator[PathProblem]:
         return  # the key is unknown there, which is told already
     yield from _strategy(behaviour if isinstance(behaviour, dict) else {})
     yield from _column(source, source["watermark"].get("column"))
+    if source.get("type") == "rest":
+        yield from _sent(source)
+        yield from _notation(source, source["watermark"].get("column"))
 
 
 def _strategy(behaviour: _Raw) -> Iterator[PathProblem]:
@@ -39,8 +47,32 @@ def _column(source: _Raw, name: object) -> Iterator[PathProblem]:
     """The column is one that is read; without columns, only the source knows."""
     columns = source.get("columns")
     named = [each for each in columns if isinstance(each, dict)] if isinstance(columns, list) else []
-    read = [each for each in named if each.get("formula") is None and not each.get("cases")]
+    read = [each for each in named if not is_calculated(each)]
     names = [str(each[key]) for each in read for key in ("name", "alias") if each.get(key) is not None]
     if isinstance(name, str) and names and name not in names:
         message = f"no column that is read has this name; {close_to(name, names)}"
         yield PathProblem(path=("source", "watermark", "column"), message=message, at_value=True)
+
+
+def _sent(source: _Raw) -> Iterator[PathProblem]:
+    """A service that is not asked for what is past the watermark gives all records in each run."""
+    headers = source.get("headers")
+    texts = [source.get("url"), source.get("body"), *(headers.values() if isinstance(headers, dict) else ())]
+    if not any(WATERMARK in names_in(text) for text in texts if isinstance(text, str)):
+        message = (
+            f"@{WATERMARK} is not in url, headers or body: the service must be asked for the records that are past "
+            f"it, such as with url: …?changed_since=@{WATERMARK}"
+        )
+        yield PathProblem(path=("source", "watermark"), message=message)
+
+
+def _notation(source: _Raw, name: object) -> Iterator[PathProblem]:
+    """Values in a notation of their own have no order as they are sent."""
+    columns = source.get("columns")
+    for index, column in enumerate(columns if isinstance(columns, list) else ()):
+        if not isinstance(column, dict) or name not in (column.get("name"), column.get("alias")):
+            continue
+        for key in _NOTATION:
+            if column.get(key) is not None:
+                message = "the watermark needs values such as 2024-01-31T12:00:00Z or 12.5: remove this key"
+                yield PathProblem(path=("source", "columns", index, key), message=message)

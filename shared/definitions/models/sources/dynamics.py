@@ -7,11 +7,12 @@ from pydantic import Field
 from shared.definitions.models.base import FetchXml, ODataFilter, Text
 from shared.definitions.models.dynamics_environment import CONNECTION, ConnectionName, DynamicsEnvironment
 from shared.definitions.models.sources.base import SelfDescribing
+from shared.definitions.models.sources.watermark import WatermarkedSource
 
 __all__ = ["DynamicsSource"]
 
 
-class DynamicsSource(DynamicsEnvironment, SelfDescribing):
+class DynamicsSource(DynamicsEnvironment, SelfDescribing, WatermarkedSource):
     """A Dataverse table, a saved view of it, or a query in FetchXML."""
 
     connection: ConnectionName | None = Field(default=None, description=CONNECTION)

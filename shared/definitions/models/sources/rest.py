@@ -10,8 +10,8 @@ from pydantic import Field
 from shared.definitions.models.base import Json, Model, Seconds, Text
 from shared.definitions.models.columns import Column
 from shared.definitions.models.connections.api import ApiAuth, Headers, RateLimit
-from shared.definitions.models.sources.base import SourceModel
 from shared.definitions.models.sources.paging import Pagination
+from shared.definitions.models.sources.watermark import SentWatermark, WatermarkedSource
 
 __all__ = ["Method", "RestColumn", "RestSource", "Retry"]
 
@@ -43,7 +43,7 @@ class RestColumn(Column):
     )
 
 
-class RestSource(SourceModel):
+class RestSource(WatermarkedSource):
     """JSON over HTTP: a list of objects, an object on each line (NDJSON), or a document that holds them; in pages."""
 
     type: Literal["rest"] = Field(description="JSON over HTTP.")
@@ -63,6 +63,11 @@ class RestSource(SourceModel):
         default=None,
         description="JSON text that is sent with `POST`. Inside quotes, `@name` becomes escaped text, elsewhere a "
         "JSON value.",
+    )
+    watermark: SentWatermark | None = Field(
+        default=None,
+        description="Read only what changed since the last run: `@watermark` in `url`, `headers` or `body` asks the "
+        "service for it. Needs strategy `upsert`, or `full` with `dropped: ignore`.",
     )
     columns: tuple[RestColumn, ...] = Field(min_length=1, description="The columns to read and to calculate.")
     records: Json | None = Field(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import datetime as dt
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
 from shared.definitions.models.base import Model, WithUnit, seconds
 from shared.definitions.models.sources.base import SourceModel
 
-__all__ = ["Watermark", "WatermarkedSource"]
+__all__ = ["WATERMARK", "SentWatermark", "Watermark", "WatermarkedSource"]
+
+WATERMARK: Final = "watermark"
+"""The parameter that is the watermark in the requests of a source."""
 
 _Overlap = Annotated[
     float,
@@ -30,6 +34,15 @@ class Watermark(Model):
         default=0,
         description="How far before the last value a run reads again, for rows that become visible late: `5m`, `90s`, "
         "`1h`; for a column of numbers a number.",
+    )
+
+
+class SentWatermark(Watermark):
+    """The column that says how far the source has been read; requests send its value as the parameter `@watermark`."""
+
+    first: str | int | float | dt.datetime | dt.date = Field(
+        description="The value of `@watermark` as long as there is no watermark: in the first run, and after a reset. "
+        'It must let the service give all records, such as `"1970-01-01T00:00:00Z"` or `0`.',
     )
 
 

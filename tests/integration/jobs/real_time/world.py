@@ -14,7 +14,16 @@ from typing import Any
 import requests
 
 from emulator.testing import RunningEmulator
-from shared.dataverse import ClientCredentials, Clock, Connection, Dataverse, HttpTransport, RetryPolicy, SystemClock
+from shared.dataverse import (
+    ClientCredentials,
+    ClientSecret,
+    Clock,
+    Connection,
+    Dataverse,
+    HttpTransport,
+    RetryPolicy,
+    SystemClock,
+)
 from shared.definitions import SyncDefinition
 from shared.events import Message
 from shared.jobs.real_time.events import EventsSummary, EventSync, EventTools, Listeners, WarmWorkspace, run_events
@@ -91,7 +100,10 @@ class World:
             retry_policy=self.retry_policy,
         )
         tokens = ClientCredentials(
-            self.emulator.client_id, lambda: self.emulator.client_secret, transport=transport, clock=self.clock
+            self.emulator.client_id,
+            ClientSecret(lambda: self.emulator.client_secret),
+            transport=transport,
+            clock=self.clock,
         )
         return Dataverse(connection, tokens=[tokens], clock=self.clock, transport=transport)
 

@@ -56,7 +56,7 @@ def test_errors_fit_into_80_columns() -> None:
         column="year_established_in_register",
         rows=(1, 2),
         count=2,
-        message="not a date in the format dd-MM-yy",
+        message="not a date in dd-MM-yy",
         examples=({"row": 1, "key": "K-1"},),
     )
     out = printed(error_table([error]))

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from shared.dataverse.http.proofs import ClientSecret
 from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, resource_of
 from shared.errors import AbortRun, RetryLater
 from shared.http.transport import Request, Response
@@ -48,8 +49,13 @@ class Endpoint:
         pass
 
 
-def credentials(endpoint: Endpoint, secret: Callable[[], str] = lambda: "right", **options: Any) -> ClientCredentials:
-    return ClientCredentials("app-1", secret, transport=endpoint, **options)
+def credentials(
+    endpoint: Endpoint,
+    secret: Callable[[], str] = lambda: "right",
+    read_anew: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> ClientCredentials:
+    return ClientCredentials("app-1", ClientSecret(secret, read_anew), transport=endpoint, **options)
 
 
 def test_the_authority_is_read_from_the_services_challenge() -> None:
@@ -130,7 +136,7 @@ def test_a_rotated_secret_is_fetched_anew_once() -> None:
     """invalid_client makes the store forget; the fresh secret signs in."""
     store = {"secret": "old"}
     endpoint = Endpoint(valid="new")
-    tokens = credentials(endpoint, lambda: store["secret"], forget_secret=lambda: store.update(secret="new"))
+    tokens = credentials(endpoint, lambda: store["secret"], lambda: store.update(secret="new"))
     assert tokens.token(RESOURCE) == "token-2"
 
 
@@ -271,7 +277,7 @@ class Authority:
 def by_msal(authority: Authority) -> str:
     tokens = ClientCredentials(
         "app-1",
-        lambda: "a-secret-for-msal",
+        ClientSecret(lambda: "a-secret-for-msal"),
         transport=authority,
         authority="https://login.microsoftonline.com/tenant",
     )

@@ -103,7 +103,7 @@ def test_who_says_how_to_sign_in_signs_in_with_own_keys(tmp_path: Path) -> None:
     """The id and secret of the connection belong to its own way."""
     text = definition(connection="crm", auth="managed_identity")
     destination = joined(repository(tmp_path, crm=CRM, b=text)).destination
-    assert destination.application_users == (ApplicationUser(client_id=None, client_secret=None),)
+    assert destination.application_users == (ApplicationUser(client_id=None, auth="managed_identity"),)
     own = definition(connection="crm", client_id=["a", "b"])
     ((_, line, column, path, message),) = problems(repository(tmp_path, b=own))
     assert own.splitlines()[line - 1] == "  connection: crm"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from shared.definitions import (
@@ -14,6 +16,7 @@ from shared.definitions import (
     Strategy,
     load_definition,
 )
+from shared.definitions.parameters.environment import secret_variables
 from shared.definitions.reference.example import EXAMPLE
 from shared.errors import DefinitionError, Problem
 
@@ -224,6 +227,31 @@ MISTAKES: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "version as a number": ([("version: 1.0.0", "version: ^1.0")], "version", "put it in quotes"),
     "schedule": ([('"0 */15 * * * *"', "^0 61 * * * *")], "schedule", "minute: '61' is not a number from 0 to 59"),
     "schedule with four fields": ([('"0 */15 * * * *"', "^0 1 * *")], "schedule", "it has 4 fields"),
+    "a time zone that is not known": (
+        [("schedule:", "time_zone: ^Europe/Berln\nschedule:")],
+        "time_zone",
+        "write an IANA name such as Europe/Berlin; did you mean Europe/Berlin?",
+    ),
+    "a time zone without a schedule": (
+        [('schedule: "0 */15 * * * *"', "^time_zone: Europe/Berlin")],
+        "time_zone",
+        "time_zone needs a schedule: set one, or remove time_zone",
+    ),
+    "quiet hours without a schedule": (
+        [('schedule: "0 */15 * * * *"', "^quiet: 22:00-06:00")],
+        "quiet",
+        "quiet needs a schedule: set one, or remove quiet",
+    ),
+    "quiet hours in words": (
+        [("schedule:", "quiet: ^at night\nschedule:")],
+        "quiet",
+        'write two times of the day with hours from 00 to 23, as in "22:00-06:00"',
+    ),
+    "quiet hours of a whole day": (
+        [("schedule:", "quiet: ^08:00-08:00\nschedule:")],
+        "quiet",
+        "no part of the day is left; write enabled: false instead",
+    ),
     "schedule never due": (
         [('"0 */15 * * * *"', "^0 0 30 2 *")],
         "schedule",
@@ -499,6 +527,50 @@ def test_several_application_users_share_the_work() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (
+            "  auth: client_certificate\n  client_id: a\n  client_certificate: {key_vault: one}\n",
+            [
+                ApplicationUser(
+                    client_id="a", client_certificate=KeyVaultSecret(key_vault="one"), auth="client_certificate"
+                )
+            ],
+        ),
+        (
+            (
+                "  auth: client_certificate\n  client_id: [a, b]\n  client_certificate: [{env: ONE}, {env: TWO}]\n"
+                "  certificate_password: {env: PASSWORD}\n"
+            ),
+            [
+                ApplicationUser(
+                    client_id=client,
+                    client_certificate=EnvironmentSecret(env=name),
+                    certificate_password=EnvironmentSecret(env="PASSWORD"),
+                    auth="client_certificate",
+                )
+                for client, name in (("a", "ONE"), ("b", "TWO"))
+            ],
+        ),
+        (
+            "  auth: federated\n  client_id: [a, b]\n",
+            [ApplicationUser(client_id="a", auth="federated"), ApplicationUser(client_id="b", auth="federated")],
+        ),
+    ],
+)
+def test_each_way_to_sign_in_has_its_credentials(keys: str, expected: list[ApplicationUser]) -> None:
+    """With a list of ids, each has its own certificate; the password is that of all."""
+    definition = load_definition(
+        changed(
+            ("  client_id: {key_vault: dynamics-client-id}\n", keys),
+            ("  client_secret: {key_vault: dynamics-client-secret}\n", ""),
+        )
+    )
+    assert list(definition.destination.application_users) == expected
+    assert set(secret_variables([definition])) == set(re.findall(r"env: (\w+)", keys))
+
+
 def test_a_managed_identity_needs_neither_id_nor_secret() -> None:
     """With auth: managed_identity both may be left out."""
     definition = load_definition(
@@ -508,7 +580,7 @@ def test_a_managed_identity_needs_neither_id_nor_secret() -> None:
         )
     )
 
-    assert definition.destination.application_users == (ApplicationUser(client_id=None, client_secret=None),)
+    assert definition.destination.application_users == (ApplicationUser(client_id=None, auth="managed_identity"),)
 
 
 @pytest.mark.parametrize(

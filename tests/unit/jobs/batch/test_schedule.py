@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.definitions import Timetable
+from shared.definitions.models.schedules import QuietHours
 from shared.jobs.batch.schedule import Scheduled, due, latest_tick, overdue_seconds
 from shared.state import RunRecord
 
@@ -16,7 +18,8 @@ QUARTERLY = "0 */15 * * * *"
 
 
 def names(now: datetime, schedule: str = QUARTERLY, **of: object) -> tuple[str, ...]:
-    return due([Scheduled(name="s", schedule=schedule, **of)], now)  # type: ignore[arg-type]  # fields by name
+    timetable = Timetable(schedule=schedule)
+    return due([Scheduled(name="s", schedule=timetable, **of)], now)  # type: ignore[arg-type]  # fields by name
 
 
 def test_a_sync_is_due_once_its_tick_has_come() -> None:
@@ -50,9 +53,9 @@ def test_a_sync_that_never_ran_or_was_interrupted_is_due_at_once() -> None:
 def test_the_longest_overdue_comes_first() -> None:
     """In a small pool each has its turn."""
     last = NOON - timedelta(days=9)
-    nightly = Scheduled(name="a", schedule="0 0 2 * * *", last_start=last)
-    hourly = Scheduled(name="b", schedule="0 * * * *", last_start=last)
-    weekly = Scheduled(name="c", schedule="0 0 3 * * MON", last_start=last)
+    nightly = Scheduled(name="a", schedule=Timetable(schedule="0 0 2 * * *"), last_start=last)
+    hourly = Scheduled(name="b", schedule=Timetable(schedule="0 * * * *"), last_start=last)
+    weekly = Scheduled(name="c", schedule=Timetable(schedule="0 0 3 * * MON"), last_start=last)
     assert due([hourly, nightly, weekly], NOON) == ("c", "a", "b")
 
 
@@ -69,14 +72,14 @@ def test_the_longest_overdue_comes_first() -> None:
 )
 def test_the_latest_tick_of_a_schedule(schedule: str, tick: str) -> None:
     """Six fields count seconds first, five fields begin with minutes."""
-    assert latest_tick(schedule, NOON) == datetime.fromisoformat(tick).replace(tzinfo=UTC)
+    assert latest_tick(Timetable(schedule=schedule), NOON) == datetime.fromisoformat(tick).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("schedule", ["", "* * * *", "61 * * * * *", "every day", "0 0 0 31 2 *"])
 def test_what_is_no_schedule_is_refused(schedule: str) -> None:
     """A schedule that cannot be read, or never comes, says so."""
     with pytest.raises(ValueError, match=r"is not a schedule|names no moment"):
-        latest_tick(schedule, NOON)
+        latest_tick(Timetable(schedule=schedule), NOON)
 
 
 def test_a_sync_that_is_held_back_is_not_due_before_its_moment() -> None:
@@ -101,7 +104,7 @@ def test_a_sync_that_is_held_back_is_not_due_before_its_moment() -> None:
 def test_only_an_interrupted_run_is_continued_before_the_next_tick(state: str, *, is_due: bool) -> None:
     """What a person stopped, or what failed, waits for the next moment of its schedule."""
     last = RunRecord(run_id="r", sync="s", version="1", trigger="timer", state=state, started=NOON)
-    scheduled = Scheduled.after(last, name="s", schedule="0 0 2 * * *", now=NOON)
+    scheduled = Scheduled.after(last, name="s", schedule=Timetable(schedule="0 0 2 * * *"), now=NOON)
     assert bool(due([scheduled], NOON + timedelta(minutes=1))) is is_due
     assert due([scheduled], NOON + timedelta(hours=14)) == ("s",)
 
@@ -118,7 +121,7 @@ def test_every_tick_is_run_exactly_once_by_a_timer_of_every_minute(seconds: int,
         now = start.replace(second=0) + timedelta(minutes=minute, milliseconds=15)
         if names(now, schedule, last_start=ran[-1]):
             ran.append(now)
-    ticks = {latest_tick(schedule, now) for now in ran[1:]}
+    ticks = {latest_tick(Timetable(schedule=schedule), now) for now in ran[1:]}
     assert len(ticks) == len(ran) - 1
 
 
@@ -135,5 +138,41 @@ def test_every_tick_is_run_exactly_once_by_a_timer_of_every_minute(seconds: int,
 )
 def test_the_time_since_a_sync_is_due(last_start: datetime | None, schedule: str, expected: float) -> None:
     """Counted from the first tick after the latest start, not from the last one."""
-    sync = Scheduled(name="s", schedule=schedule, last_start=last_start)
+    sync = Scheduled(name="s", schedule=Timetable(schedule=schedule), last_start=last_start)
     assert overdue_seconds(sync, NOON) == pytest.approx(expected, abs=2)
+
+
+class TestQuietHours:
+    BERLIN = Timetable(schedule="*/15 * * * *", time_zone="Europe/Berlin", quiet=QuietHours.parse("22:00-06:00"))
+    EVENING, MORNING = datetime(2026, 11, 22, 21, tzinfo=UTC), datetime(2026, 11, 23, 5, tzinfo=UTC)  # 22:00 and 06:00
+
+    def due(self, now: datetime, **of: object) -> bool:
+        return bool(due([Scheduled(name="s", schedule=self.BERLIN, **of)], now))  # type: ignore[arg-type]  # by name
+
+    def test_what_falls_due_in_quiet_hours_starts_once_at_their_end(self) -> None:
+        """Thirty-two quarters of an hour are one start; then the schedule goes on."""
+        last = self.EVENING - timedelta(minutes=15)
+        minutes = [self.EVENING + timedelta(minutes=n) for n in range(12 * 60)]
+        started: list[datetime] = []
+        for now in minutes:
+            if self.due(now, last_start=started[-1] if started else last):
+                started.append(now)
+        assert started[:3] == [self.MORNING + timedelta(minutes=n) for n in (0, 15, 30)]
+
+    def test_a_start_that_was_missed_before_them_is_held_too(self) -> None:
+        """So are a sync that never ran and one that was interrupted: the timer starts nothing in these hours."""
+        late = self.EVENING + timedelta(minutes=5)
+        assert self.due(self.EVENING - timedelta(minutes=5), last_start=self.EVENING - timedelta(hours=9))
+        assert not self.due(late, last_start=self.EVENING - timedelta(hours=9))
+        assert not self.due(late)
+        assert not self.due(late, last_start=late - timedelta(minutes=1), interrupted=True)
+        assert self.due(self.MORNING)
+        assert self.due(self.MORNING - timedelta(milliseconds=20), last_start=late)
+
+    def test_a_person_starts_a_sync_in_them_and_it_does_not_start_again_at_their_end(self) -> None:
+        """Not before the next time of the schedule that follows the last start."""
+        by_hand = self.MORNING - timedelta(minutes=1)
+        assert self.due(self.MORNING, last_start=by_hand)  # 05:45 was held until 06:00
+        nightly = Timetable(schedule="0 23 * * *", time_zone="Europe/Berlin", quiet=QuietHours.parse("22:00-06:00"))
+        scheduled = Scheduled(name="s", schedule=nightly, last_start=self.MORNING)
+        assert due([scheduled], self.MORNING + timedelta(minutes=1)) == ()

@@ -135,3 +135,10 @@ def test_aggregates_are_numbers() -> None:
         "first": ColumnType.DATE,
         "year": ColumnType.NUMBER,
     }
+
+
+def test_a_computed_column_needs_an_alias() -> None:
+    """Dataverse refuses the query otherwise."""
+    for attribute in ("aggregate='count'", "groupby='true' dategrouping='year'"):
+        with pytest.raises(UserError, match="the attribute createdon needs an alias"):
+            fetched(f"<attribute name='createdon' {attribute}/>", "aggregate='true'")

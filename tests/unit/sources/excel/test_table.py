@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from shared.errors import DefinitionError, UserError
 from tests.unit.sources.excel.conftest import Loader, load
+from tests.workbooks.binary import write_xlsb
+from tests.workbooks.ods import write_ods
 from tests.workbooks.xlsx import Raw, write_xlsx
 
 STYLED = Raw('s="1"/>')
@@ -81,6 +84,35 @@ def test_a_header_of_merged_cells_has_the_lowest_name(sheet: Loader, keys: dict[
         merged=("A1:A2", "B1:C1"),
         **keys,
     )
+    assert rows == [{"_row": 1, "Number": 1, "Street": "Long", "City": "Berlin"}]
+
+
+HEADER = [("Number", "Address", None), (None, "Street", "City"), (1, "Long", "Berlin")]
+UNDER_COVER = Raw("<table:covered-table-cell/>")
+
+
+def spanned(text: str, *, rows: int = 1, columns: int = 1) -> Raw:
+    """A merged cell of an OpenDocument sheet."""
+    about = f'table:number-rows-spanned="{rows}" table:number-columns-spanned="{columns}"'
+    return Raw(f'<table:table-cell {about} office:value-type="string"><text:p>{text}</text:p></table:table-cell>')
+
+
+def written_xlsb(path: Path) -> Path:
+    return write_xlsb(path, {"Data": HEADER}, merged=[(0, 1, 0, 0), (0, 0, 1, 2)])
+
+
+def written_ods(path: Path) -> Path:
+    top = (spanned("Number", rows=2), spanned("Address", columns=2), UNDER_COVER)
+    return write_ods(path, {"Data": [top, (UNDER_COVER, *HEADER[1][1:]), HEADER[2]]})
+
+
+@pytest.mark.parametrize("write", [written_xlsb, written_ods])
+@pytest.mark.parametrize("keys", [{}, {"header_rows_to_ignore": 1, "header": True}])
+def test_merged_cells_are_known_in_every_kind_of_file(
+    tmp_path: Path, write: Callable[[Path], Path], keys: dict[str, Any]
+) -> None:
+    """Also where calamine does not tell them."""
+    rows, _ = load(write(tmp_path / "book"), **keys)
     assert rows == [{"_row": 1, "Number": 1, "Street": "Long", "City": "Berlin"}]
 
 

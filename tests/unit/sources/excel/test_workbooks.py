@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from shared.errors import UserError
 from shared.sources.excel import archive, xlsx
 from shared.sources.excel.survey import MOST_CELLS, Survey
+from shared.sources.excel.workbook import open_workbook
+from shared.sources.files import find_files
+from shared.workspace import OutOfTimeError
 from tests.unit.sources.excel.conftest import load
 from tests.workbooks.binary import Day, compound_file, write_xls, write_xlsb
 from tests.workbooks.ods import write_ods
@@ -247,3 +250,21 @@ def test_a_sheet_written_by_excel_uses_the_fast_search(size: int) -> None:
 
 def blocks(text: bytes, size: int) -> Iterator[bytes]:
     yield from (text[at : at + size] for at in range(0, len(text), size))
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_xlsx, "book.xlsx"), (write_xlsb, "book.xlsb")])
+def test_a_sheet_is_not_parsed_after_the_end_of_the_time(tmp_path: Path, write: Callable[..., Path], name: str) -> None:
+    """The parse cannot be interrupted, so the time is checked before it."""
+    ended = False
+
+    def tick() -> None:
+        if ended:
+            raise OutOfTimeError("the time is over")
+
+    (file,) = find_files(str(write(tmp_path / name, {"Data": [("a",), (1,)]})))
+    (tmp_path / "run").mkdir()
+    with open_workbook(file, tmp_path / "run", tick) as book:
+        assert book.sheet("Data").survey.cells
+        ended = True
+        with pytest.raises(OutOfTimeError):
+            book.sheet("Data")

@@ -14,6 +14,7 @@ from pymysql.constants import FIELD_TYPE  # type: ignore[import-untyped]  # it s
 from sqlalchemy.dialects import mssql, mysql, oracle
 
 from shared.definitions.models import ColumnType, TypedColumn
+from shared.sources.sql.postgresql import PostgresqlReader
 from shared.sources.sql.readers import Reader, SqliteReader
 from shared.sources.sql.statements import Statements
 from shared.sources.sql.types import BINARY, of_driver, of_sqlalchemy, of_sqlite
@@ -130,7 +131,8 @@ def test_a_name_of_a_table_in_oracle_is_written_as_sqlalchemy_expects_it() -> No
     [
         (Reader(), NUMBER, NUMBER, Scale.NUMBER),
         (Reader(), DATE, TEXT, Scale.TIME),
-        (Reader(), TEXT, NUMBER, Scale.TEXT),
+        (Reader(), TEXT, NUMBER, Scale.COLLATED),
+        (PostgresqlReader(), TEXT, TEXT, Scale.TEXT),
         (Reader(), BOOL, BOOL, None),
         (SqliteReader(), DATE, DATE, Scale.TEXT),
         (SqliteReader(), TEXT, NUMBER, Scale.NUMBER),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.definitions.models import SqlSource, Watermark
 from shared.errors import UserError
-from shared.sources.watermarks.marks import Mark, Scale, identity_of, later, start_of
+from shared.sources.watermarks.marks import Mark, Scale, identity_of, later, parameter_of, start_of
 
 
 def mark(value: str, scale: str = "") -> Mark:
@@ -57,6 +57,44 @@ def test_a_watermark_that_does_not_fit_the_column_is_reported(value: str, scale:
     """With the command that changes it."""
     with pytest.raises(UserError, match=r"dynamics-sync watermark NAME --set VALUE"):
         start_of(mark(value), scale, overlap)
+
+
+SENT = [
+    ("5", Scale.NUMBER, 0, 5),
+    ("9007199254740993", Scale.NUMBER, 0, 9007199254740993),
+    ("0.1", Scale.NUMBER, 0, 0.1),
+    ("5", Scale.NUMBER, 0.5, 4.5),
+    ("2024-01-31", Scale.TIME, 60, "2024-01-30"),
+    ("2024-01-31T10:00Z", Scale.TIME, 60, "2024-01-31T09:59Z"),
+    ("2024-01-31 10:00:00.1234567+02:00", Scale.TIME, 60, "2024-01-31 09:59:00.1234560+02:00"),
+    ("2024-01-31T10:00:00.5", Scale.COLLATED, 1, "2024-01-31T09:59:59.5"),
+    ("2024-01-31T10:00:00.5", Scale.TIME, 0, "2024-01-31T10:00:00.5"),
+    ("any", Scale.COLLATED, 0, "any"),
+]
+
+
+@pytest.mark.parametrize(("value", "scale", "overlap", "expected"), SENT)
+def test_a_service_is_sent_the_watermark_in_its_notation(
+    value: str, scale: Scale, overlap: float, expected: str | float
+) -> None:
+    """With the same separator, digits and offset; digits that Python does not have become zeros."""
+    sent = parameter_of(mark(value), scale, overlap)
+    assert (sent, type(sent)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize("scale", [Scale.NUMBER, Scale.TIME])
+def test_a_value_that_cannot_be_sent_is_reported(scale: Scale) -> None:
+    """With the command that changes it."""
+    with pytest.raises(UserError, match=r"the watermark 20240131T10 is not .* --set VALUE"):
+        parameter_of(mark("20240131T10"), scale, 0)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**9), max_value=10**9))
+def test_a_number_that_is_sent_is_not_past_the_watermark(number: Decimal) -> None:
+    """Where its type does not have all digits, it is a bit less."""
+    sent = Decimal(repr(parameter_of(mark(format(number, "f")), Scale.NUMBER, 0)))
+    assert sent <= number
+    assert number - sent <= abs(number) * Decimal("1e-15")
 
 
 MOMENTS = st.datetimes(dt.datetime(1000, 1, 1), dt.datetime(9000, 1, 1))  # noqa: DTZ001 - texts have no zone here

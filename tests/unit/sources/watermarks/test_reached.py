@@ -12,13 +12,15 @@ from shared.workspace import Workspace
 NOBODY = "SELECT 0"
 
 
-def reached(values: list[str | None], scale: Scale, sql_type: str = "VARCHAR", unsettled: str = NOBODY) -> str | None:
+def reached(
+    values: list[str | None], scale: Scale, sql_type: str = "VARCHAR", unsettled: str = NOBODY, within: str = "true"
+) -> str | None:
     column = TypedColumn(name="c", raw=ColumnType.TEXT, sql_type=sql_type)
     with Workspace.open() as workspace:
         workspace.execute(f"CREATE TABLE source_raw (_row BIGINT, c {sql_type})")
         for number, value in enumerate(values, start=1):
             workspace.execute("INSERT INTO source_raw VALUES (?, ?)", [number, value])
-        return reached_value(workspace, column, scale, unsettled)
+        return reached_value(workspace, column, scale, unsettled, within=within)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,26 @@ def test_a_watermark_does_not_pass_a_row_that_is_not_settled(
 ) -> None:
     """Every run reads rows without a value; a row with an unknown place stops the watermark."""
     assert reached(values, Scale.NUMBER, unsettled=unsettled) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "unsettled", "within", "expected"),
+    [
+        (["2", "3", "1"], NOBODY, "_row <= 1", "2"),
+        (["2", "3", "1"], "SELECT 3", "_row <= 1", "1"),
+        (["2", "3", "1"], "SELECT 2", "_row <= 1", "2"),
+        (["2", "3"], NOBODY, "place <= 2", "2"),
+        (["2", "3"], NOBODY, "false", None),
+        (["2", "3"], "SELECT 1", "false", None),
+    ],
+)
+def test_only_some_rows_can_be_reached(values: list[str], unsettled: str, within: str, expected: str | None) -> None:
+    """A row that is not settled holds the watermark wherever it is."""
+    assert reached([*values], Scale.NUMBER, unsettled=unsettled, within=within) == expected
+
+
+def test_in_an_unknown_order_the_watermark_waits_for_every_row() -> None:
+    """No row is known to be the least one."""
+    assert reached(["a", "B"], Scale.COLLATED) == "a"
+    assert reached(["a", "B", None], Scale.COLLATED, unsettled="SELECT 3") == "a"
+    assert reached(["a", "B"], Scale.COLLATED, unsettled="SELECT 1") is None

@@ -29,6 +29,8 @@ def test_the_message_about_a_constant_has_the_most_similar_option_and_the_list()
     """It is reported once, before a row is read."""
     said = unknown_choice(KIND, "labl 7")
     assert said.startswith("'labl 7' is no option of kind: did you mean 7 Label 7? The options of kind are 0 Label 0")
+    assert unknown_choice(KIND, "???").startswith("'???' is no option of kind. The options of kind are 0 Label 0")
+    assert unknown_choice(KIND, "???", listed=False) == "'???' is no option of kind"
     assert unknown_choice(AttributeMetadata(name="bare", type=AttributeType.PICKLIST), "x") == (
         "'x' is no option of bare, which has no options"
     )
@@ -65,3 +67,10 @@ def test_options_and_values_that_are_not_known_yet_are_accepted(then: str) -> No
     """Expressions and parameters get their values when the rows are read."""
     column = {"name": "x", "cases": [{"when": "number = '1'", "then": then}]}
     assert check(definition([column], [{"source": "x", "target": "segment"}]), ACCOUNT) == ()
+
+
+def test_the_options_of_a_column_are_listed_once() -> None:
+    """However many constants name none of them."""
+    column = {"name": "x", "cases": [{"when": "number = '1'", "then": "'One'"}], "default": "'Two'"}
+    problems = check(definition([column], [{"source": "x", "target": "segment"}]), ACCOUNT)
+    assert ["The options of segment are" in problem.message for problem in problems] == [True, False]

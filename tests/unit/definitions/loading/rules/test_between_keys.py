@@ -41,6 +41,33 @@ def found(document: dict[str, Any]) -> dict[str, str]:
             "destination.client_id",
             "an app has one managed identity",
         ),
+        (
+            (CREDENTIALS, "  auth: client_certificate\n  client_id: a\n"),
+            "destination.client_certificate",
+            "this key is missing; it belongs to auth: client_certificate",
+        ),
+        (
+            (CREDENTIALS, "  auth: client_certificate\n  client_id: [a, b]\n  client_certificate: {env: ONE}\n"),
+            "destination.client_certificate",
+            "give as many certificates as ids, in the same order",
+        ),
+        (
+            (CREDENTIALS, "  client_id: a\n  client_secret: {env: ONE}\n  client_certificate: {env: ONE}\n"),
+            "destination.client_certificate",
+            "belongs to auth: client_certificate, and auth is client_secret: remove this key, or write auth",
+        ),
+        (
+            (CREDENTIALS, "  auth: federated\n  client_id: a\n  client_secret: {env: ONE}\n"),
+            "destination.client_secret",
+            "a federated credential needs no secret: remove this key",
+        ),
+        (
+            (CREDENTIALS, "  auth: managed_identity\n  certificate_password: {env: ONE}\n"),
+            "destination.certificate_password",
+            "a managed identity does not have a secret",
+        ),
+        ((CREDENTIALS, "  auth: federated\n"), "destination.client_id", "this key is missing"),
+        ((CREDENTIALS, "  auth: [federated]\n"), "destination.auth", "is required here"),
         ((CREDENTIALS, "  client_id: []\n  client_secret: []\n"), "destination.client_id", "this is empty"),
         (
             ("sync_key: [accountnumber]", "sync_key: [accountnumber, AccountNumber]"),

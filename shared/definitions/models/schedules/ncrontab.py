@@ -140,7 +140,10 @@ class Ncrontab:
     def _days_back(self, day: dt.date) -> Iterator[dt.date]:
         end = day - LONGEST_GAP
         while day > end:
-            if day.month in self.months and day.day in self.days and day.isoweekday() % len(DAYS) in self.weekdays:
+            if day.month not in self.months:
+                day = day.replace(day=1) - dt.timedelta(days=1)
+                continue
+            if day.day in self.days and day.isoweekday() % len(DAYS) in self.weekdays:
                 yield day
             day -= dt.timedelta(days=1)
 

@@ -1,16 +1,17 @@
-"""NCRONTAB against an oracle that knows no calendar arithmetic: it tries one moment after the other."""
+"""Schedules against oracles that know no calendar arithmetic: they try one moment after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.definitions.models.ncrontab import DAYS, MONTHS
-from shared.definitions.models.schedule import cron, latest_moment, next_moment
+from shared.definitions.models.schedules import Timetable, checked_schedule
+from shared.definitions.models.schedules.ncrontab import DAYS, MONTHS
 
 WEDNESDAY = datetime(2026, 11, 25, 17, 30, tzinfo=UTC)
 Matches = Callable[[int], bool]
@@ -98,7 +99,7 @@ def test_the_latest_moment_is_what_trying_every_moment_finds(
     """Names, lists, ranges and steps, day AND weekday, over any two years."""
     text, matches = expression
     expected = oracle(matches, until, days=730)
-    found = latest_moment(text, until)
+    found = Timetable(schedule=text).latest(until)
     if expected is None:
         assume(found is not None)
         assert found is not None
@@ -115,8 +116,69 @@ def test_the_latest_moment_is_what_trying_every_moment_finds(
         assert found == expected
 
 
+# The clock of Lord Howe changes by half an hour, that of Santiago at midnight; Apia's skipped 30 December 2011.
+ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Asia/Kolkata", "Pacific/Apia")
+CHANGES = {
+    zone: tuple(datetime.fromisoformat(day).replace(tzinfo=UTC) for day in days)
+    for zone, days in {
+        "Europe/Berlin": ("2026-03-29", "2026-10-25"),
+        "America/New_York": ("2026-03-08", "2026-11-01"),
+        "Australia/Lord_Howe": ("2026-04-04", "2026-10-03"),
+        "America/Santiago": ("2026-04-05", "2026-09-06"),
+        "Asia/Kolkata": ("2026-03-29", "2026-10-25"),
+        "Pacific/Apia": ("2011-12-30", "2011-04-02"),
+    }.items()
+}
+
+
+def named_moments(matches: list[Matches], zone: ZoneInfo, around: datetime) -> Iterator[datetime]:
+    """Every moment that a schedule names within two days of another, by looking at the clock each minute."""
+    second, minute, hour, day, month, weekday = matches
+    every_hour = all(map(hour, range(24)))
+
+    def names(shown: datetime) -> bool:
+        days = day(shown.day) and month(shown.month) and weekday(int(shown.strftime("%w")))
+        return days and hour(shown.hour) and minute(shown.minute)
+
+    start = around - timedelta(days=2)
+    latest = (start - timedelta(days=1)).astimezone(zone).replace(tzinfo=None)  # what the clock has shown so far
+    for number in range(4 * 24 * 60):
+        now = start + timedelta(minutes=number)
+        shown = now.astimezone(zone).replace(tzinfo=None, fold=0)
+        if number and not every_hour:
+            skipped = (latest + timedelta(minutes=n) for n in range(1, (shown - latest) // timedelta(minutes=1)))
+            if any(map(names, skipped)):
+                yield now
+            if shown <= latest:
+                continue
+        latest = max(latest, shown)
+        if names(shown):
+            yield from (now + timedelta(seconds=n) for n in range(60) if second(n))
+
+
+@given(
+    expression=fields(),
+    zone=st.sampled_from(ZONES),
+    which=st.integers(0, 1),
+    seconds=st.integers(-86_400, 2 * 86_400),
+)
+def test_in_a_time_zone_the_latest_moment_is_what_watching_the_clock_finds(
+    expression: tuple[str, list[Matches]], zone: str, which: int, seconds: int
+) -> None:
+    """Around changes of the clock: named hours count once, every other time whenever the clock shows it."""
+    text, matches = expression
+    change = CHANGES[zone][which]
+    until = change + timedelta(seconds=seconds)
+    passed = [moment for moment in named_moments(matches, ZoneInfo(zone), change) if moment <= until]
+    found = Timetable(schedule=text, time_zone=zone).latest(until)
+    if passed:
+        assert found == max(passed)
+    else:
+        assert found is None or found <= change - timedelta(days=2)
+
+
 @pytest.mark.parametrize(
-    ("schedule", "moment"),
+    ("text", "moment"),
     [
         ("0 0 9 1-7 * MON", "2026-11-02T09:00:00"),  # the first Monday of a month
         ("0 0 0 13 * FRI", "2026-11-13T00:00:00"),
@@ -138,14 +200,14 @@ def test_the_latest_moment_is_what_trying_every_moment_finds(
         ("0 9 L January-March *", "2026-03-31T09:00:00"),
     ],
 )
-def test_schedules_mean_what_they_mean_elsewhere(schedule: str, moment: str) -> None:
+def test_schedules_mean_what_they_mean_elsewhere(text: str, moment: str) -> None:
     """Six fields as in Azure Functions, five as in cron."""
-    assert cron(schedule) == schedule
-    assert latest_moment(schedule, WEDNESDAY) == datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    assert checked_schedule(text) == text
+    assert Timetable(schedule=text).latest(WEDNESDAY) == datetime.fromisoformat(moment).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("schedule", "said"),
+    ("text", "said"),
     [
         ("0 0 9 * * T", "'T' may be Tuesday or Thursday"),
         ("0 0 9 * Ju *", "'Ju' may be June or July"),
@@ -167,22 +229,22 @@ def test_schedules_mean_what_they_mean_elsewhere(schedule: str, moment: str) -> 
         ("* * * *", "it has 4 fields"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_the_field_and_the_remedy(schedule: str, said: str) -> None:
+def test_what_cannot_be_read_is_refused_with_the_field_and_the_remedy(text: str, said: str) -> None:
     """Refused at the time of writing, never at the time of running."""
     with pytest.raises(ValueError, match="write six fields") as caught:
-        cron(schedule)
+        checked_schedule(text)
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("schedule", ["0 0 0 30 2 *", "0 0 0 30 2 MON", "0 0 0 31 4,6,9,11 *"])
-def test_a_schedule_without_a_moment_is_refused(schedule: str) -> None:
+@pytest.mark.parametrize("text", ["0 0 0 30 2 *", "0 0 0 30 2 MON", "0 0 0 31 4,6,9,11 *"])
+def test_a_schedule_without_a_moment_is_refused(text: str) -> None:
     """A day that no month has, whatever day of the week is written with it."""
     with pytest.raises(ValueError, match="never occurs"):
-        cron(schedule)
+        checked_schedule(text)
 
 
 @pytest.mark.parametrize(
-    ("schedule", "moment"),
+    ("text", "moment"),
     [
         ("0 */15 * * * *", "2026-03-04T10:15:00"),
         ("*/15 * * * *", "2026-03-04T10:15:00"),
@@ -191,7 +253,7 @@ def test_a_schedule_without_a_moment_is_refused(schedule: str) -> None:
         ("0 0 0 29 2 *", "2028-02-29T00:00:00"),
     ],
 )
-def test_the_next_moment_is_the_first_after_another(schedule: str, moment: str) -> None:
+def test_the_next_moment_is_the_first_after_another(text: str, moment: str) -> None:
     """Also where many follow it, and where it lies years ahead."""
     after = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)
-    assert next_moment(schedule, after) == datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    assert Timetable(schedule=text).next(after) == datetime.fromisoformat(moment).replace(tzinfo=UTC)

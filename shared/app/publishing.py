@@ -1,0 +1,236 @@
+"""Definitions of a folder into a container, without overwriting what somebody has changed there.
+
+A file that was published has the SHA-256 of its content in its metadata. If the content is another one now, somebody
+has edited it in the container. Each write has the condition that the file is still the one that was read (its ETag).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from shared.definitions import Repository
+from shared.errors import AbortRun, DefinitionError, RetryLater, SyncError, UserError
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient, ContainerClient
+
+__all__ = ["Container", "Published", "container_of", "publish"]
+
+Outcome = Literal["created", "updated", "unchanged", "removed", "left alone", "edited"]
+
+_MARK: Final = "dynamicssync_published"  # metadata: the SHA-256 of the content that was published
+_SUFFIXES: Final = (".yaml", ".yml")
+_MOST_BYTES: Final = 1_000_000  # of a definition, as in the repository
+_MOST_FILES: Final = 5000
+_URL: Final = re.compile(
+    r"(?:abfss?|az)://(?P<container>[a-z0-9-]{3,63})"
+    # Storage of Microsoft's clouds only: the identity's token is sent there.
+    r"(?:@(?P<account>[a-z0-9]{3,24})\.(?:dfs|blob)\.(?P<cloud>core\.(?:windows\.net|usgovcloudapi\.net|chinacloudapi\.cn)))?"
+    r"(?:/(?P<path>[^?#]*))?"
+)
+_CONNECTION: Final = re.compile(rb"^kind:\s*connection\b", re.MULTILINE)
+_CHANGED: Final = frozenset({404, 409, 412})
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of one file.
+
+    Attributes:
+        file: Its name, without the folder.
+        outcome: `edited`: somebody has changed it in the container, and it is as it was; `left alone`: it was not
+            published from a folder.
+    """
+
+    file: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A folder in a container.
+
+    Attributes:
+        client: The container.
+        folder: The beginning of the names of its files: empty, or with `/` at its end.
+    """
+
+    client: ContainerClient
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """A file in the container.
+
+    Attributes:
+        mark: The SHA-256 of what was published; empty for what was not.
+        etag: What names this version.
+    """
+
+    content: bytes = field(repr=False)
+    mark: str
+    etag: str
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether somebody wrote it: another content than that which was published, or none was."""
+        return self.mark != _sha(self.content)
+
+
+def container_of(url: str, connect: Callable[[str], BlobServiceClient], endpoint: str) -> Container:
+    """The folder that a URL such as `abfs://definitions/syncs` names.
+
+    Args:
+        url: The URL; with `@account.dfs.core.windows.net` behind the container for another account than the app's.
+        connect: Makes the client of a storage account from the URL of its blob service; from an empty one that of the
+            settings' connection string.
+        endpoint: URL of the blob service of the app's own account; empty where a connection string is set.
+
+    Raises:
+        UserError: It is not such a URL.
+    """
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise UserError(f"{url}: definitions are published to a URL such as abfs://definitions/syncs")
+    folder = (found["path"] or "").strip("/")
+    if found["account"]:
+        endpoint = f"https://{found['account']}.blob.{found['cloud']}"
+    return Container(connect(endpoint).get_container_client(found["container"]), f"{folder}/" if folder else "")
+
+
+def publish(folder: Path, container: Container, *, overwrite: Collection[str] = ()) -> tuple[Published, ...]:
+    """Make the definitions of a container equal to those of a folder.
+
+    If a file was edited in the container, nothing at all is written. Connections are written first and files are
+    removed last, so that no definition names a connection that is not there.
+
+    Args:
+        folder: Has the definitions; what is in its subfolders is not published.
+        container: Where they go.
+        overwrite: Names of files whose edits are given up.
+
+    Returns:
+        What became of each file, in the order of their names.
+
+    Raises:
+        DefinitionError: A definition has mistakes.
+        UserError: There is no definition, or the container does not exist.
+        AbortRun: The storage refuses access.
+        RetryLater: It is away.
+    """
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 - the SDKs load slowly
+
+    local = _local(folder)
+    try:
+        stored = _stored(container)
+        planned = {name: _outcome(local.get(name), stored.get(name)) for name in sorted({*local, *stored})}
+        planned |= {name: _given_up(local.get(name)) for name in overwrite if planned.get(name) == "edited"}
+        if "edited" not in planned.values():
+            for name in sorted(planned, key=lambda each: _order(planned[each], local.get(each, b""), each)):
+                planned[name] = _written(container, name, planned[name], local.get(name, b""), stored.get(name))
+    except AzureError as error:
+        raise _explained(error, container) from error
+    return tuple(Published(name, outcome) for name, outcome in planned.items())
+
+
+def _local(folder: Path) -> Mapping[str, bytes]:
+    """The definitions of a folder; they have no mistakes."""
+    repository = Repository(folder, clock=lambda: 0.0)
+    files = [*repository.loaded(), *repository.connections().files]
+    if problems := [problem for file in files for problem in file.problems]:
+        raise DefinitionError(problems)
+    found = {path.name: path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES and path.is_file()}
+    if not found:
+        raise UserError(f"there is no definition in {folder}, so nothing is published")
+    return {name: path.read_bytes() for name, path in found.items()}
+
+
+def _stored(container: Container) -> Mapping[str, _Stored]:
+    found: dict[str, _Stored] = {}
+    for each in container.client.list_blobs(name_starts_with=container.folder or None):
+        name = each.name.removeprefix(container.folder)
+        if "/" in name or not name.endswith(_SUFFIXES) or (each.size or 0) > _MOST_BYTES:
+            continue
+        if len(found) == _MOST_FILES:
+            raise UserError(f"there are more than {_MOST_FILES:,} definitions in {container.client.container_name}")
+        read = container.client.download_blob(each.name)
+        properties = read.properties
+        mark = (properties.metadata or {}).get(_MARK, "")
+        found[name] = _Stored(content=read.readall(), mark=mark, etag=properties.etag)
+    return found
+
+
+def _outcome(local: bytes | None, stored: _Stored | None) -> Outcome:
+    match local, stored:
+        case None, _Stored() as file:
+            return "left alone" if not file.mark else "edited" if file.is_edited else "removed"
+        case bytes(), None:
+            return "created"
+        case bytes() as content, _Stored() as file:
+            return "unchanged" if content == file.content else "edited" if file.is_edited else "updated"
+    return "left alone"
+
+
+def _given_up(local: bytes | None) -> Outcome:
+    return "removed" if local is None else "updated"
+
+
+def _order(outcome: Outcome, content: bytes, name: str) -> tuple[int, str]:
+    return 2 if outcome == "removed" else 0 if _CONNECTION.search(content) else 1, name
+
+
+def _written(container: Container, name: str, outcome: Outcome, content: bytes, stored: _Stored | None) -> Outcome:
+    """Write one file; whoever was faster has edited it."""
+    from azure.core import MatchConditions  # noqa: PLC0415 - see publish
+    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415 - see publish
+
+    client = container.client.get_blob_client(container.folder + name)
+    same: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
+    if stored is not None:
+        same = {"etag": stored.etag, "match_condition": MatchConditions.IfNotModified}
+    try:
+        match outcome:
+            case "created" | "updated":
+                client.upload_blob(content, overwrite=stored is not None, metadata={_MARK: _sha(content)}, **same)
+            case "removed":
+                client.delete_blob(**same)
+            case "unchanged" if stored is not None and stored.is_edited:  # the edit is in the folder now
+                client.set_blob_metadata({_MARK: _sha(content)}, **same)
+    except HttpResponseError as error:
+        if error.status_code in _CHANGED:
+            return "edited"
+        raise
+    return outcome
+
+
+def _explained(error: Exception, container: Container) -> SyncError:
+    from azure.core.exceptions import (  # noqa: PLC0415 - see publish
+        ClientAuthenticationError,
+        HttpResponseError,
+        ResourceNotFoundError,
+    )
+
+    name = container.client.container_name
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    match error:
+        case ResourceNotFoundError():
+            return UserError(f"there is no container {name} in {container.client.account_name}: create it")
+        case ClientAuthenticationError() | HttpResponseError(status_code=403):
+            return AbortRun(
+                f"no access to the container {name}: {first}. Sign in with 'az login', and give this identity the "
+                "role 'Storage Blob Data Contributor' on the container"
+            )
+        case HttpResponseError(status_code=status) if status and status < 500 and status != 429:  # noqa: PLR2004 - HTTP
+            return AbortRun(f"the container {name} cannot be used: {first}")
+        case _:
+            return RetryLater(f"the container {name} is not available: {first}", retry_after=30)
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

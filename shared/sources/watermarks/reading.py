@@ -1,0 +1,58 @@
+"""One read of a source from its watermark on, and how far it gets."""
+
+from __future__ import annotations
+
+from shared.definitions.models import Column, WatermarkedSource
+from shared.sources.context import SourceContext
+from shared.sources.watermarks.marks import Mark, Scale, identity_of
+from shared.sources.watermarks.reached import reached_value
+from shared.workspace import Workspace
+
+__all__ = ["WatermarkReading"]
+
+
+class WatermarkReading:
+    """What every source with a watermark does alike.
+
+    Args:
+        source: The definition's source.
+        context: Has the values of its parameters.
+    """
+
+    def __init__(self, source: WatermarkedSource, context: SourceContext) -> None:
+        self._source = source
+        self._context = context
+        self._kept: Mark | None = None
+        self._column: tuple[Column, Scale] | None = None
+        self.began_anew = False
+        self.within = "true"
+        """Which rows can be reached; see `reached_value`."""
+
+    @property
+    def overlap(self) -> float:
+        """How far before the watermark a read starts."""
+        return self._source.watermark.overlap if self._source.watermark else 0
+
+    def start_at(self, mark: Mark | None) -> None:
+        """Take what the state store has; None for nothing."""
+        self._kept = mark
+
+    def begin(self, column: Column, scale: Scale) -> Mark | None:
+        """Note what is read; gives the watermark to start at, and None where all rows are read."""
+        self._column, mark = (column, scale), self._kept
+        if mark is not None and mark.identity == self._identity and mark.scale in {"", scale}:
+            return mark
+        self.began_anew = mark is not None
+        return None
+
+    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
+        """How far the source has been read; see `Watermarked.reached`."""
+        if self._column is None:
+            return None
+        column, scale = self._column
+        value = reached_value(workspace, column, scale, unsettled, within=self.within)
+        return None if value is None else Mark(value=value, scale=scale, identity=self._identity)
+
+    @property
+    def _identity(self) -> str:
+        return identity_of(self._source, self._context.parameters)
