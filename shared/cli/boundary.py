@@ -21,9 +21,8 @@ from shared.cli import (
     event_commands,
     init_command,
     job_commands,
-    metadata_commands,
-    moving_commands,
     pipeline_commands,
+    setting_up_commands,
     status_commands,
 )
 from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, HelpfulCommand, program
@@ -36,8 +35,7 @@ __all__ = ["run"]
 # Each adds its commands to the program.
 COMMANDS = (
     init_command,
-    moving_commands,
-    metadata_commands,
+    setting_up_commands,
     commands,
     event_commands,
     job_commands,
