@@ -19,7 +19,7 @@ from typer.exceptions import TyperException
 from shared.cli import commands, event_commands, job_commands, pipeline_commands, status_commands
 from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, HelpfulCommand, Terminal, program
 from shared.cli.screen.output import Output
-from shared.cli.setting_up import init_command, metadata_commands, moving_commands
+from shared.cli.setting_up import init_command, setting_up_commands
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError, UserError
 from shared.redaction import cleaned
 
@@ -31,8 +31,7 @@ __all__ = ["run"]
 # Each adds its commands to the program.
 COMMANDS = (
     init_command,
-    moving_commands,
-    metadata_commands,
+    setting_up_commands,
     commands,
     event_commands,
     job_commands,
