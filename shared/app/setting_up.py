@@ -13,7 +13,7 @@ from shared.clock import SystemClock
 from shared.definitions import ParameterValue, SecretReference, SyncDefinition, names_in
 from shared.drafts.first_definition import Draft
 from shared.errors import UserError
-from shared.jobs import BatchJob, NoProgress, Progress
+from shared.jobs import BatchJob, NoProgress, Phase, Progress
 from shared.jobs.setting_up.connection_test import Check, Parts, connection_checks, secrets_in
 from shared.jobs.setting_up.drafting import Place, drafted, with_key
 from shared.jobs.setting_up.keys import KeyReport, MadeKey, make_key, proposed_keys
@@ -81,6 +81,8 @@ class SettingUp:
             SyncError: The source or the environment cannot be read.
         """
         app, chosen = self._app, self._chosen(wanted.connection)
+        if progress:
+            progress.phase(Phase.LOAD)
         context = app.wiring.source_context({})
         look = self._look(wanted, context)
         with closing(app.wiring.environment(chosen.environment)) as dataverse:

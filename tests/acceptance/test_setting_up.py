@@ -330,16 +330,28 @@ def test_first_definitions_of_other_kinds_of_source(here: World, typed: Type, mo
     monkeypatch.setenv("SOURCE_DATABASE", f"sqlite:///{here.folder / 'base.sqlite'}")
     base = {"kind": "connection", "name": "base", "type": "sql", "url": {"env": "SOURCE_DATABASE"}}
     (here.folder / "syncs" / "base.yaml").write_text(json.dumps(base), "utf-8")
-    rows = {"parquet": 5, "workbook": 2, "documents": 2, "database": 4}
+    crm = {
+        "kind": "connection",
+        "name": "crm",
+        "type": "dynamics",
+        "service_url": here.emulator.service_url,
+        "client_id": {"env": "DYNAMICS_CLIENT_ID"},
+        "client_secret": {"env": "DYNAMICS_CLIENT_SECRET"},
+    }
+    (here.folder / "syncs" / "crm.yaml").write_text(json.dumps(crm), "utf-8")
+    for number in range(3):
+        here.create("leads", {"subject": f"S{number}", "companyname": f"C{number}", "emailaddress1": f"a{number}@b.c"})
+    rows = {"parquet": 5, "workbook": 2, "documents": 2, "database": 4, "environment": 3}
     sources = {
         "parquet": ("a.parquet",),
         "workbook": ("a.xlsx",),
         "documents": ("a.json",),
         "database": ("base", "--table", "customers"),
+        "environment": ("crm", "--table", "lead"),
     }
     for name, (source, *more) in sources.items():
         made = _json(typed("new", name, "--source", source, "--entity", "account", *more, "--json"))
-        assert made["sync_key"] == ["accountnumber"], made
+        assert made["sync_key"] == (["emailaddress1"] if name == "environment" else ["accountnumber"]), made
         plan = _validates_and_plans(typed, name)
         assert plan["planned"]["created"] == rows[name]
     text = (here.folder / "syncs" / "documents.yaml").read_text("utf-8")

@@ -13,7 +13,7 @@ from shared.drafts.batch_config.columns import Columns
 from shared.drafts.batch_config.elements import Part
 from shared.drafts.batch_config.notes import Notes, logical_name
 
-__all__ = ["read_behaviour", "read_destination", "target_part"]
+__all__ = ["read_behaviour", "read_destination", "target_part", "uses_service_url"]
 
 _PARTS: Final = (
     *("ColumnMappings", "Filter", "SyncKey", "NewRecordBehaviour", "ChangedRecordBehaviour"),

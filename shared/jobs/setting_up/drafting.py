@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from shared.dataverse import Dataverse
 from shared.definitions import SelfDescribing, SyncDefinition
 from shared.definitions.loading.definition import load_definition
-from shared.definitions.models import Column, ColumnType, TypedColumn
+from shared.definitions.models import Column, ColumnType, DynamicsEnvironment, DynamicsSource, TypedColumn
 from shared.definitions.models import Source as SourceModel
 from shared.drafts.first_definition import Draft, SourceColumn, document, first_key
 from shared.drafts.matching import Match, matched
@@ -29,6 +29,7 @@ from shared.workspace import Workspace, literal, quoted
 
 __all__ = ["Place", "drafted", "text_of", "with_key"]
 
+ROW: Final = "_row"
 _WHOLE: Final = "$"
 _RECORD: Final = "record"
 _MOST_COLUMNS: Final = 500
@@ -72,7 +73,7 @@ def drafted(
         UserError: The source cannot be read, or has no column with simple values.
         AbortRun: A table may not be read.
     """
-    model = TypeAdapter[Any](SourceModel).validate_python({**look.source, **_columns_to_read(look)})
+    model = _model(look, context)
     source = open_source(model, context)
     with open_workspace(source.readable) as workspace:
         columns = source.columns(workspace) if isinstance(model, SelfDescribing) else model.columns
@@ -95,6 +96,18 @@ def drafted(
         remarks=look.remarks,
     )
     return _sound(replace(draft, key=first_key(draft)))
+
+
+def _model(look: FirstLook, context: SourceContext) -> SourceModel:
+    """The source as a reader takes it: with the keys of its environment, and columns of text."""
+    if ROW in (name.casefold() for name in look.names):
+        raise UserError(f"the source has a column {ROW}, a name that is in use: rename it in the source")
+    model: SourceModel = TypeAdapter[Any](SourceModel).validate_python({**look.source, **_columns_to_read(look)})
+    if isinstance(model, DynamicsSource) and model.connection is not None:
+        connection = context.connection(model.connection)
+        shared = connection.model_fields_set & DynamicsEnvironment.model_fields.keys()
+        return model.model_copy(update={"connection": None} | {key: getattr(connection, key) for key in shared})
+    return model
 
 
 def _matches(labels: Sequence[str], entity: EntityMetadata) -> dict[str, Match]:
@@ -195,14 +208,15 @@ def _of_records(workspace: Workspace) -> list[_Named]:
     found: list[_Named] = []
     for (path,) in rows[:_MOST_COLUMNS]:
         parts = [part.strip('"') for part in re.findall(r'"[^"]*"|[^.]+', path.removeprefix("$."))]
-        label = "_".join(_NOT_IN_LABELS.sub("_", part).strip("_") for part in parts) or "value"
-        if label.lower() in taken or any('"' in part or "'" in part for part in parts):
+        simple = len(parts) == 1 and not parts[0].startswith("$")
+        inside = "_".join(_NOT_IN_LABELS.sub("_", part).strip("_") for part in parts) or "value"
+        label = parts[0] if simple else inside
+        if label.lower() in taken | {ROW} or any('"' in part or "'" in part for part in parts):
             continue
         taken.add(label.lower())
-        simple = len(parts) == 1 and not parts[0].startswith("$")
-        name = parts[0] if simple else "$" + "".join(f"['{part}']" for part in parts)
+        name = label if simple else "$" + "".join(f"['{part}']" for part in parts)
         sql = f"json_extract_string({quoted(_WHOLE)}, {literal(path)})"
-        found.append((name, name if simple else label, sql, None))
+        found.append((name, label, sql, None))
     return found
 
 

@@ -1,7 +1,8 @@
-"""The commands that ask an environment what a definition can name, and whether it can be used."""
+"""The commands before the first run: first definitions, options of columns, keys, and a test of the connection."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,8 @@ from rich.text import Text
 from shared.cli import frame
 from shared.cli.frame import EXIT_FAILED, FLAG, AsJson, Given, Name, given, output_of, program
 from shared.cli.screen.progress import Bars
+from shared.cli.screen.run_tables import next_lines
+from shared.views.next_steps import command_line
 
 if TYPE_CHECKING:
     from shared.jobs.setting_up.keys import Guard, KeyReport, MadeKey
@@ -36,7 +39,7 @@ def options(
     as_json: AsJson = False,
 ) -> int:
     """Show the values and labels of a choice column."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     found = app.setting_up.options(table, column, connection)
     shown = Table(title=f"Options of {found.table}.{found.column.name}", title_justify="left", box=box.SIMPLE_HEAD)
     shown.add_column("Value", justify="right", no_wrap=True)
@@ -70,7 +73,7 @@ def keys(
     as_json: AsJson = False,
 ) -> int:
     """Propose sync keys that are unique and filled in the source and in the table."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     with Bars(output.err) as bars:
         report, made = app.setting_up.keys(
             name, given(parameters), create_within=wait if create else None, progress=bars
@@ -143,9 +146,11 @@ _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "note": ("–", "ye
 @program.command("test-connection")
 def connection_test(context: typer.Context, name: Name, parameters: Given = None, as_json: AsJson = False) -> int:
     """Check secrets, sign-in, table, privileges, key and source of a sync; exit with code 1 when one is missing."""
-    output, app = output_of(context, as_json), frame.opened()
-    checks = []
-    with Bars(output.err):
+    from shared.jobs import Phase  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
+
+    output, app = output_of(context, as_json), frame.opened(context)
+    with Bars(output.err) as bars:
+        bars.phase(Phase.CHECK)
         checks = list(app.setting_up.connection_checks(name, given(parameters)))
     table = Table(title=f"Connection of {name}", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
@@ -162,3 +167,82 @@ def connection_test(context: typer.Context, name: Name, parameters: Given = None
         Text(said, style="red" if missing else "green"),
     )
     return EXIT_FAILED if missing else 0
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="The file to write; default NAME.yaml in the folder of definitions."),
+]
+
+
+@program.command()
+def import_xml(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A BatchDataSyncConfig file with a DynamicsTarget.")],
+    out: Out = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write the definition of a BatchDataSyncConfig file, and list what needs a person."""
+    from shared.app.drafting import import_config  # noqa: PLC0415 - loads the models: `--help` does not wait for them
+
+    written = import_config(file, out, frame.opened(context).settings.sync_definitions)
+    needs, name = written.made.needs, written.made.name
+    output_of(context, as_json).result(
+        {"file": str(written.file), "sync": name, "needs_a_person": list(needs)},
+        Text(f"Written: {written.file}"),
+        *(Text(f"Needs a person: {need}", style="yellow") for need in needs),
+        *next_lines([command_line("validate", name, options=("--offline",)), command_line("validate", name)]),
+    )
+    return 0
+
+
+@program.command()
+def new(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new sync: a-z, 0-9 and -.")],
+    source: Annotated[
+        str, typer.Option("--source", metavar="FILE", help="A path or URL, or the name of a connection.")
+    ],
+    entity: Annotated[
+        str, typer.Option("--entity", metavar="TABLE", help="The table that is written: logical name or display name.")
+    ],
+    table: Annotated[
+        str | None, typer.Option("--table", metavar="TABLE", help="With a connection: what is read from it.")
+    ] = None,
+    connection: Connection = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write a first definition from a source and a table; what is uncertain has a comment."""
+    from shared.app.drafting import check_new, new_definition_file, write_new  # noqa: PLC0415 - as above
+    from shared.app.setting_up import Wanted  # noqa: PLC0415 - as above
+    from shared.jobs.setting_up.drafting import text_of  # noqa: PLC0415 - as above
+
+    output, app = output_of(context, as_json), frame.opened(context)
+    file = out or new_definition_file(app.settings.sync_definitions, name)
+    check_new(file, name)
+    wanted = Wanted(name=name, source=source, entity=entity, table=table, connection=connection)
+    with Bars(output.err) as bars:
+        draft = app.setting_up.draft(wanted, bars)
+    write_new(file, text_of(draft))
+    mapped = {label: match.attribute.name for label, match in draft.matches.items()}
+    left = [column.name for column in draft.columns if column.label not in mapped]
+    uncertain = [
+        f"{label} → {match.attribute.name}: {match.reason}" for label, match in draft.matches.items() if match.reason
+    ]
+    output.result(
+        {
+            "file": str(file),
+            "sync": name,
+            "mapped": mapped,
+            "not_mapped": left,
+            "sync_key": list(draft.key),
+            "key_note": draft.key_note,
+        },
+        Text(f"Written: {file}"),
+        Text(f"Mapped: {len(mapped)} of {len(draft.columns)} columns. Key: {', '.join(draft.key)}."),
+        *(Text(f"Check: {line}", style="yellow") for line in (*uncertain, draft.key_note) if line),
+        *([Text(f"Not mapped: {', '.join(left)}", style="yellow")] if left else []),
+        *next_lines([command_line("validate", name), command_line("plan", name)]),
+    )
+    return 0
