@@ -59,7 +59,7 @@ Keep = Annotated[
     Path | None, typer.Option("--keep-workspace", metavar="FILE", help="Keep the run's DuckDB database in this file.")
 ]
 CsvFolder = Annotated[Path | None, typer.Option("--csv", metavar="DIR", help="Write the error files into this folder.")]
-OneSync = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a sync definition.")]
+OneSync = Annotated[str | None, typer.Argument(metavar="NAME", help="Name of a sync definition.")]
 Every = Annotated[
     bool, typer.Option("--all", metavar=FLAG, help="Every enabled sync, in the order in which lookups refer to them.")
 ]
@@ -70,7 +70,7 @@ Values = Annotated[bool, typer.Option("--values", metavar=FLAG, help="Show the v
 def validate(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of definitions; default all.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Names of definitions; default all.")
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", metavar=FLAG, help="Do not check against the table's metadata.")
@@ -218,7 +218,7 @@ def runs(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Only this sync; or the id of a run, or `last`: all about it."),
+        typer.Argument(metavar="NAME", help="Only this sync; or the id of a run, or `last`: all about it."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, metavar="N", help="Runs to show.")] = 20,
     as_json: AsJson = False,

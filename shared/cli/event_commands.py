@@ -34,7 +34,7 @@ def events(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE…",
+            metavar="FILE",
             help="Events as JSON or from Event Hubs Capture: files, URLs, patterns, folders; - is standard input.",
         ),
     ],

@@ -84,7 +84,7 @@ program = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sync definition.")]
-OneOrAll = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this sync; default all.")]
+OneOrAll = Annotated[str | None, typer.Argument(metavar="NAME", help="Only this sync; default all.")]
 Given = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Override a parameter; repeatable.")
 ]

@@ -20,7 +20,7 @@ __all__: list[str] = []  # importing the module adds its command to the program
 def init(
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="A folder that is empty or does not exist; default this folder.")
+        Path, typer.Argument(metavar="FOLDER", help="A folder that is empty or does not exist; default this folder.")
     ] = Path(),
     as_json: AsJson = False,
 ) -> int:
