@@ -3,8 +3,8 @@
     python -m benchmarks.state --store sqlite [--definitions 500] [--letters 5000] [--runs 100000]
     python -m benchmarks.state --store azurite --runs 3000
 
-It prints one line for each measurement. Azurite takes hours to be filled with 100,000 runs; it is one process of Node.js on this machine: what it answers in a
-millisecond takes Azure a few, and what takes it long to search Azure finds by its keys.
+It prints one line for each measurement. Azurite is one process of Node.js on this machine, and slow to fill with many
+runs: what it answers in a millisecond takes Azure a few, and what takes it long to search Azure finds by its keys.
 """
 
 from __future__ import annotations
