@@ -1,5 +1,6 @@
 """From the path of a request to the operation."""
 
+from dataclasses import replace
 from typing import Final
 
 from emulator.environment import Environment
@@ -14,6 +15,7 @@ from emulator.operations.bulk_delete import BulkDeletes
 from emulator.operations.changes import Changes
 from emulator.operations.closing import Closing
 from emulator.operations.counting import total_record_count
+from emulator.operations.custom_apis import public_apis
 from emulator.operations.fetch.answer import fetched
 from emulator.operations.paths.navigation import Navigation
 from emulator.operations.paths.segments import is_keyed
@@ -80,7 +82,9 @@ class Service:
         match first.name:
             case "$metadata":
                 annotated = "annotations=true" in request.query
-                body = metadata_document(self.environment.schema, annotations=annotated)
+                schema = self.environment.schema
+                shown = replace(schema, actions={**public_apis(self.environment), **schema.actions})
+                body = metadata_document(shown, annotations=annotated)
                 headers = {"Content-Type": "application/xml", "OData-Version": "4.0"}
                 return _at_once(Response(status=200, headers=headers, body=body))
             case "WhoAmI" | "RetrieveTotalRecordCount" if request.method not in {"GET", "HEAD"}:

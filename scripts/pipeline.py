@@ -97,7 +97,7 @@ def plan(out: Path, base: str, examples: int) -> int:
     out.mkdir(parents=True, exist_ok=True)
     folder = Path(environment.get("SYNC_DEFINITIONS") or "syncs")
     code, checked, said = typed("validate", environment=environment)
-    problems = [_problem(each) for each in checked.get("problems", ())] or ([said] if code else [])
+    problems = [_problem(each) for each in checked.get("problems", ())] or ([_said(checked, said)] if code else [])
     parts, failed = [*_mistakes(problems)], bool(code)
     if not code:
         for sync in changed(folder, base, Repository(folder, clock=lambda: 0.0).loaded()):
@@ -115,13 +115,14 @@ def planned(sync: Loaded, out: Path, examples: int, environment: Mapping[str, st
         return f"### {_code(sync.name)}\n\nNot planned: {_code(reason)}\n", False
     markdown, file = out / f"{sync.name}.md", out / f"{sync.name}.plan"
     files = ("--markdown", str(markdown), "--out", str(file), "--limit", str(examples), "--detailed-exit-code")
-    code, _, said = typed("plan", sync.name, *files, environment=environment)
+    code, answer, said = typed("plan", sync.name, *files, environment=environment)
     if code != CHANGES:
         file.unlink(missing_ok=True)
     print(f"{sync.name}: exit code {code}")
     if not markdown.exists():
-        print(said)
-        return f"### {_code(sync.name)}\n\nThe plan failed:\n\n{_block(said)}\n", True
+        reason = _said(answer, said)
+        print(reason)
+        return f"### {_code(sync.name)}\n\nThe plan failed:\n\n{_block(reason)}\n", True
     text = markdown.read_text("utf-8")
     markdown.unlink()
     return text, code not in {SUCCEEDED, WITH_ERRORS, CHANGES}
@@ -148,15 +149,27 @@ def apply(plans: Path) -> int:
         saved = json.loads(file.read_text("utf-8"))
         code, done, said = typed("run", saved["sync"], "--plan", str(file), environment=environment)
         state = str(done.get("state") or "Failed")
-        message = str(done.get("message") or done.get("error") or "") or (said if code else "")
+        message = _said(done, said if code else "")
         print(f"{saved['sync']}: {state} {message}".rstrip())
-        failed = failed or code != SUCCEEDED
+        failed = failed or not _whole(code, done)
         shown = f"{state}: {message}" if message else state
         lines.append(f"| {_code(saved['sync'])} | {_code(shown)} | {_code(saved['checksum'])} |")
     if len(lines) == 3:  # noqa: PLR2004 - the head of the table
         lines = ["## Applied plans\n", "There was nothing to apply."]
     (plans / "summary.md").write_text("\n".join(lines) + "\n", "utf-8")
     return int(failed)
+
+
+def _said(answer: Mapping[str, Any], otherwise: str) -> str:
+    """The message of a run or of an error; what was printed where there is none."""
+    error = answer.get("error")
+    message = error.get("message") if isinstance(error, dict) else answer.get("message")
+    return str(message or otherwise)
+
+
+def _whole(code: int, done: Mapping[str, Any]) -> bool:
+    """Whether all of a plan was applied: rows that the source's rules reject were in the approved plan already."""
+    return code == SUCCEEDED or (code == WITH_ERRORS and not done.get("failed") and not done.get("skipped"))
 
 
 def _mistakes(problems: Sequence[str]) -> Iterator[str]:

@@ -102,6 +102,12 @@ class Settings(BaseModel):
         description="Hosts that sources may read from when deployed, separated by commas; `*.` means any labels. A "
         "host with an internal address must be listed by its whole name. On a laptop hosts are not limited.",
     )
+    post_sync_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts that HTTP steps after the sync may send to when deployed, separated by commas; `*.` means "
+        "any labels. A host with an internal address must be listed by its whole name. On a laptop hosts are not "
+        "limited.",
+    )
     source_roots: tuple[str, ...] = Field(
         default=(),
         description="Folders that sources may read local files from, separated by commas; links are followed first. "
@@ -145,7 +151,7 @@ class Settings(BaseModel):
         "account's name.",
     )
 
-    @field_validator("allowed_hosts", "source_hosts", mode="before")
+    @field_validator("allowed_hosts", "source_hosts", "post_sync_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -118,7 +118,7 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             server.received.append(received)
             self.reply(server.answer(received))
 
-        do_GET = do_POST = do_HEAD = handle_request  # noqa: N815 - the names of the base class
+        do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = handle_request  # noqa: N815 - the names of the base class
 
         def reply(self, reply: Reply) -> None:
             self.close_connection = reply.dropped or reply.cut is not None

@@ -1,6 +1,6 @@
-"""Actions and functions: those of a schema file, which answer from the file, and those that close rows.
+"""Actions and functions: those of a schema file, which answer from the file, custom APIs, and those that close rows.
 
-Declared ones check their parameters, and their calls are recorded.
+Declared ones and custom APIs check their parameters, and their calls are recorded.
 """
 
 from collections import deque
@@ -15,6 +15,7 @@ from emulator.messages import Planned, Request, answer
 from emulator.odata import Segment
 from emulator.odata.nodes import LiteralValue
 from emulator.operations.closing import CLOSING_ACTIONS, Closing
+from emulator.operations.custom_apis import custom_api
 from emulator.schema import Action, Table
 from emulator.schema.documented import check_emulated
 
@@ -55,7 +56,7 @@ class Actions:
         Raises:
             ServiceError: There is no such action, or a parameter is missing or unknown.
         """
-        action = self._environment.schema.actions.get(segment.name)
+        action = self._declared(segment.name)
         if action is None and segment.name in CLOSING_ACTIONS:
             return self._closing.plan(request, segment.name)
         if action is None or action.bound_to is not None:
@@ -66,11 +67,14 @@ class Actions:
     def bound(self, request: Request, table: Table, segment: Segment, *, to_row: bool) -> Planned:
         """Plans `POST accounts(...)/Microsoft.Dynamics.CRM.Name`, or a call on the collection."""
         name = segment.name.removeprefix("Microsoft.Dynamics.CRM.")
-        action = self._environment.schema.actions.get(name)
+        action = self._declared(name)
         if action is None or action.bound_to != table.logical_name or action.bound_to_collection is to_row:
             check_emulated(name)
             raise unknown_segment(segment.name)
         return self._call(request, action, segment, request.path.rpartition("/")[0])
+
+    def _declared(self, name: str) -> Action | None:
+        return self._environment.schema.actions.get(name) or custom_api(self._environment, name)
 
     def _call(self, request: Request, action: Action, segment: Segment, target: str) -> Planned:
         if request.method != ("GET" if action.is_function else "POST"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from shared.app.app import App, current, open_app
+from shared.app.app import App
+from shared.app.process import current, open_app
 
 __all__ = ["App", "current", "open_app"]

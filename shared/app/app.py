@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,6 @@ from shared.definitions import (
 )
 from shared.definitions.parameters.environment import secret_variables
 from shared.errors import DefinitionError, Problem, UserError
-from shared.http.hosts import direct_hosts
 from shared.jobs import (
     BatchJob,
     NoProgress,
@@ -41,11 +41,10 @@ from shared.jobs.batch.disk_need import expected_disk
 from shared.jobs.batch.watermarking import set_by_person
 from shared.redaction import register_secret
 from shared.scripts import ScriptEngine
-from shared.settings import Settings, environment, reach_directly
+from shared.settings import Settings, environment
 from shared.sources import Source, completed, open_source
 from shared.sources.watermarks.marks import Mark
 from shared.state import RunRecord, StateStore
-from shared.telemetry import configure
 from shared.workspace import Room, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
     from shared.app.validation import Validation
     from shared.jobs.real_time.events import EventSync, EventTools, Listeners
 
-__all__ = ["App", "current", "open_app"]
+__all__ = ["App"]
 
 # A batch of events that cannot be written goes back to the host: its retry policy holds the partition and waits better
 # than a function that is paid for by the second and ended at its time limit.
@@ -70,6 +69,7 @@ class App:
         room: The temporary disk that the runs share; that of the settings when not given.
         state: The state store; that of the settings when not given.
         open_dataverse: Makes the client of an environment; see `Wiring`.
+        clock: Monotonic seconds; see `Wiring`.
     """
 
     def __init__(
@@ -80,13 +80,14 @@ class App:
         room: Room | None = None,
         state: StateStore | None = None,
         open_dataverse: Callable[..., Dataverse] = Dataverse,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self._environment = read_environment
         self.room = room or Room(settings.workspace_temp, limit=settings.workspace_disk_bytes)
         self._given_state = state
         register_secret(*settings.secrets())
-        self.wiring = Wiring(settings, read_environment, open_dataverse)
+        self.wiring = Wiring(settings, read_environment, open_dataverse, clock)
 
     # -- Definitions ---------------------------------------------------------------------------------------------
 
@@ -221,9 +222,11 @@ class App:
         definition, values = self.joined(name, parameters)
         with closing(self.dataverse(definition, values)) as dataverse:
             entity = dataverse.tables_of(definition)
+            updates = [step.update.entity for step in definition.post_sync if step.update is not None]
+            tables = {name: dataverse.entity(name) for name in updates}
         with self.located(definition):
             definition = self._completed(definition, values)
-            return explained(definition, entity, started=datetime.now(UTC))
+            return explained(definition, entity, started=datetime.now(UTC), tables=tables)
 
     def variables(self) -> Mapping[str, str]:
         """The environment variables as they are now."""
@@ -367,6 +370,7 @@ class App:
                 disk=use,
                 progress=progress or NoProgress(),
                 scripts=scripts,
+                steps=self.wiring.step_context(values),
             )
 
     @contextmanager
@@ -376,21 +380,3 @@ class App:
             yield
         except DefinitionError as error:
             raise DefinitionError(self._placed(definition, error.problems)) from None
-
-
-def open_app(settings: Settings | None = None) -> App:
-    """The program with the given settings, or with those of the environment.
-
-    Raises:
-        UserError: A setting cannot be used.
-    """
-    reach_directly(direct_hosts(environment()))
-    return App(settings or Settings.load())
-
-
-@lru_cache(maxsize=1)
-def current() -> App:
-    """The deployed process' app: one for all invocations, so that secrets, metadata and connections are kept."""
-    app = open_app()
-    configure(app.settings)
-    return app

@@ -133,13 +133,18 @@ class Validation:
         return SourceCheck(wiring=self.wiring, parameters=self.parameters, completed=self.completed, offline=offline)
 
     def _of_hosts(self, definition: SyncDefinition) -> tuple[Problem, ...]:
-        """Hosts of the source that a run would refuse."""
+        """Hosts of the source and of steps that a run would refuse."""
+        from shared.other_systems.reachable import unreachable_steps  # noqa: PLC0415 - runs do without it
         from shared.sources.rest.reachable import unreachable  # noqa: PLC0415 - runs do without it
 
         absent = _without_value(definition)
         try:
             values = {name: each for name, each in self.parameters(definition, absent).items() if name not in absent}
-            return tuple(unreachable(definition.source, self.wiring.source_context(values)))
+            steps = self.wiring.step_context(values)
+            return (
+                *unreachable(definition.source, self.wiring.source_context(values)),
+                *unreachable_steps(definition, steps),
+            )
         except UserError:  # a value that only a run has, or a connection that is not there: then the run says so
             return ()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,7 @@ class Wiring:
         read_environment: Gives the environment as it is now; what `{env: NAME}` reads.
         open_dataverse: Makes the client of an environment, from the arguments `connection`, `tokens` and `cache` of
             `Dataverse`.
+        clock: Monotonic seconds: when the folder of definitions is looked at again.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Wiring:
         settings: Settings,
         read_environment: Callable[[], Mapping[str, str]],
         open_dataverse: Callable[..., Dataverse] = Dataverse,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._settings = settings
         self._environment = read_environment
         self._open_dataverse = open_dataverse
@@ -84,7 +88,7 @@ class Wiring:
     @cached_property
     def repository(self) -> Repository:
         """The folder of definitions and connections that the settings name."""
-        return Repository(self._settings.sync_definitions, clock=time.monotonic, open_url=self.open_url)
+        return Repository(self._settings.sync_definitions, clock=self._clock, open_url=self.open_url)
 
     def open_state(self) -> StateStore:
         """Open the state store that the settings name."""
@@ -165,6 +169,17 @@ class Wiring:
             open_tables=lambda source: closing(self._client(source, values, place="source")),
             clock=SystemClock(),
         )
+
+    def step_context(self, values: Mapping[str, ParameterValue]) -> SourceContext:
+        """What steps after the sync may need of other systems: that of a source, with hosts of their own."""
+        reach = Reach(
+            hosts=self._settings.post_sync_hosts,
+            limited=is_deployed(self._environment()),
+            setting="POST_SYNC_HOSTS",
+            what="a request",
+            does="sends requests after the sync only to",
+        )
+        return replace(self.source_context(values), reach=reach)
 
     def _fetch_anew(self, reference: SecretReference) -> None:
         """A secret was refused: it may have been rotated since it was cached."""

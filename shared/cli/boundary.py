@@ -9,26 +9,22 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
 
-from shared.cli import (
-    commands,
-    event_commands,
-    init_command,
-    job_commands,
-    pipeline_commands,
-    setting_up_commands,
-    status_commands,
-)
-from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, HelpfulCommand, program
+from shared.cli import commands, event_commands, job_commands, pipeline_commands, status_commands
+from shared.cli.frame import EXIT_FAILED, EXIT_STOPPED, EXIT_UNSAFE, HelpfulCommand, Terminal, program
 from shared.cli.screen.output import Output
+from shared.cli.setting_up import init_command, setting_up_commands
 from shared.errors import DefinitionError, RetryLater, SyncError, UnsafePlanError, UserError
 from shared.redaction import cleaned
+
+if TYPE_CHECKING:
+    from shared.app import App  # `--help` need not wait for it
 
 __all__ = ["run"]
 
@@ -46,14 +42,20 @@ for _command in program.registered_commands:
     _command.cls = HelpfulCommand
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; no exception gets past here, and no traceback to a user."""
+def run(arguments: Sequence[str], *, open_app: Callable[[], App] | None = None) -> int:
+    """Run one command and return its exit code; no exception gets past here, and no traceback to a user.
+
+    Args:
+        arguments: What was typed.
+        open_app: Opens the app; that with the settings of the environment when not given.
+    """
     output = Output()
     output.as_json = "--json" in arguments  # until the options are read, and where they are not read to their end
     try:
         _check_text(arguments)
         given = list(arguments) or ["--help"]
-        code = int(program(given, prog_name="dynamics-sync", standalone_mode=False, obj=output) or 0)
+        terminal = Terminal(output, open_app)
+        code = int(program(given, prog_name="dynamics-sync", standalone_mode=False, obj=terminal) or 0)
     except SyncError as error:
         return _refused(error, output)
     except TyperException as error:

@@ -78,7 +78,7 @@ def validate(
     as_json: AsJson = False,
 ) -> int:
     """Check definitions; all problems are reported at once, with file, line and column."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     problems = app.validate(names or (), offline=offline)
     checked = names or [loaded.name for loaded in app.definitions()]
     if not checked and not problems:
@@ -129,7 +129,7 @@ def plan(
     from shared.jobs import PlanOptions  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
     one = one_or_all(name, every, out=out, html=html, keep_workspace=keep_workspace, csv=csv)
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     overrides = given(parameters)
     shown = PlanOptions(sample=limit, values=values, files=csv is not None)
     if one is None:
@@ -180,13 +180,13 @@ def run(
     one = one_or_all(name, every, plan=plan_file, keep_workspace=keep_workspace)
     output, typed = output_of(context, as_json), given(parameters)
     if one is None:
-        return run_all(frame.opened(), output, typed, RunOptions(force=force, values=values))
+        return run_all(frame.opened(context), output, typed, RunOptions(force=force, values=values))
     saved = PlanFile.read(plan_file, sync=one) if plan_file else None
     approved = ApprovedPlan(checksum=saved.checksum, id=saved.id, watermark=saved.watermark) if saved else None
     repeated = {**(saved.given_values() if saved else {}), **typed}
     options = RunOptions(force=force, approved=approved, given=repeated, values=values)
     overrides = {**(saved.values() if saved else {}), **typed}
-    app = frame.opened()
+    app = frame.opened(context)
     with Bars(output.err) as bars, Stopping(output, bars) as stopping, noting_next_steps(app, options.run_id):
         options = replace(options, cancelled=stopping.cancelled)
         done = app.run(one, overrides, options, keep=keep_workspace, progress=stopping)
@@ -202,7 +202,7 @@ def run(
 def explain(context: typer.Context, name: Name, parameters: Given = None, as_json: AsJson = False) -> int:
     """Print the SQL of every step."""
     output = output_of(context, as_json)
-    steps = frame.opened().explain(name, given(parameters))
+    steps = frame.opened(context).explain(name, given(parameters))
     output.result(
         {"sync": name, "steps": [{"title": s.title, "origin": s.origin, "sql": s.sql} for s in steps]},
         *(
@@ -224,7 +224,7 @@ def runs(
     as_json: AsJson = False,
 ) -> int:
     """Show the execution log, newest first, or one run whole."""
-    app, output = frame.opened(), output_of(context, as_json)
+    app, output = frame.opened(context), output_of(context, as_json)
     records = latest_runs(app.state, name, limit)
     if not records and name is not None and not frame.is_defined(app, name):
         if runs_named(name, app.state):
@@ -262,7 +262,7 @@ def errors(
     as_json: AsJson = False,
 ) -> int:
     """Show how a run ended, the errors of its rows, and what to do next."""
-    output, state = output_of(context, as_json), frame.opened().state
+    output, state = output_of(context, as_json), frame.opened(context).state
     record = run_named(run_id, state)
     files = write_files(csv, error_files(state, record.run_id)) if csv else []
     report = RunReport.of(record, state, files)
@@ -282,7 +282,7 @@ def watermark(
     as_json: AsJson = False,
 ) -> int:
     """Show how far the source of a sync has been read, or change it."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     if reset and value is not None:
         raise UserError("write --reset or --set VALUE, not both")
     if reset or value is not None:

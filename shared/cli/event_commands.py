@@ -48,7 +48,7 @@ def events(
     from shared.cli.real_time import feed  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
     output = output_of(context, as_json)
-    done = feed(frame.opened(), name, *files, partition=partition)
+    done = feed(frame.opened(context), name, *files, partition=partition)
     hint = [Text(f"Next: dynamics-sync dead-letters {name}")] if done.dead_letters else []
     output.result(done.to_json(), events_text(done), *hint)
     return EXIT_ERRORS if done.dead_letters else 0
@@ -64,7 +64,7 @@ def dead_letters(
     as_json: AsJson = False,
 ) -> int:
     """Show the events that could not be applied, and why."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     sync = _chosen(name, unclaimed=unclaimed)
     letters = letters_named(app.state, sync, ids) if ids else app.state.dead_letters(sync, limit=limit)
     count = len(letters) if ids else app.state.count_dead_letters(sync)
@@ -117,7 +117,7 @@ def replay(
     """Process dead letters again; those that are applied are removed."""
     from shared.cli.real_time import try_again  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     letters = letters_named(app.state, name, ids) if ids else app.state.dead_letters(name, limit=MOST_LETTERS)
     if not letters:
         frame.expect(app, name)
@@ -142,7 +142,7 @@ def discard(
     as_json: AsJson = False,
 ) -> int:
     """Remove dead letters without applying them."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     sync = _chosen(name, unclaimed=unclaimed)
     if not ids and not everything:
         raise UserError("write which dead letters are removed: --id ID, or --all")

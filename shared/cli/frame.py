@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +30,7 @@ __all__ = [
     "HelpfulCommand",
     "Name",
     "OneOrAll",
+    "Terminal",
     "expect",
     "given",
     "is_defined",
@@ -122,9 +124,23 @@ def given(parameters: Sequence[str] | None) -> dict[str, str]:
     return {name.strip(): value for name, _, value in pairs}
 
 
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """What a command gets from whoever runs the program.
+
+    Attributes:
+        output: Its two streams.
+        open_app: Opens the app; None for the app with the settings of the environment.
+    """
+
+    output: Output
+    open_app: Callable[[], App] | None = None
+
+
 def output_of(context: typer.Context, as_json: bool) -> Output:
     """The command's two streams."""
-    output = context.find_object(Output) or Output()
+    terminal = context.find_object(Terminal)
+    output = terminal.output if terminal else Output()
     output.as_json = as_json
     return output
 
@@ -144,12 +160,15 @@ def is_defined(app: App, name: str) -> bool:
     return name in {loaded.name for loaded in app.definitions()}
 
 
-def opened() -> App:
-    """The app with the settings of the environment.
+def opened(context: typer.Context) -> App:
+    """The app that the command works with.
 
     Raises:
         UserError: A setting cannot be used.
     """
+    terminal = context.find_object(Terminal)
+    if terminal is not None and terminal.open_app is not None:
+        return terminal.open_app()
     from shared import app as composition  # noqa: PLC0415 - wires all adapters: `--help` does not wait for them
     from shared.telemetry import RunContext  # noqa: PLC0415 - likewise
 

@@ -30,7 +30,7 @@ def start(
     from shared.cli.functions_host import FunctionsHost  # noqa: PLC0415 - `--help` does not wait for it
     from shared.jobs.requests import request_run  # noqa: PLC0415 - likewise
 
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     host = FunctionsHost(app_url, app.settings.functions_admin_key) if app_url else None
     requested_by = f"command line on {platform.node()}"
     request = request_run(app.state, app.definition(name), given(parameters), force=force, requested_by=requested_by)

@@ -28,7 +28,7 @@ def publish(
     as_json: AsJson = False,
 ) -> int:
     """Copy definitions into the container that the app reads; an edit that was made there is not overwritten."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     url = to or app.settings.sync_definitions
     found = app.publish(folder, url, overwrite=overwrite or ())
     edited = [each.file for each in found if each.outcome == "edited"]

@@ -23,7 +23,7 @@ WEEK = 6 * DAY  # in which the name of a day says which one is meant
 @program.command()
 def status(context: typer.Context, as_json: AsJson = False) -> int:
     """Show all syncs; exit with code 1 when one needs a person."""
-    output, app, now = output_of(context, as_json), frame.opened(), datetime.now(UTC)
+    output, app, now = output_of(context, as_json), frame.opened(context), datetime.now(UTC)
     found = status_of(app.definitions(), app.state, now)
     needs = [Text(f"Needs a person: {need}", style="yellow") for need in found.needs]
     output.result(found.to_json(), status_table(found, now), *(needs or [Text("Nothing needs a person.")]))

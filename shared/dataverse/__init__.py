@@ -1,6 +1,7 @@
 """The only package that sends requests to Dataverse: sign-in, transport, limits, errors, metadata, reader, writer."""
 
 from shared.clock import Clock, SystemClock
+from shared.dataverse.calls.operations import Operation
 from shared.dataverse.changes import (
     KEY_TAKEN,
     NO_CODE,
@@ -40,6 +41,7 @@ __all__ = [
     "Failed",
     "HttpTransport",
     "MetadataCache",
+    "Operation",
     "Outcome",
     "Request",
     "Response",

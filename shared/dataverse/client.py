@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from shared.clock import Clock, SystemClock
+from shared.dataverse.calls.operations import Operation, operation_names, read_operations
+from shared.dataverse.calls.sending import On, call
 from shared.dataverse.changes import NO_LIMITS, Change, Outcome, WriteLimits
 from shared.dataverse.http.connection import Connection
 from shared.dataverse.http.keys import key_values, lookups
@@ -45,7 +47,7 @@ from shared.http.transport import HttpTransport, Transport
 from shared.transform import related_tables
 from shared.transform.lookups.columns import Reference
 from shared.transform.targets import TargetColumn
-from shared.workspace import Workspace
+from shared.workspace import Table, Workspace
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element  # the parser is loaded only where there is a query
@@ -89,6 +91,7 @@ class Dataverse:
         )
         self._cache = cache or MetadataCache()
         self._controllers = controllers or self._controller
+        self._operations: dict[str, tuple[Operation, ...]] = {}
         self._targets: dict[str, Target] = {}
         self._lanes: dict[str, list[Lane]] = {}
 
@@ -150,8 +153,9 @@ class Dataverse:
         *,
         condition: str | None = None,
         keys: Iterable[str] | None = None,
+        into: str = Table.CURRENT,
     ) -> ReadReport:
-        """Read records into the workspace's table `current`, which has to exist.
+        """Read records into the workspace's table `current`, or one of its form, which has to exist.
 
         Args:
             workspace: The run's database.
@@ -160,6 +164,7 @@ class Dataverse:
             condition: An OData filter, parameters already bound, not percent-encoded.
             keys: Only records with these keys: JSON objects of the sync key's columns, as in `Change.key`. `current`
                 then stores its keys.
+            into: The name of the table.
 
         Raises:
             UserError: The filter is too long for a URL.
@@ -168,8 +173,8 @@ class Dataverse:
             RetryLater: The service is away.
         """
         if keys is None:
-            return read_table(workspace, self.service, Records(entity=entity, layout=layout), condition)
-        records = Records(entity=entity, layout=layout, stored_keys=True)
+            return read_table(workspace, self.service, Records(entity=entity, layout=layout, into=into), condition)
+        records = Records(entity=entity, layout=layout, into=into, stored_keys=True)
         return read_keyed(workspace, self.service, records, map(key_values, keys), condition)
 
     def read_reference(
@@ -361,6 +366,23 @@ class Dataverse:
         if not self.service.meter.parallelism:
             self.service.fetch(Call(path="WhoAmI"))
         return self.service.meter.parallelism or DEFAULT_PARALLEL
+
+    def operations(self, name: str) -> tuple[Operation, ...]:
+        """All actions and functions of a name; see `read_operations`. They are asked for once."""
+        if name not in self._operations:
+            self._operations[name] = read_operations(self.service, name)
+        return self._operations[name]
+
+    def operation_names(self) -> frozenset[str]:
+        """The names of all actions and functions, for suggestions."""
+        return operation_names(self.service)
+
+    def call(
+        self, operation: Operation, values: Mapping[str, Any], *, record: str | None = None, within: float
+    ) -> None:
+        """Call an action or a function; see `shared.dataverse.calls.sending.call`."""
+        entity = self.entity(operation.bound_to) if operation.bound_to else None
+        call(self.service, operation, values, on=On(entity=entity, record=record), within=within)
 
     def usage(self) -> Usage:
         """Requests so far."""

@@ -1,7 +1,8 @@
-"""Which hosts sources may reach, by name and by address.
+"""Which hosts sources and steps after the sync may reach, by name and by address.
 
-On a laptop a source reaches what its user reaches. A deployed app is inside a network: its addresses, and the place
-where Azure gives out tokens, are not for whoever writes a URL. There only the hosts of `SOURCE_HOSTS` are reached.
+On a laptop they reach what their user reaches. A deployed app is inside a network: its addresses, and the place
+where Azure gives out tokens, are not for whoever writes a URL. There only the hosts of a setting are reached:
+`SOURCE_HOSTS` by sources, `POST_SYNC_HOSTS` by steps.
 """
 
 from __future__ import annotations
@@ -30,15 +31,21 @@ _LOW_32: Final = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Which hosts sources may reach.
+    """Which hosts may be reached.
 
     Attributes:
         hosts: Patterns as for `matcher`, in lower case.
         limited: Only these hosts may be reached, as in a deployed app.
+        setting: Where the hosts are listed, for messages.
+        what: Whose addresses they are, for messages.
+        does: What is done with a host, for messages.
     """
 
     hosts: tuple[str, ...] = ()
     limited: bool = False
+    setting: str = "SOURCE_HOSTS"
+    what: str = "a source"
+    does: str = "reads only from"
 
     @property
     def guard(self) -> CheckAddress | None:
@@ -56,7 +63,7 @@ class Reach:
             raise UserError(f"http://{host} is refused: write https://; http:// is only for this machine")
         if self.limited and not self.lists(host):
             raise UserError(
-                f"host {host} is refused: a deployed app reads only from the hosts in SOURCE_HOSTS. If it is your "
+                f"host {host} is refused: a deployed app {self.does} the hosts in {self.setting}. If it is your "
                 f"host, add it there"
             )
         try:
@@ -81,7 +88,7 @@ class Reach:
         if not self.limited:
             return
         if not self.lists(host):
-            raise UserError(f"host {host} is refused: it is not in SOURCE_HOSTS")
+            raise UserError(f"host {host} is refused: it is not in {self.setting}")
         found = _inner(ip_address(address.partition("%")[0]))
         if found == _PLATFORM or found.is_link_local or found.is_multicast:
             allowed = str(found) in self.hosts
@@ -90,16 +97,15 @@ class Reach:
         if not allowed:
             raise UserError(
                 f"host {host} is refused: its address {found} is not a public one. If it is your host, add its whole "
-                f"name to SOURCE_HOSTS, without *"
+                f"name to {self.setting}, without *"
             )
 
-    @staticmethod
-    def _host(url: str) -> str:
+    def _host(self, url: str) -> str:
         if not url.startswith(("https://", "http://")):
-            raise UserError("the address of a source starts with https://")
+            raise UserError(f"the address of {self.what} starts with https://")
         if not _URL.fullmatch(url):
             raise UserError(
-                "the address of a source is https://, a host and a path; it has no user name, and other characters "
+                f"the address of {self.what} is https://, a host and a path; it has no user name, and other characters "
                 "than ASCII are percent-encoded"
             )
         try:
@@ -107,7 +113,7 @@ class Reach:
             _ = parts.port  # refused where no port can have this number
             return (parts.hostname or "").lower()
         except ValueError:
-            raise UserError("the address of a source is not a URL: check its host and port") from None
+            raise UserError(f"the address of {self.what} is not a URL: check its host and port") from None
 
 
 def _inner(address: _Address) -> _Address:

@@ -60,6 +60,7 @@ class Request:
         url: Absolute and percent-encoded.
         timeout: Seconds to wait for a connection, and for each piece of the answer; the whole answer has three times
             as long.
+        whole: Seconds for the whole answer instead of that; None for three times `timeout`.
     """
 
     method: str
@@ -67,6 +68,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     timeout: float = 100
+    whole: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,7 @@ class HttpTransport:
         """
         started = perf_counter()
         checking = connecting_to(self._check_address) if self._check_address else nullcontext()
-        within = answered_within(_WHOLE * request.timeout, self._most_bytes + _AROUND)
+        within = answered_within(request.whole or _WHOLE * request.timeout, self._most_bytes + _AROUND)
         try:
             with checking, within, self._asked(request) as answer:
                 self._pass_on(answer, take)

@@ -2,10 +2,11 @@
 
 from shared.jobs.batch.job import ApprovedPlan, BatchJob, PlanOptions, RunOptions, Tools
 from shared.jobs.batch.lease_keeping import LeaseTaken
+from shared.jobs.batch.planning import PlanReport, plan_batch
 from shared.jobs.batch.preparation import explained
-from shared.jobs.batch.run import NotDueError, PlanReport, plan_batch, run_batch
+from shared.jobs.batch.run import NotDueError, run_batch
 from shared.jobs.progress import NoProgress, Phase, Progress
-from shared.jobs.summary import ChangeCounts, ErrorRow, RowCounts, RunState, RunSummary
+from shared.jobs.summary import ChangeCounts, ErrorRow, RowCounts, RunState, RunSummary, StepOutcome
 
 __all__ = [
     "ApprovedPlan",
@@ -23,6 +24,7 @@ __all__ = [
     "RunOptions",
     "RunState",
     "RunSummary",
+    "StepOutcome",
     "Tools",
     "explained",
     "plan_batch",

@@ -18,6 +18,7 @@ class Phase(StrEnum):
     RECONCILE = "reconcile"
     WRITE = "write"
     FINISH = "finish"
+    POST_SYNC = "post_sync"
 
 
 class Progress(Protocol):

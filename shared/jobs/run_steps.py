@@ -18,12 +18,12 @@ from shared.transform import (
     current_finish_steps,
     current_table_step,
     desire_steps,
+    desired_finish_steps,
     held_references,
     held_steps,
     reference_steps,
     references,
     script_steps,
-    settle_steps,
     shape_steps,
 )
 from shared.workspace import Purpose, Step
@@ -142,7 +142,7 @@ def shaping_steps(desire: Desire, entity: EntityMetadata, *, leave_out: Purpose 
 
 def resolving_steps(desire: Desire, entity: EntityMetadata, *, leave_out: Purpose = NOTHING) -> tuple[Step, ...]:
     """The steps of the stage `RESOLVE`, which depend on the definition and the metadata alone."""
-    return _without(leave_out, settle_steps(desire.definition, entity, desire))
+    return _without(leave_out, desired_finish_steps(desire.definition, entity, desire))
 
 
 def _without(purposes: Purpose, steps: Iterable[Step]) -> tuple[Step, ...]:

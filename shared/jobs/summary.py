@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from shared.state import RunState
 from shared.visible import with_value
 
-__all__ = ["ChangeCounts", "Done", "ErrorRow", "RowCounts", "RunState", "RunSummary"]
+__all__ = ["ChangeCounts", "Done", "ErrorRow", "RowCounts", "RunState", "RunSummary", "StepOutcome", "StepState"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,54 @@ class ErrorRow:
         }
 
 
+class StepState(StrEnum):
+    """What became of a step after the sync.
+
+    Attributes:
+        SUCCEEDED: It was carried out.
+        FAILED: It was not carried out, or not to its end.
+        SKIPPED: Its `run_on` does not ask for it.
+        NOT_RUN: The run ended before it; the run that continues this one carries it out.
+    """
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    NOT_RUN = "Not run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutcome:
+    """One step after the sync.
+
+    Attributes:
+        kind: `action`, `update`, `sql` or `http`.
+        message: Why it has this state; empty for a step that was carried out.
+        figures: What it came to, such as `updated` -> 12 or `status` -> 200.
+        run: The id of the earlier run that carried it out; empty for this run.
+    """
+
+    name: str
+    kind: str
+    state: StepState
+    seconds: float = 0.0
+    message: str = ""
+    figures: Mapping[str, int] = field(default_factory=dict)
+    run: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "state": self.state.value,
+            "seconds": round(self.seconds, 3),
+            "message": self.message,
+            "figures": dict(self.figures),
+            "run": self.run,
+        }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     """One run from start to end.
@@ -108,10 +157,12 @@ class RunSummary:
         created_references: Records of other tables that lookups created.
         adopted: Records that the service named as having the key of a planned insert, and that took its place.
         edited: Records that were changed after they were compared, and that therefore keep their values.
-        completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`.
+        completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`, or
+            a step after the sync failed.
         left_out: Column of the source -> rows in which its field was left out, the most first.
         elapsed_seconds: Wall-clock time.
         peak_memory_mb: Highest resident memory of the process.
+        post_sync: The steps after the sync, in order; none where the run ended before its writes did.
         peak_disk_mb: The most that the run's temporary folder held, in millions of bytes.
     """
 
@@ -148,6 +199,7 @@ class RunSummary:
     peak_memory_mb: float = 0.0
     peak_disk_mb: float = 0.0
     errors: tuple[ErrorRow, ...] = ()
+    post_sync: tuple[StepOutcome, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -199,4 +251,5 @@ class RunSummary:
             "peak_memory_mb": round(self.peak_memory_mb, 1),
             "peak_disk_mb": round(self.peak_disk_mb, 1),
             "errors": [error.to_json() for error in self.errors],
+            "post_sync": [step.to_json() for step in self.post_sync],
         }

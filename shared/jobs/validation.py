@@ -7,8 +7,10 @@ from http import HTTPStatus
 
 from shared.dataverse import Dataverse
 from shared.definitions import Language, ParameterValue, SyncDefinition, in_odata, names_in
+from shared.definitions.models.names import RUN_FIGURES
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, Problem, RequestRefused, UserError
+from shared.jobs.post_sync.checks import step_problems
 from shared.jobs.privileges import access_of
 from shared.transform import check
 
@@ -39,6 +41,8 @@ def online_problems(
         *check(definition, entity),
         *_filter_problems(definition, dataverse, entity, values, absent),
         *_privilege_problems(definition, dataverse, entity),
+        *step_problems(definition, dataverse),
+        *_update_filters(definition, dataverse, values, absent),
     )
 
 
@@ -53,6 +57,20 @@ def _privilege_problems(definition: SyncDefinition, dataverse: Dataverse, entity
             yield Problem(message=str(access), path=access.need.path)
 
 
+def _update_filters(
+    definition: SyncDefinition, dataverse: Dataverse, values: Mapping[str, ParameterValue], absent: Collection[str]
+) -> Iterator[Problem]:
+    """The filters of updates after the sync; one that names a figure of the run is not known before the run."""
+    for number, step in enumerate(definition.post_sync):
+        if step.update is None or {*names_in(step.update.filter, Language.ODATA)} & {*absent, *RUN_FIGURES}:
+            continue
+        try:
+            entity = dataverse.entity(step.update.entity)
+        except AbortRun:
+            continue  # that there is no such table is told already
+        yield from _tried(step.update.filter, f"post_sync[{number}].update.filter", dataverse, entity, values)
+
+
 def _filter_problems(
     definition: SyncDefinition,
     dataverse: Dataverse,
@@ -64,11 +82,17 @@ def _filter_problems(
     condition = definition.destination.filter
     if condition is None or any(name in absent for name in names_in(condition, Language.ODATA)):
         return
+    yield from _tried(condition, _FILTER, dataverse, entity, values)
+
+
+def _tried(
+    condition: str, path: str, dataverse: Dataverse, entity: EntityMetadata, values: Mapping[str, ParameterValue]
+) -> Iterator[Problem]:
     try:
         dataverse.try_filter(entity, in_odata(condition, values, entity))
     except UserError as error:
-        yield Problem(message=error.message, path=_FILTER)
+        yield Problem(message=error.message, path=path)
     except RequestRefused as error:
         if error.status != HTTPStatus.BAD_REQUEST:
             raise
-        yield Problem(message=f"Dataverse refuses this filter: {error.message}", path=_FILTER)
+        yield Problem(message=f"Dataverse refuses this filter: {error.message}", path=path)

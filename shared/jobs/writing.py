@@ -31,10 +31,10 @@ from shared.reconcile.outcomes import Result, changes_count_query, changes_query
 from shared.transform import TargetColumn
 from shared.workspace import Table, Workspace
 
-__all__ = ["WriteOrder", "creating_columns", "write_changes"]
+__all__ = ["TAKEN_AT_ONCE", "WriteOrder", "creating_columns", "write_changes"]
 
 KEPT_AT_ONCE = 5000  # outcomes that go into the workspace with one statement
-TAKEN_AT_ONCE = 1000  # inserts that wait until the record with their key is known: as many as may fail by default
+TAKEN_AT_ONCE = 1000  # as many as may fail by default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +46,33 @@ class WriteOrder:
         late: The columns that may refer to records which the run creates.
         drops: Whether deletes have an order, children first.
         creating: The columns whose lookups create what is missing.
+        waiting: Inserts that wait at once until the record with their key is known.
     """
 
     adoption: Adoption | None = None
     late: Sequence[TargetColumn] = ()
     drops: bool = False
     creating: Sequence[TargetColumn] = ()
+    waiting: int = TAKEN_AT_ONCE
 
     @classmethod
-    def of(cls, adoption: Adoption | None, definition: SyncDefinition, columns: Sequence[TargetColumn]) -> WriteOrder:
+    def of(
+        cls,
+        adoption: Adoption | None,
+        definition: SyncDefinition,
+        columns: Sequence[TargetColumn],
+        *,
+        waiting: int = TAKEN_AT_ONCE,
+    ) -> WriteOrder:
         """The order of a sync's writes."""
         late = [column for column in columns if column.late]
         full = definition.sync_behaviour.strategy is Strategy.FULL
         return cls(
-            adoption=adoption, late=late, drops=full and bool(late), creating=creating_columns(definition, columns)
+            adoption=adoption,
+            late=late,
+            drops=full and bool(late),
+            creating=creating_columns(definition, columns),
+            waiting=waiting,
         )
 
     def left(self, condition: str) -> str:
@@ -95,7 +108,7 @@ def write_changes(
     order = order or WriteOrder()
     ((inserts, total),) = workspace.query(changes_count_query())
     progress.phase(Phase.WRITE, total)
-    writing = _Writing(workspace, dataverse, entity, limits, progress)
+    writing = _Writing(workspace, dataverse, entity, limits, progress, order.waiting)
     try:
         if creation_counts(workspace, order.creating)[1]:
             writing.stopped = write_creations(workspace, dataverse, entity.related, order.creating, limits)
@@ -175,7 +188,9 @@ class _Writing:
         entity: EntityMetadata,
         limits: WriteLimits,
         progress: Progress,
+        waiting: int,
     ) -> None:
+        self._waiting = waiting
         self._workspace = workspace
         self._dataverse = dataverse
         self._entity = entity
@@ -187,8 +202,8 @@ class _Writing:
 
     def insert(self, changes: Iterator[Change], adoption: Adoption) -> None:
         """Send inserts, and adopt the records that have the keys of some of them: in rounds, so that few wait."""
-        self._taken = TAKEN_AT_ONCE
-        while self._taken >= TAKEN_AT_ONCE and not self.stopped:
+        self._taken = self._waiting
+        while self._taken >= self._waiting and not self.stopped:
             self._taken = 0
             self.send(self._round(changes), 1, adopting=True)
             if self._taken and not self.stopped:
@@ -197,7 +212,7 @@ class _Writing:
     def _round(self, changes: Iterator[Change]) -> Iterator[Change]:
         for change in changes:
             yield change
-            if self._taken >= TAKEN_AT_ONCE:
+            if self._taken >= self._waiting:
                 return
 
     def _adopt(self, adoption: Adoption) -> None:

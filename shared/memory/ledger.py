@@ -40,9 +40,11 @@ class Ledger:
     Args:
         store: Keeps it.
         sync: Name of the sync.
+        rows_in_a_part: Most rows of a file.
     """
 
-    def __init__(self, store: LedgerStore, sync: str) -> None:
+    def __init__(self, store: LedgerStore, sync: str, *, rows_in_a_part: int = ROWS_IN_A_PART) -> None:
+        self._rows_in_a_part = rows_in_a_part
         self._store = store
         self._sync = sync
         self._head: LedgerHead | None = None
@@ -110,10 +112,10 @@ class Ledger:
 
     def _written(self, workspace: Workspace, query: str, rows: int) -> Iterator[str]:
         """Write a query's rows into files of the workspace's folder; their names."""
-        for start in range(0, rows, ROWS_IN_A_PART):
+        for start in range(0, rows, self._rows_in_a_part):
             name = f"{uuid.uuid4().hex}.parquet"
             file = self._files[name] = workspace.folder / name
-            part = f"SELECT * FROM ({query}) LIMIT {ROWS_IN_A_PART} OFFSET {start}"
+            part = f"SELECT * FROM ({query}) LIMIT {self._rows_in_a_part} OFFSET {start}"
             workspace.execute(f"COPY ({part}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)")
             yield name
 

@@ -1,4 +1,4 @@
-"""Decisions on dropped and returning records, and the changes that mark them."""
+"""Records that get certain values: marks of dropped and returning records, and updates of a table after the sync."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from shared.definitions.models import Expire, SyncDefinition
-from shared.reconcile.columns import Part
+from shared.reconcile.columns import Part, names_of, object_of
 from shared.reconcile.plan import PlanAction
-from shared.transform import ErrorType, MarkColumn, TargetColumn, dropped_mark, returned_mark
+from shared.transform import ErrorType, MarkColumn, TargetColumn, current_table_step, dropped_mark, returned_mark
 from shared.workspace import Step, Table, literal
 
 __all__ = [
@@ -22,6 +22,10 @@ __all__ = [
     "report_unfit",
     "return_parts",
     "returned",
+    "update_changes_query",
+    "update_count_query",
+    "update_table_step",
+    "update_unfit_query",
 ]
 
 # A decision and a report read only which record has a mark, and that does not depend on the start of the run.
@@ -120,3 +124,34 @@ def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> 
 def marks_held(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> str:
     """SQL condition: the record has the mark of a dropped one."""
     return _held(dropped_mark(definition, layout, started=_AT_ANY_TIME)) or "false"
+
+
+# -- Updates after the sync ------------------------------------------------------------------------------------------
+
+
+def update_table_step(layout: Sequence[TargetColumn]) -> Step:
+    """The step that makes the table for the records."""
+    return current_table_step(layout, name=Table.UPDATE_RECORDS, title="Make room for the records of a step")
+
+
+def update_count_query(columns: Sequence[MarkColumn]) -> str:
+    """How many records do not have their values yet."""
+    return f"SELECT count(*) FROM {Table.UPDATE_RECORDS} AS target WHERE {_open(columns)}"
+
+
+def update_unfit_query(column: MarkColumn) -> str:
+    """How many records the value of an expression does not fit."""
+    return f"SELECT count(*) FROM {Table.UPDATE_RECORDS} AS target WHERE {column.unfit or 'false'}"
+
+
+def update_changes_query(columns: Sequence[MarkColumn]) -> str:
+    """Number, id, payload and names of columns of each record that does not have its values yet."""
+    parts = _parts(columns)
+    return f"""
+SELECT row_number() OVER (ORDER BY target._seq), target._id, {object_of(parts)}, {names_of(parts)}
+FROM {Table.UPDATE_RECORDS} AS target WHERE {_open(columns)}
+ORDER BY target._seq""".strip()
+
+
+def _open(columns: Sequence[MarkColumn]) -> str:
+    return " OR ".join(f"NOT ({each.held})" for each in columns)

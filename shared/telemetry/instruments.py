@@ -7,6 +7,8 @@
 | `dynamics_sync.runs` | runs | sync, trigger, state, error |
 | `dynamics_sync.run.duration` | s | sync, trigger, state |
 | `dynamics_sync.rows` | rows | sync, action |
+| `dynamics_sync.steps` | steps | sync, step, kind, state |
+| `dynamics_sync.step.duration` | s | sync, step, kind, state |
 | `dynamics_sync.requests` | requests | sync |
 | `dynamics_sync.throttled` | requests | sync |
 | `dynamics_sync.retries` | requests | sync |
@@ -94,6 +96,16 @@ def record_batch(sync: str, trigger: str, summary: Mapping[str, Any], *, error: 
         if count:
             _counter("rows").add(count, {"sync": sync, "action": action})
     _record_traffic(sync, summary)
+    for step in summary.get("post_sync", ()):
+        if not step["run"]:  # those that an earlier run carried out are counted there
+            _record_step(sync, step)
+
+
+def _record_step(sync: str, step: Mapping[str, Any]) -> None:
+    of = {"sync": sync, "step": step["name"], "kind": step["kind"], "state": step["state"]}
+    _counter("steps").add(1, of)
+    if step["seconds"]:
+        _histogram("step.duration", "s").record(step["seconds"], of)
 
 
 def _record_traffic(sync: str, counts: Mapping[str, Any]) -> None:

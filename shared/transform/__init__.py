@@ -3,6 +3,7 @@
 from shared.transform.check import check, check_expressions
 from shared.transform.current import current_finish_steps, current_table_step
 from shared.transform.desire import Desire, desire_of, desire_steps
+from shared.transform.desired_finish import desired_finish_steps
 from shared.transform.keys import folded, normalise_key
 from shared.transform.lookups.columns import (
     LookupColumn,
@@ -14,12 +15,11 @@ from shared.transform.lookups.columns import (
 )
 from shared.transform.lookups.held import held_references, held_steps
 from shared.transform.lookups.resolve import reference_steps, searched_values
-from shared.transform.marks import MarkColumn, dropped_mark, returned_mark
 from shared.transform.reading import FAULT
 from shared.transform.rules import ErrorType
 from shared.transform.scripts.columns import ScriptColumn, script_columns, script_steps, seen_by
 from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
-from shared.transform.settle import settle_steps
+from shared.transform.set_columns.marks import MarkColumn, dropped_mark, returned_mark
 from shared.transform.shape import SOURCE_ERRORS, SOURCE_PLACES, SOURCE_TYPES, shape_steps
 from shared.transform.states.pairs import Pair, listed, pair_of, state_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, needs_version
@@ -44,6 +44,7 @@ __all__ = [
     "current_table_step",
     "desire_of",
     "desire_steps",
+    "desired_finish_steps",
     "dropped_mark",
     "early_lookups",
     "folded",
@@ -66,7 +67,6 @@ __all__ = [
     "script_steps",
     "searched_values",
     "seen_by",
-    "settle_steps",
     "shape_steps",
     "state_of",
     "to_payload",

@@ -27,9 +27,9 @@ from shared.transform.choices.check import choice_problems
 from shared.transform.convert import fits
 from shared.transform.desire import value_sql
 from shared.transform.lookups.check import link_problems, lookup_problems
-from shared.transform.marks import mark_problems, set_problems, unknown_column, write_problems
 from shared.transform.notation.dates import read_format
 from shared.transform.notation.moments import zone_trial
+from shared.transform.set_columns.marks import mark_problems, set_problems, unknown_column, write_problems
 from shared.transform.shape import SOURCE_TYPES, shape_of
 from shared.transform.states.check import state_problems
 from shared.transform.targets import mark_names, source_columns

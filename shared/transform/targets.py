@@ -44,6 +44,7 @@ __all__ = [
     "mark_names",
     "needs_version",
     "precision",
+    "read_only",
     "source_columns",
     "sql_type",
 ]
@@ -315,7 +316,7 @@ def _omit(definition: SyncDefinition, mapping: Mapping, attribute: AttributeMeta
 def _mark_columns(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[TargetColumn]:
     """The columns that mark records: read, so that a mark is set once; never compared with the source."""
     mapped = {mapping.target for mapping in definition.destination.mappings}
-    yield from (_read(entity, name) for name in mark_names(definition.sync_behaviour) if name not in mapped)
+    yield from (read_only(entity, name) for name in mark_names(definition.sync_behaviour) if name not in mapped)
 
 
 def _judged_columns(
@@ -332,7 +333,7 @@ def _judged_columns(
         )
     )
     unknown = {entity.primary_id, *known}
-    yield from (_read(entity, name) for name in names if name not in unknown and name in entity.attributes)
+    yield from (read_only(entity, name) for name in names if name not in unknown and name in entity.attributes)
 
 
 def filtered_lookups(definition: SyncDefinition, entity: EntityMetadata, mapping: Mapping) -> Iterator[Lookup]:
@@ -346,7 +347,7 @@ def filtered_lookups(definition: SyncDefinition, entity: EntityMetadata, mapping
             yield lookup
 
 
-def _read(entity: EntityMetadata, name: str) -> TargetColumn:
+def read_only(entity: EntityMetadata, name: str) -> TargetColumn:
     """A column that is read and never written."""
     attribute = _attribute(entity, name)
     return TargetColumn(

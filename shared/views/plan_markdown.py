@@ -83,7 +83,7 @@ def _counts(planned: Mapping[str, Any]) -> str:
 def _limits(limits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows = []
     for each in limits:
-        most = "no limit yet" if each["most"] is None else f"{each['most']:,}"
+        most = "none below 10 records" if each["most"] is None else f"{each['most']:,}"
         rows.append((_code(each["name"]), _code(each["limit"]), f"{each['planned']:,}", most))
     if rows:
         yield _table(("Safety limit", "Limit", "Planned", "Most"), rows, numbers={2, 3})

@@ -64,6 +64,7 @@ def plan_page(plan: Mapping[str, Any]) -> str:
         _rows(plan["planned"]),
         *_section("Why rows are ignored or filtered", _reasons(plan["planned"], about)),
         *_section("Errors", _errors(plan["errors"])),
+        *_section("Steps after the sync", _steps(plan.get("post_sync", ()))),
         f"<p class=quiet>Checksum <code>{_text(plan['checksum'])}</code></p>",
     )
     head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{_text(title)}</title>"
@@ -154,6 +155,11 @@ def _changes(plan: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]
             shown = f"{len(sample):,} of {total:,} shown" if total > len(sample) else "all shown"
             table = _change_table(sample, columns, _SIDES.get(action, _BOTH))
             yield f"<section class={kind}><h3>{title} <small>{shown}</small></h3>{table}</section>"
+
+
+def _steps(steps: Iterable[Mapping[str, str]]) -> str:
+    rows = [[_text(step["name"]), _text(step["does"]), _text(step["run_on"])] for step in steps]
+    return _table(("Step", "What it does", "After runs with"), rows) if rows else ""
 
 
 _BEFORE, _AFTER = ("before", "was", "Before"), ("after", "will", "After")

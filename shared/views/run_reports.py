@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from shared.run_ids import SHORT_ID
 from shared.state import ErrorRecord, RunRecord, StateStore
 from shared.views.errors import error_json
 from shared.views.next_steps import next_steps
 from shared.views.runs import run_json
 
-__all__ = ["RunReport", "count_lines", "started_by"]
+__all__ = ["RunReport", "count_lines", "started_by", "step_result"]
 
 _TRIGGERS: Final[Mapping[str, str]] = {
     "timer": "by the schedule",
@@ -80,4 +81,21 @@ def count_lines(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
             lines.append((name.replace("_", " ").capitalize(), f"{value['done']:,} of {value['planned']:,}"))
     others = ((name, counts.get(name)) for name in (_OTHERS if "strategy" in counts else sorted(counts)))
     lines += [(name.capitalize(), f"{count:,}") for name, count in others if isinstance(count, int) and count]
+    steps = counts.get("post_sync")
+    lines += [(f"Step {step['name']}", step_result(step)) for step in (steps if isinstance(steps, list) else ())]
     return lines
+
+
+def step_result(step: Mapping[str, Any]) -> str:
+    """What became of a step after the sync, in one line.
+
+    Args:
+        step: As in the object of `run --json`.
+    """
+    figures = [
+        f"{count:,} {name}" if name != "status" else f"status {count}" for name, count in step["figures"].items()
+    ]
+    took = [f"in {step['seconds']:,.1f} s"] if step["seconds"] else []
+    earlier = [f"in run {step['run'][:SHORT_ID]}"] if step["run"] else []
+    said = ", ".join([" ".join([step["state"], *took, *earlier]), *figures])
+    return f"{said} ({step['message']})" if step["message"] else said

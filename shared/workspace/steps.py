@@ -41,6 +41,7 @@ class Table(StrEnum):
     LEDGER_AFTER = "ledger_after"
     HOLDERS = "holders"
     ADOPTIONS = "adoptions"
+    UPDATE_RECORDS = "update_records"
     WANTED = "wanted"
     WANTED_SOURCE = "wanted_source"
     STEP_ROWS = "step_rows"

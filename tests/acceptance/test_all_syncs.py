@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from shared.cli import frame
 from shared.cli.boundary import run
 from tests.acceptance.world import World, accounts, world
 
@@ -66,13 +65,12 @@ def here(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def typed(here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+def typed(here: World, capsys: pytest.CaptureFixture[str]) -> Typed:
     """Types a command with `--json`; gives its exit code and the object."""
 
     def type_(*arguments: str) -> tuple[int, dict[str, Any]]:
         here.reopen()
-        monkeypatch.setattr(frame, "opened", lambda: here.app)
-        code = run([*arguments, "--json"])
+        code = run([*arguments, "--json"], open_app=lambda: here.app)
         return code, json.loads(capsys.readouterr().out)
 
     return type_
@@ -156,7 +154,7 @@ def test_parameters_apply_where_they_are_declared(here: World, typed: Typed) -> 
 
 
 def test_syncs_whose_lookups_refer_to_each_other_are_named(
-    here: World, typed: Typed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    here: World, typed: Typed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They run by name, and the terminal has one table for all."""
     back = accounts()
@@ -167,8 +165,7 @@ def test_syncs_whose_lookups_refer_to_each_other_are_named(
     here.define(back, "z-accounts")
     assert typed("plan", "--all")[1]["circles"] == [["a-contacts", "z-accounts"]]
     here.reopen()
-    monkeypatch.setattr(frame, "opened", lambda: here.app)
-    run(["plan", "--all"])
+    run(["plan", "--all"], open_app=lambda: here.app)
     shown = capsys.readouterr()
     assert "The lookups of a-contacts, z-accounts refer to each other: they run in this order." in shown.err
     assert "3 created" in shown.out

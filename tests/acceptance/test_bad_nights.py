@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from shared.cli import frame
 from shared.cli.boundary import run as type_in
 from shared.dataverse import Connection, Dataverse, RetryPolicy
 from shared.errors import SyncError, UserError
@@ -39,12 +38,11 @@ def here(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def typed(here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """What a command prints, on both streams, with its exit code at the end."""
-    monkeypatch.setattr(frame, "opened", lambda: here.app)
     monkeypatch.setenv("COLUMNS", "140")
 
     def words(*arguments: str) -> str:
         capsys.readouterr()
-        code = type_in([*arguments])
+        code = type_in([*arguments], open_app=lambda: here.app)
         said = capsys.readouterr()
         return f"{' '.join((said.out + said.err).split())} exit code {code}"
 
@@ -153,12 +151,11 @@ def test_a_failure_is_found_understood_and_mended(here: World, typed: Callable[.
 @pytest.fixture
 def errors_last(here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """The output of `errors last`."""
-    monkeypatch.setattr(frame, "opened", lambda: here.app)
     monkeypatch.setenv("COLUMNS", "140")
 
     def words() -> str:
         capsys.readouterr()
-        assert type_in(["errors", "last"]) == 0
+        assert type_in(["errors", "last"], open_app=lambda: here.app) == 0
         return " ".join(capsys.readouterr().out.split())
 
     return words

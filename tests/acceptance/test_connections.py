@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,9 +106,10 @@ def test_events_go_to_the_environment_of_the_connection(dev: World, test: World)
     assert numbers(test) == ["1", "2", "3"]
 
 
-def test_events_follow_a_connection_that_changes(dev: World, test: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_follow_a_connection_that_changes(dev: World, test: World) -> None:
     """As with a changed definition: at the next check of the folder, in the same process."""
-    monkeypatch.setattr("shared.definitions.loading.repository.SECONDS_BETWEEN_LOOKS", 0.0)
+    minutes = itertools.count(step=60.0)
+    dev.parts = {"clock": lambda: next(minutes)}
     made = definition("dev", listener={"name": "all", "topic": {"format": "json", "action": "$.op"}})
     made["source"] = {"type": "events", "columns": made["source"]["columns"]}
     dev.define(made)

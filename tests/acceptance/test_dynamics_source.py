@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emulator.testing import running
+from shared.dataverse import Connection, Dataverse
 from shared.errors import DefinitionError, RetryLater, UserError
 from tests.acceptance.world import World, accounts, world
 
@@ -54,6 +56,7 @@ def source(both: tuple[World, World]) -> World:
 
 @pytest.fixture
 def target(both: tuple[World, World], source: World) -> World:
+    both[0].parts = {}
     return both[0]
 
 
@@ -255,6 +258,11 @@ def test_a_connection_has_the_keys_of_the_source(target: World, source: World) -
         (target.folder / "syncs" / f"{file}.yaml").unlink()
 
 
+def in_small_pages(connection: Connection, **options: Any) -> Dataverse:
+    """A client whose pages have two records."""
+    return Dataverse(replace(connection, page_rows=2), **options)
+
+
 FETCH = "<fetch count='2'><entity name='account'><attribute name='accountnumber'/></entity></fetch>"
 
 
@@ -262,10 +270,10 @@ FETCH = "<fetch count='2'><entity name='account'><attribute name='accountnumber'
     ("keys", "second_page"), [({"fetch_xml": FETCH}, "paging-cookie"), ({"entity": "account"}, "$skiptoken")]
 )
 def test_an_environment_that_fails_between_pages_ends_the_run_with_nothing_dropped(
-    target: World, source: World, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], second_page: str
+    target: World, source: World, keys: dict[str, Any], second_page: str
 ) -> None:
     """The first page of a query was read, and the second one was not: no row of the first is used."""
-    monkeypatch.setattr("shared.dataverse.read.paging.PAGE_ROWS", 2)
+    target.parts = {"open_dataverse": in_small_pages}
     name = define(target, {"accountnumber": "accountnumber"}, **keys)
     target.run(name)
     before = held(target, "accountnumber")

@@ -25,7 +25,7 @@ import pytest
 from emulator.http.options import Options
 from emulator.testing import RunningEmulator, running
 from shared.cli.boundary import run
-from shared.cli.starter import LOCAL_DATAVERSE
+from shared.cli.setting_up.starter import LOCAL_DATAVERSE
 
 PAGE: Final = Path("docs/start.md").read_text("utf-8")
 OWN_DATA: Final = PAGE.partition("## Your own data on the emulator\n")[2].partition("\n## ")[0]

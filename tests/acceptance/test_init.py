@@ -19,7 +19,7 @@ import pytest
 from emulator.http.options import Options
 from emulator.testing import running
 from shared.cli.boundary import run
-from shared.cli.starter import LOCAL_DATAVERSE, write_starter
+from shared.cli.setting_up.starter import LOCAL_DATAVERSE, write_starter
 from shared.errors import UserError
 
 PROGRAM = Path(sys.executable).with_name("dynamics-sync")

@@ -11,7 +11,7 @@ import pytest
 
 from shared.dataverse import Dataverse
 from shared.errors import RetryLater
-from shared.jobs import RunState, RunSummary, writing
+from shared.jobs import RunState, RunSummary
 from tests.acceptance.world import World, accounts, world
 from tests.quick_clock import QuickClock
 
@@ -58,7 +58,9 @@ def seeded(here: World, *keys: str, name: str = "x") -> dict[str, str]:
     return ids(here)
 
 
-def mirrored(here: World, *keys: str, name: str = "x", filter_: str | None = None, **behaviour: Any) -> RunSummary:
+def mirrored(
+    here: World, *keys: str, name: str = "x", filter_: str | None = None, waiting: int = 1000, **behaviour: Any
+) -> RunSummary:
     """Run a sync over these keys that drops what it does not see."""
     safety = {"max_delete": "100%", **behaviour.pop("safety", {})}
     definition = accounts(sync_behaviour={"dropped": "delete", "safety": safety, **behaviour})
@@ -66,7 +68,7 @@ def mirrored(here: World, *keys: str, name: str = "x", filter_: str | None = Non
         definition["destination"]["filter"] = filter_
     here.define(definition)
     here.csv(rows(*keys, name=name))
-    return here.run()
+    return here.run(waiting=waiting)
 
 
 # -- Reserved characters --------------------------------------------------------------------------------------------
@@ -170,11 +172,10 @@ def test_an_adopted_record_is_not_expired(here: World) -> None:
     assert set(field(here, "new_expiredon").values()) == {None}
 
 
-def test_adoption_works_in_rounds(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adoption_works_in_rounds(here: World) -> None:
     """Each insert has one outcome, for any number of existing keys."""
-    monkeypatch.setattr(writing, "TAKEN_AT_ONCE", 1)
     seeded(here, *MISSED)
-    done = mirrored(here, *MISSED.values(), "n1", "n2", safety={"max_errors": 1})
+    done = mirrored(here, *MISSED.values(), "n1", "n2", safety={"max_errors": 1}, waiting=1)
     assert (done.adopted, done.created.done, done.deleted.done, done.failed) == (len(MISSED), 2, 0, 0)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from shared.errors import AbortRun
-from shared.redaction import cleaned
 from tests.acceptance.world import World, accounts, world
 from tests.certificates import made
 from tests.token_issuer import Issuer, issuing
@@ -80,9 +79,19 @@ def test_a_certificate_is_used_and_renewed_while_the_app_goes_on(here: World, ca
     here.environment["CERTIFICATE"] = ONE.pem()
     with pytest.raises(AbortRun, match="AADSTS700027"):
         here.plan(name)
-    written = cleaned(caplog.text)
-    assert "opens-the-file" not in written
+    assert "opens-the-file" not in caplog.text
+    assert "client_assertion=" not in caplog.text
     assert not [line for line in two.private().splitlines() if len(line) > 20 and line in caplog.text]
+
+
+def test_validate_says_what_is_wrong_with_a_certificate(here: World) -> None:
+    """At the sync, before a run meets it; without metadata it cannot know."""
+    here.environment["CERTIFICATE"] = ONE.private() + made("two").public
+    name = signing(here, auth="client_certificate", client_certificate={"env": "CERTIFICATE"})
+    (problem,) = here.app.validate([name])
+    assert "a private key that does not belong to its certificate" in problem.message
+    assert problem.line > 0
+    assert here.app.validate([name], offline=True) == []
 
 
 def test_a_workload_signs_in_with_the_token_of_its_platform(here: World, issuer: Issuer, tmp_path: Path) -> None:

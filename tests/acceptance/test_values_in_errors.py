@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli import frame
 from shared.cli.boundary import run as type_in
 from tests.acceptance.world import World, accounts, world
 
@@ -51,18 +50,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         made.csv([{**blank, "number": f"A{n}", name: value} for n, (name, (value, _)) in enumerate(WRONG.items())])
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(frame, "opened", lambda: made.app)
         monkeypatch.setenv("COLUMNS", "400")
         yield made
 
 
 @pytest.fixture
-def typed(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def typed(here: World, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """What a command prints to standard output; the program ends with the code for errors of rows."""
 
     def words(*arguments: str, code: int = 2) -> str:
         capsys.readouterr()
-        assert type_in([*arguments]) == code
+        assert type_in([*arguments], open_app=lambda: here.app) == code
         return capsys.readouterr().out
 
     return words

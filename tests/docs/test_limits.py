@@ -18,6 +18,8 @@ from shared.dataverse.http.token_endpoint import _LONGEST_TOKEN
 from shared.dataverse.read.paging import PageBounds
 from shared.definitions.loading.repository import MOST_BYTES as OF_A_DEFINITION
 from shared.definitions.loading.yaml_loader import _MOST_NODES
+from shared.definitions.models import Model, PostSyncStep, SyncDefinition, UpdateStep
+from shared.definitions.models.post_sync import _DEEPEST_BODY, _LONGEST_BODY
 from shared.definitions.models.sync import Safety
 from shared.drafts.batch_config.elements import _MOST_PARTS
 from shared.drafts.batch_config.elements import MOST_BYTES as OF_A_CONFIG
@@ -26,6 +28,7 @@ from shared.events.avro.schemas import LARGEST_SCHEMA
 from shared.events.packed import LARGEST_BODY
 from shared.http.transport import MOST_BYTES as OF_AN_ANSWER
 from shared.jobs.setting_up.drafting import _MOST_COLUMNS as OF_A_DRAFT
+from shared.other_systems.request import _MOST_BYTES as OF_A_STEP
 from shared.reconcile.links.steps import MOST_GENERATIONS
 from shared.reconcile.reports import MOST_KINDS
 from shared.sources.excel.archive import MOST_BYTES as OF_A_WORKBOOK
@@ -41,6 +44,12 @@ from shared.transform.profile.keys import _MOST_CANDIDATES, MOST_PAIRED
 from shared.views.plan_markdown import _LONGEST as OF_A_PLAN
 from shared.workspace.growth import MOST as OF_A_RESULT
 from shared.workspace.tree import _LONGEST
+
+
+def _longest(model: type[Model], name: str) -> int:
+    """The most entries of a list."""
+    return int(next(each.max_length for each in model.model_fields[name].metadata if hasattr(each, "max_length")))
+
 
 PAGE = Path("docs/limits.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", PAGE.partition("## Bounds")[2], re.MULTILINE))
@@ -74,6 +83,11 @@ REAL = {
     "line numbers in messages": f"in a remote file, those within the first {MOST_READ_AGAIN // MB} MB",
     "time of a run in the app": f"{int(HOST['functionTimeout'].split(':')[1])} minutes, then it continues at the next tick",
     "runs side by side on an instance": f"{SIDE_BY_SIDE}",
+    "steps after the sync": f"{_longest(SyncDefinition, 'post_sync')}",
+    "body of a step": f"{_LONGEST_BODY:,} characters of JSON, {_DEEPEST_BODY} deep",
+    "time of a step after the sync": f"{PostSyncStep.model_fields['timeout'].default} s, at most one hour",
+    "records that a step updates": f"{UpdateStep.model_fields['max_update'].default:,}",
+    "answer to a request of a step": f"{OF_A_STEP // MB} MB",
     "records that a plan drops": f"{Safety().max_delete} of the target's records; checked from 10 on",
     "records that lookups create in a run": f"{Safety().max_created_references:,}",
     "refused changes, after which a run stops": f"{Safety().max_errors:,}",

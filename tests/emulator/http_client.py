@@ -7,7 +7,7 @@ import requests
 
 from emulator.testing import RunningEmulator
 
-__all__ = ["Client", "key_status", "waiting_client"]
+__all__ = ["Client", "error", "key_status", "made", "waiting_client", "whole_error"]
 
 
 class Client:
@@ -78,3 +78,20 @@ def key_status(client: Client, table: str, name: str) -> str:
         if status not in {"Pending", "InProgress"} or time.monotonic() > give_up:
             return status
         time.sleep(0.02)
+
+
+def made(client: Client, entity_set: str, **body: Any) -> str:
+    """Create a row and return its identifier."""
+    answer = client.send("POST", entity_set, body)
+    assert answer.status_code == 204, answer.text
+    return answer.headers["OData-EntityId"].rpartition("(")[2][:-1]
+
+
+def error(answer: requests.Response) -> tuple[int, str]:
+    """The status and the code of a refusal."""
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def whole_error(answer: requests.Response) -> tuple[int, str, str]:
+    """The status, the code and the message of a refusal."""
+    return *error(answer), answer.json()["error"]["message"]

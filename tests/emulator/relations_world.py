@@ -1,16 +1,6 @@
-"""Shared by the tests of relations: tables with every kind of relationship, and functions to create and read rows."""
+"""Shared by the tests of relations: tables with every kind of relationship."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-import requests
-
-from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client
-
-__all__ = ["SCHEMA", "error", "made", "relations_emulator"]
+__all__ = ["SCHEMA"]
 
 SCHEMA = """
 new_Parent:
@@ -43,24 +33,3 @@ many_to_many:
   new_parent_friends: {tables: [new_parent, new_parent]}
   new_parent_untracked: {tables: [new_parent, new_untracked]}
 """
-
-
-@contextmanager
-def relations_emulator(folder: Path) -> Iterator[RunningEmulator]:
-    """Run an emulator with these tables."""
-    file = folder / "relations.yaml"
-    file.write_text(SCHEMA, encoding="utf-8")
-    with running(in_thread=True, limits="none", schema=[file]) as emulator:
-        yield emulator
-
-
-def made(client: Client, entity_set: str, **body: Any) -> str:
-    """Create a row and return its identifier."""
-    answer = client.send("POST", entity_set, body)
-    assert answer.status_code == 204, answer.text
-    return answer.headers["OData-EntityId"][-37:-1]
-
-
-def error(answer: requests.Response) -> tuple[int, str]:
-    """The status and the code of a refusal."""
-    return answer.status_code, answer.json()["error"]["code"]

@@ -15,13 +15,6 @@ def emulator() -> Iterator[RunningEmulator]:
         yield emulator
 
 
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
-
-
 def _part(boundary: str, request: str, body: str = "", *headers: str, content_id: int | None = None) -> str:
     lines = [f"--{boundary}", "Content-Type: application/http", "Content-Transfer-Encoding: binary"]
     lines += [f"Content-ID: {content_id}"] if content_id is not None else []

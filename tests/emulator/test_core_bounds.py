@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-import requests
 
 from emulator.errors import ServiceError
 from emulator.http.options import Options
@@ -14,7 +13,7 @@ from emulator.http.server import build_application
 from emulator.store import Budget
 from emulator.store.patterns import glob_pattern, wildcard_match
 from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client
+from tests.emulator.http_client import Client, error
 
 GUID = "00000000-0000-0000-0000-000000000001"
 
@@ -23,17 +22,6 @@ GUID = "00000000-0000-0000-0000-000000000001"
 def emulator() -> Iterator[RunningEmulator]:
     with running(in_thread=True, limits="none") as emulator:
         yield emulator
-
-
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
-
-
-def _error(answer: requests.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["error"]["code"]
 
 
 def _path(depth: int) -> str:
@@ -47,7 +35,7 @@ def test_a_filter_follows_fifteen_lookups(client: Client, depth: int, status: in
     answer = client.send("GET", f"contacts?$filter={_path(depth)} eq 'x'")
     assert answer.status_code == status
     if status == 400:
-        assert _error(answer) == (400, "0x8004430D")
+        assert error(answer) == (400, "0x8004430D")
 
 
 def test_a_path_of_lookups_finds_the_row_at_its_end(client: Client) -> None:
@@ -68,7 +56,7 @@ def test_paths_of_one_prefix_share_their_joins(client: Client) -> None:
     shared = " or ".join(f"primarycontactid/lastname eq 'n{number}'" for number in range(40))
     assert client.send("GET", f"accounts?$filter={shared}").status_code == 200
     children = " or ".join(["contact_customer_accounts/any(c:c/lastname eq 'x')"] * 16)
-    assert _error(client.send("GET", f"accounts?$filter={children}")) == (400, "0x8004430D")
+    assert error(client.send("GET", f"accounts?$filter={children}")) == (400, "0x8004430D")
 
 
 @pytest.mark.parametrize("path", [_path(3000).replace("/lastname", ""), "/".join(["parentcustomerid_contact"] * 101)])
@@ -94,7 +82,7 @@ def test_a_query_has_fifteen_expands(client: Client, count: int, status: int) ->
 def test_deeply_nested_expands_are_refused(client: Client) -> None:
     """Thousands of levels in one URL cause no work."""
     text = "createdby($expand=" * 1600
-    assert _error(client.send("GET", f"accounts?$expand={text}{')' * 1600}")) == (400, "0x8004430D")
+    assert error(client.send("GET", f"accounts?$expand={text}{')' * 1600}")) == (400, "0x8004430D")
 
 
 def test_an_answer_has_a_limited_number_of_rows(client: Client) -> None:
@@ -110,7 +98,7 @@ def test_an_answer_has_a_limited_number_of_rows(client: Client) -> None:
     assert client.send("GET", f"accounts?$select=name&$expand={once}").status_code == 200
     twice = back.format(f";$expand={back.format('')}")
     answer = client.send("GET", f"accounts?$select=name&$expand={twice}")
-    assert _error(answer) == (400, "0x80060888")
+    assert error(answer) == (400, "0x80060888")
     assert "more than 100000 rows" in answer.json()["error"]["message"]
 
 
@@ -124,7 +112,7 @@ def test_json_is_nested_a_hundred_deep(client: Client, depth: int, method: str) 
         answer = client.session.request(
             method, f"{client.base}/api/data/v9.2/{address}", data=body, headers=client.headers, timeout=60
         )
-        assert _error(answer) == (400, "0x80048d19"), address
+        assert error(answer) == (400, "0x80048d19"), address
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import requests
 
 from emulator.environment import Environment
 from emulator.messages import Request
 from emulator.schema.loader import builtin_schema
 from emulator.service import Service
 from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client
+from tests.emulator.http_client import Client, made, whole_error
 
 ENTRA = "11111111-2222-4333-8444-555555555555"
 RESERVED = "/<>*%&:\\?+#"
@@ -31,30 +30,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulat
         yield emulator
 
 
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
-
-
-def _made(client: Client, entity_set: str, **body: Any) -> str:
-    answer = client.send("POST", entity_set, body)
-    assert answer.status_code == 204, answer.text
-    return answer.headers["OData-EntityId"][-37:-1]
-
-
-def _error(answer: requests.Response) -> tuple[int, str, str]:
-    error = answer.json()["error"]
-    return answer.status_code, error["code"], error["message"]
-
-
 # Queries
 
 
 def test_a_comma_at_the_end_of_select_is_ignored(client: Client) -> None:
     """The columns before it are read."""
-    _made(client, "accounts", name="A")
+    made(client, "accounts", name="A")
     assert client.send("GET", "accounts?$select=name,").json()["value"][0]["name"] == "A"
     assert client.send("GET", "accounts?$select=").status_code == 400
 
@@ -67,8 +48,8 @@ def test_an_option_without_a_name_is_ignored(client: Client, query: str) -> None
 
 def test_a_filter_within_expand_knows_the_callers_business_unit(client: Client) -> None:
     """`EqualBusinessId` compares with the unit of the user that sent the request, as in a filter outside."""
-    account = _made(client, "accounts", name="A")
-    _made(client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
+    account = made(client, "accounts", name="A")
+    made(client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
     function = "Microsoft.Dynamics.CRM.EqualBusinessId(PropertyName='owningbusinessunit')"
     answer = client.send("GET", f"accounts?$expand=contact_customer_accounts($filter={function};$select=lastname)")
     assert [row["lastname"] for row in answer.json()["value"][0]["contact_customer_accounts"]] == ["L"]
@@ -76,9 +57,9 @@ def test_a_filter_within_expand_knows_the_callers_business_unit(client: Client) 
 
 def test_expand_with_ref_gives_addresses(client: Client) -> None:
     """On a lookup; the documented refusal comes for a collection."""
-    contact = _made(client, "contacts", lastname="L")
-    account = _made(client, "accounts", name="A", **{"primarycontactid@odata.bind": f"contacts({contact})"})
-    _made(client, "accounts", name="B")
+    contact = made(client, "contacts", lastname="L")
+    account = made(client, "accounts", name="A", **{"primarycontactid@odata.bind": f"contacts({contact})"})
+    made(client, "accounts", name="B")
     answer = client.send("GET", "accounts?$select=name&$orderby=name&$expand=primarycontactid/$ref").json()
     first, second = answer["value"]
     assert first["primarycontactid"] == {"@odata.id": f"{client.base}/api/data/v9.2/contacts({contact})"}
@@ -88,7 +69,7 @@ def test_expand_with_ref_gives_addresses(client: Client) -> None:
     assert one["primarycontactid"] == first["primarycontactid"]
     refused = client.send("GET", "accounts?$expand=contact_customer_accounts/$ref")
     message = "Expand with $ref is only supported on lookup type navigation property."
-    assert _error(refused) == (400, "0x80060888", message)
+    assert whole_error(refused) == (400, "0x80060888", message)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +87,7 @@ def test_options_that_expand_does_not_take_are_refused(client: Client, expand: s
 
 def test_amounts_are_answered_with_their_currency(client: Client) -> None:
     """A query that selects an amount also gets the currency, in lists, single rows and related ones."""
-    account = _made(client, "accounts", name="A", revenue=5)
+    account = made(client, "accounts", name="A", revenue=5)
     row = client.send("GET", "accounts?$select=revenue").json()["value"][0]
     assert row["_transactioncurrencyid_value"]
     assert client.send("GET", f"accounts({account})?$select=revenue").json()["_transactioncurrencyid_value"]
@@ -146,7 +127,7 @@ def test_the_current_second_is_in_the_last_and_next_hours(function: str, found: 
 
 def test_a_moment_without_an_offset_is_utc(client: Client) -> None:
     """Microsoft's SDK and pages write such values."""
-    task = _made(client, "tasks", subject="T", scheduledend="2026-03-01T10:30:00")
+    task = made(client, "tasks", subject="T", scheduledend="2026-03-01T10:30:00")
     assert client.send("GET", f"tasks({task})").json()["scheduledend"] == "2026-03-01T10:30:00Z"
 
 
@@ -154,22 +135,22 @@ def test_a_moment_without_an_offset_is_utc(client: Client) -> None:
 def test_characters_that_xml_does_not_allow_are_refused(client: Client, char: str) -> None:
     """With the name of the field, in every place: body, bulk message, and the key of a new row."""
     refused = (400, "0x80040278", "The field 'name' contains one or more invalid characters.")
-    assert _error(client.send("POST", "accounts", {"name": f"a{char}b"})) == refused
+    assert whole_error(client.send("POST", "accounts", {"name": f"a{char}b"})) == refused
     target = {"@odata.type": "Microsoft.Dynamics.CRM.account", "name": f"a{char}b"}
     bulk = "accounts/Microsoft.Dynamics.CRM.CreateMultiple"
-    assert _error(client.send("POST", bulk, {"Targets": [target]})) == refused
+    assert whole_error(client.send("POST", bulk, {"Targets": [target]})) == refused
     keyed = {
         "@odata.type": "Microsoft.Dynamics.CRM.account", "@odata.id": f"accounts(accountnumber='a{char}b')", "name": "A",
     }  # fmt: skip
     answer = client.send("POST", "accounts/Microsoft.Dynamics.CRM.UpsertMultiple", {"Targets": [keyed]})
-    assert _error(answer)[1] == "0x80040278"
+    assert whole_error(answer)[1] == "0x80040278"
     assert client.send("POST", "accounts", {"name": "tab\tline\r\nend é 😀"}).status_code == 204
 
 
 def test_a_key_of_a_new_row_must_fit_its_column(client: Client) -> None:
     """A key value in an address that is longer than the column is refused as it is in a body."""
     answer = client.send("PATCH", f"accounts(accountnumber='{'x' * 200}')", {"name": "A"})
-    assert _error(answer)[1] == "0x80044331"
+    assert whole_error(answer)[1] == "0x80044331"
 
 
 @pytest.mark.parametrize("char", RESERVED)
@@ -178,8 +159,8 @@ def test_references_in_bodies_accept_any_key_value(client: Client, char: str, en
     """Binds and `@odata.id` find a row by a value that is not allowed in a URL, percent-encoded or not."""
     number = f"A{char}1{char}"
     written = quote(number, safe="") if encoded else number
-    account = _made(client, "accounts", name="A", accountnumber=number)
-    contact = _made(
+    account = made(client, "accounts", name="A", accountnumber=number)
+    contact = made(
         client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"/accounts(accountnumber='{written}')"}
     )  # fmt: skip
     assert client.send("GET", f"contacts({contact})").json()["_parentcustomerid_value"] == account
@@ -197,15 +178,15 @@ def test_an_id_that_is_no_text_is_refused(client: Client, address: Any) -> None:
     target = {"@odata.type": "Microsoft.Dynamics.CRM.account", "@odata.id": address, "name": "A"}
     answer = client.send("POST", "accounts/Microsoft.Dynamics.CRM.UpsertMultiple", {"Targets": [target]})
     assert answer.status_code == (204 if address is None else 400)
-    account = _made(client, "accounts", name="A")
+    account = made(client, "accounts", name="A")
     for path in ("primarycontactid/$ref", "contact_customer_accounts/$ref"):
         assert client.send("POST", f"accounts({account})/{path}", {"@odata.id": address}).status_code in {204, 400, 404}
 
 
 def test_a_contact_has_its_account(client: Client) -> None:
     """`accountid` and `parentcontactid` follow from the company name."""
-    account, parent = _made(client, "accounts", name="A"), _made(client, "contacts", lastname="P")
-    contact = _made(client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
+    account, parent = made(client, "accounts", name="A"), made(client, "contacts", lastname="P")
+    contact = made(client, "contacts", lastname="L", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
     path = f"contacts({contact})?$select=_accountid_value,_parentcontactid_value"
 
     def both() -> tuple[str | None, str | None]:
@@ -232,8 +213,8 @@ def test_a_business_unit_has_a_flag_for_disabled(client: Client) -> None:
 
 def test_a_row_is_made_within_a_collection(client: Client) -> None:
     """`POST` to a collection-valued navigation property creates a row that refers to the parent."""
-    account = _made(client, "accounts", name="A")
-    contact = _made(client, f"accounts({account})/contact_customer_accounts", lastname="L")
+    account = made(client, "accounts", name="A")
+    contact = made(client, f"accounts({account})/contact_customer_accounts", lastname="L")
     assert client.send("GET", f"contacts({contact})").json()["_parentcustomerid_value"] == account
     answer = client.send(
         "POST", f"accounts({account})/contact_customer_accounts?$select=lastname", {"lastname": "M"},
@@ -244,8 +225,8 @@ def test_a_row_is_made_within_a_collection(client: Client) -> None:
 
 def test_a_key_after_a_collection_addresses_one_of_its_rows(client: Client) -> None:
     """It can be read, changed, followed and deleted there; a row of another parent is not found."""
-    account, other = _made(client, "accounts", name="A"), _made(client, "accounts", name="B")
-    contact = _made(client, f"accounts({account})/contact_customer_accounts", lastname="L")
+    account, other = made(client, "accounts", name="A"), made(client, "accounts", name="B")
+    contact = made(client, f"accounts({account})/contact_customer_accounts", lastname="L")
     within = f"accounts({account})/contact_customer_accounts({contact})"
     assert client.send("GET", f"{within}?$select=lastname").json()["lastname"] == "L"
     assert client.send("GET", f"{within}/lastname").json()["value"] == "L"
@@ -307,7 +288,7 @@ def test_aliases_without_a_value_are_refused(client: Client, query: str) -> None
 )  # fmt: skip
 def test_functions_and_actions_have_one_method(client: Client, method: str, path: str) -> None:
     """With another method the resource does not exist (web-api-client-errors)."""
-    status, code, message = _error(client.send(method, path, {} if method == "POST" else None))
+    status, code, message = whole_error(client.send(method, path, {} if method == "POST" else None))
     assert (status, code) == (404, "")
     assert message == f"No HTTP resource was found that matches the request URI '{client.base}/api/data/v9.2/{path}'."
 
@@ -319,7 +300,7 @@ def test_functions_and_actions_have_one_method(client: Client, method: str, path
 def test_a_request_acts_for_another_user(client: Client, header: str, by_entra: bool) -> None:  # noqa: FBT001 - a column
     """That user creates and owns the row, and the caller is stored as acting on behalf of the user."""
     caller = client.send("GET", "WhoAmI").json()["UserId"]
-    user = _made(client, "systemusers", firstname="Jo", azureactivedirectoryobjectid=ENTRA)
+    user = made(client, "systemusers", firstname="Jo", azureactivedirectoryobjectid=ENTRA)
     named = {header: ENTRA if by_entra else user}
     assert client.send("GET", "WhoAmI", **named).json()["UserId"] == user
     answer = client.send("POST", "accounts", {"name": "A"}, **named)
@@ -336,7 +317,7 @@ def test_a_request_acts_for_another_user(client: Client, header: str, by_entra: 
 
 def test_users_that_cannot_be_impersonated(client: Client) -> None:
     """Unknown and disabled users, and values that are no identifier, are refused, and nothing is written."""
-    disabled = _made(client, "systemusers", firstname="Jo", isdisabled=True)
+    disabled = made(client, "systemusers", firstname="Jo", isdisabled=True)
     refused = [
         ({"CallerObjectId": ENTRA}, 403, "0x80072560"),
         ({"MSCRMCallerID": ENTRA}, 404, "0x80040217"),
@@ -344,7 +325,7 @@ def test_users_that_cannot_be_impersonated(client: Client) -> None:
         ({"CallerObjectId": "Jo"}, 400, "0x80048d19"),
     ]
     for headers, status, code in refused:
-        assert _error(client.send("POST", "accounts", {"name": "A"}, **headers))[:2] == (status, code)
+        assert whole_error(client.send("POST", "accounts", {"name": "A"}, **headers))[:2] == (status, code)
     assert client.names() == []
 
 
@@ -385,7 +366,7 @@ def test_definitions_have_the_documented_properties(client: Client) -> None:
 )
 def test_refusals_use_no_internal_names(client: Client, path: str, body: Any) -> None:
     """The message uses the names of the request."""
-    status, _, message = _error(client.send("POST", path, body))
+    status, _, message = whole_error(client.send("POST", path, body))
     assert status == 400
     for word in ("SchemaFileError", "KeyError", "TypeError", "AttributeError", "object has no", "NoneType", "Error("):
         assert word not in message
@@ -413,7 +394,7 @@ def test_refusals_use_no_internal_names(client: Client, path: str, body: Any) ->
 )
 def test_what_is_not_emulated_is_named(client: Client, method: str, path: str, named: str) -> None:
     """501 with one sentence, for paths, functions, actions, tables and options of the documented service."""
-    status, _, message = _error(client.send(method, path, {} if method != "GET" else None))
+    status, _, message = whole_error(client.send(method, path, {} if method != "GET" else None))
     assert (status, message.count("."), named in message) == (501, 1 + named.count("."), True)
 
 
@@ -449,8 +430,8 @@ def test_headers_take_effect_or_are_refused(client: Client, header: str, value: 
 )
 def test_a_deep_update_is_refused_as_a_deep_update(client: Client, body: Any) -> None:
     """Related rows can be created only with a new row; in an update they are not reported as undeclared properties."""
-    account = _made(client, "accounts", name="A")
-    status, _, message = _error(client.send("PATCH", f"accounts({account})", body))
+    account = made(client, "accounts", name="A")
+    status, _, message = whole_error(client.send("PATCH", f"accounts({account})", body))
     assert status == 501
     assert "deep insert" in message
 

@@ -17,13 +17,6 @@ def emulator() -> Iterator[RunningEmulator]:
         yield emulator
 
 
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
-
-
 def _bulk_delete(client: Client, table: str, *conditions: dict[str, Any], joined: str = "And") -> str:
     query = {"EntityName": table, "Criteria": {"FilterOperator": joined, "Conditions": list(conditions)}}
     answer = client.send("POST", "BulkDelete", {"JobName": "j", "QuerySet": [query]})

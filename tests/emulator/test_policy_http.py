@@ -14,7 +14,7 @@ import requests
 from emulator.http.options import Options
 from emulator.http.server import Server
 from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client, waiting_client
+from tests.emulator.http_client import Client, waiting_client, whole_error
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +30,6 @@ def client(emulator: RunningEmulator) -> Iterator[Client]:
     emulator.reset()
     with Client(emulator) as one:
         yield one
-
-
-def error_of(answer: requests.Response) -> tuple[int, str, str]:
-    error = answer.json()["error"]
-    return answer.status_code, error["code"], error["message"]
 
 
 # Faults
@@ -54,7 +49,7 @@ def test_a_status_is_answered_to_the_next_matching_requests(client: Client, emul
     assert client.send("GET", "accounts").status_code == 200
     for _ in range(2):
         answer = client.send("POST", "accounts", {"name": "x"})
-        assert error_of(answer) == (429, "0x80072322", "Slow down.")
+        assert whole_error(answer) == (429, "0x80072322", "Slow down.")
         assert answer.headers["Retry-After"] == "3"
     assert client.send("POST", "accounts", {"name": "x"}).status_code == 204
     assert client.names() == ["x"]
@@ -89,7 +84,7 @@ def test_a_delay_delays_the_answer(client: Client, emulator: RunningEmulator) ->
 def test_a_deadlock_is_answered_with_its_code(client: Client, emulator: RunningEmulator) -> None:
     """SQL's 1205 as the service reports it."""
     emulator.faults([{"action": "status", "code": "0x80044150"}])
-    status, code, message = error_of(client.upsert([{"accountnumber": "1", "name": "x"}]))
+    status, code, message = whole_error(client.upsert([{"accountnumber": "1", "name": "x"}]))
     assert (status, code) == (500, "0x80044150")
     assert "1205" in message
     assert client.upsert([{"accountnumber": "1", "name": "x"}]).status_code == 204
@@ -108,12 +103,12 @@ def test_rows_are_refused_wherever_they_are_written(client: Client, emulator: Ru
     """A plug-in's refusal fails a create, a whole bulk message, and one operation of a batch."""
     emulator.faults([{"action": "refuse_rows", "match": {"filter": "accountnumber eq 'A7'"}, "message": "No sevens."}])
     refused = (400, "0x80040265", "No sevens.")
-    assert error_of(client.send("POST", "accounts", {"name": "x", "accountnumber": "A7"})) == refused
+    assert whole_error(client.send("POST", "accounts", {"name": "x", "accountnumber": "A7"})) == refused
     rows = [{"accountnumber": f"A{number}", "name": f"n{number}"} for number in range(5, 10)]
-    assert error_of(client.upsert(rows)) == refused
+    assert whole_error(client.upsert(rows)) == refused
     assert client.names() == []
     assert client.upsert([row for row in rows if row["accountnumber"] != "A7"]).status_code == 204
-    assert error_of(client.send("PATCH", "accounts(accountnumber='A7')", {"name": "x"})) == refused
+    assert whole_error(client.send("PATCH", "accounts(accountnumber='A7')", {"name": "x"})) == refused
     body = "\r\n".join(
         part
         for number in (7, 10)
@@ -174,7 +169,7 @@ def test_a_client_that_ignores_retry_after_waits_longer_and_longer() -> None:
         waits = []
         for _ in range(4):
             answer = client.send("GET", "WhoAmI")
-            assert error_of(answer)[:2] == (429, "0x80072322")
+            assert whole_error(answer)[:2] == (429, "0x80072322")
             waits.append(int(answer.headers["Retry-After"]))
             time.sleep(0.7)
         assert waits == sorted(waits)
@@ -185,7 +180,7 @@ def test_execution_time_of_the_time_model_counts() -> None:
     """Simulated work uses up the budget of seconds."""
     with running(limits="time=0.2,window=60", row_ms="50") as one, Client(one) as client:
         assert client.upsert([{"accountnumber": str(number), "name": "x"} for number in range(5)]).status_code == 204
-        status, code, message = error_of(client.send("GET", "WhoAmI"))
+        status, code, message = whole_error(client.send("GET", "WhoAmI"))
         assert (status, code) == (429, "0x80072321")
         assert "limit of 200 milliseconds over time window of 60 seconds" in message
 

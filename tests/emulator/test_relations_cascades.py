@@ -1,7 +1,6 @@
 """Deletions and assignments, and what they do to related rows."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,21 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator.testing import RunningEmulator
-from tests.emulator.http_client import Client
-from tests.emulator.relations_world import error, made, relations_emulator
+from tests.emulator import relations_world
+from tests.emulator.http_client import Client, error, made
 
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    with relations_emulator(tmp_path_factory.mktemp("schema")) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
+SCHEMA = relations_world.SCHEMA
 
 
 def _child(client: Client, **parents: str) -> str:

@@ -1,7 +1,6 @@
 """Relationships in the metadata: read, created, deleted, taken from files."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import fromstring
@@ -11,26 +10,15 @@ import yaml
 
 from emulator.schema.entity_definitions import read_entity_definitions
 from emulator.schema.loader import SchemaFileError, builtin_schema, read_schema_file
-from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client
-from tests.emulator.relations_world import error, made, relations_emulator
+from emulator.testing import running
+from tests.emulator import relations_world
+from tests.emulator.http_client import Client, error, made
+
+SCHEMA = relations_world.SCHEMA
 
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 CASTS = "RelationshipDefinitions/Microsoft.Dynamics.CRM"
 ACCOUNT = "EntityDefinitions(LogicalName='account')"
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    with relations_emulator(tmp_path_factory.mktemp("schema")) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
 
 
 def _rows(client: Client, path: str) -> list[dict[str, Any]]:

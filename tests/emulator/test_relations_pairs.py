@@ -1,31 +1,19 @@
 """Many-to-many relationships: associate, disassociate, collections, intersect tables."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client
-from tests.emulator.relations_world import error, made, relations_emulator
+from emulator.testing import running
+from tests.emulator import relations_world
+from tests.emulator.http_client import Client, error, made
+
+SCHEMA = relations_world.SCHEMA
 
 NO_ROW = "00000000-0000-0000-0000-000000000009"
 PAIRS = "accountleads_association"
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    with relations_emulator(tmp_path_factory.mktemp("schema")) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
 
 
 def _associate(client: Client, path: str, other: str) -> tuple[int, str]:

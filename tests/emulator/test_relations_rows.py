@@ -1,29 +1,17 @@
 """Deep insert, lookups in bodies and keys, owners and principals."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from emulator.testing import RunningEmulator
-from tests.emulator.http_client import Client
-from tests.emulator.relations_world import error, made, relations_emulator
+from tests.emulator import relations_world
+from tests.emulator.http_client import Client, error, made
+
+SCHEMA = relations_world.SCHEMA
 
 NO_ROW = "00000000-0000-0000-0000-000000000009"
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    with relations_emulator(tmp_path_factory.mktemp("schema")) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
 
 
 # Deep insert

@@ -1,15 +1,14 @@
 """Activities over HTTP: their tables, the rows they are regarding, their parties, notes, and the table of them all."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emulator.schema.loader import builtin_schema
-from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client
+from emulator.testing import running
+from tests.emulator.http_client import Client, error, made
 
 SCHEMA = """
 new_Project:
@@ -45,31 +44,8 @@ def schema_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="module")
-def emulator(schema_file: Path) -> Iterator[RunningEmulator]:
-    with running(in_thread=True, schema=[schema_file]) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
-
-
-def _made(client: Client, entity_set: str, **body: Any) -> str:
-    answer = client.send("POST", entity_set, body)
-    assert answer.status_code == 204, answer.text
-    return answer.headers["OData-EntityId"].rpartition("(")[2][:-1]
-
-
-def _error(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["error"]["code"]
-
-
 def _contact(client: Client, name: str, **body: Any) -> str:
-    return _made(client, "contacts", lastname=name, **body)
+    return made(client, "contacts", lastname=name, **body)
 
 
 def _party(contact: str, role: int) -> dict[str, Any]:
@@ -90,8 +66,8 @@ def _parties(client: Client, entity_set: str, activity: str) -> list[tuple[int, 
 def test_parties_are_created_with_their_activity(client: Client) -> None:
     """They are read by expanding the activity, by the collection's own address, and as rows of their table."""
     anna, bert = _contact(client, "Anna", emailaddress1="anna@x.example"), _contact(client, "Bert")
-    account = _made(client, "accounts", name="A")
-    email = _made(
+    account = made(client, "accounts", name="A")
+    email = made(
         client,
         "emails",
         subject="E",
@@ -114,7 +90,7 @@ def test_parties_are_created_with_their_activity(client: Client) -> None:
 def test_an_update_with_parties_replaces_them(client: Client) -> None:
     """Both as a PUT of the collection and within a PATCH; an update without them keeps them."""
     anna, bert = _contact(client, "Anna"), _contact(client, "Bert")
-    call = _made(client, "phonecalls", subject="C", phonecall_activity_parties=[_party(anna, 1), _party(bert, 2)])
+    call = made(client, "phonecalls", subject="C", phonecall_activity_parties=[_party(anna, 1), _party(bert, 2)])
     assert client.send("PATCH", f"phonecalls({call})", {"subject": "D"}).status_code == 204
     assert _parties(client, "phonecalls", call) == [(1, anna), (2, bert)]
     answer = client.send("PUT", f"phonecalls({call})/phonecall_activity_parties", {"value": [_party(bert, 1)]})
@@ -129,9 +105,9 @@ def test_an_update_with_parties_replaces_them(client: Client) -> None:
 
 def test_the_owner_and_the_regarding_row_follow_the_activity(client: Client) -> None:
     """Their parties change with the lookups; a team, which is no party, has none."""
-    first, second = _made(client, "accounts", name="A"), _made(client, "accounts", name="B")
+    first, second = made(client, "accounts", name="A"), made(client, "accounts", name="B")
     bind = "regardingobjectid_account_task@odata.bind"
-    task = _made(client, "tasks", subject="T", **{bind: f"/accounts({first})"})
+    task = made(client, "tasks", subject="T", **{bind: f"/accounts({first})"})
     path = f"activityparties?$filter=_activityid_value eq {task}&$select=_partyid_value,participationtypemask"
 
     def regarding() -> list[str]:
@@ -150,8 +126,8 @@ def test_the_owner_and_the_regarding_row_follow_the_activity(client: Client) -> 
 
 def test_an_assigned_account_gives_its_owner_to_its_activities(client: Client) -> None:
     """The party of the owner follows, and the activities go with the account."""
-    account = _made(client, "accounts", name="A")
-    task = _made(client, "tasks", subject="T", **{"regardingobjectid_account_task@odata.bind": f"/accounts({account})"})
+    account = made(client, "accounts", name="A")
+    task = made(client, "tasks", subject="T", **{"regardingobjectid_account_task@odata.bind": f"/accounts({account})"})
     user = client.send("GET", "systemusers?$filter=fullname eq 'SYSTEM'").json()["value"][0]["systemuserid"]
     assert client.send("PATCH", f"accounts({account})", {"ownerid@odata.bind": f"/systemusers({user})"}).ok
     query = f"activityparties?$filter=_activityid_value eq {task} and participationtypemask eq 9"
@@ -165,11 +141,11 @@ def test_related_activities_are_created_with_their_parties(client: Client) -> No
     """A deep insert; the table of all activities takes no rows there either."""
     anna = _contact(client, "Anna")
     email = {"subject": "E", "email_activity_parties": [_party(anna, 2)]}
-    account = _made(client, "accounts", name="A", Account_Emails=[email])
+    account = made(client, "accounts", name="A", Account_Emails=[email])
     (row,) = client.send("GET", f"accounts({account})/Account_Emails?$select=activityid").json()["value"]
     assert _parties(client, "emails", row["activityid"]) == [(2, anna)]
     answer = client.send("POST", "accounts", {"name": "B", "Account_ActivityPointers": [{"subject": "x"}]})
-    assert _error(answer) == (400, "0x80040800")
+    assert error(answer) == (400, "0x80040800")
 
 
 @pytest.mark.parametrize(("entity_set", "roles"), ROLES.items(), ids=list(ROLES))
@@ -182,7 +158,7 @@ def test_each_activity_takes_its_own_roles(client: Client, entity_set: str, role
         if role in roles:
             assert answer.status_code == 204
         else:
-            assert _error(answer) == (400, "0x80043506")
+            assert error(answer) == (400, "0x80043506")
 
 
 @pytest.mark.parametrize(
@@ -204,13 +180,13 @@ def test_wrong_parties_are_refused_with_their_activity(client: Client, party: An
 
 def test_an_address_alone_is_a_party(client: Client) -> None:
     party = {"addressused": "new@x.example", "participationtypemask": 2}
-    email = _made(client, "emails", subject="S", email_activity_parties=[party])
+    email = made(client, "emails", subject="S", email_activity_parties=[party])
     assert _parties(client, "emails", email) == [(2, None)]
 
 
 def test_parties_are_written_only_with_their_activity(client: Client) -> None:
     """Their table and the table of all activities take no rows of their own, and party lists are no properties."""
-    task = _made(client, "tasks", subject="T")
+    task = made(client, "tasks", subject="T")
     row = client.send("GET", "activityparties").json()["value"][0]["activitypartyid"]
     contact = _contact(client, "C")
     for method, path, body in (
@@ -223,8 +199,8 @@ def test_parties_are_written_only_with_their_activity(client: Client) -> None:
         ("DELETE", f"activitypointers({task})", None),
         ("POST", "activitypointers/Microsoft.Dynamics.CRM.CreateMultiple", {"Targets": []}),
     ):
-        assert _error(client.send(method, path, body)) == (400, "0x80040800"), path
-    assert _error(client.send("POST", "emails", {"subject": "x", "to": []})) == (400, "0x0")
+        assert error(client.send(method, path, body)) == (400, "0x80040800"), path
+    assert error(client.send("POST", "emails", {"subject": "x", "to": []})) == (400, "0x0")
 
 
 def test_a_bulk_message_writes_parties(client: Client) -> None:
@@ -244,7 +220,7 @@ def test_a_bulk_message_writes_parties(client: Client) -> None:
 def test_parties_stay_without_their_row_but_not_without_their_activity(client: Client) -> None:
     """A deleted contact leaves the party, marked as deleted and with its address."""
     anna = _contact(client, "Anna", emailaddress1="anna@x.example")
-    email = _made(client, "emails", subject="E", email_activity_parties=[_party(anna, 2)])
+    email = made(client, "emails", subject="E", email_activity_parties=[_party(anna, 2)])
     assert client.send("DELETE", f"contacts({anna})").status_code == 204
     path = f"activityparties?$filter=_activityid_value eq {email} and participationtypemask eq 2"
     (row,) = client.send("GET", path).json()["value"]
@@ -258,10 +234,10 @@ def test_parties_stay_without_their_row_but_not_without_their_activity(client: C
 
 def test_the_table_of_all_activities_shows_each(client: Client) -> None:
     """Rows are read by identifier, filtered, expanded and found from the row they are regarding."""
-    account = _made(client, "accounts", name="A")
+    account = made(client, "accounts", name="A")
     for entity_set, name in (("tasks", "task"), ("emails", "email"), ("new_visits", "new_visit")):
         bind = f"regardingobjectid_account_{name}@odata.bind"
-        _made(client, entity_set, subject=name.title(), **{bind: f"/accounts({account})"})
+        made(client, entity_set, subject=name.title(), **{bind: f"/accounts({account})"})
     query = "$select=subject,activitytypecode&$orderby=subject&$expand=regardingobjectid_account($select=name)"
     rows = client.send("GET", f"activitypointers?{query}").json()["value"]
     assert [(row["subject"], row["activitytypecode"]) for row in rows] == [
@@ -279,8 +255,8 @@ def test_the_table_of_all_activities_shows_each(client: Client) -> None:
 
 def test_a_custom_activity_is_an_activity(client: Client) -> None:
     """Its lookups have the table's name at the end, and it can be regarding a custom table."""
-    project, contact = _made(client, "new_projects", new_name="P"), _contact(client, "C")
-    visit = _made(
+    project, contact = made(client, "new_projects", new_name="P"), _contact(client, "C")
+    visit = made(
         client,
         "new_visits",
         subject="V",
@@ -292,7 +268,7 @@ def test_a_custom_activity_is_an_activity(client: Client) -> None:
     path = f"new_projects({project})?$select=new_name&$expand=new_project_new_visits($select=subject)"
     assert client.send("GET", path).json()["new_project_new_visits"][0]["activityid"] == visit
     email = "regardingobjectid_new_project_email@odata.bind"
-    _made(client, "emails", subject="E", **{email: f"/new_projects({project})"})
+    made(client, "emails", subject="E", **{email: f"/new_projects({project})"})
     names = client.send("GET", f"new_projects({project})/new_project_ActivityPointers?$select=subject").json()
     assert sorted(row["subject"] for row in names["value"]) == ["E", "V"]
     bare = client.send("POST", "new_visits", {"subject": "W", "new_GuideId@odata.bind": f"/contacts({contact})"})
@@ -300,9 +276,9 @@ def test_a_custom_activity_is_an_activity(client: Client) -> None:
 
 
 def test_notes_belong_to_rows_of_tables_with_notes(client: Client) -> None:
-    case_of = _made(client, "accounts", name="A")
-    case = _made(client, "incidents", title="T", **{"customerid_account@odata.bind": f"/accounts({case_of})"})
-    note = _made(
+    case_of = made(client, "accounts", name="A")
+    case = made(client, "incidents", title="T", **{"customerid_account@odata.bind": f"/accounts({case_of})"})
+    note = made(
         client, "annotations", subject="N", notetext="x", **{"objectid_incident@odata.bind": f"/incidents({case})"}
     )
     path = f"incidents({case})?$select=title&$expand=Incident_Annotation($select=notetext)"
@@ -317,7 +293,7 @@ def test_notes_belong_to_rows_of_tables_with_notes(client: Client) -> None:
 
 @pytest.mark.parametrize(("body", "size"), [("YQ==", 1), ("YWI=", 2), ("YWJj", 3), (None, None)])
 def test_a_note_has_the_size_of_its_file(client: Client, body: str | None, size: int | None) -> None:
-    note = _made(client, "annotations", subject="N", filename="a.txt", mimetype="text/plain", documentbody=body)
+    note = made(client, "annotations", subject="N", filename="a.txt", mimetype="text/plain", documentbody=body)
     row = client.send("GET", f"annotations({note})?$select=isdocument,filesize,documentbody").json()
     assert (row["isdocument"], row["filesize"], row["documentbody"]) == (size is not None, size, body)
 
@@ -357,9 +333,9 @@ def test_activities_are_kept_in_a_file(tmp_path: Path, schema_file: Path) -> Non
     """The emulator starts again with its file, also with another activity table than before."""
     database = tmp_path / "rows.db"
     with running(in_thread=True, db=database) as emulator, Client(emulator) as client:
-        _made(client, "tasks", subject="T")
+        made(client, "tasks", subject="T")
     with running(in_thread=True, db=database, schema=[schema_file]) as emulator, Client(emulator) as client:
-        _made(client, "new_visits", subject="V")
+        made(client, "new_visits", subject="V")
         rows = client.send("GET", "activitypointers?$select=subject").json()["value"]
         assert sorted(row["subject"] for row in rows) == ["T", "V"]
 
@@ -375,11 +351,11 @@ def test_an_activity_table_is_created_and_deleted_over_http(client: Client) -> N
     }
     assert client.send("POST", "EntityDefinitions", entity).status_code == 204
     contact = _contact(client, "C")
-    ride = _made(client, "new_rides", subject="R", new_ride_activity_parties=[_party(contact, 2)])
+    ride = made(client, "new_rides", subject="R", new_ride_activity_parties=[_party(contact, 2)])
     assert client.send("GET", f"activitypointers({ride})?$select=subject").json()["subject"] == "R"
     assert client.send("DELETE", "EntityDefinitions(LogicalName='new_ride')").status_code == 204
     assert client.send("GET", "activitypointers").json()["value"] == []
-    _made(client, "tasks", subject="T")
+    made(client, "tasks", subject="T")
 
 
 def test_tables_of_a_real_environment_can_have_fewer_columns(tmp_path: Path) -> None:
@@ -403,23 +379,23 @@ def test_tables_of_a_real_environment_can_have_fewer_columns(tmp_path: Path) -> 
     file = tmp_path / "tables.json"
     file.write_text(json.dumps({"value": content}), encoding="utf-8")
     with running(in_thread=True, schema=[file]) as emulator, Client(emulator) as client:
-        row = _made(client, "opportunities", name="O")
+        row = made(client, "opportunities", name="O")
         close = {"subject": "W", "opportunityid@odata.bind": f"/opportunities({row})"}
         answer = client.send("POST", "WinOpportunity", {"Status": 3, "OpportunityClose": close})
         assert answer.status_code == 204, answer.text
         party = {"addressused": "a@x.example", "participationtypemask": 2}
-        email = _made(client, "emails", subject="E", email_activity_parties=[party])
+        email = made(client, "emails", subject="E", email_activity_parties=[party])
         assert _parties(client, "emails", email) == [(2, None)]
         assert client.send("GET", f"activitypointers({email})").json()["subject"] == "E"
-        assert _error(client.send("POST", "activitypointers", {"subject": "x"})) == (400, "0x80040800")
-        assert _error(client.send("POST", "activityparties", party)) == (400, "0x80040800")
+        assert error(client.send("POST", "activitypointers", {"subject": "x"})) == (400, "0x80040800")
+        assert error(client.send("POST", "activityparties", party)) == (400, "0x80040800")
 
 
 def test_a_seed_fills_no_table_that_follows_from_others(tmp_path: Path) -> None:
     (tmp_path / "rows.yaml").write_text("activitypointers: [{subject: x}]", encoding="utf-8")
     with running(in_thread=True, seed=f"rows={tmp_path / 'rows.yaml'}") as emulator, Client(emulator) as client:
         answer = client.session.post(f"{emulator.base_url}/_emulator/seed/rows", timeout=60)
-        assert _error(answer) == (400, "0x80040800")
+        assert error(answer) == (400, "0x80040800")
 
 
 @pytest.mark.parametrize(

@@ -1,38 +1,17 @@
 """Amounts of money over HTTP: currency, exchange rate and the amounts in the base currency."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client
+from tests.emulator.http_client import Client, made
 
 COLUMNS = "$select=revenue,revenue_base,exchangerate,_transactioncurrencyid_value"
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[RunningEmulator]:
-    with running(in_thread=True) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
-
-
-def _made(client: Client, entity_set: str, **body: Any) -> str:
-    answer = client.send("POST", entity_set, body)
-    assert answer.status_code == 204, answer.text
-    return answer.headers["OData-EntityId"].rpartition("(")[2][:-1]
-
-
 def _currency(client: Client, rate: float) -> str:
     body = {"currencyname": "Euro", "isocurrencycode": "EUR", "currencysymbol": "€", "exchangerate": rate}
-    return _made(client, "transactioncurrencies", **body)
+    return made(client, "transactioncurrencies", **body)
 
 
 def _amounts(client: Client, account: str) -> tuple[Any, ...]:
@@ -41,22 +20,22 @@ def _amounts(client: Client, account: str) -> tuple[Any, ...]:
 
 
 def test_an_amount_without_a_currency_is_in_the_base_currency(client: Client) -> None:
-    account = _made(client, "accounts", name="A", revenue=10)
+    account = made(client, "accounts", name="A", revenue=10)
     assert _amounts(client, account) == (10, 10, 1)
     assert client.send("GET", f"accounts({account})?{COLUMNS}").json()["_transactioncurrencyid_value"] is not None
 
 
 def test_a_new_row_with_null_as_currency_has_the_base_currency(client: Client) -> None:
-    account = _made(client, "accounts", name="A", revenue=10, transactioncurrencyid=None)
+    account = made(client, "accounts", name="A", revenue=10, transactioncurrencyid=None)
     assert _amounts(client, account) == (10, 10, 1)
-    account = _made(client, "accounts", name="B", transactioncurrencyid=None)
+    account = made(client, "accounts", name="B", transactioncurrencyid=None)
     assert _amounts(client, account) == (None, None, None)
 
 
 def test_amounts_are_divided_by_the_rate_of_the_currency(client: Client) -> None:
     """Also those that were there before the currency; the rate stays until the currency is set again."""
     currency = _currency(client, 0.8)
-    account = _made(client, "accounts", name="A", revenue=10)
+    account = made(client, "accounts", name="A", revenue=10)
     bind = {"transactioncurrencyid@odata.bind": f"/transactioncurrencies({currency})"}
     assert client.send("PATCH", f"accounts({account})", bind).status_code == 204
     assert _amounts(client, account) == (10, 12.5, 0.8)
@@ -69,7 +48,7 @@ def test_amounts_are_divided_by_the_rate_of_the_currency(client: Client) -> None
 
 def test_a_row_with_amounts_keeps_its_currency(client: Client) -> None:
     """It becomes null only together with the amounts."""
-    account = _made(client, "accounts", name="A", revenue=10)
+    account = made(client, "accounts", name="A", revenue=10)
     answer = client.send("PATCH", f"accounts({account})", {"transactioncurrencyid": None})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "0x80048cfb")
     answer = client.send("PATCH", f"accounts({account})", {"transactioncurrencyid": None, "revenue": None})

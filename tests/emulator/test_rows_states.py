@@ -1,14 +1,13 @@
 """State and status over HTTP: pairs, changes of state, closed rows, and the actions that close."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emulator.testing import RunningEmulator, running
-from tests.emulator.http_client import Client
+from tests.emulator.http_client import Client, made, whole_error
 
 SCHEMA = """
 new_Step:
@@ -24,32 +23,6 @@ Incident:
 """
 
 
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    file: Path = tmp_path_factory.mktemp("schema") / "steps.yaml"
-    file.write_text(SCHEMA, encoding="utf-8")
-    with running(in_thread=True, schema=[file]) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def client(emulator: RunningEmulator) -> Iterator[Client]:
-    emulator.reset()
-    with Client(emulator) as client:
-        yield client
-
-
-def _made(client: Client, entity_set: str, **body: Any) -> str:
-    answer = client.send("POST", entity_set, body)
-    assert answer.status_code == 204, answer.text
-    return answer.headers["OData-EntityId"].rpartition("(")[2][:-1]
-
-
-def _error(answer: Any) -> tuple[int, str, str]:
-    error = answer.json()["error"]
-    return answer.status_code, error["code"], error["message"]
-
-
 def _read(client: Client, path: str, *names: str) -> dict[str, Any]:
     row = client.send("GET", f"{path}?$select={','.join(names)}").json()
     return {name: row[name] for name in names}
@@ -61,12 +34,12 @@ def _pair(client: Client, path: str) -> tuple[int, int]:
 
 
 def _case(client: Client, **body: Any) -> str:
-    account = _made(client, "accounts", name="A")
-    return _made(client, "incidents", title="T", **{"customerid_account@odata.bind": f"/accounts({account})"}, **body)
+    account = made(client, "accounts", name="A")
+    return made(client, "incidents", title="T", **{"customerid_account@odata.bind": f"/accounts({account})"}, **body)
 
 
 def _quote(client: Client, state: int = 0) -> str:
-    quote = _made(client, "quotes", name="Q")
+    quote = made(client, "quotes", name="Q")
     if state:
         assert client.send("PATCH", f"quotes({quote})", {"statecode": state}).status_code == 204
     return quote
@@ -82,11 +55,11 @@ def _win(client: Client, opportunity: str, status: int = -1, **close: Any) -> An
 
 def test_a_create_drops_the_state_and_keeps_the_status(client: Client) -> None:
     """`statecode` is not valid for create: alone it is ignored, with a status of another state the pair is wrong."""
-    account = _made(client, "accounts", name="A", statecode=1)
+    account = made(client, "accounts", name="A", statecode=1)
     assert _pair(client, f"accounts({account})") == (0, 1)
-    lead = _made(client, "leads", subject="L", statuscode=2)
+    lead = made(client, "leads", subject="L", statuscode=2)
     assert _pair(client, f"leads({lead})") == (0, 2)
-    status, code, message = _error(client.send("POST", "accounts", {"name": "B", "statecode": 1, "statuscode": 2}))
+    status, code, message = whole_error(client.send("POST", "accounts", {"name": "B", "statecode": 1, "statuscode": 2}))
     assert (status, code) == (400, "0x80048408")
     assert message.startswith("2 is not a valid status code for state code AccountState.Active on account with Id ")
 
@@ -97,7 +70,7 @@ def test_a_create_drops_the_state_and_keeps_the_status(client: Client) -> None:
 def test_a_state_without_a_status_takes_its_default(
     client: Client, body: dict[str, int], expected: tuple[int, int]
 ) -> None:
-    account = _made(client, "accounts", name="A")
+    account = made(client, "accounts", name="A")
     assert client.send("PATCH", f"accounts({account})", body).status_code == 204
     assert _pair(client, f"accounts({account})") == expected
 
@@ -105,8 +78,8 @@ def test_a_state_without_a_status_takes_its_default(
 @pytest.mark.parametrize("body", [{"statuscode": 2}, {"statecode": 1, "statuscode": 1}])
 def test_a_status_of_another_state_is_refused(client: Client, body: dict[str, int]) -> None:
     """Also a status alone: its state does not follow from it."""
-    account = _made(client, "accounts", name="A")
-    status, code, message = _error(client.send("PATCH", f"accounts({account})", body))
+    account = made(client, "accounts", name="A")
+    status, code, message = whole_error(client.send("PATCH", f"accounts({account})", body))
     assert (status, code) == (400, "0x80048408")
     assert message.endswith(f"on account with Id {account}.")
     assert _pair(client, f"accounts({account})") == (0, 1)
@@ -114,13 +87,13 @@ def test_a_status_of_another_state_is_refused(client: Client, body: dict[str, in
 
 def test_a_bulk_message_follows_the_same_rules(client: Client) -> None:
     """One wrong pair rolls the message back."""
-    rows = [_made(client, "accounts", name=name) for name in "AB"]
+    rows = [made(client, "accounts", name=name) for name in "AB"]
     targets = [
         {"@odata.type": "Microsoft.Dynamics.CRM.account", "accountid": row, **pair}
         for row, pair in zip(rows, ({"statecode": 1}, {"statuscode": 2}), strict=True)
     ]
     path = "accounts/Microsoft.Dynamics.CRM.UpdateMultiple"
-    assert _error(client.send("POST", path, {"Targets": targets}))[1] == "0x80048408"
+    assert whole_error(client.send("POST", path, {"Targets": targets}))[1] == "0x80048408"
     assert [_pair(client, f"accounts({row})") for row in rows] == [(0, 1), (0, 1)]
     assert client.send("POST", path, {"Targets": targets[:1]}).status_code == 204
     assert _pair(client, f"accounts({rows[0]})") == (1, 2)
@@ -128,7 +101,7 @@ def test_a_bulk_message_follows_the_same_rules(client: Client) -> None:
 
 def test_inactive_rows_can_be_changed(client: Client) -> None:
     """Most tables do not make inactive rows read-only."""
-    account = _made(client, "accounts", name="A")
+    account = made(client, "accounts", name="A")
     client.send("PATCH", f"accounts({account})", {"statecode": 1})
     assert client.send("PATCH", f"accounts({account})", {"name": "B"}).status_code == 204
     assert _read(client, f"accounts({account})", "name", "statecode") == {"name": "B", "statecode": 1}
@@ -151,8 +124,8 @@ def test_inactive_rows_can_be_changed(client: Client) -> None:
 )
 def test_closing_states_need_their_action(client: Client, entity_set: str, state: int, code: str, text: str) -> None:
     """An update does not set them, whether with a status or without."""
-    row = _case(client) if entity_set == "incidents" else _made(client, entity_set, name="R")
-    status, found, message = _error(client.send("PATCH", f"{entity_set}({row})", {"statecode": state}))
+    row = _case(client) if entity_set == "incidents" else made(client, entity_set, name="R")
+    status, found, message = whole_error(client.send("PATCH", f"{entity_set}({row})", {"statecode": state}))
     assert (status, found, message.endswith(text)) == (400, code, True)
     assert _pair(client, f"{entity_set}({row})")[0] == 0
 
@@ -171,7 +144,7 @@ def test_closing_states_need_their_action(client: Client, entity_set: str, state
 def test_other_states_are_set_by_an_update(
     client: Client, entity_set: str, body: dict[str, str], states: tuple[int, ...]
 ) -> None:
-    row = _made(client, entity_set, **body)
+    row = made(client, entity_set, **body)
     for state in states:
         assert client.send("PATCH", f"{entity_set}({row})", {"statecode": state}).status_code == 204
         assert _pair(client, f"{entity_set}({row})")[0] == state
@@ -185,20 +158,20 @@ def test_a_case_is_canceled_and_reopened_by_an_update(client: Client) -> None:
 
 
 def test_a_closed_lead_is_not_closed_again(client: Client) -> None:
-    lead = _made(client, "leads", subject="L")
+    lead = made(client, "leads", subject="L")
     client.send("PATCH", f"leads({lead})", {"statecode": 1})
-    assert _error(client.send("PATCH", f"leads({lead})", {"statecode": 2}))[:2] == (400, "0x80040519")
+    assert whole_error(client.send("PATCH", f"leads({lead})", {"statecode": 2}))[:2] == (400, "0x80040519")
 
 
 @pytest.mark.parametrize("entity_set", ["quotes", "salesorders", "invoices"])
 def test_quotes_orders_and_invoices_are_read_only_unless_in_their_first_state(client: Client, entity_set: str) -> None:
     """To change the row, reopen it, change it and close it again."""
-    row = _made(client, entity_set, name="R")
+    row = made(client, entity_set, name="R")
     state = 2 if entity_set == "invoices" else 1
     path = f"{entity_set}({row})"
     assert client.send("PATCH", path, {"statecode": state}).status_code == 204
     for body in ({"name": "S"}, {"name": "S", "statecode": 0}):
-        assert _error(client.send("PATCH", path, body))[:2] == (400, "0x8004022e")
+        assert whole_error(client.send("PATCH", path, body))[:2] == (400, "0x8004022e")
     assert client.send("PATCH", path, {"statecode": 0}).status_code == 204
     assert client.send("PATCH", path, {"name": "S", "statecode": state}).status_code == 204
     assert _read(client, path, "name", "statecode") == {"name": "S", "statecode": state}
@@ -209,7 +182,7 @@ def test_quotes_orders_and_invoices_are_read_only_unless_in_their_first_state(cl
 
 def test_an_opportunity_is_won_with_an_activity(client: Client) -> None:
     """State, status, day and revenue of the opportunity are set, and a completed activity describes it."""
-    row = _made(client, "opportunities", name="O", estimatedvalue=120)
+    row = made(client, "opportunities", name="O", estimatedvalue=120)
     answer = _win(client, row, 3, actualrevenue=100, actualend="2026-03-04T05:06:07Z", description="Signed")
     assert (answer.status_code, answer.content) == (204, b"")
     assert _read(client, f"opportunities({row})", "statecode", "statuscode", "actualclosedate", "actualvalue") == {
@@ -219,14 +192,14 @@ def test_an_opportunity_is_won_with_an_activity(client: Client) -> None:
     (close,) = client.send("GET", f"{path},actualrevenue,actualrevenue_base").json()["value"]
     assert (close["subject"], close["description"]) == ("Won", "Signed")
     assert (close["statecode"], close["statuscode"], close["actualrevenue_base"]) == (1, 2, 100)
-    assert _error(_win(client, row))[:2] == (400, "0x80040515")
+    assert whole_error(_win(client, row))[:2] == (400, "0x80040515")
     assert client.send("PATCH", f"opportunities({row})", {"statecode": 0}).status_code == 204
     assert _pair(client, f"opportunities({row})") == (0, 1)
 
 
 def test_closing_activities_are_regarding_the_closed_row(client: Client) -> None:
     """So they are among its activities, under the relationship's name in the reference."""
-    row = _made(client, "opportunities", name="O")
+    row = made(client, "opportunities", name="O")
     assert _win(client, row).status_code == 204
     for name in ("Opportunity_ActivityPointers", "opportunity_OpportunityCloses"):
         rows = client.send("GET", f"opportunities({row})/{name}?$select=subject").json()["value"]
@@ -234,17 +207,17 @@ def test_closing_activities_are_regarding_the_closed_row(client: Client) -> None
 
 
 def test_a_won_opportunity_takes_the_estimated_revenue(client: Client) -> None:
-    row = _made(client, "opportunities", name="O", estimatedvalue=120)
+    row = made(client, "opportunities", name="O", estimatedvalue=120)
     assert _win(client, row).status_code == 204
     assert _read(client, f"opportunities({row})", "actualvalue", "statuscode") == {"actualvalue": 120, "statuscode": 3}
 
 
 def test_an_opportunity_is_lost_with_any_status_of_that_state(client: Client) -> None:
-    row = _made(client, "opportunities", name="O")
+    row = made(client, "opportunities", name="O")
     close = {"subject": "Lost", "opportunityid": {"opportunityid": row}}
     refused = client.send("POST", "LoseOpportunity", {"Status": 3, "OpportunityClose": close})
-    assert _error(refused)[:2] == (400, "0x80048408")
-    assert "OpportunityState.Lost on opportunity" in _error(refused)[2]
+    assert whole_error(refused)[:2] == (400, "0x80048408")
+    assert "OpportunityState.Lost on opportunity" in whole_error(refused)[2]
     assert client.send("POST", "LoseOpportunity", {"Status": 5, "OpportunityClose": close}).status_code == 204
     assert _pair(client, f"opportunities({row})") == (2, 5)
     assert client.send("GET", "opportunitycloses/$count").text.lstrip("\ufeff") == "1"
@@ -252,9 +225,9 @@ def test_an_opportunity_is_lost_with_any_status_of_that_state(client: Client) ->
 
 def test_open_quotes_keep_an_opportunity_open(client: Client) -> None:
     """A draft or an active quote does, a closed one does not."""
-    row = _made(client, "opportunities", name="O")
-    quote = _made(client, "quotes", name="Q", **{"opportunityid@odata.bind": f"/opportunities({row})"})
-    assert _error(_win(client, row))[:2] == (400, "0x80040516")
+    row = made(client, "opportunities", name="O")
+    quote = made(client, "quotes", name="Q", **{"opportunityid@odata.bind": f"/opportunities({row})"})
+    assert whole_error(_win(client, row))[:2] == (400, "0x80040516")
     client.send("PATCH", f"quotes({quote})", {"statecode": 1})
     close = {"Status": 6, "QuoteClose": {"subject": "C", "quoteid@odata.bind": f"/quotes({quote})"}}
     assert client.send("POST", "CloseQuote", close).status_code == 204
@@ -272,8 +245,8 @@ def test_a_case_is_resolved_with_an_activity(client: Client) -> None:
             "incidentid@odata.bind": f"/incidents({case})",
         },
     }
-    task = _made(client, "tasks", subject="T", **{"regardingobjectid_incident_task@odata.bind": f"/incidents({case})"})
-    assert _error(client.send("POST", "CloseIncident", body))[:2] == (400, "0x8004440a")
+    task = made(client, "tasks", subject="T", **{"regardingobjectid_incident_task@odata.bind": f"/incidents({case})"})
+    assert whole_error(client.send("POST", "CloseIncident", body))[:2] == (400, "0x8004440a")
     client.send("PATCH", f"tasks({task})", {"statecode": 1})
     assert client.send("POST", "CloseIncident", body).status_code == 204
     assert _pair(client, f"incidents({case})") == (1, 1000)
@@ -281,26 +254,26 @@ def test_a_case_is_resolved_with_an_activity(client: Client) -> None:
         "value"
     ]
     assert (row["timespent"], row["statecode"]) == (30, 1)
-    assert _error(client.send("POST", "CloseIncident", body))[:2] == (400, "0x80044411")
+    assert whole_error(client.send("POST", "CloseIncident", body))[:2] == (400, "0x80044411")
 
 
 def test_quotes_and_orders_are_closed_from_their_own_state(client: Client) -> None:
     quote = _quote(client)
     win = {"Status": -1, "QuoteClose": {"subject": "W", "quoteid@odata.bind": f"/quotes({quote})"}}
-    assert _error(client.send("POST", "WinQuote", win))[:2] == (400, "0x80040233")
+    assert whole_error(client.send("POST", "WinQuote", win))[:2] == (400, "0x80040233")
     client.send("PATCH", f"quotes({quote})", {"statecode": 1})
     assert client.send("POST", "WinQuote", win).status_code == 204
     assert _pair(client, f"quotes({quote})") == (2, 4)
-    order = _made(client, "salesorders", name="S")
+    order = made(client, "salesorders", name="S")
     close = {"subject": "F", "salesorderid@odata.bind": f"/salesorders({order})"}
     assert client.send("POST", "FulfillSalesOrder", {"Status": 100001, "OrderClose": close}).status_code == 204
     assert _pair(client, f"salesorders({order})") == (3, 100001)
-    assert _error(client.send("POST", "CancelSalesOrder", {"Status": 4, "OrderClose": close}))[1] == "0x80040233"
+    assert whole_error(client.send("POST", "CancelSalesOrder", {"Status": 4, "OrderClose": close}))[1] == "0x80040233"
 
 
 def test_prices_are_locked_and_unlocked(client: Client) -> None:
     """Also those of an invoice that is read-only."""
-    invoice = _made(client, "invoices", name="I")
+    invoice = made(client, "invoices", name="I")
     client.send("PATCH", f"invoices({invoice})", {"statecode": 2})
     for action, locked in (("LockInvoicePricing", True), ("UnlockInvoicePricing", False)):
         assert client.send("POST", action, {"InvoiceId": invoice}).status_code == 204
@@ -329,7 +302,7 @@ def test_prices_are_locked_and_unlocked(client: Client) -> None:
     ],
 )  # fmt: skip
 def test_a_closing_action_checks_its_parameters(client: Client, body: dict[str, Any], status: int, text: str) -> None:
-    found, _, message = _error(client.send("POST", "WinOpportunity", body))
+    found, _, message = whole_error(client.send("POST", "WinOpportunity", body))
     assert (found, text in message) == (status, True)
 
 
@@ -358,9 +331,9 @@ def _change_set(client: Client, emulator: RunningEmulator, posts: list[tuple[str
 
 def test_the_faults_of_rows_apply_to_a_closing_action(client: Client, emulator: RunningEmulator) -> None:
     """If a plug-in refuses the closed row, the row stays open, and no activity is created."""
-    row = _made(client, "opportunities", name="O")
+    row = made(client, "opportunities", name="O")
     emulator.faults([{"action": "refuse_rows", "match": {"filter": "statecode eq 1"}, "message": "Not now."}])
-    assert _error(_win(client, row)) == (400, "0x80040265", "Not now.")
+    assert whole_error(_win(client, row)) == (400, "0x80040265", "Not now.")
     assert _pair(client, f"opportunities({row})") == (0, 1)
     assert client.send("GET", "opportunitycloses/$count").text.lstrip("\ufeff") == "0"
     client.session.delete(f"{emulator.base_url}/_emulator/faults", timeout=60)
@@ -372,17 +345,17 @@ def test_the_faults_of_rows_apply_to_a_closing_action(client: Client, emulator: 
 
 def test_enforced_transitions_allow_only_what_they_list(client: Client) -> None:
     """New may become Ready, Ready may become Done, and Done may become New."""
-    row = _made(client, "new_steps", new_name="S")
+    row = made(client, "new_steps", new_name="S")
     path = f"new_steps({row})"
     refused = [
         ({"statecode": 1}, "0x8004f858"),
         ({"statecode": 1, "statuscode": 2}, "0x8004f858"),
     ]
     for body, code in refused:
-        assert _error(client.send("PATCH", path, body))[:2] == (400, code)
+        assert whole_error(client.send("PATCH", path, body))[:2] == (400, code)
     for body in ({"statuscode": 3}, {"statecode": 1}):
         assert client.send("PATCH", path, body).status_code == 204
-    assert _error(client.send("PATCH", path, {"statecode": 0, "statuscode": 3}))[:2] == (400, "0x8004f857")
+    assert whole_error(client.send("PATCH", path, {"statecode": 0, "statuscode": 3}))[:2] == (400, "0x8004f857")
     assert client.send("PATCH", path, {"new_name": "T"}).status_code == 204
     assert client.send("PATCH", path, {"statecode": 0}).status_code == 204
     assert _pair(client, path) == (0, 1)
@@ -416,7 +389,7 @@ def test_cases_have_their_own_errors_for_transitions(
             if kind == "reopen":
                 assert client.send("PATCH", f"incidents({case})", {"statecode": 2}).status_code == 204
             answer = client.send("PATCH", f"incidents({case})", body)
-        assert _error(answer)[:2] == (400, code)
+        assert whole_error(answer)[:2] == (400, code)
 
 
 # Metadata
@@ -456,31 +429,31 @@ def test_transitions_are_exported_and_imported_with_entity_definitions(client: C
     file = tmp_path / "steps.json"
     file.write_text(json.dumps(content), encoding="utf-8")
     with running(in_thread=True, schema=[file]) as emulator, Client(emulator) as other:
-        row = _made(other, "new_steps", new_name="S")
-        assert _error(other.send("PATCH", f"new_steps({row})", {"statecode": 1}))[:2] == (400, "0x8004f858")
+        row = made(other, "new_steps", new_name="S")
+        assert whole_error(other.send("PATCH", f"new_steps({row})", {"statecode": 1}))[:2] == (400, "0x8004f858")
         assert other.send("PATCH", f"new_steps({row})", {"statuscode": 3}).status_code == 204
 
 
 def test_deleting_a_customer_follows_the_relationships_of_sales(client: Client) -> None:
     """Quotes and cases are deleted too; orders and invoices prevent it (the relationships of the reference)."""
-    account = _made(client, "accounts", name="A")
+    account = made(client, "accounts", name="A")
     bind = {"customerid_account@odata.bind": f"/accounts({account})"}
-    row = _made(client, "opportunities", name="O", **bind)
+    row = made(client, "opportunities", name="O", **bind)
     of = {"opportunityid@odata.bind": f"/opportunities({row})"}
-    quote = _made(client, "quotes", name="Q", **of)
+    quote = made(client, "quotes", name="Q", **of)
     client.send("PATCH", f"quotes({quote})", {"statecode": 1})
     close = {"subject": "W", "quoteid@odata.bind": f"/quotes({quote})"}
     assert client.send("POST", "WinQuote", {"Status": -1, "QuoteClose": close}).status_code == 204
     assert _win(client, row).status_code == 204
-    order = _made(client, "salesorders", name="S", **of)
-    assert _error(client.send("DELETE", f"opportunities({row})"))[:2] == (405, "0x80040227")
+    order = made(client, "salesorders", name="S", **of)
+    assert whole_error(client.send("DELETE", f"opportunities({row})"))[:2] == (405, "0x80040227")
     assert client.send("DELETE", f"salesorders({order})").status_code == 204
     assert client.send("DELETE", f"opportunities({row})").status_code == 204
     for entity_set in ("quotes", "quotecloses", "opportunitycloses", "activityparties"):
         assert client.send("GET", entity_set).json()["value"] == []
-    invoice = _made(client, "invoices", name="I", **bind)
-    assert _error(client.send("DELETE", f"accounts({account})"))[:2] == (405, "0x80040227")
+    invoice = made(client, "invoices", name="I", **bind)
+    assert whole_error(client.send("DELETE", f"accounts({account})"))[:2] == (405, "0x80040227")
     assert client.send("DELETE", f"invoices({invoice})").status_code == 204
-    _made(client, "incidents", title="T", **bind)
+    made(client, "incidents", title="T", **bind)
     assert client.send("DELETE", f"accounts({account})").status_code == 204
     assert client.send("GET", "incidents").json()["value"] == []

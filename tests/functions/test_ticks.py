@@ -20,12 +20,11 @@ import pytest
 from batch_sync import problems, starting
 from batch_sync.tick import Tick
 from shared.app import App, open_app
+from shared.dataverse import Dataverse, Outcome
+from shared.definitions import SyncDefinition
+from shared.entities import EntityMetadata
 from shared.errors import RetryLater
-from shared.jobs import BatchJob
-from shared.jobs.batch import run as batch
 from shared.jobs.batch.attempts import attempts
-from shared.jobs.batch.preparation import prepare
-from shared.jobs.writing import write_changes
 from shared.settings import Settings
 from shared.state import JobRequest, RunRecord
 from shared.state.sqlite import SqliteStateStore
@@ -38,6 +37,15 @@ NIGHTLY = "0 0 3 29 2 *"
 
 def tick(app: App, *, now: datetime | None = None) -> None:
     Tick(app=app, now=now or datetime.now(UTC), seconds=None).run()
+
+
+class Odd(Dataverse):
+    """A client that fails in an unforeseen way for one sync."""
+
+    def tables_of(self, definition: SyncDefinition) -> EntityMetadata:
+        if definition.name == "odd":
+            raise ZeroDivisionError("Zebra GmbH")
+        return super().tables_of(definition)
 
 
 def states(app: App, sync: str) -> list[tuple[str, str]]:
@@ -82,23 +90,14 @@ class TestOverlap:
 
 
 class TestUnforeseen:
-    def test_an_error_that_the_program_does_not_handle_is_failed_and_waits_for_its_schedule(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_an_error_that_the_program_does_not_handle_is_failed_and_waits_for_its_schedule(self, world: World) -> None:
         """The row has its type and not its message; other syncs run, and the host gets the error."""
         world.define("odd", schedule=NIGHTLY)
         world.define("good", schedule=NIGHTLY)
-        prepared = prepare
-
-        def broken(job: BatchJob, *rest: Any) -> Any:
-            if job.definition.name == "odd":
-                raise ZeroDivisionError("Zebra GmbH")
-            return prepared(job, *rest)
-
-        monkeypatch.setattr(batch, "prepare", broken)
+        app = App(Settings.load(), open_dataverse=Odd)
         with pytest.raises(BaseExceptionGroup):
-            tick(world.app)
-        tick(world.app)
+            tick(app)
+        tick(app)
         (run,) = world.app.state.runs("odd")
         assert (run.state, run.message) == (
             "Failed",
@@ -107,23 +106,18 @@ class TestUnforeseen:
         assert states(world.app, "good") == [("timer", "Succeeded")]
 
     @pytest.mark.parametrize("place", ["before the run", "in the run"])
-    def test_a_request_that_ends_so_is_not_tried_again(
-        self, world: World, monkeypatch: pytest.MonkeyPatch, place: str
-    ) -> None:
+    def test_a_request_that_ends_so_is_not_tried_again(self, world: World, place: str) -> None:
         """It is Failed, wherever the error came, and the request is gone."""
         world.define("odd", schedule=NIGHTLY)
         world.app.state.begin_run(died("odd", attempt=0, ended=datetime.now(UTC)))
 
-        def broken(*_: Any, **__: Any) -> Any:
+        def broken() -> Mapping[str, str]:
             raise ZeroDivisionError
 
-        if place == "in the run":
-            monkeypatch.setattr(batch, "prepare", broken)
-        else:
-            monkeypatch.setattr(App, "parameters", broken)
+        seam: dict[str, Any] = {"open_dataverse": Odd} if place == "in the run" else {"read_environment": broken}
         world.app.state.request_job(request("odd"))
         with pytest.raises(BaseExceptionGroup):
-            tick(world.app)
+            tick(App(Settings.load(), **seam))
         assert states(world.app, "odd")[0] == ("job", "Failed")
         assert world.app.state.job_requests() == ()
 
@@ -145,16 +139,9 @@ class TestMetrics:
         secret = world.folder / "syncs" / "no-secret.yaml"
         secret.write_text(secret.read_text().replace("DATAVERSE_SECRET", "NOT_SET"))
         world.write("some-rows", [("some-rows-1", "x" * 200), ("some-rows-2", "fine")])
-        app = spoil(world, "broken")
+        spoil(world, "broken")
+        app = App(Settings.load(), open_dataverse=Odd)
         app.state.request_job(request("no-such-sync"))
-        prepared = prepare
-
-        def broken(job: BatchJob, *rest: Any) -> Any:
-            if job.definition.name == "odd":
-                raise ZeroDivisionError
-            return prepared(job, *rest)
-
-        monkeypatch.setattr(batch, "prepare", broken)
         with pytest.raises(BaseExceptionGroup):
             tick(app)
         assert counted == {
@@ -209,26 +196,26 @@ class TestStateStoreAway:
         assert [run.state for run in world.app.state.runs("customers") if run.trigger == "job"] == ["Succeeded"]
         assert world.app.state.job_requests() == ()
 
-    def test_a_request_whose_run_wrote_before_dataverse_went_away_is_done(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_request_whose_run_wrote_before_dataverse_went_away_is_done(self, world: World) -> None:
         """What was written would be written again by `delta`; a run that wrote nothing is tried again."""
         world.define("customers", schedule=NIGHTLY)
-        write = write_changes
         written: list[bool] = []
 
-        def away(*given: Any) -> None:
-            if written.pop():
-                write(*given)
-            raise RetryLater("Dataverse is away", retry_after=1)
+        class Away(Dataverse):
+            """Goes away before it writes, or afterwards."""
 
-        monkeypatch.setattr(batch, "write_changes", away)
+            def write(self, *given: Any, **options: Any) -> Iterator[Outcome]:
+                if written.pop():
+                    yield from super().write(*given, **options)
+                raise RetryLater("Dataverse is away", retry_after=1)
+
+        app = App(Settings.load(), open_dataverse=Away)
         world.app.state.request_job(request("customers"))
         written.append(False)
-        tick(world.app)
+        tick(app)
         assert len(world.app.state.job_requests()) == 1
         written.append(True)
-        tick(world.app)
+        tick(app)
         assert world.app.state.job_requests() == ()
         assert states(world.app, "customers") == [("job", "Failed"), ("job", "Failed")]
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from shared.definitions import Column, SyncDefinition
 from shared.jobs import RunOptions, RunSummary
 from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
+from shared.jobs.batch.planning import plan_batch
 from shared.jobs.batch.remembering import Remembering
-from shared.jobs.batch.run import plan_batch, run_batch
+from shared.jobs.batch.run import run_batch
 from shared.jobs.progress import NoProgress
 from shared.jobs.progress import Phase as Part
 from shared.state.sqlite import SqliteStateStore

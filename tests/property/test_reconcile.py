@@ -20,7 +20,14 @@ from hypothesis import strategies as st
 from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.reconcile import PlanCounts, checksum_query, counts_query, decisions, reconcile_steps
-from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, settle_steps, shape_steps
+from shared.transform import (
+    current_finish_steps,
+    current_table_step,
+    desire_steps,
+    desired_finish_steps,
+    layout,
+    shape_steps,
+)
 from shared.transform.shape import SOURCE_ERRORS
 from shared.workspace import Workspace
 
@@ -166,7 +173,7 @@ def planned(rules: Rules, rows: list[Row], target: Target) -> list[tuple[str, st
         for step in (
             *shape_steps(definition),
             *desire_steps(definition, THING),
-            *settle_steps(definition, THING),
+            *desired_finish_steps(definition, THING),
             current_table_step(columns),
         ):
             workspace.run(step)

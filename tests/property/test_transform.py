@@ -15,9 +15,9 @@ from shared.transform import (
     current_finish_steps,
     current_table_step,
     desire_steps,
+    desired_finish_steps,
     from_service,
     layout,
-    settle_steps,
     shape_steps,
     to_service,
 )
@@ -91,7 +91,7 @@ def test_a_second_run_finds_what_the_first_one_wrote(workspace: Workspace, rows:
     for step in (
         *shape_steps(sync),
         *desire_steps(sync, ACCOUNT),
-        *settle_steps(sync, ACCOUNT),
+        *desired_finish_steps(sync, ACCOUNT),
         current_table_step(columns),
     ):
         workspace.run(step)
@@ -160,7 +160,7 @@ def test_every_row_is_verified_rejected_or_filtered(
         filter=keep.replace("b > 'a'", "CAST(b AS VARCHAR) > 'a'") if keep else None,
     )
     load(workspace, sync, rows)
-    for step in (*shape_steps(sync), *desire_steps(sync, ACCOUNT), *settle_steps(sync, ACCOUNT)):
+    for step in (*shape_steps(sync), *desire_steps(sync, ACCOUNT), *desired_finish_steps(sync, ACCOUNT)):
         workspace.run(step)
     assert_accounted_for(workspace)
     assert workspace.query("SELECT count(*) - count(DISTINCT _k1) FROM desired") == [(0,)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.pipeline import LONGEST, changed, comment, not_planned, settings
+from scripts.pipeline import LONGEST, _whole, changed, comment, not_planned, settings
 from shared.definitions import Loaded, Repository
 from tests.acceptance.world import accounts
 
@@ -122,6 +122,22 @@ def test_settings_are_those_of_the_environment_and_of_app_settings() -> None:
     with pytest.raises(SystemExit, match="part 2 is not NAME=value") as caught:
         settings({"APP_SETTINGS": "A=1;a-secret"})
     assert "a-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "done", "whole"),
+    [
+        (0, {}, True),
+        (2, {"failed": 0, "skipped": 0}, True),
+        (2, {"failed": 1, "skipped": 0}, False),
+        (2, {"failed": 0, "skipped": 3}, False),
+        (1, {"error": {"message": "stale"}}, False),
+        (3, {}, False),
+    ],
+)
+def test_rows_that_the_plan_rejects_do_not_stop_the_workflow(code: int, done: dict[str, object], whole: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """The person who approved has seen them; changes that Dataverse refuses were not in the plan."""
+    assert _whole(code, done) is whole
 
 
 def test_a_comment_is_never_too_long() -> None:

@@ -32,6 +32,7 @@ class TestValues:
                 "KEY_VAULT_URL": "https://v.vault.azure.net/",
                 "ALLOWED_HOSTS": " A.example , *.b.example,",
                 "SOURCE_HOSTS": "Api.example,*.c.example",
+                "POST_SYNC_HOSTS": "Hooks.example",
                 "LOG_LEVEL": "debug",
                 "AzureWebJobsStorage__accountName": "acct",
                 "UNKNOWN": "ignored",
@@ -41,6 +42,7 @@ class TestValues:
         assert settings.key_vault_url == "https://v.vault.azure.net"
         assert settings.allowed_hosts == ("a.example", "*.b.example")
         assert settings.source_hosts == ("api.example", "*.c.example")
+        assert settings.post_sync_hosts == ("hooks.example",)
         assert settings.log_level == "DEBUG"
         assert settings.table_endpoint == "https://acct.table.core.windows.net"
         assert settings.blob_endpoint == "https://acct.blob.core.windows.net"

@@ -22,6 +22,7 @@ _SAID = {
     "reconcile": "Compare",
     "write": "Write",
     "finish": "Finish",
+    "post_sync": "Steps after the sync",
 }
 
 

@@ -14,11 +14,12 @@ from shared.counted import counted
 from shared.run_ids import SHORT_ID
 from shared.views.changes import ChangeLine, change_lines, shown_counts
 from shared.views.errors import first_rows
+from shared.views.run_reports import step_result
 from shared.views.runs import LOST, changes_made
 from shared.visible import with_value
 
 if TYPE_CHECKING:  # only named here: `--help` need not wait for the jobs to load
-    from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary
+    from shared.jobs import ErrorRow, PlanReport, RowCounts, RunSummary, StepOutcome
     from shared.jobs.real_time.events import EventsSummary
     from shared.state import ErrorRecord, RunRecord
 
@@ -108,6 +109,7 @@ def summary(run: RunSummary) -> Text:
             )
         ),
         *_left_out(run.left_out),
+        *_steps(run.post_sync),
         *([_noted(run.message)] if run.clean and run.message else []),
         "-" * 47,
         f" Total elapsed time         : {_clock(run.elapsed_seconds)}",
@@ -133,6 +135,7 @@ def planned(report: PlanReport) -> Text:
             for name, count in counts.items()
         ),
         *_left_out(report.to_json()["left_out"]),
+        *_steps_to_come(report.post_sync),
         *map(_noted, report.notes),
         "-" * 47,
         f" Total elapsed time         : {_clock(report.elapsed_seconds)}",
@@ -308,6 +311,20 @@ def _left_out(columns: Mapping[str, int]) -> list[str]:
         "Fields left out:",
         *(_line(f"   {name}:", f"{count:,}", " row" if count == 1 else " rows") for name, count in columns.items()),
     ]
+
+
+def _steps(steps: Sequence[StepOutcome]) -> list[str]:
+    """What became of the steps after the sync."""
+    return (
+        ["Steps after the sync:", *(f"   {step.name}: {step_result(step.to_json())}" for step in steps)]
+        if steps
+        else []
+    )
+
+
+def _steps_to_come(steps: Sequence[Mapping[str, str]]) -> list[str]:
+    lines = (f"   {step['name']} ({step['run_on']}): {step['does']}" for step in steps)
+    return ["Then, after the sync:", *lines] if steps else []
 
 
 def _lines(lines: Sequence[str], *, style: str) -> Text:

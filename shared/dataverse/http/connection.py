@@ -12,7 +12,9 @@ from shared.errors import DefinitionError, Problem
 from shared.http.retry import RETRY_POLICY, RetryPolicy
 from shared.settings import DYNAMICS_CLOUDS
 
-__all__ = ["Connection", "service_url_of", "write_headers"]
+__all__ = ["PAGE_ROWS", "Connection", "service_url_of", "write_headers"]
+
+PAGE_ROWS = 5000  # the most that the service gives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class Connection:
         allowed_hosts: Patterns of hosts that may get a token.
         parallel: Most requests in flight for one application user.
         bulk_delete_from: So many deletes in one write, or more, become `BulkDelete` jobs; None for never.
+        page_rows: Records of a page that a query asks for.
         retry_policy: How long and how often failed requests are sent again.
     """
 
@@ -37,6 +40,7 @@ class Connection:
     allowed_hosts: tuple[str, ...] = DYNAMICS_CLOUDS
     parallel: int = 48
     bulk_delete_from: int | None = None
+    page_rows: int = PAGE_ROWS
     retry_policy: RetryPolicy = RETRY_POLICY
     user_agent: str = "dynamics-sync"
 

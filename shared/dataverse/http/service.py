@@ -46,6 +46,7 @@ UNAUTHORIZED = 401
 TOO_MANY = 429
 FIRST_REFUSAL = 300
 SERVER_ERROR = 500
+_LEAST = 0.1  # seconds for a try whose time is almost over
 MOST_PARALLEL = 1000  # requests at once; a recommendation beyond it is a mistake
 MOST_RANGES = 8  # of a table, read side by side for one application user
 
@@ -106,6 +107,7 @@ class Call:
         table: Logical name, for messages.
         doing: What it is for, for messages: `read`, `create`, ...
         writes: It may change records.
+        within: Seconds for the whole answer, less in later tries before a deadline; None for what the connection says.
     """
 
     method: str = "GET"
@@ -115,6 +117,7 @@ class Call:
     table: str = ""
     doing: str = "read"
     writes: bool = False
+    within: float | None = None
 
 
 def asked_for(path: str) -> str:
@@ -196,8 +199,9 @@ class Service:
         self.meter.count("requests")
         if call.writes:
             self.meter.count("writes")
+        timeout = self.connection.timeout if call.within is None else min(call.within, self.connection.timeout)
         response = self._transport.send(
-            Request(method=call.method, url=url, headers=headers, body=call.body, timeout=self.connection.timeout)
+            Request(method=call.method, url=url, headers=headers, body=call.body, timeout=timeout, whole=call.within)
         )
         self._answered = True
         if response.status == TOO_MANY:
@@ -205,23 +209,25 @@ class Service:
         self.meter.hinted(response.headers)
         return response
 
-    def fetch(self, call: Call, *, user: int = 0, deadline: float | None = None) -> Response:
-        """Send a request that only reads, as often as it takes, and return its good answer.
+    def fetch(self, call: Call, *, user: int = 0, deadline: float | None = None, repeatable: bool = True) -> Response:
+        """Send a request as often as it takes, and return its good answer.
 
         Args:
             call: The request.
             user: Which application user sends it.
             deadline: Moment of the clock's `monotonic`, in seconds, after which it is not repeated; None for no limit.
+            repeatable: It only reads, or may be carried out twice. Another one is sent again only where the service
+                has not carried it out.
 
         Raises:
             RequestRefused: The service refused the request.
             AbortRun: Nothing of this kind can succeed.
-            RetryLater: The service is away or throttles for too long.
+            RetryLater: The service is away or throttles for too long, or it is not known what became of the request.
         """
         tries: Counter[Trouble] = Counter()
         started = self.clock.monotonic()
         while True:
-            outcome = self._outcome(call, user)
+            outcome = self._outcome(call, user, repeatable=repeatable)
             if isinstance(outcome, Response):
                 return outcome
             met, wait, reason = outcome
@@ -229,7 +235,7 @@ class Service:
             left = None if deadline is None else deadline - self.clock.monotonic()
             spent = self.clock.monotonic() - started
             pause = delay(
-                FailedTry(trouble=met, attempt=tries[met], repeatable=True, asked=wait, spent=spent, left=left),
+                FailedTry(trouble=met, attempt=tries[met], repeatable=repeatable, asked=wait, spent=spent, left=left),
                 self._retry_policy(met),
                 jitter=random.random(),  # noqa: S311 - spreads retries, protects nothing
             )
@@ -237,6 +243,8 @@ class Service:
                 raise RetryLater(_gave_up(met, tries.total(), reason), retry_after=wait or 30)
             self.meter.count("retries")
             self.clock.sleep(pause)
+            if call.within is not None and left is not None:
+                call = replace(call, within=max(left - pause, _LEAST))
 
     def _retry_policy(self, met: Trouble) -> RetryPolicy:
         retry_policy = self.connection.retry_policy
@@ -252,7 +260,7 @@ class Service:
         """
         return parsed(self.fetch(call, user=user).body, asked_for(call.path), exact=exact)
 
-    def _outcome(self, call: Call, user: int) -> Response | tuple[Trouble, float | None, str]:
+    def _outcome(self, call: Call, user: int, *, repeatable: bool) -> Response | tuple[Trouble, float | None, str]:
         try:
             response = self.attempt(call, user=user)
         except Unsent as error:
@@ -265,7 +273,8 @@ class Service:
             return response
         refused = refusal(response)
         met = trouble(response, refused)
-        if met is None and response.status >= SERVER_ERROR and response.status != HTTPStatus.NOT_IMPLEMENTED:
+        fault = response.status >= SERVER_ERROR and response.status != HTTPStatus.NOT_IMPLEMENTED
+        if met is None and fault and repeatable:
             met = Trouble.DATABASE  # reading again is safe, and may succeed later
         if met is None:
             raise error_of(refused, table=call.table, doing=call.doing)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
 from shared.dataverse.http.answers import Answer
+from shared.dataverse.http.connection import PAGE_ROWS
 from shared.dataverse.http.service import Service
-from shared.dataverse.read.paging import PAGE_ROWS, continued_pages
+from shared.dataverse.read.paging import continued_pages
 from shared.dataverse.read.reader import LONGEST_URL
 from shared.entities import EntityMetadata
 from shared.errors import UserError

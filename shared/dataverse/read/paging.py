@@ -12,9 +12,8 @@ from shared.dataverse.http.answers import Answer, UnexpectedAnswer, parsed
 from shared.dataverse.http.service import Call, Service, asked_for
 from shared.dataverse.read.page_rows import split_page
 
-__all__ = ["PAGE_ROWS", "Page", "PageBounds", "continued_pages", "first_page", "following_pages", "pages"]
+__all__ = ["Page", "PageBounds", "continued_pages", "first_page", "following_pages", "pages"]
 
-PAGE_ROWS = 5000  # the most that the service gives
 
 _ENDS = 10_000  # characters at each end of a page that tell it from the others
 
@@ -114,7 +113,7 @@ def first_page(service: Service, path: str, *, table: str, user: int = 0, prefer
 
 def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
     """Ask for one page; its links keep the page size, which has to be asked for again each time."""
-    size = f"odata.maxpagesize={PAGE_ROWS}" if trail.sized else ""
+    size = f"odata.maxpagesize={service.connection.page_rows}" if trail.sized else ""
     preferences = [each for each in (size, trail.prefer) if each]
     headers = {"Prefer": ",".join(preferences)}
     text = service.fetch(Call(path=path, headers=headers, table=table), user=trail.user).text

@@ -16,10 +16,11 @@ from uuid import uuid4
 import duckdb
 
 from shared.dataverse.http.answers import UnexpectedAnswer
+from shared.dataverse.http.connection import PAGE_ROWS
 from shared.dataverse.http.keys import column_in_url, lookups
 from shared.dataverse.http.service import MOST_RANGES, Service
 from shared.dataverse.read.page_rows import exact_digits
-from shared.dataverse.read.paging import PAGE_ROWS, Page, first_page, following_pages, pages
+from shared.dataverse.read.paging import Page, first_page, following_pages, pages
 from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
 from shared.entities import AttributeType, EntityMetadata
 from shared.errors import UserError

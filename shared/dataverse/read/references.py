@@ -9,9 +9,9 @@ from itertools import chain, islice
 from typing import Final
 from urllib.parse import quote
 
+from shared.dataverse.http.connection import PAGE_ROWS
 from shared.dataverse.http.keys import key_values
 from shared.dataverse.http.service import Call, Service
-from shared.dataverse.read.paging import PAGE_ROWS
 from shared.dataverse.read.reader import ReadReport, Records, keyed_queries, read_queries, read_table, unique_statement
 from shared.entities import EntityMetadata
 from shared.errors import AbortRun, RequestRefused

@@ -34,7 +34,7 @@ __all__ = [
     "APART",
     "MESSAGES",
     "Chunk",
-    "Step",
+    "NextStep",
     "Target",
     "call_of",
     "halved",
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-class Step(StrEnum):
+class NextStep(StrEnum):
     """What is to be done next with a chunk."""
 
     SEND = "send"  # in one bulk request
@@ -55,7 +55,7 @@ class Step(StrEnum):
     CHECK = "check"  # read the state of records whose closing was refused
 
 
-APART = frozenset({Step.SINGLY, Step.CLOSE, Step.CHECK})
+APART = frozenset({NextStep.SINGLY, NextStep.CLOSE, NextStep.CHECK})
 """Steps with one operation, and one answer, for each row."""
 
 
@@ -84,7 +84,7 @@ class Chunk:
 
     kind: RequestKind
     changes: tuple[Change, ...]
-    step: Step = Step.SEND
+    step: NextStep = NextStep.SEND
     rest: tuple[Change, ...] = ()
     blame: Refusal | None = None
     lost: bool = False
@@ -152,7 +152,7 @@ def kind_of(change: Change) -> RequestKind:
             assert_never(never)
 
 
-def step_of(change: Change, entity: EntityMetadata) -> Step:
+def step_of(change: Change, entity: EntityMetadata) -> NextStep:
     """Whether a change can be sent at once, or its record must be looked up first.
 
     Updates and deletes name their record by id, which is faster than by key; an upsert by id or by an alternate key
@@ -163,33 +163,33 @@ def step_of(change: Change, entity: EntityMetadata) -> Step:
     if closes(change.payload):
         return next_step_of(change)
     if change.version:
-        return Step.SINGLY
+        return NextStep.SINGLY
     if change.action is ChangeAction.UPSERT and change.on_create:
-        return Step.LOOK_UP
+        return NextStep.LOOK_UP
     if change.action in _SENT_AT_ONCE or change.id is not None:
-        return Step.SEND
+        return NextStep.SEND
     if change.action is ChangeAction.UPSERT and predicate(entity, key_values(change.key)) is not None:
-        return Step.SEND
-    return Step.LOOK_UP
+        return NextStep.SEND
+    return NextStep.LOOK_UP
 
 
 _SENT_AT_ONCE = frozenset({ChangeAction.INSERT, ChangeAction.ASSOCIATE, ChangeAction.DISASSOCIATE})
 
 
-def next_step_of(change: Change) -> Step:
+def next_step_of(change: Change) -> NextStep:
     """How a change goes on whose record was written or looked up."""
     if not closes(change.payload):
-        return Step.SEND
-    return Step.CLOSE if change.id else Step.LOOK_UP
+        return NextStep.SEND
+    return NextStep.CLOSE if change.id else NextStep.LOOK_UP
 
 
 def call_of(chunk: Chunk, target: Target, boundary: str) -> Call:
     """The one request that takes a chunk one step on."""
-    if chunk.step is Step.LOOK_UP:
+    if chunk.step is NextStep.LOOK_UP:
         return _batch(
             target, [_lookup_part(target, found) for found in lookups_of(chunk, target.entity)], boundary, chunk
         )
-    if chunk.step is Step.SEND and (message := target.message_of(chunk.kind)):
+    if chunk.step is NextStep.SEND and (message := target.message_of(chunk.kind)):
         return Call(
             method="POST",
             path=f"{target.entity.entity_set}/{NAMESPACE}.{message}",
@@ -219,7 +219,7 @@ def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
 
 
 def _batch(target: Target, parts: Sequence[Part], boundary: str, chunk: Chunk) -> Call:
-    reads = chunk.step in {Step.LOOK_UP, Step.CHECK}
+    reads = chunk.step in {NextStep.LOOK_UP, NextStep.CHECK}
     return Call(
         method="POST",
         path="$batch",
@@ -241,11 +241,11 @@ def _path(target: Target, tail: str) -> str:
 def _part_of(target: Target, chunk: Chunk, change: Change) -> Part:
     """One row's operation in a step."""
     match chunk.step:
-        case Step.CLOSE:
+        case NextStep.CLOSE:
             action, body = action_of(change, target.entity)
             headers = dict(target.connection.write_headers)
             return Part(method="POST", path=_path(target, action), headers=headers, body=body)
-        case Step.CHECK:
+        case NextStep.CHECK:
             return Part(method="GET", path=_path(target, state_query(change, target.entity)))
         case _:
             return _part(target, chunk.kind, change)

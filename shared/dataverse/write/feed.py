@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import ceil
 
 from shared.dataverse.changes import Change
-from shared.dataverse.write.chunks import Chunk, Step, kind_of, next_step_of
+from shared.dataverse.write.chunks import Chunk, NextStep, kind_of, next_step_of
 from shared.dataverse.write.controller import RequestKind
 
 __all__ = ["Feed"]
@@ -26,10 +26,10 @@ class Feed:
         step_of: What a change needs first.
     """
 
-    def __init__(self, changes: Iterable[Change], step_of: Callable[[Change], Step]) -> None:
+    def __init__(self, changes: Iterable[Change], step_of: Callable[[Change], NextStep]) -> None:
         self._changes = iter(changes)
         self._step_of = step_of
-        self._ready: dict[tuple[RequestKind, Step, bool], deque[Change]] = {}
+        self._ready: dict[tuple[RequestKind, NextStep, bool], deque[Change]] = {}
         self._count = 0
         self._active: dict[int, Change] = {}
         self._busy: set[str] = set()
@@ -65,7 +65,7 @@ class Feed:
         if not self._count:
             return None
         (kind, step, lost), ready = max(self._ready.items(), key=lambda item: len(item[1]))
-        size = min(rows(kind), _MOST_CLOSED) if step is Step.CLOSE else rows(kind)
+        size = min(rows(kind), _MOST_CLOSED) if step is NextStep.CLOSE else rows(kind)
         if len(ready) < size * senders:
             size = min(size, max(ceil(len(ready) / max(1, senders)), ceil(size / 4), fewest(kind)))
         taken = tuple(ready.popleft() for _ in range(min(size, len(ready))))
@@ -82,7 +82,7 @@ class Feed:
         """
         self._active[change.number] = change
         self._busy |= _identities(change)
-        self._push(kind, Step.SINGLY if change.version else next_step_of(change), change, lost=lost)
+        self._push(kind, NextStep.SINGLY if change.version else next_step_of(change), change, lost=lost)
 
     def settled(self, number: int) -> None:
         """A change has its outcome: its record may be written again."""
@@ -146,7 +146,7 @@ class Feed:
         self._busy |= _identities(change)
         self._push(kind_of(change), self._step_of(change), change)
 
-    def _push(self, kind: RequestKind, step: Step, change: Change, *, lost: bool = False) -> None:
+    def _push(self, kind: RequestKind, step: NextStep, change: Change, *, lost: bool = False) -> None:
         self._ready.setdefault((kind, step, lost), deque()).append(change)
         self._count += 1
 

@@ -27,7 +27,7 @@ from shared.dataverse.http.service_errors import (
     trouble,
 )
 from shared.dataverse.write.bulk import details_of
-from shared.dataverse.write.chunks import APART, Chunk, Step, Target, halved, lookups_of
+from shared.dataverse.write.chunks import APART, Chunk, NextStep, Target, halved, lookups_of
 from shared.dataverse.write.closing import checked, is_last_try
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import is_settled
@@ -87,7 +87,7 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
     if response.status >= _FIRST_REFUSAL:
         return _refused(chunk, refusal(response), response, target, dense=dense)
     try:
-        if chunk.step is Step.LOOK_UP:
+        if chunk.step is NextStep.LOOK_UP:
             return _looked_up(chunk, decoded(response), target)
         if chunk.step in APART or not target.message_of(chunk.kind):
             return _each(chunk, decoded(response), target)
@@ -100,7 +100,7 @@ def judge(chunk: Chunk, response: Response, target: Target, *, dense: bool = Fal
 def lost(chunk: Chunk) -> Verdict:
     """The answer is not known: what is idempotent is sent again, creates are looked up first."""
     if chunk.kind is RequestKind.CREATE:
-        chunk = replace(chunk, step=Step.LOOK_UP, lost=True)
+        chunk = replace(chunk, step=NextStep.LOOK_UP, lost=True)
     return Verdict(again=(chunk.tried(Trouble.LOST),), trouble=Trouble.LOST)
 
 
@@ -145,7 +145,7 @@ def _narrowed(chunk: Chunk, suspects: tuple[Change, ...], blame: Refusal) -> Chu
     tries = {what: count for what, count in chunk.tries.items() if what == _SOUGHT}
     fresh = replace(chunk, tries=tries, not_before=0.0, since=None)
     if len(suspects) <= _FEW:
-        return replace(fresh, changes=suspects, step=Step.SINGLY, rest=(), blame=None)
+        return replace(fresh, changes=suspects, step=NextStep.SINGLY, rest=(), blame=None)
     middle = len(suspects) // 2
     return replace(fresh, changes=suspects[:middle], rest=suspects[middle:], blame=blame)
 
@@ -158,9 +158,9 @@ def _failed(change: Change, blame: Refusal) -> Failed:
 
 def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target, *, dense: bool) -> Verdict:
     met = trouble(response, refused)
-    if met is None and chunk.step is Step.LOOK_UP and refused.status >= _SERVER_ERROR:
+    if met is None and chunk.step is NextStep.LOOK_UP and refused.status >= _SERVER_ERROR:
         met = Trouble.DATABASE  # looking up again is safe, and may succeed later
-    if target.entity.elastic and chunk.step is Step.SEND and details_of(response):
+    if target.entity.elastic and chunk.step is NextStep.SEND and details_of(response):
         return _in_part(chunk, response, met)
     if met is Trouble.LOST:
         return lost(chunk)
@@ -171,12 +171,14 @@ def _refused(chunk: Chunk, refused: Refusal, response: Response, target: Target,
         return Verdict(again=((_doubted(chunk) if doubtful else chunk).tried(met),), trouble=met)
     if _is_missing_message(chunk, refused, target):
         return Verdict(again=(chunk,), lacks=target.message_of(chunk.kind))
-    doing = "read" if chunk.step is Step.LOOK_UP else chunk.kind.value
-    if ends_run(refused) or chunk.step is Step.LOOK_UP:
+    doing = "read" if chunk.step is NextStep.LOOK_UP else chunk.kind.value
+    if ends_run(refused) or chunk.step is NextStep.LOOK_UP:
         error = error_of(refused, table=target.entity.logical_name, doing=doing)
         return Verdict(end=error if isinstance(error, AbortRun) else AbortRun(f"looking up records failed: {refused}"))
-    if target.entity.elastic and chunk.step is Step.SEND:
-        return lost(chunk) if chunk.kind is RequestKind.CREATE else Verdict(again=(replace(chunk, step=Step.SINGLY),))
+    if target.entity.elastic and chunk.step is NextStep.SEND:
+        return (
+            lost(chunk) if chunk.kind is RequestKind.CREATE else Verdict(again=(replace(chunk, step=NextStep.SINGLY),))
+        )
     return _row_refused(chunk, refused, dense=dense)
 
 
@@ -194,7 +196,7 @@ def _in_part(chunk: Chunk, response: Response, met: Trouble | None) -> Verdict:
     if not others:
         return Verdict(outcomes=outcomes)
     if met is None:
-        return Verdict(outcomes=outcomes, again=(replace(chunk, changes=others, step=Step.SINGLY),))
+        return Verdict(outcomes=outcomes, again=(replace(chunk, changes=others, step=NextStep.SINGLY),))
     again = _undone(chunk, met, others)
     return Verdict(outcomes=outcomes, again=(again,), trouble=met)
 
@@ -209,7 +211,7 @@ def _too_much(chunk: Chunk, refused: Refusal) -> Verdict:
 
 def _is_missing_message(chunk: Chunk, refused: Refusal, target: Target) -> bool:
     """A table without the bulk message is reported in several ways: 404 or 405 for its URL, 501, or a message."""
-    if chunk.step is not Step.SEND or not target.message_of(chunk.kind):
+    if chunk.step is not NextStep.SEND or not target.message_of(chunk.kind):
         return False
     return refused.status in {405, 501} or bool(_UNSUPPORTED.search(refused.message))
 
@@ -230,7 +232,7 @@ def _row_refused(chunk: Chunk, refused: Refusal, *, dense: bool) -> Verdict:
         return Verdict(again=halved(chunk))  # the batch itself was refused: no row of it was looked at
     released = tuple((chunk.kind, change) for change in chunk.rest)
     if dense:
-        return Verdict(again=(replace(chunk, step=Step.SINGLY, rest=(), blame=None),), released=released)
+        return Verdict(again=(replace(chunk, step=NextStep.SINGLY, rest=(), blame=None),), released=released)
     return Verdict(again=(_narrowed(chunk, chunk.changes, refused),), released=released)
 
 
@@ -245,7 +247,7 @@ def _may_be_ours(chunk: Chunk) -> bool:
 
 
 def _sought(chunk: Chunk) -> Chunk:
-    return replace(chunk, step=Step.LOOK_UP).tried(_SOUGHT)
+    return replace(chunk, step=NextStep.LOOK_UP).tried(_SOUGHT)
 
 
 def _alone(chunk: Chunk, refused: Refusal) -> Verdict:
@@ -259,7 +261,7 @@ def _alone(chunk: Chunk, refused: Refusal) -> Verdict:
 def _may_have_acted(chunk: Chunk, refused: Refusal) -> bool:
     """Before a create fails because of a server error, its record is looked up once; later tries cannot find it."""
     faulty = chunk.kind is RequestKind.CREATE and refused.status >= _SERVER_ERROR
-    return faulty and chunk.step is not Step.LOOK_UP and Trouble.LOST not in chunk.tries
+    return faulty and chunk.step is not NextStep.LOOK_UP and Trouble.LOST not in chunk.tries
 
 
 def _each(chunk: Chunk, answers: Sequence[Response], target: Target) -> Verdict:
@@ -294,7 +296,7 @@ def _undone(chunk: Chunk, met: str, changes: tuple[Change, ...]) -> Chunk:
     if met == _SOUGHT:
         return _sought(again)
     if met == _CHECK:
-        return replace(again, step=Step.CHECK, tries={})
+        return replace(again, step=NextStep.CHECK, tries={})
     return lost(again).again[0] if met is Trouble.LOST else _doubted(again).tried(met)
 
 
@@ -318,13 +320,13 @@ def _one(chunk: Chunk, change: Change, answer: Response, target: Target) -> Outc
     if ends_run(refused):
         error = error_of(refused, table=target.entity.logical_name, doing=chunk.kind.value)
         return error if isinstance(error, AbortRun) else AbortRun(str(refused))
-    if chunk.step is Step.CLOSE and not is_last_try(change):
+    if chunk.step is NextStep.CLOSE and not is_last_try(change):
         return _CHECK
     return Trouble.LOST if _may_have_acted(chunk, refused) else _failed(change, refused)
 
 
 def _succeeded(chunk: Chunk, change: Change, answer: Response, target: Target) -> Applied | Change:
-    if chunk.step is Step.CHECK:
+    if chunk.step is NextStep.CHECK:
         return checked(change, answer, target.entity)
     return _applied(chunk.kind, change, answer, target)
 
@@ -366,10 +368,10 @@ def _looked_up(chunk: Chunk, answers: Sequence[Response], target: Target) -> Ver
             _addressed(change, record, outcomes, released)
     again = [replace(chunk, changes=tuple(doubtful), apart=True)] if doubtful else []
     if missing:
-        again.append(replace(chunk, changes=tuple(missing), step=Step.SEND))
+        again.append(replace(chunk, changes=tuple(missing), step=NextStep.SEND))
     if again:
         return Verdict(outcomes=tuple(outcomes), again=again, released=tuple(released))
-    rest = _rest_is_bad(replace(chunk, step=Step.SEND))
+    rest = _rest_is_bad(replace(chunk, step=NextStep.SEND))
     return Verdict(outcomes=(*outcomes, *rest.outcomes), again=rest.again, released=tuple(released))
 
 

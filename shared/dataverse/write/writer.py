@@ -16,7 +16,7 @@ from uuid import uuid4
 from shared.dataverse.changes import Change, Failed, Outcome, Skipped, WriteLimits
 from shared.dataverse.http.service import FIRST_REFUSAL, Service
 from shared.dataverse.http.service_errors import CONCURRENCY_CODE, refusal
-from shared.dataverse.write.chunks import Chunk, Step, Target, call_of, halved, step_of
+from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of, halved, step_of
 from shared.dataverse.write.controller import Deadlocked, RequestKind, Settled, Throttled, TooLong
 from shared.dataverse.write.feed import Feed
 from shared.dataverse.write.lanes import Lane, freest
@@ -212,7 +212,7 @@ class Writing:
         raise sent.result
 
     def _split(self, chunk: Chunk) -> tuple[Chunk, ...]:
-        return (chunk,) if chunk.step is Step.LOOK_UP else halved(chunk)
+        return (chunk,) if chunk.step is NextStep.LOOK_UP else halved(chunk)
 
     def _dense(self) -> bool:
         return self._failed >= DENSE_AFTER and self._failed > DENSE_SHARE * self._settled
@@ -230,7 +230,7 @@ class Writing:
                 controller.observe(Throttled(at=now, concurrency=concurrency, wait=pause, message=refused.message))
             case Trouble.DATABASE:
                 controller.observe(Deadlocked(at=now))
-            case None if chunk.step is Step.SEND and response.status < FIRST_REFUSAL:
+            case None if chunk.step is NextStep.SEND and response.status < FIRST_REFUSAL:
                 controller.observe(Settled(at=now, kind=chunk.kind, rows=len(chunk.changes), seconds=sent.seconds))
             case _:
                 controller.pace.spent(now, sent.seconds)
@@ -254,7 +254,9 @@ class Writing:
                 self._service.meter.count("retries")
                 # A throttled chunk waits for its lane, which is paused; another user may take it at once.
                 delayed.append(replace(chunk, not_before=now if trouble is Trouble.THROTTLED else now + wait))
-            elif trouble is Trouble.DATABASE and isinstance(sent.result, Response) and chunk.step is not Step.LOOK_UP:
+            elif (
+                trouble is Trouble.DATABASE and isinstance(sent.result, Response) and chunk.step is not NextStep.LOOK_UP
+            ):
                 hopeless = too_often(chunk, refusal(sent.result))
                 delayed += hopeless.again
                 verdict = replace(

@@ -29,7 +29,6 @@ from shared.suggestions import did_you_mean
 
 __all__ = ["Connections", "Joined", "connection_problems", "default_problems", "join"]
 
-_PLACES: Final = ("destination", "source")
 _SIGN_IN: Final = frozenset({"client_id", "client_secret", "client_certificate", "certificate_password"})
 
 
@@ -96,13 +95,15 @@ class _Use:
     """A connection that a definition names.
 
     Attributes:
-        place: The key of the definition that names it: `destination` or `source`.
-        part: The value of that key.
+        place: The path of what names it: `destination`, `source`, or a part of a step such as `post_sync[0].sql`.
+        part: The value at that path.
+        wanted: The type of connection that is needed there.
         file: The connection's file.
     """
 
     place: str
     part: Model
+    wanted: str
     file: LoadedConnection
 
 
@@ -161,27 +162,36 @@ def _uses(
     """The connections that a definition names, and a problem for each name that there is not."""
     uses: list[_Use] = []
     problems: list[Problem] = []
-    for place in _PLACES:
-        part: Model = getattr(definition, place)
+    for place, part, wanted in _places(definition):
         text = getattr(part, "connection", None)
         if not isinstance(text, str) or not values.keys() >= {*names_in(text, defined=definition.parameters)}:
             continue
         try:
-            uses.append(_Use(place, part, connections.find(in_text(text, values))))
+            uses.append(_Use(place, part, wanted, connections.find(in_text(text, values))))
         except UserError as error:
             problems.append(Problem(message=error.message, path=f"{place}.connection"))
     return uses, problems
 
 
+def _places(definition: SyncDefinition) -> Iterator[tuple[str, Model, str]]:
+    """Each part that may name a connection: its path, its value, and the type of connection that it needs."""
+    yield "destination", definition.destination, definition.destination.type
+    yield "source", definition.source, definition.source.type
+    for number, step in enumerate(definition.post_sync):
+        for key, wanted in (("sql", "sql"), ("http", "rest")):
+            if (part := getattr(step, key)) is not None:
+                yield f"post_sync[{number}].{key}", part, wanted
+
+
 def _problems(definition: SyncDefinition, use: _Use) -> Iterator[Problem]:
     """What is wrong with a connection in the place that names it."""
     connection, path = use.file.connection, f"{use.place}.connection"
-    wanted = getattr(use.part, "type", "")
     if connection is None:
         message = f"the connection {use.file.name} cannot be used: {use.file.problems[0]}"
         yield Problem(message=message, path=path)
-    elif connection.type != wanted:
-        message = f"the connection {connection.name} is of type {connection.type}; one of type {wanted} is needed here"
+    elif connection.type != use.wanted:
+        needed = f"one of type {use.wanted} is needed here"
+        message = f"the connection {connection.name} is of type {connection.type}; {needed}"
         yield Problem(message=message, path=path)
     else:
         yield from _unknown_parameters(definition, connection, use)

@@ -53,6 +53,13 @@ def load_definition(text: str, *, file: str = "") -> SyncDefinition:
     return reading.definition
 
 
+_NO_SETS: Final = PathProblem(
+    path=("kind",),
+    message="sets of syncs come later: this version reads syncs (without kind) and connections (kind: connection)",
+    at_value=True,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """The result of reading a text.
@@ -80,7 +87,10 @@ def read_definition(text: str, *, file: str = "") -> Reading:
     problems = {_yaml_problem(each, file): None for each in document.problems}
     of_connection = _of_connection(document.value, text)
     content: SyncDefinition | ConnectionModel | None = None
-    if isinstance(document.value, dict):
+    if isinstance(document.value, dict) and document.value.get("kind") == "set":
+        of_connection = False
+        problems = {_problem(_NO_SETS, document, file): None}
+    elif isinstance(document.value, dict):
         content, errors = (_connection if of_connection else _definition)(document.value)
         problems |= {_problem(each, document, file): None for each in errors}
     elif not problems:

@@ -59,6 +59,11 @@ class _Option:
     markers: tuple[object, ...]
 
 
+# What JSON of a definition consists of, at any depth.
+_JSON_LIST: Final = tuple[typing.Annotated[Any, Language.JSON], ...]
+_JSON_MAPPING: Final = dict[str, typing.Annotated[Any, Language.JSON]]
+
+
 def _options(annotation: Any, markers: tuple[object, ...] = ()) -> Iterator[_Option]:
     origin = get_origin(annotation)
     if origin is typing.Annotated:
@@ -82,6 +87,9 @@ def typed_values(annotation: Any, value: object, path: Path = ()) -> Iterator[Ty
     options = [*_options(annotation)]
     markers = [marker for option in options for marker in option.markers]
     secret = next((marker for marker in markers if isinstance(marker, SecretMarker)), None)
+    language = next((marker for marker in markers if isinstance(marker, Language)), None)
+    if language is Language.JSON and not isinstance(value, str):
+        options = [_Option(_JSON_LIST if isinstance(value, list) else _JSON_MAPPING, (language,))]
     match value:
         case dict():
             model = _model_for(options, value)
@@ -93,7 +101,6 @@ def typed_values(annotation: Any, value: object, path: Path = ()) -> Iterator[Ty
             for index, item in enumerate(value):
                 yield from typed_values(items, item, (*path, index))
         case _:
-            language = next((marker for marker in markers if isinstance(marker, Language)), None)
             yield TypedValue(path=path, value=value, language=language, secret=secret)
 
 

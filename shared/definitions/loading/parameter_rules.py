@@ -11,7 +11,7 @@ from shared.definitions.loading.located import PathProblem, TypedValue, typed_va
 from shared.definitions.loading.wording import close_to
 from shared.definitions.loading.yaml_loader import Path
 from shared.definitions.models.base import Language, Model
-from shared.definitions.models.names import names_in
+from shared.definitions.models.names import RUN_FIGURES, names_in
 from shared.definitions.models.sources.watermark import WATERMARK
 from shared.definitions.parameters.environment import env_references, named_as_secret
 from shared.definitions.parameters.formulas import (
@@ -26,8 +26,10 @@ from shared.definitions.parameters.formulas import (
 __all__ = ["Parameters", "names_used", "read_parameters", "texts_in"]
 
 _WITH_NAMES: Final = frozenset({
-    Language.SQL, Language.DATABASE, Language.ODATA, Language.TEXT, Language.FETCH,
+    Language.SQL, Language.DATABASE, Language.ODATA, Language.TEXT, Language.FETCH, Language.JSON,
 })  # fmt: skip
+POST_SYNC: Final = "post_sync"
+_ONLY_STEPS: Final = "figures of the run are known after it: only steps of post_sync can use them"
 _ASKED: Final = frozenset({Language.TEXT, Language.DATABASE, Language.FETCH})
 
 
@@ -55,7 +57,10 @@ class Parameters:
             for name in names_in(each.value, each.language, self.names):
                 if name == WATERMARK and self.sent_watermark and is_sent(each.path):
                     continue
-                if name not in self.names:
+                if name in RUN_FIGURES:
+                    if each.path[0] != POST_SYNC:
+                        yield PathProblem(path=each.path, message=_ONLY_STEPS, at_value=True)
+                elif name not in self.names:
                     yield PathProblem(path=each.path, message=self._undefined(name), at_value=True)
                 elif name in self.secrets and (each.secret is None or each.value != f"@{name}"):
                     yield PathProblem(
@@ -63,6 +68,9 @@ class Parameters:
                     )
 
     def _undefined(self, name: str) -> str:
+        if name == "run":
+            figures = ", ".join(f"@{figure}" for figure in RUN_FIGURES)
+            return f"there is no parameter @run; steps of post_sync know these figures of the run: {figures}"
         return f"there is no parameter @{name}; {close_to(name, self.names)}"
 
 

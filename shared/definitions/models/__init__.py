@@ -11,6 +11,7 @@ from shared.definitions.models.connections import (
 )
 from shared.definitions.models.dynamics_environment import ApplicationUser, DynamicsEnvironment, WriteOptions
 from shared.definitions.models.listener import EventFormat, Listener, ListenerStatus, OffsetReset, Topic
+from shared.definitions.models.post_sync import BoundTo, HttpStep, PostSyncStep, RunOn, SqlStep, StepMethod, UpdateStep
 from shared.definitions.models.schedules import Timetable
 from shared.definitions.models.secrets import EnvironmentSecret, KeyVaultSecret, SecretReference
 from shared.definitions.models.sources import (
@@ -52,6 +53,7 @@ from shared.definitions.models.sync import (
 
 __all__ = [
     "ApplicationUser",
+    "BoundTo",
     "Case",
     "ChangedWhen",
     "Column",
@@ -70,6 +72,7 @@ __all__ = [
     "Expire",
     "FixedColumn",
     "FixedWidthSource",
+    "HttpStep",
     "JsonSource",
     "KeyMatch",
     "KeyVaultSecret",
@@ -83,10 +86,12 @@ __all__ = [
     "Parameter",
     "ParameterValue",
     "ParquetSource",
+    "PostSyncStep",
     "Replacement",
     "RestColumn",
     "RestConnection",
     "RestSource",
+    "RunOn",
     "Safety",
     "SecretReference",
     "SelfDescribing",
@@ -96,12 +101,15 @@ __all__ = [
     "SourceModel",
     "SqlConnection",
     "SqlSource",
+    "SqlStep",
+    "StepMethod",
     "Strategy",
     "SyncBehaviour",
     "SyncDefinition",
     "Timetable",
     "Topic",
     "TypedColumn",
+    "UpdateStep",
     "Watermark",
     "WatermarkedSource",
     "WriteOptions",

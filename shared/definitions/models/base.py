@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 
 __all__ = [
     "FORMS",
+    "OPERATION_NAME",
     "PARAMETER_NAME",
     "SHAPE",
     "SHARE",
@@ -34,12 +35,14 @@ __all__ = [
 
 SYNC_NAME: Final = r"^[a-z0-9-]+$"
 PARAMETER_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+OPERATION_NAME: Final = r"^[A-Za-z][A-Za-z0-9_]*$"
 SHARE: Final = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
 LONGEST_SCRIPT: Final = 100_000  # characters; the scripts of people have a few thousand
 # What a text should look like, for the message when it does not.
 FORMS: Final = {
     SYNC_NAME: "a name contains only a-z, 0-9 and -",
     PARAMETER_NAME: "a parameter's name consists of letters, digits and underscores and does not start with a digit",
+    OPERATION_NAME: "the name of an action consists of letters, digits and underscores; leave out its namespace",
     SHARE: "a limit is a percentage such as 30%, or a number of rows",
 }
 
@@ -64,6 +67,7 @@ class Language(StrEnum):
     REGEX = "regular expression"
     FETCH = "FetchXML with @parameters"
     SCRIPT = "JavaScript"
+    JSON = "JSON with @parameters"
 
 
 def json_path(path: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from shared.definitions.models.base import Language
 from shared.definitions.models.names import replaced_parts
 
-__all__ = ["bare", "condition_problem", "query_problem", "statement"]
+__all__ = ["bare", "condition_problem", "query_problem", "statement", "statement_problem"]
 
 _READS: Final = re.compile(r"[\s(]*(SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
 
@@ -31,6 +31,17 @@ def query_problem(query: str) -> str | None:
         return "a query is one statement, and here are several; remove what follows the semicolon"
     if not _READS.match(known):
         return "a query must be a SELECT: a source is only read"
+    return _brackets(known)
+
+
+def statement_problem(text: str) -> str | None:
+    """What is wrong with a statement that changes something; None where nothing can be seen."""
+    known = bare(text)
+    first, _, rest = known.partition(";")
+    if rest.replace(";", " ").strip():
+        return "a step is one statement, and here are several; write a step for each, or call a procedure"
+    if not first.strip():
+        return "a statement is missing"
     return _brackets(known)
 
 

@@ -3,9 +3,12 @@
 * In SQL: everywhere outside text, quoted identifiers and comments. `<@` and `@>` are DuckDB's operators.
 * In SQL of a database: the same; `@@name` is a variable of the server, and backticks are quotes too.
 * In an OData filter: everywhere outside text.
+* In JSON of a definition: in its texts, as in other text.
 * In other text: `@name`, or `@{name}` where a letter, digit or underscore follows. Behind a letter, digit or underscore
   (`abfs://container@account.dfs.core.windows.net`) a bare `@name` counts only when a parameter of this name is defined;
   `@@` is the sign itself.
+
+`@run.created` and its like (`RUN_FIGURES`) are one name: figures of a run, which steps after the sync know.
 """
 
 from __future__ import annotations
@@ -17,9 +20,16 @@ from typing import Final
 
 from shared.definitions.models.base import Language
 
-__all__ = ["Reference", "names_in", "references", "replaced", "replaced_parts"]
+__all__ = ["RUN_FIGURES", "Reference", "names_in", "references", "replaced", "replaced_parts"]
 
-_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+_COUNTED: Final = (
+    "created", "updated", "deleted", "expired", "deactivated", "marked", "reactivated", "upserted",
+    "created_references", "unchanged", "ignored", "adopted", "edited", "failed", "rejected", "processed",
+)  # fmt: skip
+RUN_FIGURES: Final = tuple(f"run.{name}" for name in ("id", "sync", "state", "started", "seconds", *_COUNTED))
+"""The names by which steps after the sync know the run."""
+_FIGURE: Final = "|".join(re.escape(name) for name in RUN_FIGURES)
+_NAME: Final = rf"(?:(?:{_FIGURE})(?![A-Za-z0-9_])|[A-Za-z_][A-Za-z0-9_]*)"
 _TEXT: Final = re.compile(rf"@@|@\{{(?P<braced>{_NAME})\}}|(?P<glued>(?<=\w))?@(?P<name>{_NAME})")
 _ODATA: Final = re.compile(rf"'[^']*'?|@(?P<name>{_NAME})")
 _SQL_PARTS: Final = rf"""

@@ -32,6 +32,7 @@ from shared.definitions.models.listener import Listener
 from shared.definitions.models.lookup import Lookup
 from shared.definitions.models.marks import DROPPED, RETURNED, Expire, SetColumns
 from shared.definitions.models.notation import TimeZone
+from shared.definitions.models.post_sync import PostSyncStep
 from shared.definitions.models.schedules import QuietHours, Timetable, checked_schedule
 from shared.definitions.models.sources import Source
 
@@ -303,6 +304,11 @@ class SyncDefinition(Model):
     destination: DynamicsDestination = Field(description="Table that is kept equal to the source.")
     sync_behaviour: SyncBehaviour = Field(description="What happens to new, changed and dropped records.")
     listener: Listener | None = Field(default=None, description="Real time; without it, the sync runs only as a batch.")
+    post_sync: tuple[PostSyncStep, ...] = Field(
+        default=(),
+        max_length=20,
+        description="Steps after the writes of a batch run, in this order. Events run no steps.",
+    )
 
     @property
     def timetable(self) -> Timetable | None:

@@ -30,7 +30,8 @@ _VALUES: Final = re.compile(
     re.IGNORECASE,
 )
 # Keys below which no secret is named; the first may hold thousands of entries.
-_NOT_SECRET: Final = frozenset({"columns", "mappings", "client_id", "user"})
+_NOT_SECRET: Final = frozenset({"columns", "mappings", "client_id", "user", "body"})
+_PARTS: Final = ("destination", "source", "post_sync")  # of a definition, which name secrets
 _SHORTEST: Final = 8  # characters of a secret that is looked for in other values; shorter ones are in any text
 
 
@@ -56,7 +57,7 @@ def holds_secret(name: str, environment: Mapping[str, str], references: Collecti
 
 def env_references(document: Mapping[str, Any]) -> frozenset[str]:
     """The variables that a raw definition uses as secrets."""
-    return frozenset(name for key in ("destination", "source") for name in _variables(document.get(key)))
+    return frozenset(name for key in _PARTS for name in _variables(document.get(key)))
 
 
 def secret_variables(
@@ -64,8 +65,8 @@ def secret_variables(
 ) -> Iterator[str]:
     """The variables that definitions and connections use as secrets; an application's id is none."""
     for definition in definitions:
-        yield from _variables(definition.destination)
-        yield from _variables(definition.source)
+        for key in _PARTS:
+            yield from _variables(getattr(definition, key))
     for connection in connections:
         yield from _variables(connection)
 

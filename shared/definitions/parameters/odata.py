@@ -17,7 +17,7 @@ from shared.entities import AttributeMetadata, AttributeType, DateBehavior, Enti
 from shared.errors import UserError
 from shared.odata import odata_text
 
-__all__ = ["in_odata"]
+__all__ = ["in_odata", "literal_of"]
 
 
 def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: EntityMetadata) -> str:
@@ -46,7 +46,7 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
     return replaced(condition, by, Language.ODATA)
 
 
-_TOKEN: Final = re.compile(r"'(?:[^']|'')*'|@[A-Za-z_]\w*|[A-Za-z_][\w./]*|[^\s]", re.ASCII)
+_TOKEN: Final = re.compile(r"'(?:[^']|'')*'|@[A-Za-z_]\w*(?:\.\w+)?|[A-Za-z_][\w./]*|[^\s]", re.ASCII)
 _LOOKUP_VALUE: Final = re.compile(r"^_(.+)_value$")
 _COMPARISONS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _SAME_TYPE: Final = frozenset({"contains", "startswith", "endswith", "tolower", "toupper", "trim", "concat"})
@@ -123,6 +123,15 @@ _NUMBERS: Final = frozenset({AttributeType.DECIMAL, AttributeType.MONEY, Attribu
 _IDS: Final = frozenset(
     {AttributeType.LOOKUP, AttributeType.CUSTOMER, AttributeType.OWNER, AttributeType.UNIQUEIDENTIFIER}
 )
+
+
+def literal_of(value: ParameterValue, kind: AttributeType) -> str:
+    """The literal of a value as one of a type.
+
+    Raises:
+        ValueError, InvalidOperation, OverflowError: The value is not of this type.
+    """
+    return _typed(value, AttributeMetadata(name="", type=kind))
 
 
 def _typed(value: ParameterValue, attribute: AttributeMetadata) -> str:

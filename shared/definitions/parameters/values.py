@@ -9,19 +9,19 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from graphlib import TopologicalSorter
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from shared.definitions.models import Parameter, ParameterValue, SyncDefinition
 from shared.definitions.models.base import Language
-from shared.definitions.models.names import Reference, replaced
+from shared.definitions.models.names import Reference, references, replaced
 from shared.definitions.parameters.formulas import Scope, evaluate, names_of, parse_formula, secret_of
 from shared.errors import UserError
 from shared.redaction import cleaned
 from shared.suggestions import did_you_mean
 
-__all__ = ["ParameterValue", "in_json", "in_text", "in_url", "in_xml", "logged", "resolve", "shown"]
+__all__ = ["ParameterValue", "in_body", "in_json", "in_text", "in_url", "in_xml", "logged", "resolve", "shown"]
 
 
 def resolve(
@@ -220,6 +220,28 @@ def in_json(text: str, values: Mapping[str, ParameterValue]) -> str:
 def _json_value(value: ParameterValue) -> str:
     plain = shown(value) if isinstance(value, dt.date) else value
     return json.dumps(plain, ensure_ascii=False)
+
+
+def in_body(value: Any, values: Mapping[str, ParameterValue]) -> Any:
+    """Put parameters into the texts of a JSON value, at any depth.
+
+    A text that is one `@name` becomes the value with its type; moments become texts.
+
+    Raises:
+        UserError: When a text names a parameter that has no value.
+    """
+    match value:
+        case dict():
+            return {name: in_body(each, values) for name, each in value.items()}
+        case list():
+            return [in_body(each, values) for each in value]
+        case str():
+            only = [*references(value, Language.TEXT, values)]
+            if len(only) == 1 and only[0].name and (only[0].start, only[0].end) == (0, len(value)):
+                found = value_of(only[0].name, values)
+                return shown(found) if isinstance(found, dt.date) else found
+            return in_text(value, values)
+    return value
 
 
 def _filled(text: str, values: Mapping[str, ParameterValue], render: Callable[[ParameterValue], str]) -> str:

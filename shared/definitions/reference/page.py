@@ -46,9 +46,11 @@ A key that is not on this page is an error.
 | SQL expression, SQL of a database | a bound value | inside quotes and comments |
 | OData filter | a quoted literal, typed by the column that it is compared with | inside quotes |
 | path, URL, body | text; escaped in URLs and JSON | behind a letter or digit (`a@b.c`), unless it is defined |
+| `body` of a step | the value with its type where it is the whole text, else text | the same |
 
 In paths and other text `@{{name}}` ends the name where a letter or digit follows (`sales_@{{year}}_final.csv`);
 `@@` is the sign itself. A name that is not defined is an error of the definition.
+Steps of `post_sync` also know the [figures of the run](post-sync.md#figures-of-the-run), such as `@run.created`.
 
 Formulas of parameters:
 
@@ -127,7 +129,9 @@ def _value(info: FieldInfo) -> str:
 
 def _kinds(annotation: Any, markers: tuple[object, ...] = ()) -> Iterator[str]:
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is typing.Annotated:
+    if Language.JSON in markers:  # it may hold anything, at any depth
+        yield Language.JSON.value
+    elif origin is typing.Annotated:
         yield from _kinds(arguments[0], (*markers, *arguments[1:]))
     elif origin in {typing.Union, types.UnionType}:
         for member in arguments:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from shared.dataverse import Clock, Dataverse, SystemClock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.jobs.progress import NoProgress, Progress
+from shared.jobs.writing import TAKEN_AT_ONCE
 from shared.scripts import ScriptEngine
-from shared.sources import Source
+from shared.sources import Source, SourceContext
 from shared.state import RunRecord, StateStore
 from shared.workspace import DiskUse, Workspace
 
@@ -45,6 +46,7 @@ class RunOptions:
         given: The parameters that the next command repeats; None for all that override the definition's.
         values: Whether the values of fields in error are shown and kept.
         cancelled: Asked about twice a second while the run writes: whether a person has stopped it.
+        waiting: Inserts that wait at once until the record with their key is known.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
     """
 
@@ -56,6 +58,7 @@ class RunOptions:
     given: Mapping[str, ParameterValue] | None = None
     values: bool = False
     cancelled: Callable[[], bool] = lambda: False
+    waiting: int = TAKEN_AT_ONCE
     still_due: Callable[[RunRecord | None], bool] = lambda _: True
 
 
@@ -85,7 +88,7 @@ class BatchJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a run works with: wired by the composition root."""
+    """What a run works with: wired by the composition root. `steps` is what steps after the sync need outside."""
 
     dataverse: Dataverse
     source: Source
@@ -95,3 +98,4 @@ class Tools:
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(default_factory=NoProgress)
     scripts: ScriptEngine = field(default_factory=ScriptEngine)
+    steps: SourceContext = field(default_factory=SourceContext)

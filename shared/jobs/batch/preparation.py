@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -15,6 +15,8 @@ from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.remembering import Remembering, remembering_steps
 from shared.jobs.batch.watermarking import Watermarking
 from shared.jobs.outcomes import make_outcomes
+from shared.jobs.post_sync.checks import step_problems
+from shared.jobs.post_sync.listing import explained_steps
 from shared.jobs.progress import Phase
 from shared.jobs.referencing import read_references
 from shared.jobs.run_steps import RunSteps, Stage
@@ -74,6 +76,8 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
     tools.progress.phase(Phase.CHECK)
     entity = tools.dataverse.tables_of(job.definition)
     steps = _steps(job.definition, entity, started, workspace)
+    if problems := tuple(step_problems(job.definition, tools.dataverse)):
+        raise DefinitionError(problems)
     memory = Remembering.of(job.definition, entity, steps.columns, tools.state)
     watermark = Watermarking.of(job, tools)
     preparation = _Preparation(job, tools, workspace, steps=steps, memory=memory, watermark=watermark)
@@ -85,14 +89,27 @@ def prepare(job: BatchJob, tools: Tools, workspace: Workspace, started: datetime
     return Prepared(entity=entity, columns=steps.columns, memory=memory, watermark=watermark)
 
 
-def explained(definition: SyncDefinition, entity: EntityMetadata, *, started: datetime) -> tuple[Step, ...]:
+def explained(
+    definition: SyncDefinition,
+    entity: EntityMetadata,
+    *,
+    started: datetime,
+    tables: Mapping[str, EntityMetadata] | None = None,
+) -> tuple[Step, ...]:
     """The SQL of every step of a run, in order.
+
+    Args:
+        definition: The sync.
+        entity: Its table.
+        started: The start of the run.
+        tables: The tables of the updates after the sync, by the names that the definition has for them.
 
     Raises:
         DefinitionError: The definition does not fit the table.
     """
     steps = _steps(definition, entity, started)
-    return (*steps.all(), *remembering_steps(definition, entity, steps.columns))
+    after = explained_steps(definition, tables or {})
+    return (*steps.all(), *remembering_steps(definition, entity, steps.columns), *after)
 
 
 def _steps(

@@ -3,138 +3,43 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from shared.counted import counted
 from shared.dataverse import WriteLimits
-from shared.definitions import SyncDefinition
 from shared.entities import EntityMetadata
-from shared.errors import PlanRefusedError, StalePlanError, UserError
+from shared.errors import PlanRefusedError, StalePlanError, SyncError, UserError
 from shared.jobs.adoption import Adoption
-from shared.jobs.batch.about import about_plan
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
-from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
+from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
-from shared.jobs.batch.names import with_names
+from shared.jobs.batch.planning import plan_of, source_counts, target_counts
 from shared.jobs.batch.preparation import Prepared, completed_job, prepare
 from shared.jobs.batch.reports import Reporting, reporting_of
 from shared.jobs.batch.run_log import RunLog, end_of
 from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
+from shared.jobs.post_sync.steps import StepTools, run_steps
+from shared.jobs.post_sync.turns import ended, turn_of
 from shared.jobs.progress import Phase
 from shared.jobs.rejections import errors_said, left_out, left_out_warnings, rejection_cause
-from shared.jobs.summary import ChangeCounts, Done, ErrorRow, RowCounts, RunState, RunSummary
+from shared.jobs.summary import ChangeCounts, Done, RunState, RunSummary
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
-from shared.reconcile import Plan, PlanCounts, SafetyLimits, SampleChange, checksum_query, counts_query, sample_query
-from shared.reconcile import samples as read_samples
-from shared.reconcile.reports import source_counts_query, target_counts_query, violations_query
-from shared.state import PlanUse
+from shared.reconcile import Plan, PlanCounts, counts_query
+from shared.reconcile.reports import violations_query
+from shared.state import PlanUse, RunRecord
 from shared.telemetry import log_context
 from shared.transform import TargetColumn
 from shared.workspace import OutOfTimeError, Workspace
 
-__all__ = ["NotDueError", "PlanReport", "plan_batch", "run_batch"]
+__all__ = ["NotDueError", "run_batch"]
 
 
 class NotDueError(UserError):
     """Another run has done meanwhile what this one was to do; nothing was begun."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanReport:
-    """What a run would do, without having done it."""
-
-    sync: str
-    strategy: str
-    plan: Plan
-    source: RowCounts
-    target: RowCounts
-    sample: tuple[SampleChange, ...]
-    errors: tuple[ErrorRow, ...]
-    notes: tuple[str, ...] = ()
-    files: tuple[tuple[str, bytes], ...] = ()
-    watermark: str | None = None
-    requests: int
-    elapsed_seconds: float
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def cause(self) -> str:
-        """Why most rows of the source were rejected; empty if they were not."""
-        return rejection_cause(self.source, self.errors)
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `plan --json` prints and `plan --out` keeps."""
-        counts = self.plan.counts
-        return {
-            "sync": self.sync,
-            "strategy": self.strategy,
-            "about": dict(self.about),
-            "planned": {
-                "source": self.source.to_json(),
-                "target": {key: value for key, value in self.target.to_json().items() if key != "filtered"},
-                "created": counts.insert,
-                "updated": counts.update,
-                "deleted": counts.delete,
-                "expired": counts.expire,
-                "deactivated": counts.deactivate,
-                "marked": counts.mark,
-                "reactivated": counts.reactivate,
-                "upserted": counts.upsert,
-                "created_references": counts.created_references,
-                "unchanged": counts.unchanged,
-                "ignored": counts.ignored,
-            },
-            "violations": list(self.plan.violations()),
-            "notes": list(self.notes),
-            "left_out": left_out(self.errors),
-            "cause": self.cause,
-            "watermark": self.watermark,
-            "checksum": self.plan.checksum,
-            "sample": [change.to_json() for change in self.sample],
-            "errors": [error.to_json() for error in self.errors],
-            "requests": self.requests,
-            "elapsed_seconds": round(self.elapsed_seconds, 3),
-        }
-
-
-def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
-    """Do everything but the writing.
-
-    Raises:
-        DefinitionError: The definition does not fit the table.
-        UserError: The source cannot be read.
-        AbortRun: Dataverse refuses the credentials or the table.
-        RetryLater: Dataverse is away.
-    """
-    start = tools.clock.monotonic()
-    with tools.open_workspace() as workspace:
-        job = completed_job(job, tools, workspace)
-        prepared = prepare(job, tools, workspace, tools.clock.now())
-        entity, columns = prepared.entity, prepared.columns
-        reporting = reporting_of(job.definition, entity, tools.source, workspace, values=options.values)
-        shown = read_samples(workspace.query(sample_query(options.sample)))
-        source, errors = _source_counts(workspace), reporting.errors(workspace)
-        plan = _plan(job.definition, workspace, columns, with_checksum=True)
-        return PlanReport(
-            sync=job.definition.name,
-            strategy=job.definition.sync_behaviour.strategy.value,
-            plan=plan,
-            source=source,
-            target=_target_counts(workspace),
-            sample=with_names(shown, entity, columns, workspace, tools.dataverse),
-            errors=errors,
-            files=tuple(reporting.files(workspace, f"plan_{job.definition.name}")) if options.files else (),
-            notes=(*prepared.notes(), *left_out_warnings(source, errors)),
-            watermark=prepared.watermark.kept if prepared.watermark else None,
-            requests=tools.dataverse.usage().requests,
-            elapsed_seconds=tools.clock.monotonic() - start,
-            about=about_plan(job, tools, entity, plan, workspace),
-        )
 
 
 def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
@@ -171,14 +76,15 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             attempt=attempts(last) + 1,
             fence=lease.fence,
         )
-        return _Run(job, tools, lease, run_log).execute()
+        return _Run(job, tools, lease, run_log, last).execute()
 
 
 class _Run:
     """One run under its lease."""
 
-    def __init__(self, job: BatchJob, tools: Tools, lease: HeldLease, log: RunLog) -> None:
+    def __init__(self, job: BatchJob, tools: Tools, lease: HeldLease, log: RunLog, last: RunRecord | None) -> None:
         self.job = job
+        self.last = last
         self.approved = job.options.approved
         self.tools = tools
         self.lease = lease
@@ -205,7 +111,7 @@ class _Run:
                 prepared = prepare(self.job, self.tools, workspace, self.log.started)
                 self._columns = prepared.columns
                 self._reporting = self._reporting_of(prepared.entity, workspace)
-                plan = _plan(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
+                plan = plan_of(self.job.definition, workspace, self._columns, with_checksum=self.approved is not None)
         except OutOfTimeError as error:
             return self._ended(RunState.INTERRUPTED, f"stopped before the first write: {error.message}")
         try:
@@ -220,15 +126,64 @@ class _Run:
         )
         self._prepared_notes = prepared.notes()
         try:
+            summary = self._write_and_keep(prepared, workspace, limits)
+        except PlanRefusedError:  # another run has applied the plan meanwhile; nothing was written
+            raise
+        except SyncError:
+            self._carry_out_steps(workspace, failed=True)
+            raise
+        # After the writes: a run that dies before this reads the same rows again.
+        if prepared.watermark and (moved := prepared.watermark.moved(workspace)) is not None:
+            self.log.move_watermark(moved)
+        return self._carry_out_steps(workspace, failed=summary.state is RunState.FAILED) or summary
+
+    def _write_and_keep(self, prepared: Prepared, workspace: Workspace, limits: WriteLimits) -> RunSummary:
+        try:
             with self._using_plan(), self._remembering(prepared, workspace):
                 self._write(prepared.entity, workspace, limits)
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._keep(workspace)
-        # Last: a run that dies before this reads the same rows again.
-        if prepared.watermark and (moved := prepared.watermark.moved(workspace)) is not None:
-            self.log.move_watermark(moved)
         return summary
+
+    def _carry_out_steps(self, workspace: Workspace, *, failed: bool) -> RunSummary | None:
+        """Carry out the steps after the writes, and keep what the run has come to with them; None without steps."""
+        job, tools, written = self.job, self.tools, self._written
+        if not job.definition.post_sync or written is None:
+            return None
+        last = self.last if self.last is not None and self.last.given == self.log.given_values() else None
+        turn = turn_of(written, job.parameters, started=self.log.started, failed=failed, last=last)
+        if turn is None:
+            return None
+        tools.progress.phase(Phase.POST_SYNC)
+        outcomes = run_steps(job.definition, turn, self._step_tools(workspace))
+        summary = ended(written, outcomes, cancelled=job.options.cancelled())
+        so_far = self._so_far(summary.state, summary.message)
+        self._written = replace(
+            summary,
+            requests=so_far.requests,
+            writes=so_far.writes,
+            throttled=so_far.throttled,
+            retries=so_far.retries,
+            elapsed_seconds=so_far.elapsed_seconds,
+        )
+        return self._written
+
+    def _step_tools(self, workspace: Workspace) -> StepTools:
+        return StepTools(
+            dataverse=self.tools.dataverse,
+            workspace=workspace,
+            context=self.tools.steps,
+            clock=self.tools.clock,
+            deadline=self.job.options.deadline,
+            stopped=self._why_stopped,
+            max_errors=self.job.definition.sync_behaviour.safety.max_errors,
+        )
+
+    def _why_stopped(self) -> str:
+        if self.job.options.cancelled():
+            return "the run was stopped by a person"
+        return "the lease of the sync was lost" if self.lease.lost() else ""
 
     def _keep(self, workspace: Workspace) -> RunSummary:
         """Keep what the run has come to, with the errors of its rows, however it ends."""
@@ -242,7 +197,7 @@ class _Run:
 
     def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
         adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self._columns, self.job.parameters)
-        order = WriteOrder.of(adoption, self.job.definition, self._columns)
+        order = WriteOrder.of(adoption, self.job.definition, self._columns, waiting=self.job.options.waiting)
         write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
 
     @contextmanager
@@ -279,7 +234,7 @@ class _Run:
                 "make a new plan"
             )
         if not self.job.options.force and plan.violations():
-            plan.raise_if_unsafe(rejection_cause(_source_counts(workspace), self._reporting.errors(workspace)))
+            plan.raise_if_unsafe(rejection_cause(source_counts(workspace), self._reporting.errors(workspace)))
 
     @contextmanager
     def _logging_failure(self) -> Iterator[None]:
@@ -293,7 +248,7 @@ class _Run:
             self.log.end(self._ended(*end_of(error, trigger=self.job.options.trigger)))
 
     def _summary(self, workspace: Workspace) -> RunSummary:
-        done, source = outcome_counts(workspace), _source_counts(workspace)
+        done, source = outcome_counts(workspace), source_counts(workspace)
         ((violations,),) = workspace.query(violations_query())
         errors = self._reporting.errors(workspace)
         self._notes = (*self._prepared_notes, *left_out_warnings(source, errors))
@@ -306,7 +261,7 @@ class _Run:
             self._so_far(state, message),
             completed=not done.skipped,
             source=source,
-            target=_target_counts(workspace),
+            target=target_counts(workspace),
             created=ChangeCounts(done=done.insert, planned=counts.insert),
             updated=ChangeCounts(done=done.update, planned=counts.update),
             deleted=ChangeCounts(done=done.delete, planned=counts.delete),
@@ -364,30 +319,6 @@ class _Run:
             peak_memory_mb=_peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
         )
-
-
-def _plan(
-    definition: SyncDefinition, workspace: Workspace, columns: Sequence[TargetColumn], *, with_checksum: bool
-) -> Plan:
-    counts = PlanCounts.from_rows(workspace.query(counts_query()))
-    created = creation_counts(workspace, creating_columns(definition, columns))[1]
-    behaviour = definition.sync_behaviour
-    return Plan(
-        counts=replace(counts, created_references=created),
-        limits=SafetyLimits.from_definition(behaviour.safety),
-        drops=behaviour.dropped != "ignore",
-        checksum=workspace.query(checksum_query())[0][0] if with_checksum else "",
-    )
-
-
-def _source_counts(workspace: Workspace) -> RowCounts:
-    ((processed, verified, rejected, filtered),) = workspace.query(source_counts_query())
-    return RowCounts(processed=processed, verified=verified, rejected=rejected, filtered=filtered)
-
-
-def _target_counts(workspace: Workspace) -> RowCounts:
-    ((verified, rejected),) = workspace.query(target_counts_query())
-    return RowCounts(processed=verified + rejected, verified=verified, rejected=rejected)
 
 
 def _peak_memory_mb() -> float:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 # When a run has ended nothing is left to do but to say so, and a run that could not say it is repeated. A store that
 # restarts is back within seconds; after twice the lease's time the next tick takes the run for dead anyway.
-PATIENCE: Final = 2 * LEASE_SECONDS
+LONGEST_WAIT: Final = 2 * LEASE_SECONDS
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 
 
@@ -67,12 +67,12 @@ class RunLog:
         if summary.state == RunState.INTERRUPTED and not summary.writes:
             counts |= attempt_number(self.attempt)
         record = self._record(summary.state, counts=counts, ended=summary)
-        self._patiently(lambda: self.state.finish_run(record))
+        self._until_written(lambda: self.state.finish_run(record))
 
     def keep(self, errors: Sequence[ErrorRow], files: Iterable[tuple[str, bytes]]) -> None:
         """Keep the run's errors and error files, and wait for a state store that is away."""
         records = [self._error(error) for error in errors]
-        self._patiently(lambda: self.state.add_errors(records))
+        self._until_written(lambda: self.state.add_errors(records))
         for name, data in files:
             self._keep_file(name, data)
 
@@ -81,16 +81,16 @@ class RunLog:
 
         A run that has lost its lease to another one changes nothing.
         """
-        self._patiently(lambda: self._moved(value))
+        self._until_written(lambda: self._moved(value))
 
     def _moved(self, value: str) -> None:
         self.state.set_watermark(self.definition.name, value, fence=self.fence)
 
     def _keep_file(self, name: str, data: bytes) -> None:
-        self._patiently(lambda: self.state.put_file(self.run_id, name, data))
+        self._until_written(lambda: self.state.put_file(self.run_id, name, data))
 
-    def _patiently(self, write: Callable[[], None]) -> None:
-        give_up, pause = self.clock.monotonic() + PATIENCE, FIRST_PAUSE
+    def _until_written(self, write: Callable[[], None]) -> None:
+        give_up, pause = self.clock.monotonic() + LONGEST_WAIT, FIRST_PAUSE
         while True:
             try:
                 return write()
@@ -101,6 +101,10 @@ class RunLog:
             self.clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
+    def given_values(self) -> dict[str, Any]:
+        """The parameters that were given, as the log has them."""
+        return {name: logged(value) for name, value in self.given.items()}
+
     def _record(self, state: RunState, *, counts: Mapping[str, Any], ended: RunSummary | None = None) -> RunRecord:
         return RunRecord(
             run_id=self.run_id,
@@ -108,7 +112,7 @@ class RunLog:
             version=self.definition.version,
             trigger=self.trigger,
             parameters={name: logged(value) for name, value in self.parameters.items()},
-            given={name: logged(value) for name, value in self.given.items()},
+            given=self.given_values(),
             host=platform.node(),
             state=state.value,
             started=self.started,

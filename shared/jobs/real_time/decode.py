@@ -13,7 +13,7 @@ from uuid import UUID
 from shared.dataverse import Dataverse
 from shared.dataverse.http.service import Call
 from shared.errors import AnswerLost, RequestRefused, RetryLater, SyncError
-from shared.events import Event, RecordReference, Undecodable, decode
+from shared.events import Event, RecordReference, Undecodable
 from shared.jobs.real_time.boundary import Failure, bisect, failure_of
 from shared.jobs.real_time.letters import Lost
 from shared.jobs.real_time.listeners import Taken
@@ -81,7 +81,7 @@ def _decoded(taken: Iterable[Taken], session: Session) -> tuple[list[Numbered], 
     """The events of messages, numbered in order of arrival, and what cannot be decoded."""
     events, lost = list[Numbered](), list[Lost]()
     for each in taken:
-        for found in decode(each.message, session.sync.topic, each.body):
+        for found in session.decode(each.message, session.sync.topic, each.body):
             item = found.item if isinstance(found, Undecodable) else found.position.item
             if each.items is not None and item not in each.items:
                 continue

@@ -16,7 +16,7 @@ from typing import Any
 from shared.dataverse import Clock, Dataverse, SystemClock, Usage
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.errors import AbortRun, AnswerLost, RetryLater, SyncError
-from shared.events import Message
+from shared.events import Message, decode
 from shared.jobs.real_time.apply import apply_batch
 from shared.jobs.real_time.boundary import Failure, attempted, bisect, failure_of
 from shared.jobs.real_time.decode import decode_batch
@@ -25,7 +25,7 @@ from shared.jobs.real_time.letters import Lost, item_of, keep, letter_of, messag
 from shared.jobs.real_time.listeners import ListeningSince, Taken, claimed, read
 from shared.jobs.real_time.record import BatchOutcome, EventLog, record_batch
 from shared.jobs.real_time.schemas import Schemas
-from shared.jobs.real_time.session import Delivery, Positions, Session
+from shared.jobs.real_time.session import Decode, Delivery, Positions, Session
 from shared.jobs.real_time.sync import EventSync, Listeners, PreparedSync
 from shared.remote import OpenUrl, open_without_account
 from shared.scripts import ScriptEngine
@@ -78,6 +78,7 @@ class EventTools:
 
     Attributes:
         connect: Makes a client for a sync's environment, given the values of its parameters.
+        decode: Makes events of a message.
     """
 
     state: StateStore
@@ -85,6 +86,7 @@ class EventTools:
     memory: EventMemory
     clock: Clock = field(default_factory=SystemClock)
     scripts: ScriptEngine = field(default_factory=ScriptEngine)
+    decode: Decode = decode
 
     @classmethod
     def wired(
@@ -304,6 +306,7 @@ def _attempt(share: _Share, taken: Sequence[Taken], delivery: Delivery) -> Batch
             positions=share.positions,
             delivery=delivery,
             scripts=tools.scripts,
+            decode=tools.decode,
         )
         workspace.bind(share.values)
         before = dataverse.usage()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -11,14 +11,15 @@ from typing import Final
 from shared.dataverse import Dataverse
 from shared.definitions import ParameterValue
 from shared.definitions.models import Strategy
-from shared.events import EventAction, EventPosition
+from shared.events import Event, EventAction, EventPosition, Undecodable, decode
 from shared.jobs.real_time.sync import PreparedSync
 from shared.scripts import ScriptEngine
 from shared.state import Position, StateStore
 from shared.workspace.warm import WarmWorkspace
 
-__all__ = ["Delivery", "Positions", "Session"]
+__all__ = ["Decode", "Delivery", "Positions", "Session"]
 
+Decode = Callable[..., Iterable[Event | Undecodable]]
 _LAST_ITEM: Final = 2**31  # of a message that was seen, every event was
 
 
@@ -83,6 +84,7 @@ class Session:
         workspace: Empty, with the parameters' values.
         parameters: Values that the target's filter names.
         started: When the batch came.
+        decode: Makes events of a message.
     """
 
     sync: PreparedSync
@@ -93,6 +95,7 @@ class Session:
     positions: Positions
     delivery: Delivery
     scripts: ScriptEngine
+    decode: Decode = decode
 
     @property
     def name(self) -> str:

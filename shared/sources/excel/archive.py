@@ -27,20 +27,22 @@ def damaged(name: str, what: str = "it is damaged") -> UserError:
 class Archive:
     """A zip file."""
 
-    def __init__(self, path: Path, name: str, tick: Callable[[], None]) -> None:
+    def __init__(self, path: Path, name: str, tick: Callable[[], None], *, most_bytes: int = MOST_BYTES) -> None:
         """Open it.
 
         Args:
             path: Where it is.
             name: The file as messages show it.
             tick: Called between blocks; raises where the time is over.
+            most_bytes: That its parts may have together, unpacked.
 
         Raises:
             UserError: It is damaged.
         """
         self._name = name
         self._tick = tick
-        self._left = MOST_BYTES
+        self._most_bytes = most_bytes
+        self._left = most_bytes
         self._open: list[IO[bytes]] = []
         try:
             self._zip = zipfile.ZipFile(path)
@@ -72,7 +74,7 @@ class Archive:
         """
         try:
             about = copy.copy(self._zip.getinfo(self._parts[part.lower()]))
-            about.file_size = MOST_BYTES << 1  # to find the real length, not the declared one
+            about.file_size = self._most_bytes << 1  # to find the real length, not the declared one
             with self._zip.open(about) as stream:
                 self._open.append(stream)
                 while block := stream.read(BLOCK):
@@ -98,8 +100,8 @@ class Archive:
         self._left -= size
         if self._left < 0:
             raise UserError(
-                f"{self._name} is too large: its parts unpack to more than {MOST_BYTES >> 30} GiB, which is the limit; "
-                "split the workbook, or save the sheet as delimited text (CSV)"
+                f"{self._name} is too large: its parts unpack to more than {self._most_bytes >> 30} GiB, which is the "
+                "limit; split the workbook, or save the sheet as delimited text (CSV)"
             )
 
 

@@ -15,7 +15,7 @@ from shared.http.transport import Response
 from shared.redaction import cleaned
 from shared.sources.files import BLOCK
 
-__all__ = ["has_records", "text_of_answer"]
+__all__ = ["has_records", "shown_answer", "text_of_answer"]
 
 # 203: a proxy changed the answer. 206: what services answer whose pages are ranges.
 _GOOD: Final = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION, HTTPStatus.PARTIAL_CONTENT})
@@ -98,14 +98,19 @@ def _is_markup(first: bytes) -> bool:
 
 
 def _refusal(answer: Response, file: Path, place: str) -> str:
-    """The refusal in one sentence, with the start of the service's own words; secrets are taken out before the cut."""
+    """The refusal in one sentence."""
     with file.open("rb") as stream:
         first = stream.read(_MOST_READ)
+    remedy = next((text for code, text in _WHAT_TO_DO.items() if code == answer.status), "check url")
+    return f"{place} answered {shown_answer(answer.status, first)}: {remedy}"
+
+
+def shown_answer(status: int, body: bytes) -> str:
+    """A status with the start of the service's own words; secrets are taken out before the cut."""
+    first = body[:_MOST_READ]
     words = "" if _is_markup(first) else " ".join(cleaned(first.decode("utf-8", errors="replace")).split())
     try:
-        status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+        named = f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
-        status = str(answer.status)
-    said = f" ({words[:_MOST_SHOWN]})" if words else ""
-    remedy = next((text for code, text in _WHAT_TO_DO.items() if code == answer.status), "check url")
-    return f"{place} answered {status}{said}: {remedy}"
+        named = str(status)
+    return named + (f" ({words[:_MOST_SHOWN]})" if words else "")

@@ -10,7 +10,7 @@ from typing import Final
 
 from requests.utils import requote_uri
 
-from shared.definitions.models import RestConnection, RestSource, SecretReference
+from shared.definitions.models import HttpStep, RestConnection, RestSource, SecretReference
 from shared.definitions.models.connections.api import ApiAuth
 from shared.definitions.parameters import in_json
 from shared.errors import UserError
@@ -19,7 +19,16 @@ from shared.http.retry import RetryPolicy
 from shared.redaction import register_secret
 from shared.sources.context import SourceContext
 
-__all__ = ["PLAIN_HEADERS", "Endpoint", "address_of", "connection_of", "endpoint_of", "known_secret", "own_text"]
+__all__ = [
+    "PLAIN_HEADERS",
+    "Endpoint",
+    "address_of",
+    "connection_of",
+    "endpoint_of",
+    "headers_of",
+    "known_secret",
+    "own_text",
+]
 
 PLAIN_HEADERS: Final = {"Accept": "application/json", "User-Agent": "dynamics-sync"}
 _TIMEOUT: Final = 100.0
@@ -55,8 +64,8 @@ class Endpoint:
         return origin_of(self.url)
 
 
-def connection_of(source: RestSource, context: SourceContext) -> RestConnection | None:
-    """The connection that a source names.
+def connection_of(source: RestSource | HttpStep, context: SourceContext) -> RestConnection | None:
+    """The connection that a source or a step names.
 
     Raises:
         UserError: There is none, or it does not lead to an API.
@@ -66,17 +75,17 @@ def connection_of(source: RestSource, context: SourceContext) -> RestConnection 
     name = context.text(source.connection)
     found = context.connection(name)
     if not isinstance(found, RestConnection):
-        raise UserError(f"connection {name} is of type {found.type}: a source of type rest needs one of type rest")
+        raise UserError(f"connection {name} is of type {found.type}: one of type rest is needed")
     return found
 
 
-def address_of(source: RestSource, connection: RestConnection | None, context: SourceContext) -> str:
+def address_of(source: RestSource | HttpStep, connection: RestConnection | None, context: SourceContext) -> str:
     """The address of the first request.
 
     Raises:
         UserError: It is not the address of a host that may be reached.
     """
-    own = context.url(source.url) if source.url is not None else ""
+    own = _own_url(source.url, context)
     if connection is not None:
         if "://" in own.partition("?")[0]:
             raise UserError("source.url: with a connection, it is relative to the address there")
@@ -84,6 +93,12 @@ def address_of(source: RestSource, connection: RestConnection | None, context: S
     url = requote_uri(own)
     context.reach.check(url)
     return url
+
+
+def _own_url(url: str | SecretReference | None, context: SourceContext) -> str:
+    if url is None:
+        return ""
+    return context.url(url) if isinstance(url, str) else known_secret(url, context).strip()
 
 
 def _joined(base: str, path: str) -> str:
@@ -105,7 +120,7 @@ def endpoint_of(source: RestSource, context: SourceContext) -> Endpoint:
     return Endpoint(
         method=source.method.value,
         url=address_of(source, connection, context),
-        headers=_headers(source, connection, context, has_body=body is not None),
+        headers=headers_of(source, connection, context, has_body=body is not None),
         body=body,
         auth=source.auth or (connection.auth if connection else None),
         timeout=source.timeout or (connection.timeout if connection else None) or _TIMEOUT,
@@ -132,8 +147,8 @@ def own_text(value: str | SecretReference, context: SourceContext) -> str:
     return context.text(value) if isinstance(value, str) else known_secret(value, context)
 
 
-def _headers(
-    source: RestSource, connection: RestConnection | None, context: SourceContext, *, has_body: bool
+def headers_of(
+    source: RestSource | HttpStep, connection: RestConnection | None, context: SourceContext, *, has_body: bool
 ) -> dict[str, str]:
     """The headers of each request; a name that comes later replaces the same one in any case."""
     plain = {**PLAIN_HEADERS, **({"Content-Type": "application/json"} if has_body else {})}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from shared.definitions import Language, names_in
-from shared.definitions.models import RestSource
+from shared.definitions.models import HttpStep, RestSource
 from shared.definitions.models import Source as SourceDefinition
 from shared.definitions.models.connections.api import OAuth2Client
 from shared.errors import Problem, UserError
@@ -14,7 +14,7 @@ from shared.http.guarded_files import GuardedFiles
 from shared.remote import RemoteFiles, is_remote
 from shared.sources.context import SourceContext
 
-__all__ = ["unreachable"]
+__all__ = ["unreachable", "unreachable_api"]
 
 
 def unreachable(source: SourceDefinition, context: SourceContext) -> Iterator[Problem]:
@@ -28,7 +28,7 @@ def unreachable(source: SourceDefinition, context: SourceContext) -> Iterator[Pr
         UserError: There is no such connection, or only a run knows its name.
     """
     if isinstance(source, RestSource):
-        yield from _of_api(source, context)
+        yield from unreachable_api(source, context, "source")
         return
     path = getattr(source, "path", None)
     if isinstance(path, str) and _is_known(path, context) and is_remote(text := context.text(path)):
@@ -36,19 +36,25 @@ def unreachable(source: SourceDefinition, context: SourceContext) -> Iterator[Pr
         yield from _refused(partial(files.check, text), "source.path")
 
 
-def _of_api(source: RestSource, context: SourceContext) -> Iterator[Problem]:
+def unreachable_api(source: RestSource | HttpStep, context: SourceContext, place: str) -> Iterator[Problem]:
+    """The same for a request to an API, whose keys are at a place; an address that is a secret is left out.
+
+    Raises:
+        UserError: As `unreachable`.
+    """
     from shared.sources.rest.endpoint import address_of, connection_of  # noqa: PLC0415 - only this kind needs HTTP
     from shared.sources.rest.past import with_watermark  # noqa: PLC0415 - likewise
 
-    context = with_watermark(source, context)
+    if isinstance(source, RestSource):
+        context = with_watermark(source, context)
     connection = connection_of(source, context)
-    if _is_known(source.url or "", context):
-        place = "source.url" if connection is None else "source.connection"
-        yield from _refused(partial(address_of, source, connection, context), place)
+    if isinstance(source.url, str | None) and _is_known(source.url or "", context):
+        at = f"{place}.url" if connection is None else f"{place}.connection"
+        yield from _refused(partial(address_of, source, connection, context), at)
     auth = source.auth or (connection.auth if connection else None)
     if isinstance(auth, OAuth2Client) and _is_known(auth.token_url, context):
-        place = "source.auth.token_url" if source.auth is not None else "source.connection"
-        yield from _refused(partial(context.reach.check, context.url(auth.token_url)), place)
+        at = f"{place}.auth.token_url" if source.auth is not None else f"{place}.connection"
+        yield from _refused(partial(context.reach.check, context.url(auth.token_url)), at)
 
 
 def _is_known(text: str, context: SourceContext) -> bool:

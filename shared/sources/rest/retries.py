@@ -18,7 +18,8 @@ __all__ = ["Retries"]
 _SERVER_ERROR: Final = 500
 # A retry cannot succeed: the server does not know the method, or the version of HTTP.
 _FINAL: Final = frozenset({HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED})
-_TOO_EARLY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+# The server has not carried out the request (RFC 9110, 15.5.9 and 15.6.4; RFC 8470, 5.2).
+_NOT_DONE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.SERVICE_UNAVAILABLE})
 _SLICE: Final = 5.0  # seconds: a run that has to stop does not wait longer
 _NEXT_RUN: Final = 30.0  # seconds, if the service does not say how long to wait
 
@@ -49,12 +50,14 @@ class Retries:
         self._go_on = go_on
         self._next = 0.0
 
-    def settled(self, send: Callable[[], Response], place: str) -> Response:
+    def settled(self, send: Callable[[], Response], place: str, *, repeatable: bool = True) -> Response:
         """The answer to a request, whatever it says, once the service gives one.
 
         Args:
-            send: Sends the request, which only reads.
+            send: Sends the request.
             place: The request as messages show it.
+            repeatable: It only reads, or may be carried out twice. Another one is sent again only where the service
+                has not carried it out.
 
         Raises:
             RetryLater: The service throttles, is not available, or does not answer.
@@ -63,20 +66,20 @@ class Retries:
         started, tries = self._clock.monotonic(), 0
         while True:
             self._wait_for_turn()
-            outcome = self._tried(send)
+            outcome = self._tried(send, repeatable=repeatable)
             if isinstance(outcome, Response):
                 return outcome
             tries += 1
             spent = self._clock.monotonic() - started
             failed = FailedTry(
-                trouble=outcome.trouble, attempt=tries, repeatable=True, asked=outcome.asked, spent=spent
+                trouble=outcome.trouble, attempt=tries, repeatable=repeatable, asked=outcome.asked, spent=spent
             )
             pause = delay(failed, self._retry_policy, jitter=random.random())  # noqa: S311 - spreads retries, protects nothing
             if pause is None:
                 raise RetryLater(_gave_up(outcome, tries, place), retry_after=outcome.asked or _NEXT_RUN)
             self._sleep(pause)
 
-    def _tried(self, send: Callable[[], Response]) -> Response | _Failed:
+    def _tried(self, send: Callable[[], Response], *, repeatable: bool) -> Response | _Failed:
         try:
             answer = send()
         except Unsent as error:
@@ -86,7 +89,8 @@ class Retries:
         asked, reason = retry_after(answer.headers, self._clock.now()), f"it answered {answer.status}"
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             return _Failed(Trouble.THROTTLED, asked, reason)
-        if answer.status in _TOO_EARLY or (answer.status >= _SERVER_ERROR and answer.status not in _FINAL):
+        fault = answer.status >= _SERVER_ERROR and answer.status not in _FINAL
+        if answer.status in _NOT_DONE or (fault and repeatable):
             return _Failed(Trouble.AWAY, asked, reason)
         return answer
 

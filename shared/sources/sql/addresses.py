@@ -53,13 +53,14 @@ def url_of(text: str, label: str) -> URL:
     return url.set(drivername=f"{name}+{driver}" if driver else name)
 
 
-def engine_of(url: URL, label: str, roots: Sequence[str] = ()) -> Engine:
+def engine_of(url: URL, label: str, roots: Sequence[str] = (), *, writes: bool = False) -> Engine:
     """An engine that keeps no connection and logs no values; it connects to nothing yet.
 
     Args:
         url: As `url_of` gives it.
         label: The database as messages show it.
         roots: The only folders that a SQLite file is read from; any folder where there is none.
+        writes: A SQLite file is opened for writing too.
 
     Raises:
         UserError: The driver is not installed or not known, or the file of a SQLite database may not be read.
@@ -67,7 +68,11 @@ def engine_of(url: URL, label: str, roots: Sequence[str] = ()) -> Engine:
     driver = url.drivername.partition("+")[2]
     match driver:
         case "pysqlite":
-            return _engine(_read_only_file(url, label, roots), label, {"uri": True, "check_same_thread": False})
+            return _engine(
+                _existing_file(url, label, roots, "rw" if writes else "ro"),
+                label,
+                {"uri": True, "check_same_thread": False},
+            )
         case "pg8000":
             return _engine(url.difference_update_query(["sslmode"]), label, _encryption(url))
     return _engine(url, label, {})
@@ -99,14 +104,14 @@ def _remedy(name: str, driver: str) -> str:
     return f"pip install dynamics-sync[{extra}]" if driver == ours else f"install the Python package of {driver}"
 
 
-def _read_only_file(url: URL, label: str, roots: Sequence[str]) -> URL:
-    """The URL of a SQLite file that is opened only for reading, and never made."""
+def _existing_file(url: URL, label: str, roots: Sequence[str], mode: str) -> URL:
+    """The URL of a SQLite file that is opened in a mode (`ro` or `rw`), and never made."""
     name = url.database or ""
     if not name or name == ":memory:" or name.startswith("file:"):
         raise UserError(f"{label}: the URL of a SQLite database names a file: sqlite:///folder/file.db")
     check_local(name, roots)
     kept = {key: value for key, value in url.query.items() if key == "timeout"}
-    return url.set(database=f"file:{quote(name)}", query={**kept, "mode": "ro", "uri": "true"})
+    return url.set(database=f"file:{quote(name)}", query={**kept, "mode": mode, "uri": "true"})
 
 
 def _encryption(url: URL) -> dict[str, Any]:

@@ -21,6 +21,8 @@ _CHANGES: Final = "the statement would change data, and a source is only read"
 _LOST: Final = "the connection was lost; nothing was written. Start the run again"
 _BUSY: Final = "it takes no further connection now; try again later"
 _VALUE: Final = "the statement fails on a value of a row; check the calculations and conversions in query and filter"
+_UNKNOWN: Final = "it cannot be read; check table, query and filter"
+_CONSTRAINT: Final = "a constraint of the table refuses the change"
 _STOPPED: Final = "the statement was stopped by the database, because of a time limit or an administrator"
 
 # SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html), numbers of MySQL
@@ -38,7 +40,7 @@ _CODES: Final = {
     **dict.fromkeys(("53300", "1040", "1203", "ORA-00018", "ORA-00020"), _BUSY),
     **dict.fromkeys(("57014", "3024", "1317", "ORA-01013"), _STOPPED),
 }
-_CLASSES: Final = {"08": _LOST, "22": _VALUE, "28": _SIGN_IN, "42": _SYNTAX}
+_CLASSES: Final = {"08": _LOST, "22": _VALUE, "23": _CONSTRAINT, "28": _SIGN_IN, "42": _SYNTAX}
 # SQLite has no codes in Python 3.10 and messages that name only what the statement names.
 _SQLITE: Final = (
     ("no such table", _TABLE),
@@ -49,6 +51,7 @@ _SQLITE: Final = (
     ("readonly", _CHANGES),
     ("locked", "another program has locked it; try again later"),
     ("interrupted", _STOPPED),
+    ("constraint failed", _CONSTRAINT),
     ("syntax error", _SYNTAX),
     ("incomplete input", _SYNTAX),
 )
@@ -60,30 +63,49 @@ _NETWORK: Final[tuple[tuple[type[BaseException], str], ...]] = (
 )
 
 
-def refusal(error: Exception, label: str) -> UserError:
+# What is said instead about a statement that changes something.
+_OF_CHANGES: Final = {
+    _TABLE: "there is no such table or procedure, or the user may not see it; check the statement",
+    _COLUMN: "there is no such column; check the statement",
+    _SYNTAX: "it cannot read the statement",
+    _PERMISSION: "the user may not do this; grant what the statement needs",
+    _CHANGES: "the database can only be read",
+    _LOST: "the connection was lost; it is not known whether the statement was carried out",
+    _VALUE: "the statement fails on a value; check its calculations, conversions and parameters",
+    _UNKNOWN: "it refuses the statement; check its SQL and its parameters",
+}
+
+
+def refusal(error: Exception, label: str, *, changing: bool = False) -> UserError:
     """Describe an error of a database or its driver. The error itself is left out: it may contain values.
 
     Args:
         error: What the driver or SQLAlchemy raised.
         label: The database as messages show it.
+        changing: The statement is one that changes something.
     """
-    known = [*_chain(error)]
+    said, detail = _told([*_chain(error)])
+    return UserError(f"{label}: {_OF_CHANGES.get(said, said) if changing else said}{detail}")
+
+
+def _told(known: list[BaseException]) -> tuple[str, str]:
+    """What an error is, and what is added to that."""
     for each in known:
         code = _code(each)
         if message := _CODES.get(code) or _CLASSES.get(code[:2] if len(code) == _SQLSTATE else ""):
-            return UserError(f"{label}: {message}{_detail(each, code)}")
+            return message, _detail(each, code)
         if code:
-            return UserError(f"{label}: it refuses the statement (error {code})")
+            return f"it refuses the statement (error {code})", ""
     for each in known:
         if type(each).__module__.startswith("sqlite3"):
-            return UserError(f"{label}: {_of_sqlite(str(each))}")
+            return _of_sqlite(str(each))
     for kind, message in _NETWORK:
         if any(isinstance(each, kind) for each in known):
-            return UserError(f"{label}: {message}")
+            return message, ""
     name = type(known[-1]).__name__
     if any(type(each).__name__ in {"InterfaceError", "OperationalError"} for each in known):
-        return UserError(f"{label}: it cannot be reached, or {_LOST} ({name})")
-    return UserError(f"{label}: it cannot be read ({name}); check table, query and filter")
+        return f"it cannot be reached, or {_LOST} ({name})", ""
+    return _UNKNOWN, f" ({name})"
 
 
 _SQLSTATE: Final = 5
@@ -117,7 +139,7 @@ def _detail(error: BaseException, code: str) -> str:
     return f" (error {code})"
 
 
-def _of_sqlite(message: str) -> str:
+def _of_sqlite(message: str) -> tuple[str, str]:
     told = next((said for words, said in _SQLITE if words in message.lower()), "it cannot be read")
     named = re.search(r'no such (?:table|column): ([^\n]{1,200})|near "([^"\n]{1,60})"', message)
-    return f"{told} ({named[1] or named[2]})" if named else told
+    return told, f" ({named[1] or named[2]})" if named else ""

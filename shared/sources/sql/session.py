@@ -1,4 +1,4 @@
-"""One connection to a database: read-only, closed at the end, and stopped from another thread."""
+"""One connection to a database: read-only or for one change, closed at the end, and stopped from another thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.sources.sql.batches import Batches
 from shared.sources.sql.postgresql import PostgresqlReader
 from shared.sources.sql.readers import WATERMARK, Reader, SqliteReader
 from shared.sources.sql.refusals import refusal
-from shared.sources.sql.statements import Bound, Statements
+from shared.sources.sql.statements import Bound, Statements, bound_text
 from shared.sources.sql.types import refused_or_known
 from shared.sources.typed import Known
 from shared.sources.watermarks.marks import Scale
@@ -37,15 +37,17 @@ class Session:
         url: The URL of the database.
         label: The database as messages show it.
         roots: The only folders that a SQLite file is read from; any folder where there is none.
+        changes: The session is for `change`; without it, the database is only read.
 
     Raises:
         UserError: The URL cannot be used, or its driver is not installed.
     """
 
-    def __init__(self, url: str, label: str, roots: Sequence[str] = ()) -> None:
+    def __init__(self, url: str, label: str, roots: Sequence[str] = (), *, changes: bool = False) -> None:
         self.label = label
+        self.changes = changes
         address = url_of(url, label)
-        self._engine = engine_of(address, label, roots)
+        self._engine = engine_of(address, label, roots, writes=changes)
         self._reader = _READERS.get(address.drivername, Reader)()
         self._connection: Connection | None = None
         self._cancel: Callable[[], object] | None = None
@@ -55,8 +57,9 @@ class Session:
         with contextlib.ExitStack() as stack:
             stack.push(self)  # what was opened is closed where a later step fails
             self._connection = self._engine.connect()
-            self._connection.execution_options(**self._reader.options)
-            self._reader.begin(self._connection)
+            if not self.changes:
+                self._connection.execution_options(**self._reader.options)
+                self._reader.begin(self._connection)
             self._cancel = self._reader.canceller(self._connection)
             stack.pop_all()
         return self
@@ -116,6 +119,19 @@ class Session:
         with Batches(workspace, list(columns.values())) as batches:
             self._reader.load(self._opened, statements, columns, batches)
 
+    def change(self, text: str, parameters: Mapping[str, Bound]) -> int:
+        """Carry out a statement in a transaction of its own; returns the number of rows that it changed.
+
+        Args:
+            text: In the SQL of the database.
+            parameters: What `@name` stands for; always bound values.
+        """
+        connection = self._opened
+        connection.rollback()  # of what `canceller` may have asked: the transaction begins with the statement
+        with connection.begin():
+            rows = connection.execute(bound_text(text, parameters)).rowcount
+        return max(rows, 0)
+
     @property
     def _opened(self) -> Connection:
         if self._connection is None:
@@ -137,6 +153,6 @@ def with_session(session: Session, statements: Statements, work: Callable[[Sessi
     except NoSuchTableError:
         refused = UserError(f"{session.label}: there is no {statements.name}, or the user may not see it")
     except session.failures as error:
-        refused = refusal(error, session.label)
+        refused = refusal(error, session.label, changing=session.changes)
     # Outside of the handler: an error of a driver may contain values and the password, so it is left out whole.
     raise refused

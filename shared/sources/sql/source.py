@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from shared.definitions.models import Column, SqlConnection, SqlSource, TypedColumn
+from shared.definitions.models import Column, SecretReference, SqlConnection, SqlSource, TypedColumn
 from shared.errors import UserError
 from shared.sources.context import SourceContext
 from shared.sources.typed import Known, described, found_name
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shared.sources.sql.session import Session
     from shared.sources.sql.statements import Statements
 
-__all__ = ["SqlRows"]
+__all__ = ["SqlRows", "database_of"]
 
 T = TypeVar("T")
 
@@ -123,16 +123,24 @@ class SqlRows:
         from shared.sources.sql.session import Session, with_session  # noqa: PLC0415 - loads SQLAlchemy
 
         statements = self._statements()
-        session = Session(*self._address(), self._context.roots)
+        session = Session(*database_of(self._source.connection, self._context), self._context.roots)
         return workspace.within(lambda: with_session(session, statements, work), session.cancel)
 
-    def _address(self) -> tuple[str, str]:
-        """The URL, and what messages call the database."""
-        named = self._source.connection
-        if not isinstance(named, str):
-            return self._context.secret(named), "the database"
-        name = self._context.text(named)
-        connection = self._context.connection(name)
-        if not isinstance(connection, SqlConnection):
-            raise UserError(f"the connection {name} is of type {connection.type}; a source of type sql needs type sql")
-        return self._context.secret(connection.url), f"the database of the connection {name}"
+
+def database_of(named: str | SecretReference, context: SourceContext) -> tuple[str, str]:
+    """The URL of a database, and what messages call it.
+
+    Args:
+        named: The name of a connection, or a reference to the URL.
+        context: Gives connections and secrets.
+
+    Raises:
+        UserError: There is no such connection or secret, or it is a connection of another type.
+    """
+    if not isinstance(named, str):
+        return context.secret(named), "the database"
+    name = context.text(named)
+    connection = context.connection(name)
+    if not isinstance(connection, SqlConnection):
+        raise UserError(f"the connection {name} is of type {connection.type}; one of type sql is needed")
+    return context.secret(connection.url), f"the database of the connection {name}"

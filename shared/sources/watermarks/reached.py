@@ -11,6 +11,9 @@ from shared.workspace import Workspace, quoted
 __all__ = ["order_of", "ordering", "reached_value"]
 
 _DECIMALS: Final = 18
+# What Python reads too, for the start of the next read; DuckDB knows more notations, such as 2024-1-5.
+_OFFSET: Final = r"Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?"
+_MOMENT: Final = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?({_OFFSET})?)?"
 
 
 def ordering(column: Column, scale: Scale) -> str:
@@ -26,8 +29,9 @@ def order_of(value: str, scale: Scale) -> str:
             exact = f"NOT regexp_matches({text}, '\\.[0-9]{{{_DECIMALS + 1},}}')"
             return f"CASE WHEN {exact} THEN TRY_CAST({text} AS DECIMAL(38, {_DECIMALS})) END"
         case Scale.DAY | Scale.TIME:
-            moment = f"TRY_CAST({value} AS TIMESTAMPTZ)"
-            return f"CASE WHEN isfinite({moment}) THEN {moment} END"
+            moment, text = f"TRY_CAST({value} AS TIMESTAMPTZ)", f"CAST({value} AS VARCHAR)"
+            readable = f"{text} >= '0001' AND regexp_full_match({text}, '{_MOMENT}')"
+            return f"CASE WHEN {readable} AND isfinite({moment}) THEN {moment} END"
         case Scale.TEXT | Scale.COLLATED:
             return f"nullif(CAST({value} AS VARCHAR), '')"
 

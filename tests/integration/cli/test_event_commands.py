@@ -13,7 +13,6 @@ import yaml
 
 from emulator.testing import running
 from shared.app import App
-from shared.cli import frame
 from shared.cli.boundary import run
 from shared.settings import Settings
 from shared.state.sqlite import SqliteStateStore
@@ -80,12 +79,11 @@ def opened(tmp_path: Path) -> Iterator[Callable[[], App]]:
 
 
 @pytest.fixture
-def typed(opened: Callable[[], App], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
+def typed(opened: Callable[[], App], capsys: pytest.CaptureFixture[str]) -> Type:
     """Types a command."""
-    monkeypatch.setattr(frame, "opened", opened)
 
     def type_it(*arguments: str) -> Typed:
-        code = run(arguments)
+        code = run(arguments, open_app=opened)
         captured = capsys.readouterr()
         return Typed(code, captured.out, captured.err)
 

@@ -46,7 +46,7 @@ def test_a_secret_that_is_not_set_is_named() -> None:
         wiring().secret(EnvironmentSecret(env="MISSING"))
 
 
-def test_a_request_never_waits_longer_than_the_run_has_patience() -> None:
+def test_a_request_never_waits_longer_than_the_retries_of_the_run() -> None:
     """The client has the definition's address, and the shorter of both times."""
     address = "https://org.crm4.dynamics.com/api/data/v9.2/"
     definition = load_definition(EXAMPLE)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from shared.cli import frame
+from shared.app import App
 from shared.cli.boundary import run
 from shared.cli.screen.tables import STYLES
 from shared.errors import AbortRun, DefinitionError, Problem, RetryLater, UnsafePlanError, UserError
@@ -214,11 +214,9 @@ class Typed:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
+def fake() -> FakeApp:
     """The app that commands open."""
-    opened = FakeApp()
-    monkeypatch.setattr(frame, "opened", lambda: opened)
-    return opened
+    return FakeApp()
 
 
 @pytest.fixture
@@ -227,7 +225,7 @@ def typed(fake: FakeApp, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     monkeypatch.setenv("COLUMNS", "160")
 
     def type_it(*arguments: str) -> Typed:
-        code = run(arguments)
+        code = run(arguments, open_app=lambda: cast("App", fake))
         captured = capsys.readouterr()
         return Typed(code, captured.out, captured.err)
 

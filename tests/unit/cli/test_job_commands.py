@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from shared.app import App
-from shared.cli import frame
 from shared.cli.boundary import run
 from shared.settings import Settings
 
@@ -58,11 +57,9 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 
 @pytest.fixture
-def typed(app: App, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
-    monkeypatch.setattr(frame, "opened", lambda: app)
-
+def typed(app: App, capsys: pytest.CaptureFixture[str]) -> Type:
     def type_in(*arguments: str) -> Typed:
-        code = run(["start", *arguments])
+        code = run(["start", *arguments], open_app=lambda: app)
         return Typed(code, *capsys.readouterr())
 
     return type_in

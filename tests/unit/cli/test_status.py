@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from shared.app import App
-from shared.cli import frame
 from shared.cli.boundary import run
 from shared.cli.status_commands import ago
 from shared.settings import Settings
@@ -39,8 +38,7 @@ def test_the_exit_code_tells_monitors_whether_a_person_is_needed(
             run_id="r1", sync="accounts", version="1", trigger="command", state=state, started=started, ended=started
         )
     )
-    monkeypatch.setattr(frame, "opened", lambda: app)
-    assert run(["status"]) == code
+    assert run(["status"], open_app=lambda: app) == code
     out = capsys.readouterr().out
     assert said in out
     assert "accounts" in out
@@ -50,7 +48,7 @@ def test_the_exit_code_tells_monitors_whether_a_person_is_needed(
 
 @pytest.mark.parametrize(("args", "said"), [(["status"], "-06-01 CEST"), (["runs", "accounts"], "-06-01 06:00 CEST")])
 def test_the_next_run_is_shown_in_the_time_zone_of_its_schedule(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], args: list[str], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], args: list[str], said: str
 ) -> None:
     """People in Berlin read their own time."""
     (tmp_path / "syncs").mkdir()
@@ -62,8 +60,7 @@ def test_the_next_run_is_shown_in_the_time_zone_of_its_schedule(
     app.state.begin_run(
         RunRecord(run_id="r1", sync="accounts", version="1", trigger="timer", state="Succeeded", started=now, ended=now)
     )
-    monkeypatch.setattr(frame, "opened", lambda: app)
-    run(args)
+    run(args, open_app=lambda: app)
     assert said in capsys.readouterr().out
     app.state.close()
 

@@ -34,7 +34,7 @@ def test_a_wait_beyond_the_deadline_gives_up() -> None:
     assert delay(FailedTry(trouble=Trouble.AWAY, attempt=1, repeatable=True, asked=30.0, left=20.0)) is None
 
 
-def test_patience_may_end_after_so_many_seconds() -> None:
+def test_retries_may_end_after_so_many_seconds() -> None:
     """The tries so far count, and so does the wait that the service asks for."""
     retry_policy = RetryPolicy(seconds=60.0)
     throttled = FailedTry(trouble=Trouble.THROTTLED, attempt=1, repeatable=True, asked=30.0, spent=20.0)

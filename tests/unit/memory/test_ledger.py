@@ -10,7 +10,6 @@ import pytest
 
 from shared.entities import LedgerHead
 from shared.memory import Ledger, LedgerConflictError
-from shared.memory import ledger as module
 from shared.workspace import Workspace
 
 FORM = "id UUID, origin VARCHAR, marked BOOLEAN, written VARCHAR, pending VARCHAR"
@@ -70,9 +69,9 @@ def known(number: int) -> UUID:
     return UUID(int=number)
 
 
-def opened(store: Store, workspace: Workspace) -> Ledger:
+def opened(store: Store, workspace: Workspace, **options: int) -> Ledger:
     """A ledger as a run opens it."""
-    ledger = Ledger(store, "customers")
+    ledger = Ledger(store, "customers", **options)
     workspace.execute(f"CREATE OR REPLACE TABLE ledger ({FORM})")
     ledger.load(workspace, lambda rows: f"INSERT INTO ledger {rows}")
     return ledger
@@ -113,10 +112,9 @@ def test_the_latest_row_of_a_record_counts(store: Store, workspace: Workspace) -
     assert rows_of(store) == [(known(1), "created", True, '{"a":"x"}', None)]
 
 
-def test_many_parts_are_written_anew(store: Store, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_parts_are_written_anew(store: Store, workspace: Workspace) -> None:
     """Their number stays small whatever happens, rows that were removed are gone, and a part has a bound."""
-    monkeypatch.setattr(module, "ROWS_IN_A_PART", 4)
-    ledger = opened(store, workspace)
+    ledger = opened(store, workspace, rows_in_a_part=4)
     for n in range(20):
         append(ledger, workspace, (known(n), "created", False, None, None), (known(n // 2), None, False, None, None))
     assert store.head is not None

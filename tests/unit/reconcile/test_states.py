@@ -13,7 +13,14 @@ import pytest
 from shared.definitions import SyncDefinition
 from shared.entities import AttributeMetadata, AttributeType, Choice, DateBehavior, EntityMetadata
 from shared.reconcile import adoption_steps, reconcile_steps, sample_query, samples
-from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, settle_steps, shape_steps
+from shared.transform import (
+    current_finish_steps,
+    current_table_step,
+    desire_steps,
+    desired_finish_steps,
+    layout,
+    shape_steps,
+)
 from shared.workspace import Workspace, quoted
 
 T = AttributeType
@@ -122,7 +129,7 @@ class Planned:
             workspace.execute(
                 f"INSERT INTO source_raw VALUES (?, ?{', ?' * len(names)})", [place, f"N{place}", *row.values()]
             )
-        shaping = (*shape_steps(sync), *desire_steps(sync, table), *settle_steps(sync, table))
+        shaping = (*shape_steps(sync), *desire_steps(sync, table), *desired_finish_steps(sync, table))
         for step in (*shaping, current_table_step(columns)):
             workspace.run(step)
         known = [column.name for column in columns]

@@ -31,7 +31,9 @@ trace.set_tracer_provider(provider)
 from shared.telemetry import PhaseSpans, record_batch, record_dead_letters, record_events, record_tick, span
 
 summary = {"state": "Succeeded", "elapsed_seconds": 1.5, "created": {"done": 2}, "updated": {"done": 0},
-           "unchanged": 7, "failed": 1, "source": {"rejected": 3}, "requests": 9, "throttled": 4, "retries": 5}
+           "unchanged": 7, "failed": 1, "source": {"rejected": 3}, "requests": 9, "throttled": 4, "retries": 5,
+           "post_sync": [{"name": "tell", "kind": "http", "state": "Failed", "seconds": 2.5, "run": ""},
+                         {"name": "close", "kind": "sql", "state": "Succeeded", "seconds": 1.0, "run": "earlier"}]}
 record_batch("customers", "timer", summary)
 record_batch("orders", "timer", {"state": "Failed"}, error="AbortRun")
 record_tick({"orders": 90.0})
@@ -85,6 +87,13 @@ def test_a_batch_counts_rows_by_action_and_requests(exported: dict[str, Any]) ->
     assert value(exported, "dynamics_sync.requests", sync="customers") == 9
     assert value(exported, "dynamics_sync.throttled", sync="customers") == 4
     assert value(exported, "dynamics_sync.retries") == 5
+
+
+def test_steps_count_once_with_their_state(exported: dict[str, Any]) -> None:
+    """Those that an earlier run carried out were counted there."""
+    steps = [(of, number) for name, of, number in exported["points"] if name == "dynamics_sync.steps"]
+    assert steps == [({"sync": "customers", "step": "tell", "kind": "http", "state": "Failed"}, 1)]
+    assert value(exported, "dynamics_sync.step.duration", step="tell") == 2.5
 
 
 def test_events_count_by_result_with_their_lag(exported: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from shared.definitions.models import ColumnType
 from shared.entities import AttributeMetadata, AttributeType, Choice
-from shared.transform import Omit, desire_steps, layout, settle_steps, shape_steps
+from shared.transform import Omit, desire_steps, desired_finish_steps, layout, shape_steps
 from shared.transform.convert import conversion
 from shared.workspace import Workspace
 from tests.unit.transform.world import ACCOUNT, definition, errors, load, shaped
@@ -335,7 +335,7 @@ def test_a_choice_without_options_rejects_every_value(workspace: Workspace, kind
     bare = replace(ACCOUNT, attributes={**ACCOUNT.attributes, "bare": column})
     sync = definition([{"name": "x"}], [{"source": "x", "target": "bare"}])
     load(workspace, sync, [("1", "anything"), ("2", None)])
-    for step in (*shape_steps(sync), *desire_steps(sync, bare), *settle_steps(sync, bare)):
+    for step in (*shape_steps(sync), *desire_steps(sync, bare), *desired_finish_steps(sync, bare)):
         workspace.run(step)
     assert workspace.query("SELECT _row FROM desired") == [(2,)]
     assert errors(workspace) == [(1, "x", "Unknown Choice", True)]
@@ -493,7 +493,7 @@ def test_an_empty_value_for_a_column_that_is_never_empty(
         [{"name": "x", "validate": validates}], [{"source": "x", "target": attribute.name, "on_null": policy}]
     )
     load(workspace, sync, [("1", "")])
-    for step in (*shape_steps(sync), *desire_steps(sync, entity), *settle_steps(sync, entity)):
+    for step in (*shape_steps(sync), *desire_steps(sync, entity), *desired_finish_steps(sync, entity)):
         workspace.run(step)
     assert errors(workspace) == [(1, "x", "Mandatory Rule Violation", rejected) for rejected in wrong]
     assert workspace.query("SELECT count(*) FROM desired") == [(rows,)]

@@ -13,10 +13,10 @@ from shared.entities import EntityMetadata
 from shared.events import carried_definition
 from shared.transform import (
     desire_steps,
+    desired_finish_steps,
     early_lookups,
     late_lookups,
     layout,
-    settle_steps,
     shape_steps,
 )
 from shared.transform.event_rows import (
@@ -87,7 +87,7 @@ def collected(
     loaded(workspace, [column.name for column in part.source.columns if column.read], rows)
     run(workspace, (*shape_steps(part), *desire_steps(part, entity)))
     read(workspace, early_lookups(part, entity), tables or {})
-    run(workspace, settle_steps(part, entity))
+    run(workspace, desired_finish_steps(part, entity))
     workspace.execute(collect_statement(layout(part, entity), late_lookups(part, entity)))
     if keeps_source(sync):
         workspace.execute(collect_source_statement([column.label for column in part.source.columns]))

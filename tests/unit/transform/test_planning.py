@@ -9,7 +9,14 @@ import pytest
 
 from shared.entities import AttributeMetadata, EntityMetadata
 from shared.reconcile import reconcile_steps
-from shared.transform import current_finish_steps, current_table_step, desire_steps, layout, settle_steps, shape_steps
+from shared.transform import (
+    current_finish_steps,
+    current_table_step,
+    desire_steps,
+    desired_finish_steps,
+    layout,
+    shape_steps,
+)
 from shared.workspace import Workspace
 from tests.unit.transform.world import ACCOUNT, COLUMNS, definition
 
@@ -34,7 +41,7 @@ def characters(count: int, kind: str, target: str) -> int:
     steps = (
         *shape_steps(sync),
         *desire_steps(sync, entity),
-        *settle_steps(sync, entity),
+        *desired_finish_steps(sync, entity),
         current_table_step(columns_),
         *current_finish_steps(columns_, sync),
         *reconcile_steps(sync, columns_, started=STARTED),

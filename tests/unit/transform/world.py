@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.definitions import SyncDefinition
 from shared.entities import AlternateKey, AttributeMetadata, AttributeType, Choice, DateBehavior, EntityMetadata
-from shared.transform import desire_steps, settle_steps, shape_steps
+from shared.transform import desire_steps, desired_finish_steps, shape_steps
 from shared.workspace import SqlValue, Workspace, quoted
 
 T = AttributeType
@@ -102,7 +102,7 @@ def shaped(
     """Run a definition's steps over rows, up to `desired`."""
     workspace.bind(parameters or {})
     load(workspace, sync, rows)
-    for step in (*shape_steps(sync), *desire_steps(sync, ACCOUNT), *settle_steps(sync, ACCOUNT)):
+    for step in (*shape_steps(sync), *desire_steps(sync, ACCOUNT), *desired_finish_steps(sync, ACCOUNT)):
         workspace.run(step)
     assert_accounted_for(workspace)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from shared.definitions.loading.located import PathProblem
 from shared.definitions.loading.rules.environment import NO_ENVIRONMENT, environment_problems
 from shared.definitions.loading.rules.marks import marks, scopes, written
+from shared.definitions.loading.rules.post_sync import steps_after
 from shared.definitions.loading.rules.sources import own_columns, own_types, source_problems
 from shared.definitions.loading.rules.watermarks import watermarks
 from shared.definitions.loading.wording import close_to
@@ -290,4 +291,5 @@ _RULES: Final[tuple[Callable[[_Raw], Iterator[PathProblem]], ...]] = (
     scopes,
     marks,
     watermarks,
+    steps_after,
 )

@@ -16,7 +16,7 @@ from shared.definitions.models.names import names_in
 from shared.definitions.parameters import in_json
 from shared.definitions.parameters.environment import named_as_secret
 
-__all__ = ["api_problems", "rest_problems"]
+__all__ = ["api_problems", "request_problems", "rest_problems"]
 
 _Raw = Mapping[str, Any]
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
@@ -25,6 +25,10 @@ _OWN_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding", 
 _SIGNING: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "ocp-apim-subscription-key", "x-functions-key"}
 )
+# The signature in the address of a webhook: whoever has it may call.
+_SIGNATURES: Final = frozenset({"sig", "signature"})
+_KEY_REMEDY: Final = "auth: {type: api_key, query: its name, value: reference to a secret}"
+_WHOLE_URL: Final = "the whole url as a reference to a secret, {key_vault: name} or {env: NAME}"
 _BY_REFERENCE: Final = "this header holds a secret: write {key_vault: name} or {env: NAME} in place of its text"
 
 
@@ -42,16 +46,27 @@ def api_problems(connection: _Raw) -> Iterator[PathProblem]:
         yield from _keys_in_query(connection["url"], ("url",))
 
 
+def request_problems(request: _Raw, place: Path) -> Iterator[PathProblem]:
+    """Every problem between the keys of a request after the sync."""
+    yield from _address(request, place, what="a request", remedy=_WHOLE_URL)
+    yield from _headers(request, place)
+    yield from _auth(request, place)
+    if request.get("method") == "GET" and request.get("body") is not None:
+        yield PathProblem(path=(*place, "body"), message="a request with method: GET has no body")
+
+
 def _part(source: _Raw, key: str) -> _Raw:
     value = source.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def _address(source: _Raw) -> Iterator[PathProblem]:
+def _address(
+    source: _Raw, place: Path = ("source",), *, what: str = "a rest source", remedy: str = _KEY_REMEDY
+) -> Iterator[PathProblem]:
     url, connection = source.get("url"), source.get("connection")
-    path: Path = ("source", "url")
+    path: Path = (*place, "url")
     if url is None and connection is None:
-        yield PathProblem(path=path, message="this key is missing: a rest source needs url, connection, or both")
+        yield PathProblem(path=path, message=f"this key is missing: {what} needs url, connection, or both")
     if not isinstance(url, str):
         return
     if connection is not None:
@@ -63,7 +78,7 @@ def _address(source: _Raw) -> Iterator[PathProblem]:
             checked_api_url(url)
         except ValueError as error:
             yield PathProblem(path=path, message=str(error), at_value=True)
-    yield from _keys_in_query(url, path)
+    yield from _keys_in_query(url, path, remedy)
 
 
 def _query(url: str) -> Iterator[tuple[str, str]]:
@@ -72,12 +87,11 @@ def _query(url: str) -> Iterator[tuple[str, str]]:
         yield unquote_plus(name), value
 
 
-def _keys_in_query(url: str, path: Path) -> Iterator[PathProblem]:
+def _keys_in_query(url: str, path: Path, remedy: str = _KEY_REMEDY) -> Iterator[PathProblem]:
     """A key that is written in a URL; its value is not repeated."""
     for name, value in _query(url):
-        if value and not names_in(value) and named_as_secret(name.replace("-", "_"), ()):
-            message = "this url holds a key: write auth: {type: api_key, query: its name, value: reference to a secret}"
-            yield PathProblem(path=path, message=message, at_value=True)
+        if value and not names_in(value) and (name in _SIGNATURES or named_as_secret(name.replace("-", "_"), ())):
+            yield PathProblem(path=path, message=f"this url holds a key: write {remedy}", at_value=True)
 
 
 def _body(source: _Raw) -> Iterator[PathProblem]:

@@ -15,6 +15,7 @@ from shared.definitions.models.sources.watermark import WATERMARK
 __all__ = ["watermarks"]
 
 _Raw = Mapping[str, Any]
+_WITHOUT_ORDER: Final = ("bool", "json")
 # Keys about values in another notation than the one that is sent to the service again.
 _NOTATION: Final = ("input_format", "decimal_separator", "thousands_separator", "strip")
 
@@ -67,11 +68,14 @@ def _sent(source: _Raw) -> Iterator[PathProblem]:
 
 
 def _notation(source: _Raw, name: object) -> Iterator[PathProblem]:
-    """Values in a notation of their own have no order as they are sent."""
+    """Values without an order, or with a notation of their own, which have none as they are sent."""
     columns = source.get("columns")
     for index, column in enumerate(columns if isinstance(columns, list) else ()):
         if not isinstance(column, dict) or name not in (column.get("name"), column.get("alias")):
             continue
+        if column.get("type") in _WITHOUT_ORDER:
+            message = "the watermark needs a number, a date or a text"
+            yield PathProblem(path=("source", "columns", index, "type"), message=message, at_value=True)
         for key in _NOTATION:
             if column.get(key) is not None:
                 message = "the watermark needs values such as 2024-01-31T12:00:00Z or 12.5: remove this key"

@@ -13,12 +13,12 @@ from shared.definitions.models.secrets import REFERENCE_REMEDY, ClientId, Enviro
 from shared.definitions.models.sources.base import SelfDescribing
 from shared.definitions.models.sources.watermark import WatermarkedSource
 
-__all__ = ["SqlSource"]
+__all__ = ["SqlSource", "connection_name"]
 
 _NAME: Final = re.compile(SYNC_NAME)
 
 
-def _named(value: str | KeyVaultSecret | EnvironmentSecret) -> str | KeyVaultSecret | EnvironmentSecret:
+def connection_name(value: str | KeyVaultSecret | EnvironmentSecret) -> str | KeyVaultSecret | EnvironmentSecret:
     """Refuse a text that cannot be the name of a connection, without repeating it: it may be a URL with a password."""
     if isinstance(value, str) and not names_in(value) and not _NAME.fullmatch(value):
         raise ValueError(f"this is not the name of a connection; for its URL: {REFERENCE_REMEDY}")
@@ -29,7 +29,7 @@ class SqlSource(SelfDescribing, WatermarkedSource):
     """A table, a view or a query of a database."""
 
     type: Literal["sql"] = Field(description="A database.")
-    connection: Annotated[ClientId, AfterValidator(_named)] = Field(
+    connection: Annotated[ClientId, AfterValidator(connection_name)] = Field(
         description="Name of a connection of type `sql`, or a reference to the URL of the database, such as "
         "`postgresql://user:password@host/database`."
     )

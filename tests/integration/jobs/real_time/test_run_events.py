@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -381,9 +382,7 @@ class TestPoison:
         assert "nope" in world.letters[0].message
         broken.state.close()
 
-    def test_an_unexpected_exception_rejects_only_its_own_event(
-        self, make: Make, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_an_unexpected_exception_rejects_only_its_own_event(self, make: Make) -> None:
         """A fault of the program stops neither the partition nor the rest of the batch."""
         world = make()
 
@@ -392,7 +391,7 @@ class TestPoison:
                 raise ZeroDivisionError
             return decode(message, *rest)
 
-        monkeypatch.setattr("shared.jobs.real_time.decode.decode", failing)
+        world.tools = replace(world.tools, decode=failing)
         world.run(*({"op": "u", "number": "A", "name": str(n)} for n in range(5)))
         assert (world.reasons, world.accounts()) == ({2: "Unforeseen"}, {"A": {"name": "4"}})
 

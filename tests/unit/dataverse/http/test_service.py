@@ -102,7 +102,7 @@ def test_reading_is_repeated_after_trouble(trouble: Callable[[], Answer], waits:
     assert made.meter.usage().retries == 1
 
 
-def test_patience_ends() -> None:
+def test_retries_end() -> None:
     """After its tries the error says how many there were and when to come back."""
     made, transport, _, _ = service(refused(503, "0x80040216", "The service is unavailable.", retry_after="5"))
     with pytest.raises(RetryLater, match=r"7 tries.*unavailable") as caught:
@@ -124,7 +124,7 @@ def test_a_host_that_never_answered_is_given_up_soon() -> None:
     assert len(transport.requests) == 8
 
 
-def test_a_deadline_ends_patience() -> None:
+def test_a_deadline_ends_retries() -> None:
     """No wait goes beyond it."""
     made, transport, _, clock = service(refused(429, "0x80072322", retry_after="60"))
     with pytest.raises(RetryLater):

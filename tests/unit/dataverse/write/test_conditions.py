@@ -8,7 +8,7 @@ import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed, WriteLimits
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.write.chunks import MESSAGES, Chunk, Step, Target, call_of, lookup_key, step_of
+from shared.dataverse.write.chunks import MESSAGES, Chunk, NextStep, Target, call_of, lookup_key, step_of
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.feed import Feed
 from shared.dataverse.write.second_steps import SecondSteps
@@ -34,10 +34,10 @@ def test_an_update_names_the_version_that_was_compared(change: Change, condition
         connection=Connection(service_url="https://org.crm.dynamics.com/api/data/v9.2/"),
         messages=frozenset(MESSAGES.values()),
     )
-    chunk = Chunk(kind=RequestKind.UPDATE, changes=(change,), step=Step.SINGLY)
+    chunk = Chunk(kind=RequestKind.UPDATE, changes=(change,), step=NextStep.SINGLY)
     call = call_of(chunk, target, "b")
     assert (call.path, f"If-Match: {condition}\r\n".encode() in (call.body or b"")) == ("$batch", True)
-    assert step_of(change, ACCOUNT) is (Step.SINGLY if change.version else Step.SEND)
+    assert step_of(change, ACCOUNT) is (NextStep.SINGLY if change.version else NextStep.SEND)
 
 
 def test_a_guarded_update_that_comes_back_is_still_sent_by_itself() -> None:
@@ -47,7 +47,7 @@ def test_a_guarded_update_that_comes_back_is_still_sent_by_itself() -> None:
     assert chunk is not None
     feed.put_back(RequestKind.UPDATE, GUARDED)
     again = feed.take(lambda _: 10, 1)
-    assert [each.step for each in (chunk, again) if each] == [Step.SINGLY, Step.SINGLY]
+    assert [each.step for each in (chunk, again) if each] == [NextStep.SINGLY, NextStep.SINGLY]
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_the_second_request_of_a_change_names_no_version() -> None:
 
 def test_an_upsert_with_columns_for_a_new_record_is_looked_up_first() -> None:
     """By its id where it has one, else by its key."""
-    assert step_of(ONCE, ACCOUNT) is Step.LOOK_UP
+    assert step_of(ONCE, ACCOUNT) is NextStep.LOOK_UP
     assert lookup_key(RequestKind.UPSERT, ONCE, ACCOUNT) == {"accountnumber": "A1"}
     assert lookup_key(RequestKind.UPSERT, replace(ONCE, id=ID), ACCOUNT) == {"accountid": ID}
-    assert step_of(replace(ONCE, on_create=""), ACCOUNT) is Step.SEND
+    assert step_of(replace(ONCE, on_create=""), ACCOUNT) is NextStep.SEND
 
 
 def test_columns_for_a_new_record_are_added_to_its_payload_alone() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dataverse.changes import Change, ChangeAction
-from shared.dataverse.write.chunks import Step, kind_of
+from shared.dataverse.write.chunks import NextStep, kind_of
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.feed import Feed
 
@@ -29,7 +29,7 @@ def test_no_record_is_twice_in_flight_and_its_changes_keep_their_order(
 ) -> None:
     """Whatever order requests come back in, every change is handed out once, and those of one record in order."""
     changes = [change(number, f"K{key}", action) for number, (key, action) in enumerate(wanted)]
-    feed = Feed(changes, lambda _: Step.SEND)
+    feed = Feed(changes, lambda _: NextStep.SEND)
     flying: list[Change] = []
     handed: list[Change] = []
     while not feed.empty:
@@ -49,7 +49,7 @@ def test_no_record_is_twice_in_flight_and_its_changes_keep_their_order(
 
 def test_the_last_rows_are_shared_out() -> None:
     """With fewer rows than senders could carry, no sender gets them all."""
-    feed = Feed([change(n, f"K{n}") for n in range(20)], lambda _: Step.SEND)
+    feed = Feed([change(n, f"K{n}") for n in range(20)], lambda _: NextStep.SEND)
     sizes = []
     while (chunk := feed.take(rows, 4)) is not None:
         sizes.append(len(chunk.changes))
@@ -59,7 +59,7 @@ def test_the_last_rows_are_shared_out() -> None:
 
 def test_the_last_rows_are_not_shared_out_below_what_is_worth_a_request() -> None:
     """A request of very few rows costs more than the time that it saves; the last one carries what is left."""
-    feed = Feed([change(n, f"K{n}") for n in range(20)], lambda _: Step.SEND)
+    feed = Feed([change(n, f"K{n}") for n in range(20)], lambda _: NextStep.SEND)
     sizes = []
     while (chunk := feed.take(rows, 4, fewest=lambda _: 8)) is not None:
         sizes.append(len(chunk.changes))
@@ -76,7 +76,7 @@ def test_changes_are_read_only_as_far_as_needed() -> None:
             taken += 1
             yield change(number, f"K{number}")
 
-    feed = Feed(many(), lambda _: Step.SEND)  # type: ignore[arg-type]  # a generator of changes
+    feed = Feed(many(), lambda _: NextStep.SEND)  # type: ignore[arg-type]  # a generator of changes
     feed.take(rows, 4)
     assert taken == 40
 
@@ -84,14 +84,14 @@ def test_changes_are_read_only_as_far_as_needed() -> None:
 def test_what_was_not_handed_out_is_named_at_the_end() -> None:
     """Taken, waiting, held back and not yet read: each once."""
     changes = [change(0, "A"), change(1, "A"), change(2, "B"), change(3, "C", ChangeAction.DELETE), change(4, "D")]
-    feed = Feed(changes, lambda _: Step.SEND)
+    feed = Feed(changes, lambda _: NextStep.SEND)
     feed.take(rows, 1)
     assert sorted(feed.remaining()) == [0, 1, 2, 3, 4]
 
 
 def test_what_may_have_been_carried_out_stays_apart() -> None:
     """Rows in doubt travel together, and their chunk says so."""
-    feed = Feed([change(number, f"K{number}", ChangeAction.INSERT) for number in range(4)], lambda _: Step.SEND)
+    feed = Feed([change(number, f"K{number}", ChangeAction.INSERT) for number in range(4)], lambda _: NextStep.SEND)
     first = feed.take(rows, 1)
     assert first is not None
     for one in first.changes:

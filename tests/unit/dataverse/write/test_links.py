@@ -8,7 +8,7 @@ import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.write.chunks import Chunk, Step, Target, call_of, kind_of, step_of
+from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of, kind_of, step_of
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.links import link_changes
 from shared.dataverse.write.verdicts import judge, lost
@@ -36,7 +36,7 @@ def chunk(action: ChangeAction, count: int = 1) -> Chunk:
 def test_every_write_of_a_link_associates_two_records(action: ChangeAction) -> None:
     """The second record is named by its whole URL; nothing is looked up, and the intersect table is not written."""
     sent = chunk(action, 2)
-    assert (sent.kind, sent.step) == (RequestKind.ASSOCIATE, Step.SEND)
+    assert (sent.kind, sent.step) == (RequestKind.ASSOCIATE, NextStep.SEND)
     call = call_of(sent, TARGET, "edge")
     text = (call.body or b"").decode()
     assert call.path == "$batch"
@@ -82,7 +82,7 @@ def test_a_request_whose_answer_was_lost_is_sent_again_as_it_was(action: ChangeA
     """A link made twice is one link: nothing is looked up."""
     sent = chunk(action)
     (again,) = lost(sent).again
-    assert (again.step, again.changes) == (Step.SEND, sent.changes)
+    assert (again.step, again.changes) == (NextStep.SEND, sent.changes)
 
 
 def test_a_throttled_link_is_sent_again_and_the_others_are_settled() -> None:

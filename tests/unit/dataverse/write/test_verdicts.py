@@ -11,7 +11,7 @@ import pytest
 
 from shared.dataverse.changes import Applied, Change, ChangeAction, Failed
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.write.chunks import Chunk, Step, Target, call_of
+from shared.dataverse.write.chunks import Chunk, NextStep, Target, call_of
 from shared.dataverse.write.controller import RequestKind
 from shared.dataverse.write.verdicts import Verdict, judge
 from shared.errors import AbortRun
@@ -29,7 +29,7 @@ TARGET = Target(entity=ACCOUNT, connection=Connection(service_url=BASE), message
 ELASTIC = replace(TARGET, entity=replace(ACCOUNT, elastic=True))
 
 
-def chunk(kind: RequestKind, count: int, *, step: Step = Step.SEND, **more: Any) -> Chunk:
+def chunk(kind: RequestKind, count: int, *, step: NextStep = NextStep.SEND, **more: Any) -> Chunk:
     return Chunk(kind=kind, changes=tuple(change(kind, number) for number in range(count)), step=step, **more)
 
 
@@ -102,7 +102,7 @@ def test_a_half_that_fails_sets_the_rest_free() -> None:
 def test_the_last_rows_that_may_be_invalid_are_sent_in_a_batch() -> None:
     """One request judges each of them by an answer of its own."""
     again = only(judge(chunk(RequestKind.CREATE, 10), answer(400, "0x80044331"), TARGET))
-    assert (again.step, len(again.changes), again.rest) == (Step.SINGLY, 10, ())
+    assert (again.step, len(again.changes), again.rest) == (NextStep.SINGLY, 10, ())
     parts = [answer(400, "0x80044331", "too long") if n == 3 else good() for n in range(10)]
     verdict = judge(again, batch(*parts), TARGET)
     assert [outcome.number for outcome in verdict.outcomes if isinstance(outcome, Failed)] == [3]
@@ -112,12 +112,12 @@ def test_the_last_rows_that_may_be_invalid_are_sent_in_a_batch() -> None:
 def test_where_many_rows_are_bad_a_batch_judges_them_all() -> None:
     """Halving would cost more than one request."""
     again = only(judge(chunk(RequestKind.CREATE, 500), answer(400, "0x80044331"), TARGET, dense=True))
-    assert (again.step, len(again.changes)) == (Step.SINGLY, 500)
+    assert (again.step, len(again.changes)) == (NextStep.SINGLY, 500)
 
 
 def test_a_batch_that_is_refused_as_a_whole_gets_smaller_until_it_is_one_row() -> None:
     """No row of it was looked at, so none is to blame; it ends all the same."""
-    now = [chunk(RequestKind.CREATE, 5, step=Step.SINGLY)]
+    now = [chunk(RequestKind.CREATE, 5, step=NextStep.SINGLY)]
     failed = []
     for _ in range(20):
         if not now:
@@ -144,18 +144,18 @@ def test_a_truncated_answer_to_creates_is_a_lost_answer(response: Response) -> N
     """The records may be there: they are looked up before they are sent again."""
     verdict = judge(chunk(RequestKind.CREATE, 3), response, TARGET)
     assert verdict.trouble is Trouble.LOST
-    assert (only(verdict).step, only(verdict).lost) == (Step.LOOK_UP, True)
+    assert (only(verdict).step, only(verdict).lost) == (NextStep.LOOK_UP, True)
 
 
 def test_lost_updates_are_simply_sent_again() -> None:
     """By id they are idempotent."""
     verdict = judge(chunk(RequestKind.UPDATE, 3), Response(status=504), TARGET)
-    assert (only(verdict).step, only(verdict).tries) == (Step.SEND, {Trouble.LOST: 1})
+    assert (only(verdict).step, only(verdict).tries) == (NextStep.SEND, {Trouble.LOST: 1})
 
 
 def test_a_look_up_settles_what_is_there_and_sends_the_rest() -> None:
     """Creates that took effect are applied with their ids."""
-    looking = chunk(RequestKind.CREATE, 3, step=Step.LOOK_UP, lost=True)
+    looking = chunk(RequestKind.CREATE, 3, step=NextStep.LOOK_UP, lost=True)
     verdict = judge(
         looking,
         batch(good({"value": [{"accountid": "00000000-0000-4000-8000-000000000001", "accountnumber": "a1 "}]})),
@@ -163,13 +163,13 @@ def test_a_look_up_settles_what_is_there_and_sends_the_rest() -> None:
     )
     assert list(verdict.outcomes) == [Applied(number=1, id="00000000-0000-4000-8000-000000000001", created=True)]
     assert numbers(only(verdict).changes) == [0, 2]
-    assert only(verdict).step is Step.SEND
+    assert only(verdict).step is NextStep.SEND
 
 
 def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
     """The query asks for the oldest first."""
     looking = Chunk(
-        kind=RequestKind.UPDATE, changes=(replace(change(RequestKind.UPDATE, 1), id=None),), step=Step.LOOK_UP
+        kind=RequestKind.UPDATE, changes=(replace(change(RequestKind.UPDATE, 1), id=None),), step=NextStep.LOOK_UP
     )
     rows = [
         {"accountid": "00000000-0000-4000-8000-0000000000aa", "accountnumber": "A1"},
@@ -185,7 +185,7 @@ def test_of_several_records_with_a_key_the_oldest_is_meant() -> None:
 
 def test_a_look_up_that_fails_is_made_again_or_ends_the_run() -> None:
     """Trouble is waited out; a refusal cannot be helped."""
-    looking = chunk(RequestKind.CREATE, 3, step=Step.LOOK_UP)
+    looking = chunk(RequestKind.CREATE, 3, step=NextStep.LOOK_UP)
     assert judge(looking, batch(answer(429, "0x80072322")), TARGET).trouble is Trouble.THROTTLED
     assert isinstance(judge(looking, batch(answer(400, "0x0", "Invalid")), TARGET).end, AbortRun)
 
@@ -193,7 +193,7 @@ def test_a_look_up_that_fails_is_made_again_or_ends_the_run() -> None:
 def test_a_key_that_is_taken_after_a_lost_answer_is_looked_up_again() -> None:
     """The lost request may have been carried out between look-up and repetition."""
     verdict = judge(chunk(RequestKind.CREATE, 3, lost=True), answer(412, "0x80060892"), TARGET)
-    assert only(verdict).step is Step.LOOK_UP
+    assert only(verdict).step is NextStep.LOOK_UP
     fresh = judge(chunk(RequestKind.CREATE, 1), answer(412, "0x80060892"), TARGET)
     assert [type(outcome) for outcome in fresh.outcomes] == [Failed]
 
@@ -202,8 +202,8 @@ def test_a_key_that_is_taken_after_a_lost_answer_is_looked_up_again() -> None:
 def test_a_server_error_after_a_create_is_checked_by_a_look_up(fault: Response) -> None:
     """A fault that did not undo the creates shows when their keys are taken: they are looked up, not failed."""
     again = only(judge(chunk(RequestKind.CREATE, 30), fault, TARGET))
-    assert again.step is Step.SEND
-    assert only(judge(again, answer(412, "0x80060892"), TARGET)).step is Step.LOOK_UP
+    assert again.step is NextStep.SEND
+    assert only(judge(again, answer(412, "0x80060892"), TARGET)).step is NextStep.LOOK_UP
 
 
 def test_a_create_with_an_id_is_looked_up_by_it() -> None:
@@ -213,7 +213,7 @@ def test_a_create_with_an_id_is_looked_up_by_it() -> None:
         for number in range(2)
     )
     looking = Chunk(
-        kind=RequestKind.CREATE, changes=(*made, change(RequestKind.CREATE, 2)), step=Step.LOOK_UP, lost=True
+        kind=RequestKind.CREATE, changes=(*made, change(RequestKind.CREATE, 2)), step=NextStep.LOOK_UP, lost=True
     )
     body = call_of(looking, TARGET, "b").body or b""
     assert (
@@ -240,15 +240,15 @@ def test_a_look_up_is_answered_in_full_or_not_at_all() -> None:
         replace(change(RequestKind.CREATE, 0), id="00000000-0000-4000-8000-000000000000"),
         change(RequestKind.CREATE, 1),
     )
-    looking = Chunk(kind=RequestKind.CREATE, changes=made, step=Step.LOOK_UP, lost=True)
+    looking = Chunk(kind=RequestKind.CREATE, changes=made, step=NextStep.LOOK_UP, lost=True)
     assert judge(looking, batch(good({"value": []})), TARGET).trouble is Trouble.LOST
 
 
 def test_a_look_up_that_the_server_stumbles_over_is_made_again() -> None:
     """It only reads."""
-    looking = chunk(RequestKind.CREATE, 3, step=Step.LOOK_UP, lost=True)
+    looking = chunk(RequestKind.CREATE, 3, step=NextStep.LOOK_UP, lost=True)
     verdict = judge(looking, batch(answer(500, "0x80040216")), TARGET)
-    assert (only(verdict).step, verdict.trouble) == (Step.LOOK_UP, Trouble.DATABASE)
+    assert (only(verdict).step, verdict.trouble) == (NextStep.LOOK_UP, Trouble.DATABASE)
 
 
 def test_a_row_of_a_batch_is_throttled_as_often_as_it_takes() -> None:
@@ -259,18 +259,18 @@ def test_a_row_of_a_batch_is_throttled_as_often_as_it_takes() -> None:
     assert tired.tries == {Trouble.THROTTLED: 10}
 
 
-@pytest.mark.parametrize("step", [Step.SINGLY, Step.SEND])
-def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: Step) -> None:
+@pytest.mark.parametrize("step", [NextStep.SINGLY, NextStep.SEND])
+def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: NextStep) -> None:
     """Chance may have played a part, so it is tried once more; then looked for; then the fault is final."""
 
     def fault(at: Chunk) -> Verdict:
         said = answer(500, "0x80040216")
-        return judge(at, batch(said) if at.step is Step.SINGLY else said, TARGET)
+        return judge(at, batch(said) if at.step is NextStep.SINGLY else said, TARGET)
 
     again = only(fault(chunk(RequestKind.CREATE, 1, step=step)))
     assert again.lost
     looking = only(fault(again))
-    assert looking.step is Step.LOOK_UP
+    assert looking.step is NextStep.LOOK_UP
     found = judge(
         looking,
         batch(good({"value": [{"accountid": "00000000-0000-4000-8000-000000000000", "accountnumber": "A0"}]})),
@@ -278,7 +278,7 @@ def test_a_create_that_meets_faults_fails_only_when_it_is_not_there(step: Step) 
     )
     assert list(found.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
     missing = only(judge(looking, batch(good({"value": []})), TARGET))
-    final = fault(missing) if step is Step.SEND else fault(replace(missing, step=step))
+    final = fault(missing) if step is NextStep.SEND else fault(replace(missing, step=step))
     assert [type(outcome) for outcome in final.outcomes] == [Failed]
     assert [type(outcome) for outcome in fault(only(fault(chunk(RequestKind.UPDATE, 1, step=step)))).outcomes] == [
         Failed
@@ -321,8 +321,8 @@ def test_parts_of_a_batch_are_judged_one_by_one() -> None:
 
 def test_creates_of_a_batch_whose_answer_was_lost_are_looked_up() -> None:
     """A 502 inside a batch is as ambiguous as one around it."""
-    verdict = judge(chunk(RequestKind.CREATE, 2, step=Step.SINGLY), batch(Response(status=502), good()), TARGET)
-    assert (only(verdict).step, numbers(only(verdict).changes)) == (Step.LOOK_UP, [0])
+    verdict = judge(chunk(RequestKind.CREATE, 2, step=NextStep.SINGLY), batch(Response(status=502), good()), TARGET)
+    assert (only(verdict).step, numbers(only(verdict).changes)) == (NextStep.LOOK_UP, [0])
 
 
 def test_an_elastic_table_says_which_rows_it_wrote() -> None:
@@ -334,13 +334,13 @@ def test_an_elastic_table_says_which_rows_it_wrote() -> None:
     details = {"@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": json.dumps(listed)}
     verdict = judge(chunk(RequestKind.CREATE, 2), answer(400, "0x80044331", **details), ELASTIC)
     assert list(verdict.outcomes) == [Applied(number=0, id="00000000-0000-4000-8000-000000000000", created=True)]
-    assert (only(verdict).step, numbers(only(verdict).changes)) == (Step.SINGLY, [1])
+    assert (only(verdict).step, numbers(only(verdict).changes)) == (NextStep.SINGLY, [1])
 
 
 def test_an_elastic_table_that_does_not_say_is_asked() -> None:
     """Creates are looked up, updates repeated."""
-    assert only(judge(chunk(RequestKind.CREATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.LOOK_UP
-    assert only(judge(chunk(RequestKind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is Step.SINGLY
+    assert only(judge(chunk(RequestKind.CREATE, 2), answer(400, "0x1"), ELASTIC)).step is NextStep.LOOK_UP
+    assert only(judge(chunk(RequestKind.UPDATE, 2), answer(400, "0x1"), ELASTIC)).step is NextStep.SINGLY
 
 
 def test_an_elastic_table_that_is_throttled_half_way_repeats_only_the_rest() -> None:

@@ -433,7 +433,7 @@ def test_a_short_retry_policy_ends_the_write_early(fault: Fault) -> None:
         assert settled(outcomes, 50) == {"Failed": 50}
 
 
-def test_a_pause_that_outlasts_patience_is_not_sat_out() -> None:
+def test_a_pause_that_is_longer_than_all_retries_is_not_waited_for() -> None:
     """What an earlier write was told holds for the next one: it raises at once, with the time to wait."""
     throttle = Fault(kind="status", status=429, code="0x80072322", headers={"retry-after": "300"}, times=1)
     here = world(faults=[throttle], retry_policy=RetryPolicy(seconds=60.0))

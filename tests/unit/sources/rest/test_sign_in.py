@@ -341,7 +341,7 @@ def test_a_connection_of_another_kind_is_refused(serve: Serve) -> None:
     database = SqlConnection.model_validate(
         {"kind": "connection", "name": "erp", "type": "sql", "url": {"env": "DATABASE"}}
     )
-    with pytest.raises(UserError, match="connection erp is of type sql: a source of type rest needs one of type rest"):
+    with pytest.raises(UserError, match="connection erp is of type sql: one of type rest is needed"):
         ids("a", context(connection=lambda _: database), connection="erp")
     server = serve(lambda _: ROWS)
     with pytest.raises(UserError, match="with a connection, it is relative"):

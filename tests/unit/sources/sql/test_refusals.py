@@ -174,7 +174,7 @@ def test_a_connection_is_named_and_must_be_a_database() -> None:
 
     with pytest.raises(UserError, match="the database of the connection erp: the file does not exist"):
         opened("erp")
-    with pytest.raises(UserError, match="connection crm is of type dynamics; a source of type sql needs type sql"):
+    with pytest.raises(UserError, match="connection crm is of type dynamics; one of type sql is needed"):
         opened("crm")
     assert asked == ["erp", "crm"]
 

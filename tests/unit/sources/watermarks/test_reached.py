@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.definitions.models import ColumnType, TypedColumn
-from shared.sources.watermarks.marks import Scale
-from shared.sources.watermarks.reached import reached_value
+from shared.sources.watermarks.marks import Mark, Scale, parameter_of, start_of
+from shared.sources.watermarks.reached import ordering, reached_value
 from shared.workspace import Workspace
 
 NOBODY = "SELECT 0"
@@ -33,6 +35,13 @@ def reached(
         (["2024-01-31", "infinity"], Scale.DAY, "DATE", "2024-01-31"),
         (["2024-01-31 10:00:00", "2024-01-31 09:00:00.5"], Scale.TIME, "TIMESTAMP", "2024-01-31 10:00:00"),
         (["2024-01-31 10:00+02", "2024-01-31 09:00+00"], Scale.TIME, "VARCHAR", "2024-01-31 09:00+00"),
+        (
+            ["2024-01-31T09:00:00.5Z", "2024-2-1", "2024-02-01 10:00 Europe/Berlin"],
+            Scale.TIME,
+            "VARCHAR",
+            "2024-01-31T09:00:00.5Z",
+        ),
+        (["12024-01-31", "2024-01-31"], Scale.DAY, "DATE", "2024-01-31"),
         (["b", "B", ""], Scale.TEXT, "VARCHAR", "b"),
         ([None, None], Scale.DAY, "DATE", None),
         ([], Scale.NUMBER, "VARCHAR", None),
@@ -83,3 +92,29 @@ def test_in_an_unknown_order_the_watermark_waits_for_every_row() -> None:
     assert reached(["a", "B"], Scale.COLLATED) == "a"
     assert reached(["a", "B", None], Scale.COLLATED, unsettled="SELECT 3") == "a"
     assert reached(["a", "B"], Scale.COLLATED, unsettled="SELECT 1") is None
+
+
+NUMBERS = st.integers(0, 61).map(lambda number: f"{number:02}")
+FORMS = st.sampled_from(
+    ["{}-{}-{}", "{}-{}-{} {}:{}", "{}-{}-{}T{}:{}:{}Z", "{}-{}-{} {}:{}:{}.25+{}", "{}-{}-{}T{}:{}:{}-{}:{}"]
+)
+TEXTS = st.builds(
+    lambda form, year, parts: form.format(f"{year:04}", *parts),
+    FORMS,
+    st.integers(0, 9999),
+    st.lists(NUMBERS, min_size=8, max_size=8),
+)
+
+
+@settings(max_examples=30)
+@given(st.lists(TEXTS, min_size=1, max_size=40))
+def test_the_next_read_can_start_at_each_value_that_is_reached(texts: list[str]) -> None:
+    """What has a place is a moment for Python too."""
+    with Workspace.open() as workspace:
+        workspace.execute("CREATE TABLE source_raw (c VARCHAR)")
+        workspace.execute("INSERT INTO source_raw SELECT unnest(?)", [texts])
+        order = ordering(TypedColumn(name="c", raw=ColumnType.TEXT, sql_type="VARCHAR"), Scale.TIME)
+        for (value,) in workspace.query(f"SELECT c FROM source_raw WHERE {order} IS NOT NULL"):
+            mark = Mark(value=str(value), scale=Scale.TIME, identity="")
+            assert start_of(mark, Scale.TIME, 0)
+            assert parameter_of(mark, Scale.TIME, 0) == value

@@ -15,12 +15,12 @@ from shared.transform import (
     current_finish_steps,
     current_table_step,
     desire_steps,
+    desired_finish_steps,
     early_lookups,
     late_lookups,
     layout,
     reference_steps,
     references,
-    settle_steps,
     shape_steps,
 )
 from shared.workspace import Workspace, quoted
@@ -151,7 +151,7 @@ def resolved(
     for step in (*shape_steps(sync), *desire_steps(sync, LINKED)):
         workspace.run(step)
     read(workspace, early_lookups(sync, LINKED), tables)
-    for step in settle_steps(sync, LINKED):
+    for step in desired_finish_steps(sync, LINKED):
         workspace.run(step)
 
 

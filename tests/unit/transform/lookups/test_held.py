@@ -12,11 +12,11 @@ from shared.transform import (
     current_finish_steps,
     current_table_step,
     desire_steps,
+    desired_finish_steps,
     held_references,
     held_steps,
     late_lookups,
     layout,
-    settle_steps,
     shape_steps,
 )
 from shared.workspace import Workspace
@@ -69,7 +69,7 @@ def search(workspace: Workspace, mapping: dict[str, Any], rows: list[list[str | 
     sync = linking(mapping)
     load(workspace, sync, rows)
     columns = layout(sync, LINKED)
-    for step in (*shape_steps(sync), *desire_steps(sync, LINKED), *settle_steps(sync, LINKED)):
+    for step in (*shape_steps(sync), *desire_steps(sync, LINKED), *desired_finish_steps(sync, LINKED)):
         workspace.run(step)
     workspace.run(current_table_step(columns))
     records = [record(1, accountnumber="x"), record(2, accountnumber="Y"), record(3, accountnumber="y")]

@@ -17,8 +17,8 @@ from shared.transform import (
     current_finish_steps,
     current_table_step,
     desire_steps,
+    desired_finish_steps,
     layout,
-    settle_steps,
     shape_steps,
 )
 from shared.workspace import Workspace
@@ -103,7 +103,7 @@ def test_a_link_is_compared_by_its_pair_and_never_updated(workspace: Workspace) 
     for step in (
         *shape_steps(sync),
         *desire_steps(sync, LINKS),
-        *settle_steps(sync, LINKS),
+        *desired_finish_steps(sync, LINKS),
         current_table_step(columns),
     ):
         workspace.run(step)

@@ -76,6 +76,7 @@ def test_the_watermark_is_a_parameter_of_the_requests(changes: dict[str, str]) -
             "source.columns[1].input_format",
             "the watermark needs values such as",
         ),
+        ({"column": "bool"}, 9, "source.columns[1].type", "the watermark needs a number, a date or a text"),
         ({"more": "filter: changed > @watermark"}, 11, "source.filter", "there is no parameter @watermark"),
         ({"watermark": "{column: wrong, first: 0}"}, 10, "source.watermark.column", "no column that is read"),
     ],

@@ -14,14 +14,16 @@ from shared.transform.shape import PASSES
 from shared.transform.targets import TargetColumn, key_columns
 from shared.workspace import NewTable, Purpose, Step, Table, literal
 
-__all__ = ["settle_steps"]
+__all__ = ["desired_finish_steps"]
 
 _DESIRED = frozenset({Table.DESIRED})
 _BOTH = _DESIRED | {Table.SOURCE_ERRORS}
 _DUPLICATE = literal(ErrorType.DUPLICATE_KEY)
 
 
-def settle_steps(definition: SyncDefinition, entity: EntityMetadata, desire: Desire | None = None) -> tuple[Step, ...]:
+def desired_finish_steps(
+    definition: SyncDefinition, entity: EntityMetadata, desire: Desire | None = None
+) -> tuple[Step, ...]:
     """Return the steps that resolve lookups, set rejected and filtered rows aside, keep one row a key, and count.
 
     Args:

@@ -39,7 +39,7 @@ def options(
     as_json: AsJson = False,
 ) -> int:
     """Show the values and labels of a choice column."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     found = app.setting_up.options(table, column, connection)
     shown = Table(title=f"Options of {found.table}.{found.column.name}", title_justify="left", box=box.SIMPLE_HEAD)
     shown.add_column("Value", justify="right", no_wrap=True)
@@ -73,7 +73,7 @@ def keys(
     as_json: AsJson = False,
 ) -> int:
     """Propose sync keys that are unique and filled in the source and in the table."""
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     with Bars(output.err) as bars:
         report, made = app.setting_up.keys(
             name, given(parameters), create_within=wait if create else None, progress=bars
@@ -148,7 +148,7 @@ def connection_test(context: typer.Context, name: Name, parameters: Given = None
     """Check secrets, sign-in, table, privileges, key and source of a sync; exit with code 1 when one is missing."""
     from shared.jobs import Phase  # noqa: PLC0415 - loads the jobs: `--help` does not wait for them
 
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     with Bars(output.err) as bars:
         bars.phase(Phase.CHECK)
         checks = list(app.setting_up.connection_checks(name, given(parameters)))
@@ -185,7 +185,7 @@ def import_xml(
     """Write the definition of a BatchDataSyncConfig file, and list what needs a person."""
     from shared.app.drafting import import_config  # noqa: PLC0415 - loads the models: `--help` does not wait for them
 
-    written = import_config(file, out, frame.opened().settings.sync_definitions)
+    written = import_config(file, out, frame.opened(context).settings.sync_definitions)
     needs, name = written.made.needs, written.made.name
     output_of(context, as_json).result(
         {"file": str(written.file), "sync": name, "needs_a_person": list(needs)},
@@ -218,7 +218,7 @@ def new(
     from shared.app.setting_up import Wanted  # noqa: PLC0415 - as above
     from shared.jobs.setting_up.drafting import text_of  # noqa: PLC0415 - as above
 
-    output, app = output_of(context, as_json), frame.opened()
+    output, app = output_of(context, as_json), frame.opened(context)
     file = out or new_definition_file(app.settings.sync_definitions, name)
     check_new(file, name)
     wanted = Wanted(name=name, source=source, entity=entity, table=table, connection=connection)

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from shared.cli.frame import AsJson, output_of, program
-from shared.cli.starter import write_starter
+from shared.cli.setting_up.starter import write_starter
 
 __all__: list[str] = []  # importing the module adds its command to the program
 

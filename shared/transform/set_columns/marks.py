@@ -19,9 +19,11 @@ from shared.workspace import Trial, checked, literal, quoted
 
 __all__ = [
     "MarkColumn",
+    "column_problems",
     "dropped_mark",
     "mark_problems",
     "returned_mark",
+    "set_columns",
     "set_problems",
     "unknown_column",
     "write_problems",
@@ -72,7 +74,7 @@ def dropped_mark(
             moment = f"{literal(started.replace(microsecond=0))}::{column.sql_type}"
             return (MarkColumn(column=column, value=moment, held=f"target.{quoted(name)} IS NOT NULL"),)
         case SetColumns(columns=columns):
-            return tuple(_set(columns, layout, f"{_DROPPED}.set"))
+            return tuple(set_columns(columns, layout, f"{_DROPPED}.set"))
     return ()
 
 
@@ -85,7 +87,7 @@ def returned_mark(definition: SyncDefinition, layout: Sequence[TargetColumn]) ->
     behaviour = definition.sync_behaviour
     match behaviour.returned:
         case SetColumns(columns=columns):
-            return tuple(_set(columns, layout, f"{_RETURNED}.set"))
+            return tuple(set_columns(columns, layout, f"{_RETURNED}.set"))
         case "reactivate" if isinstance(behaviour.dropped, Expire):
             column = _named(layout, behaviour.dropped.expire)
             held = f"target.{quoted(column.name)} IS NULL"
@@ -105,7 +107,17 @@ def _state(layout: Sequence[TargetColumn], state: int) -> MarkColumn:
     return MarkColumn(column=column, value=str(state), held=f"target.{quoted(STATE)} IS NOT DISTINCT FROM {state}")
 
 
-def _set(columns: Mapping[str, str], layout: Sequence[TargetColumn], origin: str) -> Iterator[MarkColumn]:
+def set_columns(columns: Mapping[str, str], layout: Sequence[TargetColumn], origin: str) -> Iterator[MarkColumn]:
+    """The columns of a `set`, each with the SQL of its value.
+
+    Args:
+        columns: Column -> expression over `target.*`.
+        layout: The columns that expressions may read; those of the `set` are among them.
+        origin: The path of the `set` in the definition.
+
+    Raises:
+        DefinitionError: An expression cannot be read.
+    """
     names = [f"target.{column.name}" for column in layout]
     for name, expression in columns.items():
         column = _named(layout, name)
@@ -160,18 +172,22 @@ def mark_problems(definition: SyncDefinition, entity: EntityMetadata) -> Iterato
     if behaviour.dropped == "deactivate":
         yield from _states(entity)
     for path, expression in _expressions(definition):
-        name = path.rpartition(".")[2]
-        attribute = entity.attributes.get(name)
-        if attribute is None:
-            yield Problem(message=unknown_column(name, entity), path=path)
-        else:
-            yield from _settable(attribute, path)
-            yield from _constant(expression, attribute, path)
+        yield from column_problems(path.rpartition(".")[2], expression, entity, path)
     if behaviour.returned != "ignore":
         mapped = {mapping.target for mapping in definition.destination.mappings}
         for name in mark_names(behaviour):
             if name in mapped:
                 yield Problem(message=f"{name}: {_MAPPED}", path=_RETURNED)
+
+
+def column_problems(name: str, expression: str, entity: EntityMetadata, path: str) -> Iterator[Problem]:
+    """Mistakes of one column of a `set` with the table's metadata; the expression itself can be read."""
+    attribute = entity.attributes.get(name)
+    if attribute is None:
+        yield Problem(message=unknown_column(name, entity), path=path)
+    else:
+        yield from _settable(attribute, path)
+        yield from _constant(expression, attribute, path)
 
 
 def _states(entity: EntityMetadata) -> Iterator[Problem]:
@@ -193,7 +209,7 @@ def _settable(attribute: AttributeMetadata, path: str) -> Iterator[Problem]:
     if not attribute.updatable:
         yield Problem(message=f"{attribute.name} cannot be changed in an existing record", path=path)
     elif not attribute.readable:
-        yield Problem(message=f"{attribute.name} cannot be read, so a mark in it would be set in each run", path=path)
+        yield Problem(message=f"{attribute.name} cannot be read, so its value would be written in each run", path=path)
     elif attribute.type in _LOOKUPS or not fits(ColumnType.TEXT, attribute):
         yield Problem(message=f"{attribute.name} is of type {attribute.type}, which `set` cannot fill", path=path)
 

@@ -1,0 +1,135 @@
+"""What the steps of a run depend on, and what becomes of the run with them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from shared.definitions.models.names import RUN_FIGURES
+from shared.jobs.post_sync.turns import Turn, ended, turn_of
+from shared.jobs.summary import ChangeCounts, RowCounts, RunState, RunSummary, StepOutcome, StepState
+from shared.state import RunRecord
+
+STARTED = dt.datetime(2024, 1, 31, 12, tzinfo=dt.UTC)
+DONE = RunSummary(
+    run_id="two",
+    sync="accounts",
+    state=RunState.SUCCEEDED,
+    strategy="full",
+    completed=True,
+    created=ChangeCounts(done=3, planned=3),
+    source=RowCounts(processed=4, verified=4),
+    elapsed_seconds=2.7,
+)
+LEFT = StepOutcome(name="b", kind="http", state=StepState.NOT_RUN, message="no time")
+MADE = StepOutcome(name="a", kind="sql", state=StepState.SUCCEEDED, seconds=1.0, figures={"rows": 2})
+FAILED = replace(MADE, name="c", state=StepState.FAILED, message="no such table")
+
+
+def record(summary: RunSummary, state: RunState = RunState.INTERRUPTED) -> RunRecord:
+    """The row of an earlier run in the execution log."""
+    return RunRecord(
+        run_id="one",
+        sync="accounts",
+        version="1",
+        trigger="timer",
+        state=state.value,
+        started=STARTED - dt.timedelta(hours=1),
+        counts=replace(summary, run_id="one", state=state).to_json(),
+    )
+
+
+def turn(summary: RunSummary, *, failed: bool = False, last: RunRecord | None = None) -> Turn | None:
+    return turn_of(summary, {"tag": "x"}, started=STARTED, failed=failed, last=last)
+
+
+def test_figures_are_parameters() -> None:
+    """Every figure has a value, beside the parameters of the definition."""
+    found = turn(DONE)
+    assert found is not None
+    assert found.values.keys() == {"tag", *RUN_FIGURES}
+    assert [found.values[name] for name in ("run.id", "run.state", "run.created", "run.processed", "run.seconds")] == [
+        "two",
+        "Succeeded",
+        3,
+        4,
+        2,
+    ]
+    assert found.values["run.started"] == STARTED
+    assert (found.errors, found.earlier) == (False, [])
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        replace(DONE, failed=1),
+        replace(DONE, violations=1),
+        replace(DONE, skipped=1, state=RunState.FAILED),
+        replace(DONE, source=RowCounts(processed=4, verified=3, rejected=1)),
+    ],
+)
+def test_rows_with_errors_are_errors_of_the_run(summary: RunSummary) -> None:
+    """Rejected, refused and left ones."""
+    found = turn(summary)
+    assert found is not None
+    assert (found.errors, found.values["run.state"]) == (True, "Completed with errors")
+
+
+def test_a_run_whose_writes_failed_has_errors() -> None:
+    """Whatever its counts say."""
+    found = turn(DONE, failed=True)
+    assert found is not None
+    assert (found.errors, found.values["run.state"]) == (True, "Failed")
+
+
+@pytest.mark.parametrize("state", [RunState.CANCELLED, RunState.INTERRUPTED])
+def test_a_run_that_was_stopped_has_no_steps(state: RunState) -> None:
+    """The run that continues it has them."""
+    assert turn(replace(DONE, state=state)) is None
+
+
+def test_a_run_that_writes_nothing_continues_the_steps_of_the_one_before() -> None:
+    """With the figures, the id and the outcomes of that run."""
+    before = replace(DONE, created=ChangeCounts(done=9, planned=9), post_sync=(MADE, LEFT))
+    found = turn(DONE, last=record(before))
+    assert found is not None
+    assert [found.values[name] for name in ("run.id", "run.created", "run.state")] == ["one", 9, "Succeeded"]
+    assert found.earlier == [replace(MADE, run="one"), replace(LEFT, run="one")]
+    again = record(replace(before, post_sync=(replace(MADE, run="zero"), LEFT)))
+    continued = turn(DONE, last=again)
+    assert continued is not None
+    assert continued.earlier[0].run == "zero"
+
+
+@pytest.mark.parametrize(
+    ("summary", "last"),
+    [
+        (replace(DONE, writes=1), record(replace(DONE, post_sync=(MADE, LEFT)))),
+        (DONE, record(replace(DONE, post_sync=(MADE, LEFT)), RunState.CANCELLED)),
+        (DONE, record(replace(DONE, post_sync=(MADE, FAILED)))),
+        (DONE, record(DONE)),
+        (DONE, replace(record(DONE), counts={"attempt": 1})),
+    ],
+)
+def test_other_runs_begin_with_the_first_step(summary: RunSummary, last: RunRecord) -> None:
+    """One that writes, and one that follows a run without steps that are left."""
+    found = turn(summary, last=last)
+    assert found is not None
+    assert (found.earlier, found.values["run.id"]) == ([], "two")
+
+
+def test_the_state_of_a_run_follows_from_its_steps() -> None:
+    """A step that is left is more than one that failed: the run is continued."""
+    assert ended(DONE, [MADE], cancelled=False) == replace(DONE, post_sync=(MADE,))
+    failed = ended(replace(DONE, message="1 row was rejected"), [MADE, FAILED], cancelled=False)
+    assert (failed.state, failed.completed, failed.exit_code) == (RunState.FAILED, False, 1)
+    assert failed.message == "the step c failed: no such table; 1 row was rejected"
+    left = ended(DONE, [FAILED, LEFT], cancelled=False)
+    assert (left.state, left.exit_code) == (RunState.INTERRUPTED, 1)
+    assert left.message == (
+        "all changes are written; 1 step is left for the next run (no time); the step c failed: no such table"
+    )
+    stopped = ended(DONE, [MADE, LEFT], cancelled=True)
+    assert (stopped.state, stopped.exit_code) == (RunState.CANCELLED, 130)

@@ -1,0 +1,97 @@
+"""Statements after the sync: bound values, one transaction, and what a refusal says."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.definitions.models import SqlStep
+from shared.errors import UserError
+from shared.other_systems.statement import run_statement
+from shared.sources import SourceContext
+from shared.workspace import OutOfTimeError, Workspace
+from tests.postgresql.fixtures import Database
+from tests.unit.sources.sql.reads import sqlite_url
+
+MOMENT = dt.datetime(2024, 1, 31, 12, tzinfo=dt.UTC)
+VALUES: dict[str, Any] = {"run.id": "a'; DROP TABLE log --", "run.created": 7, "run.started": MOMENT, "n": None}
+TABLE = "CREATE TABLE log (id TEXT UNIQUE, made INTEGER, at TEXT, n TEXT, mail TEXT)"
+INSERT = "INSERT INTO log VALUES (@run.id, @run.created, @run.started, @n, 'a@run.id:x 100%');"
+
+
+def run(url: str, statement: str, values: dict[str, Any] = VALUES, **parts: Any) -> int:
+    step = SqlStep.model_validate({"connection": {"env": "DATABASE"}, "statement": statement})
+    context = SourceContext(secret=lambda _: url, parameters=values, **parts)
+    with Workspace.open() as workspace:
+        return run_statement(step, context, workspace)
+
+
+def rows(url: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        return connection.execute("SELECT * FROM log").fetchall()
+
+
+def test_values_are_bound(tmp_path: Path) -> None:
+    """Whatever they hold; names in quotes, colons and percent signs are text."""
+    url = sqlite_url(tmp_path, TABLE)
+    assert run(url, INSERT) == 1
+    assert rows(url) == [("a'; DROP TABLE log --", 7, "2024-01-31 12:00:00.000000", None, "a@run.id:x 100%")]
+    assert run(url, "UPDATE log SET made = made + @run.created") == 1
+    assert rows(url)[0][1] == 14
+
+
+def test_a_statement_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """All rows or none, and the message has no value."""
+    url = sqlite_url(tmp_path, TABLE)
+    run(url, INSERT)
+    with pytest.raises(UserError) as caught:
+        run(url, "INSERT INTO log (id) VALUES ('new'), (@run.id)")
+    assert caught.value.message == "the database: a constraint of the table refuses the change"
+    assert len(rows(url)) == 1
+
+
+def test_a_file_that_is_missing_is_not_made(tmp_path: Path) -> None:
+    """A typing error in a path must not become an empty database; folders are limited as for sources."""
+    with pytest.raises(UserError, match="the file does not exist"):
+        run(f"sqlite:///{tmp_path / 'none.db'}", "CREATE TABLE a (b INTEGER)")
+    assert not (tmp_path / "none.db").exists()
+    url = sqlite_url(tmp_path, TABLE)
+    with pytest.raises(UserError, match="SOURCE_ROOTS"):
+        run(url, INSERT, roots=(str(tmp_path / "other"),))
+    assert rows(url) == []
+
+
+def test_a_long_statement_is_stopped(tmp_path: Path) -> None:
+    """At the end of its time, and it leaves nothing behind."""
+    url = sqlite_url(tmp_path, TABLE)
+    endless = (
+        "INSERT INTO log (made) WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+        "SELECT x FROM c WHERE x < 0"
+    )
+    step = SqlStep.model_validate({"connection": {"env": "DATABASE"}, "statement": endless})
+    left = iter([0.3, 0.3, 0.2, 0.1])
+    with Workspace.open() as workspace, workspace.until(lambda: next(left, 0.0)), pytest.raises(OutOfTimeError):
+        run_statement(step, SourceContext(secret=lambda _: url), workspace)
+    assert rows(url) == []
+
+
+def test_postgresql_commits_and_says_what_is_wrong(database: Database) -> None:
+    """One transaction; each refusal has a sentence about statements and not about sources."""
+    database.run("CREATE TABLE log (id TEXT UNIQUE, made BIGINT, at TIMESTAMPTZ, n TEXT, mail TEXT)")
+    assert run(database.url, INSERT) == 1
+    assert run(database.url, "UPDATE log SET made = made + @run.created WHERE at = @run.started") == 1
+    for statement, message in (
+        (INSERT, "a constraint of the table refuses the change (error 23505)"),
+        ("UPDATE nowhere SET a = 1", "there is no such table or procedure, or the user may not see it"),
+        ("UPDATE log SET made = 1 / 0", "the statement fails on a value; check its calculations"),
+        ("UPDATE log SETT made = 1", "it cannot read the statement"),
+    ):
+        with pytest.raises(UserError) as caught:
+            run(database.url, statement)
+        assert message in caught.value.message
+    assert database.run("SELECT made FROM log") == [(14,)]
