@@ -61,6 +61,10 @@ def _entry(key: Any, value: Any, indent: str, *, top: bool = False) -> Iterator[
         return
     value, note = _unpacked(value)
     begin = f"{indent}{_scalar(key)}:"
+    if _has_lines(value):
+        yield from _with_note(f"{begin} |-", note, indent)
+        yield from (f"{indent}  {line}".rstrip(" ") for line in value.split("\n"))
+        return
     flow = None if (top and isinstance(value, Mapping) and value) or _is_table(value) else _flow(value)
     if flow is not None and (len(begin) + len(flow) < _WIDTH or not isinstance(value, (Mapping, list))):
         yield from _with_note(f"{begin} {flow}", note, indent)
@@ -122,6 +126,15 @@ def _cleaned(text: str) -> str:
     return " ".join("".join(each if each.isprintable() else " " for each in shown).split())
 
 
+def _has_lines(value: Any) -> bool:
+    """Whether a value is a text whose lines can stand below one another as they are."""
+    if not isinstance(value, str) or "\n" not in value:
+        return False
+    lines = value.split("\n")
+    ends = bool(lines[0].strip()) and bool(lines[-1].strip()) and not lines[0].startswith(" ")
+    return ends and all(line.isprintable() and not line.endswith(" ") for line in lines)
+
+
 def _is_table(value: Any) -> bool:
     """Whether a value is a list of mappings, which have a line each."""
     return isinstance(value, list) and any(isinstance(each, Mapping) for each in value)
@@ -135,6 +148,8 @@ def _flow(value: Any) -> str | None:
     """A value on one line; None where it has comments."""
     if isinstance(value, Mapping):
         if any(isinstance(key, Remark) for key in value):
+            return None
+        if any(_has_lines(each) for each in value.values()):
             return None
         parts = [(_scalar(key), _flow(each)) for key, each in value.items()]
         if any(text is None for _, text in parts):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shared.definitions.models.base import LONGEST_SCRIPT
 from shared.drafts.batch_config.elements import Part
 from shared.drafts.batch_config.notes import Notes, logical_name
 from shared.errors import DefinitionError
@@ -23,7 +24,8 @@ _PATH: Final = "$."
 _NO_VALUE: Final = "CAST(NULL AS VARCHAR)"
 _PARTS: Final = ("Column", "CalculatedColumn")
 _SCRIPT: Final = (
-    "JavaScript is not supported: write the same as an SQL expression in `formula`; the column is empty now"
+    "the script is kept as it is: check that it uses only columns that are read, no clock and no random numbers; it "
+    "needs the extra javascript"
 )
 
 
@@ -66,8 +68,8 @@ def read_columns(source: Part, notes: Notes, *, paths: bool, widths: bool) -> Co
         columns.items.append(item)
     for part, item in zip(sorted(schema.children(*_PARTS), key=_ordinal), columns.items, strict=True):
         if part.name == "CalculatedColumn":
-            item["formula"] = _formula(part, columns, notes)
-            if item["formula"] == _NO_VALUE:
+            item.update(_calculated(part, columns, notes))
+            if item.get("formula") == _NO_VALUE:
                 columns.empty.add(item.get("alias", item["name"]))
     return columns
 
@@ -160,16 +162,22 @@ def _place(part: Part, notes: Notes) -> dict[str, Any]:
     return {"start": int(known[0]), "width": int(known[1])}
 
 
+def _calculated(part: Part, columns: Columns, notes: Notes) -> dict[str, str]:
+    """The script or the expression of a calculated column."""
+    if (script := part.child("Script")) is not None:
+        if 0 < len(script.text) <= LONGEST_SCRIPT:
+            notes.add(script, _SCRIPT)
+            lines = (line.rstrip() for line in script.text.expandtabs(4).splitlines())
+            return {"script": "\n".join(lines)}
+        notes.add(script, f"a script has 1 to {LONGEST_SCRIPT:,} characters; it was left out")
+    return {"formula": _formula(part, columns, notes)}
+
+
 def _formula(part: Part, columns: Columns, notes: Notes) -> str:
     """The expression of a calculated column; an empty one where it cannot be taken over."""
-    scripts = part.children("Script")
-    for script in scripts:
-        notes.add(script, _SCRIPT)
-        script.skip()
     written = part.get("formula")
     if written is None:
-        if not scripts:
-            notes.add(part, "there is no formula that is known here: write one; the column is empty now")
+        notes.add(part, "there is no formula that is known here: write one; the column is empty now")
         return _NO_VALUE
     sql = expression(written, columns)
     if sql is None:

@@ -122,6 +122,9 @@ def test_the_values_of_a_file() -> None:
     assert [(each.pattern, each.with_) for each in columns["Value 2"].replace] == [("^0*", ""), ("^(A)-", r"\1")]
     assert columns["shown"].formula == """isnull("Value 2", 'none')"""
     assert columns["tag"].formula == "@runTag"
+    script = columns["First Name"].script or ""
+    assert script.splitlines()[:3] == ["function trimmed(name) {", "    return name ? name.trim() : null;", "}"]
+    assert "script: |-\n" in made.text, "in lines, as a person would write it"
     assert definition.source.row_filter == '"Revenue" > 100000 AND "Active" = true'
     assert definition.parameters["runTag"].formula == "GUID()"
     assert definition.parameters["apiSecret"].formula == "SECRET('crm-secret')"
@@ -171,7 +174,8 @@ def test_values_that_cannot_be_used_are_told_one_by_one() -> None:
 
 def test_a_column_that_cannot_be_calculated_clears_nothing() -> None:
     """Its mapping is left out: an empty column would empty the column of the table."""
-    text = CUSTOMERS.replace('sourceColumn="Revenue"', 'sourceColumn="First Name"')
+    text = CUSTOMERS.replace('sourceColumn="Revenue"', 'sourceColumn="shown"')
+    text = text.replace("isnull([Value 2], 'none')", "CHARINDEX(")
     made = imported(text.encode(), "customers.xml")
     assert "revenue" not in {each.target for each in _definition(made.text).destination.mappings}
     assert any("would clear the target" in line for line in made.needs)
