@@ -142,7 +142,9 @@ def _filter(part: Part, notes: Notes) -> str | None:
 def _scripts(part: Part, notes: Notes) -> None:
     for group in part.children("PostSyncScripts"):
         for script in group.children("PostSyncScript"):
-            notes.add(script, "scripts after a run are written in a language of the platform: do this in another way")
+            notes.add(
+                script, "scripts after a run are in a language of the platform: write a step of post_sync instead"
+            )
             script.skip()
 
 
