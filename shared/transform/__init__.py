@@ -19,7 +19,7 @@ from shared.transform.reading import FAULT
 from shared.transform.rules import ErrorType
 from shared.transform.service_values import from_service, party_rows, to_payload, to_service, to_shown
 from shared.transform.settle import settle_steps
-from shared.transform.shape import SOURCE_ERRORS, SOURCE_PLACES, SOURCE_TYPES, shape_steps
+from shared.transform.shape import SOURCE_ERRORS, SOURCE_PLACES, SOURCE_TYPES, action_of, shape_steps
 from shared.transform.states.pairs import Pair, listed, pair_of, state_of
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, needs_version
 
@@ -36,6 +36,7 @@ __all__ = [
     "Pair",
     "Reference",
     "TargetColumn",
+    "action_of",
     "check",
     "check_expressions",
     "current_finish_steps",
