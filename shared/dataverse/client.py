@@ -197,7 +197,7 @@ class Dataverse:
         *,
         annotations: Sequence[str],
         exact: Sequence[str],
-    ) -> Iterator[str]:
+    ) -> Iterator[bytes]:
         """The records of a table, each page as its JSON array.
 
         Args:
@@ -220,7 +220,7 @@ class Dataverse:
 
     def fetched(
         self, entity: EntityMetadata, query: Element, *, annotations: Sequence[str], exact: Sequence[str]
-    ) -> Iterator[str]:
+    ) -> Iterator[bytes]:
         """The same for a query in FetchXML, which is changed; see `shared.dataverse.read.fetching`."""
         for rows in fetched_pages(self.service, entity, query, annotations):
             yield exact_digits(rows, exact)

@@ -116,8 +116,10 @@ def carried_definition(
     condition = definition.source.row_filter
     keep = condition is not None and targets is None and _read_by(condition, definition) <= labels
     source = {"columns": columns, "filter": condition if keep else None}
+    behaviour = {"action_column": None}  # an event says itself what it does
     return definition.model_copy(
         update={
+            "sync_behaviour": definition.sync_behaviour.model_copy(update=behaviour),
             "source": definition.source.model_copy(update=source),
             "destination": definition.destination.model_copy(update={"mappings": mappings}),
         }

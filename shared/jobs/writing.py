@@ -16,6 +16,8 @@ from shared.jobs.outcomes import correct_outcomes, failed_count, is_taken, keep_
 from shared.jobs.progress import Phase, Progress
 from shared.reconcile.links.dependencies import (
     CREATES,
+    DELETED_KEYS,
+    DELETES,
     IDENTIFY_PARENTS,
     LINKED_CHANGES,
     NOT_SETTLED,
@@ -27,6 +29,7 @@ from shared.reconcile.links.dependencies import (
     in_generation,
     waves_query,
 )
+from shared.reconcile.links.steps import delete_order
 from shared.reconcile.outcomes import Result, changes_count_query, changes_query
 from shared.transform import TargetColumn
 from shared.workspace import Table, Workspace
@@ -44,14 +47,14 @@ class WriteOrder:
     Attributes:
         adoption: How records are adopted; None where an insert stays an insert.
         late: The columns that may refer to records which the run creates.
-        drops: Whether deletes have an order, children first.
+        dropped: The table that orders deletes, children first: made of what was read to compare, or when they are sent.
         creating: The columns whose lookups create what is missing.
         waiting: Inserts that wait at once until the record with their key is known.
     """
 
     adoption: Adoption | None = None
     late: Sequence[TargetColumn] = ()
-    drops: bool = False
+    dropped: Table = Table.DROP_ORDER
     creating: Sequence[TargetColumn] = ()
     waiting: int = TAKEN_AT_ONCE
 
@@ -65,12 +68,11 @@ class WriteOrder:
         waiting: int = TAKEN_AT_ONCE,
     ) -> WriteOrder:
         """The order of a sync's writes."""
-        late = [column for column in columns if column.late]
         full = definition.sync_behaviour.strategy is Strategy.FULL
         return cls(
             adoption=adoption,
-            late=late,
-            drops=full and bool(late),
+            late=[column for column in columns if column.late],
+            dropped=Table.DROP_ORDER if full else Table.DELETE_ORDER,
             creating=creating_columns(definition, columns),
             waiting=waiting,
         )
@@ -141,14 +143,14 @@ def _write_in_order(writing: _Writing, workspace: Workspace, order: WriteOrder) 
     workspace.execute(failed_links())
     writing.link(_linked(workspace))
     writing.recount()
-    existing = f"NOT {CREATES} AND action <> 'delete'"
+    existing = f"NOT {CREATES} AND NOT {DELETES}"
     writing.send(_follow_parents(writing, workspace, order, existing), 1)
-    if not order.drops:
-        writing.send(_changes(workspace, "action = 'delete'"), 1)
+    if order.dropped is Table.DELETE_ORDER and not writing.order_deletes(order.late):
+        writing.send(_changes(workspace, DELETES), 1)
         return
-    for generation, count in workspace.query(waves_query(Table.DROP_ORDER, "action = 'delete'")):
-        part = in_generation(Table.DROP_ORDER, generation)
-        writing.send(_changes(workspace, f"action = 'delete' AND {part}"), count)
+    for generation, count in workspace.query(waves_query(order.dropped, DELETES)):
+        part = in_generation(order.dropped, generation)
+        writing.send(_changes(workspace, f"{DELETES} AND {part}"), count)
 
 
 def _follow_parents(writing: _Writing, workspace: Workspace, order: WriteOrder, condition: str) -> Iterator[Change]:
@@ -267,6 +269,21 @@ class _Writing:
         self._workspace.drop(Table.HOLDERS)
         self._dataverse.read_holders(self._workspace, self._entity, (), unknown)
         self._workspace.execute(IDENTIFY_PARENTS)
+
+    def order_deletes(self, late: Sequence[TargetColumn]) -> bool:
+        """Ask the records which of them refer to each other: what their rows say of it may be missing or old.
+
+        Returns:
+            Whether there is an order; one delete needs none.
+        """
+        ((deletes,),) = self._workspace.query(f"SELECT count(*) FROM changes WHERE {DELETES}")
+        if deletes <= 1 or self.stopped:
+            return False
+        for table in (Table.HOLDERS, Table.DELETE_ORDER):
+            self._workspace.drop(table)
+        self._dataverse.read_holders(self._workspace, self._entity, late, self._workspace.rows(DELETED_KEYS))
+        self._workspace.create(delete_order(late))
+        return True
 
     def recount(self) -> None:
         """Count the failures, after outcomes were written beside those of the service."""

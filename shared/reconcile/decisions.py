@@ -10,7 +10,7 @@ from shared.definitions.models import ChangedWhen, Strategy, SyncBehaviour, Sync
 from shared.reconcile.columns import differs, edited, fixed, on_update, records
 from shared.reconcile.marks import dropped, report_unfit, returned
 from shared.reconcile.plan import DROPS, PlanAction
-from shared.transform import ErrorType, TargetColumn, key_columns
+from shared.transform import ErrorType, TargetColumn, action_of, key_columns
 from shared.workspace import NewTable, Purpose, Step, Table, checked, literal, quoted
 
 __all__ = [
@@ -300,7 +300,7 @@ def _decide_all(action: PlanAction) -> Step:
 def _decide_by_column(column: str) -> tuple[Step, ...]:
     """Use the action of each row; a row with another action is rejected."""
     known = ", ".join(literal(action.upper()) for action in _BY_NAME)
-    asked = f"upper(trim(source.{quoted(column)}::VARCHAR))"
+    asked = action_of(f"source.{quoted(column)}")
     reject = f"""
 INSERT INTO source_errors (_row, "column", error, rejected, message)
 SELECT desired._row, {literal(column)}, 'Invalid Format Exception', true,

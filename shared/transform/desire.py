@@ -22,7 +22,7 @@ from shared.transform.lookups.columns import (
 from shared.transform.lookups.parties import bounds, split_steps
 from shared.transform.notation.incoming import incoming
 from shared.transform.rules import ErrorType, Rule, RuleSet
-from shared.transform.shape import PASSES, Shape, shape_of
+from shared.transform.shape import PASSES, Shape, action_of, shape_of
 from shared.transform.states.pairs import Pair, never_empty, pair_of, state_rules
 from shared.transform.targets import Omit, TargetColumn, key_columns, layout, source_columns, sql_type
 from shared.workspace import Expression, NewTable, Step, Table, literal, parsed, quoted
@@ -294,7 +294,7 @@ def _desired(desire: Desire) -> str:
     judged = ", ".join((*shape.rules.columns, PASSES))
     attempts = "".join(f", {each.attempt} AS {_name('try', each)}" for each in mapped if each.attempt)
     tries = "".join(f", {_name('try', each)}" for each in mapped if each.attempt)
-    tries += "".join(f", {selector}" for selector in _selectors(desire.lookups))
+    tries += "".join(f", {item}" for item in (*_selectors(desire.lookups), *_deletes(desire)))
     incoming = ", ".join(f"{_believed(each, shape)} AS {_name('in', each)}" for each in mapped)
     incoming = f"SELECT _row, {judged}{tries}, {incoming}\n  FROM (SELECT *{attempts} FROM shaped)"
     prepared = [f"{each.conversion.incoming} AS {_name('in', each)}" for each in mapped if each.conversion.incoming]
@@ -333,8 +333,19 @@ def _selectors(lookups: Sequence[LookupColumn]) -> Iterator[str]:
             yield f"lower(trim(CAST({quoted(lookup.selector)} AS VARCHAR))) AS {quoted(selector_name(lookup.name))}"
 
 
+_DELETES = quoted("row:deletes")
+
+
+def _deletes(desire: Desire) -> Iterator[str]:
+    """Whether the row itself says that its record is deleted."""
+    column = desire.definition.sync_behaviour.action_column
+    if column is not None and desire.lookups:
+        yield f"({action_of(quoted(column))} = 'DELETE') IS TRUE AS {_DELETES}"
+
+
 def _searched(desire: Desire) -> Iterator[str]:
     """What the lookup steps need: the values, their comparable forms, and whether the row leaves the column alone."""
+    acts = desire.definition.sync_behaviour.action_column is not None
     for lookup in desire.lookups:
         for name, key in ((quoted(value.name), quoted(value.key)) for value in lookup.values):
             yield from (name if lookup.is_list else f"nullif({name}, {key}) AS {name}", key)
@@ -344,7 +355,8 @@ def _searched(desire: Desire) -> Iterator[str]:
         mapped = [each for each in desire.mapped if each.column.name in own]
         doubts = desire.shape.rules.any_of([rule for each in mapped for rule in each.doubts])
         missed = desire.missing.any_of([rule for each in mapped for rule in each.rules])
-        yield f"({doubts} OR {missed}) AS {quoted(f'_omit_{lookup.name}')}"
+        deleted = f" OR {_DELETES}" if acts and lookup.key_part is None else ""  # a delete needs its key and no more
+        yield f"({doubts} OR {missed}{deleted}) AS {quoted(f'_omit_{lookup.name}')}"
         given = " OR ".join(f"{_name('in', each)} IS NOT NULL" for each in mapped)
         yield f"({given}) AS {quoted(given_name(lookup.name))}"
         yield f"CAST(NULL AS BIGINT) AS {quoted(link_name(lookup.name))}"

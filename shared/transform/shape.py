@@ -15,7 +15,16 @@ from shared.transform.rules import ErrorType, Rule, RuleSet
 from shared.transform.scripts.columns import reason_of, seen_by, with_results
 from shared.workspace import Expression, NewTable, Step, Table, parsed, quoted, too_long
 
-__all__ = ["PASSES", "SOURCE_ERRORS", "SOURCE_PLACES", "SOURCE_TYPES", "Shape", "shape_of", "shape_steps"]
+__all__ = [
+    "PASSES",
+    "SOURCE_ERRORS",
+    "SOURCE_PLACES",
+    "SOURCE_TYPES",
+    "Shape",
+    "action_of",
+    "shape_of",
+    "shape_steps",
+]
 
 SOURCE_TYPES: Final = {
     ColumnType.TEXT: "VARCHAR",
@@ -26,6 +35,12 @@ SOURCE_TYPES: Final = {
 }
 """The DuckDB type of a source column's values in `shaped` and `source`."""
 PASSES: Final = quoted("_passes")
+
+
+def action_of(column: str) -> str:
+    """SQL of the action that a row names, in capital letters; `column` is the SQL of the action column."""
+    return f"upper(trim({column}::VARCHAR))"
+
 
 SOURCE_ERRORS: Final = Step.creating(
     "Make room for the source's errors",

@@ -34,6 +34,7 @@ class Table(StrEnum):
     LEDGER = "ledger"
     DECISIONS = "decisions"
     DROP_ORDER = "drop_order"
+    DELETE_ORDER = "delete_order"
     CHANGES = "changes"
     LEDGER_BEFORE = "ledger_before"
     CREATED_REFERENCES = "created_references"

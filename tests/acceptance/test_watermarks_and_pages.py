@@ -56,7 +56,7 @@ def test_a_record_that_changes_between_pages_is_not_lost(here: World) -> None:
     seen: list[str] = []
 
     class Changing(Dataverse):
-        def fetched(self, *arguments: Any, **options: Any) -> Iterator[str]:
+        def fetched(self, *arguments: Any, **options: Any) -> Iterator[bytes]:
             for page in super().fetched(*arguments, **options):
                 yield page
                 if not seen:

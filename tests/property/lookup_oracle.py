@@ -228,7 +228,7 @@ class _Run:
             self.found[number] = {}
             for ref in self.case.refs:
                 if not self.is_late(ref):
-                    found = self.found[number][ref.column] = self.resolve(ref, row, self.held)
+                    found = self.found[number][ref.column] = self.search(ref, row, self.held)
                     if ref.creates and found.status == "missing":
                         found.id, found.status = self.created(ref, row), "found"
                     if self.rejects(ref, found):
@@ -254,6 +254,11 @@ class _Run:
         for id_, record in self.state[entry.table].items():
             if entry.passes(record.text, record.flag):
                 yield _Linkable(id_, record.key, record.text, (record.created, 0, id_))
+
+    def search(self, ref: Ref, row: Row, pool: Callable[[Entry], Iterator[_Linkable]]) -> _Found:
+        """What a lookup finds; a row that deletes its record needs none."""
+        deletes = self.case.strategy == "delta" and row.action == "delete"
+        return _Found(status="kept") if deletes else self.resolve(ref, row, pool)
 
     def resolve(self, ref: Ref, row: Row, pool: Callable[[Entry], Iterator[_Linkable]]) -> _Found:
         value = row.values[ref.column]
@@ -325,7 +330,7 @@ class _Run:
         lost = set[int]()
         for number, row in self.wanted.items():
             for ref in late:
-                found = self.found[number][ref.column] = self.resolve(ref, row, self.linkable)
+                found = self.found[number][ref.column] = self.search(ref, row, self.linkable)
                 if ref.creates and found.status == "missing":
                     found.id, found.status = self.created(ref, row), "found"
                 if self.rejects(ref, found):
@@ -547,9 +552,10 @@ class _Unread(_Run):
         for number in self.wanted:
             if self.action(number) == "update":
                 self.update(number)
-        for number in self.wanted:
-            if self.action(number) == "delete":
-                self.remove(number)
+        deletes = (number for number in self.wanted if self.action(number) == "delete")
+        rows = {self.holders[number]: number for number in deletes if number in self.holders}
+        self.drop({*rows})
+        self.failed = {rows.get(str(each), each) for each in self.failed}
 
     def end_of(self, number: int) -> str | None:
         if number in self.ends:
@@ -590,13 +596,6 @@ class _Unread(_Run):
         self.own[id_].text = row.text or None
         for refs, _ in found:
             self.own[id_].refs |= refs
-
-    def remove(self, number: int) -> None:
-        """Only what is to be created for it can stop it."""
-        id_ = self.holders.get(number)
-        uncreated = any(self.made.get(found.id or "", "") is None for found in self.found[number].values())
-        if uncreated or (id_ is not None and not self.delete(id_)):
-            self.failed.add(number)
 
 
 def expected(case: Case, state: State) -> Expected:

@@ -114,7 +114,7 @@ def run_killed(case: Case, death: Death) -> None:
 killed = st.none() | st.none() | st.builds(Death, requests_left=st.integers(8, 24), after=st.booleans())
 
 
-@pytest.mark.timeout(3600)  # the thorough profile, on a machine that may be busy
+@pytest.mark.timeout(9000)  # the thorough profile, on a machine that may be busy
 # An example takes a third of a second: shrinking one would take minutes, and small ones are generated anyway.
 @settings(max_examples=settings().max_examples * 4 // 5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(case=cases(), records=seeds, faults=st.lists(passing, max_size=2), death=killed)

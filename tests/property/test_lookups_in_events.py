@@ -114,7 +114,7 @@ def histories(draw: st.DrawFn) -> tuple[Case, list[Change]]:
     return case, list(draw(st.permutations([*case.rows, *deletes])))
 
 
-@pytest.mark.timeout(3600)  # the thorough profile, on a machine that may be busy
+@pytest.mark.timeout(9000)  # the thorough profile, on a machine that may be busy
 @settings(max_examples=settings().max_examples // 3, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     history=histories(),

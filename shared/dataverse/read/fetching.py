@@ -33,7 +33,7 @@ _ENCODED: Final = re.compile(r'\bpagingcookie="([^"]*)"')
 
 def fetched_pages(
     service: Service, entity: EntityMetadata, query: Element, annotations: Sequence[str]
-) -> Iterator[str]:
+) -> Iterator[bytes]:
     """The records of a query, each page as its JSON array.
 
     Args:

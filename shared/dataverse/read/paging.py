@@ -1,7 +1,8 @@
-"""Pages of queries as response texts: one query after the other, or several side by side."""
+"""Pages of queries as the bytes that came: one query after the other, or several side by side."""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -15,8 +16,9 @@ from shared.dataverse.read.page_rows import split_page
 __all__ = ["Page", "PageBounds", "continued_pages", "first_page", "following_pages", "pages"]
 
 
-_ENDS = 10_000  # characters at each end of a page that tell it from the others
+_ENDS = 10_000  # bytes at each end of a page that tell it from the others
 
+_EMPTY = re.compile(rb"[\[\]\s]*")  # of records
 _NEXT = "@odata.nextLink"
 
 
@@ -59,19 +61,19 @@ class _Trail:
     pages: int = 0
     empty: int = 0
 
-    def note(self, link: str, rows: str, asked: str) -> None:
+    def note(self, link: str, rows: bytes, asked: str) -> None:
         """Take a page down.
 
         Raises:
             UnexpectedAnswer: It was there before, or there are too many.
         """
         self.pages += 1
-        self.empty = 0 if rows.strip("[] \t\r\n") else self.empty + 1
+        self.empty = self.empty + 1 if _EMPTY.fullmatch(rows) else 0
         known = len(self.links) + len(self.contents)
-        self.links.add(_digest(link))
+        self.links.add(_digest(link.encode("utf-8", "surrogatepass")))
         if not self.empty:
             # A page has megabytes where a table has many lookups: a digest of it all is a tenth of the time of reading.
-            self.contents.add(_digest(f"{len(rows)} {rows[:_ENDS]} {rows[-_ENDS:]}"))
+            self.contents.add(_digest(b"%d %b %b" % (len(rows), rows[:_ENDS], rows[-_ENDS:])))
         if len(self.links) + len(self.contents) < known + (1 if self.empty else 2):
             raise UnexpectedAnswer(
                 f"the pages of {asked} repeat: the service returned a next page that was read already. If it happens "
@@ -81,8 +83,8 @@ class _Trail:
             raise UnexpectedAnswer(f"the pages of {asked} do not end: {self.pages:,} pages were read")
 
 
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ class Page:
         trail: The pages before it.
     """
 
-    rows: str
+    rows: bytes
     following: str | None
     trail: _Trail
 
@@ -116,9 +118,9 @@ def _page(service: Service, path: str, table: str, trail: _Trail) -> Page:
     size = f"odata.maxpagesize={service.connection.page_rows}" if trail.sized else ""
     preferences = [each for each in (size, trail.prefer) if each]
     headers = {"Prefer": ",".join(preferences)}
-    text = service.fetch(Call(path=path, headers=headers, table=table), user=trail.user).text
+    answer = service.fetch(Call(path=path, headers=headers, table=table), user=trail.user).body
     asked = asked_for(path)
-    rows, around = split_page(text) or ("", text)
+    rows, around = split_page(answer) or (b"", answer)
     envelope = parsed(around, asked)
     envelope.rows()  # without the array of records there is one error for all that it may be instead
     trail.note(path, rows, asked)

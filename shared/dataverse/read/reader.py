@@ -1,4 +1,4 @@
-"""Records of a table into the workspace's table `current`: page by page, straight from the response text into DuckDB.
+"""Records of a table into the workspace's table `current`: page by page, straight from the response into DuckDB.
 
 No row becomes a Python object. While one page is parsed and inserted, the next one is requested.
 """
@@ -48,7 +48,7 @@ __all__ = [
 LONGEST_URL = 32_768  # characters of a GET
 # Of a page: it is taken apart as it is. A file of its own costs a millisecond, and DuckDB plans a statement that reads
 # a file anew each time.
-FEW_CHARACTERS = 200_000
+FEW_BYTES = 200_000
 
 MOST_SEQUENTIAL = 2  # below this many at once, dividing the table gains nothing
 
@@ -266,8 +266,8 @@ def _insert(workspace: Workspace, records: Records, found: Iterable[Page]) -> Re
         rows = exact_digits(page.rows, exact)
         before = (count - 1) * PAGE_ROWS
         with _values_fit(entity):
-            if len(rows) <= FEW_CHARACTERS:
-                workspace.execute(insert_statement(records, from_file=False), [before, rows])
+            if len(rows) <= FEW_BYTES:
+                workspace.execute(insert_statement(records, from_file=False), [before, rows.decode()])
                 continue
             with _laid_out(workspace, rows) as path:
                 workspace.execute(insert_statement(records), [before, path])
@@ -290,11 +290,11 @@ def _values_fit(entity: EntityMetadata) -> Iterator[None]:
 
 
 @contextmanager
-def _laid_out(workspace: Workspace, rows: str) -> Iterator[str]:
+def _laid_out(workspace: Workspace, rows: bytes) -> Iterator[str]:
     """A page's rows as a file in the workspace's folder, for as long as they are read."""
     # A different name for each page: DuckDB may keep what it has read of a file.
     file = workspace.folder / f"page-{uuid4().hex}.json"
-    file.write_text(rows, "utf-8")
+    file.write_bytes(rows)
     try:
         yield str(file)
     finally:

@@ -12,6 +12,8 @@ from shared.workspace import Table, literal, quoted
 
 __all__ = [
     "CREATES",
+    "DELETED_KEYS",
+    "DELETES",
     "FORGET_CREATED",
     "IDENTIFY_PARENTS",
     "LINKED_CHANGES",
@@ -56,7 +58,7 @@ def waves_query(order: Table, condition: str) -> str:
     """SQL for the parts of some changes that are written one after the other: generation, how many changes.
 
     Args:
-        order: The table that has the generations of rows or of records.
+        order: The table that has the generations of rows, records or changes.
         condition: Which changes, over `changes`.
     """
     return f"""
@@ -73,7 +75,11 @@ def in_generation(order: Table, generation: int) -> str:
     return f"({by} IS NULL OR {by} NOT IN (SELECT {by} FROM {order} WHERE generation <> 0))"
 
 
-_BY: Final = {Table.GENERATIONS: "_row", Table.DROP_ORDER: "_id"}
+_BY: Final = {Table.GENERATIONS: "_row", Table.DROP_ORDER: "_id", Table.DELETE_ORDER: "_change"}
+DELETES: Final = "action = 'delete'"
+"""SQL condition over `changes`: the record is deleted."""
+DELETED_KEYS: Final = f"SELECT _change, key FROM changes WHERE {DELETES} ORDER BY _change"
+"""SQL for (number, key) of the deletes."""
 NOT_SETTLED: Final = "NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes._change = changes._change)"
 """SQL condition over `changes`: the change has no outcome."""
 

@@ -328,11 +328,41 @@ def drop_order_step(layout: Sequence[TargetColumn]) -> tuple[Step, ...]:
     columns = [column for column in layout if column.late]
     if not columns:
         return ()
-    dropped = "SELECT _id FROM decisions WHERE action = 'delete'"
-    edges = "\n  UNION ALL\n".join(
-        f"  SELECT _id, {record_id(column.attribute, quoted(column.name))} AS parent FROM current" for column in columns
+    query = _children_first(columns, "SELECT _id FROM decisions WHERE action = 'delete'", Table.CURRENT)
+    return (
+        Step.creating(
+            "Order deletes: children first",
+            NewTable(name=Table.DROP_ORDER, query=query),
+            needs=frozenset({Table.DECISIONS, Table.CURRENT}),
+        ),
     )
-    query = f"""
+
+
+def delete_order(columns: Sequence[TargetColumn]) -> NewTable:
+    """The table that orders deletes of records which were read when they were about to be deleted: `holders`.
+
+    Args:
+        columns: The columns that refer to records of the same table.
+    """
+    order = _children_first(columns, "SELECT _id FROM holders", Table.HOLDERS)
+    query = (
+        f"SELECT _seq AS _change, max(generation) AS generation\nFROM holders JOIN ({order}) USING (_id) GROUP BY _seq"
+    )
+    return NewTable(name=Table.DELETE_ORDER, query=query)
+
+
+def _children_first(columns: Sequence[TargetColumn], dropped: str, held: Table) -> str:
+    """SQL of the records that refer to each other: `_id` and `generation`, the lowest first.
+
+    Args:
+        columns: The columns that refer to records of the same table.
+        dropped: SQL of the ids of the records that are deleted.
+        held: The table that has their values.
+    """
+    edges = "\n  UNION ALL\n".join(
+        f"  SELECT _id, {record_id(column.attribute, quoted(column.name))} AS parent FROM {held}" for column in columns
+    )
+    return f"""
 WITH RECURSIVE dropped AS ({dropped}),
 edges AS (SELECT _id, parent FROM ({edges}) WHERE parent IN (FROM dropped) AND _id IN (FROM dropped) AND _id <> parent),
 depth(_id, generation) AS (
@@ -341,10 +371,3 @@ depth(_id, generation) AS (
   SELECT edges._id, depth.generation + 1 FROM depth JOIN edges ON edges.parent = depth._id
   WHERE depth.generation < {MOST_GENERATIONS})
 SELECT _id, CAST({MOST_GENERATIONS} - max(generation) AS INTEGER) AS generation FROM depth GROUP BY _id""".strip()
-    return (
-        Step.creating(
-            "Order deletes: children first",
-            NewTable(name=Table.DROP_ORDER, query=query),
-            needs=frozenset({Table.DECISIONS, Table.CURRENT}),
-        ),
-    )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["DynamicsTable"]
 
 # Of a page: fewer are parsed in memory, because a separate file takes a millisecond.
-_FEW_CHARACTERS: Final = 200_000
+_FEW_BYTES: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +187,7 @@ class DynamicsTable:
         member = next(member for own, member in query.members if own is column)
         return column, *scale_of(column.name, member, query.entity)
 
-    def _pages(self, tables: Tables, query: _Query, past: _Past | None) -> Iterator[str]:
+    def _pages(self, tables: Tables, query: _Query, past: _Past | None) -> Iterator[bytes]:
         members = [member for _, member in query.members]
         annotations = sorted({member.annotation for member in members if member.annotation})
         exact = [member.name for member in members if member.exact]
@@ -226,18 +226,18 @@ def _of_the_source() -> Iterator[None]:
         raise AbortRun(f"source: {error.message}") from error
 
 
-def _insert(workspace: Workspace, query: _Query, page: str) -> None:
+def _insert(workspace: Workspace, query: _Query, page: bytes) -> None:
     """Add the records of a page to `source_raw`; row numbers continue."""
     ((before,),) = workspace.query("SELECT coalesce(max(_row), 0) FROM source_raw")
     names = list(dict.fromkeys(member.name for _, member in query.members))
     try:
-        if len(page) <= _FEW_CHARACTERS:
+        if len(page) <= _FEW_BYTES:
             rows = json_rows(dict.fromkeys(names, "VARCHAR"), parameter="$2", flat=True)
-            workspace.execute(_statement(query, rows), [before, page])
+            workspace.execute(_statement(query, rows), [before, page.decode()])
             return
         file = workspace.folder / f"page-{uuid4().hex}.json"
         with writing(workspace.folder):
-            file.write_text(page, "utf-8")
+            file.write_bytes(page)
         listed = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
         rows = f"read_json($2, format = 'array', columns = {{{listed}}})"
         workspace.execute(_statement(query, rows), [before, str(file)])

@@ -36,7 +36,7 @@ class Tables(Protocol):
         *,
         annotations: Sequence[str],
         exact: Sequence[str],
-    ) -> Iterator[str]:
+    ) -> Iterator[bytes]:
         """The records of a table, each page as its JSON array.
 
         Args:
@@ -54,7 +54,7 @@ class Tables(Protocol):
 
     def fetched(
         self, entity: EntityMetadata, query: Element, *, annotations: Sequence[str], exact: Sequence[str]
-    ) -> Iterator[str]:
+    ) -> Iterator[bytes]:
         """The same for a query in FetchXML, which is changed."""
         ...
 

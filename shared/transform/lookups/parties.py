@@ -72,7 +72,8 @@ FROM (
   SELECT _row, place, {typed}
   FROM (
     SELECT _row, generate_subscripts(parts, 1) AS place, trim(unnest(parts)) AS text
-    FROM (SELECT _row, string_split({name}, {_delimiter(lookup)}) AS parts FROM desired WHERE NOT ({unless})))
+    FROM (SELECT _row, string_split({name}, {_delimiter(lookup)}) AS parts FROM desired
+      WHERE NOT ({unless}) AND {quoted(f"_omit_{lookup.name}")} IS NOT TRUE))
   WHERE text <> '')""".strip()
 
 

@@ -126,7 +126,7 @@ def searched_values(lookups: Sequence[LookupColumn], reference: Reference, *, un
 def _searched(lookup: LookupColumn, candidate: Candidate, unless: str) -> str:
     key = _key_object(candidate, [value.written() for value in candidate.values])
     keys = [quoted(value.key) for value in candidate.values]
-    conditions = [f"{key} IS NOT NULL" for key in keys]
+    conditions = [*(f"{key} IS NOT NULL" for key in keys), f"{quoted(f'_omit_{lookup.name}')} IS NOT TRUE"]
     if candidate.when:
         conditions.append(f"{quoted(selector_name(lookup.name))} = {literal(candidate.when)}")
     if unless != "false" and not lookup.is_list:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dataverse.read.page_rows import rows_text
+from shared.dataverse.read.page_rows import rows_of
 from shared.dataverse.read.paging import first_page
 from shared.dataverse.read.ranges import cut_column, cuts, range_conditions
 from shared.dataverse.read.reader import Records, insert_statement, read_queries, table_query
@@ -78,10 +78,10 @@ def inserted_as(
 ) -> list[tuple[Any, ...]]:
     with Workspace.open(threads=1) as workspace:
         workspace.run(current_table_step(LAYOUT, stored_keys=stored_keys))
-        read = rows_text(text, ["precise", "revenue"])
+        read = rows_of(text.encode(), ["precise", "revenue"])
         assert read is not None
-        (workspace.folder / "page.json").write_text(read, "utf-8")
-        page = str(workspace.folder / "page.json") if from_file else read
+        (workspace.folder / "page.json").write_bytes(read)
+        page = str(workspace.folder / "page.json") if from_file else read.decode()
         records = Records(entity=entity, layout=LAYOUT, stored_keys=stored_keys)
         statement = insert_statement(records, from_file=from_file)
         workspace.execute(statement, [5000, page])
@@ -207,7 +207,7 @@ ROW = {"accountid": ID, "accountnumber": 'a "value":[1] ] } b'}
 )
 def test_rows_are_cut_out_whatever_the_texts_hold(text: str) -> None:
     """Brackets, quotes and names inside texts are no members."""
-    assert json.loads(rows_text(text) or "") == [ROW]
+    assert json.loads(rows_of(text.encode()) or b"") == [ROW]
 
 
 @pytest.mark.parametrize(
@@ -215,14 +215,19 @@ def test_rows_are_cut_out_whatever_the_texts_hold(text: str) -> None:
 )
 def test_an_answer_that_is_not_a_page_is_an_error(text: str) -> None:
     """An answer without records is not taken for an empty table."""
-    assert rows_text(text) is None
+    assert rows_of(text.encode()) is None
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none()), st.text(), st.text())
 def test_any_page_is_cut_out(row: dict[str, Any], before: str, after: str) -> None:
     """Whatever texts stand in and around the records."""
     text = json.dumps({"@odata.context": before, "value": [row, row], "@odata.nextLink": after}, ensure_ascii=False)
-    assert json.loads(rows_text(text) or "") == [row, row]
+    assert json.loads(rows_of(text.encode()) or b"") == [row, row]
+
+
+def test_what_is_not_utf_8_becomes_a_sign() -> None:
+    """One wrong byte does not keep the rest of a page from being read."""
+    assert json.loads(rows_of(b'{"value":[{"name":"a\xffb \xc3\xa4"}]}') or b"") == [{"name": "a\ufffdb ä"}]
 
 
 def test_an_answer_without_records_ends_the_read() -> None:

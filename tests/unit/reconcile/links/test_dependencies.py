@@ -20,6 +20,7 @@ from shared.reconcile.links.dependencies import (
     waves_query,
     without_creations,
 )
+from shared.reconcile.links.steps import delete_order
 from shared.reconcile.outcomes import OUTCOMES
 from shared.transform import TargetColumn, layout
 from shared.workspace import Table, Workspace
@@ -199,3 +200,17 @@ def test_changes_are_written_in_waves(written: Workspace) -> None:
     deletes = "action = 'delete'"
     assert written.query(waves_query(Table.DROP_ORDER, deletes)) == [(0, 1), (20, 1)]
     assert [wave(Table.DROP_ORDER, deletes, n) for n in (0, 20)] == [[7], [6]]
+
+
+def test_records_that_are_deleted_go_before_those_that_they_refer_to(written: Workspace) -> None:
+    """1 refers to 2 and 2 to 3; 4 refers to a record that stays; what refers to itself has no place."""
+    written.execute("CREATE TABLE holders (_seq BIGINT, _id UUID, parent UUID)")
+    for number, parent in ((1, 2), (2, 3), (3, None), (4, 9), (5, 5)):
+        add(written, "holders", number, id_of(number), id_of(parent) if parent else None)
+
+    written.create(delete_order([column("parent")]))
+
+    placed = written.query("SELECT _change FROM delete_order ORDER BY generation")
+    assert placed == [(1,), (2,), (3,)]
+    waves = written.query(waves_query(Table.DELETE_ORDER, "_change <= 5"))
+    assert (waves[0], len(waves)) == ((0, 2), 4)  # those without a place go first, in one wave

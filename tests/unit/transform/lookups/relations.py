@@ -143,13 +143,18 @@ def read(workspace: Workspace, lookups: Sequence[LookupColumn], tables: Mapping[
         workspace.execute(f"UPDATE {reference.name} SET {keys}")
 
 
+def unresolved(workspace: Workspace, sync: SyncDefinition, rows: Sequence[Sequence[str | None]]) -> None:
+    """Run the steps up to `desired` with what lookups search for."""
+    load(workspace, sync, rows)
+    for step in (*shape_steps(sync), *desire_steps(sync, LINKED)):
+        workspace.run(step)
+
+
 def resolved(
     workspace: Workspace, sync: SyncDefinition, rows: Sequence[Sequence[str | None]], **tables: Records
 ) -> None:
     """Run the steps up to `desired` with its early lookups."""
-    load(workspace, sync, rows)
-    for step in (*shape_steps(sync), *desire_steps(sync, LINKED)):
-        workspace.run(step)
+    unresolved(workspace, sync, rows)
     read(workspace, early_lookups(sync, LINKED), tables)
     for step in desired_finish_steps(sync, LINKED):
         workspace.run(step)

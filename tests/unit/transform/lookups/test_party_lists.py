@@ -139,3 +139,11 @@ def test_a_list_needs_a_strategy_that_knows_which_records_are_new() -> None:
     assert "to is given to new records only" in problem.message
     delta = linking(parties(**BY_CODE), columns=[{"name": "op"}], strategy="delta", action_column="op")
     assert check(delta, LINKED) == ()
+
+
+def test_a_row_that_deletes_its_record_needs_no_parties(workspace: Workspace) -> None:
+    sync = linking(parties(**BY_CODE), strategy="delta", action_column="b")
+    resolved(workspace, sync, [["1", "nobody", "DELETE"], ["2", "nobody", "INSERT"]], contact=CONTACTS)
+
+    assert column(workspace, "to") == {"1": None}
+    assert [row for row, *_ in errors(workspace)] == [2]

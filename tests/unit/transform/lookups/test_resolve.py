@@ -19,6 +19,7 @@ from tests.unit.transform.lookups.relations import (
     record,
     resolved,
     to,
+    unresolved,
 )
 
 DOES = (
@@ -277,7 +278,7 @@ def test_if_the_row_names_the_table_each_table_is_searched_for_its_own_values(wo
     """A value of a row that names another table is not searched."""
     lookup = {"entity_from": "b", "match": {"systemuser": "fullname", "team": "fullname"}}
     sync = linking(to("owner", ["a", "b"], **lookup, on_missing="keep", on_null="keep"))
-    resolved(workspace, sync, [["1", "x", "team"], ["2", "y", "systemuser"]])
+    unresolved(workspace, sync, [["1", "x", "team"], ["2", "y", "systemuser"]])
     early = early_lookups(sync, LINKED)
 
     asked = {
@@ -285,3 +286,24 @@ def test_if_the_row_names_the_table_each_table_is_searched_for_its_own_values(wo
         for reference in references(early)
     }
     assert asked == {"systemuser": [[('{"fullname":"y"}',)]], "team": [[('{"fullname":"x"}',)]]}
+
+
+@pytest.mark.parametrize(
+    ("action", "asks"), [("DELETE", []), (" delete ", []), ("UPDATE", ["nobody"]), ("", ["nobody"])]
+)
+def test_a_row_that_deletes_its_record_searches_nothing(workspace: Workspace, action: str, asks: list[str]) -> None:
+    """Unless the lookup is part of the key: the other columns are not written."""
+    sync = linking(to("contact", match="code"), strategy="delta", action_column="b")
+    resolved(workspace, sync, [["1", "nobody", action]], contact=DOES)
+
+    assert errors(workspace) == [(1, "a", "Unresolved Link", True) for _ in asks]
+    assert column(workspace, "contact") == ({} if asks else {"1": None})
+
+
+def test_values_of_deleted_records_are_not_asked_for(workspace: Workspace) -> None:
+    sync = linking(to("contact", match="code"), strategy="delta", action_column="b")
+    unresolved(workspace, sync, [["1", "c1", "DELETE"], ["2", "c2", "UPDATE"]])
+    lookups = early_lookups(sync, LINKED)
+    (query,) = searched_values(lookups, references(lookups)[0])
+
+    assert [json.loads(text) for (text,) in workspace.query(query)] == [{"code": "c2"}]
