@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_sync.tick import SIDE_BY_SIDE
+from batch_sync.pool import SIDE_BY_SIDE
 from shared import settings
 from shared.cli.frame import MOST_SHOWN
 from shared.dataverse.read.paging import PageBounds
