@@ -81,14 +81,14 @@ def environment(emulator: RunningEmulator, storage_account: str) -> dict[str, st
 
 
 @pytest.mark.azurite
-def test_both_functions_run_from_the_package(
+def test_all_functions_run_from_the_package(
     deployed: Deployed, environment: dict[str, str], emulator: RunningEmulator, tmp_path: Path
 ) -> None:
-    """A tick reads definition and file by abfs URLs, an event is applied, and the state is in the account's tables."""
+    """A tick reads the definition by an abfs URL, its job reads the file by one, an event is applied, and the state is in the account's tables."""
     program = [str(deployed.python), str(ROOT / "tests" / "package" / "program.py"), str(deployed.folder), str(ROOT)]
     said = run(program, environment=environment, cwd=tmp_path)
     sys.stdout.write(said)  # how long it took to load: `pytest -rP tests/package` shows it
-    assert "['batch_sync', 'event_sync']" in said
+    assert "['batch_job', 'batch_sync', 'event_sync']" in said
     app = App(Settings.load(environment))
     assert {(run.sync, run.trigger, run.state) for run in app.state.runs()} >= {("customers", "timer", "Succeeded")}
     app.state.close()
