@@ -1,12 +1,12 @@
 """Slots: how many jobs run at once with the same application users, so that instances do not share one user's limits.
 
-A slot is a lease. A job that finds none free waits in its row, and whoever gives a slot back keeps it for the job that
-has waited longest, and wakes that one up: so a new job never comes before one that waits.
+A slot is a lease. A job that finds none free waits in its row, and whoever has given a slot back keeps it for the job
+that has waited longest, and wakes that one up: so a new job never comes before one that waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -52,7 +52,6 @@ class Slots:
             yield True
         finally:
             held.stop()
-            self._hand_over(lane)
 
     def _take(self, job: Job, lane: str) -> Lease | None:
         names = self._names(lane)
@@ -63,16 +62,25 @@ class Slots:
         tries = (self._state.acquire_lease(name, holder=job.id, seconds=LEASE_SECONDS) for name in names)
         return next(filter(None, tries), None)
 
-    def _hand_over(self, lane: str) -> None:
-        """Keep each free slot for a job that waits, those that have waited longest first."""
+    def hand_over(self, lane: str, jobs: Sequence[Job]) -> None:
+        """Keep each free slot of a lane for a job that waits.
+
+        Args:
+            lane: The lane.
+            jobs: The open jobs, those that have waited longest first.
+        """
+        now = datetime.now(UTC)
+        ready = [
+            job for job in jobs if job.waits and job.lane == lane and (job.not_before is None or job.not_before <= now)
+        ]
+        if not lane or not ready:
+            return
         names = self._names(lane)
         holders = {lease.holder for lease in map(self._state.lease, names) if lease}
-        now = datetime.now(UTC)
-        for job in self._state.open_jobs():
+        for job in ready:
             if len(holders) >= self._per_user:
                 return
-            is_ready = job.waits and job.lane == lane and (job.not_before is None or job.not_before <= now)
-            if is_ready and job.id not in holders:
+            if job.id not in holders:
                 if not any(self._state.acquire_lease(name, holder=job.id, seconds=KEPT_SECONDS) for name in names):
                     return
                 holders.add(job.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 # The writer stops at a chunk boundary, which may take one slow request; then errors and log are written.
 SPARE_SHARE, SPARE_MOST = 0.1, 120.0
+# Jobs that are made, and messages that are sent, at the same time.
+AT_ONCE: Final = 8
 # While jobs are at work in this process, syncs that become due are looked for so often.
 DUE_SECONDS: Final = 5.0
 # After so long a job is tried again whose state store was away.
@@ -117,8 +120,8 @@ class Tick:
         known = self._state.open_jobs()
         self._settle(queue, known)
         new = self._open_due(known)
-        for job in new:
-            queue.send(job.id)
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            list(threads.map(lambda job: queue.send(job.id), new))
         for job in known:
             if sends_again(job, self.now()):
                 self._send_again(queue, job)
@@ -161,7 +164,9 @@ class Tick:
         waiting = {job.request.sync for job in known if job.request.trigger == "timer"}
         # Those whose schedule has named a moment most recently come first: they are due more often.
         names = [name for name in reversed(due(scheduled, now)) if name not in waiting]
-        return tuple(self._open(name, now + timedelta(microseconds=place)) for place, name in enumerate(names))
+        moments = [now + timedelta(microseconds=place) for place in range(len(names))]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            return tuple(threads.map(self._open, names, moments))
 
     def _scheduled(self, name: str, schedule: str, last: RunRecord | None, owned: set[str]) -> Scheduled:
         found = Scheduled.after(last, name=name, schedule=schedule, now=self.now())

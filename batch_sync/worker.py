@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from batch_sync.slots import Slots
@@ -96,7 +97,8 @@ class Worker:
         if job.ended is not None or (job.not_before is not None and self._now() < job.not_before):
             return
         if self._slots is None:
-            self._run(job)
+            if self._run(job):
+                self._wake_others(job, None, "")
             return
         lane = self._app.lane(job.request.sync, job.request.parameters)
         # Asked again after it was written down that the job waits: a slot may have been given back in between.
@@ -107,12 +109,17 @@ class Worker:
                 log.info("%s waits for a slot of its application user", job.request.sync)
 
     def _run_in_slot(self, slots: Slots, job: Job, lane: str) -> bool:
+        """Run a job if it gets a slot; afterwards the slot goes to the next one."""
+        has_run = False
         with slots.taken(job, lane) as has_one:
             if has_one:
-                self._run(job)
-            return has_one
+                has_run = self._run(job)
+        if has_one:
+            self._wake_others(job if has_run else None, slots, lane)
+        return has_one
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job) -> bool:
+        """Run a job whose turn it is; whether a run of its sync was begun."""
         start = Start(
             app=self._app, request=job.request, deadline=self._deadline, still_due=lambda last: self._is_due(job, last)
         )
@@ -123,8 +130,9 @@ class Worker:
         elif (held := held_until(job, last, self._now())) is not None:
             log.warning("%s is postponed until %s", job.request.sync, held.isoformat(timespec="minutes"))
             self._keep(replace(job, not_before=held))
-        elif self._start(job, start) in {Turn.ENDED, Turn.AWAY}:
-            self._wake_same_sync(job)
+        else:
+            return self._start(job, start) in {Turn.ENDED, Turn.AWAY}
+        return False
 
     def _start(self, job: Job, start: Start) -> Turn:
         runs = (*job.runs, start.run_id)[-MOST_RUNS:]
@@ -169,12 +177,14 @@ class Worker:
         if job.waits:
             self._queue.send(job.id, wait_of(job, self._now()))
 
-    def _wake_same_sync(self, job: Job) -> None:
-        """Jobs of one sync follow each other."""
-        for other in self._state.open_jobs():
-            if other.waits and other.request.sync == job.request.sync and other.id != job.id:
-                self._queue.send(other.id)
-                return
+    def _wake_others(self, done: Job | None, slots: Slots | None, lane: str) -> None:
+        """Wake the jobs that waited for this one: for its slot, and for the end of a run of its sync (`done`)."""
+        jobs = self._state.open_jobs()
+        if slots is not None:
+            slots.hand_over(lane, jobs)
+        same = (job for job in jobs if done and job.waits and job.request.sync == done.request.sync)
+        for job in islice((job for job in same if done and job.id != done.id), 1):
+            self._queue.send(job.id)
 
 
 def _is_over(job: Job | None) -> bool:

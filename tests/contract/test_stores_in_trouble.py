@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from shared.errors import AbortRun, RetryLater, UserError
 from shared.settings import Settings
 from shared.state import DeadLetter, ErrorRecord, Job, JobRequest, PlanUse, Position, RunRecord, StateStore
 from shared.state.azure import AzureStateStore, open_azure
+from shared.state.azure._storage import document
 from shared.state.machine import Machine
 from shared.state.sqlite import SqliteStateStore
 from tests.azurite.fixtures import IdentityAccount
@@ -375,3 +377,22 @@ class Elsewhere:
 
     def get_token(self, *_: str, **options: Any) -> AccessToken:
         return self._credential.get_token("https://vault.azure.net/.default", **options)
+
+
+@pytest.mark.azurite
+def test_requests_that_an_earlier_version_left_in_azure_are_jobs(storage_account: str) -> None:
+    """One that it took up is none; a job that goes on replaces the row."""
+    store = AzureStateStore.by_connection_string(storage_account)
+    request = JobRequest(id="j1", sync="a", requested=NOON, parameters={"p": "1"}, force=True, requested_by="ann")
+    fields = {name: value for name, value in asdict(request).items() if name != "trigger"}
+    for row, taken in (("j1", False), ("j2", True)):
+        keys = {"PartitionKey": "job", "RowKey": row, "sync": "a", "taken": taken}
+        store._put("jobs", {**keys, **document({**fields, "id": row})})
+    assert store.open_jobs() == (Job.of(request),)
+    assert store.job_requests() == (request,)
+    store.put_job(replace(Job.of(request), state="Succeeded", ended=NOON))
+    assert store.open_jobs() == ()
+    found = store.job("j1")
+    assert found is not None
+    assert (found.state, found.request) == ("Succeeded", request)
+    store.close()

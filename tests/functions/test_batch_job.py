@@ -336,6 +336,31 @@ class TestTrouble:
         assert ended is not None
         assert ended.state == "Failed"
 
+    def test_jobs_of_one_user_take_turns_in_its_slots(self, world: World, azure: str) -> None:
+        """Three instances, two slots: never three at once, each sync once, and nobody waits for a tick."""
+        names = [f"s{number}" for number in range(8)]
+        for name in names:
+            world.define(name)
+        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 0.2, "times": 100})
+        apps = [open_app() for _ in range(3)]
+        tick(apps[0])
+        give_up = time.monotonic() + 60
+
+        def instance(app: App) -> None:
+            worker = Worker(app, queue_of(app), slots=Slots(app.state, queue_of(app), 2))
+            with listening(azure, worker.work) as listener:
+                while app.state.open_jobs() and time.monotonic() < give_up:
+                    if listener.step() is None:
+                        time.sleep(0.1)
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(instance, apps))
+        runs = apps[0].state.runs()
+        assert sorted((run.sync, run.state) for run in runs) == [(name, "Succeeded") for name in names]
+        for run in runs:
+            at_once = [each for each in runs if each.started <= run.started < (each.ended or each.started)]
+            assert len(at_once) <= 2
+
     def test_a_leaseless_job_is_taken_up_by_the_tick(self, world: World, azure: str) -> None:
         """Although its message never comes again."""
         world.define("customers", schedule=NIGHTLY)

@@ -66,12 +66,14 @@ def test_a_slot_goes_to_the_job_that_has_waited_longest(state: SqliteStateStore)
     with slots.taken(running, "lane") as has_one:
         assert has_one
         state.remove_job(running.id)
+    slots.hand_over("lane", state.open_jobs())
     assert messages.sent == ["first"]
     with slots.taken(late, "lane") as has_one:
         assert not has_one
     with slots.taken(first, "lane") as has_one:
         assert has_one
         state.remove_job(first.id)
+    slots.hand_over("lane", state.open_jobs())
     assert messages.sent == ["first", "second"]
     with slots.taken(second, "lane") as has_one:
         assert has_one
@@ -92,4 +94,5 @@ def test_a_slot_is_kept_for_none_that_is_held_back_or_waits_for_another(state: S
     for _ in range(2):
         with slots.taken(running, "lane") as has_one:
             assert has_one
+        slots.hand_over("lane", state.open_jobs())
     assert messages.sent == ["ready"]

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -374,6 +376,79 @@ class TestRunsThatGetNowhere:
         state.request_job(replace(request("customers"), id="job-2"))
         tick(world.app)
         assert states(world.app, "customers")[0] == ("job", "Succeeded")
+
+
+class TestFair:
+    def test_a_request_out_of_time_goes_on_with_its_own_parameters(self, world: World) -> None:
+        """Neither the schedule nor the next tick starts the sync with those of the definition."""
+        world.define("customers", schedule=NIGHTLY)
+        file = world.folder / "syncs" / "customers.yaml"
+        text = file.read_text().replace(f"path: {world.folder}/customers.csv", 'path: "@file"')
+        file.write_text(f"parameters: {{file: {{default: {world.folder}/customers.csv}}}}\n{text}")
+        world.write("special", [(f"customers-{number}", "special") for number in range(3000)])
+        special = {"file": str(world.folder / "special.csv")}
+        now = datetime.now(UTC)
+        world.app.state.begin_run(replace(died("customers", attempt=0, ended=now), state="Succeeded"))
+        world.app.state.request_job(replace(request("customers"), parameters=special))
+        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 0.6, "times": 1000})
+        Tick(app=world.app, now=now, seconds=2.5).run()
+        interrupted = world.app.state.runs("customers")[0]
+        assert interrupted.state == "Interrupted"
+        world.emulator.clear_faults()
+        tick(world.app)
+        tick(world.app)
+        latest, *rest = world.app.state.runs("customers")
+        assert [run.state for run in (latest, *rest)] == ["Succeeded", "Interrupted", "Succeeded"]
+        assert latest.given == interrupted.given == special
+        assert set(world.accounts().values()) == {"special"}
+        assert len(world.accounts()) == 3000
+
+    def test_the_schedule_does_not_go_on_with_a_command_that_had_parameters(self, world: World) -> None:
+        """Its own would be another file; one without parameters is continued."""
+        for name, given in (("with", {"file": "x"}), ("without", {})):
+            world.define(name, schedule=NIGHTLY)
+            run = died(name, attempt=1, ended=datetime.now(UTC))
+            world.app.state.begin_run(replace(run, trigger="command", given=given))
+        tick(world.app)
+        assert states(world.app, "with") == [("command", "Interrupted")]
+        assert states(world.app, "without") == [("timer", "Succeeded"), ("command", "Interrupted")]
+
+    def test_a_request_is_found_while_a_run_is_under_way(self, world: World) -> None:
+        """It does not wait for the end of the tick, because places are free."""
+        world.define("long", rows=2000, schedule=NIGHTLY)
+        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 0.7, "times": 1000})
+        world.define("asked", schedule=NIGHTLY)
+        app = world.app
+        app.state.begin_run(replace(died("asked", attempt=0, ended=datetime.now(UTC)), state="Succeeded"))
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(tick, app)
+            until = time.monotonic() + 30
+            while not world.accounts("long") and time.monotonic() < until:
+                time.sleep(0.05)
+            app.state.request_job(request("asked"))
+            while len(app.state.runs("asked")) < 2 and time.monotonic() < until:
+                time.sleep(0.05)
+            assert not running.done()
+            world.emulator.clear_faults()
+            running.result()
+        assert ("job", "Succeeded") in states(app, "asked")
+
+    def test_interrupted_syncs_leave_a_place_for_the_others(self, world: World) -> None:
+        """Three that need several ticks do not hold up one that is due more often."""
+        room = Counting(world.folder, free_space=lambda _: 50_000_000)
+        app = App(Settings.load(), room=room)
+        now = datetime.now(UTC)
+        for number in range(3):
+            world.define(f"long-{number}", rows=1500)
+            job = app.state.request_job(replace(request(f"long-{number}"), trigger="timer"))
+            app.state.begin_run(died(f"long-{number}", attempt=0, ended=now))
+            app.state.put_job(replace(job, runs=(f"died-long-{number}-0",), since=now - timedelta(minutes=10)))
+        world.define("small", rows=1)
+        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 0.3, "times": 1000})
+        Tick(app=app, now=now, seconds=600).run()
+        started = {run.sync: run.started for run in app.state.runs() if run.state == "Succeeded"}
+        assert sorted(started, key=lambda sync: started[sync]).index("small") <= 2
+        app.state.close()
 
 
 def paths() -> dict[str, str]:

@@ -29,18 +29,20 @@ class JobTables(Storage):
 
     def request_job(self, request: JobRequest) -> Job:
         """See `StateStore.request_job`."""
-        if known := self.job(request.id):
-            return known
-        job, mark = Job.of(request), _mark_key(request)
+        if ended := self._get(JOBS, ENDED, key(request.id)):
+            return _job(ended)
+        job, mark = Job.of(request), {"PartitionKey": OPEN, "RowKey": _mark_key(request), "job": key(request.id)}
+        before: TableEntity | None = None
         for _ in range(TURNS):
-            before = self._get(JOBS, OPEN, mark)
-            waiting = self._open_job(before["job"]) if before else None
-            if waiting is not None and waiting.waits:
-                return waiting
-            row = {"PartitionKey": OPEN, "RowKey": mark, "job": key(request.id)}
             try:
-                self._submit(JOBS, [self._write_after(row, before), ("upsert", _row(job), {"mode": "replace"})])
-            except TableTransactionError:  # another process was faster, or our own first try whose answer was lost
+                self._submit(JOBS, [self._write_after(mark, before), ("create", _row(job))])
+            except TableTransactionError:  # one for the same thing is there, or our own, whose answer was lost
+                if known := self.job(request.id):
+                    return known
+                before = self._get(JOBS, OPEN, mark["RowKey"])
+                waiting = self._open_job(before["job"]) if before else None
+                if waiting is not None and waiting.waits:
+                    return waiting
                 continue
             return job
         raise RetryLater(f"The job of {request.sync!r} is being requested by other processes", retry_after=1)
