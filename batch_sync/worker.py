@@ -103,8 +103,9 @@ class Worker:
         lane = self._app.lane(job.request.sync, job.request.parameters)
         # Asked again after it was written down that the job waits: a slot may have been given back in between.
         if not self._run_in_slot(self._slots, job, lane):
-            job = replace(job, lane=lane)
-            self._state.put_job(job)
+            if job.lane != lane:
+                job = replace(job, lane=lane)
+                self._state.put_job(job)
             if not self._run_in_slot(self._slots, job, lane):
                 log.info("%s waits for a slot of its application user", job.request.sync)
 

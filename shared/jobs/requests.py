@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from shared.definitions import SyncDefinition
-from shared.errors import UserError
+from shared.errors import RetryLater, UserError
 from shared.state import Job, JobRequest, RunRecord, RunState, StateStore
 
 __all__ = ["request_run", "stop", "take_back"]
 
 # Writing a row takes milliseconds.
-LEASE_SECONDS = 30.0
+LEASE_SECONDS: Final = 30.0
+TRIES, PAUSE = 20, 0.25
 
 
 def request_run(
@@ -68,16 +71,28 @@ def stop(state: StateStore, run: RunRecord, by: str) -> RunState:
         RetryLater: The state store is not available.
     """
     for job in state.open_jobs():
-        if (job.id == run.run_id or run.run_id in job.runs) and take_back(state, job, by):
-            return RunState.CANCELLED
+        if job.id == run.run_id or run.run_id in job.runs:
+            return _stop_job(state, job, by)
     latest = state.run(run.run_id) or run
-    if latest.state == RunState.QUEUED:  # it has begun in the meantime
-        begun = state.job(run.run_id)
-        latest = replace(latest, run_id=begun.runs[-1], state=begun.state) if begun and begun.runs else latest
     if latest.state != RunState.RUNNING:
         raise UserError(f"the run {run.run_id} has ended ({latest.state}): there is nothing to stop")
     state.cancel_run(latest.run_id, by)
     return RunState.RUNNING
+
+
+def _stop_job(state: StateStore, job: Job, by: str) -> RunState:
+    """Take a job back if it waits, or stop its run."""
+    for _ in range(TRIES):
+        if take_back(state, job, by):
+            return RunState.CANCELLED
+        found = state.job(job.id)
+        if found is None or found.ended is not None:
+            raise UserError(f"the job {job.id} has ended: there is nothing to stop")
+        if not found.waits and found.runs:
+            state.cancel_run(found.runs[-1], by)
+            return RunState.RUNNING
+        time.sleep(PAUSE)  # another process writes its row at this moment
+    raise RetryLater(f"The job {job.id} is being changed by other processes", retry_after=PAUSE)
 
 
 def take_back(state: StateStore, job: Job, by: str) -> bool:

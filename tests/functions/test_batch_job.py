@@ -24,6 +24,7 @@ from batch_sync.worker import Worker
 from shared.app import App, current, open_app
 from shared.errors import RetryLater
 from shared.jobs import BatchJob
+from shared.jobs.batch import cancelling
 from shared.jobs.batch import run as batch
 from shared.jobs.batch.preparation import prepare
 from shared.jobs.requests import request_run, stop
@@ -407,10 +408,13 @@ def worker_process(*, hidden: int = 600) -> subprocess.Popen[bytes]:
 
 
 class TestCancel:
-    def test_a_run_stops_between_two_requests_and_its_job_ends(self, world: World, azure: str) -> None:
+    def test_a_run_stops_between_two_requests_and_its_job_ends(
+        self, world: World, azure: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """What was written stays, the rest is not sent, and neither queue nor schedule starts it again."""
-        world.define("customers", rows=3000, schedule=NIGHTLY)
-        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 1, "times": 1000})
+        monkeypatch.setattr(cancelling, "LOOK_SECONDS", 0.1)
+        world.define("customers", rows=6000, schedule=NIGHTLY)
+        world.emulator.faults({"action": "delay", "match": {"path": "CreateMultiple"}, "seconds": 2, "times": 1000})
         app = world.app
         tick(app)
         (job,) = app.state.open_jobs()
@@ -424,7 +428,7 @@ class TestCancel:
         (run,) = app.state.runs("customers")
         assert run.state == "Cancelled"
         assert "cancelled by ann" in run.message
-        assert 0 < len(world.accounts()) == run.counts["created"]["done"] < 3000
+        assert 0 < len(world.accounts()) == run.counts["created"]["done"] < 6000
         assert status(app, job) == "Cancelled"
         tick(app)
         assert app.state.open_jobs() == ()

@@ -108,10 +108,11 @@ class JobTables(Storage):
 
     def _remove_old_jobs(self, before: datetime, limit: int) -> int:
         """Remove jobs that ended before a moment, and marks of runs that are older; returns how many rows."""
-        old = f"ended lt '{before.isoformat()}'"
+        # A job that has ended may have stayed among the open ones, where its process died at that moment.
+        old = f"ended lt '{before.isoformat()}' and ended ne ''"
         rows = [
             row
-            for partition in (ENDED, CANCELLED)
+            for partition in (ENDED, CANCELLED, OPEN)
             for row in self._query(
                 JOBS, f"PartitionKey eq '{partition}' and {old}", select=["PartitionKey", "RowKey"], limit=limit
             )
