@@ -1,4 +1,4 @@
-"""The function app: two triggers over one core."""
+"""The function app: its triggers over one core."""
 
 from shared.deployment import check_when_deployed
 

@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 A_DAY: Final = 86_400.0
 # Event Hubs keeps events for 90 days at most (premium and dedicated tiers; 7 days otherwise).
 LONGEST_REPLAY: Final = timedelta(days=91)
-# Runs, letters and leases that one tick removes: a few seconds of its time. The next tick continues if there is more;
-# at a tick a minute that is 720,000 runs a day.
+# Runs, jobs, letters and leases that one tick removes: a few seconds of its time. The next tick continues if there is
+# more; at a tick a minute that is 720,000 runs a day.
 A_TICK: Final = 500
 
 
@@ -45,8 +45,9 @@ def _is_unfinished(app: App, now: datetime, at_once: int) -> bool:
         log.warning("The daily cleanup is tried again at the next tick: %s", error.message)
         return True
     log.info(
-        "The cleanup removed %d runs, %d dead letters, %d leases, %d ledgers and %d positions of events",
+        "The cleanup removed %d runs, %d jobs, %d dead letters, %d leases, %d ledgers and %d positions of events",
         removed.runs,
+        removed.jobs,
         removed.dead_letters,
         removed.leases,
         removed.ledgers,

@@ -1,64 +1,76 @@
-"""One tick of the timer: what is due and what was asked for, side by side in a small pool, within the time limit."""
+"""One tick of the timer: it finds what is due and what was left behind, and gives each job to whoever is free."""
 
 from __future__ import annotations
 
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from batch_sync.cleanup import clean_up
+from batch_sync.poison import remove_poisoned
+from batch_sync.pool import Found, LocalQueue, Pool
 from batch_sync.problems import report_problems
-from batch_sync.starting import Start, Work
+from batch_sync.slots import Slots
+from batch_sync.worker import Worker, settle, wait_of
 from shared.app import App, current
 from shared.definitions import Timetable
-from shared.errors import SyncError
-from shared.jobs.batch.attempts import MOST_ATTEMPTS, attempts, last_run, last_runs_settled, not_before
+from shared.errors import RetryLater, SyncError
+from shared.jobs.batch.attempts import attempts, last_runs_settled, sends_again
+from shared.jobs.batch.lease_keeping import keeping
 from shared.jobs.batch.schedule import Scheduled, due, overdue_seconds
 from shared.settings import environment, function_time_limit
-from shared.state import JobRequest, RunRecord
-from shared.telemetry import log_context, record_tick
+from shared.state import Job, JobQueue, JobRequest, RunRecord
+from shared.telemetry import record_tick
 
-__all__ = ["Agenda", "Tick", "run_tick"]
+__all__ = ["Tick", "run_job", "run_tick"]
 
 log = logging.getLogger(__name__)
 
-# Each run has its own workspace (512 MB unless set otherwise), and the smallest instance 2 GB.
-SIDE_BY_SIDE = 3
 # The writer stops at a chunk boundary, which may take one slow request; then errors and log are written.
 SPARE_SHARE, SPARE_MOST = 0.1, 120.0
-# How long a job request stays claimed when its process dies and the host sets no time limit.
-CLAIM_SECONDS = 3600.0
+# Jobs that are made, and messages that are sent, at the same time.
+AT_ONCE: Final = 8
+# While jobs are at work in this process, syncs that become due are looked for so often.
+DUE_SECONDS: Final = 5.0
+# After so long a job is tried again whose state store was away.
+AWAY: Final = timedelta(minutes=1)
 # The folder of host.json.
 APP_FOLDER = Path(__file__).resolve().parents[1]
 
 
-@dataclass(slots=True)
-class Agenda:
-    """What a tick has to do, by sync: the runs of one sync follow each other.
-
-    Attributes:
-        alone: Syncs whose latest run made no progress. Their next run may end the process, so it runs alone, and
-            comes when all others have ended: fewest attempts first.
-    """
-
-    together: dict[str, list[Work]] = field(default_factory=dict)
-    alone: dict[str, list[Work]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        """The number of syncs to run."""
-        return len(self.together) + len(self.alone)
-
-
 def run_tick(*, late: bool) -> None:
     """Do what is due now, with this process' app and the host's time limit."""
+    Tick(app=current(), now=datetime.now(UTC), seconds=_seconds()).run(late=late)
+
+
+def run_job(job_id: str) -> None:
+    """Run one job, with this process' app and the host's time limit; see `Worker.work`."""
+    app = current()
+    if app.queue is None:
+        log.warning("A job was delivered, and STATE_STORE is a file: the timer runs the jobs of a file")
+        return
+    slots = Slots(app.state, app.queue, app.settings.jobs_per_user)
+    try:
+        Worker(app, app.queue, deadline=deadline_after(_seconds()), slots=slots).work(job_id)
+    except RetryLater as error:
+        # The host counts how often it delivers a message, and an outage is no fault of the job: a new one is sent.
+        log.error("A job is tried again in a minute: %s", error.message)  # noqa: TRY400 - an outage: no traceback
+        app.queue.send(job_id, AWAY)
+
+
+def deadline_after(seconds: float | None) -> float | None:
+    """The monotonic time at which a writer stops, so that a call of so many seconds ends in order."""
+    return None if seconds is None else time.monotonic() + seconds - min(seconds * SPARE_SHARE, SPARE_MOST)
+
+
+def _seconds() -> float | None:
     limit = function_time_limit(environment(), APP_FOLDER)
-    seconds = limit.total_seconds() if limit is not None else None
-    Tick(app=current(), now=datetime.now(UTC), seconds=seconds).run(late=late)
+    return limit.total_seconds() if limit is not None else None
 
 
 class Tick:
@@ -72,14 +84,20 @@ class Tick:
 
     def __init__(self, *, app: App, now: datetime, seconds: float | None) -> None:
         self._app = app
-        self._now = now
-        self._claim_seconds = seconds or CLAIM_SECONDS
-        self._deadline = (
-            None if seconds is None else time.monotonic() + seconds - min(seconds * SPARE_SHARE, SPARE_MOST)
-        )
+        self._state = app.state
+        self._begin, self._begun = now, time.monotonic()
+        self._deadline = deadline_after(seconds)
+        self._opened: dict[str, datetime] = {}
+        self._tried: dict[str, int] = {}
+        self._next_due = 0.0
+        self._recorded = False
+
+    def now(self) -> datetime:
+        """The moment of the tick, and what has passed since."""
+        return self._begin + timedelta(seconds=time.monotonic() - self._begun)
 
     def run(self, *, late: bool = False) -> None:
-        """Run everything that is due and wait for its end.
+        """Look for jobs, and give them to the queue, or run them here where the state is a file of this machine.
 
         A run that fails is logged and keeps no other from running.
 
@@ -87,121 +105,115 @@ class Tick:
             RetryLater: The state store is away.
             ExceptionGroup: Runs ended with errors that the program does not handle; all others were finished first.
         """
-        clean_up(self._app, self._now)
+        clean_up(self._app, self._begin)
         report_problems(self._app)
         self._note_listeners()
-        agenda = self.agenda()
-        log.info("%d syncs to run%s", len(agenda), " (the timer is late)" if late else "")
-        self.work_on(agenda)
+        if late:
+            log.info("The timer is late")
+        if self._app.queue is not None:
+            self.look(self._app.queue)
+        else:
+            self._run_here()
 
-    def work_on(self, agenda: Agenda) -> None:
-        """Run what an agenda has, where it is still due, and wait for its end; see `run` for what it raises."""
-        futures = self._run_side_by_side(agenda.together.values(), SIDE_BY_SIDE)
-        futures += self._run_side_by_side(agenda.alone.values(), 1)
-        _raise_unforeseen(futures)
+    def look(self, queue: JobQueue) -> None:
+        """Take up what was left behind, make jobs for what is due, and send the messages."""
+        remove_poisoned(self._app, queue, self.now())
+        known = self._state.open_jobs()
+        self._settle(queue, known)
+        new = self._open_due(known)
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            list(threads.map(lambda job: queue.send(job.id), new))
+        for job in known:
+            if sends_again(job, self.now()):
+                self._send_again(queue, job)
+        log.info("%d syncs are due, and %d jobs were open already", len(new), len(known))
 
-    def _run_side_by_side(self, works: Iterable[Sequence[Work]], width: int) -> list[Future[None]]:
-        with ThreadPoolExecutor(width, thread_name_prefix="sync") as pool:
-            return [pool.submit(self._run_all, each) for each in works]
+    def _run_here(self) -> None:
+        queue = LocalQueue()
+        worker = Worker(self._app, queue, deadline=self._deadline, now=self.now)
+        self._settle(queue, self._state.open_jobs())
+        pool = Pool(queue, worker.work, self._find, now=self.now, deadline=self._deadline)
+        _raise_unforeseen(pool.run())
+
+    def _find(self) -> Found:
+        """What there is to do in this process; every few seconds with what has become due."""
+        known = self._state.open_jobs()
+        if time.monotonic() >= self._next_due:
+            known = (*known, *self._open_due(known))
+            self._next_due = time.monotonic() + DUE_SECONDS
+        return Found(jobs=known, tried=self._tried)
 
     def _note_listeners(self) -> None:
         """Keep the moment from which on a new listener takes events, although no event may come for days."""
         listening = [each for each in self._app.runnable() if each.listener]
         if listening:  # apps without real time do not load it
-            self._app.event_tools.memory.listening.note(listening, self._app.state, now=self._now)
+            self._app.event_tools.memory.listening.note(listening, self._state, now=self._begin)
 
-    # -- What there is to do -------------------------------------------------------------------------------------
+    # -- What is due ---------------------------------------------------------------------------------------------
 
-    def agenda(self) -> Agenda:
-        """What to run. What was requested comes first, because a person waits for it."""
-        definitions = self._app.runnable()
-        last = last_runs_settled(self._app.state, [each.name for each in definitions], self._now)
-        work: dict[str, list[Work]] = {}
-        for request in self._app.state.job_requests():
-            if not self._is_held_back(request, last.get(request.sync)):
-                work.setdefault(request.sync, []).append(Work(sync=request.sync, request=request))
+    def _open_due(self, known: tuple[Job, ...]) -> tuple[Job, ...]:
+        """Make a job for each sync that is due: the row first, so that no message is lost without a trace."""
+        now, definitions = self.now(), self._app.runnable()
+        last = last_runs_settled(self._state, [each.name for each in definitions], now)
+        self._tried = {name: attempts(run) for name, run in last.items()}
         clocks = {each.name: each.timetable for each in definitions if each.timetable}
-        scheduled = [self._scheduled(name, schedule, last.get(name)) for name, schedule in clocks.items()]
-        record_tick({each.name: late for each in scheduled if (late := overdue_seconds(each, self._now))})
-        for name in due(scheduled, self._now):
-            work.setdefault(name, [Work(sync=name, schedule=clocks[name])])
-        return _agenda(work, {name: attempts(record) for name, record in last.items()})
+        owned = {run for job in known for run in job.runs[-1:]}
+        scheduled = [self._scheduled(name, schedule, last.get(name), owned) for name, schedule in clocks.items()]
+        if not self._recorded:
+            record_tick({each.name: late for each in scheduled if (late := overdue_seconds(each, now))})
+            self._recorded = True
+        waiting = {job.request.sync for job in known if job.request.trigger == "timer"}
+        # Those whose schedule has named a moment most recently come first: they are due more often.
+        names = [name for name in reversed(due(scheduled, now)) if name not in waiting]
+        moments = [now + timedelta(microseconds=place) for place in range(len(names))]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            return tuple(threads.map(self._open, names, moments))
 
-    def _scheduled(self, name: str, schedule: Timetable, last: RunRecord | None) -> Scheduled:
-        return Scheduled.after(last, name=name, schedule=schedule, now=self._now)
+    def _scheduled(self, name: str, schedule: Timetable, last: RunRecord | None, owned: set[str]) -> Scheduled:
+        found = Scheduled.after(last, name=name, schedule=schedule, now=self.now())
+        if last is not None and (last.given or last.run_id in owned):
+            # It goes on with its own parameters, by its own job; the schedule has the definition's.
+            found = replace(found, interrupted=False)
+        if opened := self._opened.get(name):  # a moment of the schedule is taken once
+            found = replace(found, interrupted=False, last_start=max(filter(None, (opened, found.last_start))))
+        return found
 
-    def _is_held_back(self, request: JobRequest, last: RunRecord | None) -> bool:
-        """Whether a request waits because its runs made no progress; a newer request is a new try."""
-        held = not_before(last, self._now)
-        if held is None or self._now >= held or _is_newer(request, last) or _is_hopeless(request, last):
-            return False
-        log.warning("%s was requested and is postponed until %s", request.sync, held.isoformat(timespec="minutes"))
-        return True
+    def _open(self, sync: str, now: datetime) -> Job:
+        self._opened[sync] = now
+        request = JobRequest(id=uuid.uuid4().hex, sync=sync, requested=now, requested_by="schedule", trigger="timer")
+        return self._state.request_job(request)
 
-    # -- Doing it ------------------------------------------------------------------------------------------------
+    # -- What was left behind ------------------------------------------------------------------------------------
 
-    def _run_all(self, work: Sequence[Work]) -> None:
-        for each in work:
-            if self._deadline is not None and time.monotonic() >= self._deadline:
-                log.warning("%s waits for the next tick because no time is left", each.sync)
-                return
-            with log_context(sync=each.sync):
-                self._run_due(each) if each.request is None else self._run_requested(each, each.request)
+    def _settle(self, queue: JobQueue, jobs: tuple[Job, ...]) -> None:
+        """Take up the jobs whose process has ended: their lease has lapsed, and their row says Running."""
+        for job in jobs:
+            if not job.waits:
+                with keeping(self._state, f"job/{job.id}", uuid.uuid4().hex) as lease:
+                    left = self._state.job(job.id) if lease else None
+                    if left is not None and not left.waits and left.ended is None:
+                        self._take_up(queue, left)
 
-    def _run_due(self, work: Work) -> None:
-        """Run the syncs that are due, unless another tick has started them in the meantime."""
-        self._start(work, lambda last: self._is_due(work, last)).run()
-
-    def _is_due(self, work: Work, last: RunRecord | None) -> bool:
-        return bool(work.schedule and due([self._scheduled(work.sync, work.schedule, last)], self._now))
-
-    def _run_requested(self, work: Work, request: JobRequest) -> None:
-        """Run what was asked for once, although two instances may see the request at a time."""
-        state = self._app.state
-        claim = state.acquire_lease(f"job/{request.id}", holder=uuid.uuid4().hex, seconds=self._claim_seconds)
-        if claim is None:
+    def _take_up(self, queue: JobQueue, job: Job) -> None:
+        after = settle(self._app, job, self.now())
+        if after is None:
             return
-        done = True  # an error that the program does not handle would only come again
-        try:
-            done = request in state.job_requests() and self._run_or_give_up(work, request)
-        except SyncError:  # the state store is away: whether the run has ended is not known
-            done = False
-            raise
-        finally:
-            if done:
-                state.remove_job_request(request.id)
-            state.release_lease(claim)
+        self._state.put_job(after)
+        log.warning("The process of a run of %s has ended; its job is %s", job.request.sync, after.state)
+        if after.waits:
+            queue.send(after.id, wait_of(after, self.now()))
 
-    def _run_or_give_up(self, work: Work, request: JobRequest) -> bool:
-        last = last_run(self._app.state, work.sync, datetime.now(UTC))
-        start = self._start(work, lambda _: True)
-        if last is None or not _is_hopeless(request, last):
-            return start.run()
-        start.give_up(last)
-        return True
-
-    def _start(self, work: Work, still_due: Callable[[RunRecord | None], bool]) -> Start:
-        return Start(app=self._app, work=work, deadline=self._deadline, still_due=still_due)
+    def _send_again(self, queue: JobQueue, job: Job) -> None:
+        """Send the message of a job that nobody has taken up; noted in its row, so that it is not sent at each tick."""
+        with keeping(self._state, f"job/{job.id}", uuid.uuid4().hex) as lease:
+            left = self._state.job(job.id) if lease else None
+            if left is None or not sends_again(left, self.now()):
+                return
+            self._state.put_job(replace(left, sent=self.now()))
+        queue.send(job.id)
 
 
-def _is_newer(request: JobRequest, last: RunRecord | None) -> bool:
-    """Whether a request was made after the sync's latest run had ended."""
-    return last is None or request.requested > (last.ended or last.started)
-
-
-def _is_hopeless(request: JobRequest, last: RunRecord | None) -> bool:
-    return attempts(last) >= MOST_ATTEMPTS and not _is_newer(request, last)
-
-
-def _agenda(work: Mapping[str, list[Work]], tried: Mapping[str, int]) -> Agenda:
-    """Separate the syncs whose latest run made no progress from the others."""
-    alone = sorted((name for name in work if tried.get(name)), key=lambda name: tried[name])
-    together = [name for name in work if not tried.get(name)]
-    return Agenda(together={name: work[name] for name in together}, alone={name: work[name] for name in alone})
-
-
-def _raise_unforeseen(futures: Sequence[Future[None]]) -> None:
-    errors = [error for future in futures if (error := future.exception())]
+def _raise_unforeseen(errors: list[BaseException]) -> None:
     away = [error for error in errors if isinstance(error, SyncError)]
     if away:
         raise away[0]

@@ -1,4 +1,4 @@
-# After `azd deploy`: wait until Azure shows both functions of the app; see smoke.sh.
+# After `azd deploy`: wait until Azure shows all functions of the app; see smoke.sh.
 $ErrorActionPreference = 'Stop'
 $token = (azd auth token --output json | ConvertFrom-Json).token
 $url = "https://management.azure.com$($env:FUNCTION_APP_ID)/functions?api-version=2024-04-01"
@@ -10,9 +10,9 @@ foreach ($try in 1..40) {
     } catch {
         Write-Host "Azure did not answer: $($_.Exception.Message)"
     }
-    $missing = @('batch_sync', 'event_sync' | Where-Object { $_ -notin $found })
+    $missing = @('batch_sync', 'batch_job', 'event_sync' | Where-Object { $_ -notin $found })
     if ($missing.Count -eq 0) {
-        Write-Host "Smoke test: $($env:FUNCTION_APP) shows batch_sync and event_sync."
+        Write-Host "Smoke test: $($env:FUNCTION_APP) shows batch_sync, batch_job and event_sync."
         exit 0
     }
     Start-Sleep -Seconds 5

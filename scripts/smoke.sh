@@ -1,5 +1,5 @@
 #!/bin/sh
-# After `azd deploy`: wait until Azure shows both functions of the app. An app whose packages cannot be imported shows
+# After `azd deploy`: wait until Azure shows all functions of the app. An app whose packages cannot be imported shows
 # none. azd runs this as its postdeploy hook, with the outputs of infra/main.bicep in the environment. In a pipeline
 # without azd, FUNCTION_APP and RESOURCE_GROUP name the app, and `az` is signed in.
 set -eu
@@ -18,14 +18,14 @@ while [ "$try" -le "$tries" ]; do
     # The token goes through standard input: arguments of a process can be read by other users of the machine.
     found=$(printf 'header = "Authorization: Bearer %s"\n' "$token" | curl --silent --show-error --config - "$url" || true)
     missing=""
-    for name in batch_sync event_sync; do
+    for name in batch_sync batch_job event_sync; do
         case "$found" in
             *"/functions/$name\""*) ;;
             *) missing="$missing $name" ;;
         esac
     done
     if [ -z "$missing" ]; then
-        echo "Smoke test: $FUNCTION_APP shows batch_sync and event_sync."
+        echo "Smoke test: $FUNCTION_APP shows batch_sync, batch_job and event_sync."
         exit 0
     fi
     try=$((try + 1))

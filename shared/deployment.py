@@ -27,6 +27,7 @@ NEEDED: Final = (
     "shared.jobs.real_time.events",
     "shared.secrets.key_vault",
     "shared.state.azure",
+    "shared.state.azure.job_queue",
     "duckdb",
     "azure.identity",
     "adlfs",

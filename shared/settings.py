@@ -85,6 +85,13 @@ class Settings(BaseModel):
         description="How much of that folder's disk all runs of an instance may use together, such as `750MB`. "
         "Empty: what is free.",
     )
+    jobs_per_user: int = Field(
+        default=2,
+        ge=1,
+        le=20,
+        description="How many jobs run at the same time with the same environment and application users. More jobs of "
+        "one user share its limits.",
+    )
     retention_days: int = Field(
         default=90,
         ge=1,
@@ -151,6 +158,13 @@ class Settings(BaseModel):
         "account's name.",
     )
 
+    storage_queue_uri: str = Field(
+        default="",
+        alias="AzureWebJobsStorage__queueServiceUri",
+        description="URL of the queue service, if the app uses its identity and the URL cannot be built from the "
+        "account's name.",
+    )
+
     @field_validator("allowed_hosts", "source_hosts", "post_sync_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -206,6 +220,11 @@ class Settings(BaseModel):
     def table_endpoint(self) -> str:
         """URL of the table service for a connection by identity; empty where neither account nor URI is set."""
         return self.storage_table_uri or self._endpoint("table")
+
+    @property
+    def queue_endpoint(self) -> str:
+        """URL of the queue service for a connection by identity; empty where neither account nor URI is set."""
+        return self.storage_queue_uri or self._endpoint("queue")
 
     def _endpoint(self, service: str) -> str:
         return f"https://{self.storage_account}.{service}.core.windows.net" if self.storage_account else ""
@@ -329,6 +348,8 @@ def _wanted(kind: str, context: Mapping[str, Any]) -> str:
             return str(context["error"])
         case "literal_error":
             return f"write one of {context['expected']}"
+        case "less_than_equal":
+            return f"write a number of at most {context['le']}"
         case "greater_than_equal":
             return f"write a number of at least {context['ge']}"
         case "int_parsing" | "int_from_float" | "int_type":

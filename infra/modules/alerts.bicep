@@ -69,6 +69,16 @@ var rules = [
     rows: 0
   }
   {
+    name: 'poisoned-jobs'
+    text: 'The process that ran a job ended several times, and the job was given up.'
+    severity: 1
+    every: 'PT5M'
+    window: 'PT15M'
+    query: 'customMetrics | where name == "dynamics_sync.poisoned"'
+    operator: 'GreaterThan'
+    rows: 0
+  }
+  {
     name: 'event-lag'
     text: 'Events wait in the hub for more than 15 minutes.'
     severity: 2

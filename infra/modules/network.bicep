@@ -11,6 +11,7 @@ param vaultId string
 
 var targets = [
   { name: 'blob', service: storageId, zone: 'privatelink.blob.${environment().suffixes.storage}' }
+  { name: 'queue', service: storageId, zone: 'privatelink.queue.${environment().suffixes.storage}' }
   { name: 'table', service: storageId, zone: 'privatelink.table.${environment().suffixes.storage}' }
   { name: 'namespace', service: namespaceId, zone: 'privatelink.servicebus.windows.net' }
   { name: 'vault', service: vaultId, zone: 'privatelink.vaultcore.azure.net' }

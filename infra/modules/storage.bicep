@@ -1,4 +1,4 @@
-// The app's storage account: its package, the host's leases and checkpoints, the state store, and definitions.
+// The app's storage account: its package, the host's leases and checkpoints, the state store, jobs, and definitions.
 param name string
 param location string
 param tags object
@@ -107,6 +107,15 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     }
   }
 
+  // One message a job, and the messages that were delivered too often.
+  resource queues 'queueServices' = {
+    name: 'default'
+
+    resource jobs 'queues' = { name: 'dynamics-sync-jobs' }
+
+    resource poisonedJobs 'queues' = { name: 'dynamics-sync-jobs-poison' }
+  }
+
   // The app prunes what it keeps after RETENTION_DAYS. This removes the files that a stopped app leaves behind.
   resource policy 'managementPolicies' = {
     name: 'default'
@@ -131,9 +140,13 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
 
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var tableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
+// The host takes messages and moves those that were delivered too often; the app sends them and reads the latter.
+var queueDataContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+// Who may start a sync from the command line sends messages.
+var queueMessageSender = 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
 
 resource appMay 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for role in [blobDataOwner, tableDataContributor]: {
+  for role in [blobDataOwner, tableDataContributor, queueDataContributor]: {
     name: guid(account.id, access.appId, role)
     scope: account
     properties: {
@@ -145,7 +158,7 @@ resource appMay 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 ]
 
 resource developerMay 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for role in [blobDataOwner, tableDataContributor]: if (!empty(access.developerId)) {
+  for role in [blobDataOwner, tableDataContributor, queueMessageSender]: if (!empty(access.developerId)) {
     name: guid(account.id, access.developerId, role)
     scope: account
     properties: {

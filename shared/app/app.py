@@ -23,7 +23,7 @@ from shared.definitions import (
     resolve,
 )
 from shared.definitions.parameters.environment import secret_variables
-from shared.errors import DefinitionError, Problem, UserError
+from shared.errors import DefinitionError, Problem, SyncError, UserError
 from shared.jobs import (
     BatchJob,
     NoProgress,
@@ -44,7 +44,7 @@ from shared.scripts import ScriptEngine
 from shared.settings import Settings, environment
 from shared.sources import Source, completed, open_source
 from shared.sources.watermarks.marks import Mark
-from shared.state import RunRecord, StateStore
+from shared.state import JobQueue, RunRecord, StateStore
 from shared.workspace import Room, Step, Workspace, check_new_file
 
 if TYPE_CHECKING:
@@ -301,6 +301,19 @@ class App:
     def state(self) -> StateStore:
         """The state store that was given, or that the settings name."""
         return self._given_state or self.wiring.open_state()
+
+    @cached_property
+    def queue(self) -> JobQueue | None:
+        """The queue that wakes up the deployed app for a job; None where the state is a file of this machine."""
+        return self.wiring.open_queue()
+
+    def lane(self, name: str, parameters: Mapping[str, ParameterValue]) -> str:
+        """What the runs of one environment and its application users share; empty where the run will say why not."""
+        try:
+            definition, values = self.joined(name, parameters)
+            return self.wiring.lane(definition.destination, values)
+        except SyncError:
+            return ""
 
     def secret(self, reference: SecretReference, *, fresh: bool = False) -> str:
         """The value behind a reference; see `SecretStore.get` for what it raises."""

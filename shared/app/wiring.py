@@ -5,6 +5,7 @@ Adapters are imported where they are wired: a cold start pays for what it uses.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -52,7 +53,7 @@ from shared.remote import OpenUrl, RemoteFiles
 from shared.secrets import SecretStore
 from shared.settings import Settings
 from shared.sources import SourceContext
-from shared.state import StateStore
+from shared.state import JobQueue, StateStore
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
@@ -119,6 +120,14 @@ class Wiring:
         if not endpoint:
             raise UserError("no storage account is set: set AzureWebJobsStorage__accountName to its name")
         return BlobServiceClient(endpoint, credential=self._azure_credential())
+
+    def open_queue(self) -> JobQueue | None:
+        """Open the queue of jobs beside the state store; a file has none."""
+        if self._settings.state_store != "azure":
+            return None
+        from shared.state.azure.job_queue import open_queue  # noqa: PLC0415 - the Azure SDKs load slowly
+
+        return open_queue(self._settings, self._azure_credential)
 
     @cached_property
     def _vault(self) -> SecretStore:
@@ -222,6 +231,16 @@ class Wiring:
         """
         return self._client(environment, {}, place="connection", **settings)
 
+    def lane(self, environment: DynamicsEnvironment, values: Mapping[str, ParameterValue]) -> str:
+        """A name that environments share where they have the same address and application users."""
+        url = service_url_of(environment.service_url, values, place="destination")
+        users = sorted(str(self._client_id(user)) for user in environment.application_users)
+        return hashlib.sha256("\n".join((url, *users)).encode()).hexdigest()[:32]
+
+    def _client_id(self, user: ApplicationUser) -> str | None:
+        """The id of an application user; None for the system-assigned managed identity."""
+        return user.client_id if isinstance(user.client_id, str | None) else self.secret(user.client_id)
+
     def _client(
         self,
         environment: DynamicsEnvironment,
@@ -247,7 +266,7 @@ class Wiring:
         return self._open_dataverse(connection=connection, tokens=users, cache=self._metadata)
 
     def _application_user(self, user: ApplicationUser, authority: str | None) -> TokenProvider:
-        client_id = user.client_id if isinstance(user.client_id, str | None) else self.secret(user.client_id)
+        client_id = self._client_id(user)
         proof = self._proof(user)
         if client_id is None or user.auth == "managed_identity":
             return CredentialTokens(self._managed_identity(client_id))

@@ -2,7 +2,7 @@
 
 from shared.jobs.batch.job import ApprovedPlan, BatchJob, PlanOptions, RunOptions, Tools
 from shared.jobs.batch.lease_keeping import LeaseTaken
-from shared.jobs.batch.planning import PlanReport, plan_batch
+from shared.jobs.batch.plans.planning import PlanReport, plan_batch
 from shared.jobs.batch.preparation import explained
 from shared.jobs.batch.run import NotDueError, run_batch
 from shared.jobs.progress import NoProgress, Phase, Progress

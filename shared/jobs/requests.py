@@ -1,31 +1,41 @@
-"""Requests for a run: left in the state store, and taken up by the deployed app at its next tick."""
+"""Jobs as people ask for them and take them back: rows in the state store, which the app works off."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from shared.definitions import SyncDefinition
-from shared.errors import UserError
-from shared.state import JobRequest, StateStore
+from shared.errors import RetryLater, UserError
+from shared.state import Job, JobRequest, RunRecord, RunState, StateStore
 
-__all__ = ["request_run"]
+__all__ = ["request_run", "stop", "take_back"]
+
+# Writing a row takes milliseconds.
+LEASE_SECONDS: Final = 30.0
+TRIES, PAUSE = 20, 0.25
 
 
 def request_run(
     state: StateStore, definition: SyncDefinition, parameters: Mapping[str, str], *, force: bool, requested_by: str
 ) -> JobRequest:
-    """Leave a request in the state store.
+    """Keep a job for a run in the state store.
 
-    The deployed app checks the values, because a formula may read an environment that only the app has.
+    The app checks the values, because a formula may read an environment that only the app has.
 
     Args:
-        state: The state store of the deployed app.
+        state: The state store of the app.
         definition: The sync to run.
         parameters: What overrides the definition's parameters, as text.
         force: Override the safety limits.
         requested_by: Who asks, for the log.
+
+    Returns:
+        The request; an earlier one, with its id, if one for the same thing waits.
 
     Raises:
         UserError: The sync has no such parameter.
@@ -42,5 +52,76 @@ def request_run(
         force=force,
         requested_by=requested_by,
     )
-    state.request_job(request)
-    return request
+    return state.request_job(request).request
+
+
+def stop(state: StateStore, run: RunRecord, by: str) -> RunState:
+    """Stop a run at its next chunk boundary, or take back a job that waits.
+
+    Args:
+        state: The state store of the app.
+        run: The run, or a job that waits as `views.runs` shows it.
+        by: Who asks, for the log.
+
+    Returns:
+        Running if the run will stop soon, Cancelled if the job was taken back.
+
+    Raises:
+        UserError: It has ended, and nothing goes on with it.
+        RetryLater: The state store is not available.
+    """
+    for job in state.open_jobs():
+        if job.id == run.run_id or run.run_id in job.runs:
+            return _stop_job(state, job, by)
+    latest = state.run(run.run_id) or run
+    if latest.state != RunState.RUNNING:
+        raise UserError(f"the run {run.run_id} has ended ({latest.state}): there is nothing to stop")
+    state.cancel_run(latest.run_id, by)
+    return RunState.RUNNING
+
+
+def _stop_job(state: StateStore, job: Job, by: str) -> RunState:
+    """Take a job back if it waits, or stop its run."""
+    for _ in range(TRIES):
+        if take_back(state, job, by):
+            return RunState.CANCELLED
+        found = state.job(job.id)
+        if found is None or found.ended is not None:
+            raise UserError(f"the job {job.id} has ended: there is nothing to stop")
+        if not found.waits and found.runs:
+            state.cancel_run(found.runs[-1], by)
+            return RunState.RUNNING
+        time.sleep(PAUSE)  # another process writes its row at this moment
+    raise RetryLater(f"The job {job.id} is being changed by other processes", retry_after=PAUSE)
+
+
+def take_back(state: StateStore, job: Job, by: str) -> bool:
+    """End a job that waits as Cancelled; False if it runs or has ended."""
+    lease = state.acquire_lease(f"job/{job.id}", holder=uuid.uuid4().hex, seconds=LEASE_SECONDS)
+    if lease is None:
+        return False
+    try:
+        found = state.job(job.id)
+        if found is None or not found.waits:
+            return False
+        now, said = datetime.now(UTC), f"taken back by {by}"
+        if found.request.trigger == "timer":
+            state.begin_run(_taken_back(found, now, said))
+        state.put_job(replace(found, state=RunState.CANCELLED.value, ended=now, lane="", message=said))
+        return True
+    finally:
+        state.release_lease(lease)
+
+
+def _taken_back(job: Job, now: datetime, said: str) -> RunRecord:
+    """The row of a job of the schedule that never began: the sync waits for the next time of its schedule."""
+    return RunRecord(
+        run_id=uuid.uuid4().hex,
+        sync=job.request.sync,
+        version="",
+        trigger="timer",
+        state=RunState.CANCELLED.value,
+        started=now,
+        ended=now,
+        message=said,
+    )

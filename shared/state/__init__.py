@@ -1,10 +1,12 @@
-"""What outlives a run: execution log, errors, leases, watermarks, dead letters, requested jobs, files, used plans."""
+"""What outlives a run: execution log, errors, leases, watermarks, dead letters, jobs, files, used plans."""
 
 from __future__ import annotations
 
+from shared.state.job_queue import JobQueue, Poisoned
 from shared.state.records import (
     DeadLetter,
     ErrorRecord,
+    Job,
     JobRequest,
     Lease,
     PlanUse,
@@ -18,9 +20,12 @@ from shared.state.store import StateStore
 __all__ = [
     "DeadLetter",
     "ErrorRecord",
+    "Job",
+    "JobQueue",
     "JobRequest",
     "Lease",
     "PlanUse",
+    "Poisoned",
     "Position",
     "Pruned",
     "RunRecord",

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from shared.errors import AbortRun
+from shared.state.records import Job, JobRequest
 
-__all__ = ["json_object", "moment", "reading", "record"]
+__all__ = ["job_record", "json_object", "moment", "reading", "record"]
 
 R = TypeVar("R")
 _checkers: dict[Any, TypeAdapter[Any]] = {}  # made at first use
@@ -58,6 +59,17 @@ def record(kind: type[R], fields: Mapping[str, Any]) -> R:
         if isinstance(value, datetime):
             _with_zone(value, name)
     return made
+
+
+def job_record(fields: Mapping[str, Any]) -> Job:
+    """The job of a row's document, or of the request that an earlier version wrote.
+
+    Raises:
+        ValueError: A field is missing or of another type.
+    """
+    if "request" not in fields:
+        return Job.of(record(JobRequest, fields))
+    return record(Job, {**fields, "request": record(JobRequest, fields["request"])})
 
 
 def moment(text: object) -> datetime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +13,7 @@ from typing import Any
 __all__ = [
     "DeadLetter",
     "ErrorRecord",
+    "Job",
     "JobRequest",
     "Lease",
     "PlanUse",
@@ -180,14 +183,15 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A request that the deployed app runs a sync at its next tick.
+    """What a job is to do: one run of a sync.
 
     Attributes:
-        id: Unique.
+        id: Unique; also the id of the job.
+        requested: When it was asked for, or when the timer found the sync due.
         parameters: What overrides the definition's parameters, as text.
         force: Whether the safety limits are overridden.
-        requested: When; requests are taken up in this order.
         requested_by: Who asked, for the log.
+        trigger: `job` for a request, `timer` for a sync that is due; the execution log has the same word.
     """
 
     id: str
@@ -196,6 +200,56 @@ class JobRequest:
     parameters: Mapping[str, str] = field(default_factory=dict)
     force: bool = False
     requested_by: str = ""
+    trigger: str = "job"
+
+    @property
+    def sameness(self) -> str:
+        """A digest that requests for the same thing share: of two that wait, one is enough."""
+        what = [self.trigger, self.sync, sorted(self.parameters.items()), self.force]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request and what has become of it: a row that changes only under the lease `job/<id>`.
+
+    Attributes:
+        state: Queued, Running, or how it ended, as in the execution log.
+        since: Since when it waits for its next run: those that have waited longest come first.
+        runs: The ids of its latest runs, oldest first; the last one may be under way.
+        attempts: How many of its runs in a row got nowhere.
+        not_before: Until when it is held back; None where it is not.
+        sent: When its message was last put into the queue; None where it has none yet.
+        lane: Which slots it waits for; empty where it waits for none.
+        ended: None until it has ended.
+        message: Why it did not succeed, or what it waits for.
+    """
+
+    request: JobRequest
+    since: datetime
+    state: str = RunState.QUEUED.value
+    runs: tuple[str, ...] = ()
+    attempts: int = 0
+    not_before: datetime | None = None
+    sent: datetime | None = None
+    lane: str = ""
+    ended: datetime | None = None
+    message: str = ""
+
+    @classmethod
+    def of(cls, request: JobRequest) -> Job:
+        """The job of a request that was just made."""
+        return cls(request=request, since=request.requested)
+
+    @property
+    def id(self) -> str:
+        """The id of its request."""
+        return self.request.id
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is yet to be run."""
+        return self.state == RunState.QUEUED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,4 +281,5 @@ class Pruned:
     dead_letters: int = 0
     leases: int = 0
     ledgers: int = 0
+    jobs: int = 0
     more: bool = False

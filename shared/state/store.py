@@ -7,7 +7,17 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.entities import LedgerHead
-from shared.state.records import DeadLetter, ErrorRecord, JobRequest, Lease, PlanUse, Position, Pruned, RunRecord
+from shared.state.records import (
+    DeadLetter,
+    ErrorRecord,
+    Job,
+    JobRequest,
+    Lease,
+    PlanUse,
+    Position,
+    Pruned,
+    RunRecord,
+)
 
 __all__ = ["StateStore"]
 
@@ -180,7 +190,8 @@ class StateStore(Protocol):
         """Remove what is older than a moment, in a bounded amount of work.
 
         Removed are runs that started before it with their errors and files, dead letters kept before it, ledgers that
-        no run has swapped since then, and leases of job requests that are free. The last run of each sync stays at any
+        no run has swapped since then, jobs that ended and runs that were asked to stop before then, and leases of jobs
+        that are free. The last run of each sync stays at any
         age (the schedule needs it), and so does the last row of its events and definitions. Uses of saved plans stay: a
         plan that could be applied again after some time would not be applied once, and a row is written only where a
         person saved a plan.
@@ -193,16 +204,35 @@ class StateStore(Protocol):
             What was removed. The next call completes a call that was interrupted.
         """
 
-    # -- Job requests --------------------------------------------------------------------------------------------
+    # -- Jobs ----------------------------------------------------------------------------------------------------
 
-    def request_job(self, request: JobRequest) -> None:
-        """Ask for a run. The same id again replaces the request."""
+    def request_job(self, request: JobRequest) -> Job:
+        """Keep a job for a request, unless one for the same thing waits (`JobRequest.sameness`).
+
+        Returns:
+            The new job, or the one that waits. The same id again gives the job that is there, whatever its state.
+        """
+
+    def put_job(self, job: Job) -> None:
+        """Replace the row of a job; for the holder of the job's lease alone."""
+
+    def remove_job(self, job_id: str) -> None:
+        """Remove a job that has nothing to do; likewise."""
+
+    def job(self, job_id: str) -> Job | None:
+        """One job, also one that has ended; None where there is none."""
+
+    def open_jobs(self) -> tuple[Job, ...]:
+        """The jobs that have not ended, those that have waited longest first."""
 
     def job_requests(self) -> tuple[JobRequest, ...]:
-        """What is asked for, oldest first."""
+        """The requests of the jobs that wait, oldest first."""
 
-    def remove_job_request(self, request_id: str) -> bool:
-        """Remove a request that is being run; True for the one caller that removed it."""
+    def cancel_run(self, run_id: str, by: str) -> None:
+        """Mark a run as one that is to stop; its writer looks at the mark between two requests."""
+
+    def cancelled_by(self, run_id: str) -> str | None:
+        """Who asked a run to stop; None where nobody did."""
 
     def close(self) -> None:
         """Close the connections. The store is not used afterwards."""

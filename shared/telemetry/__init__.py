@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from shared.telemetry.exporting import configure
-from shared.telemetry.instruments import record_batch, record_dead_letters, record_events, record_tick, span
+from shared.telemetry.instruments import (
+    record_batch,
+    record_dead_letters,
+    record_events,
+    record_poisoned,
+    record_tick,
+    span,
+)
 from shared.telemetry.logs import JsonLines, RunContext, log_context
 from shared.telemetry.phases import PhaseSpans
 
@@ -16,6 +23,7 @@ __all__ = [
     "record_batch",
     "record_dead_letters",
     "record_events",
+    "record_poisoned",
     "record_tick",
     "span",
 ]

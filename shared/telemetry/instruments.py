@@ -15,6 +15,7 @@
 | `dynamics_sync.events` | events | sync, result |
 | `dynamics_sync.events.lag` | s | sync |
 | `dynamics_sync.dead_letters` | events | sync, error |
+| `dynamics_sync.poisoned` | jobs | sync |
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram
     from opentelemetry.trace import Span
 
-__all__ = ["record_batch", "record_dead_letters", "record_events", "record_tick", "span"]
+__all__ = ["record_batch", "record_dead_letters", "record_events", "record_poisoned", "record_tick", "span"]
 
 SCOPE = "dynamics_sync"
 # Counts of a run's summary that are rows, by the name they have there.
@@ -140,6 +141,11 @@ def record_events(
 def record_dead_letters(sync: str, error: str, count: int = 1) -> None:
     """Count events that went to the dead-letter store."""
     _counter("dead_letters").add(count, {"sync": sync, "error": error})
+
+
+def record_poisoned(sync: str) -> None:
+    """Count a job whose message ended in the poison queue."""
+    _counter("poisoned").add(1, {"sync": sync})
 
 
 @cache

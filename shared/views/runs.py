@@ -30,19 +30,19 @@ _CHANGES: Final = (
 
 
 def latest_runs(state: StateStore, sync: str | None, limit: int) -> tuple[RunRecord, ...]:
-    """The latest runs as people see them, newest first: with those that are requested, and those that are lost."""
+    """The latest runs as people see them, newest first: with the jobs that wait, and the runs that are lost."""
     requested = [_queued(request) for request in state.job_requests() if sync in (None, request.sync)]
     logged = [as_seen(run, state) for run in state.runs(sync, limit)]
     return tuple(sorted([*requested, *logged], key=lambda run: run.started, reverse=True)[:limit])
 
 
-def _queued(request: JobRequest) -> RunRecord:
+def _queued(request: JobRequest, state: str = RunState.QUEUED.value) -> RunRecord:
     return RunRecord(
         run_id=request.id,
         sync=request.sync,
         version="",
-        trigger="job",
-        state=RunState.QUEUED.value,
+        trigger=request.trigger,
+        state=state,
         started=request.requested,
         parameters=request.parameters,
         given=request.parameters,
@@ -69,7 +69,7 @@ def _is_alive(run: RunRecord, state: StateStore) -> bool:
 
 
 def run_named(text: str, state: StateStore) -> RunRecord:
-    """Find a run by its id, by the beginning of it, or as `last`, as people see it; a requested run by its id.
+    """Find a run by its id, by the beginning of it, or as `last`, as people see it; the run of a job by the job's id.
 
     Raises:
         UserError: There is none, or more than one.
@@ -91,6 +91,9 @@ def runs_named(text: str, state: StateStore) -> list[RunRecord]:
         return [found]
     if text == LATEST:
         return list(state.runs(limit=1))
+    if job := state.job(text):
+        run = state.run(job.runs[-1]) if job.runs and not job.waits else None
+        return [run or _queued(job.request, job.state)]
     requested = [_queued(request) for request in state.job_requests() if request.id.startswith(text)]
     return [*requested, *sorted(state.runs_starting(text, limit=SEARCHED), key=lambda run: run.started, reverse=True)]
 

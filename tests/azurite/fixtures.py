@@ -68,9 +68,11 @@ def identity_account(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(identity_cloud.ca_file))
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{identity_cloud.url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "header-of-this-app")
-    tables, blobs = azurite_by_identity.endpoints(next(unused))
+    tables, blobs, queues = azurite_by_identity.endpoints(next(unused))
     with DefaultAzureCredential() as credential:
         yield IdentityAccount(
-            settings=Settings(state_store="azure", storage_table_uri=tables, storage_blob_uri=blobs),
+            settings=Settings(
+                state_store="azure", storage_table_uri=tables, storage_blob_uri=blobs, storage_queue_uri=queues
+            ),
             credential=credential,
         )

@@ -59,7 +59,7 @@ def _install(npm: str, folder: Path) -> None:
 
 
 class Azurite:
-    """A running Azurite with blobs and tables on free loopback ports; nothing of it is kept.
+    """A running Azurite with blobs, queues and tables on free loopback ports; nothing of it is kept.
 
     Args:
         certificates: It speaks TLS with these, and takes tokens as well as keys.
@@ -85,7 +85,7 @@ class Azurite:
             text=True,
         )
         assert self._process.stdout is not None
-        self.blob, self.table = blob, table
+        self.blob, self.queue, self.table = blob, queue, table
         self._wait_for(self._process.stdout)
         # Whatever it says later must not fill the pipe.
         self._reader = threading.Thread(target=self._process.stdout.read, daemon=True)
@@ -105,11 +105,13 @@ class Azurite:
         return (
             f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={ACCOUNT_KEY};"
             f"BlobEndpoint=http://127.0.0.1:{self.blob}/{account};TableEndpoint=http://127.0.0.1:{self.table}/{account};"
+            f"QueueEndpoint=http://127.0.0.1:{self.queue}/{account};"
         )
 
-    def endpoints(self, account: str) -> tuple[str, str]:
-        """URLs of the table service and the blob service of one of `ACCOUNTS`, where it speaks TLS."""
-        return f"https://127.0.0.1:{self.table}/{account}", f"https://127.0.0.1:{self.blob}/{account}"
+    def endpoints(self, account: str) -> tuple[str, str, str]:
+        """URLs of the services of tables, blobs and queues of one of `ACCOUNTS`, where it speaks TLS."""
+        table, blob, queue = (f"https://127.0.0.1:{port}/{account}" for port in (self.table, self.blob, self.queue))
+        return table, blob, queue
 
     def stop(self) -> None:
         """End the process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.state import DeadLetter, ErrorRecord, JobRequest, PlanUse, Position, Pruned, RunRecord, StateStore
+from shared.state import DeadLetter, ErrorRecord, Job, JobRequest, PlanUse, Position, Pruned, RunRecord, StateStore
 from shared.state.azure import AzureStateStore
 from shared.state.sqlite import SqliteStateStore
 from tests.azurite.fixtures import IdentityAccount
@@ -614,17 +615,89 @@ class TestSeenPositions:
         assert store.seen("s", ["old", "new"]) == {"new": Position(partition="0", sequence=2)}
 
 
-class TestJobRequests:
-    def test_requests_are_listed_oldest_first_and_taken_once(self, store: StateStore) -> None:
-        """One caller removes a request, every other is told so."""
-        late = JobRequest(id="j1", sync="b", requested=NOON + timedelta(minutes=1), parameters={"p": "1"}, force=True)
-        early = JobRequest(id="j2", sync="a", requested=NOON, requested_by="ann")
-        store.request_job(late)
-        store.request_job(early)
-        assert store.job_requests() == (early, late)
-        assert store.remove_job_request("j2")
-        assert not store.remove_job_request("j2")
-        assert store.job_requests() == (late,)
+class TestJobs:
+    late = JobRequest(id="j1", sync="b", requested=NOON + timedelta(minutes=1), parameters={"p": "1"}, force=True)
+    early = JobRequest(id="j2", sync="a", requested=NOON, requested_by="ann", trigger="timer")
+
+    def test_jobs_come_by_how_long_they_wait_and_requests_by_their_moment(self, store: StateStore) -> None:
+        """A job that was begun and waits again is behind those that have waited since."""
+        store.request_job(self.late)
+        job = store.request_job(self.early)
+        assert [each.request for each in store.open_jobs()] == [self.early, self.late]
+        again = replace(job, since=NOON + timedelta(hours=1), runs=("r1",), attempts=1, lane="l", message="why")
+        store.put_job(again)
+        assert store.open_jobs() == (Job.of(self.late), again)
+        assert store.job_requests() == (self.early, self.late)
+
+    def test_requests_for_the_same_thing_are_one_as_long_as_it_waits(self, store: StateStore) -> None:
+        """Sync, parameters, force and trigger decide; one that has begun is not joined."""
+        first = store.request_job(self.late)
+        assert store.request_job(replace(self.late, id="j3", requested_by="bob")) == first
+        others = [
+            replace(self.late, id="j4", force=False),
+            replace(self.late, id="j5", parameters={"p": "2"}),
+            replace(self.late, id="j6", trigger="timer"),
+            replace(self.late, id="j7", sync="c"),
+        ]
+        assert [store.request_job(each).id for each in others] == ["j4", "j5", "j6", "j7"]
+        store.put_job(replace(first, state="Running", runs=("r1",)))
+        assert store.request_job(replace(self.late, id="j8")).id == "j8"
+        store.put_job(replace(first, runs=("r1",)))
+        assert store.request_job(replace(self.late, id="j9")).id in {"j1", "j8"}
+
+    def test_the_same_request_again_is_the_job_that_is_there(self, store: StateStore) -> None:
+        """A call whose answer was lost is repeated."""
+        job = replace(store.request_job(self.late), state="Running", runs=("r1",))
+        store.put_job(job)
+        assert store.request_job(self.late) == job
+
+    def test_a_job_that_has_ended_is_found_by_its_id_alone(self, store: StateStore) -> None:
+        """It is not open any more, and the next request is one of its own."""
+        job = store.request_job(self.late)
+        ended = replace(job, state="Succeeded", ended=NOON + timedelta(hours=1), runs=("r1",))
+        store.put_job(ended)
+        assert (store.open_jobs(), store.job("j1")) == ((), ended)
+        assert store.request_job(self.late) == ended
+        assert store.request_job(replace(self.late, id="j2")).id == "j2"
+
+    def test_a_job_with_nothing_to_do_leaves_nothing(self, store: StateStore) -> None:
+        """Removed twice is removed once."""
+        store.request_job(self.late)
+        for _ in range(2):
+            store.remove_job("j1")
+        assert (store.open_jobs(), store.job("j1")) == ((), None)
+        assert store.request_job(replace(self.late, id="j2")).id == "j2"
+
+    def test_of_many_processes_that_ask_at_once_one_makes_the_job(self, open_store: Callable[[], StateStore]) -> None:
+        """All are told the same id."""
+        stores = [open_store() for _ in range(4)]
+
+        def ask(number: int) -> str:
+            return stores[number % 4].request_job(replace(self.late, id=f"j{number}")).id
+
+        with ThreadPoolExecutor(8) as pool:
+            told = set(pool.map(ask, range(40)))
+        assert len(told) == 1
+        assert [job.id for job in stores[0].open_jobs()] == [*told]
+
+    def test_a_run_that_is_to_stop_is_marked(self, store: StateStore) -> None:
+        """With who asked; others are not."""
+        store.cancel_run("r1", "ann")
+        assert (store.cancelled_by("r1"), store.cancelled_by("r2")) == ("ann", None)
+
+    def test_old_jobs_and_marks_are_removed(self, store: StateStore, wall: Wall) -> None:
+        """Those that ended, or were made, before the moment; open jobs stay at any age."""
+        job = store.request_job(self.early)
+        store.request_job(replace(self.late, requested=NOON - timedelta(days=900)))
+        store.put_job(replace(job, state="Failed", ended=wall()))
+        store.cancel_run("r1", "ann")
+        wall.pass_(100)
+        store.prune(wall() - timedelta(seconds=200), limit=10)
+        assert store.job("j2") is not None
+        assert store.cancelled_by("r1")
+        assert store.prune(wall() - timedelta(seconds=50), limit=10).jobs
+        assert (store.job("j2"), store.cancelled_by("r1")) == (None, None)
+        assert [each.id for each in store.open_jobs()] == ["j1"]
 
 
 KEYS = st.text(min_size=1, max_size=30)

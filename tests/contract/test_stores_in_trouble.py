@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from azure.storage.blob import ContainerClient
 
 from shared.errors import AbortRun, RetryLater, UserError
 from shared.settings import Settings
-from shared.state import DeadLetter, ErrorRecord, JobRequest, PlanUse, Position, RunRecord, StateStore
+from shared.state import DeadLetter, ErrorRecord, Job, JobRequest, PlanUse, Position, RunRecord, StateStore
 from shared.state.azure import AzureStateStore, open_azure
+from shared.state.azure._storage import document
 from shared.state.machine import Machine
 from shared.state.sqlite import SqliteStateStore
 from tests.azurite.fixtures import IdentityAccount
@@ -125,8 +126,8 @@ class TestSqlite:
             ),
             ("UPDATE dead_letters SET sequence = 'first'", "table dead_letters, row 'l1': sequence"),
             (
-                "UPDATE job_requests SET parameters = '{'",
-                "table job_requests, row 'j1': parameters is not a JSON object",
+                "UPDATE jobs SET document = '{'",
+                "table jobs, row 'j1': document is not a JSON object",
             ),
             ("UPDATE errors SET rows = 'all'", "table errors, row 'r1'"),
             ("UPDATE seen SET sequence = 'last'", "table seen, row 'k'"),
@@ -197,6 +198,7 @@ class TestSqlite:
         with sqlite3.connect(tmp_path / "state.db") as old:
             old.execute("DROP TABLE clock")
             old.execute("DROP TABLE used_plans")
+            old.executescript("DROP TABLE jobs; DROP TABLE cancelled_runs;" + JOB_REQUESTS)
             for table, column in (("runs", "given"), ("runs", "host"), ("errors", "examples")):
                 old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
             old.execute(f"PRAGMA user_version = {version}")
@@ -204,10 +206,21 @@ class TestSqlite:
         store = SqliteStateStore(tmp_path / "state.db")
         use = PlanUse(plan_id="p", checksum="c", sync="a", run_id="r1", used=NOON)
         assert store.use_plan(use) == use
+        request = JobRequest(
+            id="j1", sync="a", requested=NOON, parameters={"p": "1"}, force=True, requested_by="ann", trigger="job"
+        )
+        assert store.open_jobs() == (Job.of(request),)
         read(store)
 
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+# As version 5 had it, with a request.
+JOB_REQUESTS = """
+CREATE TABLE job_requests(
+    id TEXT PRIMARY KEY, sync TEXT NOT NULL, requested TEXT NOT NULL, parameters TEXT NOT NULL, force INTEGER NOT NULL,
+    requested_by TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO job_requests VALUES ('j1', 'a', '2026-11-22T12:00:00.000000+00:00', '{"p": "1"}', 1, 'ann')
+"""
 
 
 def fill(store: StateStore) -> None:
@@ -382,3 +395,22 @@ class Elsewhere:
 
     def get_token(self, *_: str, **options: Any) -> AccessToken:
         return self._credential.get_token("https://vault.azure.net/.default", **options)
+
+
+@pytest.mark.azurite
+def test_requests_that_an_earlier_version_left_in_azure_are_jobs(storage_account: str) -> None:
+    """One that it took up is none; a job that goes on replaces the row."""
+    store = AzureStateStore.by_connection_string(storage_account)
+    request = JobRequest(id="j1", sync="a", requested=NOON, parameters={"p": "1"}, force=True, requested_by="ann")
+    fields = {name: value for name, value in asdict(request).items() if name != "trigger"}
+    for row, taken in (("j1", False), ("j2", True)):
+        keys = {"PartitionKey": "job", "RowKey": row, "sync": "a", "taken": taken}
+        store._put("jobs", {**keys, **document({**fields, "id": row})})
+    assert store.open_jobs() == (Job.of(request),)
+    assert store.job_requests() == (request,)
+    store.put_job(replace(Job.of(request), state="Succeeded", ended=NOON))
+    assert store.open_jobs() == ()
+    found = store.job("j1")
+    assert found is not None
+    assert (found.state, found.request) == ("Succeeded", request)
+    store.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_sync.tick import SIDE_BY_SIDE
+from batch_sync.pool import SIDE_BY_SIDE
 from scripts.pipeline import LONGEST as OF_A_COMMENT
 from shared import settings
 from shared.app.publishing import _MOST_FILES
@@ -81,8 +81,9 @@ REAL = {
     "pages of an HTTP service": f"{_MOST_PAGES:,}",
     "pages of a query": f"{PageBounds().pages:,}",
     "line numbers in messages": f"in a remote file, those within the first {MOST_READ_AGAIN // MB} MB",
-    "time of a run in the app": f"{int(HOST['functionTimeout'].split(':')[1])} minutes, then it continues at the next tick",
-    "runs side by side on an instance": f"{SIDE_BY_SIDE}",
+    "time of a run in the app": f"{int(HOST['functionTimeout'].split(':')[1])} minutes, then its job continues in a new run",
+    "runs side by side in one process with a SQLite state store": f"{SIDE_BY_SIDE}; an instance in Azure runs one",
+    "jobs of one environment and user at the same time": f"{settings.Settings().jobs_per_user}",
     "steps after the sync": f"{_longest(SyncDefinition, 'post_sync')}",
     "body of a step": f"{_LONGEST_BODY:,} characters of JSON, {_DEEPEST_BODY} deep",
     "time of a step after the sync": f"{PostSyncStep.model_fields['timeout'].default} s, at most one hour",

@@ -34,6 +34,22 @@ def timer(*, late: bool = False, now: datetime | None = None) -> Payload:
     return Payload(data=_json(value), metadata={"TimerTrigger": protos.TypedData(string=moment)})
 
 
+def queue_message(text: str, *, delivered: int = 1) -> Payload:
+    """A message of a storage queue; the host has decoded its base64."""
+    moment = (datetime.now(UTC)).isoformat()
+    metadata = {
+        "QueueTrigger": text,
+        "DequeueCount": str(delivered),
+        "Id": "8e5cd5b1-0000-4000-8000-000000000000",
+        "InsertionTime": moment,
+        "ExpirationTime": moment,
+        "NextVisibleTime": moment,
+        "PopReceipt": "receipt",
+    }
+    data = protos.TypedData(string=text)
+    return Payload(data=data, metadata={name: protos.TypedData(string=value) for name, value in metadata.items()})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One event as the event hub keeps it."""

@@ -126,6 +126,7 @@ def test_the_rules_that_count() -> None:
         "interrupted-runs": [
             (often, metric("runs", times, sync="a", state="Interrupted")) for often, times in ((False, 2), (True, 3))
         ],
+        "poisoned-jobs": [(True, metric("poisoned", 1, sync="a"))],
         "dead-letters": [(True, metric("dead_letters", 1, sync="a", error="Undecodable"))],
         "failed-invocations": [
             (False, Telemetry(requests=[True, False, False])),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from tests.functions.host import FunctionsHost
 
 ROOT = Path(__file__).parents[2]
@@ -32,9 +33,9 @@ HEAVY = {
 
 
 @pytest.mark.runtime
-def test_the_app_has_two_functions(host: FunctionsHost) -> None:
+def test_the_app_has_three_functions(host: FunctionsHost) -> None:
     """function_app.py registers both blueprints, and nothing else."""
-    assert host.names == {"batch_sync", "event_sync"}
+    assert host.names == {"batch_job", "batch_sync", "event_sync"}
 
 
 def test_a_cold_import_is_quick() -> None:
@@ -44,12 +45,16 @@ def test_a_cold_import_is_quick() -> None:
 
 
 def test_the_hosts_file_is_as_the_app_needs_it() -> None:
-    """Bundle, time limit, batch size, and errors that sampling leaves alone."""
+    """Bundle, time limit, batch sizes, and errors that sampling leaves alone."""
     host = json.loads((ROOT / "host.json").read_text())
     assert host["extensionBundle"]["version"] == "[4.*, 5.0.0)"
     assert host["functionTimeout"] == "00:30:00"
     hubs = host["extensions"]["eventHubs"]
     assert (hubs["maxEventBatchSize"], hubs["prefetchCount"]) == (500, 1500)
+    jobs = host["extensions"]["queues"]
+    assert (jobs["batchSize"], jobs["newBatchThreshold"], jobs["messageEncoding"]) == (1, 0, "base64")
+    # A message comes again when the lease of a worker that died has lapsed.
+    assert jobs["visibilityTimeout"] == f"00:01:{LEASE_SECONDS - 50:02.0f}"
     sampling = host["logging"]["applicationInsights"]["samplingSettings"]
     assert "Exception" in sampling["excludedTypes"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -146,7 +147,7 @@ class TestTick:
 
 class TestJobRequests:
     def request(self, sync: str = "customers", *, force: bool = False) -> JobRequest:
-        return JobRequest(id=f"job-{sync}", sync=sync, requested=datetime.now(UTC), force=force, requested_by="ann")
+        return JobRequest(id=uuid.uuid4().hex, sync=sync, requested=datetime.now(UTC), force=force, requested_by="ann")
 
     def test_a_requested_job_runs_at_the_next_tick(self, host: FunctionsHost, world: World) -> None:
         """A sync that is not due runs because it was requested, and once."""
@@ -170,7 +171,8 @@ class TestJobRequests:
         world.app.state.acquire_lease("sync/customers", holder="another instance", seconds=600)
         world.app.state.request_job(self.request())
         tick(host)
-        assert [request.sync for request in world.app.state.job_requests()] == ["customers"]
+        assert "job" in {request.trigger for request in world.app.state.job_requests()}
+        assert world.app.state.runs() == ()
 
     def test_a_forced_request_overrides_the_limits(self, host: FunctionsHost, world: World) -> None:
         """Without force the plan is refused, with it the records go."""

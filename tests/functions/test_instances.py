@@ -12,10 +12,13 @@ import pytest
 
 from batch_sync.cleanup import clean_up
 from batch_sync.tick import Tick
+from batch_sync.worker import Worker
 from shared.app import App, open_app
 from shared.errors import AbortRun, RetryLater
 from shared.state import JobRequest, Position, RunRecord
+from shared.state.azure.job_queue import StorageQueue
 from tests.functions.conftest import World
+from tests.functions.queue_host import QueueListener
 
 NIGHTLY = "0 0 3 29 2 *"
 
@@ -30,15 +33,26 @@ def instance(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.M
 
 
 def at_once(*apps: App) -> None:
-    """One tick of each instance, at the same moment."""
+    """One tick of each instance at the same moment, and then each takes the messages that there are."""
     gate = threading.Barrier(len(apps))
 
-    def tick(app: App) -> None:
+    def instance(app: App) -> None:
         gate.wait()
         Tick(app=app, now=datetime.now(UTC), seconds=600).run()
+        if app.queue is not None:
+            listener = QueueListener(app.settings.storage_connection, Worker(app, app.queue).work)
+            listener.drain()
+            listener.close()
 
     with ThreadPoolExecutor(len(apps)) as pool:
-        list(pool.map(tick, apps))
+        list(pool.map(instance, apps))
+
+
+def close(*apps: App) -> None:
+    for app in apps:
+        app.state.close()
+        if isinstance(app.queue, StorageQueue):
+            app.queue.close()
 
 
 def slow_writes(world: World) -> None:
@@ -55,8 +69,7 @@ def test_a_due_sync_is_run_by_one_instance(world: World, instance: Callable[[], 
     assert len(world.accounts()) == 5
     assert [(run.sync, run.state) for run in apps[0].state.runs()] == [("customers", "Succeeded")]
     assert apps[0].state.lease("sync/customers") is None
-    for app in apps:
-        app.state.close()
+    close(*apps)
 
 
 def test_a_requested_job_is_taken_up_once(world: World, instance: Callable[[], App]) -> None:
@@ -67,12 +80,14 @@ def test_a_requested_job_is_taken_up_once(world: World, instance: Callable[[], A
     slow_writes(world)
     apps = [instance() for _ in range(3)]
     apps[0].state.request_job(JobRequest(id="j1", sync="customers", requested=datetime.now(UTC)))
+    for app in apps:
+        if app.queue is not None:
+            app.queue.send("j1")
     at_once(*apps)
     at_once(*apps)
     assert [run.trigger for run in apps[0].state.runs()] == ["job"]
     assert apps[0].state.job_requests() == ()
-    for app in apps:
-        app.state.close()
+    close(*apps)
 
 
 def test_positions_that_no_hub_can_deliver_again_are_forgotten_once_a_day(
@@ -91,7 +106,7 @@ def test_positions_that_no_hub_can_deliver_again_are_forgotten_once_a_day(
     app.state.release_lease(housekeeping)
     Tick(app=app, now=long_after, seconds=600).run()
     assert not app.state.seen("customers", ["a"])
-    app.state.close()
+    close(app)
 
 
 def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(instance: Callable[[], App]) -> None:
@@ -113,7 +128,7 @@ def test_what_is_older_than_it_is_kept_is_removed_a_part_at_each_tick(instance: 
     assert [run.run_id for run in app.state.runs()] == ["young", "r0"]
     assert [app.state.files(f"r{number}") for number in range(6)] == [("errors.csv",), (), (), (), (), ()]
     assert app.state.lease("housekeeping") is not None
-    app.state.close()
+    close(app)
 
 
 def test_a_cleanup_that_fails_affects_no_sync(
@@ -124,10 +139,10 @@ def test_a_cleanup_that_fails_affects_no_sync(
     app = instance()
     for error, soon in ((RetryLater("away", retry_after=1), True), (AbortRun("a row cannot be read"), False)):
         monkeypatch.setattr(app.state, "prune", Mock(side_effect=error))
-        Tick(app=app, now=datetime.now(UTC), seconds=600).run()
+        at_once(app)
         assert (app.state.lease("housekeeping") is None) is soon
     assert [run.state for run in app.state.runs("customers")] == ["Succeeded"]
-    app.state.close()
+    close(app)
 
 
 def test_a_run_leaves_its_whole_trace_in_the_store(world: World, instance: Callable[[], App]) -> None:
@@ -135,12 +150,11 @@ def test_a_run_leaves_its_whole_trace_in_the_store(world: World, instance: Calla
     world.define("customers")
     world.write("customers", [("customers-1", "x" * 200), ("customers-2", "fine"), ("customers-2", "again")])
     first, second = instance(), instance()
-    Tick(app=first, now=datetime.now(UTC), seconds=600).run()
+    at_once(first)
     (run,) = second.state.runs("customers")
     assert run.counts["source"] == {"processed": 3, "verified": 1, "rejected": 2, "filtered": 0}
     assert {error.error_type for error in second.state.errors(run.run_id)} == {"Max Length Violation", "Duplicate Key"}
     (name,) = second.state.files(run.run_id)
     assert name == f"{run.run_id}_SourceErrors.csv"
     assert (second.state.file(run.run_id, name) or b"").startswith(b"Row,Rejected,Errors")
-    first.state.close()
-    second.state.close()
+    close(first, second)

@@ -1,4 +1,4 @@
-"""Run in the environment of the deployed app: load the package in Microsoft's runtime and fire both triggers.
+"""Run in the environment of the deployed app: load the package in Microsoft's runtime and fire all triggers.
 
     python program.py FOLDER TESTS
 
@@ -17,15 +17,24 @@ sys.path[:0] = [str(folder), str(folder / ".python_packages" / "lib" / "site-pac
 sys.path.append(tests)
 
 from tests.functions.host import FunctionsHost  # noqa: E402 - needs the path above
-from tests.functions.payloads import Event, events, timer  # noqa: E402 - needs the path above
+from tests.functions.payloads import Event, Payload, events, queue_message, timer  # noqa: E402 - needs the path above
 
 begun = time.perf_counter()
 with FunctionsHost(folder) as host:
     print(f"loaded in {time.perf_counter() - begun:.1f} s", sorted(host.names))  # noqa: T201 - read by the test
     body = b'{"op": "c", "number": "live-1", "name": "From an event"}'
-    for name, payload in (("batch_sync", timer()), ("event_sync", events([Event(body=body)]))):
+
+    def fire(name: str, payload: Payload) -> None:
+        """Fire a trigger; its function must succeed."""
         done = host.fire(name, payload)
         assert done.succeeded, done.error + done.trace
-import shared  # noqa: E402 - after the host has put the app on the path
+
+    fire("batch_sync", timer())
+    from shared.app import current  # after the host has put the app on the path
+
+    for job in current().state.open_jobs():
+        fire("batch_job", queue_message(job.id))
+    fire("event_sync", events([Event(body=body)]))
+import shared  # noqa: E402 - likewise
 
 assert Path(shared.__file__ or "").is_relative_to(folder), shared.__file__

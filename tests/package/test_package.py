@@ -105,14 +105,14 @@ def environment(emulator: RunningEmulator, storage_account: str, tmp_path: Path)
 
 
 @pytest.mark.azurite
-def test_both_functions_run_from_the_package(
+def test_all_functions_run_from_the_package(
     deployed: Deployed, environment: dict[str, str], emulator: RunningEmulator, tmp_path: Path
 ) -> None:
-    """A tick reads definitions and a file of each kind by abfs URLs, an event is applied, and the account has the state."""
+    """A tick reads definitions by abfs URLs, its jobs read a file of each kind by one, an event is applied, and the account has the state."""
     program = [str(deployed.python), str(ROOT / "tests" / "package" / "program.py"), str(deployed.folder), str(ROOT)]
     said = run(program, environment=environment, cwd=tmp_path)
     sys.stdout.write(said)  # how long it took to load: `pytest -rP tests/package` shows it
-    assert "['batch_sync', 'event_sync']" in said
+    assert "['batch_job', 'batch_sync', 'event_sync']" in said
     app = App(Settings.load(environment))
     runs = {(run.sync, run.trigger, run.state) for run in app.state.runs()}
     assert runs >= {(name, "timer", "Succeeded") for name in BATCHES}

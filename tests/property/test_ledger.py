@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from shared.definitions import Column, SyncDefinition
 from shared.jobs import RunOptions, RunSummary
 from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
-from shared.jobs.batch.planning import plan_batch
+from shared.jobs.batch.plans.planning import plan_batch
 from shared.jobs.batch.remembering import Remembering
 from shared.jobs.batch.run import run_batch
 from shared.jobs.progress import NoProgress

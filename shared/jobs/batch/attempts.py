@@ -1,7 +1,8 @@
-"""How often in a row a sync was begun and got nowhere, and when it may be begun again.
+"""How often in a row a sync was begun and got nowhere, when it may be begun again, and what becomes of its job.
 
 A run whose process dies (memory that the system takes back is the usual reason) would die again at every tick, and
 take down whatever runs beside it. So each run's row counts the attempts, and the pause before the next one grows.
+All rules of attempts are here, and they are pure but for the marking of dead runs.
 """
 
 from __future__ import annotations
@@ -13,18 +14,24 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
-from shared.state import RunRecord, RunState, StateStore
+from shared.state import Job, RunRecord, RunState, StateStore
 
 __all__ = [
     "CLOCK_DIFFERENCE",
     "MOST_ATTEMPTS",
+    "after_away",
+    "after_run",
     "attempt_number",
     "attempts",
     "close_dead_run",
+    "ended_job",
+    "held_until",
+    "is_hopeless",
     "last_run",
     "last_run_settled",
     "last_runs_settled",
     "not_before",
+    "sends_again",
 ]
 
 # After so many attempts in a row nothing is tried beside the schedule, and a requested run is given up.
@@ -32,6 +39,12 @@ MOST_ATTEMPTS: Final = 5
 # The first repetition comes at once: a new version that was deployed during the run is the usual reason.
 FIRST_PAUSE: Final = timedelta(minutes=5)
 LONGEST_PAUSE: Final = timedelta(hours=6)
+# Dataverse, a source or a vault that is away is asked again: soon at first, then four times an hour, for a day.
+FIRST_WAIT, LONGEST_WAIT, LONGEST_AWAY = timedelta(minutes=1), timedelta(minutes=15), timedelta(days=1)
+# A message that was lost before it was sent, or that nobody took up, is sent again.
+UNSENT: Final = timedelta(minutes=2)
+# A job that is interrupted for days has hundreds of runs, all of them in the execution log.
+MOST_RUNS: Final = 20
 # A start that lies further ahead was written by a wrong clock, and says nothing of when the sync ran.
 CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
 _ATTEMPT: Final = "attempt"
@@ -62,6 +75,70 @@ def not_before(last: RunRecord | None, now: datetime) -> datetime | None:
 def _pause(count: int) -> timedelta:
     doubled = min(count - 2, 10)  # beyond that the longest pause holds anyway
     return min(FIRST_PAUSE * (1 << doubled), LONGEST_PAUSE)
+
+
+def held_until(job: Job, last: RunRecord | None, now: datetime) -> datetime | None:
+    """Until when a job waits because the sync's runs made no progress; None where it may begin.
+
+    A job that was asked for after the latest run is a new try.
+    """
+    held = not_before(last, now)
+    return held if held is not None and now < held and not _is_newer(job, last) else None
+
+
+def is_hopeless(job: Job, last: RunRecord | None) -> bool:
+    """Whether a job is given up, because the sync's runs since it was asked for made no progress."""
+    return attempts(last) >= MOST_ATTEMPTS and not _is_newer(job, last)
+
+
+def _is_newer(job: Job, last: RunRecord | None) -> bool:
+    return last is None or job.request.requested > (last.ended or last.started)
+
+
+def after_run(job: Job, run: RunRecord | None, now: datetime) -> Job:
+    """What becomes of a job whose latest run is over.
+
+    Args:
+        job: The job as it was when the run began.
+        run: The run's row, which says how it ended; None where its process died before the first row.
+        now: The moment.
+    """
+    if run is not None and run.state != RunState.INTERRUPTED:
+        return ended_job(job, run.state, now, run.message)
+    count = attempts(run) if run else job.attempts + 1
+    if count >= MOST_ATTEMPTS:
+        return ended_job(replace(job, attempts=count), RunState.FAILED, now, f"{count} runs in a row made no progress")
+    pause = _pause(count) if count >= 2 else None  # noqa: PLR2004 - the first repetition comes at once
+    return _again(replace(job, attempts=count), now, pause, run.message if run else "its process ended")
+
+
+def after_away(job: Job, now: datetime, message: str) -> Job:
+    """What becomes of a job whose run wrote nothing, because the other side is away."""
+    count = job.attempts + 1
+    if now - job.request.requested >= LONGEST_AWAY:
+        return ended_job(replace(job, attempts=count), RunState.FAILED, now, message)
+    wait = min(FIRST_WAIT * (1 << min(count - 1, 10)), LONGEST_WAIT)
+    return _again(replace(job, attempts=count), now, wait, message)
+
+
+def ended_job(job: Job, state: str, now: datetime, message: str) -> Job:
+    """A job that is over."""
+    return replace(job, state=str(state), ended=now, lane="", not_before=None, message=message)
+
+
+def _again(job: Job, now: datetime, pause: timedelta | None, message: str) -> Job:
+    """A job that waits for its next run: behind those that wait already."""
+    until = now + pause if pause else None
+    return replace(job, state=RunState.QUEUED.value, since=now, not_before=until, message=message)
+
+
+def sends_again(job: Job, now: datetime) -> bool:
+    """Whether the message of a job that waits is taken for lost. The pauses double, because the queue may be long."""
+    if not job.waits:
+        return False
+    begin = max(filter(None, (job.since, job.not_before)))
+    sent = max(filter(None, (begin, job.sent)))
+    return now - sent >= max(UNSENT, sent - begin)
 
 
 def last_run(store: StateStore, sync: str, now: datetime) -> RunRecord | None:

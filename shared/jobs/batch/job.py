@@ -45,7 +45,8 @@ class RunOptions:
         run_id: Names the run in logs and files.
         given: The parameters that the next command repeats; None for all that override the definition's.
         values: Whether the values of fields in error are shown and kept.
-        cancelled: Asked about twice a second while the run writes: whether a person has stopped it.
+        cancelled: Asked about twice a second while the run writes: whether a person has stopped it from here. A mark in
+            the state store stops it too.
         waiting: Inserts that wait at once until the record with their key is known.
         still_due: Asked under the lease, with the sync's latest run: whether this run is still to be.
     """

@@ -1,4 +1,4 @@
-"""Holding a sync's lease for as long as its run lasts."""
+"""Holding a lease for as long as the work under it lasts: that of a sync, of a job, or of a slot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.run_ids import SHORT_ID
 from shared.state import Lease, StateStore
 from shared.state.machine import since_boot
 
-__all__ = ["HeldLease", "LeaseTaken", "holding"]
+__all__ = ["LEASE_SECONDS", "HeldLease", "LeaseTaken", "holding", "keeping"]
 
 log = logging.getLogger(__name__)
 
@@ -96,10 +96,20 @@ def holding(store: StateStore, sync: str, run_id: str) -> Iterator[HeldLease]:
         LeaseTaken: Another run holds it.
     """
     name = f"sync/{sync}"
+    with keeping(store, name, run_id) as held:
+        if held is None:
+            raise LeaseTaken(f"{sync} is already running{_who_runs(store, name)}. Wait for its end, then try again")
+        yield held
+
+
+@contextmanager
+def keeping(store: StateStore, name: str, holder: str) -> Iterator[HeldLease | None]:
+    """Take a lease, keep it while the block runs, and give it back; None where another holder has it."""
     asked_at = since_boot()
-    lease = store.acquire_lease(name, holder=run_id, seconds=LEASE_SECONDS)
+    lease = store.acquire_lease(name, holder=holder, seconds=LEASE_SECONDS)
     if lease is None:
-        raise LeaseTaken(f"{sync} is already running{_who_runs(store, name)}. Wait for its end, then try again")
+        yield None
+        return
     held = HeldLease(store, lease, asked_at=asked_at)
     held.start()
     try:

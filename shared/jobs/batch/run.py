@@ -13,13 +13,14 @@ from shared.entities import EntityMetadata
 from shared.errors import PlanRefusedError, StalePlanError, SyncError, UserError
 from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
+from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
-from shared.jobs.batch.planning import plan_of, source_counts, target_counts
+from shared.jobs.batch.plans.planning import plan_of, source_counts, target_counts
+from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.batch.preparation import Prepared, completed_job, prepare
 from shared.jobs.batch.reports import Reporting, reporting_of
 from shared.jobs.batch.run_log import RunLog, end_of
-from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.creating import creation_counts
 from shared.jobs.outcomes import outcome_counts, skip_reason
 from shared.jobs.post_sync.steps import StepTools, run_steps
@@ -89,6 +90,7 @@ class _Run:
         self.tools = tools
         self.lease = lease
         self.log = log
+        self._cancelling = Cancelling(tools.state, job.options.run_id, job.options.cancelled, tools.clock)
         self._begun = tools.clock.monotonic()
         self._columns: Sequence[TargetColumn] = ()
         self._reporting = Reporting()
@@ -122,7 +124,7 @@ class _Run:
         limits = WriteLimits(
             deadline=self.job.options.deadline,
             max_errors=self.job.definition.sync_behaviour.safety.max_errors,
-            cancelled=lambda: self.lease.lost() or self.job.options.cancelled(),
+            cancelled=lambda: self.lease.lost() or self._cancelling.asked(),
         )
         self._prepared_notes = prepared.notes()
         try:
@@ -286,14 +288,15 @@ class _Run:
         """State and message of a run whose writing has ended, worst first."""
         if done.skipped:
             left = counted(done.skipped, "change is", "changes are")
-            said = f"stopped before the end ({skipped}): {left} left for the next run"
+            by = f" by {self._cancelling.by}" if skipped == "cancelled" and self._cancelling.by else ""
+            said = f"stopped before the end ({skipped}{by}): {left} left for the next run"
             return self._stopped(skipped), "; ".join((said, *self._notes))
         state = RunState.COMPLETED_WITH_ERRORS if errors else RunState.SUCCEEDED
         return state, "; ".join(filter(None, (errors, *self._notes)))
 
     def _stopped(self, reason: str) -> RunState:
         if reason == "cancelled":  # by a person, or because the lease was lost
-            return RunState.CANCELLED if self.job.options.cancelled() else RunState.INTERRUPTED
+            return RunState.CANCELLED if self._cancelling.asked() else RunState.INTERRUPTED
         return RunState.INTERRUPTED if reason == "deadline" else RunState.FAILED
 
     def _ended(self, state: RunState, message: str) -> RunSummary:

@@ -19,7 +19,7 @@ from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
 from shared.state import ErrorRecord, RunRecord, RunState, StateStore
 
-__all__ = ["RunLog", "end_of"]
+__all__ = ["RunLog", "end_of", "patiently"]
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +67,12 @@ class RunLog:
         if summary.state == RunState.INTERRUPTED and not summary.writes:
             counts |= attempt_number(self.attempt)
         record = self._record(summary.state, counts=counts, ended=summary)
-        self._until_written(lambda: self.state.finish_run(record))
+        patiently(self.clock, lambda: self.state.finish_run(record))
 
     def keep(self, errors: Sequence[ErrorRow], files: Iterable[tuple[str, bytes]]) -> None:
         """Keep the run's errors and error files, and wait for a state store that is away."""
         records = [self._error(error) for error in errors]
-        self._until_written(lambda: self.state.add_errors(records))
+        patiently(self.clock, lambda: self.state.add_errors(records))
         for name, data in files:
             self._keep_file(name, data)
 
@@ -81,25 +81,13 @@ class RunLog:
 
         A run that has lost its lease to another one changes nothing.
         """
-        self._until_written(lambda: self._moved(value))
+        patiently(self.clock, lambda: self._moved(value))
 
     def _moved(self, value: str) -> None:
         self.state.set_watermark(self.definition.name, value, fence=self.fence)
 
     def _keep_file(self, name: str, data: bytes) -> None:
-        self._until_written(lambda: self.state.put_file(self.run_id, name, data))
-
-    def _until_written(self, write: Callable[[], None]) -> None:
-        give_up, pause = self.clock.monotonic() + LONGEST_WAIT, FIRST_PAUSE
-        while True:
-            try:
-                return write()
-            except RetryLater as error:
-                if self.clock.monotonic() + pause > give_up:
-                    raise
-                log.warning("%s; trying again in %.1f s", error.message, pause)
-            self.clock.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        patiently(self.clock, lambda: self.state.put_file(self.run_id, name, data))
 
     def given_values(self) -> dict[str, Any]:
         """The parameters that were given, as the log has them."""
@@ -135,6 +123,24 @@ class RunLog:
             message=error.message,
             examples=error.examples,
         )
+
+
+def patiently(clock: Clock, write: Callable[[], None]) -> None:
+    """Write what must not get lost at the end of a run, and wait for a state store that is away.
+
+    Raises:
+        RetryLater: It is away for too long.
+    """
+    give_up, pause = clock.monotonic() + LONGEST_WAIT, FIRST_PAUSE
+    while True:
+        try:
+            return write()
+        except RetryLater as error:
+            if clock.monotonic() + pause > give_up:
+                raise
+            log.warning("%s; trying again in %.1f s", error.message, pause)
+        clock.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def end_of(error: BaseException, *, trigger: str) -> tuple[RunState, str]:

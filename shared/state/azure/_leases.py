@@ -1,4 +1,4 @@
-"""Leases, watermarks, used plans and job requests: rows that many instances want to change at once."""
+"""Leases, watermarks and used plans: rows that many instances want to change at once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from azure.data.tables import TableEntity
 from shared.errors import RetryLater
 from shared.state._reading import reading, record
 from shared.state.azure._storage import Storage, document, key, read_document, read_record
-from shared.state.records import JobRequest, Lease, PlanUse
+from shared.state.records import Lease, PlanUse
 
 __all__ = ["LeaseTables"]
 
-LEASES, WATERMARKS, JOBS, PLANS = "leases", "watermarks", "jobs", "usedplans"
+LEASES, WATERMARKS, PLANS = "leases", "watermarks", "usedplans"
 # The time in an answer and that in a row may come from two machines of the service, which keeps its clocks together.
 CLOCKS_OF_THE_SERVICE = timedelta(seconds=2)
 # Each repetition means that another process wrote in between.
@@ -113,28 +113,6 @@ class LeaseTables(Storage):
         found = self.plan_use(use.plan_id)
         if found is not None and found.run_id == use.run_id:
             self._delete(PLANS, [{"PartitionKey": key(use.plan_id), "RowKey": "plan"}])
-
-    def request_job(self, request: JobRequest) -> None:
-        """See `StateStore.request_job`."""
-        keys = {"PartitionKey": "job", "RowKey": key(request.id)}
-        self._put(JOBS, {**keys, "sync": request.sync, "taken": False, **document(asdict(request))})
-
-    def job_requests(self) -> tuple[JobRequest, ...]:
-        """See `StateStore.job_requests`."""
-        found = [
-            read_record(JobRequest, JOBS, entity)
-            for entity in self._query(JOBS, "PartitionKey eq 'job' and taken eq false")
-        ]
-        return tuple(sorted(found, key=lambda request: (request.requested, request.id)))
-
-    def remove_job_request(self, request_id: str) -> bool:
-        """See `StateStore.remove_job_request`."""
-        row = self._get(JOBS, "job", key(request_id))
-        # Deleting a missing row is not an error in this service, so a mark decides which process removed it.
-        if row is None or row["taken"] or not self._put_after(JOBS, {**row, "taken": True}, row):
-            return False
-        self._delete(JOBS, [row])
-        return True
 
 
 def _lease(row: Mapping[str, Any]) -> Lease:

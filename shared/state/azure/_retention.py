@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from azure.data.tables import TableEntity
 
 from shared.state.azure._events import LETTERS, EventTables
+from shared.state.azure._jobs import JobTables
 from shared.state.azure._leases import LEASES, LeaseTables
 from shared.state.azure._ledgers import LedgerFiles
 from shared.state.azure._runs import ERRORS, EVERY_SYNC, RUN_PLACES, RUNS, folder, left
@@ -23,7 +25,7 @@ KEYS: Final = ["PartitionKey", "RowKey"]
 APART: Final = "(trigger eq 'events' or trigger eq 'definition')"
 
 
-class Retention(LeaseTables, LedgerFiles, EventTables):
+class Retention(JobTables, LeaseTables, LedgerFiles, EventTables):
     """The part of the state store that keeps it small."""
 
     def prune(self, before: datetime, *, limit: int) -> Pruned:
@@ -35,9 +37,15 @@ class Retention(LeaseTables, LedgerFiles, EventTables):
         self._remove_letters({(row["PartitionKey"], row["RowKey"]) for row in letters})
         leases = self._old_leases(before, limit)
         self._delete(LEASES, leases)
-        ledgers = self._remove_old_ledgers(before, limit)
-        more = max(len(runs), len(letters), len(leases), ledgers) >= limit
-        return Pruned(runs=len(runs), dead_letters=len(letters), leases=len(leases), ledgers=ledgers, more=more)
+        removed = Pruned(
+            runs=len(runs),
+            dead_letters=len(letters),
+            leases=len(leases),
+            ledgers=self._remove_old_ledgers(before, limit),
+            jobs=self._remove_old_jobs(before, limit),
+        )
+        most = max(removed.runs, removed.dead_letters, removed.leases, removed.ledgers, removed.jobs)
+        return replace(removed, more=most >= limit)
 
     def _old_runs(self, before: datetime) -> Iterator[dict[str, str]]:
         """The keys of the rows of runs that may go, among those of all syncs, with their sync."""

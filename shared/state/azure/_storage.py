@@ -35,7 +35,19 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableClient
 
-__all__ = ["Storage", "document", "explained", "groups", "key", "parts", "read_document", "read_record"]
+__all__ = [
+    "PREFIX",
+    "RETRIES",
+    "Storage",
+    "document",
+    "explained",
+    "groups",
+    "key",
+    "options_of_files",
+    "parts",
+    "read_document",
+    "read_record",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -104,7 +116,7 @@ class Storage:
         """
         try:
             tables = TableServiceClient.from_connection_string(text, **_for_tables(retries))
-            blobs = BlobServiceClient.from_connection_string(text, **_for_blobs(retries))
+            blobs = BlobServiceClient.from_connection_string(text, **options_of_files(retries))
         except ValueError as error:
             raise UserError("AzureWebJobsStorage is not a connection string of a storage account") from error
         return cls(tables, blobs, now=now)
@@ -116,7 +128,7 @@ class Storage:
         """Open an account by its service URLs and an identity."""
         return cls(
             TableServiceClient(tables, credential=credential, **_for_tables(RETRIES)),
-            BlobServiceClient(blobs, credential=credential, **_for_blobs(RETRIES)),
+            BlobServiceClient(blobs, credential=credential, **options_of_files(RETRIES)),
             now=now,
         )
 
@@ -337,8 +349,8 @@ def _for_tables(retries: int) -> dict[str, Any]:
     return {"retry_total": retries, "retry_backoff_factor": 0.3, **_TIMEOUTS}
 
 
-def _for_blobs(retries: int) -> dict[str, Any]:
-    """The same as options of the blob SDK."""
+def options_of_files(retries: int) -> dict[str, Any]:
+    """The same as options of the SDKs of blobs and queues."""
     return {"retry_total": retries, "initial_backoff": 1, "increment_base": 2, **_TIMEOUTS}
 
 
@@ -369,8 +381,8 @@ def _told(error: AzureError) -> SyncError:
     said = (str(error.message).strip().splitlines() or [type(error).__name__])[0]
     if isinstance(error, ClientAuthenticationError) or status in REFUSED:
         return AbortRun(
-            f"The state store refuses this identity: {said}. It needs the roles 'Storage Table Data Contributor' and "
-            "'Storage Blob Data Owner' on the account of AzureWebJobsStorage"
+            f"The state store refuses this identity: {said}. It needs the roles 'Storage Table Data Contributor', "
+            "'Storage Queue Data Contributor' and 'Storage Blob Data Owner' on the account of AzureWebJobsStorage"
         )
     if status is None or status in PASSING or status >= SERVER_ERROR:
         return RetryLater(f"The state store is not available: {said}", retry_after=10)

@@ -1,4 +1,4 @@
-"""Leases, watermarks, used plans and job requests: rows that many processes want to change at once."""
+"""Leases, watermarks and used plans: rows that many processes want to change at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 from shared.state._reading import reading, record
-from shared.state.records import JobRequest, Lease, PlanUse
+from shared.state.records import Lease, PlanUse
 from shared.state.sqlite import _tables as tables
 from shared.state.sqlite._database import Database
 
@@ -93,21 +93,6 @@ class LeaseRows(Database):
         """See `StateStore.return_plan`."""
         with self._writing() as db:
             db.execute("DELETE FROM used_plans WHERE plan_id = ? AND run_id = ?", (use.plan_id, use.run_id))
-
-    def request_job(self, request: JobRequest) -> None:
-        """See `StateStore.request_job`."""
-        with self._writing() as db:
-            db.execute(tables.replace("job_requests", tables.JOB_FIELDS), tables.row(request, tables.JOB_FIELDS))
-
-    def job_requests(self) -> tuple[JobRequest, ...]:
-        """See `StateStore.job_requests`."""
-        rows = self._all(f"{tables.select('job_requests', tables.JOB_FIELDS)} ORDER BY requested, id")
-        return tuple(tables.job(row) for row in rows)
-
-    def remove_job_request(self, request_id: str) -> bool:
-        """See `StateStore.remove_job_request`."""
-        with self._writing() as db:
-            return db.execute("DELETE FROM job_requests WHERE id = ?", (request_id,)).rowcount > 0
 
 
 def _lease(name: str, db: sqlite3.Connection) -> Lease | None:

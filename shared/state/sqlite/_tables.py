@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from shared.state import _reading
 from shared.state._bounds import json_text
-from shared.state.records import DeadLetter, ErrorRecord, JobRequest, PlanUse, RunRecord
+from shared.state.records import DeadLetter, ErrorRecord, PlanUse, RunRecord
 
 __all__ = [
     "ADDED_IN_5",
+    "ADDED_IN_6",
     "ERROR_FIELDS",
-    "JOB_FIELDS",
     "LETTER_FIELDS",
     "PLAN_FIELDS",
     "RUN_FIELDS",
@@ -23,7 +23,6 @@ __all__ = [
     "UPGRADES",
     "error",
     "insert",
-    "job",
     "letter",
     "plan_use",
     "replace",
@@ -35,7 +34,7 @@ __all__ = [
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 _ERRORS = """
 CREATE TABLE errors(
     run_id TEXT NOT NULL, side TEXT NOT NULL, error_class TEXT NOT NULL, error_type TEXT NOT NULL,
@@ -56,6 +55,17 @@ CREATE TABLE IF NOT EXISTS ledgers(
 CREATE TABLE IF NOT EXISTS ledger_parts(
     sync TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (sync, name))
 """
+# Tables that are there since version 6.
+ADDED_IN_6 = """
+CREATE TABLE jobs(
+    id TEXT PRIMARY KEY, sameness TEXT NOT NULL, state TEXT NOT NULL, requested TEXT NOT NULL, since TEXT NOT NULL,
+    ended TEXT, document TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX jobs_by_sameness ON jobs(sameness) WHERE ended IS NULL;
+CREATE INDEX open_jobs ON jobs(since) WHERE ended IS NULL;
+CREATE INDEX jobs_by_end ON jobs(ended) WHERE ended IS NOT NULL;
+CREATE TABLE cancelled_runs(
+    run_id TEXT PRIMARY KEY, requested_by TEXT NOT NULL, requested TEXT NOT NULL) WITHOUT ROWID
+"""
 # Columns that the tables have since version 5.
 ADDED_IN_5 = """
 ALTER TABLE runs ADD COLUMN given TEXT NOT NULL DEFAULT '{}';
@@ -73,6 +83,14 @@ DROP TABLE errors_without_messages
     2: f"{_CLOCK};{_USED_PLANS}",
     3: _LEDGERS,
     4: ADDED_IN_5,
+    # Requests of equal content stay apart: their digests are made when they are asked for.
+    5: f"""
+{ADDED_IN_6};
+INSERT INTO jobs SELECT id, id, 'Queued', requested, requested, NULL, json_object(
+    'id', id, 'sync', sync, 'requested', requested, 'parameters', json(parameters),
+    'force', json(iif(force, 'true', 'false')), 'requested_by', requested_by) FROM job_requests;
+DROP TABLE job_requests
+""",
 }
 SCHEMA = f"""
 CREATE TABLE runs(
@@ -95,13 +113,11 @@ CREATE TABLE seen(
     sync TEXT NOT NULL, key TEXT NOT NULL, partition TEXT NOT NULL, sequence INTEGER NOT NULL, "when" TEXT,
     written TEXT NOT NULL, PRIMARY KEY (sync, key)) WITHOUT ROWID;
 CREATE INDEX seen_by_age ON seen(written);
-CREATE TABLE job_requests(
-    id TEXT PRIMARY KEY, sync TEXT NOT NULL, requested TEXT NOT NULL, parameters TEXT NOT NULL, force INTEGER NOT NULL,
-    requested_by TEXT NOT NULL) WITHOUT ROWID;
 {_CLOCK};
 {_USED_PLANS};
 {_LEDGERS};
-{ADDED_IN_5}
+{ADDED_IN_5};
+{ADDED_IN_6}
 """
 RUN_FIELDS = (
     "run_id", "sync", "version", "trigger", "state", "started", "ended", "duration", "parameters", "counts", "message",
@@ -116,7 +132,6 @@ PLAN_FIELDS = ("plan_id", "checksum", "sync", "run_id", "used")
 # Columns that hold JSON, whatever the table.
 _OBJECTS = frozenset({"parameters", "given", "counts", "properties", "system"})
 _LISTS = frozenset({"rows", "examples"})
-JOB_FIELDS = ("id", "sync", "requested", "parameters", "force", "requested_by")
 
 
 def insert(table: str, fields: Sequence[str]) -> str:
@@ -157,11 +172,6 @@ def error(values: Sequence[Any]) -> ErrorRecord:
 def letter(values: Sequence[Any]) -> DeadLetter:
     """The dead letter of a row."""
     return _read(DeadLetter, "dead_letters", LETTER_FIELDS, values)
-
-
-def job(values: Sequence[Any]) -> JobRequest:
-    """The job request of a row."""
-    return _read(JobRequest, "job_requests", JOB_FIELDS, values)
 
 
 def plan_use(values: Sequence[Any]) -> PlanUse:

@@ -29,7 +29,7 @@ from shared.jobs import (
     RunSummary,
 )
 from shared.reconcile import ColumnChange, Limit, Plan, PlanAction, PlanCounts, SafetyLimits, SampleChange
-from shared.state import ErrorRecord, JobRequest, Lease, RunRecord
+from shared.state import ErrorRecord, Job, JobRequest, Lease, RunRecord
 from shared.workspace import Step
 
 CHECKSUM = "c" * 64
@@ -112,6 +112,9 @@ class FakeState:
 
     def job_requests(self) -> tuple[JobRequest, ...]:
         return self.requests
+
+    def job(self, job_id: str) -> Job | None:
+        return next((Job.of(request) for request in self.requests if request.id == job_id), None)
 
     def lease(self, name: str) -> Lease | None:
         return self.leases.get(name)

@@ -1,4 +1,4 @@
-"""Asking the deployed app for a run: what is left in the state store, and what its host is told."""
+"""Asking the deployed app for a run, and stopping one: what is left in the state store, and what its host is told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ import yaml
 from shared.app import App
 from shared.cli.boundary import run
 from shared.settings import Settings
+from shared.state import RunRecord
 
 DEFINITION: dict[str, Any] = {
     "name": "accounts",
@@ -63,6 +66,11 @@ def typed(app: App, capsys: pytest.CaptureFixture[str]) -> Type:
         return Typed(code, *capsys.readouterr())
 
     return type_in
+
+
+@pytest.fixture
+def cancel(app: App, capsys: pytest.CaptureFixture[str]) -> Type:
+    return lambda *arguments: Typed(run(["cancel", *arguments], open_app=lambda: app), *capsys.readouterr())
 
 
 @contextmanager
@@ -131,7 +139,7 @@ def test_a_host_that_refuses_leaves_the_request(app: App, typed: Type, status: i
         done = typed("accounts", "--app", url)
     assert done.code == 1
     assert said in " ".join(done.err.split())
-    assert "the app runs it at its next tick" in " ".join(done.err.split())
+    assert "the app finds it in a few minutes" in " ".join(done.err.split())
     assert len(app.state.job_requests()) == len(got) == 1
 
 
@@ -170,3 +178,51 @@ def test_without_a_key_the_host_is_not_asked(app: App, typed: Type, monkeypatch:
     done = typed("accounts", "--app", "https://my-app.azurewebsites.net")
     assert "FUNCTIONS_ADMIN_KEY" in done.err
     assert (done.code, app.state.job_requests()) == (1, ())
+
+
+def test_an_equal_request_is_told_the_one_that_waits(app: App, typed: Type) -> None:
+    """A second `start` makes no second run."""
+    first, second = (json.loads(typed("accounts", "--json").out)["request_id"] for _ in range(2))
+    assert first == second
+    assert [request.id for request in app.state.job_requests()] == [first]
+
+
+class TestCancel:
+    def test_a_request_that_waits_is_taken_back(self, app: App, typed: Type, cancel: Type) -> None:
+        """By its id or the beginning of it; it is not there a second time."""
+        request_id = json.loads(typed("accounts", "--json").out)["request_id"]
+        done = cancel(request_id[:8], "--json")
+        assert (done.code, json.loads(done.out)["state"]) == (0, "Cancelled")
+        assert app.state.job_requests() == ()
+        again = cancel(request_id)
+        assert again.code == 1
+        assert "has ended (Cancelled): there is nothing to stop" in " ".join(again.err.split())
+
+    def test_a_run_is_marked_and_the_command_says_when_it_stops(self, app: App, cancel: Type) -> None:
+        """Whoever started it, at whatever machine."""
+        now = datetime.now(UTC)
+        app.state.begin_run(
+            RunRecord(run_id="r1", sync="accounts", version="1", trigger="command", state="Running", started=now)
+        )
+        app.state.acquire_lease("sync/accounts", holder="r1", seconds=60)
+        done = cancel("r1")
+        assert (done.code, done.out.strip()) == (0, "The run stops before its next request.")
+        assert str(app.state.cancelled_by("r1")).startswith("command line on ")
+
+    def test_the_job_of_an_interrupted_run_is_taken_back(self, app: App, typed: Type, cancel: Type) -> None:
+        """The run has ended, and its job would go on with it."""
+        request_id = json.loads(typed("accounts", "--json").out)["request_id"]
+        now = datetime.now(UTC)
+        app.state.begin_run(
+            RunRecord(run_id="r1", sync="accounts", version="1", trigger="job", state="Interrupted", started=now)
+        )
+        job = app.state.job(request_id)
+        assert job is not None
+        app.state.put_job(replace(job, runs=("r1",)))
+        assert cancel("r1").code == 0
+        assert app.state.open_jobs() == ()
+
+    def test_what_there_is_not_is_refused(self, cancel: Type) -> None:
+        """With the command that lists what there is."""
+        done = cancel("nope")
+        assert (done.code, "There is no run nope" in done.err) == (1, True)

@@ -37,7 +37,7 @@ class Manager:
 
             def do_GET(self) -> None:
                 asked.append((self.path, self.headers.get("Authorization", "")))
-                names = ["batch_sync", "event_sync"] if len(asked) >= appear_at else ["batch_sync"]
+                names = ["batch_sync", "batch_job", "event_sync"] if len(asked) >= appear_at else ["batch_sync"]
                 value = [{"id": f"{APP_ID}/functions/{name}", "name": f"func-x/{name}"} for name in names]
                 data = json.dumps({"value": value}).encode()
                 self.send_response(200)
@@ -81,7 +81,7 @@ def smoke(manager: Manager, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("manager", [2], indirect=True)
 def test_functions_that_appear_pass(manager: Manager, tmp_path: Path) -> None:
-    """The hook asks again until both are shown, with azd's token."""
+    """The hook asks again until all are shown, with azd's token."""
     done = smoke(manager, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert manager.asked == [(f"{APP_ID}/functions?api-version=2024-04-01", "Bearer secret-token")] * 2
@@ -92,6 +92,6 @@ def test_a_missing_function_fails_the_deployment(manager: Manager, tmp_path: Pat
     """The message names the function and the page that helps, and not the token."""
     done = smoke(manager, tmp_path)
     assert done.returncode == 1
-    assert "does not show: event_sync." in done.stderr
+    assert "does not show: batch_job event_sync." in done.stderr
     assert "docs/runbook.md" in done.stderr
     assert "secret-token" not in done.stdout + done.stderr

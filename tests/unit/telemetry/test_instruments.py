@@ -28,7 +28,7 @@ provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(spans))
 trace.set_tracer_provider(provider)
 
-from shared.telemetry import PhaseSpans, record_batch, record_dead_letters, record_events, record_tick, span
+from shared.telemetry import PhaseSpans, record_batch, record_dead_letters, record_events, record_poisoned, record_tick, span
 
 summary = {"state": "Succeeded", "elapsed_seconds": 1.5, "created": {"done": 2}, "updated": {"done": 0},
            "unchanged": 7, "failed": 1, "source": {"rejected": 3}, "requests": 9, "throttled": 4, "retries": 5,
@@ -40,6 +40,7 @@ record_tick({"orders": 90.0})
 record_events("customers", {"applied": 6, "ignored": 0}, lag_seconds=2.5)
 record_events("live", {}, traffic={"requests": 3, "throttled": 2})
 record_dead_letters("customers", "Undecodable", 8)
+record_poisoned("customers")
 try:
     with span("dynamics_sync.run", sync="customers"), PhaseSpans() as phases:
         phases.phase("load")
@@ -100,6 +101,7 @@ def test_events_count_by_result_with_their_lag(exported: dict[str, Any]) -> None
     """Dead letters are counted by their reason."""
     assert value(exported, "dynamics_sync.events", result="applied") == 6
     assert value(exported, "dynamics_sync.events.lag", sync="customers") == 2.5
+    assert value(exported, "dynamics_sync.poisoned", sync="customers") == 1
     assert value(exported, "dynamics_sync.dead_letters", sync="customers", error="Undecodable") == 8
 
 

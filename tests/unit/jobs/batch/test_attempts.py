@@ -1,4 +1,4 @@
-"""Runs that get nowhere: counted, held back, and marked when their process has died."""
+"""Runs that get nowhere: counted, held back, and marked when their process has died; and what becomes of their jobs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shared.jobs.batch.attempts import attempts, close_dead_run, last_run, last_run_settled, not_before
-from shared.state import RunRecord
+from shared.jobs.batch.attempts import (
+    after_away,
+    after_run,
+    attempts,
+    close_dead_run,
+    last_run,
+    last_run_settled,
+    not_before,
+    sends_again,
+)
+from shared.state import Job, JobRequest, RunRecord
 from shared.state.sqlite import SqliteStateStore
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -122,3 +132,92 @@ def test_a_start_in_the_future_does_not_count_but_for_some_minutes(store: Sqlite
     found = last_run(store, "customers", NOON)
     assert found is not None
     assert found.run_id == "near"
+
+
+def job(**changed: Any) -> Job:
+    request = JobRequest(id="j1", sync="customers", requested=NOON - timedelta(hours=1))
+    return replace(Job.of(request), **changed)
+
+
+def ended(state: str, *, attempt: int = 0) -> RunRecord:
+    counts = {"attempt": attempt} if attempt else {}
+    return RunRecord(
+        run_id="r1",
+        sync="customers",
+        version="1",
+        trigger="job",
+        state=state,
+        started=NOON,
+        message="why",
+        counts=counts,
+    )
+
+
+class TestAfterRun:
+    @pytest.mark.parametrize("state", ["Succeeded", "Completed with errors", "Refused", "Failed", "Cancelled"])
+    def test_a_job_ends_as_its_run_did(self, state: str) -> None:
+        """With the message of the run."""
+        after = after_run(job(state="Running", lane="l"), ended(state), NOON)
+        assert (after.state, after.ended, after.message, after.lane) == (state, NOON, "why", "")
+
+    def test_an_interrupted_run_that_made_progress_goes_on_at_once_behind_the_others(self) -> None:
+        """The attempts begin again."""
+        after = after_run(job(state="Running", attempts=3), ended("Interrupted"), NOON)
+        assert (after.state, after.since, after.not_before, after.attempts) == ("Queued", NOON, None, 0)
+
+    @pytest.mark.parametrize(("attempt", "minutes"), [(1, 0), (2, 5), (3, 10), (4, 20)])
+    def test_one_that_made_none_waits_longer_each_time(self, attempt: int, minutes: int) -> None:
+        """The first repetition comes at once; a process that died before its first row counts as well."""
+        until = NOON + timedelta(minutes=minutes) if minutes else None
+        after = after_run(job(state="Running"), ended("Interrupted", attempt=attempt), NOON)
+        assert (after.state, after.not_before, after.attempts) == ("Queued", until, attempt)
+        without_row = after_run(job(state="Running", attempts=attempt - 1), None, NOON)
+        assert (without_row.state, without_row.not_before, without_row.attempts) == ("Queued", until, attempt)
+
+    @pytest.mark.parametrize("run", [ended("Interrupted", attempt=5), None])
+    def test_after_five_attempts_it_is_failed(self, run: RunRecord | None) -> None:
+        """It says how many there were."""
+        after = after_run(job(state="Running", attempts=4), run, NOON)
+        assert (after.state, after.ended, after.attempts) == ("Failed", NOON, 5)
+        assert "5 runs in a row made no progress" in after.message
+
+
+class TestAfterAway:
+    def test_the_pauses_double_up_to_a_quarter_of_an_hour(self) -> None:
+        """The job keeps its place in no list: it waits anew each time."""
+        current, pauses = job(), []
+        for _ in range(6):
+            current = after_away(current, NOON, "Dataverse is away")
+            assert current.not_before is not None
+            pauses.append((current.not_before - NOON) // timedelta(minutes=1))
+        assert pauses == [1, 2, 4, 8, 15, 15]
+        assert (current.state, current.message) == ("Queued", "Dataverse is away")
+
+    def test_after_a_day_it_is_failed(self) -> None:
+        """A day after it was asked for."""
+        assert after_away(job(), NOON + timedelta(hours=22), "away").waits
+        after = after_away(job(), NOON + timedelta(hours=23), "away")
+        assert (after.state, after.message) == ("Failed", "away")
+
+
+class TestSendsAgain:
+    @pytest.mark.parametrize(
+        ("changed", "minutes", "again"),
+        [
+            ({"since": NOON}, 1.9, False),
+            ({"since": NOON}, 2, True),
+            ({"since": NOON, "sent": NOON + timedelta(minutes=2)}, 3.9, False),
+            ({"since": NOON, "sent": NOON + timedelta(minutes=2)}, 4, True),
+            ({"since": NOON, "sent": NOON + timedelta(minutes=8)}, 15.9, False),
+            ({"since": NOON, "sent": NOON + timedelta(minutes=8)}, 16, True),
+            ({"since": NOON, "sent": NOON - timedelta(hours=1)}, 2, True),
+            ({"since": NOON, "not_before": NOON + timedelta(minutes=10)}, 11.9, False),
+            ({"since": NOON, "not_before": NOON + timedelta(minutes=10)}, 12, True),
+            ({"since": NOON, "state": "Running"}, 60, False),
+        ],
+    )
+    def test_a_message_that_nobody_took_is_sent_again_after_growing_pauses(
+        self, changed: dict[str, Any], minutes: float, *, again: bool
+    ) -> None:
+        """Counted from the moment at which the job could first be run."""
+        assert sends_again(job(**changed), NOON + timedelta(minutes=minutes)) is again

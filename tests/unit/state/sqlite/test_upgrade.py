@@ -8,9 +8,14 @@ from pathlib import Path
 
 from shared.state import ErrorRecord
 from shared.state.sqlite import SqliteStateStore
-from shared.state.sqlite._tables import ADDED_IN_5, SCHEMA, SCHEMA_VERSION
+from shared.state.sqlite._tables import ADDED_IN_5, ADDED_IN_6, SCHEMA, SCHEMA_VERSION
 
-BEFORE_5 = SCHEMA.replace(ADDED_IN_5, "")
+BEFORE_6 = SCHEMA.replace(
+    ADDED_IN_6,
+    "CREATE TABLE job_requests(id TEXT PRIMARY KEY, sync TEXT NOT NULL, requested TEXT NOT NULL, "
+    "parameters TEXT NOT NULL, force INTEGER NOT NULL, requested_by TEXT NOT NULL) WITHOUT ROWID",
+)
+BEFORE_5 = BEFORE_6.replace(ADDED_IN_5, "")
 FOUND = ErrorRecord(
     run_id="r1", error_class="Invalid Row", error_type="Unknown Choice", column="c", rows=(1, 2), count=2, message="old"
 )

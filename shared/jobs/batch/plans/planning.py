@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.definitions import SyncDefinition
-from shared.jobs.batch.about import about_plan
 from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
-from shared.jobs.batch.names import with_names
+from shared.jobs.batch.plans.about import about_plan
+from shared.jobs.batch.plans.names import with_names
 from shared.jobs.batch.preparation import completed_job, prepare
 from shared.jobs.batch.reports import reporting_of
 from shared.jobs.creating import creation_counts

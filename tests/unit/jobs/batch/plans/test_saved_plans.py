@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import RetryLater, UsedPlanError
-from shared.jobs.batch.saved_plans import refuse_used_plan, using_plan
+from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.state import PlanUse
 from shared.state.sqlite import SqliteStateStore
 

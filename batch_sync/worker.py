@@ -1,0 +1,224 @@
+"""Running one job: under its lease, in a slot, and with what becomes of it in its row."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Final
+
+from batch_sync.slots import Slots
+from batch_sync.starting import Start, Turn
+from shared.app import App
+from shared.clock import SystemClock
+from shared.definitions import Timetable
+from shared.errors import SyncError
+from shared.jobs.batch.attempts import (
+    MOST_RUNS,
+    after_away,
+    after_run,
+    attempts,
+    ended_job,
+    held_until,
+    is_hopeless,
+    last_run,
+    last_run_settled,
+)
+from shared.jobs.batch.lease_keeping import keeping
+from shared.jobs.batch.run_log import patiently
+from shared.jobs.batch.schedule import Scheduled, due
+from shared.state import Job, JobQueue, RunRecord, RunState
+from shared.state.job_queue import NOW
+from shared.telemetry import log_context
+
+__all__ = ["Worker", "settle", "wait_of"]
+
+log = logging.getLogger(__name__)
+
+# After so long a sync that runs elsewhere, or a disk that is full, is tried again.
+NOT_NOW: Final = timedelta(seconds=30)
+
+
+class Worker:
+    """Runs jobs by their ids. A message may come twice, late or too early: the row and its lease decide.
+
+    Args:
+        app: Definitions, state and runs.
+        queue: Takes the messages of jobs that come again.
+        deadline: Monotonic time at which a run's writer stops, None for no limit.
+        now: Gives the time (aware, UTC).
+        slots: The slots of the application users; None where the jobs of one process alone run.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        queue: JobQueue,
+        *,
+        deadline: float | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        slots: Slots | None = None,
+    ) -> None:
+        self._app = app
+        self._state = app.state
+        self._queue = queue
+        self._deadline = deadline
+        self._now = now
+        self._slots = slots
+
+    def work(self, job_id: str) -> None:
+        """Run a job, if it waits and its time has come.
+
+        Raises:
+            SyncError: The state store is away; the job is found again by its row.
+            Exception: An error that the program does not handle; it is in the execution log, and the job has ended.
+        """
+        if _is_over(self._state.job(job_id)):  # a message that came twice costs no lease
+            return
+        with keeping(self._state, f"job/{job_id}", uuid.uuid4().hex) as lease:
+            job = self._state.job(job_id) if lease else None
+            if job is None or job.ended is not None:
+                return
+            with log_context(sync=job.request.sync):
+                self._work(job)
+
+    def _work(self, job: Job) -> None:
+        if not job.waits:  # the process that ran it has ended
+            settled = settle(self._app, job, self._now())
+            if settled is None:
+                self._queue.send(job.id, NOT_NOW)
+                return
+            job = settled
+            self._keep(job)
+        if job.ended is not None or (job.not_before is not None and self._now() < job.not_before):
+            return
+        if self._slots is None:
+            if self._run(job):
+                self._wake_others(job, None, "")
+            return
+        lane = self._app.lane(job.request.sync, job.request.parameters)
+        # Asked again after it was written down that the job waits: a slot may have been given back in between.
+        if not self._run_in_slot(self._slots, job, lane):
+            if job.lane != lane:
+                job = replace(job, lane=lane)
+                self._state.put_job(job)
+            if not self._run_in_slot(self._slots, job, lane):
+                log.info("%s waits for a slot of its application user", job.request.sync)
+
+    def _run_in_slot(self, slots: Slots, job: Job, lane: str) -> bool:
+        """Run a job if it gets a slot; afterwards the slot goes to the next one."""
+        has_run = False
+        with slots.taken(job, lane) as has_one:
+            if has_one:
+                has_run = self._run(job)
+        if has_one:
+            self._wake_others(job if has_run else None, slots, lane)
+        return has_one
+
+    def _run(self, job: Job) -> bool:
+        """Run a job whose turn it is; whether a run of its sync was begun."""
+        start = Start(
+            app=self._app, request=job.request, deadline=self._deadline, still_due=lambda last: self._is_due(job, last)
+        )
+        last = last_run(self._state, job.request.sync, self._now())
+        if is_hopeless(job, last):
+            start.give_up(attempts(last))
+            self._keep(ended_job(job, RunState.FAILED, self._now(), "its sync made no progress"))
+        elif (held := held_until(job, last, self._now()) or self._quiet_until(job)) is not None:
+            log.warning("%s is postponed until %s", job.request.sync, held.isoformat(timespec="minutes"))
+            self._keep(replace(job, not_before=held))
+        else:
+            return self._start(job, start) in {Turn.ENDED, Turn.AWAY}
+        return False
+
+    def _start(self, job: Job, start: Start) -> Turn:
+        runs = (*job.runs, start.run_id)[-MOST_RUNS:]
+        begun = replace(job, state=RunState.RUNNING.value, runs=runs, lane="", not_before=None)
+        self._state.put_job(begun)
+        with ExitStack() as stack:
+            stack.push(partial(self._keep_unforeseen, begun))
+            turn = start.run()
+        match turn:
+            case Turn.ENDED:
+                self._keep(settle(self._app, begun, self._now()) or begun)
+            case Turn.AWAY:
+                run = self._state.run(start.run_id)
+                self._keep(after_away(begun, self._now(), run.message if run else "a service is away"))
+            case Turn.NOT_NOW:
+                self._state.put_job(replace(job, lane=""))
+                self._queue.send(job.id, NOT_NOW)
+            case Turn.NOT_DUE:
+                self._state.remove_job(job.id)
+        return turn
+
+    def _keep_unforeseen(self, job: Job, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """End a job whose run ended with an error that the program does not handle: it would only come again."""
+        # Where the state store is away, it is not known whether the run has ended.
+        if error is not None and not isinstance(error, SyncError):
+            self._keep(settle(self._app, job, self._now()) or job)
+
+    def _is_due(self, job: Job, last: RunRecord | None) -> bool:
+        """Whether a job is still to be run: asked under the sync's lease, with its latest run."""
+        if job.request.trigger != "timer" or (last is not None and last.run_id in job.runs):
+            return True
+        timetable, now = self._timetable(job), self._now()
+        if timetable is None:
+            return False
+        return bool(due([Scheduled.after(last, name=job.request.sync, schedule=timetable, now=now)], now))
+
+    def _quiet_until(self, job: Job) -> datetime | None:
+        """The end of the quiet hours in which a job of the schedule would continue; None outside of them."""
+        timetable = self._timetable(job) if job.request.trigger == "timer" else None
+        return timetable.held_until(self._now()) if timetable else None
+
+    def _timetable(self, job: Job) -> Timetable | None:
+        """When the timer starts the sync of a job; None where it never does."""
+        found = (each for each in self._app.runnable() if each.name == job.request.sync)
+        return next((each.timetable for each in found), None)
+
+    def _keep(self, job: Job) -> None:
+        """Write what has become of a job, and send the message of one that comes again."""
+        patiently(SystemClock(), lambda: self._state.put_job(job))
+        if job.waits:
+            self._queue.send(job.id, wait_of(job, self._now()))
+
+    def _wake_others(self, done: Job | None, slots: Slots | None, lane: str) -> None:
+        """Wake the jobs that waited for this one: for its slot, and for the end of a run of its sync (`done`)."""
+        jobs = self._state.open_jobs()
+        if slots is not None:
+            slots.hand_over(lane, jobs)
+        same = (job for job in jobs if done and job.waits and job.request.sync == done.request.sync)
+        for job in islice((job for job in same if done and job.id != done.id), 1):
+            self._queue.send(job.id)
+
+
+def _is_over(job: Job | None) -> bool:
+    return job is None or job.ended is not None
+
+
+def wait_of(job: Job, now: datetime) -> timedelta:
+    """How long the message of a job that waits is to be held back."""
+    return max(NOW, job.not_before - now) if job.not_before else NOW
+
+
+def settle(app: App, job: Job, now: datetime) -> Job | None:
+    """What has become of a job whose latest run is over; under the job's lease. A run that died is marked first.
+
+    Returns:
+        The job as it is to be kept; None where the lease of the run has not lapsed yet.
+    """
+    last_run_settled(app.state, job.request.sync, now)
+    run = app.state.run(job.runs[-1]) if job.runs else None
+    if run is not None and run.state == RunState.RUNNING:
+        return None
+    after = after_run(job, run, now)
+    if after.waits and job.runs and (by := app.state.cancelled_by(job.runs[-1])):
+        return ended_job(after, RunState.CANCELLED, now, f"cancelled by {by}")
+    if after.ended is not None and (run is None or run.state == RunState.INTERRUPTED):
+        Start(app=app, request=job.request, deadline=None, still_due=lambda _: True).give_up(after.attempts)
+    return after

@@ -1,0 +1,1 @@
+"""Plans of batch runs: what they show, and that a saved one is applied once."""

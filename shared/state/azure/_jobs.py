@@ -1,0 +1,135 @@
+"""Jobs, and marks of runs that are to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from azure.data.tables import TableEntity, TableTransactionError
+
+from shared.errors import RetryLater
+from shared.state._reading import job_record, reading
+from shared.state.azure._storage import PREFIX, Storage, document, key, read_document
+from shared.state.records import Job, JobRequest
+
+__all__ = ["JobTables"]
+
+JOBS: Final = "jobs"
+# Open jobs have a partition of their own, so that the ended ones do not make reading them slow. A request that waits
+# has a second row there, which is named by what it asks for: rows of one partition are written in one transaction.
+OPEN, ENDED, CANCELLED = "job", "ended", "cancelled"
+# Each repetition means that another process wrote in between.
+TURNS: Final = 20
+
+
+class JobTables(Storage):
+    """The part of the state store that keeps jobs."""
+
+    def request_job(self, request: JobRequest) -> Job:
+        """See `StateStore.request_job`."""
+        if ended := self._get(JOBS, ENDED, key(request.id)):
+            return _job(ended)
+        job, mark = Job.of(request), {"PartitionKey": OPEN, "RowKey": _mark_key(request), "job": key(request.id)}
+        before: TableEntity | None = None
+        for _ in range(TURNS):
+            try:
+                self._submit(JOBS, [self._write_after(mark, before), ("create", _row(job))])
+            except TableTransactionError:  # one for the same thing is there, or our own, whose answer was lost
+                if known := self.job(request.id):
+                    return known
+                before = self._get(JOBS, OPEN, mark["RowKey"])
+                waiting = self._open_job(before["job"]) if before else None
+                if waiting is not None and waiting.waits:
+                    return waiting
+                continue
+            return job
+        raise RetryLater(f"The job of {request.sync!r} is being requested by other processes", retry_after=1)
+
+    def put_job(self, job: Job) -> None:
+        """See `StateStore.put_job`."""
+        # In place first: a job that has ended is never seen as open again, whatever comes between.
+        self._put(JOBS, _row(job))
+        if not job.waits:
+            self._remove_mark(job)
+        if job.ended is not None:
+            self._put(JOBS, {**_row(job), "PartitionKey": ENDED})
+            self._delete(JOBS, [{"PartitionKey": OPEN, "RowKey": key(job.id)}])
+
+    def remove_job(self, job_id: str) -> None:
+        """See `StateStore.remove_job`."""
+        job = self._open_job(key(job_id))
+        if job is not None:
+            self._remove_mark(job)
+            self._delete(JOBS, [{"PartitionKey": OPEN, "RowKey": key(job_id)}])
+
+    def job(self, job_id: str) -> Job | None:
+        """See `StateStore.job`."""
+        if found := self._open_job(key(job_id)):
+            return found
+        row = self._get(JOBS, ENDED, key(job_id))
+        return _job(row) if row else None
+
+    def open_jobs(self) -> tuple[Job, ...]:
+        """See `StateStore.open_jobs`."""
+        return tuple(sorted(self._each_open_job(), key=lambda job: (job.since, job.id)))
+
+    def job_requests(self) -> tuple[JobRequest, ...]:
+        """See `StateStore.job_requests`."""
+        waiting = (job.request for job in self._each_open_job() if job.waits)
+        return tuple(sorted(waiting, key=lambda request: (request.requested, request.id)))
+
+    def cancel_run(self, run_id: str, by: str) -> None:
+        """See `StateStore.cancel_run`."""
+        keys = {"PartitionKey": CANCELLED, "RowKey": key(run_id)}
+        self._put(JOBS, {**keys, "requested_by": by, "ended": self._now().isoformat()})
+
+    def cancelled_by(self, run_id: str) -> str | None:
+        """See `StateStore.cancelled_by`."""
+        row = self._get(JOBS, CANCELLED, key(run_id))
+        return str(row["requested_by"]) if row else None
+
+    def _each_open_job(self) -> Iterator[Job]:
+        for row in self._query(JOBS, f"PartitionKey eq '{OPEN}'"):
+            # `taken` is of an earlier version, whose requests had no other state.
+            if "job" not in row and not row.get("taken") and (job := _job(row)).ended is None:
+                yield job
+
+    def _open_job(self, row_key: str) -> Job | None:
+        row = self._get(JOBS, OPEN, row_key)
+        return _job(row) if row else None
+
+    def _remove_mark(self, job: Job) -> None:
+        """Let the next request for the same thing make a job of its own."""
+        mark = self._get(JOBS, OPEN, _mark_key(job.request))
+        if mark is not None and mark["job"] == key(job.id):
+            self._delete(JOBS, [mark])
+
+    def _remove_old_jobs(self, before: datetime, limit: int) -> int:
+        """Remove jobs that ended before a moment, and marks of runs that are older; returns how many rows."""
+        # A job that has ended may have stayed among the open ones, where its process died at that moment.
+        old = f"ended lt '{before.isoformat()}' and ended ne ''"
+        rows = [
+            row
+            for partition in (ENDED, CANCELLED, OPEN)
+            for row in self._query(
+                JOBS, f"PartitionKey eq '{partition}' and {old}", select=["PartitionKey", "RowKey"], limit=limit
+            )
+        ]
+        self._delete(JOBS, rows)
+        return len(rows)
+
+
+def _mark_key(request: JobRequest) -> str:
+    return f"same.{request.sameness}"
+
+
+def _row(job: Job) -> dict[str, Any]:
+    shown = {"sync": job.request.sync, "state": job.state, "ended": job.ended.isoformat() if job.ended else ""}
+    return {"PartitionKey": OPEN, "RowKey": key(job.id), **shown, **document(asdict(job))}
+
+
+def _job(row: Mapping[str, Any] | TableEntity) -> Job:
+    with reading(f"{PREFIX}{JOBS}", f"{row['PartitionKey']}/{row['RowKey']}"):
+        return job_record(read_document(row))

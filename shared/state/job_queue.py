@@ -1,0 +1,44 @@
+"""The queue that wakes up whoever is free to run a job. Rows say what there is to do, messages only when to look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Protocol
+
+__all__ = ["NOW", "QUEUE_NAME", "JobQueue", "Poisoned"]
+
+# The trigger in batch_sync/function.py names it too.
+QUEUE_NAME: Final = "dynamics-sync-jobs"
+
+NOW: Final = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poisoned:
+    """A message that was delivered too often, because the process that got it ended each time.
+
+    Attributes:
+        job_id: What the message says; empty where it is no job's id.
+        receipt: What `JobQueue.discard` needs.
+    """
+
+    job_id: str
+    receipt: object
+
+
+class JobQueue(Protocol):
+    """Carries ids of jobs, at least once each. Every method may be called from any thread.
+
+    Every method raises `RetryLater` when the queue is away and `AbortRun` when it refuses us.
+    """
+
+    def send(self, job_id: str, delay: timedelta = NOW) -> None:
+        """Put the id of a job into the queue; it is delivered after a delay of at most six days."""
+
+    def poisoned(self) -> Sequence[Poisoned]:
+        """Messages that were delivered too often; a call may give a part of them."""
+
+    def discard(self, poisoned: Poisoned) -> None:
+        """Remove such a message; one that is gone already is not an error."""

@@ -1,0 +1,86 @@
+"""Jobs, and marks of runs that are to stop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from shared.state._bounds import json_text
+from shared.state._reading import job_record, json_object, reading
+from shared.state.records import Job, JobRequest, RunState
+from shared.state.sqlite import _tables as tables
+from shared.state.sqlite._database import MOST_ROWS, Database
+
+__all__ = ["JobRows"]
+
+FIELDS = ("id", "sameness", "state", "requested", "since", "ended", "document")
+SELECT = "SELECT id, document FROM jobs"
+
+
+class JobRows(Database):
+    """The part of the state store that keeps jobs."""
+
+    def request_job(self, request: JobRequest) -> Job:
+        """See `StateStore.request_job`."""
+        with self._writing() as db:
+            same = "id = ? OR (sameness = ? AND state = ?) ORDER BY id = ? DESC, requested LIMIT 1"
+            values = (request.id, request.sameness, RunState.QUEUED.value, request.id)
+            if found := db.execute(f"{SELECT} WHERE {same}", values).fetchone():
+                return _job(*found)
+            job = Job.of(request)
+            db.execute(tables.insert("jobs", FIELDS), _row(job))
+            return job
+
+    def put_job(self, job: Job) -> None:
+        """See `StateStore.put_job`."""
+        with self._writing() as db:
+            db.execute(tables.replace("jobs", FIELDS), _row(job))
+
+    def remove_job(self, job_id: str) -> None:
+        """See `StateStore.remove_job`."""
+        with self._writing() as db:
+            db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+
+    def job(self, job_id: str) -> Job | None:
+        """See `StateStore.job`."""
+        found = self._one(f"{SELECT} WHERE id = ?", (job_id,))
+        return _job(*found) if found else None
+
+    def open_jobs(self) -> tuple[Job, ...]:
+        """See `StateStore.open_jobs`."""
+        return tuple(_job(*row) for row in self._all(f"{SELECT} WHERE ended IS NULL ORDER BY since, id"))
+
+    def job_requests(self) -> tuple[JobRequest, ...]:
+        """See `StateStore.job_requests`."""
+        waiting = f"{SELECT} WHERE ended IS NULL AND state = ? ORDER BY requested, id"
+        return tuple(_job(*row).request for row in self._all(waiting, (RunState.QUEUED.value,)))
+
+    def cancel_run(self, run_id: str, by: str) -> None:
+        """See `StateStore.cancel_run`."""
+        with self._writing() as db:
+            sql = tables.replace("cancelled_runs", ("run_id", "requested_by", "requested"))
+            db.execute(sql, (run_id, by, tables.text(self._now())))
+
+    def cancelled_by(self, run_id: str) -> str | None:
+        """See `StateStore.cancelled_by`."""
+        found = self._one("SELECT requested_by FROM cancelled_runs WHERE run_id = ?", (run_id,))
+        return str(found[0]) if found else None
+
+    def _remove_old_jobs(self, moment: str, limit: int) -> int:
+        """Remove jobs that ended before a moment, and marks of runs that are older; returns how many jobs."""
+        with self._writing() as db:
+            sql = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE ended < ? LIMIT ?)"
+            jobs = db.execute(sql, (moment, min(limit, MOST_ROWS))).rowcount
+            db.execute("DELETE FROM cancelled_runs WHERE requested < ?", (moment,))
+        return jobs
+
+
+def _row(job: Job) -> tuple[str | None, ...]:
+    request = job.request
+    ended = tables.text(job.ended) if job.ended else None
+    moments = (tables.text(request.requested), tables.text(job.since), ended)
+    return (job.id, request.sameness, job.state, *moments, json_text(asdict(job)))
+
+
+def _job(job_id: str, document: str) -> Job:
+    with reading("jobs", job_id):
+        return job_record(json_object(document, "document"))
