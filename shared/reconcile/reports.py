@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from shared.definitions.models import Column
 from shared.reconcile.outcomes import EDITED_CHANGES, FAILED_CHANGES
 from shared.reconcile.row_details import PLAIN, RowDetails
 from shared.transform import ErrorType
-from shared.workspace import literal
+from shared.workspace import literal, quoted
 
 __all__ = [
     "GROUPED_ERRORS",
@@ -16,6 +17,7 @@ __all__ = [
     "ROWS_SHOWN",
     "SENT_KEYS",
     "error_files",
+    "rows_in_error_query",
     "source_counts_query",
     "target_counts_query",
     "violations_query",
@@ -89,6 +91,35 @@ def error_files(details: RowDetails = PLAIN) -> Mapping[str, tuple[tuple[str, ..
             FROM {FAILED_CHANGES} ORDER BY _change""",
         ),
     }
+
+
+def rows_in_error_query(columns: Sequence[Column]) -> str:
+    """SQL for (row, reason, duplicate, values as texts) of the rows of the source that have an error.
+
+    Rows that were rejected or refused come before those of which only a field was left out. Of a row that could not be
+    split into columns there are no values: they are null.
+
+    Args:
+        columns: The columns that are read.
+    """
+    texts = ", ".join(f"CAST(raw.{quoted(column.name)} AS VARCHAR)" for column in columns)
+    return f"""
+WITH found AS (
+  SELECT _row, concat_ws(': ', nullif("column", ''), error, nullif(message, '')) AS reason, "column" AS place,
+    rejected AS lost, error = {literal(ErrorType.DUPLICATE_KEY)} AS duplicate
+  FROM source_errors
+  UNION ALL
+  SELECT _row, concat_ws(': ', concat_ws(' ', upper(action), nullif(code, '')), message), '', true, false
+  FROM {FAILED_CHANGES} WHERE _row IS NOT NULL
+), reasons AS (
+  SELECT _row, string_agg(reason, '; ' ORDER BY place, reason) AS reason, bool_or(duplicate) AS duplicate,
+    bool_or(lost) AS lost
+  FROM found GROUP BY _row
+)
+SELECT reasons._row, reason, duplicate,
+  CASE WHEN raw._row IS NOT NULL THEN [{texts}] END
+FROM reasons LEFT JOIN source_raw AS raw ON raw._row = reasons._row
+ORDER BY NOT lost, reasons._row""".strip()
 
 
 def source_counts_query() -> str:

@@ -16,6 +16,7 @@ from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
+from shared.jobs.batch.mending.keeping import rows_in_error, settled
 from shared.jobs.batch.plans.planning import plan_of, source_counts, target_counts
 from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.batch.preparation import Prepared, completed_job, prepare
@@ -76,6 +77,7 @@ def run_batch(job: BatchJob, tools: Tools) -> RunSummary:
             started=now,
             attempt=attempts(last) + 1,
             fence=lease.fence,
+            retry_of=job.options.retry.run_id if job.options.retry else "",
         )
         return _Run(job, tools, lease, run_log, last).execute()
 
@@ -146,6 +148,7 @@ class _Run:
         finally:
             self.tools.progress.phase(Phase.FINISH)
             summary = self._keep(workspace)
+            self._settle(workspace)
         return summary
 
     def _carry_out_steps(self, workspace: Workspace, *, failed: bool) -> RunSummary | None:
@@ -191,7 +194,20 @@ class _Run:
         """Keep what the run has come to, with the errors of its rows, however it ends."""
         summary = self._written = self._summary(workspace)
         self.log.keep(summary.errors, self._reporting.files(workspace, self.job.options.run_id))
+        if self.job.options.retry is None and (rows := rows_in_error(self.job.definition, workspace)) is not None:
+            self.log.keep_to_mend(self.job.options.run_id, rows)
         return summary
+
+    def _settle(self, workspace: Workspace) -> None:
+        """Take the rows of a retry that now fit from the list of the run that is retried."""
+        retry = self.job.options.retry
+        earlier = self.tools.state.rows_to_mend(retry.run_id) if retry else None
+        if retry is None or earlier is None:
+            return
+        now = settled(retry.file, earlier, workspace, self.job.options.run_id)
+        self.log.keep_to_mend(retry.run_id, now.earlier)
+        if now.own is not None:
+            self.log.keep_to_mend(self.job.options.run_id, now.own)
 
     def _reporting_of(self, entity: EntityMetadata, workspace: Workspace) -> Reporting:
         options = self.job.options
