@@ -87,7 +87,7 @@ class Pool:
         self._look = look
         self._now = now
         self._deadline = deadline
-        self._begun = now()
+        self._begun: set[str] = set()
         self._at_work: dict[Future[None], tuple[Job, bool]] = {}
 
     def run(self) -> list[BaseException]:
@@ -99,6 +99,7 @@ class Pool:
                     for job, alone in self._to_begin(self._look()):
                         # Whatever comes of it, it is not begun again at once.
                         self._queue.send(job.id, timedelta(seconds=LOOK_SECONDS))
+                        self._begun.add(job.id)
                         self._at_work[threads.submit(self._work, job.id)] = job, alone
                 if not self._at_work:
                     return errors
@@ -136,5 +137,5 @@ class Pool:
 
     def _is_startable(self, job: Job) -> bool:
         ready = job.waits and (job.not_before is None or job.not_before <= self._now())
-        was_run_here = bool(job.runs) and job.since >= self._begun  # it goes on at the next tick
+        was_run_here = bool(job.runs) and job.id in self._begun  # it goes on at the next tick
         return ready and not was_run_here and self._queue.is_ready(job.id)

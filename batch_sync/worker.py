@@ -29,7 +29,7 @@ from shared.jobs.batch.attempts import (
     last_run,
     last_run_settled,
 )
-from shared.jobs.batch.lease_keeping import keeping
+from shared.jobs.batch.lease_keeping import HeldLease, keeping
 from shared.jobs.batch.run_log import patiently
 from shared.jobs.batch.schedule import Scheduled, due
 from shared.state import Job, JobQueue, RunRecord, RunState
@@ -70,6 +70,7 @@ class Worker:
         self._deadline = deadline
         self._now = now
         self._slots = slots
+        self._leases: dict[str, HeldLease] = {}  # of the jobs that this worker has, one for each thread
 
     def work(self, job_id: str) -> None:
         """Run a job, if it waits and its time has come.
@@ -82,10 +83,14 @@ class Worker:
             return
         with keeping(self._state, f"job/{job_id}", uuid.uuid4().hex) as lease:
             job = self._state.job(job_id) if lease else None
-            if job is None or job.ended is not None:
+            if lease is None or job is None or job.ended is not None:
                 return
-            with log_context(sync=job.request.sync):
-                self._work(job)
+            self._leases[job_id] = lease
+            try:
+                with log_context(sync=job.request.sync):
+                    self._work(job)
+            finally:
+                del self._leases[job_id]
 
     def _work(self, job: Job) -> None:
         if not job.waits:  # the process that ran it has ended
@@ -126,7 +131,9 @@ class Worker:
             app=self._app, request=job.request, deadline=self._deadline, still_due=lambda last: self._is_due(job, last)
         )
         last = last_run(self._state, job.request.sync, self._now())
-        if is_hopeless(job, last):
+        if not self._is_due(job, last):
+            self._state.remove_job(job.id)
+        elif is_hopeless(job, last):
             start.give_up(attempts(last))
             self._keep(ended_job(job, RunState.FAILED, self._now(), "its sync made no progress"))
         elif (held := held_until(job, last, self._now()) or self._quiet_until(job)) is not None:
@@ -149,10 +156,10 @@ class Worker:
             case Turn.AWAY:
                 run = self._state.run(start.run_id)
                 self._keep(after_away(begun, self._now(), run.message if run else "a service is away"))
-            case Turn.NOT_NOW:
+            case Turn.NOT_NOW if self._has(job):
                 self._state.put_job(replace(job, lane=""))
                 self._queue.send(job.id, NOT_NOW)
-            case Turn.NOT_DUE:
+            case Turn.NOT_DUE if self._has(job):
                 self._state.remove_job(job.id)
         return turn
 
@@ -183,9 +190,18 @@ class Worker:
 
     def _keep(self, job: Job) -> None:
         """Write what has become of a job, and send the message of one that comes again."""
+        if not self._has(job):
+            log.warning(
+                "The lease of a job of %s was lost: whoever took it up says what becomes of it", job.request.sync
+            )
+            return
         patiently(SystemClock(), lambda: self._state.put_job(job))
         if job.waits:
             self._queue.send(job.id, wait_of(job, self._now()))
+
+    def _has(self, job: Job) -> bool:
+        """Whether this worker still has the lease of a job: another may have taken it up after an outage."""
+        return not self._leases[job.id].lost()
 
     def _wake_others(self, done: Job | None, slots: Slots | None, lane: str) -> None:
         """Wake the jobs that waited for this one: for its slot, and for the end of a run of its sync (`done`)."""
