@@ -13,7 +13,7 @@ from typing import Final
 from shared.state import Job, Poisoned
 from shared.state.job_queue import NOW
 
-__all__ = ["Found", "LocalQueue", "Pool"]
+__all__ = ["LocalQueue", "Pool", "Work"]
 
 # Each run has its own workspace (512 MB unless set otherwise), and the smallest instance 2 GB.
 SIDE_BY_SIDE: Final = 3
@@ -22,7 +22,7 @@ LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Work:
     """What there is to do.
 
     Attributes:
@@ -77,7 +77,7 @@ class Pool:
         self,
         queue: LocalQueue,
         work: Callable[[str], None],
-        look: Callable[[], Found],
+        look: Callable[[], Work],
         *,
         now: Callable[[], datetime],
         deadline: float | None,
@@ -112,7 +112,7 @@ class Pool:
     def _is_in_time(self) -> bool:
         return self._deadline is None or time.monotonic() < self._deadline
 
-    def _to_begin(self, found: Found) -> Iterator[tuple[Job, bool]]:
+    def _to_begin(self, found: Work) -> Iterator[tuple[Job, bool]]:
         """Yield the jobs that are begun now, and whether each runs alone.
 
         Requests come first, because a person waits. Runs of one sync follow each other. Jobs that were interrupted

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 
 from batch_sync.slots import Slots
-from batch_sync.starting import Start, Turn
+from batch_sync.starting import Start, StartResult
 from shared.app import App
 from shared.clock import SystemClock
 from shared.definitions import Timetable
@@ -140,10 +140,10 @@ class Worker:
             log.warning("%s is postponed until %s", job.request.sync, held.isoformat(timespec="minutes"))
             self._keep(replace(job, not_before=held))
         else:
-            return self._start(job, start) in {Turn.ENDED, Turn.AWAY}
+            return self._start(job, start) in {StartResult.ENDED, StartResult.AWAY}
         return False
 
-    def _start(self, job: Job, start: Start) -> Turn:
+    def _start(self, job: Job, start: Start) -> StartResult:
         runs = (*job.runs, start.run_id)[-MOST_RUNS:]
         begun = replace(job, state=RunState.RUNNING.value, runs=runs, lane="", not_before=None)
         self._state.put_job(begun)
@@ -151,15 +151,15 @@ class Worker:
             stack.push(partial(self._keep_unforeseen, begun))
             turn = start.run()
         match turn:
-            case Turn.ENDED:
+            case StartResult.ENDED:
                 self._keep(settle(self._app, begun, self._now()) or begun)
-            case Turn.AWAY:
+            case StartResult.AWAY:
                 run = self._state.run(start.run_id)
                 self._keep(after_away(begun, self._now(), run.message if run else "a service is away"))
-            case Turn.NOT_NOW if self._has(job):
+            case StartResult.NOT_NOW if self._has(job):
                 self._state.put_job(replace(job, lane=""))
                 self._queue.send(job.id, NOT_NOW)
-            case Turn.NOT_DUE if self._has(job):
+            case StartResult.NOT_DUE if self._has(job):
                 self._state.remove_job(job.id)
         return turn
 
