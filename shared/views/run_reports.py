@@ -11,7 +11,7 @@ from shared.state import ErrorRecord, RowsToMend, RunRecord, StateStore
 from shared.views.errors import error_json
 from shared.views.next_steps import command_line, next_steps
 from shared.views.runs import run_json
-from shared.views.to_mend import name_of_file, to_mend_json, to_mend_said
+from shared.views.to_mend import kept_to_mend, name_of_file, to_mend_json, to_mend_said
 
 __all__ = ["RunReport", "count_lines", "started_by", "step_result"]
 
@@ -34,23 +34,23 @@ class RunReport:
         run: As people see it: it may be Lost.
         errors: Of its rows, by kind, the most frequent first.
         files: Where its error files were written just now.
-        to_mend: Its rows in error that are not mended yet; None where none were kept.
+        to_mend: Its rows in error that are not mended yet; None where none were kept, or can be read.
+        to_mend_problem: Why they cannot be read; empty where they can.
     """
 
     run: RunRecord
     errors: tuple[ErrorRecord, ...]
     files: tuple[str, ...] = ()
     to_mend: RowsToMend | None = None
+    to_mend_problem: str = ""
 
     @classmethod
     def of(cls, run: RunRecord, state: StateStore, files: Sequence[object] = ()) -> Self:
         """Read the errors of a run."""
-        return cls(
-            run=run,
-            errors=state.errors(run.run_id),
-            files=tuple(map(str, files)),
-            to_mend=state.rows_to_mend(run.run_id),
-        )
+        errors = state.errors(run.run_id)
+        to_mend, problem = kept_to_mend(state, run.run_id)
+        written = tuple(map(str, files))
+        return cls(run=run, errors=errors, files=written, to_mend=to_mend, to_mend_problem=problem)
 
     @property
     def next(self) -> tuple[str, ...]:
@@ -63,10 +63,11 @@ class RunReport:
     @property
     def mending(self) -> tuple[tuple[str, str], ...]:
         """What is to be said of rows that are mended, as (name, text)."""
+        said = to_mend_said(self.to_mend) if self.to_mend else self.to_mend_problem
         of = str(self.run.counts.get("retry_of") or "")[:SHORT_ID]
         return (
             *((("Retry of", f"run {of}"),) if of else ()),
-            *((("Rows to mend", to_mend_said(self.to_mend)),) if self.to_mend else ()),
+            *((("Rows to mend", said),) if said else ()),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -76,6 +77,7 @@ class RunReport:
             "run": run_json(self.run),
             "errors": [error_json(error) for error in self.errors],
             "to_mend": to_mend_json(self.to_mend),
+            "to_mend_problem": self.to_mend_problem,
             "files": list(self.files),
             "next": list(self.next),
         }

@@ -9,11 +9,20 @@ from collections.abc import Collection
 from typing import Any
 
 from shared.counted import counted
+from shared.errors import AbortRun
 from shared.run_ids import SHORT_ID
-from shared.state import RowsToMend
+from shared.state import RowsToMend, StateStore
 from shared.state.mending import REASON_COLUMN, ROW_COLUMN
 
-__all__ = ["file_to_mend", "name_of_file", "to_mend_json", "to_mend_said"]
+__all__ = ["file_to_mend", "kept_to_mend", "name_of_file", "to_mend_json", "to_mend_said"]
+
+
+def kept_to_mend(state: StateStore, run_id: str) -> tuple[RowsToMend | None, str]:
+    """The rows to mend of a run, or why they cannot be read: they hold values, so fewer people may read them."""
+    try:
+        return state.rows_to_mend(run_id), ""
+    except AbortRun as error:
+        return None, f"cannot be read: {error.message}"
 
 
 def name_of_file(run_id: str) -> str:

@@ -13,8 +13,13 @@ from typing import Any
 import pytest
 
 from shared.cli.boundary import run as type_in
+from shared.errors import AbortRun
+from shared.state.sqlite import SqliteStateStore
+from tests.acceptance.watermarked import COLUMNS as WATERMARKED
+from tests.acceptance.watermarked import FULL, define, sqlite_source
 from tests.acceptance.world import World, accounts, world
 from tests.contract.source_kinds import KINDS, Row
+from tests.workbooks.xlsx import Raw, write_xlsx
 
 GOOD = {"number": "A1", "name": "One", "city": "Ulm", "revenue": "1.5"}
 ROWS = [
@@ -282,3 +287,83 @@ def test_a_run_without_rows_in_error_has_none_to_mend(here: World, typed: Typed,
     (record,) = here.app.state.runs(limit=1)
     here.app.state.begin_run(replace(record, run_id="e1", trigger="events"))
     assert "its events are dead letters" in typed("retry", "e1", "--file", file, code=1)
+
+
+def test_a_retry_has_the_parameters_of_its_run_and_carries_out_no_steps(
+    here: World, typed: Typed, tmp_path: Path
+) -> None:
+    """The step would fail: nothing listens there."""
+    definition = accounts(parameters={"region": {"default": "South"}})
+    definition["source"]["columns"].append({"name": "place", "formula": "city || ' ' || @region"})
+    definition["destination"]["mappings"][2]["source"] = "place"
+    run = here.define(definition) and typed.value("run", "accounts", "-p", "region=North", code=2)["run_id"]
+    step = {"name": "tell", "http": {"url": "http://127.0.0.1:9/"}}
+    here.define(definition | {"post_sync": [step]})
+    row = to_mend(typed, tmp_path, run)[0] | MENDED["A2"]
+    done = typed.value("retry", run, "--file", save(tmp_path / "1.csv", [row]))
+    assert (done["created"]["done"], done["post_sync"]) == (1, [])
+    assert held(here)[1] == ("A2", "=Two", "Köln North", 100)
+    assert here.app.state.runs(limit=1)[0].given == {"region": "North"}
+
+
+def test_records_that_a_retry_creates_are_remembered(here: World, typed: Typed, tmp_path: Path) -> None:
+    """A sync that drops only its own records drops them when their rows are gone, and before that nothing."""
+    foreign = here.create("accounts", {"name": "foreign", "accountnumber": "F1"})
+    here.define(accounts(sync_behaviour={"dropped": "delete", "dropped_scope": "own"}))
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    row = to_mend(typed, tmp_path, run)[0] | MENDED["A2"]
+    typed("retry", run, "--file", save(tmp_path / "1.csv", [row]))
+    here.csv([GOOD, {**ROWS[1], **MENDED["A2"]}])
+    nothing_to_do(here)
+    here.csv([GOOD])
+    assert here.run().deleted.done == 1
+    assert [record["accountid"] for record in here.records("accounts?$filter=accountnumber eq 'F1'")] == [foreign]
+
+
+def test_a_retry_leaves_the_watermark_alone(here: World, typed: Typed, tmp_path: Path) -> None:
+    """Also if the mended row is past it."""
+    of = sqlite_source(here.folder / "marked.db")
+    here.environment |= of.environment
+    of.run(f"CREATE TABLE customers ({WATERMARKED})")
+    define(here, of, behaviour=FULL)
+    of.put(("A1", "One", "2024-01-01 10:00:00"), ("A2", "N" * 170, "2024-01-01 11:00:00"))
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    before = here.app.watermark("accounts")
+    row = to_mend(typed, tmp_path, run)[0] | {"name": "Two", "changed_at": "2030-01-01 00:00:00"}
+    done = typed.value("retry", run, "--file", save(tmp_path / "1.csv", [row]))
+    assert (done["created"]["done"], here.app.watermark("accounts")) == (1, before)
+    assert before is not None
+
+
+def test_a_cell_with_an_error_stays_one_until_it_is_mended(here: World, typed: Typed, tmp_path: Path) -> None:
+    """In a column of text, where any other text would fit."""
+    cells = [("number", "name"), ("A1", Raw(' t="e"><v>#N/A</v></c>')), ("A2", "Two")]
+    write_xlsx(here.folder / "book.xlsx", {"Data": iter(cells)})
+    definition = accounts()
+    definition["source"] = {"type": "excel", "path": str(here.folder / "book.xlsx")}
+    definition["destination"]["mappings"] = definition["destination"]["mappings"][:2]
+    here.define(definition)
+    run = typed.value("run", "accounts")["run_id"]
+    (row,) = to_mend(typed, tmp_path, run)
+    assert row["name"] == "#ERROR!"
+    same = typed.value("retry", run, "--file", save(tmp_path / "1.csv", [row]))
+    assert (same["to_mend"]["left"], same["errors"][0]["type"]) == (1, "Invalid Format Exception")
+    done = typed.value("retry", run, "--file", save(tmp_path / "2.csv", [{**row, "name": "One"}]))
+    assert (done["updated"]["done"], done["to_mend"]["left"]) == (1, 0)
+
+
+def test_who_may_not_read_values_still_sees_the_errors(
+    here: World, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are in a container of their own: a run that may not write there ends as it would."""
+    run = typed.value("run", "accounts", code=2)["run_id"]
+
+    def refused(*_: object) -> None:
+        raise AbortRun("The state store refuses this identity")
+
+    for name in ("rows_to_mend", "put_rows_to_mend"):
+        monkeypatch.setattr(SqliteStateStore, name, refused)
+    said = typed("errors", run, "--csv", str(tmp_path))
+    assert "cannot be read: The state store refuses this identity" in said
+    assert [path.name for path in tmp_path.iterdir()] == [f"{run}_SourceErrors.csv"]
+    assert typed.value("run", "accounts", code=2)["state"] == "Completed with errors"

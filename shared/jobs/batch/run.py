@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -10,7 +11,7 @@ from dataclasses import replace
 from shared.counted import counted
 from shared.dataverse import WriteLimits
 from shared.entities import EntityMetadata
-from shared.errors import PlanRefusedError, StalePlanError, SyncError, UserError
+from shared.errors import AbortRun, PlanRefusedError, StalePlanError, SyncError, UserError
 from shared.jobs.adoption import Adoption
 from shared.jobs.batch.attempts import attempts, close_dead_run, last_run
 from shared.jobs.batch.cancelling import Cancelling
@@ -32,12 +33,14 @@ from shared.jobs.summary import ChangeCounts, Done, RunState, RunSummary
 from shared.jobs.writing import WriteOrder, creating_columns, write_changes
 from shared.reconcile import Plan, PlanCounts, counts_query
 from shared.reconcile.reports import violations_query
-from shared.state import PlanUse, RunRecord
+from shared.state import PlanUse, RowsToMend, RunRecord
 from shared.telemetry import log_context
 from shared.transform import TargetColumn
 from shared.workspace import OutOfTimeError, Workspace
 
 __all__ = ["NotDueError", "run_batch"]
+
+log = logging.getLogger(__name__)
 
 
 class NotDueError(UserError):
@@ -195,8 +198,15 @@ class _Run:
         summary = self._written = self._summary(workspace)
         self.log.keep(summary.errors, self._reporting.files(workspace, self.job.options.run_id))
         if self.job.options.retry is None and (rows := rows_in_error(self.job.definition, workspace)) is not None:
-            self.log.keep_to_mend(self.job.options.run_id, rows)
+            self._keep_to_mend(rows)
         return summary
+
+    def _keep_to_mend(self, rows: RowsToMend) -> None:
+        """Keep the rows in error. They help a person and change no record, so a refusal does not end the run."""
+        try:
+            self.log.keep_to_mend(self.job.options.run_id, rows)
+        except AbortRun as error:
+            log.warning("The rows in error cannot be kept for mending: %s", error.message)
 
     def _settle(self, workspace: Workspace) -> None:
         """Take the rows of a retry that now fit from the list of the run that is retried."""
