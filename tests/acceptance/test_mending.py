@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from shared.cli.boundary import run as type_in
@@ -367,3 +368,34 @@ def test_who_may_not_read_values_still_sees_the_errors(
     assert "cannot be read: The state store refuses this identity" in said
     assert [path.name for path in tmp_path.iterdir()] == [f"{run}_SourceErrors.csv"]
     assert typed.value("run", "accounts", code=2)["state"] == "Completed with errors"
+
+
+def test_values_with_types_are_read_again_as_they_were(here: World, typed: Typed, tmp_path: Path) -> None:
+    """Moments with and without a zone, numbers with exponents, and missing values; the name of the file is free."""
+    path = here.folder / "typed.parquet"
+
+    def write(name: str) -> None:
+        path.unlink(missing_ok=True)
+        duckdb.sql(
+            f"""COPY (SELECT 'A1' AS number, '{name}' AS name, 1e-7::DOUBLE AS longitude, -12.50::DECIMAL(9,2) AS credit,
+            TIMESTAMP '2024-01-31 10:00:00' AS moment, TIMESTAMPTZ '2024-06-30 23:30:00+02' AS zoned, true AS yes,
+            NULL::DATE AS never, 7::BIGINT AS people) TO '{path}' (FORMAT parquet)"""
+        )
+
+    definition = accounts(sync_behaviour={"dropped": "delete"})
+    numbers, others = "concat_ws('|', longitude, credit, people)", "concat_ws('|', moment, zoned, yes, never)"
+    definition["source"] = {"type": "parquet", "path": str(path)}
+    definition["destination"]["mappings"] = [
+        {"source": "number", "target": "accountnumber"},
+        {"source": "name", "target": "name"},
+        {"value": numbers, "target": "description"},
+        {"value": others, "target": "address1_city"},
+    ]
+    here.define(definition)
+    write("N" * 170)
+    run = typed.value("run", "accounts", code=2)["run_id"]
+    (row,) = to_mend(typed, tmp_path, run)
+    file = save(tmp_path / "m@region *.csv", [{**row, "name": "One"}])
+    assert typed.value("retry", run, "--file", file)["created"]["done"] == 1
+    write("One")
+    nothing_to_do(here)

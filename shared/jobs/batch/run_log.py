@@ -14,7 +14,7 @@ from shared.dataverse import Clock
 from shared.definitions import ParameterValue, SyncDefinition
 from shared.definitions.parameters import logged
 from shared.errors import PlanRefusedError, RetryLater, SyncError
-from shared.jobs.batch.attempts import attempt_number
+from shared.jobs.batch.attempts import RETRY_OF, attempt_number
 from shared.jobs.batch.lease_keeping import LEASE_SECONDS
 from shared.jobs.summary import ErrorRow, RunSummary
 from shared.state import ErrorRecord, RowsToMend, RunRecord, RunState, StateStore
@@ -96,7 +96,7 @@ class RunLog:
         patiently(self.clock, lambda: self.state.put_file(self.run_id, name, data))
 
     def _link(self) -> dict[str, Any]:
-        return {"retry_of": self.retry_of} if self.retry_of else {}
+        return {RETRY_OF: self.retry_of} if self.retry_of else {}
 
     def given_values(self) -> dict[str, Any]:
         """The parameters that were given, as the log has them."""
