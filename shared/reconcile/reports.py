@@ -20,6 +20,7 @@ __all__ = [
     "rows_in_error_query",
     "source_counts_query",
     "target_counts_query",
+    "values_in_error_query",
     "violations_query",
 ]
 
@@ -93,33 +94,41 @@ def error_files(details: RowDetails = PLAIN) -> Mapping[str, tuple[tuple[str, ..
     }
 
 
-def rows_in_error_query(columns: Sequence[Column]) -> str:
-    """SQL for (row, reason, duplicate, values as texts) of the rows of the source that have an error.
+def rows_in_error_query() -> str:
+    """SQL for (row, reason, duplicate, lost) of the rows of the source that have an error, in any order.
 
-    Rows that were rejected or refused come before those of which only a field was left out. Of a row that could not be
-    split into columns there are no values: they are null.
-
-    Args:
-        columns: The columns that are read.
+    `lost` rows were rejected or refused; of the others only a field was left out.
     """
-    texts = ", ".join(f"CAST(raw.{quoted(column.name)} AS VARCHAR)" for column in columns)
     return f"""
-WITH found AS (
+SELECT _row, string_agg(reason, '; ' ORDER BY place, reason) AS reason, bool_or(duplicate) AS duplicate,
+  bool_or(lost) AS lost
+FROM (
   SELECT _row, concat_ws(': ', nullif("column", ''), error, nullif(message, '')) AS reason, "column" AS place,
     rejected AS lost, error = {literal(ErrorType.DUPLICATE_KEY)} AS duplicate
   FROM source_errors
   UNION ALL
   SELECT _row, concat_ws(': ', concat_ws(' ', upper(action), nullif(code, '')), message), '', true, false
-  FROM {FAILED_CHANGES} WHERE _row IS NOT NULL
-), reasons AS (
-  SELECT _row, string_agg(reason, '; ' ORDER BY place, reason) AS reason, bool_or(duplicate) AS duplicate,
-    bool_or(lost) AS lost
-  FROM found GROUP BY _row
-)
-SELECT reasons._row, reason, duplicate,
-  CASE WHEN raw._row IS NOT NULL THEN [{texts}] END
-FROM reasons LEFT JOIN source_raw AS raw ON raw._row = reasons._row
-ORDER BY NOT lost, reasons._row""".strip()
+  FROM {FAILED_CHANGES} WHERE _row IS NOT NULL)
+GROUP BY _row""".strip()
+
+
+def values_in_error_query(columns: Sequence[Column], most: int) -> str:
+    """SQL for (row, reason, duplicate, values as texts) of the first rows in error; lost ones come first.
+
+    Rows that could not be split into columns have no values and are left out.
+
+    Args:
+        columns: The columns that are read.
+        most: How many rows.
+    """
+    texts = ", ".join(f"CAST(raw.{quoted(column.name)} AS VARCHAR)" for column in columns)
+    return f"""
+SELECT wanted._row, reason, duplicate, [{texts}]
+FROM (
+  SELECT * FROM ({rows_in_error_query()}) WHERE _row IN (SELECT _row FROM source_raw)
+  ORDER BY NOT lost, _row LIMIT {most}) AS wanted
+JOIN source_raw AS raw ON raw._row = wanted._row
+ORDER BY NOT lost, wanted._row""".strip()
 
 
 def source_counts_query() -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions import Column, SyncDefinition
 from shared.jobs.batch.mending.mended_file import MendedFile, MendedRow
 from shared.reconcile.outcomes import UNSETTLED_ROWS
-from shared.reconcile.reports import rows_in_error_query
+from shared.reconcile.reports import rows_in_error_query, values_in_error_query
 from shared.state import RowsToMend, RowToMend
 from shared.state.mending import FAULT_SHOWN
 from shared.transform import FAULT
@@ -34,28 +34,23 @@ def rows_in_error(definition: SyncDefinition, workspace: Workspace) -> RowsToMen
         workspace: Of a run that has ended.
     """
     columns = [column for column in definition.source.columns if column.read]
-    ((found,),) = workspace.query(f"SELECT count(*) FROM ({rows_in_error_query(())})")
+    ((found,),) = workspace.query(f"SELECT count(*) FROM ({rows_in_error_query()})")
     if not found:
         return None
     rows = sorted(_kept(columns, workspace), key=lambda row: row.number)
     return RowsToMend(columns={column.label: column.type.value for column in columns}, rows=tuple(rows), found=found)
 
 
-def _kept(columns: list[Column], workspace: Workspace) -> Iterator[RowToMend]:
+def _kept(columns: Sequence[Column], workspace: Workspace) -> Iterator[RowToMend]:
     """The rows that have values, as many as the bounds allow."""
-    count, size = 0, 0
-    for number, reason, duplicate, texts in workspace.rows(rows_in_error_query(columns)):
-        values = {
-            column.label: FAULT_SHOWN if text == FAULT else text
-            for column, text in zip(columns, texts or (), strict=bool(texts))
-            if text is not None
-        }
-        size += len(reason) + sum(map(len, values.values()))
-        if count == MOST_ROWS or size > MOST_CHARACTERS:
+    size = 0
+    for number, reason, duplicate, texts in workspace.rows(values_in_error_query(columns, MOST_ROWS)):
+        found = {column.label: text for column, text in zip(columns, texts, strict=True) if text is not None}
+        size += len(reason) + sum(map(len, found.values()))
+        if size > MOST_CHARACTERS:
             return
-        if texts is not None:
-            count += 1
-            yield RowToMend(number=number, values=values, reason=reason, duplicate=duplicate)
+        values = {name: FAULT_SHOWN if text == FAULT else text for name, text in found.items()}
+        yield RowToMend(number=number, values=values, reason=reason, duplicate=duplicate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +78,7 @@ def settled(file: MendedFile, earlier: RowsToMend, workspace: Workspace, run_id:
         workspace: Of the retry, which has ended.
         run_id: The retry.
     """
-    failed = {number: (reason, duplicate) for number, reason, duplicate, _ in workspace.rows(rows_in_error_query(()))}
+    failed = {number: (reason, duplicate) for number, reason, duplicate, _ in workspace.rows(rows_in_error_query())}
     unsettled = {number for (number,) in workspace.rows(UNSETTLED_ROWS)}
     listed = {row.number: row for row in earlier.rows}
     left, own = {n: row for n, row in listed.items() if n not in file.numbers}, []
