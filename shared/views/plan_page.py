@@ -10,6 +10,7 @@ from html import escape
 from typing import Any, Final
 
 from shared.views.errors import first_rows
+from shared.views.forecast import forecast_lines
 from shared.views.plan_style import STYLE
 from shared.visible import for_terminal
 
@@ -42,6 +43,8 @@ _LIMITS: Final = {
     "max_delete": "Records to delete, expire or deactivate",
     "max_update": "Records to update",
     "max_created_references": "Records to create in other tables",
+    "max_requests": "Requests to Dataverse",
+    "max_minutes": "Minutes",
 }
 _GROUPED_FROM: Final = 10_000  # a number of four digits may be a year
 
@@ -58,6 +61,7 @@ def plan_page(plan: Mapping[str, Any]) -> str:
         *(f"<p class=warn>{_text(note)}</p>" for note in plan.get("notes", ())),
         "<h2>Records</h2>",
         _totals(plan["planned"]),
+        *_section("What the run will cost", _forecast(plan.get("forecast"))),
         *_section("Safety limits", _limits(about.get("limits", ()))),
         *_section("Changes", "\n".join(_changes(plan, about))),
         "<h2>Rows</h2>",
@@ -116,6 +120,11 @@ def _totals(planned: Mapping[str, Any]) -> str:
         for name, words, kind in shown
     )
     return f"<div class=totals>{''.join(tiles)}</div>"
+
+
+def _forecast(cost: Mapping[str, Any] | None) -> str:
+    facts = "".join(f"<dt>{_text(name)}</dt><dd>{_text(said)}</dd>" for name, said in forecast_lines(cost))
+    return f"<dl class=facts>{facts}</dl>" if facts else ""
 
 
 def _limits(limits: Iterable[Mapping[str, Any]]) -> str:
