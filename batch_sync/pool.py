@@ -13,7 +13,7 @@ from typing import Final
 from shared.state import Job, Poisoned
 from shared.state.job_queue import NOW
 
-__all__ = ["Found", "LocalQueue", "Pool"]
+__all__ = ["LocalQueue", "Pool", "Work"]
 
 # Each run has its own workspace (512 MB unless set otherwise), and the smallest instance 2 GB.
 SIDE_BY_SIDE: Final = 3
@@ -22,7 +22,7 @@ LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Work:
     """What there is to do.
 
     Attributes:
@@ -77,7 +77,7 @@ class Pool:
         self,
         queue: LocalQueue,
         work: Callable[[str], None],
-        look: Callable[[], Found],
+        look: Callable[[], Work],
         *,
         now: Callable[[], datetime],
         deadline: float | None,
@@ -87,7 +87,7 @@ class Pool:
         self._look = look
         self._now = now
         self._deadline = deadline
-        self._begun = now()
+        self._begun: set[str] = set()
         self._at_work: dict[Future[None], tuple[Job, bool]] = {}
 
     def run(self) -> list[BaseException]:
@@ -99,6 +99,7 @@ class Pool:
                     for job, alone in self._to_begin(self._look()):
                         # Whatever comes of it, it is not begun again at once.
                         self._queue.send(job.id, timedelta(seconds=LOOK_SECONDS))
+                        self._begun.add(job.id)
                         self._at_work[threads.submit(self._work, job.id)] = job, alone
                 if not self._at_work:
                     return errors
@@ -111,7 +112,7 @@ class Pool:
     def _is_in_time(self) -> bool:
         return self._deadline is None or time.monotonic() < self._deadline
 
-    def _to_begin(self, found: Found) -> Iterator[tuple[Job, bool]]:
+    def _to_begin(self, found: Work) -> Iterator[tuple[Job, bool]]:
         """Yield the jobs that are begun now, and whether each runs alone.
 
         Requests come first, because a person waits. Runs of one sync follow each other. Jobs that were interrupted
@@ -136,5 +137,5 @@ class Pool:
 
     def _is_startable(self, job: Job) -> bool:
         ready = job.waits and (job.not_before is None or job.not_before <= self._now())
-        was_run_here = bool(job.runs) and job.since >= self._begun  # it goes on at the next tick
+        was_run_here = bool(job.runs) and job.id in self._begun  # it goes on at the next tick
         return ready and not was_run_here and self._queue.is_ready(job.id)

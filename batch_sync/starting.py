@@ -18,12 +18,12 @@ from shared.jobs.batch.run_log import end_of
 from shared.state import JobRequest, RunRecord, RunState
 from shared.telemetry import PhaseSpans, record_batch, span
 
-__all__ = ["Start", "Turn"]
+__all__ = ["Start", "StartResult"]
 
 log = logging.getLogger(__name__)
 
 
-class Turn(Enum):
+class StartResult(Enum):
     """What one start came to.
 
     Attributes:
@@ -60,7 +60,7 @@ class Start:
     still_due: Callable[[RunRecord | None], bool]
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def run(self) -> Turn:
+    def run(self) -> StartResult:
         """Run it.
 
         Raises:
@@ -72,16 +72,16 @@ class Start:
                 summary = self._run()
         except NotDueError as error:
             log.info("%s", error.message)
-            return Turn.NOT_DUE
+            return StartResult.NOT_DUE
         except (LeaseTaken, _NoRoomError) as error:
             log.info("%s", error.message)
-            return Turn.NOT_NOW
+            return StartResult.NOT_NOW
         except RetryLater as error:
             log.warning("%s", error.message)
-            return Turn.ENDED if self._has_written() else Turn.AWAY
+            return StartResult.ENDED if self._has_written() else StartResult.AWAY
         except SyncError as error:
             log.error("%s failed: %s", self.request.sync, error.message)  # noqa: TRY400 - a user's mistake: no traceback
-            return Turn.ENDED
+            return StartResult.ENDED
         record_batch(self.request.sync, self.request.trigger, summary.to_json())
         log.info(
             "%s: %s",
@@ -89,7 +89,7 @@ class Start:
             summary.message or "nothing failed",
             extra={"run_id": summary.run_id, "state": summary.state.value, "seconds": summary.elapsed_seconds},
         )
-        return Turn.ENDED
+        return StartResult.ENDED
 
     def give_up(self, count: int, why: str = "") -> None:
         """Log that a job is not tried again, because so many of its runs made no progress."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from batch_sync.cleanup import clean_up
 from batch_sync.poison import remove_poisoned
-from batch_sync.pool import Found, LocalQueue, Pool
+from batch_sync.pool import LocalQueue, Pool, Work
 from batch_sync.problems import report_problems
 from batch_sync.slots import Slots
 from batch_sync.worker import Worker, settle, wait_of
@@ -135,13 +135,13 @@ class Tick:
         pool = Pool(queue, worker.work, self._find, now=self.now, deadline=self._deadline)
         _raise_unforeseen(pool.run())
 
-    def _find(self) -> Found:
+    def _find(self) -> Work:
         """What there is to do in this process; every few seconds with what has become due."""
         known = self._state.open_jobs()
         if time.monotonic() >= self._next_due:
             known = (*known, *self._open_due(known))
             self._next_due = time.monotonic() + DUE_SECONDS
-        return Found(jobs=known, tried=self._tried)
+        return Work(jobs=known, tried=self._tried)
 
     def _note_listeners(self) -> None:
         """Keep the moment from which on a new listener takes events, although no event may come for days."""

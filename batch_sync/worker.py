@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 
 from batch_sync.slots import Slots
-from batch_sync.starting import Start, Turn
+from batch_sync.starting import Start, StartResult
 from shared.app import App
 from shared.clock import SystemClock
 from shared.definitions import Timetable
@@ -29,7 +29,7 @@ from shared.jobs.batch.attempts import (
     last_run,
     last_run_settled,
 )
-from shared.jobs.batch.lease_keeping import keeping
+from shared.jobs.batch.lease_keeping import HeldLease, keeping
 from shared.jobs.batch.run_log import patiently
 from shared.jobs.batch.schedule import Scheduled, due
 from shared.state import Job, JobQueue, RunRecord, RunState
@@ -70,6 +70,7 @@ class Worker:
         self._deadline = deadline
         self._now = now
         self._slots = slots
+        self._leases: dict[str, HeldLease] = {}  # of the jobs that this worker has, one for each thread
 
     def work(self, job_id: str) -> None:
         """Run a job, if it waits and its time has come.
@@ -82,10 +83,14 @@ class Worker:
             return
         with keeping(self._state, f"job/{job_id}", uuid.uuid4().hex) as lease:
             job = self._state.job(job_id) if lease else None
-            if job is None or job.ended is not None:
+            if lease is None or job is None or job.ended is not None:
                 return
-            with log_context(sync=job.request.sync):
-                self._work(job)
+            self._leases[job_id] = lease
+            try:
+                with log_context(sync=job.request.sync):
+                    self._work(job)
+            finally:
+                del self._leases[job_id]
 
     def _work(self, job: Job) -> None:
         if not job.waits:  # the process that ran it has ended
@@ -126,17 +131,19 @@ class Worker:
             app=self._app, request=job.request, deadline=self._deadline, still_due=lambda last: self._is_due(job, last)
         )
         last = last_run(self._state, job.request.sync, self._now())
-        if is_hopeless(job, last):
+        if not self._is_due(job, last):
+            self._state.remove_job(job.id)
+        elif is_hopeless(job, last):
             start.give_up(attempts(last))
             self._keep(ended_job(job, RunState.FAILED, self._now(), "its sync made no progress"))
         elif (held := held_until(job, last, self._now()) or self._quiet_until(job)) is not None:
             log.warning("%s is postponed until %s", job.request.sync, held.isoformat(timespec="minutes"))
             self._keep(replace(job, not_before=held))
         else:
-            return self._start(job, start) in {Turn.ENDED, Turn.AWAY}
+            return self._start(job, start) in {StartResult.ENDED, StartResult.AWAY}
         return False
 
-    def _start(self, job: Job, start: Start) -> Turn:
+    def _start(self, job: Job, start: Start) -> StartResult:
         runs = (*job.runs, start.run_id)[-MOST_RUNS:]
         begun = replace(job, state=RunState.RUNNING.value, runs=runs, lane="", not_before=None)
         self._state.put_job(begun)
@@ -144,15 +151,15 @@ class Worker:
             stack.push(partial(self._keep_unforeseen, begun))
             turn = start.run()
         match turn:
-            case Turn.ENDED:
+            case StartResult.ENDED:
                 self._keep(settle(self._app, begun, self._now()) or begun)
-            case Turn.AWAY:
+            case StartResult.AWAY:
                 run = self._state.run(start.run_id)
                 self._keep(after_away(begun, self._now(), run.message if run else "a service is away"))
-            case Turn.NOT_NOW:
+            case StartResult.NOT_NOW if self._has(job):
                 self._state.put_job(replace(job, lane=""))
                 self._queue.send(job.id, NOT_NOW)
-            case Turn.NOT_DUE:
+            case StartResult.NOT_DUE if self._has(job):
                 self._state.remove_job(job.id)
         return turn
 
@@ -183,9 +190,18 @@ class Worker:
 
     def _keep(self, job: Job) -> None:
         """Write what has become of a job, and send the message of one that comes again."""
+        if not self._has(job):
+            log.warning(
+                "The lease of a job of %s was lost: whoever took it up says what becomes of it", job.request.sync
+            )
+            return
         patiently(SystemClock(), lambda: self._state.put_job(job))
         if job.waits:
             self._queue.send(job.id, wait_of(job, self._now()))
+
+    def _has(self, job: Job) -> bool:
+        """Whether this worker still has the lease of a job: another may have taken it up after an outage."""
+        return not self._leases[job.id].lost()
 
     def _wake_others(self, done: Job | None, slots: Slots | None, lane: str) -> None:
         """Wake the jobs that waited for this one: for its slot, and for the end of a run of its sync (`done`)."""

@@ -14,11 +14,11 @@ from shared.suggestions import did_you_mean
 if TYPE_CHECKING:
     from shared.app.app import App
 
-__all__ = ["Order", "Target", "check_parameters", "in_order", "order_of", "own_parameters"]
+__all__ = ["Order", "SyncTarget", "check_parameters", "in_order", "order_of", "own_parameters"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class SyncTarget:
     """What a sync writes to, and what its lookups search.
 
     Attributes:
@@ -31,7 +31,7 @@ class Target:
     table: str
     refers: frozenset[str] = frozenset()
 
-    def needs(self, other: Target) -> bool:
+    def needs(self, other: SyncTarget) -> bool:
         """Whether the lookups of this sync refer to the table of another one."""
         return other.environment == self.environment and other.table in self.refers
 
@@ -51,7 +51,7 @@ class Order:
     circles: tuple[tuple[str, ...], ...] = ()
 
 
-def in_order(targets: Mapping[str, Target]) -> Order:
+def in_order(targets: Mapping[str, SyncTarget]) -> Order:
     """Put each sync behind those whose tables its lookups refer to; otherwise by name."""
     direct = {
         name: {other for other, its in targets.items() if other != name and target.needs(its)}
@@ -106,15 +106,15 @@ def check_parameters(definitions: Iterable[SyncDefinition], given: Mapping[str, 
             raise UserError(f"no enabled sync has a parameter {name}{did_you_mean(name, sorted(known), before='; ')}")
 
 
-def _target(app: App, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> Target:
+def _target(app: App, definition: SyncDefinition, values: Mapping[str, ParameterValue]) -> SyncTarget:
     try:
         joined, resolved = app.joined(definition.name, values)
         with closing(app.dataverse(joined, resolved)) as dataverse:
             table = dataverse.tables_of(joined)
             environment = dataverse.service.connection.base
-        return Target(environment=environment, table=table.logical_name, refers=frozenset(table.related))
+        return SyncTarget(environment=environment, table=table.logical_name, refers=frozenset(table.related))
     except SyncError:
         destination = definition.destination
         named = {table for mapping in destination.mappings for each in mapping.lookups for table in each.tables}
         address = destination.connection or str(destination.service_url)
-        return Target(environment=address, table=destination.entity, refers=frozenset(named - {destination.entity}))
+        return SyncTarget(environment=address, table=destination.entity, refers=frozenset(named - {destination.entity}))

@@ -11,11 +11,11 @@ from shared.drafts.batch_config import Imported, imported
 from shared.drafts.batch_config.elements import MOST_BYTES
 from shared.errors import UserError
 
-__all__ = ["Written", "check_new", "import_config", "new_definition_file", "write_new"]
+__all__ = ["WrittenDraft", "check_new", "import_config", "new_definition_file", "write_new"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenDraft:
     """A definition that was written.
 
     Attributes:
@@ -27,7 +27,7 @@ class Written:
     made: Imported
 
 
-def import_config(file: Path, out: Path | None, folder: str) -> Written:
+def import_config(file: Path, out: Path | None, folder: str) -> WrittenDraft:
     """Write the definition of a `BatchDataSyncConfig`.
 
     Args:
@@ -46,7 +46,7 @@ def import_config(file: Path, out: Path | None, folder: str) -> Written:
     made = imported(content, str(file))
     target = out or new_definition_file(folder, made.name)
     write_new(target, made.text)
-    return Written(file=target, made=made)
+    return WrittenDraft(file=target, made=made)
 
 
 def new_definition_file(folder: str, name: str) -> Path:

@@ -19,7 +19,7 @@ from shared.errors import AbortRun, DefinitionError, RetryLater, SyncError, User
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
 
-__all__ = ["Container", "Published", "container_of", "publish"]
+__all__ = ["DefinitionFolder", "Published", "container_of", "publish"]
 
 Outcome = Literal["created", "updated", "unchanged", "removed", "left alone", "edited"]
 
@@ -52,7 +52,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class DefinitionFolder:
     """A folder in a container.
 
     Attributes:
@@ -83,7 +83,7 @@ class _Stored:
         return self.mark != _sha(self.content)
 
 
-def container_of(url: str, connect: Callable[[str], BlobServiceClient], endpoint: str) -> Container:
+def container_of(url: str, connect: Callable[[str], BlobServiceClient], endpoint: str) -> DefinitionFolder:
     """The folder that a URL such as `abfs://definitions/syncs` names.
 
     Args:
@@ -101,10 +101,10 @@ def container_of(url: str, connect: Callable[[str], BlobServiceClient], endpoint
     folder = (found["path"] or "").strip("/")
     if found["account"]:
         endpoint = f"https://{found['account']}.blob.{found['cloud']}"
-    return Container(connect(endpoint).get_container_client(found["container"]), f"{folder}/" if folder else "")
+    return DefinitionFolder(connect(endpoint).get_container_client(found["container"]), f"{folder}/" if folder else "")
 
 
-def publish(folder: Path, container: Container, *, overwrite: Collection[str] = ()) -> tuple[Published, ...]:
+def publish(folder: Path, container: DefinitionFolder, *, overwrite: Collection[str] = ()) -> tuple[Published, ...]:
     """Make the definitions of a container equal to those of a folder.
 
     If a file was edited in the container, nothing at all is written. Connections are written first and files are
@@ -151,7 +151,7 @@ def _local(folder: Path) -> Mapping[str, bytes]:
     return {name: path.read_bytes() for name, path in found.items()}
 
 
-def _stored(container: Container) -> Mapping[str, _Stored]:
+def _stored(container: DefinitionFolder) -> Mapping[str, _Stored]:
     found: dict[str, _Stored] = {}
     for each in container.client.list_blobs(name_starts_with=container.folder or None):
         name = each.name.removeprefix(container.folder)
@@ -185,7 +185,9 @@ def _order(outcome: Outcome, content: bytes, name: str) -> tuple[int, str]:
     return 2 if outcome == "removed" else 0 if _CONNECTION.search(content) else 1, name
 
 
-def _written(container: Container, name: str, outcome: Outcome, content: bytes, stored: _Stored | None) -> Outcome:
+def _written(
+    container: DefinitionFolder, name: str, outcome: Outcome, content: bytes, stored: _Stored | None
+) -> Outcome:
     """Write one file; whoever was faster has edited it."""
     from azure.core import MatchConditions  # noqa: PLC0415 - see publish
     from azure.core.exceptions import HttpResponseError  # noqa: PLC0415 - see publish
@@ -209,7 +211,7 @@ def _written(container: Container, name: str, outcome: Outcome, content: bytes, 
     return outcome
 
 
-def _explained(error: Exception, container: Container) -> SyncError:
+def _explained(error: Exception, container: DefinitionFolder) -> SyncError:
     from azure.core.exceptions import (  # noqa: PLC0415 - see publish
         ClientAuthenticationError,
         HttpResponseError,

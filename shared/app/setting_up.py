@@ -15,7 +15,7 @@ from shared.drafts.first_definition import Draft
 from shared.errors import UserError
 from shared.jobs import BatchJob, NoProgress, Phase, Progress
 from shared.jobs.setting_up.connection_test import Check, Parts, connection_checks, secrets_in
-from shared.jobs.setting_up.drafting import Place, drafted, with_key
+from shared.jobs.setting_up.drafting import DraftTarget, drafted, with_key
 from shared.jobs.setting_up.keys import KeyReport, MadeKey, make_key, proposed_keys
 from shared.sources import SourceContext
 from shared.sources.first_look import FirstLook, look_at, of_connection
@@ -86,7 +86,7 @@ class SettingUp:
         context = app.wiring.source_context({})
         look = self._look(wanted, context)
         with closing(app.wiring.environment(chosen.environment)) as dataverse:
-            place = Place(
+            place = DraftTarget(
                 name=wanted.name,
                 dataverse=dataverse,
                 entity=dataverse.entity(wanted.entity),

@@ -34,11 +34,11 @@ __all__ = ["one_or_all", "plan_all", "run_all"]
 # The worst first. A sync of the first three did not reach its end, so those that need it are not started.
 _WORST: Final = (EXIT_STOPPED, EXIT_FAILED, EXIT_UNSAFE, EXIT_ERRORS, EXIT_CHANGES, 0)
 _STYLES: Final = {0: "green", EXIT_CHANGES: "green", EXIT_ERRORS: "yellow"}
-Work = Callable[["SyncDefinition", Mapping[str, Any]], "Done"]
+Work = Callable[["SyncDefinition", Mapping[str, Any]], "SyncDone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class SyncDone:
     """What became of one sync.
 
     Attributes:
@@ -80,7 +80,7 @@ def one_or_all(name: str | None, every: bool, **options: object) -> str | None:
 def plan_all(app: App, output: Output, given: Mapping[str, str], options: PlanOptions, *, detailed: bool) -> int:
     """Plan every sync; `detailed` makes changes an exit code of their own. See `_work_on_all` for what it raises."""
 
-    def work(definition: SyncDefinition, values: Mapping[str, Any]) -> Done:
+    def work(definition: SyncDefinition, values: Mapping[str, Any]) -> SyncDone:
         with Bars(output.err) as bars:
             report = app.plan(definition.name, values, options, progress=bars)
         value = report.to_json()
@@ -90,7 +90,7 @@ def plan_all(app: App, output: Output, given: Mapping[str, str], options: PlanOp
             code = EXIT_CHANGES
         state = "Refused" if violations else "Planned with errors" if report.errors else "Planned"
         said = "; ".join([report.cause, *violations] if report.cause else violations)
-        return Done(state=state, code=code, changes=shown_counts(value["planned"]), message=said, value=value)
+        return SyncDone(state=state, code=code, changes=shown_counts(value["planned"]), message=said, value=value)
 
     return _work_on_all(app, output, given, work, "plan")
 
@@ -98,12 +98,12 @@ def plan_all(app: App, output: Output, given: Mapping[str, str], options: PlanOp
 def run_all(app: App, output: Output, given: Mapping[str, str], options: RunOptions) -> int:
     """Run every sync. See `_work_on_all` for what it raises."""
 
-    def work(definition: SyncDefinition, values: Mapping[str, Any]) -> Done:
+    def work(definition: SyncDefinition, values: Mapping[str, Any]) -> SyncDone:
         with Bars(output.err) as bars, Stopping(output, bars) as stopping:
             own = replace(options, run_id=uuid.uuid4().hex, given=values, cancelled=stopping.cancelled)
             done = app.run(definition.name, values, own, progress=stopping)
         value = done.to_json()
-        return Done(
+        return SyncDone(
             state=done.state.value,
             code=done.exit_code,
             changes=changes_made(value),
@@ -141,7 +141,7 @@ def _work_on_all(app: App, output: Output, given: Mapping[str, str], work: Work,
     order = order_of(app, batches.values(), given)
     for circle in order.circles:
         output.say(f"The lookups of {', '.join(circle)} refer to each other: they run in this order.", style="yellow")
-    done: dict[str, tuple[Done, float]] = {name: (each, 0.0) for name, each in broken.items()}
+    done: dict[str, tuple[SyncDone, float]] = {name: (each, 0.0) for name, each in broken.items()}
     for place, name in enumerate(order.names, start=1):
         output.say(f"{place} of {len(order.names)}: {name}")
         start = time.monotonic()
@@ -156,36 +156,36 @@ def _is_batch(definition: SyncDefinition) -> bool:
     return definition.enabled and definition.source.type != "events"
 
 
-def _broken(name: str, problems: int) -> Done:
+def _broken(name: str, problems: int) -> SyncDone:
     message = f"its definition has {counted(problems, 'mistake')}: {command_line('validate', name)}"
-    return Done(state="Failed", code=EXIT_FAILED, message=message)
+    return SyncDone(state="Failed", code=EXIT_FAILED, message=message)
 
 
-def _held(name: str, order: Order, done: Mapping[str, tuple[Done, float]]) -> Done | None:
+def _held(name: str, order: Order, done: Mapping[str, tuple[SyncDone, float]]) -> SyncDone | None:
     """Why a sync is not started; None where it is."""
     if any(each.code == EXIT_STOPPED for each, _ in done.values()):
-        return Done(state="Not run", code=None, message="stopped before it began")
+        return SyncDone(state="Not run", code=None, message="stopped before it began")
     wrong = [other for other in order.needs[name] if done[other][0].code in (None, EXIT_FAILED, EXIT_UNSAFE)]
     if not wrong:
         return None
     said = f"its lookups refer to the table of {', '.join(wrong)}, which did not succeed"
-    return Done(state="Not run", code=None, message=said)
+    return SyncDone(state="Not run", code=None, message=said)
 
 
-def _tried(work: Work, definition: SyncDefinition, given: Mapping[str, str]) -> Done:
+def _tried(work: Work, definition: SyncDefinition, given: Mapping[str, str]) -> SyncDone:
     from shared.app.all_syncs import own_parameters  # noqa: PLC0415 - `--help` does not wait for it
 
     try:
         return work(definition, own_parameters(definition, given))
     except UnsafePlanError as error:
-        return Done(state="Refused", code=EXIT_UNSAFE, message=error.message)
+        return SyncDone(state="Refused", code=EXIT_UNSAFE, message=error.message)
     except DefinitionError as error:
-        return Done(state="Failed", code=EXIT_FAILED, message="; ".join(map(str, error.problems)) or error.message)
+        return SyncDone(state="Failed", code=EXIT_FAILED, message="; ".join(map(str, error.problems)) or error.message)
     except SyncError as error:
-        return Done(state="Failed", code=EXIT_FAILED, message=error.message)
+        return SyncDone(state="Failed", code=EXIT_FAILED, message=error.message)
 
 
-def _json(done: Mapping[str, tuple[Done, float]], order: Order, what: str, worst: int) -> dict[str, Any]:
+def _json(done: Mapping[str, tuple[SyncDone, float]], order: Order, what: str, worst: int) -> dict[str, Any]:
     syncs = [
         {
             "sync": name,
@@ -200,7 +200,7 @@ def _json(done: Mapping[str, tuple[Done, float]], order: Order, what: str, worst
     return {"syncs": syncs, "circles": [list(circle) for circle in order.circles], "exit_code": worst}
 
 
-def _table(done: Mapping[str, tuple[Done, float]]) -> Table:
+def _table(done: Mapping[str, tuple[SyncDone, float]]) -> Table:
     """One line a sync: at most as wide as a terminal of 80 columns."""
     table = Table(title="Syncs", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("Sync", overflow="fold")

@@ -66,11 +66,16 @@ def _entry(key: Any, value: Any, indent: str, *, top: bool = False) -> Iterator[
         yield from (f"{indent}  {line}".rstrip(" ") for line in value.split("\n"))
         return
     flow = None if (top and isinstance(value, Mapping) and value) or _is_table(value) else _flow(value)
-    if flow is not None and (len(begin) + len(flow) < _WIDTH or not isinstance(value, (Mapping, list))):
+    if flow is not None and (len(begin) + len(flow) < _WIDTH or not _has_items(value)):
         yield from _with_note(f"{begin} {flow}", note, indent)
         return
     yield from _with_note(begin, note, indent)
     yield from _block(value, indent + "  ")
+
+
+def _has_items(value: Any) -> bool:
+    """Whether a value can stand in several lines."""
+    return isinstance(value, (Mapping, list)) and bool(value)
 
 
 def _block(value: Any, indent: str) -> Iterator[str]:
@@ -89,7 +94,7 @@ def _item(item: Any, indent: str) -> Iterator[str]:
     """The lines of one item of a list."""
     value, note = _unpacked(item)
     flow = _flow(value)
-    if flow is not None and (len(indent) + len(flow) + 2 < _WIDTH or not isinstance(value, (Mapping, list))):
+    if flow is not None and (len(indent) + len(flow) + 2 < _WIDTH or not _has_items(value)):
         yield from _with_note(f"{indent}- {flow}", note, indent)
         return
     if note:

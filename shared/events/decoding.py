@@ -45,7 +45,7 @@ def read(message: Message, topic: Topic, schema: avro.Schema | None = None) -> R
     if not is_avro:
         return Read(parse(body), len(body))
     records = avro.read_records(body, topic.encoding, schema)
-    return Read(records, records.size if isinstance(records, avro.Records) else len(body))
+    return Read(records, records.size if isinstance(records, avro.AvroRecords) else len(body))
 
 
 def decode(message: Message, topic: Topic, body: Any | Undecodable) -> Decoded:

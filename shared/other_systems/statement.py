@@ -24,13 +24,13 @@ def run_statement(step: SqlStep, context: SourceContext, workspace: Workspace) -
         OutOfTimeError: The time is over; the statement was asked to stop, and is not committed unless it had ended.
     """
     # Imported here: SQLAlchemy takes long to load.
-    from shared.sources.sql.session import Session, with_session  # noqa: PLC0415 - see above
+    from shared.sources.sql.session import SqlSession, with_session  # noqa: PLC0415 - see above
     from shared.sources.sql.statements import Statements  # noqa: PLC0415 - see above
 
-    session = Session(*database_of(step.connection, context), context.roots, changes=True)
+    session = SqlSession(*database_of(step.connection, context), context.roots, changes=True)
     text = statement(step.statement)  # without the semicolon at its end
 
-    def work(opened: Session) -> int:
+    def work(opened: SqlSession) -> int:
         return opened.change(text, context.parameters)
 
     return workspace.within(lambda: with_session(session, Statements(), work), session.cancel)

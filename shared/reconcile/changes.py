@@ -8,8 +8,8 @@ from datetime import datetime
 
 from shared.definitions.models import ChangedWhen, Strategy, SyncDefinition, WritePolicy
 from shared.reconcile.columns import (
+    ChangedColumn,
     Condition,
-    Part,
     always,
     before,
     differs,
@@ -207,7 +207,7 @@ def _update(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> _Chan
     )
 
 
-def _version(parts: Sequence[Part]) -> str:
+def _version(parts: Sequence[ChangedColumn]) -> str:
     """The version that was compared, where the change has a column that others may have edited in the meantime."""
     guarded = [part.condition for part in parts if part.column.write is WritePolicy.UNLESS_EDITED]
     return f"CASE WHEN {' OR '.join(guarded)} THEN target._version END" if guarded else "NULL"
@@ -237,7 +237,7 @@ def _reactivate(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> _
     )
 
 
-def _mark(action: PlanAction, layout: Sequence[TargetColumn], parts: Sequence[Part]) -> _Change:
+def _mark(action: PlanAction, layout: Sequence[TargetColumn], parts: Sequence[ChangedColumn]) -> _Change:
     return _Change(
         action=action,
         sides=(Table.CURRENT,),

@@ -13,8 +13,8 @@ from shared.transform import Omit, TargetColumn, key_columns, party_rows, to_pay
 from shared.workspace import literal, quoted
 
 __all__ = [
+    "ChangedColumn",
     "Condition",
-    "Part",
     "always",
     "before",
     "differs",
@@ -204,7 +204,7 @@ def key_of(layout: Sequence[TargetColumn], side: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ChangedColumn:
     """One column of a change.
 
     Attributes:
@@ -217,24 +217,24 @@ class Part:
     value: str
 
 
-def parts_of(columns: Sequence[TargetColumn], condition: Condition) -> tuple[Part, ...]:
+def parts_of(columns: Sequence[TargetColumn], condition: Condition) -> tuple[ChangedColumn, ...]:
     """The columns that meet the condition, with the values that the source asks for."""
-    return tuple(Part(column=c, condition=condition(c), value=f"desired.{quoted(c.name)}") for c in columns)
+    return tuple(ChangedColumn(column=c, condition=condition(c), value=f"desired.{quoted(c.name)}") for c in columns)
 
 
-def object_of(parts: Sequence[Part], *, side: str = "") -> str:
+def object_of(parts: Sequence[ChangedColumn], *, side: str = "") -> str:
     """SQL for the JSON object of some parts; with a side, of what that side holds in their columns."""
     return json_object((part.condition, _part_member(part, side)) for part in parts)
 
 
-def _part_member(part: Part, side: str) -> str:
+def _part_member(part: ChangedColumn, side: str) -> str:
     name = quoted(part.column.name)
     if side:
         return to_shown(part.column, f"{side}.{name}")
     return to_payload(part.column, part.value, f"target.{name}" if part.column.attribute.polymorphic else "NULL")
 
 
-def names_of(parts: Sequence[Part]) -> str:
+def names_of(parts: Sequence[ChangedColumn]) -> str:
     """SQL for the names of the columns that a change has, joined with commas, in the payload's order."""
     return _joined((part.condition, literal(part.column.name)) for part in parts)
 

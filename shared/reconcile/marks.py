@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from shared.definitions.models import Expire, SyncDefinition
-from shared.reconcile.columns import Part, names_of, object_of
+from shared.reconcile.columns import ChangedColumn, names_of, object_of
 from shared.reconcile.plan import PlanAction
 from shared.transform import ErrorType, MarkColumn, TargetColumn, current_table_step, dropped_mark, returned_mark
 from shared.workspace import Step, Table, literal
@@ -80,23 +80,27 @@ def _held(mark: Sequence[MarkColumn]) -> str:
     return " AND ".join(column.held for column in mark)
 
 
-def mark_parts(definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime) -> tuple[Part, ...]:
+def mark_parts(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime
+) -> tuple[ChangedColumn, ...]:
     """The columns that mark a dropped record: those that do not have their value yet."""
     return _parts(dropped_mark(definition, layout, started=started))
 
 
-def blind_mark(definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime) -> tuple[Part, ...]:
+def blind_mark(
+    definition: SyncDefinition, layout: Sequence[TargetColumn], *, started: datetime
+) -> tuple[ChangedColumn, ...]:
     """The columns that mark a record that was not read: all of them."""
     return tuple(replace(part, condition="true") for part in mark_parts(definition, layout, started=started))
 
 
-def return_parts(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Part, ...]:
+def return_parts(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[ChangedColumn, ...]:
     """The columns that say that a record is back: those that do not have their value yet."""
     return _parts(returned_mark(definition, layout))
 
 
-def _parts(mark: Sequence[MarkColumn]) -> tuple[Part, ...]:
-    return tuple(Part(column=each.column, condition=f"NOT ({each.held})", value=each.value) for each in mark)
+def _parts(mark: Sequence[MarkColumn]) -> tuple[ChangedColumn, ...]:
+    return tuple(ChangedColumn(column=each.column, condition=f"NOT ({each.held})", value=each.value) for each in mark)
 
 
 def report_unfit(definition: SyncDefinition, layout: Sequence[TargetColumn]) -> tuple[Step, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.definitions.models import Strategy, SyncDefinition
-from shared.reconcile.columns import Part, names_of, object_of
+from shared.reconcile.columns import ChangedColumn, names_of, object_of
 from shared.transform import LookupColumn, TargetColumn, key_columns, to_service
 from shared.transform.lookups.columns import carried_columns
 from shared.workspace import NewTable, Table, json_rows, quoted
@@ -180,7 +180,7 @@ def move_statement(layout: Sequence[TargetColumn]) -> str:
     return f"UPDATE desired SET {keys} FROM {_MOVED} WHERE desired._row = _step AND {old} AND NOT {new}"
 
 
-def mark_statement(parts: Sequence[Part]) -> str:
+def mark_statement(parts: Sequence[ChangedColumn]) -> str:
     """SQL that turns what is dropped and only marked into an update of those columns, where nothing is compared."""
     return (
         f"UPDATE changes SET payload = {object_of(parts)}, on_create = '', later = '', columns = {names_of(parts)} "

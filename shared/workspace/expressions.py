@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.definitions.models.base import Language
-from shared.definitions.models.names import Reference, replaced
+from shared.definitions.models.names import ParameterReference, replaced
 from shared.errors import DefinitionError, Problem
 from shared.suggestions import did_you_mean
 from shared.workspace.functions import (
@@ -115,7 +115,7 @@ def _aggregates() -> frozenset[str]:
     return frozenset(name for (name,) in rows.fetchall()) | {"count_star"}
 
 
-def _variable(found: Reference) -> str:
+def _variable(found: ParameterReference) -> str:
     return f" getvariable('p_{found.name}') "
 
 

@@ -15,6 +15,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+from typer import rich_utils
 
 from emulator.testing import running
 from shared.cli.boundary import run
@@ -63,6 +64,8 @@ def screens(
     with pytest.MonkeyPatch.context() as patch, running(in_thread=True) as emulator:
         patch.chdir(folder)
         patch.setattr(platform, "node", lambda: "host")
+        # typer reads this once, from the environment of whatever imported it first.
+        patch.setattr(rich_utils, "MAX_WIDTH", None)
         for name, value in {
             "DYNAMICS_URL": emulator.service_url,
             "DYNAMICS_CLIENT_ID": emulator.client_id,
@@ -70,7 +73,6 @@ def screens(
             "SYNC_DEFINITIONS": "syncs",
             "STATE_STORE": "sqlite:///state.db",
             "COLUMNS": str(request.param),
-            "TERMINAL_WIDTH": str(request.param),
             "TTY_COMPATIBLE": "1",
             "NO_COLOR": "1",
         }.items():

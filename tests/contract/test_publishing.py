@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from shared.app.publishing import Container, container_of, publish
+from shared.app.publishing import DefinitionFolder, container_of, publish
 from shared.definitions import Repository
 from shared.errors import AbortRun, DefinitionError, RetryLater, UserError
 from shared.remote import RemoteFiles
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def published(folder: Path, blobs: ContainerClient, *overwrite: str) -> dict[str, str]:
-    found = publish(folder, Container(blobs, "syncs/"), overwrite=overwrite)
+    found = publish(folder, DefinitionFolder(blobs, "syncs/"), overwrite=overwrite)
     return {each.file: each.outcome for each in found}
 
 

@@ -26,6 +26,7 @@ from shared.errors import RetryLater
 from shared.jobs import BatchJob
 from shared.jobs.batch import cancelling
 from shared.jobs.batch import run as batch
+from shared.jobs.batch.lease_keeping import HeldLease
 from shared.jobs.batch.preparation import prepare
 from shared.jobs.requests import request_run, stop
 from shared.state import Job, JobQueue, RunState
@@ -361,6 +362,25 @@ class TestTrouble:
         for run in runs:
             at_once = [each for each in runs if each.started <= run.started < (each.ended or each.started)]
             assert len(at_once) <= 2
+
+    def test_a_worker_that_lost_its_job_writes_nothing_about_it(
+        self, world: World, azure: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another one has taken the job up and ended it: it is not begun again."""
+        world.define("customers", schedule=NIGHTLY)
+        app = world.app
+        job = app.state.request_job(made("customers", "j1"))
+
+        def taken_up(given: BatchJob, *rest: Any) -> Any:
+            app.state.put_job(replace(job, state="Failed", ended=datetime.now(UTC)))
+            monkeypatch.setattr(HeldLease, "lost", lambda _: True)
+            return prepare(given, *rest)
+
+        monkeypatch.setattr(batch, "prepare", taken_up)
+        Worker(app, queue_of(app)).work(job.id)
+        assert app.state.runs("customers")[0].state == "Interrupted"
+        assert app.state.open_jobs() == ()
+        assert status(app, job) == "Failed"
 
     def test_a_leaseless_job_is_taken_up_by_the_tick(self, world: World, azure: str) -> None:
         """Although its message never comes again."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from shared.http.transport import Response
 
-__all__ = ["MOST_PARTS", "Part", "decoded", "encoded"]
+__all__ = ["MOST_PARTS", "BatchPart", "decoded", "encoded"]
 
 MOST_PARTS = 1000  # more are refused
 _LINE = b"\r\n"
@@ -20,7 +20,7 @@ _STATUS_LINE = re.compile(r"HTTP/[0-9.]+ ([1-5][0-9][0-9])(?: |$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class BatchPart:
     """One request inside a batch.
 
     Attributes:
@@ -34,7 +34,7 @@ class Part:
     body: bytes | None = None
 
 
-def encoded(parts: Iterable[Part], boundary: str) -> bytes:
+def encoded(parts: Iterable[BatchPart], boundary: str) -> bytes:
     """The body of a batch whose `Content-Type` is ``multipart/mixed; boundary="<boundary>"``."""
     pieces: list[bytes] = []
     for number, part in enumerate(parts, 1):

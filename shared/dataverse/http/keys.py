@@ -19,7 +19,7 @@ from shared.entities import AttributeMetadata, AttributeType, EntityMetadata
 from shared.odata import odata_text
 from shared.transform.keys import folded
 
-__all__ = ["KeyText", "Lookup", "equals", "key_text", "key_values", "lookups", "predicate"]
+__all__ = ["KeyQuery", "KeyText", "equals", "key_text", "key_values", "lookups", "predicate"]
 
 KeyText = tuple[str, ...]  # a key's parts, comparable: column order as in the key object
 
@@ -92,7 +92,7 @@ def _comparable(value: object, match: KeyMatch) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
+class KeyQuery:
     """One query that finds the records of some keys.
 
     Attributes:
@@ -106,7 +106,7 @@ class Lookup:
 
 def lookups(
     entity: EntityMetadata, keys: Iterable[Mapping[str, Any]], *, select: Sequence[str] = (), room: int = 30_000
-) -> Iterator[Lookup]:
+) -> Iterator[KeyQuery]:
     """Queries that together find every key, as few as the URL's length allows (32,768 characters for a GET).
 
     One text column is asked for with the `In` function, which has no wildcards; several columns with and/or.
@@ -147,8 +147,8 @@ def _head(entity: EntityMetadata, select: Sequence[str]) -> str:
     return f"{entity.entity_set}?$select={columns}{order}&$filter="
 
 
-def _lookup(head: str, form: _Form, pieces: Sequence[str]) -> Lookup:
-    return Lookup(path=head + form.start + form.between.join(pieces) + form.end, asked=len(pieces))
+def _lookup(head: str, form: _Form, pieces: Sequence[str]) -> KeyQuery:
+    return KeyQuery(path=head + form.start + form.between.join(pieces) + form.end, asked=len(pieces))
 
 
 def _piece(entity: EntityMetadata, values: Mapping[str, Any]) -> tuple[_Form, str]:

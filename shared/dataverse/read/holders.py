@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from shared.dataverse.http.answers import parsed
-from shared.dataverse.http.batch_requests import Part, decoded, encoded
+from shared.dataverse.http.batch_requests import BatchPart, decoded, encoded
 from shared.dataverse.http.keys import equals
 from shared.dataverse.http.service import FIRST_REFUSAL, Call, Service
 from shared.dataverse.http.service_errors import refusal, trouble
@@ -111,7 +111,7 @@ def _settled(service: Service, entity: EntityMetadata, paths: Mapping[int, str],
             "Content-Type": f'multipart/mixed; boundary="{boundary}"',
             "Prefer": "odata.continue-on-error",
         },
-        body=encoded([Part(method="GET", path=path, headers=headers) for path in paths.values()], boundary),
+        body=encoded([BatchPart(method="GET", path=path, headers=headers) for path in paths.values()], boundary),
         table=entity.logical_name,
         doing="read",
     )

@@ -9,9 +9,9 @@ from typing import Any, assert_never
 from urllib.parse import quote, urlsplit
 
 from shared.dataverse.changes import Change, ChangeAction
-from shared.dataverse.http.batch_requests import Part, encoded
+from shared.dataverse.http.batch_requests import BatchPart, encoded
 from shared.dataverse.http.connection import Connection
-from shared.dataverse.http.keys import Lookup, column_in_url, key_values, lookups, predicate
+from shared.dataverse.http.keys import KeyQuery, column_in_url, key_values, lookups, predicate
 from shared.dataverse.http.service import Call
 from shared.dataverse.http.service_errors import Refusal
 from shared.dataverse.write.bulk import (
@@ -218,7 +218,7 @@ def _bulk_body(chunk: Chunk, entity: EntityMetadata) -> bytes:
             assert_never(never)
 
 
-def _batch(target: Target, parts: Sequence[Part], boundary: str, chunk: Chunk) -> Call:
+def _batch(target: Target, parts: Sequence[BatchPart], boundary: str, chunk: Chunk) -> Call:
     reads = chunk.step in {NextStep.LOOK_UP, NextStep.CHECK}
     return Call(
         method="POST",
@@ -238,54 +238,54 @@ def _path(target: Target, tail: str) -> str:
     return urlsplit(target.connection.base).path + tail
 
 
-def _part_of(target: Target, chunk: Chunk, change: Change) -> Part:
+def _part_of(target: Target, chunk: Chunk, change: Change) -> BatchPart:
     """One row's operation in a step."""
     match chunk.step:
         case NextStep.CLOSE:
             action, body = action_of(change, target.entity)
             headers = dict(target.connection.write_headers)
-            return Part(method="POST", path=_path(target, action), headers=headers, body=body)
+            return BatchPart(method="POST", path=_path(target, action), headers=headers, body=body)
         case NextStep.CHECK:
-            return Part(method="GET", path=_path(target, state_query(change, target.entity)))
+            return BatchPart(method="GET", path=_path(target, state_query(change, target.entity)))
         case _:
             return _part(target, chunk.kind, change)
 
 
-def _part(target: Target, kind: RequestKind, change: Change) -> Part:
+def _part(target: Target, kind: RequestKind, change: Change) -> BatchPart:
     """One row as a separate request; optional headers are on the inner request, where the service reads them."""
     entity, headers = target.entity, dict(target.connection.write_headers)
     match kind:
         case RequestKind.CREATE:
             body = new_record(entity, change).encode()
-            return Part(method="POST", path=_path(target, entity.entity_set), headers=headers, body=body)
+            return BatchPart(method="POST", path=_path(target, entity.entity_set), headers=headers, body=body)
         case RequestKind.UPDATE:
             path = _path(target, f"{entity.entity_set}({change.id})")
             headers["If-Match"] = change.version or "*"  # an update must not create
-            return Part(method="PATCH", path=path, headers=headers, body=change.payload.encode())
+            return BatchPart(method="PATCH", path=path, headers=headers, body=change.payload.encode())
         case RequestKind.UPSERT:
             return _upsert_part(target, change, headers)
         case RequestKind.DELETE:
-            return Part(method="DELETE", path=_path(target, f"{entity.entity_set}({change.id})"), headers=headers)
+            return BatchPart(method="DELETE", path=_path(target, f"{entity.entity_set}({change.id})"), headers=headers)
         case RequestKind.ASSOCIATE:
             path, body = association(entity, change, target.connection.base)
-            return Part(method="POST", path=_path(target, path), headers=headers, body=body)
+            return BatchPart(method="POST", path=_path(target, path), headers=headers, body=body)
         case RequestKind.DISASSOCIATE:
-            return Part(method="DELETE", path=_path(target, disassociation(entity, change)), headers=headers)
+            return BatchPart(method="DELETE", path=_path(target, disassociation(entity, change)), headers=headers)
         case _ as never:
             assert_never(never)
 
 
-def _upsert_part(target: Target, change: Change, headers: dict[str, str]) -> Part:
+def _upsert_part(target: Target, change: Change, headers: dict[str, str]) -> BatchPart:
     """`return=representation` distinguishes 201 (created) from 200 (updated) and gives the id; a plain 204 does not."""
     entity = target.entity
     headers["Prefer"] = "return=representation"
     address = change.id or quote(str(predicate(entity, key_values(change.key))), safe="=,'")
     payload = change.payload if change.id else without_key(entity, change)
     path = _path(target, f"{entity.entity_set}({address})?$select={entity.primary_id}")
-    return Part(method="PATCH", path=path, headers=headers, body=payload.encode())
+    return BatchPart(method="PATCH", path=path, headers=headers, body=payload.encode())
 
 
-def lookups_of(chunk: Chunk, entity: EntityMetadata) -> Iterator[Lookup]:
+def lookups_of(chunk: Chunk, entity: EntityMetadata) -> Iterator[KeyQuery]:
     """The queries that find the records of a chunk."""
     keys = [lookup_key(chunk.kind, change, entity) for change in chunk.changes]
     names = dict.fromkeys(name for key in {tuple(key) for key in keys} for name in sorted(key))
@@ -306,5 +306,5 @@ def lookup_key(kind: RequestKind, change: Change, entity: EntityMetadata) -> Map
     return key_values(change.key) or {entity.primary_id: change.id}
 
 
-def _lookup_part(target: Target, found: Lookup) -> Part:
-    return Part(method="GET", path=_path(target, found.path))
+def _lookup_part(target: Target, found: KeyQuery) -> BatchPart:
+    return BatchPart(method="GET", path=_path(target, found.path))

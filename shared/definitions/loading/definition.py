@@ -27,7 +27,7 @@ from shared.definitions.models import Connection, ConnectionModel, SyncDefinitio
 from shared.definitions.models.base import SYNC_NAME
 from shared.errors import DefinitionError, Problem
 
-__all__ = ["Reading", "load_definition", "read_definition"]
+__all__ = ["ReadText", "load_definition", "read_definition"]
 
 _SYNC_NAME: Final = re.compile(rf"(?=.{{1,100}}$){SYNC_NAME}")
 _ONLY_SYNCS: Final = frozenset({"source", "destination", "sync_behaviour"})
@@ -61,7 +61,7 @@ _NO_SETS: Final = PathProblem(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ReadText:
     """The result of reading a text.
 
     Attributes:
@@ -81,7 +81,7 @@ class Reading:
     positions: Mapping[str, TextPosition]
 
 
-def read_definition(text: str, *, file: str = "") -> Reading:
+def read_definition(text: str, *, file: str = "") -> ReadText:
     """Parse one definition or connection, or list its problems."""
     document = read_yaml(text)
     problems = {_yaml_problem(each, file): None for each in document.problems}
@@ -98,7 +98,7 @@ def read_definition(text: str, *, file: str = "") -> Reading:
         problems = {Problem(message=message, file=file, line=1, column=1): None}
     ordered = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     positions = {shown_path(path): position for path, position in document.keys.items()}
-    return Reading(
+    return ReadText(
         definition=content if isinstance(content, SyncDefinition) and not ordered else None,
         connection=content if isinstance(content, ConnectionModel) and not ordered else None,
         of_connection=of_connection,

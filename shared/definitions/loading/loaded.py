@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from shared.definitions.loading.definition import Reading
+from shared.definitions.loading.definition import ReadText
 from shared.definitions.loading.yaml_loader import TextPosition
 from shared.definitions.models import ConnectionModel, SyncDefinition
 from shared.errors import Problem
@@ -79,7 +79,7 @@ class LoadedConnection(File):
         return replace(self, connection=None, problems=self.placed(problems))
 
 
-def loaded(reading: Reading, file: str) -> Loaded | LoadedConnection:
+def loaded(reading: ReadText, file: str) -> Loaded | LoadedConnection:
     """What came of a text."""
     name = reading.name or stem(file)
     if reading.of_connection:

@@ -20,7 +20,7 @@ from typing import Final
 
 from shared.definitions.models.base import Language
 
-__all__ = ["RUN_FIGURES", "Reference", "names_in", "references", "replaced", "replaced_parts"]
+__all__ = ["RUN_FIGURES", "ParameterReference", "names_in", "references", "replaced", "replaced_parts"]
 
 _COUNTED: Final = (
     "created", "updated", "deleted", "expired", "deactivated", "marked", "reactivated", "upserted",
@@ -49,7 +49,7 @@ _PATTERNS: Final = {Language.SQL: _SQL, Language.DATABASE: _DATABASE, Language.O
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class ParameterReference:
     """One `@name`: `text[start:end]`. For the escape `@@` the name is empty."""
 
     name: str
@@ -57,7 +57,9 @@ class Reference:
     end: int
 
 
-def references(text: str, language: Language = Language.TEXT, defined: Collection[str] = ()) -> Iterator[Reference]:
+def references(
+    text: str, language: Language = Language.TEXT, defined: Collection[str] = ()
+) -> Iterator[ParameterReference]:
     """Find every reference to a parameter, in order, and in plain text every `@@`.
 
     Args:
@@ -71,7 +73,7 @@ def references(text: str, language: Language = Language.TEXT, defined: Collectio
         name = groups.get("braced") or groups["name"]
         glued = groups.get("glued") is not None and name not in defined
         if (name or (found[0] == "@@" and pattern is _TEXT)) and not glued:
-            yield Reference(name=name or "", start=found.start(), end=found.end())
+            yield ParameterReference(name=name or "", start=found.start(), end=found.end())
 
 
 def names_in(text: str, language: Language = Language.TEXT, defined: Collection[str] = ()) -> tuple[str, ...]:
@@ -80,7 +82,10 @@ def names_in(text: str, language: Language = Language.TEXT, defined: Collection[
 
 
 def replaced(
-    text: str, by: Callable[[Reference], str], language: Language = Language.TEXT, defined: Collection[str] = ()
+    text: str,
+    by: Callable[[ParameterReference], str],
+    language: Language = Language.TEXT,
+    defined: Collection[str] = (),
 ) -> str:
     """Write a text with something else in the place of each reference that `references` finds.
 

@@ -16,8 +16,8 @@ from shared.definitions.parameters.patterns import check_pattern, first_found
 from shared.suggestions import did_you_mean
 
 __all__ = [
-    "Call",
     "Formula",
+    "FormulaCall",
     "Literal",
     "Name",
     "Scope",
@@ -45,14 +45,14 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FormulaCall:
     """A function and what it is given."""
 
     function: str
     arguments: tuple[Formula, ...]
 
 
-Formula = Literal | Name | Call
+Formula = Literal | Name | FormulaCall
 
 # Function -> what its arguments are, for the message.
 _SIGNATURES: Final = {
@@ -69,7 +69,7 @@ _TOKEN: Final = re.compile(
 _DEEPEST: Final = 10
 
 
-def parse_formula(text: str) -> Call:
+def parse_formula(text: str) -> FormulaCall:
     """Parse one formula.
 
     Raises:
@@ -80,7 +80,7 @@ def parse_formula(text: str) -> Call:
     if parser.position != len(text):
         raise ValueError("a formula is one call, but there is text after it")
     match formula:
-        case Call():
+        case FormulaCall():
             return formula
     raise ValueError(f"a formula is a call of one of {', '.join(_SIGNATURES)}")
 
@@ -109,7 +109,7 @@ class _Parser:
         if found["name"] is not None:
             return Name(found["name"])
         if found["call"] is not None:
-            return _checked(Call(found["call"].upper(), tuple(self._arguments(depth))))
+            return _checked(FormulaCall(found["call"].upper(), tuple(self._arguments(depth))))
         raise ValueError("a value is missing in the formula")
 
     def _arguments(self, depth: int) -> Iterator[Formula]:
@@ -125,7 +125,7 @@ class _Parser:
                 raise ValueError("a comma or ) is missing in the formula")
 
 
-def _checked(call: Call) -> Call:
+def _checked(call: FormulaCall) -> FormulaCall:
     expected = _SIGNATURES.get(call.function)
     if expected is None:
         hint = did_you_mean(call.function, _SIGNATURES) or f"there are {', '.join(_SIGNATURES)}"
@@ -135,12 +135,12 @@ def _checked(call: Call) -> Call:
     if call.function in {"ENV", "SECRET"} and not isinstance(call.arguments[0], Literal):
         raise ValueError(f"write it as {call.function}({expected[0]}): put the name in quotes")
     for argument in call.arguments:
-        if isinstance(argument, Call) and argument.function == "SECRET":
+        if isinstance(argument, FormulaCall) and argument.function == "SECRET":
             raise ValueError("SECRET('name') must be the whole formula: a formula cannot use a secret")
     match call:
-        case Call("SECRET", (Literal(name),)) if not re.fullmatch(VAULT_SECRET, name):
+        case FormulaCall("SECRET", (Literal(name),)) if not re.fullmatch(VAULT_SECRET, name):
             raise ValueError("SECRET takes a secret's name or URI in Key Vault (the value is not shown)")
-        case Call("FILENAME" | "FILEPATH", (_, Literal(pattern))):
+        case FormulaCall("FILENAME" | "FILEPATH", (_, Literal(pattern))):
             check_pattern(pattern)
     return call
 
@@ -150,7 +150,7 @@ def names_of(formula: Formula) -> Iterator[str]:
     match formula:
         case Name(name):
             yield name
-        case Call(_, arguments):
+        case FormulaCall(_, arguments):
             for argument in arguments:
                 yield from names_of(argument)
 
@@ -158,9 +158,9 @@ def names_of(formula: Formula) -> Iterator[str]:
 def variables_of(formula: Formula) -> Iterator[str]:
     """The environment variables that a formula reads."""
     match formula:
-        case Call("ENV", (Literal(name),)):
+        case FormulaCall("ENV", (Literal(name),)):
             yield name
-        case Call(_, arguments):
+        case FormulaCall(_, arguments):
             for argument in arguments:
                 yield from variables_of(argument)
 
@@ -176,7 +176,7 @@ def secret_variable(name: str) -> str:
 def secret_of(formula: Formula) -> str | None:
     """The secret's name, when the formula is `SECRET('name')`."""
     match formula:
-        case Call("SECRET", (Literal(name),)):
+        case FormulaCall("SECRET", (Literal(name),)):
             return name
     return None
 
@@ -211,17 +211,17 @@ def evaluate(formula: Formula, scope: Scope) -> ParameterValue:
             return text
         case Name(name):
             return scope.values[name]
-        case Call("GUID", ()):
+        case FormulaCall("GUID", ()):
             return str(scope.guid())
-        case Call("NOW", ()):
+        case FormulaCall("NOW", ()):
             return scope.now
-        case Call("ENV", (Literal(name),)):
+        case FormulaCall("ENV", (Literal(name),)):
             if name not in scope.environment:
                 raise ValueError(f"the environment variable {name} is not set")
             if holds_secret(name, scope.environment, scope.secrets):
                 raise ValueError(secret_variable(name))
             return scope.environment[name]
-        case Call("FILENAME" | "FILEPATH" as function, (path, pattern)):
+        case FormulaCall("FILENAME" | "FILEPATH" as function, (path, pattern)):
             return _found(function, _evaluated_text(path, scope), _evaluated_text(pattern, scope))
     raise ValueError("a secret is not a value")
 

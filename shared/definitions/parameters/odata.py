@@ -11,7 +11,7 @@ from uuid import UUID
 
 from shared.definitions.models import ParameterValue
 from shared.definitions.models.base import Language
-from shared.definitions.models.names import Reference, replaced
+from shared.definitions.models.names import ParameterReference, replaced
 from shared.definitions.parameters.values import shown, utc, value_of
 from shared.entities import AttributeMetadata, AttributeType, DateBehavior, EntityMetadata
 from shared.errors import UserError
@@ -33,7 +33,7 @@ def in_odata(condition: str, values: Mapping[str, ParameterValue], entity: Entit
     tokens = [*_TOKEN.finditer(condition)]
     places = {token.start(): index for index, token in enumerate(tokens)}
 
-    def by(found: Reference) -> str:
+    def by(found: ParameterReference) -> str:
         value = value_of(found.name, values)
         operand = _operand([token[0] for token in tokens], places[found.start])
         attribute = entity.attributes.get(_LOOKUP_VALUE.sub(r"\1", operand))

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from shared.definitions.models import Parameter, ParameterValue, SyncDefinition
 from shared.definitions.models.base import Language
-from shared.definitions.models.names import Reference, references, replaced
+from shared.definitions.models.names import ParameterReference, references, replaced
 from shared.definitions.parameters.formulas import Scope, evaluate, names_of, parse_formula, secret_of
 from shared.errors import UserError
 from shared.redaction import cleaned
@@ -245,7 +245,7 @@ def in_body(value: Any, values: Mapping[str, ParameterValue]) -> Any:
 
 
 def _filled(text: str, values: Mapping[str, ParameterValue], render: Callable[[ParameterValue], str]) -> str:
-    def by(found: Reference) -> str:
+    def by(found: ParameterReference) -> str:
         return render(value_of(found.name, values)) if found.name else "@"
 
     return replaced(text, by, Language.TEXT, values)

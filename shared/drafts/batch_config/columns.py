@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.definitions.models.base import LONGEST_SCRIPT
-from shared.drafts.batch_config.elements import Part
+from shared.drafts.batch_config.elements import ConfigElement
 from shared.drafts.batch_config.notes import Notes, logical_name
 from shared.errors import DefinitionError
 from shared.transform.notation.dates import read_format
 from shared.workspace import Trial, literal, parsed
 
-__all__ = ["Columns", "expression", "read_columns"]
+__all__ = ["DraftColumns", "expression", "read_columns"]
 
 _TYPES: Final[Mapping[str, str]] = {"text": "text", "number": "number", "date": "date", "bool": "bool"}
 _SHAPES: Final = frozenset({"geometry", "geography"})
@@ -30,7 +30,7 @@ _SCRIPT: Final = (
 
 
 @dataclass(slots=True)
-class Columns:
+class DraftColumns:
     """The columns of a source.
 
     Attributes:
@@ -48,7 +48,7 @@ class Columns:
         return self.labels.get(name.strip().lower())
 
 
-def read_columns(source: Part, notes: Notes, *, paths: bool, widths: bool) -> Columns:
+def read_columns(source: ConfigElement, notes: Notes, *, paths: bool, widths: bool) -> DraftColumns:
     """Read the `Schema` of a source.
 
     Args:
@@ -57,7 +57,7 @@ def read_columns(source: Part, notes: Notes, *, paths: bool, widths: bool) -> Co
         paths: Whether names are JSONPaths, which need an alias.
         widths: Whether columns have a place in a line.
     """
-    columns, schema = Columns(), source.child("Schema")
+    columns, schema = DraftColumns(), source.child("Schema")
     if schema is None:
         notes.add(source, "there is no Schema: write the columns of the source")
         return columns
@@ -74,13 +74,13 @@ def read_columns(source: Part, notes: Notes, *, paths: bool, widths: bool) -> Co
     return columns
 
 
-def _ordinal(part: Part) -> tuple[bool, int]:
+def _ordinal(part: ConfigElement) -> tuple[bool, int]:
     """Columns that are read in the order of their `ordinal`, calculated ones behind them."""
     text = part.get("ordinal") or ""
     return part.name != "Column", int(text) if text.isdecimal() else 0
 
 
-def _column(part: Part, notes: Notes, columns: Columns, *, paths: bool) -> dict[str, Any]:
+def _column(part: ConfigElement, notes: Notes, columns: DraftColumns, *, paths: bool) -> dict[str, Any]:
     name = part.get("name") or ""
     if not name:
         notes.add(part, "the column has no name; one was made up")
@@ -102,7 +102,7 @@ def _column(part: Part, notes: Notes, columns: Columns, *, paths: bool) -> dict[
     return item
 
 
-def _label(part: Part, name: str, columns: Columns, notes: Notes, *, paths: bool) -> str:
+def _label(part: ConfigElement, name: str, columns: DraftColumns, notes: Notes, *, paths: bool) -> str:
     """The column's name for expressions and mappings; the XML may call it by its name or by its label."""
     given = part.get("label")
     label = given or (logical_name(name.removeprefix(_PATH)) if paths and name.startswith("$") else name)
@@ -114,7 +114,7 @@ def _label(part: Part, name: str, columns: Columns, notes: Notes, *, paths: bool
     return label
 
 
-def _type(part: Part, notes: Notes) -> dict[str, Any]:
+def _type(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     given = (part.get("dataType") or "Text").lower()
     if given in _SHAPES:
         notes.add(part, "Dataverse has no columns of this type; the column is read as text", "dataType")
@@ -124,7 +124,7 @@ def _type(part: Part, notes: Notes) -> dict[str, Any]:
     return {} if kind == "text" else {"type": kind}
 
 
-def _input_format(part: Part, notes: Notes, kind: str) -> dict[str, Any]:
+def _input_format(part: ConfigElement, notes: Notes, kind: str) -> dict[str, Any]:
     if (written := part.get("inputFormat")) is None:
         return {}
     if kind != "date":
@@ -138,7 +138,7 @@ def _input_format(part: Part, notes: Notes, kind: str) -> dict[str, Any]:
     return {"input_format": written}
 
 
-def _replacements(part: Part, notes: Notes) -> dict[str, Any]:
+def _replacements(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     found = []
     for transformations in part.children("Transformations"):
         for each in transformations.children("StringReplacement"):
@@ -152,7 +152,7 @@ def _replacements(part: Part, notes: Notes) -> dict[str, Any]:
     return {"replace": found} if found else {}
 
 
-def _place(part: Part, notes: Notes) -> dict[str, Any]:
+def _place(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     """The place of a column of fixed width; its attributes are not published, so the usual names are tried."""
     start, width = (part.get(*names) for names in (("start", "startPosition"), ("width", "length", "columnWidth")))
     known = [each for each in (start, width) if each and each.isdecimal() and int(each) > 0]
@@ -162,7 +162,7 @@ def _place(part: Part, notes: Notes) -> dict[str, Any]:
     return {"start": int(known[0]), "width": int(known[1])}
 
 
-def _calculated(part: Part, columns: Columns, notes: Notes) -> dict[str, str]:
+def _calculated(part: ConfigElement, columns: DraftColumns, notes: Notes) -> dict[str, str]:
     """The script or the expression of a calculated column."""
     if (script := part.child("Script")) is not None:
         if 0 < len(script.text) <= LONGEST_SCRIPT:
@@ -173,7 +173,7 @@ def _calculated(part: Part, columns: Columns, notes: Notes) -> dict[str, str]:
     return {"formula": _formula(part, columns, notes)}
 
 
-def _formula(part: Part, columns: Columns, notes: Notes) -> str:
+def _formula(part: ConfigElement, columns: DraftColumns, notes: Notes) -> str:
     """The expression of a calculated column; an empty one where it cannot be taken over."""
     written = part.get("formula")
     if written is None:
@@ -188,7 +188,7 @@ def _formula(part: Part, columns: Columns, notes: Notes) -> str:
     return sql
 
 
-def expression(written: str, columns: Columns) -> str | None:
+def expression(written: str, columns: DraftColumns) -> str | None:
     """A formula or condition as an SQL expression over the columns of a definition; None where it is none."""
     names = set(columns.labels.values())
     for sql in _written_ways(written, columns):
@@ -200,7 +200,7 @@ def expression(written: str, columns: Columns) -> str | None:
     return None
 
 
-def _written_ways(written: str, columns: Columns) -> Iterator[str]:
+def _written_ways(written: str, columns: DraftColumns) -> Iterator[str]:
     """The formula with names in brackets as quoted names, and with bare names of several words quoted."""
 
     def quoted(name: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from shared.definitions.loading.definition import read_definition
 from shared.definitions.models.base import PARAMETER_NAME
-from shared.drafts.batch_config.elements import Part, read_parts
+from shared.drafts.batch_config.elements import ConfigElement, read_parts
 from shared.drafts.batch_config.notes import Notes, logical_name, slug
-from shared.drafts.batch_config.sources import Source, read_source, source_part
+from shared.drafts.batch_config.sources import SourceDraft, read_source, source_part
 from shared.drafts.batch_config.target import read_behaviour, read_destination, target_part, uses_service_url
 from shared.drafts.yaml_text import Remark, yaml_text
 from shared.errors import UserError
@@ -79,7 +79,7 @@ def _drop_filters(document: dict[str, Any], notes: Notes) -> None:
             )
 
 
-def _document(root: Part, source: Part, target: Part, notes: Notes) -> dict[str, Any]:
+def _document(root: ConfigElement, source: ConfigElement, target: ConfigElement, notes: Notes) -> dict[str, Any]:
     given = root.get("name")
     if given is None:
         notes.add(root, "the sync has no name: imported was written", "name")
@@ -102,14 +102,14 @@ def _document(root: Part, source: Part, target: Part, notes: Notes) -> dict[str,
     return document | _listener(name, made)
 
 
-def _listener(name: str, source: Source) -> dict[str, Any]:
+def _listener(name: str, source: SourceDraft) -> dict[str, Any]:
     """A listener that takes nothing yet: what the XML does not have is in another table of the platform."""
     if not source.events:
         return {}
     return {"listener": {"name": name, "status": "disabled", "topic": {"format": "json"}}}
 
 
-def _parameters(root: Part, notes: Notes) -> dict[str, Any]:
+def _parameters(root: ConfigElement, notes: Notes) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for group in root.children("Parameters"):
         for part in group.children("Parameter"):
@@ -121,7 +121,7 @@ def _parameters(root: Part, notes: Notes) -> dict[str, Any]:
     return found
 
 
-def _formula(part: Part, notes: Notes) -> Mapping[str, Any]:
+def _formula(part: ConfigElement, notes: Notes) -> Mapping[str, Any]:
     written = part.get("formula")
     if written is None:
         return {}

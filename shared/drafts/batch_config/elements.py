@@ -12,7 +12,7 @@ from shared.errors import UserError
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element  # the parser is loaded only where there is a file
 
-__all__ = ["MOST_BYTES", "Part", "read_parts"]
+__all__ = ["MOST_BYTES", "ConfigElement", "read_parts"]
 
 MOST_BYTES: Final = 1_000_000
 _MOST_PARTS: Final = 20_000  # elements; a thousand columns with their mappings are some thousand
@@ -26,7 +26,7 @@ _SLIPS: Final = (  # what printed samples of such files have, and what is meant
 )
 
 
-class Part:
+class ConfigElement:
     """One element; what is taken from it is remembered, so that what nobody takes can be told.
 
     Attributes:
@@ -43,7 +43,9 @@ class Part:
         self._untaken = set(self._attributes)
         self._text_taken = self._seen = False
         names = [_local(child.tag) for child in element]
-        self._children = [Part(child, f"{place}/{_numbered(names, number)}") for number, child in enumerate(element)]
+        self._children = [
+            ConfigElement(child, f"{place}/{_numbered(names, number)}") for number, child in enumerate(element)
+        ]
 
     def get(self, *names: str) -> str | None:
         """The value of an attribute under one of its names, in any case; None where it is missing or empty."""
@@ -62,18 +64,18 @@ class Part:
         self._text_taken = True
         return self._text
 
-    def children(self, *names: str) -> list[Part]:
+    def children(self, *names: str) -> list[ConfigElement]:
         """The elements in it of some names; of all names without one."""
         found = [child for child in self._children if not names or child.name in names]
         for child in found:
             child._seen = True  # noqa: SLF001 - of the same class
         return found
 
-    def child(self, name: str) -> Part | None:
+    def child(self, name: str) -> ConfigElement | None:
         """The first element of a name; further ones are not taken."""
         return self.ending(name, whole=True)
 
-    def ending(self, end: str, *, whole: bool = False) -> Part | None:
+    def ending(self, end: str, *, whole: bool = False) -> ConfigElement | None:
         """The first element whose name ends so, or is so as a whole."""
         for child in self._children:
             if child.name == end or (child.name.endswith(end) and not whole):
@@ -104,7 +106,7 @@ class Part:
                 yield f"{child.place}: this element is not known here; nothing was made of it"
 
 
-def read_parts(content: bytes, file: str) -> Part:
+def read_parts(content: bytes, file: str) -> ConfigElement:
     """Read a file.
 
     Args:
@@ -132,7 +134,7 @@ def read_parts(content: bytes, file: str) -> Part:
     if _local(root.tag) != "BatchDataSyncConfig":
         raise UserError(f"{file} is not a BatchDataSyncConfig: its first element must have this name")
     _check_bounds(root, file)
-    return Part(root, _local(root.tag))
+    return ConfigElement(root, _local(root.tag))
 
 
 def _check_bounds(root: Element, file: str) -> None:

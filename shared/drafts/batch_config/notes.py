@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.drafts.batch_config.elements import Part
+from shared.drafts.batch_config.elements import ConfigElement
 
 __all__ = ["Notes", "logical_name", "slug"]
 
@@ -20,7 +20,7 @@ class Notes:
 
     lines: list[str] = field(default_factory=list)
 
-    def add(self, part: Part, text: str, attribute: str = "") -> None:
+    def add(self, part: ConfigElement, text: str, attribute: str = "") -> None:
         """Add a line about an element, or about one of its attributes."""
         place = f"{part.place}/@{attribute}" if attribute else part.place
         self.lines.append(f"{place}: {text}")

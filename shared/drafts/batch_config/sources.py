@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.definitions.models.sources.text import codec_name
-from shared.drafts.batch_config.columns import Columns, expression, read_columns
-from shared.drafts.batch_config.elements import Part
+from shared.drafts.batch_config.columns import DraftColumns, expression, read_columns
+from shared.drafts.batch_config.elements import ConfigElement
 from shared.drafts.batch_config.notes import Notes
 
-__all__ = ["Source", "read_source", "source_part"]
+__all__ = ["SourceDraft", "read_source", "source_part"]
 
 SCHEMA: Final = "Schema"
 FILTER: Final = "Filter"
@@ -40,7 +40,7 @@ _SECRETS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class SourceDraft:
     """A source for YAML.
 
     Attributes:
@@ -51,17 +51,17 @@ class Source:
     """
 
     item: dict[str, Any]
-    columns: Columns
+    columns: DraftColumns
     events: bool = False
     parameter: str = ""
 
 
-def source_part(root: Part) -> Part | None:
+def source_part(root: ConfigElement) -> ConfigElement | None:
     """The element of the source: the first one whose name ends in `DataSource`."""
     return root.ending("DataSource")
 
 
-def read_source(part: Part, notes: Notes) -> Source:
+def read_source(part: ConfigElement, notes: Notes) -> SourceDraft:
     """Read the element of the source."""
     if part.name in _EVENTS:
         return _events(part, notes)
@@ -71,7 +71,7 @@ def read_source(part: Part, notes: Notes) -> Source:
     return reader(part, notes) if reader else _other(part, notes)
 
 
-def _delimited(part: Part, notes: Notes) -> Source:
+def _delimited(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=False, widths=False)
     item: dict[str, Any] = {"type": "delimited", "path": _path(part, notes)}
     delimiter = part.get("delimiter")
@@ -84,7 +84,7 @@ def _delimited(part: Part, notes: Notes) -> Source:
     return _with_filter(part, item, columns, notes)
 
 
-def _fixed_width(part: Part, notes: Notes) -> Source:
+def _fixed_width(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=False, widths=True)
     item: dict[str, Any] = {"type": "fixed_width", "path": _path(part, notes)} | _encoding(part, notes)
     item |= _header(part, notes)
@@ -92,14 +92,14 @@ def _fixed_width(part: Part, notes: Notes) -> Source:
     return _with_filter(part, item, columns, notes)
 
 
-def _excel(part: Part, notes: Notes) -> Source:
+def _excel(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=False, widths=False)
     item: dict[str, Any] = {"type": "excel", "path": _path(part, notes)}
     item |= {"sheet": sheet} if (sheet := part.get("sheetName", "sheet")) else {}
     return _with_filter(part, item | _header(part, notes), columns, notes)
 
 
-def _parquet(part: Part, notes: Notes) -> Source:
+def _parquet(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=False, widths=False)
     item = {"type": "parquet", "path": _path(part, notes)}
     if part.get("rowGroupSize"):
@@ -107,7 +107,7 @@ def _parquet(part: Part, notes: Notes) -> Source:
     return _with_filter(part, item, columns, notes)
 
 
-def _rest(part: Part, notes: Notes) -> Source:
+def _rest(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=True, widths=False)
     item: dict[str, Any] = {"type": "rest"}
     url = part.get("endpoint", "endpointUrl", "url") or ""
@@ -133,7 +133,7 @@ def _rest(part: Part, notes: Notes) -> Source:
     return _with_filter(part, item, columns, notes)
 
 
-def _headers(part: Part, notes: Notes) -> list[Part]:
+def _headers(part: ConfigElement, notes: Notes) -> list[ConfigElement]:
     """The headers of requests that are no secrets."""
     found = []
     for group in part.children("RequestHeaders"):
@@ -146,7 +146,7 @@ def _headers(part: Part, notes: Notes) -> list[Part]:
     return found
 
 
-def _pagination(part: Part, notes: Notes) -> dict[str, Any]:
+def _pagination(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     pages = part.child("Pagination")
     if pages is None:
         return {}
@@ -158,7 +158,7 @@ def _pagination(part: Part, notes: Notes) -> dict[str, Any]:
     return {"pagination": made} if made else {}
 
 
-def _offset_pages(pages: Part) -> dict[str, Any] | None:
+def _offset_pages(pages: ConfigElement) -> dict[str, Any] | None:
     """Pages by a number of records; empty for the placeholder that stands for no pages."""
     size, first = pages.get("limit") or "0", pages.get("initialOffset") or "0"
     parameter, size_parameter = pages.get("offsetField"), pages.get("limitField")
@@ -172,12 +172,12 @@ def _offset_pages(pages: Part) -> dict[str, Any] | None:
     return {"type": "offset", **named} | ({"first": int(first)} if int(first) else {})
 
 
-def _cursor_pages(pages: Part) -> dict[str, Any] | None:
+def _cursor_pages(pages: ConfigElement) -> dict[str, Any] | None:
     path, parameter = pages.get("pathInResponse"), pages.get("cursorPropertyName")
     return {"type": "cursor", "parameter": parameter, "next": path} if path and parameter else None
 
 
-def _events(part: Part, notes: Notes) -> Source:
+def _events(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=True, widths=False)
     if part.flag("runQuery"):
         notes.add(part, "the source runs a saved query for each event: send the whole record in the event", "runQuery")
@@ -186,10 +186,10 @@ def _events(part: Part, notes: Notes) -> Source:
             notes.add(part, "this belongs to the platform's own events and has no meaning here", name)
     notes.add(part, "events come from an event hub: write the listener, its format and its filter, and enable it")
     made = _with_filter(part, {"type": "events"}, columns, notes)
-    return Source(item=made.item, columns=made.columns, events=True)
+    return SourceDraft(item=made.item, columns=made.columns, events=True)
 
 
-def _database(part: Part, notes: Notes) -> Source:
+def _database(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=False, widths=False)
     notes.add(part, f"put the URL of the database into a secret; it is read from {DATABASE_VARIABLE} now")
     _ciphers(part)
@@ -207,10 +207,10 @@ def _database(part: Part, notes: Notes) -> Source:
     if (condition := _filter_text(part, notes)) is not None:
         item["filter"] = condition
         notes.add(part.children(FILTER)[0], "this filter must be in the SQL of the database; check it")
-    return Source(item={**item, "columns": columns.items}, columns=columns)
+    return SourceDraft(item={**item, "columns": columns.items}, columns=columns)
 
 
-def _dynamics(part: Part, notes: Notes) -> Source:
+def _dynamics(part: ConfigElement, notes: Notes) -> SourceDraft:
     columns = read_columns(part, notes, paths=False, widths=False)
     notes.add(part, "sign-in: put the client id and the secret of the source's environment into the named variables")
     _ciphers(part)
@@ -225,10 +225,10 @@ def _dynamics(part: Part, notes: Notes) -> Source:
     }
     if (condition := _filter_text(part, notes)) is not None:
         item["filter"] = condition
-    return Source(item={**item, "columns": columns.items}, columns=columns)
+    return SourceDraft(item={**item, "columns": columns.items}, columns=columns)
 
 
-def _other(part: Part, notes: Notes) -> Source:
+def _other(part: ConfigElement, notes: Notes) -> SourceDraft:
     """A source that this program does not read: the same columns from a file."""
     columns = read_columns(part, notes, paths=True, widths=False)
     notes.add(
@@ -249,10 +249,10 @@ def _other(part: Part, notes: Notes) -> Source:
             notes.add(child, "this belongs to a source that cannot be read")
     part.skip_attributes()
     item = {"type": "delimited", "path": f"@{FILE_PARAMETER}", "columns": columns.items}
-    return Source(item=item, columns=columns, parameter=FILE_PARAMETER)
+    return SourceDraft(item=item, columns=columns, parameter=FILE_PARAMETER)
 
 
-def _path(part: Part, notes: Notes) -> str:
+def _path(part: ConfigElement, notes: Notes) -> str:
     place = (part.get("source", "location") or "PATH").upper()
     if place not in {"PATH", "LOCAL"}:
         notes.add(part, "write the path of the file as a URL, such as abfs://container/file.csv", "source")
@@ -263,12 +263,12 @@ def _path(part: Part, notes: Notes) -> str:
     return path
 
 
-def _ciphers(part: Part) -> None:
+def _ciphers(part: ConfigElement) -> None:
     """Secrets are never taken over, and what replaces them is told by the note of the element."""
     part.get(*_SECRETS)
 
 
-def _encoding(part: Part, notes: Notes) -> dict[str, Any]:
+def _encoding(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     given = part.get("encoding")
     if given is None:
         return {}
@@ -281,7 +281,7 @@ def _encoding(part: Part, notes: Notes) -> dict[str, Any]:
     return {} if name == "utf-8" else {"encoding": name}
 
 
-def _rows(part: Part, attribute: str, notes: Notes) -> int:
+def _rows(part: ConfigElement, attribute: str, notes: Notes) -> int:
     text = part.get(attribute) or "0"
     if not text.isdecimal():
         notes.add(part, "this is not a number of rows; no row is skipped", attribute)
@@ -289,7 +289,7 @@ def _rows(part: Part, attribute: str, notes: Notes) -> int:
     return int(text)
 
 
-def _header(part: Part, notes: Notes) -> dict[str, Any]:
+def _header(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     """The rows above the data: their number includes the line of names, which is used only if that is asked for."""
     ignored, foot = _rows(part, "headerRowsToIgnore", notes), _rows(part, "footerRowsToIgnore", notes)
     named = part.flag("useHeaderRecord")
@@ -299,7 +299,7 @@ def _header(part: Part, notes: Notes) -> dict[str, Any]:
     return {"header": False, "header_rows_to_ignore": ignored, **found} if ignored else {"header": False, **found}
 
 
-def _filter_text(part: Part, notes: Notes) -> str | None:
+def _filter_text(part: ConfigElement, notes: Notes) -> str | None:
     filters = part.children(FILTER)
     for each in filters[1:]:
         notes.add(each, "a source has one filter: join the conditions with AND")
@@ -308,7 +308,7 @@ def _filter_text(part: Part, notes: Notes) -> str | None:
     return text or None
 
 
-def _with_filter(part: Part, item: dict[str, Any], columns: Columns, notes: Notes) -> Source:
+def _with_filter(part: ConfigElement, item: dict[str, Any], columns: DraftColumns, notes: Notes) -> SourceDraft:
     """The source with its columns, and with its filter where that is an SQL expression over them."""
     made = {**item, "columns": columns.items}
     if (written := _filter_text(part, notes)) is not None:
@@ -320,10 +320,10 @@ def _with_filter(part: Part, item: dict[str, Any], columns: Columns, notes: Note
             made["filter"] = condition
             notes.add(filters[0], "the filter is an SQL condition now; check that it selects the same rows")
     parameter = FILE_PARAMETER if item.get("path") == f"@{FILE_PARAMETER}" else ""
-    return Source(item=made, columns=columns, parameter=parameter)
+    return SourceDraft(item=made, columns=columns, parameter=parameter)
 
 
-_READERS: Final[Mapping[str, Callable[[Part, Notes], Source]]] = {
+_READERS: Final[Mapping[str, Callable[[ConfigElement, Notes], SourceDraft]]] = {
     "DelimitedDataSource": _delimited,
     "DynamicsDataSource": _dynamics,
     "ExcelDataSource": _excel,

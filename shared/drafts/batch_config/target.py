@@ -9,8 +9,8 @@ from uuid import UUID
 
 from shared.definitions.models.names import names_in
 from shared.definitions.models.service_url import checked_service_url
-from shared.drafts.batch_config.columns import Columns
-from shared.drafts.batch_config.elements import Part
+from shared.drafts.batch_config.columns import DraftColumns
+from shared.drafts.batch_config.elements import ConfigElement
 from shared.drafts.batch_config.notes import Notes, logical_name
 
 __all__ = ["read_behaviour", "read_destination", "target_part", "uses_service_url"]
@@ -29,12 +29,12 @@ _SECRETS_NOTE: Final = (
 _LOGICAL: Final = re.compile(r"[a-z0-9_]+")
 
 
-def target_part(root: Part) -> Part | None:
+def target_part(root: ConfigElement) -> ConfigElement | None:
     """The element of the target: the first one whose name ends in `Target`."""
     return root.ending("Target")
 
 
-def read_destination(part: Part, columns: Columns, notes: Notes) -> dict[str, Any]:
+def read_destination(part: ConfigElement, columns: DraftColumns, notes: Notes) -> dict[str, Any]:
     """The mapping `destination`, and notes about what the target has besides."""
     entity, id_column = part.get("entity"), part.get("idColumn")
     if entity is None:
@@ -66,7 +66,7 @@ def read_destination(part: Part, columns: Columns, notes: Notes) -> dict[str, An
     return item
 
 
-def _service_url(part: Part, notes: Notes) -> str:
+def _service_url(part: ConfigElement, notes: Notes) -> str:
     written = part.get("serviceUrl")
     try:
         return checked_service_url(written) if written else "@service_url"
@@ -75,7 +75,7 @@ def _service_url(part: Part, notes: Notes) -> str:
         return "@service_url"
 
 
-def _sign_in(part: Part, notes: Notes) -> dict[str, Any]:
+def _sign_in(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     notes.add(part, _SECRETS_NOTE, "clientSecret")
     part.get("clientSecret")
     client = part.get("clientId") or ""
@@ -86,7 +86,7 @@ def _sign_in(part: Part, notes: Notes) -> dict[str, Any]:
     return {"client_id": own, "client_secret": {"env": "DYNAMICS_CLIENT_SECRET"}}
 
 
-def _timeout(part: Part, notes: Notes) -> dict[str, Any]:
+def _timeout(part: ConfigElement, notes: Notes) -> dict[str, Any]:
     if (text := part.get("timeout")) is None:
         return {}
     if not text.lstrip("-").isdecimal():
@@ -95,7 +95,7 @@ def _timeout(part: Part, notes: Notes) -> dict[str, Any]:
     return {"timeout": int(text)} if int(text) > 0 else {}
 
 
-def _mappings(part: Part, columns: Columns, notes: Notes) -> Iterator[dict[str, Any]]:
+def _mappings(part: ConfigElement, columns: DraftColumns, notes: Notes) -> Iterator[dict[str, Any]]:
     targets: set[str] = set()
     for group in part.children("ColumnMappings"):
         for each in group.children("ColumnMapping"):
@@ -109,7 +109,7 @@ def _mappings(part: Part, columns: Columns, notes: Notes) -> Iterator[dict[str, 
             yield made
 
 
-def _mapping(part: Part, columns: Columns, notes: Notes) -> dict[str, Any] | None:
+def _mapping(part: ConfigElement, columns: DraftColumns, notes: Notes) -> dict[str, Any] | None:
     source, target, link = part.get("sourceColumn"), part.get("targetColumn"), part.get("linkColumn")
     if source is None or target is None:
         notes.add(part, "a mapping needs sourceColumn and targetColumn; it was left out")
@@ -131,7 +131,7 @@ def _mapping(part: Part, columns: Columns, notes: Notes) -> dict[str, Any] | Non
     return made
 
 
-def _filter(part: Part, notes: Notes) -> str | None:
+def _filter(part: ConfigElement, notes: Notes) -> str | None:
     filters = part.children("Filter")
     for each in filters[1:]:
         notes.add(each, "a target has one filter: join the conditions with and")
@@ -139,14 +139,16 @@ def _filter(part: Part, notes: Notes) -> str | None:
     return filters[0].text or None if filters else None
 
 
-def _scripts(part: Part, notes: Notes) -> None:
+def _scripts(part: ConfigElement, notes: Notes) -> None:
     for group in part.children("PostSyncScripts"):
         for script in group.children("PostSyncScript"):
             notes.add(script, "the script is in a language of the platform: do the same with a step of post_sync")
             script.skip()
 
 
-def read_behaviour(part: Part, destination: Mapping[str, Any], notes: Notes, *, events: bool) -> dict[str, Any]:
+def read_behaviour(
+    part: ConfigElement, destination: Mapping[str, Any], notes: Notes, *, events: bool
+) -> dict[str, Any]:
     """The mapping `sync_behaviour`."""
     item: dict[str, Any] = {}
     if part.get("reconcileData") == "false":
@@ -162,7 +164,7 @@ def read_behaviour(part: Part, destination: Mapping[str, Any], notes: Notes, *, 
     return item
 
 
-def _sync_key(part: Part, destination: Mapping[str, Any], notes: Notes) -> list[str]:
+def _sync_key(part: ConfigElement, destination: Mapping[str, Any], notes: Notes) -> list[str]:
     targets = [each["target"] for each in destination["mappings"]]
     found: list[str] = []
     for key in part.children("SyncKey"):
@@ -181,7 +183,7 @@ def _sync_key(part: Part, destination: Mapping[str, Any], notes: Notes) -> list[
     return found
 
 
-def _choice(part: Part, name: str, known: Mapping[str, str], usual: str, notes: Notes) -> str:
+def _choice(part: ConfigElement, name: str, known: Mapping[str, str], usual: str, notes: Notes) -> str:
     """What a behaviour says; `ignore` where it says what cannot be taken over."""
     behaviour = part.child(name)
     if behaviour is None:
@@ -195,7 +197,7 @@ def _choice(part: Part, name: str, known: Mapping[str, str], usual: str, notes: 
     return known[kind]
 
 
-def _dropped(part: Part, notes: Notes) -> Any:
+def _dropped(part: ConfigElement, notes: Notes) -> Any:
     behaviour = part.child("DroppedRecordBehaviour")
     if behaviour is None or behaviour.get("type") != "EXPIRE":
         if behaviour is not None:

@@ -1,6 +1,6 @@
 """Avro: schemas, the encodings of bodies, and object container files."""
 
-from shared.events.avro.bodies import Records, read_records
+from shared.events.avro.bodies import AvroRecords, read_records
 from shared.events.avro.containers import MAGIC, Container, records
 from shared.events.avro.decoding import decode, envelope
 from shared.events.avro.schemas import LARGEST_SCHEMA, AvroError, Schema
@@ -9,8 +9,8 @@ __all__ = [
     "LARGEST_SCHEMA",
     "MAGIC",
     "AvroError",
+    "AvroRecords",
     "Container",
-    "Records",
     "Schema",
     "decode",
     "envelope",

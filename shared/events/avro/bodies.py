@@ -14,7 +14,7 @@ from shared.events.avro.schemas import AvroError, Schema
 from shared.events.packed import LARGEST_BODY
 from shared.events.records import Undecodable
 
-__all__ = ["Records", "read_records"]
+__all__ = ["AvroRecords", "read_records"]
 
 MOST_RECORDS: Final = 100_000  # of one body
 _SINGLE_OBJECT: Final = b"\xc3\x01"  # Avro specification, "Single-object encoding"; the schema's fingerprint follows
@@ -29,7 +29,7 @@ _SCHEMAS_AT_HAND: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class AvroRecords:
     """The records of a body.
 
     Attributes:
@@ -41,7 +41,7 @@ class Records:
     size: int
 
 
-def read_records(body: bytes, encoding: AvroEncoding, schema: Schema | None) -> Records | Undecodable:
+def read_records(body: bytes, encoding: AvroEncoding, schema: Schema | None) -> AvroRecords | Undecodable:
     """Read a body.
 
     Args:
@@ -58,12 +58,12 @@ def read_records(body: bytes, encoding: AvroEncoding, schema: Schema | None) -> 
             return Undecodable(
                 reason="the body is not an Avro object container file, so its schema is unknown: set topic.schema"
             )
-        return Records((_alone(_bare(body, encoding, schema), schema),), len(body))
+        return AvroRecords((_alone(_bare(body, encoding, schema), schema),), len(body))
     except AvroError as error:
         return Undecodable(reason=f"the body cannot be read as Avro: {error}")
 
 
-def _contained(body: bytes) -> Records:
+def _contained(body: bytes) -> AvroRecords:
     container = Container(BytesIO(body), largest=LARGEST_BODY)
     schema, found, left = _schema(container.schema), list[Any](), LARGEST_BODY
     for count, data in container.blocks():
@@ -73,7 +73,7 @@ def _contained(body: bytes) -> Records:
         if len(found) + count > MOST_RECORDS:
             raise AvroError(f"it contains more than {MOST_RECORDS:,} records")
         found += records(schema, count, data)
-    return Records(tuple(found), LARGEST_BODY - left)
+    return AvroRecords(tuple(found), LARGEST_BODY - left)
 
 
 @lru_cache(maxsize=_SCHEMAS_AT_HAND)

@@ -7,14 +7,14 @@ from typing import Any
 
 from shared.definitions.models.listener import Topic
 from shared.events import plain_json
-from shared.events.avro.bodies import Records
+from shared.events.avro.bodies import AvroRecords
 from shared.events.bodies import mapping
 from shared.events.records import Event, Message, Undecodable
 
 __all__ = ["decode", "envelope"]
 
 
-def decode(message: Message, body: Records, topic: Topic) -> Iterator[Event | Undecodable]:
+def decode(message: Message, body: AvroRecords, topic: Topic) -> Iterator[Event | Undecodable]:
     """The events of a body, numbered through all its records."""
     item = 0
     for value in body.values:
@@ -25,4 +25,4 @@ def decode(message: Message, body: Records, topic: Topic) -> Iterator[Event | Un
 
 def envelope(body: Any) -> Mapping[str, Any]:
     """The fields that `match` compares: those of the first record."""
-    return mapping(body.values[0]) if isinstance(body, Records) and body.values else {}
+    return mapping(body.values[0]) if isinstance(body, AvroRecords) and body.values else {}

@@ -29,12 +29,12 @@ from shared.sources import Source, completed, first_lines
 from shared.transform import SOURCE_ERRORS, SOURCE_PLACES, check
 from shared.workspace import OutOfTimeError, Workspace
 
-__all__ = ["Check", "Found", "Parts", "connection_checks", "secrets_in"]
+__all__ = ["Check", "CheckResult", "Parts", "connection_checks", "secrets_in"]
 
 SOURCE_SECONDS: Final = 30.0
 
 
-class Found(StrEnum):
+class CheckResult(StrEnum):
     """What a check has found."""
 
     OK = "ok"
@@ -56,7 +56,7 @@ class Check:
 
     area: str
     subject: str
-    found: Found
+    found: CheckResult
     message: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def connection_checks(definition: SyncDefinition, parts: Parts) -> Iterator[Chec
         with parts.dataverse() as dataverse:
             yield from _of_environment(definition, dataverse)
     except SyncError as error:
-        yield Check(area="sign-in", subject="destination", found=Found.MISSING, message=error.message)
+        yield Check(area="sign-in", subject="destination", found=CheckResult.MISSING, message=error.message)
     yield from _of_source(definition, parts)
 
 
@@ -137,9 +137,9 @@ def _user_told(service: Service, user: int) -> str:
 
 def _attempted(area: str, subject: str, act: Callable[[], str]) -> Check:
     try:
-        return Check(area=area, subject=subject, found=Found.OK, message=act())
+        return Check(area=area, subject=subject, found=CheckResult.OK, message=act())
     except SyncError as error:
-        return Check(area=area, subject=subject, found=Found.MISSING, message=error.message)
+        return Check(area=area, subject=subject, found=CheckResult.MISSING, message=error.message)
 
 
 def _of_environment(definition: SyncDefinition, dataverse: Dataverse) -> Iterator[Check]:
@@ -149,15 +149,17 @@ def _of_environment(definition: SyncDefinition, dataverse: Dataverse) -> Iterato
         _attempted("sign-in", f"application user {user + 1}", partial(_user_told, service, user)) for user in users
     ]
     yield from signed
-    if any(each.found is Found.MISSING for each in signed):
+    if any(each.found is CheckResult.MISSING for each in signed):
         return
     try:
         entity = dataverse.tables_of(definition)
     except SyncError as error:
-        yield Check(area="table", subject=definition.destination.entity, found=Found.MISSING, message=error.message)
+        yield Check(
+            area="table", subject=definition.destination.entity, found=CheckResult.MISSING, message=error.message
+        )
         return
     told = f"{len(entity.attributes)} columns, {len(definition.destination.mappings)} are mapped"
-    yield Check(area="table", subject=entity.logical_name, found=Found.OK, message=told)
+    yield Check(area="table", subject=entity.logical_name, found=CheckResult.OK, message=told)
     yield from _of_privileges(definition, entity, dataverse)
     yield from _of_key(definition, entity)
     yield _of_tracking(entity, dataverse)
@@ -168,32 +170,32 @@ def _of_privileges(definition: SyncDefinition, entity: EntityMetadata, dataverse
         accesses = access_of(definition, entity, dataverse)
     except SyncError as error:
         message = f"the privileges cannot be asked for: {error.message}"
-        yield Check(area="privileges", subject=entity.logical_name, found=Found.NOTE, message=message)
+        yield Check(area="privileges", subject=entity.logical_name, found=CheckResult.NOTE, message=message)
         return
     for access in accesses:
         subject = f"{access.need.kind} on {access.need.table}" if access.need.table else access.need.kind
         if access.lacking:
             message = f"{access}; {access.need.path} needs it"
-            yield Check(area="privileges", subject=subject, found=Found.MISSING, message=message)
+            yield Check(area="privileges", subject=subject, found=CheckResult.MISSING, message=message)
         else:
-            yield Check(area="privileges", subject=subject, found=Found.OK, message=access.name)
+            yield Check(area="privileges", subject=subject, found=CheckResult.OK, message=access.name)
 
 
 def _of_key(definition: SyncDefinition, entity: EntityMetadata) -> Iterator[Check]:
     columns = definition.sync_behaviour.sync_key
     listed, key = ", ".join(columns), entity.key_over(frozenset(columns))
     if columns == (entity.primary_id,) or entity.intersect:
-        yield Check(area="key", subject=listed, found=Found.OK, message="the primary key is unique")
+        yield Check(area="key", subject=listed, found=CheckResult.OK, message="the primary key is unique")
         return
     if key is not None and key.active:
-        yield Check(area="key", subject=listed, found=Found.OK, message=f"the alternate key {key.name} guards it")
+        yield Check(area="key", subject=listed, found=CheckResult.OK, message=f"the alternate key {key.name} guards it")
         return
     needed = any(problem.path == "sync_behaviour.sync_key" for problem in check(definition, entity))
     state = f"the index of the alternate key {key.name} is not active" if key else "no alternate key guards it"
     remedy = f"`dynamics-sync keys {definition.name} --create` makes it"
     full = definition.sync_behaviour.strategy is Strategy.FULL
     why = ", so other users can make a second record with the same key" if full else ""
-    found = Found.MISSING if needed else Found.NOTE
+    found = CheckResult.MISSING if needed else CheckResult.NOTE
     yield Check(area="key", subject=listed, found=found, message=f"{state}{why}; {remedy}")
 
 
@@ -201,9 +203,9 @@ def _of_tracking(entity: EntityMetadata, dataverse: Dataverse) -> Check:
     try:
         tracked = table_facts(dataverse.service, entity.logical_name).change_tracking
     except SyncError as error:
-        return Check(area="change tracking", subject=entity.logical_name, found=Found.NOTE, message=error.message)
+        return Check(area="change tracking", subject=entity.logical_name, found=CheckResult.NOTE, message=error.message)
     said = "on" if tracked else "off; a sync does not need it"
-    found = Found.OK if tracked else Found.NOTE
+    found = CheckResult.OK if tracked else CheckResult.NOTE
     return Check(area="change tracking", subject=entity.logical_name, found=found, message=said)
 
 
@@ -211,7 +213,7 @@ def _of_source(definition: SyncDefinition, parts: Parts) -> Iterator[Check]:
     subject = definition.source.type
     if isinstance(definition.source, EventsSource):
         yield Check(
-            area="source", subject=subject, found=Found.NOTE, message="its rows come from the listener's events"
+            area="source", subject=subject, found=CheckResult.NOTE, message="its rows come from the listener's events"
         )
         return
     yield _attempted("source", subject, lambda: _rows_told(definition, parts))

@@ -27,7 +27,7 @@ from shared.transform.choices.options import LABELLED, options_of
 from shared.transform.profile.values import profile_of, profile_query, profiled_table, unlike_query
 from shared.workspace import Workspace, literal, quoted
 
-__all__ = ["Place", "drafted", "text_of", "with_key"]
+__all__ = ["DraftTarget", "drafted", "text_of", "with_key"]
 
 ROW: Final = "_row"
 _WHOLE: Final = "$"
@@ -40,7 +40,7 @@ _Named = tuple[str, str, str, ColumnType | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class DraftTarget:
     """Where a first definition writes to.
 
     Attributes:
@@ -59,7 +59,7 @@ class Place:
 
 
 def drafted(
-    look: FirstLook, place: Place, context: SourceContext, open_workspace: Callable[[Sequence[str]], Workspace]
+    look: FirstLook, place: DraftTarget, context: SourceContext, open_workspace: Callable[[Sequence[str]], Workspace]
 ) -> Draft:
     """Read a source with the reader that runs use, look at the values of each column, and match the columns.
 
@@ -132,7 +132,7 @@ def _column(named: _Named, matches: Mapping[str, Match], workspace: Workspace) -
     return SourceColumn(name=name, label=label, known=known, profile=profile, unlike=unlike)
 
 
-def _related(matches: Mapping[str, Match], place: Place) -> Iterator[tuple[str, EntityMetadata]]:
+def _related(matches: Mapping[str, Match], place: DraftTarget) -> Iterator[tuple[str, EntityMetadata]]:
     """The tables that the matched lookups refer to."""
     for match in matches.values():
         if match.attribute.refers and not match.attribute.polymorphic:

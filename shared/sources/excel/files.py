@@ -15,7 +15,7 @@ from shared.errors import UserError
 from shared.remote import is_remote
 from shared.sources.context import SourceContext
 from shared.sources.excel.cells import ADDED_FORMAT, Fault, Writer, kind_of_column
-from shared.sources.excel.table import Table
+from shared.sources.excel.table import SheetTable
 from shared.sources.excel.workbook import Workbook as Book
 from shared.sources.excel.workbook import open_workbook
 from shared.sources.files import InputFile, find_files
@@ -138,7 +138,7 @@ class ExcelFiles:
 
     def _part(self, workspace: Workspace, file: InputFile, book: Book, name: str, first: _Part | None) -> _Part:
         place = f"{file.name}, sheet {name}"
-        table = Table(book.sheet(name), self._source)
+        table = SheetTable(book.sheet(name), self._source)
         if table.empty:
             raise UserError(
                 f"{place} is empty: it has no row of column names; name another sheet, or set header: false if the "
@@ -159,7 +159,7 @@ class ExcelFiles:
         _write(workspace, part, table, self._columns)
         return part
 
-    def _named(self, table: Table, place: str) -> Mapping[str, tuple[int, str]]:
+    def _named(self, table: SheetTable, place: str) -> Mapping[str, tuple[int, str]]:
         """Name -> place of each column that may be read."""
         if not self._source.header:
             names = [column.name for column in self._columns]
@@ -219,7 +219,7 @@ def _matching(book: Book, visible: Sequence[str], sheet: int | str) -> list[str]
     return [each for each in visible if fnmatchcase(each.casefold(), sheet.casefold())]
 
 
-def _write(workspace: Workspace, part: _Part, table: Table, columns: Sequence[Column]) -> None:
+def _write(workspace: Workspace, part: _Part, table: SheetTable, columns: Sequence[Column]) -> None:
     """Write the rows of a table as text, and note the types of their cells."""
     by_place = {place: Column(name=name) for name, (place, _) in part.columns.items()}
     for column in columns:

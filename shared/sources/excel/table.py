@@ -12,7 +12,7 @@ from shared.definitions.models.sources.excel import letters
 from shared.sources.excel.cells import Fault, plain_text
 from shared.sources.excel.workbook import Sheet
 
-__all__ = ["Table", "TableRow"]
+__all__ = ["SheetTable", "TableRow"]
 
 _ABOVE: Final = 50  # rows above the header that a merged cell of it may begin in
 _FAULT: Final = Fault()
@@ -27,7 +27,7 @@ class TableRow:
     cells: Cells
 
 
-class Table:
+class SheetTable:
     """A table; its columns are counted from the first one of the range.
 
     Attributes:

@@ -24,7 +24,7 @@ from shared.json_paths import ABSENT, finder
 from shared.sources.json_text.records import text_of
 from shared.sources.rest.addresses import with_parameter
 
-__all__ = ["Asked", "Page", "Pager", "linked", "pager_of"]
+__all__ = ["AnswerPage", "Asked", "Pager", "linked", "pager_of"]
 
 _MOST_EMPTY: Final = 100  # pages without a record, one after the other
 _ODATA_LINK: Final = "@odata.nextLink"
@@ -44,7 +44,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class AnswerPage:
     """One answer.
 
     Attributes:
@@ -69,7 +69,7 @@ class Pager(Protocol):
         """The request of the first page."""
         ...
 
-    def following(self, page: Page) -> Asked | None:
+    def following(self, page: AnswerPage) -> Asked | None:
         """The request of the page after another; None if that was the last one.
 
         Raises:
@@ -105,7 +105,7 @@ class _OnePage:
     def first(self) -> Asked:
         return self._start
 
-    def following(self, page: Page) -> Asked | None:
+    def following(self, page: AnswerPage) -> Asked | None:
         in_body = isinstance(page.document, dict) and page.document.get(_ODATA_LINK)
         if in_body or linked(page.headers.get("link", "")):
             how = f"{{type: link, next: $['{_ODATA_LINK}']}}" if in_body else "{type: link}"
@@ -124,7 +124,7 @@ class _Counted:
     def first(self) -> Asked:
         return self._asked()
 
-    def following(self, page: Page) -> Asked | None:
+    def following(self, page: AnswerPage) -> Asked | None:
         if not page.rows:
             return None
         self._at += page.rows if isinstance(self._pages, OffsetPages) else 1
@@ -144,7 +144,7 @@ class _Marked:
     def first(self) -> Asked:
         return self._start
 
-    def following(self, page: Page) -> Asked | None:
+    def following(self, page: AnswerPage) -> Asked | None:
         mark = _found(self._next(page.document), page, "the mark of the next page")
         if not mark or not self._goes_on.after(page):
             return None
@@ -160,7 +160,7 @@ class _Linked:
     def first(self) -> Asked:
         return self._start
 
-    def following(self, page: Page) -> Asked | None:
+    def following(self, page: AnswerPage) -> Asked | None:
         if self._next is None:
             link = linked(page.headers.get("link", ""))
         else:
@@ -177,7 +177,7 @@ class _GoesOn:
         self._empty_page = empty_page
         self._empty = 0
 
-    def after(self, page: Page) -> bool:
+    def after(self, page: AnswerPage) -> bool:
         self._empty = 0 if page.rows else self._empty + 1
         if self._empty and self._empty_page is EmptyPage.END:
             return False
@@ -197,14 +197,14 @@ def linked(header: str) -> str:
     return ""
 
 
-def _address(link: str, page: Page) -> str:
+def _address(link: str, page: AnswerPage) -> str:
     try:
         return requote_uri(urljoin(page.url, link)).partition("#")[0]
     except ValueError:
         raise UserError(f"{page.place} answered with a link to the next page that is not a URL") from None
 
 
-def _found(value: Any, page: Page, what: str) -> str:
+def _found(value: Any, page: AnswerPage, what: str) -> str:
     """A mark or link as text; empty for one that is missing, null or false."""
     if value is ABSENT or value is None or value is False:
         return ""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from shared.errors import UserError
 from shared.json_paths import ABSENT, finder
 from shared.sources.json_text.records import BadRecord, text_of
-from shared.sources.rest.paging import Asked, Page
+from shared.sources.rest.paging import AnswerPage, Asked
 
 __all__ = ["Seen", "Total"]
 
@@ -78,7 +78,7 @@ class Total:
         self._find = finder(path) if path else None
         self._told: int | None = None
 
-    def note(self, page: Page) -> None:
+    def note(self, page: AnswerPage) -> None:
         """Compare the number of a page with that of the pages before.
 
         Raises:

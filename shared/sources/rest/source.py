@@ -20,7 +20,7 @@ from shared.sources.json_text.records import BadRecord, chosen, json_document, j
 from shared.sources.rest.answers import has_records, text_of_answer
 from shared.sources.rest.api import Api
 from shared.sources.rest.endpoint import Endpoint, endpoint_of
-from shared.sources.rest.paging import Asked, Page, pager_of
+from shared.sources.rest.paging import AnswerPage, Asked, pager_of
 from shared.sources.rest.past import PastWatermark
 from shared.sources.rest.retries import Retries
 from shared.sources.rest.seen import Seen, Total
@@ -129,9 +129,9 @@ class _Reading:
         self._rows.flush()
         return first
 
-    def _page(self, asked: Asked, number: int) -> Page:
+    def _page(self, asked: Asked, number: int) -> AnswerPage:
         answer, url = self._api.answer(asked)
-        page = Page(url=url, place=self._api.place(asked), headers=answer.headers)
+        page = AnswerPage(url=url, place=self._api.place(asked), headers=answer.headers)
         if not has_records(answer, self._file, page.place):
             return page
         with closing(text_of_answer(answer, self._file, page.place)) as text:
@@ -152,7 +152,7 @@ class _Reading:
         named = isinstance(pages, CursorPages | LinkPages) and pages.next is not None
         return self._find is not None or named or self._total_path is not None
 
-    def _in_document(self, page: Page) -> Records:
+    def _in_document(self, page: AnswerPage) -> Records:
         """The records of an answer; null is a list without any."""
         value = page.document if self._find is None else self._find(page.document)
         if value is ABSENT:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from shared.definitions.models import TypedColumn
 from shared.sources.sql.batches import Batches
-from shared.sources.sql.readers import Reader, exact
+from shared.sources.sql.readers import RowReader, exact
 from shared.sources.sql.statements import Bound, Statements, type_of
 from shared.sources.sql.types import Found, of_postgresql
 from shared.sources.watermarks.marks import Scale
@@ -33,7 +33,7 @@ _NOTATION: Final = (
 )
 
 
-class PostgresqlReader(Reader):
+class PostgresqlReader(RowReader):
     """Reads PostgreSQL in one read-only snapshot."""
 
     options: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}

@@ -15,7 +15,7 @@ from shared.sources.sql.types import Found, of_driver, of_sqlalchemy, of_sqlite
 from shared.sources.typed import Known
 from shared.sources.watermarks.marks import Scale
 
-__all__ = ["WATERMARK", "Reader", "SqliteReader", "exact"]
+__all__ = ["WATERMARK", "RowReader", "SqliteReader", "exact"]
 
 WATERMARK: Final = "dynamics_sync_watermark"
 """The name of the value that a read starts at, beside those of the parameters."""
@@ -29,7 +29,7 @@ def exact(name: str) -> sa.ColumnClause[Any]:
     return sa.column(sa.sql.quoted_name(name, quote=True))
 
 
-class Reader:
+class RowReader:
     """Reads any database by what SQLAlchemy and PEP 249 have."""
 
     options: Mapping[str, Any] = {}
@@ -110,7 +110,7 @@ class Reader:
         return cancel
 
 
-class SqliteReader(Reader):
+class SqliteReader(RowReader):
     """Reads a SQLite file: any column can have any value, and only a declaration says what is meant."""
 
     _text = Scale.TEXT

@@ -16,7 +16,7 @@ from shared.errors import SDK_MISREADS, SyncError, UserError
 from shared.sources.sql.addresses import engine_of, url_of
 from shared.sources.sql.batches import Batches
 from shared.sources.sql.postgresql import PostgresqlReader
-from shared.sources.sql.readers import WATERMARK, Reader, SqliteReader
+from shared.sources.sql.readers import WATERMARK, RowReader, SqliteReader
 from shared.sources.sql.refusals import refusal
 from shared.sources.sql.statements import Bound, Statements, bound_text
 from shared.sources.sql.types import refused_or_known
@@ -24,13 +24,13 @@ from shared.sources.typed import Known
 from shared.sources.watermarks.marks import Scale
 from shared.workspace import Workspace
 
-__all__ = ["Session", "with_session"]
+__all__ = ["SqlSession", "with_session"]
 
 T = TypeVar("T")
-_READERS: Mapping[str, type[Reader]] = {"postgresql+pg8000": PostgresqlReader, "sqlite+pysqlite": SqliteReader}
+_READERS: Mapping[str, type[RowReader]] = {"postgresql+pg8000": PostgresqlReader, "sqlite+pysqlite": SqliteReader}
 
 
-class Session:
+class SqlSession:
     """One connection; it is opened when it is entered.
 
     Args:
@@ -48,7 +48,7 @@ class Session:
         self.changes = changes
         address = url_of(url, label)
         self._engine = engine_of(address, label, roots, writes=changes)
-        self._reader = _READERS.get(address.drivername, Reader)()
+        self._reader = _READERS.get(address.drivername, RowReader)()
         self._connection: Connection | None = None
         self._cancel: Callable[[], object] | None = None
 
@@ -139,7 +139,7 @@ class Session:
         return self._connection
 
 
-def with_session(session: Session, statements: Statements, work: Callable[[Session], T]) -> T:
+def with_session(session: SqlSession, statements: Statements, work: Callable[[SqlSession], T]) -> T:
     """Do some work in a session.
 
     Raises:

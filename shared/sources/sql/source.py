@@ -14,7 +14,7 @@ from shared.sources.watermarks.reading import WatermarkReading
 from shared.workspace import Workspace
 
 if TYPE_CHECKING:
-    from shared.sources.sql.session import Session
+    from shared.sources.sql.session import SqlSession
     from shared.sources.sql.statements import Statements
 
 __all__ = ["SqlRows", "database_of"]
@@ -44,7 +44,7 @@ class SqlRows:
             DefinitionError: A column is missing or binary, or cannot be a watermark.
         """
 
-        def checked(session: Session) -> tuple[Column, ...]:
+        def checked(session: SqlSession) -> tuple[Column, ...]:
             columns, read, found = self._described(session)
             if self._source.watermark:
                 self._marked(session, read, found)
@@ -61,7 +61,7 @@ class SqlRows:
             DefinitionError: A column is missing or binary.
         """
 
-        def loading(session: Session) -> None:
+        def loading(session: SqlSession) -> None:
             columns, read, found = self._described(session)
             if self._known is not None and self._known != columns:
                 raise UserError(f"{session.label}: the types of its columns changed during the run; start it again")
@@ -83,7 +83,7 @@ class SqlRows:
         return self._watermark.reached(workspace, unsettled)
 
     def _described(
-        self, session: Session
+        self, session: SqlSession
     ) -> tuple[tuple[Column, ...], dict[str, TypedColumn], Mapping[str, Known | str]]:
         """The columns, those that are read by their name in the database, and what is known of each."""
         statements = self._statements()
@@ -92,7 +92,9 @@ class SqlRows:
         read = (column for column in columns if isinstance(column, TypedColumn))
         return columns, {found_name(column.name, found) or column.name: column for column in read}, found
 
-    def _past(self, session: Session, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]) -> Statements:
+    def _past(
+        self, session: SqlSession, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]
+    ) -> Statements:
         """The statements for what is past the watermark, where there is one."""
         statements = self._statements()
         if self._source.watermark is None:
@@ -104,7 +106,7 @@ class SqlRows:
         return session.past(statements, name, start_of(mark, scale, self._watermark.overlap), scale)
 
     def _marked(
-        self, session: Session, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]
+        self, session: SqlSession, read: Mapping[str, TypedColumn], found: Mapping[str, Known | str]
     ) -> tuple[str, TypedColumn, Scale]:
         """The column of the watermark with its name in the database, and what it holds."""
         name, column = watermark_column(self._source, read)
@@ -119,11 +121,11 @@ class SqlRows:
 
         return Statements.of(self._source, self._context.parameters)
 
-    def _in_session(self, workspace: Workspace, work: Callable[[Session], T]) -> T:
-        from shared.sources.sql.session import Session, with_session  # noqa: PLC0415 - loads SQLAlchemy
+    def _in_session(self, workspace: Workspace, work: Callable[[SqlSession], T]) -> T:
+        from shared.sources.sql.session import SqlSession, with_session  # noqa: PLC0415 - loads SQLAlchemy
 
         statements = self._statements()
-        session = Session(*database_of(self._source.connection, self._context), self._context.roots)
+        session = SqlSession(*database_of(self._source.connection, self._context), self._context.roots)
         return workspace.within(lambda: with_session(session, statements, work), session.cancel)
 
 

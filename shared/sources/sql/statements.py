@@ -14,7 +14,7 @@ from sqlalchemy.sql.expression import FromClause, TableClause
 from shared.definitions.models import ParameterValue, SqlSource
 from shared.definitions.models.base import Language
 from shared.definitions.models.database_sql import statement
-from shared.definitions.models.names import Reference, replaced
+from shared.definitions.models.names import ParameterReference, replaced
 from shared.definitions.parameters import in_text
 from shared.definitions.parameters.values import value_of
 
@@ -137,7 +137,7 @@ def bound_text(text: str, parameters: Mapping[str, Bound], binder: Binder | None
     """
     used: dict[str, Bound] = {}
 
-    def by(found: Reference) -> str:
+    def by(found: ParameterReference) -> str:
         used[found.name] = value_of(found.name, parameters)  # type: ignore[arg-type]  # a watermark may be a decimal
         return f"\0{found.name}\0"
 

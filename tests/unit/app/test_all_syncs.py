@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.app.all_syncs import Target, check_parameters, in_order, own_parameters
+from shared.app.all_syncs import SyncTarget, check_parameters, in_order, own_parameters
 from shared.definitions import load_definition
 from shared.definitions.reference.example import EXAMPLE
 from shared.errors import UserError
@@ -16,8 +16,8 @@ from shared.errors import UserError
 TABLES = ("account", "contact", "lead", "task")
 
 
-def target(table: str, *refers: str, environment: str = "dev") -> Target:
-    return Target(environment=environment, table=table, refers=frozenset(refers))
+def target(table: str, *refers: str, environment: str = "dev") -> SyncTarget:
+    return SyncTarget(environment=environment, table=table, refers=frozenset(refers))
 
 
 def test_a_table_that_lookups_refer_to_is_written_first() -> None:

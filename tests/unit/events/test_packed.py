@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.definitions.models.listener import Topic
 from shared.events import Message, Undecodable, read
-from shared.events.avro import Records, Schema
+from shared.events.avro import AvroRecords, Schema
 from shared.events.packed import unpacked
 from tests.unit.events.avro.samples import CUSTOMER, binary, container
 
@@ -112,10 +112,10 @@ def test_avro_may_begin_with_any_bytes() -> None:
     topic = Topic(format="avro")
     for body in (looks, gzipped(looks), zlib.compress(looks)):
         found = read(Message(body=body, partition="0", sequence=1), topic, schema).body
-        assert isinstance(found, Records)
+        assert isinstance(found, AvroRecords)
         assert found.values == ({"a": -16, "b": -518, "c": 4, "d": 1},)
     whole = gzipped(container(CUSTOMER, [{"op": "c", "number": "A", "name": None, "revenue": 1}]))
-    assert isinstance(read(Message(body=whole, partition="0", sequence=1), topic).body, Records)
+    assert isinstance(read(Message(body=whole, partition="0", sequence=1), topic).body, AvroRecords)
 
 
 @given(st.binary(max_size=200), st.sampled_from([None, "gzip", "deflate", "deflate, gzip"]))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dataverse.changes import Change, ChangeAction
-from shared.dataverse.http.batch_requests import Part, decoded, encoded
+from shared.dataverse.http.batch_requests import BatchPart, decoded, encoded
 from shared.dataverse.http.connection import write_headers
 from shared.dataverse.http.keys import key_text, key_values, literal, lookups, predicate
 from shared.dataverse.write.bulk import create_body, delete_body, new_record, update_body, upsert_body, without_key
@@ -158,8 +158,8 @@ def test_decimals_of_a_key_keep_their_digits() -> None:
 
 def test_a_batch_ends_every_line_with_crlf() -> None:
     """To the last byte; each part has its Content-ID and its own headers."""
-    part = Part(method="PATCH", path="/api/data/v9.2/accounts(1)", headers={"If-Match": "*"}, body=b'{"name":"x"}')
-    text = encoded([part, Part(method="DELETE", path="/api/data/v9.2/accounts(2)")], "batch_1")
+    part = BatchPart(method="PATCH", path="/api/data/v9.2/accounts(1)", headers={"If-Match": "*"}, body=b'{"name":"x"}')
+    text = encoded([part, BatchPart(method="DELETE", path="/api/data/v9.2/accounts(2)")], "batch_1")
     assert text.endswith(b"--batch_1--\r\n")
     assert text.replace(b"\r\n", b"").count(b"\n") == 0
     assert b"Content-ID: 1\r\n\r\nPATCH /api/data/v9.2/accounts(1) HTTP/1.1\r\n" in text

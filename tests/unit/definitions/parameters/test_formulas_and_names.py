@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.definitions import Language, names_in, references
-from shared.definitions.parameters.formulas import Call, Literal, Name, names_of, parse_formula, secret_of
+from shared.definitions.parameters.formulas import FormulaCall, Literal, Name, names_of, parse_formula, secret_of
 from shared.definitions.parameters.patterns import check_pattern, first_found
 
 
@@ -17,7 +17,7 @@ def test_a_formula_is_a_call_of_texts_names_and_calls() -> None:
     """Doubled quotes, spaces and nesting are read; function names have no case."""
     formula = parse_formula(" filename( ENV('P') , 'it''s' ) ")
 
-    assert formula == Call("FILENAME", (Call("ENV", (Literal("P"),)), Literal("it's")))
+    assert formula == FormulaCall("FILENAME", (FormulaCall("ENV", (Literal("P"),)), Literal("it's")))
     assert [*names_of(parse_formula("FILEPATH(@a, @b)"))] == ["a", "b"]
     assert parse_formula("FILEPATH(@a, 'x')").arguments[0] == Name("a")
     assert secret_of(parse_formula("SECRET('a-b')")) == "a-b"

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.sources.rest.addresses import shown_request, with_parameter
-from shared.sources.rest.paging import Asked, Page
+from shared.sources.rest.paging import AnswerPage, Asked
 from shared.sources.rest.seen import Seen, Total
 
 
@@ -43,19 +43,19 @@ def test_pages_that_share_rows_are_not_the_same() -> None:
 def test_a_total_may_be_missing_after_the_first_page() -> None:
     """It is compared if it exists, and at the end."""
     total = Total("$.n")
-    total.note(Page(url="", place="p", document={"n": 3}))
-    total.note(Page(url="", place="p", document={}))
+    total.note(AnswerPage(url="", place="p", document={"n": 3}))
+    total.note(AnswerPage(url="", place="p", document={}))
     total.compare(3, "p")
     with pytest.raises(UserError, match="p: 4 rows were read, but the total is 3"):
         total.compare(4, "p")
     with pytest.raises(UserError, match="the total changed from 3 to 4"):
-        total.note(Page(url="", place="p", document={"n": 4}))
+        total.note(AnswerPage(url="", place="p", document={"n": 4}))
 
 
 def test_no_total_is_compared_without_a_path() -> None:
     """Most services have none."""
     total = Total(None)
-    total.note(Page(url="", place="p", document={"n": 3}))
+    total.note(AnswerPage(url="", place="p", document={"n": 3}))
     total.compare(4, "p")
 
 

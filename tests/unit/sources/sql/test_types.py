@@ -15,7 +15,7 @@ from sqlalchemy.dialects import mssql, mysql, oracle
 
 from shared.definitions.models import ColumnType, TypedColumn
 from shared.sources.sql.postgresql import PostgresqlReader
-from shared.sources.sql.readers import Reader, SqliteReader
+from shared.sources.sql.readers import RowReader, SqliteReader
 from shared.sources.sql.statements import Statements
 from shared.sources.sql.types import BINARY, of_driver, of_sqlalchemy, of_sqlite
 from shared.sources.typed import Known
@@ -122,25 +122,25 @@ def test_a_name_of_a_table_in_oracle_is_written_as_sqlalchemy_expects_it() -> No
     """`number` means `NUMBER`, and a name of a query stays the same."""
     dialect = sa.make_url("oracle+oracledb://h/d").get_dialect()()
     table, query = Statements(table="t"), Statements(query="SELECT 1")
-    written = [str(Reader().column(asked, "amount").compile(dialect=dialect)) for asked in (table, query)]
+    written = [str(RowReader().column(asked, "amount").compile(dialect=dialect)) for asked in (table, query)]
     assert written == ["amount", '"amount"']
 
 
 @pytest.mark.parametrize(
     ("reader", "known", "own", "expected"),
     [
-        (Reader(), NUMBER, NUMBER, Scale.NUMBER),
-        (Reader(), DATE, TEXT, Scale.TIME),
-        (Reader(), TEXT, NUMBER, Scale.COLLATED),
+        (RowReader(), NUMBER, NUMBER, Scale.NUMBER),
+        (RowReader(), DATE, TEXT, Scale.TIME),
+        (RowReader(), TEXT, NUMBER, Scale.COLLATED),
         (PostgresqlReader(), TEXT, TEXT, Scale.TEXT),
-        (Reader(), BOOL, BOOL, None),
+        (RowReader(), BOOL, BOOL, None),
         (SqliteReader(), DATE, DATE, Scale.TEXT),
         (SqliteReader(), TEXT, NUMBER, Scale.NUMBER),
         (SqliteReader(), BOOL, BOOL, None),
     ],
 )
 def test_the_order_of_a_watermark_follows_the_type(
-    reader: Reader, known: ColumnType, own: ColumnType, expected: Scale | None
+    reader: RowReader, known: ColumnType, own: ColumnType, expected: Scale | None
 ) -> None:
     """In SQLite a date is compared as text, and the definition gives the type of an expression."""
     column = TypedColumn(name="c", type=own, raw=ColumnType.TEXT, sql_type="VARCHAR")
@@ -160,7 +160,7 @@ def test_a_watermark_is_a_bound_value_in_each_database(driver: str) -> None:
     dialect = sa.make_url(f"{driver}://h/d").get_dialect()()
     names = [str(sa.column(sa.sql.quoted_name("changed", quote=True)).compile(dialect=dialect))]
     moment = dt.datetime(2024, 1, 31)  # noqa: DTZ001 - a moment without a zone
-    asked = Statements(table="t").also(Reader().past(names[0], Scale.TIME), dynamics_sync_watermark=moment)
+    asked = Statements(table="t").also(RowReader().past(names[0], Scale.TIME), dynamics_sync_watermark=moment)
     statement = asked.rows([sa.column(sa.sql.quoted_name("a", quote=True))])
     compiled = statement.compile(dialect=dialect)
     assert " ".join(str(compiled).split()) == PAST[driver]
