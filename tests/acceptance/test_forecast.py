@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import UnsafePlanError
+from shared.errors import RetryLater, UnsafePlanError
 from shared.jobs import PlanReport, RunSummary
 from tests.acceptance.world import World, accounts, world
 
@@ -122,6 +122,21 @@ def test_the_next_plan_learns_from_the_runs_of_the_environment(here: World) -> N
     assert second.seconds < first.seconds
     assert done.write_seconds <= second.seconds
     assert done.environment == here.plan().about["environment"]
+
+
+def test_a_plan_does_not_need_the_execution_log(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is away leaves the published limits."""
+    here.define(accounts())
+    here.csv([row(number) for number in range(1500)])
+    here.run()
+
+    def away(*_: object) -> None:
+        raise RetryLater("the state store is away", retry_after=1.0)
+
+    monkeypatch.setattr(here.app.state, "runs", away)
+    cost = here.plan().plan.forecast
+    assert cost is not None
+    assert cost.runs == 0
 
 
 @pytest.mark.parametrize(

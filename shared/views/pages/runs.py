@@ -168,7 +168,7 @@ def _errors(errors: Sequence[ErrorRecord]) -> str:
 def _table(shown: Sequence[_Shown]) -> str:
     rows = [
         [
-            _moment(each.run.started).replace(" ", "&nbsp;"),
+            f"<span class=when>{_moment(each.run.started)}</span>",
             escaped(each.run.sync),
             escaped(each.run.state),
             *(f"{each.rows[kind]:,}" for kind in _LEGEND),

@@ -40,6 +40,7 @@ thead th { font-size: .85rem; font-weight: 600; background: var(--soft); border-
 .meter { display: block; height: .4rem; margin-top: .35rem; border-radius: .2rem; overflow: hidden;
   background: var(--line); }
 .meter i { display: block; height: 100%; background: currentColor; }
+.when { white-space: nowrap; }
 figure { margin: 1.25rem 0; break-inside: avoid; }
 figcaption { display: flex; flex-wrap: wrap; gap: .1rem 1.25rem; align-items: baseline; }
 figcaption b { font-weight: 600; } figcaption span { white-space: nowrap; font-size: .9rem; }

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import chain
 
 from shared.dataverse import DEFAULT_PARALLEL, FIRST_ROWS, Dataverse
 from shared.definitions import SyncDefinition
+from shared.errors import SyncError
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.plans.about import environment_of
-from shared.reconcile.forecast.cost import Forecast, Rates, Sizes, Workload, forecast
+from shared.reconcile.forecast.cost import BY_LIMITS, Forecast, Rates, Sizes, Workload, forecast
 from shared.reconcile.forecast.learnt import MOST_RUNS, learnt_rates
 from shared.reconcile.forecast.queries import workload_query
 from shared.reconcile.links.dependencies import CREATES, DELETES, waves_query
 from shared.workspace import Table, Workspace
 
 __all__ = ["forecast_of", "has_cost_limit"]
+
+log = logging.getLogger(__name__)
 
 
 def has_cost_limit(definition: SyncDefinition) -> bool:
@@ -32,9 +36,6 @@ def forecast_of(job: BatchJob, tools: Tools, workspace: Workspace, *, created: i
         workspace: Has `changes`.
         created: Records of other tables that lookups create.
         begun: When the work began, by the monotonic clock.
-
-    Raises:
-        RetryLater: The state store is away.
     """
     prepared = tools.clock.monotonic() - begun
     return forecast(
@@ -81,5 +82,9 @@ def _sizes(dataverse: Dataverse) -> Sizes:
 def _rates(job: BatchJob, tools: Tools) -> Rates:
     """From the runs of the sync, and from those of all: a sync that runs every minute would hide the others."""
     sync = job.definition.name
-    logged = {run.run_id: run.counts for only in (sync, None) for run in tools.state.runs(only, MOST_RUNS)}
+    try:
+        logged = {run.run_id: run.counts for only in (sync, None) for run in tools.state.runs(only, MOST_RUNS)}
+    except SyncError as error:  # a plan without a store is worth more than none
+        log.warning("The forecast uses the published limits: the execution log cannot be read: %s", error.message)
+        return BY_LIMITS
     return learnt_rates(logged.values(), environment=environment_of(job), sync=sync)
