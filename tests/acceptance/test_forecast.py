@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.errors import RetryLater, UnsafePlanError
 from shared.jobs import PlanReport, RunSummary
+from tests.acceptance.test_behaviours import command
 from tests.acceptance.world import World, accounts, world
 
 RULES = {"sync_key": ["accountnumber"], "dropped": "delete", "safety": {"max_delete": "100%"}}
@@ -156,6 +157,8 @@ def test_a_plan_that_costs_too_much_is_refused_like_other_unsafe_plans(
     assert limit["planned"] > limit["most"]
     with pytest.raises(UnsafePlanError, match=said):
         here.run()
+    code, refused = command(here, "run", "accounts")
+    assert (code, said in refused["error"]["message"]) == (3, True)
     assert here.records("accounts?$select=name&$top=1") == []
     assert here.app.state.runs("accounts", 1)[0].state == "Refused"
     assert here.run(force=True).created.done == 6500

@@ -39,7 +39,8 @@ def test_figures_read_as_sentences(changes: dict[str, Any], name: str, said: str
 
 def test_the_page_and_the_comment_have_the_forecast_and_plans_of_earlier_versions_have_none() -> None:
     """An older saved plan has no forecast."""
-    empty = {"source": {"processed": 1}, "target": {}}
+    counts = dict.fromkeys(("created", "updated", "deleted", "expired", "upserted", "unchanged", "ignored"), 0)
+    empty = {**counts, "source": {"processed": 1}, "target": {}}
     plan = {
         "sync": "a", "strategy": "full", "planned": empty, "violations": [], "sample": [], "errors": [], "checksum": "c",
     }  # fmt: skip
