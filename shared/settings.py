@@ -92,6 +92,13 @@ class Settings(BaseModel):
         description="How many jobs run at the same time with the same environment and application users. More jobs of "
         "one user share its limits.",
     )
+    daily_requests: int = Field(
+        default=500_000,
+        ge=1,
+        description="How many requests Dataverse allows the app in 24 hours, for the "
+        "[forecast](lifecycle.md#forecast) of a plan. The default is the base of a tenant with Dynamics 365 Enterprise "
+        "or Professional; with Power Apps alone it is 25,000.",
+    )
     retention_days: int = Field(
         default=90,
         ge=1,

@@ -385,6 +385,7 @@ class App:
                 progress=progress or NoProgress(),
                 scripts=scripts,
                 steps=self.wiring.step_context(values),
+                daily_requests=self.settings.daily_requests,
             )
 
     @contextmanager

@@ -42,6 +42,7 @@ from shared.run_ids import SHORT_ID
 from shared.views.listeners import listener_warnings
 from shared.views.next_runs import local_time, next_run, quiet_warnings
 from shared.views.next_steps import command_line
+from shared.views.pages.runs import MOST_WITH_ERRORS, runs_page
 from shared.views.plan_files import PlanFile
 from shared.views.plan_markdown import plan_markdown
 from shared.views.plan_page import plan_page
@@ -222,6 +223,9 @@ def runs(
         typer.Argument(metavar="NAME", help="Only this sync; or the id of a run, or `last`: all about it."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_SHOWN, metavar="N", help="Runs to show.")] = 20,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write them as an HTML page with charts.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Show the execution log, newest first, or one run whole."""
@@ -229,10 +233,15 @@ def runs(
     records = latest_runs(app.state, name, limit)
     if not records and name is not None and not frame.is_defined(app, name):
         if runs_named(name, app.state):
+            if html:
+                raise UserError("--html shows several runs: give the name of a sync, or none, instead of a run's id")
             report = RunReport.of(run_named(name, app.state), app.state)
             output.result(report.to_json(), *whole_run(report))
             return 0
         app.definition(name)
+    if html:
+        errors = [error for record in records[:MOST_WITH_ERRORS] for error in app.state.errors(record.run_id)]
+        write_file(html, runs_page(records, errors, sync=name, made=datetime.now(UTC)))
     said: list[RenderableType] = [run_table(records) if records else Text("No runs yet.")]
     value: dict[str, Any] = {"runs": [run_json(record) for record in records]}
     if name is not None:

@@ -14,16 +14,19 @@ from shared.dataverse.changes import (
     Skipped,
     WriteLimits,
 )
-from shared.dataverse.client import Dataverse
+from shared.dataverse.client import DEFAULT_PARALLEL, Dataverse
 from shared.dataverse.http.connection import Connection, write_headers
 from shared.dataverse.http.proofs import ClientAssertion, ClientCertificate, ClientSecret
 from shared.dataverse.http.service import Usage
 from shared.dataverse.http.tokens import ClientCredentials, CredentialTokens, TokenProvider
 from shared.dataverse.metadata.tables import MetadataCache
+from shared.dataverse.write.controller import FIRST_ROWS
 from shared.http.retry import RetryPolicy
 from shared.http.transport import HttpTransport, Request, Response, Transport
 
 __all__ = [
+    "DEFAULT_PARALLEL",
+    "FIRST_ROWS",
     "KEY_TAKEN",
     "NO_CODE",
     "NO_LIMITS",

@@ -52,7 +52,7 @@ from shared.workspace import Table, Workspace
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element  # the parser is loaded only where there is a query
 
-__all__ = ["Dataverse"]
+__all__ = ["DEFAULT_PARALLEL", "Dataverse"]
 
 DEFAULT_PARALLEL = 4  # where the service gives no hint
 

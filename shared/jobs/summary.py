@@ -160,7 +160,9 @@ class RunSummary:
         completed: Whether the run got to its end; False when it failed, was interrupted or stopped by `max_errors`, or
             a step after the sync failed.
         left_out: Column of the source -> rows in which its field was left out, the most first.
+        environment: Host of the environment that is written to.
         elapsed_seconds: Wall-clock time.
+        write_seconds: Of it, from the first write to the last outcome.
         peak_memory_mb: Highest resident memory of the process.
         post_sync: The steps after the sync, in order; none where the run ended before its writes did.
         peak_disk_mb: The most that the run's temporary folder held, in millions of bytes.
@@ -191,11 +193,13 @@ class RunSummary:
     skipped: int = 0
     violations: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
+    environment: str = ""
     requests: int = 0
     writes: int = 0
     throttled: int = 0
     retries: int = 0
     elapsed_seconds: float = 0.0
+    write_seconds: float = 0.0
     peak_memory_mb: float = 0.0
     peak_disk_mb: float = 0.0
     errors: tuple[ErrorRow, ...] = ()
@@ -243,11 +247,13 @@ class RunSummary:
             "skipped": self.skipped,
             "violations": self.violations,
             "left_out": dict(self.left_out),
+            "environment": self.environment,
             "requests": self.requests,
             "writes": self.writes,
             "throttled": self.throttled,
             "retries": self.retries,
             "elapsed_seconds": round(self.elapsed_seconds, 3),
+            "write_seconds": round(self.write_seconds, 3),
             "peak_memory_mb": round(self.peak_memory_mb, 1),
             "peak_disk_mb": round(self.peak_disk_mb, 1),
             "errors": [error.to_json() for error in self.errors],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Final
 
 from shared.definitions.models import Safety
 from shared.errors import UnsafePlanError
+from shared.reconcile.forecast.cost import Forecast
 from shared.state_rules import CLOSE
 
 __all__ = [
@@ -141,6 +142,8 @@ class SafetyLimits:
     max_update: Limit = Limit(amount=100, is_share=True)
     allow_empty_source: bool = False
     max_created_references: int = 1000
+    max_requests: int | None = None
+    max_minutes: int | None = None
 
     @classmethod
     def from_definition(cls, safety: Safety) -> SafetyLimits:
@@ -150,6 +153,8 @@ class SafetyLimits:
             max_update=Limit.parse(safety.max_update),
             allow_empty_source=safety.allow_empty_source,
             max_created_references=safety.max_created_references,
+            max_requests=safety.max_requests,
+            max_minutes=safety.max_minutes,
         )
 
 
@@ -160,12 +165,14 @@ class Plan:
     Attributes:
         drops: Whether the rules touch records that are not in the source (`dropped` is not `ignore`).
         checksum: SHA-256 in hexadecimal over all changes, independent of their order; empty when it was not asked for.
+        forecast: What its run will cost; None when it was not asked for.
     """
 
     counts: PlanCounts
     limits: SafetyLimits = field(default_factory=SafetyLimits)
     drops: bool = False
     checksum: str = ""
+    forecast: Forecast | None = None
 
     def violations(self) -> tuple[str, ...]:
         """Describe, with numbers, each limit that the plan breaks."""
@@ -189,7 +196,18 @@ class Plan:
                 f"its lookups would create {counts.created_references:,} records in other tables; "
                 f"safety.max_created_references is {limits.max_created_references:,}"
             )
-        return tuple(found)
+        return (*found, *self._too_costly())
+
+    def _too_costly(self) -> Iterator[str]:
+        """The limits of cost that the forecast breaks."""
+        cost, limits = self.forecast, self.limits
+        if cost and limits.max_requests is not None and cost.requests > limits.max_requests:
+            yield (
+                f"it would send about {cost.requests:,} requests to Dataverse; "
+                f"safety.max_requests is {limits.max_requests:,}"
+            )
+        if cost and limits.max_minutes is not None and cost.minutes > limits.max_minutes:
+            yield f"it would take about {cost.minutes:,} minutes; safety.max_minutes is {limits.max_minutes:,}"
 
     def raise_if_unsafe(self, cause: str = "") -> None:
         """Refuse a plan that breaks a limit.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from shared.views.changes import ChangeLine, change_lines, shown_counts
+from shared.views.forecast import forecast_lines
 from shared.visible import for_terminal
 
 __all__ = ["plan_markdown"]
@@ -47,6 +48,7 @@ def plan_markdown(plan: Mapping[str, Any], *, values: bool = False) -> str:
         *(f"> **Refused as unsafe:** {_code(each, _LONGEST_SENTENCE)}" for each in plan["violations"]),
         *(f"> {_code(note, _LONGEST_SENTENCE)}" for note in plan.get("notes", ()) if values),
         _counts(plan["planned"]),
+        *_forecast(plan.get("forecast")),
         *_limits(about.get("limits", ())),
         *_errors(plan["errors"], values=values),
     ]
@@ -78,6 +80,12 @@ def _counts(planned: Mapping[str, Any]) -> str:
     source = planned["source"]
     rows += [(f"rows {name}", f"{source[name]:,}") for name in ("processed", "rejected", "filtered") if name in source]
     return _table(("Records", "Count"), rows, numbers={1})
+
+
+def _forecast(cost: Mapping[str, Any] | None) -> Iterator[str]:
+    lines = forecast_lines(cost)
+    if lines:
+        yield _table(("Forecast", ""), lines)
 
 
 def _limits(limits: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from typing import Any, Final
 
 from shared.views.errors import first_rows
-from shared.views.plan_style import STYLE
-from shared.visible import for_terminal
+from shared.views.forecast import forecast_lines
+from shared.views.pages.html import escaped, listed, section, whole
 
 __all__ = ["plan_page"]
 
@@ -42,6 +40,8 @@ _LIMITS: Final = {
     "max_delete": "Records to delete, expire or deactivate",
     "max_update": "Records to update",
     "max_created_references": "Records to create in other tables",
+    "max_requests": "Requests to Dataverse",
+    "max_minutes": "Minutes",
 }
 _GROUPED_FROM: Final = 10_000  # a number of four digits may be a year
 
@@ -51,35 +51,24 @@ def plan_page(plan: Mapping[str, Any]) -> str:
     about: Mapping[str, Any] = plan.get("about") or {}
     title = f"Plan of {plan['sync']}"
     parts = (
-        f"<h1>{_text(title)}</h1>",
+        f"<h1>{escaped(title)}</h1>",
         "<p class=quiet>This is a plan: nothing has been written.</p>",
         _facts(plan, about),
-        *(f"<p class=warn><b>Refused as unsafe:</b> {_text(each)}</p>" for each in plan["violations"]),
-        *(f"<p class=warn>{_text(note)}</p>" for note in plan.get("notes", ())),
+        *(f"<p class=warn><b>Refused as unsafe:</b> {escaped(each)}</p>" for each in plan["violations"]),
+        *(f"<p class=warn>{escaped(note)}</p>" for note in plan.get("notes", ())),
         "<h2>Records</h2>",
         _totals(plan["planned"]),
-        *_section("Safety limits", _limits(about.get("limits", ()))),
-        *_section("Changes", "\n".join(_changes(plan, about))),
+        *section("What the run will cost", _forecast(plan.get("forecast"))),
+        *section("Safety limits", _limits(about.get("limits", ()))),
+        *section("Changes", "\n".join(_changes(plan, about))),
         "<h2>Rows</h2>",
         _rows(plan["planned"]),
-        *_section("Why rows are ignored or filtered", _reasons(plan["planned"], about)),
-        *_section("Errors", _errors(plan["errors"])),
-        *_section("Steps after the sync", _steps(plan.get("post_sync", ()))),
-        f"<p class=quiet>Checksum <code>{_text(plan['checksum'])}</code></p>",
+        *section("Why rows are ignored or filtered", _reasons(plan["planned"], about)),
+        *section("Errors", _errors(plan["errors"])),
+        *section("Steps after the sync", _steps(plan.get("post_sync", ()))),
+        f"<p class=quiet>Checksum <code>{escaped(plan['checksum'])}</code></p>",
     )
-    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{_text(title)}</title>"
-    body = "\n".join(part for part in parts if part)
-    return f"<!doctype html>\n<html lang=en><head>{head}<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
-
-
-def _text(value: object) -> str:
-    """Text for the page. A long word may wrap where people would do it: behind the signs that join its parts."""
-    shown = escape(for_terminal(str(value)))
-    return re.sub(r"\S{25,}", lambda word: re.sub(r"(?<=\w)([_/.@-])(?=\w)", r"\1<wbr>", word[0]), shown)
-
-
-def _section(title: str, content: str) -> tuple[str, ...]:
-    return (f"<h2>{title}</h2>", content) if content else ()
+    return whole(title, parts)
 
 
 def _facts(plan: Mapping[str, Any], about: Mapping[str, Any]) -> str:
@@ -87,12 +76,14 @@ def _facts(plan: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     table, source = about.get("table", {}), about.get("source", {})
     parameters = about.get("parameters", {})
     facts = {
-        "Environment": _text(about.get("environment", "")),
+        "Environment": escaped(about.get("environment", "")),
         "Table": _labelled(table.get("label", ""), table.get("name", "")),
-        "Source": " ".join(_text(source[key]) for key in ("type", "path") if source.get(key)),
-        "Parameters": "<br>".join(f"<code>{_text(name)}</code> = {_text(each)}" for name, each in parameters.items()),
-        "Strategy": _text(plan["strategy"]),
-        "Planned": _text(" by ".join(filter(None, (_moment(about.get("at", "")), about.get("by", ""))))),
+        "Source": " ".join(escaped(source[key]) for key in ("type", "path") if source.get(key)),
+        "Parameters": "<br>".join(
+            f"<code>{escaped(name)}</code> = {escaped(each)}" for name, each in parameters.items()
+        ),
+        "Strategy": escaped(plan["strategy"]),
+        "Planned": escaped(" by ".join(filter(None, (_moment(about.get("at", "")), about.get("by", ""))))),
     }
     rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items() if value)
     return f"<dl class=facts>{rows}</dl>"
@@ -105,8 +96,8 @@ def _moment(text: str) -> str:
 def _labelled(label: str, name: str) -> str:
     """A display name with the logical name beside it."""
     if not label or label == name:
-        return f"<code>{_text(name)}</code>" if name else ""
-    return f"{_text(label)} <small><code>{_text(name)}</code></small>"
+        return f"<code>{escaped(name)}</code>" if name else ""
+    return f"{escaped(label)} <small><code>{escaped(name)}</code></small>"
 
 
 def _totals(planned: Mapping[str, Any]) -> str:
@@ -118,6 +109,11 @@ def _totals(planned: Mapping[str, Any]) -> str:
     return f"<div class=totals>{''.join(tiles)}</div>"
 
 
+def _forecast(cost: Mapping[str, Any] | None) -> str:
+    facts = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(said)}</dd>" for name, said in forecast_lines(cost))
+    return f"<dl class=facts>{facts}</dl>" if facts else ""
+
+
 def _limits(limits: Iterable[Mapping[str, Any]]) -> str:
     rows = []
     for each in limits:
@@ -127,15 +123,15 @@ def _limits(limits: Iterable[Mapping[str, Any]]) -> str:
         over = most is not None and planned > most
         bar = f"<span class=meter><i style='width:{used}%'></i></span>" if most is not None else ""
         rest = "above the limit" if over else _allowed(planned, most)
-        limit = f"<code>{_text(each['name'])}</code>: {_text(each['limit'])}"
+        limit = f"<code>{escaped(each['name'])}</code>: {escaped(each['limit'])}"
         if str(each["limit"]).endswith("%"):
             limit += f" of {each['of']:,} records"
         cells = [
             _LIMITS.get(each["name"], each["name"]),
             f"<span class='{'broken' if over else ''}'>{said}{bar}</span>",
         ]
-        rows.append([*cells, _text(rest), limit])
-    return _table(("What", "Planned", "Distance", "Limit"), rows) if rows else ""
+        rows.append([*cells, escaped(rest), limit])
+    return listed(("What", "Planned", "Distance", "Limit"), rows) if rows else ""
 
 
 def _allowed(planned: int, most: int | None) -> str:
@@ -158,8 +154,8 @@ def _changes(plan: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]
 
 
 def _steps(steps: Iterable[Mapping[str, str]]) -> str:
-    rows = [[_text(step["name"]), _text(step["does"]), _text(step["run_on"])] for step in steps]
-    return _table(("Step", "What it does", "After runs with"), rows) if rows else ""
+    rows = [[escaped(step["name"]), escaped(step["does"]), escaped(step["run_on"])] for step in steps]
+    return listed(("Step", "What it does", "After runs with"), rows) if rows else ""
 
 
 _BEFORE, _AFTER = ("before", "was", "Before"), ("after", "will", "After")
@@ -180,7 +176,7 @@ def _change(change: Mapping[str, Any], columns: Mapping[str, Any], sides: _Sides
     held = [each for each in change["columns"] if any(each.get(side) not in (None, "") for side, _, _ in sides)]
     lines = [_column(each, columns, sides) for each in held] or [f"<td colspan={len(sides) + 1}></td>"]
     row = f"<small>row {change['row']:,}</small>" if change["row"] is not None else ""
-    key = ", ".join(_text(_value(each)) for each in change["key"].values())
+    key = ", ".join(escaped(_value(each)) for each in change["key"].values())
     head = f"<th scope=rowgroup rowspan={len(lines)}>{key} {row}</th>"
     rows = "".join(f"<tr>{head if place == 0 else ''}{line}</tr>" for place, line in enumerate(lines))
     return f"<tbody>{rows}</tbody>"
@@ -193,7 +189,7 @@ def _column(column: Mapping[str, Any], columns: Mapping[str, Any], sides: _Sides
     cells = [f"<td class=c>{_labelled(about.get('label', ''), name)}</td>"]
     for key, kind, title in sides:
         value = column.get(f"{key}_name") or _with_option(column.get(key), options)
-        shown = _text(value) if value else "<span class=empty>empty</span>"
+        shown = escaped(value) if value else "<span class=empty>empty</span>"
         cells.append(f"<td class={kind} data-name={title.lower()}>{shown}</td>")
     return "".join(cells)
 
@@ -230,17 +226,17 @@ def _rows(planned: Mapping[str, Any]) -> str:
     rows = [
         [side.capitalize(), *(f"{planned[side].get(name, 0):,}" for name in names)] for side in ("source", "target")
     ]
-    return _table(("Side", *(name.capitalize() for name in names)), rows, numbers=range(1, 5))
+    return listed(("Side", *(name.capitalize() for name in names)), rows, numbers=range(1, 5))
 
 
 def _reasons(planned: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    reasons = [[f"{each['count']:,}", _text(each["why"])] for each in about.get("ignored", ())]
+    reasons = [[f"{each['count']:,}", escaped(each["why"])] for each in about.get("ignored", ())]
     filtered = planned["source"].get("filtered", 0)
     if filtered and about.get("filter"):
         reasons.append(
-            [f"{filtered:,}", f"rows for which the filter is not true: <code>{_text(about['filter'])}</code>"]
+            [f"{filtered:,}", f"rows for which the filter is not true: <code>{escaped(about['filter'])}</code>"]
         )
-    return _table(("Count", "Why"), reasons, numbers=(0,)) if reasons else ""
+    return listed(("Count", "Why"), reasons, numbers=(0,)) if reasons else ""
 
 
 def _errors(errors: Iterable[Mapping[str, Any]]) -> str:
@@ -248,20 +244,5 @@ def _errors(errors: Iterable[Mapping[str, Any]]) -> str:
     named = (
         {**error, "rows": first_rows(error["rows"], error["count"], error.get("examples", ()))} for error in errors
     )
-    rows = [[_text(_value(error[name])) for name in names] for error in named]
-    return _table([name.capitalize() for name in names], rows, numbers=(2,)) if rows else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = ()) -> str:
-    """A table of cells that are HTML already; `numbers` are the places of its numbers."""
-    kinds = dict.fromkeys(numbers, " class=n")
-    titles = "".join(f"<th{kinds.get(place, '')}>{name}</th>" for place, name in enumerate(head))
-    body = "\n".join(
-        "<tr>"
-        + "".join(
-            f"<td{kinds.get(place, '')} data-name='{head[place].lower()}'>{cell}</td>" for place, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return f"<table class=list><thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+    rows = [[escaped(_value(error[name])) for name in names] for error in named]
+    return listed([name.capitalize() for name in names], rows, numbers=(2,)) if rows else ""

@@ -101,7 +101,7 @@ NIGHTS = {
         mends=_clear,
     ),
     "the secret has expired": Night(
-        breaks=_new_secret("expired"),
+        breaks=_new_secret("secret-of-last-year"),
         state="Failed",
         told=("Invalid client secret", "check client_id, client_secret", "Next: dynamics-sync run accounts"),
         mends=_new_secret(None),

@@ -116,7 +116,7 @@ killed = st.none() | st.none() | st.builds(Death, requests_left=st.integers(8, 2
 
 @pytest.mark.timeout(9000)  # the thorough profile, on a machine that may be busy
 # An example takes a third of a second: shrinking one would take minutes, and small ones are generated anyway.
-@settings(max_examples=settings().max_examples * 4 // 5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=settings().max_examples // 2, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(case=cases(), records=seeds, faults=st.lists(passing, max_size=2), death=killed)
 def test_a_run_ends_as_the_rules_say_and_settles(
     case: Case, records: Mapping[str, Sequence[Record]], faults: list[dict[str, Any]], death: Death | None

@@ -333,8 +333,8 @@ all_rules = st.builds(
 )
 
 
-@pytest.mark.timeout(900)  # a hundred plans, on a machine that may be busy
-@settings(max_examples=100, deadline=None)
+@pytest.mark.timeout(900)  # fifty plans, on a machine that may be busy
+@settings(max_examples=settings().max_examples, deadline=None)
 @given(rules=all_rules, rows=sources, records=targets)
 def test_the_plan_makes_the_target_what_the_rules_say_and_then_plans_nothing(
     rules: Rules, rows: list[Row], records: list[Record]

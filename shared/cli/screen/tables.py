@@ -14,6 +14,7 @@ from shared.counted import counted
 from shared.run_ids import SHORT_ID
 from shared.views.changes import ChangeLine, change_lines, shown_counts
 from shared.views.errors import first_rows
+from shared.views.forecast import forecast_lines
 from shared.views.run_reports import step_result
 from shared.views.runs import LOST, changes_made
 from shared.visible import with_value
@@ -137,6 +138,7 @@ def planned(report: PlanReport) -> Text:
         *_left_out(report.to_json()["left_out"]),
         *_steps_to_come(report.post_sync),
         *map(_noted, report.notes),
+        *_forecast(report.to_json()["forecast"]),
         "-" * 47,
         f" Total elapsed time         : {_clock(report.elapsed_seconds)}",
         f" Checksum: {report.plan.checksum}",
@@ -325,6 +327,11 @@ def _steps(steps: Sequence[StepOutcome]) -> list[str]:
 def _steps_to_come(steps: Sequence[Mapping[str, str]]) -> list[str]:
     lines = (f"   {step['name']} ({step['run_on']}): {step['does']}" for step in steps)
     return ["Then, after the sync:", *lines] if steps else []
+
+
+def _forecast(cost: Mapping[str, Any] | None) -> list[str]:
+    lines = [f"   {name + ':':<19}{said}" for name, said in forecast_lines(cost)]
+    return ["Forecast of the run:", *lines] if lines else []
 
 
 def _lines(lines: Sequence[str], *, style: str) -> Text:

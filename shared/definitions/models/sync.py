@@ -212,6 +212,10 @@ class Safety(Model):
     max_created_references: int = Field(
         default=1000, ge=0, description="Most records that lookups create in other tables (`on_missing: create`)."
     )
+    max_requests: int | None = Field(
+        default=None, ge=1, description="Most requests to Dataverse, by the forecast of the plan."
+    )
+    max_minutes: int | None = Field(default=None, ge=1, description="Most minutes, by the forecast of the plan.")
     max_errors: int = Field(default=1000, ge=1, description="The run stops after this number of refused changes.")
 
 

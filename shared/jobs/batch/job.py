@@ -11,6 +11,7 @@ from shared.definitions import ParameterValue, SyncDefinition
 from shared.jobs.batch.mending.retrying import Retry
 from shared.jobs.progress import NoProgress, Progress
 from shared.jobs.writing import TAKEN_AT_ONCE
+from shared.reconcile.forecast.cost import DAILY_REQUESTS
 from shared.scripts import ScriptEngine
 from shared.sources import Source, SourceContext
 from shared.state import RunRecord, StateStore
@@ -92,7 +93,12 @@ class BatchJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a run works with: wired by the composition root. `steps` is what steps after the sync need outside."""
+    """What a run works with: wired by the composition root.
+
+    Attributes:
+        steps: What steps after the sync need outside.
+        daily_requests: Requests that Dataverse allows in 24 hours, for the forecast.
+    """
 
     dataverse: Dataverse
     source: Source
@@ -103,3 +109,4 @@ class Tools:
     progress: Progress = field(default_factory=NoProgress)
     scripts: ScriptEngine = field(default_factory=ScriptEngine)
     steps: SourceContext = field(default_factory=SourceContext)
+    daily_requests: int = DAILY_REQUESTS

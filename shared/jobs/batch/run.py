@@ -18,6 +18,8 @@ from shared.jobs.batch.cancelling import Cancelling
 from shared.jobs.batch.job import BatchJob, Tools
 from shared.jobs.batch.lease_keeping import HeldLease, holding
 from shared.jobs.batch.mending.keeping import rows_in_error, settled
+from shared.jobs.batch.plans.about import environment_of
+from shared.jobs.batch.plans.forecasting import forecast_of, has_cost_limit
 from shared.jobs.batch.plans.planning import plan_of, source_counts, target_counts
 from shared.jobs.batch.plans.saved_plans import refuse_used_plan, using_plan
 from shared.jobs.batch.preparation import Prepared, completed_job, prepare
@@ -97,6 +99,7 @@ class _Run:
         self.log = log
         self._cancelling = Cancelling(tools.state, job.options.run_id, job.options.cancelled, tools.clock)
         self._begun = tools.clock.monotonic()
+        self._write_seconds = 0.0
         self._columns: Sequence[TargetColumn] = ()
         self._reporting = Reporting()
         self._written: RunSummary | None = None  # what the writing came to, however it ended
@@ -226,7 +229,11 @@ class _Run:
     def _write(self, entity: EntityMetadata, workspace: Workspace, limits: WriteLimits) -> None:
         adoption = Adoption.of(self.job.definition, self.tools.dataverse, entity, self._columns, self.job.parameters)
         order = WriteOrder.of(adoption, self.job.definition, self._columns, waiting=self.job.options.waiting)
-        write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
+        start = self.tools.clock.monotonic()
+        try:
+            write_changes(workspace, self.tools.dataverse, entity, limits, self.tools.progress, order)
+        finally:
+            self._write_seconds = self.tools.clock.monotonic() - start
 
     @contextmanager
     def _remembering(self, prepared: Prepared, workspace: Workspace) -> Iterator[None]:
@@ -261,7 +268,13 @@ class _Run:
                 f"{plan.checksum[:12]}…, approved was {self.approved.checksum[:12]}…. Nothing was written; "
                 "make a new plan"
             )
-        if not self.job.options.force and plan.violations():
+        if self.job.options.force:
+            return
+        if has_cost_limit(self.job.definition):
+            created = plan.counts.created_references
+            cost = forecast_of(self.job, self.tools, workspace, created=created, begun=self._begun)
+            plan = replace(plan, forecast=cost)
+        if plan.violations():
             plan.raise_if_unsafe(rejection_cause(source_counts(workspace), self._reporting.errors(workspace)))
 
     @contextmanager
@@ -344,7 +357,9 @@ class _Run:
             writes=usage.writes,
             throttled=usage.throttled,
             retries=usage.retries,
+            environment=environment_of(self.job),
             elapsed_seconds=self.tools.clock.monotonic() - self._begun,
+            write_seconds=self._write_seconds,
             peak_memory_mb=_peak_memory_mb(),
             peak_disk_mb=self.tools.disk.peak_mb,
         )

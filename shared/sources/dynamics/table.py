@@ -22,8 +22,8 @@ from shared.sources.dynamics.past import add_condition, check_whole, condition_o
 from shared.sources.dynamics.tables import Tables
 from shared.sources.plain import writing
 from shared.sources.typed import described, found_name
-from shared.sources.watermarks.marks import Mark, Scale, start_of, watermark_column
-from shared.sources.watermarks.reading import WatermarkReading
+from shared.sources.watermarks.marks import Scale, start_of, watermark_column
+from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.transform import SOURCE_ERRORS
 from shared.workspace import Workspace, json_rows, literal, quoted
 
@@ -59,7 +59,7 @@ class _Past:
     start: ParameterValue
 
 
-class DynamicsTable:
+class DynamicsTable(ReadsPastWatermark):
     """The records of a `dynamics` source."""
 
     readable: tuple[str, ...] = ()
@@ -98,19 +98,6 @@ class DynamicsTable:
             past = self._past(tables, query)
             for page in self._pages(tables, query, past):
                 _insert(workspace, query, page)
-
-    @property
-    def began_anew(self) -> bool:
-        """Whether the watermark was left out; see `Watermarked`."""
-        return self._watermark.began_anew
-
-    def start_at(self, mark: Mark | None) -> None:
-        """Read only what is past a watermark, less the overlap; everything for None."""
-        self._watermark.start_at(mark)
-
-    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
-        """How far the source has been read; see `Watermarked.reached`."""
-        return self._watermark.reached(workspace, unsettled)
 
     def _resolved(self) -> tuple[tuple[Column, ...], _Query]:
         """The columns, and what is asked; the metadata is read once."""

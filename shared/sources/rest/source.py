@@ -25,8 +25,7 @@ from shared.sources.rest.past import PastWatermark
 from shared.sources.rest.retries import Retries
 from shared.sources.rest.seen import Seen, Total
 from shared.sources.text_files import make_text_tables
-from shared.sources.watermarks.marks import Mark
-from shared.sources.watermarks.reading import WatermarkReading
+from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.workspace import Workspace
 
 __all__ = ["RestRows"]
@@ -38,7 +37,7 @@ _NOT_JSON: Final = "see what the service answers to this request"
 Records = Iterable[dict[str, Any] | BadRecord]
 
 
-class RestRows:
+class RestRows(ReadsPastWatermark):
     """The records of an API."""
 
     def __init__(self, source: RestSource, context: SourceContext) -> None:
@@ -68,19 +67,6 @@ class RestRows:
         first = self._read(endpoint_of(self._source, context), workspace)
         if past:
             past.ended(first)
-
-    @property
-    def began_anew(self) -> bool:
-        """Whether the watermark was left out; see `Watermarked`."""
-        return self._watermark.began_anew
-
-    def start_at(self, mark: Mark | None) -> None:
-        """Read only what is past a watermark, less the overlap; everything for None."""
-        self._watermark.start_at(mark)
-
-    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
-        """How far the source has been read; see `Watermarked.reached`."""
-        return self._watermark.reached(workspace, unsettled)
 
     def _read(self, endpoint: Endpoint, workspace: Workspace) -> int:
         """Read all pages; gives the number of records of the first one."""

@@ -9,8 +9,8 @@ from shared.definitions.models import Column, SecretReference, SqlConnection, Sq
 from shared.errors import UserError
 from shared.sources.context import SourceContext
 from shared.sources.typed import Known, described, found_name
-from shared.sources.watermarks.marks import Mark, Scale, start_of, unusable, watermark_column
-from shared.sources.watermarks.reading import WatermarkReading
+from shared.sources.watermarks.marks import Scale, start_of, unusable, watermark_column
+from shared.sources.watermarks.reading import ReadsPastWatermark, WatermarkReading
 from shared.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["SqlRows", "database_of"]
 T = TypeVar("T")
 
 
-class SqlRows:
+class SqlRows(ReadsPastWatermark):
     """The rows of a table or query. SQLAlchemy is loaded when the first connection is made: it takes long."""
 
     def __init__(self, source: SqlSource, context: SourceContext) -> None:
@@ -68,19 +68,6 @@ class SqlRows:
             session.load(workspace, self._past(session, read, found), read)
 
         self._in_session(workspace, loading)
-
-    @property
-    def began_anew(self) -> bool:
-        """Whether the watermark was left out; see `Watermarked`."""
-        return self._watermark.began_anew
-
-    def start_at(self, mark: Mark | None) -> None:
-        """Read only what is past a watermark, less the overlap; everything for None."""
-        self._watermark.start_at(mark)
-
-    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
-        """How far the source has been read; see `Watermarked.reached`."""
-        return self._watermark.reached(workspace, unsettled)
 
     def _described(
         self, session: SqlSession

@@ -8,7 +8,30 @@ from shared.sources.watermarks.marks import Mark, Scale, identity_of
 from shared.sources.watermarks.reached import reached_value
 from shared.workspace import Workspace
 
-__all__ = ["WatermarkReading"]
+__all__ = ["ReadsPastWatermark", "WatermarkReading"]
+
+
+class ReadsPastWatermark:
+    """The part of a source that reads past a watermark; see `Watermarked`.
+
+    Attributes:
+        _watermark: The watermark of one read.
+    """
+
+    _watermark: WatermarkReading
+
+    @property
+    def began_anew(self) -> bool:
+        """See `Watermarked.began_anew`."""
+        return self._watermark.began_anew
+
+    def start_at(self, mark: Mark | None) -> None:
+        """See `Watermarked.start_at`."""
+        self._watermark.start_at(mark)
+
+    def reached(self, workspace: Workspace, unsettled: str) -> Mark | None:
+        """See `Watermarked.reached`."""
+        return self._watermark.reached(workspace, unsettled)
 
 
 class WatermarkReading:

@@ -18,7 +18,7 @@ from shared.reconcile import Limit, Plan
 from shared.redaction import cleaned
 from shared.workspace import Workspace
 
-__all__ = ["about_plan"]
+__all__ = ["about_plan", "environment_of"]
 
 _MOST_OPTIONS: Final = 1000  # of the mapped columns together
 _IGNORED: Final = """
@@ -37,9 +37,8 @@ def about_plan(job: BatchJob, tools: Tools, entity: EntityMetadata, plan: Plan, 
         plan: The plan.
         workspace: Has `decisions`.
     """
-    destination = job.definition.destination
     return {
-        "environment": _host(destination.service_url, job.parameters),
+        "environment": environment_of(job),
         "table": {"name": entity.logical_name, "label": entity.display_name},
         "source": {"type": str(job.definition.source.type), "path": _path(job.definition.source, job.parameters)},
         "parameters": {name: cleaned(shown(value)) for name, value in job.parameters.items()},
@@ -52,8 +51,10 @@ def about_plan(job: BatchJob, tools: Tools, entity: EntityMetadata, plan: Plan, 
     }
 
 
-def _host(url: str | None, values: Mapping[str, ParameterValue]) -> str:
-    return urlsplit(in_text(url or "", values)).netloc.rpartition("@")[2]
+def environment_of(job: BatchJob) -> str:
+    """The host of the environment that a job writes to."""
+    url = in_text(job.definition.destination.service_url or "", job.parameters)
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _path(source: Source, values: Mapping[str, ParameterValue]) -> str:
@@ -82,6 +83,14 @@ def _limits(plan: Plan) -> Iterator[dict[str, Any]]:
     if counts.created_references:
         most = Limit(amount=limits.max_created_references, is_share=False)
         yield _limit("max_created_references", counts.created_references, most, of)
+    if plan.forecast is not None:
+        costs = (
+            ("max_requests", plan.forecast.requests, limits.max_requests),
+            ("max_minutes", plan.forecast.minutes, limits.max_minutes),
+        )
+        for name, planned, allowed in costs:
+            if allowed is not None:
+                yield _limit(name, planned, Limit(amount=allowed, is_share=False), of)
 
 
 def _limit(name: str, planned: int, limit: Limit, of: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from shared.definitions import SyncDefinition
 from shared.jobs.batch.job import BatchJob, PlanOptions, Tools
 from shared.jobs.batch.plans.about import about_plan
+from shared.jobs.batch.plans.forecasting import forecast_of
 from shared.jobs.batch.plans.names import with_names
 from shared.jobs.batch.preparation import completed_job, prepare
 from shared.jobs.batch.reports import reporting_of
@@ -72,6 +73,7 @@ class PlanReport:
                 "unchanged": counts.unchanged,
                 "ignored": counts.ignored,
             },
+            "forecast": self.plan.forecast.to_json() if self.plan.forecast else None,
             "violations": list(self.plan.violations()),
             "notes": list(self.notes),
             "left_out": left_out(self.errors),
@@ -104,6 +106,8 @@ def plan_batch(job: BatchJob, tools: Tools, options: PlanOptions) -> PlanReport:
         shown = read_samples(workspace.query(sample_query(options.sample)))
         source, errors = source_counts(workspace), reporting.errors(workspace)
         plan = plan_of(job.definition, workspace, columns, with_checksum=True)
+        cost = forecast_of(job, tools, workspace, created=plan.counts.created_references, begun=start)
+        plan = replace(plan, forecast=cost)
         return PlanReport(
             sync=job.definition.name,
             strategy=job.definition.sync_behaviour.strategy.value,

@@ -1,4 +1,4 @@
-"""The style of the page of a plan: light and dark, wide and narrow, and for print."""
+"""The style of the pages: light and dark, wide and narrow, and for print."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ __all__ = ["STYLE"]
 
 STYLE: Final = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; --line: #8884; --soft: #8881;
-  --add: #1b7f3b; --drop: #b3261e; --edit: #8a5a00; --warn: #b26a00; }
+  --add: #1b7f3b; --drop: #b3261e; --edit: #8a5a00; --warn: #b26a00;
+  --bar: #5b86c9; --bar-add: #2a9d55; --bar-edit: #e0a526; --bar-drop: #6f6ad8; --bar-bad: #c8322a; }
 @media (prefers-color-scheme: dark) { :root { --add: #7fd99a; --drop: #ff9d94; --edit: #f0c060; --warn: #ffb74d; } }
 * { box-sizing: border-box; }
 body { max-width: 68rem; margin: 2rem auto; padding: 0 1.25rem; overflow-wrap: break-word; }
@@ -39,6 +40,22 @@ thead th { font-size: .85rem; font-weight: 600; background: var(--soft); border-
 .meter { display: block; height: .4rem; margin-top: .35rem; border-radius: .2rem; overflow: hidden;
   background: var(--line); }
 .meter i { display: block; height: 100%; background: currentColor; }
+.when { white-space: nowrap; }
+figure { margin: 1.25rem 0; break-inside: avoid; }
+figcaption { display: flex; flex-wrap: wrap; gap: .1rem 1.25rem; align-items: baseline; }
+figcaption b { font-weight: 600; } figcaption span { white-space: nowrap; font-size: .9rem; }
+figcaption i { display: inline-block; width: .7rem; height: .7rem; margin-right: .35rem; border-radius: .15rem; }
+.plot { display: grid; grid-template-columns: 4.5rem 1fr; gap: .1rem .6rem; margin-top: .4rem; }
+.plot small { opacity: 1; font-variant-numeric: tabular-nums; }
+.plot .top { text-align: right; } .plot .zero { text-align: right; align-self: end; }
+.plot svg { grid-column: 2; grid-row: 1 / span 2; display: block; width: 100%; height: 9rem;
+  border-bottom: 1px solid; background: linear-gradient(var(--line), var(--line)) 0 0 / 100% 1px no-repeat; }
+.plot .under { grid-column: 2; }
+.created { fill: var(--bar-add); background: var(--bar-add); }
+.updated { fill: var(--bar-edit); background: var(--bar-edit); }
+.dropped { fill: var(--bar-drop); background: var(--bar-drop); }
+.refused { fill: var(--bar-bad); background: var(--bar-bad); }
+.amount { fill: var(--bar); } .bar { display: block; width: 100%; min-width: 5rem; height: .7rem; margin-top: .4rem; }
 .broken { color: var(--drop); font-weight: 600; }
 @media (max-width: 42rem) {
   body { margin: 1rem auto; padding: 0 .9rem; }

@@ -1,0 +1,29 @@
+"""What the changes of a plan need: SQL."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.reconcile.plan import PlanAction
+from shared.state_rules import CLOSE
+from shared.workspace import literal
+
+__all__ = ["workload_query"]
+
+_OWN_KINDS: Final = ", ".join(map(literal, (PlanAction.INSERT, PlanAction.UPSERT, PlanAction.DELETE)))
+_CLOSES: Final = f"contains(later, {literal(CLOSE)})"
+
+
+def workload_query() -> str:
+    """SQL for (kind of request, changes, second requests, closing actions, records to look up first).
+
+    The writer sends one kind after the other. An update that sets nothing but what its second request would set needs
+    no first one.
+    """
+    only_later = f"action = {literal(PlanAction.UPDATE)} AND payload = '{{}}'"
+    return f"""
+SELECT CASE WHEN action IN ({_OWN_KINDS}) THEN action ELSE {literal(PlanAction.UPDATE)} END AS kind, count(*),
+  count(*) FILTER (later <> '' AND NOT ({_CLOSES}) AND NOT ({only_later})) + count(*) FILTER (links <> ''),
+  count(*) FILTER ({_CLOSES} AND NOT ({only_later})),
+  count(*) FILTER (action = {literal(PlanAction.UPSERT)} AND on_create <> '')
+FROM changes GROUP BY kind""".strip()

@@ -1,0 +1,93 @@
+"""The page of runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.state import ErrorRecord, RunRecord
+from shared.views.pages.runs import MOST_CHARTED, runs_page
+
+START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def run(place: int = 0, state: str = "Succeeded", sync: str = "accounts", **counts: Any) -> RunRecord:
+    return RunRecord(
+        run_id=f"run-{place}",
+        sync=sync,
+        version="",
+        trigger="timer",
+        state=state,
+        started=START - timedelta(hours=place),
+        duration=2.5,
+        counts=counts,
+    )
+
+
+def page(*runs: RunRecord, errors: tuple[ErrorRecord, ...] = ()) -> str:
+    return runs_page(runs, errors, made=START)
+
+
+def done(number: int) -> dict[str, int]:
+    return {"done": number, "planned": number + 5}
+
+
+def test_without_runs_the_page_says_so() -> None:
+    """No chart, no table."""
+    text = page()
+    assert "There are no runs yet." in text
+    assert "<svg" not in text
+
+
+def test_outcomes_are_what_was_done_with_what_was_rejected() -> None:
+    """Deleted, expired, deactivated and marked are one kind; so are rejected and failed rows."""
+    counts: dict[str, Any] = {
+        "created": done(3),
+        "upserted": done(1),
+        "updated": done(2),
+        "adopted": 1,
+        "deleted": done(1),
+    }
+    more: dict[str, Any] = {"expired": done(1), "marked": done(2), "failed": 4, "source": {"rejected": 6}}
+    text = page(run(**counts, **more, write_seconds=2.0))
+    assert (
+        "2026-11-01 12:00, accounts, Succeeded: 4 created, 3 updated, 4 deleted or marked, 10 rejected or failed"
+        in text
+    )
+    assert ": 5.5 records a second" in text
+
+
+def test_runs_of_events_and_of_earlier_versions_have_their_counts() -> None:
+    """Events have numbers under the names of actions; earlier versions have no time of the write phase."""
+    text = page(run(events=9, insert=4, update=3, delete=1, failed=1), run(1, created=done(7)))
+    assert "4 created, 3 updated, 1 deleted or marked, 1 rejected or failed" in text
+    assert "7 created" in text
+    assert "Records written a second" not in text
+
+
+def test_runs_that_wait_are_listed_and_not_drawn() -> None:
+    """They have not taken any time."""
+    text = page(run(state="Queued"), run(1, created=done(1)))
+    assert text.count("<g><title>") == 2
+    assert "in other states" in text
+
+
+def test_errors_are_added_up_by_kind_the_most_frequent_first() -> None:
+    """Over runs; each kind has how many runs had it."""
+    kinds = [("run-0", "Max Length", 3), ("run-0", "Invalid", 5), ("run-1", "Max Length", 4)]
+    errors = tuple(
+        ErrorRecord(run_id=run_id, error_class="Invalid Row", error_type=kind, count=count, column="name")
+        for run_id, kind, count in kinds
+    )
+    text = page(run(), run(1), errors=errors)
+    longest, other = text.index("Max Length"), text.index("Invalid")
+    assert longest < other
+    assert "data-name='runs'>2</td><td class=n data-name='count'>7</td>" in text
+
+
+def test_names_stay_text_and_older_runs_are_left_out_with_a_sentence() -> None:
+    """A page has a bound, whatever was asked for."""
+    text = page(*(run(place, sync="<b>x", created=done(1)) for place in range(MOST_CHARTED + 3)))
+    assert "<b>x" not in text
+    assert "3 older runs are left out" in text
+    assert text.count("<tr>") == 1 + MOST_CHARTED
